@@ -1,0 +1,131 @@
+//! Exit classes, and how an error becomes what a person reads.
+//!
+//! Rooms define their own `thiserror` enums and say, through [`Explain`], which exit class an
+//! error belongs to and what to type next. Commands turn any of them into a [`Failure`], which
+//! `main` prints once. Nothing here knows a terminal.
+
+use std::fmt;
+
+/// Why the process stops, as the exit code that scripts rely on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExitClass {
+    Internal,
+    Usage,
+    BadInput,
+    Environment,
+    Network,
+    Reverted,
+    Unconfirmed,
+    Wallet,
+    Verification,
+    Gate,
+    Interrupted,
+}
+
+/// Exit code, machine-readable name and meaning of every class; docs and tests read this table.
+pub const EXIT_CLASSES: &[(ExitClass, u8, &str, &str)] = &[
+    (ExitClass::Internal, 1, "internal", "a defect in openlora itself"),
+    (ExitClass::Usage, 2, "usage", "wrong flags or arguments"),
+    (ExitClass::BadInput, 3, "bad_input", "bad configuration, data or adapter"),
+    (ExitClass::Environment, 4, "environment", "files, ports, memory or devices of this machine"),
+    (ExitClass::Network, 5, "network", "a remote service or RPC"),
+    (ExitClass::Reverted, 6, "reverted", "a transaction was reverted"),
+    (ExitClass::Unconfirmed, 7, "unconfirmed", "confirmation needed or declined"),
+    (ExitClass::Wallet, 8, "wallet", "keystore or signature"),
+    (ExitClass::Verification, 9, "verification", "a verification failed"),
+    (ExitClass::Gate, 10, "gate", "training diverged or an evaluation gate failed"),
+    (ExitClass::Interrupted, 130, "interrupted", "interrupted, state saved"),
+];
+
+impl ExitClass {
+    fn row(self) -> &'static (ExitClass, u8, &'static str, &'static str) {
+        EXIT_CLASSES.iter().find(|row| row.0 == self).unwrap_or(&EXIT_CLASSES[0])
+    }
+
+    /// The process exit code.
+    pub fn code(self) -> u8 {
+        self.row().1
+    }
+
+    /// The `code` of the JSON error envelope.
+    pub fn name(self) -> &'static str {
+        self.row().2
+    }
+}
+
+/// What every typed error of a room can say about itself.
+///
+/// `Display` states what failed, where, what was expected and what was found; the hint is the
+/// separate sentence that says what to type next.
+pub trait Explain: std::error::Error + Send + Sync + 'static {
+    fn class(&self) -> ExitClass;
+
+    fn hint(&self) -> Option<String> {
+        None
+    }
+}
+
+/// An error ready to be shown: its class, its message and, apart from it, its hint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    pub class: ExitClass,
+    pub message: String,
+    pub hint: Option<String>,
+}
+
+impl Failure {
+    pub fn new(class: ExitClass, message: impl Into<String>) -> Self {
+        Self { class, message: message.into(), hint: None }
+    }
+
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Wraps an I/O error with the path and the deed that failed.
+    pub fn io(deed: &str, path: &std::path::Path, error: &std::io::Error) -> Self {
+        let failure = Self::new(
+            ExitClass::Environment,
+            format!("cannot {deed} {}: {}", path.display(), describe_io(error)),
+        );
+        match error.kind() {
+            std::io::ErrorKind::StorageFull => {
+                failure.with_hint("free some space on that disk, then run the same command again")
+            }
+            std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => {
+                failure.with_hint("choose a writable folder, or set OPENLORA_HOME to one")
+            }
+            _ => failure,
+        }
+    }
+}
+
+/// The system's words for an I/O error without Rust's `(os error N)` suffix.
+pub fn describe_io(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    match text.find(" (os error") {
+        Some(end) => text[..end].to_lowercase(),
+        None => text,
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl<E: Explain> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self { class: error.class(), hint: error.hint(), message: error.to_string() }
+    }
+}
+
+/// The outcome of a command that ran to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExitStatus {
+    Success,
+    /// The command did its work and its verdict is negative.
+    Verdict(ExitClass),
+}

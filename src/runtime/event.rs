@@ -1,0 +1,94 @@
+//! The one vocabulary of facts.
+//!
+//! Everything that happened and matters later is an [`Event`] in the journal; state, metrics,
+//! receipts and dashboards are folds over events. Events carry counts, digests and names, never
+//! a prompt or an answer. Variants and fields are only ever added.
+
+use serde::{Deserialize, Serialize};
+
+/// What a caller asked the model for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CallKind {
+    Chat,
+    Completion,
+    Classify,
+    Moderation,
+    Embedding,
+}
+
+/// How a call ended; it decides nothing about what is counted, only why counting stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Finish {
+    /// The model ended its answer.
+    Stop,
+    /// The token limit was reached.
+    Length,
+    /// The client went away; what was delivered until then is counted.
+    Disconnected,
+    /// The server died; the last durable checkpoint is counted.
+    Recovered,
+    /// The engine failed; what was delivered until then is counted.
+    Failed,
+}
+
+/// Tokens of one call: the same numbers in the answer, the receipt, the journal and the metrics.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    pub prompt_tokens: u64,
+    pub completion_tokens: u64,
+}
+
+/// One fact.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Event {
+    /// A server came up; `session` tells its calls from those of an earlier process.
+    ServerStarted { session: String, version: String },
+    /// A server drained and stopped of its own accord.
+    ServerStopped { session: String },
+    /// An adapter was loaded and found to change the base's output.
+    AdapterLoaded { name: String, adapter_digest: String, base_digest: String },
+    /// A call was accepted: written before the model runs, so that a crash leaves a trace.
+    CallReserved {
+        request_id: String,
+        session: String,
+        adapter: String,
+        adapter_digest: String,
+        kind: CallKind,
+        prompt_tokens: u64,
+        /// SHA-256 over a per-journal salt and the request body, hex.
+        request_hash: String,
+    },
+    /// Tokens that were delivered so far in a call that is still running.
+    CallCheckpointed { request_id: String, completion_tokens: u64 },
+    /// The final count of a call: exactly one per request id.
+    CallMetered {
+        request_id: String,
+        adapter: String,
+        adapter_digest: String,
+        kind: CallKind,
+        usage: Usage,
+        finish: Finish,
+        /// From acceptance to the last token, wall clock.
+        milliseconds: u64,
+        /// From acceptance to the first token, wall clock; absent when no token came.
+        first_token_milliseconds: Option<u64>,
+        request_hash: String,
+        /// SHA-256 over the salt and the delivered text, hex.
+        response_hash: String,
+    },
+}
+
+/// An event with its place in the journal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// Position, from 1, without gaps.
+    pub sequence: u64,
+    /// Unix time in milliseconds, by the writer's clock, never smaller than the previous one's.
+    pub time_ms: u64,
+    pub event: Event,
+    /// Chain hash, hex: SHA-256(previous hash ‖ sequence ‖ time ‖ canonical event bytes).
+    pub hash: String,
+}

@@ -1,0 +1,11 @@
+//! What the product does, without terminal, command line or chain.
+
+pub mod adapter;
+pub mod dataset;
+pub mod event;
+pub mod journal;
+pub mod model;
+pub mod ports;
+pub mod serve;
+pub mod state;
+pub mod train;

@@ -1,0 +1,15 @@
+//! Flags, environment and files become validated settings.
+//!
+//! Every key is a row of [`keys::KEYS`]. A value comes from the strongest layer that sets it
+//! (flag, `OPENLORA_*` variable, project file, user file, default) and remembers where that was,
+//! so that `config show --origin` can prove it.
+
+mod convert;
+mod files;
+pub mod keys;
+mod resolve;
+
+pub use convert::{BaseSettings, ProjectSettings};
+pub use files::{Dirs, SettingsError, find_project_file};
+pub use keys::{KEYS, Key, Kind};
+pub use resolve::{Layered, Origin, Override, Settings, SourceEntry, Value};
