@@ -81,8 +81,6 @@ pub const KEYS: &[Key] = &[
     key("train.checkpoint_every", integer(1, LARGE), None, "steps between checkpoints; ten a run when unset"),
     key("train.seed", integer(0, i64::MAX), Some("42"), "seed of initialisation, order and dropout"),
     key("train.precision", PRECISIONS, Some("\"auto\""), "arithmetic of the frozen base"),
-    key("train.gradient_checkpointing", Kind::Boolean, Some("false"), "recompute activations to save memory"),
-    key("train.packing", Kind::Boolean, Some("false"), "put several rows in one sequence, attention kept apart"),
     key("eval.data", Kind::List, None, "held-out files that `train` and `eval` report on"),
     key("eval.min_gain", number(-1.0, 1.0), None, "accuracy gain over the base that `eval` demands"),
     key("serve.host", Kind::Text, Some("\"127.0.0.1\""), "address to listen on"),

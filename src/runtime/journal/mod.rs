@@ -1,0 +1,1 @@
+//! The room's documentation comes with its code.

@@ -1,0 +1,5 @@
+//! Serving: the HTTP surface, metering and the engines behind it.
+
+pub mod error;
+
+pub use error::ServeError;

@@ -1,0 +1,1 @@
+//! The pure fold from events to a snapshot.
