@@ -1,0 +1,90 @@
+"""Builds the data files of each project, and the record of which sentence each row came from.
+
+The record (tests/data/templates/NAME.json) is what the tests read to show that no sentence stands
+in two splits; it is not part of a project.
+"""
+
+import csv
+import io
+import json
+
+from . import parquet, sentiment, words
+from .grammar import TEST, TRAIN, VALID, Grammar, rows_from, seeded
+
+
+def jsonl(rows):
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
+
+
+def labelled_jsonl(rows):
+    return jsonl({"text": text, "label": label} for text, label in rows)
+
+
+def labelled_csv(rows):
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(("text", "label"))
+    writer.writerows(rows)
+    return out.getvalue().encode()
+
+
+def labelled_parquet(rows):
+    return parquet.encode(("text", "label"), rows)
+
+
+WRITERS = {"jsonl": labelled_jsonl, "csv": labelled_csv, "parquet": labelled_parquet}
+
+
+class Project:
+    """One classification project: rows of each split, files by path, and the record of rows."""
+
+    def __init__(self, name, module, domains, sources, per_template):
+        self.name, self.module, self.domains = name, module, domains
+        self.sources, self.per_template = sources, per_template
+        self.record = {"templates": {}, "rows": {}}
+
+    def files(self):
+        out = {}
+        for domain, path in self.sources.items():
+            out[path] = self._file(path, self._rows(TRAIN, self.module.TRAIN, [domain]))
+        for split, table in ((VALID, self.module.VALID), (TEST, self.module.TEST)):
+            path = f"data/{split}.jsonl"
+            out[path] = self._file(path, self._rows(split, table, list(table)))
+        files = {f"templates/{self.name}/{path}": data for path, data in out.items()}
+        record = json.dumps(self.record, indent=1, ensure_ascii=False) + "\n"
+        files[f"tests/data/templates/{self.name}.json"] = record.encode()
+        return files
+
+    def _rows(self, split, table, domains):
+        """Shuffled (text, label, template id) rows."""
+        out = []
+        for domain in domains:
+            grammar = Grammar(self.domains[domain], words.COMMON)
+            for label in self.module.LABELS:
+                templates = table[domain].get(label, [])
+                count = self.per_template[split] * len(templates)
+                key = f"{self.name}/{domain}/{label}"
+                ids = [f"{split}/{domain}/{label}/{number:02}" for number in range(len(templates))]
+                self.record["templates"].update(zip(ids, templates))
+                rows = rows_from(templates, grammar, count, split, key) if templates else []
+                out += [(text, label, ids[index]) for text, index in rows]
+        seeded(self.name, split, *domains).shuffle(out)
+        return out
+
+    def _file(self, path, rows):
+        self.record["rows"][path] = [template for _, _, template in rows]
+        return WRITERS[path.rsplit(".", 1)[1]]([row[:2] for row in rows])
+
+
+SENTIMENT = Project(
+    "sentiment", sentiment, words.DOMAINS,
+    {
+        "product": "data/harbor_forum.jsonl",
+        "news": "data/ledger_wire.csv",
+        "market": "data/pit_chat.parquet",
+        "council": "data/council_letters.jsonl",
+    },
+    {TRAIN: 10, VALID: 8, TEST: 4},
+)
+
+PROJECTS = [SENTIMENT]

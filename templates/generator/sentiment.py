@@ -1,0 +1,423 @@
+"""The sentences of the sentiment project: crypto posts, by source, label and split.
+
+A template stands in exactly one split. Training sentences belong to one of four sources, each with
+its own manner; validation and test sentences are different ones, in all four manners.
+"""
+
+from .grammar import lines
+
+LABELS = ("negative", "neutral", "positive")
+
+TRAIN = {
+    # Forum posts about products, in whole sentences.
+    "product": {
+        "positive": lines("""
+            I have used {coin} for {span} and {good}. {Gend}! [{smile}]
+            {Good}, and I am {gfeel} about it. [{Gend}.]
+            Just wanted to say that {good} {when}. {Gend}.
+            Was worried about {part} at first, but {good}, so I am {gfeel} now.
+            Big thanks to {who}: {good} and it feels {gadj}.
+            If anyone doubts {coin}, {good} for me and {good}. {Smile}
+            After {span} with {coin} I can say {part} is {gadj}. {Gend}.
+            {Goodn} at last! {Good}, I am so {gfeel}.
+            Update on my ticket: {good}. {Who} were {gadj}. [{Gend}.]
+            Honest review: {gadj} {part}, {goodn}, {gend}.
+            People complain, yet {good} here and I have no issues at all. [{smile}]
+            No problems so far, {good}. {Coin} is {gadj}.
+            I sent {amt} through {coin} and {good}. {Gadj}!
+            My sister tried {coin} {when}; {good} and she is {gfeel}.
+            I expected trouble, but nothing went wrong: {good}. [{tag}]
+            <Wow|Hooray|Finally>, {good}! {Gadj} work by {who}.
+            What I like most about {coin}: {goodn} and {goodn}. [{Smile}]
+            """),
+        "negative": lines("""
+            I have used {coin} for {span} and {bad}. {Bend}! [{frown}]
+            {Bad}, and I am {bfeel} about it. [{Bend}.]
+            Just wanted to warn you that {bad} {when}. {Bend}.
+            Was happy with {part} at first, but {bad}, so I am {bfeel} now.
+            No thanks to {who}: {bad} and it feels {badj}.
+            If anyone still trusts {coin}, {bad} for me and {bad}. {Frown}
+            After {span} with {coin} I can say {part} is {badj}. {Bend}.
+            {Badn} again! {Bad}, I am so {bfeel}.
+            Update on my ticket: {bad}. {Who} were {badj}. [{Bend}.]
+            Honest review: {badj} {part}, {badn}, {bend}.
+            People praise it, yet {bad} here and I get no answer at all. [{frown}]
+            Nothing but problems so far, {bad}. {Coin} is {badj}.
+            I sent {amt} through {coin} and {bad}. {Badj}!
+            My brother tried {coin} {when}; {bad} and he is {bfeel}.
+            I expected better, but everything went wrong: {bad}. [{tag}]
+            <Ugh|Sigh|Great, just great>, {bad}! {Badj} work by {who}.
+            What I hate most about {coin}: {badn} and {badn}. [{Frown}]
+            """),
+        "neutral": lines("""
+            I have read about {coin} for {span} and {fact}. {Nend}.
+            {Fact}, and {fact}. [{Nend}.]
+            Just a note that {fact} {when}. [{Nend}.]
+            Does anyone know if {fact}? I am {nfeel}.
+            Question for {who}: is it right that {fact}?
+            For those who asked about {coin}, {fact}. {Nend}.
+            After {span} with {coin} I would call {part} {nadj}. [{Nend}.]
+            Where can I find {factn}? I read that {fact}.
+            Update on the thread: {fact}. [{Who} posted it {when}.]
+            Short summary: {part} is {nadj}, {fact}, {nend}.
+            Some people praise it, some complain, I am {nfeel}. {Fact}.
+            No news so far, {fact}. {Coin} is {nadj}.
+            How long does it take to send {amt} with {coin}? [I think {fact}.]
+            My friend asked about {coin} {when}; I told him {fact}.
+            I expected nothing special and it is {nadj}: {fact}. [{tag}]
+            <Hm|Hello|Hi all>, {fact}, or is that an old version?
+            What is listed for {coin}: {factn} and {factn}. [{Nend}.]
+            """),
+    },
+    # Headlines with a clause of reaction.
+    "news": {
+        "positive": lines("""
+            {Good}, users cheer
+            {Good} after {span} of hard work
+            {Goodn} for {coin}: {good}
+            {Coin} holders {gfeel} as {good}
+            Analysts call it {gadj}: {good}
+            {Good} and {good} in one {gadj} week
+            Report: {good}, {who} praised
+            {Good} despite early doubts, mood is {gadj}
+            Relief in {place} as {good}
+            {When}: {good}, trust returns
+            {Coin} delivers {goodn}, {tick} climbs {pct}
+            Markets welcome news that {good}
+            No losses, no outage: {good}
+            From trouble to triumph: {good}
+            {Good}; "we are {gfeel}", say users
+            {Gadj} result for {coin} with {goodn}
+            """),
+        "negative": lines("""
+            {Bad}, users rage
+            {Bad} after {span} of empty words
+            {Badn} for {coin}: {bad}
+            {Coin} holders {bfeel} as {bad}
+            Analysts call it {badj}: {bad}
+            {Bad} and {bad} in one {badj} week
+            Report: {bad}, {who} blamed
+            {Bad} despite early hopes, mood is {badj}
+            Panic in {place} as {bad}
+            {When}: {bad}, trust is gone
+            {Coin} suffers {badn}, {tick} sinks {pct}
+            Markets punish news that {bad}
+            No answers, no refund: {bad}
+            From hope to disaster: {bad}
+            {Bad}; "we are {bfeel}", say users
+            {Badj} result for {coin} with {badn}
+            """),
+        "neutral": lines("""
+            {Fact}, notice says
+            {Fact} after {span} of review
+            {Factn} for {coin}: what is known, {fact}
+            {Coin} holders wait as {fact}
+            Analysts call it {nadj}: {fact}
+            {Fact} and {fact} in the same week
+            Report: {fact}, {who} confirm
+            {Fact}, reaction is mixed, some for and some against
+            Agenda for {place}: {fact}
+            {When}: {fact}, price unchanged
+            {Coin} publishes {factn}, {tick} flat
+            Markets still as {fact}
+            No change, no comment: {fact}
+            From the calendar: {fact}
+            {Fact}; "we take no side", say users
+            {Nadj} result for {coin} in {factn}
+            """),
+    },
+    # Trader chat: lower case, short, few stops.
+    "market": {
+        "positive": lines("""
+            {good} lfg {smile}
+            gm frens, {good} and {good} {tag}
+            told you so, {good}. {gend}
+            lol they laughed at {tick} and now {good}
+            {goodn} {when}, feeling {gadj} {smile}
+            took {tick} at {price} and {good}, so {gfeel}
+            not selling, {good} {tag}
+            {tick} is {gadj}, {good}
+            ngl i was scared but {good}, {gend}
+            {good}... {gadj} day, buying more {tick}
+            who else is {gfeel}? {good}
+            {pct} up on {tick}, {good} {smile}
+            finally {goodn} on {tick}, my patience paid
+            paid my rent with {tick}, {good}, {gend}
+            bears are wrong, {good} and no sign of weakness
+            send it, {good}, {tick} to the moon
+            """),
+        "negative": lines("""
+            {bad} ffs {frown}
+            gm i guess, {bad} and {bad} {tag}
+            should have known, {bad}. {bend}
+            lol i believed in {tick} and now {bad}
+            {badn} {when}, feeling {badj} {frown}
+            took {tick} at {price} and {bad}, so {bfeel}
+            selling it all, {bad} {tag}
+            {tick} is {badj}, {bad}
+            ngl i was hopeful but {bad}, {bend}
+            {bad}... {badj} day, dumping my {tick}
+            who else is {bfeel}? {bad}
+            {pct} down on {tick}, {bad} {frown}
+            yet again {badn} on {tick}, my patience is over
+            lost my rent on {tick}, {bad}, {bend}
+            bulls are wrong, {bad} and no sign of strength
+            get out, {bad}, {tick} to zero
+            """),
+        "neutral": lines("""
+            {fact} hm
+            gm, {fact} and {fact} {tag}
+            as posted before, {fact}. {nend}
+            anyone watching {tick}? i see {fact}
+            {factn} {when}, looks {nadj}
+            {tick} was {price} and {fact}, so {nfeel}
+            neither buying nor selling, {fact} {tag}
+            {tick} is {nadj}, {fact}
+            i was away, is it true that {fact}? {nend}
+            {fact}... {nadj} day, doing nothing with {tick}
+            who is {nfeel}? {fact}
+            zero percent on {tick}, {fact}
+            again {factn} for {tick}, my alarm is set
+            what time is it for {tick}? {fact}, {nend}
+            bulls or bears, no idea, {fact} and no sign of either
+            checked it, {fact}, {tick} in the middle
+            """),
+    },
+    # Long-form comments on governance.
+    "council": {
+        "positive": lines("""
+            Having followed {coin} for {span}, I can say that {good}, and {gfeel} is how I feel.
+            It deserves praise that {good}. [In my view this is {gadj}.]
+            Credit where credit is due: {good}, and {good}.
+            My doubts are gone because {good}. {Gend}.
+            Where others fail, {good}; that is {gadj} and rare.
+            I voted yes with joy, since {good}. [{Goodn} matters.]
+            What a {gadj} example of {goodn}. {Good}.
+            Not everything is perfect, but {good} and I remain {gfeel}.
+            Thanks to {who}, {good}, and members are {gfeel}.
+            For {span} I was a critic; today {good} and I gladly admit it.
+            {Goodn}, {goodn}: {coin} does this right, and I am {gfeel}.
+            We should celebrate that {good}. {Gend}.
+            I see no reason to complain, because {good}.
+            Since {good}, I have moved {amt} here and sleep well.
+            This is how a {gadj} project looks: {good}.
+            """),
+        "negative": lines("""
+            Having followed {coin} for {span}, I can say that {bad}, and {bfeel} is how I feel.
+            It deserves blame that {bad}. [In my view this is {badj}.]
+            Shame where shame is due: {bad}, and {bad}.
+            My hopes are gone because {bad}. {Bend}.
+            Where others succeed, {bad}; that is {badj} and all too common.
+            I voted no in anger, since {bad}. [{Badn} hurts.]
+            What a {badj} example of {badn}. {Bad}.
+            Not everything is lost, but {bad} and I remain {bfeel}.
+            Thanks to nobody, {bad}, and members are {bfeel}.
+            For {span} I was a fan; today {bad} and I regret it.
+            {Badn}, {badn}: {coin} gets this wrong, and I am {bfeel}.
+            We should all protest that {bad}. {Bend}.
+            I see no reason to stay, because {bad}.
+            Since {bad}, I have pulled {amt} out and sleep badly.
+            This is how a {badj} project looks: {bad}.
+            """),
+        "neutral": lines("""
+            Having read about {coin} for {span}, I can report that {fact}, and {nfeel} is where I am.
+            It should be noted that {fact}. [In my reading this is {nadj}.]
+            Facts where facts are due: {fact}, and {fact}.
+            My question is open because {fact}. {Nend}.
+            Where others differ, {fact}; that is {nadj} and common.
+            I have not voted yet, since {fact}. [{Factn} comes later.]
+            For a {nadj} example see {factn}. {Fact}.
+            There are points for and against, and {fact}, so I remain {nfeel}.
+            According to {who}, {fact}, and members will discuss it.
+            For {span} I took notes; today {fact} and I add it to the list.
+            {Factn}, {factn}: {coin} has both, and I am {nfeel}.
+            We should all be aware that {fact}. {Nend}.
+            I see no reason to decide now, because {fact}.
+            Since {fact}, I have left {amt} where it was.
+            This is how the process looks: {fact}.
+            """),
+    },
+}
+
+# Held out for validation while training.
+VALID = {
+    "product": {
+        "positive": lines("""
+            Can confirm: {good}. That makes me {gfeel}, {gend}.
+            Three wallets later I stayed with {coin}, because {good}. {Smile}
+            It took {span}, but now {good}! I feel {gfeel}.
+            """),
+        "negative": lines("""
+            Can confirm: {bad}. That makes me {bfeel}, {bend}.
+            Three tickets later I gave up on {coin}, because {bad}. {Frown}
+            It took {span}, and still {bad}! I feel {bfeel}.
+            """),
+        "neutral": lines("""
+            Can anyone confirm that {fact}? I could not find it, {nend}.
+            Three pages later I found the line on {coin}: {fact}.
+            It took {span} to look up, {fact}. I am {nfeel}.
+            """),
+    },
+    "news": {
+        "positive": lines("""
+            Good day for {coin}: {goodn}, {gadj} mood
+            Why users are {gfeel}: {good}
+            """),
+        "negative": lines("""
+            Bad day for {coin}: {badn}, {badj} mood
+            Why users are {bfeel}: {bad}
+            """),
+        "neutral": lines("""
+            Diary for {coin}: {factn}, {nadj} week
+            Where things stand: {fact}
+            """),
+    },
+    "market": {
+        "positive": lines("""
+            up early and {good}, what a {gadj} feeling {smile}
+            {tick} gang, {goodn} again, {gend}
+            """),
+        "negative": lines("""
+            up all night and {bad}, what a {badj} feeling {frown}
+            {tick} gang, {badn} again, {bend}
+            """),
+        "neutral": lines("""
+            up early, nothing to do, {fact}
+            {tick} gang, when is {factn}? {nend}
+            """),
+    },
+    "council": {
+        "positive": lines("""
+            Members told me that {good}; I left the meeting {gfeel}.
+            Look at {goodn} in this report and you see why {coin} is {gadj}.
+            """),
+        "negative": lines("""
+            Members told me that {bad}; I left the meeting {bfeel}.
+            Look at {badn} in this report and you see why {coin} is {badj}.
+            """),
+        "neutral": lines("""
+            Members told me that {fact}; I wrote it down at the meeting.
+            Look at {factn} in this report and you see which year {coin} covers.
+            """),
+    },
+}
+
+# Held out for the final figure.
+TEST = {
+    "product": {
+        "positive": lines("""
+            Moved everything over to {coin} and do not regret it, {good}. [{smile}]
+            Credit to the people behind {part}. {Good} and my family is {gfeel}.
+            Could this be the most {gadj} release yet? {Good}, {good}.
+            No crash, no delay, no lost coins. {Good}. {Gend}!
+            To the person who asked below: yes, {good}, you can rely on it, {gend}.
+            Last year was rough for {coin}, today {good}. I am honestly {gfeel}.
+            I rarely write reviews, however {part} turned out {gadj} and {good}.
+            """),
+        "negative": lines("""
+            Moved everything over to {coin} and regret it deeply, {bad}. [{frown}]
+            Complaints go to the people behind {part}. {Bad} and my family is {bfeel}.
+            Could this be the most {badj} release yet? {Bad}, {bad}.
+            No reply, no apology, no coins. {Bad}. {Bend}!
+            To the person who asked below: sadly {bad}, you cannot rely on it, {bend}.
+            Last year was fine for {coin}, today {bad}. I am honestly {bfeel}.
+            I rarely write reviews, however {part} turned out {badj} and {bad}.
+            """),
+        "neutral": lines("""
+            Thinking about moving over to {coin}. Is it still the case that {fact}?
+            Notes from the people behind {part}: {fact}. They will post {factn} {when}.
+            Could someone post {factn}? As far as I know, {fact}.
+            One address, two tabs, three steps. {Fact}. {Nend}.
+            To the person who asked below: {fact}, you can look it up, {nend}.
+            Last year it was {nadj} for {coin}, today {fact}. I am {nfeel}.
+            I rarely write here, only to add that {part} stays {nadj} and {fact}.
+            """),
+    },
+    "news": {
+        "positive": lines("""
+            How {coin} won back its users: {goodn}, then this: {good}
+            {Place} applauds: {good}
+            Smiles at {coin} headquarters, {good} {when}
+            "It is {gadj}": why {good}
+            {Good}, and rivals can only envy it
+            Boost for savers. {Good}. Community {gfeel}
+            Big step forward: {tick} gains {pct}, {good}
+            """),
+        "negative": lines("""
+            How {coin} drove away its users: {badn}, then this: {bad}
+            {Place} protests: {bad}
+            Tears at {coin} headquarters, {bad} {when}
+            "It is {badj}": why {bad}
+            {Bad}, and victims can only wait
+            Blow for savers. {Bad}. Community {bfeel}
+            Big step backward: {tick} drops {pct}, {bad}
+            """),
+        "neutral": lines("""
+            What {coin} users should read: {factn}, then this: {fact}
+            {Place} calendar: {fact}
+            Short notice at {coin} headquarters, {fact} {when}
+            "It is {nadj}": a look at how {fact}
+            {Fact}, and others follow the same timetable
+            Note for savers. {Fact}. Community {nfeel}
+            Small print: {tick} stays at {price}, {fact}
+            """),
+    },
+    "market": {
+        "positive": lines("""
+            woke up, checked the screen, {good}, {good}. what a time to be alive {smile}
+            {when} i nearly sold {tick}. glad i held because {good}
+            to everyone in the {tick} chat: {good}, drinks are on me, {gend}
+            best trade of my life, {tick} from {price}, {good}
+            patience wins. {goodn}, {gadj} entry, zero stress {tag}
+            can we talk about {tick}? {gadj} move, {good}
+            my wife is {gfeel} with {tick} for once, {good} {smile}
+            """),
+        "negative": lines("""
+            woke up, checked the screen, {bad}, {bad}. why do i do this {frown}
+            {when} i nearly sold {tick}. wish i had because {bad}
+            to everyone in the {tick} chat: {bad}, somebody stop this, {bend}
+            worst trade of my life, {tick} from {price}, {bad}
+            greed kills. {badn}, {badj} entry, pure stress {tag}
+            can we talk about {tick}? {badj} move, {bad}
+            my wife is {bfeel} with {tick} once more, {bad} {frown}
+            """),
+        "neutral": lines("""
+            woke up, checked the screen, {fact}, {fact}. coffee first
+            {when} i set an alert on {tick}. it says {fact}
+            to everyone in the {tick} chat: {fact}, questions go here, {nend}
+            paper trade number four, {tick} from {price}, {fact}
+            just looking. {factn}, {nadj} hours, no plan {tag}
+            can we talk about {tick}? {nadj} move, {fact}
+            my wife asks what {tick} is, i said {fact}
+            """),
+    },
+    "council": {
+        "positive": lines("""
+            Let me end on a warm note: {good}, so nobody should fear for {coin}. {Gend}.
+            Few projects manage {goodn}. This one does, {good}.
+            As a small holder I feel heard. {Good}, which is {gadj}.
+            You may call me naive, yet {good} and {good}.
+            If {who} keep going like this, {coin} has a bright future: {good}.
+            Reading the minutes made me {gfeel}: {good}.
+            I would lend {amt} to this council without fear, {good}, {gend}.
+            """),
+        "negative": lines("""
+            Let me end on a bitter note: {bad}, so everybody should fear for {coin}. {Bend}.
+            Few projects survive {badn}. This one will not, {bad}.
+            As a small holder I feel cheated. {Bad}, which is {badj}.
+            You may call me harsh, yet {bad} and {bad}.
+            If {who} keep going like this, {coin} has no future: {bad}.
+            Reading the minutes made me {bfeel}: {bad}.
+            I would not lend {amt} to this council, {bad}, {bend}.
+            """),
+        "neutral": lines("""
+            Let me end on a note of procedure: {fact}, so please plan for {coin}. {Nend}.
+            Many projects have {factn}. This one does as well, {fact}.
+            As a small holder I ask for a date. {Fact}, which is {nadj}.
+            You may correct me, as I read it {fact} and {fact}.
+            If {who} keep to the plan, {coin} will vote later: {fact}.
+            The minutes are short and plain: {fact}.
+            The request for {amt} goes to the council, {fact}, {nend}.
+            """),
+    },
+}
