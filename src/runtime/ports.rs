@@ -32,22 +32,28 @@ pub enum Prompt {
     Text(String),
 }
 
-/// How tokens are chosen. `temperature: None` means greedy.
-#[derive(Clone, Debug, PartialEq)]
+/// How tokens are chosen. `temperature: None` (or 0) means greedy.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Sampling {
+    /// Longest answer; the engine lowers it to what the context still holds.
     pub max_tokens: usize,
     pub temperature: Option<f64>,
     pub top_p: Option<f64>,
     pub top_k: Option<usize>,
     pub min_p: Option<f64>,
+    /// Penalties look at the answer only, not at the prompt.
     pub frequency_penalty: Option<f32>,
     pub presence_penalty: Option<f32>,
+    /// Texts that end the answer; they are not part of it.
     pub stop: Vec<String>,
     /// Number of alternatives to report per token.
     pub logprobs: Option<usize>,
+    /// Same seed, prompt and settings: same answer.
+    pub seed: Option<u64>,
 }
 
-/// A generated token's probability and its best alternatives.
+/// A generated token's natural-log probability under the model, before temperature and
+/// penalties, and its best alternatives.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub struct TokenLogprob {
     pub token: String,
@@ -58,10 +64,19 @@ pub struct TokenLogprob {
 /// One step of an answer.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Generated {
-    /// Newly decoded text; `tokens` is how many tokens it stands for.
-    Delta { text: String, tokens: u64, logprobs: Vec<TokenLogprob> },
+    /// Newly decoded text; `tokens` is how many tokens it stands for. Over an answer they sum to
+    /// `completion_tokens`. A token counts once any of its text is delivered; the token that ends
+    /// the answer does not.
+    Delta {
+        text: String,
+        tokens: u64,
+        logprobs: Vec<TokenLogprob>,
+    },
     /// The answer is complete.
-    Done { usage: Usage, finish: super::event::Finish },
+    Done {
+        usage: Usage,
+        finish: super::event::Finish,
+    },
 }
 
 /// Probability of every label, in the order asked for, summing to 1.
@@ -71,7 +86,8 @@ pub struct Classified {
     pub usage: Usage,
 }
 
-pub type Generation = Pin<Box<dyn Stream<Item = Result<Generated, super::serve::ServeError>> + Send>>;
+pub type Generation =
+    Pin<Box<dyn Stream<Item = Result<Generated, super::serve::ServeError>> + Send>>;
 
 /// A model with at most one adapter merged into it, ready to answer.
 #[async_trait::async_trait]
@@ -82,10 +98,16 @@ pub trait Engine: Send + Sync {
     async fn count_prompt(&self, prompt: &Prompt) -> Result<u64, super::serve::ServeError>;
 
     /// Streams an answer; dropping the stream stops generation.
-    async fn generate(&self, prompt: Prompt, sampling: Sampling)
-    -> Result<Generation, super::serve::ServeError>;
+    async fn generate(
+        &self,
+        prompt: Prompt,
+        sampling: Sampling,
+    ) -> Result<Generation, super::serve::ServeError>;
 
     /// Likelihood of each label as the continuation of the prompt.
-    async fn classify(&self, prompt: Prompt, labels: &[String])
-    -> Result<Classified, super::serve::ServeError>;
+    async fn classify(
+        &self,
+        prompt: Prompt,
+        labels: &[String],
+    ) -> Result<Classified, super::serve::ServeError>;
 }
