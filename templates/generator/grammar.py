@@ -12,7 +12,7 @@ import hashlib
 import random
 import re
 
-TRAIN, VALID, TEST = "train", "valid", "test"
+TRAIN, VALID, TEST, ALL = "train", "valid", "test", "all"
 
 
 def words(text):
@@ -33,7 +33,7 @@ def seeded(*parts):
 
 def allowed(entries, split):
     """The entries of a lexicon that rows of this split may use, without their marks."""
-    barred = "~" if split == TRAIN else "!"
+    barred = {TRAIN: "~", ALL: "-"}.get(split, "!")
     return [entry.lstrip("~!") for entry in entries if not entry.startswith(barred)]
 
 

@@ -43,6 +43,11 @@ class Project:
         self.sources, self.per_template = sources, per_template
         self.record = {"templates": {}, "rows": {}}
 
+    def texts(self):
+        """The text of every row."""
+        tables = ((TRAIN, self.module.TRAIN), (VALID, self.module.VALID), (TEST, self.module.TEST))
+        return [row[0] for split, table in tables for domain in table for row in self._rows(split, table, [domain])]
+
     def files(self):
         out = {}
         for domain, path in self.sources.items():
