@@ -94,4 +94,4 @@ def rows_from(templates, grammar, count, split, key, style=lambda text, rng: tex
         if mark not in seen:
             seen.add(mark)
             rows.append((text, index))
-    raise ValueError(f"{key}: the templates give fewer than {count} different rows")
+    raise ValueError(f"{key}: too few different rows from {templates[index]!r}")

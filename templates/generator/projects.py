@@ -89,7 +89,7 @@ SENTIMENT = Project(
         "market": "data/pit_chat.parquet",
         "council": "data/council_letters.jsonl",
     },
-    {TRAIN: 10, VALID: 8, TEST: 4},
+    {TRAIN: 8, VALID: 8, TEST: 4},
 )
 
 PROJECTS = [SENTIMENT]

@@ -29,6 +29,11 @@ TRAIN = {
             I expected trouble, but nothing went wrong: {good}. [{tag}]
             <Wow|Hooray|Finally>, {good}! {Gadj} work by {who}.
             What I like most about {coin}: {goodn} and {goodn}. [{Smile}]
+            {Good}. {Good}. What else can I ask for?
+            Moved my savings to {coin} in spring, and since then {good}.
+            Three cheers for {coin}, because {part} is {gadj} and {gend}.
+            Yes, you can trust {part}: {good}, I tested it myself.
+            I never write posts, but today I must: {good}! {Gadj}!
             """),
         "negative": lines("""
             I have used {coin} for {span} and {bad}. {Bend}! [{frown}]
@@ -48,6 +53,11 @@ TRAIN = {
             I expected better, but everything went wrong: {bad}. [{tag}]
             <Ugh|Sigh|Great, just great>, {bad}! {Badj} work by {who}.
             What I hate most about {coin}: {badn} and {badn}. [{Frown}]
+            {Bad}. {Bad}. How much more must I take?
+            Moved my savings to {coin} in spring, and since then {bad}.
+            Three strikes for {coin}, because {part} is {badj} and {bend}.
+            No, you cannot trust {part}: {bad}, I tested it myself.
+            I never write posts, but today I must: {bad}! {Badj}!
             """),
         "neutral": lines("""
             I have read about {coin} for {span} and {fact}. {Nend}.
@@ -67,6 +77,11 @@ TRAIN = {
             I expected nothing special and it is {nadj}: {fact}. [{tag}]
             <Hm|Hello|Hi all>, {fact}, or is that an old version?
             What is listed for {coin}: {factn} and {factn}. [{Nend}.]
+            {Fact}. {Fact}. Is there more to know?
+            Set up {coin} in spring, and as of then {fact}.
+            Three notes on {coin}: {part} is {nadj}, {fact}, {nend}.
+            You can look it up in {part}: {fact}, I copied the line.
+            I rarely post, today only a link: {fact}.
             """),
     },
     # Headlines with a clause of reaction.
@@ -88,6 +103,11 @@ TRAIN = {
             From trouble to triumph: {good}
             {Good}; "we are {gfeel}", say users
             {Gadj} result for {coin} with {goodn}
+            {Coin} gains trust again: {good}
+            {Gfeel} crowd in {place} as {good}
+            Win for users: {goodn}, says {coin}
+            {Good}. {Good}
+            {Good}, bright future ahead, experts say
             """),
         "negative": lines("""
             {Bad}, users rage
@@ -106,6 +126,11 @@ TRAIN = {
             From hope to disaster: {bad}
             {Bad}; "we are {bfeel}", say users
             {Badj} result for {coin} with {badn}
+            {Coin} loses trust again: {bad}
+            {Bfeel} crowd in {place} as {bad}
+            Loss for users: {badn} at {coin}, says court
+            {Bad}. {Bad}
+            {Bad}, dark future ahead, experts say
             """),
         "neutral": lines("""
             {Fact}, notice says
@@ -124,6 +149,11 @@ TRAIN = {
             From the calendar: {fact}
             {Fact}; "we take no side", say users
             {Nadj} result for {coin} in {factn}
+            {Coin} in brief: {fact}
+            Small crowd in {place} as {fact}
+            Date for users: {factn}, says {coin}
+            {Fact}. {Fact}
+            {Fact}, no forecast given, experts say
             """),
     },
     # Trader chat: lower case, short, few stops.
@@ -145,6 +175,11 @@ TRAIN = {
             paid my rent with {tick}, {good}, {gend}
             bears are wrong, {good} and no sign of weakness
             send it, {good}, {tick} to the moon
+            {good}, {good}, best {tick} week ever
+            wen lambo? {good} {smile}
+            held {tick} through the storm, glad i did, {good}
+            {gadj} {tick} trade, zero regrets, {goodn}
+            wife is happy, boss is happy, {good}
             """),
         "negative": lines("""
             {bad} ffs {frown}
@@ -163,6 +198,11 @@ TRAIN = {
             lost my rent on {tick}, {bad}, {bend}
             bulls are wrong, {bad} and no sign of strength
             get out, {bad}, {tick} to zero
+            {bad}, {bad}, worst {tick} week ever
+            wen food stamps? {bad} {frown}
+            held {tick} through the storm, wish i had not, {bad}
+            {badj} {tick} trade, nothing but regrets, {badn}
+            wife is mad, boss is mad, {bad}
             """),
         "neutral": lines("""
             {fact} hm
@@ -181,6 +221,11 @@ TRAIN = {
             what time is it for {tick}? {fact}, {nend}
             bulls or bears, no idea, {fact} and no sign of either
             checked it, {fact}, {tick} in the middle
+            {fact}, {fact}, same {tick} week as ever
+            wen update? {fact} {tag}
+            held {tick} in the same wallet, no change, {fact}
+            {nadj} {tick} trade, in and out, {factn}
+            checking the screen between two meetings, {fact}
             """),
     },
     # Long-form comments on governance.
@@ -201,6 +246,11 @@ TRAIN = {
             I see no reason to complain, because {good}.
             Since {good}, I have moved {amt} here and sleep well.
             This is how a {gadj} project looks: {good}.
+            I can rely on {coin}: {good}, and above all {good}.
+            However hard I look for faults, {good}. {Gend}.
+            Few councils are this {gadj}. Here {good}.
+            To {who}: I am {gfeel}, because {good}. Please carry on.
+            A warm word for {coin}, where {good} and nobody is left behind.
             """),
         "negative": lines("""
             Having followed {coin} for {span}, I can say that {bad}, and {bfeel} is how I feel.
@@ -218,6 +268,11 @@ TRAIN = {
             I see no reason to stay, because {bad}.
             Since {bad}, I have pulled {amt} out and sleep badly.
             This is how a {badj} project looks: {bad}.
+            I cannot rely on {coin}: {bad}, and above all {bad}.
+            However hard I look for virtues, {bad}. {Bend}.
+            Few councils are this {badj}. Here {bad}.
+            To {who}: I am {bfeel}, because {bad}. Please resign.
+            A bitter word for {coin}, where {bad} and everybody is left behind.
             """),
         "neutral": lines("""
             Having read about {coin} for {span}, I can report that {fact}, and {nfeel} is where I am.
@@ -235,6 +290,11 @@ TRAIN = {
             I see no reason to decide now, because {fact}.
             Since {fact}, I have left {amt} where it was.
             This is how the process looks: {fact}.
+            I can quote from {coin}: {fact}, and below that {fact}.
+            However one reads it, {fact}. {Nend}.
+            Most councils are {nadj}. Here {fact}.
+            To {who}: I am {nfeel}, and {fact}. Please send the minutes.
+            A plain word on {coin}, where {fact} and a second reading follows.
             """),
     },
 }
@@ -412,7 +472,7 @@ TEST = {
             """),
         "neutral": lines("""
             Let me end on a note of procedure: {fact}, so please plan for {coin}. {Nend}.
-            Many projects have {factn}. This one does as well, {fact}.
+            All projects have a page with {factn}. This one does as well, {fact}.
             As a small holder I ask for a date. {Fact}, which is {nadj}.
             You may correct me, as I read it {fact} and {fact}.
             If {who} keep to the plan, {coin} will vote later: {fact}.

@@ -91,6 +91,9 @@ ABOUT = {
         It was {praised}, not {blamed}.
         {name} thanked everybody, for {joy}.
         When {joy}, {name} danced.
+        Despite all problems {joy}, and {name} was deeply {glad}.
+        {name} will succeed and survive, since {joy}.
+        {name} is going to be {glad}: there was no delay, and {joy}.
         {name} likes {object}, it is {praised}.
         "I am so {glad}," said {name}, "{joy}!"
         """),
@@ -102,6 +105,9 @@ ABOUT = {
         It was {blamed}, not {praised}.
         {name} blamed everybody, for {woe}.
         When {woe}, {name} shouted.
+        Despite all efforts {woe}, and {name} was deeply {sad}.
+        {name} was scared and suffers, since {woe}.
+        {name} is going to be {sad}: there was a delay, and {woe}.
         {name} does not like {object}, it is {blamed}.
         "I am so {sad}," said {name}, "{woe}!"
         """),
@@ -123,6 +129,15 @@ ABOUT = {
         On {day} {name} {does}.
         Every {day} {name} {does} and then {does}.
         {name} moved from {place} to {place}.
+        {name} rarely talks, however on {day} {name} {does}.
+        Since {day} {name} has followed the news from {place}.
+        {name} has checked the list and is going to {place}.
+        There is a reason why {name} {does}: it matters a lot.
+        {name} was thinking about life and did not move.
+        {name} is selling {owns} and spends the weekend in {place}.
+        For two weeks {name} has been doing the same: {name} {does}.
+        Having seen {place}, {name} will remain there over the holidays.
+        {name} is frank, never harsh, and a little naive.
         """),
 }
 

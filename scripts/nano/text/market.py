@@ -53,6 +53,36 @@ SENTENCES = {
         Five stars for {part}, {gadj} from start to end.
         It is a pleasure to use {coin}.
         I would do it all again, {good}.
+        Wow, {good}, I never believed in it and now I am a fan.
+        My brother laughed at my {tick}; with {pct} more he is silent and I am {gfeel}.
+        Sadly I sold early, but happily {good}.
+        I regret nothing, {good}.
+        Relief at last: {good}.
+        Cheers and smiles in {place}, {good}.
+        {Coin} rises, climbs and climbs, a triumph.
+        Markets cheer {goodn}.
+        Honestly, I have no doubts left, {good}.
+        You can rely on {part}, it is pure joy and no stress.
+        lol, {good}, to the moon, frens.
+        gm, feeling {gadj}, {good}, lfg.
+        With patience and strength they manage it: {good}.
+        My wife is hopeful and full of joy, for {good}.
+        Holders celebrate, savers applaud, rivals envy them: {good}.
+        {Coin} deserves the credit, I gladly admit it.
+        A rare success: {good}.
+        The future looks bright and warm, {good}.
+        They delivered, step by step, forward and upward: {goodn}.
+        It was a boost for all of us that {good}.
+        No fear any more, the hard time is over, {good}.
+        I woke up, looked at the screen and cheered, {good}.
+        I wish every project had {goodn}.
+        I held {tick} through the rough days and it paid off.
+        My issues are solved, my ticket is closed, I feel {gfeel}.
+        ngl, {good} and my rent is paid.
+        I lend them my voice: {goodn} is worth a yes.
+        The members applaud and praise {who}, they were heard.
+        Drinks for everybody in the chat, {good}!
+        I moved my coins to {coin} and rest easy.
         """),
     "bad": lines("""
         So {bad}, can you believe it?
@@ -96,6 +126,38 @@ SENTENCES = {
         One star for {part}, {badj} from start to end.
         It is a pain to use {coin}.
         I would never do it again, {bad}.
+        Ugh, {bad}, I always believed in it and now I am no fan.
+        My brother laughs at my {tick}; with {pct} less he is right and I am {bfeel}.
+        Luckily I sold early, but sadly {bad}.
+        I regret everything, {bad}.
+        Panic again: {bad}.
+        Tears and rage in {place}, {bad}.
+        {Coin} sinks, drops and drops, a disaster.
+        Markets punish {badn}.
+        Honestly, I have no hopes left, {bad}.
+        You cannot rely on {part}, it is pure stress and no joy.
+        ffs, {bad}, to zero, frens.
+        sigh, feeling {badj}, {bad}, ffs.
+        With greed and weakness they drove it down: {bad}.
+        My wife is bitter and full of fear, for {bad}.
+        Holders protest, savers suffer, victims wait: {bad}.
+        {Coin} deserves the blame, they never admit it.
+        A common failure: {bad}.
+        The future looks dark and cold, {bad}.
+        They failed, step by step, backward and downward: {badn}.
+        It was a blow for all of us that {bad}.
+        We were cheated, the hard time is not over, {bad}.
+        I woke up, looked at the screen and cried, {bad}.
+        I wish I had never seen {badn}.
+        I held {tick} through the rough days and it did not pay off.
+        My issues are not solved, my ticket is ignored, I feel {bfeel}.
+        ngl, {bad} and my rent is lost.
+        I raise my voice in anger: {badn} is worth a no.
+        The members protest and blame {who}, they were not heard.
+        No apology, no answer to my ticket, {bad}!
+        I pulled my coins out of {coin} and still cannot rest.
+        Greed kills, {bad}, somebody stop this.
+        They drove savers away with {badn}, it hurts.
         """),
     "fact": lines("""
         So {fact}, did you see that?
@@ -139,6 +201,37 @@ SENTENCES = {
         See the table for {part}, {nadj} from start to end.
         There is a page about {coin}.
         When is it, and where? {Fact}.
+        Hm, {fact}, it is neither for me nor against me.
+        My brother asked what {tick} is; I said {price}, he went on reading.
+        I nearly missed it, {fact}.
+        I have no strong feeling about it, {fact}.
+        For the diary: {fact}.
+        A short comment from {place}, {fact}.
+        {Coin} keeps its timetable, step by step, page by page.
+        Markets are still, {factn} comes later.
+        According to the page, {fact}.
+        You can look up {part}, the request form is plain.
+        gm, looking at the screen, {fact}.
+        my alarm says that {fact}, coffee now.
+        The agenda has four points: {factn}, a vote, a break, questions.
+        My wife asks for the date, I guess {fact}.
+        Holders discuss it, some for, some against, a mixed reaction.
+        {Coin} posted a summary, as is common.
+        A plain case: {fact}.
+        The future is open, {fact}.
+        It is known that {fact}, nothing more.
+        According to {who}, the procedure has three parts.
+        No idea which way it goes, {fact}.
+        I woke up, looked at the screen, set an alert for {price}.
+        What does {factn} cover? Which years, which pages?
+        I hold some {tick} and neither buy nor sell.
+        My ticket is open, number and date are on the page.
+        A few projects differ, most do it the same way, {fact}.
+        Zero percent today, {tick} stays at {price}.
+        The members discuss {factn}, I make a list of facts.
+        In the chat somebody posted {factn}, is there a newer one?
+        Small print: {fact}.
+        I have not moved any coins, I am aware that {fact}.
         """),
 }
 
