@@ -8,7 +8,7 @@ give N megabytes; OUT_DIR/valid.jsonl a hundredth of that from another seed. Nee
 and the same arguments give the same bytes.
 
 A document that has eight words in a row in common with any row of the example projects is left out
-and counted; more than one in a hundred is an error. What the projects teach can therefore not be
+and counted; more than one in twenty is an error. What the projects teach can therefore not be
 read off here: no row, no sentence template, no label as the answer to a post.
 """
 
@@ -93,7 +93,7 @@ def documents(seed, size, barred):
         document = rng.choices(makers, weights)[0](rng)
         if any(window in barred for text in contents(document) for window in windows(text)):
             dropped += 1
-            if dropped > 100 and dropped * 100 > number:
+            if dropped > 100 and dropped * 20 > number:
                 raise SystemExit(f"{dropped} of {number} documents repeat a row of an example project")
             continue
         line = json.dumps(document, ensure_ascii=False) + "\n"
