@@ -1,1 +1,37 @@
-//! The room's documentation comes with its code.
+//! Base models: which one, where its files are, and a decoder that can be trained.
+//!
+//! Owns the config, the weights, the differentiable forward pass with its fused kernels, and LoRA
+//! factors on it. It knows nothing of data files, optimizers, runs or serving.
+
+mod base;
+mod batch;
+mod config;
+mod decoder;
+mod error;
+mod forward;
+pub mod kernels;
+mod layer;
+mod lora;
+mod noise;
+mod shapes;
+mod weights;
+
+pub use base::{Base, BaseRequest, Download, open_base};
+pub use batch::Batch;
+pub use config::{Family, ModelConfig, RopeScaling};
+pub use decoder::Decoder;
+pub use error::ModelError;
+pub use lora::{LoraConfig, LoraFactors};
+pub use shapes::{ModuleShape, TensorShape, modules, parameters, tensors};
+
+/// How the frozen weights of a base are kept in memory; arithmetic is f32 throughout.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    F32,
+    /// Matrices in bf16: half the memory, widened block by block as they are used.
+    Bf16,
+    /// f32, the precision that is exact everywhere.
+    #[default]
+    Auto,
+}

@@ -1,0 +1,108 @@
+//! Which base a run stands on: a folder with config, tokenizer and weights, and its digest.
+
+use std::path::{Path, PathBuf};
+
+use rayon::prelude::*;
+use sha2::{Digest, Sha256};
+
+use super::{config::ModelConfig, error::ModelError, weights::weight_files};
+
+/// What a person asked for, and where bases are kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BaseRequest {
+    /// `nano`, a folder, or a Hub id such as `Qwen/Qwen3-0.6B`.
+    pub id: String,
+    /// Hub branch, tag or commit.
+    pub revision: String,
+    /// Hub address.
+    pub endpoint: String,
+    /// Cache for downloaded models.
+    pub models_dir: PathBuf,
+    /// Where the embedded base is unpacked.
+    pub nano_dir: PathBuf,
+    /// Never use the network.
+    pub offline: bool,
+}
+
+/// How far a download has come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Download {
+    Started {
+        file: String,
+        bytes: u64,
+    },
+    /// Bytes that arrived since the last report.
+    Advanced {
+        bytes: u64,
+    },
+    Finished {
+        file: String,
+    },
+}
+
+/// An open base.
+#[derive(Clone, Debug)]
+pub struct Base {
+    pub id: String,
+    /// The commit, for a base from the Hub.
+    pub revision: Option<String>,
+    pub dir: PathBuf,
+    pub config: ModelConfig,
+    /// SHA-256, hex, binding config, weights and tokenizer.
+    pub digest: String,
+}
+
+impl Base {
+    /// Opens a folder in HF layout.
+    pub fn open_dir(id: &str, dir: &Path) -> Result<Self, ModelError> {
+        let config = ModelConfig::read(&dir.join("config.json"))?;
+        let digest = digest(dir)?;
+        Ok(Self {
+            id: id.to_owned(),
+            revision: None,
+            dir: dir.to_owned(),
+            config,
+            digest,
+        })
+    }
+}
+
+/// SHA-256 over one line `<sha256 of the file>  <name>` for each file that makes the base what it
+/// is, sorted by name.
+fn digest(dir: &Path) -> Result<String, ModelError> {
+    let mut files = weight_files(dir)?;
+    let others = [
+        "config.json",
+        "tokenizer.json",
+        "tokenizer_config.json",
+        "chat_template.jinja",
+    ];
+    files.extend(
+        others
+            .iter()
+            .map(|name| dir.join(name))
+            .filter(|path| path.exists()),
+    );
+    files.sort();
+    let lines: Vec<String> = files
+        .par_iter()
+        .map(|path| digest_line(path))
+        .collect::<Result<_, _>>()?;
+    Ok(hex::encode(Sha256::digest(lines.concat())))
+}
+
+fn digest_line(path: &Path) -> Result<String, ModelError> {
+    let mut file = std::fs::File::open(path).map_err(ModelError::io("read", path))?;
+    let mut hasher = Sha256::new();
+    std::io::copy(&mut file, &mut hasher).map_err(ModelError::io("read", path))?;
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    Ok(format!("{}  {name}\n", hex::encode(hasher.finalize())))
+}
+
+/// Opens the base that `request` names.
+pub fn open_base(
+    request: &BaseRequest,
+    _report: &mut dyn FnMut(Download),
+) -> Result<Base, ModelError> {
+    Base::open_dir(&request.id, Path::new(&request.id))
+}

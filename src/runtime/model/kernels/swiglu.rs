@@ -1,0 +1,73 @@
+//! SwiGLU: silu(gate) ∘ up (arXiv:2002.05202), without storing silu(gate).
+
+use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
+use rayon::prelude::*;
+
+use super::{Held, numeric::sigmoid, output, tensor, values};
+
+/// Values that one task works on.
+const BLOCK: usize = 16_384;
+
+/// Arguments gate and up, of one shape.
+pub struct SwiGlu;
+
+impl CustomOp2 for SwiGlu {
+    fn name(&self) -> &'static str {
+        "swiglu"
+    }
+
+    fn cpu_fwd(
+        &self,
+        gate: &CpuStorage,
+        gate_layout: &Layout,
+        up: &CpuStorage,
+        up_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let (gate, up) = (values(gate, gate_layout)?, values(up, up_layout)?);
+        let mut out = vec![0f32; gate.len()];
+        let inputs = gate.par_chunks(BLOCK).zip(up.par_chunks(BLOCK));
+        out.par_chunks_mut(BLOCK)
+            .zip(inputs)
+            .for_each(|(out, (gate, up))| {
+                for ((o, g), u) in out.iter_mut().zip(gate).zip(up) {
+                    *o = g * sigmoid(*g) * u;
+                }
+            });
+        output(out, gate_layout.shape().clone())
+    }
+
+    fn bwd(
+        &self,
+        gate: &Tensor,
+        up: &Tensor,
+        _y: &Tensor,
+        grad: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        let (gate_held, up_held, grad) = (Held::new(gate), Held::new(up), Held::new(grad));
+        let (gates, ups, grads) = (gate_held.values()?, up_held.values()?, grad.values()?);
+        let (mut grad_gate, mut grad_up) = (vec![0f32; gates.len()], vec![0f32; gates.len()]);
+        let outputs = grad_gate
+            .par_chunks_mut(BLOCK)
+            .zip(grad_up.par_chunks_mut(BLOCK));
+        let inputs = gates
+            .par_chunks(BLOCK)
+            .zip(ups.par_chunks(BLOCK))
+            .zip(grads.par_chunks(BLOCK));
+        outputs
+            .zip(inputs)
+            .for_each(|((grad_gate, grad_up), ((gate, up), grad))| {
+                let outputs = grad_gate.iter_mut().zip(grad_up);
+                let inputs = gate.iter().zip(up).zip(grad);
+                for ((gg, gu), ((g, u), d)) in outputs.zip(inputs) {
+                    let s = sigmoid(*g);
+                    *gu = d * g * s;
+                    *gg = d * u * s * (1.0 + g * (1.0 - s));
+                }
+            });
+        let (grad_gate, grad_up) = (
+            tensor(grad_gate, gate.shape())?,
+            tensor(grad_up, up.shape())?,
+        );
+        Ok((Some(grad_gate), Some(grad_up)))
+    }
+}

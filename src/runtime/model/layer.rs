@@ -1,0 +1,183 @@
+//! Parameters and linear layers: what is frozen, what learns, and which operation that selects.
+
+use candle_core::{Result, Tensor, Var};
+
+use super::{
+    kernels::{
+        linear::{AddBias, FrozenLinear, Linear as LinearOp, LoraLinear},
+        norm::{FrozenNorm, Norm},
+        plain,
+    },
+    noise::{Dropout, Noise},
+};
+
+/// A tensor of the model.
+#[derive(Clone, Debug)]
+pub enum Parameter {
+    Frozen(Tensor),
+    Learning(Var),
+}
+
+/// How one forward pass is computed.
+#[derive(Clone, Copy, Debug)]
+pub struct Mode {
+    /// Fused CPU kernels instead of plain tensor operations.
+    pub fused: bool,
+    /// Build the graph for a backward pass.
+    pub tracked: bool,
+    /// Noise for dropout; none outside training.
+    pub noise: Option<Noise>,
+}
+
+/// A parameter as one pass sees it.
+pub enum Seen {
+    Frozen(Tensor),
+    Learning(Tensor),
+}
+
+impl Parameter {
+    pub fn tensor(&self) -> &Tensor {
+        match self {
+            Self::Frozen(tensor) => tensor,
+            Self::Learning(var) => var.as_tensor(),
+        }
+    }
+
+    pub fn seen(&self, mode: Mode) -> Seen {
+        match self {
+            Self::Learning(var) if mode.tracked => Seen::Learning(var.as_tensor().clone()),
+            Self::Learning(var) => Seen::Frozen(var.as_detached_tensor()),
+            Self::Frozen(tensor) => Seen::Frozen(tensor.clone()),
+        }
+    }
+
+    fn plain(&self, mode: Mode) -> Tensor {
+        match self.seen(mode) {
+            Seen::Frozen(tensor) | Seen::Learning(tensor) => tensor,
+        }
+    }
+}
+
+/// Low-rank factors beside a frozen weight.
+#[derive(Clone, Debug)]
+pub struct Lora {
+    /// `[rank, in]`
+    pub a: Var,
+    /// `[out, rank]`
+    pub b: Var,
+    /// alpha / rank, or alpha / √rank.
+    pub scale: f64,
+    pub dropout: f32,
+    /// Tells this layer's dropout noise from the others'.
+    pub site: u64,
+}
+
+/// A linear layer.
+#[derive(Clone, Debug)]
+pub struct Linear {
+    pub path: String,
+    /// `[out, in]`
+    pub weight: Parameter,
+    pub bias: Option<Parameter>,
+    pub lora: Option<Lora>,
+}
+
+impl Linear {
+    /// x `[tokens, in]` → `[tokens, out]`
+    pub fn forward(&self, x: &Tensor, mode: Mode) -> Result<Tensor> {
+        match &self.lora {
+            Some(lora) if mode.fused => self.forward_lora(x, lora, mode),
+            Some(lora) => self.forward_base(x, mode)? + lora.plain(x, mode)?,
+            None => self.forward_base(x, mode),
+        }
+    }
+
+    fn forward_lora(&self, x: &Tensor, lora: &Lora, mode: Mode) -> Result<Tensor> {
+        let op = LoraLinear {
+            weight: self.weight.tensor().detach(),
+            bias: self.bias.as_ref().map(|bias| bias.tensor().detach()),
+            scale: lora.scale as f32,
+            dropout: lora.noise(mode),
+        };
+        if mode.tracked {
+            return x.apply_op3(lora.a.as_tensor(), lora.b.as_tensor(), op);
+        }
+        x.apply_op3_no_bwd(
+            &lora.a.as_detached_tensor(),
+            &lora.b.as_detached_tensor(),
+            &op,
+        )
+    }
+
+    fn forward_base(&self, x: &Tensor, mode: Mode) -> Result<Tensor> {
+        let bias = self.bias.as_ref().map(|bias| bias.seen(mode));
+        match (self.weight.seen(mode), bias) {
+            (Seen::Frozen(weight), None) if mode.fused => {
+                x.apply_op1(FrozenLinear { weight, bias: None })
+            }
+            (Seen::Frozen(weight), Some(Seen::Frozen(bias))) if mode.fused => {
+                x.apply_op1(FrozenLinear {
+                    weight,
+                    bias: Some(bias),
+                })
+            }
+            (Seen::Learning(weight), None) if mode.fused => x.apply_op2(&weight, LinearOp),
+            (Seen::Learning(weight), Some(Seen::Learning(bias))) if mode.fused => {
+                x.apply_op2(&weight, LinearOp)?.apply_op2(&bias, AddBias)
+            }
+            (weight, bias) => plain::linear(x, weight.tensor(), bias.as_ref().map(Seen::tensor)),
+        }
+    }
+}
+
+impl Seen {
+    fn tensor(&self) -> &Tensor {
+        match self {
+            Self::Frozen(tensor) | Self::Learning(tensor) => tensor,
+        }
+    }
+}
+
+impl Lora {
+    fn noise(&self, mode: Mode) -> Option<Dropout> {
+        let noise = mode.noise.filter(|_| self.dropout > 0.0)?;
+        Some(Dropout::new(noise, self.site, self.dropout))
+    }
+
+    /// s·(drop(x)·Aᵀ)·Bᵀ
+    fn plain(&self, x: &Tensor, mode: Mode) -> Result<Tensor> {
+        let (a, b) = match mode.tracked {
+            true => (self.a.as_tensor().clone(), self.b.as_tensor().clone()),
+            false => (self.a.as_detached_tensor(), self.b.as_detached_tensor()),
+        };
+        let input = match self.noise(mode) {
+            Some(dropout) => {
+                let mut mask = vec![1f32; x.elem_count()];
+                dropout.apply(&mut mask);
+                (x * Tensor::from_vec(mask, x.shape(), x.device())?)?
+            }
+            None => x.clone(),
+        };
+        plain::linear(&plain::linear(&input, &a, None)?, &b, None)? * self.scale
+    }
+
+    /// s·B·A, `[out, in]`
+    pub fn delta(&self) -> Result<Tensor> {
+        self.b
+            .as_detached_tensor()
+            .matmul(&self.a.as_detached_tensor())?
+            * self.scale
+    }
+}
+
+/// RMS norm over the last dimension.
+pub fn rms_norm(x: &Tensor, weight: &Parameter, eps: f64, mode: Mode) -> Result<Tensor> {
+    match weight.seen(mode) {
+        Seen::Frozen(weight) if mode.fused => x.apply_op1(FrozenNorm {
+            weight,
+            eps: eps as f32,
+        }),
+        Seen::Learning(weight) if mode.fused => x.apply_op2(&weight, Norm { eps: eps as f32 }),
+        _ => plain::rms_norm(x, &weight.plain(mode), eps),
+    }
+}
