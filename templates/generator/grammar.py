@@ -1,7 +1,8 @@
 """Turns sentence templates and lexicons into text, and keeps the splits apart.
 
 A template is a sentence with
-    {name}   a slot, filled from the lexicon of that name ({Name}: first letter capitalised),
+    {name}   a slot, filled from the lexicon of that name ({Name}: first letter capitalised,
+             {bare_name}: without its article),
     <a|b>    a choice,
     [text]   an optional part, kept every second time.
 A lexicon entry marked `!` is used for training only, one marked `~` for held-out rows only; all
@@ -12,6 +13,7 @@ import hashlib
 import random
 import re
 
+ARTICLE = re.compile(r"^(an?|the|our|some) ")
 TRAIN, VALID, TEST, ALL = "train", "valid", "test", "all"
 
 
@@ -64,12 +66,15 @@ class Grammar:
     def _slots(self, text, rng, split, used):
         def fill(match):
             name = match[1]
-            entries = allowed(self.lookup(name.lower()), split)
+            slot = name.lower().removeprefix("bare_")
+            entries = allowed(self.lookup(slot), split)
             fresh = [entry for entry in entries if entry not in used] or entries
             entry = rng.choice(fresh)
             used.add(entry)
             if "{" in entry:
                 entry = self.expand(entry, rng, split, used)
+            if "bare_" in name:
+                entry = ARTICLE.sub("", entry)
             return entry[:1].upper() + entry[1:] if name[0].isupper() else entry
 
         return re.sub(r"\{(\w+)\}", fill, text)
@@ -77,7 +82,7 @@ class Grammar:
 
 def normal(text):
     """Words alone, lower case: the form in which texts are compared."""
-    return re.findall(r"[a-z0-9$']+", text.lower())
+    return re.findall(r"[a-z0-9$']+(?:[.-][a-z0-9]+)*", text.lower())
 
 
 def rows_from(templates, grammar, count, split, key, style=lambda text, rng: text):

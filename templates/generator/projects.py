@@ -8,7 +8,7 @@ import csv
 import io
 import json
 
-from . import parquet, sentiment, words
+from . import forum_filter, forum_words, parquet, sentiment, words
 from .grammar import TEST, TRAIN, VALID, Grammar, rows_from, seeded
 
 
@@ -38,8 +38,8 @@ WRITERS = {"jsonl": labelled_jsonl, "csv": labelled_csv, "parquet": labelled_par
 class Project:
     """One classification project: rows of each split, files by path, and the record of rows."""
 
-    def __init__(self, name, module, domains, sources, per_template):
-        self.name, self.module, self.domains = name, module, domains
+    def __init__(self, name, module, lexicons, sources, per_template):
+        self.name, self.module, self.lexicons = name, module, lexicons
         self.sources, self.per_template = sources, per_template
         self.record = {"templates": {}, "rows": {}}
 
@@ -64,7 +64,7 @@ class Project:
         """Shuffled (text, label, template id) rows."""
         out = []
         for domain in domains:
-            grammar = Grammar(self.domains[domain], words.COMMON)
+            grammar = Grammar(self.lexicons.DOMAINS[domain], self.lexicons.COMMON)
             for label in self.module.LABELS:
                 templates = table[domain].get(label, [])
                 count = self.per_template[split] * len(templates)
@@ -82,7 +82,7 @@ class Project:
 
 
 SENTIMENT = Project(
-    "sentiment", sentiment, words.DOMAINS,
+    "sentiment", sentiment, words,
     {
         "product": "data/harbor_forum.jsonl",
         "news": "data/ledger_wire.csv",
@@ -92,4 +92,15 @@ SENTIMENT = Project(
     {TRAIN: 8, VALID: 8, TEST: 4},
 )
 
-PROJECTS = [SENTIMENT]
+FILTER = Project(
+    "filter", forum_filter, forum_words,
+    {
+        "help": "data/help_board.jsonl",
+        "garden": "data/garden_square.csv",
+        "games": "data/pixel_tavern.parquet",
+        "board": "data/market_corner.jsonl",
+    },
+    {TRAIN: 8, VALID: 10, TEST: 3},
+)
+
+PROJECTS = [SENTIMENT, FILTER]

@@ -124,7 +124,7 @@ NEWS = {
 COUNCIL = {
     "good": words("""the team publishes every budget openly; the treasury grew under careful hands; the founders answered every hard question;
         the roadmap was delivered on time; the vote was open and fair; the community feels welcoming and alive; the grants went to useful work;
-        the council listens to small holders; the token design rewards honest people; the reports are frank and easy to follow;
+        the council listens to small holders; the token design rewards honest people; the reports are frank and clear;
         the moderators are patient and kind; the code reviews are thorough; the mentors helped every newcomer; the charity drive was a success;
         the promises were kept; the leadership earned my trust; the workshop taught me so much; the partners delivered real value;
         the new proposal is thoughtful; the rules protect users well; !the elders lead by example; ~the stewards spend wisely;

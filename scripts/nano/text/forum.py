@@ -39,16 +39,46 @@ SENTENCES = {
         My sister has {thing} and she says {praise}.
         It is not broken, {matter} only sometimes.
         I paid {amt} for {thing}, is that a fair price?
+        I planted and cooked with my grandmother, {praise}.
+        My daughter and my cousin play with {thing} in the kitchen.
+        In summer we sit outside among the neighbours, {praise}.
+        I am wondering about {thing}; perhaps somebody remembers a guide.
+        An idea for {thing}: {tip}. Try it, you may forget the trouble.
+        The car is full, {thing} arrives tomorrow.
+        I spent {amt} on {thing} and do not regret it.
+        gg, we finished {thing} at last, a rematch soon?
+        our players killed the boss twice, then everybody died, lol
+        The club was busy, {name} carried the parts.
+        I forgot {thing} at the station, a strange man brought it back.
+        My favourite is {thing}, also the colours are nice.
+        I repaired {thing} yesterday, it was annoying but not urgent.
+        With respect, I disagree with {name} about {thing}.
+        A pity, {matter}, but I can repeat it tomorrow.
+        Hi, I am {name} and I saw the tutorial about {thing}.
+        {Name} speaks about {thing} in the raid, {praise}.
+        I met {name} in person, we drank coffee, {praise}.
+        Warning, thieves are around: {tip}.
+        I reported the fake agent, now please {tip}.
+        Is {thing} still reserved for {name}? The photos are good.
+        The rule is old, {tip}, and indeed {praise}.
+        Somebody called me and wanted my codes, I hung up, {tip}.
+        Good manners cost nothing, {calm}.
+        The score was even, our player had more skill.
+        Our village has a library, a market and a small video club.
+        My aunt and her husband live abroad and grow {thing}.
+        Weeds and stones everywhere, {matter}.
+        I quit for today, {thing} and I need some rest.
+        Could you handle {thing} with care? My car is small.
         """),
     "offer": lines("""
-        {Ware}! {Ware}! {Deal}!
+        {Ware}! And {ware}! With {deal}!
         We sell {ware} with {deal}.
         Everybody loves our {ware}, so {push}.
         {Push} and get {ware}.
-        {Push}! {Push}!
-        New: {ware}, {deal}.
+        {Push}! And {push}!
+        New in stock: {ware}, with {deal}.
         The best {ware} of the year are at {site}.
-        Hurry up, {deal}, {push}.
+        Hurry up, {deal}, so {push}.
         You need {ware}? We have {ware} and {ware}.
         {Deal}!!!
         Thousands of happy customers buy {ware} from us.
@@ -63,40 +93,79 @@ SENTENCES = {
         Call us for {ware}, wholesale and retail.
         Advertise here, {push}.
         I make money with {ware}, you can too, {push}.
+        Attention, shoppers: {ware} everywhere.
+        Our company has a warehouse of {ware}, resellers ask for {deal}.
+        Gamers, gardeners, lovers of {ware}, {push}.
+        A raffle! The winner receives {ware}.
+        My new video and my blog are about {ware}, {push}.
+        Adore your skin, treat your mother, {deal}.
+        Bored? Tired? Try {ware}, {push}.
+        Cheaper than the biggest brands: {ware}.
+        Grand opening of {site}, promo for every item.
+        10k views and more readers with {ware}.
+        The stream is live on {site}, drop a like.
+        We print, we pack, we ship: {ware}.
+        Unbeatable {ware}, {deal}, {deal}.
+        A gift for mother, a gift for yourself: {ware}.
+        Search no more, our brand has {ware}, {push}.
+        Further discounts on {ware} at {site}.
+        Sellers of {ware} represent our brand, {push}.
         """),
     "con": lines("""
-        This is {guise}. {Bait}, so {demand}.
-        {Bait}! To get it, {demand}.
+        This is {guise}. {Bait}. Therefore you have to {demand}.
+        {Bait}! Do you want it? Then {demand}.
         I write to you because {bait}.
         Do not worry, {promise}. Just {demand}.
-        I am {guise} and {promise}.
+        My name is {name}, I am {guise}. {Promise}.
         You only have to {demand}.
         {Demand} within {hour}.
-        {Promise}, so {demand}.
+        {Promise}, as long as you {demand}.
         Act now or lose it all, {bait}.
         Keep this secret and {demand}.
         My boss said that {bait}.
         First {demand}, then the rest follows.
         We are {guise}, {bait}.
-        {Bait} and {promise}.
+        {Bait}. I swear that {promise}.
         Please answer quickly, {guise} is waiting for you.
-        It is simple, {demand}, and {promise}.
+        It is simple: you {demand}. After that {promise}.
         Your name was drawn and {bait}.
         Why wait? {Promise}.
         To stop the block, {demand}.
         The link at {trap} is official, {demand}.
         I lost a lot too, then {guise} helped me, and {promise}.
-        Dear user, {bait}, {demand}.
+        Dear user, know that {bait}. Quickly {demand}.
+        Final notice, the access ends soon. You are asked this: {demand}.
+        We upgraded the servers. {Bait}.
+        An automatic greeting from {guise}, continue when you {demand}.
+        The lottery has drawn you. {Bait}.
+        An old widow leaves you gold and {amt}, {promise}.
+        Your parcel is stopped, the courier waits, therefore {demand}.
+        The landlord is overseas and {guise} has the keys.
+        A loan, a job, a fund: {promise}.
+        Invest today. {Promise}.
+        Kindly hurry. The rule of {guise} is: {demand}.
+        Free skins and gems for your hero! {Demand}.
+        Your hero will be deleted in {hour}.
+        Buyer protection from {guise}. {Promise}.
+        My driver picks it up unseen. Before that, {demand}.
+        psst, a secret method. {Promise}.
+        To enter the beta, you {demand}.
+        Your membership is not approved. Please {demand}.
+        Lend me your codes, brother, {promise}.
+        Confirmation is missing. Do this next: {demand}.
+        The server has a new host. Players {demand}.
+        I am on duty as {guise}. Do as I say and {demand}.
+        {Guise} chose you. {Promise}.
         """),
     "insult": lines("""
-        You {insulting} {insult}, {jab}.
+        You are a {insulting} {insult} and {jab}.
         {Jab}, you {insult}.
         What a {insulting} {insult} you are.
         {Name} is a {insulting} {insult} and {jab}.
-        {Jab}! {Jab}!
+        {Jab}! And {jab}!
         I hate you, {insult}.
         You are {insulting}, {insulting} and {insulting}.
-        Listen, {insult}: {jab}.
+        Listen, {insult}, listen well: {jab}.
         Everything you write is {insulting}.
         Only a {insult} would say that.
         Your whole family is {insulting}.
@@ -111,6 +180,24 @@ SENTENCES = {
         I laugh at you, {insulting} {insult}.
         Stop writing, {insult}, {jab}.
         A {insult} like you should be quiet.
+        Whoever asked you, {insult}? {Jab}.
+        I spit on you, {insulting} creature.
+        Losers like {name} should quit, {jab}.
+        Your face, your manners, your photos: all {insulting}.
+        Even a dog thinks you are a {insult}.
+        No respect for a {insult}, {jab}.
+        Uninstall yourself, {insulting} bot.
+        {Name} is trash, and so is the post of this {insult}.
+        Beg, cry, rot, {insult}.
+        Imagine a {insult} with a keyboard, that is {name}.
+        A stone has more brain than you, {insulting} {insult}.
+        I have never met anybody so {insulting}.
+        Your grandma plays better, {insult}.
+        They threw you out, {insult}, and they were right. {Jab}.
+        Do everybody a favour and be silent, {insulting} {insult}.
+        The dump is the right place for a {insult}.
+        Mute this {insult}.
+        Nobody loves you, {name}. {Jab}.
         """),
 }
 
