@@ -1,0 +1,235 @@
+//! Pairs tensors into LoRA modules and checks them against the configuration.
+//!
+//! Accepted names are `base_model.model.<module>.lora_A.weight` and `…lora_B.weight`, also with
+//! the older `.default.` before `weight`. A module path that starts with `layers.` (an adapter
+//! of the bare decoder) is the same module as with `model.` in front.
+
+use std::collections::BTreeMap;
+
+use super::{
+    config::{PeftConfig, TargetModules},
+    error::{ConfigProblem, FactorProblem},
+    tensors::HostTensor,
+};
+
+const PREFIX: &str = "base_model.model.";
+
+/// One adapted linear layer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Module {
+    /// Path in the base, such as `model.layers.0.self_attn.q_proj`.
+    pub path: String,
+    pub rank: usize,
+    /// What multiplies B·A: alpha/rank, or alpha/√rank with rsLoRA, with this module's own alpha.
+    pub scale: f64,
+    pub in_dim: usize,
+    pub out_dim: usize,
+}
+
+impl Module {
+    /// Name of the A factor, shape `[rank, in_dim]`, in [`super::Adapter::tensors`].
+    pub fn a_name(&self) -> String {
+        factor_name(&self.path, Factor::A)
+    }
+
+    /// Name of the B factor, shape `[out_dim, rank]`, in [`super::Adapter::tensors`].
+    pub fn b_name(&self) -> String {
+        factor_name(&self.path, Factor::B)
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Factor {
+    A,
+    B,
+}
+
+impl Factor {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::A => "lora_A",
+            Self::B => "lora_B",
+        }
+    }
+}
+
+fn factor_name(path: &str, factor: Factor) -> String {
+    format!("{PREFIX}{path}.{}.weight", factor.name())
+}
+
+/// Either half of what an adapter says may be at fault.
+pub(super) enum PairingProblem {
+    Config(ConfigProblem),
+    Factors(FactorProblem),
+}
+
+impl From<ConfigProblem> for PairingProblem {
+    fn from(problem: ConfigProblem) -> Self {
+        Self::Config(problem)
+    }
+}
+
+impl From<FactorProblem> for PairingProblem {
+    fn from(problem: FactorProblem) -> Self {
+        Self::Factors(problem)
+    }
+}
+
+/// A module's tensors on the way in; `raw` is its path as the file spells it, which is what the
+/// configuration's patterns were written for.
+#[derive(Default)]
+struct Slot {
+    raw: String,
+    factors: BTreeMap<Factor, (String, HostTensor)>,
+}
+
+/// Modules with their shapes and scales, and the tensors under their present-day names.
+pub(super) type Paired = (Vec<Module>, BTreeMap<String, HostTensor>);
+
+pub(super) fn pair(
+    config: &PeftConfig,
+    tensors: BTreeMap<String, HostTensor>,
+) -> Result<Paired, PairingProblem> {
+    let slots = slots(tensors)?;
+    let mut modules = Vec::with_capacity(slots.len());
+    let mut named = BTreeMap::new();
+    for (path, slot) in slots {
+        modules.push(module(config, &path, &slot)?);
+        for (factor, (_, tensor)) in slot.factors {
+            named.insert(factor_name(&path, factor), tensor);
+        }
+    }
+    Ok((modules, named))
+}
+
+/// Refuses an adapter that cannot change any answer.
+pub(super) fn check_alive(
+    modules: &[Module],
+    tensors: &BTreeMap<String, HostTensor>,
+) -> Result<(), FactorProblem> {
+    let acts = |name: String| tensors.get(&name).is_some_and(|tensor| !tensor.is_zero());
+    let alive = |m: &Module| m.scale != 0.0 && acts(m.b_name()) && acts(m.a_name());
+    if modules.iter().any(alive) {
+        Ok(())
+    } else {
+        Err(FactorProblem::Dead)
+    }
+}
+
+fn slots(tensors: BTreeMap<String, HostTensor>) -> Result<BTreeMap<String, Slot>, FactorProblem> {
+    if tensors.is_empty() {
+        return Err(FactorProblem::Empty);
+    }
+    let mut slots: BTreeMap<String, Slot> = BTreeMap::new();
+    for (name, tensor) in tensors {
+        let (raw, factor) = parse_name(&name)?;
+        let module = canonical(raw);
+        let slot = slots.entry(module.clone()).or_default();
+        slot.raw = raw.to_owned();
+        if slot.factors.insert(factor, (name, tensor)).is_some() {
+            return Err(FactorProblem::Twice {
+                module,
+                found: factor.name(),
+            });
+        }
+    }
+    Ok(slots)
+}
+
+fn canonical(raw: &str) -> String {
+    if raw.starts_with("layers.") {
+        format!("model.{raw}")
+    } else {
+        raw.to_owned()
+    }
+}
+
+fn parse_name(name: &str) -> Result<(&str, Factor), FactorProblem> {
+    let owned = || name.to_owned();
+    let Some(rest) = name.strip_prefix(PREFIX) else {
+        return Err(FactorProblem::WrongPrefix(owned()));
+    };
+    if name.contains(".lora_magnitude_vector") {
+        return Err(FactorProblem::Dora(owned()));
+    }
+    if name.contains(".lora_embedding_") {
+        return Err(FactorProblem::Embedding(owned()));
+    }
+    if name.contains(".lora_") && name.ends_with(".bias") {
+        return Err(FactorProblem::Bias(owned()));
+    }
+    for factor in [Factor::A, Factor::B] {
+        for end in ["weight", "default.weight"] {
+            let suffix = format!(".{}.{end}", factor.name());
+            if let Some(module) = rest.strip_suffix(suffix.as_str()) {
+                return Ok((module, factor));
+            }
+        }
+    }
+    Err(FactorProblem::NotLora(owned()))
+}
+
+fn module(config: &PeftConfig, path: &str, slot: &Slot) -> Result<Module, PairingProblem> {
+    let (a, b) = match (slot.factors.get(&Factor::A), slot.factors.get(&Factor::B)) {
+        (Some(a), Some(b)) => (a, b),
+        (a, _) => return Err(unpaired(path, a.is_some()).into()),
+    };
+    let [a_rank, in_dim] = two_dimensions(a)?;
+    let [out_dim, b_rank] = two_dimensions(b)?;
+    let (rank, origin) = config.rank_of(&slot.raw)?;
+    for ((name, tensor), found) in [(a, a_rank), (b, b_rank)] {
+        if found != rank {
+            let (name, shape) = (name.clone(), tensor.shape.clone());
+            return Err(FactorProblem::Rank {
+                name,
+                expected: rank,
+                found,
+                origin,
+                shape,
+            }
+            .into());
+        }
+    }
+    if !config.targets(&slot.raw) {
+        return Err(untargeted(config, path).into());
+    }
+    let scale = config.scale_of(&slot.raw, rank)?;
+    Ok(Module {
+        path: path.to_owned(),
+        rank,
+        scale,
+        in_dim,
+        out_dim,
+    })
+}
+
+fn unpaired(module: &str, has_a: bool) -> FactorProblem {
+    let (found, missing) = if has_a {
+        (Factor::A, Factor::B)
+    } else {
+        (Factor::B, Factor::A)
+    };
+    FactorProblem::Unpaired {
+        module: module.to_owned(),
+        found: found.name(),
+        missing: missing.name(),
+    }
+}
+
+fn two_dimensions((name, tensor): &(String, HostTensor)) -> Result<[usize; 2], FactorProblem> {
+    <[usize; 2]>::try_from(tensor.shape.as_slice()).map_err(|_| FactorProblem::Dimensions {
+        name: name.clone(),
+        found: tensor.shape.clone(),
+    })
+}
+
+fn untargeted(config: &PeftConfig, module: &str) -> FactorProblem {
+    let targets = match &config.target_modules {
+        TargetModules::List(names) => names.join(", "),
+        TargetModules::Pattern(pattern) => format!("pattern {pattern}"),
+    };
+    FactorProblem::Untargeted {
+        module: module.to_owned(),
+        targets,
+    }
+}

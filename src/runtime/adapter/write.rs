@@ -1,0 +1,283 @@
+//! Writes an adapter directory: the bytes depend on the request alone, and the directory appears
+//! whole or not at all.
+
+use std::{
+    collections::BTreeMap,
+    io::Write,
+    path::{Path, PathBuf},
+};
+
+use safetensors::{Dtype as FileDtype, tensor::TensorView};
+use serde_json::{Value, json};
+
+use super::{
+    card::{TASK_FILE, TaskCard},
+    error::{AdapterError, WeightsProblem},
+    read::{CONFIG_FILE, WEIGHTS_FILE, decode, digest},
+    tensors::{Dtype, HostTensor},
+};
+
+/// The PEFT release whose configuration keys are written.
+const PEFT_VERSION: &str = "0.21.2";
+
+/// Files that an adapter directory may hold and that writing replaces.
+const OURS: &[&str] = &[CONFIG_FILE, WEIGHTS_FILE, TASK_FILE, "README.md"];
+
+/// An adapter to be written.
+#[derive(Clone, Debug)]
+pub struct WriteRequest {
+    /// `base_model_name_or_path`: a Hub id or a folder.
+    pub base_model: String,
+    pub revision: Option<String>,
+    pub rank: usize,
+    pub alpha: f64,
+    pub dropout: f32,
+    pub rslora: bool,
+    /// Last words of the adapted modules (`q_proj`), or whole paths.
+    pub target_modules: Vec<String>,
+    /// Factors by their PEFT names.
+    pub tensors: BTreeMap<String, HostTensor>,
+    pub task: Option<TaskCard>,
+}
+
+/// What was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Written {
+    pub dir: PathBuf,
+    /// Equal to [`super::Adapter::digest`] of the same directory.
+    pub digest: String,
+}
+
+/// Writes the PEFT files and the task card to `dir`, replacing an adapter that is there.
+///
+/// # Errors
+/// Factors that would not be read back, a directory that holds something else, or the disk.
+pub fn write(dir: &Path, request: &WriteRequest) -> Result<Written, AdapterError> {
+    let config = config_bytes(request);
+    let weights = weights_bytes(dir, request)?;
+    decode(dir, &config, &weights)?;
+    check_replaceable(dir)?;
+    let mut files = vec![
+        (CONFIG_FILE, config.clone()),
+        (WEIGHTS_FILE, weights.clone()),
+    ];
+    if let Some(card) = &request.task {
+        let bytes = card.to_bytes().map_err(|problem| AdapterError::Card {
+            path: dir.join(TASK_FILE),
+            problem,
+        })?;
+        files.push((TASK_FILE, bytes));
+    }
+    let partial = Partial::create(dir)?;
+    for (name, bytes) in &files {
+        partial.write(name, bytes)?;
+    }
+    partial.replace(dir)?;
+    Ok(Written {
+        dir: dir.to_owned(),
+        digest: digest(&config, &weights),
+    })
+}
+
+/// Every key that PEFT writes, in its order (sorted), two spaces deep, no final line end.
+fn config_bytes(request: &WriteRequest) -> Vec<u8> {
+    let mut targets = request.target_modules.clone();
+    targets.sort_unstable();
+    targets.dedup();
+    let config = json!({
+        "alora_invocation_tokens": null,
+        "alpha_pattern": {},
+        "arrow_config": null,
+        "auto_mapping": null,
+        "base_model_name_or_path": request.base_model,
+        "bias": "none",
+        "corda_config": null,
+        "ensure_weight_tying": false,
+        "eva_config": null,
+        "exclude_modules": null,
+        "fan_in_fan_out": false,
+        "inference_mode": true,
+        "init_lora_weights": true,
+        "kasa_config": null,
+        "layer_replication": null,
+        "layers_pattern": null,
+        "layers_to_transform": null,
+        "loftq_config": {},
+        "lora_alpha": number(request.alpha),
+        "lora_bias": false,
+        "lora_dropout": shortest(request.dropout),
+        "lora_ga_config": null,
+        "megatron_config": null,
+        "megatron_core": "megatron.core",
+        "modules_to_save": null,
+        "monteclora_config": null,
+        "peft_type": "LORA",
+        "peft_version": PEFT_VERSION,
+        "qalora_group_size": 16,
+        "r": request.rank,
+        "rank_pattern": {},
+        "revision": request.revision,
+        "target_modules": targets,
+        "target_parameters": null,
+        "task_type": "CAUSAL_LM",
+        "trainable_token_indices": null,
+        "use_bdlora": null,
+        "use_dora": false,
+        "use_qalora": false,
+        "use_rslora": request.rslora,
+        "velora_config": null,
+    });
+    format!("{config:#}").into_bytes()
+}
+
+/// PEFT types alpha as an integer, so a whole one is written as such.
+fn number(alpha: f64) -> Value {
+    let whole = alpha.fract() == 0.0 && alpha.abs() < 1e15;
+    if whole {
+        json!(alpha as i64)
+    } else {
+        json!(alpha)
+    }
+}
+
+/// 0.1f32 as 0.1, not as the f64 nearest to it.
+fn shortest(value: f32) -> f64 {
+    value.to_string().parse().unwrap_or(f64::from(value))
+}
+
+fn weights_bytes(dir: &Path, request: &WriteRequest) -> Result<Vec<u8>, AdapterError> {
+    let refused = |error: safetensors::SafeTensorError| AdapterError::Weights {
+        path: dir.join(WEIGHTS_FILE),
+        problem: WeightsProblem::Header(error.to_string()),
+    };
+    let mut views = Vec::with_capacity(request.tensors.len());
+    for (name, tensor) in &request.tensors {
+        let dtype = match tensor.dtype {
+            Dtype::F32 => FileDtype::F32,
+            Dtype::F16 => FileDtype::F16,
+            Dtype::Bf16 => FileDtype::BF16,
+        };
+        let view = TensorView::new(dtype, tensor.shape.clone(), &tensor.data).map_err(refused)?;
+        views.push((name, view));
+    }
+    // One entry, so the map's order cannot show in the bytes.
+    let metadata = [("format".to_owned(), "pt".to_owned())].into();
+    safetensors::serialize(views, Some(metadata)).map_err(refused)
+}
+
+/// Only an adapter directory, an empty one or nothing is ever replaced.
+fn check_replaceable(dir: &Path) -> Result<(), AdapterError> {
+    let io = |source| AdapterError::Io {
+        deed: "read",
+        path: dir.to_owned(),
+        source,
+    };
+    let entries = match std::fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(io(error)),
+    };
+    let mut foreign = Vec::new();
+    for entry in entries {
+        let name = entry
+            .map_err(io)?
+            .file_name()
+            .to_string_lossy()
+            .into_owned();
+        if !OURS.contains(&name.as_str()) {
+            foreign.push(name);
+        }
+    }
+    match foreign.into_iter().min() {
+        Some(found) => Err(AdapterError::Occupied {
+            dir: dir.to_owned(),
+            found,
+        }),
+        None => Ok(()),
+    }
+}
+
+/// A directory beside the final one, removed unless it took its place.
+struct Partial {
+    path: PathBuf,
+}
+
+impl Partial {
+    fn create(dir: &Path) -> Result<Self, AdapterError> {
+        let path = beside(dir, "partial");
+        let created = std::fs::create_dir_all(dir.parent().unwrap_or(Path::new("")))
+            // What an earlier process with this id left behind when it was killed.
+            .and_then(|()| remove_if_there(&path))
+            .and_then(|()| std::fs::create_dir(&path));
+        match created {
+            Ok(()) => Ok(Self { path }),
+            Err(source) => Err(AdapterError::Io {
+                deed: "create",
+                path,
+                source,
+            }),
+        }
+    }
+
+    fn write(&self, name: &str, bytes: &[u8]) -> Result<(), AdapterError> {
+        let path = self.path.join(name);
+        let written = std::fs::File::create(&path)
+            .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()));
+        written.map_err(|source| AdapterError::Io {
+            deed: "write",
+            path,
+            source,
+        })
+    }
+
+    /// Takes the place of `dir`. A crash in the middle leaves the old adapter beside it.
+    fn replace(self, dir: &Path) -> Result<(), AdapterError> {
+        let old = beside(dir, "replaced");
+        let moved = sync_directory(&self.path)
+            .and_then(|()| remove_if_there(&old))
+            .and_then(|()| {
+                if dir.exists() {
+                    std::fs::rename(dir, &old)
+                } else {
+                    Ok(())
+                }
+            })
+            .and_then(|()| std::fs::rename(&self.path, dir))
+            .and_then(|()| sync_directory(dir.parent().unwrap_or(Path::new(""))))
+            .and_then(|()| remove_if_there(&old));
+        moved.map_err(|source| AdapterError::Io {
+            deed: "write",
+            path: dir.to_owned(),
+            source,
+        })
+    }
+}
+
+impl Drop for Partial {
+    fn drop(&mut self) {
+        // Gone already after a successful replacement.
+        let _ = remove_if_there(&self.path);
+    }
+}
+
+fn beside(dir: &Path, what: &str) -> PathBuf {
+    let name = dir.file_name().unwrap_or_default().to_string_lossy();
+    dir.with_file_name(format!(".{name}.{what}-{}", std::process::id()))
+}
+
+fn remove_if_there(path: &Path) -> std::io::Result<()> {
+    match std::fs::remove_dir_all(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Renames last only once the directory that holds the names is on disk.
+fn sync_directory(dir: &Path) -> std::io::Result<()> {
+    let dir = if dir.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        dir
+    };
+    std::fs::File::open(dir)?.sync_all()
+}
