@@ -1,2 +1,3 @@
+mod adapter;
 mod golden;
 mod model_golden;
