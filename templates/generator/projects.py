@@ -8,8 +8,8 @@ import csv
 import io
 import json
 
-from . import forum_filter, forum_words, parquet, sentiment, words
-from .grammar import TEST, TRAIN, VALID, Grammar, rows_from, seeded
+from . import forum_filter, forum_words, keeper, parquet, sentiment, words
+from .grammar import ALL, TEST, TRAIN, VALID, Grammar, normal, rows_from, seeded
 
 
 def jsonl(rows):
@@ -81,6 +81,61 @@ class Project:
         return WRITERS[path.rsplit(".", 1)[1]]([row[:2] for row in rows])
 
 
+class Persona:
+    """The chat project: conversations of one or two turns, and the record of their sentences."""
+
+    def __init__(self, name, sources, counts):
+        self.name, self.sources, self.counts = name, sources, counts
+        self.record = {"templates": {}, "rows": {}}
+
+    def texts(self):
+        rows = [row for split in self.counts for source in self.sources for row in self._rows(split, [source])]
+        return [message["content"] for messages, _ in rows for message in messages]
+
+    def files(self):
+        splits = {path: (TRAIN, [source]) for source, path in self.sources.items()}
+        splits |= {f"data/{split}.jsonl": (split, list(self.sources)) for split in (VALID, TEST)}
+        files = {}
+        for path, (split, sources) in splits.items():
+            rows = self._rows(split, sources)
+            self.record["rows"][path] = [" ".join(ids) for _, ids in rows]
+            files[f"templates/{self.name}/{path}"] = jsonl({"messages": messages} for messages, _ in rows)
+        record = json.dumps(self.record, indent=1, ensure_ascii=False) + "\n"
+        return files | {f"tests/data/templates/{self.name}.json": record.encode()}
+
+    def _rows(self, split, sources):
+        out = [row for source in sources for row in self._conversations(split, source)]
+        seeded(self.name, split, *sources).shuffle(out)
+        return out
+
+    def _conversations(self, split, source):
+        """Different (messages, template ids) of one source."""
+        rows, seen = [], set()
+        for number in range(self.counts[split] * 40):
+            if len(rows) == self.counts[split]:
+                return rows
+            rng = seeded(self.name, split, source, number)
+            turns = [self._turn(split, source, rng) for _ in range(rng.choice([1, 1, 2]))]
+            mark = tuple(normal(turns[0][0][0]["content"]))
+            if mark not in seen and len({turn[2] for turn in turns}) == len(turns):
+                seen.add(mark)
+                rows.append(([m for turn in turns for m in turn[0]], [i for turn in turns for i in turn[1]]))
+        raise ValueError(f"{self.name}/{split}/{source}: too few different questions")
+
+    def _turn(self, split, source, rng):
+        subject, said = rng.choice(keeper.facts(source))
+        lexicon = {keeper.SLOTS[source]: [subject], "gist": said}
+        grammar, messages, ids = Grammar(lexicon, keeper.FORMULAS), [], []
+        for part, role in (("ask", "user"), ("answer", "assistant")):
+            templates = keeper.SENTENCES[split][source][part]
+            index = rng.randrange(len(templates))
+            identity = f"{split}/{source}/{part}/{index:02}"
+            self.record["templates"][identity] = templates[index]
+            messages.append({"role": role, "content": grammar.expand(templates[index], rng, ALL)})
+            ids.append(identity)
+        return messages, ids, subject
+
+
 SENTIMENT = Project(
     "sentiment", sentiment, words,
     {
@@ -103,4 +158,10 @@ FILTER = Project(
     {TRAIN: 8, VALID: 10, TEST: 3},
 )
 
-PROJECTS = [SENTIMENT, FILTER]
+CHAT = Persona(
+    "chat",
+    {"harbour": "data/harbour_log.jsonl", "coins": "data/coin_watch.jsonl", "letters": "data/night_letters.jsonl"},
+    {TRAIN: 150, VALID: 15, TEST: 24},
+)
+
+PROJECTS = [SENTIMENT, FILTER, CHAT]
