@@ -24,22 +24,65 @@ pub enum ExitClass {
 
 /// Exit code, machine-readable name and meaning of every class; docs and tests read this table.
 pub const EXIT_CLASSES: &[(ExitClass, u8, &str, &str)] = &[
-    (ExitClass::Internal, 1, "internal", "a defect in openlora itself"),
+    (
+        ExitClass::Internal,
+        1,
+        "internal",
+        "a defect in openlora itself",
+    ),
     (ExitClass::Usage, 2, "usage", "wrong flags or arguments"),
-    (ExitClass::BadInput, 3, "bad_input", "bad configuration, data or adapter"),
-    (ExitClass::Environment, 4, "environment", "files, ports, memory or devices of this machine"),
+    (
+        ExitClass::BadInput,
+        3,
+        "bad_input",
+        "bad configuration, data or adapter",
+    ),
+    (
+        ExitClass::Environment,
+        4,
+        "environment",
+        "files, ports, memory or devices of this machine",
+    ),
     (ExitClass::Network, 5, "network", "a remote service or RPC"),
-    (ExitClass::Reverted, 6, "reverted", "a transaction was reverted"),
-    (ExitClass::Unconfirmed, 7, "unconfirmed", "confirmation needed or declined"),
+    (
+        ExitClass::Reverted,
+        6,
+        "reverted",
+        "a transaction was reverted",
+    ),
+    (
+        ExitClass::Unconfirmed,
+        7,
+        "unconfirmed",
+        "confirmation needed or declined",
+    ),
     (ExitClass::Wallet, 8, "wallet", "keystore or signature"),
-    (ExitClass::Verification, 9, "verification", "a verification failed"),
-    (ExitClass::Gate, 10, "gate", "training diverged or an evaluation gate failed"),
-    (ExitClass::Interrupted, 130, "interrupted", "interrupted, state saved"),
+    (
+        ExitClass::Verification,
+        9,
+        "verification",
+        "a verification failed",
+    ),
+    (
+        ExitClass::Gate,
+        10,
+        "gate",
+        "training diverged or an evaluation gate failed",
+    ),
+    (
+        ExitClass::Interrupted,
+        130,
+        "interrupted",
+        "interrupted, state saved",
+    ),
 ];
 
 impl ExitClass {
     fn row(self) -> &'static (ExitClass, u8, &'static str, &'static str) {
-        EXIT_CLASSES.iter().find(|row| row.0 == self).unwrap_or(&EXIT_CLASSES[0])
+        EXIT_CLASSES
+            .iter()
+            .find(|row| row.0 == self)
+            .unwrap_or(&EXIT_CLASSES[0])
     }
 
     /// The process exit code.
@@ -75,7 +118,11 @@ pub struct Failure {
 
 impl Failure {
     pub fn new(class: ExitClass, message: impl Into<String>) -> Self {
-        Self { class, message: message.into(), hint: None }
+        Self {
+            class,
+            message: message.into(),
+            hint: None,
+        }
     }
 
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
@@ -118,7 +165,11 @@ impl fmt::Display for Failure {
 
 impl<E: Explain> From<E> for Failure {
     fn from(error: E) -> Self {
-        Self { class: error.class(), hint: error.hint(), message: error.to_string() }
+        Self {
+            class: error.class(),
+            hint: error.hint(),
+            message: error.to_string(),
+        }
     }
 }
 

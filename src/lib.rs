@@ -3,6 +3,156 @@
 //! The binary parses the command line, settles the settings and dispatches to one file per verb
 //! in `commands`. What the product does lives in `runtime`, which knows no terminal.
 
+pub mod cli;
+pub mod commands;
 pub mod error;
 pub mod printer;
 pub mod runtime;
+pub mod settings;
+
+use std::ffi::OsString;
+
+use clap::Parser;
+
+use cli::{Cli, GlobalArgs};
+use error::{ExitClass, ExitStatus, Failure};
+use printer::Printer;
+use settings::{Dirs, Layered, Settings};
+
+/// Parses, settles and runs one command line; returns the exit code.
+pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
+    let args: Vec<OsString> = args.into_iter().collect();
+    let cli = match Cli::try_parse_from(&args) {
+        Ok(cli) => cli,
+        Err(error) => return refuse(&args, &error),
+    };
+    let printer = Printer::new(
+        cli.global.json,
+        cli.global.verbosity(),
+        cli.global.color.into(),
+        cli.global.accessible,
+    );
+    start_logs(&cli.global);
+    match execute(cli, printer.clone()) {
+        Ok(ExitStatus::Success) => 0,
+        Ok(ExitStatus::Verdict(class)) => class.code(),
+        Err(failure) => {
+            printer.failure(&failure);
+            failure.class.code()
+        }
+    }
+}
+
+/// Help and version go to stdout; a wrong command line becomes a usage error in the form asked for.
+fn refuse(args: &[OsString], error: &clap::Error) -> u8 {
+    if !error.use_stderr() {
+        // Nobody is left to tell when stdout is gone.
+        let _ = error.print();
+        return 0;
+    }
+    if args.iter().any(|arg| arg == "--json") {
+        let text = error.render().to_string();
+        let mut lines = text.lines();
+        let first = lines
+            .next()
+            .unwrap_or_default()
+            .trim_start_matches("error: ");
+        let failure = Failure::new(ExitClass::Usage, first)
+            .with_hint("`openlora --help` lists verbs and flags");
+        Printer::new(
+            true,
+            printer::Verbosity::Normal,
+            printer::ColorChoice::Never,
+            true,
+        )
+        .failure(&failure);
+    } else {
+        let _ = error.print();
+    }
+    ExitClass::Usage.code()
+}
+
+fn execute(cli: Cli, printer: Printer) -> Result<ExitStatus, Failure> {
+    let home = std::env::var_os("OPENLORA_HOME").filter(|home| !home.is_empty());
+    let dirs = Dirs::discover(home.as_ref().map(std::path::Path::new))?;
+    let settings = settle(&cli, &dirs)?;
+    let context = commands::Context {
+        printer,
+        settings,
+        dirs,
+        offline: cli.global.offline,
+        no_input: cli.global.no_input || cli.global.json,
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| {
+            Failure::new(
+                ExitClass::Environment,
+                format!("cannot start threads: {error}"),
+            )
+        })?;
+    let outcome = runtime.block_on(commands::dispatch(&context, cli.command));
+    // Threads of a model that is still loaded must not hold the process up.
+    runtime.shutdown_background();
+    outcome
+}
+
+fn settle(cli: &Cli, dirs: &Dirs) -> Result<Settings, Failure> {
+    let working_dir = std::env::current_dir().map_err(|error| {
+        Failure::io(
+            "read the working directory",
+            std::path::Path::new("."),
+            &error,
+        )
+    })?;
+    let project_file = match &cli.global.config {
+        Some(file) => Some(working_dir.join(file)),
+        None => settings::find_project_file(&working_dir),
+    };
+    let user_file = dirs.user_file();
+    let profile = cli.global.profile.as_deref();
+    if let (Some(name), None) = (profile, &project_file) {
+        return Err(Failure::new(
+            ExitClass::Usage,
+            format!("--profile {name}: there is no project file"),
+        )
+        .with_hint("run it in a project folder, or name one with --config FILE"));
+    }
+    let layered = Layered {
+        user: if user_file.is_file() {
+            settings::read_file(&user_file, None)?
+        } else {
+            Default::default()
+        },
+        project: match &project_file {
+            Some(file) => settings::read_file(file, profile)?,
+            None => Default::default(),
+        },
+        project_file,
+        environment: std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .filter(|(name, _)| name.starts_with("OPENLORA_"))
+            .collect(),
+        flags: cli.command.overrides(),
+        working_dir,
+    };
+    Ok(layered.resolve()?)
+}
+
+/// Logs go to stderr; `OPENLORA_LOG` takes a filter such as `openlora=debug`.
+fn start_logs(global: &GlobalArgs) {
+    let default = match global.verbose {
+        0 | 1 => "off",
+        2 => "openlora=debug",
+        _ => "debug",
+    };
+    let filter = tracing_subscriber::EnvFilter::try_from_env("OPENLORA_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(default));
+    let started = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .try_init();
+    // A second start within one process (tests) keeps the first one's logs.
+    drop(started);
+}

@@ -184,7 +184,11 @@ fn exit_on_broken_pipe(written: std::io::Result<()>) {
 }
 
 fn painted(on: bool, style: Style, text: &str) -> String {
-    if on { format!("{style}{text}{style:#}") } else { text.to_owned() }
+    if on {
+        format!("{style}{text}{style:#}")
+    } else {
+        text.to_owned()
+    }
 }
 
 fn bar_style() -> ProgressStyle {
@@ -214,8 +218,10 @@ impl Progress {
         if due || (position == self.total && self.last_line.is_some()) {
             self.last_line = Some(Instant::now());
             let remaining = self.remaining(position);
-            self.printer
-                .note(format!("{} {position}/{} {message}{remaining}", self.what, self.total));
+            self.printer.note(format!(
+                "{} {position}/{} {message}{remaining}",
+                self.what, self.total
+            ));
         }
     }
 

@@ -1,7 +1,13 @@
 //! One file per verb: settled settings in, exit status out. Wiring only; what a verb does lives
 //! in the runtime.
 
+pub mod completions;
+pub mod config;
+pub mod doctor;
+
 use crate::{
+    cli::{Command, ConfigCommand},
+    error::{ExitClass, ExitStatus, Failure},
     printer::Printer,
     settings::{Dirs, Settings},
 };
@@ -16,4 +22,22 @@ pub struct Context {
     pub offline: bool,
     /// Never ask; a question becomes an error.
     pub no_input: bool,
+}
+
+/// Runs the verb.
+pub async fn dispatch(context: &Context, command: Command) -> Result<ExitStatus, Failure> {
+    match command {
+        Command::Doctor => doctor::run(context),
+        Command::Config(ConfigCommand::Show { origin }) => config::show(context, origin),
+        Command::Config(ConfigCommand::Path) => config::path(context),
+        Command::Config(ConfigCommand::Set { key, value, user }) => {
+            config::set(context, &key, &value, user)
+        }
+        Command::Completions { shell } => completions::completions(context, shell),
+        Command::Man => completions::man(context),
+        _ => Err(Failure::new(
+            ExitClass::Internal,
+            "this verb is not wired yet",
+        )),
+    }
 }

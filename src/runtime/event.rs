@@ -49,7 +49,11 @@ pub enum Event {
     /// A server drained and stopped of its own accord.
     ServerStopped { session: String },
     /// An adapter was loaded and found to change the base's output.
-    AdapterLoaded { name: String, adapter_digest: String, base_digest: String },
+    AdapterLoaded {
+        name: String,
+        adapter_digest: String,
+        base_digest: String,
+    },
     /// A call was accepted: written before the model runs, so that a crash leaves a trace.
     CallReserved {
         request_id: String,
@@ -62,7 +66,10 @@ pub enum Event {
         request_hash: String,
     },
     /// Tokens that were delivered so far in a call that is still running.
-    CallCheckpointed { request_id: String, completion_tokens: u64 },
+    CallCheckpointed {
+        request_id: String,
+        completion_tokens: u64,
+    },
     /// The final count of a call: exactly one per request id.
     CallMetered {
         request_id: String,

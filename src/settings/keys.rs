@@ -3,8 +3,14 @@
 /// The type of a setting and the values it accepts.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Kind {
-    Integer { min: i64, max: i64 },
-    Number { min: f64, max: f64 },
+    Integer {
+        min: i64,
+        max: i64,
+    },
+    Number {
+        min: f64,
+        max: f64,
+    },
     Boolean,
     Text,
     /// Text restricted to these words.
@@ -32,7 +38,12 @@ const fn key(
     default: Option<&'static str>,
     about: &'static str,
 ) -> Key {
-    Key { name, kind, default, about }
+    Key {
+        name,
+        kind,
+        default,
+        about,
+    }
 }
 
 const fn integer(min: i64, max: i64) -> Kind {
@@ -53,43 +64,218 @@ const LARGE: i64 = 1 << 40;
 /// Every setting outside `[[data]]`, in the order in which it is shown.
 pub const KEYS: &[Key] = &[
     key("project.name", Kind::Text, None, "name of the adapter"),
-    key("project.task", TASKS, None, "what a row teaches; found from the data when unset"),
-    key("project.labels", Kind::List, None, "labels of a classifier, in order"),
-    key("project.instruction", Kind::Text, None, "system message put before every row"),
-    key("base.id", Kind::Text, Some("\"nano\""), "base model: nano, a folder, or a Hub id"),
-    key("base.revision", Kind::Text, Some("\"main\""), "Hub branch, tag or commit"),
-    key("base.endpoint", Kind::Text, Some("\"https://huggingface.co\""), "Hub address"),
+    key(
+        "project.task",
+        TASKS,
+        None,
+        "what a row teaches; found from the data when unset",
+    ),
+    key(
+        "project.labels",
+        Kind::List,
+        None,
+        "labels of a classifier, in order",
+    ),
+    key(
+        "project.instruction",
+        Kind::Text,
+        None,
+        "system message put before every row",
+    ),
+    key(
+        "base.id",
+        Kind::Text,
+        Some("\"nano\""),
+        "base model: nano, a folder, or a Hub id",
+    ),
+    key(
+        "base.revision",
+        Kind::Text,
+        Some("\"main\""),
+        "Hub branch, tag or commit",
+    ),
+    key(
+        "base.endpoint",
+        Kind::Text,
+        Some("\"https://huggingface.co\""),
+        "Hub address",
+    ),
     key("train.rank", integer(1, 1024), Some("8"), "LoRA rank"),
-    key("train.alpha", number(1e-6, 1e6), Some("16.0"), "LoRA alpha; the update is scaled by alpha/rank"),
-    key("train.targets", Kind::List, Some("[\"all-linear\"]"), "modules to adapt, or all-linear"),
-    key("train.dropout", number(0.0, 0.99), Some("0.0"), "dropout before the LoRA factors"),
-    key("train.rslora", Kind::Boolean, Some("false"), "scale by alpha/sqrt(rank) instead"),
-    key("train.lr", number(0.0, 10.0), Some("2e-3"), "peak learning rate"),
-    key("train.schedule", SCHEDULES, Some("\"cosine\""), "learning-rate schedule after warm-up"),
-    key("train.warmup", integer(0, LARGE), Some("10"), "warm-up steps"),
-    key("train.epochs", integer(1, 100_000), Some("2"), "passes over the data"),
-    key("train.max_steps", integer(1, LARGE), None, "stop after this many steps"),
-    key("train.batch", integer(1, 65_536), Some("16"), "rows per micro-batch"),
-    key("train.accumulate", integer(1, 65_536), Some("1"), "micro-batches per step"),
-    key("train.max_len", integer(8, 1 << 20), Some("256"), "longest row in tokens"),
-    key("train.loss", LOSSES, Some("\"completion\""), "tokens that are learned from"),
-    key("train.clip", number(0.0, 1e6), Some("1.0"), "gradient-norm limit"),
-    key("train.weight_decay", number(0.0, 1.0), Some("0.0"), "AdamW weight decay"),
-    key("train.val", Kind::Text, None, "validation: a file, or a fraction of the rows"),
-    key("train.eval_every", integer(1, LARGE), None, "steps between validations; once an epoch when unset"),
-    key("train.patience", integer(1, 1_000_000), None, "stop after this many validations without gain"),
-    key("train.checkpoint_every", integer(1, LARGE), None, "steps between checkpoints; ten a run when unset"),
-    key("train.seed", integer(0, i64::MAX), Some("42"), "seed of initialisation, order and dropout"),
-    key("train.precision", PRECISIONS, Some("\"auto\""), "arithmetic of the frozen base"),
-    key("eval.data", Kind::List, None, "held-out files that `train` and `eval` report on"),
-    key("eval.min_gain", number(-1.0, 1.0), None, "accuracy gain over the base that `eval` demands"),
-    key("serve.host", Kind::Text, Some("\"127.0.0.1\""), "address to listen on"),
-    key("serve.port", integer(0, 65_535), Some("8080"), "port to listen on; 0 takes a free one"),
+    key(
+        "train.alpha",
+        number(1e-6, 1e6),
+        Some("16.0"),
+        "LoRA alpha; the update is scaled by alpha/rank",
+    ),
+    key(
+        "train.targets",
+        Kind::List,
+        Some("[\"all-linear\"]"),
+        "modules to adapt, or all-linear",
+    ),
+    key(
+        "train.dropout",
+        number(0.0, 0.99),
+        Some("0.0"),
+        "dropout before the LoRA factors",
+    ),
+    key(
+        "train.rslora",
+        Kind::Boolean,
+        Some("false"),
+        "scale by alpha/sqrt(rank) instead",
+    ),
+    key(
+        "train.lr",
+        number(0.0, 10.0),
+        Some("2e-3"),
+        "peak learning rate",
+    ),
+    key(
+        "train.schedule",
+        SCHEDULES,
+        Some("\"cosine\""),
+        "learning-rate schedule after warm-up",
+    ),
+    key(
+        "train.warmup",
+        integer(0, LARGE),
+        Some("10"),
+        "warm-up steps",
+    ),
+    key(
+        "train.epochs",
+        integer(1, 100_000),
+        Some("2"),
+        "passes over the data",
+    ),
+    key(
+        "train.max_steps",
+        integer(1, LARGE),
+        None,
+        "stop after this many steps",
+    ),
+    key(
+        "train.batch",
+        integer(1, 65_536),
+        Some("16"),
+        "rows per micro-batch",
+    ),
+    key(
+        "train.accumulate",
+        integer(1, 65_536),
+        Some("1"),
+        "micro-batches per step",
+    ),
+    key(
+        "train.max_len",
+        integer(8, 1 << 20),
+        Some("256"),
+        "longest row in tokens",
+    ),
+    key(
+        "train.loss",
+        LOSSES,
+        Some("\"completion\""),
+        "tokens that are learned from",
+    ),
+    key(
+        "train.clip",
+        number(0.0, 1e6),
+        Some("1.0"),
+        "gradient-norm limit",
+    ),
+    key(
+        "train.weight_decay",
+        number(0.0, 1.0),
+        Some("0.0"),
+        "AdamW weight decay",
+    ),
+    key(
+        "train.val",
+        Kind::Text,
+        None,
+        "validation: a file, or a fraction of the rows",
+    ),
+    key(
+        "train.eval_every",
+        integer(1, LARGE),
+        None,
+        "steps between validations; once an epoch when unset",
+    ),
+    key(
+        "train.patience",
+        integer(1, 1_000_000),
+        None,
+        "stop after this many validations without gain",
+    ),
+    key(
+        "train.checkpoint_every",
+        integer(1, LARGE),
+        None,
+        "steps between checkpoints; ten a run when unset",
+    ),
+    key(
+        "train.seed",
+        integer(0, i64::MAX),
+        Some("42"),
+        "seed of initialisation, order and dropout",
+    ),
+    key(
+        "train.precision",
+        PRECISIONS,
+        Some("\"auto\""),
+        "arithmetic of the frozen base",
+    ),
+    key(
+        "eval.data",
+        Kind::List,
+        None,
+        "held-out files that `train` and `eval` report on",
+    ),
+    key(
+        "eval.min_gain",
+        number(-1.0, 1.0),
+        None,
+        "accuracy gain over the base that `eval` demands",
+    ),
+    key(
+        "serve.host",
+        Kind::Text,
+        Some("\"127.0.0.1\""),
+        "address to listen on",
+    ),
+    key(
+        "serve.port",
+        integer(0, 65_535),
+        Some("8080"),
+        "port to listen on; 0 takes a free one",
+    ),
     key("serve.quant", QUANTS, Some("\"auto\""), "weights in memory"),
-    key("serve.max_concurrent", integer(1, 4096), Some("4"), "calls generating at once"),
-    key("serve.queue", integer(0, 1 << 20), Some("64"), "calls waiting before 429"),
-    key("serve.max_body", integer(1024, 1 << 30), Some("1048576"), "largest request body in bytes"),
-    key("serve.max_tokens", integer(1, 1 << 20), Some("256"), "answer length when the caller sets none"),
+    key(
+        "serve.max_concurrent",
+        integer(1, 4096),
+        Some("4"),
+        "calls generating at once",
+    ),
+    key(
+        "serve.queue",
+        integer(0, 1 << 20),
+        Some("64"),
+        "calls waiting before 429",
+    ),
+    key(
+        "serve.max_body",
+        integer(1024, 1 << 30),
+        Some("1048576"),
+        "largest request body in bytes",
+    ),
+    key(
+        "serve.max_tokens",
+        integer(1, 1 << 20),
+        Some("256"),
+        "answer length when the caller sets none",
+    ),
 ];
 
 /// The fields of a `[[data]]` entry.
@@ -98,7 +284,10 @@ pub const DATA_FIELDS: &[(&str, &str)] = &[
     ("contributor", "who provided it"),
     ("address", "account that its rewards go to"),
     ("license", "SPDX identifier of its licence"),
-    ("weight", "how often its rows are drawn, relative to the others"),
+    (
+        "weight",
+        "how often its rows are drawn, relative to the others",
+    ),
 ];
 
 /// Looks a key up by its full name.

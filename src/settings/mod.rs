@@ -10,6 +10,8 @@ pub mod keys;
 mod resolve;
 
 pub use convert::{BaseSettings, ProjectSettings};
-pub use files::{Dirs, SettingsError, find_project_file};
+pub use files::{Dirs, SettingsError, closest, find_project_file, parse, read_file};
 pub use keys::{KEYS, Key, Kind};
-pub use resolve::{Layered, Origin, Override, Settings, SourceEntry, Value};
+pub use resolve::{
+    Layered, Origin, Override, Settings, SourceEntry, Value, default_of, variable_of,
+};

@@ -1,0 +1,438 @@
+//! The command line as clap types, and nothing else: parsing validates the form of arguments;
+//! what they mean together with files and environment is settled in `settings`.
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, builder::FalseyValueParser};
+
+use crate::{
+    printer::{ColorChoice, Verbosity},
+    settings::Override,
+};
+
+/// Train a LoRA adapter, serve it, count every call.
+#[derive(Debug, Parser)]
+#[command(
+    name = "openlora",
+    version,
+    propagate_version = true,
+    max_term_width = 100
+)]
+#[command(arg_required_else_help = true, infer_long_args = false)]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: GlobalArgs,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Global options")]
+pub struct GlobalArgs {
+    /// Project file to use instead of the nearest openlora.toml
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Lay the keys of `[profile.NAME]` over the project file
+    #[arg(long, global = true, value_name = "NAME")]
+    pub profile: Option<String>,
+    /// Print the result as JSON; implies --no-input
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Say less on stderr
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Say more on stderr; twice for debugging logs
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub verbose: u8,
+    /// When to colour output
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub color: ColorWhen,
+    /// Never ask; a question becomes an error
+    #[arg(long, global = true)]
+    pub no_input: bool,
+    /// Answer every question with yes
+    #[arg(short = 'y', long, global = true)]
+    pub yes: bool,
+    /// No network access besides this machine
+    #[arg(long, global = true, env = "OPENLORA_OFFLINE", value_parser = FalseyValueParser::new())]
+    pub offline: bool,
+    /// Plain lines instead of animated output
+    #[arg(long, global = true, env = "ACCESSIBLE", value_parser = FalseyValueParser::new())]
+    pub accessible: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ColorWhen {
+    Auto,
+    Always,
+    Never,
+}
+
+impl From<ColorWhen> for ColorChoice {
+    fn from(when: ColorWhen) -> Self {
+        match when {
+            ColorWhen::Auto => Self::Auto,
+            ColorWhen::Always => Self::Always,
+            ColorWhen::Never => Self::Never,
+        }
+    }
+}
+
+impl GlobalArgs {
+    pub fn verbosity(&self) -> Verbosity {
+        match (self.quiet, self.verbose) {
+            (true, _) => Verbosity::Quiet,
+            (false, 0) => Verbosity::Normal,
+            (false, _) => Verbosity::Verbose,
+        }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the whole story on the embedded base model, really executed
+    Demo(DemoArgs),
+    /// Write a new project from a template
+    Init(InitArgs),
+    /// Check the machine: processor, memory, disk, folders, models
+    Doctor,
+    /// Look at training data before using it
+    #[command(subcommand)]
+    Data(DataCommand),
+    /// Train a LoRA adapter
+    Train(Box<TrainArgs>),
+    /// Measure an adapter against its base on labelled data
+    Eval(EvalArgs),
+    /// Answer calls over HTTP
+    Serve(ServeArgs),
+    /// Send one call to a server and print the answer
+    Call(CallArgs),
+    /// Show and change settings
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Print a completion script for a shell
+    Completions {
+        /// Shell to complete in
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page
+    Man,
+    /// Build base models from scratch
+    #[command(subcommand, hide = true)]
+    Base(BaseCommand),
+}
+
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// Keep everything the demo makes in this folder instead of a temporary one
+    #[arg(long, value_name = "DIR")]
+    pub home: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct InitArgs {
+    /// Folder to write; named after the template when left out
+    pub dir: Option<PathBuf>,
+    /// Template to start from
+    #[arg(long, value_name = "NAME", required_unless_present = "list")]
+    pub template: Option<String>,
+    /// List the templates
+    #[arg(long, conflicts_with_all = ["dir", "template"])]
+    pub list: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum DataCommand {
+    /// Report on formats, duplicates, label balance and lengths
+    Check(DataFiles),
+    /// Show rows as the model sees them, learned tokens coloured
+    Preview {
+        #[command(flatten)]
+        files: DataFiles,
+        /// Show this row only (from 1)
+        #[arg(long, value_name = "N")]
+        row: Option<usize>,
+        /// Number of rows to show
+        #[arg(long, value_name = "N", default_value_t = 3)]
+        rows: usize,
+    },
+    /// Divide rows into train, valid and test files, the same way every time
+    Split {
+        #[command(flatten)]
+        files: DataFiles,
+        /// Folder for train.jsonl, valid.jsonl and test.jsonl
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+        /// Share of the rows for validation
+        #[arg(long, value_name = "F", default_value_t = 0.1)]
+        valid: f64,
+        /// Share of the rows for the test
+        #[arg(long, value_name = "F", default_value_t = 0.1)]
+        test: f64,
+        /// Overwrite files that exist
+        #[arg(long)]
+        force: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct DataFiles {
+    /// Data files; those of the project when left out
+    #[arg(value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct TrainArgs {
+    /// Base model: nano, a folder, or a Hub id
+    #[arg(long, value_name = "DIR|ID")]
+    pub base: Option<String>,
+    /// Data files instead of the project's
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub data: Vec<PathBuf>,
+    /// Folder for the finished adapter; inside the run when left out
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// LoRA rank
+    #[arg(long, value_name = "N")]
+    pub rank: Option<String>,
+    /// LoRA alpha; the update is scaled by alpha/rank
+    #[arg(long, value_name = "N")]
+    pub alpha: Option<String>,
+    /// Modules to adapt: names separated by commas, or all-linear
+    #[arg(long, value_name = "LIST")]
+    pub targets: Option<String>,
+    /// Dropout before the LoRA factors
+    #[arg(long, value_name = "F")]
+    pub dropout: Option<String>,
+    /// Scale by alpha/sqrt(rank)
+    #[arg(long)]
+    pub rslora: bool,
+    /// Peak learning rate
+    #[arg(long, value_name = "F")]
+    pub lr: Option<String>,
+    /// cosine, linear or constant
+    #[arg(long, value_name = "NAME")]
+    pub schedule: Option<String>,
+    /// Warm-up steps
+    #[arg(long, value_name = "N")]
+    pub warmup: Option<String>,
+    /// Passes over the data
+    #[arg(long, value_name = "N")]
+    pub epochs: Option<String>,
+    /// Stop after this many steps
+    #[arg(long, value_name = "N")]
+    pub max_steps: Option<String>,
+    /// Rows per micro-batch
+    #[arg(long, value_name = "N")]
+    pub batch: Option<String>,
+    /// Micro-batches per step
+    #[arg(long, value_name = "N")]
+    pub accumulate: Option<String>,
+    /// Longest row in tokens
+    #[arg(long, value_name = "N")]
+    pub max_len: Option<String>,
+    /// Validation: a share of the rows, or a file
+    #[arg(long, value_name = "F")]
+    pub val: Option<String>,
+    /// Stop after this many validations without gain
+    #[arg(long, value_name = "N")]
+    pub patience: Option<String>,
+    /// Seed of initialisation, order and dropout
+    #[arg(long, value_name = "N")]
+    pub seed: Option<String>,
+    /// f32, bf16 or auto
+    #[arg(long, value_name = "NAME")]
+    pub precision: Option<String>,
+    /// Go on with an interrupted run: the latest one, or RUN
+    #[arg(long, value_name = "RUN", num_args = 0..=1, default_missing_value = "latest")]
+    pub resume: Option<String>,
+    /// Show rows, steps, memory and time, and train nothing
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct EvalArgs {
+    /// Adapter folder or run; the latest run when left out
+    pub adapter: Option<PathBuf>,
+    /// Compare with `base`
+    #[arg(long, value_name = "WHAT", value_parser = ["base"])]
+    pub vs: Option<String>,
+    /// Fail with exit code 10 when accuracy gains less than this over the base
+    #[arg(long, value_name = "X", allow_negative_numbers = true)]
+    pub min_gain: Option<String>,
+    /// Held-out files instead of the project's
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub data: Vec<PathBuf>,
+    /// Base model: nano, a folder, or a Hub id
+    #[arg(long, value_name = "DIR|ID")]
+    pub base: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// Listen on this machine only, without a chain
+    #[arg(long)]
+    pub local: bool,
+    /// Answer without payment
+    #[arg(long)]
+    pub free: bool,
+    /// Address to listen on
+    #[arg(long, value_name = "ADDRESS")]
+    pub host: Option<String>,
+    /// Port to listen on; 0 takes a free one
+    #[arg(long, value_name = "PORT")]
+    pub port: Option<String>,
+    /// Allow an address that other machines can reach
+    #[arg(long)]
+    pub expose: bool,
+    /// Base model: nano, a folder, or a Hub id
+    #[arg(long, value_name = "DIR|ID")]
+    pub base: Option<String>,
+    /// Adapter to serve; repeat it for several
+    #[arg(long, value_name = "NAME=PATH")]
+    pub adapter: Vec<String>,
+    /// Weights in memory: auto, f32, q8_0 or q4k
+    #[arg(long, value_name = "NAME")]
+    pub quant: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct CallArgs {
+    /// What to say or classify; `-` reads standard input
+    pub prompt: String,
+    /// Server address; the project's own when left out
+    #[arg(long, value_name = "URL")]
+    pub url: Option<String>,
+    /// Adapter to call; needed when the server has several
+    #[arg(long, value_name = "NAME")]
+    pub adapter: Option<String>,
+    /// Kind of call; what the adapter was trained for when left out
+    #[arg(long, value_name = "KIND")]
+    pub kind: Option<CallKindArg>,
+    /// Most that the call may cost, in token units
+    #[arg(long, value_name = "P")]
+    pub max_price: Option<String>,
+    /// Longest answer in tokens
+    #[arg(long, value_name = "N")]
+    pub max_tokens: Option<u32>,
+    /// Randomness; 0 is greedy
+    #[arg(long, value_name = "F")]
+    pub temperature: Option<f64>,
+    /// System message
+    #[arg(long, value_name = "TEXT")]
+    pub system: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum CallKindArg {
+    Chat,
+    Classify,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Show every setting
+    Show {
+        /// Say where each value comes from
+        #[arg(long)]
+        origin: bool,
+    },
+    /// Show which files and folders are used
+    Path,
+    /// Change a key in the project file, or with --user in the user's own
+    Set {
+        /// Key such as train.rank
+        key: String,
+        /// Value as it would stand in the file; quotes may be left out
+        value: String,
+        /// Change the user's file
+        #[arg(long)]
+        user: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum BaseCommand {
+    /// Train a small base model from text, tokenizer included
+    Build(BaseBuildArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct BaseBuildArgs {
+    /// Folder with the text as JSONL files
+    #[arg(long, value_name = "DIR")]
+    pub corpus: PathBuf,
+    /// Folder for the model
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Shape and schedule, one `key=value` each
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub overrides: Vec<String>,
+}
+
+/// A flag and the setting that it overrides.
+struct Flag<'a>(&'static str, &'static str, Option<&'a str>);
+
+fn overrides<const N: usize>(flags: [Flag<'_>; N]) -> Vec<Override> {
+    flags
+        .into_iter()
+        .filter_map(|Flag(key, flag, text)| {
+            text.map(|text| Override {
+                key,
+                flag,
+                text: text.to_owned(),
+            })
+        })
+        .collect()
+}
+
+impl TrainArgs {
+    fn overrides(&self) -> Vec<Override> {
+        overrides([
+            Flag("base.id", "--base", self.base.as_deref()),
+            Flag("train.rank", "--rank", self.rank.as_deref()),
+            Flag("train.alpha", "--alpha", self.alpha.as_deref()),
+            Flag("train.targets", "--targets", self.targets.as_deref()),
+            Flag("train.dropout", "--dropout", self.dropout.as_deref()),
+            Flag("train.rslora", "--rslora", self.rslora.then_some("true")),
+            Flag("train.lr", "--lr", self.lr.as_deref()),
+            Flag("train.schedule", "--schedule", self.schedule.as_deref()),
+            Flag("train.warmup", "--warmup", self.warmup.as_deref()),
+            Flag("train.epochs", "--epochs", self.epochs.as_deref()),
+            Flag("train.max_steps", "--max-steps", self.max_steps.as_deref()),
+            Flag("train.batch", "--batch", self.batch.as_deref()),
+            Flag(
+                "train.accumulate",
+                "--accumulate",
+                self.accumulate.as_deref(),
+            ),
+            Flag("train.max_len", "--max-len", self.max_len.as_deref()),
+            Flag("train.val", "--val", self.val.as_deref()),
+            Flag("train.patience", "--patience", self.patience.as_deref()),
+            Flag("train.seed", "--seed", self.seed.as_deref()),
+            Flag("train.precision", "--precision", self.precision.as_deref()),
+        ])
+    }
+}
+
+impl Command {
+    /// The settings that this command's flags override.
+    pub fn overrides(&self) -> Vec<Override> {
+        match self {
+            Self::Train(args) => args.overrides(),
+            Self::Eval(args) => overrides([
+                Flag("base.id", "--base", args.base.as_deref()),
+                Flag("eval.min_gain", "--min-gain", args.min_gain.as_deref()),
+            ]),
+            Self::Serve(args) => overrides([
+                Flag("base.id", "--base", args.base.as_deref()),
+                Flag("serve.host", "--host", args.host.as_deref()),
+                Flag("serve.port", "--port", args.port.as_deref()),
+                Flag("serve.quant", "--quant", args.quant.as_deref()),
+            ]),
+            _ => Vec::new(),
+        }
+    }
+}

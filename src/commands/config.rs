@@ -1,0 +1,164 @@
+//! `config show | path | set`: what the settings are, where they come from, changing one.
+
+use std::path::Path;
+
+use serde_json::{Map, Value as Json, json};
+use toml_edit::{DocumentMut, Item, Table};
+
+use super::Context;
+use crate::{
+    error::{ExitClass, ExitStatus, Failure},
+    settings::{Key, SettingsError, Value, closest, keys},
+};
+
+/// Prints every key, its value and, when asked, its origin.
+pub fn show(context: &Context, origin: bool) -> Result<ExitStatus, Failure> {
+    if context.printer.is_json() {
+        context.printer.json(&as_json(context));
+        return Ok(ExitStatus::Success);
+    }
+    let rows: Vec<(String, String)> = context
+        .settings
+        .rows()
+        .map(|(key, value)| {
+            let from = value.map_or("unset".to_owned(), |(_, origin)| origin.to_string());
+            (assignment(key, value.map(|(value, _)| value)), from)
+        })
+        .collect();
+    let width = rows
+        .iter()
+        .map(|(left, _)| left.chars().count())
+        .max()
+        .unwrap_or(0);
+    for (left, from) in rows {
+        match origin {
+            true => context.printer.line(format!("{left:width$}  # {from}")),
+            false => context.printer.line(left),
+        }
+    }
+    for source in &context.settings.sources {
+        let license = source.license.as_deref().unwrap_or("no licence named");
+        context.printer.line(format!(
+            "data {} ({}, {license}, weight {})",
+            source.path.display(),
+            source.contributor,
+            source.weight
+        ));
+    }
+    Ok(ExitStatus::Success)
+}
+
+fn assignment(key: &Key, value: Option<&Value>) -> String {
+    match value {
+        Some(value) => format!("{} = {value}", key.name),
+        None => format!("# {} is unset: {}", key.name, key.about),
+    }
+}
+
+fn as_json(context: &Context) -> Json {
+    let values: Map<String, Json> = context
+        .settings
+        .rows()
+        .map(|(key, value)| {
+            let entry = match value {
+                Some((value, origin)) => json!({"value": value, "origin": origin.to_string()}),
+                None => json!({"value": null, "origin": "unset"}),
+            };
+            (key.name.to_owned(), entry)
+        })
+        .collect();
+    json!({"settings": values, "data": context.settings.sources})
+}
+
+/// Prints the files and folders in use.
+pub fn path(context: &Context) -> Result<ExitStatus, Failure> {
+    let rows = [
+        ("project", context.settings.project_file.clone()),
+        ("user", Some(context.dirs.user_file())),
+        ("config", Some(context.dirs.config.clone())),
+        ("data", Some(context.dirs.data.clone())),
+        ("cache", Some(context.dirs.cache.clone())),
+    ];
+    if context.printer.is_json() {
+        let object: Map<String, Json> = rows
+            .into_iter()
+            .map(|(name, path)| (name.to_owned(), json!(path)))
+            .collect();
+        context.printer.json(&object);
+        return Ok(ExitStatus::Success);
+    }
+    for (name, path) in rows {
+        let path = path.map_or("none".to_owned(), |path| path.display().to_string());
+        context.printer.line(format!("{name:8} {path}"));
+    }
+    Ok(ExitStatus::Success)
+}
+
+/// Changes one key in a settings file and leaves comments and order as they are.
+pub fn set(context: &Context, name: &str, text: &str, user: bool) -> Result<ExitStatus, Failure> {
+    let Some(key) = keys::find(name) else {
+        return Err(SettingsError::UnknownKey {
+            place: "config set".to_owned(),
+            key: name.to_owned(),
+            suggestion: closest(name, keys::KEYS.iter().map(|key| key.name)),
+        }
+        .into());
+    };
+    let file = match (user, &context.settings.project_file) {
+        (true, _) => context.dirs.user_file(),
+        (false, Some(file)) => file.clone(),
+        (false, None) => {
+            return Err(Failure::new(
+                ExitClass::Usage,
+                "config set: there is no project file here",
+            )
+            .with_hint("run it in a project folder, or add --user"));
+        }
+    };
+    let changed = change(&file, key, text)?;
+    write_atomically(&file, &changed)?;
+    context
+        .printer
+        .note(format!("{} = {text} in {}", key.name, file.display()));
+    Ok(ExitStatus::Success)
+}
+
+/// The file's text with the key changed, read back strictly before it is accepted.
+fn change(file: &Path, key: &Key, text: &str) -> Result<String, Failure> {
+    let old = match std::fs::read_to_string(file) {
+        Ok(old) => old,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+        Err(error) => return Err(Failure::io("read", file, &error)),
+    };
+    crate::settings::parse(file, &old, None)?;
+    let mut document: DocumentMut = old.parse().map_err(|error: toml_edit::TomlError| {
+        Failure::new(
+            ExitClass::BadInput,
+            format!("{}: {}", file.display(), error.message()),
+        )
+    })?;
+    let (section, name) = key.name.split_once('.').unwrap_or(("", key.name));
+    let table = document.entry(section).or_insert(Item::Table(Table::new()));
+    let value = text
+        .parse::<toml_edit::Value>()
+        .unwrap_or_else(|_| toml_edit::Value::from(text));
+    if let Some(table) = table.as_table_mut() {
+        table[name] = Item::Value(value);
+    }
+    let new = document.to_string();
+    crate::settings::parse(file, &new, None)?;
+    Ok(new)
+}
+
+fn write_atomically(file: &Path, text: &str) -> Result<(), Failure> {
+    let dir = file.parent().unwrap_or(Path::new("."));
+    std::fs::create_dir_all(dir).map_err(|error| Failure::io("create", dir, &error))?;
+    let write = || -> std::io::Result<()> {
+        let mut temporary = tempfile::NamedTempFile::new_in(dir)?;
+        std::io::Write::write_all(&mut temporary, text.as_bytes())?;
+        temporary.as_file().sync_all()?;
+        temporary.persist(file).map_err(|error| error.error)?;
+        Ok(())
+    };
+    write().map_err(|error| Failure::io("write", file, &error))
+}

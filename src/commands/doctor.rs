@@ -1,0 +1,230 @@
+//! `doctor`: is this machine fit, and where is everything?
+
+use std::path::Path;
+
+use serde::Serialize;
+use sysinfo::{Disks, System};
+
+use super::Context;
+use crate::error::{ExitClass, ExitStatus, Failure};
+
+/// Verdict on one aspect of the machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    Good,
+    Warning,
+    Bad,
+}
+
+/// One line of the report.
+#[derive(Clone, Debug, Serialize)]
+pub struct Check {
+    pub name: &'static str,
+    pub verdict: Verdict,
+    pub found: String,
+    /// What to do about it, unless all is good.
+    pub hint: Option<String>,
+}
+
+impl Check {
+    fn good(name: &'static str, found: impl Into<String>) -> Self {
+        Self {
+            name,
+            verdict: Verdict::Good,
+            found: found.into(),
+            hint: None,
+        }
+    }
+
+    fn warning(name: &'static str, found: impl Into<String>, hint: &str) -> Self {
+        Self {
+            name,
+            verdict: Verdict::Warning,
+            found: found.into(),
+            hint: Some(hint.to_owned()),
+        }
+    }
+
+    fn bad(name: &'static str, found: impl Into<String>, hint: &str) -> Self {
+        Self {
+            name,
+            verdict: Verdict::Bad,
+            found: found.into(),
+            hint: Some(hint.to_owned()),
+        }
+    }
+}
+
+/// Memory that training and serving the embedded base need together, in bytes.
+const LEAST_MEMORY: u64 = 1 << 30;
+/// Free disk space that a run's checkpoints need, in bytes.
+const LEAST_DISK: u64 = 500 << 20;
+const GIB: f64 = (1_u64 << 30) as f64;
+
+/// Runs every check; a bad one makes the exit code 4.
+pub fn run(context: &Context) -> Result<ExitStatus, Failure> {
+    let checks = examine(context);
+    let bad = checks.iter().any(|check| check.verdict == Verdict::Bad);
+    if context.printer.is_json() {
+        context
+            .printer
+            .json(&serde_json::json!({"ok": !bad, "checks": checks}));
+    } else {
+        for check in &checks {
+            let word = match check.verdict {
+                Verdict::Good => "ok  ",
+                Verdict::Warning => "warn",
+                Verdict::Bad => "bad ",
+            };
+            context
+                .printer
+                .line(format!("{word}  {:9} {}", check.name, check.found));
+            if let Some(hint) = &check.hint {
+                context.printer.hint(hint);
+            }
+        }
+    }
+    Ok(if bad {
+        ExitStatus::Verdict(ExitClass::Environment)
+    } else {
+        ExitStatus::Success
+    })
+}
+
+fn examine(context: &Context) -> Vec<Check> {
+    let mut checks = vec![processor(), features(), memory()];
+    checks.push(folder("config", &context.dirs.config));
+    checks.push(folder("data", &context.dirs.data));
+    checks.push(folder("cache", &context.dirs.cache));
+    checks.push(disk(&context.dirs.data));
+    checks.push(clock());
+    checks.push(base(context));
+    checks.push(port(context));
+    checks
+}
+
+fn processor() -> Check {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let found = format!(
+        "{cores} cores, {} {}",
+        std::env::consts::ARCH,
+        std::env::consts::OS
+    );
+    Check::good("processor", found)
+}
+
+/// Vector instructions that this binary was compiled for: they decide the speed of quantised
+/// inference, whatever the processor could do.
+fn compiled_features() -> Vec<&'static str> {
+    [
+        ("avx2", cfg!(target_feature = "avx2")),
+        ("fma", cfg!(target_feature = "fma")),
+        ("avx512f", cfg!(target_feature = "avx512f")),
+        ("neon", cfg!(target_feature = "neon")),
+    ]
+    .into_iter()
+    .filter_map(|(name, on)| on.then_some(name))
+    .collect()
+}
+
+fn features() -> Check {
+    let compiled = compiled_features();
+    if compiled.is_empty() {
+        return Check::warning(
+            "vectors",
+            "built without vector instructions",
+            "build with RUSTFLAGS=\"-C target-cpu=native\" for faster inference",
+        );
+    }
+    Check::good("vectors", format!("built for {}", compiled.join(", ")))
+}
+
+fn memory() -> Check {
+    let mut system = System::new();
+    system.refresh_memory();
+    let found = format!(
+        "{:.1} GiB available of {:.1} GiB",
+        system.available_memory() as f64 / GIB,
+        system.total_memory() as f64 / GIB
+    );
+    if system.available_memory() < LEAST_MEMORY {
+        return Check::warning("memory", found, "close other programs before training");
+    }
+    Check::good("memory", found)
+}
+
+fn folder(name: &'static str, path: &Path) -> Check {
+    let shown = path.display().to_string();
+    let probe = std::fs::create_dir_all(path).and_then(|()| tempfile::tempfile_in(path));
+    match probe {
+        Ok(_) => Check::good(name, shown),
+        Err(error) => Check::bad(
+            name,
+            format!("{shown}: {}", crate::error::describe_io(&error)),
+            "choose a writable folder, or set OPENLORA_HOME to one",
+        ),
+    }
+}
+
+fn disk(path: &Path) -> Check {
+    let disks = Disks::new_with_refreshed_list();
+    let full = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let disk = disks
+        .iter()
+        .filter(|disk| full.starts_with(disk.mount_point()))
+        .max_by_key(|disk| disk.mount_point().as_os_str().len());
+    let Some(disk) = disk else {
+        return Check::warning(
+            "disk",
+            "free space unknown",
+            "make sure that runs have room",
+        );
+    };
+    let found = format!("{:.1} GiB free", disk.available_space() as f64 / GIB);
+    if disk.available_space() < LEAST_DISK {
+        return Check::bad(
+            "disk",
+            found,
+            "free some space, or set OPENLORA_HOME elsewhere",
+        );
+    }
+    Check::good("disk", found)
+}
+
+/// Receipts carry times: a clock before this program's first release is certainly wrong.
+fn clock() -> Check {
+    const FIRST_RELEASE: u64 = 1_790_000_000;
+    let now = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0, |elapsed| elapsed.as_secs());
+    if now < FIRST_RELEASE {
+        let found = format!("{now} seconds since 1970, which is in the past");
+        return Check::warning("clock", found, "set the system clock");
+    }
+    Check::good("clock", format!("{now} seconds since 1970"))
+}
+
+fn base(context: &Context) -> Check {
+    let base = context.settings.base();
+    let place = match base.id.as_str() {
+        "nano" => "embedded in this binary".to_owned(),
+        id if Path::new(id).join("config.json").is_file() => "a local folder".to_owned(),
+        _ => format!("from the Hub, kept in {}", context.dirs.models().display()),
+    };
+    Check::good("base", format!("{} ({place})", base.id))
+}
+
+fn port(context: &Context) -> Check {
+    let host = context.settings.text("serve.host").unwrap_or("127.0.0.1");
+    let port = context.settings.integer("serve.port").unwrap_or(0);
+    let address = format!("{host}:{port}");
+    match std::net::TcpListener::bind(&address) {
+        Ok(_) => Check::good("port", format!("{address} is free")),
+        Err(error) => Check::warning(
+            "port",
+            format!("{address}: {}", crate::error::describe_io(&error)),
+            "`openlora serve --port 0` takes a free port",
+        ),
+    }
+}
