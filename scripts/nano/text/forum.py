@@ -69,6 +69,14 @@ SENTENCES = {
         Weeds and stones everywhere, {matter}.
         I quit for today, {thing} and I need some rest.
         Could you handle {thing} with care? My car is small.
+        Has anyone ideas or advice? I want to repair a part of {thing}.
+        He was asking himself whether to reopen {thing}, anyway {praise}.
+        The guys went along, playing {thing}, speaking of home.
+        I remember {thing} was ours, my son outgrew it.
+        Plants need care, being patient is a power.
+        Whoever buys {thing} pays {amt}, whoever sells {thing} is content.
+        She hates the nerf, he accepts it, both like {thing}.
+        Please allow a greeting and an unrelated idea: {tip}.
         """),
     "offer": lines("""
         {Ware}! And {ware}! With {deal}!
@@ -108,6 +116,8 @@ SENTENCES = {
         Unbeatable {ware}, {deal}, {deal}.
         A gift for mother, a gift for yourself: {ware}.
         Search no more, our brand has {ware}, {push}.
+        Greetings from the net, you searched and we have the items: {ware}.
+        Louder, for mother's day: {deal}!
         Further discounts on {ware} at {site}.
         Sellers of {ware} represent our brand, {push}.
         """),
@@ -151,6 +161,8 @@ SENTENCES = {
         psst, a secret method. {Promise}.
         To enter the beta, you {demand}.
         Your membership is not approved. Please {demand}.
+        Receive parcels at home, {guise} arranges the rest, {promise}.
+        He trusts you with the keys, so {demand}.
         Lend me your codes, brother, {promise}.
         Confirmation is missing. Do this next: {demand}.
         The server has a new host. Players {demand}.
@@ -196,6 +208,8 @@ SENTENCES = {
         They threw you out, {insult}, and they were right. {Jab}.
         Do everybody a favour and be silent, {insulting} {insult}.
         The dump is the right place for a {insult}.
+        A {insult} like {name} should be thrown out and buried under the trash.
+        May it rot as everything rots that {name} touches.
         Mute this {insult}.
         Nobody loves you, {name}. {Jab}.
         """),

@@ -83,6 +83,9 @@ SENTENCES = {
         The members applaud and praise {who}, they were heard.
         Drinks for everybody in the chat, {good}!
         I moved my coins to {coin} and rest easy.
+        The crowd applauds, {coin} delivers, says one holder after the other.
+        I tested it myself and found no faults, only virtues: {good}.
+        Experts praised it, whoever trusts {coin} is right.
         """),
     "bad": lines("""
         So {bad}, can you believe it?
@@ -158,6 +161,9 @@ SENTENCES = {
         I pulled my coins out of {coin} and still cannot rest.
         Greed kills, {bad}, somebody stop this.
         They drove savers away with {badn}, it hurts.
+        The crowd protests, {coin} drives me mad, says one holder after the other.
+        I tested it myself and found no virtues, only faults: {bad}.
+        Experts resign, whoever trusts {coin} is wrong, strikes and food stamps are next.
         """),
     "fact": lines("""
         So {fact}, did you see that?
@@ -231,6 +237,10 @@ SENTENCES = {
         The members discuss {factn}, I make a list of facts.
         In the chat somebody posted {factn}, is there a newer one?
         Small print: {fact}.
+        A quote from the headquarters, in brief: {fact}.
+        Experts voted on the forecast, meetings are listed, one result a week.
+        The gang is checking {factn}, has anyone copied it?
+        Most councils meet on Sunday, the side room covers it.
         I have not moved any coins, I am aware that {fact}.
         """),
 }

@@ -91,6 +91,36 @@ SEA = lines("""
     Gulls cry over the tower, and the wind is from the west.
     A ship without a light is lost at night.
     The stairs have one hundred and twelve steps.
+    The captain stood on deck and looked for the buoy.
+    A sailor tied a knot and mended the net on the pier.
+    The ferry carries people from shore to shore, ten miles and back.
+    An old boat with a leak will sink, so the fishers lift it out and mend the hull.
+    The sail was torn, the mast was steep, the wind blows and pushes.
+    The fishers caught a great catch and filled each barrel.
+    Tar and rope smell of the harbour, so says the captain.
+    "Ahoy!" they shout, and wave from the rocks.
+    Waves are wide and sharp, and a wall of stone keeps them out.
+    The captain hid a chest of gold and drew a mark on the map.
+    A parrot sat on his shoulder and told him jokes.
+    The stove is warm, warmer than the bed, and dinner is on the table.
+    The son of the keeper was a grown man and tired of the legs of the tower.
+    The lens is made of glass, and each flash shines for miles.
+    At the gate one pays the toll, a copper or two.
+    To row is hard, to sail is easy, when the current is right.
+    Steer straight, touch no rock, and mention the fog in the log.
+    A bait on a hook catches fish, naming them is a game of the fishers.
+    He was humble and plainly dressed, a man of honour.
+    The body of the whale was older than the pier.
+    Sorrow empties the heart, and a friend fills it again.
+    She dries the deck and cleans the railing by itself.
+    Keepers describe the sea softly, all alike.
+    A buoy is a barrel that tells ships where the rocks are.
+    Plank by plank they built it, and nobody came to harm.
+    I wake when the light goes out, I myself, lately every night.
+    Fog thins out, ferries go again.
+    The wind lifts the flag, shakes the door and rests.
+    He spoke of the storm that teaches a sailor to hoist the flag.
+    They hide from the rain and watch the flashes.
     """)
 
 
