@@ -1,3 +1,6 @@
+//! The one integration-test binary.
+
 mod adapter;
 mod golden;
 mod model_golden;
+mod text;

@@ -5,6 +5,7 @@
 
 mod base;
 mod batch;
+pub mod bpe;
 mod config;
 mod decoder;
 mod error;
@@ -14,6 +15,7 @@ mod layer;
 mod lora;
 mod noise;
 mod shapes;
+pub mod text;
 mod weights;
 
 pub use base::{Base, BaseRequest, Download, open_base};

@@ -1,0 +1,284 @@
+//! Text of a base model: its tokenizer, its chat template and where an answer ends.
+//!
+//! Reads the Hugging Face layout (`tokenizer.json`, `tokenizer_config.json`,
+//! `chat_template.jinja`, `generation_config.json`, `config.json`). Knows nothing of weights,
+//! tensors or data files. Truncation and padding that a tokenizer file may ask for are switched
+//! off: whoever encodes decides what too long means.
+
+mod error;
+mod template;
+
+use std::{
+    ops::Range,
+    path::{Path, PathBuf},
+};
+
+use serde_json::Value;
+use tokenizers::{Encoding, PostProcessor, PostProcessorWrapper, Tokenizer};
+
+pub use self::error::ModelTextError;
+use self::template::{ChatTemplate, Names};
+use crate::runtime::ports::Message;
+
+/// A token and the bytes of the text that it stands for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Piece {
+    pub id: u32,
+    /// Byte range in the encoded text. Tokens that hold a part of one character all report the
+    /// whole character; tokens that the tokenizer adds report an empty range.
+    pub span: Range<usize>,
+}
+
+/// Tokenizer and chat template of one base.
+pub struct TextCodec {
+    dir: PathBuf,
+    tokenizer: Tokenizer,
+    /// Kept apart from the tokenizer: byte-level processors shrink offsets around white space,
+    /// which would move the border between prompt and answer.
+    processor: Option<PostProcessorWrapper>,
+    template: Option<ChatTemplate>,
+    special: Vec<(u32, String)>,
+    document_end: Option<u32>,
+    stop_ids: Vec<u32>,
+}
+
+impl TextCodec {
+    /// Opens the tokenizer of a base directory.
+    ///
+    /// # Errors
+    /// When `tokenizer.json` is missing, or any of the files that exist is not what it should be.
+    pub fn open(dir: &Path) -> Result<Self, ModelTextError> {
+        let mut tokenizer = open_tokenizer(&dir.join("tokenizer.json"))?;
+        let processor = tokenizer.get_post_processor().cloned();
+        tokenizer.with_post_processor(None::<PostProcessorWrapper>);
+        let settings = read_json(&dir.join("tokenizer_config.json"))?.unwrap_or(Value::Null);
+        let template = ChatTemplate::find(dir, &settings, Names::read(&settings))?;
+        let mut codec = Self {
+            special: special_tokens(&tokenizer),
+            dir: dir.to_path_buf(),
+            tokenizer,
+            processor,
+            template,
+            document_end: None,
+            stop_ids: Vec::new(),
+        };
+        codec.settle_ends(&settings)?;
+        Ok(codec)
+    }
+
+    /// Token ids of a text. `special` adds what the tokenizer puts around a text of its own
+    /// accord (a beginning-of-text token, say); leave it off for a rendered chat.
+    pub fn encode(&self, text: &str, special: bool) -> Result<Vec<u32>, ModelTextError> {
+        Ok(self.encoding(text, special)?.get_ids().to_vec())
+    }
+
+    /// As [`encode`](Self::encode), with the place of every token in the text.
+    pub fn encode_pieces(&self, text: &str, special: bool) -> Result<Vec<Piece>, ModelTextError> {
+        let encoding = self.encoding(text, special)?;
+        let spans = encoding
+            .get_offsets()
+            .iter()
+            .map(|&(start, end)| start..end);
+        Ok(encoding
+            .get_ids()
+            .iter()
+            .zip(spans)
+            .map(|(&id, span)| Piece { id, span })
+            .collect())
+    }
+
+    /// Text of token ids, special tokens left out.
+    pub fn decode(&self, ids: &[u32]) -> Result<String, ModelTextError> {
+        self.decoded(ids, true)
+    }
+
+    /// Text of token ids, special tokens written out.
+    pub fn decode_verbatim(&self, ids: &[u32]) -> Result<String, ModelTextError> {
+        self.decoded(ids, false)
+    }
+
+    /// One token as a person reads it; a part of a character shows as U+FFFD.
+    pub fn token_text(&self, id: u32) -> String {
+        if let Some((_, text)) = self.special.iter().find(|(special, _)| *special == id) {
+            return text.clone();
+        }
+        self.decoded(&[id], false).unwrap_or_default()
+    }
+
+    /// The conversation as the base's chat template writes it.
+    ///
+    /// `add_generation_prompt` also opens the answer that the model is to write. Templates that
+    /// know a thinking switch get it off: an adapter answers without a preamble.
+    pub fn render_chat(
+        &self,
+        messages: &[Message],
+        add_generation_prompt: bool,
+    ) -> Result<String, ModelTextError> {
+        match &self.template {
+            Some(template) => template.render(messages, add_generation_prompt),
+            None => Err(ModelTextError::NoTemplate {
+                dir: self.dir.clone(),
+            }),
+        }
+    }
+
+    /// Whether the base has a chat template at all.
+    pub fn has_template(&self) -> bool {
+        self.template.is_some()
+    }
+
+    /// Tokens that end an answer: those that the base's files name and the one that its chat
+    /// template puts behind an assistant's message.
+    pub fn stop_ids(&self) -> &[u32] {
+        &self.stop_ids
+    }
+
+    /// The token that ends a plain document (`eos_token`).
+    pub fn document_end(&self) -> Option<u32> {
+        self.document_end
+    }
+
+    /// Whether a token is one of the tokenizer's special tokens.
+    pub fn is_special(&self, id: u32) -> bool {
+        self.special.iter().any(|(special, _)| *special == id)
+    }
+
+    /// The first special token that a text spells out, if any: encoded, it would act as one.
+    pub fn special_inside(&self, text: &str) -> Option<&str> {
+        self.special
+            .iter()
+            .map(|(_, token)| token.as_str())
+            .find(|token| text.contains(token))
+    }
+
+    /// Number of tokens, added ones included.
+    pub fn vocab_size(&self) -> usize {
+        self.tokenizer.get_vocab_size(true)
+    }
+
+    /// Id of a token by its text.
+    pub fn token_id(&self, token: &str) -> Option<u32> {
+        self.tokenizer.token_to_id(token)
+    }
+
+    fn encoding(&self, text: &str, special: bool) -> Result<Encoding, ModelTextError> {
+        let failed = |error: tokenizers::Error| self.failure("encode", error);
+        let encoding = self.tokenizer.encode(text, false).map_err(failed)?;
+        match &self.processor {
+            Some(processor) if special => processor.process(encoding, None, true).map_err(failed),
+            _ => Ok(encoding),
+        }
+    }
+
+    fn decoded(&self, ids: &[u32], skip_special: bool) -> Result<String, ModelTextError> {
+        self.tokenizer
+            .decode(ids, skip_special)
+            .map_err(|error| self.failure("decode", error))
+    }
+
+    fn failure(&self, deed: &'static str, error: tokenizers::Error) -> ModelTextError {
+        ModelTextError::Tokenizer {
+            dir: self.dir.clone(),
+            deed,
+            reason: error.to_string(),
+        }
+    }
+
+    fn settle_ends(&mut self, settings: &Value) -> Result<(), ModelTextError> {
+        self.document_end = template::token_name(settings, "eos_token")
+            .and_then(|token| self.tokenizer.token_to_id(&token));
+        let mut ids: Vec<u32> = self.document_end.into_iter().collect();
+        for file in ["generation_config.json", "config.json"] {
+            let path = self.dir.join(file);
+            if let Some(found) = read_json(&path)?
+                .as_ref()
+                .and_then(|all| all.get("eos_token_id"))
+            {
+                ids.extend(token_ids(&path, found)?);
+            }
+        }
+        ids.extend(self.turn_end());
+        self.document_end = self.document_end.or_else(|| ids.first().copied());
+        ids.sort_unstable();
+        ids.dedup();
+        self.stop_ids = ids;
+        Ok(())
+    }
+
+    /// The special token right behind an assistant's message, found by writing one.
+    fn turn_end(&self) -> Option<u32> {
+        const ANSWER: &str = "Answer";
+        let message = |role: &str, content: &str| Message {
+            role: role.to_owned(),
+            content: content.to_owned(),
+        };
+        let chat = [message("user", "Question"), message("assistant", ANSWER)];
+        let text = self.template.as_ref()?.render(&chat, false).ok()?;
+        let behind = text.rfind(ANSWER)? + ANSWER.len();
+        let next = *self.encode(&text[behind..], false).ok()?.first()?;
+        self.is_special(next).then_some(next)
+    }
+}
+
+impl std::fmt::Debug for TextCodec {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TextCodec")
+            .field("dir", &self.dir)
+            .finish_non_exhaustive()
+    }
+}
+
+fn open_tokenizer(path: &Path) -> Result<Tokenizer, ModelTextError> {
+    let bytes = std::fs::read(path).map_err(|error| ModelTextError::read(path, &error))?;
+    let mut tokenizer =
+        Tokenizer::from_bytes(&bytes).map_err(|error| ModelTextError::NotTokenizer {
+            path: path.to_path_buf(),
+            reason: error.to_string(),
+        })?;
+    tokenizer.with_padding(None);
+    // Setting no truncation at all has nothing to reject.
+    let _ = tokenizer.with_truncation(None);
+    Ok(tokenizer)
+}
+
+fn special_tokens(tokenizer: &Tokenizer) -> Vec<(u32, String)> {
+    let mut tokens: Vec<_> = tokenizer
+        .get_added_tokens_decoder()
+        .into_iter()
+        .filter(|(_, token)| token.special)
+        .map(|(id, token)| (id, token.content))
+        .collect();
+    tokens.sort_unstable();
+    tokens
+}
+
+/// The JSON of a file, or `None` when there is no such file.
+fn read_json(path: &Path) -> Result<Option<Value>, ModelTextError> {
+    let bytes = match std::fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(ModelTextError::read(path, &error)),
+    };
+    serde_json::from_slice(&bytes)
+        .map(Some)
+        .map_err(|error| ModelTextError::BadJson {
+            path: path.to_path_buf(),
+            reason: error.to_string(),
+        })
+}
+
+/// `eos_token_id`: one id, a list of ids, or null.
+fn token_ids(path: &Path, found: &Value) -> Result<Vec<u32>, ModelTextError> {
+    let id = |value: &Value| value.as_u64().and_then(|id| u32::try_from(id).ok());
+    let ids = match found {
+        Value::Null => Some(Vec::new()),
+        Value::Array(values) => values.iter().map(id).collect(),
+        single => id(single).map(|id| vec![id]),
+    };
+    ids.ok_or_else(|| ModelTextError::BadField {
+        path: path.to_path_buf(),
+        field: "eos_token_id",
+        expected: "a token id or a list of token ids",
+        found: found.to_string(),
+    })
+}
