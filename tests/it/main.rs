@@ -1,6 +1,15 @@
-//! The one integration-test binary.
+//! The one integration-test binary; each module is a suite.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test stops at the first surprise"
+)]
 
 mod adapter;
+mod architecture;
 mod golden;
+mod house;
 mod model_golden;
+mod support;
 mod text;

@@ -1,0 +1,415 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_openlora_global_optspecs
+    string join \n config= profile= json q/quiet v/verbose color= no-input y/yes offline accessible h/help V/version
+end
+
+function __fish_openlora_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_openlora_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_openlora_using_subcommand
+    set -l cmd (__fish_openlora_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c openlora -n "__fish_openlora_needs_command" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
+complete -c openlora -n "__fish_openlora_needs_command" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
+complete -c openlora -n "__fish_openlora_needs_command" -l color -d 'When to colour output' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c openlora -n "__fish_openlora_needs_command" -l json -d 'Print the result as JSON; implies --no-input'
+complete -c openlora -n "__fish_openlora_needs_command" -s q -l quiet -d 'Say less on stderr'
+complete -c openlora -n "__fish_openlora_needs_command" -s v -l verbose -d 'Say more on stderr; twice for debugging logs'
+complete -c openlora -n "__fish_openlora_needs_command" -l no-input -d 'Never ask; a question becomes an error'
+complete -c openlora -n "__fish_openlora_needs_command" -s y -l yes -d 'Answer every question with yes'
+complete -c openlora -n "__fish_openlora_needs_command" -l offline -d 'No network access besides this machine'
+complete -c openlora -n "__fish_openlora_needs_command" -l accessible -d 'Plain lines instead of animated output'
+complete -c openlora -n "__fish_openlora_needs_command" -s h -l help -d 'Print help'
+complete -c openlora -n "__fish_openlora_needs_command" -s V -l version -d 'Print version'
+complete -c openlora -n "__fish_openlora_needs_command" -f -a "demo" -d 'Run the whole story on the embedded base model, really executed'
+complete -c openlora -n "__fish_openlora_needs_command" -f -a "init" -d 'Write a new project from a template'
+complete -c openlora -n "__fish_openlora_needs_command" -f -a "doctor" -d 'Check the machine: processor, memory, disk, folders, models'
+complete -c openlora -n "__fish_openlora_needs_command" -f -a "data" -d 'Look at training data before using it'
+complete -c openlora -n "__fish_openlora_needs_command" -f -a "train" -d 'Train a LoRA adapter'
+complete -c openlora -n "__fish_openlora_needs_command" -f -a "eval" -d 'Measure an adapter against its base on labelled data'
+complete -c openlora -n "__fish_openlora_needs_command" -f -a "serve" -d 'Answer calls over HTTP'
+complete -c openlora -n "__fish_openlora_needs_command" -f -a "call" -d 'Send one call to a server and print the answer'
+complete -c openlora -n "__fish_openlora_needs_command" -f -a "config" -d 'Show and change settings'
+complete -c openlora -n "__fish_openlora_needs_command" -f -a "completions" -d 'Print a completion script for a shell'
+complete -c openlora -n "__fish_openlora_needs_command" -f -a "man" -d 'Print the manual page'
+complete -c openlora -n "__fish_openlora_needs_command" -f -a "base" -d 'Build base models from scratch'
+complete -c openlora -n "__fish_openlora_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c openlora -n "__fish_openlora_using_subcommand demo" -l home -d 'Keep everything the demo makes in this folder instead of a temporary one' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand demo" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand demo" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
+complete -c openlora -n "__fish_openlora_using_subcommand demo" -l color -d 'When to colour output' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c openlora -n "__fish_openlora_using_subcommand demo" -l json -d 'Print the result as JSON; implies --no-input'
+complete -c openlora -n "__fish_openlora_using_subcommand demo" -s q -l quiet -d 'Say less on stderr'
+complete -c openlora -n "__fish_openlora_using_subcommand demo" -s v -l verbose -d 'Say more on stderr; twice for debugging logs'
+complete -c openlora -n "__fish_openlora_using_subcommand demo" -l no-input -d 'Never ask; a question becomes an error'
+complete -c openlora -n "__fish_openlora_using_subcommand demo" -s y -l yes -d 'Answer every question with yes'
+complete -c openlora -n "__fish_openlora_using_subcommand demo" -l offline -d 'No network access besides this machine'
+complete -c openlora -n "__fish_openlora_using_subcommand demo" -l accessible -d 'Plain lines instead of animated output'
+complete -c openlora -n "__fish_openlora_using_subcommand demo" -s h -l help -d 'Print help'
+complete -c openlora -n "__fish_openlora_using_subcommand demo" -s V -l version -d 'Print version'
+complete -c openlora -n "__fish_openlora_using_subcommand init" -l template -d 'Template to start from' -r
+complete -c openlora -n "__fish_openlora_using_subcommand init" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand init" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
+complete -c openlora -n "__fish_openlora_using_subcommand init" -l color -d 'When to colour output' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c openlora -n "__fish_openlora_using_subcommand init" -l list -d 'List the templates'
+complete -c openlora -n "__fish_openlora_using_subcommand init" -l json -d 'Print the result as JSON; implies --no-input'
+complete -c openlora -n "__fish_openlora_using_subcommand init" -s q -l quiet -d 'Say less on stderr'
+complete -c openlora -n "__fish_openlora_using_subcommand init" -s v -l verbose -d 'Say more on stderr; twice for debugging logs'
+complete -c openlora -n "__fish_openlora_using_subcommand init" -l no-input -d 'Never ask; a question becomes an error'
+complete -c openlora -n "__fish_openlora_using_subcommand init" -s y -l yes -d 'Answer every question with yes'
+complete -c openlora -n "__fish_openlora_using_subcommand init" -l offline -d 'No network access besides this machine'
+complete -c openlora -n "__fish_openlora_using_subcommand init" -l accessible -d 'Plain lines instead of animated output'
+complete -c openlora -n "__fish_openlora_using_subcommand init" -s h -l help -d 'Print help'
+complete -c openlora -n "__fish_openlora_using_subcommand init" -s V -l version -d 'Print version'
+complete -c openlora -n "__fish_openlora_using_subcommand doctor" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand doctor" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
+complete -c openlora -n "__fish_openlora_using_subcommand doctor" -l color -d 'When to colour output' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c openlora -n "__fish_openlora_using_subcommand doctor" -l json -d 'Print the result as JSON; implies --no-input'
+complete -c openlora -n "__fish_openlora_using_subcommand doctor" -s q -l quiet -d 'Say less on stderr'
+complete -c openlora -n "__fish_openlora_using_subcommand doctor" -s v -l verbose -d 'Say more on stderr; twice for debugging logs'
+complete -c openlora -n "__fish_openlora_using_subcommand doctor" -l no-input -d 'Never ask; a question becomes an error'
+complete -c openlora -n "__fish_openlora_using_subcommand doctor" -s y -l yes -d 'Answer every question with yes'
+complete -c openlora -n "__fish_openlora_using_subcommand doctor" -l offline -d 'No network access besides this machine'
+complete -c openlora -n "__fish_openlora_using_subcommand doctor" -l accessible -d 'Plain lines instead of animated output'
+complete -c openlora -n "__fish_openlora_using_subcommand doctor" -s h -l help -d 'Print help'
+complete -c openlora -n "__fish_openlora_using_subcommand doctor" -s V -l version -d 'Print version'
+complete -c openlora -n "__fish_openlora_using_subcommand data; and not __fish_seen_subcommand_from check preview split help" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand data; and not __fish_seen_subcommand_from check preview split help" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
+complete -c openlora -n "__fish_openlora_using_subcommand data; and not __fish_seen_subcommand_from check preview split help" -l color -d 'When to colour output' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c openlora -n "__fish_openlora_using_subcommand data; and not __fish_seen_subcommand_from check preview split help" -l json -d 'Print the result as JSON; implies --no-input'
+complete -c openlora -n "__fish_openlora_using_subcommand data; and not __fish_seen_subcommand_from check preview split help" -s q -l quiet -d 'Say less on stderr'
+complete -c openlora -n "__fish_openlora_using_subcommand data; and not __fish_seen_subcommand_from check preview split help" -s v -l verbose -d 'Say more on stderr; twice for debugging logs'
+complete -c openlora -n "__fish_openlora_using_subcommand data; and not __fish_seen_subcommand_from check preview split help" -l no-input -d 'Never ask; a question becomes an error'
+complete -c openlora -n "__fish_openlora_using_subcommand data; and not __fish_seen_subcommand_from check preview split help" -s y -l yes -d 'Answer every question with yes'
+complete -c openlora -n "__fish_openlora_using_subcommand data; and not __fish_seen_subcommand_from check preview split help" -l offline -d 'No network access besides this machine'
+complete -c openlora -n "__fish_openlora_using_subcommand data; and not __fish_seen_subcommand_from check preview split help" -l accessible -d 'Plain lines instead of animated output'
+complete -c openlora -n "__fish_openlora_using_subcommand data; and not __fish_seen_subcommand_from check preview split help" -s h -l help -d 'Print help'
+complete -c openlora -n "__fish_openlora_using_subcommand data; and not __fish_seen_subcommand_from check preview split help" -s V -l version -d 'Print version'
+complete -c openlora -n "__fish_openlora_using_subcommand data; and not __fish_seen_subcommand_from check preview split help" -f -a "check" -d 'Report on formats, duplicates, label balance and lengths'
+complete -c openlora -n "__fish_openlora_using_subcommand data; and not __fish_seen_subcommand_from check preview split help" -f -a "preview" -d 'Show rows as the model sees them, learned tokens coloured'
+complete -c openlora -n "__fish_openlora_using_subcommand data; and not __fish_seen_subcommand_from check preview split help" -f -a "split" -d 'Divide rows into train, valid and test files, the same way every time'
+complete -c openlora -n "__fish_openlora_using_subcommand data; and not __fish_seen_subcommand_from check preview split help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c openlora -n "__fish_openlora_using_subcommand data; and __fish_seen_subcommand_from check" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand data; and __fish_seen_subcommand_from check" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
+complete -c openlora -n "__fish_openlora_using_subcommand data; and __fish_seen_subcommand_from check" -l color -d 'When to colour output' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c openlora -n "__fish_openlora_using_subcommand data; and __fish_seen_subcommand_from check" -l json -d 'Print the result as JSON; implies --no-input'
+complete -c openlora -n "__fish_openlora_using_subcommand data; and __fish_seen_subcommand_from check" -s q -l quiet -d 'Say less on stderr'
+complete -c openlora -n "__fish_openlora_using_subcommand data; and __fish_seen_subcommand_from check" -s v -l verbose -d 'Say more on stderr; twice for debugging logs'
+complete -c openlora -n "__fish_openlora_using_subcommand data; and __fish_seen_subcommand_from check" -l no-input -d 'Never ask; a question becomes an error'
+complete -c openlora -n "__fish_openlora_using_subcommand data; and __fish_seen_subcommand_from check" -s y -l yes -d 'Answer every question with yes'
+complete -c openlora -n "__fish_openlora_using_subcommand data; and __fish_seen_subcommand_from check" -l offline -d 'No network access besides this machine'
+complete -c openlora -n "__fish_openlora_using_subcommand data; and __fish_seen_subcommand_from check" -l accessible -d 'Plain lines instead of animated output'
+complete -c openlora -n "__fish_openlora_using_subcommand data; and __fish_seen_subcommand_from check" -s h -l help -d 'Print help'
+complete -c openlora -n "__fish_openlora_using_subcommand data; and __fish_seen_subcommand_from check" -s V -l version -d 'Print version'
+complete -c openlora -n "__fish_openlora_using_subcommand data; and __fish_seen_subcommand_from preview" -l row -d 'Show this row only (from 1)' -r
+complete -c openlora -n "__fish_openlora_using_subcommand data; and __fish_seen_subcommand_from preview" -l rows -d 'Number of rows to show' -r
+complete -c openlora -n "__fish_openlora_using_subcommand data; and __fish_seen_subcommand_from preview" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand data; and __fish_seen_subcommand_from preview" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
+complete -c openlora -n "__fish_openlora_using_subcommand data; and __fish_seen_subcommand_from preview" -l color -d 'When to colour output' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c openlora -n "__fish_openlora_using_subcommand data; and __fish_seen_subcommand_from preview" -l json -d 'Print the result as JSON; implies --no-input'
+complete -c openlora -n "__fish_openlora_using_subcommand data; and __fish_seen_subcommand_from preview" -s q -l quiet -d 'Say less on stderr'
+complete -c openlora -n "__fish_openlora_using_subcommand data; and __fish_seen_subcommand_from preview" -s v -l verbose -d 'Say more on stderr; twice for debugging logs'
+complete -c openlora -n "__fish_openlora_using_subcommand data; and __fish_seen_subcommand_from preview" -l no-input -d 'Never ask; a question becomes an error'
+complete -c openlora -n "__fish_openlora_using_subcommand data; and __fish_seen_subcommand_from preview" -s y -l yes -d 'Answer every question with yes'
+complete -c openlora -n "__fish_openlora_using_subcommand data; and __fish_seen_subcommand_from preview" -l offline -d 'No network access besides this machine'
+complete -c openlora -n "__fish_openlora_using_subcommand data; and __fish_seen_subcommand_from preview" -l accessible -d 'Plain lines instead of animated output'
+complete -c openlora -n "__fish_openlora_using_subcommand data; and __fish_seen_subcommand_from preview" -s h -l help -d 'Print help'
+complete -c openlora -n "__fish_openlora_using_subcommand data; and __fish_seen_subcommand_from preview" -s V -l version -d 'Print version'
+complete -c openlora -n "__fish_openlora_using_subcommand data; and __fish_seen_subcommand_from split" -l out -d 'Folder for train.jsonl, valid.jsonl and test.jsonl' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand data; and __fish_seen_subcommand_from split" -l valid -d 'Share of the rows for validation' -r
+complete -c openlora -n "__fish_openlora_using_subcommand data; and __fish_seen_subcommand_from split" -l test -d 'Share of the rows for the test' -r
+complete -c openlora -n "__fish_openlora_using_subcommand data; and __fish_seen_subcommand_from split" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand data; and __fish_seen_subcommand_from split" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
+complete -c openlora -n "__fish_openlora_using_subcommand data; and __fish_seen_subcommand_from split" -l color -d 'When to colour output' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c openlora -n "__fish_openlora_using_subcommand data; and __fish_seen_subcommand_from split" -l force -d 'Overwrite files that exist'
+complete -c openlora -n "__fish_openlora_using_subcommand data; and __fish_seen_subcommand_from split" -l json -d 'Print the result as JSON; implies --no-input'
+complete -c openlora -n "__fish_openlora_using_subcommand data; and __fish_seen_subcommand_from split" -s q -l quiet -d 'Say less on stderr'
+complete -c openlora -n "__fish_openlora_using_subcommand data; and __fish_seen_subcommand_from split" -s v -l verbose -d 'Say more on stderr; twice for debugging logs'
+complete -c openlora -n "__fish_openlora_using_subcommand data; and __fish_seen_subcommand_from split" -l no-input -d 'Never ask; a question becomes an error'
+complete -c openlora -n "__fish_openlora_using_subcommand data; and __fish_seen_subcommand_from split" -s y -l yes -d 'Answer every question with yes'
+complete -c openlora -n "__fish_openlora_using_subcommand data; and __fish_seen_subcommand_from split" -l offline -d 'No network access besides this machine'
+complete -c openlora -n "__fish_openlora_using_subcommand data; and __fish_seen_subcommand_from split" -l accessible -d 'Plain lines instead of animated output'
+complete -c openlora -n "__fish_openlora_using_subcommand data; and __fish_seen_subcommand_from split" -s h -l help -d 'Print help'
+complete -c openlora -n "__fish_openlora_using_subcommand data; and __fish_seen_subcommand_from split" -s V -l version -d 'Print version'
+complete -c openlora -n "__fish_openlora_using_subcommand data; and __fish_seen_subcommand_from help" -f -a "check" -d 'Report on formats, duplicates, label balance and lengths'
+complete -c openlora -n "__fish_openlora_using_subcommand data; and __fish_seen_subcommand_from help" -f -a "preview" -d 'Show rows as the model sees them, learned tokens coloured'
+complete -c openlora -n "__fish_openlora_using_subcommand data; and __fish_seen_subcommand_from help" -f -a "split" -d 'Divide rows into train, valid and test files, the same way every time'
+complete -c openlora -n "__fish_openlora_using_subcommand data; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c openlora -n "__fish_openlora_using_subcommand train" -l base -d 'Base model: nano, a folder, or a Hub id' -r
+complete -c openlora -n "__fish_openlora_using_subcommand train" -l data -d 'Data files instead of the project\'s' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand train" -l out -d 'Folder for the finished adapter; inside the run when left out' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand train" -l rank -d 'LoRA rank' -r
+complete -c openlora -n "__fish_openlora_using_subcommand train" -l alpha -d 'LoRA alpha; the update is scaled by alpha/rank' -r
+complete -c openlora -n "__fish_openlora_using_subcommand train" -l targets -d 'Modules to adapt: names separated by commas, or all-linear' -r
+complete -c openlora -n "__fish_openlora_using_subcommand train" -l dropout -d 'Dropout before the LoRA factors' -r
+complete -c openlora -n "__fish_openlora_using_subcommand train" -l lr -d 'Peak learning rate' -r
+complete -c openlora -n "__fish_openlora_using_subcommand train" -l schedule -d 'cosine, linear or constant' -r
+complete -c openlora -n "__fish_openlora_using_subcommand train" -l warmup -d 'Warm-up steps' -r
+complete -c openlora -n "__fish_openlora_using_subcommand train" -l epochs -d 'Passes over the data' -r
+complete -c openlora -n "__fish_openlora_using_subcommand train" -l max-steps -d 'Stop after this many steps' -r
+complete -c openlora -n "__fish_openlora_using_subcommand train" -l batch -d 'Rows per micro-batch' -r
+complete -c openlora -n "__fish_openlora_using_subcommand train" -l accumulate -d 'Micro-batches per step' -r
+complete -c openlora -n "__fish_openlora_using_subcommand train" -l max-len -d 'Longest row in tokens' -r
+complete -c openlora -n "__fish_openlora_using_subcommand train" -l val -d 'Validation: a share of the rows, or a file' -r
+complete -c openlora -n "__fish_openlora_using_subcommand train" -l patience -d 'Stop after this many validations without gain' -r
+complete -c openlora -n "__fish_openlora_using_subcommand train" -l seed -d 'Seed of initialisation, order and dropout' -r
+complete -c openlora -n "__fish_openlora_using_subcommand train" -l precision -d 'f32, bf16 or auto' -r
+complete -c openlora -n "__fish_openlora_using_subcommand train" -l resume -d 'Go on with an interrupted run: the latest one, or RUN' -r
+complete -c openlora -n "__fish_openlora_using_subcommand train" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand train" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
+complete -c openlora -n "__fish_openlora_using_subcommand train" -l color -d 'When to colour output' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c openlora -n "__fish_openlora_using_subcommand train" -l rslora -d 'Scale by alpha/sqrt(rank)'
+complete -c openlora -n "__fish_openlora_using_subcommand train" -l dry-run -d 'Show rows, steps, memory and time, and train nothing'
+complete -c openlora -n "__fish_openlora_using_subcommand train" -l json -d 'Print the result as JSON; implies --no-input'
+complete -c openlora -n "__fish_openlora_using_subcommand train" -s q -l quiet -d 'Say less on stderr'
+complete -c openlora -n "__fish_openlora_using_subcommand train" -s v -l verbose -d 'Say more on stderr; twice for debugging logs'
+complete -c openlora -n "__fish_openlora_using_subcommand train" -l no-input -d 'Never ask; a question becomes an error'
+complete -c openlora -n "__fish_openlora_using_subcommand train" -s y -l yes -d 'Answer every question with yes'
+complete -c openlora -n "__fish_openlora_using_subcommand train" -l offline -d 'No network access besides this machine'
+complete -c openlora -n "__fish_openlora_using_subcommand train" -l accessible -d 'Plain lines instead of animated output'
+complete -c openlora -n "__fish_openlora_using_subcommand train" -s h -l help -d 'Print help'
+complete -c openlora -n "__fish_openlora_using_subcommand train" -s V -l version -d 'Print version'
+complete -c openlora -n "__fish_openlora_using_subcommand eval" -l vs -d 'Compare with `base`' -r -f -a "base\t''"
+complete -c openlora -n "__fish_openlora_using_subcommand eval" -l min-gain -d 'Fail with exit code 10 when accuracy gains less than this over the base' -r
+complete -c openlora -n "__fish_openlora_using_subcommand eval" -l data -d 'Held-out files instead of the project\'s' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand eval" -l base -d 'Base model: nano, a folder, or a Hub id' -r
+complete -c openlora -n "__fish_openlora_using_subcommand eval" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand eval" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
+complete -c openlora -n "__fish_openlora_using_subcommand eval" -l color -d 'When to colour output' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c openlora -n "__fish_openlora_using_subcommand eval" -l json -d 'Print the result as JSON; implies --no-input'
+complete -c openlora -n "__fish_openlora_using_subcommand eval" -s q -l quiet -d 'Say less on stderr'
+complete -c openlora -n "__fish_openlora_using_subcommand eval" -s v -l verbose -d 'Say more on stderr; twice for debugging logs'
+complete -c openlora -n "__fish_openlora_using_subcommand eval" -l no-input -d 'Never ask; a question becomes an error'
+complete -c openlora -n "__fish_openlora_using_subcommand eval" -s y -l yes -d 'Answer every question with yes'
+complete -c openlora -n "__fish_openlora_using_subcommand eval" -l offline -d 'No network access besides this machine'
+complete -c openlora -n "__fish_openlora_using_subcommand eval" -l accessible -d 'Plain lines instead of animated output'
+complete -c openlora -n "__fish_openlora_using_subcommand eval" -s h -l help -d 'Print help'
+complete -c openlora -n "__fish_openlora_using_subcommand eval" -s V -l version -d 'Print version'
+complete -c openlora -n "__fish_openlora_using_subcommand serve" -l host -d 'Address to listen on' -r
+complete -c openlora -n "__fish_openlora_using_subcommand serve" -l port -d 'Port to listen on; 0 takes a free one' -r
+complete -c openlora -n "__fish_openlora_using_subcommand serve" -l base -d 'Base model: nano, a folder, or a Hub id' -r
+complete -c openlora -n "__fish_openlora_using_subcommand serve" -l adapter -d 'Adapter to serve; repeat it for several' -r
+complete -c openlora -n "__fish_openlora_using_subcommand serve" -l quant -d 'Weights in memory: auto, f32, q8_0 or q4k' -r
+complete -c openlora -n "__fish_openlora_using_subcommand serve" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand serve" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
+complete -c openlora -n "__fish_openlora_using_subcommand serve" -l color -d 'When to colour output' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c openlora -n "__fish_openlora_using_subcommand serve" -l local -d 'Listen on this machine only, without a chain'
+complete -c openlora -n "__fish_openlora_using_subcommand serve" -l free -d 'Answer without payment'
+complete -c openlora -n "__fish_openlora_using_subcommand serve" -l expose -d 'Allow an address that other machines can reach'
+complete -c openlora -n "__fish_openlora_using_subcommand serve" -l json -d 'Print the result as JSON; implies --no-input'
+complete -c openlora -n "__fish_openlora_using_subcommand serve" -s q -l quiet -d 'Say less on stderr'
+complete -c openlora -n "__fish_openlora_using_subcommand serve" -s v -l verbose -d 'Say more on stderr; twice for debugging logs'
+complete -c openlora -n "__fish_openlora_using_subcommand serve" -l no-input -d 'Never ask; a question becomes an error'
+complete -c openlora -n "__fish_openlora_using_subcommand serve" -s y -l yes -d 'Answer every question with yes'
+complete -c openlora -n "__fish_openlora_using_subcommand serve" -l offline -d 'No network access besides this machine'
+complete -c openlora -n "__fish_openlora_using_subcommand serve" -l accessible -d 'Plain lines instead of animated output'
+complete -c openlora -n "__fish_openlora_using_subcommand serve" -s h -l help -d 'Print help'
+complete -c openlora -n "__fish_openlora_using_subcommand serve" -s V -l version -d 'Print version'
+complete -c openlora -n "__fish_openlora_using_subcommand call" -l url -d 'Server address; the project\'s own when left out' -r
+complete -c openlora -n "__fish_openlora_using_subcommand call" -l adapter -d 'Adapter to call; needed when the server has several' -r
+complete -c openlora -n "__fish_openlora_using_subcommand call" -l kind -d 'Kind of call; what the adapter was trained for when left out' -r -f -a "chat\t''
+classify\t''"
+complete -c openlora -n "__fish_openlora_using_subcommand call" -l max-price -d 'Most that the call may cost, in token units' -r
+complete -c openlora -n "__fish_openlora_using_subcommand call" -l max-tokens -d 'Longest answer in tokens' -r
+complete -c openlora -n "__fish_openlora_using_subcommand call" -l temperature -d 'Randomness; 0 is greedy' -r
+complete -c openlora -n "__fish_openlora_using_subcommand call" -l system -d 'System message' -r
+complete -c openlora -n "__fish_openlora_using_subcommand call" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand call" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
+complete -c openlora -n "__fish_openlora_using_subcommand call" -l color -d 'When to colour output' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c openlora -n "__fish_openlora_using_subcommand call" -l json -d 'Print the result as JSON; implies --no-input'
+complete -c openlora -n "__fish_openlora_using_subcommand call" -s q -l quiet -d 'Say less on stderr'
+complete -c openlora -n "__fish_openlora_using_subcommand call" -s v -l verbose -d 'Say more on stderr; twice for debugging logs'
+complete -c openlora -n "__fish_openlora_using_subcommand call" -l no-input -d 'Never ask; a question becomes an error'
+complete -c openlora -n "__fish_openlora_using_subcommand call" -s y -l yes -d 'Answer every question with yes'
+complete -c openlora -n "__fish_openlora_using_subcommand call" -l offline -d 'No network access besides this machine'
+complete -c openlora -n "__fish_openlora_using_subcommand call" -l accessible -d 'Plain lines instead of animated output'
+complete -c openlora -n "__fish_openlora_using_subcommand call" -s h -l help -d 'Print help'
+complete -c openlora -n "__fish_openlora_using_subcommand call" -s V -l version -d 'Print version'
+complete -c openlora -n "__fish_openlora_using_subcommand config; and not __fish_seen_subcommand_from show path set help" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand config; and not __fish_seen_subcommand_from show path set help" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
+complete -c openlora -n "__fish_openlora_using_subcommand config; and not __fish_seen_subcommand_from show path set help" -l color -d 'When to colour output' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c openlora -n "__fish_openlora_using_subcommand config; and not __fish_seen_subcommand_from show path set help" -l json -d 'Print the result as JSON; implies --no-input'
+complete -c openlora -n "__fish_openlora_using_subcommand config; and not __fish_seen_subcommand_from show path set help" -s q -l quiet -d 'Say less on stderr'
+complete -c openlora -n "__fish_openlora_using_subcommand config; and not __fish_seen_subcommand_from show path set help" -s v -l verbose -d 'Say more on stderr; twice for debugging logs'
+complete -c openlora -n "__fish_openlora_using_subcommand config; and not __fish_seen_subcommand_from show path set help" -l no-input -d 'Never ask; a question becomes an error'
+complete -c openlora -n "__fish_openlora_using_subcommand config; and not __fish_seen_subcommand_from show path set help" -s y -l yes -d 'Answer every question with yes'
+complete -c openlora -n "__fish_openlora_using_subcommand config; and not __fish_seen_subcommand_from show path set help" -l offline -d 'No network access besides this machine'
+complete -c openlora -n "__fish_openlora_using_subcommand config; and not __fish_seen_subcommand_from show path set help" -l accessible -d 'Plain lines instead of animated output'
+complete -c openlora -n "__fish_openlora_using_subcommand config; and not __fish_seen_subcommand_from show path set help" -s h -l help -d 'Print help'
+complete -c openlora -n "__fish_openlora_using_subcommand config; and not __fish_seen_subcommand_from show path set help" -s V -l version -d 'Print version'
+complete -c openlora -n "__fish_openlora_using_subcommand config; and not __fish_seen_subcommand_from show path set help" -f -a "show" -d 'Show every setting'
+complete -c openlora -n "__fish_openlora_using_subcommand config; and not __fish_seen_subcommand_from show path set help" -f -a "path" -d 'Show which files and folders are used'
+complete -c openlora -n "__fish_openlora_using_subcommand config; and not __fish_seen_subcommand_from show path set help" -f -a "set" -d 'Change a key in the project file, or with --user in the user\'s own'
+complete -c openlora -n "__fish_openlora_using_subcommand config; and not __fish_seen_subcommand_from show path set help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c openlora -n "__fish_openlora_using_subcommand config; and __fish_seen_subcommand_from show" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand config; and __fish_seen_subcommand_from show" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
+complete -c openlora -n "__fish_openlora_using_subcommand config; and __fish_seen_subcommand_from show" -l color -d 'When to colour output' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c openlora -n "__fish_openlora_using_subcommand config; and __fish_seen_subcommand_from show" -l origin -d 'Say where each value comes from'
+complete -c openlora -n "__fish_openlora_using_subcommand config; and __fish_seen_subcommand_from show" -l json -d 'Print the result as JSON; implies --no-input'
+complete -c openlora -n "__fish_openlora_using_subcommand config; and __fish_seen_subcommand_from show" -s q -l quiet -d 'Say less on stderr'
+complete -c openlora -n "__fish_openlora_using_subcommand config; and __fish_seen_subcommand_from show" -s v -l verbose -d 'Say more on stderr; twice for debugging logs'
+complete -c openlora -n "__fish_openlora_using_subcommand config; and __fish_seen_subcommand_from show" -l no-input -d 'Never ask; a question becomes an error'
+complete -c openlora -n "__fish_openlora_using_subcommand config; and __fish_seen_subcommand_from show" -s y -l yes -d 'Answer every question with yes'
+complete -c openlora -n "__fish_openlora_using_subcommand config; and __fish_seen_subcommand_from show" -l offline -d 'No network access besides this machine'
+complete -c openlora -n "__fish_openlora_using_subcommand config; and __fish_seen_subcommand_from show" -l accessible -d 'Plain lines instead of animated output'
+complete -c openlora -n "__fish_openlora_using_subcommand config; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help'
+complete -c openlora -n "__fish_openlora_using_subcommand config; and __fish_seen_subcommand_from show" -s V -l version -d 'Print version'
+complete -c openlora -n "__fish_openlora_using_subcommand config; and __fish_seen_subcommand_from path" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand config; and __fish_seen_subcommand_from path" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
+complete -c openlora -n "__fish_openlora_using_subcommand config; and __fish_seen_subcommand_from path" -l color -d 'When to colour output' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c openlora -n "__fish_openlora_using_subcommand config; and __fish_seen_subcommand_from path" -l json -d 'Print the result as JSON; implies --no-input'
+complete -c openlora -n "__fish_openlora_using_subcommand config; and __fish_seen_subcommand_from path" -s q -l quiet -d 'Say less on stderr'
+complete -c openlora -n "__fish_openlora_using_subcommand config; and __fish_seen_subcommand_from path" -s v -l verbose -d 'Say more on stderr; twice for debugging logs'
+complete -c openlora -n "__fish_openlora_using_subcommand config; and __fish_seen_subcommand_from path" -l no-input -d 'Never ask; a question becomes an error'
+complete -c openlora -n "__fish_openlora_using_subcommand config; and __fish_seen_subcommand_from path" -s y -l yes -d 'Answer every question with yes'
+complete -c openlora -n "__fish_openlora_using_subcommand config; and __fish_seen_subcommand_from path" -l offline -d 'No network access besides this machine'
+complete -c openlora -n "__fish_openlora_using_subcommand config; and __fish_seen_subcommand_from path" -l accessible -d 'Plain lines instead of animated output'
+complete -c openlora -n "__fish_openlora_using_subcommand config; and __fish_seen_subcommand_from path" -s h -l help -d 'Print help'
+complete -c openlora -n "__fish_openlora_using_subcommand config; and __fish_seen_subcommand_from path" -s V -l version -d 'Print version'
+complete -c openlora -n "__fish_openlora_using_subcommand config; and __fish_seen_subcommand_from set" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand config; and __fish_seen_subcommand_from set" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
+complete -c openlora -n "__fish_openlora_using_subcommand config; and __fish_seen_subcommand_from set" -l color -d 'When to colour output' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c openlora -n "__fish_openlora_using_subcommand config; and __fish_seen_subcommand_from set" -l user -d 'Change the user\'s file'
+complete -c openlora -n "__fish_openlora_using_subcommand config; and __fish_seen_subcommand_from set" -l json -d 'Print the result as JSON; implies --no-input'
+complete -c openlora -n "__fish_openlora_using_subcommand config; and __fish_seen_subcommand_from set" -s q -l quiet -d 'Say less on stderr'
+complete -c openlora -n "__fish_openlora_using_subcommand config; and __fish_seen_subcommand_from set" -s v -l verbose -d 'Say more on stderr; twice for debugging logs'
+complete -c openlora -n "__fish_openlora_using_subcommand config; and __fish_seen_subcommand_from set" -l no-input -d 'Never ask; a question becomes an error'
+complete -c openlora -n "__fish_openlora_using_subcommand config; and __fish_seen_subcommand_from set" -s y -l yes -d 'Answer every question with yes'
+complete -c openlora -n "__fish_openlora_using_subcommand config; and __fish_seen_subcommand_from set" -l offline -d 'No network access besides this machine'
+complete -c openlora -n "__fish_openlora_using_subcommand config; and __fish_seen_subcommand_from set" -l accessible -d 'Plain lines instead of animated output'
+complete -c openlora -n "__fish_openlora_using_subcommand config; and __fish_seen_subcommand_from set" -s h -l help -d 'Print help'
+complete -c openlora -n "__fish_openlora_using_subcommand config; and __fish_seen_subcommand_from set" -s V -l version -d 'Print version'
+complete -c openlora -n "__fish_openlora_using_subcommand config; and __fish_seen_subcommand_from help" -f -a "show" -d 'Show every setting'
+complete -c openlora -n "__fish_openlora_using_subcommand config; and __fish_seen_subcommand_from help" -f -a "path" -d 'Show which files and folders are used'
+complete -c openlora -n "__fish_openlora_using_subcommand config; and __fish_seen_subcommand_from help" -f -a "set" -d 'Change a key in the project file, or with --user in the user\'s own'
+complete -c openlora -n "__fish_openlora_using_subcommand config; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c openlora -n "__fish_openlora_using_subcommand completions" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand completions" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
+complete -c openlora -n "__fish_openlora_using_subcommand completions" -l color -d 'When to colour output' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c openlora -n "__fish_openlora_using_subcommand completions" -l json -d 'Print the result as JSON; implies --no-input'
+complete -c openlora -n "__fish_openlora_using_subcommand completions" -s q -l quiet -d 'Say less on stderr'
+complete -c openlora -n "__fish_openlora_using_subcommand completions" -s v -l verbose -d 'Say more on stderr; twice for debugging logs'
+complete -c openlora -n "__fish_openlora_using_subcommand completions" -l no-input -d 'Never ask; a question becomes an error'
+complete -c openlora -n "__fish_openlora_using_subcommand completions" -s y -l yes -d 'Answer every question with yes'
+complete -c openlora -n "__fish_openlora_using_subcommand completions" -l offline -d 'No network access besides this machine'
+complete -c openlora -n "__fish_openlora_using_subcommand completions" -l accessible -d 'Plain lines instead of animated output'
+complete -c openlora -n "__fish_openlora_using_subcommand completions" -s h -l help -d 'Print help'
+complete -c openlora -n "__fish_openlora_using_subcommand completions" -s V -l version -d 'Print version'
+complete -c openlora -n "__fish_openlora_using_subcommand man" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand man" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
+complete -c openlora -n "__fish_openlora_using_subcommand man" -l color -d 'When to colour output' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c openlora -n "__fish_openlora_using_subcommand man" -l json -d 'Print the result as JSON; implies --no-input'
+complete -c openlora -n "__fish_openlora_using_subcommand man" -s q -l quiet -d 'Say less on stderr'
+complete -c openlora -n "__fish_openlora_using_subcommand man" -s v -l verbose -d 'Say more on stderr; twice for debugging logs'
+complete -c openlora -n "__fish_openlora_using_subcommand man" -l no-input -d 'Never ask; a question becomes an error'
+complete -c openlora -n "__fish_openlora_using_subcommand man" -s y -l yes -d 'Answer every question with yes'
+complete -c openlora -n "__fish_openlora_using_subcommand man" -l offline -d 'No network access besides this machine'
+complete -c openlora -n "__fish_openlora_using_subcommand man" -l accessible -d 'Plain lines instead of animated output'
+complete -c openlora -n "__fish_openlora_using_subcommand man" -s h -l help -d 'Print help'
+complete -c openlora -n "__fish_openlora_using_subcommand man" -s V -l version -d 'Print version'
+complete -c openlora -n "__fish_openlora_using_subcommand base; and not __fish_seen_subcommand_from build help" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand base; and not __fish_seen_subcommand_from build help" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
+complete -c openlora -n "__fish_openlora_using_subcommand base; and not __fish_seen_subcommand_from build help" -l color -d 'When to colour output' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c openlora -n "__fish_openlora_using_subcommand base; and not __fish_seen_subcommand_from build help" -l json -d 'Print the result as JSON; implies --no-input'
+complete -c openlora -n "__fish_openlora_using_subcommand base; and not __fish_seen_subcommand_from build help" -s q -l quiet -d 'Say less on stderr'
+complete -c openlora -n "__fish_openlora_using_subcommand base; and not __fish_seen_subcommand_from build help" -s v -l verbose -d 'Say more on stderr; twice for debugging logs'
+complete -c openlora -n "__fish_openlora_using_subcommand base; and not __fish_seen_subcommand_from build help" -l no-input -d 'Never ask; a question becomes an error'
+complete -c openlora -n "__fish_openlora_using_subcommand base; and not __fish_seen_subcommand_from build help" -s y -l yes -d 'Answer every question with yes'
+complete -c openlora -n "__fish_openlora_using_subcommand base; and not __fish_seen_subcommand_from build help" -l offline -d 'No network access besides this machine'
+complete -c openlora -n "__fish_openlora_using_subcommand base; and not __fish_seen_subcommand_from build help" -l accessible -d 'Plain lines instead of animated output'
+complete -c openlora -n "__fish_openlora_using_subcommand base; and not __fish_seen_subcommand_from build help" -s h -l help -d 'Print help'
+complete -c openlora -n "__fish_openlora_using_subcommand base; and not __fish_seen_subcommand_from build help" -s V -l version -d 'Print version'
+complete -c openlora -n "__fish_openlora_using_subcommand base; and not __fish_seen_subcommand_from build help" -f -a "build" -d 'Train a small base model from text, tokenizer included'
+complete -c openlora -n "__fish_openlora_using_subcommand base; and not __fish_seen_subcommand_from build help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c openlora -n "__fish_openlora_using_subcommand base; and __fish_seen_subcommand_from build" -l corpus -d 'Folder with the text as JSONL files' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand base; and __fish_seen_subcommand_from build" -l out -d 'Folder for the model' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand base; and __fish_seen_subcommand_from build" -l set -d 'Shape and schedule, one `key=value` each' -r
+complete -c openlora -n "__fish_openlora_using_subcommand base; and __fish_seen_subcommand_from build" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand base; and __fish_seen_subcommand_from build" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
+complete -c openlora -n "__fish_openlora_using_subcommand base; and __fish_seen_subcommand_from build" -l color -d 'When to colour output' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c openlora -n "__fish_openlora_using_subcommand base; and __fish_seen_subcommand_from build" -l json -d 'Print the result as JSON; implies --no-input'
+complete -c openlora -n "__fish_openlora_using_subcommand base; and __fish_seen_subcommand_from build" -s q -l quiet -d 'Say less on stderr'
+complete -c openlora -n "__fish_openlora_using_subcommand base; and __fish_seen_subcommand_from build" -s v -l verbose -d 'Say more on stderr; twice for debugging logs'
+complete -c openlora -n "__fish_openlora_using_subcommand base; and __fish_seen_subcommand_from build" -l no-input -d 'Never ask; a question becomes an error'
+complete -c openlora -n "__fish_openlora_using_subcommand base; and __fish_seen_subcommand_from build" -s y -l yes -d 'Answer every question with yes'
+complete -c openlora -n "__fish_openlora_using_subcommand base; and __fish_seen_subcommand_from build" -l offline -d 'No network access besides this machine'
+complete -c openlora -n "__fish_openlora_using_subcommand base; and __fish_seen_subcommand_from build" -l accessible -d 'Plain lines instead of animated output'
+complete -c openlora -n "__fish_openlora_using_subcommand base; and __fish_seen_subcommand_from build" -s h -l help -d 'Print help'
+complete -c openlora -n "__fish_openlora_using_subcommand base; and __fish_seen_subcommand_from build" -s V -l version -d 'Print version'
+complete -c openlora -n "__fish_openlora_using_subcommand base; and __fish_seen_subcommand_from help" -f -a "build" -d 'Train a small base model from text, tokenizer included'
+complete -c openlora -n "__fish_openlora_using_subcommand base; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval serve call config completions man base help" -f -a "demo" -d 'Run the whole story on the embedded base model, really executed'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval serve call config completions man base help" -f -a "init" -d 'Write a new project from a template'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval serve call config completions man base help" -f -a "doctor" -d 'Check the machine: processor, memory, disk, folders, models'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval serve call config completions man base help" -f -a "data" -d 'Look at training data before using it'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval serve call config completions man base help" -f -a "train" -d 'Train a LoRA adapter'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval serve call config completions man base help" -f -a "eval" -d 'Measure an adapter against its base on labelled data'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval serve call config completions man base help" -f -a "serve" -d 'Answer calls over HTTP'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval serve call config completions man base help" -f -a "call" -d 'Send one call to a server and print the answer'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval serve call config completions man base help" -f -a "config" -d 'Show and change settings'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval serve call config completions man base help" -f -a "completions" -d 'Print a completion script for a shell'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval serve call config completions man base help" -f -a "man" -d 'Print the manual page'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval serve call config completions man base help" -f -a "base" -d 'Build base models from scratch'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval serve call config completions man base help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and __fish_seen_subcommand_from data" -f -a "check" -d 'Report on formats, duplicates, label balance and lengths'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and __fish_seen_subcommand_from data" -f -a "preview" -d 'Show rows as the model sees them, learned tokens coloured'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and __fish_seen_subcommand_from data" -f -a "split" -d 'Divide rows into train, valid and test files, the same way every time'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and __fish_seen_subcommand_from config" -f -a "show" -d 'Show every setting'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and __fish_seen_subcommand_from config" -f -a "path" -d 'Show which files and folders are used'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and __fish_seen_subcommand_from config" -f -a "set" -d 'Change a key in the project file, or with --user in the user\'s own'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and __fish_seen_subcommand_from base" -f -a "build" -d 'Train a small base model from text, tokenizer included'

@@ -1,0 +1,1107 @@
+#compdef openlora
+
+autoload -U is-at-least
+
+_openlora() {
+    typeset -A opt_args
+    typeset -a _arguments_options
+    local ret=1
+
+    if is-at-least 5.2; then
+        _arguments_options=(-s -S -C)
+    else
+        _arguments_options=(-s -C)
+    fi
+
+    local context curcontext="$curcontext" state line
+    _arguments "${_arguments_options[@]}" : \
+'--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
+'--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
+'--color=[When to colour output]:WHEN:(auto always never)' \
+'--json[Print the result as JSON; implies --no-input]' \
+'(-v --verbose)-q[Say less on stderr]' \
+'(-v --verbose)--quiet[Say less on stderr]' \
+'*-v[Say more on stderr; twice for debugging logs]' \
+'*--verbose[Say more on stderr; twice for debugging logs]' \
+'--no-input[Never ask; a question becomes an error]' \
+'-y[Answer every question with yes]' \
+'--yes[Answer every question with yes]' \
+'--offline[No network access besides this machine]' \
+'--accessible[Plain lines instead of animated output]' \
+'-h[Print help]' \
+'--help[Print help]' \
+'-V[Print version]' \
+'--version[Print version]' \
+":: :_openlora_commands" \
+"*::: :->openlora" \
+&& ret=0
+    case $state in
+    (openlora)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:openlora-command-$line[1]:"
+        case $line[1] in
+            (demo)
+_arguments "${_arguments_options[@]}" : \
+'--home=[Keep everything the demo makes in this folder instead of a temporary one]:DIR:_files' \
+'--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
+'--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
+'--color=[When to colour output]:WHEN:(auto always never)' \
+'--json[Print the result as JSON; implies --no-input]' \
+'(-v --verbose)-q[Say less on stderr]' \
+'(-v --verbose)--quiet[Say less on stderr]' \
+'*-v[Say more on stderr; twice for debugging logs]' \
+'*--verbose[Say more on stderr; twice for debugging logs]' \
+'--no-input[Never ask; a question becomes an error]' \
+'-y[Answer every question with yes]' \
+'--yes[Answer every question with yes]' \
+'--offline[No network access besides this machine]' \
+'--accessible[Plain lines instead of animated output]' \
+'-h[Print help]' \
+'--help[Print help]' \
+'-V[Print version]' \
+'--version[Print version]' \
+&& ret=0
+;;
+(init)
+_arguments "${_arguments_options[@]}" : \
+'--template=[Template to start from]:NAME:_default' \
+'--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
+'--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
+'--color=[When to colour output]:WHEN:(auto always never)' \
+'(--template)--list[List the templates]' \
+'--json[Print the result as JSON; implies --no-input]' \
+'(-v --verbose)-q[Say less on stderr]' \
+'(-v --verbose)--quiet[Say less on stderr]' \
+'*-v[Say more on stderr; twice for debugging logs]' \
+'*--verbose[Say more on stderr; twice for debugging logs]' \
+'--no-input[Never ask; a question becomes an error]' \
+'-y[Answer every question with yes]' \
+'--yes[Answer every question with yes]' \
+'--offline[No network access besides this machine]' \
+'--accessible[Plain lines instead of animated output]' \
+'-h[Print help]' \
+'--help[Print help]' \
+'-V[Print version]' \
+'--version[Print version]' \
+'::dir -- Folder to write; named after the template when left out:_files' \
+&& ret=0
+;;
+(doctor)
+_arguments "${_arguments_options[@]}" : \
+'--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
+'--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
+'--color=[When to colour output]:WHEN:(auto always never)' \
+'--json[Print the result as JSON; implies --no-input]' \
+'(-v --verbose)-q[Say less on stderr]' \
+'(-v --verbose)--quiet[Say less on stderr]' \
+'*-v[Say more on stderr; twice for debugging logs]' \
+'*--verbose[Say more on stderr; twice for debugging logs]' \
+'--no-input[Never ask; a question becomes an error]' \
+'-y[Answer every question with yes]' \
+'--yes[Answer every question with yes]' \
+'--offline[No network access besides this machine]' \
+'--accessible[Plain lines instead of animated output]' \
+'-h[Print help]' \
+'--help[Print help]' \
+'-V[Print version]' \
+'--version[Print version]' \
+&& ret=0
+;;
+(data)
+_arguments "${_arguments_options[@]}" : \
+'--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
+'--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
+'--color=[When to colour output]:WHEN:(auto always never)' \
+'--json[Print the result as JSON; implies --no-input]' \
+'(-v --verbose)-q[Say less on stderr]' \
+'(-v --verbose)--quiet[Say less on stderr]' \
+'*-v[Say more on stderr; twice for debugging logs]' \
+'*--verbose[Say more on stderr; twice for debugging logs]' \
+'--no-input[Never ask; a question becomes an error]' \
+'-y[Answer every question with yes]' \
+'--yes[Answer every question with yes]' \
+'--offline[No network access besides this machine]' \
+'--accessible[Plain lines instead of animated output]' \
+'-h[Print help]' \
+'--help[Print help]' \
+'-V[Print version]' \
+'--version[Print version]' \
+":: :_openlora__subcmd__data_commands" \
+"*::: :->data" \
+&& ret=0
+
+    case $state in
+    (data)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:openlora-data-command-$line[1]:"
+        case $line[1] in
+            (check)
+_arguments "${_arguments_options[@]}" : \
+'--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
+'--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
+'--color=[When to colour output]:WHEN:(auto always never)' \
+'--json[Print the result as JSON; implies --no-input]' \
+'(-v --verbose)-q[Say less on stderr]' \
+'(-v --verbose)--quiet[Say less on stderr]' \
+'*-v[Say more on stderr; twice for debugging logs]' \
+'*--verbose[Say more on stderr; twice for debugging logs]' \
+'--no-input[Never ask; a question becomes an error]' \
+'-y[Answer every question with yes]' \
+'--yes[Answer every question with yes]' \
+'--offline[No network access besides this machine]' \
+'--accessible[Plain lines instead of animated output]' \
+'-h[Print help]' \
+'--help[Print help]' \
+'-V[Print version]' \
+'--version[Print version]' \
+'*::files -- Data files; those of the project when left out:_files' \
+&& ret=0
+;;
+(preview)
+_arguments "${_arguments_options[@]}" : \
+'--row=[Show this row only (from 1)]:N:_default' \
+'--rows=[Number of rows to show]:N:_default' \
+'--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
+'--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
+'--color=[When to colour output]:WHEN:(auto always never)' \
+'--json[Print the result as JSON; implies --no-input]' \
+'(-v --verbose)-q[Say less on stderr]' \
+'(-v --verbose)--quiet[Say less on stderr]' \
+'*-v[Say more on stderr; twice for debugging logs]' \
+'*--verbose[Say more on stderr; twice for debugging logs]' \
+'--no-input[Never ask; a question becomes an error]' \
+'-y[Answer every question with yes]' \
+'--yes[Answer every question with yes]' \
+'--offline[No network access besides this machine]' \
+'--accessible[Plain lines instead of animated output]' \
+'-h[Print help]' \
+'--help[Print help]' \
+'-V[Print version]' \
+'--version[Print version]' \
+'*::files -- Data files; those of the project when left out:_files' \
+&& ret=0
+;;
+(split)
+_arguments "${_arguments_options[@]}" : \
+'--out=[Folder for train.jsonl, valid.jsonl and test.jsonl]:DIR:_files' \
+'--valid=[Share of the rows for validation]:F:_default' \
+'--test=[Share of the rows for the test]:F:_default' \
+'--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
+'--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
+'--color=[When to colour output]:WHEN:(auto always never)' \
+'--force[Overwrite files that exist]' \
+'--json[Print the result as JSON; implies --no-input]' \
+'(-v --verbose)-q[Say less on stderr]' \
+'(-v --verbose)--quiet[Say less on stderr]' \
+'*-v[Say more on stderr; twice for debugging logs]' \
+'*--verbose[Say more on stderr; twice for debugging logs]' \
+'--no-input[Never ask; a question becomes an error]' \
+'-y[Answer every question with yes]' \
+'--yes[Answer every question with yes]' \
+'--offline[No network access besides this machine]' \
+'--accessible[Plain lines instead of animated output]' \
+'-h[Print help]' \
+'--help[Print help]' \
+'-V[Print version]' \
+'--version[Print version]' \
+'*::files -- Data files; those of the project when left out:_files' \
+&& ret=0
+;;
+(help)
+_arguments "${_arguments_options[@]}" : \
+":: :_openlora__subcmd__data__subcmd__help_commands" \
+"*::: :->help" \
+&& ret=0
+
+    case $state in
+    (help)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:openlora-data-help-command-$line[1]:"
+        case $line[1] in
+            (check)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(preview)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(split)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(help)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+        esac
+    ;;
+esac
+;;
+        esac
+    ;;
+esac
+;;
+(train)
+_arguments "${_arguments_options[@]}" : \
+'--base=[Base model\: nano, a folder, or a Hub id]:DIR|ID:_default' \
+'*--data=[Data files instead of the project'\''s]:FILE:_files' \
+'--out=[Folder for the finished adapter; inside the run when left out]:DIR:_files' \
+'--rank=[LoRA rank]:N:_default' \
+'--alpha=[LoRA alpha; the update is scaled by alpha/rank]:N:_default' \
+'--targets=[Modules to adapt\: names separated by commas, or all-linear]:LIST:_default' \
+'--dropout=[Dropout before the LoRA factors]:F:_default' \
+'--lr=[Peak learning rate]:F:_default' \
+'--schedule=[cosine, linear or constant]:NAME:_default' \
+'--warmup=[Warm-up steps]:N:_default' \
+'--epochs=[Passes over the data]:N:_default' \
+'--max-steps=[Stop after this many steps]:N:_default' \
+'--batch=[Rows per micro-batch]:N:_default' \
+'--accumulate=[Micro-batches per step]:N:_default' \
+'--max-len=[Longest row in tokens]:N:_default' \
+'--val=[Validation\: a share of the rows, or a file]:F:_default' \
+'--patience=[Stop after this many validations without gain]:N:_default' \
+'--seed=[Seed of initialisation, order and dropout]:N:_default' \
+'--precision=[f32, bf16 or auto]:NAME:_default' \
+'--resume=[Go on with an interrupted run\: the latest one, or RUN]::RUN:_default' \
+'--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
+'--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
+'--color=[When to colour output]:WHEN:(auto always never)' \
+'--rslora[Scale by alpha/sqrt(rank)]' \
+'--dry-run[Show rows, steps, memory and time, and train nothing]' \
+'--json[Print the result as JSON; implies --no-input]' \
+'(-v --verbose)-q[Say less on stderr]' \
+'(-v --verbose)--quiet[Say less on stderr]' \
+'*-v[Say more on stderr; twice for debugging logs]' \
+'*--verbose[Say more on stderr; twice for debugging logs]' \
+'--no-input[Never ask; a question becomes an error]' \
+'-y[Answer every question with yes]' \
+'--yes[Answer every question with yes]' \
+'--offline[No network access besides this machine]' \
+'--accessible[Plain lines instead of animated output]' \
+'-h[Print help]' \
+'--help[Print help]' \
+'-V[Print version]' \
+'--version[Print version]' \
+&& ret=0
+;;
+(eval)
+_arguments "${_arguments_options[@]}" : \
+'--vs=[Compare with \`base\`]:WHAT:(base)' \
+'--min-gain=[Fail with exit code 10 when accuracy gains less than this over the base]:X:_default' \
+'*--data=[Held-out files instead of the project'\''s]:FILE:_files' \
+'--base=[Base model\: nano, a folder, or a Hub id]:DIR|ID:_default' \
+'--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
+'--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
+'--color=[When to colour output]:WHEN:(auto always never)' \
+'--json[Print the result as JSON; implies --no-input]' \
+'(-v --verbose)-q[Say less on stderr]' \
+'(-v --verbose)--quiet[Say less on stderr]' \
+'*-v[Say more on stderr; twice for debugging logs]' \
+'*--verbose[Say more on stderr; twice for debugging logs]' \
+'--no-input[Never ask; a question becomes an error]' \
+'-y[Answer every question with yes]' \
+'--yes[Answer every question with yes]' \
+'--offline[No network access besides this machine]' \
+'--accessible[Plain lines instead of animated output]' \
+'-h[Print help]' \
+'--help[Print help]' \
+'-V[Print version]' \
+'--version[Print version]' \
+'::adapter -- Adapter folder or run; the latest run when left out:_files' \
+&& ret=0
+;;
+(serve)
+_arguments "${_arguments_options[@]}" : \
+'--host=[Address to listen on]:ADDRESS:_default' \
+'--port=[Port to listen on; 0 takes a free one]:PORT:_default' \
+'--base=[Base model\: nano, a folder, or a Hub id]:DIR|ID:_default' \
+'*--adapter=[Adapter to serve; repeat it for several]:NAME=PATH:_default' \
+'--quant=[Weights in memory\: auto, f32, q8_0 or q4k]:NAME:_default' \
+'--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
+'--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
+'--color=[When to colour output]:WHEN:(auto always never)' \
+'--local[Listen on this machine only, without a chain]' \
+'--free[Answer without payment]' \
+'--expose[Allow an address that other machines can reach]' \
+'--json[Print the result as JSON; implies --no-input]' \
+'(-v --verbose)-q[Say less on stderr]' \
+'(-v --verbose)--quiet[Say less on stderr]' \
+'*-v[Say more on stderr; twice for debugging logs]' \
+'*--verbose[Say more on stderr; twice for debugging logs]' \
+'--no-input[Never ask; a question becomes an error]' \
+'-y[Answer every question with yes]' \
+'--yes[Answer every question with yes]' \
+'--offline[No network access besides this machine]' \
+'--accessible[Plain lines instead of animated output]' \
+'-h[Print help]' \
+'--help[Print help]' \
+'-V[Print version]' \
+'--version[Print version]' \
+&& ret=0
+;;
+(call)
+_arguments "${_arguments_options[@]}" : \
+'--url=[Server address; the project'\''s own when left out]:URL:_default' \
+'--adapter=[Adapter to call; needed when the server has several]:NAME:_default' \
+'--kind=[Kind of call; what the adapter was trained for when left out]:KIND:(chat classify)' \
+'--max-price=[Most that the call may cost, in token units]:P:_default' \
+'--max-tokens=[Longest answer in tokens]:N:_default' \
+'--temperature=[Randomness; 0 is greedy]:F:_default' \
+'--system=[System message]:TEXT:_default' \
+'--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
+'--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
+'--color=[When to colour output]:WHEN:(auto always never)' \
+'--json[Print the result as JSON; implies --no-input]' \
+'(-v --verbose)-q[Say less on stderr]' \
+'(-v --verbose)--quiet[Say less on stderr]' \
+'*-v[Say more on stderr; twice for debugging logs]' \
+'*--verbose[Say more on stderr; twice for debugging logs]' \
+'--no-input[Never ask; a question becomes an error]' \
+'-y[Answer every question with yes]' \
+'--yes[Answer every question with yes]' \
+'--offline[No network access besides this machine]' \
+'--accessible[Plain lines instead of animated output]' \
+'-h[Print help]' \
+'--help[Print help]' \
+'-V[Print version]' \
+'--version[Print version]' \
+':prompt -- What to say or classify; `-` reads standard input:_default' \
+&& ret=0
+;;
+(config)
+_arguments "${_arguments_options[@]}" : \
+'--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
+'--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
+'--color=[When to colour output]:WHEN:(auto always never)' \
+'--json[Print the result as JSON; implies --no-input]' \
+'(-v --verbose)-q[Say less on stderr]' \
+'(-v --verbose)--quiet[Say less on stderr]' \
+'*-v[Say more on stderr; twice for debugging logs]' \
+'*--verbose[Say more on stderr; twice for debugging logs]' \
+'--no-input[Never ask; a question becomes an error]' \
+'-y[Answer every question with yes]' \
+'--yes[Answer every question with yes]' \
+'--offline[No network access besides this machine]' \
+'--accessible[Plain lines instead of animated output]' \
+'-h[Print help]' \
+'--help[Print help]' \
+'-V[Print version]' \
+'--version[Print version]' \
+":: :_openlora__subcmd__config_commands" \
+"*::: :->config" \
+&& ret=0
+
+    case $state in
+    (config)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:openlora-config-command-$line[1]:"
+        case $line[1] in
+            (show)
+_arguments "${_arguments_options[@]}" : \
+'--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
+'--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
+'--color=[When to colour output]:WHEN:(auto always never)' \
+'--origin[Say where each value comes from]' \
+'--json[Print the result as JSON; implies --no-input]' \
+'(-v --verbose)-q[Say less on stderr]' \
+'(-v --verbose)--quiet[Say less on stderr]' \
+'*-v[Say more on stderr; twice for debugging logs]' \
+'*--verbose[Say more on stderr; twice for debugging logs]' \
+'--no-input[Never ask; a question becomes an error]' \
+'-y[Answer every question with yes]' \
+'--yes[Answer every question with yes]' \
+'--offline[No network access besides this machine]' \
+'--accessible[Plain lines instead of animated output]' \
+'-h[Print help]' \
+'--help[Print help]' \
+'-V[Print version]' \
+'--version[Print version]' \
+&& ret=0
+;;
+(path)
+_arguments "${_arguments_options[@]}" : \
+'--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
+'--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
+'--color=[When to colour output]:WHEN:(auto always never)' \
+'--json[Print the result as JSON; implies --no-input]' \
+'(-v --verbose)-q[Say less on stderr]' \
+'(-v --verbose)--quiet[Say less on stderr]' \
+'*-v[Say more on stderr; twice for debugging logs]' \
+'*--verbose[Say more on stderr; twice for debugging logs]' \
+'--no-input[Never ask; a question becomes an error]' \
+'-y[Answer every question with yes]' \
+'--yes[Answer every question with yes]' \
+'--offline[No network access besides this machine]' \
+'--accessible[Plain lines instead of animated output]' \
+'-h[Print help]' \
+'--help[Print help]' \
+'-V[Print version]' \
+'--version[Print version]' \
+&& ret=0
+;;
+(set)
+_arguments "${_arguments_options[@]}" : \
+'--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
+'--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
+'--color=[When to colour output]:WHEN:(auto always never)' \
+'--user[Change the user'\''s file]' \
+'--json[Print the result as JSON; implies --no-input]' \
+'(-v --verbose)-q[Say less on stderr]' \
+'(-v --verbose)--quiet[Say less on stderr]' \
+'*-v[Say more on stderr; twice for debugging logs]' \
+'*--verbose[Say more on stderr; twice for debugging logs]' \
+'--no-input[Never ask; a question becomes an error]' \
+'-y[Answer every question with yes]' \
+'--yes[Answer every question with yes]' \
+'--offline[No network access besides this machine]' \
+'--accessible[Plain lines instead of animated output]' \
+'-h[Print help]' \
+'--help[Print help]' \
+'-V[Print version]' \
+'--version[Print version]' \
+':key -- Key such as train.rank:_default' \
+':value -- Value as it would stand in the file; quotes may be left out:_default' \
+&& ret=0
+;;
+(help)
+_arguments "${_arguments_options[@]}" : \
+":: :_openlora__subcmd__config__subcmd__help_commands" \
+"*::: :->help" \
+&& ret=0
+
+    case $state in
+    (help)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:openlora-config-help-command-$line[1]:"
+        case $line[1] in
+            (show)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(path)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(set)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(help)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+        esac
+    ;;
+esac
+;;
+        esac
+    ;;
+esac
+;;
+(completions)
+_arguments "${_arguments_options[@]}" : \
+'--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
+'--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
+'--color=[When to colour output]:WHEN:(auto always never)' \
+'--json[Print the result as JSON; implies --no-input]' \
+'(-v --verbose)-q[Say less on stderr]' \
+'(-v --verbose)--quiet[Say less on stderr]' \
+'*-v[Say more on stderr; twice for debugging logs]' \
+'*--verbose[Say more on stderr; twice for debugging logs]' \
+'--no-input[Never ask; a question becomes an error]' \
+'-y[Answer every question with yes]' \
+'--yes[Answer every question with yes]' \
+'--offline[No network access besides this machine]' \
+'--accessible[Plain lines instead of animated output]' \
+'-h[Print help]' \
+'--help[Print help]' \
+'-V[Print version]' \
+'--version[Print version]' \
+':shell -- Shell to complete in:(bash elvish fish powershell zsh)' \
+&& ret=0
+;;
+(man)
+_arguments "${_arguments_options[@]}" : \
+'--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
+'--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
+'--color=[When to colour output]:WHEN:(auto always never)' \
+'--json[Print the result as JSON; implies --no-input]' \
+'(-v --verbose)-q[Say less on stderr]' \
+'(-v --verbose)--quiet[Say less on stderr]' \
+'*-v[Say more on stderr; twice for debugging logs]' \
+'*--verbose[Say more on stderr; twice for debugging logs]' \
+'--no-input[Never ask; a question becomes an error]' \
+'-y[Answer every question with yes]' \
+'--yes[Answer every question with yes]' \
+'--offline[No network access besides this machine]' \
+'--accessible[Plain lines instead of animated output]' \
+'-h[Print help]' \
+'--help[Print help]' \
+'-V[Print version]' \
+'--version[Print version]' \
+&& ret=0
+;;
+(base)
+_arguments "${_arguments_options[@]}" : \
+'--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
+'--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
+'--color=[When to colour output]:WHEN:(auto always never)' \
+'--json[Print the result as JSON; implies --no-input]' \
+'(-v --verbose)-q[Say less on stderr]' \
+'(-v --verbose)--quiet[Say less on stderr]' \
+'*-v[Say more on stderr; twice for debugging logs]' \
+'*--verbose[Say more on stderr; twice for debugging logs]' \
+'--no-input[Never ask; a question becomes an error]' \
+'-y[Answer every question with yes]' \
+'--yes[Answer every question with yes]' \
+'--offline[No network access besides this machine]' \
+'--accessible[Plain lines instead of animated output]' \
+'-h[Print help]' \
+'--help[Print help]' \
+'-V[Print version]' \
+'--version[Print version]' \
+":: :_openlora__subcmd__base_commands" \
+"*::: :->base" \
+&& ret=0
+
+    case $state in
+    (base)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:openlora-base-command-$line[1]:"
+        case $line[1] in
+            (build)
+_arguments "${_arguments_options[@]}" : \
+'--corpus=[Folder with the text as JSONL files]:DIR:_files' \
+'--out=[Folder for the model]:DIR:_files' \
+'*--set=[Shape and schedule, one \`key=value\` each]:KEY=VALUE:_default' \
+'--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
+'--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
+'--color=[When to colour output]:WHEN:(auto always never)' \
+'--json[Print the result as JSON; implies --no-input]' \
+'(-v --verbose)-q[Say less on stderr]' \
+'(-v --verbose)--quiet[Say less on stderr]' \
+'*-v[Say more on stderr; twice for debugging logs]' \
+'*--verbose[Say more on stderr; twice for debugging logs]' \
+'--no-input[Never ask; a question becomes an error]' \
+'-y[Answer every question with yes]' \
+'--yes[Answer every question with yes]' \
+'--offline[No network access besides this machine]' \
+'--accessible[Plain lines instead of animated output]' \
+'-h[Print help]' \
+'--help[Print help]' \
+'-V[Print version]' \
+'--version[Print version]' \
+&& ret=0
+;;
+(help)
+_arguments "${_arguments_options[@]}" : \
+":: :_openlora__subcmd__base__subcmd__help_commands" \
+"*::: :->help" \
+&& ret=0
+
+    case $state in
+    (help)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:openlora-base-help-command-$line[1]:"
+        case $line[1] in
+            (build)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(help)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+        esac
+    ;;
+esac
+;;
+        esac
+    ;;
+esac
+;;
+(help)
+_arguments "${_arguments_options[@]}" : \
+":: :_openlora__subcmd__help_commands" \
+"*::: :->help" \
+&& ret=0
+
+    case $state in
+    (help)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:openlora-help-command-$line[1]:"
+        case $line[1] in
+            (demo)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(init)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(doctor)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(data)
+_arguments "${_arguments_options[@]}" : \
+":: :_openlora__subcmd__help__subcmd__data_commands" \
+"*::: :->data" \
+&& ret=0
+
+    case $state in
+    (data)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:openlora-help-data-command-$line[1]:"
+        case $line[1] in
+            (check)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(preview)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(split)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+        esac
+    ;;
+esac
+;;
+(train)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(eval)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(serve)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(call)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(config)
+_arguments "${_arguments_options[@]}" : \
+":: :_openlora__subcmd__help__subcmd__config_commands" \
+"*::: :->config" \
+&& ret=0
+
+    case $state in
+    (config)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:openlora-help-config-command-$line[1]:"
+        case $line[1] in
+            (show)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(path)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(set)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+        esac
+    ;;
+esac
+;;
+(completions)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(man)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(base)
+_arguments "${_arguments_options[@]}" : \
+":: :_openlora__subcmd__help__subcmd__base_commands" \
+"*::: :->base" \
+&& ret=0
+
+    case $state in
+    (base)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:openlora-help-base-command-$line[1]:"
+        case $line[1] in
+            (build)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+        esac
+    ;;
+esac
+;;
+(help)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+        esac
+    ;;
+esac
+;;
+        esac
+    ;;
+esac
+}
+
+(( $+functions[_openlora_commands] )) ||
+_openlora_commands() {
+    local commands; commands=(
+'demo:Run the whole story on the embedded base model, really executed' \
+'init:Write a new project from a template' \
+'doctor:Check the machine\: processor, memory, disk, folders, models' \
+'data:Look at training data before using it' \
+'train:Train a LoRA adapter' \
+'eval:Measure an adapter against its base on labelled data' \
+'serve:Answer calls over HTTP' \
+'call:Send one call to a server and print the answer' \
+'config:Show and change settings' \
+'completions:Print a completion script for a shell' \
+'man:Print the manual page' \
+'base:Build base models from scratch' \
+'help:Print this message or the help of the given subcommand(s)' \
+    )
+    _describe -t commands 'openlora commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__base_commands] )) ||
+_openlora__subcmd__base_commands() {
+    local commands; commands=(
+'build:Train a small base model from text, tokenizer included' \
+'help:Print this message or the help of the given subcommand(s)' \
+    )
+    _describe -t commands 'openlora base commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__base__subcmd__build_commands] )) ||
+_openlora__subcmd__base__subcmd__build_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora base build commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__base__subcmd__help_commands] )) ||
+_openlora__subcmd__base__subcmd__help_commands() {
+    local commands; commands=(
+'build:Train a small base model from text, tokenizer included' \
+'help:Print this message or the help of the given subcommand(s)' \
+    )
+    _describe -t commands 'openlora base help commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__base__subcmd__help__subcmd__build_commands] )) ||
+_openlora__subcmd__base__subcmd__help__subcmd__build_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora base help build commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__base__subcmd__help__subcmd__help_commands] )) ||
+_openlora__subcmd__base__subcmd__help__subcmd__help_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora base help help commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__call_commands] )) ||
+_openlora__subcmd__call_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora call commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__completions_commands] )) ||
+_openlora__subcmd__completions_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora completions commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__config_commands] )) ||
+_openlora__subcmd__config_commands() {
+    local commands; commands=(
+'show:Show every setting' \
+'path:Show which files and folders are used' \
+'set:Change a key in the project file, or with --user in the user'\''s own' \
+'help:Print this message or the help of the given subcommand(s)' \
+    )
+    _describe -t commands 'openlora config commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__config__subcmd__help_commands] )) ||
+_openlora__subcmd__config__subcmd__help_commands() {
+    local commands; commands=(
+'show:Show every setting' \
+'path:Show which files and folders are used' \
+'set:Change a key in the project file, or with --user in the user'\''s own' \
+'help:Print this message or the help of the given subcommand(s)' \
+    )
+    _describe -t commands 'openlora config help commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__config__subcmd__help__subcmd__help_commands] )) ||
+_openlora__subcmd__config__subcmd__help__subcmd__help_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora config help help commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__config__subcmd__help__subcmd__path_commands] )) ||
+_openlora__subcmd__config__subcmd__help__subcmd__path_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora config help path commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__config__subcmd__help__subcmd__set_commands] )) ||
+_openlora__subcmd__config__subcmd__help__subcmd__set_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora config help set commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__config__subcmd__help__subcmd__show_commands] )) ||
+_openlora__subcmd__config__subcmd__help__subcmd__show_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora config help show commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__config__subcmd__path_commands] )) ||
+_openlora__subcmd__config__subcmd__path_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora config path commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__config__subcmd__set_commands] )) ||
+_openlora__subcmd__config__subcmd__set_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora config set commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__config__subcmd__show_commands] )) ||
+_openlora__subcmd__config__subcmd__show_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora config show commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__data_commands] )) ||
+_openlora__subcmd__data_commands() {
+    local commands; commands=(
+'check:Report on formats, duplicates, label balance and lengths' \
+'preview:Show rows as the model sees them, learned tokens coloured' \
+'split:Divide rows into train, valid and test files, the same way every time' \
+'help:Print this message or the help of the given subcommand(s)' \
+    )
+    _describe -t commands 'openlora data commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__data__subcmd__check_commands] )) ||
+_openlora__subcmd__data__subcmd__check_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora data check commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__data__subcmd__help_commands] )) ||
+_openlora__subcmd__data__subcmd__help_commands() {
+    local commands; commands=(
+'check:Report on formats, duplicates, label balance and lengths' \
+'preview:Show rows as the model sees them, learned tokens coloured' \
+'split:Divide rows into train, valid and test files, the same way every time' \
+'help:Print this message or the help of the given subcommand(s)' \
+    )
+    _describe -t commands 'openlora data help commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__data__subcmd__help__subcmd__check_commands] )) ||
+_openlora__subcmd__data__subcmd__help__subcmd__check_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora data help check commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__data__subcmd__help__subcmd__help_commands] )) ||
+_openlora__subcmd__data__subcmd__help__subcmd__help_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora data help help commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__data__subcmd__help__subcmd__preview_commands] )) ||
+_openlora__subcmd__data__subcmd__help__subcmd__preview_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora data help preview commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__data__subcmd__help__subcmd__split_commands] )) ||
+_openlora__subcmd__data__subcmd__help__subcmd__split_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora data help split commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__data__subcmd__preview_commands] )) ||
+_openlora__subcmd__data__subcmd__preview_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora data preview commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__data__subcmd__split_commands] )) ||
+_openlora__subcmd__data__subcmd__split_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora data split commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__demo_commands] )) ||
+_openlora__subcmd__demo_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora demo commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__doctor_commands] )) ||
+_openlora__subcmd__doctor_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora doctor commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__eval_commands] )) ||
+_openlora__subcmd__eval_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora eval commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__help_commands] )) ||
+_openlora__subcmd__help_commands() {
+    local commands; commands=(
+'demo:Run the whole story on the embedded base model, really executed' \
+'init:Write a new project from a template' \
+'doctor:Check the machine\: processor, memory, disk, folders, models' \
+'data:Look at training data before using it' \
+'train:Train a LoRA adapter' \
+'eval:Measure an adapter against its base on labelled data' \
+'serve:Answer calls over HTTP' \
+'call:Send one call to a server and print the answer' \
+'config:Show and change settings' \
+'completions:Print a completion script for a shell' \
+'man:Print the manual page' \
+'base:Build base models from scratch' \
+'help:Print this message or the help of the given subcommand(s)' \
+    )
+    _describe -t commands 'openlora help commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__help__subcmd__base_commands] )) ||
+_openlora__subcmd__help__subcmd__base_commands() {
+    local commands; commands=(
+'build:Train a small base model from text, tokenizer included' \
+    )
+    _describe -t commands 'openlora help base commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__help__subcmd__base__subcmd__build_commands] )) ||
+_openlora__subcmd__help__subcmd__base__subcmd__build_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora help base build commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__help__subcmd__call_commands] )) ||
+_openlora__subcmd__help__subcmd__call_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora help call commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__help__subcmd__completions_commands] )) ||
+_openlora__subcmd__help__subcmd__completions_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora help completions commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__help__subcmd__config_commands] )) ||
+_openlora__subcmd__help__subcmd__config_commands() {
+    local commands; commands=(
+'show:Show every setting' \
+'path:Show which files and folders are used' \
+'set:Change a key in the project file, or with --user in the user'\''s own' \
+    )
+    _describe -t commands 'openlora help config commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__help__subcmd__config__subcmd__path_commands] )) ||
+_openlora__subcmd__help__subcmd__config__subcmd__path_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora help config path commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__help__subcmd__config__subcmd__set_commands] )) ||
+_openlora__subcmd__help__subcmd__config__subcmd__set_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora help config set commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__help__subcmd__config__subcmd__show_commands] )) ||
+_openlora__subcmd__help__subcmd__config__subcmd__show_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora help config show commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__help__subcmd__data_commands] )) ||
+_openlora__subcmd__help__subcmd__data_commands() {
+    local commands; commands=(
+'check:Report on formats, duplicates, label balance and lengths' \
+'preview:Show rows as the model sees them, learned tokens coloured' \
+'split:Divide rows into train, valid and test files, the same way every time' \
+    )
+    _describe -t commands 'openlora help data commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__help__subcmd__data__subcmd__check_commands] )) ||
+_openlora__subcmd__help__subcmd__data__subcmd__check_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora help data check commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__help__subcmd__data__subcmd__preview_commands] )) ||
+_openlora__subcmd__help__subcmd__data__subcmd__preview_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora help data preview commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__help__subcmd__data__subcmd__split_commands] )) ||
+_openlora__subcmd__help__subcmd__data__subcmd__split_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora help data split commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__help__subcmd__demo_commands] )) ||
+_openlora__subcmd__help__subcmd__demo_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora help demo commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__help__subcmd__doctor_commands] )) ||
+_openlora__subcmd__help__subcmd__doctor_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora help doctor commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__help__subcmd__eval_commands] )) ||
+_openlora__subcmd__help__subcmd__eval_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora help eval commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__help__subcmd__help_commands] )) ||
+_openlora__subcmd__help__subcmd__help_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora help help commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__help__subcmd__init_commands] )) ||
+_openlora__subcmd__help__subcmd__init_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora help init commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__help__subcmd__man_commands] )) ||
+_openlora__subcmd__help__subcmd__man_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora help man commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__help__subcmd__serve_commands] )) ||
+_openlora__subcmd__help__subcmd__serve_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora help serve commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__help__subcmd__train_commands] )) ||
+_openlora__subcmd__help__subcmd__train_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora help train commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__init_commands] )) ||
+_openlora__subcmd__init_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora init commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__man_commands] )) ||
+_openlora__subcmd__man_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora man commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__serve_commands] )) ||
+_openlora__subcmd__serve_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora serve commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__train_commands] )) ||
+_openlora__subcmd__train_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora train commands' commands "$@"
+}
+
+if [ "$funcstack[1]" = "_openlora" ]; then
+    _openlora "$@"
+else
+    compdef _openlora openlora
+fi

@@ -1,0 +1,142 @@
+//! The rooms stay apart: who may import whom, which crate belongs to which room, and sizes.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use regex::Regex;
+
+/// A source file: its path below `src/` with `/`, and its text without comments.
+struct Source {
+    path: String,
+    code: String,
+}
+
+fn sources() -> Vec<Source> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut pending = vec![root.clone()];
+    let mut found = Vec::new();
+    while let Some(dir) = pending.pop() {
+        for entry in fs::read_dir(&dir).unwrap() {
+            let path: PathBuf = entry.unwrap().path();
+            if path.is_dir() {
+                pending.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = fs::read_to_string(&path).unwrap();
+                found.push(Source {
+                    path: path.strip_prefix(&root).unwrap().to_str().unwrap().replace('\\', "/"),
+                    code: without_comments(&text),
+                });
+            }
+        }
+    }
+    found.sort_by(|a, b| a.path.cmp(&b.path));
+    assert!(found.len() > 20, "the scan found only {} files", found.len());
+    found
+}
+
+fn without_comments(text: &str) -> String {
+    text.lines()
+        .map(|line| if line.trim_start().starts_with("//") { "" } else { line })
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+/// `(files below src that start with this, rooms they may name as crate::ROOM)`; first match wins.
+const IMPORTS: &[(&str, &[&str])] = &[
+    ("main.rs", &[]),
+    ("lib.rs", &["cli", "commands", "error", "printer", "settings"]),
+    ("error.rs", &[]),
+    ("cli.rs", &["printer", "settings"]),
+    ("printer.rs", &["error"]),
+    ("settings/", &["error", "settings"]),
+    ("commands/", &["cli", "commands", "error", "printer", "runtime", "settings"]),
+    ("runtime/", &["error", "runtime"]),
+];
+
+#[test]
+fn rooms_import_only_what_they_may() {
+    let named = Regex::new(r"\bcrate::(\{[^}]*\}|[a-z_]+)").unwrap();
+    let word = Regex::new(r"(?:^|[{,])\s*([a-z_]+)").unwrap();
+    let mut offences = Vec::new();
+    for source in sources() {
+        let (_, allowed) = IMPORTS
+            .iter()
+            .find(|(start, _)| source.path.starts_with(start))
+            .unwrap_or_else(|| panic!("{} belongs to no room", source.path));
+        for capture in named.captures_iter(&source.code) {
+            for room in word.captures_iter(&capture[1]) {
+                if !allowed.contains(&&room[1]) {
+                    offences.push(format!("{} imports crate::{}", source.path, &room[1]));
+                }
+            }
+        }
+    }
+    assert_eq!(offences, Vec::<String>::new());
+}
+
+/// `(crate, files below src that may name it)`.
+const THIRD_PARTIES: &[(&str, &[&str])] = &[
+    ("mistralrs", &["runtime/serve/engine"]),
+    ("mistralrs_quant", &["runtime/serve/engine"]),
+    (
+        "candle_core",
+        &[
+            "runtime/model/",
+            "runtime/train/",
+            "runtime/attribution/",
+            "runtime/adapter/",
+            // mistral.rs takes adapters as this crate's tensors.
+            "runtime/serve/engine",
+        ],
+    ),
+    ("clap", &["cli.rs", "lib.rs", "commands/completions.rs"]),
+    ("clap_complete", &["cli.rs", "commands/completions.rs"]),
+    ("clap_mangen", &["commands/completions.rs"]),
+    ("indicatif", &["printer.rs"]),
+    ("rusqlite", &["runtime/journal/"]),
+    ("axum", &["runtime/serve/"]),
+    ("anyhow", &["commands/"]),
+];
+
+#[test]
+fn third_parties_stay_in_their_rooms() {
+    let mut offences = Vec::new();
+    let sources = sources();
+    for (name, homes) in THIRD_PARTIES {
+        let used = Regex::new(&format!(r"\b{name}::")).unwrap();
+        for source in &sources {
+            let at_home = homes.iter().any(|home| source.path.starts_with(home));
+            if !at_home && used.is_match(&source.code) {
+                offences.push(format!("{} uses {name}", source.path));
+            }
+        }
+    }
+    assert_eq!(offences, Vec::<String>::new());
+}
+
+/// Rooms whose results must be the same everywhere, and what would make them differ.
+#[test]
+fn pure_rooms_know_no_clock_file_or_randomness() {
+    let impure = Regex::new(r"std::fs|std::time|SystemTime|Instant::|rand::|tokio::|async fn|\bf(32|64)\b").unwrap();
+    for source in sources() {
+        if source.path.starts_with("runtime/state") {
+            let found: Vec<&str> = impure.find_iter(&source.code).map(|hit| hit.as_str()).collect();
+            assert_eq!(found, Vec::<&str>::new(), "{}", source.path);
+        }
+    }
+}
+
+#[test]
+fn main_is_tiny_and_every_module_says_what_it_owns() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let main = fs::read_to_string(root.join("main.rs")).unwrap();
+    assert!(main.lines().count() <= 40);
+    let silent: Vec<String> = sources()
+        .into_iter()
+        .map(|source| source.path)
+        .filter(|path| !fs::read_to_string(root.join(path)).unwrap().starts_with("//!"))
+        .collect();
+    assert_eq!(silent, Vec::<String>::new());
+}
