@@ -1,1 +1,186 @@
-//! The room's documentation comes with its code.
+//! Data files become examples, a task and token rows with a loss mask.
+//!
+//! Formats are recognised by what a file holds, not by its name. Every row keeps its source and
+//! line, so that each fault names path:line; nothing is dropped in silence. Knows the tokenizer
+//! through [`TextCodec`](super::model::text::TextCodec) only, and no weights, settings or runs.
+
+mod digest;
+pub mod duplicates;
+pub mod encode;
+mod error;
+mod formats;
+mod shape;
+pub mod split;
+pub mod statistics;
+mod task;
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+pub use error::{DataError, Fault};
+pub use shape::Shape;
+pub use task::{Task, TaskWish};
+
+use super::ports::Message;
+
+/// A data file and who provided it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Source {
+    pub path: PathBuf,
+    pub contributor: String,
+    /// Account that the contributor's rewards go to.
+    pub address: Option<String>,
+    /// SPDX identifier.
+    pub license: Option<String>,
+    /// How often its rows are drawn, relative to the other sources.
+    pub weight: f64,
+}
+
+impl Source {
+    /// A file given by its path alone.
+    pub fn of_file(path: impl Into<PathBuf>) -> Self {
+        Self {
+            path: path.into(),
+            contributor: "unnamed".to_owned(),
+            address: None,
+            license: None,
+            weight: 1.0,
+        }
+    }
+}
+
+/// What one row teaches. Line ends are `\n`; labels have no space around them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum Example {
+    Chat { messages: Vec<Message> },
+    Completion { prompt: String, completion: String },
+    Text { text: String },
+    Labelled { text: String, label: String },
+}
+
+impl Example {
+    /// The word for this kind of row in messages.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Chat { .. } => "chat",
+            Self::Completion { .. } => "prompt/completion",
+            Self::Text { .. } => "plain text",
+            Self::Labelled { .. } => "labelled",
+        }
+    }
+
+    /// The label of a labelled row.
+    pub fn label(&self) -> Option<&str> {
+        match self {
+            Self::Labelled { label, .. } => Some(label),
+            _ => None,
+        }
+    }
+}
+
+/// An example and where it came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    pub example: Example,
+    /// Index in [`Dataset::sources`].
+    pub source: usize,
+    /// Line of a text file or record of a Parquet file, from 1.
+    pub line: usize,
+}
+
+/// All rows of some sources, in the order of sources and lines.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Dataset {
+    pub sources: Vec<Source>,
+    pub rows: Vec<Row>,
+    /// SHA-256, hex, over one line of canonical JSON per row.
+    pub digest: String,
+    /// The same over the rows of each source alone, in the order of `sources`.
+    pub source_digests: Vec<String>,
+}
+
+impl Dataset {
+    /// Puts rows and sources together and computes the digests.
+    pub fn new(sources: Vec<Source>, rows: Vec<Row>) -> Self {
+        let digest = digest::of_rows(rows.iter());
+        let of_source = |index| digest::of_rows(rows.iter().filter(|row| row.source == index));
+        let source_digests = (0..sources.len()).map(of_source).collect();
+        Self {
+            sources,
+            rows,
+            digest,
+            source_digests,
+        }
+    }
+
+    /// The fault of a row as an error that names its place.
+    pub fn fault(&self, row: &Row, fault: Fault) -> DataError {
+        let path = self.sources[row.source].path.clone();
+        DataError::Row {
+            path,
+            line: row.line,
+            fault,
+        }
+    }
+
+    /// `path:line` of a row.
+    pub fn place(&self, row: &Row) -> String {
+        format!("{}:{}", self.sources[row.source].path.display(), row.line)
+    }
+}
+
+/// Reads every source.
+///
+/// # Errors
+/// The first fault: a file that cannot be read or recognised, or a row that is not valid.
+pub fn load(sources: &[Source]) -> Result<Dataset, DataError> {
+    if sources.is_empty() {
+        return Err(DataError::NoSources);
+    }
+    let inspection = inspect(sources, 1);
+    match inspection.errors.into_iter().next() {
+        Some(error) => Err(error),
+        None => Ok(inspection.dataset),
+    }
+}
+
+/// What reading on after faults found.
+#[derive(Debug, Default)]
+pub struct Inspection {
+    /// The rows without fault.
+    pub dataset: Dataset,
+    /// At most the limit for each file, in the order of files and lines.
+    pub errors: Vec<DataError>,
+    /// Files in which reading stopped at the limit.
+    pub cut_short: Vec<PathBuf>,
+}
+
+/// Reads every source and goes on after a fault, up to `limit` faults in each file.
+pub fn inspect(sources: &[Source], limit: usize) -> Inspection {
+    let mut found = Inspection::default();
+    let mut rows = Vec::new();
+    for (index, source) in sources.iter().enumerate() {
+        let mut faults = 0;
+        for read in formats::read(&source.path) {
+            match read {
+                Ok((line, example)) => rows.push(Row {
+                    example,
+                    source: index,
+                    line,
+                }),
+                Err(error) => {
+                    found.errors.push(error);
+                    faults += 1;
+                }
+            }
+            if faults == limit {
+                found.cut_short.push(source.path.clone());
+                break;
+            }
+        }
+    }
+    found.dataset = Dataset::new(sources.to_vec(), rows);
+    found
+}

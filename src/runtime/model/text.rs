@@ -151,6 +151,11 @@ impl TextCodec {
             .find(|token| text.contains(token))
     }
 
+    /// The special token that a text begins with, if any.
+    pub fn special_at_start(&self, text: &str) -> Option<&str> {
+        self.special.iter().map(|(_, token)| token.as_str()).find(|token| text.starts_with(token))
+    }
+
     /// Number of tokens, added ones included.
     pub fn vocab_size(&self) -> usize {
         self.tokenizer.get_vocab_size(true)

@@ -1,0 +1,23 @@
+//! Digests over what rows say, whatever format they came in.
+//!
+//! One line of JSON per row: `kind` first, then the fields in the order of [`Example`], no spaces,
+//! and a line feed. The digest is the SHA-256 of those lines, so `sha256sum` can check it.
+
+use sha2::{Digest, Sha256};
+
+use super::{Example, Row};
+
+/// SHA-256 of the rows' canonical lines, hex.
+pub(super) fn of_rows<'a>(rows: impl Iterator<Item = &'a Row>) -> String {
+    let mut hash = Sha256::new();
+    for row in rows {
+        hash.update(canonical_line(&row.example));
+    }
+    hex::encode(hash.finalize())
+}
+
+/// The canonical line of one example, with its line feed.
+pub(super) fn canonical_line(example: &Example) -> String {
+    // Texts under text keys: nothing in an example can fail to become JSON.
+    serde_json::to_string(example).unwrap_or_default() + "\n"
+}

@@ -1,0 +1,203 @@
+//! Rows that say the same, or nearly the same, within and across training, validation and test.
+//!
+//! Two rows are near duplicates when their sets of words have a Jaccard similarity of 0.9 or more.
+//! The search is exact: sets that similar must share one of their rarest words (prefix filtering:
+//! Chaudhuri et al. 2006, Bayardo et al. 2007), so only rows that do are compared.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use super::{Dataset, Example};
+
+/// A part of the data under its name, such as `train`.
+#[derive(Clone, Copy, Debug)]
+pub struct Part<'a> {
+    pub name: &'a str,
+    pub dataset: &'a Dataset,
+}
+
+/// Where a row is.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Place {
+    pub part: String,
+    /// `path:line`.
+    pub at: String,
+}
+
+/// A row and the earliest row that it repeats best.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct Duplicate {
+    pub first: Place,
+    pub second: Place,
+    /// Jaccard similarity of the words; 1 for equal texts.
+    pub similarity: f64,
+    /// Whether the two are in different parts, so that a score would be flattered.
+    pub leaks: bool,
+    /// The labels, when they differ.
+    pub labels: Option<(String, String)>,
+}
+
+/// Finds every row that repeats an earlier one, in the order of parts and rows.
+pub fn find(parts: &[Part<'_>]) -> Vec<Duplicate> {
+    let rows: Vec<Entry<'_>> = parts.iter().flat_map(entries).collect();
+    let sets = word_sets(&rows);
+    let mut search = Search {
+        sets: &sets,
+        index: HashMap::new(),
+    };
+    let mut exact: HashMap<&str, usize> = HashMap::new();
+    let mut found = Vec::new();
+    for (at, row) in rows.iter().enumerate() {
+        let twin = exact.get(row.text.as_str()).map(|first| (*first, 1.0));
+        found.extend(
+            twin.or_else(|| search.best(at))
+                .map(|(first, similarity)| duplicate(&rows[first], row, similarity)),
+        );
+        exact.entry(&row.text).or_insert(at);
+        search.add(at);
+    }
+    found
+}
+
+/// What counts as the text of a row: all that a person or a model wrote in it, in lower case and
+/// with single spaces; a label is no part of it.
+pub(super) fn normal_text(example: &Example) -> String {
+    let words =
+        |text: &str| -> Vec<String> { text.split_whitespace().map(str::to_lowercase).collect() };
+    let joined: Vec<String> = match example {
+        Example::Text { text } | Example::Labelled { text, .. } => words(text),
+        Example::Completion { prompt, completion } => [words(prompt), words(completion)].concat(),
+        Example::Chat { messages } => {
+            let said = messages.iter().filter(|message| message.role != "system");
+            said.flat_map(|message| words(&message.content)).collect()
+        }
+    };
+    joined.join(" ")
+}
+
+struct Entry<'a> {
+    part: Part<'a>,
+    row: usize,
+    text: String,
+}
+
+fn entries<'a>(part: &Part<'a>) -> Vec<Entry<'a>> {
+    let rows = part.dataset.rows.iter().enumerate();
+    rows.map(|(row, entry)| Entry {
+        part: *part,
+        row,
+        text: normal_text(&entry.example),
+    })
+    .collect()
+}
+
+fn duplicate(first: &Entry<'_>, second: &Entry<'_>, similarity: f64) -> Duplicate {
+    let labels = |entry: &Entry<'_>| {
+        entry.part.dataset.rows[entry.row]
+            .example
+            .label()
+            .map(str::to_owned)
+    };
+    let differing = labels(first)
+        .zip(labels(second))
+        .filter(|(one, two)| one != two);
+    Duplicate {
+        first: place(first),
+        second: place(second),
+        similarity,
+        leaks: first.part.name != second.part.name,
+        labels: differing,
+    }
+}
+
+fn place(entry: &Entry<'_>) -> Place {
+    let dataset = entry.part.dataset;
+    Place {
+        part: entry.part.name.to_owned(),
+        at: dataset.place(&dataset.rows[entry.row]),
+    }
+}
+
+/// The words of each row as numbers, ascending from the rarest word to the most common one.
+fn word_sets(rows: &[Entry<'_>]) -> Vec<Vec<u32>> {
+    let sets: Vec<BTreeSet<&str>> = rows.iter().map(|row| words(&row.text)).collect();
+    let mut counts: BTreeMap<&str, u32> = BTreeMap::new();
+    for word in sets.iter().flatten() {
+        *counts.entry(word).or_default() += 1;
+    }
+    let mut ranked: Vec<(u32, &str)> = counts.into_iter().map(|(word, n)| (n, word)).collect();
+    ranked.sort_unstable();
+    let numbers: HashMap<&str, u32> = ranked.into_iter().map(|(_, word)| word).zip(0..).collect();
+    let numbered = |set: BTreeSet<&str>| -> Vec<u32> {
+        let mut set: Vec<u32> = set.into_iter().map(|word| numbers[word]).collect();
+        set.sort_unstable();
+        set
+    };
+    sets.into_iter().map(numbered).collect()
+}
+
+/// Words without punctuation; the pieces between spaces for texts that have no letters.
+fn words(text: &str) -> BTreeSet<&str> {
+    let words: BTreeSet<&str> = text
+        .split(|c: char| !c.is_alphanumeric())
+        .filter(|word| !word.is_empty())
+        .collect();
+    if words.is_empty() {
+        text.split(' ').collect()
+    } else {
+        words
+    }
+}
+
+struct Search<'a> {
+    sets: &'a [Vec<u32>],
+    /// Earlier rows by each of their rarest words.
+    index: HashMap<u32, Vec<usize>>,
+}
+
+impl Search<'_> {
+    /// The rarest words of a row, one of which any set that similar must contain.
+    fn prefix(&self, at: usize) -> &[u32] {
+        let set = &self.sets[at];
+        let shared = (9 * set.len()).div_ceil(10);
+        &set[..(set.len() - shared + 1).min(set.len())]
+    }
+
+    /// The most similar earlier row, the earliest among equals.
+    fn best(&self, at: usize) -> Option<(usize, f64)> {
+        let lists = self
+            .prefix(at)
+            .iter()
+            .filter_map(|word| self.index.get(word));
+        let candidates: BTreeSet<usize> = lists.flatten().copied().collect();
+        let similar = |other: usize| {
+            let (shared, all) = overlap(&self.sets[at], &self.sets[other]);
+            (10 * shared >= 9 * all).then(|| (other, shared as f64 / all as f64))
+        };
+        candidates.into_iter().filter_map(similar).reduce(
+            |best, next| {
+                if next.1 > best.1 { next } else { best }
+            },
+        )
+    }
+
+    fn add(&mut self, at: usize) {
+        for word in self.prefix(at).to_vec() {
+            self.index.entry(word).or_default().push(at);
+        }
+    }
+}
+
+/// Sizes of the intersection and the union of two ascending lists.
+fn overlap(one: &[u32], two: &[u32]) -> (usize, usize) {
+    let (mut i, mut j, mut shared) = (0, 0, 0);
+    while i < one.len() && j < two.len() {
+        match one[i].cmp(&two[j]) {
+            std::cmp::Ordering::Less => i += 1,
+            std::cmp::Ordering::Greater => j += 1,
+            std::cmp::Ordering::Equal => {
+                (i, j, shared) = (i + 1, j + 1, shared + 1);
+            }
+        }
+    }
+    (shared, one.len() + two.len() - shared)
+}

@@ -1,0 +1,113 @@
+//! JSON Lines: one object a line. Blank lines hold nothing and count as lines.
+
+use std::{fmt, path::Path};
+
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Value};
+
+use super::{
+    super::{Fault, shape::type_name},
+    Record, Records, at,
+};
+
+/// The rows of a text whose first character is a brace.
+pub(super) fn records(path: &Path, text: String) -> Records<'_> {
+    let mut start = 0;
+    let mut number = 0;
+    Box::new(std::iter::from_fn(move || {
+        while start < text.len() {
+            let end = text[start..]
+                .find('\n')
+                .map_or(text.len(), |end| start + end + 1);
+            let line = text[start..end].trim();
+            (start, number) = (end, number + 1);
+            if !line.is_empty() {
+                return Some(record(line, number).map_err(|fault| at(path, number, fault)));
+            }
+        }
+        None
+    }))
+}
+
+fn record(line: &str, number: usize) -> Result<Record, Fault> {
+    match serde_json::from_str(line) {
+        Ok(Strict(Value::Object(fields))) => Ok((number, fields)),
+        Ok(Strict(other)) => Err(Fault::NotObject {
+            found: type_name(&other),
+        }),
+        Err(error) => Err(Fault::Json {
+            column: error.column(),
+            reason: reason(&error),
+        }),
+    }
+}
+
+/// The reason without `at line 1 column N`: the line is the file's, the column stands apart.
+fn reason(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    text.rfind(" at line ")
+        .map_or(text.as_str(), |end| &text[..end])
+        .to_owned()
+}
+
+/// JSON in which a key that occurs twice is an error: one of its values would be lost.
+struct Strict(Value);
+
+impl<'de> Deserialize<'de> for Strict {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(StrictVisitor).map(Strict)
+    }
+}
+
+struct StrictVisitor;
+
+impl<'de> Visitor<'de> for StrictVisitor {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(Value::Bool(value))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(Value::String(value.to_owned()))
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        let mut list = Vec::new();
+        while let Some(Strict(item)) = items.next_element()? {
+            list.push(item);
+        }
+        Ok(Value::Array(list))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
+        let mut map = Map::new();
+        while let Some((key, Strict(value))) = entries.next_entry::<String, Strict>()? {
+            if map.contains_key(&key) {
+                return Err(A::Error::custom(format!("the key `{key}` occurs twice")));
+            }
+            map.insert(key, value);
+        }
+        Ok(Value::Object(map))
+    }
+}

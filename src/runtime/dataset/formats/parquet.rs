@@ -1,0 +1,107 @@
+//! Parquet: columns have the names of the JSON keys; only those that a format knows are read.
+//!
+//! Nested columns (a list of structs with `role` and `content`) read as chats.
+
+use std::{fs::File, path::Path, sync::Arc};
+
+use parquet::{
+    errors::ParquetError,
+    file::reader::{FileReader, SerializedFileReader},
+    record::{Field, Row, reader::RowIter},
+    schema::types::Type,
+};
+use serde_json::{Map, Value};
+
+use super::{
+    super::{DataError, Fault, Shape},
+    Record, Records, at,
+};
+use crate::error::describe_io;
+
+/// The records of a file that begins as Parquet does; records count from 1.
+pub(super) fn records(path: &Path) -> Result<Records<'_>, DataError> {
+    let file = File::open(path).map_err(|error| DataError::Unreadable {
+        path: path.to_path_buf(),
+        reason: describe_io(&error),
+    })?;
+    let unreadable = |error: ParquetError| DataError::Parquet {
+        path: path.to_path_buf(),
+        reason: describe(&error),
+    };
+    let reader = SerializedFileReader::new(file).map_err(unreadable)?;
+    let schema = reader.metadata().file_metadata().schema().clone();
+    let names = || schema.get_fields().iter().map(|field| field.name());
+    Shape::of(names()).map_err(|fault| at(path, 1, fault))?;
+    let rows = RowIter::from_file_into(Box::new(reader));
+    let rows = known_columns(&schema).and_then(|known| rows.project(Some(known)));
+    let mut rows = rows.map_err(unreadable)?;
+    let mut number = 0;
+    let mut stopped = false;
+    Ok(Box::new(std::iter::from_fn(move || {
+        let read = (!stopped).then(|| rows.next()).flatten()?;
+        number += 1;
+        stopped = read.is_err();
+        Some(record(number, read).map_err(|fault| at(path, number, fault)))
+    })))
+}
+
+/// The schema without columns that no format knows; those may have types that cannot be read.
+fn known_columns(schema: &Type) -> Result<Type, ParquetError> {
+    let known = |field: &&Arc<Type>| Shape::known_keys().any(|key| key == field.name());
+    let fields = schema.get_fields().iter().filter(known).cloned().collect();
+    Type::group_type_builder(schema.name())
+        .with_fields(fields)
+        .build()
+}
+
+fn record(number: usize, read: Result<Row, ParquetError>) -> Result<Record, Fault> {
+    let row = read.map_err(|error| Fault::Record {
+        reason: describe(&error),
+    })?;
+    Ok((number, object(&row)?))
+}
+
+fn object(row: &Row) -> Result<Map<String, Value>, Fault> {
+    row.get_column_iter()
+        .map(|(name, field)| Ok((name.clone(), value(name, field)?)))
+        .collect()
+}
+
+/// A field as JSON. Only texts, lists and structs matter to a format; of the rest the kind of
+/// value is enough to name it in an error.
+fn value(name: &str, field: &Field) -> Result<Value, Fault> {
+    Ok(match field {
+        Field::Null => Value::Null,
+        Field::Bool(value) => Value::Bool(*value),
+        Field::Str(text) => Value::String(text.clone()),
+        // Some writers leave out the mark that says the bytes are text.
+        Field::Bytes(bytes) => match std::str::from_utf8(bytes.data()) {
+            Ok(text) => Value::String(text.to_owned()),
+            Err(_) => {
+                return Err(Fault::Record {
+                    reason: format!("`{name}` is not UTF-8"),
+                });
+            }
+        },
+        Field::Group(row) => Value::Object(object(row)?),
+        Field::ListInternal(list) => list
+            .elements()
+            .iter()
+            .map(|item| value(name, item))
+            .collect::<Result<Value, _>>()?,
+        Field::MapInternal(_) => Value::Object(Map::new()),
+        _ => Value::from(0),
+    })
+}
+
+/// The library's reason, without the bytes that it prints for a text that is none.
+fn describe(error: &ParquetError) -> String {
+    let text = error.to_string();
+    let text = text
+        .trim_start_matches("Parquet error: ")
+        .trim_start_matches("External: ");
+    if text.starts_with("Error reading BYTE_ARRAY as String") {
+        return "a text that is not UTF-8".to_owned();
+    }
+    text.to_owned()
+}
