@@ -1,0 +1,370 @@
+//! The example projects: what `init` copies is complete, licensed, balanced, and held out honestly.
+//!
+//! The generator writes, beside the projects, which sentence each row came from
+//! (`tests/data/templates/NAME.json`). The tests check that record against the rows before they
+//! rely on it, so that it cannot claim a separation which the files do not have.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashSet},
+    fs::{self, File},
+    path::{Path, PathBuf},
+};
+
+use openlora::settings::keys;
+use parquet::{
+    file::reader::{FileReader, SerializedFileReader},
+    record::RowAccessor,
+};
+use regex::Regex;
+use serde_json::Value;
+
+const CLASSIFIERS: [&str; 2] = ["sentiment", "filter"];
+const PROJECTS: [&str; 4] = ["sentiment", "filter", "chat", "blank"];
+const TRAIN: &str = "train";
+const VALID: &str = "data/valid.jsonl";
+const TEST: &str = "data/test.jsonl";
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("templates")
+}
+
+fn settings(project: &str) -> toml::Table {
+    let path = root().join(project).join("openlora.toml");
+    fs::read_to_string(path).unwrap().parse().unwrap()
+}
+
+fn sources(project: &str) -> Vec<toml::Table> {
+    let settings = settings(project);
+    let entries = settings["data"].as_array().unwrap();
+    entries
+        .iter()
+        .map(|entry| entry.as_table().unwrap().clone())
+        .collect()
+}
+
+/// The paths of a project's training files, as `openlora.toml` lists them.
+fn training_files(project: &str) -> Vec<String> {
+    sources(project)
+        .iter()
+        .map(|source| source["path"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+fn json_lines(path: &Path) -> Vec<Value> {
+    let text = fs::read_to_string(path).unwrap();
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+/// The (text, label) rows of a labelled file of any of the three formats.
+fn labelled(project: &str, file: &str) -> Vec<(String, String)> {
+    let path = root().join(project).join(file);
+    match path.extension().unwrap().to_str().unwrap() {
+        "jsonl" => json_lines(&path)
+            .iter()
+            .map(|row| (field(row, "text"), field(row, "label")))
+            .collect(),
+        "csv" => {
+            let mut reader = csv::Reader::from_path(path).unwrap();
+            assert_eq!(reader.headers().unwrap(), vec!["text", "label"]);
+            reader.deserialize().map(Result::unwrap).collect()
+        }
+        _ => parquet_rows(&path),
+    }
+}
+
+fn field(row: &Value, name: &str) -> String {
+    row[name].as_str().unwrap().to_owned()
+}
+
+fn parquet_rows(path: &Path) -> Vec<(String, String)> {
+    let reader = SerializedFileReader::new(File::open(path).unwrap()).unwrap();
+    let rows = reader.get_row_iter(None).unwrap().map(Result::unwrap);
+    rows.map(|row| {
+        (
+            row.get_string(0).unwrap().clone(),
+            row.get_string(1).unwrap().clone(),
+        )
+    })
+    .collect()
+}
+
+/// What the generator noted: sentences by id, and per file the id (or ids) of each row.
+struct Record {
+    sentences: BTreeMap<String, String>,
+    rows: BTreeMap<String, Vec<String>>,
+}
+
+fn record(project: &str) -> Record {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/data/templates")
+        .join(format!("{project}.json"));
+    let value: Value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
+    Record {
+        sentences: serde_json::from_value(value["templates"].clone()).unwrap(),
+        rows: serde_json::from_value(value["rows"].clone()).unwrap(),
+    }
+}
+
+/// `train`, `valid` or `test`, from the path of a data file.
+fn split_of(file: &str) -> &str {
+    match file {
+        VALID => "valid",
+        TEST => "test",
+        _ => TRAIN,
+    }
+}
+
+fn all_files(project: &str) -> Vec<String> {
+    let mut files = training_files(project);
+    files.extend([VALID.to_owned(), TEST.to_owned()]);
+    files
+}
+
+/// Lower-case words.
+fn words(text: &str) -> Vec<String> {
+    text.to_lowercase()
+        .split(|c: char| !(c.is_alphanumeric() || c == '\'' || c == '$'))
+        .filter(|word| !word.is_empty())
+        .map(str::to_owned)
+        .collect()
+}
+
+/// A pattern for what a sentence template can become: slots are anything, `<a|b>` a choice,
+/// `[x]` optional; spaces may have been squeezed.
+fn pattern(sentence: &str) -> Regex {
+    let tokens = Regex::new(r"\{\w+\}|<[^<>]*\|[^<>]*>|\[|\]| ").unwrap();
+    let mut out = String::from(r"(?is)^\s*");
+    let mut last = 0;
+    for found in tokens.find_iter(sentence) {
+        out += &regex::escape(&sentence[last..found.start()]);
+        out += &match found.as_str() {
+            "[" => "(?:".to_owned(),
+            "]" => ")?".to_owned(),
+            " " => r"\s*".to_owned(),
+            choice if choice.starts_with('<') => choices(choice),
+            _ => ".+?".to_owned(),
+        };
+        last = found.end();
+    }
+    out += &regex::escape(&sentence[last..]);
+    Regex::new(&(out + r"\s*$")).unwrap()
+}
+
+fn choices(text: &str) -> String {
+    let inner = &text[1..text.len() - 1];
+    let options: Vec<String> = inner.split('|').map(regex::escape).collect();
+    format!("(?:{})", options.join("|"))
+}
+
+type Patterns = BTreeMap<String, Regex>;
+
+fn patterns(record: &Record) -> Patterns {
+    let sentences = record.sentences.iter();
+    sentences
+        .map(|(id, sentence)| (id.clone(), pattern(sentence)))
+        .collect()
+}
+
+/// Jaccard similarity of two word sets.
+fn jaccard(first: &HashSet<String>, second: &HashSet<String>) -> f64 {
+    let shared = first.intersection(second).count();
+    shared as f64 / (first.len() + second.len() - shared) as f64
+}
+
+#[test]
+fn projects_use_known_settings_only() {
+    let fields: BTreeSet<&str> = keys::DATA_FIELDS.iter().map(|field| field.0).collect();
+    for project in PROJECTS {
+        for (section, value) in settings(project) {
+            if section == "data" {
+                continue;
+            }
+            for name in value.as_table().unwrap().keys() {
+                let key = format!("{section}.{name}");
+                assert!(keys::find(&key).is_some(), "{project}: {key}");
+            }
+        }
+        for source in sources(project) {
+            let unknown: Vec<_> = source.keys().filter(|k| !fields.contains(k.as_str())).collect();
+            assert_eq!(unknown, Vec::<&String>::new(), "{project}");
+        }
+    }
+}
+
+#[test]
+fn projects_are_complete() {
+    for project in PROJECTS {
+        let folder = root().join(project);
+        for file in training_files(project) {
+            assert!(folder.join(&file).is_file(), "{project}: {file}");
+        }
+        let ignored = fs::read_to_string(folder.join("gitignore")).unwrap();
+        assert_eq!(ignored, "/runs/\n", "{project}");
+        let readme = fs::read_to_string(folder.join("README.md")).unwrap();
+        for verb in ["data check", "train", "eval", "serve --local --free", "call"] {
+            assert!(readme.contains(&format!("openlora {verb}")), "{project}: {verb}");
+        }
+    }
+}
+
+#[test]
+fn examples_name_several_owners_and_licences() {
+    for project in ["sentiment", "filter", "chat"] {
+        let sources = sources(project);
+        for field in ["contributor", "address", "license"] {
+            let values: BTreeSet<&str> =
+                sources.iter().map(|s| s[field].as_str().unwrap()).collect();
+            assert_eq!(values.len(), sources.len(), "{project}: {field}");
+            assert!(values.len() >= 3, "{project}: {field}");
+        }
+        let settings = settings(project);
+        assert_eq!(settings["train"]["val"].as_str(), Some(VALID));
+        assert_eq!(settings["eval"]["data"].as_array().unwrap()[0].as_str(), Some(TEST));
+    }
+}
+
+#[test]
+fn classifiers_have_enough_balanced_rows() {
+    for project in CLASSIFIERS {
+        let mut totals = BTreeMap::new();
+        for file in all_files(project) {
+            let rows = labelled(project, &file);
+            assert_balanced(project, &file, &rows);
+            *totals.entry(split_of(&file).to_owned()).or_insert(0) += rows.len();
+        }
+        assert!(totals[TRAIN] >= 1_800, "{project}: {totals:?}");
+        assert!(totals["valid"] >= 190, "{project}: {totals:?}");
+        assert!(totals["test"] >= 300, "{project}: {totals:?}");
+    }
+}
+
+/// Every declared label occurs, and none is more than a tenth away from an even share.
+fn assert_balanced(project: &str, file: &str, rows: &[(String, String)]) {
+    let settings = settings(project);
+    let labels = settings["project"]["labels"].as_array().unwrap();
+    let even = rows.len() as f64 / labels.len() as f64;
+    let mut counted = 0;
+    for label in labels.iter().map(|label| label.as_str().unwrap()) {
+        let count = rows.iter().filter(|row| row.1 == label).count();
+        assert!((count as f64 - even).abs() <= 0.1 * even, "{project}/{file}: {count} × {label}");
+        counted += count;
+    }
+    assert_eq!(counted, rows.len(), "{project}/{file}: undeclared labels");
+}
+
+#[test]
+fn no_sentence_stands_in_two_splits() {
+    for project in ["sentiment", "filter", "chat"] {
+        let record = record(project);
+        let mut seen: BTreeMap<Vec<String>, &str> = BTreeMap::new();
+        for (id, sentence) in &record.sentences {
+            let earlier = seen.insert(words(sentence), id);
+            assert_eq!(earlier, None, "{project}: {id} repeats a sentence");
+        }
+        for (file, ids) in &record.rows {
+            let strangers: Vec<_> = ids
+                .iter()
+                .flat_map(|row| row.split(' '))
+                .filter(|id| id.split('/').next() != Some(split_of(file)))
+                .collect();
+            assert_eq!(strangers, Vec::<&str>::new(), "{project}/{file}");
+        }
+    }
+}
+
+#[test]
+fn every_label_has_many_sentences() {
+    for project in CLASSIFIERS {
+        let record = record(project);
+        for label in settings(project)["project"]["labels"].as_array().unwrap() {
+            let count = |split: &str| {
+                let own = |id: &&String| {
+                    let parts: Vec<&str> = id.split('/').collect();
+                    parts[0] == split && Some(parts[2]) == label.as_str()
+                };
+                record.sentences.keys().filter(own).count()
+            };
+            assert!(count(TRAIN) >= 60, "{project}/{label}: {}", count(TRAIN));
+            assert!(count("test") >= 25, "{project}/{label}: {}", count("test"));
+        }
+    }
+}
+
+#[test]
+fn labelled_rows_come_from_their_sentences() {
+    for project in CLASSIFIERS {
+        let record = record(project);
+        let patterns = patterns(&record);
+        for file in all_files(project) {
+            let rows = labelled(project, &file);
+            let ids = &record.rows[&file];
+            assert_eq!(rows.len(), ids.len(), "{project}/{file}");
+            for ((text, label), id) in rows.iter().zip(ids) {
+                assert!(patterns[id].is_match(text), "{text:?} is not from {id}");
+                assert_eq!(id.split('/').nth(2), Some(label.as_str()), "{project}/{file}");
+            }
+        }
+    }
+}
+
+#[test]
+fn held_out_rows_are_unlike_training_rows() {
+    for project in CLASSIFIERS {
+        let mut seen = BTreeSet::new();
+        let mut sets: BTreeMap<&str, Vec<(String, HashSet<String>)>> = BTreeMap::new();
+        let files = all_files(project);
+        for file in &files {
+            for (text, _) in labelled(project, file) {
+                let words = words(&text);
+                let set = words.iter().cloned().collect();
+                assert!(seen.insert(words), "{project}/{file}: {text:?} occurs twice");
+                sets.entry(split_of(file)).or_default().push((text, set));
+            }
+        }
+        for (text, held) in &sets["test"] {
+            for (other, trained) in &sets[TRAIN] {
+                let shared = jaccard(held, trained);
+                assert!(shared <= 0.6, "{project}: {text:?} and {other:?}: {shared:.2}");
+            }
+        }
+    }
+}
+
+#[test]
+fn rows_are_short() {
+    for project in CLASSIFIERS {
+        for file in all_files(project) {
+            for (text, _) in labelled(project, &file) {
+                let count = words(&text).len();
+                assert!((3..=35).contains(&count), "{project}/{file}: {text:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn conversations_keep_the_manner_and_the_split() {
+    let record = record("chat");
+    let (patterns, mut total) = (patterns(&record), 0);
+    for file in all_files("chat") {
+        let rows = json_lines(&root().join("chat").join(&file));
+        let ids = &record.rows[&file];
+        assert_eq!(rows.len(), ids.len(), "{file}");
+        total += if split_of(&file) == TRAIN { rows.len() } else { 0 };
+        for (row, ids) in rows.iter().zip(ids) {
+            let messages = row["messages"].as_array().unwrap();
+            let texts: Vec<String> = messages.iter().map(|m| field(m, "content")).collect();
+            let ids: Vec<&str> = ids.split(' ').collect();
+            assert_eq!(texts.len(), ids.len(), "{file}");
+            for (text, id) in texts.iter().zip(ids) {
+                assert!(patterns[id].is_match(text), "{text:?} is not from {id}");
+            }
+            for answer in texts.iter().skip(1).step_by(2) {
+                assert!(answer.starts_with("Aye"), "{file}: {answer:?}");
+            }
+        }
+    }
+    assert!(total >= 400, "{total} conversations");
+}
