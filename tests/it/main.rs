@@ -12,4 +12,5 @@ mod golden;
 mod house;
 mod model_golden;
 mod support;
+mod templates;
 mod text;

@@ -187,7 +187,10 @@ fn projects_use_known_settings_only() {
             }
         }
         for source in sources(project) {
-            let unknown: Vec<_> = source.keys().filter(|k| !fields.contains(k.as_str())).collect();
+            let unknown: Vec<_> = source
+                .keys()
+                .filter(|k| !fields.contains(k.as_str()))
+                .collect();
             assert_eq!(unknown, Vec::<&String>::new(), "{project}");
         }
     }
@@ -203,8 +206,17 @@ fn projects_are_complete() {
         let ignored = fs::read_to_string(folder.join("gitignore")).unwrap();
         assert_eq!(ignored, "/runs/\n", "{project}");
         let readme = fs::read_to_string(folder.join("README.md")).unwrap();
-        for verb in ["data check", "train", "eval", "serve --local --free", "call"] {
-            assert!(readme.contains(&format!("openlora {verb}")), "{project}: {verb}");
+        for verb in [
+            "data check",
+            "train",
+            "eval",
+            "serve --local --free",
+            "call",
+        ] {
+            assert!(
+                readme.contains(&format!("openlora {verb}")),
+                "{project}: {verb}"
+            );
         }
     }
 }
@@ -221,7 +233,10 @@ fn examples_name_several_owners_and_licences() {
         }
         let settings = settings(project);
         assert_eq!(settings["train"]["val"].as_str(), Some(VALID));
-        assert_eq!(settings["eval"]["data"].as_array().unwrap()[0].as_str(), Some(TEST));
+        assert_eq!(
+            settings["eval"]["data"].as_array().unwrap()[0].as_str(),
+            Some(TEST)
+        );
     }
 }
 
@@ -248,7 +263,10 @@ fn assert_balanced(project: &str, file: &str, rows: &[(String, String)]) {
     let mut counted = 0;
     for label in labels.iter().map(|label| label.as_str().unwrap()) {
         let count = rows.iter().filter(|row| row.1 == label).count();
-        assert!((count as f64 - even).abs() <= 0.1 * even, "{project}/{file}: {count} × {label}");
+        assert!(
+            (count as f64 - even).abs() <= 0.1 * even,
+            "{project}/{file}: {count} × {label}"
+        );
         counted += count;
     }
     assert_eq!(counted, rows.len(), "{project}/{file}: undeclared labels");
@@ -303,7 +321,11 @@ fn labelled_rows_come_from_their_sentences() {
             assert_eq!(rows.len(), ids.len(), "{project}/{file}");
             for ((text, label), id) in rows.iter().zip(ids) {
                 assert!(patterns[id].is_match(text), "{text:?} is not from {id}");
-                assert_eq!(id.split('/').nth(2), Some(label.as_str()), "{project}/{file}");
+                assert_eq!(
+                    id.split('/').nth(2),
+                    Some(label.as_str()),
+                    "{project}/{file}"
+                );
             }
         }
     }
@@ -319,14 +341,20 @@ fn held_out_rows_are_unlike_training_rows() {
             for (text, _) in labelled(project, file) {
                 let words = words(&text);
                 let set = words.iter().cloned().collect();
-                assert!(seen.insert(words), "{project}/{file}: {text:?} occurs twice");
+                assert!(
+                    seen.insert(words),
+                    "{project}/{file}: {text:?} occurs twice"
+                );
                 sets.entry(split_of(file)).or_default().push((text, set));
             }
         }
         for (text, held) in &sets["test"] {
             for (other, trained) in &sets[TRAIN] {
                 let shared = jaccard(held, trained);
-                assert!(shared <= 0.6, "{project}: {text:?} and {other:?}: {shared:.2}");
+                assert!(
+                    shared <= 0.6,
+                    "{project}: {text:?} and {other:?}: {shared:.2}"
+                );
             }
         }
     }
@@ -352,7 +380,11 @@ fn conversations_keep_the_manner_and_the_split() {
         let rows = json_lines(&root().join("chat").join(&file));
         let ids = &record.rows[&file];
         assert_eq!(rows.len(), ids.len(), "{file}");
-        total += if split_of(&file) == TRAIN { rows.len() } else { 0 };
+        total += if split_of(&file) == TRAIN {
+            rows.len()
+        } else {
+            0
+        };
         for (row, ids) in rows.iter().zip(ids) {
             let messages = row["messages"].as_array().unwrap();
             let texts: Vec<String> = messages.iter().map(|m| field(m, "content")).collect();
