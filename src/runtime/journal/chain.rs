@@ -1,0 +1,72 @@
+//! The hash chain that makes an edit of the journal visible.
+//!
+//! The hash of a record is SHA-256(previous hash ‖ sequence ‖ time ‖ body): both numbers as 8
+//! bytes, big-endian, and the body exactly as stored, which is the compact JSON that serde_json
+//! gives for the event when it is written. The hash before the first record is
+//! SHA-256("openlora journal v1" ‖ salt), so the salt is bound too. A chain shows edits, gaps and
+//! reordering; a cut tail shows only to somebody who kept a later head.
+
+use sha2::{Digest, Sha256};
+
+use super::{error::JournalError, store::Row};
+
+pub type Hash = [u8; 32];
+
+/// The last record of a journal, or the state before the first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// 0 before the first record.
+    pub sequence: u64,
+    /// Unix time in milliseconds; 0 before the first record.
+    pub time_ms: u64,
+    pub hash: Hash,
+}
+
+impl Head {
+    /// The state of an empty journal.
+    pub fn genesis(salt: &[u8]) -> Self {
+        let hash = Sha256::new()
+            .chain_update("openlora journal v1")
+            .chain_update(salt)
+            .finalize();
+        Self {
+            sequence: 0,
+            time_ms: 0,
+            hash: hash.into(),
+        }
+    }
+
+    /// The head after one more record, whose time is `now_ms` unless the clock went back.
+    pub fn next(&self, now_ms: u64, body: &[u8]) -> Self {
+        let (sequence, time_ms) = (self.sequence + 1, self.time_ms.max(now_ms));
+        let hash = Sha256::new()
+            .chain_update(self.hash)
+            .chain_update(sequence.to_be_bytes())
+            .chain_update(time_ms.to_be_bytes())
+            .chain_update(body)
+            .finalize();
+        Self {
+            sequence,
+            time_ms,
+            hash: hash.into(),
+        }
+    }
+
+    /// The head after `row`, if it follows from this one.
+    pub(super) fn follow(&self, row: &Row) -> Result<Self, JournalError> {
+        let expected = self.sequence + 1;
+        if row.sequence != expected {
+            return Err(JournalError::Gap {
+                expected,
+                found: row.sequence,
+            });
+        }
+        let next = self.next(row.time_ms, &row.body);
+        if next.hash != row.hash || next.time_ms != row.time_ms {
+            return Err(JournalError::Edited {
+                sequence: row.sequence,
+            });
+        }
+        Ok(next)
+    }
+}

@@ -1,0 +1,181 @@
+//! A journal that lives and dies with its process: for tests and trials.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use super::{
+    chain::Head,
+    error::JournalError,
+    store::{OpenCall, Outcome, Row, Store, StoreReader, Unique},
+};
+use crate::runtime::event::{Event, Record};
+
+/// Rows, and where the unique ones are.
+#[derive(Default)]
+struct Rows {
+    rows: Vec<Row>,
+    unique: HashMap<Unique, usize>,
+}
+
+pub struct MemoryStore {
+    shared: Arc<Mutex<Rows>>,
+    salt: [u8; 32],
+    head: Head,
+}
+
+struct MemoryReader {
+    shared: Arc<Mutex<Rows>>,
+    salt: [u8; 32],
+    seen: Option<usize>,
+}
+
+/// Nothing between lock and unlock can leave the rows half changed.
+fn rows(shared: &Mutex<Rows>) -> MutexGuard<'_, Rows> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl MemoryStore {
+    pub fn new() -> Self {
+        let salt = rand::random();
+        Self {
+            shared: Arc::default(),
+            salt,
+            head: Head::genesis(&salt),
+        }
+    }
+}
+
+impl Default for MemoryStore {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Store for MemoryStore {
+    fn append(&mut self, now_ms: u64, batch: &[Event]) -> Result<Vec<Outcome>, JournalError> {
+        let bodies = batch
+            .iter()
+            .map(serde_json::to_vec)
+            .collect::<Result<Vec<_>, _>>();
+        let bodies = bodies.map_err(|error| JournalError::Unwritable(error.to_string()))?;
+        let mut shared = rows(&self.shared);
+        let mut outcomes = Vec::with_capacity(batch.len());
+        for (event, body) in batch.iter().zip(bodies) {
+            let unique = Unique::of(event);
+            if let Some(unique) = unique.clone().filter(|u| shared.unique.contains_key(u)) {
+                outcomes.push(Outcome::Duplicate(unique));
+                continue;
+            }
+            self.head = self.head.next(now_ms, &body);
+            let Head {
+                sequence,
+                time_ms,
+                hash,
+            } = self.head;
+            if let Some(unique) = unique {
+                let at = shared.rows.len();
+                shared.unique.insert(unique, at);
+            }
+            shared.rows.push(Row {
+                sequence,
+                time_ms,
+                body,
+                hash,
+            });
+            let event = event.clone();
+            outcomes.push(Outcome::Stored(Record {
+                sequence,
+                time_ms,
+                event,
+                hash: hex::encode(hash),
+            }));
+        }
+        Ok(outcomes)
+    }
+
+    fn head(&self) -> Head {
+        self.head
+    }
+
+    fn reader(&self) -> Result<Box<dyn StoreReader>, JournalError> {
+        let shared = Arc::clone(&self.shared);
+        Ok(Box::new(MemoryReader {
+            shared,
+            salt: self.salt,
+            seen: None,
+        }))
+    }
+}
+
+impl StoreReader for MemoryReader {
+    fn salt(&self) -> &[u8] {
+        &self.salt
+    }
+
+    fn read(&mut self, from: u64, limit: usize) -> Result<Vec<Row>, JournalError> {
+        let skipped = usize::try_from(from.saturating_sub(1)).unwrap_or(usize::MAX);
+        Ok(rows(&self.shared)
+            .rows
+            .iter()
+            .skip(skipped)
+            .take(limit)
+            .cloned()
+            .collect())
+    }
+
+    fn head(&mut self) -> Result<Head, JournalError> {
+        let head = |row: &Row| Head {
+            sequence: row.sequence,
+            time_ms: row.time_ms,
+            hash: row.hash,
+        };
+        Ok(rows(&self.shared)
+            .rows
+            .last()
+            .map_or_else(|| Head::genesis(&self.salt), head))
+    }
+
+    fn metered(&mut self, request_id: &str) -> Result<Option<Row>, JournalError> {
+        let unique = Unique {
+            kind: "call_metered",
+            request_id: request_id.to_owned(),
+        };
+        let shared = rows(&self.shared);
+        Ok(shared
+            .unique
+            .get(&unique)
+            .and_then(|at| shared.rows.get(*at))
+            .cloned())
+    }
+
+    fn open_calls(&mut self) -> Result<Vec<OpenCall>, JournalError> {
+        let mut open: Vec<OpenCall> = Vec::new();
+        for row in self.read(1, usize::MAX)? {
+            let record = row.decode()?;
+            match &record.event {
+                Event::CallReserved { .. } => open.extend(OpenCall::of(record)),
+                Event::CallCheckpointed {
+                    request_id,
+                    completion_tokens,
+                } => {
+                    let call = open.iter_mut().find(|call| call.request_id == *request_id);
+                    if let Some(call) = call {
+                        call.checkpoint = Some((*completion_tokens, record.time_ms));
+                    }
+                }
+                Event::CallMetered { request_id, .. } => {
+                    open.retain(|call| call.request_id != *request_id);
+                }
+                _ => {}
+            }
+        }
+        Ok(open)
+    }
+
+    fn changed(&mut self) -> Result<bool, JournalError> {
+        let length = rows(&self.shared).rows.len();
+        Ok(self.seen.replace(length) != Some(length))
+    }
+}

@@ -1,0 +1,99 @@
+//! Reading a journal: pages, replay, verification.
+
+use super::{
+    chain::Head,
+    error::JournalError,
+    store::{Row, StoreReader},
+};
+use crate::runtime::event::Record;
+
+/// Rows fetched at a time: long reads hold no lock between pages, so the writer can go on.
+const PAGE: usize = 4096;
+
+/// A journal open for reading, beside its writer or without one.
+pub struct ReadOnlyJournal {
+    reader: Box<dyn StoreReader>,
+}
+
+impl ReadOnlyJournal {
+    pub(super) fn new(reader: Box<dyn StoreReader>) -> Self {
+        Self { reader }
+    }
+
+    /// Random bytes that belong to this journal alone.
+    pub fn salt(&self) -> &[u8] {
+        self.reader.salt()
+    }
+
+    /// The last committed record's place and hash.
+    ///
+    /// # Errors
+    /// The disk.
+    pub fn head(&mut self) -> Result<Head, JournalError> {
+        self.reader.head()
+    }
+
+    /// Whether anything was committed since the last call; the first answer is always yes.
+    ///
+    /// # Errors
+    /// The disk.
+    pub fn changed(&mut self) -> Result<bool, JournalError> {
+        self.reader.changed()
+    }
+
+    /// At most `limit` records from sequence `from` on.
+    ///
+    /// # Errors
+    /// The disk, or a record that this version cannot read.
+    pub fn read(&mut self, from: u64, limit: usize) -> Result<Vec<Record>, JournalError> {
+        self.reader
+            .read(from, limit)?
+            .iter()
+            .map(Row::decode)
+            .collect()
+    }
+
+    /// Shows `visit` every record from `from` on, in order.
+    ///
+    /// # Errors
+    /// The disk, or a record that this version cannot read.
+    pub fn replay(
+        &mut self,
+        from: u64,
+        mut visit: impl FnMut(&Record),
+    ) -> Result<(), JournalError> {
+        self.walk(from, |row| {
+            visit(&row.decode()?);
+            Ok(())
+        })
+    }
+
+    /// Walks the whole chain and returns its head.
+    ///
+    /// # Errors
+    /// The first gap, edited record or unreadable record.
+    pub fn verify(&mut self) -> Result<Head, JournalError> {
+        let mut head = Head::genesis(self.reader.salt());
+        self.walk(1, |row| {
+            head = head.follow(row)?;
+            row.decode().map(drop)
+        })?;
+        Ok(head)
+    }
+
+    fn walk(
+        &mut self,
+        from: u64,
+        mut step: impl FnMut(&Row) -> Result<(), JournalError>,
+    ) -> Result<(), JournalError> {
+        let mut next = from;
+        loop {
+            let rows = self.reader.read(next, PAGE)?;
+            let Some(last) = rows.last().map(|row| row.sequence) else {
+                return Ok(());
+            };
+            rows.iter().try_for_each(&mut step)?;
+            next = last + 1;
+        }
+    }
+}

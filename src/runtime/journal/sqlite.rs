@@ -1,0 +1,400 @@
+//! The journal in an SQLite file: WAL mode, every commit synced, one writer, any readers.
+
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use rusqlite::{
+    Connection, ErrorCode, OpenFlags, OptionalExtension, Transaction, TransactionBehavior,
+    ffi::SQLITE_CONSTRAINT_UNIQUE, params,
+};
+
+use super::{
+    chain::Head,
+    error::JournalError,
+    lock::{WriterLock, unwritable},
+    store::{OpenCall, Outcome, Row, Store, StoreReader, Unique},
+};
+use crate::runtime::event::{Event, Record};
+
+/// `application_id` of the file: "olra".
+const APPLICATION: i64 = 0x6f6c_7261;
+
+/// `user_version` of the file. A change of the schema raises it and brings a migration.
+const FORMAT: i64 = 1;
+
+const SCHEMA: &str = include_str!("schema.sql");
+
+/// How long a reader or the writer waits for the other side's short locks.
+const BUSY: Duration = Duration::from_secs(5);
+
+const INSERT: &str = "INSERT INTO events (sequence, time_ms, body, hash) VALUES (?1, ?2, ?3, ?4)";
+const READ: &str = "SELECT sequence, time_ms, body, hash FROM events WHERE sequence >= ?1 ORDER BY sequence LIMIT ?2";
+const LAST: &str =
+    "SELECT sequence, time_ms, body, hash FROM events ORDER BY sequence DESC LIMIT 1";
+const METERED: &str = "SELECT sequence, time_ms, body, hash FROM events \
+     WHERE body ->> '$.type' = 'call_metered' AND body ->> '$.request_id' = ?1";
+const OPEN: &str = "SELECT sequence, time_ms, body, hash FROM events AS reserved \
+     WHERE reserved.body ->> '$.type' = 'call_reserved' AND NOT EXISTS ( \
+         SELECT 1 FROM events AS metered WHERE metered.body ->> '$.type' = 'call_metered' \
+         AND metered.body ->> '$.request_id' = reserved.body ->> '$.request_id') \
+     ORDER BY sequence";
+const CHECKPOINT: &str = "SELECT sequence, time_ms, body, hash FROM events WHERE sequence > ?1 \
+     AND body ->> '$.type' = 'call_checkpointed' AND body ->> '$.request_id' = ?2 \
+     ORDER BY sequence DESC LIMIT 1";
+
+/// The writing side, which holds the journal's lock.
+pub struct SqliteStore {
+    file: File,
+    head: Head,
+    _lock: WriterLock,
+}
+
+/// The reading side.
+pub struct SqliteReader {
+    file: File,
+    salt: Vec<u8>,
+    seen: Option<i64>,
+}
+
+/// A connection that knows its path, for the errors.
+struct File {
+    connection: Connection,
+    path: PathBuf,
+}
+
+impl SqliteStore {
+    /// Opens or creates the journal at `path` and becomes its only writer.
+    pub fn open(path: &Path) -> Result<Self, JournalError> {
+        if let Some(parent) = path.parent() {
+            std::fs::create_dir_all(parent).map_err(|error| unwritable(path, &error))?;
+        }
+        let lock = WriterLock::acquire(path)?;
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
+        let mut file = File::connect(path, flags)?;
+        file.prepare_for_writing()?;
+        let salt = file.salt()?;
+        let head = file.head(&salt)?;
+        Ok(Self {
+            file,
+            head,
+            _lock: lock,
+        })
+    }
+}
+
+impl Store for SqliteStore {
+    fn append(&mut self, now_ms: u64, batch: &[Event]) -> Result<Vec<Outcome>, JournalError> {
+        let mut head = self.head;
+        let path = self.file.path.clone();
+        let transaction = self.file.begin()?;
+        let mut outcomes = Vec::with_capacity(batch.len());
+        for event in batch {
+            outcomes.push(insert(&transaction, &path, &mut head, now_ms, event)?);
+        }
+        transaction
+            .commit()
+            .map_err(|error| explain(&path, error))?;
+        // Only what is on disk is built upon.
+        self.head = head;
+        Ok(outcomes)
+    }
+
+    fn head(&self) -> Head {
+        self.head
+    }
+
+    fn reader(&self) -> Result<Box<dyn StoreReader>, JournalError> {
+        Ok(Box::new(SqliteReader::open(&self.file.path)?))
+    }
+}
+
+/// Inserts after `head` and moves it; a duplicate leaves it where it is.
+fn insert(
+    transaction: &Transaction,
+    path: &Path,
+    head: &mut Head,
+    now_ms: u64,
+    event: &Event,
+) -> Result<Outcome, JournalError> {
+    let body = serde_json::to_string(event).map_err(|e| JournalError::Unwritable(e.to_string()))?;
+    let next = head.next(now_ms, body.as_bytes());
+    let inserted = transaction.prepare_cached(INSERT).and_then(|mut insert| {
+        insert.execute(params![
+            signed(next.sequence),
+            signed(next.time_ms),
+            body,
+            next.hash
+        ])
+    });
+    match (inserted, Unique::of(event)) {
+        (Ok(_), _) => {
+            *head = next;
+            let Head {
+                sequence,
+                time_ms,
+                hash,
+            } = next;
+            let event = event.clone();
+            Ok(Outcome::Stored(Record {
+                sequence,
+                time_ms,
+                event,
+                hash: hex::encode(hash),
+            }))
+        }
+        (Err(error), Some(unique)) if is_duplicate(&error) => Ok(Outcome::Duplicate(unique)),
+        (Err(error), _) => Err(explain(path, error)),
+    }
+}
+
+fn is_duplicate(error: &rusqlite::Error) -> bool {
+    error
+        .sqlite_error()
+        .is_some_and(|error| error.extended_code == SQLITE_CONSTRAINT_UNIQUE)
+}
+
+impl SqliteReader {
+    /// Opens an existing journal without locking anybody out.
+    pub fn open(path: &Path) -> Result<Self, JournalError> {
+        if !path.exists() {
+            return Err(JournalError::Missing {
+                path: path.to_owned(),
+            });
+        }
+        let file = File::connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        if !file.check_identity()? {
+            return Err(not_a_journal(path, "it is empty"));
+        }
+        let salt = file.salt()?;
+        Ok(Self {
+            file,
+            salt,
+            seen: None,
+        })
+    }
+
+    fn rows(
+        &self,
+        sql: &str,
+        parameters: &[&dyn rusqlite::ToSql],
+    ) -> Result<Vec<Row>, JournalError> {
+        let rows = self
+            .file
+            .connection
+            .prepare_cached(sql)
+            .and_then(|mut statement| {
+                statement
+                    .query_map(parameters, row)?
+                    .collect::<Result<Vec<Row>, _>>()
+            });
+        rows.map_err(|error| self.file.explain(error))
+    }
+
+    fn with_checkpoint(&self, reserved: &Row) -> Result<Option<OpenCall>, JournalError> {
+        let Some(mut call) = OpenCall::of(reserved.decode()?) else {
+            return Ok(None);
+        };
+        let rows = self.rows(CHECKPOINT, &[&signed(reserved.sequence), &call.request_id])?;
+        if let Some(record) = rows.first().map(Row::decode).transpose()?
+            && let Event::CallCheckpointed {
+                completion_tokens, ..
+            } = record.event
+        {
+            call.checkpoint = Some((completion_tokens, record.time_ms));
+        }
+        Ok(Some(call))
+    }
+}
+
+impl StoreReader for SqliteReader {
+    fn salt(&self) -> &[u8] {
+        &self.salt
+    }
+
+    fn read(&mut self, from: u64, limit: usize) -> Result<Vec<Row>, JournalError> {
+        self.rows(READ, &[&signed(from), &signed(limit as u64)])
+    }
+
+    fn head(&mut self) -> Result<Head, JournalError> {
+        self.file.head(&self.salt)
+    }
+
+    fn metered(&mut self, request_id: &str) -> Result<Option<Row>, JournalError> {
+        Ok(self.rows(METERED, &[&request_id])?.pop())
+    }
+
+    fn open_calls(&mut self) -> Result<Vec<OpenCall>, JournalError> {
+        let reserved = self.rows(OPEN, &[])?;
+        reserved
+            .iter()
+            .filter_map(|row| self.with_checkpoint(row).transpose())
+            .collect()
+    }
+
+    fn changed(&mut self) -> Result<bool, JournalError> {
+        let version = self.file.pragma("data_version")?;
+        Ok(self.seen.replace(version) != Some(version))
+    }
+}
+
+/// SQLite's integers are signed; nothing here comes near their limit.
+fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// A negative number was never written by us; as 0 it breaks the chain, which is how it shows.
+fn unsigned(number: i64) -> u64 {
+    u64::try_from(number).unwrap_or(0)
+}
+
+fn row(row: &rusqlite::Row) -> rusqlite::Result<Row> {
+    Ok(Row {
+        sequence: unsigned(row.get(0)?),
+        time_ms: unsigned(row.get(1)?),
+        body: row.get_ref(2)?.as_bytes()?.to_vec(),
+        hash: row.get(3)?,
+    })
+}
+
+impl File {
+    fn connect(path: &Path, flags: OpenFlags) -> Result<Self, JournalError> {
+        let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection =
+            Connection::open_with_flags(path, flags).map_err(|error| explain(path, error))?;
+        let file = Self {
+            connection,
+            path: path.to_owned(),
+        };
+        file.connection
+            .busy_timeout(BUSY)
+            .map_err(|error| file.explain(error))?;
+        Ok(file)
+    }
+
+    fn explain(&self, error: rusqlite::Error) -> JournalError {
+        explain(&self.path, error)
+    }
+
+    /// Takes the write lock at once: a transaction that only finds out later could not be retried.
+    fn begin(&mut self) -> Result<Transaction<'_>, JournalError> {
+        let begun = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate);
+        begun.map_err(|error| explain(&self.path, error))
+    }
+
+    fn pragma(&self, name: &str) -> Result<i64, JournalError> {
+        let value = self
+            .connection
+            .pragma_query_value(None, name, |row| row.get(0));
+        value.map_err(|error| self.explain(error))
+    }
+
+    /// Whether the file is a journal of this format; false when it has no content yet.
+    fn check_identity(&self) -> Result<bool, JournalError> {
+        let (application, format) = (self.pragma("application_id")?, self.pragma("user_version")?);
+        if application == APPLICATION && format > FORMAT {
+            let path = self.path.clone();
+            return Err(JournalError::Newer {
+                path,
+                found: format,
+                supported: FORMAT,
+            });
+        }
+        if application == APPLICATION {
+            return Ok(true);
+        }
+        let tables: i64 = self
+            .connection
+            .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
+            .map_err(|error| self.explain(error))?;
+        if application == 0 && tables == 0 {
+            return Ok(false);
+        }
+        Err(not_a_journal(
+            &self.path,
+            "it is a database of another program",
+        ))
+    }
+
+    fn prepare_for_writing(&mut self) -> Result<(), JournalError> {
+        let exists = self.check_identity()?;
+        let set = |file: &Self, name, value: &str| {
+            let set = file.connection.pragma_update(None, name, value);
+            set.map_err(|error| file.explain(error))
+        };
+        set(self, "journal_mode", "WAL")?;
+        // NORMAL would leave the last commits to the next checkpoint's sync.
+        set(self, "synchronous", "FULL")?;
+        if exists { Ok(()) } else { self.create() }
+    }
+
+    /// In one transaction, so that a crash leaves either nothing or a whole journal.
+    fn create(&mut self) -> Result<(), JournalError> {
+        let salt: [u8; 32] = rand::random();
+        let path = self.path.clone();
+        let transaction = self.begin()?;
+        let created = transaction
+            .execute_batch(SCHEMA)
+            .and_then(|()| transaction.pragma_update(None, "application_id", APPLICATION))
+            .and_then(|()| transaction.pragma_update(None, "user_version", FORMAT))
+            .and_then(|()| {
+                transaction.execute("INSERT INTO meta (key, value) VALUES ('salt', ?1)", [salt])
+            })
+            .and_then(|_| transaction.commit());
+        created.map_err(|error| explain(&path, error))
+    }
+
+    fn salt(&self) -> Result<Vec<u8>, JournalError> {
+        let sql = "SELECT value FROM meta WHERE key = 'salt'";
+        let salt = self
+            .connection
+            .query_row(sql, [], |row| row.get(0))
+            .optional();
+        salt.map_err(|error| self.explain(error))?
+            .ok_or_else(|| JournalError::Damaged {
+                path: self.path.clone(),
+                detail: "its salt is missing".into(),
+            })
+    }
+
+    fn head(&self, salt: &[u8]) -> Result<Head, JournalError> {
+        let last = self
+            .connection
+            .prepare_cached(LAST)
+            .and_then(|mut statement| statement.query_row([], row).optional())
+            .map_err(|error| self.explain(error))?;
+        Ok(last.map_or_else(
+            || Head::genesis(salt),
+            |row| Head {
+                sequence: row.sequence,
+                time_ms: row.time_ms,
+                hash: row.hash,
+            },
+        ))
+    }
+}
+
+fn not_a_journal(path: &Path, found: &str) -> JournalError {
+    JournalError::NotAJournal {
+        path: path.to_owned(),
+        found: found.to_owned(),
+    }
+}
+
+fn explain(path: &Path, error: rusqlite::Error) -> JournalError {
+    let (path, detail) = (path.to_owned(), error.to_string());
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => JournalError::Full { path },
+        Some(ErrorCode::NotADatabase) => not_a_journal(&path, "it is no SQLite file"),
+        Some(ErrorCode::DatabaseCorrupt) => JournalError::Damaged { path, detail },
+        Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
+            JournalError::ReadOnly { path, detail }
+        }
+        Some(_) => JournalError::Io { path, detail },
+        // The file answered, with something of another type than the schema says.
+        None => JournalError::Damaged { path, detail },
+    }
+}

@@ -1,0 +1,140 @@
+//! Where records are kept: what a store must do, so that SQLite and later a database server can.
+
+use super::{
+    chain::{Hash, Head},
+    error::JournalError,
+};
+use crate::runtime::event::{CallKind, Event, Record};
+
+/// The writing side. A store belongs to one writer; whoever opens it makes sure of that.
+pub trait Store: Send {
+    /// Appends in order, in one transaction, durable on return: all of the batch or, on an
+    /// error, nothing. A duplicate takes no place and does not disturb the others.
+    fn append(&mut self, now_ms: u64, batch: &[Event]) -> Result<Vec<Outcome>, JournalError>;
+
+    /// The last committed record, known without asking the disk: once a batch is committed,
+    /// nothing may fail any more that would make its callers believe it was not.
+    fn head(&self) -> Head;
+
+    /// An independent reader of what has been committed.
+    fn reader(&self) -> Result<Box<dyn StoreReader>, JournalError>;
+}
+
+/// What became of one event of a batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    Stored(Record),
+    Duplicate(Unique),
+}
+
+/// The reading side; any number of them, in any process.
+pub trait StoreReader: Send {
+    /// Random bytes that belong to this journal alone.
+    fn salt(&self) -> &[u8];
+
+    /// At most `limit` rows from `from` on, in order.
+    fn read(&mut self, from: u64, limit: usize) -> Result<Vec<Row>, JournalError>;
+
+    fn head(&mut self) -> Result<Head, JournalError>;
+
+    /// The one `CallMetered` of a request.
+    fn metered(&mut self, request_id: &str) -> Result<Option<Row>, JournalError>;
+
+    /// Reservations without a `CallMetered`, in order.
+    fn open_calls(&mut self) -> Result<Vec<OpenCall>, JournalError>;
+
+    /// Whether anything was committed since the last time this was asked; cheap.
+    fn changed(&mut self) -> Result<bool, JournalError>;
+}
+
+/// A record as it is stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    pub sequence: u64,
+    pub time_ms: u64,
+    /// The event's JSON, the very bytes that were hashed.
+    pub body: Vec<u8>,
+    pub hash: Hash,
+}
+
+impl Row {
+    pub fn decode(&self) -> Result<Record, JournalError> {
+        let event =
+            serde_json::from_slice(&self.body).map_err(|error| JournalError::Unreadable {
+                sequence: self.sequence,
+                detail: error.to_string(),
+            })?;
+        Ok(Record {
+            sequence: self.sequence,
+            time_ms: self.time_ms,
+            event,
+            hash: hex::encode(self.hash),
+        })
+    }
+}
+
+/// The events of which a request has at most one.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Unique {
+    /// `call_reserved` or `call_metered`.
+    pub kind: &'static str,
+    pub request_id: String,
+}
+
+impl Unique {
+    pub fn of(event: &Event) -> Option<Self> {
+        let (kind, request_id) = match event {
+            Event::CallReserved { request_id, .. } => ("call_reserved", request_id),
+            Event::CallMetered { request_id, .. } => ("call_metered", request_id),
+            _ => return None,
+        };
+        Some(Self {
+            kind,
+            request_id: request_id.clone(),
+        })
+    }
+}
+
+/// A call that was accepted and not counted yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenCall {
+    pub request_id: String,
+    pub session: String,
+    pub adapter: String,
+    pub adapter_digest: String,
+    pub kind: CallKind,
+    pub prompt_tokens: u64,
+    pub request_hash: String,
+    pub reserved_ms: u64,
+    /// Tokens and time of the last checkpoint.
+    pub checkpoint: Option<(u64, u64)>,
+}
+
+impl OpenCall {
+    /// The call that a record reserves.
+    pub fn of(record: Record) -> Option<Self> {
+        let Event::CallReserved {
+            request_id,
+            session,
+            adapter,
+            adapter_digest,
+            kind,
+            prompt_tokens,
+            request_hash,
+        } = record.event
+        else {
+            return None;
+        };
+        Some(Self {
+            request_id,
+            session,
+            adapter,
+            adapter_digest,
+            kind,
+            prompt_tokens,
+            request_hash,
+            reserved_ms: record.time_ms,
+            checkpoint: None,
+        })
+    }
+}

@@ -1,0 +1,229 @@
+//! The one thread that writes: it gathers what waits and commits it together, so that many
+//! callers share one sync of the disk.
+
+use std::{
+    sync::mpsc::{Receiver, RecvTimeoutError},
+    time::{Duration, Instant},
+};
+
+use tokio::sync::{broadcast, oneshot, watch};
+
+use super::{
+    Clock,
+    chain::Head,
+    error::JournalError,
+    store::{OpenCall, Outcome, Store, StoreReader},
+};
+use crate::runtime::event::{Event, Finish, Record, Usage};
+
+/// Events in one transaction; bounds the memory of a batch and the wait of its last caller.
+const BATCH: usize = 1024;
+
+/// How long events that nobody waits for may gather before they are committed.
+const LINGER: Duration = Duration::from_millis(20);
+
+pub(super) type Reply<T> = oneshot::Sender<Result<T, JournalError>>;
+
+/// What the handle asks of the writer; kept in the order of asking.
+pub(super) enum Command {
+    Append(Event, Reply<Record>),
+    Note(Event),
+    Flush(Reply<()>),
+    Recover {
+        session: String,
+        reply: Reply<Vec<Record>>,
+    },
+}
+
+impl Command {
+    fn is_awaited(&self) -> bool {
+        !matches!(self, Self::Note(_))
+    }
+}
+
+/// Whoever waits for one event of the batch.
+enum Waiting {
+    Record(Reply<Record>),
+    Nobody,
+}
+
+pub(super) struct Writer {
+    /// Before the store, so that it closes first, see [`super::Inner`].
+    pub reader: Box<dyn StoreReader>,
+    pub store: Box<dyn Store>,
+    pub clock: Clock,
+    pub head: watch::Sender<Head>,
+    pub news: broadcast::Sender<u64>,
+}
+
+impl Writer {
+    /// Works until every handle is gone and everything asked for is done.
+    pub(super) fn run(mut self, commands: &Receiver<Command>) {
+        while let Ok(first) = commands.recv() {
+            let batch = gather(first, commands);
+            self.process(batch);
+        }
+    }
+
+    fn process(&mut self, batch: Vec<Command>) {
+        let mut events = Vec::new();
+        let mut waiting = Vec::new();
+        for command in batch {
+            match command {
+                Command::Append(event, reply) => {
+                    events.push(event);
+                    waiting.push(Waiting::Record(reply));
+                }
+                Command::Note(event) => {
+                    events.push(event);
+                    waiting.push(Waiting::Nobody);
+                }
+                Command::Flush(reply) => {
+                    let done = self.commit_for(&mut events, &mut waiting);
+                    answer(reply, done);
+                }
+                Command::Recover { session, reply } => {
+                    let done = self
+                        .commit_for(&mut events, &mut waiting)
+                        .and_then(|()| self.recover(&session));
+                    answer(reply, done);
+                }
+            }
+        }
+        // Each caller has been told already.
+        let _ = self.commit_for(&mut events, &mut waiting);
+    }
+
+    /// Commits and tells those who wait; both lists are empty afterwards.
+    fn commit_for(
+        &mut self,
+        events: &mut Vec<Event>,
+        waiting: &mut Vec<Waiting>,
+    ) -> Result<(), JournalError> {
+        let (events, waiting) = (std::mem::take(events), std::mem::take(waiting));
+        if events.is_empty() {
+            return Ok(());
+        }
+        match self.commit(&events) {
+            Ok(outcomes) => {
+                waiting
+                    .into_iter()
+                    .zip(outcomes)
+                    .for_each(|(waiting, outcome)| tell(waiting, outcome));
+                Ok(())
+            }
+            Err(error) => {
+                refuse(waiting, &error);
+                Err(error)
+            }
+        }
+    }
+
+    fn commit(&mut self, events: &[Event]) -> Result<Vec<Outcome>, JournalError> {
+        let outcomes = self.store.append((self.clock)(), events)?;
+        let head = self.store.head();
+        if self.head.send_replace(head) != head {
+            // No subscriber is no error.
+            let _ = self.news.send(head.sequence);
+        }
+        Ok(outcomes)
+    }
+
+    /// Counts the calls that other sessions left open, in one transaction.
+    fn recover(&mut self, session: &str) -> Result<Vec<Record>, JournalError> {
+        let mut open = self.reader.open_calls()?;
+        open.retain(|call| call.session != session);
+        let salt = self.reader.salt().to_vec();
+        let events: Vec<Event> = open
+            .into_iter()
+            .map(|call| recovered(call, &salt))
+            .collect();
+        if events.is_empty() {
+            return Ok(Vec::new());
+        }
+        let outcomes = self.commit(&events)?;
+        let stored = outcomes.into_iter().filter_map(|outcome| match outcome {
+            Outcome::Stored(record) => Some(record),
+            Outcome::Duplicate(_) => None,
+        });
+        Ok(stored.collect())
+    }
+}
+
+/// Takes what is already waiting; lingers only while nobody waits for an answer.
+fn gather(first: Command, commands: &Receiver<Command>) -> Vec<Command> {
+    let until = Instant::now() + LINGER;
+    let mut awaited = first.is_awaited();
+    let mut batch = vec![first];
+    while batch.len() < BATCH {
+        let patience = if awaited {
+            Duration::ZERO
+        } else {
+            until.saturating_duration_since(Instant::now())
+        };
+        match commands.recv_timeout(patience) {
+            Ok(command) => {
+                awaited |= command.is_awaited();
+                batch.push(command);
+            }
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => break,
+        }
+    }
+    batch
+}
+
+/// The count of a call whose server died: what its last checkpoint says was delivered. The text
+/// died with the process, so the response hash is that of the empty text.
+fn recovered(call: OpenCall, salt: &[u8]) -> Event {
+    let (completion_tokens, until) = call.checkpoint.unwrap_or((0, call.reserved_ms));
+    Event::CallMetered {
+        request_id: call.request_id,
+        adapter: call.adapter,
+        adapter_digest: call.adapter_digest,
+        kind: call.kind,
+        usage: Usage {
+            prompt_tokens: call.prompt_tokens,
+            completion_tokens,
+        },
+        finish: Finish::Recovered,
+        milliseconds: until.saturating_sub(call.reserved_ms),
+        first_token_milliseconds: None,
+        request_hash: call.request_hash,
+        response_hash: super::salted(salt, b""),
+    }
+}
+
+fn tell(waiting: Waiting, outcome: Outcome) {
+    match (waiting, outcome) {
+        (Waiting::Record(reply), Outcome::Stored(record)) => answer(reply, Ok(record)),
+        (Waiting::Record(reply), Outcome::Duplicate(unique)) => {
+            answer(reply, Err(JournalError::Duplicate(unique)));
+        }
+        (Waiting::Nobody, Outcome::Duplicate(unique)) => {
+            tracing::warn!(
+                kind = unique.kind,
+                request_id = unique.request_id,
+                "a repeated event was left out"
+            );
+        }
+        (Waiting::Nobody, Outcome::Stored(_)) => {}
+    }
+}
+
+fn refuse(waiting: Vec<Waiting>, error: &JournalError) {
+    let mut lost = 0u64;
+    for waiting in waiting {
+        match waiting {
+            Waiting::Record(reply) => answer(reply, Err(error.clone())),
+            Waiting::Nobody => lost += 1,
+        }
+    }
+    if lost > 0 {
+        tracing::error!(%error, lost, "events were not written");
+    }
+}
+
+/// A caller that went away needs no answer.
+fn answer<T>(reply: Reply<T>, result: Result<T, JournalError>) {
+    let _ = reply.send(result);
+}
