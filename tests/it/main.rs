@@ -10,6 +10,7 @@ mod adapter;
 mod architecture;
 mod golden;
 mod house;
+mod journal;
 mod model_golden;
 mod support;
 mod templates;
