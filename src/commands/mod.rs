@@ -1,12 +1,17 @@
 //! One file per verb: settled settings in, exit status out. Wiring only; what a verb does lives
 //! in the runtime.
 
+pub mod base;
 pub mod completions;
 pub mod config;
 pub mod doctor;
+pub mod eval;
+mod figures;
+mod project;
+pub mod train;
 
 use crate::{
-    cli::{Command, ConfigCommand},
+    cli::{BaseCommand, Command, ConfigCommand},
     error::{ExitClass, ExitStatus, Failure},
     printer::Printer,
     settings::{Dirs, Settings},
@@ -35,6 +40,31 @@ pub async fn dispatch(context: &Context, command: Command) -> Result<ExitStatus,
         }
         Command::Completions { shell } => completions::completions(context, shell),
         Command::Man => completions::man(context),
+        Command::Train(args) => {
+            let request = train::TrainRequest {
+                data: args.data,
+                out: args.out,
+                resume: args.resume,
+                dry_run: args.dry_run,
+            };
+            train::run(context, request).await
+        }
+        Command::Eval(args) => {
+            let request = eval::EvalRequest {
+                adapter: args.adapter,
+                vs_base: args.vs.is_some(),
+                data: args.data,
+            };
+            eval::run(context, request).await
+        }
+        Command::Base(BaseCommand::Build(args)) => {
+            let request = base::BaseBuildRequest {
+                corpus: args.corpus,
+                out: args.out,
+                overrides: args.overrides,
+            };
+            base::build(context, request).await
+        }
         _ => Err(Failure::new(
             ExitClass::Internal,
             "this verb is not wired yet",

@@ -1,1 +1,35 @@
-//! The room's documentation comes with its code.
+//! Training and evaluation of adapters, and of the embedded base.
+//!
+//! Owns the optimizer, the loop, the run directory and the judging of models on held-out rows.
+//! What a model computes is the model room's; what an adapter looks like on disk is the adapter
+//! room's. Progress leaves as [`TrainEvent`] values; nothing here prints.
+
+pub mod adamw;
+pub mod base;
+pub mod chart;
+pub mod config;
+mod error;
+pub mod estimate;
+pub mod evaluate;
+mod event;
+mod export;
+pub mod gradients;
+pub mod inputs;
+mod memory;
+pub mod order;
+pub mod plan;
+mod rows;
+pub mod run;
+pub mod schedule;
+mod session;
+pub mod step;
+pub mod watchdog;
+
+pub use config::TrainConfig;
+pub use error::TrainError;
+pub use event::{Flow, Started, TrainEvent, TrainStep, Validated};
+pub use export::load_with_adapter;
+pub use inputs::{Inputs, ValidationWish};
+pub use run::RunDir;
+pub use schedule::{Curve, Schedule};
+pub use session::{Listener, Outcome, Start, train};

@@ -1,0 +1,113 @@
+//! `eval`: an adapter's figures on held-out rows, beside its base, and a gate for scripts.
+
+use std::path::{Path, PathBuf};
+
+use super::{Context, figures, project};
+use crate::{
+    error::{ExitClass, ExitStatus, Failure},
+    runtime::{
+        adapter::{self, CONFIG_FILE},
+        dataset::Task,
+        model::text::TextCodec,
+        train::{
+            RunDir, TrainError,
+            evaluate::{EvalSet, Figures, Report},
+            load_with_adapter,
+        },
+    },
+};
+
+/// What the command line says besides settings.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EvalRequest {
+    /// An adapter's folder, or a run; the latest run when `None`.
+    pub adapter: Option<PathBuf>,
+    pub vs_base: bool,
+    /// Held-out files instead of the project's.
+    pub data: Vec<PathBuf>,
+}
+
+pub async fn run(context: &Context, request: EvalRequest) -> Result<ExitStatus, Failure> {
+    let context = context.clone();
+    let work = tokio::task::spawn_blocking(move || work(&context, &request));
+    work.await.map_err(|error| {
+        Failure::new(
+            ExitClass::Internal,
+            format!("the evaluation stopped: {error}"),
+        )
+    })?
+}
+
+fn work(context: &Context, request: &EvalRequest) -> Result<ExitStatus, Failure> {
+    let settings = &context.settings;
+    let adapter = adapter::read(&folder(context, request.adapter.as_deref())?)?;
+    let Some(rows) = project::held_out(context, &request.data)? else {
+        return Err(TrainError::EvalNeeds {
+            what: "held-out rows",
+        }
+        .into());
+    };
+    let base = project::base(context, None)?;
+    adapter::verify_base(&adapter, &base.digest)?;
+    let task = match &adapter.task {
+        Some(card) => serde_json::from_value(card.task.clone()).map_err(|error| {
+            let place = adapter.dir.join(adapter::TASK_FILE);
+            Failure::new(ExitClass::BadInput, format!("{}: {error}", place.display()))
+        })?,
+        None => Task::settle(&rows, &project::task_wish(settings))?,
+    };
+    let config = project::train_config(settings)?;
+    let codec = TextCodec::open(&base.dir)?;
+    let set = EvalSet::new(&codec, &task, &rows, &config.encode_options())?;
+    let mut decoder = load_with_adapter(&base, &adapter, config.precision)?;
+    let least = settings.number("eval.min_gain");
+    let with_base = request.vs_base || least.is_some();
+    let mut progress = context.printer.progress("evaluating", set.rows());
+    let report = set.compare(&mut decoder, with_base, &mut |done, _| {
+        progress.update(done, "")
+    })?;
+    progress.finish();
+    show(context, &report);
+    require_gain(&report, least)
+}
+
+/// The adapter's folder: named itself, by its run, or that of the latest run.
+fn folder(context: &Context, wanted: Option<&Path>) -> Result<PathBuf, Failure> {
+    let runs = project::runs(context);
+    let Some(wanted) = wanted else {
+        return Ok(RunDir::find(&runs, None)?.adapter());
+    };
+    let here = context.settings.working_dir.join(wanted);
+    if here.join(CONFIG_FILE).exists() {
+        return Ok(here);
+    }
+    match RunDir::find(&runs, Some(&wanted.to_string_lossy())) {
+        Ok(run) => Ok(run.adapter()),
+        // Neither: let the reader say what is missing in that folder.
+        Err(_) => Ok(here),
+    }
+}
+
+fn show(context: &Context, report: &Report) {
+    if context.printer.is_json() {
+        context.printer.json(report);
+    } else {
+        figures::print(&context.printer, report);
+    }
+}
+
+fn require_gain(report: &Report, least: Option<f64>) -> Result<ExitStatus, Failure> {
+    let (Some(gain), Some(least)) = (report.gain, least) else {
+        return Ok(ExitStatus::Success);
+    };
+    if gain >= least {
+        return Ok(ExitStatus::Success);
+    }
+    let what = match report.adapter {
+        Figures::Labels(_) => "accuracy gains",
+        Figures::Text(_) => "nats per token: the adapter saves",
+    };
+    let message = format!("{what} {gain:.4} over the base, at least {least:.4} was demanded");
+    Err(Failure::new(ExitClass::Gate, message)
+        .with_hint("train longer, add data, or lower --min-gain"))
+}

@@ -1,0 +1,90 @@
+//! Evaluation figures as tables for a person.
+
+use anstyle::Style;
+
+use crate::{
+    printer::Printer,
+    runtime::train::evaluate::{Figures, Report, TextFigures, scores::Scores},
+};
+
+const BOLD: Style = Style::new().bold();
+
+/// Prints the figures of an adapter beside those of its base, and the confusion matrix.
+pub fn print(printer: &Printer, report: &Report) {
+    match (&report.adapter, &report.base) {
+        (Figures::Labels(adapter), Some(Figures::Labels(base))) => {
+            labels(printer, adapter, Some(base))
+        }
+        (Figures::Labels(adapter), _) => labels(printer, adapter, None),
+        (Figures::Text(adapter), Some(Figures::Text(base))) => text(printer, adapter, Some(base)),
+        (Figures::Text(adapter), _) => text(printer, adapter, None),
+    }
+}
+
+fn labels(printer: &Printer, adapter: &Scores, base: Option<&Scores>) {
+    heading(printer, adapter.rows, base.is_some());
+    let row = |name, of: fn(&Scores) -> f64| figure(printer, name, of(adapter), base.map(of), 3);
+    row("accuracy", |scores| scores.accuracy);
+    row("macro-F1", |scores| scores.macro_f1);
+    printer.line("");
+    for line in confusion(adapter) {
+        printer.line(line);
+    }
+}
+
+fn text(printer: &Printer, adapter: &TextFigures, base: Option<&TextFigures>) {
+    heading(printer, adapter.rows, base.is_some());
+    let row =
+        |name, of: fn(&TextFigures) -> f64| figure(printer, name, of(adapter), base.map(of), 3);
+    row("loss", |figures| figures.loss);
+    row("perplexity", |figures| figures.perplexity);
+}
+
+fn heading(printer: &Printer, rows: u64, compared: bool) {
+    let rows = format!("{rows} rows");
+    let base = if compared {
+        format!("{:>10}", "base")
+    } else {
+        String::new()
+    };
+    printer.line(printer.paint(BOLD, &format!("{rows:<14}{:>10}{base}", "adapter")));
+}
+
+fn figure(printer: &Printer, name: &str, adapter: f64, base: Option<f64>, digits: usize) {
+    let base = base.map_or(String::new(), |base| format!("{base:>10.digits$}"));
+    printer.line(format!("{name:<14}{adapter:>10.digits$}{base}"));
+}
+
+/// The confusion matrix: a row per true label, a column per answer, recall and precision.
+pub fn confusion(scores: &Scores) -> Vec<String> {
+    let corner = "true \\ answer";
+    let longest = scores
+        .labels
+        .iter()
+        .map(|label| label.chars().count())
+        .max()
+        .unwrap_or(0);
+    let (first, width) = (longest.max(corner.len()), longest.max(9) + 2);
+    let cells = |values: &mut dyn Iterator<Item = String>| {
+        values
+            .map(|value| format!("{value:>width$}"))
+            .collect::<String>()
+    };
+    let heads = cells(&mut scores.labels.iter().cloned());
+    let mut lines = vec![format!("{corner:<first$}{heads}{:>10}", "recall")];
+    for (index, class) in scores.classes.iter().enumerate() {
+        let counts = cells(&mut scores.confusion[index].iter().map(u64::to_string));
+        lines.push(format!(
+            "{:<first$}{counts}{:>10.3}",
+            class.label, class.recall
+        ));
+    }
+    let precision = cells(
+        &mut scores
+            .classes
+            .iter()
+            .map(|class| format!("{:.3}", class.precision)),
+    );
+    lines.push(format!("{:<first$}{precision}", "precision"));
+    lines
+}

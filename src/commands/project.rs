@@ -1,0 +1,131 @@
+//! What several verbs need of a project, as the runtime takes it: base, data, training settings.
+
+use std::path::PathBuf;
+
+use super::Context;
+use crate::{
+    error::{ExitClass, Failure},
+    runtime::{
+        dataset::{Dataset, Source, TaskWish, load},
+        model::{Base, BaseRequest, Download, open_base},
+        train::TrainConfig,
+    },
+    settings::{KEYS, Origin, Settings, Value},
+};
+
+/// Folder of the project's runs.
+pub fn runs(context: &Context) -> PathBuf {
+    context.settings.project_dir().join("runs")
+}
+
+/// Opens the base `id` (the settings' own when `None`), downloading it when it has to.
+pub fn base(context: &Context, id: Option<&str>) -> Result<Base, Failure> {
+    let wanted = context.settings.base();
+    let request = BaseRequest {
+        id: id.map_or(wanted.id, str::to_owned),
+        revision: wanted.revision,
+        endpoint: wanted.endpoint,
+        models_dir: context.dirs.models(),
+        nano_dir: context.dirs.nano(),
+        offline: context.offline,
+    };
+    let mut report = |download| match download {
+        Download::Started { file, bytes } => {
+            context
+                .printer
+                .note(format!("fetching {file} ({} MB)", bytes / 1_000_000));
+        }
+        Download::Advanced { .. } | Download::Finished { .. } => {}
+    };
+    Ok(open_base(&request, &mut report)?)
+}
+
+/// The files of a `--data` flag, or the project's sources.
+pub fn sources(context: &Context, files: &[PathBuf]) -> Vec<Source> {
+    let settings = &context.settings;
+    if !files.is_empty() {
+        return files
+            .iter()
+            .map(|file| Source::of_file(settings.working_dir.join(file)))
+            .collect();
+    }
+    let source = |entry: &crate::settings::SourceEntry| Source {
+        path: entry.path.clone(),
+        contributor: entry.contributor.clone(),
+        address: entry.address.clone(),
+        license: entry.license.clone(),
+        weight: entry.weight,
+    };
+    settings.sources.iter().map(source).collect()
+}
+
+/// What the project says its task is.
+pub fn task_wish(settings: &Settings) -> TaskWish {
+    let project = settings.project();
+    TaskWish {
+        task: project.task,
+        labels: project.labels,
+        instruction: project.instruction,
+    }
+}
+
+/// The held-out rows of a `--data` flag or of `eval.data`; `None` when neither names a file.
+pub fn held_out(context: &Context, files: &[PathBuf]) -> Result<Option<Dataset>, Failure> {
+    let settings = &context.settings;
+    let paths: Vec<PathBuf> = if files.is_empty() {
+        let named = settings.list("eval.data");
+        named
+            .iter()
+            .map(|path| settings.resolve_path("eval.data", path))
+            .collect()
+    } else {
+        files
+            .iter()
+            .map(|file| settings.working_dir.join(file))
+            .collect()
+    };
+    if paths.is_empty() {
+        return Ok(None);
+    }
+    let sources: Vec<Source> = paths.into_iter().map(Source::of_file).collect();
+    Ok(Some(load(&sources)?))
+}
+
+/// The `train.*` settings.
+pub fn train_config(settings: &Settings) -> Result<TrainConfig, Failure> {
+    let mut table = toml::Table::new();
+    for key in KEYS {
+        let Some(name) = key.name.strip_prefix("train.") else {
+            continue;
+        };
+        if let Some((value, _)) = settings.get(key.name) {
+            table.insert(name.to_owned(), as_toml(value));
+        }
+    }
+    table.try_into().map_err(|error: toml::de::Error| {
+        Failure::new(
+            ExitClass::Internal,
+            format!("the train settings do not fit: {error}"),
+        )
+    })
+}
+
+/// The settings that flags of this command line gave.
+pub fn flags(settings: &Settings) -> Vec<String> {
+    KEYS.iter()
+        .filter(|key| matches!(settings.get(key.name), Some((_, Origin::Flag { .. }))))
+        .map(|key| key.name.to_owned())
+        .collect()
+}
+
+fn as_toml(value: &Value) -> toml::Value {
+    match value {
+        Value::Integer(number) => toml::Value::Integer(*number),
+        Value::Number(number) => toml::Value::Float(*number),
+        Value::Boolean(on) => toml::Value::Boolean(*on),
+        Value::Text(text) => toml::Value::String(text.clone()),
+        Value::List(texts) => {
+            toml::Value::Array(texts.iter().cloned().map(toml::Value::String).collect())
+        }
+    }
+}

@@ -1,0 +1,311 @@
+//! `train`: a LoRA adapter from the project's data, from the start or from where a run stopped.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use serde::Serialize;
+
+use super::{Context, figures, project};
+use crate::{
+    error::{ExitClass, ExitStatus, Failure},
+    printer::{Printer, Progress},
+    runtime::{
+        dataset::{Source, Task, load},
+        model::{Decoder, text::TextCodec},
+        train::{
+            Flow, Inputs, Outcome, RunDir, Start, TrainEvent, ValidationWish,
+            estimate::{Estimate, estimate},
+            evaluate::{EvalSet, Report},
+            run::lock::Lock,
+            train,
+        },
+    },
+};
+
+/// What the command line says besides settings.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TrainRequest {
+    /// Data files instead of the project's.
+    pub data: Vec<PathBuf>,
+    /// A second place for the adapter.
+    pub out: Option<PathBuf>,
+    /// A run to continue: its name or folder, or `latest`.
+    pub resume: Option<String>,
+    pub dry_run: bool,
+}
+
+/// What `--json` ends with.
+#[derive(Debug, Serialize)]
+struct Summary {
+    #[serde(flatten)]
+    outcome: Outcome,
+    eval: Option<Report>,
+}
+
+/// Trains on a thread of its own, so that Ctrl-C is heard meanwhile.
+pub async fn run(context: &Context, request: TrainRequest) -> Result<ExitStatus, Failure> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let listener = tokio::spawn(raise_on_interrupt(stop.clone(), context.printer.clone()));
+    let context = context.clone();
+    let work = tokio::task::spawn_blocking(move || work(&context, &request, &stop));
+    let outcome = work.await;
+    listener.abort();
+    outcome
+        .map_err(|error| Failure::new(ExitClass::Internal, format!("training stopped: {error}")))?
+}
+
+/// The first Ctrl-C asks to stop at the next step; the second does not wait.
+async fn raise_on_interrupt(stop: Arc<AtomicBool>, printer: Printer) {
+    while tokio::signal::ctrl_c().await.is_ok() {
+        if stop.swap(true, Ordering::SeqCst) {
+            std::process::exit(ExitClass::Interrupted.code().into());
+        }
+        printer.note("stopping after this step and saving; Ctrl-C again leaves at once");
+    }
+}
+
+fn work(
+    context: &Context,
+    request: &TrainRequest,
+    stop: &AtomicBool,
+) -> Result<ExitStatus, Failure> {
+    let start = start(context, request)?;
+    let inputs = inputs(context, request, &start)?;
+    if request.dry_run {
+        show_estimate(&context.printer, &estimate(&inputs)?);
+        return Ok(ExitStatus::Success);
+    }
+    let held_out = project::held_out(context, &[])?;
+    let held_out = held_out
+        .map(|rows| {
+            EvalSet::new(
+                &inputs.codec,
+                &inputs.task,
+                &rows,
+                &inputs.config.encode_options(),
+            )
+        })
+        .transpose()?;
+    let mut watch = Watch {
+        printer: &context.printer,
+        progress: None,
+        stop,
+    };
+    let (outcome, decoder) = train(&inputs, &start, &mut |event| watch.hear(event))?;
+    let eval = held_out
+        .map(|set| evaluate(context, &set, decoder))
+        .transpose()?;
+    report(context, Summary { outcome, eval });
+    Ok(ExitStatus::Success)
+}
+
+fn start(context: &Context, request: &TrainRequest) -> Result<Start, Failure> {
+    let runs = project::runs(context);
+    let Some(wanted) = &request.resume else {
+        return Ok(Start::Fresh { runs });
+    };
+    let wanted = (wanted != "latest").then_some(wanted.as_str());
+    Ok(Start::Resume(RunDir::find(&runs, wanted)?))
+}
+
+fn inputs(context: &Context, request: &TrainRequest, start: &Start) -> Result<Inputs, Failure> {
+    let settings = &context.settings;
+    let root = settings.project_dir().to_owned();
+    let mut config = project::train_config(settings)?;
+    let mut flags = project::flags(settings);
+    if !request.data.is_empty() {
+        flags.push("data".to_owned());
+    }
+    let mut sources = project::sources(context, &request.data);
+    let mut base = None;
+    if let Start::Resume(run) = start {
+        let lock = Lock::read(&run.lock())?;
+        let kept: Vec<String> = lock
+            .flags
+            .iter()
+            .filter(|flag| !flags.contains(flag))
+            .cloned()
+            .collect();
+        config = config.with_keys_of(&lock.train, &kept);
+        if kept.iter().any(|flag| flag == "base.id") {
+            base = Some(lock.base.id.clone());
+        }
+        if kept.iter().any(|flag| flag == "data") {
+            sources = locked_sources(&lock, &root);
+        }
+        flags = lock.flags;
+    }
+    let base = project::base(context, base.as_deref())?;
+    let codec = TextCodec::open(&base.dir)?;
+    let dataset = load(&sources)?;
+    let task = Task::settle(&dataset, &project::task_wish(settings))?;
+    let validation = match ValidationWish::parse(config.val.as_deref())? {
+        ValidationWish::File(path) => Some(load(&[Source::of_file(
+            settings.resolve_path("train.val", &path),
+        )])?),
+        _ => None,
+    };
+    let name = settings
+        .project()
+        .name
+        .unwrap_or_else(|| folder_name(&root));
+    let out = request
+        .out
+        .as_ref()
+        .map(|out| settings.working_dir.join(out));
+    Ok(Inputs {
+        name,
+        base,
+        codec,
+        task,
+        dataset,
+        validation,
+        config,
+        flags,
+        root,
+        out,
+    })
+}
+
+fn locked_sources(lock: &Lock, root: &Path) -> Vec<Source> {
+    let source = |locked: &crate::runtime::train::run::lock::LockedSource| Source {
+        path: root.join(&locked.path),
+        contributor: locked.contributor.clone(),
+        address: locked.address.clone(),
+        license: locked.license.clone(),
+        weight: locked.weight,
+    };
+    lock.data.iter().map(source).collect()
+}
+
+fn folder_name(dir: &Path) -> String {
+    dir.file_name().map_or_else(
+        || "adapter".to_owned(),
+        |name| name.to_string_lossy().into_owned(),
+    )
+}
+
+fn evaluate(context: &Context, set: &EvalSet, mut decoder: Decoder) -> Result<Report, Failure> {
+    let mut progress = context.printer.progress("evaluating", set.rows());
+    Ok(set.compare(&mut decoder, true, &mut |done, _| progress.update(done, ""))?)
+}
+
+/// Turns events into a progress bar and remarks, and Ctrl-C into an answer.
+struct Watch<'a> {
+    printer: &'a Printer,
+    progress: Option<Progress>,
+    stop: &'a AtomicBool,
+}
+
+impl Watch<'_> {
+    fn hear(&mut self, event: TrainEvent) -> Flow {
+        match event {
+            TrainEvent::Started(sizes) => {
+                self.printer.note(format!(
+                    "training {} parameters on {} rows ({} tokens an epoch), {} steps",
+                    sizes.trainable,
+                    sizes.rows,
+                    sizes.epoch_tokens,
+                    sizes.steps - sizes.done
+                ));
+                self.printer.detail(format!("run {}", sizes.run.display()));
+                self.progress = Some(self.printer.progress("training", sizes.steps));
+            }
+            TrainEvent::Step(step) => {
+                let message = format!(
+                    "loss {:.4}, {:.0} tokens/s",
+                    step.loss, step.tokens_per_second
+                );
+                if let Some(progress) = &mut self.progress {
+                    progress.update(step.step, &message);
+                }
+            }
+            TrainEvent::Validated(found) => self.printer.note(format!(
+                "step {}: validation loss {:.4}{}",
+                found.step,
+                found.validation_loss,
+                if found.best { ", the best so far" } else { "" }
+            )),
+            TrainEvent::Saved { step, path } => {
+                self.printer
+                    .detail(format!("step {step}: saved {}", path.display()));
+            }
+            TrainEvent::StoppedEarly { at, best } => {
+                self.printer
+                    .note(format!("stopped at step {at}: no gain since step {best}"));
+            }
+            TrainEvent::Restored {
+                step,
+                validation_loss,
+            } => self.printer.note(format!(
+                "kept the weights of step {step}, validation loss {validation_loss:.4}"
+            )),
+        }
+        if self.stop.load(Ordering::SeqCst) {
+            Flow::Stop
+        } else {
+            Flow::Continue
+        }
+    }
+}
+
+fn report(context: &Context, summary: Summary) {
+    let printer = &context.printer;
+    if printer.is_json() {
+        printer.json(&summary);
+        return;
+    }
+    let Outcome {
+        adapter,
+        steps,
+        tokens,
+        seconds,
+        tokens_per_second,
+        final_loss,
+        ..
+    } = &summary.outcome;
+    let adapter = adapter
+        .strip_prefix(&context.settings.working_dir)
+        .unwrap_or(adapter);
+    printer.line(format!("adapter       {}", adapter.display()));
+    printer.line(format!("steps         {steps}, final loss {final_loss:.4}"));
+    printer.line(format!(
+        "tokens        {tokens} in {seconds:.1} s ({tokens_per_second:.0}/s), peak memory {} MB",
+        summary.outcome.peak_memory_bytes / 1_000_000
+    ));
+    if let Some(eval) = &summary.eval {
+        printer.line("");
+        figures::print(printer, eval);
+    }
+    printer.hint("serve it with `openlora serve --local --free`");
+}
+
+fn show_estimate(printer: &Printer, found: &Estimate) {
+    if printer.is_json() {
+        printer.json(found);
+        return;
+    }
+    printer.line(format!(
+        "rows          {} to train on, {} to validate, longest {} tokens",
+        found.rows, found.validation_rows, found.longest_row_tokens
+    ));
+    printer.line(format!(
+        "steps         {}, {} tokens",
+        found.steps, found.tokens
+    ));
+    printer.line(format!("trainable     {} parameters", found.trainable));
+    printer.line(format!(
+        "memory        {} MB",
+        found.memory_bytes / 1_000_000
+    ));
+    printer.line(format!(
+        "time          {:.0} s at {:.0} tokens/s, measured",
+        found.seconds, found.tokens_per_second
+    ));
+    printer.hint("leave --dry-run out to train");
+}

@@ -1,0 +1,75 @@
+//! `--dry-run`: what a training will take, measured on a few of its own micro-batches.
+//!
+//! Nothing is written and nothing is learned.
+
+use std::time::Instant;
+
+use serde::Serialize;
+
+use super::{
+    adamw::AdamWOptions,
+    error::TrainError,
+    inputs::Inputs,
+    memory,
+    order::{Cursor, Order, Walk},
+    plan::Plan,
+    step::Stepper,
+};
+
+/// The sizes and costs of a run that has not begun.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Estimate {
+    pub rows: usize,
+    pub validation_rows: usize,
+    /// Of the longest row.
+    pub longest_row_tokens: usize,
+    /// In all epochs, prompts included.
+    pub tokens: u64,
+    pub steps: u64,
+    pub trainable: u64,
+    pub tokens_per_second: f64,
+    pub seconds: f64,
+    /// The most that was held while the largest micro-batches were tried.
+    pub memory_bytes: u64,
+}
+
+/// Micro-batches that are tried.
+const TRIALS: usize = 4;
+
+/// Measures and extrapolates.
+pub fn estimate(inputs: &Inputs) -> Result<Estimate, TrainError> {
+    let config = &inputs.config;
+    let (rows, validation) = inputs.rows()?;
+    let order = Order::new(&rows.sources, &inputs.weights(), config.seed);
+    let per_epoch = order.rows_per_epoch();
+    let plan = Plan::new(config, per_epoch)?;
+    let mut walk = Walk::new(order, Cursor::default());
+    let mut stepper = Stepper::new(inputs.decoder()?, AdamWOptions::default(), config.clip)?;
+
+    let mut longest: Vec<usize> = (0..rows.len()).collect();
+    longest.sort_by_key(|row| std::cmp::Reverse(rows.encoded[*row].ids.len()));
+    longest.truncate(config.batch);
+    stepper.rehearse(&rows.batch(&longest))?;
+
+    let (mut tokens, began) = (0, Instant::now());
+    for _ in 0..TRIALS {
+        let batch = rows.batch(&walk.take(config.batch));
+        tokens += batch.ids.len();
+        stepper.rehearse(&batch)?;
+    }
+    let tokens_per_second = tokens as f64 / began.elapsed().as_secs_f64().max(1e-9);
+    let per_row = rows.tokens() as f64 / rows.len() as f64;
+    let drawn = (plan.steps * config.rows_per_step() as u64).min(per_epoch as u64 * config.epochs);
+    let all = per_row * drawn as f64;
+    Ok(Estimate {
+        rows: rows.len(),
+        validation_rows: validation.len(),
+        longest_row_tokens: rows.encoded[longest[0]].ids.len(),
+        tokens: all as u64,
+        steps: plan.steps,
+        trainable: stepper.trained_values(),
+        tokens_per_second,
+        seconds: all / tokens_per_second,
+        memory_bytes: memory::peak_bytes(),
+    })
+}

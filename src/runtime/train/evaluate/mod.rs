@@ -1,0 +1,302 @@
+//! How well a decoder does on held-out rows, with and without its adapter.
+//!
+//! Labelled rows are judged by constrained label likelihood (see [`choices`]), everything else
+//! by the mean loss on its target tokens.
+
+pub mod choices;
+pub mod scores;
+
+use candle_core::Tensor;
+use serde::Serialize;
+
+use self::{
+    choices::{Choices, Fork, arg_max},
+    scores::Scores,
+};
+use super::{
+    error::TrainError,
+    rows::{Rows, ragged},
+};
+use crate::runtime::{
+    dataset::{
+        Dataset, Example, Row, Task,
+        encode::{EncodeOptions, Encoded, encode_row},
+    },
+    model::{Decoder, text::TextCodec},
+};
+
+/// Tokens of one forward pass.
+const BATCH_TOKENS: usize = 4096;
+
+/// Figures of one model over one set.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Figures {
+    Labels(Scores),
+    Text(TextFigures),
+}
+
+/// Figures of a model that writes.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct TextFigures {
+    pub rows: u64,
+    /// Target tokens.
+    pub tokens: u64,
+    /// Mean over target tokens, in nats.
+    pub loss: f64,
+    /// exp(loss)
+    pub perplexity: f64,
+}
+
+/// An adapter's figures and, to compare, those of its base.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Report {
+    #[serde(flatten)]
+    pub adapter: Figures,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub base: Option<Figures>,
+    /// What the adapter gains over the base: accuracy, or nats of loss.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gain: Option<f64>,
+}
+
+impl Figures {
+    /// What this model gains over `base`: accuracy for labels, saved nats per token for text.
+    pub fn gain_over(&self, base: &Self) -> Option<f64> {
+        match (self, base) {
+            (Self::Labels(mine), Self::Labels(theirs)) => Some(mine.accuracy - theirs.accuracy),
+            (Self::Text(mine), Self::Text(theirs)) => Some(theirs.loss - mine.loss),
+            _ => None,
+        }
+    }
+}
+
+/// A held-out set, encoded once for several models.
+pub enum EvalSet {
+    Labels {
+        labels: Vec<String>,
+        items: Vec<(usize, Choices)>,
+    },
+    Text(Rows),
+}
+
+impl EvalSet {
+    /// Encodes the rows; a bad one is an error naming its file and line.
+    pub fn new(
+        codec: &TextCodec,
+        task: &Task,
+        dataset: &Dataset,
+        options: &EncodeOptions,
+    ) -> Result<Self, TrainError> {
+        if dataset.rows.is_empty() {
+            return Err(TrainError::EvalNeeds {
+                what: "at least one row",
+            });
+        }
+        let Task::Classify { labels, .. } = task else {
+            return Ok(Self::Text(Rows::encode(codec, task, dataset, options)?));
+        };
+        task.check(dataset)?;
+        let item = |row| labelled(codec, task, dataset, row, options, labels);
+        let items = dataset
+            .rows
+            .iter()
+            .map(item)
+            .collect::<Result<Vec<_>, _>>()?;
+        Ok(Self::Labels {
+            labels: labels.clone(),
+            items,
+        })
+    }
+
+    pub fn rows(&self) -> u64 {
+        match self {
+            Self::Labels { items, .. } => items.len() as u64,
+            Self::Text(rows) => rows.len() as u64,
+        }
+    }
+
+    /// Judges the decoder as it stands. `progress` hears the rows done and the rows in all.
+    pub fn judge(
+        &self,
+        decoder: &mut Decoder,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<Figures, TrainError> {
+        decoder.set_training(false);
+        match self {
+            Self::Labels { labels, items } => {
+                let pairs = answers(decoder, items, progress)?;
+                Ok(Figures::Labels(Scores::of(labels, &pairs)))
+            }
+            Self::Text(rows) => {
+                let (sum, tokens) = loss_over(decoder, rows, progress)?;
+                let loss = sum / tokens as f64;
+                Ok(Figures::Text(TextFigures {
+                    rows: rows.len() as u64,
+                    tokens,
+                    loss,
+                    perplexity: loss.exp(),
+                }))
+            }
+        }
+    }
+
+    /// Judges the decoder with its adapter and, with `with_base`, without.
+    pub fn compare(
+        &self,
+        decoder: &mut Decoder,
+        with_base: bool,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<Report, TrainError> {
+        let adapter = self.judge(decoder, progress)?;
+        if !with_base {
+            return Ok(Report {
+                adapter,
+                base: None,
+                gain: None,
+            });
+        }
+        let base = without_adapter(decoder, |decoder| self.judge(decoder, progress))?;
+        let gain = adapter.gain_over(&base);
+        Ok(Report {
+            adapter,
+            base: Some(base),
+            gain,
+        })
+    }
+}
+
+/// Runs `body` while every B factor is zero, which is the base alone.
+fn without_adapter<T>(
+    decoder: &mut Decoder,
+    body: impl FnOnce(&mut Decoder) -> Result<T, TrainError>,
+) -> Result<T, TrainError> {
+    let mut kept = Vec::new();
+    for (name, var) in decoder.trainable() {
+        if name.ends_with("lora_B.weight") {
+            kept.push((var.clone(), var.as_tensor().copy()?));
+            var.set(&var.zeros_like()?)?;
+        }
+    }
+    let result = body(decoder);
+    for (var, value) in kept {
+        var.set(&value)?;
+    }
+    result
+}
+
+/// Sum of the loss over all target tokens, and their number.
+pub fn loss_over(
+    decoder: &mut Decoder,
+    rows: &Rows,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<(f64, u64), TrainError> {
+    decoder.set_training(false);
+    let (mut sum, mut targets, mut done) = (0.0, 0, 0);
+    for batch in rows.batches(BATCH_TOKENS) {
+        let (loss, count) = decoder.loss_sum(&batch)?;
+        sum += f64::from(loss.to_scalar::<f32>()?);
+        targets += count as u64;
+        done += batch.offsets.len() as u64 - 1;
+        progress(done, rows.len() as u64);
+    }
+    Ok((sum, targets))
+}
+
+/// The row's true label and its choices: the row encoded with every label in turn.
+fn labelled(
+    codec: &TextCodec,
+    task: &Task,
+    dataset: &Dataset,
+    row: &Row,
+    options: &EncodeOptions,
+    labels: &[String],
+) -> Result<(usize, Choices), TrainError> {
+    let Example::Labelled { text, label } = &row.example else {
+        return Err(TrainError::EvalNeeds {
+            what: "rows with a text and a label",
+        });
+    };
+    // The task's check has refused unknown labels before.
+    let truth = labels.iter().position(|known| known == label).unwrap_or(0);
+    let sequence = |label: &String| {
+        let example = Example::Labelled {
+            text: text.clone(),
+            label: label.clone(),
+        };
+        let row = Row {
+            example,
+            source: row.source,
+            line: row.line,
+        };
+        Ok(encode_row(codec, task, dataset, &row, options)?.ids)
+    };
+    let sequences = labels
+        .iter()
+        .map(sequence)
+        .collect::<Result<Vec<_>, TrainError>>()?;
+    Ok((truth, Choices::new(&sequences, labels)?))
+}
+
+/// A sequence whose next-token logits are wanted: item, fork, tokens.
+struct Question {
+    item: usize,
+    fork: Fork,
+    row: Encoded,
+}
+
+/// (truth, answer) for every item.
+fn answers(
+    decoder: &Decoder,
+    items: &[(usize, Choices)],
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<Vec<(usize, usize)>, TrainError> {
+    let mut logits: Vec<Vec<Vec<f32>>> = vec![Vec::new(); items.len()];
+    for group in questions(items) {
+        let asked = ragged(group.iter().map(|question| &question.row));
+        let last: Vec<usize> = asked.offsets[1..].iter().map(|end| end - 1).collect();
+        let rows = decoder.logits_at(&asked, &last)?;
+        for (index, question) in group.iter().enumerate() {
+            logits[question.item].push(children(&rows, index, &question.fork)?);
+        }
+        let done = group.last().map_or(0, |question| question.item as u64 + 1);
+        progress(done, items.len() as u64);
+    }
+    let answer = |((truth, choices), logits): (&(usize, Choices), &Vec<Vec<f32>>)| {
+        (
+            *truth,
+            arg_max(&choices.log_likelihoods(&choices.forks(), logits)),
+        )
+    };
+    Ok(items.iter().zip(&logits).map(answer).collect())
+}
+
+/// All questions in order, in groups of about [`BATCH_TOKENS`].
+fn questions(items: &[(usize, Choices)]) -> Vec<Vec<Question>> {
+    let (mut groups, mut held) = (vec![Vec::new()], 0);
+    for (item, (_, choices)) in items.iter().enumerate() {
+        for fork in choices.forks() {
+            let ids = [choices.prefix.as_slice(), &fork.path].concat();
+            if held > 0 && held + ids.len() > BATCH_TOKENS {
+                groups.push(Vec::new());
+                held = 0;
+            }
+            held += ids.len();
+            let row = Encoded {
+                targets: vec![false; ids.len()],
+                ids,
+            };
+            if let Some(group) = groups.last_mut() {
+                group.push(Question { item, fork, row });
+            }
+        }
+    }
+    groups.retain(|group| !group.is_empty());
+    groups
+}
+
+fn children(rows: &Tensor, index: usize, fork: &Fork) -> Result<Vec<f32>, TrainError> {
+    let row = rows.get(index)?;
+    let wanted = Tensor::new(fork.children.as_slice(), row.device())?;
+    Ok(row.index_select(&wanted, 0)?.to_vec1()?)
+}

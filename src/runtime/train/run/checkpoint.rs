@@ -1,0 +1,192 @@
+//! Checkpoints: weights, optimizer and everything else that decides the next step.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    fs,
+    path::{Path, PathBuf},
+};
+
+use candle_core::{DType, Device, Tensor, safetensors as candle_safetensors};
+use safetensors::tensor::{Dtype, TensorView};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::super::{error::TrainError, order::Cursor, watchdog::Watchdog};
+use super::{RunDir, files};
+
+type Result<T> = std::result::Result<T, TrainError>;
+
+/// Shares of the steps whose checkpoints are kept for good, optimizer included: attribution
+/// needs the second moments along the way.
+pub const MILESTONES: [f64; 3] = [0.05, 0.20, 0.50];
+/// Checkpoints that are kept because they are the newest.
+const NEWEST: usize = 2;
+
+/// The best validation so far.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Best {
+    pub step: u64,
+    pub validation_loss: f64,
+}
+
+/// What a checkpoint knows besides tensors.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct State {
+    pub step: u64,
+    /// Of the whole run.
+    pub steps: u64,
+    pub cursor: Cursor,
+    /// Micro-batches seen: the counter that dropout noise is drawn from.
+    pub micro_batches: u64,
+    pub tokens: u64,
+    /// Spent in steps, by all processes together.
+    pub seconds: f64,
+    pub watchdog: Watchdog,
+    pub best: Option<Best>,
+    /// Validations without gain since the best.
+    pub stale: u64,
+    /// Length of `metrics.jsonl`, in bytes.
+    pub metrics: u64,
+    pub last_loss: f64,
+    /// SHA-256 of the tensor files, hex.
+    #[serde(default)]
+    pub files: BTreeMap<String, String>,
+}
+
+const WEIGHTS: &str = "weights.safetensors";
+const OPTIMIZER: &str = "optimizer.safetensors";
+const STATE: &str = "state.json";
+
+/// The steps that [`MILESTONES`] stand for in a run of `steps`.
+pub fn milestones(steps: u64) -> Vec<u64> {
+    MILESTONES
+        .iter()
+        .map(|share| ((steps as f64 * share).round() as u64).max(1))
+        .collect()
+}
+
+/// Writes a checkpoint; it exists completely or not at all.
+pub fn save(
+    run: &RunDir,
+    state: &State,
+    weights: &[(String, Tensor)],
+    optimizer: &[(String, Tensor)],
+) -> Result<PathBuf> {
+    let path = folder(run, state.step);
+    let mut state = state.clone();
+    files::replace_folder(&path, |fresh| {
+        for (name, tensors) in [(WEIGHTS, weights), (OPTIMIZER, optimizer)] {
+            let bytes = encode(tensors, &path)?;
+            files::write_durably(&fresh.join(name), &bytes)?;
+            state
+                .files
+                .insert(name.to_owned(), hex::encode(Sha256::digest(&bytes)));
+        }
+        let text = serde_json::to_string_pretty(&state)
+            .map_err(|error| TrainError::damaged(&path, error.to_string()))?;
+        files::write_durably(&fresh.join(STATE), text.as_bytes())
+    })?;
+    Ok(path)
+}
+
+/// A checkpoint read back and checked.
+#[derive(Debug)]
+pub struct Loaded {
+    pub state: State,
+    pub weights: HashMap<String, Tensor>,
+    pub optimizer: HashMap<String, Tensor>,
+}
+
+/// The step of the newest checkpoint.
+pub fn newest(run: &RunDir) -> Result<Option<u64>> {
+    Ok(steps(run)?.into_iter().max())
+}
+
+/// Reads the checkpoint of `step`; damage is an error naming the file.
+pub fn load(run: &RunDir, step: u64) -> Result<Loaded> {
+    let path = folder(run, step);
+    let file = path.join(STATE);
+    let state: State = serde_json::from_slice(&files::read(&file)?)
+        .map_err(|error| TrainError::damaged(&file, error.to_string()))?;
+    let weights = tensors(&path, WEIGHTS, &state)?;
+    let optimizer = tensors(&path, OPTIMIZER, &state)?;
+    Ok(Loaded {
+        state,
+        weights,
+        optimizer,
+    })
+}
+
+/// Removes what is neither new, nor best, nor a milestone.
+pub fn prune(run: &RunDir, steps_of_run: u64, best: Option<u64>) -> Result<()> {
+    let mut found = steps(run)?;
+    found.sort_unstable();
+    let newest = found.len().saturating_sub(NEWEST);
+    let kept = milestones(steps_of_run);
+    for step in &found[..newest] {
+        if Some(*step) != best && !kept.contains(step) {
+            files::clear(&folder(run, *step))?;
+        }
+    }
+    Ok(())
+}
+
+fn folder(run: &RunDir, step: u64) -> PathBuf {
+    run.checkpoints().join(format!("step-{step}"))
+}
+
+fn steps(run: &RunDir) -> Result<Vec<u64>> {
+    let path = run.checkpoints();
+    let entries = fs::read_dir(&path).map_err(|error| TrainError::io("read", &path, error))?;
+    let step = |entry: fs::DirEntry| {
+        entry
+            .file_name()
+            .to_str()?
+            .strip_prefix("step-")?
+            .parse()
+            .ok()
+    };
+    Ok(entries.flatten().filter_map(step).collect())
+}
+
+fn tensors(path: &Path, name: &str, state: &State) -> Result<HashMap<String, Tensor>> {
+    let file = path.join(name);
+    let bytes = files::read(&file)?;
+    let found = hex::encode(Sha256::digest(&bytes));
+    if state.files.get(name) != Some(&found) {
+        return Err(TrainError::damaged(
+            &file,
+            "the file is not the one that was saved",
+        ));
+    }
+    Ok(candle_safetensors::load_buffer(&bytes, &Device::Cpu)?)
+}
+
+fn encode(tensors: &[(String, Tensor)], path: &Path) -> Result<Vec<u8>> {
+    let host = tensors
+        .iter()
+        .map(|(name, tensor)| {
+            let values = tensor
+                .to_dtype(DType::F32)?
+                .flatten_all()?
+                .to_vec1::<f32>()?;
+            let bytes: Vec<u8> = values
+                .iter()
+                .flat_map(|value| value.to_le_bytes())
+                .collect();
+            Ok((name, tensor.dims().to_vec(), bytes))
+        })
+        .collect::<candle_core::Result<Vec<_>>>()?;
+    let damaged =
+        |error: safetensors::SafeTensorError| TrainError::damaged(path, error.to_string());
+    let views = host
+        .iter()
+        .map(|(name, shape, bytes)| {
+            Ok((
+                name.as_str(),
+                TensorView::new(Dtype::F32, shape.clone(), bytes).map_err(damaged)?,
+            ))
+        })
+        .collect::<Result<Vec<_>>>()?;
+    safetensors::serialize(views, None).map_err(damaged)
+}

@@ -1,0 +1,85 @@
+//! `metrics.jsonl`: one line per step and per validation.
+//!
+//! The file grows by appending; a checkpoint remembers its length, and resuming cuts back to it,
+//! so that an interrupted run leaves the same lines as an uninterrupted one (times apart).
+
+use std::{
+    fs::{File, OpenOptions},
+    io::{Seek, SeekFrom, Write},
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+
+use super::super::{
+    error::TrainError,
+    event::{TrainStep, Validated},
+};
+use super::files;
+
+/// One line of the file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Line {
+    Step(TrainStep),
+    Validated(Validated),
+}
+
+/// The open file.
+#[derive(Debug)]
+pub struct Metrics {
+    path: PathBuf,
+    file: File,
+    length: u64,
+}
+
+impl Metrics {
+    /// Opens the file and cuts it to `length` bytes, what a checkpoint has seen of it.
+    pub fn open(path: &Path, length: u64) -> Result<Self, TrainError> {
+        let open = || {
+            let mut file = OpenOptions::new()
+                .create(true)
+                .truncate(false)
+                .write(true)
+                .open(path)?;
+            file.set_len(length)?;
+            file.seek(SeekFrom::End(0))?;
+            Ok(file)
+        };
+        let file = open().map_err(|error| TrainError::io("open", path, error))?;
+        Ok(Self {
+            path: path.to_owned(),
+            file,
+            length,
+        })
+    }
+
+    /// Bytes written so far.
+    pub fn length(&self) -> u64 {
+        self.length
+    }
+
+    pub fn write(&mut self, line: &Line) -> Result<(), TrainError> {
+        let mut text = serde_json::to_string(line)
+            .map_err(|error| TrainError::damaged(&self.path, error.to_string()))?;
+        text.push('\n');
+        self.file
+            .write_all(text.as_bytes())
+            .map_err(|error| TrainError::io("write", &self.path, error))?;
+        self.length += text.len() as u64;
+        Ok(())
+    }
+}
+
+/// Reads all lines back.
+pub fn read(path: &Path) -> Result<Vec<Line>, TrainError> {
+    let bytes = files::read(path)?;
+    let text = String::from_utf8_lossy(&bytes);
+    text.lines()
+        .enumerate()
+        .map(|(index, line)| {
+            serde_json::from_str(line)
+                .map_err(|error| TrainError::damaged(path, format!("line {}: {error}", index + 1)))
+        })
+        .collect()
+}

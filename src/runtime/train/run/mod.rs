@@ -1,0 +1,128 @@
+//! The run directory: what a training leaves behind and what it needs to continue.
+//!
+//! ```text
+//! runs/latest                 name of the newest run
+//! runs/<id>/config.lock.toml  settings and digests that decide the result
+//! runs/<id>/metrics.jsonl     a line per step and validation
+//! runs/<id>/loss.svg          the same as a drawing
+//! runs/<id>/checkpoints/step-N/{weights,optimizer}.safetensors, state.json
+//! runs/<id>/adapter/          the result, in PEFT format
+//! ```
+
+pub mod checkpoint;
+pub mod files;
+pub mod lock;
+pub mod metrics;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use super::error::TrainError;
+
+/// A run's folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunDir {
+    path: PathBuf,
+}
+
+const LOCK: &str = "config.lock.toml";
+
+impl RunDir {
+    /// Makes a new folder under `runs` with a name of its own and points `latest` at it.
+    pub fn create(runs: &Path) -> Result<Self, TrainError> {
+        let run = Self {
+            path: runs.join(new_id()),
+        };
+        files::create_folder(&run.checkpoints())?;
+        files::replace(&runs.join("latest"), format!("{}\n", run.id()).as_bytes())?;
+        Ok(run)
+    }
+
+    /// Finds a run by its id or its folder; the newest without either.
+    pub fn find(runs: &Path, wanted: Option<&str>) -> Result<Self, TrainError> {
+        let name = match wanted {
+            Some(name) => name.to_owned(),
+            None => fs::read_to_string(runs.join("latest"))
+                .map(|text| text.trim().to_owned())
+                .map_err(|_| TrainError::NoRun {
+                    runs: runs.to_owned(),
+                })?,
+        };
+        let inside = runs.join(&name);
+        let path = if inside.is_dir() {
+            inside
+        } else {
+            PathBuf::from(&name)
+        };
+        if !path.join(LOCK).is_file() {
+            return Err(TrainError::NotARun {
+                path,
+                missing: LOCK,
+            });
+        }
+        Ok(Self { path })
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The folder's name.
+    pub fn id(&self) -> String {
+        self.path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned()
+    }
+
+    pub fn lock(&self) -> PathBuf {
+        self.path.join(LOCK)
+    }
+
+    pub fn metrics(&self) -> PathBuf {
+        self.path.join("metrics.jsonl")
+    }
+
+    pub fn chart(&self) -> PathBuf {
+        self.path.join("loss.svg")
+    }
+
+    pub fn adapter(&self) -> PathBuf {
+        self.path.join("adapter")
+    }
+
+    pub fn checkpoints(&self) -> PathBuf {
+        self.path.join("checkpoints")
+    }
+}
+
+/// Time and a random tail, so that names sort by age and never meet: `20260131-142233-9f3c`.
+fn new_id() -> String {
+    let seconds = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |d| d.as_secs());
+    let (year, month, day) = civil(seconds / 86_400);
+    let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
+    let tail: u16 = rand::random();
+    format!("{year:04}{month:02}{day:02}-{hour:02}{minute:02}{second:02}-{tail:04x}")
+}
+
+/// Days since 1970-01-01 as a date of the Gregorian calendar, counted in years from March.
+fn civil(days: u64) -> (u64, u64, u64) {
+    let shifted = days + 719_468;
+    let (era, of_era) = (shifted / 146_097, shifted % 146_097);
+    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted_month = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * shifted_month + 2) / 5 + 1;
+    let month = if shifted_month < 10 {
+        shifted_month + 3
+    } else {
+        shifted_month - 9
+    };
+    (era * 400 + year_of_era + u64::from(month <= 2), month, day)
+}
