@@ -25,20 +25,35 @@ fn sources() -> Vec<Source> {
             } else if path.extension().is_some_and(|extension| extension == "rs") {
                 let text = fs::read_to_string(&path).unwrap();
                 found.push(Source {
-                    path: path.strip_prefix(&root).unwrap().to_str().unwrap().replace('\\', "/"),
+                    path: path
+                        .strip_prefix(&root)
+                        .unwrap()
+                        .to_str()
+                        .unwrap()
+                        .replace('\\', "/"),
                     code: without_comments(&text),
                 });
             }
         }
     }
     found.sort_by(|a, b| a.path.cmp(&b.path));
-    assert!(found.len() > 20, "the scan found only {} files", found.len());
+    assert!(
+        found.len() > 20,
+        "the scan found only {} files",
+        found.len()
+    );
     found
 }
 
 fn without_comments(text: &str) -> String {
     text.lines()
-        .map(|line| if line.trim_start().starts_with("//") { "" } else { line })
+        .map(|line| {
+            if line.trim_start().starts_with("//") {
+                ""
+            } else {
+                line
+            }
+        })
         .collect::<Vec<_>>()
         .join("\n")
 }
@@ -46,12 +61,18 @@ fn without_comments(text: &str) -> String {
 /// `(files below src that start with this, rooms they may name as crate::ROOM)`; first match wins.
 const IMPORTS: &[(&str, &[&str])] = &[
     ("main.rs", &[]),
-    ("lib.rs", &["cli", "commands", "error", "printer", "settings"]),
+    (
+        "lib.rs",
+        &["cli", "commands", "error", "printer", "settings"],
+    ),
     ("error.rs", &[]),
     ("cli.rs", &["printer", "settings"]),
     ("printer.rs", &["error"]),
     ("settings/", &["error", "settings"]),
-    ("commands/", &["cli", "commands", "error", "printer", "runtime", "settings"]),
+    (
+        "commands/",
+        &["cli", "commands", "error", "printer", "runtime", "settings"],
+    ),
     ("runtime/", &["error", "runtime"]),
 ];
 
@@ -119,10 +140,15 @@ fn third_parties_stay_in_their_rooms() {
 /// Rooms whose results must be the same everywhere, and what would make them differ.
 #[test]
 fn pure_rooms_know_no_clock_file_or_randomness() {
-    let impure = Regex::new(r"std::fs|std::time|SystemTime|Instant::|rand::|tokio::|async fn|\bf(32|64)\b").unwrap();
+    let impure =
+        Regex::new(r"std::fs|std::time|SystemTime|Instant::|rand::|tokio::|async fn|\bf(32|64)\b")
+            .unwrap();
     for source in sources() {
         if source.path.starts_with("runtime/state") {
-            let found: Vec<&str> = impure.find_iter(&source.code).map(|hit| hit.as_str()).collect();
+            let found: Vec<&str> = impure
+                .find_iter(&source.code)
+                .map(|hit| hit.as_str())
+                .collect();
             assert_eq!(found, Vec::<&str>::new(), "{}", source.path);
         }
     }
@@ -136,7 +162,11 @@ fn main_is_tiny_and_every_module_says_what_it_owns() {
     let silent: Vec<String> = sources()
         .into_iter()
         .map(|source| source.path)
-        .filter(|path| !fs::read_to_string(root.join(path)).unwrap().starts_with("//!"))
+        .filter(|path| {
+            !fs::read_to_string(root.join(path))
+                .unwrap()
+                .starts_with("//!")
+        })
         .collect();
     assert_eq!(silent, Vec::<String>::new());
 }

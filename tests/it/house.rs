@@ -14,7 +14,12 @@ use crate::support::{Run, openlora};
 #[test]
 fn every_default_is_valid_for_its_kind() {
     for key in KEYS {
-        assert_eq!(default_of(key).is_some(), key.default.is_some(), "{}", key.name);
+        assert_eq!(
+            default_of(key).is_some(),
+            key.default.is_some(),
+            "{}",
+            key.name
+        );
     }
 }
 
@@ -32,7 +37,10 @@ fn precedence_is_flag_environment_project_user_default() {
     let origin = |run: Run| -> (String, String) {
         let shown: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
         let entry = &shown["settings"]["serve.port"];
-        (entry["value"].to_string(), entry["origin"].as_str().unwrap().to_owned())
+        (
+            entry["value"].to_string(),
+            entry["origin"].as_str().unwrap().to_owned(),
+        )
     };
     let show = || openlora(home.path()).args(["--json", "config", "show"]);
     assert_eq!(origin(show().run()), ("8080".into(), "default".into()));
@@ -40,15 +48,31 @@ fn precedence_is_flag_environment_project_user_default() {
     fs::create_dir_all(home.path().join("home/config")).unwrap();
     let user = home.path().join("home/config/config.toml");
     fs::write(&user, "[serve]\nport = 1001\n").unwrap();
-    assert_eq!(origin(show().run()), ("1001".into(), format!("{}:2", user.display())));
+    assert_eq!(
+        origin(show().run()),
+        ("1001".into(), format!("{}:2", user.display()))
+    );
 
-    fs::write(&project, "# mine\n[serve]\nport = 1002\n[profile.big.serve]\nport = 1003\n").unwrap();
-    assert_eq!(origin(show().run()), ("1002".into(), format!("{}:3", project.display())));
+    fs::write(
+        &project,
+        "# mine\n[serve]\nport = 1002\n[profile.big.serve]\nport = 1003\n",
+    )
+    .unwrap();
+    assert_eq!(
+        origin(show().run()),
+        ("1002".into(), format!("{}:3", project.display()))
+    );
     let profile = show().args(["--profile", "big"]).run();
-    assert_eq!(origin(profile), ("1003".into(), format!("{}:5", project.display())));
+    assert_eq!(
+        origin(profile),
+        ("1003".into(), format!("{}:5", project.display()))
+    );
 
     let variable = show().env("OPENLORA_SERVE_PORT", "1004").run();
-    assert_eq!(origin(variable), ("1004".into(), "OPENLORA_SERVE_PORT".into()));
+    assert_eq!(
+        origin(variable),
+        ("1004".into(), "OPENLORA_SERVE_PORT".into())
+    );
 }
 
 #[test]
@@ -64,20 +88,29 @@ fn config_set_keeps_comments_and_refuses_nonsense() {
     let home = TempDir::new().unwrap();
     let file = home.path().join("openlora.toml");
     fs::write(&file, "# keep me\n[train]\nrank = 4 # small\n").unwrap();
-    openlora(home.path()).args(["config", "set", "train.lr", "1e-3"]).run().succeeds();
-    openlora(home.path()).args(["config", "set", "project.name", "tone"]).run().succeeds();
+    openlora(home.path())
+        .args(["config", "set", "train.lr", "1e-3"])
+        .run()
+        .succeeds();
+    openlora(home.path())
+        .args(["config", "set", "project.name", "tone"])
+        .run()
+        .succeeds();
     assert_eq!(
         fs::read_to_string(&file).unwrap(),
         "# keep me\n[train]\nrank = 4 # small\nlr = 1e-3\n\n[project]\nname = \"tone\"\n"
     );
     let before = fs::read_to_string(&file).unwrap();
-    openlora(home.path()).args(["config", "set", "train.rank", "many"]).run().fails(
-        3,
-        &format!(
-            "error: {}:3: `train.rank` must be a whole number from 1 to 1024, found \"many\"\n",
-            file.display()
-        ),
-    );
+    openlora(home.path())
+        .args(["config", "set", "train.rank", "many"])
+        .run()
+        .fails(
+            3,
+            &format!(
+                "error: {}:3: `train.rank` must be a whole number from 1 to 1024, found \"many\"\n",
+                file.display()
+            ),
+        );
     assert_eq!(fs::read_to_string(&file).unwrap(), before);
 }
 
@@ -87,7 +120,10 @@ const BAD_SETTINGS: &[(&str, &str)] = &[
         "[train]\nrnak = 8\n",
         "error: FILE:2: unknown key `train.rnak`\nhint: did you mean `train.rank`?\n",
     ),
-    ("[trian]\nrank = 8\n", "error: FILE:1: unknown section `[trian]`\nhint: did you mean `[train]`?\n"),
+    (
+        "[trian]\nrank = 8\n",
+        "error: FILE:1: unknown section `[trian]`\nhint: did you mean `[train]`?\n",
+    ),
     (
         "[quux]\nrank = 8\n",
         "error: FILE:1: unknown section `[quux]`\nhint: `openlora config show` lists every key\n",
@@ -108,12 +144,18 @@ const BAD_SETTINGS: &[(&str, &str)] = &[
         "[train]\nlr = nan\n",
         "error: FILE:2: `train.lr` must be a number from 0 to 10, found nan\n",
     ),
-    ("[train]\nrslora = 1\n", "error: FILE:2: `train.rslora` must be true or false, found 1\n"),
+    (
+        "[train]\nrslora = 1\n",
+        "error: FILE:2: `train.rslora` must be true or false, found 1\n",
+    ),
     (
         "[train]\ntargets = [1, 2]\n",
         "error: FILE:2: `train.targets` must be a list of texts, found [1, 2]\n",
     ),
-    ("train = 3\n", "error: FILE:1: `train` must be a table, found 3\n"),
+    (
+        "train = 3\n",
+        "error: FILE:1: `train` must be a table, found 3\n",
+    ),
     (
         "[train]\nrank = 8\nrank = 9\n",
         "error: FILE:3: duplicate key\n",
@@ -144,17 +186,23 @@ fn bad_settings_are_told_whole() {
         let file = home.path().join("openlora.toml");
         fs::write(&file, text).unwrap();
         let expected = expected.replace("FILE", &file.display().to_string());
-        openlora(home.path()).args(["config", "show"]).run().fails(3, &expected);
+        openlora(home.path())
+            .args(["config", "show"])
+            .run()
+            .fails(3, &expected);
     }
 }
 
 #[test]
 fn bad_flags_and_variables_are_told_whole() {
     let home = TempDir::new().unwrap();
-    openlora(home.path()).args(["train", "--rank", "many"]).run().fails(
-        2,
-        "error: --rank: `train.rank` must be a whole number from 1 to 1024, found \"many\"\n",
-    );
+    openlora(home.path())
+        .args(["train", "--rank", "many"])
+        .run()
+        .fails(
+            2,
+            "error: --rank: `train.rank` must be a whole number from 1 to 1024, found \"many\"\n",
+        );
     openlora(home.path()).args(["config", "show"]).env("OPENLORA_TRAIN_RNAK", "3").run().fails(
         2,
         "error: unknown environment variable OPENLORA_TRAIN_RNAK\nhint: did you mean OPENLORA_TRAIN_RANK?\n",
@@ -163,13 +211,16 @@ fn bad_flags_and_variables_are_told_whole() {
         3,
         "error: OPENLORA_SERVE_PORT: `serve.port` must be a whole number from 0 to 65535, found \"http\"\n",
     );
-    openlora(home.path()).args(["--config", "none.toml", "config", "show"]).run().fails(
-        3,
-        &format!(
-            "error: cannot read {}: no such file or directory\n",
-            home.path().join("none.toml").display()
-        ),
-    );
+    openlora(home.path())
+        .args(["--config", "none.toml", "config", "show"])
+        .run()
+        .fails(
+            3,
+            &format!(
+                "error: cannot read {}: no such file or directory\n",
+                home.path().join("none.toml").display()
+            ),
+        );
     openlora(home.path()).args(["--profile", "x", "config", "show"]).run().fails(
         2,
         "error: --profile x: there is no project file\nhint: run it in a project folder, or name one with --config FILE\n",

@@ -72,6 +72,9 @@ impl Run {
     /// Asserts the exit code and the whole of stderr, and that stdout stayed empty.
     #[track_caller]
     pub fn fails(self, code: i32, stderr: &str) {
-        assert_eq!((self.code, self.stderr.as_str(), self.stdout.as_str()), (code, stderr, ""));
+        assert_eq!(
+            (self.code, self.stderr.as_str(), self.stdout.as_str()),
+            (code, stderr, "")
+        );
     }
 }

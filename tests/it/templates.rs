@@ -6,14 +6,14 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
-    fs::{self, File},
+    fs,
     path::{Path, PathBuf},
+    process::Command,
 };
 
-use openlora::settings::keys;
-use parquet::{
-    file::reader::{FileReader, SerializedFileReader},
-    record::RowAccessor,
+use openlora::{
+    runtime::dataset::{self, Dataset, Example, Source, Task, TaskWish},
+    settings::keys,
 };
 use regex::Regex;
 use serde_json::Value;
@@ -50,44 +50,21 @@ fn training_files(project: &str) -> Vec<String> {
         .collect()
 }
 
-fn json_lines(path: &Path) -> Vec<Value> {
-    let text = fs::read_to_string(path).unwrap();
-    text.lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect()
+/// A project's data, read as the product reads it.
+fn load(project: &str, files: &[String]) -> Dataset {
+    let path = |file: &String| Source::of_file(root().join(project).join(file));
+    dataset::load(&files.iter().map(path).collect::<Vec<_>>()).unwrap()
 }
 
 /// The (text, label) rows of a labelled file of any of the three formats.
 fn labelled(project: &str, file: &str) -> Vec<(String, String)> {
-    let path = root().join(project).join(file);
-    match path.extension().unwrap().to_str().unwrap() {
-        "jsonl" => json_lines(&path)
-            .iter()
-            .map(|row| (field(row, "text"), field(row, "label")))
-            .collect(),
-        "csv" => {
-            let mut reader = csv::Reader::from_path(path).unwrap();
-            assert_eq!(reader.headers().unwrap(), vec!["text", "label"]);
-            reader.deserialize().map(Result::unwrap).collect()
-        }
-        _ => parquet_rows(&path),
-    }
-}
-
-fn field(row: &Value, name: &str) -> String {
-    row[name].as_str().unwrap().to_owned()
-}
-
-fn parquet_rows(path: &Path) -> Vec<(String, String)> {
-    let reader = SerializedFileReader::new(File::open(path).unwrap()).unwrap();
-    let rows = reader.get_row_iter(None).unwrap().map(Result::unwrap);
-    rows.map(|row| {
-        (
-            row.get_string(0).unwrap().clone(),
-            row.get_string(1).unwrap().clone(),
-        )
-    })
-    .collect()
+    let rows = load(project, &[file.to_owned()]).rows;
+    rows.into_iter()
+        .map(|row| match row.example {
+            Example::Labelled { text, label } => (text, label),
+            other => panic!("{project}/{file}: {other:?}"),
+        })
+        .collect()
 }
 
 /// What the generator noted: sentences by id, and per file the id (or ids) of each row.
@@ -372,22 +349,29 @@ fn rows_are_short() {
     }
 }
 
+/// What was said, turn by turn, in each conversation of a file.
+fn conversations(file: &str) -> Vec<Vec<String>> {
+    let rows = load("chat", &[file.to_owned()]).rows;
+    rows.into_iter()
+        .map(|row| match row.example {
+            Example::Chat { messages } => messages.into_iter().map(|m| m.content).collect(),
+            other => panic!("{file}: {other:?}"),
+        })
+        .collect()
+}
+
 #[test]
 fn conversations_keep_the_manner_and_the_split() {
     let record = record("chat");
     let (patterns, mut total) = (patterns(&record), 0);
     for file in all_files("chat") {
-        let rows = json_lines(&root().join("chat").join(&file));
+        let rows = conversations(&file);
         let ids = &record.rows[&file];
         assert_eq!(rows.len(), ids.len(), "{file}");
-        total += if split_of(&file) == TRAIN {
-            rows.len()
-        } else {
-            0
-        };
-        for (row, ids) in rows.iter().zip(ids) {
-            let messages = row["messages"].as_array().unwrap();
-            let texts: Vec<String> = messages.iter().map(|m| field(m, "content")).collect();
+        if split_of(&file) == TRAIN {
+            total += rows.len();
+        }
+        for (texts, ids) in rows.iter().zip(ids) {
             let ids: Vec<&str> = ids.split(' ').collect();
             assert_eq!(texts.len(), ids.len(), "{file}");
             for (text, id) in texts.iter().zip(ids) {
@@ -399,4 +383,98 @@ fn conversations_keep_the_manner_and_the_split() {
         }
     }
     assert!(total >= 400, "{total} conversations");
+}
+
+#[test]
+fn every_project_settles_its_task() {
+    for (project, name) in [
+        ("sentiment", "classify"),
+        ("filter", "classify"),
+        ("chat", "chat"),
+        ("blank", "classify"),
+    ] {
+        let settings = settings(project);
+        let text = |key: &str| Some(settings["project"].get(key)?.as_str()?.to_owned());
+        let labels = settings["project"]
+            .get("labels")
+            .and_then(toml::Value::as_array);
+        let labels = labels
+            .into_iter()
+            .flatten()
+            .map(|l| l.as_str().unwrap().to_owned());
+        let wish = TaskWish {
+            task: text("task"),
+            labels: labels.collect(),
+            instruction: text("instruction"),
+        };
+        let task = Task::settle(&load(project, &training_files(project)), &wish).unwrap();
+        assert_eq!(task.name(), name, "{project}");
+        if project != "blank" {
+            task.check(&load(project, &all_files(project))).unwrap();
+        }
+    }
+}
+
+/// All texts of a row, whatever its kind.
+fn texts_of(example: Example) -> Vec<String> {
+    match example {
+        Example::Labelled { text, .. } | Example::Text { text } => vec![text],
+        Example::Completion { prompt, completion } => vec![prompt, completion],
+        Example::Chat { messages } => messages.into_iter().map(|m| m.content).collect(),
+    }
+}
+
+/// Every eight words in a row; a web address is one word.
+fn windows(text: &str) -> Vec<String> {
+    let word = Regex::new(r"[a-z0-9$']+(?:[.-][a-z0-9]+)*").unwrap();
+    let text = text.to_lowercase();
+    let words: Vec<&str> = word.find_iter(&text).map(|found| found.as_str()).collect();
+    words.windows(8).map(|window| window.join(" ")).collect()
+}
+
+/// The text of the base model, a megabyte of it from a seed of its own.
+fn corpus() -> Vec<Vec<String>> {
+    let folder = tempfile::tempdir().unwrap();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let done = Command::new("python3")
+        .arg(root.join("scripts/nano/corpus.py"))
+        .arg(folder.path())
+        .args(["--megabytes", "1", "--seed", "7"])
+        .status()
+        .unwrap();
+    assert!(done.success());
+    let text = fs::read_to_string(folder.path().join("corpus.jsonl")).unwrap();
+    text.lines().map(texts_of_document).collect()
+}
+
+fn texts_of_document(line: &str) -> Vec<String> {
+    let document: Value = serde_json::from_str(line).unwrap();
+    match document["messages"].as_array() {
+        Some(messages) => messages
+            .iter()
+            .map(|m| m["content"].as_str().unwrap().to_owned())
+            .collect(),
+        None => vec![document["text"].as_str().unwrap().to_owned()],
+    }
+}
+
+#[test]
+fn the_base_model_is_not_taught_the_projects() {
+    let mut rows = HashSet::new();
+    let mut labels = BTreeSet::new();
+    for project in ["sentiment", "filter", "chat"] {
+        for row in load(project, &all_files(project)).rows {
+            labels.extend(row.example.label().map(str::to_owned));
+            rows.extend(texts_of(row.example).iter().flat_map(|text| windows(text)));
+        }
+    }
+    let about_words = Regex::new(r"(?i)\b(opposite|sign|number)\b").unwrap();
+    for texts in corpus() {
+        for window in texts.iter().flat_map(|text| windows(text)) {
+            assert!(!rows.contains(&window), "{window:?} is from a row");
+        }
+        for turn in texts.windows(2).filter(|turn| labels.contains(&turn[1])) {
+            assert!(about_words.is_match(&turn[0]), "{turn:?} classifies");
+        }
+    }
 }

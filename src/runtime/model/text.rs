@@ -153,7 +153,10 @@ impl TextCodec {
 
     /// The special token that a text begins with, if any.
     pub fn special_at_start(&self, text: &str) -> Option<&str> {
-        self.special.iter().map(|(_, token)| token.as_str()).find(|token| text.starts_with(token))
+        self.special
+            .iter()
+            .map(|(_, token)| token.as_str())
+            .find(|token| text.starts_with(token))
     }
 
     /// Number of tokens, added ones included.
