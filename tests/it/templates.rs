@@ -9,6 +9,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::Command,
+    sync::LazyLock,
 };
 
 use openlora::{
@@ -424,11 +425,13 @@ fn texts_of(example: Example) -> Vec<String> {
     }
 }
 
+static WORD: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"[a-z0-9$']+(?:[.-][a-z0-9]+)*").unwrap());
+
 /// Every eight words in a row; a web address is one word.
 fn windows(text: &str) -> Vec<String> {
-    let word = Regex::new(r"[a-z0-9$']+(?:[.-][a-z0-9]+)*").unwrap();
     let text = text.to_lowercase();
-    let words: Vec<&str> = word.find_iter(&text).map(|found| found.as_str()).collect();
+    let words: Vec<&str> = WORD.find_iter(&text).map(|found| found.as_str()).collect();
     words.windows(8).map(|window| window.join(" ")).collect()
 }
 
