@@ -8,6 +8,7 @@
 
 mod adapter;
 mod architecture;
+mod engine;
 mod golden;
 mod house;
 mod journal;

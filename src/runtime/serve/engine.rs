@@ -1,0 +1,374 @@
+//! mistral.rs 0.8.1 behind [`Engine`]: the only place that knows it.
+//!
+//! An engine is a base with at most one adapter merged in. mistral.rs computes logits; rendering,
+//! tokenising, choosing, decoding and counting are ours, the same code that training and evaluation
+//! use. Knows no HTTP, no metering and no journal. Embeddings are not offered: mistral.rs gives them
+//! for dedicated embedding models only, not for these families.
+
+mod ask;
+mod labels;
+mod load;
+mod quant;
+mod sample;
+mod view;
+mod walk;
+
+use std::{
+    collections::HashMap,
+    path::PathBuf,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use self::{
+    labels::Labels,
+    load::Running,
+    quant::Machine,
+    view::View,
+    walk::Walk,
+};
+use super::ServeError;
+use crate::error::Explain;
+use crate::runtime::{
+    adapter::{self, Adapter, Normalised},
+    event::Usage,
+    model::{self, Base, ModelConfig, text::TextCodec},
+    ports::{Classified, Engine, Generation, Limits, Prompt, Sampling},
+};
+
+pub use quant::{Quant, Weights};
+
+/// Token sequences on which an adapter must move the logits.
+const CANARIES: u64 = 3;
+const CANARY_TOKENS: u64 = 12;
+/// Largest logit difference, relative to the largest logit, that counts as no change.
+const DEAD: f32 = 1e-6;
+
+/// What to load.
+pub struct EngineSpec<'a> {
+    /// How messages name it: the adapter's name, or the base's.
+    pub name: String,
+    pub base: &'a Base,
+    pub adapter: Option<&'a Adapter>,
+    pub quant: Quant,
+}
+
+/// A loaded engine and what the operator is told about it.
+#[derive(Clone)]
+pub struct Loaded {
+    pub engine: Arc<dyn Engine>,
+    pub weights: Weights,
+    /// The largest difference that the adapter makes to a logit of the test prompts; `None` for a
+    /// plain base.
+    pub effect: Option<f32>,
+}
+
+impl Loaded {
+    /// Whether the adapter was seen to change the base's output.
+    pub fn live(&self) -> bool {
+        self.effect.is_some()
+    }
+}
+
+/// Loads engines and keeps what they have in common.
+#[derive(Default)]
+pub struct Engines {
+    /// Test logits of each base, by digest and form of its weights.
+    canaries: Mutex<HashMap<(String, Quant), Canary>>,
+    /// Weights that were loaded and may still be in memory.
+    memory: Mutex<Vec<load::Memory>>,
+    steps: Arc<AtomicU64>,
+}
+
+/// Logits at the end of each test prompt.
+type Canary = Arc<Vec<Vec<f32>>>;
+
+impl Engines {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Loads a base, or an adapter merged into it. An adapter that moves no logit is refused.
+    ///
+    /// The first adapter of a base costs two loads: the plain base is loaded, asked for its logits
+    /// on a few test prompts and dropped again, unless it was loaded through here before.
+    pub async fn load(&self, spec: EngineSpec<'_>) -> Result<Loaded, ServeError> {
+        let plan = Plan::of(&spec)?;
+        let Some(adapter) = spec.adapter else {
+            let running = self.start(&plan, None).await?;
+            let logits = canary(&plan, &running).await?;
+            lock(&self.canaries).insert(plan.key(), Arc::new(logits));
+            return Ok(plan.loaded(running, None));
+        };
+        let factors = factors(&plan, adapter)?;
+        let before = self.base_canary(&plan).await?;
+        let running = self.start(&plan, Some(factors)).await?;
+        let effect = effect(&plan, &before, &canary(&plan, &running).await?)?;
+        Ok(plan.loaded(running, Some(effect)))
+    }
+
+    /// Number of models whose weights are in memory. A dropped engine leaves as soon as its last
+    /// answer does.
+    pub fn resident(&self) -> usize {
+        let mut memory = lock(&self.memory);
+        memory.retain(|weights| weights.strong_count() > 0);
+        memory.len()
+    }
+
+    /// Number of rows of logits that were computed so far, for answers that nobody waited for too.
+    pub fn steps(&self) -> u64 {
+        self.steps.load(Ordering::Relaxed)
+    }
+
+    async fn start(&self, plan: &Plan, factors: Option<Normalised>) -> Result<Running, ServeError> {
+        let failed = |reason| ServeError::Load { name: plan.name.clone(), reason };
+        let view = View::of(&plan.folder, &plan.config)
+            .map_err(|error| failed(error.to_string()))?;
+        let running = load::load(view, factors, plan.weights.quant, self.steps.clone())
+            .await
+            .map_err(failed)?;
+        lock(&self.memory).push(running.memory.clone());
+        Ok(running)
+    }
+
+    async fn base_canary(&self, plan: &Plan) -> Result<Canary, ServeError> {
+        if let Some(known) = lock(&self.canaries).get(&plan.key()) {
+            return Ok(known.clone());
+        }
+        let base = self.start(plan, None).await?;
+        let logits = Arc::new(canary(plan, &base).await?);
+        lock(&self.canaries).insert(plan.key(), logits.clone());
+        Ok(logits)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+/// What a load will do, settled before anything heavy starts.
+struct Plan {
+    name: String,
+    folder: PathBuf,
+    digest: String,
+    codec: Arc<TextCodec>,
+    config: ModelConfig,
+    weights: Weights,
+}
+
+impl Plan {
+    fn of(spec: &EngineSpec<'_>) -> Result<Self, ServeError> {
+        let refused = |reason: String, hint: Option<&str>| ServeError::Unsupported {
+            name: spec.name.clone(),
+            reason,
+            hint: hint.map(str::to_owned),
+        };
+        let config = spec.base.config.clone();
+        if let Some(obstacle) = view::obstacle(&config) {
+            return Err(refused(obstacle, None));
+        }
+        let folder = spec.base.dir.clone();
+        let codec = TextCodec::open(&folder).map_err(|error| refused(error.to_string(), None))?;
+        let weights = quant::settle(spec.quant, &config, Machine::this())
+            .map_err(|reason| refused(reason, Some("use --quant f32 or auto")))?;
+        Ok(Self {
+            name: spec.name.clone(),
+            digest: spec.base.digest.clone(),
+            folder,
+            codec: Arc::new(codec),
+            config,
+            weights,
+        })
+    }
+
+    fn key(&self) -> (String, Quant) {
+        (self.digest.clone(), self.weights.quant)
+    }
+
+    fn loaded(self, running: Running, effect: Option<f32>) -> Loaded {
+        let engine = Served {
+            name: self.name,
+            running: Arc::new(running),
+            codec: self.codec,
+            context: self.config.max_positions,
+        };
+        Loaded { engine: Arc::new(engine), weights: self.weights, effect }
+    }
+}
+
+/// The adapter's factors for the engine, checked against the base: mistral.rs would skip a module
+/// that it does not find.
+fn factors(plan: &Plan, adapter: &Adapter) -> Result<Normalised, ServeError> {
+    let layers: Vec<adapter::ModuleShape> = model::modules(&plan.config)
+        .into_iter()
+        .map(|layer| adapter::ModuleShape {
+            path: layer.path,
+            in_dim: layer.in_dim,
+            out_dim: layer.out_dim,
+        })
+        .collect();
+    adapter::check_against(adapter, &layers)
+        .and_then(|()| adapter::normalise(adapter))
+        .map_err(|error| ServeError::Unsupported {
+            name: plan.name.clone(),
+            reason: error.to_string(),
+            hint: error.hint(),
+        })
+}
+
+/// Logits after each of the test prompts, which are spread over the vocabulary.
+async fn canary(plan: &Plan, running: &Running) -> Result<Vec<Vec<f32>>, ServeError> {
+    let vocabulary = plan.config.vocab_size as u64;
+    let length = CANARY_TOKENS.min(plan.config.max_positions.saturating_sub(1).max(1) as u64);
+    let prompt = |number: u64| -> Vec<u32> {
+        (0..length).map(|at| ((number * 1_000_003 + at * 7_919 + 1) % vocabulary) as u32).collect()
+    };
+    let mut rows = Vec::new();
+    for number in 0..CANARIES {
+        rows.push(ask::logits(running, prompt(number)).await?);
+    }
+    Ok(rows)
+}
+
+/// The largest difference between the rows; an error when it is no more than rounding.
+fn effect(plan: &Plan, before: &[Vec<f32>], after: &[Vec<f32>]) -> Result<f32, ServeError> {
+    let pairs = || before.iter().flatten().zip(after.iter().flatten());
+    let difference = pairs().map(|(a, b)| (a - b).abs()).fold(0f32, f32::max);
+    let scale = pairs().map(|(a, _)| a.abs()).fold(0f32, f32::max);
+    if after.iter().flatten().any(|logit| !logit.is_finite()) {
+        return Err(ServeError::Unsupported {
+            name: plan.name.clone(),
+            reason: "with it the base computes logits that are no numbers".to_owned(),
+            hint: None,
+        });
+    }
+    if difference <= scale * DEAD {
+        let prompts = before.len();
+        return Err(ServeError::DeadAdapter { name: plan.name.clone(), prompts, difference });
+    }
+    Ok(difference)
+}
+
+/// A loaded model with its adapter.
+struct Served {
+    name: String,
+    running: Arc<Running>,
+    codec: Arc<TextCodec>,
+    context: usize,
+}
+
+impl Served {
+    /// The tokens of a prompt, as training saw them.
+    fn encode(&self, prompt: &Prompt) -> Result<Vec<u32>, ServeError> {
+        let parameter = Some(parameter(prompt));
+        let invalid = |message: String| ServeError::Invalid { message, parameter };
+        let ids = match prompt {
+            Prompt::Chat(messages) => self
+                .codec
+                .render_chat(messages, true)
+                .and_then(|text| self.codec.encode(&text, false)),
+            Prompt::Text(text) => self.codec.encode(text, true),
+        }
+        .map_err(|error| invalid(error.to_string()))?;
+        if ids.is_empty() {
+            return Err(invalid("the prompt is empty".to_owned()));
+        }
+        Ok(ids)
+    }
+
+    /// How many tokens an answer to a prompt of `length` tokens may have.
+    fn room(&self, length: usize, prompt: &Prompt) -> Result<usize, ServeError> {
+        match self.context.saturating_sub(length) {
+            0 => Err(ServeError::Invalid {
+                message: format!(
+                    "the prompt has {length} tokens; {} takes {} tokens with the answer",
+                    self.name, self.context
+                ),
+                parameter: Some(parameter(prompt)),
+            }),
+            room => Ok(room),
+        }
+    }
+
+    fn labels(&self, names: &[String]) -> Result<Labels, ServeError> {
+        let invalid = |message| ServeError::Invalid { message, parameter: Some("labels") };
+        let tokens = names
+            .iter()
+            .map(|name| self.codec.encode(name, false))
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|error| invalid(error.to_string()))?;
+        Labels::new(names, tokens, self.codec.stop_ids()).map_err(invalid)
+    }
+}
+
+/// The field of a request that holds the prompt.
+fn parameter(prompt: &Prompt) -> &'static str {
+    match prompt {
+        Prompt::Chat(_) => "messages",
+        Prompt::Text(_) => "prompt",
+    }
+}
+
+#[async_trait::async_trait]
+impl Engine for Served {
+    fn limits(&self) -> Limits {
+        Limits { context_tokens: self.context }
+    }
+
+    async fn count_prompt(&self, prompt: &Prompt) -> Result<u64, ServeError> {
+        Ok(self.encode(prompt)?.len() as u64)
+    }
+
+    async fn generate(
+        &self,
+        prompt: Prompt,
+        mut sampling: Sampling,
+    ) -> Result<Generation, ServeError> {
+        let ids = self.encode(&prompt)?;
+        let room = self.room(ids.len(), &prompt)?;
+        if sampling.max_tokens == 0 {
+            return Err(ServeError::Invalid {
+                message: "max_tokens is 0, expected at least 1".to_owned(),
+                parameter: Some("max_tokens"),
+            });
+        }
+        sampling.max_tokens = sampling.max_tokens.min(room);
+        let longest = sampling.max_tokens;
+        let walk = Walk::new(self.codec.clone(), sampling);
+        Ok(Box::pin(ask::answer(self.running.clone(), ids, longest, walk).await?))
+    }
+
+    async fn classify(&self, prompt: Prompt, names: &[String]) -> Result<Classified, ServeError> {
+        let labels = self.labels(names)?;
+        let ids = self.encode(&prompt)?;
+        let longest = labels.longest();
+        self.room(ids.len() + longest - 1, &prompt)?;
+        let forks = labels.forks();
+        let looks = forks.iter().map(|fork| {
+            let ids = ids.iter().chain(&fork.prefix).copied().collect();
+            ask::logits(&self.running, ids)
+        });
+        let rows = futures::future::try_join_all(looks).await?;
+        let probabilities = labels.probabilities(&forks, &rows).ok_or_else(|| {
+            ServeError::Engine("the model gave no finite logit for any label".to_owned())
+        })?;
+        let usage = Usage {
+            prompt_tokens: ids.len() as u64,
+            completion_tokens: labels.length(likeliest(&probabilities)) as u64,
+        };
+        Ok(Classified { probabilities, usage })
+    }
+}
+
+/// Index of the highest probability, the first of equals.
+fn likeliest(probabilities: &[f64]) -> usize {
+    let mut best = 0;
+    for (index, probability) in probabilities.iter().enumerate() {
+        if *probability > probabilities[best] {
+            best = index;
+        }
+    }
+    best
+}
