@@ -1,16 +1,16 @@
 //! The engine against PyTorch and PEFT (tests/data/golden), and what a server relies on: exact
 //! counts, no leaks between adapters, refusals that leave it alive.
 
-use std::{path::PathBuf, sync::Arc};
+use std::sync::Arc;
 
 use futures::StreamExt;
 use openlora::{
-    error::Explain,
+    error::Failure,
     runtime::{
-        adapter,
+        adapter::{self, HostTensor},
         event::{Finish, Usage},
-        model::{Base, text::TextCodec},
-        ports::{Engine, Generated, Message, Prompt, Sampling},
+        model::{Base, Batch, Decoder, LoraFactors, Precision, text::TextCodec},
+        ports::{Classified, Engine, Generated, Message, Prompt, Sampling},
         serve::{
             ServeError,
             engine::{EngineSpec, Engines, Loaded, Quant},
@@ -19,9 +19,7 @@ use openlora::{
 };
 use serde_json::Value;
 
-fn golden(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data/golden").join(name)
-}
+use crate::{golden::dir as golden, scripted::Script};
 
 fn base(name: &str) -> Base {
     Base::open_dir(name, &golden(name)).unwrap()
@@ -34,14 +32,24 @@ async fn try_load(
     quant: Quant,
 ) -> Result<Loaded, ServeError> {
     let base = base(base_name);
-    let adapter = adapter_name
-        .map(|name| adapter::read(&golden(&format!("{base_name}.{name}"))).unwrap());
+    let adapter =
+        adapter_name.map(|name| adapter::read(&golden(&format!("{base_name}.{name}"))).unwrap());
     let name = adapter_name.unwrap_or(base_name).to_owned();
-    engines.load(EngineSpec { name, base: &base, adapter: adapter.as_ref(), quant }).await
+    engines
+        .load(EngineSpec {
+            name,
+            base: &base,
+            adapter: adapter.as_ref(),
+            quant,
+        })
+        .await
 }
 
 async fn load(engines: &Engines, base: &str, adapter: Option<&str>) -> Arc<dyn Engine> {
-    try_load(engines, base, adapter, Quant::Auto).await.unwrap().engine
+    try_load(engines, base, adapter, Quant::Auto)
+        .await
+        .unwrap()
+        .engine
 }
 
 /// A whole answer: text, token texts, usage, finish.
@@ -58,7 +66,11 @@ async fn ask(engine: &Arc<dyn Engine>, prompt: Prompt, sampling: Sampling) -> An
     let (mut text, mut tokens, mut counted) = (String::new(), Vec::new(), 0);
     while let Some(step) = stream.next().await {
         match step.unwrap() {
-            Generated::Delta { text: more, tokens: count, logprobs } => {
+            Generated::Delta {
+                text: more,
+                tokens: count,
+                logprobs,
+            } => {
                 text.push_str(&more);
                 counted += count;
                 tokens.extend(logprobs.into_iter().map(|token| token.token));
@@ -66,7 +78,12 @@ async fn ask(engine: &Arc<dyn Engine>, prompt: Prompt, sampling: Sampling) -> An
             Generated::Done { usage, finish } => {
                 assert_eq!(counted, usage.completion_tokens);
                 assert!(stream.next().await.is_none());
-                return Answer { text, tokens, usage, finish };
+                return Answer {
+                    text,
+                    tokens,
+                    usage,
+                    finish,
+                };
             }
         }
     }
@@ -78,7 +95,11 @@ fn text(prompt: &str) -> Prompt {
 }
 
 fn greedy(max_tokens: usize) -> Sampling {
-    Sampling { max_tokens, logprobs: Some(0), ..Sampling::default() }
+    Sampling {
+        max_tokens,
+        logprobs: Some(0),
+        ..Sampling::default()
+    }
 }
 
 fn expected(base: &str) -> Value {
@@ -91,12 +112,18 @@ async fn agrees(engines: &Engines, base: &str, adapter: Option<&str>) {
     let engine = load(engines, base, adapter).await;
     let codec = TextCodec::open(&golden(base)).unwrap();
     let expected = expected(base);
-    for case in expected[adapter.unwrap_or("base")]["greedy"].as_array().unwrap() {
+    for case in expected[adapter.unwrap_or("base")]["greedy"]
+        .as_array()
+        .unwrap()
+    {
         let prompt = case["prompt"].as_str().unwrap();
         let ids = |key: &str| -> Vec<u32> { serde_json::from_value(case[key].clone()).unwrap() };
         let (ids, prompt_ids) = (ids("ids"), ids("prompt_ids"));
-        let until_stop: Vec<u32> =
-            ids.iter().copied().take_while(|id| !codec.stop_ids().contains(id)).collect();
+        let until_stop: Vec<u32> = ids
+            .iter()
+            .copied()
+            .take_while(|id| !codec.stop_ids().contains(id))
+            .collect();
         let stopped = until_stop.len() < ids.len();
         let found = ask(&engine, text(prompt), greedy(ids.len())).await;
         let wanted = Answer {
@@ -106,7 +133,11 @@ async fn agrees(engines: &Engines, base: &str, adapter: Option<&str>) {
                 prompt_tokens: prompt_ids.len() as u64,
                 completion_tokens: until_stop.len() as u64,
             },
-            finish: if stopped { Finish::Stop } else { Finish::Length },
+            finish: if stopped {
+                Finish::Stop
+            } else {
+                Finish::Length
+            },
         };
         assert_eq!(found, wanted, "{base} {adapter:?} {prompt}");
     }
@@ -127,5 +158,703 @@ async fn rslora_and_patterns_are_folded_in() {
     let engines = Engines::new();
     for adapter in ["rslora", "patterns"] {
         agrees(&engines, "llama", Some(adapter)).await;
+    }
+}
+
+/// What training and evaluation compute with: our own decoder with the adapter's factors.
+struct Oracle {
+    decoder: Decoder,
+    codec: TextCodec,
+}
+
+impl Oracle {
+    fn open(base_name: &str, adapter_name: Option<&str>) -> Self {
+        let mut decoder = Decoder::load(&base(base_name), Precision::F32).unwrap();
+        if let Some(name) = adapter_name {
+            let adapter = adapter::read(&golden(&format!("{base_name}.{name}"))).unwrap();
+            decoder
+                .attach_factors(&factors(&adapter::normalise(&adapter).unwrap()))
+                .unwrap();
+        }
+        Self {
+            decoder,
+            codec: TextCodec::open(&golden(base_name)).unwrap(),
+        }
+    }
+
+    /// Natural-log probabilities of the token after `ids`.
+    fn logprobs(&self, ids: &[u32]) -> Vec<f64> {
+        let targets = vec![true; ids.len()];
+        let batch = Batch::from_rows([(ids, targets.as_slice())]);
+        let logits = self.decoder.logits_at(&batch, &[ids.len() - 1]).unwrap();
+        let logits: Vec<f32> = logits.flatten_all().unwrap().to_vec1().unwrap();
+        let total: f64 = logits.iter().map(|logit| f64::from(*logit).exp()).sum();
+        logits
+            .iter()
+            .map(|logit| f64::from(*logit) - total.ln())
+            .collect()
+    }
+
+    fn best(&self, ids: &[u32]) -> u32 {
+        let logprobs = self.logprobs(ids);
+        (0..logprobs.len())
+            .max_by(|a, b| logprobs[*a].total_cmp(&logprobs[*b]))
+            .unwrap() as u32
+    }
+
+    /// The probability of each label, straight from its definition: at every token, renormalised
+    /// over the tokens with which labels go on from there (or end).
+    fn labels(&self, prompt: &[u32], labels: &[&str]) -> Vec<f64> {
+        let tokens: Vec<Vec<u32>> = labels
+            .iter()
+            .map(|label| self.codec.encode(label, false).unwrap())
+            .collect();
+        let mut all: Vec<f64> = tokens
+            .iter()
+            .map(|own| self.label(prompt, own, &tokens))
+            .collect();
+        let total: f64 = all.iter().sum();
+        assert!((total - 1.0).abs() < 1e-9, "{total}");
+        all.iter_mut().for_each(|p| *p /= total);
+        all
+    }
+
+    fn label(&self, prompt: &[u32], own: &[u32], all: &[Vec<u32>]) -> f64 {
+        let mut probability = 1.0;
+        for at in 0..=own.len() {
+            let prefix = &own[..at];
+            let ways = all.iter().filter(|other| other.starts_with(prefix));
+            let mut ways: Vec<Option<u32>> = ways.map(|other| other.get(at).copied()).collect();
+            ways.sort();
+            ways.dedup();
+            let logprobs = self.logprobs(&[prompt, prefix].concat());
+            let mass = |way: &Option<u32>| match way {
+                Some(id) => logprobs[*id as usize].exp(),
+                None => self
+                    .codec
+                    .stop_ids()
+                    .iter()
+                    .map(|id| logprobs[*id as usize].exp())
+                    .sum(),
+            };
+            probability *= mass(&own.get(at).copied()) / ways.iter().map(mass).sum::<f64>();
+            if at == own.len() || ways == [None] {
+                break;
+            }
+        }
+        probability
+    }
+}
+
+fn factors(normalised: &adapter::Normalised) -> Vec<LoraFactors> {
+    let values = |name: String| normalised.tensors[&name].to_f32();
+    let factors = |module: &String| LoraFactors {
+        module: module.clone(),
+        rank: normalised.r,
+        scale: normalised.alpha / normalised.r as f64,
+        a: values(format!("{module}.lora_A.weight")),
+        b: values(format!("{module}.lora_B.weight")),
+    };
+    normalised.target_modules.iter().map(factors).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn logprobs_are_those_of_the_decoder() {
+    let engines = Engines::new();
+    // llama-rope3 has biases that mistral.rs leaves out.
+    let error = try_load(&engines, "llama-rope3", None, Quant::Auto)
+        .await
+        .err()
+        .unwrap();
+    let message = "cannot serve llama-rope3: its biases are not those that this engine knows for \
+                   llama";
+    assert_eq!(told(error), (message.to_owned(), None, None));
+    let bases = crate::golden::FAMILIES
+        .into_iter()
+        .chain(["llama-linear", "mistral-window"]);
+    for (base, adapter) in bases
+        .map(|base| (base, None))
+        .chain([("qwen3", Some("qv"))])
+    {
+        let engine = load(&engines, base, adapter).await;
+        let oracle = Oracle::open(base, adapter);
+        let prompt = "the quick brown fox";
+        let mut ids = oracle.codec.encode(prompt, true).unwrap();
+        let sampling = Sampling {
+            max_tokens: 6,
+            logprobs: Some(3),
+            ..Sampling::default()
+        };
+        let mut stream = engine.generate(text(prompt), sampling).await.unwrap();
+        while let Some(Ok(Generated::Delta { logprobs, .. })) = stream.next().await {
+            for found in logprobs {
+                let expected = oracle.logprobs(&ids);
+                let chosen = oracle.best(&ids);
+                let close = |a: f32, b: f64| (f64::from(a) - b).abs() <= 1e-4;
+                assert_eq!(found.token, oracle.codec.token_text(chosen), "{base}");
+                assert!(
+                    close(found.logprob, expected[chosen as usize]),
+                    "{base} {found:?}"
+                );
+                let mut best: Vec<u32> = (0..expected.len() as u32).collect();
+                best.sort_by(|a, b| expected[*b as usize].total_cmp(&expected[*a as usize]));
+                for ((token, logprob), id) in found.top.iter().zip(&best) {
+                    assert_eq!(*token, oracle.codec.token_text(*id), "{base}");
+                    assert!(
+                        close(*logprob, expected[*id as usize]),
+                        "{base} {token} {logprob}"
+                    );
+                }
+                assert_eq!(found.top.len(), 3);
+                ids.push(chosen);
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn label_probabilities_are_those_of_the_decoder() {
+    let engines = Engines::new();
+    let chat = Prompt::Chat(vec![Message {
+        role: "user".into(),
+        content: "so it goes".into(),
+    }]);
+    let sets: [&[&str]; 4] = [
+        &["good", "bad", "ugly"],
+        // A shared beginning, one label inside another, and a single one.
+        &["trader", "trading", "trade", "spam"],
+        &["th", "the", "thal", "that"],
+        &["only"],
+    ];
+    for (base, adapter) in [
+        ("llama", Some("qv")),
+        ("qwen2", Some("all-linear")),
+        ("qwen3", None),
+    ] {
+        let engine = load(&engines, base, adapter).await;
+        let oracle = Oracle::open(base, adapter);
+        for (prompt, labels) in [text("the trade"), chat.clone()].iter().zip([sets, sets]) {
+            let rendered = match prompt {
+                Prompt::Text(text) => oracle.codec.encode(text, true).unwrap(),
+                Prompt::Chat(messages) => {
+                    let text = oracle.codec.render_chat(messages, true).unwrap();
+                    oracle.codec.encode(&text, false).unwrap()
+                }
+            };
+            for labels in labels {
+                let names: Vec<String> = labels.iter().map(|label| (*label).to_owned()).collect();
+                let found = engine.classify(prompt.clone(), &names).await.unwrap();
+                let expected = oracle.labels(&rendered, labels);
+                for (a, b) in found.probabilities.iter().zip(&expected) {
+                    assert!(
+                        (a - b).abs() < 1e-5,
+                        "{base} {labels:?} {found:?} {expected:?}"
+                    );
+                }
+                let best = (0..labels.len())
+                    .max_by(|a, b| expected[*a].total_cmp(&expected[*b]))
+                    .unwrap();
+                let usage = Usage {
+                    prompt_tokens: rendered.len() as u64,
+                    completion_tokens: oracle.codec.encode(labels[best], false).unwrap().len()
+                        as u64,
+                };
+                assert_eq!(found.usage, usage);
+                assert_eq!(
+                    engine.count_prompt(prompt).await.unwrap(),
+                    usage.prompt_tokens
+                );
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn adapters_do_not_leak_into_later_engines() {
+    let engines = Engines::new();
+    for adapter in [Some("qv"), None, Some("all-linear"), Some("qv"), None] {
+        agrees(&engines, "mistral", adapter).await;
+    }
+    // Another base of the same shape, right after an adapter, on engines of its own.
+    agrees(&Engines::new(), "llama", None).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn parallel_answers_of_two_adapters_do_not_mix() {
+    let engines = Engines::new();
+    let prompts = [
+        "the quick brown fox",
+        "so it goes",
+        "a",
+        "trade that is thin",
+        "my",
+    ];
+    let pair = [
+        load(&engines, "llama", Some("qv")).await,
+        load(&engines, "llama", Some("all-linear")).await,
+    ];
+    let mut alone = Vec::new();
+    for engine in &pair {
+        for prompt in prompts {
+            alone.push(ask(engine, text(prompt), greedy(20)).await);
+        }
+    }
+    let all = (0..64).map(|number| {
+        let (engine, prompt) = (pair[number % 2].clone(), prompts[number % prompts.len()]);
+        let expected = &alone[number % 2 * prompts.len() + number % prompts.len()];
+        async move { assert_eq!(ask(&engine, text(prompt), greedy(20)).await, *expected) }
+    });
+    futures::future::join_all(all).await;
+}
+
+async fn refusal(engine: &Arc<dyn Engine>, prompt: Prompt, sampling: Sampling) -> ServeError {
+    match engine.generate(prompt, sampling).await {
+        Ok(_) => panic!("expected a refusal"),
+        Err(error) => error,
+    }
+}
+
+/// Message, parameter and hint of a refusal.
+fn told(error: ServeError) -> (String, Option<&'static str>, Option<String>) {
+    let parameter = match &error {
+        ServeError::Invalid { parameter, .. } => *parameter,
+        _ => None,
+    };
+    let failure = Failure::from(error);
+    (failure.message, parameter, failure.hint)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_prompt_that_fills_the_context_is_refused_and_the_engine_lives_on() {
+    let engines = Engines::new();
+    let engine = load(&engines, "llama", None).await;
+    let codec = TextCodec::open(&golden("llama")).unwrap();
+    let mut prompt = "a".to_owned();
+    while codec.encode(&prompt, true).unwrap().len() < 127 {
+        prompt.push_str(" a");
+    }
+    let longest = ask(&engine, text(&prompt), greedy(1000)).await;
+    assert_eq!(
+        longest.usage,
+        Usage {
+            prompt_tokens: 127,
+            completion_tokens: 1
+        }
+    );
+    assert_eq!(longest.finish, Finish::Length);
+    for more in [" a", " a a a"] {
+        let prompt = prompt.clone() + more;
+        let length = codec.encode(&prompt, true).unwrap().len();
+        let message =
+            format!("the prompt has {length} tokens; llama takes 128 tokens with the answer");
+        let error = refusal(&engine, text(&prompt), greedy(5)).await;
+        assert_eq!(told(error), (message, Some("prompt"), None));
+    }
+    let labels = ["good".to_owned(), "bad".to_owned()];
+    let message =
+        "the prompt has 128 tokens and the longest label 2; llama takes 128 together".to_owned();
+    let error = engine
+        .classify(text(&(prompt.clone() + " a")), &labels)
+        .await
+        .unwrap_err();
+    assert_eq!(told(error), (message, Some("prompt"), None));
+    assert_eq!(ask(&engine, text(&prompt), greedy(1000)).await, longest);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_that_cannot_succeed_are_refused() {
+    let engines = Engines::new();
+    let engine = load(&engines, "llama", None).await;
+    let error = refusal(&engine, text("a"), greedy(0)).await;
+    let zero = "max_tokens is 0, expected at least 1".to_owned();
+    assert_eq!(told(error), (zero, Some("max_tokens"), None));
+    let error = refusal(&engine, text(""), greedy(4)).await;
+    assert_eq!(
+        told(error),
+        ("the prompt is empty".to_owned(), Some("prompt"), None)
+    );
+    let cases: [(&[&str], &str); 3] = [
+        (&[], "there is no label to choose from"),
+        (&["good", ""], "label \"\" has no text"),
+        (
+            &["good", "good"],
+            "labels \"good\" and \"good\" are the same tokens to this model",
+        ),
+    ];
+    for (labels, message) in cases {
+        let labels: Vec<String> = labels.iter().map(|label| (*label).to_owned()).collect();
+        let error = engine.classify(text("a"), &labels).await.unwrap_err();
+        assert_eq!(told(error), (message.to_owned(), Some("labels"), None));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn adapters_that_cannot_work_are_refused() {
+    let engines = Engines::new();
+    let llama = base("llama");
+    let good = adapter::read(&golden("llama.qv")).unwrap();
+    let mut dead = good.clone();
+    for (name, tensor) in &mut dead.tensors {
+        if name.contains("lora_B") {
+            *tensor = HostTensor::from_f32(&tensor.shape, &vec![0.0; tensor.to_f32().len()]);
+        }
+    }
+    let spec = |adapter| EngineSpec {
+        name: "mine".to_owned(),
+        base: &llama,
+        adapter: Some(adapter),
+        quant: Quant::Auto,
+    };
+    let error = engines.load(spec(&dead)).await.err().unwrap();
+    let message = "adapter mine changes nothing: on 3 test prompts its logits differ from the \
+                   base's by at most 0e0";
+    let hint = "check that the adapter was saved after training: its lora_B factors are zero or \
+                too small for the chosen weights";
+    assert_eq!(
+        told(error),
+        (message.to_owned(), None, Some(hint.to_owned()))
+    );
+    let live = engines.load(spec(&good)).await.unwrap();
+    assert!(
+        live.live() && live.effect.unwrap() > 0.1,
+        "{:?}",
+        live.effect
+    );
+
+    let other = adapter::read(&golden("qwen3.qv")).unwrap();
+    let reason = adapter::check_against(&other, &shapes("llama")).unwrap_err();
+    let failure = Failure::from(reason);
+    let error = engines.load(spec(&other)).await.err().unwrap();
+    let message = format!("cannot serve mine: {}", failure.message);
+    assert_eq!(told(error), (message, None, failure.hint));
+}
+
+fn shapes(base_name: &str) -> Vec<adapter::ModuleShape> {
+    openlora::runtime::model::modules(&base(base_name).config)
+        .into_iter()
+        .map(|m| adapter::ModuleShape {
+            path: m.path,
+            in_dim: m.in_dim,
+            out_dim: m.out_dim,
+        })
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_form_of_the_weights_is_chosen_or_refused() {
+    let engines = Engines::new();
+    let auto = try_load(&engines, "llama", None, Quant::Auto)
+        .await
+        .unwrap();
+    assert_eq!(auto.weights.quant, Quant::F32);
+    assert!(!auto.live());
+    let error = try_load(&engines, "llama", None, Quant::Q8_0)
+        .await
+        .err()
+        .unwrap();
+    let message = "cannot serve llama: q8_0 packs blocks of 32 weights, and \
+                   model.layers.0.mlp.down_proj takes 56 inputs";
+    let hint = Some("use --quant f32 or auto".to_owned());
+    assert_eq!(told(error), (message.to_owned(), None, hint));
+    for (name, quant) in Quant::NAMES {
+        assert_eq!(name.parse::<Quant>(), Ok(quant));
+        assert_eq!(quant.to_string(), name);
+    }
+    assert_eq!(
+        "q5".parse::<Quant>(),
+        Err("`q5` is not one of auto, f32, q8_0, q4k".to_owned())
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dropping_an_engine_frees_its_weights() {
+    let engines = Engines::new();
+    let engine = load(&engines, "llama", Some("qv")).await;
+    let other = load(&engines, "llama", None).await;
+    until(|| engines.resident() == 2).await;
+    drop(engine);
+    until(|| engines.resident() == 1).await;
+    agrees(&engines, "llama", Some("all-linear")).await;
+    assert_eq!(
+        ask(&other, text("a"), greedy(1))
+            .await
+            .usage
+            .completion_tokens,
+        1
+    );
+    drop(other);
+    until(|| engines.resident() == 0).await;
+}
+
+/// Waits for something that other threads bring about.
+async fn until(condition: impl Fn() -> bool) {
+    let wait = async {
+        while !condition() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(60), wait)
+        .await
+        .unwrap();
+}
+
+// From here on the model is scripted: each token has one successor, so answers are known exactly.
+
+/// The steps of an answer: text and tokens of every delta, then how it ended.
+async fn steps(
+    engine: &Arc<dyn Engine>,
+    prompt: &str,
+    sampling: Sampling,
+) -> (Vec<(String, u64)>, Finish) {
+    let mut stream = engine.generate(text(prompt), sampling).await.unwrap();
+    let mut deltas = Vec::new();
+    while let Some(step) = stream.next().await {
+        match step.unwrap() {
+            Generated::Delta {
+                text,
+                tokens,
+                logprobs,
+            } => {
+                assert_eq!(logprobs, []);
+                deltas.push((text, tokens));
+            }
+            Generated::Done { usage, finish } => {
+                let counted: u64 = deltas.iter().map(|(_, tokens)| tokens).sum();
+                assert_eq!(
+                    usage,
+                    Usage {
+                        prompt_tokens: 1,
+                        completion_tokens: counted
+                    }
+                );
+                return (deltas, finish);
+            }
+        }
+    }
+    panic!("the stream ended without Done");
+}
+
+fn up_to(max_tokens: usize) -> Sampling {
+    Sampling {
+        max_tokens,
+        ..Sampling::default()
+    }
+}
+
+fn ending_with(stop: &[&str]) -> Sampling {
+    let stop = stop.iter().map(|stop| (*stop).to_owned()).collect();
+    Sampling { stop, ..up_to(100) }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn deltas_are_whole_characters_and_count_their_tokens() {
+    // One token per byte: two, three and four bytes a character.
+    let engine = Script::new().line("x", "é€😀", true).load().await;
+    let delta = |text: &str, tokens| (text.to_owned(), tokens);
+    let whole = vec![delta("é", 2), delta("€", 3), delta("😀", 4)];
+    assert_eq!(
+        steps(&engine, "x", up_to(100)).await,
+        (whole.clone(), Finish::Stop)
+    );
+    assert_eq!(steps(&engine, "x", up_to(9)).await, (whole, Finish::Length));
+    // Cut inside a character: its bytes were generated and are delivered as what they are.
+    let cut = vec![delta("é", 2), delta("\u{FFFD}", 2)];
+    assert_eq!(steps(&engine, "x", up_to(4)).await, (cut, Finish::Length));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stop_strings_end_the_answer_and_are_not_billed() {
+    let engine = Script::new().line("x", "abcdef", true).load().await;
+    let delta = |text: &str, tokens| (text.to_owned(), tokens);
+    let each = |text: &str| -> Vec<_> { text.chars().map(|c| delta(&c.to_string(), 1)).collect() };
+    let cases: [(&[&str], Vec<(String, u64)>); 6] = [
+        (&["d"], each("abc")),
+        (&["cd"], each("ab")),
+        (&["ef", "bc"], each("a")),
+        (&["a"], vec![]),
+        // Held back until it turns out to be something else.
+        (
+            &["bcx"],
+            vec![delta("a", 1), delta("bcd", 3), delta("e", 1), delta("f", 1)],
+        ),
+        (
+            &["fg", ""],
+            vec![
+                delta("a", 1),
+                delta("b", 1),
+                delta("c", 1),
+                delta("d", 1),
+                delta("e", 1),
+                delta("f", 1),
+            ],
+        ),
+    ];
+    for (stop, expected) in cases {
+        assert_eq!(
+            steps(&engine, "x", ending_with(stop)).await,
+            (expected, Finish::Stop),
+            "{stop:?}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sampling_keeps_to_the_allowed_tokens() {
+    let script = Script::new().choice("x", &[("a", 0.5), ("b", 0.3), ("c", 0.2)]);
+    let engine = script.load().await;
+    let hot = || Sampling {
+        temperature: Some(1.0),
+        ..up_to(1)
+    };
+    let cases = [
+        (up_to(1), "a"),
+        (
+            Sampling {
+                temperature: Some(0.0),
+                ..up_to(1)
+            },
+            "a",
+        ),
+        (hot(), "abc"),
+        (
+            Sampling {
+                top_k: Some(1),
+                ..hot()
+            },
+            "a",
+        ),
+        (
+            Sampling {
+                top_k: Some(2),
+                ..hot()
+            },
+            "ab",
+        ),
+        (
+            Sampling {
+                top_p: Some(0.45),
+                ..hot()
+            },
+            "a",
+        ),
+        (
+            Sampling {
+                top_p: Some(0.6),
+                ..hot()
+            },
+            "ab",
+        ),
+        // Without top-p too, where mistral.rs' own sampler forgets it.
+        (
+            Sampling {
+                min_p: Some(0.5),
+                ..hot()
+            },
+            "ab",
+        ),
+    ];
+    for (sampling, allowed) in cases {
+        let mut seen = std::collections::BTreeSet::new();
+        for seed in 0..60 {
+            let sampling = Sampling {
+                seed: Some(seed),
+                ..sampling.clone()
+            };
+            let first = ask(&engine, text("x"), sampling.clone()).await;
+            assert_eq!(ask(&engine, text("x"), sampling).await, first);
+            seen.insert(first.text);
+        }
+        assert_eq!(
+            seen.into_iter().collect::<String>(),
+            allowed,
+            "{sampling:?}"
+        );
+    }
+    let logprobs = Sampling {
+        logprobs: Some(3),
+        temperature: Some(0.3),
+        ..up_to(1)
+    };
+    let mut stream = engine.generate(text("x"), logprobs).await.unwrap();
+    let Some(Ok(Generated::Delta { logprobs, .. })) = stream.next().await else {
+        panic!()
+    };
+    for ((token, logprob), (name, p)) in
+        logprobs[0]
+            .top
+            .iter()
+            .zip([("a", 0.5f32), ("b", 0.3), ("c", 0.2)])
+    {
+        assert_eq!(token, name);
+        assert!((logprob - p.ln()).abs() < 1e-3, "{token} {logprob}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn penalties_look_at_the_answer_only() {
+    // x goes on as a with 0.6, else b; both lead back to x's choice.
+    let mix = [("a", 0.6), ("b", 0.4)];
+    let script = Script::new()
+        .choice("x", &mix)
+        .choice("a", &mix)
+        .choice("b", &mix);
+    let engine = script.load().await;
+    let answer = async |sampling| ask(&engine, text("x"), sampling).await.text;
+    assert_eq!(answer(up_to(4)).await, "aaaa");
+    assert_eq!(
+        answer(Sampling {
+            presence_penalty: Some(1.0),
+            ..up_to(4)
+        })
+        .await,
+        "abaa"
+    );
+    assert_eq!(
+        answer(Sampling {
+            frequency_penalty: Some(1.0),
+            ..up_to(4)
+        })
+        .await,
+        "abab"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dropping_the_stream_stops_generation() {
+    let script = Script::new().choice("x", &[("x", 1.0)]);
+    let (engines, engine) = script.load_with(1 << 16).await;
+    let mut stream = engine.generate(text("x"), up_to(60_000)).await.unwrap();
+    assert!(matches!(
+        stream.next().await,
+        Some(Ok(Generated::Delta { .. }))
+    ));
+    drop(stream);
+    // The next answer has the engine to itself, long before the first would have been done.
+    assert_eq!(ask(&engine, text("x"), up_to(3)).await.text, "xxx");
+    assert!(engines.steps() < 10_000, "{}", engines.steps());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn quantised_weights_answer_like_exact_ones() {
+    let script = Script::new()
+        .line("x", "abcdef", true)
+        .choice("y", &[("a", 0.7), ("b", 0.3)]);
+    for quant in [Quant::F32, Quant::Q8_0, Quant::Q4K] {
+        let loaded = script.load_as(quant).await;
+        assert_eq!(
+            (loaded.weights.quant, loaded.weights.reason.as_str()),
+            (quant, "as asked for")
+        );
+        assert_eq!(
+            ask(&loaded.engine, text("x"), up_to(100)).await.text,
+            "abcdef"
+        );
+        let labels = ["a".to_owned(), "b".to_owned()];
+        let Classified { probabilities, .. } =
+            loaded.engine.classify(text("y"), &labels).await.unwrap();
+        assert!(
+            (probabilities[0] - 0.7).abs() < 0.05,
+            "{quant} {probabilities:?}"
+        );
     }
 }

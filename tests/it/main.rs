@@ -13,6 +13,7 @@ mod golden;
 mod house;
 mod journal;
 mod model_golden;
+mod scripted;
 mod support;
 mod templates;
 mod text;

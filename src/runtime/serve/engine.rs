@@ -2,7 +2,9 @@
 //!
 //! An engine is a base with at most one adapter merged in. mistral.rs computes logits; rendering,
 //! tokenising, choosing, decoding and counting are ours, the same code that training and evaluation
-//! use. Knows no HTTP, no metering and no journal. Embeddings are not offered: mistral.rs gives them
+//! use. Each engine works on one request at a time, in the order of arrival: mistral.rs mixes up the
+//! caches of sequences of different lengths that run at once, and on a CPU batching gains nothing.
+//! Several engines run side by side. Knows no HTTP, no metering and no journal. Embeddings are not offered: mistral.rs gives them
 //! for dedicated embedding models only, not for these families.
 
 mod ask;
@@ -22,13 +24,9 @@ use std::{
     },
 };
 
-use self::{
-    labels::Labels,
-    load::Running,
-    quant::Machine,
-    view::View,
-    walk::Walk,
-};
+use futures::TryStreamExt;
+
+use self::{labels::Labels, load::Running, quant::Machine, view::View, walk::Walk};
 use super::ServeError;
 use crate::error::Explain;
 use crate::runtime::{
@@ -123,9 +121,12 @@ impl Engines {
     }
 
     async fn start(&self, plan: &Plan, factors: Option<Normalised>) -> Result<Running, ServeError> {
-        let failed = |reason| ServeError::Load { name: plan.name.clone(), reason };
-        let view = View::of(&plan.folder, &plan.config)
-            .map_err(|error| failed(error.to_string()))?;
+        let failed = |reason| ServeError::Load {
+            name: plan.name.clone(),
+            reason,
+        };
+        let view =
+            View::of(&plan.folder, &plan.config).map_err(|error| failed(error.to_string()))?;
         let running = load::load(view, factors, plan.weights.quant, self.steps.clone())
             .await
             .map_err(failed)?;
@@ -145,7 +146,9 @@ impl Engines {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    mutex
+        .lock()
+        .unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
 /// What a load will do, settled before anything heavy starts.
@@ -194,7 +197,11 @@ impl Plan {
             codec: self.codec,
             context: self.config.max_positions,
         };
-        Loaded { engine: Arc::new(engine), weights: self.weights, effect }
+        Loaded {
+            engine: Arc::new(engine),
+            weights: self.weights,
+            effect,
+        }
     }
 }
 
@@ -223,7 +230,9 @@ async fn canary(plan: &Plan, running: &Running) -> Result<Vec<Vec<f32>>, ServeEr
     let vocabulary = plan.config.vocab_size as u64;
     let length = CANARY_TOKENS.min(plan.config.max_positions.saturating_sub(1).max(1) as u64);
     let prompt = |number: u64| -> Vec<u32> {
-        (0..length).map(|at| ((number * 1_000_003 + at * 7_919 + 1) % vocabulary) as u32).collect()
+        (0..length)
+            .map(|at| ((number * 1_000_003 + at * 7_919 + 1) % vocabulary) as u32)
+            .collect()
     };
     let mut rows = Vec::new();
     for number in 0..CANARIES {
@@ -246,7 +255,11 @@ fn effect(plan: &Plan, before: &[Vec<f32>], after: &[Vec<f32>]) -> Result<f32, S
     }
     if difference <= scale * DEAD {
         let prompts = before.len();
-        return Err(ServeError::DeadAdapter { name: plan.name.clone(), prompts, difference });
+        return Err(ServeError::DeadAdapter {
+            name: plan.name.clone(),
+            prompts,
+            difference,
+        });
     }
     Ok(difference)
 }
@@ -281,25 +294,35 @@ impl Served {
     /// How many tokens an answer to a prompt of `length` tokens may have.
     fn room(&self, length: usize, prompt: &Prompt) -> Result<usize, ServeError> {
         match self.context.saturating_sub(length) {
-            0 => Err(ServeError::Invalid {
-                message: format!(
+            0 => Err(too_long(
+                prompt,
+                format!(
                     "the prompt has {length} tokens; {} takes {} tokens with the answer",
                     self.name, self.context
                 ),
-                parameter: Some(parameter(prompt)),
-            }),
+            )),
             room => Ok(room),
         }
     }
 
     fn labels(&self, names: &[String]) -> Result<Labels, ServeError> {
-        let invalid = |message| ServeError::Invalid { message, parameter: Some("labels") };
+        let invalid = |message| ServeError::Invalid {
+            message,
+            parameter: Some("labels"),
+        };
         let tokens = names
             .iter()
             .map(|name| self.codec.encode(name, false))
             .collect::<Result<Vec<_>, _>>()
             .map_err(|error| invalid(error.to_string()))?;
         Labels::new(names, tokens, self.codec.stop_ids()).map_err(invalid)
+    }
+}
+
+fn too_long(prompt: &Prompt, message: String) -> ServeError {
+    ServeError::Invalid {
+        message,
+        parameter: Some(parameter(prompt)),
     }
 }
 
@@ -314,7 +337,9 @@ fn parameter(prompt: &Prompt) -> &'static str {
 #[async_trait::async_trait]
 impl Engine for Served {
     fn limits(&self) -> Limits {
-        Limits { context_tokens: self.context }
+        Limits {
+            context_tokens: self.context,
+        }
     }
 
     async fn count_prompt(&self, prompt: &Prompt) -> Result<u64, ServeError> {
@@ -337,14 +362,24 @@ impl Engine for Served {
         sampling.max_tokens = sampling.max_tokens.min(room);
         let longest = sampling.max_tokens;
         let walk = Walk::new(self.codec.clone(), sampling);
-        Ok(Box::pin(ask::answer(self.running.clone(), ids, longest, walk).await?))
+        let answer = ask::answer(self.running.clone(), ids, longest, walk);
+        Ok(Box::pin(futures::stream::once(answer).try_flatten()))
     }
 
     async fn classify(&self, prompt: Prompt, names: &[String]) -> Result<Classified, ServeError> {
         let labels = self.labels(names)?;
         let ids = self.encode(&prompt)?;
-        let longest = labels.longest();
-        self.room(ids.len() + longest - 1, &prompt)?;
+        let (length, longest) = (ids.len(), labels.longest());
+        if length + longest > self.context {
+            return Err(too_long(
+                &prompt,
+                format!(
+                    "the prompt has {length} tokens and the longest label {longest}; {} takes {} \
+                     together",
+                    self.name, self.context
+                ),
+            ));
+        }
         let forks = labels.forks();
         let looks = forks.iter().map(|fork| {
             let ids = ids.iter().chain(&fork.prefix).copied().collect();
@@ -358,7 +393,10 @@ impl Engine for Served {
             prompt_tokens: ids.len() as u64,
             completion_tokens: labels.length(likeliest(&probabilities)) as u64,
         };
-        Ok(Classified { probabilities, usage })
+        Ok(Classified {
+            probabilities,
+            usage,
+        })
     }
 }
 

@@ -22,12 +22,11 @@ use mistralrs::{
 };
 use tokio::sync::mpsc;
 
-use super::{load::Running, walk::{Step, Walk}};
-use crate::runtime::{
-    event::Usage,
-    ports::Generated,
-    serve::ServeError,
+use super::{
+    load::Running,
+    walk::{Step, Walk},
 };
+use crate::runtime::{event::Usage, ports::Generated, serve::ServeError};
 
 /// Reads a row of logits and says which token follows; `None` ends the answer.
 type Dictate = Box<dyn FnMut(&[f32]) -> Option<u32> + Send>;
@@ -45,7 +44,10 @@ struct Dictation {
 impl CustomLogitsProcessor for Dictation {
     fn apply(&self, logits: &Tensor, _context: &[u32]) -> mistralrs::Result<Tensor> {
         let row: Vec<f32> = logits.to_vec1()?;
-        let mut dictate = self.dictate.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut dictate = self
+            .dictate
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner());
         self.steps.fetch_add(1, Ordering::Relaxed);
         let started = self.started.swap(true, Ordering::Relaxed);
         let next = match dictate(&row) {
@@ -62,7 +64,8 @@ impl CustomLogitsProcessor for Dictation {
     }
 }
 
-/// Submits a request and reads its responses to the end; the first failure goes to `failed`.
+/// Waits for the engine to be free, submits a request and reads its responses to the end; the first
+/// failure goes to `failed`. The turn lasts until mistral.rs lets go of the request.
 async fn submit(
     running: &Running,
     ids: Vec<u32>,
@@ -71,6 +74,12 @@ async fn submit(
     failed: impl FnOnce(ServeError) + Send + 'static,
 ) -> Result<(), ServeError> {
     static NEXT: AtomicUsize = AtomicUsize::new(1);
+    let turn = running
+        .turn
+        .clone()
+        .acquire_owned()
+        .await
+        .map_err(|_| dropped())?;
     let (sender, mut responses) = mpsc::channel(RESPONSES);
     let request = NormalRequest {
         messages: RequestMessage::CompletionTokens(ids),
@@ -107,9 +116,12 @@ async fn submit(
         .await
         .map_err(|_| ServeError::Engine("its thread has ended".to_owned()))?;
     tokio::spawn(async move {
+        let _turn = turn;
         let mut failed = Some(failed);
         while let Some(response) = responses.recv().await {
-            let Some(error) = failure(response) else { continue };
+            let Some(error) = failure(response) else {
+                continue;
+            };
             if let Some(failed) = failed.take() {
                 failed(error);
             }
@@ -156,7 +168,10 @@ pub(super) async fn answer(
 ) -> Result<Answer, ServeError> {
     let (sender, steps) = mpsc::unbounded_channel();
     let failed = sender.clone();
-    let usage = Usage { prompt_tokens: ids.len() as u64, completion_tokens: 0 };
+    let usage = Usage {
+        prompt_tokens: ids.len() as u64,
+        completion_tokens: 0,
+    };
     let mut over = false;
     let dictate = Box::new(move |logits: &[f32]| {
         if over || sender.is_closed() {
@@ -173,7 +188,12 @@ pub(super) async fn answer(
         let _ = failed.send(Step::Failed(error));
     })
     .await?;
-    Ok(Answer { steps, usage, over: false, _running: running })
+    Ok(Answer {
+        steps,
+        usage,
+        over: false,
+        _running: running,
+    })
 }
 
 /// A running answer; dropping it stops the engine's work on it.
@@ -192,11 +212,22 @@ impl futures::Stream for Answer {
             return Poll::Ready(None);
         }
         let item = match std::task::ready!(self.steps.poll_recv(context)) {
-            Some(Step::Delta { text, tokens, logprobs }) => {
+            Some(Step::Delta {
+                text,
+                tokens,
+                logprobs,
+            }) => {
                 self.usage.completion_tokens += tokens;
-                return Poll::Ready(Some(Ok(Generated::Delta { text, tokens, logprobs })));
+                return Poll::Ready(Some(Ok(Generated::Delta {
+                    text,
+                    tokens,
+                    logprobs,
+                })));
             }
-            Some(Step::Done(finish)) => Ok(Generated::Done { usage: self.usage, finish }),
+            Some(Step::Done(finish)) => Ok(Generated::Done {
+                usage: self.usage,
+                finish,
+            }),
             Some(Step::Failed(error)) => Err(error),
             None => Err(dropped()),
         };

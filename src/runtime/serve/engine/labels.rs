@@ -43,7 +43,9 @@ impl Labels {
                     names[twin], names[at]
                 ));
             }
-            let longer = tokens.iter().position(|other| other.len() > own.len() && other.starts_with(own));
+            let longer = tokens
+                .iter()
+                .position(|other| other.len() > own.len() && other.starts_with(own));
             if let (Some(longer), true) = (longer, ends.is_empty()) {
                 return Err(format!(
                     "label {:?} is the beginning of {:?}, and this model has no token that ends \
@@ -52,7 +54,10 @@ impl Labels {
                 ));
             }
         }
-        Ok(Self { tokens, ends: ends.to_vec() })
+        Ok(Self {
+            tokens,
+            ends: ends.to_vec(),
+        })
     }
 
     /// Number of tokens of the label at `index`.
@@ -99,7 +104,11 @@ impl Labels {
             if !highest.is_finite() {
                 return None;
             }
-            let total = scores.iter().map(|score| (score - highest).exp()).sum::<f64>().ln();
+            let total = scores
+                .iter()
+                .map(|score| (score - highest).exp())
+                .sum::<f64>()
+                .ln();
             for (members, score) in fork.ways.values().zip(&scores) {
                 for member in members {
                     logs[*member] += score - highest - total;

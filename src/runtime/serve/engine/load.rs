@@ -10,17 +10,19 @@ use std::{
 };
 
 use mistralrs::{
-    DType, Device, DeviceMapSetting, IsqType, ModelDType, NormalLoaderType, Tensor, TextModelBuilder, TokenSource,
+    DType, Device, DeviceMapSetting, IsqType, ModelDType, NormalLoaderType, Tensor,
+    TextModelBuilder, TokenSource,
     core::{MistralRs, Pipeline},
     model_builder_trait::{build_model_from_pipeline, build_text_pipeline},
 };
-use mistralrs_quant::{LoraAdapter, LoraConfig, ShardedSafeTensors, clear_applied_loras, push_applied_lora};
+use mistralrs_quant::{
+    LoraAdapter, LoraConfig, ShardedSafeTensors, clear_applied_loras, push_applied_lora,
+};
+
+use tokio::sync::Semaphore;
 
 use super::{quant::Quant, view::View};
 use crate::runtime::{adapter::Normalised, model::Family};
-
-/// Sequences that one engine works on at the same time; the server queues before that.
-const SEQUENCES: usize = 64;
 
 /// One load at a time: it is memory-bound, and the lock also orders the loader's global state.
 static LOADING: Mutex<()> = Mutex::new(());
@@ -34,6 +36,8 @@ pub(super) struct Running {
     pub memory: Memory,
     /// Counts rows of logits.
     pub steps: Arc<AtomicU64>,
+    /// One request at a time.
+    pub turn: Arc<Semaphore>,
 }
 
 impl Running {
@@ -56,7 +60,9 @@ pub(super) async fn load(
             let _ = reply.send(load_here(&view, factors, quant, steps));
         })
         .map_err(|error| format!("no thread for loading: {error}"))?;
-    outcome.await.unwrap_or_else(|_| Err("the model loader broke off; run with -v for its log".to_owned()))
+    outcome
+        .await
+        .unwrap_or_else(|_| Err("the model loader broke off; run with -v for its log".to_owned()))
 }
 
 fn load_here(
@@ -65,7 +71,9 @@ fn load_here(
     quant: Quant,
     steps: Arc<AtomicU64>,
 ) -> Result<Running, String> {
-    let _one_at_a_time = LOADING.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let _one_at_a_time = LOADING
+        .lock()
+        .unwrap_or_else(|poisoned| poisoned.into_inner());
     clear_applied_loras();
     // An empty list of modules would be an expression that matches every layer.
     if let Some(factors) = factors.filter(|factors| !factors.target_modules.is_empty()) {
@@ -74,7 +82,12 @@ fn load_here(
     let built = build(view, quant);
     clear_applied_loras();
     let (model, memory) = built?;
-    Ok(Running { model, memory, steps })
+    Ok(Running {
+        model,
+        memory,
+        steps,
+        turn: Arc::new(Semaphore::new(1)),
+    })
 }
 
 fn build(view: &View, quant: Quant) -> Result<(mistralrs::Model, Memory), String> {
@@ -85,7 +98,7 @@ fn build(view: &View, quant: Quant) -> Result<(mistralrs::Model, Memory), String
         .with_device_mapping(DeviceMapSetting::dummy())
         .with_token_source(TokenSource::None)
         .from_hf_cache_path(view.path().join("no-cache"))
-        .with_max_num_seqs(SEQUENCES)
+        .with_max_num_seqs(1)
         // Its prefix cache never evicts on a CPU: every answered call would stay in memory.
         .with_prefix_cache_n(None);
     if let Some(kind) = quant.isq() {
@@ -97,8 +110,9 @@ fn build(view: &View, quant: Quant) -> Result<(mistralrs::Model, Memory), String
         .build()
         .map_err(|error| format!("no runtime for loading: {error}"))?;
     runtime.block_on(async {
-        let (pipeline, scheduler, settings) =
-            build_text_pipeline(builder).await.map_err(|error| format!("{error:#}"))?;
+        let (pipeline, scheduler, settings) = build_text_pipeline(builder)
+            .await
+            .map_err(|error| format!("{error:#}"))?;
         let memory = Arc::downgrade(&pipeline);
         let model = build_model_from_pipeline(pipeline, scheduler, settings).await;
         Ok((model, memory))
@@ -112,11 +126,18 @@ fn adapter(factors: Normalised) -> mistralrs::Result<LoraAdapter> {
         .tensors
         .into_iter()
         .map(|(name, tensor)| {
-            Ok((name, Tensor::from_vec(tensor.to_f32(), tensor.shape, &Device::Cpu)?))
+            Ok((
+                name,
+                Tensor::from_vec(tensor.to_f32(), tensor.shape, &Device::Cpu)?,
+            ))
         })
         .collect::<mistralrs::Result<HashMap<_, _>>>()?;
     Ok(LoraAdapter {
-        config: LoraConfig { rank: factors.r, alpha: factors.alpha, target_modules },
+        config: LoraConfig {
+            rank: factors.r,
+            alpha: factors.alpha,
+            target_modules,
+        },
         weights: ShardedSafeTensors::wrap(Box::new(tensors), DType::F32, Device::Cpu),
     })
 }

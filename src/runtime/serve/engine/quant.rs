@@ -19,11 +19,18 @@ pub enum Quant {
 }
 
 impl Quant {
-    pub const NAMES: [(&str, Quant); 4] =
-        [("auto", Self::Auto), ("f32", Self::F32), ("q8_0", Self::Q8_0), ("q4k", Self::Q4K)];
+    pub const NAMES: [(&str, Quant); 4] = [
+        ("auto", Self::Auto),
+        ("f32", Self::F32),
+        ("q8_0", Self::Q8_0),
+        ("q4k", Self::Q4K),
+    ];
 
     pub fn name(self) -> &'static str {
-        Self::NAMES.iter().find(|(_, quant)| *quant == self).map_or("auto", |(name, _)| name)
+        Self::NAMES
+            .iter()
+            .find(|(_, quant)| *quant == self)
+            .map_or("auto", |(name, _)| name)
     }
 
     /// Length of the blocks that a row must consist of.
@@ -82,27 +89,41 @@ impl Machine {
         let mut system = sysinfo::System::new();
         system.refresh_memory();
         let vector_kernels = cfg!(any(target_feature = "avx2", target_arch = "aarch64"));
-        Self { free_memory: system.available_memory(), vector_kernels }
+        Self {
+            free_memory: system.available_memory(),
+            vector_kernels,
+        }
     }
 }
 
 /// Settles `wanted` for a model; the error says why it cannot be had.
-pub(super) fn settle(wanted: Quant, config: &ModelConfig, machine: Machine) -> Result<Weights, String> {
+pub(super) fn settle(
+    wanted: Quant,
+    config: &ModelConfig,
+    machine: Machine,
+) -> Result<Weights, String> {
     if wanted == Quant::Auto {
         return Ok(choose(config, machine));
     }
     match unfit(wanted, config) {
         Some(reason) => Err(reason),
-        None => Ok(Weights { quant: wanted, reason: "as asked for".to_owned() }),
+        None => Ok(Weights {
+            quant: wanted,
+            reason: "as asked for".to_owned(),
+        }),
     }
 }
 
 /// Why the model's rows cannot be cut into blocks, if they cannot.
 fn unfit(quant: Quant, config: &ModelConfig) -> Option<String> {
     let block = quant.block();
-    let module = model::modules(config).into_iter().find(|module| module.in_dim % block != 0)?;
+    let module = model::modules(config)
+        .into_iter()
+        .find(|module| module.in_dim % block != 0)?;
     let (path, width) = (module.path, module.in_dim);
-    Some(format!("{quant} packs blocks of {block} weights, and {path} takes {width} inputs"))
+    Some(format!(
+        "{quant} packs blocks of {block} weights, and {path} takes {width} inputs"
+    ))
 }
 
 /// On a CPU f32 answers prompts about three times as fast as the quantised kernels and serves
@@ -115,11 +136,18 @@ fn choose(config: &ModelConfig, machine: Machine) -> Weights {
     let free = megabytes(machine.free_memory);
     if fits(Quant::F32) {
         let reason = format!("exact, {} of {free} free", memory(Quant::F32));
-        return Weights { quant: Quant::F32, reason };
+        return Weights {
+            quant: Quant::F32,
+            reason,
+        };
     }
     for quant in [Quant::Q8_0, Quant::Q4K] {
         if unfit(quant, config).is_none() && (fits(quant) || quant == Quant::Q4K) {
-            let slow = if machine.vector_kernels { "" } else { "; slow without AVX2 in this build" };
+            let slow = if machine.vector_kernels {
+                ""
+            } else {
+                "; slow without AVX2 in this build"
+            };
             let reason = format!(
                 "f32 would take {} of {free} free, {quant} takes {}{slow}",
                 memory(Quant::F32),
@@ -128,8 +156,14 @@ fn choose(config: &ModelConfig, machine: Machine) -> Weights {
             return Weights { quant, reason };
         }
     }
-    let reason = format!("its rows fit no block size, {} of {free} free", memory(Quant::F32));
-    Weights { quant: Quant::F32, reason }
+    let reason = format!(
+        "its rows fit no block size, {} of {free} free",
+        memory(Quant::F32)
+    );
+    Weights {
+        quant: Quant::F32,
+        reason,
+    }
 }
 
 fn megabytes(bytes: u64) -> String {

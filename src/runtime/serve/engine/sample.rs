@@ -37,7 +37,11 @@ impl Sampler {
             Some(seed) => ChaCha8Rng::seed_from_u64(seed),
             None => ChaCha8Rng::from_os_rng(),
         };
-        Self { settings, random, counts: HashMap::new() }
+        Self {
+            settings,
+            random,
+            counts: HashMap::new(),
+        }
     }
 
     /// Picks from `logits` (one per token of the vocabulary); `None` when none is finite.
@@ -45,7 +49,11 @@ impl Sampler {
         best(logits)?;
         let penalised = self.penalised(logits);
         let row = penalised.as_deref().unwrap_or(logits);
-        let id = match self.settings.temperature.filter(|temperature| *temperature > 1e-7) {
+        let id = match self
+            .settings
+            .temperature
+            .filter(|temperature| *temperature > 1e-7)
+        {
             None => best(row)?,
             Some(temperature) => self.draw(row, temperature)?,
         };
@@ -90,7 +98,11 @@ impl Sampler {
             .filter(|(_, logit)| logit.is_finite())
             .map(|(id, logit)| (id as u32, weight(*logit)))
             .collect();
-        if let Some(k) = self.settings.top_k.filter(|k| *k > 0 && *k < candidates.len()) {
+        if let Some(k) = self
+            .settings
+            .top_k
+            .filter(|k| *k > 0 && *k < candidates.len())
+        {
             candidates.select_nth_unstable_by(k - 1, heavier_first);
             candidates.truncate(k);
         }
@@ -105,12 +117,19 @@ impl Sampler {
 
     fn described(&self, logits: &[f32], id: u32) -> Choice {
         let Some(alternatives) = self.settings.logprobs else {
-            return Choice { id, logprob: 0.0, top: Vec::new() };
+            return Choice {
+                id,
+                logprob: 0.0,
+                top: Vec::new(),
+            };
         };
         let normaliser = log_sum_exp(logits);
         let logprob = |id: u32| (f64::from(logits[id as usize]) - normaliser) as f32;
-        let mut ids: Vec<(u32, f64)> =
-            logits.iter().enumerate().map(|(id, logit)| (id as u32, f64::from(*logit))).collect();
+        let mut ids: Vec<(u32, f64)> = logits
+            .iter()
+            .enumerate()
+            .map(|(id, logit)| (id as u32, f64::from(*logit)))
+            .collect();
         let alternatives = alternatives.min(ids.len());
         if alternatives > 0 && alternatives < ids.len() {
             ids.select_nth_unstable_by(alternatives - 1, heavier_first);
@@ -118,7 +137,11 @@ impl Sampler {
         ids.truncate(alternatives);
         ids.sort_unstable_by(heavier_first);
         let top = ids.into_iter().map(|(id, _)| (id, logprob(id))).collect();
-        Choice { id, logprob: logprob(id), top }
+        Choice {
+            id,
+            logprob: logprob(id),
+            top,
+        }
     }
 }
 
@@ -164,6 +187,9 @@ pub(super) fn best(logits: &[f32]) -> Option<u32> {
 /// ln Σ exp(logits), in double precision.
 pub(super) fn log_sum_exp(logits: &[f32]) -> f64 {
     let highest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let sum: f64 = logits.iter().map(|logit| f64::from(logit - highest).exp()).sum();
+    let sum: f64 = logits
+        .iter()
+        .map(|logit| f64::from(logit - highest).exp())
+        .sum();
     f64::from(highest) + sum.ln()
 }

@@ -31,13 +31,27 @@ pub(super) struct ViewError {
 
 impl View {
     pub(super) fn of(base: &Path, config: &ModelConfig) -> Result<Self, ViewError> {
-        let folder = tempfile::Builder::new().prefix("openlora-").tempdir().map_err(|source| {
-            ViewError { deed: "create a folder in", path: std::env::temp_dir(), source }
-        })?;
-        let view = Self { folder, family: config.family };
+        let folder = tempfile::Builder::new()
+            .prefix("openlora-")
+            .tempdir()
+            .map_err(|source| ViewError {
+                deed: "create a folder in",
+                path: std::env::temp_dir(),
+                source,
+            })?;
+        let view = Self {
+            folder,
+            family: config.family,
+        };
         view.write("config.json", &written(config))?;
-        view.write("tokenizer_config.json", &json!({ "chat_template": "{{ messages }}" }))?;
-        view.write("generation_config.json", &json!({ "eos_token_id": config.vocab_size }))?;
+        view.write(
+            "tokenizer_config.json",
+            &json!({ "chat_template": "{{ messages }}" }),
+        )?;
+        view.write(
+            "generation_config.json",
+            &json!({ "eos_token_id": config.vocab_size }),
+        )?;
         view.write("tokenizer.json", &stand_in(config.vocab_size))?;
         for name in weight_files(base)? {
             link(&base.join(&name), &view.path().join(&name))?;
@@ -51,8 +65,11 @@ impl View {
 
     fn write(&self, name: &str, value: &Value) -> Result<(), ViewError> {
         let path = self.path().join(name);
-        std::fs::write(&path, value.to_string())
-            .map_err(|source| ViewError { deed: "write", path, source })
+        std::fs::write(&path, value.to_string()).map_err(|source| ViewError {
+            deed: "write",
+            path,
+            source,
+        })
     }
 }
 
@@ -64,18 +81,32 @@ fn weight_files(base: &Path) -> Result<Vec<String>, ViewError> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             return Ok(vec!["model.safetensors".to_owned()]);
         }
-        Err(source) => return Err(ViewError { deed: "read", path, source }),
+        Err(source) => {
+            return Err(ViewError {
+                deed: "read",
+                path,
+                source,
+            });
+        }
     };
-    let files = index["weight_map"].as_object().into_iter().flat_map(|map| map.values());
-    let mut files: Vec<String> =
-        files.filter_map(|file| file.as_str().map(str::to_owned)).collect();
+    let files = index["weight_map"]
+        .as_object()
+        .into_iter()
+        .flat_map(|map| map.values());
+    let mut files: Vec<String> = files
+        .filter_map(|file| file.as_str().map(str::to_owned))
+        .collect();
     files.sort();
     files.dedup();
     Ok(files)
 }
 
 fn link(from: &Path, to: &Path) -> Result<(), ViewError> {
-    let failed = |source| ViewError { deed: "link", path: from.to_owned(), source };
+    let failed = |source| ViewError {
+        deed: "link",
+        path: from.to_owned(),
+        source,
+    };
     let from = from.canonicalize().map_err(failed)?;
     #[cfg(unix)]
     let linked = std::os::unix::fs::symlink(&from, to);
@@ -97,10 +128,14 @@ pub(super) fn obstacle(config: &ModelConfig) -> Option<String> {
     }
     let bias = config.qkv_bias != (config.family == Family::Qwen2);
     if bias || config.output_bias || config.mlp_bias {
-        return Some(format!("its biases are not those that this engine knows for {family}"));
+        return Some(format!(
+            "its biases are not those that this engine knows for {family}"
+        ));
     }
     if config.rope_scaling != RopeScaling::None && config.family != Family::Llama {
-        return Some(format!("this engine does not scale rotary embeddings for {family}"));
+        return Some(format!(
+            "this engine does not scale rotary embeddings for {family}"
+        ));
     }
     let mixed = config.windows.windows(2).any(|pair| pair[0] != pair[1]);
     (mixed && window(config).is_some()).then(|| {
@@ -111,7 +146,13 @@ pub(super) fn obstacle(config: &ModelConfig) -> Option<String> {
 
 /// The narrowest window of any layer that is narrower than the context.
 fn window(config: &ModelConfig) -> Option<usize> {
-    config.windows.iter().flatten().copied().filter(|window| *window < config.max_positions).min()
+    config
+        .windows
+        .iter()
+        .flatten()
+        .copied()
+        .filter(|window| *window < config.max_positions)
+        .min()
 }
 
 /// The configuration in the layout that mistral.rs 0.8.1 reads.
@@ -161,7 +202,12 @@ fn rope_scaling(scaling: RopeScaling) -> Value {
     match scaling {
         RopeScaling::None => Value::Null,
         RopeScaling::Linear { factor } => json!({ "rope_type": "linear", "factor": factor }),
-        RopeScaling::Llama3 { factor, low, high, original } => json!({
+        RopeScaling::Llama3 {
+            factor,
+            low,
+            high,
+            original,
+        } => json!({
             "rope_type": "llama3",
             "factor": factor,
             "low_freq_factor": low,

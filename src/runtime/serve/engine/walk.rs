@@ -16,7 +16,11 @@ use crate::runtime::{
 /// What one step of the model led to.
 #[derive(Debug)]
 pub(super) enum Step {
-    Delta { text: String, tokens: u64, logprobs: Vec<TokenLogprob> },
+    Delta {
+        text: String,
+        tokens: u64,
+        logprobs: Vec<TokenLogprob>,
+    },
     Done(Finish),
     Failed(ServeError),
 }
@@ -49,7 +53,12 @@ impl Walk {
     pub(super) fn new(codec: Arc<TextCodec>, sampling: Sampling) -> Self {
         Self {
             codec,
-            stop: sampling.stop.iter().filter(|stop| !stop.is_empty()).cloned().collect(),
+            stop: sampling
+                .stop
+                .iter()
+                .filter(|stop| !stop.is_empty())
+                .cloned()
+                .collect(),
             wants_logprobs: sampling.logprobs.is_some(),
             remaining: sampling.max_tokens,
             sampler: Sampler::new(sampling),
@@ -97,9 +106,16 @@ impl Walk {
         let logprob = self.wants_logprobs.then(|| TokenLogprob {
             token: self.codec.token_text(choice.id),
             logprob: choice.logprob,
-            top: choice.top.iter().map(|(id, p)| (self.codec.token_text(*id), *p)).collect(),
+            top: choice
+                .top
+                .iter()
+                .map(|(id, p)| (self.codec.token_text(*id), *p))
+                .collect(),
         });
-        self.pending.push_back(Pending { start: self.text.len(), logprob });
+        self.pending.push_back(Pending {
+            start: self.text.len(),
+            logprob,
+        });
         self.ids.push(choice.id);
         let known = self.decode(self.context, self.decoded)?;
         let longer = self.decode(self.context, self.ids.len())?;
@@ -111,7 +127,8 @@ impl Walk {
     }
 
     fn extend(&mut self, known: &str, longer: &str) {
-        self.text.push_str(longer.get(known.len()..).unwrap_or_default());
+        self.text
+            .push_str(longer.get(known.len()..).unwrap_or_default());
         self.context = self.decoded;
         self.decoded = self.ids.len();
     }
@@ -121,15 +138,19 @@ impl Walk {
         if ids.is_empty() {
             return Ok(String::new());
         }
-        self.codec.decode(ids).map_err(|error| ServeError::Engine(error.to_string()))
+        self.codec
+            .decode(ids)
+            .map_err(|error| ServeError::Engine(error.to_string()))
     }
 
     /// Where the first stop string starts in what is not delivered yet.
     fn stop_position(&self) -> Option<usize> {
         let open = &self.text[self.delivered..];
-        self.stop.iter().filter_map(|stop| open.find(stop.as_str())).min().map(|at| {
-            self.delivered + at
-        })
+        self.stop
+            .iter()
+            .filter_map(|stop| open.find(stop.as_str()))
+            .min()
+            .map(|at| self.delivered + at)
     }
 
     /// Length of the longest end of the text that may be the beginning of a stop string.
@@ -147,21 +168,25 @@ impl Walk {
         let text = self.text[self.delivered..until].to_owned();
         let mut tokens = 0;
         let mut logprobs = Vec::new();
-        while self.pending.front().is_some_and(|token| all || token.start < until) {
+        while self
+            .pending
+            .front()
+            .is_some_and(|token| all || token.start < until)
+        {
             tokens += 1;
             logprobs.extend(self.pending.pop_front().and_then(|token| token.logprob));
         }
         self.delivered = until;
-        (tokens > 0 || !text.is_empty()).then_some(Step::Delta { text, tokens, logprobs })
+        (tokens > 0 || !text.is_empty()).then_some(Step::Delta {
+            text,
+            tokens,
+            logprobs,
+        })
     }
 
     /// Closes the answer. Unless a stop string `cut` it, bytes that never became a whole
     /// character come out as U+FFFD, as decoding all tokens at once gives.
-    fn end(
-        &mut self,
-        finish: Finish,
-        cut: bool,
-    ) -> Result<(Option<u32>, Vec<Step>), ServeError> {
+    fn end(&mut self, finish: Finish, cut: bool) -> Result<(Option<u32>, Vec<Step>), ServeError> {
         if !cut && self.decoded < self.ids.len() {
             let known = self.decode(self.context, self.decoded)?;
             let longer = self.decode(self.context, self.ids.len())?;
