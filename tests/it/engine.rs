@@ -271,7 +271,7 @@ async fn logprobs_are_those_of_the_decoder() {
     assert_eq!(told(error), (message.to_owned(), None, None));
     let bases = crate::golden::FAMILIES
         .into_iter()
-        .chain(["llama-linear", "mistral-window"]);
+        .chain(["llama-linear"]);
     for (base, adapter) in bases
         .map(|base| (base, None))
         .chain([("qwen3", Some("qv"))])
