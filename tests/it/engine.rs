@@ -269,16 +269,16 @@ async fn logprobs_are_those_of_the_decoder() {
     let message = "cannot serve llama-rope3: its biases are not those that this engine knows for \
                    llama";
     assert_eq!(told(error), (message.to_owned(), None, None));
-    let bases = crate::golden::FAMILIES
-        .into_iter()
-        .chain(["llama-linear"]);
-    for (base, adapter) in bases
-        .map(|base| (base, None))
-        .chain([("qwen3", Some("qv"))])
-    {
+    let plain = crate::golden::FAMILIES.map(|base| (base, None, "the quick brown fox"));
+    let others = [
+        ("llama-linear", None, "the quick brown fox"),
+        ("qwen3", Some("qv"), "so it goes"),
+        // Up to its window of 5 tokens.
+        ("mistral-window", None, "a"),
+    ];
+    for (base, adapter, prompt) in plain.into_iter().chain(others) {
         let engine = load(&engines, base, adapter).await;
         let oracle = Oracle::open(base, adapter);
-        let prompt = "the quick brown fox";
         let mut ids = oracle.codec.encode(prompt, true).unwrap();
         let sampling = Sampling {
             max_tokens: 6,
@@ -367,6 +367,53 @@ async fn label_probabilities_are_those_of_the_decoder() {
             }
         }
     }
+}
+
+/// Llama 3 scales its rotary frequencies; the golden base that does has biases as well.
+#[tokio::test(flavor = "multi_thread")]
+async fn rotary_scaling_of_llama3_is_that_of_the_decoder() {
+    let folder = tempfile::tempdir().unwrap();
+    for file in std::fs::read_dir(golden("llama")).unwrap() {
+        let file = file.unwrap();
+        std::fs::copy(file.path(), folder.path().join(file.file_name())).unwrap();
+    }
+    let path = folder.path().join("config.json");
+    let mut config: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    config["rope_parameters"] = serde_json::json!({
+        "rope_type": "llama3", "rope_theta": 10000.0, "factor": 8.0, "low_freq_factor": 1.0,
+        "high_freq_factor": 4.0, "original_max_position_embeddings": 16,
+    });
+    std::fs::write(&path, config.to_string()).unwrap();
+    let base = Base::open_dir("rope3", folder.path()).unwrap();
+    let oracle = Oracle {
+        decoder: Decoder::load(&base, Precision::F32).unwrap(),
+        codec: TextCodec::open(folder.path()).unwrap(),
+    };
+    let engines = Engines::new();
+    let spec = EngineSpec {
+        name: "rope3".to_owned(),
+        base: &base,
+        adapter: None,
+        quant: Quant::Auto,
+    };
+    let engine = engines.load(spec).await.unwrap().engine;
+    let prompt = "the quick brown fox that is thin and the trade";
+    let labels = ["good", "bad", "ugly"];
+    let names = labels.map(str::to_owned);
+    let found = engine.classify(text(prompt), &names).await.unwrap();
+    let ids = oracle.codec.encode(prompt, true).unwrap();
+    for (a, b) in found.probabilities.iter().zip(oracle.labels(&ids, &labels)) {
+        assert!((a - b).abs() < 1e-5, "{found:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sliding_window_bounds_the_context() {
+    let engine = load(&Engines::new(), "mistral-window", None).await;
+    assert_eq!(engine.limits().context_tokens, 5);
+    let error = refusal(&engine, text("the quick brown fox"), greedy(5)).await;
+    let message = "the prompt has 14 tokens; mistral-window takes 5 tokens with the answer";
+    assert_eq!(told(error), (message.to_owned(), Some("prompt"), None));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -195,7 +195,7 @@ impl Plan {
             name: self.name,
             running: Arc::new(running),
             codec: self.codec,
-            context: self.config.max_positions,
+            context: view::context(&self.config),
         };
         Loaded {
             engine: Arc::new(engine),
@@ -228,7 +228,7 @@ fn factors(plan: &Plan, adapter: &Adapter) -> Result<Normalised, ServeError> {
 /// Logits after each of the test prompts, which are spread over the vocabulary.
 async fn canary(plan: &Plan, running: &Running) -> Result<Vec<Vec<f32>>, ServeError> {
     let vocabulary = plan.config.vocab_size as u64;
-    let length = CANARY_TOKENS.min(plan.config.max_positions.saturating_sub(1).max(1) as u64);
+    let length = CANARY_TOKENS.min(view::context(&plan.config).saturating_sub(1).max(1) as u64);
     let prompt = |number: u64| -> Vec<u32> {
         (0..length)
             .map(|at| ((number * 1_000_003 + at * 7_919 + 1) % vocabulary) as u32)

@@ -137,27 +137,19 @@ pub(super) fn obstacle(config: &ModelConfig) -> Option<String> {
             "this engine does not scale rotary embeddings for {family}"
         ));
     }
-    let mixed = config.windows.windows(2).any(|pair| pair[0] != pair[1]);
-    (mixed && window(config).is_some()).then(|| {
-        "only some of its layers attend within a window, and this engine applies it to all"
-            .to_owned()
-    })
+    None
 }
 
-/// The narrowest window of any layer that is narrower than the context.
-fn window(config: &ModelConfig) -> Option<usize> {
-    config
-        .windows
-        .iter()
-        .flatten()
-        .copied()
-        .filter(|window| *window < config.max_positions)
-        .min()
+/// How many tokens the engine can take. mistral.rs applies a sliding window to every layer and
+/// masks longer prompts otherwise than transformers; up to the window's length it makes no
+/// difference and is left out.
+pub(super) fn context(config: &ModelConfig) -> usize {
+    let windows = config.windows.iter().flatten().copied();
+    windows.fold(config.max_positions, usize::min)
 }
 
 /// The configuration in the layout that mistral.rs 0.8.1 reads.
 fn written(config: &ModelConfig) -> Value {
-    let window = window(config);
     json!({
         "model_type": config.family.name(),
         "vocab_size": config.vocab_size,
@@ -173,8 +165,8 @@ fn written(config: &ModelConfig) -> Value {
         "tie_word_embeddings": config.tied,
         "rope_theta": config.rope_theta,
         "rope_scaling": rope_scaling(config.rope_scaling),
-        "sliding_window": window,
-        "use_sliding_window": window.is_some(),
+        "sliding_window": null,
+        "use_sliding_window": false,
         "max_window_layers": 0,
     })
 }
