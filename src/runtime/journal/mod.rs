@@ -46,14 +46,14 @@ pub struct Journal {
     inner: Arc<Inner>,
 }
 
-/// Fields drop in order: the queue's end stops the writer, and the readers close before it, so
-/// that SQLite folds its write-ahead log into the file when the writer closes.
+/// Fields drop in order: the readers close first, then the queue's end stops the writer. As the
+/// last to close, the writer folds SQLite's write-ahead log into the file.
 struct Inner {
-    commands: mpsc::Sender<Command>,
     /// Pages for replay and subscribers.
     pages: Mutex<ReadOnlyJournal>,
     /// Single look-ups, so that they do not wait behind a replay.
     points: Mutex<Box<dyn StoreReader>>,
+    commands: mpsc::Sender<Command>,
     salt: Vec<u8>,
     head: watch::Receiver<Head>,
     news: broadcast::Sender<u64>,
