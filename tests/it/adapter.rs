@@ -363,94 +363,62 @@ fn an_unreadable_pattern_is_refused() {
     );
 }
 
+const SHORT: &str = "\nhint: copy or download the file again; its size differs from what it says";
+
+/// A header entry of a 1 by 1 f32 tensor.
+fn entry(name: &str, start: usize, end: usize) -> String {
+    format!("\"{name}\":{{\"dtype\":\"F32\",\"shape\":[1,1],\"data_offsets\":[{start},{end}]}}")
+}
+
+fn file(entries: &[String], data: usize) -> Vec<u8> {
+    with_header(&format!("{{{}}}", entries.join(",")), &vec![0; data])
+}
+
+fn one_tensor(fields: &str) -> Vec<u8> {
+    with_header(&format!("{{\"a\":{{{fields}}}}}"), &[])
+}
+
+fn assert_container_refused(bytes: &[u8], message: &str, hint: &str) {
+    let expected = format!("DIR/adapter_model.safetensors: {message}{hint}");
+    assert_eq!(refused_weights(bytes), expected);
+}
+
 #[test]
-fn broken_containers_are_refused() {
-    let entry = |name: &str, start: usize, end: usize| {
-        format!("\"{name}\":{{\"dtype\":\"F32\",\"shape\":[1,1],\"data_offsets\":[{start},{end}]}}")
-    };
-    let file = |entries: &[String], data: usize| {
-        with_header(&format!("{{{}}}", entries.join(",")), &vec![0; data])
-    };
-    let header = |text: &str| with_header(text, &[]);
+fn broken_headers_are_refused() {
     let mut huge = 100_000_001u64.to_le_bytes().to_vec();
     huge.extend_from_slice(b"{}");
-    let again = UNTRUSTED;
-    let short = "\nhint: copy or download the file again; its size differs from what it says";
-    let cases: Vec<(Vec<u8>, &str, &str)> = vec![
-        (
-            vec![1, 2, 3],
-            "the file ends early: expected at least 8 bytes, found 3",
-            short,
-        ),
-        (
-            99u64.to_le_bytes().to_vec(),
-            "the file ends early: expected at least 107 bytes, found 8",
-            short,
-        ),
+    let cases: Vec<(Vec<u8>, &str)> = vec![
         (
             huge,
             "the header claims 100000001 bytes; at most 100000000 are read",
-            again,
         ),
         (
-            header("[]"),
+            with_header("[]", &[]),
             "the header is not the JSON of a safetensors file: invalid type: sequence, expected a \
              JSON object at line 1 column 0",
-            again,
         ),
         (
-            header("{\"a\":{\"dtype\":\"F32\",\"shape\":[-1],\"data_offsets\":[0,4]}}"),
+            one_tensor("\"dtype\":\"F32\",\"shape\":[-1],\"data_offsets\":[0,4]"),
             "the header is not the JSON of a safetensors file: invalid value: integer `-1`, \
              expected usize at line 1 column 31",
-            again,
+        ),
+        (
+            one_tensor("\"dtype\":\"F32\",\"dtype\":\"F32\""),
+            "the header is not the JSON of a safetensors file: duplicate field `dtype` at line 1 \
+             column 27",
         ),
         (
             file(&[entry("a", 0, 4), entry("a", 4, 8)], 8),
             "the name `a` appears twice in the header",
-            again,
         ),
         (
-            header("{\"__metadata__\":{},\"__metadata__\":{}}"),
+            with_header("{\"__metadata__\":{},\"__metadata__\":{}}", &[]),
             "the name `__metadata__` appears twice in the header",
-            again,
-        ),
-        (
-            file(&[entry("a", 0, 4), entry("b", 2, 6)], 6),
-            "tensors `a` and `b` overlap at data byte 2",
-            again,
-        ),
-        (
-            file(&[entry("a", 0, 4), entry("b", 8, 12)], 12),
-            "data bytes 4 to 8 belong to no tensor",
-            again,
-        ),
-        (
-            file(&[entry("a", 0, 4)], 9),
-            "data bytes 4 to 9 belong to no tensor",
-            again,
-        ),
-        (
-            file(&[entry("a", 4, 0)], 4),
-            "tensor `a`: its offsets run backwards, from 4 to 0",
-            again,
-        ),
-        (
-            file(&[entry("a", 0, 8)], 8),
-            "tensor `a`: shape [1, 1] takes 4 bytes, its offsets span 8",
-            again,
-        ),
-        (
-            header(
-                "{\"a\":{\"dtype\":\"F32\",\"shape\":[9223372036854775807,4],\"data_offsets\":[0,0]}}",
-            ),
-            "tensor `a`: shape [9223372036854775807, 4] has more elements than memory can hold",
-            again,
         ),
         (
             file(&[entry("../../etc/passwd", 0, 4)], 4),
             "the tensor name \"../../etc/passwd\" is not made of dotted words of letters, digits, \
              `_` and `-`",
-            again,
         ),
         (
             file(
@@ -459,13 +427,49 @@ fn broken_containers_are_refused() {
             ),
             "the tensor name \"base_model.model.q\\u{202e}.lora_A.weight\" is not made of dotted \
              words of letters, digits, `_` and `-`",
-            again,
         ),
     ];
-    for (bytes, message, hint) in cases {
-        let expected = format!("DIR/adapter_model.safetensors: {message}{hint}");
-        assert_eq!(refused_weights(&bytes), expected);
+    for (bytes, message) in cases {
+        assert_container_refused(&bytes, message, UNTRUSTED);
     }
+}
+
+#[test]
+fn broken_layouts_are_refused() {
+    let too_many = "\"dtype\":\"F32\",\"shape\":[9223372036854775807,4],\"data_offsets\":[0,0]";
+    let cases: Vec<(Vec<u8>, &str)> = vec![
+        (
+            file(&[entry("a", 0, 4), entry("b", 2, 6)], 6),
+            "tensors `a` and `b` overlap at data byte 2",
+        ),
+        (
+            file(&[entry("a", 0, 4), entry("b", 8, 12)], 12),
+            "data bytes 4 to 8 belong to no tensor",
+        ),
+        (
+            file(&[entry("a", 0, 4)], 9),
+            "data bytes 4 to 9 belong to no tensor",
+        ),
+        (
+            file(&[entry("a", 4, 0)], 4),
+            "tensor `a`: its offsets run backwards, from 4 to 0",
+        ),
+        (
+            file(&[entry("a", 0, 8)], 8),
+            "tensor `a`: shape [1, 1] takes 4 bytes, its offsets span 8",
+        ),
+        (
+            one_tensor(too_many),
+            "tensor `a`: shape [9223372036854775807, 4] has more elements than memory can hold",
+        ),
+    ];
+    for (bytes, message) in cases {
+        assert_container_refused(&bytes, message, UNTRUSTED);
+    }
+    let early = "the file ends early: expected at least";
+    assert_container_refused(&[1, 2, 3], &format!("{early} 8 bytes, found 3"), SHORT);
+    let unbacked = 99u64.to_le_bytes();
+    assert_container_refused(&unbacked, &format!("{early} 107 bytes, found 8"), SHORT);
 }
 
 #[test]
@@ -734,7 +738,7 @@ fn modules_unknown_to_the_base_are_named_with_the_nearest_one() {
 
 fn card() -> TaskCard {
     serde_json::from_value(json!({
-        "name": "mood", "task": {"Text": null}, "base_id": "nano", "base_digest": "aa",
+        "name": "mood", "task": {"kind": "text"}, "base_id": "nano", "base_digest": "aa",
     }))
     .unwrap()
 }

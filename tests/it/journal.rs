@@ -865,6 +865,11 @@ impl SmallDisk {
     }
 }
 
+#[expect(clippy::print_stderr, reason = "a test that could not run says so")]
+fn skip(what: &str) {
+    eprintln!("skipped: {what} is not permitted here");
+}
+
 impl Drop for SmallDisk {
     fn drop(&mut self) {
         let _ = Command::new("umount").arg("-l").arg(self.0.path()).status();
@@ -874,8 +879,7 @@ impl Drop for SmallDisk {
 #[tokio::test]
 async fn a_full_disk_loses_nothing_that_was_acknowledged() {
     let Some(disk) = SmallDisk::mount("size=1m") else {
-        eprintln!("skipped: mounting a small disk is not permitted here");
-        return;
+        return skip("mounting a small disk");
     };
     let path = disk.0.path().join("journal.db");
     let journal = Journal::open(&path).unwrap();
@@ -918,8 +922,7 @@ async fn a_full_disk_loses_nothing_that_was_acknowledged() {
 #[test]
 fn a_read_only_folder_is_named() {
     let Some(disk) = SmallDisk::mount("size=64k,ro") else {
-        eprintln!("skipped: mounting a read-only disk is not permitted here");
-        return;
+        return skip("mounting a read-only disk");
     };
     let path = disk.0.path().join("journal.db");
     assert_eq!(

@@ -14,6 +14,7 @@ mod house;
 mod journal;
 mod model_golden;
 mod scripted;
+mod state;
 mod support;
 mod templates;
 mod text;

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::runtime::dataset::Task;
+
 /// Name of the card beside the PEFT files.
 pub const TASK_FILE: &str = "openlora_task.json";
 
@@ -11,7 +13,7 @@ pub const TASK_FILE: &str = "openlora_task.json";
 pub struct TaskCard {
     /// Name of the adapter.
     pub name: String,
-    pub task: serde_json::Value,
+    pub task: Task,
     /// As the trainer was told: `nano`, a folder, or a Hub id.
     pub base_id: String,
     /// SHA-256, hex, over the base's configuration, weights and tokenizer.

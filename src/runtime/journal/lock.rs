@@ -14,7 +14,7 @@ use crate::error::describe_io;
 /// Held as long as the journal is open for writing.
 #[derive(Debug)]
 pub(super) struct WriterLock {
-    _file: File,
+    file: File,
 }
 
 impl WriterLock {
@@ -40,7 +40,16 @@ impl WriterLock {
         file.set_len(0)
             .and_then(|()| file.write_all(std::process::id().to_string().as_bytes()))
             .map_err(refused)?;
-        Ok(Self { _file: file })
+        Ok(Self { file })
+    }
+}
+
+impl Drop for WriterLock {
+    /// Unlocks by word: closing would leave the lock with a child process that has just been
+    /// forked and still shares the file. Failing to is what the end of this process repairs.
+    fn drop(&mut self) {
+        let _ = self.file.set_len(0);
+        let _ = self.file.unlock();
     }
 }
 
