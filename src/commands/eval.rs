@@ -50,10 +50,7 @@ fn work(context: &Context, request: &EvalRequest) -> Result<ExitStatus, Failure>
     let base = project::base(context, None)?;
     adapter::verify_base(&adapter, &base.digest)?;
     let task = match &adapter.task {
-        Some(card) => serde_json::from_value(card.task.clone()).map_err(|error| {
-            let place = adapter.dir.join(adapter::TASK_FILE);
-            Failure::new(ExitClass::BadInput, format!("{}: {error}", place.display()))
-        })?,
+        Some(card) => card.task.clone(),
         None => Task::settle(&rows, &project::task_wish(settings))?,
     };
     let config = project::train_config(settings)?;

@@ -28,8 +28,6 @@ pub fn write_adapter(
         tensors.insert(name.clone(), HostTensor::from_f32(var.dims(), &values));
     }
     let config = &inputs.config;
-    let task = serde_json::to_value(&inputs.task)
-        .map_err(|error| TrainError::damaged(dir, error.to_string()))?;
     let request = WriteRequest {
         base_model: inputs.base.id.clone(),
         revision: inputs.base.revision.clone(),
@@ -41,7 +39,7 @@ pub fn write_adapter(
         tensors,
         task: Some(TaskCard {
             name: inputs.name.clone(),
-            task,
+            task: inputs.task.clone(),
             base_id: inputs.base.id.clone(),
             base_digest: inputs.base.digest.clone(),
         }),
