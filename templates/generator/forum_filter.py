@@ -338,7 +338,7 @@ VALID = {
             Kind greetings from {guise}, {bait}, kindly {demand}.
             """),
         "abuse": lines("""
-            Bury yourself next to {thing}, {insulting} {insult}.
+            Hide behind {thing} and stay there, {insulting} {insult}.
             """),
     },
     "games": {
