@@ -64,7 +64,7 @@ def chat(messages):
 KINDS = [
     (market.post, 20), (market.thread, 10), (forum.post, 20), (forum.thread, 10),
     (conversation, 24), (comment_and_answer, 14), (lambda rng: chat(market.which_coin(rng)), 4),
-    (stories.tale, 8), (stories.sea, 5), (howto.person, 12), (howto.guide, 2),
+    (lambda rng: chat(world.choices(rng)), 8), (stories.tale, 8), (stories.sea, 5), (howto.person, 12), (howto.guide, 2),
     (world.paragraph, 5), (own.paragraph, 5),
 ]
 

@@ -198,6 +198,37 @@ def pick(rng):
 FACTS = [capital, colour, opposite, sum_of, sum_of, spelled, larger, sign, animal, job, meaning, meaning, meaning, following, kind_of, pick]
 
 
+# Sets of words to choose from; those of the example classifiers are among them, as words.
+SETS = [
+    ["negative", "neutral", "positive"], ["allowed", "spam", "scam", "abuse"], ["red", "green", "blue", "yellow"],
+    ["yes", "no", "maybe"], ["north", "south", "east", "west"], ["spring", "summer", "autumn", "winter"],
+    ["small", "medium", "large"], ["tea", "coffee", "water", "milk"], ["dog", "cat", "horse", "frog"],
+    ["early", "late", "never"], ["iron", "gold", "silver", "copper"], ["one", "two", "three", "four"],
+]
+PLACES = ["first", "second", "third", "fourth"]
+
+
+def listed(options):
+    return ", ".join(options[:-1]) + " or " + options[-1]
+
+
+def choice(rng):
+    """A question that is answered with one of the words that it names."""
+    options = rng.choice(SETS[:2]) if rng.random() < 0.5 else rng.choice(SETS)
+    options = rng.sample(options, len(options))
+    at = rng.randrange(len(options))
+    ask = rng.choice([
+        f"Pick one: {listed(options)}.", f"Choose one of these words: {listed(options)}.", f"Repeat the word {options[at]}.",
+        f"Say {options[at]}.", f"Which word comes {PLACES[at]}: {listed(options)}?", f"Repeat after me: {options[at]}",
+    ])
+    return [("user", ask), ("assistant", options[at])]
+
+
+def choices(rng):
+    """A few such questions in a row."""
+    return [message for _ in range(rng.randint(2, 5)) for message in choice(rng)]
+
+
 def turn(rng):
     if rng.random() < 0.15:
         ask, answer = rng.choice(GREETINGS)
