@@ -5,7 +5,12 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
-use super::{config::ModelConfig, error::ModelError, weights::weight_files};
+use super::{
+    config::ModelConfig,
+    error::ModelError,
+    hub::{self, HubRequest},
+    weights::weight_files,
+};
 
 /// What a person asked for, and where bases are kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,10 +104,58 @@ fn digest_line(path: &Path) -> Result<String, ModelError> {
     Ok(format!("{}  {name}\n", hex::encode(hasher.finalize())))
 }
 
-/// Opens the base that `request` names.
+/// Opens the base that `request` names: the embedded one, a folder, or one from the Hub, which is
+/// fetched first. Safe to call on any thread; `report` hears of downloads.
 pub fn open_base(
     request: &BaseRequest,
-    _report: &mut dyn FnMut(Download),
+    report: &mut dyn FnMut(Download),
 ) -> Result<Base, ModelError> {
-    Base::open_dir(&request.id, Path::new(&request.id))
+    let path = Path::new(&request.id);
+    if path.is_dir() {
+        return Base::open_dir(&request.id, path);
+    }
+    if path.exists() {
+        return Err(ModelError::NotFolder {
+            path: path.to_owned(),
+        });
+    }
+    if !is_hub_id(&request.id) {
+        return Err(ModelError::BaseId {
+            found: request.id.clone(),
+        });
+    }
+    let snapshot = hub::fetch(&request.hub(), report)?;
+    let base = Base::open_dir(&request.id, &snapshot.dir)?;
+    Ok(Base {
+        revision: Some(snapshot.commit),
+        ..base
+    })
+}
+
+impl BaseRequest {
+    fn hub(&self) -> HubRequest {
+        HubRequest {
+            id: self.id.clone(),
+            revision: self.revision.clone(),
+            endpoint: self.endpoint.clone(),
+            cache_dir: self.models_dir.clone(),
+            token: std::env::var("HF_TOKEN")
+                .ok()
+                .filter(|token| !token.is_empty()),
+            offline: self.offline,
+        }
+    }
+}
+
+/// `owner/name`, of the characters that the Hub allows.
+fn is_hub_id(id: &str) -> bool {
+    let part = |part: &str| {
+        !part.is_empty()
+            && !part.starts_with('.')
+            && part
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || "._-".contains(c))
+    };
+    id.split_once('/')
+        .is_some_and(|(owner, name)| part(owner) && part(name))
 }

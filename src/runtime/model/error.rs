@@ -56,6 +56,17 @@ pub enum ModelError {
         index: usize,
         found: f32,
     },
+    #[error("\"{found}\" is neither \"nano\", nor a folder, nor a Hub id")]
+    BaseId { found: String },
+    #[error("{} is no folder", path.display())]
+    NotFolder { path: PathBuf },
+    #[error("{id} at revision {revision} from {endpoint}: {problem}")]
+    Hub {
+        id: String,
+        revision: String,
+        endpoint: String,
+        problem: HubProblem,
+    },
     #[error("no module is called \"{target}\"; this model has {available}")]
     UnknownTarget { target: String, available: String },
     #[error("rank is {found}; expected at least 1")]
@@ -90,6 +101,68 @@ pub enum ModelError {
     Tensor(#[from] candle_core::Error),
 }
 
+/// What went wrong between us and a Hub.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum HubProblem {
+    #[error("there is no such model")]
+    Missing,
+    #[error("the model has no such revision")]
+    Revision,
+    #[error("the Hub refuses with status {status}; the model is gated, private or does not exist")]
+    Refused { status: u16, token: bool },
+    #[error("the repository has no {file}")]
+    Lacks { file: String },
+    #[error("not in the cache, and the network is not to be used")]
+    Offline,
+    #[error("{reason}")]
+    Transport { reason: String },
+    #[error("nothing arrived for {seconds} s")]
+    Silent { seconds: u64 },
+    #[error("{found} bytes arrived; expected {expected}")]
+    Size { expected: u64, found: u64 },
+    #[error("SHA-256 is {found}; expected {expected}")]
+    Digest { expected: String, found: String },
+    #[error("{file}: {problem}")]
+    File {
+        file: String,
+        problem: Box<HubProblem>,
+    },
+}
+
+impl HubProblem {
+    fn class(&self) -> ExitClass {
+        match self {
+            Self::Missing | Self::Revision | Self::Lacks { .. } => ExitClass::BadInput,
+            Self::File { problem, .. } => problem.class(),
+            _ => ExitClass::Network,
+        }
+    }
+
+    fn hint(&self, id: &str, endpoint: &str) -> String {
+        match self {
+            Self::Missing => format!("look {id} up on {endpoint}, and correct base.id"),
+            Self::Revision => format!("choose a branch, tag or commit of {endpoint}/{id}"),
+            Self::Refused { token: false, .. } => {
+                format!(
+                    "ask for access on {endpoint}/{id}, then set HF_TOKEN to a token that may read it"
+                )
+            }
+            Self::Refused { token: true, .. } => {
+                format!("ask for access on {endpoint}/{id}; the token in HF_TOKEN may not read it")
+            }
+            Self::Lacks { .. } => {
+                "choose a repository with safetensors weights and a tokenizer.json".to_owned()
+            }
+            Self::Offline => "run it once without --offline, or use the base nano".to_owned(),
+            Self::Transport { .. }
+            | Self::Silent { .. }
+            | Self::Size { .. }
+            | Self::Digest { .. } => "run the same command again; what arrived is kept".to_owned(),
+            Self::File { problem, .. } => problem.hint(id, endpoint),
+        }
+    }
+}
+
 impl ModelError {
     pub(crate) fn io(
         deed: &'static str,
@@ -107,12 +180,22 @@ impl Explain for ModelError {
             Self::Tensor(_) | Self::Batch { .. } | Self::UnknownTensor { .. } => {
                 ExitClass::Internal
             }
+            Self::Hub { problem, .. } => problem.class(),
             _ => ExitClass::BadInput,
         }
     }
 
     fn hint(&self) -> Option<String> {
         let hint = match self {
+            Self::Hub {
+                id,
+                endpoint,
+                problem,
+                ..
+            } => return Some(problem.hint(id, endpoint)),
+            Self::BaseId { .. } | Self::NotFolder { .. } => {
+                "use nano, the path of a folder with config.json, or an id such as Qwen/Qwen3-0.6B"
+            }
             Self::Family { .. } => "choose a base of a supported family, such as Qwen/Qwen3-0.6B",
             Self::Pickle { .. } => {
                 "convert it with safetensors.torch.save_file, or choose a revision that has model.safetensors"

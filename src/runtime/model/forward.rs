@@ -12,6 +12,7 @@ use super::{
         cross_entropy::{FrozenHeadLoss, HeadLoss, Targets},
         embedding::Lookup,
         plain,
+        residual::Residual,
         rope::{Angles, Rope},
         swiglu::SwiGlu,
     },
@@ -46,8 +47,8 @@ impl<'a> Pass<'a> {
     pub fn hidden(&self) -> Result<Tensor> {
         let mut h = self.embed()?;
         for (block, window) in self.decoder.blocks.iter().zip(&self.decoder.config.windows) {
-            h = (&h + self.attend(block, *window, &h)?)?;
-            h = (&h + self.feed(block, &h)?)?;
+            h = self.add(&h, &self.attend(block, *window, &h)?)?;
+            h = self.add(&h, &self.feed(block, &h)?)?;
         }
         self.norm(&h, &self.decoder.norm)
     }
@@ -64,6 +65,14 @@ impl<'a> Pass<'a> {
         }
         let ids = Tensor::new(self.ids.as_slice(), table.device())?;
         table.index_select(&ids, 0)?.to_dtype(DType::F32)
+    }
+
+    fn add(&self, h: &Tensor, update: &Tensor) -> Result<Tensor> {
+        if self.mode.fused {
+            h.apply_op2(update, Residual)
+        } else {
+            h + update
+        }
     }
 
     fn norm(&self, x: &Tensor, weight: &Parameter) -> Result<Tensor> {

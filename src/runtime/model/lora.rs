@@ -136,7 +136,7 @@ impl Linear {
 }
 
 /// A path matches a target that it equals or ends with, at a dot.
-fn is_target(target: &str, path: &str) -> bool {
+pub(super) fn is_target(target: &str, path: &str) -> bool {
     target == "all-linear"
         || path
             .strip_suffix(target)

@@ -10,21 +10,29 @@ mod config;
 mod decoder;
 mod error;
 mod forward;
+pub mod hub;
 pub mod kernels;
 mod layer;
 mod lora;
 mod noise;
+mod save;
 mod shapes;
 pub mod text;
+pub mod unpack;
 mod weights;
 
 pub use base::{Base, BaseRequest, Download, open_base};
 pub use batch::Batch;
 pub use config::{Family, ModelConfig, RopeScaling};
 pub use decoder::Decoder;
-pub use error::ModelError;
+pub use error::{HubProblem, ModelError};
+pub use layer::Parameter;
 pub use lora::{LoraConfig, LoraFactors};
-pub use shapes::{ModuleShape, TensorShape, modules, parameters, tensors};
+pub use save::SaveType;
+pub use shapes::{
+    MemoryEstimate, ModuleShape, TensorShape, estimate_memory, lora_parameters, modules,
+    parameters, tensors,
+};
 
 /// How the frozen weights of a base are kept in memory; arithmetic is f32 throughout.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]

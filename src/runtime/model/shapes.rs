@@ -1,15 +1,12 @@
 //! Which tensors a model of a given config has: names, shapes, counts and the memory they take.
 
-use super::config::ModelConfig;
-
-/// A linear layer that LoRA can adapt.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ModuleShape {
-    /// As in the checkpoint, without `.weight`: `model.layers.0.self_attn.q_proj`.
-    pub path: String,
-    pub in_dim: usize,
-    pub out_dim: usize,
-}
+use super::{
+    Precision,
+    config::ModelConfig,
+    kernels::cross_entropy::logits_held,
+    lora::{LoraConfig, is_target},
+};
+pub use crate::runtime::adapter::ModuleShape;
 
 /// A tensor of the checkpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -135,4 +132,72 @@ pub fn parameters(config: &ModelConfig) -> u64 {
         .iter()
         .map(|tensor| tensor.elements() as u64)
         .sum()
+}
+
+/// What `train --dry-run` says about size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct MemoryEstimate {
+    pub trainable_parameters: u64,
+    /// Base weights.
+    pub weights_bytes: u64,
+    /// Weights that learn beside the base, gradients and Adam's two moments.
+    pub optimizer_bytes: u64,
+    /// What the backward pass needs of the forward pass, for one micro-batch, and logits.
+    pub activation_bytes: u64,
+}
+
+impl MemoryEstimate {
+    pub fn total_bytes(&self) -> u64 {
+        self.weights_bytes + self.optimizer_bytes + self.activation_bytes
+    }
+}
+
+/// Estimates the memory of training on micro-batches of `tokens` tokens; without `lora`, of
+/// training every weight.
+pub fn estimate_memory(
+    config: &ModelConfig,
+    lora: Option<&LoraConfig>,
+    precision: Precision,
+    tokens: usize,
+) -> MemoryEstimate {
+    let base = parameters(config);
+    let trainable = lora.map_or(base, |lora| lora_parameters(config, lora));
+    // The value itself, its gradient and two moments; a base that learns is counted as weights.
+    let floats = if lora.is_some() { 4 } else { 3 };
+    let narrow = lora.is_some() && precision == Precision::Bf16;
+    let activations = (tokens * layer_activations(config) * config.layers) as u64;
+    let logits = logits_held(config.vocab_size, tokens) as u64;
+    MemoryEstimate {
+        trainable_parameters: trainable,
+        weights_bytes: base * if narrow { 2 } else { 4 },
+        optimizer_bytes: trainable * floats * 4,
+        activation_bytes: (activations + logits) * 4,
+    }
+}
+
+/// Number of weights in LoRA factors.
+pub fn lora_parameters(config: &ModelConfig, lora: &LoraConfig) -> u64 {
+    let adapted = |module: &ModuleShape| {
+        lora.targets
+            .iter()
+            .any(|target| is_target(target, &module.path))
+    };
+    let sizes = modules(config)
+        .into_iter()
+        .filter(adapted)
+        .map(|module| module.in_dim + module.out_dim);
+    (sizes.sum::<usize>() * lora.rank) as u64
+}
+
+/// Values per token that one block keeps for its backward pass: six of the residual's width, the
+/// query and its rotation and mix, keys, their rotation and values, and three wide ones.
+fn layer_activations(config: &ModelConfig) -> usize {
+    let normed = if config.head_norms {
+        config.query_width() + config.key_width()
+    } else {
+        0
+    };
+    6 * config.hidden_size
+        + 3 * (config.query_width() + config.key_width() + config.intermediate_size)
+        + normed
 }

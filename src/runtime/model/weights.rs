@@ -21,8 +21,8 @@ use serde_json::Value;
 
 use super::{Precision, error::ModelError, shapes::TensorShape};
 
-const SINGLE: &str = "model.safetensors";
-const INDEX: &str = "model.safetensors.index.json";
+pub(super) const SINGLE: &str = "model.safetensors";
+pub(super) const INDEX: &str = "model.safetensors.index.json";
 
 struct Shard {
     path: PathBuf,

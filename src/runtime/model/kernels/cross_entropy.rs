@@ -15,6 +15,15 @@ const LOGITS: usize = 1 << 24;
 /// Rows of logits held at once, at most.
 const ROWS: usize = 1024;
 
+/// Logits that exist at once when a loss has `targets` targets.
+pub fn logits_held(vocab: usize, targets: usize) -> usize {
+    rows_at_once(vocab).min(targets) * vocab
+}
+
+fn rows_at_once(vocab: usize) -> usize {
+    (LOGITS / vocab.max(1)).clamp(1, ROWS)
+}
+
 /// Positions to learn at and the tokens to predict there.
 #[derive(Clone, Debug)]
 pub struct Targets {
@@ -224,10 +233,10 @@ fn head_loss(
     wanted: &Wanted,
 ) -> Result<(f32, Gradients)> {
     let (vocab, width) = head.dims()?;
-    let rows_at_once = (LOGITS / vocab.max(1)).clamp(1, ROWS);
+    let rows_at_once = rows_at_once(vocab);
     let mut grad_hidden = vec![0f32; if wanted.hidden { hidden.len() } else { 0 }];
     let mut grad_weight = wanted.weight.then(|| vec![0f32; vocab * width]);
-    let mut logits = vec![0f32; rows_at_once.min(targets.positions.len()) * vocab];
+    let mut logits = vec![0f32; logits_held(vocab, targets.positions.len())];
     let mut loss = 0f64;
     let chunks = targets
         .positions

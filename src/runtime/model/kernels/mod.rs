@@ -13,6 +13,7 @@ pub mod matmul;
 pub mod norm;
 pub mod numeric;
 pub mod plain;
+pub mod residual;
 pub mod rope;
 pub mod swiglu;
 

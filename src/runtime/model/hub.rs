@@ -1,0 +1,495 @@
+//! Fetching a base from a Hugging Face Hub into a cache in the Hub's own layout.
+//!
+//! The branch is resolved to a commit first, and every file is fetched at that commit. Transfers
+//! resume where an earlier one stopped, sizes and, where the Hub states them, SHA-256 digests are
+//! verified. The token is sent and never shown.
+
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+        mpsc::{Sender, channel},
+    },
+    time::{Duration, Instant},
+};
+
+use hf_hub::{
+    Cache, Repo, RepoType,
+    api::{
+        RepoInfo,
+        tokio::{Api, ApiBuilder, ApiError, ApiRepo, Progress},
+    },
+};
+use sha2::{Digest, Sha256};
+
+use super::{
+    base::Download,
+    error::{HubProblem, ModelError},
+    weights::{INDEX, SINGLE, weight_files},
+};
+
+/// Files that every base must have.
+const REQUIRED: [&str; 2] = ["config.json", "tokenizer.json"];
+/// Files that are fetched when the repository has them.
+const OPTIONAL: [&str; 3] = [
+    "tokenizer_config.json",
+    "chat_template.jinja",
+    "generation_config.json",
+];
+/// Fetches of one file before giving up; each continues where the last one stopped.
+const ATTEMPTS: usize = 3;
+/// Silence after which a server counts as gone.
+const SILENCE: Duration = Duration::from_secs(60);
+
+/// What to fetch from where.
+#[derive(Clone)]
+pub struct HubRequest {
+    pub id: String,
+    /// Branch, tag or commit.
+    pub revision: String,
+    /// Such as `https://huggingface.co`.
+    pub endpoint: String,
+    pub cache_dir: PathBuf,
+    pub token: Option<String>,
+    /// Take what the cache has and never use the network.
+    pub offline: bool,
+}
+
+impl fmt::Debug for HubRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "HubRequest({}@{} from {})",
+            self.id, self.revision, self.endpoint
+        )
+    }
+}
+
+/// A fetched repository.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Snapshot {
+    pub dir: PathBuf,
+    pub commit: String,
+}
+
+/// Fetches what a base needs, or finds it in the cache.
+///
+/// Runs on a thread of its own, so that it may be called from anywhere; `report` is called on the
+/// calling thread.
+pub fn fetch(
+    request: &HubRequest,
+    report: &mut dyn FnMut(Download),
+) -> Result<Snapshot, ModelError> {
+    if !is_revision(&request.revision) {
+        return Err(request.failed(HubProblem::Revision));
+    }
+    if request.offline {
+        return request
+            .cached()
+            .ok_or_else(|| request.failed(HubProblem::Offline));
+    }
+    let (sender, reports) = channel();
+    std::thread::scope(|scope| {
+        let transfer = scope.spawn(move || Transfer::new(request, sender).run());
+        reports.into_iter().for_each(report);
+        match transfer.join() {
+            Ok(result) => result,
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    })
+}
+
+impl HubRequest {
+    fn failed(&self, problem: HubProblem) -> ModelError {
+        ModelError::Hub {
+            id: self.id.clone(),
+            revision: self.revision.clone(),
+            endpoint: self.endpoint.clone(),
+            problem,
+        }
+    }
+
+    fn repo(&self, revision: &str) -> Repo {
+        Repo::with_revision(self.id.clone(), RepoType::Model, revision.to_owned())
+    }
+
+    /// The snapshot that the cache holds for the revision, when its files are all there.
+    fn cached(&self) -> Option<Snapshot> {
+        let cache = Cache::new(self.cache_dir.clone()).repo(self.repo(&self.revision));
+        let config = REQUIRED.map(|name| cache.get(name)).into_iter().last()??;
+        let dir = config.parent()?.to_owned();
+        let complete = weight_files(&dir).ok()?.iter().all(|path| path.exists());
+        let commit = dir.file_name()?.to_string_lossy().into_owned();
+        complete.then_some(Snapshot { dir, commit })
+    }
+}
+
+/// Whether a revision is safe to use as a path below the cache.
+fn is_revision(revision: &str) -> bool {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "._-/".contains(c);
+    !revision.is_empty()
+        && revision.chars().all(allowed)
+        && revision
+            .split('/')
+            .all(|part| !part.is_empty() && part != "." && part != "..")
+}
+
+fn is_commit(text: &str) -> bool {
+    text.len() == 40 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// One run against the Hub, on a thread of its own.
+struct Transfer<'a> {
+    request: &'a HubRequest,
+    cache: Cache,
+    reports: Sender<Download>,
+}
+
+impl<'a> Transfer<'a> {
+    fn new(request: &'a HubRequest, reports: Sender<Download>) -> Self {
+        Self {
+            request,
+            cache: Cache::new(request.cache_dir.clone()),
+            reports,
+        }
+    }
+
+    fn run(&self) -> Result<Snapshot, ModelError> {
+        let info = match self.info() {
+            Ok(info) => info,
+            Err(problem) => return self.cached_instead(problem),
+        };
+        if !is_commit(&info.sha) {
+            let reason = format!("it names the commit \"{}\"", info.sha);
+            return Err(self.request.failed(HubProblem::Transport { reason }));
+        }
+        let mut dir = PathBuf::new();
+        for name in self.small_files(&info)? {
+            dir = self.file(&info.sha, &name)?;
+            dir.pop();
+        }
+        for name in self.weights(&info, &dir)? {
+            self.file(&info.sha, &name)?;
+        }
+        // The branch points to the commit only once all of it is here.
+        let branch = self.cache.repo(self.request.repo(&self.request.revision));
+        branch
+            .create_ref(&info.sha)
+            .map_err(ModelError::io("write to", &self.request.cache_dir))?;
+        Ok(Snapshot {
+            dir,
+            commit: info.sha,
+        })
+    }
+
+    /// An unreachable Hub does not stand in the way of a base that is here already.
+    fn cached_instead(&self, problem: HubProblem) -> Result<Snapshot, ModelError> {
+        let unreachable = matches!(problem, HubProblem::Transport { .. });
+        let cached = if unreachable {
+            self.request.cached()
+        } else {
+            None
+        };
+        cached.ok_or_else(|| self.request.failed(problem))
+    }
+
+    fn repo(&self, revision: &str) -> Result<ApiRepo, HubProblem> {
+        let api = ApiBuilder::from_cache(self.cache.clone())
+            .with_endpoint(self.request.endpoint.trim_end_matches('/').to_owned())
+            .with_token(self.request.token.clone())
+            .with_user_agent("openlora", env!("CARGO_PKG_VERSION"))
+            .with_progress(false)
+            .build();
+        let api: Api = api.map_err(|error| HubProblem::Transport {
+            reason: chain(&error),
+        })?;
+        Ok(api.repo(self.request.repo(revision)))
+    }
+
+    fn info(&self) -> Result<RepoInfo, HubProblem> {
+        let repo = self.repo(&self.request.revision)?;
+        let exchange = async {
+            let response = repo.info_request().send().await?;
+            let code = response.headers().get("x-error-code").cloned();
+            if code.is_some_and(|code| code == "RevisionNotFound") {
+                return Ok(None);
+            }
+            Ok(Some(response.error_for_status()?.json().await?))
+        };
+        let exchange = async { tokio::time::timeout(SILENCE, exchange).await };
+        match run_alone(exchange)? {
+            Ok(Ok(Some(info))) => Ok(info),
+            Ok(Ok(None)) => Err(HubProblem::Revision),
+            Ok(Err(error)) => Err(self.problem(&ApiError::RequestError(error))),
+            Err(_) => Err(silent()),
+        }
+    }
+
+    fn problem(&self, error: &ApiError) -> HubProblem {
+        match status(error) {
+            Some(404) => HubProblem::Missing,
+            Some(status @ (401 | 403)) => HubProblem::Refused {
+                status,
+                token: self.request.token.is_some(),
+            },
+            Some(status) => HubProblem::Transport {
+                reason: format!("the Hub answers with status {status}"),
+            },
+            None if breaks_off(error) => HubProblem::Transport {
+                reason: "the connection broke off".to_owned(),
+            },
+            None => HubProblem::Transport {
+                reason: chain(error),
+            },
+        }
+    }
+
+    fn lacks(&self, file: &str) -> ModelError {
+        self.request.failed(HubProblem::Lacks {
+            file: file.to_owned(),
+        })
+    }
+
+    /// Everything but the weights, and the index that names them.
+    fn small_files(&self, info: &RepoInfo) -> Result<Vec<String>, ModelError> {
+        if let Some(missing) = REQUIRED.iter().find(|name| !has(info, name)) {
+            return Err(self.lacks(missing));
+        }
+        if !has(info, SINGLE) && !has(info, INDEX) {
+            let pickle = info
+                .siblings
+                .iter()
+                .find(|sibling| sibling.rfilename.ends_with(".bin"));
+            return Err(match pickle {
+                Some(file) => ModelError::Pickle {
+                    path: PathBuf::from(&file.rfilename),
+                },
+                None => self.lacks(SINGLE),
+            });
+        }
+        let index = has(info, INDEX).then_some(INDEX);
+        let optional = OPTIONAL.into_iter().filter(|name| has(info, name));
+        Ok(REQUIRED
+            .into_iter()
+            .chain(optional)
+            .chain(index)
+            .map(str::to_owned)
+            .collect())
+    }
+
+    fn weights(&self, info: &RepoInfo, dir: &Path) -> Result<Vec<String>, ModelError> {
+        if !has(info, INDEX) {
+            return Ok(vec![SINGLE.to_owned()]);
+        }
+        let names: Vec<String> = weight_files(dir)?
+            .iter()
+            .filter_map(|path| path.file_name())
+            .map(|name| name.to_string_lossy().into_owned())
+            .collect();
+        match names.iter().find(|name| !has(info, name)) {
+            Some(missing) => Err(self.lacks(missing)),
+            None => Ok(names),
+        }
+    }
+
+    /// Fetches one file unless the cache has it.
+    fn file(&self, commit: &str, name: &str) -> Result<PathBuf, ModelError> {
+        if let Some(path) = self.cache.repo(self.request.repo(commit)).get(name) {
+            return Ok(path);
+        }
+        let mut attempt = 1;
+        let problem = loop {
+            match self.download(commit, name) {
+                Ok(path) => return Ok(path),
+                Err(HubProblem::Transport { .. }) if attempt < ATTEMPTS => attempt += 1,
+                Err(problem) => break problem,
+            }
+        };
+        let (file, problem) = (name.to_owned(), Box::new(problem));
+        Err(self.request.failed(HubProblem::File { file, problem }))
+    }
+
+    /// One attempt; a later one continues where it stopped.
+    fn download(&self, commit: &str, name: &str) -> Result<PathBuf, HubProblem> {
+        let repo = self.repo(commit)?;
+        let meter = Meter::new(self.reports.clone());
+        let transfer = async {
+            tokio::select! {
+                result = repo.download_with_progress(name, meter.clone()) => result.map_err(|error| self.problem(&error)),
+                () = meter.silence() => Err(silent()),
+            }
+        };
+        let path = run_alone(transfer)??;
+        if let Err(problem) = meter.check().and_then(|()| check_digest(&path)) {
+            discard(&path);
+            return Err(problem);
+        }
+        self.reports
+            .send(Download::Finished {
+                file: name.to_owned(),
+            })
+            .ok();
+        Ok(path)
+    }
+}
+
+fn has(info: &RepoInfo, name: &str) -> bool {
+    info.siblings
+        .iter()
+        .any(|sibling| sibling.rfilename == name)
+}
+
+/// Runs a future on a runtime of its own: transfers that it leaves behind end with it.
+fn run_alone<T>(future: impl Future<Output = T>) -> Result<T, HubProblem> {
+    match tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => Ok(runtime.block_on(future)),
+        Err(error) => Err(HubProblem::Transport {
+            reason: error.to_string(),
+        }),
+    }
+}
+
+fn status(error: &ApiError) -> Option<u16> {
+    match error {
+        ApiError::RequestError(error) => error.status().map(|status| status.as_u16()),
+        ApiError::TooManyRetries(error) => status(error),
+        _ => None,
+    }
+}
+
+/// Whether a connection that stood went away: what the system calls that differs from case to case.
+fn breaks_off(error: &ApiError) -> bool {
+    match error {
+        ApiError::RequestError(error) => {
+            !error.is_connect() && (error.is_body() || error.is_request() || error.is_decode())
+        }
+        _ => false,
+    }
+}
+
+/// The innermost reason of an error: the outer ones repeat the address.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut innermost = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    let text = innermost.to_string();
+    match text.find(" (os error") {
+        Some(end) => text[..end].to_lowercase(),
+        None => text,
+    }
+}
+
+fn silent() -> HubProblem {
+    HubProblem::Silent {
+        seconds: SILENCE.as_secs(),
+    }
+}
+
+/// A blob is named after its ETag, which for large files is their SHA-256.
+fn check_digest(path: &Path) -> Result<(), HubProblem> {
+    let unreadable = |error: std::io::Error| HubProblem::Transport {
+        reason: error.to_string(),
+    };
+    let blob = path.canonicalize().map_err(unreadable)?;
+    let expected = blob
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
+    if expected.len() != 64 || !expected.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Ok(());
+    }
+    let mut hasher = Sha256::new();
+    let mut file = std::fs::File::open(&blob).map_err(unreadable)?;
+    std::io::copy(&mut file, &mut hasher).map_err(unreadable)?;
+    let found = hex::encode(hasher.finalize());
+    if found == expected {
+        Ok(())
+    } else {
+        Err(HubProblem::Digest { expected, found })
+    }
+}
+
+/// Removes a file that is not what it should be, so that the next attempt starts afresh.
+fn discard(path: &Path) {
+    // What cannot be removed is found wrong again next time.
+    let _ = path.canonicalize().and_then(std::fs::remove_file);
+    let _ = std::fs::remove_file(path);
+}
+
+/// Counts what arrives and passes it on.
+#[derive(Clone)]
+struct Meter {
+    reports: Sender<Download>,
+    started: Instant,
+    size: Arc<AtomicU64>,
+    received: Arc<AtomicU64>,
+    /// Milliseconds from `started` to the last sign of life.
+    heard: Arc<AtomicU64>,
+}
+
+impl Meter {
+    fn new(reports: Sender<Download>) -> Self {
+        let (started, size) = (Instant::now(), Arc::default());
+        Self {
+            reports,
+            started,
+            size,
+            received: Arc::default(),
+            heard: Arc::default(),
+        }
+    }
+
+    fn hear(&self) {
+        self.heard
+            .store(self.started.elapsed().as_millis() as u64, Ordering::Relaxed);
+    }
+
+    /// Ends when nothing has arrived for too long.
+    async fn silence(&self) {
+        let heard = || Duration::from_millis(self.heard.load(Ordering::Relaxed));
+        while self.started.elapsed() < heard() + SILENCE {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    }
+
+    fn check(&self) -> Result<(), HubProblem> {
+        let expected = self.size.load(Ordering::Relaxed);
+        let found = self.received.load(Ordering::Relaxed);
+        if found == expected {
+            Ok(())
+        } else {
+            Err(HubProblem::Size { expected, found })
+        }
+    }
+}
+
+impl Progress for Meter {
+    async fn init(&mut self, size: usize, file: &str) {
+        self.hear();
+        self.size.store(size as u64, Ordering::Relaxed);
+        // Nobody listening is no reason to stop.
+        self.reports
+            .send(Download::Started {
+                file: file.to_owned(),
+                bytes: size as u64,
+            })
+            .ok();
+    }
+
+    async fn update(&mut self, size: usize) {
+        self.hear();
+        self.received.fetch_add(size as u64, Ordering::Relaxed);
+        self.reports
+            .send(Download::Advanced { bytes: size as u64 })
+            .ok();
+    }
+
+    async fn finish(&mut self) {}
+}
