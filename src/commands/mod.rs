@@ -4,14 +4,16 @@
 pub mod base;
 pub mod completions;
 pub mod config;
+pub mod data;
 pub mod doctor;
 pub mod eval;
 mod figures;
+pub mod init;
 mod project;
 pub mod train;
 
 use crate::{
-    cli::{BaseCommand, Command, ConfigCommand},
+    cli::{BaseCommand, Command, ConfigCommand, DataCommand},
     error::{ExitClass, ExitStatus, Failure},
     printer::Printer,
     settings::{Dirs, Settings},
@@ -65,9 +67,45 @@ pub async fn dispatch(context: &Context, command: Command) -> Result<ExitStatus,
             };
             base::build(context, request).await
         }
+        Command::Init(args) => {
+            let request = init::InitRequest {
+                dir: args.dir,
+                template: args.template,
+                list: args.list,
+            };
+            init::run(context, &request)
+        }
+        Command::Data(command) => run_data(context, command),
         _ => Err(Failure::new(
             ExitClass::Internal,
             "this verb is not wired yet",
         )),
+    }
+}
+
+fn run_data(context: &Context, command: DataCommand) -> Result<ExitStatus, Failure> {
+    match command {
+        DataCommand::Check(files) => data::check(context, &files.files),
+        DataCommand::Preview { files, row, rows } => {
+            let files = files.files;
+            data::preview(context, &data::PreviewRequest { files, row, rows })
+        }
+        DataCommand::Split {
+            files,
+            out,
+            valid,
+            test,
+            force,
+        } => {
+            let files = files.files;
+            let request = data::SplitRequest {
+                files,
+                out,
+                valid,
+                test,
+                force,
+            };
+            data::split(context, &request)
+        }
     }
 }

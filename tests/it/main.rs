@@ -8,9 +8,14 @@
 
 mod adapter;
 mod architecture;
+mod dataset;
+mod dataset_encode;
+mod dataset_parquet;
+mod dataset_split;
 mod engine;
 mod golden;
 mod house;
+mod init;
 mod journal;
 mod model_base;
 mod model_golden;

@@ -70,10 +70,33 @@ pub fn encode_all(
         .collect()
 }
 
+/// A run of tokens that are all learned or all not.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Segment {
+    pub text: String,
+    pub learned: bool,
+}
+
+/// A row as the model sees it, in runs of learned and given tokens.
+pub fn segments(
+    codec: &TextCodec,
+    task: &Task,
+    dataset: &Dataset,
+    row: &Row,
+    options: &EncodeOptions,
+) -> Result<(Encoded, Vec<Segment>), DataError> {
+    let shown = lay_out(codec, task, &row.example, options.loss).and_then(|layout| {
+        let (encoded, pieces) = tokens(codec, &layout, options)?;
+        let segments = cut(codec, &layout.text, &encoded, &pieces);
+        Ok((encoded, segments))
+    });
+    shown.map_err(|fault| dataset.fault(row, fault))
+}
+
 /// A row's text before it is cut into tokens.
 struct Layout {
     text: String,
-    /// Byte ranges that are learned, in order.
+    /// Byte ranges of completions, in order; left out where everything is learned anyway.
     learned: Vec<Range<usize>>,
     chat: bool,
 }
@@ -84,27 +107,62 @@ fn encode(
     example: &Example,
     options: &EncodeOptions,
 ) -> Result<Encoded, Fault> {
-    let layout = lay_out(codec, task, example)?;
+    let layout = lay_out(codec, task, example, options.loss)?;
+    tokens(codec, &layout, options).map(|(encoded, _)| encoded)
+}
+
+fn tokens(
+    codec: &TextCodec,
+    layout: &Layout,
+    options: &EncodeOptions,
+) -> Result<(Encoded, Vec<Piece>), Fault> {
     let pieces = codec.encode_pieces(&layout.text, !layout.chat)?;
     let mut encoded = Encoded {
         targets: match options.loss {
             LossOn::All => vec![true; pieces.len()],
-            LossOn::Completion => targets(codec, &layout, &pieces),
+            LossOn::Completion => targets(codec, layout, &pieces),
         },
         ids: pieces.iter().map(|piece| piece.id).collect(),
     };
-    close(codec, &layout, &mut encoded);
+    close(codec, layout, &mut encoded);
     check(&encoded, options.max_len)?;
-    Ok(encoded)
+    Ok((encoded, pieces))
 }
 
-fn lay_out(codec: &TextCodec, task: &Task, example: &Example) -> Result<Layout, Fault> {
+/// Cuts the text where learned tokens begin and end; tokens that stand for no text are spelt out.
+fn cut(codec: &TextCodec, text: &str, encoded: &Encoded, pieces: &[Piece]) -> Vec<Segment> {
+    let mut segments: Vec<Segment> = Vec::new();
+    let mut shown = 0;
+    for (at, (&id, &learned)) in encoded.ids.iter().zip(&encoded.targets).enumerate() {
+        let span = pieces.get(at).map_or(0..0, |piece| piece.span.clone());
+        let part = match span.is_empty() {
+            true => codec.token_text(id),
+            false => text[shown..span.end.max(shown)].to_owned(),
+        };
+        shown = shown.max(span.end);
+        match segments.last_mut().filter(|last| last.learned == learned) {
+            Some(last) => last.text.push_str(&part),
+            None => segments.push(Segment {
+                text: part,
+                learned,
+            }),
+        }
+    }
+    segments
+}
+
+fn lay_out(
+    codec: &TextCodec,
+    task: &Task,
+    example: &Example,
+    loss: LossOn,
+) -> Result<Layout, Fault> {
     if let Some(messages) = task.messages(example) {
         check_special_tokens(codec, &messages)?;
         let text = codec.render_chat(&messages, false)?;
-        let learned = match by_prefixes(codec, &messages, &text)? {
-            Some(learned) => learned,
-            None => by_marks(codec, &messages, &text)?.ok_or(Fault::UnstableTemplate)?,
+        let learned = match loss {
+            LossOn::All => Vec::new(),
+            LossOn::Completion => locate(codec, &messages, &text)?,
         };
         return Ok(Layout {
             text,
@@ -148,6 +206,18 @@ fn answers(messages: &[Message]) -> impl Iterator<Item = usize> + '_ {
         .enumerate()
         .filter(move |(_, message)| is_answer(message))
         .map(|(at, _)| at)
+}
+
+/// Where the answers are in the whole text.
+fn locate(
+    codec: &TextCodec,
+    messages: &[Message],
+    whole: &str,
+) -> Result<Vec<Range<usize>>, Fault> {
+    match by_prefixes(codec, messages, whole)? {
+        Some(learned) => Ok(learned),
+        None => by_marks(codec, messages, whole)?.ok_or(Fault::UnstableTemplate),
+    }
 }
 
 /// Answers as what the whole has beyond the conversation that asks for them; `None` when some

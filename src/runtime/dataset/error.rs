@@ -95,7 +95,7 @@ pub enum Fault {
         found: Shape,
         first: usize,
     },
-    #[error("{found} fields, expected {expected} as in the header")]
+    #[error("expected {expected} fields as in the header, found {found}")]
     Fields { found: u64, expected: u64 },
     #[error("a quotation mark without its counterpart")]
     OpenQuote,

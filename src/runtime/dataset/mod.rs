@@ -17,6 +17,7 @@ mod task;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 pub use error::{DataError, Fault};
 pub use shape::Shape;
@@ -69,6 +70,19 @@ impl Example {
             Self::Text { .. } => "plain text",
             Self::Labelled { .. } => "labelled",
         }
+    }
+
+    /// The row as one line of JSON in the format that it is read back from, without a line end.
+    pub fn to_json_line(&self) -> String {
+        let value = match self {
+            Self::Chat { messages } => json!({ "messages": messages }),
+            Self::Completion { prompt, completion } => {
+                json!({ "prompt": prompt, "completion": completion })
+            }
+            Self::Text { text } => json!({ "text": text }),
+            Self::Labelled { text, label } => json!({ "text": text, "label": label }),
+        };
+        value.to_string()
     }
 
     /// The label of a labelled row.

@@ -208,12 +208,10 @@ fn check_label(label: &str, labels: &[String]) -> Result<(), Fault> {
     if labels.iter().any(|known| known == label) {
         return Ok(());
     }
-    let slips = |known: &&String| strsim::osa_distance(&label.to_lowercase(), known);
-    let meant = labels
-        .iter()
-        .min_by_key(slips)
-        .filter(|known| slips(known) <= 2)
-        .cloned();
+    let slips =
+        |known: &&String| strsim::osa_distance(&label.to_lowercase(), &known.to_lowercase());
+    let near = |known: &&String| 3 * slips(known) <= known.chars().count().max(3);
+    let meant = labels.iter().min_by_key(slips).filter(near).cloned();
     Err(Fault::UnknownLabel {
         label: label.to_owned(),
         labels: listed(labels),

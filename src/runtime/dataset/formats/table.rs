@@ -1,6 +1,6 @@
 //! CSV with a header (RFC 4180): columns have the names of the JSON keys, all values are texts.
 
-use std::path::Path;
+use std::{io::Cursor, path::Path, sync::Arc};
 
 use csv::{ErrorKind, Reader, StringRecord};
 use serde_json::{Map, Value};
@@ -28,11 +28,11 @@ pub(super) fn records(path: &Path, text: String) -> Result<Records<'_>, DataErro
 
 struct Table<'a> {
     path: &'a Path,
-    text: String,
-    reader: Reader<std::io::Cursor<String>>,
+    text: Arc<[u8]>,
+    reader: Reader<Cursor<Arc<[u8]>>>,
     header: Vec<String>,
-    /// Blank lines before the header, which the reader does not see.
-    skipped: usize,
+    /// An offset and its line.
+    counted: (usize, usize),
     stopped: bool,
 }
 
@@ -40,8 +40,8 @@ impl<'a> Table<'a> {
     fn open(path: &'a Path, text: String) -> Result<Self, DataError> {
         let body = text.trim_start();
         let skipped = text[..text.len() - body.len()].matches('\n').count();
-        let text = body.to_owned();
-        let mut reader = Reader::from_reader(std::io::Cursor::new(text.clone()));
+        let text: Arc<[u8]> = body.as_bytes().into();
+        let mut reader = Reader::from_reader(Cursor::new(text.clone()));
         let fault = |fault| at(path, skipped + 1, fault);
         let header = reader.headers().map_err(|error| fault(describe(&error)))?;
         let header: Vec<String> = header.iter().map(|name| name.trim().to_owned()).collect();
@@ -55,7 +55,7 @@ impl<'a> Table<'a> {
             text,
             reader,
             header,
-            skipped,
+            counted: (0, skipped + 1),
             stopped: false,
         })
     }
@@ -64,55 +64,50 @@ impl<'a> Table<'a> {
         if self.stopped {
             return None;
         }
-        let start = self.reader.position().clone();
+        let begin = self.offset();
         let mut fields = StringRecord::new();
         let read = self.reader.read_record(&mut fields);
-        let begin = fields.position().unwrap_or(&start).clone();
-        let line = self.skipped + usize::try_from(begin.line()).unwrap_or(usize::MAX);
+        let line = self.line_at(begin);
+        let quotes = self.text[begin..self.offset()]
+            .iter()
+            .filter(|byte| **byte == b'"')
+            .count();
+        // The reader takes an unclosed quotation mark to reach to the end of the file.
+        if quotes % 2 == 1 {
+            self.stopped = true;
+            return Some(Err(at(self.path, line, Fault::OpenQuote)));
+        }
         match read {
             Ok(false) => None,
-            Ok(true) => Some(self.record(line, &begin, &fields)),
-            Err(error) => Some(Err(at(
-                self.path,
-                self.line_of(&error, line),
-                describe(&error),
-            ))),
+            Ok(true) => Some(Ok((line, self.named(&fields)))),
+            Err(error) => Some(Err(at(self.path, line, describe(&error)))),
         }
     }
 
-    fn record(
-        &mut self,
-        line: usize,
-        begin: &csv::Position,
-        fields: &StringRecord,
-    ) -> Result<Record, DataError> {
-        let offset = |position: &csv::Position| {
-            usize::try_from(position.byte())
-                .unwrap_or(usize::MAX)
-                .min(self.text.len())
-        };
-        let raw = &self.text[offset(begin)..offset(self.reader.position())];
-        // The reader takes an unclosed quotation mark to reach to the end of the file.
-        if raw.matches('"').count() % 2 == 1 {
-            self.stopped = true;
-            return Err(at(self.path, line, Fault::OpenQuote));
-        }
+    fn named(&self, fields: &StringRecord) -> Map<String, Value> {
         let values = fields.iter().map(|value| Value::String(value.to_owned()));
-        Ok((
-            line,
-            self.header
-                .iter()
-                .cloned()
-                .zip(values)
-                .collect::<Map<_, _>>(),
-        ))
+        self.header.iter().cloned().zip(values).collect()
     }
 
-    fn line_of(&self, error: &csv::Error, fallback: usize) -> usize {
-        let line = error
-            .position()
-            .and_then(|position| usize::try_from(position.line()).ok());
-        line.map_or(fallback, |line| self.skipped + line)
+    /// Where the reader stands in the text.
+    fn offset(&self) -> usize {
+        let byte = usize::try_from(self.reader.position().byte());
+        byte.unwrap_or(usize::MAX).min(self.text.len())
+    }
+
+    /// The line of the record that begins at `offset`, past the line ends that the reader left
+    /// before it; its own count lags behind after `\r\n`.
+    fn line_at(&mut self, offset: usize) -> usize {
+        let bytes = &self.text;
+        let ends = bytes[offset..]
+            .iter()
+            .take_while(|byte| matches!(byte, b'\r' | b'\n'))
+            .count();
+        let start = offset + ends;
+        let passed = &bytes[self.counted.0.min(start)..start];
+        self.counted.1 += passed.iter().filter(|byte| **byte == b'\n').count();
+        self.counted.0 = start;
+        self.counted.1
     }
 }
 

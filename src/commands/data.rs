@@ -1,0 +1,235 @@
+//! `data check`, `preview` and `split`: looking at training data before using it.
+
+mod check;
+mod split;
+
+use std::path::{Path, PathBuf};
+
+use anstyle::{AnsiColor, Style};
+use serde::Serialize;
+
+pub use check::check;
+pub use split::{SplitRequest, split};
+
+use super::Context;
+use crate::{
+    error::{ExitClass, ExitStatus, Failure},
+    runtime::{
+        dataset::{
+            self, Dataset, Row, Source, Task, TaskWish,
+            encode::{self, EncodeOptions, LossOn, Segment},
+        },
+        model::{BaseRequest, open_base, text::TextCodec},
+    },
+    settings::Settings,
+};
+
+/// How tokens that are learned are painted.
+const LEARNED: Style = AnsiColor::Green.on_default().bold();
+
+/// Which rows to show.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PreviewRequest {
+    /// The project's files when empty.
+    pub files: Vec<PathBuf>,
+    /// This row only, from 1.
+    pub row: Option<usize>,
+    /// Number of rows.
+    pub rows: usize,
+}
+
+#[derive(Debug, Serialize)]
+struct Preview {
+    row: usize,
+    place: String,
+    contributor: String,
+    tokens: usize,
+    learned: usize,
+    segments: Vec<Segment>,
+}
+
+/// Shows rows as the model sees them.
+pub fn preview(context: &Context, request: &PreviewRequest) -> Result<ExitStatus, Failure> {
+    let dataset = dataset::load(&sources(&context.settings, &request.files))?;
+    let task = Task::settle(&dataset, &task_wish(&context.settings))?;
+    let chosen = chosen(&dataset, request)?;
+    let codec = open_codec(context)?;
+    let options = encode_options(&context.settings);
+    let mut shown = Vec::new();
+    for number in chosen {
+        let row = &dataset.rows[number - 1];
+        let (encoded, segments) = encode::segments(&codec, &task, &dataset, row, &options)?;
+        shown.push(Preview {
+            row: number,
+            place: dataset.place(row),
+            contributor: dataset.sources[row.source].contributor.clone(),
+            tokens: encoded.ids.len(),
+            learned: encoded.targets.iter().filter(|target| **target).count(),
+            segments,
+        });
+    }
+    show(context, &shown);
+    Ok(ExitStatus::Success)
+}
+
+/// Numbers of the rows to show.
+fn chosen(
+    dataset: &Dataset,
+    request: &PreviewRequest,
+) -> Result<std::ops::RangeInclusive<usize>, Failure> {
+    let last = dataset.rows.len();
+    match request.row {
+        None => Ok(1..=request.rows.min(last)),
+        Some(row) if (1..=last).contains(&row) => Ok(row..=row),
+        Some(row) => Err(Failure::new(
+            ExitClass::Usage,
+            format!("there is no row {row}: the data has {last}"),
+        )
+        .with_hint(format!("give --row a number from 1 to {last}"))),
+    }
+}
+
+fn show(context: &Context, shown: &[Preview]) {
+    if context.printer.is_json() {
+        return context.printer.json(&shown);
+    }
+    for (at, row) in shown.iter().enumerate() {
+        if at > 0 {
+            context.printer.line("");
+        }
+        let Preview {
+            row: number,
+            place,
+            contributor,
+            tokens,
+            learned,
+            ..
+        } = row;
+        context.printer.line(format!(
+            "row {number}  {place}  {contributor}  {tokens} tokens, {learned} learned"
+        ));
+        let painted: String = row
+            .segments
+            .iter()
+            .map(|segment| painted(context, segment))
+            .collect();
+        context.printer.line(painted.trim_end_matches('\n'));
+    }
+}
+
+/// Learned text in colour, or between double brackets where there is none.
+fn painted(context: &Context, segment: &Segment) -> String {
+    match segment {
+        Segment {
+            text,
+            learned: false,
+        } => text.clone(),
+        Segment { text, .. } if context.printer.paints() => context.printer.paint(LEARNED, text),
+        Segment { text, .. } => format!("[[{text}]]"),
+    }
+}
+
+/// The files named, or those of the project. A file that the project names keeps its contributor.
+pub fn sources(settings: &Settings, files: &[PathBuf]) -> Vec<Source> {
+    let own: Vec<Source> = settings
+        .sources
+        .iter()
+        .map(|entry| Source {
+            path: shorten(settings, &entry.path),
+            contributor: entry.contributor.clone(),
+            address: entry.address.clone(),
+            license: entry.license.clone(),
+            weight: entry.weight,
+        })
+        .collect();
+    if files.is_empty() {
+        return own;
+    }
+    let named = |file: &PathBuf| {
+        let same = |source: &&Source| same_file(&source.path, file);
+        let found = own.iter().find(same).cloned();
+        found.unwrap_or_else(|| Source::of_file(shorten(settings, file)))
+    };
+    files.iter().map(named).collect()
+}
+
+fn same_file(one: &Path, two: &Path) -> bool {
+    one == two
+        || one
+            .canonicalize()
+            .ok()
+            .zip(two.canonicalize().ok())
+            .is_some_and(|(a, b)| a == b)
+}
+
+/// A path below the working directory without it, as people name it.
+fn shorten(settings: &Settings, path: &Path) -> PathBuf {
+    path.strip_prefix(&settings.working_dir)
+        .unwrap_or(path)
+        .to_path_buf()
+}
+
+/// What the settings say about the task.
+pub fn task_wish(settings: &Settings) -> TaskWish {
+    let project = settings.project();
+    TaskWish {
+        task: project.task,
+        labels: project.labels,
+        instruction: project.instruction,
+    }
+}
+
+/// How rows are encoded, by the settings.
+pub fn encode_options(settings: &Settings) -> EncodeOptions {
+    EncodeOptions {
+        max_len: settings.count("train.max_len").unwrap_or(usize::MAX),
+        loss: match settings.text("train.loss") {
+            Some("all") => LossOn::All,
+            _ => LossOn::Completion,
+        },
+    }
+}
+
+/// Tokenizer and chat template of the base in the settings.
+fn open_codec(context: &Context) -> Result<TextCodec, Failure> {
+    let settings = context.settings.base();
+    let request = BaseRequest {
+        id: settings.id,
+        revision: settings.revision,
+        endpoint: settings.endpoint,
+        models_dir: context.dirs.cache.join("models"),
+        nano_dir: context.dirs.data.join("nano"),
+        offline: context.offline,
+    };
+    let base = open_base(&request, &mut |_| ())?;
+    Ok(TextCodec::open(&base.dir)?)
+}
+
+/// Validation or test rows of the project, which are read from files that are no `[[data]]`.
+fn held_out(settings: &Settings) -> Vec<(&'static str, Vec<Source>)> {
+    let file = |key: &str, path: &str| {
+        Source::of_file(shorten(settings, &settings.resolve_path(key, path)))
+    };
+    let valid = settings
+        .text("train.val")
+        .filter(|text| text.parse::<f64>().is_err());
+    let tests = settings.list("eval.data");
+    [
+        (
+            "valid",
+            valid.iter().map(|path| file("train.val", path)).collect(),
+        ),
+        (
+            "test",
+            tests.iter().map(|path| file("eval.data", path)).collect(),
+        ),
+    ]
+    .into_iter()
+    .filter(|(_, sources): &(_, Vec<Source>)| !sources.is_empty())
+    .collect()
+}
+
+/// The source of a row.
+fn source_of<'a>(dataset: &'a Dataset, row: &Row) -> &'a Source {
+    &dataset.sources[row.source]
+}

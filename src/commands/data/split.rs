@@ -1,0 +1,153 @@
+//! `data split`: train, valid and test files, the same ones every time.
+
+use std::{
+    collections::BTreeMap,
+    io::Write,
+    path::{Path, PathBuf},
+};
+
+use serde::Serialize;
+
+use super::{source_of, sources};
+use crate::{
+    commands::Context,
+    error::{ExitClass, ExitStatus, Failure},
+    runtime::dataset::{
+        self, Dataset,
+        split::{self as splitting, Split, SplitWish},
+    },
+};
+
+/// What to split, how, and where to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SplitRequest {
+    /// The project's files when empty.
+    pub files: Vec<PathBuf>,
+    pub out: PathBuf,
+    pub valid: f64,
+    pub test: f64,
+    /// Overwrite files that exist.
+    pub force: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct Written {
+    path: PathBuf,
+    rows: usize,
+    /// Whose rows they are; absent where rows of all contributors are together.
+    contributor: Option<String>,
+}
+
+/// Rows by the name of the file that they go to.
+type Files = BTreeMap<String, Vec<usize>>;
+
+/// Splits rows by their text and the seed. Training rows keep to one file for each source, so
+/// that each stays its contributor's; held-out rows are put together.
+pub fn split(context: &Context, request: &SplitRequest) -> Result<ExitStatus, Failure> {
+    let dataset = dataset::load(&sources(&context.settings, &request.files))?;
+    let seed = context.settings.integer("train.seed").unwrap_or_default();
+    let wish = SplitWish {
+        valid: request.valid,
+        test: request.test,
+        seed: u64::try_from(seed).unwrap_or_default(),
+    };
+    let files = files(&dataset, splitting::split(&dataset, &wish)?);
+    refuse_to_overwrite(request, &files)?;
+    let written = write_all(&dataset, &request.out, &files)?;
+    show(context, &written);
+    Ok(ExitStatus::Success)
+}
+
+fn files(dataset: &Dataset, split: Split) -> Files {
+    let names = train_names(dataset);
+    let mut files = Files::new();
+    for row in split.train {
+        files
+            .entry(names[dataset.rows[row].source].clone())
+            .or_default()
+            .push(row);
+    }
+    for (name, rows) in [("valid.jsonl", split.valid), ("test.jsonl", split.test)] {
+        if !rows.is_empty() {
+            files.insert(name.to_owned(), rows);
+        }
+    }
+    files
+}
+
+/// `train.jsonl`, or `train-NAME.jsonl` for each of several sources.
+fn train_names(dataset: &Dataset) -> Vec<String> {
+    if dataset.sources.len() == 1 {
+        return vec!["train.jsonl".to_owned()];
+    }
+    let mut names: Vec<String> = Vec::new();
+    for source in &dataset.sources {
+        let stem = source
+            .path
+            .file_stem()
+            .unwrap_or_default()
+            .to_string_lossy();
+        let plain = format!("train-{stem}.jsonl");
+        let taken = names.contains(&plain);
+        names.push(if taken {
+            format!("train-{stem}-{}.jsonl", names.len() + 1)
+        } else {
+            plain
+        });
+    }
+    names
+}
+
+fn refuse_to_overwrite(request: &SplitRequest, files: &Files) -> Result<(), Failure> {
+    let mut paths = files.keys().map(|name| request.out.join(name));
+    match paths.find(|path| path.exists()) {
+        Some(path) if !request.force => {
+            let message = format!("{} exists already", path.display());
+            Err(Failure::new(ExitClass::Usage, message)
+                .with_hint("choose another folder, or overwrite with --force"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn write_all(dataset: &Dataset, out: &Path, files: &Files) -> Result<Vec<Written>, Failure> {
+    std::fs::create_dir_all(out).map_err(|error| Failure::io("create", out, &error))?;
+    let mut written = Vec::new();
+    for (name, rows) in files {
+        let path = out.join(name);
+        write(dataset, rows, &path).map_err(|error| Failure::io("write", &path, &error))?;
+        let of_one = name.starts_with("train").then(|| &dataset.rows[rows[0]]);
+        written.push(Written {
+            path,
+            rows: rows.len(),
+            contributor: of_one.map(|row| source_of(dataset, row).contributor.clone()),
+        });
+    }
+    Ok(written)
+}
+
+/// Beside its place first: a file is there whole or not at all.
+fn write(dataset: &Dataset, rows: &[usize], path: &Path) -> std::io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    let lines: String = rows
+        .iter()
+        .map(|row| dataset.rows[*row].example.to_json_line() + "\n")
+        .collect();
+    file.write_all(lines.as_bytes())?;
+    file.as_file().sync_all()?;
+    file.persist(path).map(|_| ()).map_err(|error| error.error)
+}
+
+fn show(context: &Context, written: &[Written]) {
+    if context.printer.is_json() {
+        return context
+            .printer
+            .json(&serde_json::json!({ "files": written }));
+    }
+    for Written { path, rows, .. } in written {
+        context
+            .printer
+            .line(format!("{rows:>7}  {}", path.display()));
+    }
+}

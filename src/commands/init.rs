@@ -1,0 +1,204 @@
+//! `init`: writes a complete project from a template that the binary carries.
+
+mod templates;
+
+use std::{
+    io::ErrorKind,
+    path::{Path, PathBuf},
+};
+
+use serde::Serialize;
+use tempfile::TempDir;
+
+pub use templates::{TEMPLATES, Template};
+
+use super::Context;
+use crate::error::{ExitClass, ExitStatus, Failure};
+
+/// What to write and where.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct InitRequest {
+    /// Named after the template when unset.
+    pub dir: Option<PathBuf>,
+    pub template: Option<String>,
+    /// List the templates instead.
+    pub list: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct Initialised<'a> {
+    dir: &'a Path,
+    template: &'a str,
+    files: Vec<String>,
+}
+
+/// Writes a project, or lists the templates.
+pub fn run(context: &Context, request: &InitRequest) -> Result<ExitStatus, Failure> {
+    let name = match &request.template {
+        Some(name) if !request.list => name,
+        _ => return Ok(list(context)),
+    };
+    let template = find(name)?;
+    let dir = request
+        .dir
+        .clone()
+        .unwrap_or_else(|| PathBuf::from(template.name));
+    write(template, &dir)?;
+    report(context, template, &dir);
+    Ok(ExitStatus::Success)
+}
+
+fn list(context: &Context) -> ExitStatus {
+    if context.printer.is_json() {
+        let all: Vec<_> = TEMPLATES
+            .iter()
+            .map(|entry| serde_json::json!({ "name": entry.name, "about": entry.about }))
+            .collect();
+        context.printer.json(&all);
+    } else {
+        for Template { name, about, .. } in TEMPLATES {
+            context.printer.line(format!("{name:<10} {about}"));
+        }
+    }
+    ExitStatus::Success
+}
+
+fn find(name: &str) -> Result<&'static Template, Failure> {
+    let names = || TEMPLATES.iter().map(|template| template.name);
+    TEMPLATES
+        .iter()
+        .find(|template| template.name == name)
+        .ok_or_else(|| {
+            let all = names().collect::<Vec<_>>().join(", ");
+            let failure = Failure::new(
+                ExitClass::Usage,
+                format!("no template `{name}`, expected one of {all}"),
+            );
+            let near = names().find(|known| strsim::osa_distance(known, name) <= 2);
+            failure.with_hint(match near {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => "openlora init --list says what each is for".to_owned(),
+            })
+        })
+}
+
+/// Writes all files or none.
+fn write(template: &Template, dir: &Path) -> Result<(), Failure> {
+    let exists = refuse_to_mix(dir)?;
+    let beside = match dir.parent() {
+        _ if exists => dir,
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    };
+    create_parents(beside)?;
+    let staging = tempfile::Builder::new()
+        .prefix(".openlora-init-")
+        .tempdir_in(beside);
+    let staging = staging.map_err(|error| Failure::io("write in", beside, &error))?;
+    for (name, bytes) in template.files() {
+        put(&staging.path().join(&name), bytes)
+            .map_err(|error| Failure::io("write", &dir.join(&name), &error))?;
+    }
+    let moved = if exists {
+        move_into(&staging, dir)
+    } else {
+        become_folder(staging, dir)
+    };
+    moved.map_err(|error| Failure::io("write", dir, &error))
+}
+
+/// Whether the folder is there already, which must then be empty.
+fn refuse_to_mix(dir: &Path) -> Result<bool, Failure> {
+    let shown = dir.display();
+    let mut entries = match std::fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+        Err(error) if error.kind() == ErrorKind::NotADirectory => {
+            return Err(Failure::new(ExitClass::Usage, format!("{shown} is a file"))
+                .with_hint("name a folder that does not exist yet"));
+        }
+        Err(error) => return Err(Failure::io("read", dir, &error)),
+    };
+    if entries.next().is_some() {
+        return Err(
+            Failure::new(ExitClass::Usage, format!("{shown} is not empty"))
+                .with_hint("name a folder that does not exist yet, or an empty one"),
+        );
+    }
+    Ok(true)
+}
+
+fn create_parents(dir: &Path) -> Result<(), Failure> {
+    std::fs::create_dir_all(dir).map_err(|error| Failure::io("create", dir, &error))
+}
+
+fn put(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    if let Some(parent) = path.parent() {
+        std::fs::create_dir_all(parent)?;
+    }
+    std::fs::write(path, bytes)
+}
+
+/// One rename makes the whole project appear.
+fn become_folder(staging: TempDir, dir: &Path) -> std::io::Result<()> {
+    open_to_others(staging.path())?;
+    std::fs::rename(staging.path(), dir)?;
+    let _ = staging.keep();
+    Ok(())
+}
+
+/// Temporary folders are private; a project is as open as any new folder.
+#[cfg(unix)]
+fn open_to_others(dir: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o755))
+}
+
+#[cfg(not(unix))]
+fn open_to_others(_dir: &Path) -> std::io::Result<()> {
+    Ok(())
+}
+
+/// Into an empty folder that is there already, perhaps the one that a shell stands in: its
+/// entries are moved one by one, and taken back when one cannot be.
+fn move_into(staging: &TempDir, dir: &Path) -> std::io::Result<()> {
+    let mut moved = Vec::new();
+    for entry in std::fs::read_dir(staging.path())? {
+        let entry = entry?;
+        let to = dir.join(entry.file_name());
+        if let Err(error) = std::fs::rename(entry.path(), &to) {
+            for (from, to) in moved {
+                // What cannot be moved back stays; the first error tells why.
+                let _ = std::fs::rename(to, from);
+            }
+            return Err(error);
+        }
+        moved.push((entry.path(), to));
+    }
+    Ok(())
+}
+
+fn report(context: &Context, template: &Template, dir: &Path) {
+    let files: Vec<String> = template.files().map(|(name, _)| name).collect();
+    if context.printer.is_json() {
+        return context.printer.json(&Initialised {
+            dir,
+            template: template.name,
+            files,
+        });
+    }
+    let shown = dir.display();
+    context.printer.line(format!(
+        "{shown}: {} files of the template {}",
+        files.len(),
+        template.name
+    ));
+    let enter = if dir == Path::new(".") {
+        String::new()
+    } else {
+        format!("cd {shown} && ")
+    };
+    context.printer.note(format!(
+        "next:\n  {enter}openlora data check\n  openlora train\n  openlora serve --local --free"
+    ));
+}
