@@ -11,15 +11,15 @@ use serde::Serialize;
 pub use check::check;
 pub use split::{SplitRequest, split};
 
-use super::Context;
+use super::{Context, project};
 use crate::{
     error::{ExitClass, ExitStatus, Failure},
     runtime::{
         dataset::{
-            self, Dataset, Row, Source, Task, TaskWish,
+            self, Dataset, Row, Source, Task,
             encode::{self, EncodeOptions, LossOn, Segment},
         },
-        model::{BaseRequest, open_base, text::TextCodec},
+        model::text::TextCodec,
     },
     settings::Settings,
 };
@@ -50,8 +50,8 @@ struct Preview {
 
 /// Shows rows as the model sees them.
 pub fn preview(context: &Context, request: &PreviewRequest) -> Result<ExitStatus, Failure> {
-    let dataset = dataset::load(&sources(&context.settings, &request.files))?;
-    let task = Task::settle(&dataset, &task_wish(&context.settings))?;
+    let dataset = dataset::load(&sources(context, &request.files))?;
+    let task = Task::settle(&dataset, &project::task_wish(&context.settings))?;
     let chosen = chosen(&dataset, request)?;
     let codec = open_codec(context)?;
     let options = encode_options(&context.settings);
@@ -129,58 +129,25 @@ fn painted(context: &Context, segment: &Segment) -> String {
     }
 }
 
-/// The files named, or those of the project. A file that the project names keeps its contributor.
-pub fn sources(settings: &Settings, files: &[PathBuf]) -> Vec<Source> {
-    let own: Vec<Source> = settings
-        .sources
-        .iter()
-        .map(|entry| Source {
-            path: shorten(settings, &entry.path),
-            contributor: entry.contributor.clone(),
-            address: entry.address.clone(),
-            license: entry.license.clone(),
-            weight: entry.weight,
-        })
-        .collect();
-    if files.is_empty() {
-        return own;
-    }
-    let named = |file: &PathBuf| {
-        let same = |source: &&Source| same_file(&source.path, file);
-        let found = own.iter().find(same).cloned();
-        found.unwrap_or_else(|| Source::of_file(shorten(settings, file)))
+/// The files named, or those of the project, with paths as people name them.
+fn sources(context: &Context, files: &[PathBuf]) -> Vec<Source> {
+    let sources = project::sources(context, files).into_iter();
+    let shortened = |source: Source| Source {
+        path: shorten(&context.settings, &source.path),
+        ..source
     };
-    files.iter().map(named).collect()
+    sources.map(shortened).collect()
 }
 
-fn same_file(one: &Path, two: &Path) -> bool {
-    one == two
-        || one
-            .canonicalize()
-            .ok()
-            .zip(two.canonicalize().ok())
-            .is_some_and(|(a, b)| a == b)
-}
-
-/// A path below the working directory without it, as people name it.
+/// A path below the working directory without it.
 fn shorten(settings: &Settings, path: &Path) -> PathBuf {
     path.strip_prefix(&settings.working_dir)
         .unwrap_or(path)
         .to_path_buf()
 }
 
-/// What the settings say about the task.
-pub fn task_wish(settings: &Settings) -> TaskWish {
-    let project = settings.project();
-    TaskWish {
-        task: project.task,
-        labels: project.labels,
-        instruction: project.instruction,
-    }
-}
-
 /// How rows are encoded, by the settings.
-pub fn encode_options(settings: &Settings) -> EncodeOptions {
+fn encode_options(settings: &Settings) -> EncodeOptions {
     EncodeOptions {
         max_len: settings.count("train.max_len").unwrap_or(usize::MAX),
         loss: match settings.text("train.loss") {
@@ -192,17 +159,7 @@ pub fn encode_options(settings: &Settings) -> EncodeOptions {
 
 /// Tokenizer and chat template of the base in the settings.
 fn open_codec(context: &Context) -> Result<TextCodec, Failure> {
-    let settings = context.settings.base();
-    let request = BaseRequest {
-        id: settings.id,
-        revision: settings.revision,
-        endpoint: settings.endpoint,
-        models_dir: context.dirs.cache.join("models"),
-        nano_dir: context.dirs.data.join("nano"),
-        offline: context.offline,
-    };
-    let base = open_base(&request, &mut |_| ())?;
-    Ok(TextCodec::open(&base.dir)?)
+    Ok(TextCodec::open(&project::base(context, None)?.dir)?)
 }
 
 /// Validation or test rows of the project, which are read from files that are no `[[data]]`.

@@ -1,6 +1,6 @@
 //! What several verbs need of a project, as the runtime takes it: base, data, training settings.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::Context;
 use crate::{
@@ -10,7 +10,7 @@ use crate::{
         model::{Base, BaseRequest, Download, open_base},
         train::TrainConfig,
     },
-    settings::{KEYS, Origin, Settings, Value},
+    settings::{KEYS, Origin, Settings, SourceEntry, Value},
 };
 
 /// Folder of the project's runs.
@@ -40,23 +40,34 @@ pub fn base(context: &Context, id: Option<&str>) -> Result<Base, Failure> {
     Ok(open_base(&request, &mut report)?)
 }
 
-/// The files of a `--data` flag, or the project's sources.
+/// The files named, or the project's sources. A file that the project names keeps its contributor.
 pub fn sources(context: &Context, files: &[PathBuf]) -> Vec<Source> {
     let settings = &context.settings;
-    if !files.is_empty() {
-        return files
-            .iter()
-            .map(|file| Source::of_file(settings.working_dir.join(file)))
-            .collect();
+    let own: Vec<Source> = settings.sources.iter().map(source).collect();
+    if files.is_empty() {
+        return own;
     }
-    let source = |entry: &crate::settings::SourceEntry| Source {
+    let named = |file: &PathBuf| {
+        let path = settings.working_dir.join(file);
+        let found = own.iter().find(|source| same_file(&source.path, &path));
+        found.cloned().unwrap_or_else(|| Source::of_file(path))
+    };
+    files.iter().map(named).collect()
+}
+
+fn source(entry: &SourceEntry) -> Source {
+    Source {
         path: entry.path.clone(),
         contributor: entry.contributor.clone(),
         address: entry.address.clone(),
         license: entry.license.clone(),
         weight: entry.weight,
-    };
-    settings.sources.iter().map(source).collect()
+    }
+}
+
+fn same_file(one: &Path, two: &Path) -> bool {
+    let real = |path: &Path| path.canonicalize().ok();
+    one == two || real(one).is_some_and(|one| real(two) == Some(one))
 }
 
 /// What the project says its task is.

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use serde::Serialize;
 
-use super::{encode_options, held_out, open_codec, sources, task_wish};
+use super::{encode_options, held_out, open_codec, project, sources};
 use crate::{
     commands::Context,
     error::{ExitClass, ExitStatus, Explain, Failure},
@@ -91,7 +91,7 @@ pub fn check(context: &Context, files: &[PathBuf]) -> Result<ExitStatus, Failure
 }
 
 fn read(context: &Context, files: &[PathBuf]) -> Result<Vec<Checked>, Failure> {
-    let own = sources(&context.settings, files);
+    let own = sources(context, files);
     if own.is_empty() {
         return Err(DataError::NoSources.into());
     }
@@ -108,7 +108,10 @@ fn read(context: &Context, files: &[PathBuf]) -> Result<Vec<Checked>, Failure> {
 }
 
 fn settle(context: &Context, parts: &[Checked]) -> Result<Task, DataError> {
-    let task = Task::settle(&parts[0].found.dataset, &task_wish(&context.settings))?;
+    let task = Task::settle(
+        &parts[0].found.dataset,
+        &project::task_wish(&context.settings),
+    )?;
     for part in &parts[1..] {
         task.check(&part.found.dataset)?;
     }

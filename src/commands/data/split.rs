@@ -44,7 +44,7 @@ type Files = BTreeMap<String, Vec<usize>>;
 /// Splits rows by their text and the seed. Training rows keep to one file for each source, so
 /// that each stays its contributor's; held-out rows are put together.
 pub fn split(context: &Context, request: &SplitRequest) -> Result<ExitStatus, Failure> {
-    let dataset = dataset::load(&sources(&context.settings, &request.files))?;
+    let dataset = dataset::load(&sources(context, &request.files))?;
     let seed = context.settings.integer("train.seed").unwrap_or_default();
     let wish = SplitWish {
         valid: request.valid,
