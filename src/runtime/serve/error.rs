@@ -1,6 +1,9 @@
 //! What can go wrong while serving, as a caller and an operator read it.
 
-use crate::error::{ExitClass, Explain};
+use crate::{
+    error::{ExitClass, Explain, describe_io},
+    runtime::journal::JournalError,
+};
 
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
@@ -33,6 +36,17 @@ pub enum ServeError {
     /// The engine failed; answered with 500 without its text.
     #[error("the engine failed: {0}")]
     Engine(String),
+    /// The server cannot listen where it was told to.
+    #[error("cannot listen on {place}: {}", describe_io(source))]
+    Bind {
+        place: String,
+        port: u16,
+        source: std::io::Error,
+    },
+    #[error("two adapters are named `{name}`")]
+    DuplicateAdapter { name: String },
+    #[error(transparent)]
+    Journal(#[from] JournalError),
 }
 
 impl Explain for ServeError {
@@ -41,8 +55,10 @@ impl Explain for ServeError {
             Self::Invalid { .. } | Self::Unsupported { .. } | Self::DeadAdapter { .. } => {
                 ExitClass::BadInput
             }
-            Self::Load { .. } => ExitClass::Environment,
+            Self::Load { .. } | Self::Bind { .. } => ExitClass::Environment,
             Self::Engine(_) => ExitClass::Internal,
+            Self::DuplicateAdapter { .. } => ExitClass::Usage,
+            Self::Journal(error) => error.class(),
         }
     }
 
@@ -54,7 +70,24 @@ impl Explain for ServeError {
                  or too small for the chosen weights"
                     .to_owned(),
             ),
-            _ => None,
+            Self::Bind { source, port, .. } => Some(bind_hint(source.kind(), *port)),
+            Self::DuplicateAdapter { .. } => {
+                Some("give each adapter its own name: --adapter NAME=PATH".to_owned())
+            }
+            Self::Journal(error) => error.hint(),
+            Self::Invalid { .. } | Self::Load { .. } | Self::Engine(_) => None,
         }
+    }
+}
+
+fn bind_hint(kind: std::io::ErrorKind, port: u16) -> String {
+    match kind {
+        std::io::ErrorKind::AddrInUse => format!(
+            "another program uses port {port}: stop it, or choose another port with --port N (0 takes a free one)"
+        ),
+        std::io::ErrorKind::PermissionDenied => {
+            "ports below 1024 need privileges: choose a higher one with --port N".to_owned()
+        }
+        _ => "choose an address of this machine with --host".to_owned(),
     }
 }

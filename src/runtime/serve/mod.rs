@@ -1,6 +1,30 @@
-//! Serving: the HTTP surface, metering and the engines behind it.
+//! Serving: the OpenAI-compatible HTTP surface, metering and the engines behind it.
+//!
+//! A request passes the edge (headers, request id), the intake (body, adapter), the gate (turns)
+//! and the meter (exactly one count per request id) before an engine sees it. This room must not
+//! know the terminal, the command line or any chain.
 
+mod answer;
+mod body;
+mod calls;
 pub mod engine;
 pub mod error;
+mod gate;
+mod generate;
+pub mod hosted;
+mod intake;
+pub mod meter;
+mod metrics;
+mod receipt;
+mod recover;
+mod refusal;
+mod request_id;
+mod routes;
+mod server;
+mod stall;
+pub mod wire;
 
 pub use error::ServeError;
+pub use hosted::{Hosted, Shelf};
+pub use routes::{Audience, ROUTES, Route};
+pub use server::{Bound, ServeLimits, Server, Stop};

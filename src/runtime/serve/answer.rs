@@ -1,0 +1,163 @@
+//! What all answers of one call share, and the two forms in which generated text is written.
+
+use axum::body::Bytes;
+use serde_json::{Value, json};
+
+use super::wire::{chat, completion, inputs::usage_json};
+use crate::runtime::{
+    event::{CallKind, Finish, Usage},
+    ports::TokenLogprob,
+};
+
+/// The fields around an answer's text.
+#[derive(Clone, Debug)]
+pub struct Envelope {
+    pub id: String,
+    /// Unix time in seconds.
+    pub created: u64,
+    pub model: String,
+    pub fingerprint: String,
+    pub finish: Finish,
+    pub usage: Usage,
+}
+
+impl Envelope {
+    pub fn finish_reason(&self) -> &'static str {
+        match self.finish {
+            Finish::Length => "length",
+            _ => "stop",
+        }
+    }
+
+    pub fn usage_json(&self) -> Value {
+        usage_json(self.usage)
+    }
+
+    /// Every chunk has a `usage` field when the caller asked for it; only the last fills it.
+    pub fn add_chunk_usage(&self, chunk: &mut Value, last: bool, wanted: bool) {
+        if last {
+            chunk["usage"] = self.usage_json();
+        } else if wanted {
+            chunk["usage"] = Value::Null;
+        }
+    }
+}
+
+/// Whether text is written as a chat message or as a completion.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    Chat,
+    Completion,
+}
+
+impl Form {
+    pub fn kind(self) -> CallKind {
+        match self {
+            Self::Chat => CallKind::Chat,
+            Self::Completion => CallKind::Completion,
+        }
+    }
+
+    /// The complete answer.
+    pub fn whole(
+        self,
+        envelope: &Envelope,
+        text: &str,
+        logprobs: Option<&[TokenLogprob]>,
+    ) -> Value {
+        match self {
+            Self::Chat => chat::answer(envelope, text, logprobs),
+            Self::Completion => completion::answer(envelope, text, logprobs),
+        }
+    }
+}
+
+/// Writes the chunks of one streamed answer as server-sent events.
+#[derive(Clone, Debug)]
+pub struct ChunkWriter {
+    pub form: Form,
+    pub include_usage: bool,
+    /// Characters written so far.
+    offset: usize,
+}
+
+impl ChunkWriter {
+    pub fn new(form: Form, include_usage: bool) -> Self {
+        Self {
+            form,
+            include_usage,
+            offset: 0,
+        }
+    }
+
+    /// What comes before the first text, if anything.
+    pub fn opening(&self, envelope: &Envelope) -> Option<Bytes> {
+        match self.form {
+            Form::Chat => Some(frame(&chat::chunk(
+                envelope,
+                chat::Piece::Opening,
+                self.include_usage,
+            ))),
+            Form::Completion => None,
+        }
+    }
+
+    pub fn text(
+        &mut self,
+        envelope: &Envelope,
+        text: &str,
+        logprobs: Option<&[TokenLogprob]>,
+    ) -> Bytes {
+        let usage = self.include_usage;
+        let chunk = match self.form {
+            Form::Chat => chat::chunk(envelope, chat::Piece::Text(text, logprobs), usage),
+            Form::Completion => completion::chunk(envelope, text, logprobs, self.offset, usage),
+        };
+        self.offset += text.chars().count();
+        frame(&chunk)
+    }
+
+    /// Everything after the last text: the reason, the usage where wanted, and `[DONE]`.
+    pub fn ending(&self, envelope: &Envelope) -> Bytes {
+        let (closing, usage) = match self.form {
+            Form::Chat => (
+                chat::chunk(envelope, chat::Piece::Closing, self.include_usage),
+                chat::chunk(envelope, chat::Piece::Usage, true),
+            ),
+            Form::Completion => (
+                completion::closing(envelope, self.include_usage),
+                completion::usage(envelope),
+            ),
+        };
+        let mut bytes = frame(&closing).to_vec();
+        if self.include_usage {
+            bytes.extend_from_slice(&frame(&usage));
+        }
+        bytes.extend_from_slice(b"data: [DONE]\n\n");
+        bytes.into()
+    }
+}
+
+/// One server-sent event without a name.
+pub fn frame(value: &Value) -> Bytes {
+    format!("data: {value}\n\n").into()
+}
+
+/// A finished answer, kept so that a repeated request id gets it again.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answer {
+    pub content_type: &'static str,
+    pub body: Bytes,
+}
+
+impl Answer {
+    pub const JSON: &'static str = "application/json";
+    pub const EVENTS: &'static str = "text/event-stream";
+
+    pub fn json(value: &Value) -> Self {
+        Self {
+            content_type: Self::JSON,
+            body: json!(value).to_string().into(),
+        }
+    }
+}

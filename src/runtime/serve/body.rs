@@ -1,0 +1,100 @@
+//! Request bodies: JSON only, bounded in size and time.
+
+use std::time::Duration;
+
+use axum::{
+    body::{Body, Bytes},
+    http::{HeaderMap, StatusCode, header},
+};
+use futures::StreamExt;
+
+use super::refusal::Refusal;
+
+/// Longest time for a body to arrive.
+const LONGEST: Duration = Duration::from_secs(30);
+
+/// How much of a body that is too large is read and thrown away, so that the caller gets to read
+/// the answer instead of a broken connection.
+const DISCARDED: usize = 32 << 20;
+
+/// Reads a JSON body of at most `limit` bytes.
+pub async fn read(headers: &HeaderMap, body: Body, limit: usize) -> Result<Bytes, Refusal> {
+    check_type(headers)?;
+    match tokio::time::timeout(LONGEST, collect(body, limit)).await {
+        Ok(read) => read,
+        Err(_) => {
+            let message = format!(
+                "The request body did not arrive within {} s.",
+                LONGEST.as_secs()
+            );
+            Err(Refusal::new(
+                StatusCode::REQUEST_TIMEOUT,
+                "request_timeout",
+                message,
+            ))
+        }
+    }
+}
+
+fn check_type(headers: &HeaderMap) -> Result<(), Refusal> {
+    if let Some(encoding) = headers.get(header::CONTENT_ENCODING) {
+        let found = String::from_utf8_lossy(encoding.as_bytes()).into_owned();
+        if found != "identity" {
+            let message = format!("Invalid Content-Encoding: expected identity, found '{found}'.");
+            return Err(Refusal::new(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "unsupported_content_encoding",
+                message,
+            ));
+        }
+    }
+    let value = headers.get(header::CONTENT_TYPE);
+    let text = value.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+    let media = text
+        .as_deref()
+        .unwrap_or_default()
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim();
+    if media.eq_ignore_ascii_case("application/json") {
+        return Ok(());
+    }
+    let found = text.map_or("none".to_owned(), |text| format!("'{text}'"));
+    let message = format!("Invalid Content-Type: expected application/json, found {found}.");
+    Err(Refusal::new(
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        "unsupported_content_type",
+        message,
+    ))
+}
+
+async fn collect(body: Body, limit: usize) -> Result<Bytes, Refusal> {
+    let mut stream = body.into_data_stream();
+    let mut collected = Vec::new();
+    let mut total = 0_usize;
+    while let Some(chunk) = stream.next().await {
+        let chunk = chunk.map_err(|_| {
+            let message = "The request body broke off before its end.";
+            Refusal::new(StatusCode::BAD_REQUEST, "incomplete_body", message)
+        })?;
+        total = total.saturating_add(chunk.len());
+        if total <= limit {
+            collected.extend_from_slice(&chunk);
+        } else if total > DISCARDED {
+            break;
+        } else {
+            collected = Vec::new();
+        }
+    }
+    if total <= limit {
+        Ok(collected.into())
+    } else {
+        Err(too_large(limit))
+    }
+}
+
+fn too_large(limit: usize) -> Refusal {
+    let message = format!("The request body is larger than the limit of {limit} bytes.");
+    Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", message)
+}

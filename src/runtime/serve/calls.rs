@@ -1,0 +1,221 @@
+//! Which request ids are in flight, and the answers that are still held for repeats.
+//!
+//! One entry per id: running, or held with its answer. The answers are bounded in bytes; the
+//! least recently used goes first. What was metered long ago is the journal's to know.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use axum::http::StatusCode;
+use tokio::sync::watch;
+
+use super::{answer::Answer, refusal::Refusal, request_id::RequestId};
+
+/// How long a repeat waits for the call that it repeats.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
+/// The share of the bound that a single answer may take.
+const LARGEST_SHARE: usize = 8;
+
+/// Ids in flight and answers held.
+#[derive(Debug)]
+pub struct Calls {
+    table: Mutex<Table>,
+    bound: usize,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    entries: HashMap<RequestId, Entry>,
+    /// Held answers by last use.
+    ages: BTreeMap<u64, RequestId>,
+    clock: u64,
+    bytes: usize,
+}
+
+#[derive(Debug)]
+enum Entry {
+    Running {
+        hash: String,
+        ended: watch::Receiver<()>,
+    },
+    Held {
+        hash: String,
+        answer: Answer,
+        age: u64,
+    },
+}
+
+/// What an id is at the moment it is asked for.
+#[derive(Debug)]
+pub enum Claim {
+    /// Nobody has it: the holder of the slot runs the call.
+    Fresh(Slot),
+    /// It was answered before.
+    Held(Answer),
+}
+
+/// The running entry of an id; dropping it frees the id and wakes those who wait.
+#[derive(Debug)]
+pub struct Slot {
+    calls: Arc<Calls>,
+    id: RequestId,
+    hash: String,
+    answer: Option<Answer>,
+    _ended: watch::Sender<()>,
+}
+
+enum Look {
+    Claim(Claim),
+    Wait(watch::Receiver<()>),
+}
+
+impl Calls {
+    /// Holds answers up to `bound` bytes in all.
+    pub fn new(bound: usize) -> Self {
+        Self {
+            table: Mutex::default(),
+            bound,
+        }
+    }
+
+    /// Claims an id for a request; a repeat of a running call waits for its end.
+    pub async fn claim(self: &Arc<Self>, id: &RequestId, hash: &str) -> Result<Claim, Refusal> {
+        let deadline = tokio::time::Instant::now() + LONGEST_WAIT;
+        loop {
+            match self.look(id, hash)? {
+                Look::Claim(claim) => return Ok(claim),
+                Look::Wait(mut ended) => {
+                    // The sender says nothing; its being dropped is the signal.
+                    let waited = tokio::time::timeout_at(deadline, ended.changed()).await;
+                    waited.map_err(|_| in_flight(id))?.unwrap_or_default();
+                }
+            }
+        }
+    }
+
+    fn look(self: &Arc<Self>, id: &RequestId, hash: &str) -> Result<Look, Refusal> {
+        let mut table = self.lock();
+        match table.entries.get(id) {
+            Some(Entry::Running { hash: first, .. } | Entry::Held { hash: first, .. })
+                if first != hash =>
+            {
+                Err(mismatch(id))
+            }
+            Some(Entry::Running { ended, .. }) => Ok(Look::Wait(ended.clone())),
+            Some(Entry::Held { answer, .. }) => {
+                let answer = answer.clone();
+                table.touch(id);
+                Ok(Look::Claim(Claim::Held(answer)))
+            }
+            None => {
+                let (sender, ended) = watch::channel(());
+                let entry = Entry::Running {
+                    hash: hash.to_owned(),
+                    ended,
+                };
+                table.entries.insert(id.clone(), entry);
+                Ok(Look::Claim(Claim::Fresh(Slot {
+                    calls: Arc::clone(self),
+                    id: id.clone(),
+                    hash: hash.to_owned(),
+                    answer: None,
+                    _ended: sender,
+                })))
+            }
+        }
+    }
+
+    /// Whether a call with this id runs now.
+    pub fn is_running(&self, id: &RequestId) -> bool {
+        matches!(self.lock().entries.get(id), Some(Entry::Running { .. }))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Table {
+    fn touch(&mut self, id: &RequestId) {
+        self.clock += 1;
+        if let Some(Entry::Held { age, .. }) = self.entries.get_mut(id) {
+            self.ages.remove(age);
+            *age = self.clock;
+            self.ages.insert(self.clock, id.clone());
+        }
+    }
+
+    fn hold(&mut self, id: &RequestId, hash: String, answer: Answer, bound: usize) {
+        self.clock += 1;
+        self.bytes += answer.body.len();
+        self.ages.insert(self.clock, id.clone());
+        self.entries.insert(
+            id.clone(),
+            Entry::Held {
+                hash,
+                answer,
+                age: self.clock,
+            },
+        );
+        while self.bytes > bound {
+            let Some((_, oldest)) = self.ages.pop_first() else {
+                break;
+            };
+            if let Some(Entry::Held { answer, .. }) = self.entries.remove(&oldest) {
+                self.bytes -= answer.body.len();
+            }
+        }
+    }
+}
+
+impl Slot {
+    pub fn id(&self) -> &RequestId {
+        &self.id
+    }
+
+    pub fn hash(&self) -> &str {
+        &self.hash
+    }
+
+    /// Ends the call; a repeat gets the answer, if there is one and it is not too large to hold.
+    pub fn complete(mut self, answer: Option<Answer>) {
+        let largest = self.calls.bound / LARGEST_SHARE;
+        self.answer = answer.filter(|answer| answer.body.len() <= largest);
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        let mut table = self.calls.lock();
+        table.entries.remove(&self.id);
+        if let Some(answer) = self.answer.take() {
+            let hash = std::mem::take(&mut self.hash);
+            table.hold(&self.id, hash, answer, self.calls.bound);
+        }
+    }
+}
+
+fn in_flight(id: &RequestId) -> Refusal {
+    let message = format!(
+        "The call with request id '{}' is still running.",
+        id.as_str()
+    );
+    Refusal::new(StatusCode::CONFLICT, "request_in_flight", message).retry_after(1)
+}
+
+/// The same id came with another body.
+pub fn mismatch(id: &RequestId) -> Refusal {
+    let message = format!(
+        "Request id '{}' was used before with a different request; take a new id.",
+        id.as_str()
+    );
+    Refusal::new(
+        StatusCode::UNPROCESSABLE_ENTITY,
+        "idempotency_mismatch",
+        message,
+    )
+}

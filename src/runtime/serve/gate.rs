@@ -1,0 +1,139 @@
+//! How many calls run at once and how many may wait.
+//!
+//! A call enters before its prompt is tokenised and leaves when the model stops, so that neither
+//! memory nor threads grow with the number of callers. Counts per adapter feed the metrics.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use axum::http::StatusCode;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+
+use super::refusal::Refusal;
+
+/// Calls of one adapter.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Load {
+    pub running: usize,
+    pub waiting: usize,
+}
+
+/// The doorkeeper of the engines.
+#[derive(Debug)]
+pub struct Gate {
+    permits: Arc<Semaphore>,
+    queue: usize,
+    loads: Mutex<BTreeMap<String, Load>>,
+    draining: CancellationToken,
+}
+
+/// The right to use an engine; ends when dropped.
+#[derive(Debug)]
+pub struct Pass {
+    gate: Arc<Gate>,
+    adapter: String,
+    _permit: OwnedSemaphorePermit,
+}
+
+/// A place in the queue; ends when dropped.
+struct Place<'a> {
+    gate: &'a Gate,
+    adapter: &'a str,
+}
+
+impl Gate {
+    pub fn new(concurrent: usize, queue: usize, draining: CancellationToken) -> Self {
+        Self {
+            permits: Arc::new(Semaphore::new(concurrent)),
+            queue,
+            loads: Mutex::default(),
+            draining,
+        }
+    }
+
+    /// Waits for a turn: 429 when the queue is full, 503 once the server drains.
+    pub async fn enter(self: &Arc<Self>, adapter: &str) -> Result<Pass, Refusal> {
+        if self.draining.is_cancelled() {
+            return Err(draining());
+        }
+        let permit = match Arc::clone(&self.permits).try_acquire_owned() {
+            Ok(permit) => permit,
+            Err(_) => self.wait(adapter).await?,
+        };
+        self.change(adapter, |load| load.running += 1);
+        Ok(Pass {
+            gate: Arc::clone(self),
+            adapter: adapter.to_owned(),
+            _permit: permit,
+        })
+    }
+
+    async fn wait(&self, adapter: &str) -> Result<OwnedSemaphorePermit, Refusal> {
+        let _place = self.queue_up(adapter)?;
+        tokio::select! {
+            permit = Arc::clone(&self.permits).acquire_owned() => permit.map_err(|_| draining()),
+            () = self.draining.cancelled() => Err(draining()),
+        }
+    }
+
+    fn queue_up<'a>(&'a self, adapter: &'a str) -> Result<Place<'a>, Refusal> {
+        let mut loads = self.lock();
+        let waiting: usize = loads.values().map(|load| load.waiting).sum();
+        if waiting >= self.queue {
+            let message =
+                format!("All turns are taken and {waiting} calls wait; try again shortly.");
+            let refusal = Refusal::new(StatusCode::TOO_MANY_REQUESTS, "queue_full", message);
+            return Err(refusal.retry_after(1));
+        }
+        loads.entry(adapter.to_owned()).or_default().waiting += 1;
+        Ok(Place {
+            gate: self,
+            adapter,
+        })
+    }
+
+    /// Calls per adapter that has any.
+    pub fn loads(&self) -> BTreeMap<String, Load> {
+        self.lock().clone()
+    }
+
+    fn change(&self, adapter: &str, change: impl FnOnce(&mut Load)) {
+        let mut loads = self.lock();
+        let load = loads.entry(adapter.to_owned()).or_default();
+        change(load);
+        if *load == Load::default() {
+            loads.remove(adapter);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Load>> {
+        self.loads.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Pass {
+    fn drop(&mut self) {
+        self.gate.change(&self.adapter, |load| {
+            load.running = load.running.saturating_sub(1)
+        });
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.gate.change(self.adapter, |load| {
+            load.waiting = load.waiting.saturating_sub(1)
+        });
+    }
+}
+
+/// The answer to every new call once the server is on its way out.
+pub fn draining() -> Refusal {
+    Refusal::unavailable(
+        "draining",
+        "The server is shutting down and takes no new calls.",
+    )
+}

@@ -1,0 +1,104 @@
+//! A metered request as all its routes begin: body read, adapter found, id and hash known.
+
+use std::{sync::Arc, time::Instant};
+
+use axum::extract::Request;
+
+use super::{
+    body,
+    calls::Slot,
+    gate::{Pass, draining},
+    hosted::Hosted,
+    meter::{Call, Reservation},
+    refusal::Refusal,
+    request_id::RequestId,
+    routes::App,
+    wire::fields::Fields,
+};
+use crate::runtime::{event::CallKind, ports::Prompt};
+
+/// A request for a served adapter.
+pub struct Intake {
+    pub id: RequestId,
+    pub fields: Fields,
+    /// Salted hash of route and body: what makes a repeated id the same call.
+    pub hash: String,
+    pub adapter: Arc<Hosted>,
+    pub accepted: Instant,
+}
+
+impl Intake {
+    pub async fn read(app: &App, request: Request) -> Result<Self, Refusal> {
+        let accepted = Instant::now();
+        if app.stop.draining.is_cancelled() {
+            return Err(draining());
+        }
+        let (parts, body) = request.into_parts();
+        let body = body::read(&parts.headers, body, app.limits.max_body).await?;
+        let fields = Fields::parse(&body)?;
+        let adapter = app.shelf.find(fields.required_string("model")?)?;
+        let hash = app.meter.hash(&[parts.uri.path().as_bytes(), &body]);
+        // The edge put the id there; a router without the edge still counts under a fresh one.
+        let id = match parts.extensions.get::<RequestId>() {
+            Some(id) => id.clone(),
+            None => RequestId::from_headers(&parts.headers)?,
+        };
+        Ok(Self {
+            id,
+            fields,
+            hash,
+            adapter,
+            accepted,
+        })
+    }
+}
+
+impl Intake {
+    /// Tokens of the prompts, each of which must leave room for at least one more token.
+    pub async fn count(&self, prompts: &[Prompt]) -> Result<u64, Refusal> {
+        let context = self.adapter.engine.limits().context_tokens as u64;
+        let mut total = 0_u64;
+        for prompt in prompts {
+            let counted = self.adapter.engine.count_prompt(prompt).await;
+            let tokens = counted.map_err(|error| Refusal::from_engine(&error))?;
+            if tokens >= context {
+                return Err(too_long(context, tokens));
+            }
+            total = total.saturating_add(tokens);
+        }
+        Ok(total)
+    }
+}
+
+fn too_long(context: u64, tokens: u64) -> Refusal {
+    let message = format!(
+        "The prompt takes {tokens} tokens and the model's context holds {context}, \
+         one of which must be left for the answer. Shorten the prompt."
+    );
+    Refusal::new(
+        axum::http::StatusCode::BAD_REQUEST,
+        "context_length_exceeded",
+        message,
+    )
+}
+
+impl App {
+    /// Reserves a call that has a turn.
+    pub async fn reserve(
+        &self,
+        intake: &Intake,
+        slot: Slot,
+        pass: Pass,
+        (kind, prompt_tokens): (CallKind, u64),
+    ) -> Result<Call, Refusal> {
+        let reservation = Reservation {
+            slot,
+            adapter: Arc::clone(&intake.adapter),
+            kind,
+            prompt_tokens,
+            accepted: intake.accepted,
+            pass,
+        };
+        self.meter.reserve(reservation).await
+    }
+}

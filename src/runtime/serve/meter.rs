@@ -1,0 +1,395 @@
+//! Counting: exactly one `CallMetered` per request id, whatever happens to the connection.
+//!
+//! A call is reserved durably before the model runs, checkpointed while text is handed to the
+//! connection, and metered durably before the caller learns that it ended. Dropping a [`Call`]
+//! counts what was handed over so far. What a dead process left open is metered at the next
+//! start from its last checkpoint. The meter knows neither HTTP bodies nor the engine.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use sha2::{Digest, Sha256};
+use tokio::sync::watch;
+
+use super::{
+    ServeError,
+    answer::Answer,
+    calls::{Calls, Claim, Slot, mismatch},
+    gate::Pass,
+    hosted::Hosted,
+    metrics::Metrics,
+    receipt::{self, already_metered},
+    recover::recover,
+    refusal::Refusal,
+    request_id::RequestId,
+};
+use crate::runtime::{
+    event::{CallKind, Event, Finish, Record, Usage},
+    journal::{Journal, JournalError},
+};
+
+/// Tokens between two checkpoints of a running call.
+pub const CHECKPOINT_TOKENS: u64 = 16;
+
+/// Longest time between two checkpoints while tokens come.
+pub const CHECKPOINT_INTERVAL: Duration = Duration::from_millis(250);
+
+/// Pause before a count that the journal refused is offered again.
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
+
+/// The one place where calls are counted; cheap to clone.
+#[derive(Clone)]
+pub struct Meter {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    journal: Journal,
+    salt: Vec<u8>,
+    session: String,
+    calls: Arc<Calls>,
+    metrics: Metrics,
+    /// Whether the journal took the last event it was given.
+    writable: AtomicBool,
+    /// Calls reserved and not yet metered.
+    open: watch::Sender<usize>,
+}
+
+/// What a call is, before its prompt is counted.
+#[derive(Debug)]
+pub enum Admission {
+    Fresh(Slot),
+    Repeated(Answer),
+}
+
+/// A call about to be reserved.
+pub struct Reservation {
+    pub slot: Slot,
+    pub adapter: Arc<Hosted>,
+    pub kind: CallKind,
+    pub prompt_tokens: u64,
+    pub accepted: Instant,
+    pub pass: Pass,
+}
+
+/// A reserved call. Dropped without [`Call::finish`], it counts as disconnected.
+pub struct Call {
+    /// Taken when the call is settled.
+    open: Option<Open>,
+    usage: Usage,
+    checkpointed: (u64, Instant),
+}
+
+struct Open {
+    inner: Arc<Inner>,
+    slot: Slot,
+    pass: Pass,
+    adapter: Arc<Hosted>,
+    kind: CallKind,
+    accepted: Instant,
+    first_token: Option<Duration>,
+    delivered: Sha256,
+}
+
+impl Meter {
+    /// Meters what an earlier process left open, then counts for this one. `held` bounds the
+    /// answers kept for repeated ids, in bytes.
+    pub async fn open(journal: Journal, metrics: Metrics, held: usize) -> Result<Self, ServeError> {
+        let session = uuid::Uuid::now_v7().to_string();
+        recover(&journal, &metrics).await?;
+        let version = env!("CARGO_PKG_VERSION").to_owned();
+        journal
+            .append(Event::ServerStarted {
+                session: session.clone(),
+                version,
+            })
+            .await?;
+        let salt = journal.salt().to_vec();
+        let inner = Inner {
+            journal,
+            salt,
+            session,
+            calls: Arc::new(Calls::new(held)),
+            metrics,
+            writable: AtomicBool::new(true),
+            open: watch::Sender::new(0),
+        };
+        Ok(Self {
+            inner: Arc::new(inner),
+        })
+    }
+
+    /// Whether the journal took the last event it was given.
+    pub fn is_writable(&self) -> bool {
+        self.inner.writable.load(Ordering::Relaxed)
+    }
+
+    pub fn is_running(&self, id: &RequestId) -> bool {
+        self.inner.calls.is_running(id)
+    }
+
+    /// Salted SHA-256 over `parts`, hex.
+    pub fn hash(&self, parts: &[&[u8]]) -> String {
+        let mut hasher = self.inner.hasher();
+        for part in parts {
+            hasher.update((part.len() as u64).to_le_bytes());
+            hasher.update(part);
+        }
+        hex::encode(hasher.finalize())
+    }
+
+    /// Decides whether a request runs, is a repeat with a held answer, or was counted before.
+    pub async fn admit(&self, id: &RequestId, hash: &str) -> Result<Admission, Refusal> {
+        let slot = match self.inner.calls.claim(id, hash).await? {
+            Claim::Held(answer) => return Ok(Admission::Repeated(answer)),
+            Claim::Fresh(slot) => slot,
+        };
+        match receipt::find(&self.inner.journal, id).await? {
+            None => Ok(Admission::Fresh(slot)),
+            Some(found) if found.request_hash != hash => Err(mismatch(id)),
+            Some(found) => Err(already_metered(&found)),
+        }
+    }
+
+    /// Writes the reservation durably; only then may the model run.
+    pub async fn reserve(&self, reservation: Reservation) -> Result<Call, Refusal> {
+        let inner = Arc::clone(&self.inner);
+        // In a task of its own, so that a caller who leaves while the disk is busy cannot leave
+        // the reservation without its count: the task's result is then dropped, and counts.
+        let reserved = tokio::spawn(async move { inner.reserve(reservation).await }).await;
+        reserved.unwrap_or_else(|_| Err(unwritable()))
+    }
+
+    /// Waits until every reserved call is metered.
+    pub async fn idle(&self) {
+        let mut open = self.inner.open.subscribe();
+        // The sender lives in `self`; waiting cannot fail.
+        let _ = open.wait_for(|open| *open == 0).await;
+    }
+
+    /// Says in the journal that this server stopped of its own accord.
+    pub async fn close(&self) -> Result<(), ServeError> {
+        let session = self.inner.session.clone();
+        self.inner
+            .journal
+            .append(Event::ServerStopped { session })
+            .await?;
+        Ok(())
+    }
+}
+
+impl Inner {
+    fn hasher(&self) -> Sha256 {
+        Sha256::new().chain_update(&self.salt)
+    }
+
+    async fn append(&self, event: Event) -> Result<Record, JournalError> {
+        let appended = self.journal.append(event).await;
+        self.writable.store(appended.is_ok(), Ordering::Relaxed);
+        appended
+    }
+
+    async fn reserve(self: Arc<Self>, reservation: Reservation) -> Result<Call, Refusal> {
+        let Reservation {
+            slot,
+            adapter,
+            kind,
+            prompt_tokens,
+            accepted,
+            pass,
+        } = reservation;
+        let event = Event::CallReserved {
+            request_id: slot.id().as_str().to_owned(),
+            session: self.session.clone(),
+            adapter: adapter.name.clone(),
+            adapter_digest: adapter.digest.clone(),
+            kind,
+            prompt_tokens,
+            request_hash: slot.hash().to_owned(),
+        };
+        self.append(event).await.map_err(|error| {
+            tracing::error!(%error, "a call was refused because the journal cannot be written");
+            unwritable()
+        })?;
+        self.open.send_modify(|open| *open += 1);
+        let delivered = self.hasher();
+        let open = Open {
+            inner: self,
+            slot,
+            pass,
+            adapter,
+            kind,
+            accepted,
+            first_token: None,
+            delivered,
+        };
+        let usage = Usage {
+            prompt_tokens,
+            completion_tokens: 0,
+        };
+        Ok(Call {
+            open: Some(open),
+            usage,
+            checkpointed: (0, Instant::now()),
+        })
+    }
+}
+
+impl Call {
+    /// Notes that the model produced its first token.
+    pub fn first_token(&mut self) {
+        if let Some(open) = &mut self.open {
+            open.first_token
+                .get_or_insert_with(|| open.accepted.elapsed());
+        }
+    }
+
+    /// Counts text at the moment it is handed to the connection.
+    pub fn deliver(&mut self, text: &str, tokens: u64) {
+        let Some(open) = &mut self.open else { return };
+        open.delivered.update(text);
+        self.usage.completion_tokens = self.usage.completion_tokens.saturating_add(tokens);
+        let delivered = self.usage.completion_tokens;
+        let (before, when) = self.checkpointed;
+        let due = before == 0
+            || delivered.saturating_sub(before) >= CHECKPOINT_TOKENS
+            || when.elapsed() >= CHECKPOINT_INTERVAL;
+        if due && delivered > before {
+            self.checkpointed = (delivered, Instant::now());
+            open.checkpoint(delivered);
+        }
+    }
+
+    /// Counts an answer that reaches the caller in one piece, just before it is metered.
+    pub fn deliver_whole(&mut self, text: &str, tokens: u64) {
+        if let Some(open) = &mut self.open {
+            open.delivered.update(text);
+            self.usage.completion_tokens = tokens;
+        }
+    }
+
+    /// What will be counted if the call ends as `finish` now.
+    pub fn usage(&self, finish: Finish) -> Usage {
+        counted(self.usage, finish)
+    }
+
+    /// Meters the call durably, then lets repeats have the answer.
+    pub async fn finish(
+        mut self,
+        finish: Finish,
+        answer: Option<Answer>,
+    ) -> Result<Record, Refusal> {
+        let Some(open) = self.open.take() else {
+            return Err(unwritable());
+        };
+        let usage = counted(self.usage, finish);
+        let (sender, metered) = tokio::sync::oneshot::channel();
+        // A task of its own: a caller who leaves now cannot interrupt the count.
+        tokio::spawn(open.settle(usage, finish, answer, Some(sender)));
+        metered.await.unwrap_or(None).ok_or_else(unwritable)
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        let Some(open) = self.open.take() else { return };
+        let usage = counted(self.usage, Finish::Disconnected);
+        // Without a runtime the process is ending; the next start meters the reservation.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(open.settle(usage, Finish::Disconnected, None, None));
+        }
+    }
+}
+
+impl Open {
+    fn checkpoint(&self, completion_tokens: u64) {
+        let request_id = self.slot.id().as_str().to_owned();
+        let event = Event::CallCheckpointed {
+            request_id,
+            completion_tokens,
+        };
+        if let Err(error) = self.inner.journal.note(event) {
+            tracing::warn!(%error, "a checkpoint was lost");
+        }
+    }
+
+    /// Writes the count, again and again if need be, and frees the id. The first outcome goes to
+    /// whoever waits.
+    async fn settle(
+        self,
+        usage: Usage,
+        finish: Finish,
+        answer: Option<Answer>,
+        mut waiting: Option<tokio::sync::oneshot::Sender<Option<Record>>>,
+    ) {
+        let Self {
+            inner,
+            slot,
+            pass,
+            adapter,
+            kind,
+            accepted,
+            first_token,
+            delivered,
+        } = self;
+        // The model has stopped: the next call need not wait for the disk.
+        drop(pass);
+        let event = Event::CallMetered {
+            request_id: slot.id().as_str().to_owned(),
+            adapter: adapter.name.clone(),
+            adapter_digest: adapter.digest.clone(),
+            kind,
+            usage,
+            finish,
+            milliseconds: milliseconds(accepted.elapsed()),
+            first_token_milliseconds: first_token.map(milliseconds),
+            request_hash: slot.hash().to_owned(),
+            response_hash: hex::encode(delivered.finalize()),
+        };
+        loop {
+            match inner.append(event.clone()).await {
+                Ok(record) => {
+                    inner.metrics.metered(&record.event);
+                    slot.complete(answer);
+                    inner
+                        .open
+                        .send_modify(|open| *open = open.saturating_sub(1));
+                    if let Some(waiting) = waiting.take() {
+                        // Nobody left to tell is a caller who went away; the count stands.
+                        let _ = waiting.send(Some(record));
+                    }
+                    return;
+                }
+                Err(error) => {
+                    tracing::error!(%error, id = slot.id().as_str(), "a count waits for the journal");
+                    drop(waiting.take());
+                    tokio::time::sleep(RETRY_PAUSE).await;
+                }
+            }
+        }
+    }
+}
+
+/// Nothing is counted when the server itself failed before anything was delivered.
+pub(super) fn counted(usage: Usage, finish: Finish) -> Usage {
+    let ours = matches!(finish, Finish::Failed | Finish::Recovered);
+    if ours && usage.completion_tokens == 0 {
+        Usage::default()
+    } else {
+        usage
+    }
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn unwritable() -> Refusal {
+    let message = "Calls cannot be counted now, so none is answered.";
+    Refusal::unavailable("journal_unavailable", message)
+}

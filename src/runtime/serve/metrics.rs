@@ -1,0 +1,244 @@
+//! What `/metrics` shows, in the OpenMetrics text format.
+//!
+//! Token and call counts are fed with the very event that the journal took, so that they are the
+//! same numbers. Adapter gauges have the shape that vLLM gives them, for schedulers that read it.
+
+use std::{
+    fmt,
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use prometheus_client::{
+    collector::Collector,
+    encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric, text::encode},
+    metrics::{
+        counter::Counter,
+        family::Family,
+        gauge::ConstGauge,
+        histogram::{Histogram, exponential_buckets},
+    },
+    registry::{Registry, Unit},
+};
+
+use super::gate::{Gate, Load};
+use crate::runtime::event::{CallKind, Event, Finish, Usage};
+
+type Labels = Vec<(&'static str, String)>;
+type Histograms = Family<Labels, Histogram, fn() -> Histogram>;
+
+/// All counters of a server; cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    registry: Arc<Registry>,
+    calls: Family<Labels, Counter>,
+    prompt_tokens: Family<Labels, Counter>,
+    completion_tokens: Family<Labels, Counter>,
+    seconds: Histograms,
+    first_token_seconds: Histograms,
+    responses: Family<Labels, Counter>,
+    repeats: Counter,
+}
+
+fn latency_buckets() -> Histogram {
+    Histogram::new(exponential_buckets(0.001, 2.0, 18))
+}
+
+impl Metrics {
+    /// `adapters` is how many adapters the server holds.
+    pub fn new(gate: Arc<Gate>, adapters: usize) -> Self {
+        let mut registry = Registry::default();
+        let histograms = || Histograms::new_with_constructor(latency_buckets as fn() -> Histogram);
+        let metrics = Self {
+            registry: Arc::new(Registry::default()),
+            calls: Family::default(),
+            prompt_tokens: Family::default(),
+            completion_tokens: Family::default(),
+            seconds: histograms(),
+            first_token_seconds: histograms(),
+            responses: Family::default(),
+            repeats: Counter::default(),
+        };
+        metrics.register(&mut registry);
+        registry.register_collector(Box::new(AdapterGauges { gate, adapters }));
+        Self {
+            registry: Arc::new(registry),
+            ..metrics
+        }
+    }
+
+    fn register(&self, registry: &mut Registry) {
+        let own = registry.sub_registry_with_prefix("openlora");
+        own.register("calls", "Metered calls", self.calls.clone());
+        own.register(
+            "prompt_tokens",
+            "Metered prompt tokens",
+            self.prompt_tokens.clone(),
+        );
+        own.register(
+            "completion_tokens",
+            "Metered completion tokens",
+            self.completion_tokens.clone(),
+        );
+        own.register_with_unit(
+            "call",
+            "From acceptance to the last token",
+            Unit::Seconds,
+            self.seconds.clone(),
+        );
+        own.register_with_unit(
+            "first_token",
+            "From acceptance to the first token",
+            Unit::Seconds,
+            self.first_token_seconds.clone(),
+        );
+        own.register(
+            "http_responses",
+            "Answers by route and status",
+            self.responses.clone(),
+        );
+        own.register(
+            "repeats",
+            "Answers given again to a repeated id",
+            self.repeats.clone(),
+        );
+    }
+
+    /// Counts a call from the event that metered it; other events change nothing.
+    pub fn metered(&self, event: &Event) {
+        let Event::CallMetered {
+            adapter,
+            kind,
+            usage,
+            finish,
+            milliseconds,
+            first_token_milliseconds,
+            ..
+        } = event
+        else {
+            return;
+        };
+        let Usage {
+            prompt_tokens,
+            completion_tokens,
+        } = *usage;
+        let own = vec![("adapter", adapter.clone())];
+        self.calls
+            .get_or_create(&call_labels(adapter, *kind, *finish))
+            .inc();
+        self.prompt_tokens.get_or_create(&own).inc_by(prompt_tokens);
+        self.completion_tokens
+            .get_or_create(&own)
+            .inc_by(completion_tokens);
+        self.seconds
+            .get_or_create(&own)
+            .observe(seconds(*milliseconds));
+        if let Some(first) = first_token_milliseconds {
+            self.first_token_seconds
+                .get_or_create(&own)
+                .observe(seconds(*first));
+        }
+    }
+
+    /// Counts an answer of any route.
+    pub fn responded(&self, path: &'static str, status: u16) {
+        let labels = vec![("path", path.to_owned()), ("status", status.to_string())];
+        self.responses.get_or_create(&labels).inc();
+    }
+
+    /// Counts an answer that was given again.
+    pub fn repeated(&self) {
+        self.repeats.inc();
+    }
+
+    /// The whole exposition.
+    pub fn render(&self) -> Result<String, fmt::Error> {
+        let mut text = String::new();
+        encode(&mut text, &self.registry)?;
+        Ok(text)
+    }
+}
+
+fn seconds(milliseconds: u64) -> f64 {
+    milliseconds as f64 / 1000.0
+}
+
+/// A word of the event vocabulary as the journal spells it.
+fn word(value: impl serde::Serialize) -> String {
+    match serde_json::to_value(value) {
+        Ok(serde_json::Value::String(word)) => word,
+        _ => String::new(),
+    }
+}
+
+fn call_labels(adapter: &str, kind: CallKind, finish: Finish) -> Labels {
+    vec![
+        ("adapter", adapter.to_owned()),
+        ("kind", word(kind)),
+        ("finish", word(finish)),
+    ]
+}
+
+/// Who runs and who waits at this moment.
+#[derive(Debug)]
+struct AdapterGauges {
+    gate: Arc<Gate>,
+    adapters: usize,
+}
+
+impl Collector for AdapterGauges {
+    fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), fmt::Error> {
+        let loads = self.gate.loads();
+        let names = |count: fn(&Load) -> usize| {
+            let busy = loads.iter().filter(|(_, load)| count(load) > 0);
+            busy.map(|(name, _)| name.as_str())
+                .collect::<Vec<_>>()
+                .join(",")
+        };
+        let labels: Labels = vec![
+            ("max_lora", self.adapters.to_string()),
+            ("waiting_lora_adapters", names(|load| load.waiting)),
+            ("running_lora_adapters", names(|load| load.running)),
+        ];
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0.0, |now| now.as_secs_f64());
+        gauge(
+            &mut encoder,
+            "vllm:lora_requests_info",
+            "Adapters with calls; the value is the time",
+            &labels,
+            now,
+        )?;
+        let total = |count: fn(&Load) -> usize| loads.values().map(count).sum::<usize>() as f64;
+        let none = Labels::new();
+        let running = total(|load| load.running);
+        gauge(
+            &mut encoder,
+            "vllm:num_requests_running",
+            "Calls on an engine",
+            &none,
+            running,
+        )?;
+        let waiting = total(|load| load.waiting);
+        gauge(
+            &mut encoder,
+            "vllm:num_requests_waiting",
+            "Calls in the queue",
+            &none,
+            waiting,
+        )
+    }
+}
+
+fn gauge(
+    encoder: &mut DescriptorEncoder,
+    name: &str,
+    help: &str,
+    labels: &impl EncodeLabelSet,
+    value: f64,
+) -> fmt::Result {
+    let gauge = ConstGauge::new(value);
+    let mut metric = encoder.encode_descriptor(name, help, None, gauge.metric_type())?;
+    gauge.encode(metric.encode_family(labels)?)
+}

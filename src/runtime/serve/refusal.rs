@@ -1,0 +1,129 @@
+//! A request that is not answered, as the OpenAI error envelope.
+//!
+//! Every status other than 2xx leaves the server through [`Refusal`], so that the envelope has
+//! one shape: `{"error":{"message","type","param","code"}}`, with `receipt` beside them where a
+//! call was already metered. It must not know which route it came from.
+
+use axum::{
+    Json,
+    http::{HeaderName, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde_json::{Value, json};
+
+use super::ServeError;
+
+/// Tells the OpenAI SDKs whether repeating the request can help.
+pub const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
+
+/// An error answer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Refusal {
+    pub status: StatusCode,
+    pub code: &'static str,
+    pub message: String,
+    /// The parameter at fault, as the caller wrote it.
+    pub param: Option<String>,
+    /// Seconds after which the same request may succeed.
+    pub retry_after: Option<u64>,
+    /// What was metered under this request id.
+    pub receipt: Option<Value>,
+}
+
+impl Refusal {
+    pub fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            status,
+            code,
+            message: message.into(),
+            param: None,
+            retry_after: None,
+            receipt: None,
+        }
+    }
+
+    /// 400: the request itself is wrong.
+    pub fn invalid(code: &'static str, param: &str, message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, code, message).on(param)
+    }
+
+    /// 503: this server cannot serve now.
+    pub fn unavailable(code: &'static str, message: impl Into<String>) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, code, message).retry_after(1)
+    }
+
+    pub fn on(mut self, param: impl Into<String>) -> Self {
+        self.param = Some(param.into());
+        self
+    }
+
+    pub fn retry_after(mut self, seconds: u64) -> Self {
+        self.retry_after = Some(seconds);
+        self
+    }
+
+    pub fn with_receipt(mut self, receipt: Value) -> Self {
+        self.receipt = Some(receipt);
+        self
+    }
+
+    /// The engine's error: a request it refuses is the caller's, the rest is ours and stays in
+    /// the log.
+    pub fn from_engine(error: &ServeError) -> Self {
+        match error {
+            ServeError::Invalid { message, parameter } => {
+                let refusal =
+                    Self::new(StatusCode::BAD_REQUEST, "invalid_request", message.clone());
+                parameter.map_or(refusal.clone(), |parameter| refusal.on(parameter))
+            }
+            other => {
+                tracing::error!(error = %other, "engine failure");
+                Self::new(
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    "engine_failed",
+                    "The model failed while answering; the server's log says why.",
+                )
+            }
+        }
+    }
+
+    fn kind(&self) -> &'static str {
+        match self.status.as_u16() {
+            429 => "rate_limit_error",
+            500.. => "server_error",
+            _ => "invalid_request_error",
+        }
+    }
+
+    /// The envelope as JSON, also used inside event streams.
+    pub fn envelope(&self) -> Value {
+        let mut error = json!({
+            "message": self.message,
+            "type": self.kind(),
+            "param": self.param,
+            "code": self.code,
+        });
+        if let (Some(receipt), Some(fields)) = (&self.receipt, error.as_object_mut()) {
+            fields.insert("receipt".to_owned(), receipt.clone());
+        }
+        json!({ "error": error })
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let mut response = (self.status, Json(self.envelope())).into_response();
+        let headers = response.headers_mut();
+        match self.retry_after {
+            Some(seconds) => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+            }
+            // The SDKs repeat every 409 unless told that it is final.
+            None if self.status == StatusCode::CONFLICT => {
+                headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
+            }
+            None => {}
+        }
+        response
+    }
+}

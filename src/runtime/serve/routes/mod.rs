@@ -1,0 +1,203 @@
+//! The table of routes, and what every one of them passes first.
+//!
+//! Documentation and tests read [`ROUTES`]; the router is built from it and from nothing else.
+
+mod classify;
+mod completions;
+mod edge;
+mod embeddings;
+mod events;
+mod models;
+mod moderations;
+mod operator;
+mod receipts;
+
+pub use edge::Peer;
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    extract::Request,
+    http::StatusCode,
+    middleware::{self, Next},
+    routing::{MethodRouter, get, post},
+};
+
+use super::{
+    gate::Gate,
+    hosted::Shelf,
+    meter::Meter,
+    metrics::Metrics,
+    refusal::Refusal,
+    server::{ServeLimits, Stop},
+};
+use crate::runtime::journal::Journal;
+
+/// What handlers share; cheap to clone.
+#[derive(Clone)]
+pub struct App(Arc<Parts>);
+
+pub struct Parts {
+    pub shelf: Shelf,
+    pub meter: Meter,
+    pub gate: Arc<Gate>,
+    pub metrics: Metrics,
+    pub journal: Journal,
+    pub limits: ServeLimits,
+    pub stop: Stop,
+}
+
+impl App {
+    pub fn new(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+}
+
+impl std::ops::Deref for App {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+/// Who may use a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Audience {
+    /// Whoever reaches the address.
+    Anyone,
+    /// Callers on this machine only, whatever address the server listens on.
+    Operator,
+}
+
+/// One route.
+#[derive(Clone, Copy)]
+pub struct Route {
+    pub method: &'static str,
+    pub path: &'static str,
+    pub about: &'static str,
+    /// Whether a call is counted in the journal.
+    pub metered: bool,
+    pub audience: Audience,
+    mount: fn() -> MethodRouter<App>,
+}
+
+const fn metered(
+    path: &'static str,
+    about: &'static str,
+    mount: fn() -> MethodRouter<App>,
+) -> Route {
+    Route {
+        method: "POST",
+        path,
+        about,
+        metered: true,
+        audience: Audience::Anyone,
+        mount,
+    }
+}
+
+const fn open(path: &'static str, about: &'static str, mount: fn() -> MethodRouter<App>) -> Route {
+    Route {
+        method: "GET",
+        path,
+        about,
+        metered: false,
+        audience: Audience::Anyone,
+        mount,
+    }
+}
+
+const fn operator(
+    path: &'static str,
+    about: &'static str,
+    mount: fn() -> MethodRouter<App>,
+) -> Route {
+    Route {
+        method: "GET",
+        path,
+        about,
+        metered: false,
+        audience: Audience::Operator,
+        mount,
+    }
+}
+
+/// Every route of the server.
+pub const ROUTES: &[Route] = &[
+    metered("/v1/chat/completions", "chat, whole or streamed", || {
+        post(completions::chat)
+    }),
+    metered(
+        "/v1/completions",
+        "continue a text, whole or streamed",
+        || post(completions::text),
+    ),
+    metered("/v1/classify", "probability of every label", || {
+        post(classify::classify)
+    }),
+    metered("/v1/moderations", "content filter in OpenAI's form", || {
+        post(moderations::moderate)
+    }),
+    Route {
+        metered: false,
+        ..metered(
+            "/v1/embeddings",
+            "refused: adapters here generate text",
+            || post(embeddings::refuse),
+        )
+    },
+    open("/v1/models", "the adapters served", || get(models::list)),
+    open("/v1/models/{*id}", "one adapter", || get(models::one)),
+    open(
+        "/v1/receipts/{id}",
+        "what was counted under a request id",
+        || get(receipts::one),
+    ),
+    operator("/events", "the journal as server-sent events", || {
+        get(events::follow)
+    }),
+    open("/health", "the process is alive", || get(operator::health)),
+    open(
+        "/ready",
+        "the models are loaded and calls can be counted",
+        || get(operator::ready),
+    ),
+    operator("/metrics", "OpenMetrics", || get(operator::metrics)),
+];
+
+/// The router over [`ROUTES`], behind the edge.
+pub fn router(app: App) -> Router {
+    let mut router = Router::new();
+    for route in ROUTES {
+        router = router.route(route.path, guarded(&app, route));
+    }
+    let state = app.clone();
+    let unknown = move |request: Request| edge::unknown(state, request);
+    router.fallback(unknown).with_state(app)
+}
+
+fn guarded(app: &App, route: &'static Route) -> MethodRouter<App> {
+    let state = app.clone();
+    let pass = move |request: Request, next: Next| edge::pass(state.clone(), route, request, next);
+    let refuse = move |request: Request| async move { wrong_method(route, &request) };
+    (route.mount)()
+        .fallback(refuse)
+        .layer(middleware::from_fn(pass))
+}
+
+/// 405; the router adds the `Allow` header.
+fn wrong_method(route: &Route, request: &Request) -> Refusal {
+    let message = format!(
+        "{} {} is not possible: this path answers {}.",
+        request.method(),
+        request.uri().path(),
+        route.method
+    );
+    Refusal::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "method_not_allowed",
+        message,
+    )
+}

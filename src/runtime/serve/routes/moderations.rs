@@ -1,0 +1,55 @@
+//! `POST /v1/moderations`: a content filter in OpenAI's form.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{Request, State},
+    http::StatusCode,
+    response::Response,
+};
+
+use super::{App, classify};
+use crate::runtime::{
+    event::CallKind,
+    ports::Prompt,
+    serve::{intake::Intake, refusal::Refusal, wire::inputs},
+};
+
+pub async fn moderate(State(app): State<App>, request: Request) -> Result<Response, Refusal> {
+    let intake = Intake::read(&app, request).await?;
+    let task = classify::classifier(&intake)?;
+    let harmless =
+        inputs::harmless_label(intake.adapter.labels()).ok_or_else(|| no_filter(&intake))?;
+    let texts = inputs::moderation_texts(&intake.fields)?;
+    let prompts = texts
+        .iter()
+        .map(|text| Prompt::Chat(task.prompt_messages(text)))
+        .collect();
+    let adapter = Arc::clone(&intake.adapter);
+    let id = intake.id.as_str().to_owned();
+    classify::run(
+        &app,
+        intake,
+        CallKind::Moderation,
+        prompts,
+        |found, usage| {
+            let result = |probabilities: &[f64]| {
+                inputs::moderation_result(adapter.labels(), harmless, probabilities)
+            };
+            let results: Vec<_> = found.iter().map(|one| result(&one.probabilities)).collect();
+            inputs::moderation_answer(&id, &adapter.name, &results, usage)
+        },
+    )
+    .await
+}
+
+fn no_filter(intake: &Intake) -> Refusal {
+    let message = format!(
+        "The model '{}' is not a content filter: none of its labels ({}) marks harmless text ({}). \
+         Use /v1/classify.",
+        intake.adapter.name,
+        intake.adapter.labels().join(", "),
+        inputs::HARMLESS_LABELS.join(", "),
+    );
+    Refusal::new(StatusCode::BAD_REQUEST, "not_a_content_filter", message).on("model")
+}

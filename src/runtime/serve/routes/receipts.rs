@@ -1,0 +1,30 @@
+//! `GET /v1/receipts/{id}`.
+
+use axum::{
+    Json,
+    extract::{Path, State},
+    http::StatusCode,
+};
+use serde_json::Value;
+
+use super::App;
+use crate::runtime::serve::{receipt, refusal::Refusal, request_id::RequestId};
+
+pub async fn one(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Value>, Refusal> {
+    let id = RequestId::parse(&id).ok_or_else(|| unknown(&id))?;
+    match receipt::find(&app.journal, &id).await? {
+        Some(receipt) => Ok(Json(receipt.to_json())),
+        None if app.meter.is_running(&id) => {
+            let message = format!("The call '{}' is still running.", id.as_str());
+            let refusal = Refusal::new(StatusCode::CONFLICT, "request_in_flight", message);
+            Err(refusal.retry_after(1))
+        }
+        None => Err(unknown(id.as_str())),
+    }
+}
+
+fn unknown(id: &str) -> Refusal {
+    let shown: String = id.chars().take(128).collect();
+    let message = format!("No call was metered under the request id '{shown}'.");
+    Refusal::new(StatusCode::NOT_FOUND, "receipt_not_found", message)
+}
