@@ -24,7 +24,6 @@ use super::{
     hosted::Hosted,
     metrics::Metrics,
     receipt::{self, already_metered},
-    recover::recover,
     refusal::Refusal,
     request_id::RequestId,
 };
@@ -101,7 +100,9 @@ impl Meter {
     /// answers kept for repeated ids, in bytes.
     pub async fn open(journal: Journal, metrics: Metrics, held: usize) -> Result<Self, ServeError> {
         let session = uuid::Uuid::now_v7().to_string();
-        recover(&journal, &metrics).await?;
+        for record in journal.recover(&session).await? {
+            metrics.metered(&record.event);
+        }
         let version = env!("CARGO_PKG_VERSION").to_owned();
         journal
             .append(Event::ServerStarted {
@@ -190,8 +191,20 @@ impl Inner {
 
     async fn append(&self, event: Event) -> Result<Record, JournalError> {
         let appended = self.journal.append(event).await;
-        self.writable.store(appended.is_ok(), Ordering::Relaxed);
+        let written = matches!(appended, Ok(_) | Err(JournalError::Duplicate(_)));
+        self.writable.store(written, Ordering::Relaxed);
         appended
+    }
+
+    /// Appends a count. One that is there already (a commit whose answer was lost) is as good.
+    async fn append_count(&self, event: Event) -> Result<Record, JournalError> {
+        match self.append(event).await {
+            Err(JournalError::Duplicate(unique)) => {
+                let found = self.journal.metered(&unique.request_id).await?;
+                found.ok_or(JournalError::Duplicate(unique))
+            }
+            outcome => outcome,
+        }
     }
 
     async fn reserve(self: Arc<Self>, reservation: Reservation) -> Result<Call, Refusal> {
@@ -352,7 +365,7 @@ impl Open {
             response_hash: hex::encode(delivered.finalize()),
         };
         loop {
-            match inner.append(event.clone()).await {
+            match inner.append_count(event.clone()).await {
                 Ok(record) => {
                     inner.metrics.metered(&record.event);
                     slot.complete(answer);
@@ -375,13 +388,11 @@ impl Open {
     }
 }
 
-/// Nothing is counted when the server itself failed before anything was delivered.
-pub(super) fn counted(usage: Usage, finish: Finish) -> Usage {
-    let ours = matches!(finish, Finish::Failed | Finish::Recovered);
-    if ours && usage.completion_tokens == 0 {
-        Usage::default()
-    } else {
-        usage
+/// Nothing is counted when the engine failed before anything was delivered.
+fn counted(usage: Usage, finish: Finish) -> Usage {
+    match finish {
+        Finish::Failed if usage.completion_tokens == 0 => Usage::default(),
+        _ => usage,
     }
 }
 

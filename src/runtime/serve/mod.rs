@@ -16,7 +16,6 @@ mod intake;
 pub mod meter;
 mod metrics;
 mod receipt;
-mod recover;
 mod refusal;
 mod request_id;
 mod routes;
