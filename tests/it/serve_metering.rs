@@ -69,6 +69,22 @@ async fn reserved(server: &TestServer, id: &str) {
     .await;
 }
 
+/// Waits until the metrics hold a line; each look is a round trip to the server.
+async fn until_metric(server: &TestServer, line: &str) {
+    for _ in 0..10_000 {
+        if server
+            .get("/metrics")
+            .await
+            .text
+            .lines()
+            .any(|found| found == line)
+        {
+            return;
+        }
+    }
+    panic!("{line} never came:\n{}", server.get("/metrics").await.text);
+}
+
 /// Opens a stream and reads it until `pieces` pieces of text came.
 async fn read_pieces(
     server: &TestServer,
@@ -375,12 +391,7 @@ async fn a_full_queue_is_429_and_a_drain_sends_the_queue_away() {
     reserved(&server, "q1").await;
     reserved(&server, "q2").await;
     let waiting = post("q3");
-    while !server
-        .get("/metrics")
-        .await
-        .text
-        .contains("vllm:num_requests_waiting 1.0")
-    {}
+    until_metric(&server, "vllm:num_requests_waiting 1.0").await;
     let refused = post("q4").await.unwrap();
     let expected = json!({ "error": {
         "message": "All turns are taken and 1 calls wait; try again shortly.",

@@ -18,9 +18,7 @@ use openlora::runtime::{
     dataset::Task,
     event::{Event, Finish, Record, Usage},
     journal::Journal,
-    ports::{
-        Classified, Engine, Generated, Generation, Limits, Message, Prompt, Sampling, TokenLogprob,
-    },
+    ports::{Classified, Engine, Generated, Generation, Limits, Prompt, Sampling, TokenLogprob},
     serve::{Bound, Hosted, ServeError, ServeLimits, Server, Stop},
 };
 use serde_json::{Value, json};
@@ -197,7 +195,7 @@ pub async fn start() -> TestServer {
 }
 
 pub fn test_journal() -> Journal {
-    Journal::in_memory()
+    Journal::in_memory().unwrap().unwrap()
 }
 
 pub async fn start_with(limits: ServeLimits, journal: Journal) -> TestServer {
@@ -317,13 +315,6 @@ pub async fn reply(request: reqwest::RequestBuilder) -> Reply {
 
 pub fn chat(model: &str, content: &str) -> Value {
     json!({ "model": model, "messages": [{ "role": "user", "content": content }] })
-}
-
-pub fn message(role: &str, content: &str) -> Message {
-    Message {
-        role: role.to_owned(),
-        content: content.to_owned(),
-    }
 }
 
 /// `body` with more fields.
