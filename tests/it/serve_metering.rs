@@ -366,7 +366,7 @@ async fn what_a_dead_process_left_open_is_metered_at_the_next_start() {
     }
     let server = start_with(LIMITS, journal).await;
     assert_eq!(server.metered("b").await, (usage(7, 9), Finish::Recovered));
-    assert_eq!(server.metered("a").await, (usage(0, 0), Finish::Recovered));
+    assert_eq!(server.metered("a").await, (usage(7, 0), Finish::Recovered));
     let metrics = server.get("/metrics").await.text;
     assert!(
         metrics.contains(r#"openlora_completion_tokens_total{adapter="persona"} 9"#),

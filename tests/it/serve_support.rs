@@ -195,7 +195,7 @@ pub async fn start() -> TestServer {
 }
 
 pub fn test_journal() -> Journal {
-    Journal::in_memory().unwrap().unwrap()
+    Journal::in_memory().unwrap()
 }
 
 pub async fn start_with(limits: ServeLimits, journal: Journal) -> TestServer {

@@ -50,11 +50,7 @@ impl Hosted {
     /// The conversation that the model sees: the task's instruction goes first when the caller
     /// gives no system message.
     pub fn chat_prompt(&self, mut messages: Vec<Message>) -> Prompt {
-        let own = match &self.task {
-            Some(Task::Classify { instruction, .. }) => Some(instruction.as_str()),
-            Some(Task::Chat { instruction }) => instruction.as_deref(),
-            Some(Task::Text) | None => None,
-        };
+        let own = self.task.as_ref().and_then(Task::instruction);
         let has_system = messages.iter().any(|message| message.role == "system");
         if let (Some(content), false) = (own.filter(|text| !text.is_empty()), has_system) {
             messages.insert(
@@ -78,12 +74,8 @@ impl Hosted {
     }
 
     fn task_json(&self) -> Value {
-        match &self.task {
-            Some(Task::Classify { labels, .. }) => json!({ "kind": "classify", "labels": labels }),
-            Some(Task::Chat { .. }) => json!({ "kind": "chat", "labels": [] }),
-            Some(Task::Text) => json!({ "kind": "text", "labels": [] }),
-            None => Value::Null,
-        }
+        let describe = |task: &Task| json!({ "kind": task.name(), "labels": self.labels() });
+        self.task.as_ref().map_or(Value::Null, describe)
     }
 
     /// The entry of `/v1/models`. Prices are amounts in base units.

@@ -11,7 +11,7 @@ use std::{
 
 use prometheus_client::{
     collector::Collector,
-    encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric, text::encode},
+    encoding::{DescriptorEncoder, EncodeMetric, text::encode},
     metrics::{
         counter::Counter,
         family::Family,
@@ -203,13 +203,8 @@ impl Collector for AdapterGauges {
         let now = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .map_or(0.0, |now| now.as_secs_f64());
-        gauge(
-            &mut encoder,
-            "vllm:lora_requests_info",
-            "Adapters with calls; the value is the time",
-            &labels,
-            now,
-        )?;
+        let help = "Adapters with calls; the value is the time";
+        gauge(&mut encoder, "vllm:lora_requests_info", help, &labels, now)?;
         let total = |count: fn(&Load) -> usize| loads.values().map(count).sum::<usize>() as f64;
         let none = Labels::new();
         let running = total(|load| load.running);
@@ -235,10 +230,14 @@ fn gauge(
     encoder: &mut DescriptorEncoder,
     name: &str,
     help: &str,
-    labels: &impl EncodeLabelSet,
+    labels: &Labels,
     value: f64,
 ) -> fmt::Result {
     let gauge = ConstGauge::new(value);
     let mut metric = encoder.encode_descriptor(name, help, None, gauge.metric_type())?;
-    gauge.encode(metric.encode_family(labels)?)
+    // A family without labels would write empty braces.
+    match labels.is_empty() {
+        true => gauge.encode(metric),
+        false => gauge.encode(metric.encode_family(labels)?),
+    }
 }
