@@ -298,12 +298,13 @@ fn encode(codec: &TextCodec, dataset: &Dataset, context: usize) -> Result<Rows, 
     })
 }
 
-/// The words of an example, for the tokenizer to learn from.
+/// The words of an example, for the tokenizer to learn from; roles too, as the chat template
+/// writes them, since every message of every prompt pays for them.
 fn plain(example: &Example) -> String {
     match example {
         Example::Chat { messages } => messages
             .iter()
-            .map(|message| message.content.as_str())
+            .map(|message| format!("{}\n{}", message.role, message.content))
             .collect::<Vec<_>>()
             .join("\n"),
         Example::Completion { prompt, completion } => format!("{prompt}{completion}"),
