@@ -2,6 +2,7 @@
 //! in the runtime.
 
 pub mod base;
+pub mod call;
 pub mod completions;
 pub mod config;
 pub mod data;
@@ -10,10 +11,11 @@ pub mod eval;
 mod figures;
 pub mod init;
 mod project;
+pub mod serve;
 pub mod train;
 
 use crate::{
-    cli::{BaseCommand, Command, ConfigCommand, DataCommand},
+    cli::{BaseCommand, CallArgs, CallKindArg, Command, ConfigCommand, DataCommand},
     error::{ExitClass, ExitStatus, Failure},
     printer::Printer,
     settings::{Dirs, Settings},
@@ -76,10 +78,36 @@ pub async fn dispatch(context: &Context, command: Command) -> Result<ExitStatus,
             init::run(context, &request)
         }
         Command::Data(command) => run_data(context, command),
+        Command::Serve(args) => {
+            let request = serve::ServeRequest {
+                local: args.local,
+                free: args.free,
+                expose: args.expose,
+                adapters: args.adapter,
+            };
+            serve::run(context, request).await
+        }
+        Command::Call(args) => call::run(context, call_request(args)).await,
         _ => Err(Failure::new(
             ExitClass::Internal,
             "this verb is not wired yet",
         )),
+    }
+}
+
+fn call_request(args: CallArgs) -> call::CallRequest {
+    call::CallRequest {
+        prompt: args.prompt,
+        url: args.url,
+        adapter: args.adapter,
+        kind: args.kind.map(|kind| match kind {
+            CallKindArg::Chat => call::Kind::Chat,
+            CallKindArg::Classify => call::Kind::Classify,
+        }),
+        max_price: args.max_price,
+        max_tokens: args.max_tokens,
+        temperature: args.temperature,
+        system: args.system,
     }
 }
 

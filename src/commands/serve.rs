@@ -1,0 +1,331 @@
+//! `serve`: adapters on their base behind HTTP, until told to stop.
+
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use serde_json::json;
+
+use super::{Context, project};
+use crate::{
+    error::{ExitClass, ExitStatus, Failure},
+    runtime::{
+        adapter::{self, Adapter},
+        journal::Journal,
+        model::Base,
+        serve::{
+            Audience, Bound, Hosted, ROUTES, ServeError, ServeLimits, Server, Stop,
+            engine::{EngineSpec, Engines, Quant},
+        },
+        train::RunDir,
+    },
+    settings::Origin,
+};
+
+/// What `serve` is told besides settings.
+#[derive(Clone, Debug, Default)]
+pub struct ServeRequest {
+    pub local: bool,
+    pub free: bool,
+    /// Listening where other machines can reach it is meant.
+    pub expose: bool,
+    /// `NAME=PATH` as typed; the newest run's adapter when empty.
+    pub adapters: Vec<String>,
+}
+
+/// An adapter that was chosen and read, not yet loaded.
+struct Chosen {
+    name: String,
+    version: String,
+    adapter: Adapter,
+}
+
+/// Serves until SIGINT or SIGTERM, then drains.
+pub async fn run(context: &Context, request: ServeRequest) -> Result<ExitStatus, Failure> {
+    check_mode(&request)?;
+    let host = host(context)?;
+    check_exposure(context, host, request.expose)?;
+    let port = context.settings.count("serve.port").unwrap_or(0);
+    let bound = Bound::new(&host.to_string(), u16::try_from(port).unwrap_or(0)).await?;
+    let journal = open_journal(&context.dirs.journal())?;
+    let chosen = choose(context, &request.adapters)?;
+    let base = tokio::task::block_in_place(|| project::base(context, base_id(context, &chosen)))?;
+    let hosted = load(context, &base, chosen).await?;
+    let names: Vec<String> = hosted.iter().map(|adapter| adapter.name.clone()).collect();
+    let stop = Stop::default();
+    let server = Server::new(bound, hosted, journal, limits(context), stop.clone()).await?;
+    let signals = tokio::spawn(obey(Signals::install()?, stop, context.clone()));
+    announce(context, server.address(), &names);
+    server.run().await?;
+    signals.abort();
+    context.printer.note("drained: every call is counted");
+    Ok(ExitStatus::Success)
+}
+
+/// This build serves one way; every other one is named with what is missing.
+fn check_mode(request: &ServeRequest) -> Result<(), Failure> {
+    let missing = match (request.local, request.free) {
+        (true, true) => return Ok(()),
+        (true, false) => "`serve --local` without --free takes payment",
+        (false, true) => "`serve --free` without --local serves on a network",
+        (false, false) => "`serve` without --local and --free serves on a network for payment",
+    };
+    let message = format!("{missing}, which this version of openlora cannot do");
+    Err(Failure::new(ExitClass::Usage, message)
+        .with_hint("serve on this machine without payment: `openlora serve --local --free`"))
+}
+
+fn host(context: &Context) -> Result<IpAddr, Failure> {
+    let text = context.settings.text("serve.host").unwrap_or("127.0.0.1");
+    if text.eq_ignore_ascii_case("localhost") {
+        return Ok(Ipv4Addr::LOCALHOST.into());
+    }
+    text.parse().map_err(|_| {
+        let message = format!("serve.host must be an IP address or localhost, found `{text}`");
+        Failure::new(ExitClass::Usage, message).with_hint("use --host 127.0.0.1 for this machine")
+    })
+}
+
+fn check_exposure(context: &Context, host: IpAddr, expose: bool) -> Result<(), Failure> {
+    if host.is_loopback() {
+        return Ok(());
+    }
+    if !expose {
+        let message = format!("other machines can reach {host}, and calls there would be free");
+        return Err(Failure::new(ExitClass::Usage, message)
+            .with_hint("add --expose if that is meant, or leave --host out"));
+    }
+    let paths = |audience: Audience| {
+        let of = ROUTES.iter().filter(|route| route.audience == audience);
+        of.map(|route| route.path).collect::<Vec<_>>().join(", ")
+    };
+    context.printer.warn(format!(
+        "whoever reaches {host} can call the adapters without payment or password: {}; \
+         only this machine can use {}",
+        paths(Audience::Anyone),
+        paths(Audience::Operator)
+    ));
+    Ok(())
+}
+
+fn open_journal(path: &Path) -> Result<Journal, Failure> {
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)
+            .map_err(|error| Failure::io("create the folder", folder, &error))?;
+    }
+    Ok(Journal::open(path)?)
+}
+
+fn choose(context: &Context, wanted: &[String]) -> Result<Vec<Chosen>, Failure> {
+    if wanted.is_empty() {
+        return Ok(vec![newest(context)?]);
+    }
+    wanted.iter().map(|text| named(context, text)).collect()
+}
+
+/// The newest run's adapter under the project's name.
+fn newest(context: &Context) -> Result<Chosen, Failure> {
+    let run = RunDir::find(&project::runs(context), None)?;
+    let folder = context.settings.project_dir().file_name();
+    let name = match context.settings.project().name {
+        Some(name) => name,
+        None => folder.map_or("adapter".to_owned(), |name| {
+            name.to_string_lossy().into_owned()
+        }),
+    };
+    let adapter = adapter::read(&run.adapter())?;
+    Ok(Chosen {
+        name: as_model_id(&name),
+        version: run.id(),
+        adapter,
+    })
+}
+
+/// Model ids are letters, digits and `-_.`; anything else in a project's name becomes `-`.
+fn as_model_id(name: &str) -> String {
+    let fits = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
+    name.chars()
+        .map(|letter| if fits(letter) { letter } else { '-' })
+        .collect()
+}
+
+fn named(context: &Context, text: &str) -> Result<Chosen, Failure> {
+    let refuse = |expected: &str| {
+        Failure::new(
+            ExitClass::Usage,
+            format!("--adapter {text}: expected {expected}"),
+        )
+        .with_hint("name the model and its folder: --adapter sentiment=runs/…/adapter")
+    };
+    let (name, path) = text.split_once('=').ok_or_else(|| refuse("NAME=PATH"))?;
+    if name.is_empty() || as_model_id(name) != name {
+        return Err(refuse(
+            "a name of letters, digits and any of - _ . before the =",
+        ));
+    }
+    let path = adapter_folder(context.settings.working_dir.join(path));
+    let adapter = adapter::read(&path)?;
+    let version = adapter.digest.chars().take(12).collect();
+    Ok(Chosen {
+        name: name.to_owned(),
+        version,
+        adapter,
+    })
+}
+
+/// A run's folder stands for the adapter in it.
+fn adapter_folder(path: PathBuf) -> PathBuf {
+    let inside = path.join("adapter");
+    let is_run = !path.join(adapter::CONFIG_FILE).exists() && inside.is_dir();
+    if is_run { inside } else { path }
+}
+
+/// Without a base set anywhere, the one that the adapters' cards agree on.
+fn base_id<'a>(context: &Context, chosen: &'a [Chosen]) -> Option<&'a str> {
+    let (_, origin) = context.settings.get("base.id")?;
+    let mut cards = chosen
+        .iter()
+        .map(|one| one.adapter.task.as_ref().map(|card| card.base_id.as_str()));
+    let first = cards.next()??;
+    (*origin == Origin::Default && cards.all(|other| other == Some(first))).then_some(first)
+}
+
+async fn load(context: &Context, base: &Base, chosen: Vec<Chosen>) -> Result<Vec<Hosted>, Failure> {
+    let quant: Quant = context
+        .settings
+        .text("serve.quant")
+        .unwrap_or_default()
+        .parse()
+        .map_err(|reason: String| Failure::new(ExitClass::Usage, reason))?;
+    let engines = Engines::new();
+    let mut hosted: Vec<Hosted> = Vec::with_capacity(chosen.len());
+    for Chosen {
+        name,
+        version,
+        adapter,
+    } in chosen
+    {
+        if hosted.iter().any(|other| other.name == name) {
+            return Err(ServeError::DuplicateAdapter { name }.into());
+        }
+        adapter::verify_base(&adapter, &base.digest)?;
+        let task = adapter.task.as_ref().map(|card| card.task.clone());
+        let spec = EngineSpec {
+            name: name.clone(),
+            base,
+            adapter: Some(&adapter),
+            quant,
+        };
+        let loaded = engines.load(spec).await?;
+        let effect = loaded.effect.map_or(String::new(), |effect| {
+            format!("; moves the base's logits by up to {effect:.2}")
+        });
+        let weights = &loaded.weights;
+        context.printer.note(format!(
+            "{name}: {} weights ({}){effect}",
+            weights.quant, weights.reason
+        ));
+        hosted.push(Hosted {
+            name,
+            version,
+            digest: adapter.digest.clone(),
+            base_id: base.id.clone(),
+            base_digest: base.digest.clone(),
+            task,
+            created: now(),
+            engine: loaded.engine,
+        });
+    }
+    Ok(hosted)
+}
+
+fn now() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |now| now.as_secs())
+}
+
+fn limits(context: &Context) -> ServeLimits {
+    let count = |key: &str, otherwise: usize| context.settings.count(key).unwrap_or(otherwise);
+    ServeLimits {
+        max_concurrent: count("serve.max_concurrent", 4),
+        queue: count("serve.queue", 64),
+        max_body: count("serve.max_body", 1 << 20),
+        max_tokens: count("serve.max_tokens", 256),
+    }
+}
+
+/// The address as a client on this machine writes it.
+fn url_of(address: SocketAddr) -> String {
+    let ip = if address.ip().is_unspecified() {
+        Ipv4Addr::LOCALHOST.into()
+    } else {
+        address.ip()
+    };
+    format!("http://{}", SocketAddr::new(ip, address.port()))
+}
+
+fn announce(context: &Context, address: SocketAddr, names: &[String]) {
+    let url = url_of(address);
+    let printer = &context.printer;
+    if printer.is_json() {
+        printer.json(&json!({ "url": url, "adapters": names, "network": "local" }));
+    }
+    let first = names.first().map_or("NAME", String::as_str);
+    printer.note(format!(
+        "serving {} at {url}, free of charge; Ctrl-C drains",
+        names.join(", ")
+    ));
+    printer.note(format!(
+        "  openlora call \"hello\" --adapter {first} --url {url}"
+    ));
+    printer.note(format!(
+        "  curl {url}/v1/chat/completions -H 'content-type: application/json' \
+         -d '{{\"model\":\"{first}\",\"messages\":[{{\"role\":\"user\",\"content\":\"hello\"}}]}}'"
+    ));
+}
+
+/// The signals that ask a server to stop.
+struct Signals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn install() -> Result<Self, Failure> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let installed = |kind: SignalKind| {
+            signal(kind).map_err(|error| {
+                Failure::new(
+                    ExitClass::Environment,
+                    format!("cannot listen for signals: {error}"),
+                )
+            })
+        };
+        Ok(Self {
+            interrupt: installed(SignalKind::interrupt())?,
+            terminate: installed(SignalKind::terminate())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+/// The first signal drains, the second cuts running calls short.
+async fn obey(mut signals: Signals, stop: Stop, context: Context) {
+    signals.next().await;
+    context
+        .printer
+        .note("draining: running calls finish, new ones are refused; again to hurry");
+    stop.draining.cancel();
+    signals.next().await;
+    context.printer.note("hurrying: running calls end now");
+    stop.hurry.cancel();
+}
