@@ -1,18 +1,28 @@
 //! What serving costs beside the model: `cargo bench --bench serving [-- GROUP]`.
 
-use std::hint::black_box;
+// The same base as the tests', whose answers have the length that is asked for.
+#[allow(
+    dead_code,
+    clippy::unwrap_used,
+    reason = "the tests use more of it, and a bench may stop at the first surprise"
+)]
+#[path = "../tests/it/scripted.rs"]
+mod scripted;
+
+use std::{hint::black_box, sync::Arc};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use futures::future::join_all;
+use futures::{StreamExt, future::join_all};
 use openlora::runtime::{
     event::{CallKind, Event, Finish, Usage},
     journal::Journal,
+    ports::{Engine, Generated, Prompt, Sampling},
     state::{Applied, Snapshot},
 };
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
-criterion_group!(benches, journal);
+criterion_group!(benches, journal, engine);
 criterion_main!(benches);
 
 /// Durable appends by one caller and by 64 at once, and a replay folded into a snapshot.
@@ -89,4 +99,79 @@ fn metered(id: u64) -> Event {
         request_hash: digest.clone(),
         response_hash: digest,
     }
+}
+
+/// Tokens of the answers that the engine group compares.
+const ANSWER: usize = 32;
+
+/// An answer and a first token from mistral.rs itself and through the engine port.
+fn engine(criterion: &mut Criterion) {
+    let runtime = Runtime::new().expect("a runtime starts");
+    let script = scripted::Script::new().choice("x", &[("x", 1.0)]);
+    let (_engines, port) = runtime.block_on(script.load_with(256));
+    let bare = runtime.block_on(bare_model(script.folder()));
+    let mut group = criterion.benchmark_group("engine");
+    for tokens in [1, ANSWER] {
+        group.throughput(Throughput::Elements(tokens as u64));
+        group.bench_function(format!("bare/{tokens}"), |bencher| {
+            bencher.iter(|| assert_eq!(runtime.block_on(bare_answer(&bare, tokens)), tokens));
+        });
+        group.bench_function(format!("port/{tokens}"), |bencher| {
+            bencher.iter(|| assert_eq!(runtime.block_on(port_answer(&port, tokens)), tokens));
+        });
+    }
+    group.finish();
+}
+
+async fn bare_model(folder: &std::path::Path) -> mistralrs::Model {
+    mistralrs::TextModelBuilder::new(folder.display())
+        .with_dtype(mistralrs::ModelDType::F32)
+        .with_force_cpu()
+        .with_prefix_cache_n(None)
+        .build()
+        .await
+        .expect("mistral.rs loads the base")
+}
+
+/// Chunks of a streamed answer: one per token.
+async fn bare_answer(model: &mistralrs::Model, tokens: usize) -> usize {
+    let (sender, mut responses) = tokio::sync::mpsc::channel(tokens + 1);
+    let mut request = mistralrs::NormalRequest::new_simple(
+        mistralrs::RequestMessage::Completion {
+            text: "x".to_owned(),
+            echo_prompt: false,
+            best_of: None,
+        },
+        mistralrs::SamplingParams {
+            max_len: Some(tokens),
+            ..mistralrs::SamplingParams::deterministic()
+        },
+        sender,
+        0,
+        None,
+        None,
+    );
+    request.is_streaming = true;
+    let engine = model.inner().get_sender(None).expect("it runs");
+    let request = mistralrs::Request::Normal(Box::new(request));
+    assert!(engine.send(request).await.is_ok());
+    let mut chunks = 0;
+    while chunks < tokens && responses.recv().await.is_some() {
+        chunks += 1;
+    }
+    chunks
+}
+
+async fn port_answer(engine: &Arc<dyn Engine>, tokens: usize) -> usize {
+    let sampling = Sampling {
+        max_tokens: tokens,
+        ..Sampling::default()
+    };
+    let prompt = Prompt::Text("x".to_owned());
+    let mut stream = engine.generate(prompt, sampling).await.expect("it answers");
+    let mut counted = 0;
+    while let Some(Ok(Generated::Delta { tokens, .. })) = stream.next().await {
+        counted += tokens as usize;
+    }
+    counted
 }

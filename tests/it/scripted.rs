@@ -40,6 +40,11 @@ impl Script {
         }
     }
 
+    /// The folder of the base; complete once it was loaded.
+    pub fn folder(&self) -> &std::path::Path {
+        self.folder.path()
+    }
+
     fn id(&self, character: &str) -> u32 {
         let ids = self.codec.encode(character, false).unwrap();
         assert_eq!(ids.len(), 1, "{character} is no single token");
