@@ -202,47 +202,57 @@ impl Oracle {
             .unwrap() as u32
     }
 
-    /// The probability of each label, straight from its definition: at every token, renormalised
-    /// over the tokens with which labels go on from there (or end).
-    fn labels(&self, prompt: &[u32], labels: &[&str]) -> Vec<f64> {
-        let tokens: Vec<Vec<u32>> = labels
-            .iter()
-            .map(|label| self.codec.encode(label, false).unwrap())
-            .collect();
-        let mut all: Vec<f64> = tokens
-            .iter()
-            .map(|own| self.label(prompt, own, &tokens))
-            .collect();
-        let total: f64 = all.iter().sum();
-        assert!((total - 1.0).abs() < 1e-9, "{total}");
-        all.iter_mut().for_each(|p| *p /= total);
-        all
-    }
-
-    fn label(&self, prompt: &[u32], own: &[u32], all: &[Vec<u32>]) -> f64 {
-        let mut probability = 1.0;
-        for at in 0..=own.len() {
-            let prefix = &own[..at];
-            let ways = all.iter().filter(|other| other.starts_with(prefix));
-            let mut ways: Vec<Option<u32>> = ways.map(|other| other.get(at).copied()).collect();
-            ways.sort();
-            ways.dedup();
-            let logprobs = self.logprobs(&[prompt, prefix].concat());
-            let mass = |way: &Option<u32>| match way {
-                Some(id) => logprobs[*id as usize].exp(),
-                None => self
-                    .codec
-                    .stop_ids()
-                    .iter()
-                    .map(|id| logprobs[*id as usize].exp())
-                    .sum(),
-            };
-            probability *= mass(&own.get(at).copied()) / ways.iter().map(mass).sum::<f64>();
-            if at == own.len() || ways == [None] {
-                break;
+    /// The prompt answered with `label`, tokenised as one text, up to the end of the answer.
+    fn answered(&self, prompt: &Prompt, label: &str) -> Vec<u32> {
+        match prompt {
+            Prompt::Text(text) => {
+                let mut ids = self.codec.encode(&format!("{text}{label}"), true).unwrap();
+                ids.extend(self.codec.document_end());
+                ids
+            }
+            Prompt::Chat(messages) => {
+                let mut messages = messages.clone();
+                messages.push(Message {
+                    role: "assistant".into(),
+                    content: label.into(),
+                });
+                let text = self.codec.render_chat(&messages, false).unwrap();
+                let mut ids = self.codec.encode(&text, false).unwrap();
+                let end = self.codec.token_id("<|im_end|>").unwrap();
+                ids.truncate(ids.iter().rposition(|id| *id == end).unwrap() + 1);
+                ids
             }
         }
-        probability
+    }
+
+    /// The probability of each label, straight from its definition: at every token, renormalised
+    /// over the tokens with which some label goes on from there.
+    fn labels(&self, prompt: &Prompt, labels: &[&str]) -> Vec<f64> {
+        let all: Vec<Vec<u32>> = labels
+            .iter()
+            .map(|label| self.answered(prompt, label))
+            .collect();
+        let likelihoods: Vec<f64> = all.iter().map(|own| self.likelihood(own, &all)).collect();
+        let total: f64 = likelihoods.iter().sum();
+        assert!((total - 1.0).abs() < 1e-9, "{total}");
+        likelihoods
+    }
+
+    fn likelihood(&self, own: &[u32], all: &[Vec<u32>]) -> f64 {
+        let mut likelihood = 1.0;
+        for at in 1..own.len() {
+            let prefix = &own[..at];
+            let ways = all.iter().filter(|other| other.starts_with(prefix));
+            let mut ways: Vec<u32> = ways.map(|other| other[at]).collect();
+            ways.sort();
+            ways.dedup();
+            if ways.len() > 1 {
+                let logprobs = self.logprobs(prefix);
+                let mass = |id: &u32| logprobs[*id as usize].exp();
+                likelihood *= mass(&own[at]) / ways.iter().map(mass).sum::<f64>();
+            }
+        }
+        likelihood
     }
 }
 
@@ -344,7 +354,7 @@ async fn label_probabilities_are_those_of_the_decoder() {
             for labels in labels {
                 let names: Vec<String> = labels.iter().map(|label| (*label).to_owned()).collect();
                 let found = engine.classify(prompt.clone(), &names).await.unwrap();
-                let expected = oracle.labels(&rendered, labels);
+                let expected = oracle.labels(prompt, labels);
                 for (a, b) in found.probabilities.iter().zip(&expected) {
                     assert!(
                         (a - b).abs() < 1e-5,
@@ -354,10 +364,11 @@ async fn label_probabilities_are_those_of_the_decoder() {
                 let best = (0..labels.len())
                     .max_by(|a, b| expected[*a].total_cmp(&expected[*b]))
                     .unwrap();
+                // Without the token that ends the answer.
+                let whole = oracle.answered(prompt, labels[best]);
                 let usage = Usage {
                     prompt_tokens: rendered.len() as u64,
-                    completion_tokens: oracle.codec.encode(labels[best], false).unwrap().len()
-                        as u64,
+                    completion_tokens: (whole.len() - rendered.len() - 1) as u64,
                 };
                 assert_eq!(found.usage, usage);
                 assert_eq!(
@@ -401,8 +412,8 @@ async fn rotary_scaling_of_llama3_is_that_of_the_decoder() {
     let labels = ["good", "bad", "ugly"];
     let names = labels.map(str::to_owned);
     let found = engine.classify(text(prompt), &names).await.unwrap();
-    let ids = oracle.codec.encode(prompt, true).unwrap();
-    for (a, b) in found.probabilities.iter().zip(oracle.labels(&ids, &labels)) {
+    let expected = oracle.labels(&text(prompt), &labels);
+    for (a, b) in found.probabilities.iter().zip(expected) {
         assert!((a - b).abs() < 1e-5, "{found:?}");
     }
 }
@@ -520,12 +531,23 @@ async fn requests_that_cannot_succeed_are_refused() {
         told(error),
         ("the prompt is empty".to_owned(), Some("prompt"), None)
     );
-    let cases: [(&[&str], &str); 3] = [
+    let spelled = Prompt::Chat(vec![Message {
+        role: "user".into(),
+        content: "well<|im_end|>".into(),
+    }]);
+    let error = refusal(&engine, spelled, greedy(4)).await;
+    let message = "message 1 contains <|im_end|>, which only the chat template may write";
+    assert_eq!(told(error), (message.to_owned(), Some("messages"), None));
+    let cases: [(&[&str], &str); 4] = [
+        (
+            &["a</s>"],
+            "label `a</s>` contains </s>, which only the chat template may write",
+        ),
         (&[], "there is no label to choose from"),
-        (&["good", ""], "label \"\" has no text"),
+        (&["good", ""], "label `` has no text"),
         (
             &["good", "good"],
-            "labels \"good\" and \"good\" are the same tokens to this model",
+            "label `good` and label `good` are the same tokens for this base",
         ),
     ];
     for (labels, message) in cases {

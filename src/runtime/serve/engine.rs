@@ -4,14 +4,15 @@
 //! tokenising, choosing, decoding and counting are ours, the same code that training and evaluation
 //! use. Each engine works on one request at a time, in the order of arrival: mistral.rs mixes up the
 //! caches of sequences of different lengths that run at once, and on a CPU batching gains nothing.
-//! Several engines run side by side. Knows no HTTP, no metering and no journal. Embeddings are not offered: mistral.rs gives them
-//! for dedicated embedding models only, not for these families.
+//! Several engines run side by side. Embeddings are not offered: mistral.rs gives them for
+//! dedicated embedding models only. Knows no HTTP, no metering and no journal.
 
 mod ask;
 mod labels;
 mod load;
 mod quant;
 mod sample;
+mod served;
 mod view;
 mod walk;
 
@@ -24,16 +25,13 @@ use std::{
     },
 };
 
-use futures::TryStreamExt;
-
-use self::{labels::Labels, load::Running, quant::Machine, view::View, walk::Walk};
+use self::{load::Running, quant::Machine, served::Served, view::View};
 use super::ServeError;
 use crate::error::Explain;
 use crate::runtime::{
     adapter::{self, Adapter, Normalised},
-    event::Usage,
     model::{self, Base, ModelConfig, text::TextCodec},
-    ports::{Classified, Engine, Generation, Limits, Prompt, Sampling},
+    ports::Engine,
 };
 
 pub use quant::{Quant, Weights};
@@ -262,151 +260,4 @@ fn effect(plan: &Plan, before: &[Vec<f32>], after: &[Vec<f32>]) -> Result<f32, S
         });
     }
     Ok(difference)
-}
-
-/// A loaded model with its adapter.
-struct Served {
-    name: String,
-    running: Arc<Running>,
-    codec: Arc<TextCodec>,
-    context: usize,
-}
-
-impl Served {
-    /// The tokens of a prompt, as training saw them.
-    fn encode(&self, prompt: &Prompt) -> Result<Vec<u32>, ServeError> {
-        let parameter = Some(parameter(prompt));
-        let invalid = |message: String| ServeError::Invalid { message, parameter };
-        let ids = match prompt {
-            Prompt::Chat(messages) => self
-                .codec
-                .render_chat(messages, true)
-                .and_then(|text| self.codec.encode(&text, false)),
-            Prompt::Text(text) => self.codec.encode(text, true),
-        }
-        .map_err(|error| invalid(error.to_string()))?;
-        if ids.is_empty() {
-            return Err(invalid("the prompt is empty".to_owned()));
-        }
-        Ok(ids)
-    }
-
-    /// How many tokens an answer to a prompt of `length` tokens may have.
-    fn room(&self, length: usize, prompt: &Prompt) -> Result<usize, ServeError> {
-        match self.context.saturating_sub(length) {
-            0 => Err(too_long(
-                prompt,
-                format!(
-                    "the prompt has {length} tokens; {} takes {} tokens with the answer",
-                    self.name, self.context
-                ),
-            )),
-            room => Ok(room),
-        }
-    }
-
-    fn labels(&self, names: &[String]) -> Result<Labels, ServeError> {
-        let invalid = |message| ServeError::Invalid {
-            message,
-            parameter: Some("labels"),
-        };
-        let tokens = names
-            .iter()
-            .map(|name| self.codec.encode(name, false))
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|error| invalid(error.to_string()))?;
-        Labels::new(names, tokens, self.codec.stop_ids()).map_err(invalid)
-    }
-}
-
-fn too_long(prompt: &Prompt, message: String) -> ServeError {
-    ServeError::Invalid {
-        message,
-        parameter: Some(parameter(prompt)),
-    }
-}
-
-/// The field of a request that holds the prompt.
-fn parameter(prompt: &Prompt) -> &'static str {
-    match prompt {
-        Prompt::Chat(_) => "messages",
-        Prompt::Text(_) => "prompt",
-    }
-}
-
-#[async_trait::async_trait]
-impl Engine for Served {
-    fn limits(&self) -> Limits {
-        Limits {
-            context_tokens: self.context,
-        }
-    }
-
-    async fn count_prompt(&self, prompt: &Prompt) -> Result<u64, ServeError> {
-        Ok(self.encode(prompt)?.len() as u64)
-    }
-
-    async fn generate(
-        &self,
-        prompt: Prompt,
-        mut sampling: Sampling,
-    ) -> Result<Generation, ServeError> {
-        let ids = self.encode(&prompt)?;
-        let room = self.room(ids.len(), &prompt)?;
-        if sampling.max_tokens == 0 {
-            return Err(ServeError::Invalid {
-                message: "max_tokens is 0, expected at least 1".to_owned(),
-                parameter: Some("max_tokens"),
-            });
-        }
-        sampling.max_tokens = sampling.max_tokens.min(room);
-        let longest = sampling.max_tokens;
-        let walk = Walk::new(self.codec.clone(), sampling);
-        let answer = ask::answer(self.running.clone(), ids, longest, walk);
-        Ok(Box::pin(futures::stream::once(answer).try_flatten()))
-    }
-
-    async fn classify(&self, prompt: Prompt, names: &[String]) -> Result<Classified, ServeError> {
-        let labels = self.labels(names)?;
-        let ids = self.encode(&prompt)?;
-        let (length, longest) = (ids.len(), labels.longest());
-        if length + longest > self.context {
-            return Err(too_long(
-                &prompt,
-                format!(
-                    "the prompt has {length} tokens and the longest label {longest}; {} takes {} \
-                     together",
-                    self.name, self.context
-                ),
-            ));
-        }
-        let forks = labels.forks();
-        let looks = forks.iter().map(|fork| {
-            let ids = ids.iter().chain(&fork.prefix).copied().collect();
-            ask::logits(&self.running, ids)
-        });
-        let rows = futures::future::try_join_all(looks).await?;
-        let probabilities = labels.probabilities(&forks, &rows).ok_or_else(|| {
-            ServeError::Engine("the model gave no finite logit for any label".to_owned())
-        })?;
-        let usage = Usage {
-            prompt_tokens: ids.len() as u64,
-            completion_tokens: labels.length(likeliest(&probabilities)) as u64,
-        };
-        Ok(Classified {
-            probabilities,
-            usage,
-        })
-    }
-}
-
-/// Index of the highest probability, the first of equals.
-fn likeliest(probabilities: &[f64]) -> usize {
-    let mut best = 0;
-    for (index, probability) in probabilities.iter().enumerate() {
-        if *probability > probabilities[best] {
-            best = index;
-        }
-    }
-    best
 }

@@ -1,131 +1,114 @@
-//! Labels as a tree of tokens, and their probabilities.
-//!
-//! The probability of a label is the product, along its tokens, of the next-token probability
-//! renormalised over the tokens that continue some label there. Only places where labels part need
-//! the model: labels that differ in their first token need one look. Knows no engine.
+//! Labels as continuations of a prompt, tokenised the way training tokenises a labelled row: the
+//! whole text at once, with the token that ends the answer. Which tokens decide between labels, and
+//! what their logits mean, is the evaluation's arithmetic. Knows no engine.
 
-use std::collections::BTreeMap;
+use crate::runtime::{
+    model::text::{ModelTextError, Piece, TextCodec},
+    ports::{Message, Prompt},
+    train::evaluate::choices::Choices,
+};
 
-use super::sample::log_sum_exp;
-
-/// The labels' tokens, in the order asked for.
+/// A prompt with its possible continuations.
 pub(super) struct Labels {
-    tokens: Vec<Vec<u32>>,
-    /// Tokens that end an answer: they compete where one label continues another.
-    ends: Vec<u32>,
+    pub choices: Choices,
+    /// Tokens of each label alone.
+    pub lengths: Vec<usize>,
 }
 
-/// Where labels part: after these tokens, with these ways on and who takes them.
-pub(super) struct Fork {
-    pub prefix: Vec<u32>,
-    /// Groups of labels by their next token; `None` is the end of the answer.
-    ways: BTreeMap<Option<u32>, Vec<usize>>,
+/// A prompt that was answered with one label.
+struct Answered {
+    ids: Vec<u32>,
+    /// Tokens of the label, without the end of the answer.
+    length: usize,
 }
 
 impl Labels {
-    /// The error says which label cannot be told from which.
+    /// The error says what is wrong with the labels.
     pub(super) fn new(
+        codec: &TextCodec,
+        prompt: &Prompt,
         names: &[String],
-        tokens: Vec<Vec<u32>>,
-        ends: &[u32],
     ) -> Result<Self, String> {
         if names.is_empty() {
             return Err("there is no label to choose from".to_owned());
         }
-        if let Some(at) = tokens.iter().position(Vec::is_empty) {
-            return Err(format!("label {:?} has no text", names[at]));
-        }
-        for (at, own) in tokens.iter().enumerate() {
-            let earlier = &tokens[..at];
-            if let Some(twin) = earlier.iter().position(|other| other == own) {
+        let mut sequences = Vec::with_capacity(names.len());
+        let mut lengths = Vec::with_capacity(names.len());
+        for name in names {
+            if name.trim().is_empty() {
+                return Err(format!("label `{name}` has no text"));
+            }
+            if let Some(token) = codec.special_inside(name) {
                 return Err(format!(
-                    "labels {:?} and {:?} are the same tokens to this model",
-                    names[twin], names[at]
+                    "label `{name}` contains {token}, which only the chat template may write"
                 ));
             }
-            let longer = tokens
-                .iter()
-                .position(|other| other.len() > own.len() && other.starts_with(own));
-            if let (Some(longer), true) = (longer, ends.is_empty()) {
-                return Err(format!(
-                    "label {:?} is the beginning of {:?}, and this model has no token that ends \
-                     an answer",
-                    names[at], names[longer]
-                ));
-            }
+            let answered = answered(codec, prompt, name).map_err(|error| error.to_string())?;
+            sequences.push(answered.ids);
+            lengths.push(answered.length);
         }
-        Ok(Self {
-            tokens,
-            ends: ends.to_vec(),
-        })
+        let choices = Choices::new(&sequences, names).map_err(|error| error.to_string())?;
+        Ok(Self { choices, lengths })
     }
 
-    /// Number of tokens of the label at `index`.
-    pub(super) fn length(&self, index: usize) -> usize {
-        self.tokens[index].len()
-    }
-
-    /// Number of tokens of the longest label.
     pub(super) fn longest(&self) -> usize {
-        self.tokens.iter().map(Vec::len).max().unwrap_or(0)
+        self.lengths.iter().copied().max().unwrap_or(0)
     }
+}
 
-    /// Every place where labels part, shortest prefixes first.
-    pub(super) fn forks(&self) -> Vec<Fork> {
-        let mut forks = Vec::new();
-        let mut open = vec![(Vec::new(), (0..self.tokens.len()).collect::<Vec<_>>())];
-        while let Some((prefix, members)) = open.pop() {
-            let mut ways: BTreeMap<Option<u32>, Vec<usize>> = BTreeMap::new();
-            for member in members {
-                let next = self.tokens[member].get(prefix.len()).copied();
-                ways.entry(next).or_default().push(member);
-            }
-            for (next, members) in &ways {
-                if let (Some(next), true) = (next, members.len() > 1) {
-                    let longer = prefix.iter().copied().chain([*next]).collect();
-                    open.push((longer, members.clone()));
-                }
-            }
-            if ways.len() > 1 {
-                forks.push(Fork { prefix, ways });
-            }
-        }
-        forks.sort_by_key(|fork| fork.prefix.len());
-        forks
+fn answered(codec: &TextCodec, prompt: &Prompt, label: &str) -> Result<Answered, ModelTextError> {
+    match prompt {
+        Prompt::Chat(messages) => in_chat(codec, messages, label),
+        Prompt::Text(text) => in_text(codec, text, label),
     }
+}
 
-    /// Probabilities of the labels from the logits at each fork; they sum to 1. `None` when some
-    /// fork has no finite logit.
-    pub(super) fn probabilities(&self, forks: &[Fork], rows: &[Vec<f32>]) -> Option<Vec<f64>> {
-        let mut logs = vec![0.0; self.tokens.len()];
-        for (fork, row) in forks.iter().zip(rows) {
-            let scores: Vec<f64> = fork.ways.keys().map(|way| self.score(*way, row)).collect();
-            let highest = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-            if !highest.is_finite() {
-                return None;
-            }
-            let total = scores
-                .iter()
-                .map(|score| (score - highest).exp())
-                .sum::<f64>()
-                .ln();
-            for (members, score) in fork.ways.values().zip(&scores) {
-                for member in members {
-                    logs[*member] += score - highest - total;
-                }
-            }
-        }
-        let mut probabilities: Vec<f64> = logs.into_iter().map(f64::exp).collect();
-        let total: f64 = probabilities.iter().sum();
-        probabilities.iter_mut().for_each(|p| *p /= total);
-        Some(probabilities)
+fn in_chat(
+    codec: &TextCodec,
+    messages: &[Message],
+    label: &str,
+) -> Result<Answered, ModelTextError> {
+    let asked = codec.render_chat(messages, true)?;
+    let mut conversation = messages.to_vec();
+    conversation.push(Message {
+        role: "assistant".to_owned(),
+        content: label.to_owned(),
+    });
+    let whole = codec.render_chat(&conversation, false)?;
+    if !whole.starts_with(&asked) {
+        return after(codec, codec.encode(&asked, false)?, label);
     }
+    let mut pieces = codec.encode_pieces(&whole, false)?;
+    // What the template writes behind the end of the answer is nothing that the model writes.
+    let is_answer = |piece: &Piece| piece.span.end > asked.len();
+    let end = pieces
+        .iter()
+        .rposition(|piece| is_answer(piece) && codec.is_special(piece.id));
+    pieces.truncate(end.map_or(pieces.len(), |end| end + 1));
+    let length = pieces
+        .iter()
+        .filter(|piece| is_answer(piece) && !codec.is_special(piece.id))
+        .count();
+    Ok(Answered {
+        ids: pieces.into_iter().map(|piece| piece.id).collect(),
+        length,
+    })
+}
 
-    fn score(&self, way: Option<u32>, row: &[f32]) -> f64 {
-        let at = |id: &u32| row.get(*id as usize).copied().unwrap_or(f32::NEG_INFINITY);
-        match way {
-            Some(id) => f64::from(at(&id)),
-            None => log_sum_exp(&self.ends.iter().map(at).collect::<Vec<_>>()),
-        }
-    }
+fn in_text(codec: &TextCodec, text: &str, label: &str) -> Result<Answered, ModelTextError> {
+    let before = codec.encode(text, true)?.len();
+    let mut ids = codec.encode(&format!("{text}{label}"), true)?;
+    // The last token of the prompt and the first of the label may be one.
+    let length = ids.len().saturating_sub(before).max(1);
+    ids.extend(codec.document_end());
+    Ok(Answered { ids, length })
+}
+
+/// For templates that write an answered conversation otherwise than they ask for the answer.
+fn after(codec: &TextCodec, mut ids: Vec<u32>, label: &str) -> Result<Answered, ModelTextError> {
+    let label = codec.encode(label, false)?;
+    let length = label.len();
+    ids.extend(label);
+    ids.extend(codec.stop_ids().last());
+    Ok(Answered { ids, length })
 }

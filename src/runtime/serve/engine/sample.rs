@@ -174,7 +174,7 @@ fn keep_nucleus(candidates: &mut Vec<(u32, f64)>, mass: f64) {
 }
 
 /// The id of the highest finite logit, the first of equals (as `torch.argmax`).
-pub(super) fn best(logits: &[f32]) -> Option<u32> {
+fn best(logits: &[f32]) -> Option<u32> {
     let mut best: Option<(usize, f32)> = None;
     for (id, logit) in logits.iter().enumerate() {
         if logit.is_finite() && best.is_none_or(|(_, highest)| *logit > highest) {
@@ -185,7 +185,7 @@ pub(super) fn best(logits: &[f32]) -> Option<u32> {
 }
 
 /// ln Σ exp(logits), in double precision.
-pub(super) fn log_sum_exp(logits: &[f32]) -> f64 {
+fn log_sum_exp(logits: &[f32]) -> f64 {
     let highest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let sum: f64 = logits
         .iter()
