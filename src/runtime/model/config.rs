@@ -238,16 +238,16 @@ impl<'a> Reader<'a> {
     }
 
     fn check(&self, config: &ModelConfig) -> Result<(), ModelError> {
-        if config.heads % config.kv_heads != 0 {
+        if !config.heads.is_multiple_of(config.kv_heads) {
             let expected = format!("a divisor of num_attention_heads, {}", config.heads);
             return Err(self.wrong("num_key_value_heads", &expected));
         }
-        if config.head_dim == 0 || config.head_dim % 2 != 0 {
+        if config.head_dim == 0 || !config.head_dim.is_multiple_of(2) {
             return Err(self.wrong("head_dim", "a positive even number"));
         }
         if config.family != Family::Qwen3
             && self.map.get("head_dim").is_none_or(Value::is_null)
-            && config.hidden_size % config.heads != 0
+            && !config.hidden_size.is_multiple_of(config.heads)
         {
             let expected = format!("a multiple of num_attention_heads, {}", config.heads);
             return Err(self.wrong("hidden_size", &expected));

@@ -33,7 +33,7 @@ pub(super) struct Block {
     pub key_norm: Option<Parameter>,
 }
 
-/// A base model that can be trained.
+/// A base model that can be trained. Clones share the variables that learn.
 #[derive(Clone, Debug)]
 pub struct Decoder {
     pub(super) config: ModelConfig,
@@ -135,22 +135,25 @@ impl Decoder {
         batch.check(&self.config)?;
         let targets = batch.learned();
         let count = targets.positions.len();
-        let pass = Pass::new(self, batch);
+        let pass = Pass::new(self, batch, self.mode());
         Ok((pass.loss(&pass.hidden()?, targets)?, count))
     }
 
     /// Logits `[positions, vocab]` in f32 for the token after each flat position of the batch.
-    /// Never tracked.
+    /// Never tracked, and without dropout.
     pub fn logits_at(&self, batch: &Batch, positions: &[usize]) -> Result<Tensor, ModelError> {
         batch.check(&self.config)?;
-        if let Some(bad) = positions
-            .iter()
-            .find(|&&position| position >= batch.ids.len())
-        {
-            let reason = format!("position {bad} is past its {} tokens", batch.ids.len());
+        let tokens = batch.ids.len();
+        if let Some(bad) = positions.iter().find(|&&position| position >= tokens) {
+            let reason = format!("position {bad} is past its {tokens} tokens");
             return Err(ModelError::Batch { reason });
         }
-        let hidden = Pass::new(self, batch).hidden()?.detach();
+        let mode = Mode {
+            fused: self.fused,
+            tracked: false,
+            noise: None,
+        };
+        let hidden = Pass::new(self, batch, mode).hidden()?;
         let positions: Vec<u32> = positions.iter().map(|&position| position as u32).collect();
         let rows = hidden.index_select(&Tensor::new(positions, hidden.device())?, 0)?;
         let weight = self.head_parameter().clone();
@@ -160,13 +163,7 @@ impl Decoder {
             bias: None,
             lora: None,
         };
-        Ok(head.forward(
-            &rows,
-            Mode {
-                tracked: false,
-                ..self.mode()
-            },
-        )?)
+        Ok(head.forward(&rows, mode)?)
     }
 
     /// Everything that learns, by name: PEFT's names for LoRA factors, the checkpoint's for base

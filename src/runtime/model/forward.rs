@@ -31,11 +31,11 @@ pub struct Pass<'a> {
 
 impl<'a> Pass<'a> {
     /// The batch must have been checked.
-    pub fn new(decoder: &'a Decoder, batch: &Batch) -> Self {
+    pub fn new(decoder: &'a Decoder, batch: &Batch, mode: Mode) -> Self {
         let frequencies = decoder.config.rope_frequencies();
         Self {
             decoder,
-            mode: decoder.mode(),
+            mode,
             ids: Arc::new(batch.ids.clone()),
             offsets: Arc::new(batch.offsets.clone()),
             positions: Arc::new(batch.positions()),

@@ -4,26 +4,24 @@
 //! resume where an earlier one stopped, sizes and, where the Hub states them, SHA-256 digests are
 //! verified. The token is sent and never shown.
 
+mod meter;
+
 use std::{
     fmt,
     path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-        mpsc::{Sender, channel},
-    },
-    time::{Duration, Instant},
+    sync::mpsc::{Sender, channel},
+    time::Duration,
 };
 
 use hf_hub::{
     Cache, Repo, RepoType,
     api::{
         RepoInfo,
-        tokio::{Api, ApiBuilder, ApiError, ApiRepo, Progress},
+        tokio::{Api, ApiBuilder, ApiError, ApiRepo},
     },
 };
-use sha2::{Digest, Sha256};
 
+use self::meter::{Meter, check_digest, discard};
 use super::{
     base::Download,
     error::{HubProblem, ModelError},
@@ -389,107 +387,4 @@ fn silent() -> HubProblem {
     HubProblem::Silent {
         seconds: SILENCE.as_secs(),
     }
-}
-
-/// A blob is named after its ETag, which for large files is their SHA-256.
-fn check_digest(path: &Path) -> Result<(), HubProblem> {
-    let unreadable = |error: std::io::Error| HubProblem::Transport {
-        reason: error.to_string(),
-    };
-    let blob = path.canonicalize().map_err(unreadable)?;
-    let expected = blob
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned();
-    if expected.len() != 64 || !expected.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return Ok(());
-    }
-    let mut hasher = Sha256::new();
-    let mut file = std::fs::File::open(&blob).map_err(unreadable)?;
-    std::io::copy(&mut file, &mut hasher).map_err(unreadable)?;
-    let found = hex::encode(hasher.finalize());
-    if found == expected {
-        Ok(())
-    } else {
-        Err(HubProblem::Digest { expected, found })
-    }
-}
-
-/// Removes a file that is not what it should be, so that the next attempt starts afresh.
-fn discard(path: &Path) {
-    // What cannot be removed is found wrong again next time.
-    let _ = path.canonicalize().and_then(std::fs::remove_file);
-    let _ = std::fs::remove_file(path);
-}
-
-/// Counts what arrives and passes it on.
-#[derive(Clone)]
-struct Meter {
-    reports: Sender<Download>,
-    started: Instant,
-    size: Arc<AtomicU64>,
-    received: Arc<AtomicU64>,
-    /// Milliseconds from `started` to the last sign of life.
-    heard: Arc<AtomicU64>,
-}
-
-impl Meter {
-    fn new(reports: Sender<Download>) -> Self {
-        let (started, size) = (Instant::now(), Arc::default());
-        Self {
-            reports,
-            started,
-            size,
-            received: Arc::default(),
-            heard: Arc::default(),
-        }
-    }
-
-    fn hear(&self) {
-        self.heard
-            .store(self.started.elapsed().as_millis() as u64, Ordering::Relaxed);
-    }
-
-    /// Ends when nothing has arrived for too long.
-    async fn silence(&self) {
-        let heard = || Duration::from_millis(self.heard.load(Ordering::Relaxed));
-        while self.started.elapsed() < heard() + SILENCE {
-            tokio::time::sleep(Duration::from_secs(1)).await;
-        }
-    }
-
-    fn check(&self) -> Result<(), HubProblem> {
-        let expected = self.size.load(Ordering::Relaxed);
-        let found = self.received.load(Ordering::Relaxed);
-        if found == expected {
-            Ok(())
-        } else {
-            Err(HubProblem::Size { expected, found })
-        }
-    }
-}
-
-impl Progress for Meter {
-    async fn init(&mut self, size: usize, file: &str) {
-        self.hear();
-        self.size.store(size as u64, Ordering::Relaxed);
-        // Nobody listening is no reason to stop.
-        self.reports
-            .send(Download::Started {
-                file: file.to_owned(),
-                bytes: size as u64,
-            })
-            .ok();
-    }
-
-    async fn update(&mut self, size: usize) {
-        self.hear();
-        self.received.fetch_add(size as u64, Ordering::Relaxed);
-        self.reports
-            .send(Download::Advanced { bytes: size as u64 })
-            .ok();
-    }
-
-    async fn finish(&mut self) {}
 }

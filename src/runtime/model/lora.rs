@@ -47,7 +47,8 @@ pub struct LoraFactors {
 
 impl Decoder {
     /// Freezes the base and puts fresh factors on the targets: A uniform in ±1/√in (Kaiming with
-    /// a = √5, as PEFT), B zero. The values depend on the seed and each module's name alone.
+    /// a = √5, as PEFT), B zero. The values depend on the seed
+    /// and each module's place alone.
     pub fn attach_lora(&mut self, config: &LoraConfig, seed: u64) -> Result<(), ModelError> {
         if config.rank == 0 {
             return Err(ModelError::Rank { found: config.rank });
