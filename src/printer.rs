@@ -41,6 +41,16 @@ pub struct Printer {
     animated: bool,
 }
 
+/// An error as `--json` writes it to stderr.
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+pub struct ErrorEnvelope<'a> {
+    /// Name of the exit class.
+    pub code: &'a str,
+    pub message: &'a str,
+    /// What to type next.
+    pub hint: Option<&'a str>,
+}
+
 const ERROR: Style = AnsiColor::Red.on_default().bold();
 const HINT: Style = AnsiColor::Cyan.on_default().bold();
 const WARNING: Style = AnsiColor::Yellow.on_default().bold();
@@ -127,12 +137,14 @@ impl Printer {
     /// The error that ends the process: the JSON envelope with `--json`, else error and hint.
     pub fn failure(&self, failure: &Failure) {
         if self.json {
-            let envelope = serde_json::json!({
-                "code": failure.class.name(),
-                "message": failure.message,
-                "hint": failure.hint,
-            });
-            self.write_stderr(&format!("{envelope}\n"));
+            let envelope = ErrorEnvelope {
+                code: failure.class.name(),
+                message: &failure.message,
+                hint: failure.hint.as_deref(),
+            };
+            if let Ok(text) = serde_json::to_string(&envelope) {
+                self.write_stderr(&format!("{text}\n"));
+            }
             return;
         }
         let label = painted(self.stderr_color, ERROR, "error:");

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 
-pub use check::check;
-pub use split::{SplitRequest, split};
+pub use check::{Report as CheckReport, check};
+pub use split::{Report as SplitReport, SplitRequest, split};
 
 use super::{Context, project};
 use crate::{
@@ -38,8 +38,8 @@ pub struct PreviewRequest {
     pub rows: usize,
 }
 
-#[derive(Debug, Serialize)]
-struct Preview {
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+pub struct Preview {
     row: usize,
     place: String,
     contributor: String,

@@ -9,7 +9,7 @@ use super::Context;
 use crate::error::{ExitClass, ExitStatus, Failure};
 
 /// Verdict on one aspect of the machine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Verdict {
     Good,
@@ -18,7 +18,7 @@ pub enum Verdict {
 }
 
 /// One line of the report.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
 pub struct Check {
     pub name: &'static str,
     pub verdict: Verdict,
@@ -56,6 +56,14 @@ impl Check {
     }
 }
 
+/// The whole report.
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+pub struct Report {
+    /// No check is bad.
+    pub ok: bool,
+    pub checks: Vec<Check>,
+}
+
 /// Memory that training and serving the embedded base need together, in bytes.
 const LEAST_MEMORY: u64 = 1 << 30;
 /// Free disk space that a run's checkpoints need, in bytes.
@@ -67,9 +75,7 @@ pub fn run(context: &Context) -> Result<ExitStatus, Failure> {
     let checks = examine(context);
     let bad = checks.iter().any(|check| check.verdict == Verdict::Bad);
     if context.printer.is_json() {
-        context
-            .printer
-            .json(&serde_json::json!({"ok": !bad, "checks": checks}));
+        context.printer.json(&Report { ok: !bad, checks });
     } else {
         for check in &checks {
             let word = match check.verdict {

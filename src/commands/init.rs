@@ -25,8 +25,8 @@ pub struct InitRequest {
     pub list: bool,
 }
 
-#[derive(Debug, Serialize)]
-struct Initialised<'a> {
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+pub struct Initialised<'a> {
     dir: &'a Path,
     template: &'a str,
     files: Vec<String>,

@@ -6,17 +6,19 @@ pub mod call;
 pub mod completions;
 pub mod config;
 pub mod data;
+pub mod demo;
 pub mod doctor;
 pub mod eval;
 mod figures;
 pub mod init;
 mod project;
+pub mod schemas;
 pub mod serve;
 pub mod train;
 
 use crate::{
     cli::{BaseCommand, CallArgs, CallKindArg, Command, ConfigCommand, DataCommand},
-    error::{ExitClass, ExitStatus, Failure},
+    error::{ExitStatus, Failure},
     printer::Printer,
     settings::{Dirs, Settings},
 };
@@ -36,6 +38,7 @@ pub struct Context {
 /// Runs the verb.
 pub async fn dispatch(context: &Context, command: Command) -> Result<ExitStatus, Failure> {
     match command {
+        Command::Demo(args) => demo::run(context, demo::DemoRequest { home: args.home }).await,
         Command::Doctor => doctor::run(context),
         Command::Config(ConfigCommand::Show { origin }) => config::show(context, origin),
         Command::Config(ConfigCommand::Path) => config::path(context),
@@ -88,10 +91,6 @@ pub async fn dispatch(context: &Context, command: Command) -> Result<ExitStatus,
             serve::run(context, request).await
         }
         Command::Call(args) => call::run(context, call_request(args)).await,
-        _ => Err(Failure::new(
-            ExitClass::Internal,
-            "this verb is not wired yet",
-        )),
     }
 }
 

@@ -40,8 +40,8 @@ pub struct TrainRequest {
 }
 
 /// What `--json` ends with.
-#[derive(Debug, Serialize)]
-struct Summary {
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+pub struct Summary {
     #[serde(flatten)]
     outcome: Outcome,
     eval: Option<Report>,

@@ -3,7 +3,10 @@
 use std::{fs, path::Path};
 
 use openlora::{
-    commands::completions::{SHELLS, completion_script, manual},
+    commands::{
+        completions::{SHELLS, completion_script, manual},
+        schemas::SCHEMAS,
+    },
     error::EXIT_CLASSES,
     settings::{KEYS, default_of, variable_of},
 };
@@ -233,23 +236,40 @@ fn bad_flags_and_variables_are_told_whole() {
 
 #[test]
 fn generated_files_are_current() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("completions");
     let mut wanted: Vec<(String, Vec<u8>)> = SHELLS
         .iter()
         .map(|shell| (format!("openlora.{shell}"), completion_script(*shell)))
         .collect();
     wanted.push(("openlora.1".to_owned(), manual().unwrap()));
+    assert_current("completions", &wanted);
+}
+
+#[test]
+fn generated_schemas_are_current() {
+    let wanted: Vec<(String, Vec<u8>)> = SCHEMAS
+        .iter()
+        .map(|(name, schema)| {
+            let text = serde_json::to_string_pretty(&schema()).unwrap() + "\n";
+            (format!("{name}.json"), text.into_bytes())
+        })
+        .collect();
+    assert_current("schemas", &wanted);
+}
+
+/// Compares a folder's files with what the code makes now, or writes them when told to.
+fn assert_current(folder: &str, wanted: &[(String, Vec<u8>)]) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
     if std::env::var_os("OPENLORA_REGENERATE").is_some() {
-        fs::create_dir_all(&folder).unwrap();
-        for (name, text) in &wanted {
-            fs::write(folder.join(name), text).unwrap();
+        fs::create_dir_all(&root).unwrap();
+        for (name, text) in wanted {
+            fs::write(root.join(name), text).unwrap();
         }
     }
-    for (name, text) in &wanted {
-        let kept = fs::read(folder.join(name)).unwrap_or_default();
+    for (name, text) in wanted {
+        let kept = fs::read(root.join(name)).unwrap_or_default();
         assert!(
             kept == *text,
-            "completions/{name} is out of date: run OPENLORA_REGENERATE=1 scripts/test generated_files"
+            "{folder}/{name} is out of date: run OPENLORA_REGENERATE=1 scripts/test generated"
         );
     }
 }

@@ -21,8 +21,8 @@ const FAULTS_SHOWN: usize = 20;
 const DUPLICATES_SHOWN: usize = 10;
 
 /// What `data check` found.
-#[derive(Debug, Default, Serialize)]
-struct Report {
+#[derive(Debug, Default, Serialize, schemars::JsonSchema)]
+pub struct Report {
     ok: bool,
     task: Option<Task>,
     parts: Vec<PartReport>,
@@ -32,8 +32,8 @@ struct Report {
     cut_short: Vec<PathBuf>,
 }
 
-#[derive(Debug, Serialize)]
-struct PartReport {
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+pub struct PartReport {
     name: &'static str,
     rows: usize,
     digest: String,
@@ -42,8 +42,8 @@ struct PartReport {
     lengths: Option<Lengths>,
 }
 
-#[derive(Debug, Serialize)]
-struct ErrorReport {
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+pub struct ErrorReport {
     message: String,
     hint: Option<String>,
 }

@@ -30,12 +30,18 @@ pub struct SplitRequest {
     pub force: bool,
 }
 
-#[derive(Debug, Serialize)]
-struct Written {
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+pub struct Written {
     path: PathBuf,
     rows: usize,
     /// Whose rows they are; absent where rows of all contributors are together.
     contributor: Option<String>,
+}
+
+/// The files that a split wrote.
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+pub struct Report {
+    pub files: Vec<Written>,
 }
 
 /// Rows by the name of the file that they go to.
@@ -54,7 +60,7 @@ pub fn split(context: &Context, request: &SplitRequest) -> Result<ExitStatus, Fa
     let files = files(&dataset, splitting::split(&dataset, &wish)?);
     refuse_to_overwrite(request, &files)?;
     let written = write_all(&dataset, &request.out, &files)?;
-    show(context, &written);
+    show(context, written);
     Ok(ExitStatus::Success)
 }
 
@@ -139,11 +145,9 @@ fn write(dataset: &Dataset, rows: &[usize], path: &Path) -> std::io::Result<()> 
     file.persist(path).map(|_| ()).map_err(|error| error.error)
 }
 
-fn show(context: &Context, written: &[Written]) {
+fn show(context: &Context, written: Vec<Written>) {
     if context.printer.is_json() {
-        return context
-            .printer
-            .json(&serde_json::json!({ "files": written }));
+        return context.printer.json(&Report { files: written });
     }
     for Written { path, rows, .. } in written {
         context

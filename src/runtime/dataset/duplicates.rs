@@ -16,7 +16,7 @@ pub struct Part<'a> {
 }
 
 /// Where a row is.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 pub struct Place {
     pub part: String,
     /// `path:line`.
@@ -24,7 +24,7 @@ pub struct Place {
 }
 
 /// A row and the earliest row that it repeats best.
-#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, schemars::JsonSchema)]
 pub struct Duplicate {
     pub first: Place,
     pub second: Place,

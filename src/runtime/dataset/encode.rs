@@ -71,7 +71,7 @@ pub fn encode_all(
 }
 
 /// A run of tokens that are all learned or all not.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Segment {
     pub text: String,
     pub learned: bool,

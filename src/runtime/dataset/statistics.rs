@@ -11,7 +11,7 @@ use super::{
 use crate::runtime::model::text::TextCodec;
 
 /// Token counts of rows.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Lengths {
     pub min: usize,
     pub median: usize,
@@ -23,7 +23,7 @@ pub struct Lengths {
 }
 
 /// One source in figures.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct SourceFigures {
     pub path: String,
     pub contributor: String,

@@ -6,7 +6,7 @@ use super::{DataError, Dataset, Example, Fault, Row};
 use crate::runtime::ports::Message;
 
 /// What a row teaches, and so how a request is put to the model.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum Task {
     /// Answers with one of the labels, after a system message with the instruction.

@@ -9,6 +9,7 @@ use super::{
     config::ModelConfig,
     error::ModelError,
     hub::{self, HubRequest},
+    nano::{NANO, unpack_nano},
     weights::weight_files,
 };
 
@@ -110,6 +111,10 @@ pub fn open_base(
     request: &BaseRequest,
     report: &mut dyn FnMut(Download),
 ) -> Result<Base, ModelError> {
+    if request.id == NANO {
+        unpack_nano(&request.nano_dir)?;
+        return Base::open_dir(NANO, &request.nano_dir);
+    }
     let path = Path::new(&request.id);
     if path.is_dir() {
         return Base::open_dir(&request.id, path);

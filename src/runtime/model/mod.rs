@@ -14,6 +14,7 @@ pub mod hub;
 pub mod kernels;
 mod layer;
 mod lora;
+pub mod nano;
 mod noise;
 mod save;
 mod shapes;

@@ -46,7 +46,7 @@ pub enum Start {
 }
 
 /// A finished run.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct Outcome {
     pub run: PathBuf,
     pub adapter: PathBuf,

@@ -29,7 +29,7 @@ use crate::runtime::{
 const BATCH_TOKENS: usize = 4096;
 
 /// Figures of one model over one set.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, schemars::JsonSchema)]
 #[serde(untagged)]
 pub enum Figures {
     Labels(Scores),
@@ -37,7 +37,7 @@ pub enum Figures {
 }
 
 /// Figures of a model that writes.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct TextFigures {
     pub rows: u64,
     /// Target tokens.
@@ -49,7 +49,7 @@ pub struct TextFigures {
 }
 
 /// An adapter's figures and, to compare, those of its base.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct Report {
     #[serde(flatten)]
     pub adapter: Figures,

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 /// How one label was found.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct ClassScore {
     pub label: String,
     /// Rows that truly have the label.
@@ -16,7 +16,7 @@ pub struct ClassScore {
 }
 
 /// Figures over a labelled set.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct Scores {
     pub rows: u64,
     pub accuracy: f64,

@@ -23,7 +23,7 @@ pub const MILESTONES: [f64; 3] = [0.05, 0.20, 0.50];
 const NEWEST: usize = 2;
 
 /// The best validation so far.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Best {
     pub step: u64,
     pub validation_loss: f64,

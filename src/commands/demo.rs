@@ -1,0 +1,106 @@
+//! `demo`: the whole story on the embedded base, really executed.
+//!
+//! Every step is a command that a person could type: the demo runs this same binary, in a home of
+//! its own, shows the command line and tells what came back. Nothing is canned, and every figure
+//! is the one that the step itself reported.
+
+mod program;
+mod story;
+
+use std::{path::PathBuf, time::Instant};
+
+use serde::Serialize;
+use tempfile::TempDir;
+
+use self::{program::Program, story::Story};
+use super::Context;
+use crate::error::{ExitClass, ExitStatus, Failure};
+
+/// What `demo` is asked for.
+#[derive(Clone, Debug)]
+pub struct DemoRequest {
+    /// Folder that keeps everything; a temporary one when absent.
+    pub home: Option<PathBuf>,
+}
+
+/// The result: a key per step.
+#[derive(Debug, Default, Serialize, schemars::JsonSchema)]
+pub struct Report {
+    /// Marks every figure here as a demonstration's.
+    pub demo: bool,
+    pub started: Option<story::Started>,
+    pub trained: Option<story::Trained>,
+    pub evaluated: Option<story::Evaluated>,
+    pub calls: Vec<story::Called>,
+    pub metered: Option<story::Metered>,
+    pub seconds: f64,
+}
+
+/// Runs the story; Ctrl-C stops its programs and leaves nothing behind.
+pub async fn run(context: &Context, request: DemoRequest) -> Result<ExitStatus, Failure> {
+    let started = Instant::now();
+    let home = Home::open(request.home)?;
+    let story = Story {
+        printer: &context.printer,
+        program: Program::new(home.path())?,
+    };
+    let mut report = tokio::select! {
+        told = story.tell() => told?,
+        _ = tokio::signal::ctrl_c() => {
+            return Err(Failure::new(ExitClass::Interrupted, "the demo was interrupted"));
+        }
+    };
+    report.seconds = started.elapsed().as_secs_f64();
+    if context.printer.is_json() {
+        context.printer.json(&report);
+    } else {
+        story.close(&report, home.is_kept());
+    }
+    Ok(ExitStatus::Success)
+}
+
+/// Where the demo works.
+enum Home {
+    Temporary(TempDir),
+    Kept(PathBuf),
+}
+
+impl Home {
+    fn open(wanted: Option<PathBuf>) -> Result<Self, Failure> {
+        let Some(dir) = wanted else {
+            let dir = TempDir::with_prefix("openlora-demo-").map_err(|error| {
+                Failure::io("create a folder in", &std::env::temp_dir(), &error)
+            })?;
+            return Ok(Self::Temporary(dir));
+        };
+        std::fs::create_dir_all(&dir).map_err(|error| Failure::io("create", &dir, &error))?;
+        let mut entries = dir
+            .read_dir()
+            .map_err(|error| Failure::io("read", &dir, &error))?;
+        if entries.next().is_some() {
+            return Err(Failure::new(
+                ExitClass::Usage,
+                format!("demo --home {}: the folder is not empty", dir.display()),
+            )
+            .with_hint("name a new folder, or leave --home out to use a temporary one"));
+        }
+        Ok(Self::Kept(
+            dir.canonicalize()
+                .map_err(|error| Failure::io("open", &dir, &error))?,
+        ))
+    }
+
+    fn path(&self) -> &std::path::Path {
+        match self {
+            Self::Temporary(dir) => dir.path(),
+            Self::Kept(dir) => dir,
+        }
+    }
+
+    fn is_kept(&self) -> Option<&std::path::Path> {
+        match self {
+            Self::Temporary(_) => None,
+            Self::Kept(dir) => Some(dir),
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! Running this binary as a person would: a command line in, JSON out.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Stdio,
+};
+
+use serde_json::Value;
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    process::{Child, Command},
+};
+
+use crate::error::{EXIT_CLASSES, ExitClass, Failure};
+
+/// This binary, with files of its own.
+pub struct Program {
+    binary: PathBuf,
+    home: PathBuf,
+}
+
+/// A server that is stopped when the demo lets go of it.
+pub struct Server {
+    child: Child,
+    /// What it printed when it became ready.
+    pub ready: Value,
+}
+
+impl Program {
+    pub fn new(home: &Path) -> Result<Self, Failure> {
+        let binary = std::env::current_exe().map_err(|error| {
+            Failure::new(
+                ExitClass::Environment,
+                format!("cannot find this program: {error}"),
+            )
+        })?;
+        Ok(Self {
+            binary,
+            home: home.to_owned(),
+        })
+    }
+
+    /// Folder in which projects are made.
+    pub fn dir(&self) -> &Path {
+        &self.home
+    }
+
+    fn command(&self, dir: &Path, args: &[&str]) -> Command {
+        let mut command = Command::new(&self.binary);
+        // Settings of the person's own must not change what the demo shows.
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("OPENLORA_") {
+                command.env_remove(name);
+            }
+        }
+        command
+            .arg("--json")
+            .args(args)
+            .current_dir(dir)
+            .env("OPENLORA_HOME", self.home.join("home"))
+            .stdin(Stdio::null())
+            .kill_on_drop(true);
+        command
+    }
+
+    /// Runs a command to its end and returns the JSON value that it printed; what it says on
+    /// stderr is shown only while `watch` asks for its progress.
+    pub async fn run(&self, dir: &Path, args: &[&str], watch: bool) -> Result<Value, Failure> {
+        let mut command = self.command(dir, args);
+        // Progress is a bar only when it reaches the terminal itself.
+        command.stderr(if watch {
+            Stdio::inherit()
+        } else {
+            Stdio::piped()
+        });
+        let output = command
+            .stdout(Stdio::piped())
+            .spawn()
+            .map_err(|error| self.cannot_run(args, &error))?
+            .wait_with_output()
+            .await
+            .map_err(|error| self.cannot_run(args, &error))?;
+        if !output.status.success() {
+            return Err(failed_step(args, output.status.code(), &output.stderr));
+        }
+        last_json(&output.stdout).ok_or_else(|| {
+            Failure::new(
+                ExitClass::Internal,
+                format!("`openlora {}` printed no result", args.join(" ")),
+            )
+        })
+    }
+
+    /// Starts a server and waits for the line that says it is ready.
+    pub async fn serve(&self, dir: &Path, args: &[&str]) -> Result<Server, Failure> {
+        let mut child = self
+            .command(dir, args)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(|error| self.cannot_run(args, &error))?;
+        let mut line = String::new();
+        if let Some(stdout) = child.stdout.take() {
+            let mut lines = BufReader::new(stdout);
+            lines
+                .read_line(&mut line)
+                .await
+                .map_err(|error| self.cannot_run(args, &error))?;
+        }
+        match serde_json::from_str(&line) {
+            Ok(ready) => {
+                // Nobody reads its remarks from here on, and a full pipe would stop it.
+                if let Some(mut stderr) = child.stderr.take() {
+                    tokio::spawn(async move {
+                        tokio::io::copy(&mut stderr, &mut tokio::io::sink()).await
+                    });
+                }
+                Ok(Server { child, ready })
+            }
+            Err(_) => {
+                let output = child
+                    .wait_with_output()
+                    .await
+                    .map_err(|error| self.cannot_run(args, &error))?;
+                Err(failed_step(args, output.status.code(), &output.stderr))
+            }
+        }
+    }
+
+    fn cannot_run(&self, args: &[&str], error: &std::io::Error) -> Failure {
+        let line = args.join(" ");
+        Failure::new(
+            ExitClass::Environment,
+            format!("cannot run `openlora {line}`: {error}"),
+        )
+    }
+}
+
+impl Server {
+    /// Asks the server to drain, and waits until it is gone.
+    pub async fn stop(mut self) -> Result<(), Failure> {
+        if let Some(pid) = self.child.id() {
+            terminate(pid);
+        }
+        let status = self.child.wait().await.map_err(|error| {
+            Failure::new(
+                ExitClass::Internal,
+                format!("the server could not be waited for: {error}"),
+            )
+        })?;
+        match status.success() {
+            true => Ok(()),
+            false => Err(Failure::new(
+                ExitClass::Internal,
+                format!("the server ended with {status}"),
+            )),
+        }
+    }
+}
+
+#[cfg(unix)]
+fn terminate(pid: u32) {
+    let pid = sysinfo::Pid::from_u32(pid);
+    let mut system = sysinfo::System::new();
+    system.refresh_processes(sysinfo::ProcessesToUpdate::Some(&[pid]), true);
+    if let Some(process) = system.process(pid) {
+        process.kill_with(sysinfo::Signal::Term);
+    }
+}
+
+#[cfg(not(unix))]
+fn terminate(_pid: u32) {}
+
+/// The last line that is JSON: the result comes last.
+fn last_json(stdout: &[u8]) -> Option<Value> {
+    let text = String::from_utf8_lossy(stdout);
+    text.lines()
+        .rev()
+        .find_map(|line| serde_json::from_str(line).ok())
+}
+
+/// A step's own error, told as the demo's, with the step's class and hint.
+fn failed_step(args: &[&str], code: Option<i32>, stderr: &[u8]) -> Failure {
+    let class = EXIT_CLASSES
+        .iter()
+        .find(|row| Some(i32::from(row.1)) == code)
+        .map_or(ExitClass::Internal, |row| row.0);
+    let line = args.join(" ");
+    let Some(envelope) = last_json(stderr) else {
+        return Failure::new(class, format!("`openlora {line}` failed"));
+    };
+    let message = envelope["message"].as_str().unwrap_or("no reason given");
+    let failure = Failure::new(class, format!("`openlora {line}` failed: {message}"));
+    match envelope["hint"].as_str() {
+        Some(hint) => failure.with_hint(hint),
+        None => failure,
+    }
+}

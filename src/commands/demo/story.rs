@@ -1,0 +1,360 @@
+//! The steps of the demo, in order, and how they are told.
+
+use std::path::Path;
+
+use anstyle::Style;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::{
+    Report,
+    program::{Program, Server},
+};
+use crate::{
+    error::{ExitClass, Failure},
+    printer::Printer,
+    runtime::{
+        journal::Journal,
+        state::{Applied, Snapshot},
+    },
+};
+
+/// A project written and its data checked.
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+pub struct Started {
+    pub template: &'static str,
+    pub rows: u64,
+    pub sources: u64,
+}
+
+/// Figures of the training run.
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+pub struct Trained {
+    pub steps: u64,
+    pub tokens: u64,
+    pub seconds: f64,
+    pub tokens_per_second: f64,
+    pub final_loss: f64,
+}
+
+/// Accuracy on held-out rows, 0 to 1.
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+pub struct Evaluated {
+    pub rows: u64,
+    pub base_accuracy: f64,
+    pub adapter_accuracy: f64,
+}
+
+/// One answered call, as its receipt counts it.
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+pub struct Called {
+    pub kind: &'static str,
+    pub answer: String,
+    pub prompt_tokens: u64,
+    pub completion_tokens: u64,
+    pub milliseconds: u64,
+}
+
+/// What the server's journal added up to.
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+pub struct Metered {
+    pub calls: u64,
+    pub prompt_tokens: u64,
+    pub completion_tokens: u64,
+}
+
+const TEMPLATE: &str = "sentiment";
+/// Posts that stand in no data file of the template.
+const POSTS: &[&str] = &[
+    "Withdrawals are frozen again and support has gone silent, I want my coins back",
+    "The audit passed and the new wallet finally shipped, what a great week for holders",
+    "The upgrade is scheduled for Tuesday at block 812000",
+];
+
+/// What the steps share.
+pub struct Story<'a> {
+    pub printer: &'a Printer,
+    pub program: Program,
+}
+
+impl Story<'_> {
+    /// Runs every step.
+    pub async fn tell(&self) -> Result<Report, Failure> {
+        self.say("This is a demonstration: a temporary project, a tiny base model, no real money.");
+        let mut report = Report {
+            demo: true,
+            ..Report::default()
+        };
+        let project = self.program.dir().join(TEMPLATE);
+        report.started = Some(self.start(&project).await?);
+        report.trained = Some(self.train(&project).await?);
+        report.evaluated = Some(self.evaluate(&project).await?);
+        let server = self.serve(&project).await?;
+        let url = text(&server.ready, "/url")?.to_owned();
+        for post in POSTS {
+            report
+                .calls
+                .push(self.call(&project, &url, "classify", post).await?);
+        }
+        report
+            .calls
+            .push(self.call(&project, &url, "chat", POSTS[1]).await?);
+        report.metered = Some(self.meter(&report.calls, server).await?);
+        Ok(report)
+    }
+
+    async fn start(&self, project: &Path) -> Result<Started, Failure> {
+        self.step(
+            1,
+            "A creator starts from a template",
+            &["init", TEMPLATE, "--template", TEMPLATE],
+        );
+        let dir = self.program.dir();
+        self.program
+            .run(dir, &["init", TEMPLATE, "--template", TEMPLATE], false)
+            .await?;
+        self.show(&["data", "check"]);
+        let check = self.program.run(project, &["data", "check"], false).await?;
+        let sources = check.pointer("/parts/0/sources").and_then(Value::as_array);
+        let started = Started {
+            template: TEMPLATE,
+            rows: count(&check, "/parts/0/rows")?,
+            sources: sources.map_or(0, Vec::len) as u64,
+        };
+        self.say(&format!(
+            "  {} rows from {} owners",
+            started.rows, started.sources
+        ));
+        Ok(started)
+    }
+
+    async fn train(&self, project: &Path) -> Result<Trained, Failure> {
+        self.step(
+            2,
+            "A LoRA adapter is trained on the embedded base",
+            &["train"],
+        );
+        let result = self
+            .program
+            .run(project, &["train"], !self.printer.is_json())
+            .await?;
+        let trained = Trained {
+            steps: count(&result, "/steps")?,
+            tokens: count(&result, "/tokens")?,
+            seconds: number(&result, "/seconds")?,
+            tokens_per_second: number(&result, "/tokens_per_second")?,
+            final_loss: number(&result, "/final_loss")?,
+        };
+        self.say(&format!(
+            "  {} steps, {} tokens in {:.1} s ({:.0} tokens/s), final loss {:.3}",
+            trained.steps,
+            trained.tokens,
+            trained.seconds,
+            trained.tokens_per_second,
+            trained.final_loss
+        ));
+        Ok(trained)
+    }
+
+    async fn evaluate(&self, project: &Path) -> Result<Evaluated, Failure> {
+        let args = ["eval", "--vs", "base"];
+        self.step(
+            3,
+            "It is measured on sentences whose patterns it never saw",
+            &args,
+        );
+        let result = self.program.run(project, &args, false).await?;
+        let evaluated = Evaluated {
+            rows: count(&result, "/rows")?,
+            base_accuracy: number(&result, "/base/accuracy")?,
+            adapter_accuracy: number(&result, "/accuracy")?,
+        };
+        self.say(&format!(
+            "  {} rows: base {:.1} %, with the adapter {:.1} %",
+            evaluated.rows,
+            evaluated.base_accuracy * 100.0,
+            evaluated.adapter_accuracy * 100.0
+        ));
+        Ok(evaluated)
+    }
+
+    async fn serve(&self, project: &Path) -> Result<Server, Failure> {
+        let args = ["serve", "--local", "--free", "--port", "0"];
+        self.step(4, "The adapter is served through mistral.rs", &args);
+        let server = self.program.serve(project, &args).await?;
+        self.say(&format!("  ready at {}", text(&server.ready, "/url")?));
+        Ok(server)
+    }
+
+    async fn call(
+        &self,
+        project: &Path,
+        url: &str,
+        kind: &'static str,
+        prompt: &str,
+    ) -> Result<Called, Failure> {
+        if kind == "classify" && prompt == POSTS[0] {
+            self.step(5, "Callers ask it over HTTP", &[]);
+        }
+        let args = ["call", prompt, "--kind", kind, "--url", url];
+        self.show(&["call", &format!("{prompt:?}"), "--kind", kind]);
+        let result = self.program.run(project, &args, false).await?;
+        let called = Called {
+            kind,
+            answer: answer(&result),
+            prompt_tokens: count(&result, "/usage/prompt_tokens")?,
+            completion_tokens: count(&result, "/usage/completion_tokens")?,
+            milliseconds: count(&result, "/receipt/milliseconds")?,
+        };
+        self.say(&format!(
+            "  {} ({} + {} tokens, {} ms)",
+            called.answer, called.prompt_tokens, called.completion_tokens, called.milliseconds
+        ));
+        Ok(called)
+    }
+
+    /// Stops the server and holds the answers' usage against what its journal recorded.
+    async fn meter(&self, calls: &[Called], server: Server) -> Result<Metered, Failure> {
+        self.step(6, "Every call was counted once", &[]);
+        server.stop().await?;
+        let journal = self
+            .program
+            .dir()
+            .join("home")
+            .join("data")
+            .join("journal.sqlite");
+        let metered = totals(&journal)?;
+        let answered = Metered {
+            calls: calls.len() as u64,
+            prompt_tokens: calls.iter().map(|call| call.prompt_tokens).sum(),
+            completion_tokens: calls.iter().map(|call| call.completion_tokens).sum(),
+        };
+        let same = (
+            metered.calls,
+            metered.prompt_tokens,
+            metered.completion_tokens,
+        ) == (
+            answered.calls,
+            answered.prompt_tokens,
+            answered.completion_tokens,
+        );
+        if !same {
+            return Err(Failure::new(
+                ExitClass::Verification,
+                format!("the journal recorded {metered:?}, the answers said {answered:?}"),
+            ));
+        }
+        self.say(&format!(
+            "  the journal: {} calls, {} + {} tokens, the same as the answers said",
+            metered.calls, metered.prompt_tokens, metered.completion_tokens
+        ));
+        Ok(metered)
+    }
+
+    /// The last words.
+    pub fn close(&self, report: &Report, kept: Option<&Path>) {
+        self.printer.line("");
+        self.printer
+            .line(format!("The demonstration took {:.1} s.", report.seconds));
+        if let Some(dir) = kept {
+            self.printer
+                .line(format!("Everything it made is in {}.", dir.display()));
+        }
+        self.printer
+            .hint("openlora init my-model --template sentiment");
+    }
+
+    fn step(&self, number: u32, title: &str, args: &[&str]) {
+        let bold = Style::new().bold();
+        self.say("");
+        self.say(&self.printer.paint(bold, &format!("{number}. {title}")));
+        if !args.is_empty() {
+            self.show(args);
+        }
+    }
+
+    fn show(&self, args: &[&str]) {
+        self.say(&self.printer.paint(
+            Style::new().dimmed(),
+            &format!("  $ openlora {}", args.join(" ")),
+        ));
+    }
+
+    /// The story is the result for a person; with `--json` it goes aside.
+    fn say(&self, line: &str) {
+        match self.printer.is_json() {
+            true => self.printer.note(line),
+            false => self.printer.line(line),
+        }
+    }
+}
+
+/// Adds the journal up, after its hash chain has been checked from the first event.
+fn totals(journal: &Path) -> Result<Metered, Failure> {
+    let mut journal = Journal::open_read_only(journal)?;
+    journal.verify()?;
+    let mut snapshot = Snapshot::default();
+    let mut gaps = 0_u64;
+    journal.replay(1, |record| {
+        gaps += u64::from(matches!(snapshot.apply(record), Applied::Gap { .. }));
+    })?;
+    if gaps > 0 {
+        let message = format!("{gaps} records of the journal are missing");
+        return Err(Failure::new(ExitClass::Verification, message));
+    }
+    Ok(Metered {
+        calls: snapshot.totals.calls,
+        prompt_tokens: snapshot.totals.prompt_tokens,
+        completion_tokens: snapshot.totals.completion_tokens,
+    })
+}
+
+fn answer(result: &Value) -> String {
+    if let Some(text) = result["text"].as_str() {
+        return text.trim().to_owned();
+    }
+    let best = result["labels"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .max_by(|a, b| {
+            let probability = |entry: &Value| entry["probability"].as_f64().unwrap_or(0.0);
+            probability(a).total_cmp(&probability(b))
+        });
+    match best {
+        Some(entry) => format!(
+            "{} ({:.1} %)",
+            entry["label"].as_str().unwrap_or("?"),
+            entry["probability"].as_f64().unwrap_or(0.0) * 100.0
+        ),
+        None => "no answer".to_owned(),
+    }
+}
+
+fn missing(pointer: &str) -> Failure {
+    Failure::new(
+        ExitClass::Internal,
+        format!("a step's result has no {pointer}"),
+    )
+}
+
+fn count(value: &Value, pointer: &str) -> Result<u64, Failure> {
+    value
+        .pointer(pointer)
+        .and_then(Value::as_u64)
+        .ok_or_else(|| missing(pointer))
+}
+
+fn number(value: &Value, pointer: &str) -> Result<f64, Failure> {
+    value
+        .pointer(pointer)
+        .and_then(Value::as_f64)
+        .ok_or_else(|| missing(pointer))
+}
+
+fn text<'a>(value: &'a Value, pointer: &str) -> Result<&'a str, Failure> {
+    value
+        .pointer(pointer)
+        .and_then(Value::as_str)
+        .ok_or_else(|| missing(pointer))
+}

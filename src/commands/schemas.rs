@@ -1,0 +1,22 @@
+//! JSON Schemas of what `--json` prints, made from the very types that are printed.
+
+use schemars::{Schema, schema_for};
+
+use super::{data, demo, doctor, init, train};
+use crate::{printer::ErrorEnvelope, runtime::train::evaluate};
+
+/// A result's name and the maker of its schema; `schemas/NAME.json` holds it.
+pub type Published = (&'static str, fn() -> Schema);
+
+/// Every published schema.
+pub const SCHEMAS: &[Published] = &[
+    ("error", || schema_for!(ErrorEnvelope)),
+    ("demo", || schema_for!(demo::Report)),
+    ("init", || schema_for!(init::Initialised)),
+    ("doctor", || schema_for!(doctor::Report)),
+    ("data-check", || schema_for!(data::CheckReport)),
+    ("data-preview", || schema_for!(Vec<data::Preview>)),
+    ("data-split", || schema_for!(data::SplitReport)),
+    ("train", || schema_for!(train::Summary)),
+    ("eval", || schema_for!(evaluate::Report)),
+];
