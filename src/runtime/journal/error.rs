@@ -87,8 +87,11 @@ impl Explain for JournalError {
                     "move that file away, or choose another home with OPENLORA_HOME"
                 }
                 Self::Newer { .. } => "use the openlora that wrote it, or a later one",
-                Self::Damaged { .. } | Self::Unreadable { .. } => {
+                Self::Damaged { .. } => {
                     "keep a copy of the file and its -wal file, then restore the last backup"
+                }
+                Self::Unreadable { .. } => {
+                    "a later openlora may have written it; use that one, or restore the last backup"
                 }
                 Self::Full { .. } => "free some space on that disk; nothing was written by halves",
                 Self::ReadOnly { .. } => {
