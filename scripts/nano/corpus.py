@@ -3,9 +3,10 @@
 
     python3 scripts/nano/corpus.py OUT_DIR [--megabytes N] [--seed N]
 
-OUT_DIR/corpus.jsonl holds one document a line, {"text": ...} or {"messages": [...]}, as many as
-give N megabytes; OUT_DIR/valid.jsonl a hundredth of that from another seed. Needs Python alone,
-and the same arguments give the same bytes.
+OUT_DIR/documents.jsonl holds one document a line, {"text": ...}, OUT_DIR/conversations.jsonl
+{"messages": [...]}, together as many as give N megabytes; the same names after `valid-` hold a
+hundredth of that from another seed. Needs Python alone, and the same arguments give the same
+bytes.
 
 A document that has eight words in a row in common with any row of the example projects is left out
 and counted; more than one in twenty is an error. What the projects teach can therefore not be
@@ -110,9 +111,11 @@ def main():
     arguments = parser.parse_args()
     barred, size = guarded(), int(arguments.megabytes * 1_000_000)
     arguments.out.mkdir(parents=True, exist_ok=True)
-    for name, seed, bytes_of in (("corpus", arguments.seed, size), ("valid", f"{arguments.seed}-valid", size // 100)):
-        with open(arguments.out / f"{name}.jsonl", "w", encoding="utf-8", newline="\n") as file:
-            file.writelines(documents(seed, bytes_of, barred))
+    for prefix, seed, bytes_of in (("", arguments.seed, size), ("valid-", f"{arguments.seed}-valid", size // 100)):
+        lines = list(documents(seed, bytes_of, barred))
+        for name, start in (("documents", '{"text"'), ("conversations", '{"messages"')):
+            with open(arguments.out / f"{prefix}{name}.jsonl", "w", encoding="utf-8", newline="\n") as file:
+                file.writelines(line for line in lines if line.startswith(start))
 
 
 if __name__ == "__main__":

@@ -6,10 +6,7 @@ use std::path::PathBuf;
 use super::Context;
 use crate::{
     error::{ExitClass, ExitStatus, Failure},
-    runtime::train::{
-        Flow,
-        base::{BaseBuild, BaseEvent, train_base},
-    },
+    runtime::train::base::{BaseBuild, BaseEvent, train_base},
     settings::closest,
 };
 
@@ -37,40 +34,40 @@ pub async fn build(context: &Context, request: BaseBuildRequest) -> Result<ExitS
 fn work(context: &Context, build: &BaseBuild) -> Result<ExitStatus, Failure> {
     let printer = &context.printer;
     let mut progress = None;
-    let built = train_base(build, &mut |event| {
-        match event {
-            BaseEvent::Prepared {
-                documents,
-                tokens,
-                vocab,
-                parameters,
-                steps,
-            } => {
-                printer.note(format!(
+    let built = train_base(build, &mut |event| match event {
+        BaseEvent::Prepared {
+            documents,
+            tokens,
+            vocab,
+            parameters,
+            steps,
+        } => {
+            printer.note(format!(
                     "{documents} documents, {tokens} tokens, vocabulary {vocab}, {parameters} parameters"
                 ));
-                progress = Some(printer.progress("training", steps));
-            }
-            BaseEvent::Step {
-                step,
-                loss,
-                tokens_per_second,
-                ..
-            } => {
-                if let Some(progress) = &mut progress {
-                    progress.update(
-                        step,
-                        &format!("loss {loss:.4}, {tokens_per_second:.0} tokens/s"),
-                    );
-                }
+            progress = Some(printer.progress("training", steps));
+        }
+        BaseEvent::Step {
+            step,
+            loss,
+            tokens_per_second,
+            ..
+        } => {
+            if let Some(progress) = &mut progress {
+                progress.update(
+                    step,
+                    &format!("loss {loss:.4}, {tokens_per_second:.0} tokens/s"),
+                );
             }
         }
-        Flow::Continue
     })?;
     if printer.is_json() {
         printer.json(&built);
     } else {
         printer.line(format!("loss          {:.4}", built.loss));
+        if let Some(loss) = built.validation_loss {
+            printer.line(format!("held out      {loss:.4}"));
+        }
         printer.line(format!("weights       sha256 {}", built.weights_sha256));
     }
     Ok(ExitStatus::Success)

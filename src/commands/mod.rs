@@ -9,7 +9,7 @@ pub mod data;
 pub mod demo;
 pub mod doctor;
 pub mod eval;
-mod figures;
+pub mod figures;
 pub mod init;
 mod project;
 pub mod schemas;

@@ -30,3 +30,7 @@ mod state;
 mod support;
 mod templates;
 mod text;
+mod tiny;
+mod train;
+mod train_cli;
+mod train_parts;

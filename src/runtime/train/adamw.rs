@@ -51,6 +51,7 @@ pub struct AdamW {
     slots: Vec<Slot>,
     options: AdamWOptions,
     step: u64,
+    fused: bool,
 }
 
 impl AdamW {
@@ -74,7 +75,13 @@ impl AdamW {
             slots,
             options,
             step: 0,
+            fused: true,
         })
+    }
+
+    /// Chooses between the passes in place (the default, on CPUs) and plain tensor operations.
+    pub fn set_fused(&mut self, fused: bool) {
+        self.fused = fused;
     }
 
     /// Steps taken so far.
@@ -101,8 +108,9 @@ impl AdamW {
                 root: (1.0 - o.beta2.powi(power)).sqrt() as f32,
                 epsilon: o.epsilon as f32,
             };
-            moments.apply(slot, gradient)?;
-            update.apply(slot)?;
+            let in_place = self.fused && slot.var.device().is_cpu();
+            moments.apply(slot, gradient, in_place)?;
+            update.apply(slot, in_place)?;
         }
         Ok(())
     }
@@ -155,8 +163,8 @@ struct Moments {
 }
 
 impl Moments {
-    fn apply(&self, slot: &mut Slot, gradient: &Tensor) -> Result<()> {
-        if slot.var.device().is_cpu() {
+    fn apply(&self, slot: &mut Slot, gradient: &Tensor, in_place: bool) -> Result<()> {
+        if in_place {
             let gradient = gradient.contiguous()?;
             slot.first.inplace_op2(
                 &gradient,
@@ -189,8 +197,8 @@ struct Update {
 }
 
 impl Update {
-    fn apply(&self, slot: &Slot) -> Result<()> {
-        if slot.var.device().is_cpu() {
+    fn apply(&self, slot: &Slot, in_place: bool) -> Result<()> {
+        if in_place {
             return slot.var.inplace_op3(&slot.first, &slot.second, self);
         }
         let denominator =

@@ -19,7 +19,7 @@ use sha2::{Digest, Sha256};
 use super::{
     adamw::AdamWOptions,
     error::TrainError,
-    event::Flow,
+    evaluate::loss_over,
     order::{Cursor, Order, Walk},
     rows::{Rows, ragged},
     run::files,
@@ -68,8 +68,8 @@ impl BaseBuild {
             out,
             shape,
             tokens: 1_600_000,
-            batch_tokens: 2048,
-            lr: 4e-3,
+            batch_tokens: 1024,
+            lr: 3e-3,
             weight_decay: 0.1,
             seed: 1,
         }
@@ -82,6 +82,9 @@ pub struct Built {
     pub steps: u64,
     /// Mean over the last tenth of the steps, in nats per token.
     pub loss: f64,
+    /// Mean over the held-out documents, when there are any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub validation_loss: Option<f64>,
     pub parameters: u64,
     /// Of `model.safetensors`, hex.
     pub weights_sha256: String,
@@ -126,9 +129,9 @@ const FLOOR: f64 = 0.1;
 /// Builds the base.
 pub fn train_base(
     build: &BaseBuild,
-    listener: &mut dyn FnMut(BaseEvent) -> Flow,
+    listener: &mut dyn FnMut(BaseEvent),
 ) -> Result<Built, TrainError> {
-    let dataset = corpus(&build.corpus)?;
+    let (dataset, held_out) = corpus(&build.corpus)?;
     files::create_folder(&build.out)?;
     train_tokenizer(
         dataset.rows.iter().map(|row| plain(&row.example)),
@@ -139,7 +142,7 @@ pub fn train_base(
     let codec = TextCodec::open(&build.out)?;
     let documents = encode(&codec, &dataset, build.shape.context)?;
     let batches = Packer::new(&documents, build);
-    let steps = batches.steps(&documents);
+    let steps = batches.steps();
     let options = AdamWOptions {
         beta2: 0.95,
         weight_decay: build.weight_decay,
@@ -153,112 +156,113 @@ pub fn train_base(
         parameters: stepper.trained_values(),
         steps,
     });
-    let loss = learn(&mut stepper, batches, &documents, steps, build, listener)?;
+    let loss = learn(&mut stepper, batches, build, listener)?;
     let path = build.out.join("model.safetensors");
     let weights_sha256 = write_weights(&path, stepper.trainable())?;
+    let validation_loss = match held_out {
+        None => None,
+        Some(rows) => {
+            let rows = encode(&codec, &rows, build.shape.context)?;
+            let (sum, tokens) = loss_over(&mut stepper.decoder, &rows, &mut |_, _| {})?;
+            Some(sum / tokens as f64)
+        }
+    };
     Ok(Built {
         steps,
         loss,
+        validation_loss,
         parameters: stepper.trained_values(),
         weights_sha256,
     })
 }
 
+/// Learns to the end; returns the mean loss of the last tenth of the steps.
 fn learn(
     stepper: &mut Stepper,
-    mut batches: Packer,
-    documents: &Rows,
-    steps: u64,
+    mut batches: Packer<'_>,
     build: &BaseBuild,
-    listener: &mut dyn FnMut(BaseEvent) -> Flow,
+    listener: &mut dyn FnMut(BaseEvent),
 ) -> Result<f64, TrainError> {
+    let steps = batches.steps();
     let warmup = (steps as f64 * WARMUP).ceil() as u64;
     let schedule = Schedule {
         floor: FLOOR,
         ..Schedule::new(Curve::Cosine, build.lr, warmup, steps)
     };
     let (mut tail, mut counted) = (0.0, 0);
-    for step in 0..steps {
-        let (lr, began) = (schedule.at(step), Instant::now());
-        let stepped = stepper.step(&[batches.next(documents)], lr, Noise::default())?;
+    for done in 0..steps {
+        let (step, lr, began) = (done + 1, schedule.at(done), Instant::now());
+        let stepped = stepper.step(&[batches.next()], lr, Noise::default())?;
         let (loss, norm) = (stepped.loss, stepped.norm);
         if !loss.is_finite() || !norm.is_finite() {
             return Err(TrainError::NotFinite {
-                step: step + 1,
+                step,
                 loss,
                 norm,
                 lr,
             });
         }
-        if step >= steps - steps.div_ceil(10) {
+        if done >= steps - steps.div_ceil(10) {
             tail += loss;
             counted += 1;
         }
         let tokens_per_second = stepped.tokens as f64 / began.elapsed().as_secs_f64().max(1e-9);
-        let event = BaseEvent::Step {
-            step: step + 1,
+        listener(BaseEvent::Step {
+            step,
             loss,
             lr,
             tokens_per_second,
-        };
-        if listener(event) == Flow::Stop {
-            let run = build.out.clone();
-            return Err(TrainError::Interrupted {
-                run,
-                step: step + 1,
-                steps,
-            });
-        }
+        });
     }
     Ok(tail / f64::from(counted.max(1)))
 }
 
 /// Deals documents into steps of about `batch_tokens` tokens.
-struct Packer {
+#[derive(Clone)]
+struct Packer<'a> {
+    documents: &'a Rows,
     walk: Walk,
     batch_tokens: usize,
     tokens: u64,
 }
 
-impl Packer {
-    fn new(documents: &Rows, build: &BaseBuild) -> Self {
+impl<'a> Packer<'a> {
+    fn new(documents: &'a Rows, build: &BaseBuild) -> Self {
         let order = Order::new(&vec![0; documents.len()], &[1.0], build.seed);
         let walk = Walk::new(order, Cursor::default());
         Self {
+            documents,
             walk,
             batch_tokens: build.batch_tokens,
             tokens: build.tokens,
         }
     }
 
-    fn next(&mut self, documents: &Rows) -> Batch {
+    fn next(&mut self) -> Batch {
         let (mut picks, mut held) = (Vec::new(), 0);
         while held < self.batch_tokens {
             for pick in self.walk.take(1) {
-                held += documents.encoded[pick].ids.len();
-                picks.push(&documents.encoded[pick]);
+                held += self.documents.encoded[pick].ids.len();
+                picks.push(&self.documents.encoded[pick]);
             }
         }
         ragged(picks)
     }
 
     /// Steps until the wanted tokens are read, found by dealing without learning.
-    fn steps(&self, documents: &Rows) -> u64 {
-        let mut rehearsal = Self {
-            walk: self.walk.clone(),
-            ..*self
-        };
+    fn steps(&self) -> u64 {
+        let mut rehearsal = self.clone();
         let (mut read, mut steps) = (0, 0);
         while read < self.tokens {
-            read += rehearsal.next(documents).ids.len() as u64;
+            read += rehearsal.next().ids.len() as u64;
             steps += 1;
         }
         steps
     }
 }
 
-/// Every data file of the folder, in the order of their names.
-fn corpus(dir: &Path) -> Result<Dataset, TrainError> {
+/// The folder's data files in the order of their names; those named `valid…` are held out.
+fn corpus(dir: &Path) -> Result<(Dataset, Option<Dataset>), TrainError> {
     let entries = fs::read_dir(dir).map_err(|error| TrainError::io("read", dir, error))?;
     let mut paths: Vec<PathBuf> = entries
         .flatten()
@@ -269,13 +273,17 @@ fn corpus(dir: &Path) -> Result<Dataset, TrainError> {
         })
         .collect();
     paths.sort_unstable();
-    let sources: Vec<Source> = paths.into_iter().map(Source::of_file).collect();
-    let dataset = load(&sources)?;
-    if dataset.rows.is_empty() {
-        Err(TrainError::NoRows)
-    } else {
-        Ok(dataset)
-    }
+    let held = |path: &PathBuf| {
+        path.file_name()
+            .is_some_and(|name| name.to_string_lossy().starts_with("valid"))
+    };
+    let (held_out, learned): (Vec<PathBuf>, Vec<PathBuf>) = paths.into_iter().partition(held);
+    let sources = |paths: Vec<PathBuf>| paths.into_iter().map(Source::of_file).collect::<Vec<_>>();
+    let held_out = match held_out.is_empty() {
+        true => None,
+        false => Some(load(&sources(held_out))?),
+    };
+    Ok((load(&sources(learned))?, held_out))
 }
 
 fn encode(codec: &TextCodec, dataset: &Dataset, context: usize) -> Result<Rows, TrainError> {

@@ -178,7 +178,7 @@ impl Explain for TrainError {
                 lr / 4.0
             )),
             Self::Interrupted { run, .. } => {
-                let name = run.file_name().map_or_else(|| run.as_os_str(), |name| name);
+                let name = run.file_name().unwrap_or(run.as_os_str());
                 Some(format!(
                     "continue with `openlora train --resume {}`",
                     name.to_string_lossy()

@@ -281,7 +281,7 @@ impl<'a> Session<'a> {
     }
 
     fn draw(&self) -> Result<(), TrainError> {
-        self.unsaved(files::replace(
+        self.unsaved(files::write(
             &self.run.chart(),
             chart::draw(&self.chart).as_bytes(),
         ))

@@ -97,11 +97,17 @@ impl EvalSet {
             return Ok(Self::Text(Rows::encode(codec, task, dataset, options)?));
         };
         task.check(dataset)?;
-        let item = |row| labelled(codec, task, dataset, row, options, labels);
+        let labelling = Labelling {
+            codec,
+            task,
+            dataset,
+            options,
+            labels,
+        };
         let items = dataset
             .rows
             .iter()
-            .map(item)
+            .map(|row| labelling.item(row))
             .collect::<Result<Vec<_>, _>>()?;
         Ok(Self::Labels {
             labels: labels.clone(),
@@ -203,39 +209,44 @@ pub fn loss_over(
     Ok((sum, targets))
 }
 
-/// The row's true label and its choices: the row encoded with every label in turn.
-fn labelled(
-    codec: &TextCodec,
-    task: &Task,
-    dataset: &Dataset,
-    row: &Row,
-    options: &EncodeOptions,
-    labels: &[String],
-) -> Result<(usize, Choices), TrainError> {
-    let Example::Labelled { text, label } = &row.example else {
-        return Err(TrainError::EvalNeeds {
-            what: "rows with a text and a label",
-        });
-    };
-    // The task's check has refused unknown labels before.
-    let truth = labels.iter().position(|known| known == label).unwrap_or(0);
-    let sequence = |label: &String| {
-        let example = Example::Labelled {
-            text: text.clone(),
-            label: label.clone(),
+/// What turns labelled rows into choices.
+struct Labelling<'a> {
+    codec: &'a TextCodec,
+    task: &'a Task,
+    dataset: &'a Dataset,
+    options: &'a EncodeOptions,
+    labels: &'a [String],
+}
+
+impl Labelling<'_> {
+    /// The row's true label and its choices: the row encoded with every label in turn.
+    fn item(&self, row: &Row) -> Result<(usize, Choices), TrainError> {
+        let Example::Labelled { text, label } = &row.example else {
+            return Err(TrainError::EvalNeeds {
+                what: "rows with a text and a label",
+            });
         };
-        let row = Row {
-            example,
-            source: row.source,
-            line: row.line,
+        // The task's check has refused unknown labels before.
+        let truth = self.labels.iter().position(|known| known == label);
+        let sequence = |label: &String| {
+            let example = Example::Labelled {
+                text: text.clone(),
+                label: label.clone(),
+            };
+            let row = Row {
+                example,
+                source: row.source,
+                line: row.line,
+            };
+            Ok(encode_row(self.codec, self.task, self.dataset, &row, self.options)?.ids)
         };
-        Ok(encode_row(codec, task, dataset, &row, options)?.ids)
-    };
-    let sequences = labels
-        .iter()
-        .map(sequence)
-        .collect::<Result<Vec<_>, TrainError>>()?;
-    Ok((truth, Choices::new(&sequences, labels)?))
+        let sequences = self
+            .labels
+            .iter()
+            .map(sequence)
+            .collect::<Result<Vec<_>, TrainError>>()?;
+        Ok((truth.unwrap_or(0), Choices::new(&sequences, self.labels)?))
+    }
 }
 
 /// A sequence whose next-token logits are wanted: item, fork, tokens.

@@ -50,6 +50,11 @@ pub fn replace_folder(path: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Re
     path.parent().map_or(Ok(()), sync_folder)
 }
 
+/// Writes what can be drawn again: without waiting for the disk.
+pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    fs::write(path, bytes).map_err(|error| TrainError::io("write", path, error))
+}
+
 pub fn create_folder(path: &Path) -> Result<()> {
     fs::create_dir_all(path).map_err(|error| TrainError::io("create", path, error))
 }

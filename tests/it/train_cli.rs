@@ -1,0 +1,369 @@
+//! `train` and `eval` as a person runs them: through the binary, its output and its signals.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::{
+    support::{Run, binary, openlora},
+    tiny,
+};
+
+/// A project on a tiny base: 40 rows to train on, 16 to test on.
+struct Project {
+    dir: TempDir,
+}
+
+impl Project {
+    fn new(train: &str) -> Self {
+        let dir = TempDir::new().unwrap();
+        tiny::base(dir.path());
+        tiny::labelled(dir.path(), "train.jsonl", 0..40);
+        tiny::labelled(dir.path(), "test.jsonl", 40..56);
+        let text = format!(
+            "[project]\nname = \"tiny\"\n[base]\nid = \"./base\"\n[[data]]\npath = \"train.jsonl\"\n\
+             contributor = \"Ada\"\n[train]\nrank = 2\nbatch = 4\nmax_len = 128\n{train}\n"
+        );
+        fs::write(dir.path().join("openlora.toml"), text).unwrap();
+        Self { dir }
+    }
+
+    fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    fn run(&self, line: &str) -> Run {
+        openlora(self.path()).args(line.split_whitespace()).run()
+    }
+
+    /// The folder of the latest run.
+    fn latest(&self) -> PathBuf {
+        let runs = self.path().join("runs");
+        runs.join(fs::read_to_string(runs.join("latest")).unwrap().trim())
+    }
+
+    fn weights(&self) -> Vec<u8> {
+        fs::read(self.latest().join("adapter/adapter_model.safetensors")).unwrap()
+    }
+
+    /// Starts a training and waits until it has saved `step`.
+    fn start(&self, line: &str, step: u64) -> (Child, BufReader<std::process::ChildStderr>) {
+        let mut command = openlora(self.path())
+            .args(line.split_whitespace())
+            .into_command();
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut errors = BufReader::new(child.stderr.take().unwrap());
+        let (mut line, mark) = (String::new(), format!("step {step}: saved "));
+        while !line.starts_with(&mark) {
+            line.clear();
+            assert_ne!(
+                errors.read_line(&mut line).unwrap(),
+                0,
+                "the training ended early"
+            );
+        }
+        (child, errors)
+    }
+}
+
+/// The step of a run's newest checkpoint.
+fn newest(run: &Path) -> u64 {
+    let entries = fs::read_dir(run.join("checkpoints")).unwrap();
+    let step = |entry: std::io::Result<fs::DirEntry>| -> u64 {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        name.strip_prefix("step-").unwrap().parse().unwrap()
+    };
+    entries.map(step).max().unwrap()
+}
+
+fn json(run: &Run) -> Value {
+    serde_json::from_str(&run.stdout).unwrap()
+}
+
+fn keys(value: &Value) -> Vec<&str> {
+    value
+        .as_object()
+        .unwrap()
+        .keys()
+        .map(String::as_str)
+        .collect()
+}
+
+/// Long enough that a signal always finds it running.
+const LONG: &str = "epochs = 200\ncheckpoint_every = 250\ndropout = 0.1";
+
+#[test]
+fn train_ends_with_one_json_object_and_eval_agrees_with_it() {
+    let project = Project::new("epochs = 2\nval = \"0.2\"\n[eval]\ndata = [\"test.jsonl\"]");
+    let run = project.run("train --json --out shipped").succeeds();
+    let summary = json(&run);
+    assert_eq!(
+        keys(&summary),
+        [
+            "run",
+            "adapter",
+            "steps",
+            "tokens",
+            "seconds",
+            "tokens_per_second",
+            "peak_memory_bytes",
+            "final_loss",
+            "eval"
+        ]
+    );
+    assert_eq!(summary["steps"], 16);
+    assert_eq!(
+        keys(&summary["eval"]),
+        [
+            "rows",
+            "accuracy",
+            "macro_f1",
+            "labels",
+            "confusion",
+            "classes",
+            "base",
+            "gain"
+        ]
+    );
+    let shipped = summary["adapter"].as_str().unwrap();
+    assert!(shipped.ends_with("/shipped"), "{shipped}");
+    assert_eq!(
+        fs::read(project.path().join("shipped/adapter_model.safetensors")).unwrap(),
+        project.weights()
+    );
+    for adapter in ["", "shipped", "./shipped"] {
+        let eval = json(
+            &project
+                .run(&format!("eval {adapter} --vs base --json"))
+                .succeeds(),
+        );
+        assert_eq!(eval, summary["eval"]);
+    }
+    let id = project
+        .latest()
+        .file_name()
+        .unwrap()
+        .to_str()
+        .unwrap()
+        .to_owned();
+    let named = json(&project.run(&format!("eval {id} --json")).succeeds());
+    assert_eq!(
+        keys(&named),
+        [
+            "rows",
+            "accuracy",
+            "macro_f1",
+            "labels",
+            "confusion",
+            "classes"
+        ]
+    );
+    assert_eq!(named["confusion"], summary["eval"]["confusion"]);
+}
+
+#[test]
+fn a_gate_that_fails_prints_the_figures_and_exits_10() {
+    let project = Project::new("epochs = 1\n[eval]\ndata = [\"test.jsonl\"]");
+    project.run("train -q").succeeds();
+    let run = project.run("eval --min-gain 1.0 -q");
+    assert_eq!(run.code, 10);
+    assert!(
+        run.stdout
+            .starts_with("16 rows          adapter      base\naccuracy"),
+        "{}",
+        run.stdout
+    );
+    let gain = json(&project.run("eval --vs base --json").succeeds())["gain"]
+        .as_f64()
+        .unwrap();
+    assert_eq!(
+        run.stderr,
+        format!(
+            "error: accuracy gains {gain:.4} over the base, at least 1.0000 was demanded\n\
+             hint: train longer, add data, or lower --min-gain\n"
+        )
+    );
+    project.run("eval --min-gain -1 -q").succeeds();
+}
+
+#[test]
+fn eval_needs_rows_and_the_right_base() {
+    let project = Project::new("epochs = 1");
+    project.run("train -q").succeeds();
+    project.run("eval").fails(
+        2,
+        "error: eval needs held-out rows\n\
+         hint: name test files with --data, or set eval.data in openlora.toml\n",
+    );
+    project.run("eval --data missing.jsonl").fails(
+        3,
+        &format!(
+            "error: {}: no such file\n\
+             hint: paths are relative to openlora.toml, or to the current folder\n",
+            project.path().join("missing.jsonl").display()
+        ),
+    );
+}
+
+#[test]
+fn a_dry_run_writes_nothing() {
+    let project = Project::new("epochs = 2");
+    let run = project.run("train --dry-run --json").succeeds();
+    let found = json(&run);
+    assert_eq!(
+        keys(&found),
+        [
+            "rows",
+            "validation_rows",
+            "longest_row_tokens",
+            "tokens",
+            "steps",
+            "trainable",
+            "tokens_per_second",
+            "seconds",
+            "memory_bytes"
+        ]
+    );
+    assert_eq!(
+        (found["rows"].as_u64(), found["steps"].as_u64()),
+        (Some(40), Some(20))
+    );
+    assert!(!project.path().join("runs").exists());
+}
+
+#[test]
+fn killed_and_resumed_is_uninterrupted_byte_for_byte() {
+    let project = Project::new(LONG);
+    project.run("train -q").succeeds();
+    let wanted = project.weights();
+    let (mut child, _errors) = project.start("train -v", 500);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(
+        !project.latest().join("adapter").exists(),
+        "it was too late to kill it"
+    );
+    project.run("train --resume -q").succeeds();
+    assert_eq!(project.weights(), wanted);
+}
+
+#[test]
+fn ctrl_c_saves_says_how_to_go_on_and_exits_130() {
+    let project = Project::new("checkpoint_every = 250\ndropout = 0.1");
+    project.run("train -q --epochs 200").succeeds();
+    let wanted = project.weights();
+    let (mut child, errors) = project.start("train -v --epochs 200", 250);
+    let sent = Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status()
+        .unwrap();
+    assert!(sent.success());
+    let rest: Vec<String> = errors.lines().map(Result::unwrap).collect();
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    let latest = project.latest();
+    let id = latest.file_name().unwrap().to_str().unwrap();
+    let step = newest(&latest);
+    assert_eq!(
+        rest[rest.len() - 2..],
+        [
+            format!(
+                "error: interrupted after step {step} of 2000; saved in {}",
+                latest.display()
+            ),
+            format!("hint: continue with `openlora train --resume {id}`"),
+        ]
+    );
+    // The flag need not be repeated, and may not be changed.
+    project.run("train --resume --epochs 199").fails(
+        3,
+        &format!(
+            "error: run {id} cannot continue: train.epochs was 200 and is now 199\n\
+             hint: restore it, or start a new run with `openlora train`\n"
+        ),
+    );
+    project.run(&format!("train -q --resume {id}")).succeeds();
+    assert_eq!(project.weights(), wanted);
+}
+
+#[test]
+fn a_full_disk_keeps_the_checkpoint_before_it() {
+    let project = Project::new("epochs = 40\ncheckpoint_every = 100");
+    // Files may not grow past a limit that the metrics reach and checkpoints do not.
+    let line = format!(
+        "trap '' XFSZ; ulimit -f 48; exec {} train -q",
+        binary().display()
+    );
+    let shell = openlora(project.path()).into_command();
+    let mut bounded = Command::new("bash");
+    bounded
+        .current_dir(project.path())
+        .arg("-c")
+        .arg(line)
+        .env_clear();
+    bounded.envs(
+        shell
+            .get_envs()
+            .filter_map(|(name, value)| Some((name, value?))),
+    );
+    let output = bounded.output().unwrap();
+    let latest = project.latest();
+    let id = latest.file_name().unwrap().to_str().unwrap();
+    let lines = fs::read_to_string(latest.join("metrics.jsonl")).unwrap();
+    let last = lines.lines().count() as u64;
+    assert_eq!(
+        String::from_utf8(output.stderr).unwrap(),
+        format!(
+            "error: cannot save step {last} of run {id}: cannot write {}: file too large\n\
+             hint: step {} is saved: make room or permit writing, then `openlora train --resume {id}`\n",
+            latest.join("metrics.jsonl").display(),
+            newest(&latest),
+        )
+    );
+    assert_eq!(output.status.code(), Some(4));
+    project.run("train --resume -q").succeeds();
+    let resumed = project.weights();
+    project.run("train -q").succeeds();
+    assert_eq!(resumed, project.weights());
+}
+
+#[test]
+fn a_runs_folder_that_cannot_be_made_is_named() {
+    let project = Project::new("epochs = 1");
+    fs::write(project.path().join("runs"), "a file").unwrap();
+    let run = project.run("train -q");
+    let (first, hint) = run.stderr.split_once('\n').unwrap();
+    let place = project.path().join("runs");
+    assert!(
+        first.starts_with(&format!("error: cannot create {}/", place.display())),
+        "{first}"
+    );
+    assert!(first.ends_with(": not a directory"), "{first}");
+    assert_eq!((run.code, hint), (4, ""));
+}
+
+#[test]
+fn base_build_refuses_what_it_does_not_know() {
+    let project = Project::new("epochs = 1");
+    project
+        .run("base build --corpus corpus --out b --set hiden=3")
+        .fails(
+            2,
+            "error: --set hiden=3: unknown key \"hiden\"\nhint: did you mean `hidden`?\n",
+        );
+    project
+        .run("base build --corpus corpus --out b --set hidden=many")
+        .fails(
+            2,
+            "error: --set hidden=many: expected a number, found \"many\"\n",
+        );
+}
