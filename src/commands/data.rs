@@ -1,6 +1,7 @@
 //! `data check`, `preview` and `split`: looking at training data before using it.
 
 mod check;
+mod report;
 mod split;
 
 use std::path::{Path, PathBuf};
@@ -8,7 +9,8 @@ use std::path::{Path, PathBuf};
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 
-pub use check::{Report as CheckReport, check};
+pub use check::check;
+pub use report::Report as CheckReport;
 pub use split::{Report as SplitReport, SplitRequest, split};
 
 use super::{Context, project};

@@ -251,7 +251,9 @@ fn rows_that_cannot_be_learned_are_told() {
         failure(&codec, &chat_task(), chat(&turns), &short),
         (
             "mem:1: 21 tokens, expected at most 12".into(),
-            Some("shorten the row, or raise train.max_len to 21".into())
+            Some(
+                "shorten the row, or raise train.max_len; data check shows the longest row".into()
+            )
         )
     );
     assert_eq!(

@@ -9,6 +9,7 @@
 mod adapter;
 mod architecture;
 mod dataset;
+mod dataset_commands;
 mod dataset_encode;
 mod dataset_parquet;
 mod dataset_split;

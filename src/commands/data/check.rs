@@ -2,60 +2,23 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-use serde::Serialize;
-
-use super::{encode_options, held_out, open_codec, project, sources};
+use super::{
+    encode_options, held_out, open_codec, project,
+    report::{self, ErrorReport, PartReport, Report},
+    sources,
+};
 use crate::{
     commands::Context,
-    error::{ExitClass, ExitStatus, Explain, Failure},
+    error::{ExitClass, ExitStatus, Failure},
     runtime::dataset::{
         self, DataError, Dataset, Inspection, Task,
-        duplicates::{self, Duplicate, Part},
-        statistics::{self, Lengths, SourceFigures},
+        duplicates::{self, Part},
+        statistics::{self, Lengths},
     },
 };
 
 /// Faults that are listed for one file; the rest are counted as there being more.
 const FAULTS_SHOWN: usize = 20;
-/// Duplicates that are listed for a person; `--json` has them all.
-const DUPLICATES_SHOWN: usize = 10;
-
-/// What `data check` found.
-#[derive(Debug, Default, Serialize, schemars::JsonSchema)]
-pub struct Report {
-    ok: bool,
-    task: Option<Task>,
-    parts: Vec<PartReport>,
-    duplicates: Vec<Duplicate>,
-    errors: Vec<ErrorReport>,
-    /// Files with more faults than are listed.
-    cut_short: Vec<PathBuf>,
-}
-
-#[derive(Debug, Serialize, schemars::JsonSchema)]
-pub struct PartReport {
-    name: &'static str,
-    rows: usize,
-    digest: String,
-    sources: Vec<SourceFigures>,
-    labels: BTreeMap<String, usize>,
-    lengths: Option<Lengths>,
-}
-
-#[derive(Debug, Serialize, schemars::JsonSchema)]
-pub struct ErrorReport {
-    message: String,
-    hint: Option<String>,
-}
-
-impl From<DataError> for ErrorReport {
-    fn from(error: DataError) -> Self {
-        Self {
-            message: error.to_string(),
-            hint: error.hint(),
-        }
-    }
-}
 
 /// A part of the data and what reading it found.
 struct Checked {
@@ -68,6 +31,7 @@ struct Checked {
 pub fn check(context: &Context, files: &[PathBuf]) -> Result<ExitStatus, Failure> {
     let mut parts = read(context, files)?;
     let mut errors: Vec<DataError> = Vec::new();
+    let mut more_errors = 0;
     for part in &mut parts {
         errors.append(&mut part.found.errors);
     }
@@ -75,14 +39,17 @@ pub fn check(context: &Context, files: &[PathBuf]) -> Result<ExitStatus, Failure
     if errors.is_empty() {
         match settle(context, &parts) {
             Ok(settled) => {
-                errors.extend(measure(context, &settled, &mut parts)?);
+                (errors, more_errors) = measure(context, &settled, &mut parts)?;
                 task = Some(settled);
             }
             Err(error) => errors.push(error),
         }
     }
-    let report = report(task, &parts, errors);
-    print(context, &report);
+    let report = Report {
+        more_errors,
+        ..assemble(task, &parts, errors)
+    };
+    report::print(context, &report);
     Ok(if report.ok {
         ExitStatus::Success
     } else {
@@ -118,24 +85,26 @@ fn settle(context: &Context, parts: &[Checked]) -> Result<Task, DataError> {
     Ok(task)
 }
 
-/// Counts tokens with the base's tokenizer; the faults are rows that cannot be encoded.
+/// Counts tokens with the base's tokenizer; the faults are rows that cannot be encoded, those to
+/// list and the number of the others.
 fn measure(
     context: &Context,
     task: &Task,
     parts: &mut [Checked],
-) -> Result<Vec<DataError>, Failure> {
+) -> Result<(Vec<DataError>, usize), Failure> {
     let codec = open_codec(context)?;
     let options = encode_options(&context.settings);
-    let mut faults = Vec::new();
+    let (mut faults, mut more) = (Vec::new(), 0);
     for part in parts {
         let (lengths, found) = statistics::lengths(&codec, task, &part.found.dataset, &options);
         part.lengths = Some(lengths);
+        more += found.len().saturating_sub(FAULTS_SHOWN);
         faults.extend(found.into_iter().take(FAULTS_SHOWN));
     }
-    Ok(faults)
+    Ok((faults, more))
 }
 
-fn report(task: Option<Task>, parts: &[Checked], errors: Vec<DataError>) -> Report {
+fn assemble(task: Option<Task>, parts: &[Checked], errors: Vec<DataError>) -> Report {
     let named: Vec<Part<'_>> = parts
         .iter()
         .map(|part| Part {
@@ -149,6 +118,7 @@ fn report(task: Option<Task>, parts: &[Checked], errors: Vec<DataError>) -> Repo
         duplicates: duplicates::find(&named),
         parts: parts.iter().map(part_report).collect(),
         errors: errors.into_iter().map(ErrorReport::from).collect(),
+        more_errors: 0,
         cut_short: parts
             .iter()
             .flat_map(|part| part.found.cut_short.clone())
@@ -171,188 +141,4 @@ fn part_report(part: &Checked) -> PartReport {
         labels,
         lengths: part.lengths.clone(),
     }
-}
-
-fn print(context: &Context, report: &Report) {
-    let printer = &context.printer;
-    if printer.is_json() {
-        return printer.json(report);
-    }
-    let lines = [
-        source_lines(report),
-        label_lines(report),
-        length_lines(report),
-        duplicate_lines(&report.duplicates),
-        error_lines(report),
-    ];
-    let blocks: Vec<String> = lines
-        .iter()
-        .filter(|block| !block.is_empty())
-        .map(|block| block.join("\n"))
-        .collect();
-    printer.line(blocks.join("\n\n"));
-}
-
-fn source_lines(report: &Report) -> Vec<String> {
-    let mut cells = vec![row([
-        "part",
-        "rows",
-        "kind",
-        "contributor",
-        "licence",
-        "file",
-    ])];
-    for part in &report.parts {
-        for source in &part.sources {
-            cells.push(row([
-                part.name,
-                &source.rows.to_string(),
-                source.kind.unwrap_or("-"),
-                &source.contributor,
-                source.license.as_deref().unwrap_or("-"),
-                &source.path,
-            ]));
-        }
-    }
-    aligned(&cells)
-}
-
-fn label_lines(report: &Report) -> Vec<String> {
-    let mut cells = vec![row(["part", "label", "rows", "share"])];
-    for part in &report.parts {
-        let all: usize = part.labels.values().sum();
-        for (label, &count) in &part.labels {
-            let share = format!("{:.1} %", 100.0 * count as f64 / all as f64);
-            cells.push(row([part.name, label, &count.to_string(), &share]));
-        }
-    }
-    if cells.len() == 1 {
-        Vec::new()
-    } else {
-        aligned(&cells)
-    }
-}
-
-fn length_lines(report: &Report) -> Vec<String> {
-    let head = ["part", "min", "median", "p95", "max", "tokens", "learned"];
-    let mut cells = vec![row(head)];
-    for part in &report.parts {
-        if let Some(lengths) = &part.lengths {
-            let Lengths {
-                min,
-                median,
-                p95,
-                max,
-                tokens,
-                learned,
-            } = lengths;
-            let figures = [min, median, p95, max, tokens, learned].map(|n| n.to_string());
-            cells.push([part.name.to_owned()].into_iter().chain(figures).collect());
-        }
-    }
-    if cells.len() == 1 {
-        Vec::new()
-    } else {
-        aligned(&cells)
-    }
-}
-
-fn duplicate_lines(found: &[Duplicate]) -> Vec<String> {
-    if found.is_empty() {
-        return vec!["no duplicates".to_owned()];
-    }
-    let leaks = found.iter().filter(|duplicate| duplicate.leaks).count();
-    let clashes = found
-        .iter()
-        .filter(|duplicate| duplicate.labels.is_some())
-        .count();
-    let mut lines = vec![format!(
-        "{} duplicates, {leaks} of them across parts, {clashes} with another label",
-        found.len()
-    )];
-    let mut worst: Vec<&Duplicate> = found.iter().collect();
-    worst.sort_by_key(|duplicate| (!duplicate.leaks, duplicate.labels.is_none()));
-    lines.extend(
-        worst
-            .iter()
-            .take(DUPLICATES_SHOWN)
-            .map(|duplicate| duplicate_line(duplicate)),
-    );
-    if found.len() > DUPLICATES_SHOWN {
-        lines.push(format!(
-            "  and {} more, see --json",
-            found.len() - DUPLICATES_SHOWN
-        ));
-    }
-    lines
-}
-
-fn duplicate_line(duplicate: &Duplicate) -> String {
-    let Duplicate {
-        first,
-        second,
-        similarity,
-        labels,
-        ..
-    } = duplicate;
-    let how = if *similarity == 1.0 {
-        "repeats"
-    } else {
-        "nearly repeats"
-    };
-    let labels = labels.as_ref().map_or(String::new(), |(one, two)| {
-        format!(", labelled {two} and {one}")
-    });
-    format!(
-        "  {} ({}) {how} {} ({}){labels}",
-        second.at, second.part, first.at, first.part
-    )
-}
-
-fn error_lines(report: &Report) -> Vec<String> {
-    if report.ok {
-        return vec!["no errors".to_owned()];
-    }
-    let mut lines = vec![format!("{} errors", report.errors.len())];
-    for error in &report.errors {
-        lines.push(format!("  {}", error.message));
-        lines.extend(error.hint.iter().map(|hint| format!("    hint: {hint}")));
-    }
-    let more = |path: &PathBuf| format!("  {}: reading stopped here", path.display());
-    lines.extend(report.cut_short.iter().map(more));
-    lines
-}
-
-fn row<const N: usize>(cells: [&str; N]) -> Vec<String> {
-    cells.map(str::to_owned).to_vec()
-}
-
-/// Columns padded to their widest cell; those of figures are set to the right.
-fn aligned(rows: &[Vec<String>]) -> Vec<String> {
-    let width = |column: usize| {
-        rows.iter()
-            .map(|row| row[column].chars().count())
-            .max()
-            .unwrap_or_default()
-    };
-    let figures = |column: usize| {
-        rows[1..]
-            .iter()
-            .all(|row| row[column].starts_with(|c: char| c.is_ascii_digit()))
-    };
-    let shape: Vec<(usize, bool)> = (0..rows[0].len())
-        .map(|column| (width(column), figures(column)))
-        .collect();
-    let cell = |(text, (width, right)): (&String, &(usize, bool))| {
-        if *right {
-            format!("{text:>width$}")
-        } else {
-            format!("{text:<width$}")
-        }
-    };
-    let line = |row: &Vec<String>| {
-        let cells: Vec<String> = row.iter().zip(&shape).map(cell).collect();
-        cells.join("  ").trim_end().to_owned()
-    };
-    rows.iter().map(line).collect()
 }

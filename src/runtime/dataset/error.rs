@@ -191,10 +191,8 @@ impl Fault {
                 return Some(format!("did you mean `{meant}`?"));
             }
             Self::UnknownLabel { .. } => "correct the row, or add the label to project.labels",
-            Self::TooLong { tokens, .. } => {
-                return Some(format!(
-                    "shorten the row, or raise train.max_len to {tokens}"
-                ));
+            Self::TooLong { .. } => {
+                "shorten the row, or raise train.max_len; data check shows the longest row"
             }
             Self::SpecialToken { .. } => "take it out: inside a row it would end or open a message",
             Self::UnstableTemplate => {

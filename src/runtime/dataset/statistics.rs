@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::{
-    DataError, Dataset, Task,
+    DataError, Dataset, Fault, Task,
     encode::{EncodeOptions, encode_row},
 };
 use crate::runtime::model::text::TextCodec;
@@ -62,19 +62,29 @@ fn count<'a>(labels: impl Iterator<Item = &'a str>) -> BTreeMap<String, usize> {
     counts
 }
 
-/// Lengths of all rows in tokens, and the faults of rows that cannot be encoded.
+/// Lengths of all rows in tokens, over-long ones included, and the faults of rows that are too
+/// long or cannot be encoded at all.
 pub fn lengths(
     codec: &TextCodec,
     task: &Task,
     dataset: &Dataset,
     options: &EncodeOptions,
 ) -> (Lengths, Vec<DataError>) {
+    let limit = options.max_len;
+    let unlimited = EncodeOptions {
+        max_len: usize::MAX,
+        ..*options
+    };
     let (mut counts, mut learned, mut faults) = (Vec::new(), 0, Vec::new());
     for row in &dataset.rows {
-        match encode_row(codec, task, dataset, row, options) {
+        match encode_row(codec, task, dataset, row, &unlimited) {
             Ok(encoded) => {
-                counts.push(encoded.ids.len());
+                let tokens = encoded.ids.len();
+                counts.push(tokens);
                 learned += encoded.targets.iter().filter(|target| **target).count();
+                if tokens > limit {
+                    faults.push(dataset.fault(row, Fault::TooLong { tokens, limit }));
+                }
             }
             Err(error) => faults.push(error),
         }

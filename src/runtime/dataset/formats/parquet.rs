@@ -2,7 +2,12 @@
 //!
 //! Nested columns (a list of structs with `role` and `content`) read as chats.
 
-use std::{fs::File, path::Path, sync::Arc};
+use std::{
+    fs::File,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::Path,
+    sync::Arc,
+};
 
 use parquet::{
     errors::ParquetError,
@@ -29,20 +34,54 @@ pub(super) fn records(path: &Path) -> Result<Records<'_>, DataError> {
         reason: describe(&error),
     };
     let reader = SerializedFileReader::new(file).map_err(unreadable)?;
-    let schema = reader.metadata().file_metadata().schema().clone();
+    let metadata = reader.metadata().file_metadata();
+    let (schema, expected) = (metadata.schema().clone(), metadata.num_rows());
     let names = || schema.get_fields().iter().map(|field| field.name());
     Shape::of(names()).map_err(|fault| at(path, 1, fault))?;
     let rows = RowIter::from_file_into(Box::new(reader));
     let rows = known_columns(&schema).and_then(|known| rows.project(Some(known)));
-    let mut rows = rows.map_err(unreadable)?;
-    let mut number = 0;
-    let mut stopped = false;
+    let mut table = Table {
+        rows: rows.map_err(unreadable)?,
+        read: 0,
+        expected,
+        stopped: false,
+    };
     Ok(Box::new(std::iter::from_fn(move || {
-        let read = (!stopped).then(|| rows.next()).flatten()?;
-        number += 1;
-        stopped = read.is_err();
-        Some(record(number, read).map_err(|fault| at(path, number, fault)))
+        let read = table.next()?;
+        Some(read.map_err(|fault| at(path, table.read, fault)))
     })))
+}
+
+struct Table {
+    rows: RowIter<'static>,
+    read: usize,
+    /// Number of rows that the file says it has.
+    expected: i64,
+    stopped: bool,
+}
+
+impl Table {
+    fn next(&mut self) -> Option<Result<Record, Fault>> {
+        if self.stopped {
+            return None;
+        }
+        // The reader panics on some damaged pages; it is not asked again after that.
+        let next = catch_unwind(AssertUnwindSafe(|| self.rows.next()));
+        let read = match next {
+            Ok(Some(Ok(row))) => object(&row),
+            Ok(Some(Err(error))) => self.stop(describe(&error)),
+            Err(_) => self.stop("the page is damaged".to_owned()),
+            Ok(None) if i64::try_from(self.read) == Ok(self.expected) => return None,
+            Ok(None) => self.stop(format!("the file ends, expected {} records", self.expected)),
+        };
+        self.read += 1;
+        Some(read.map(|fields| (self.read, fields)))
+    }
+
+    fn stop(&mut self, reason: String) -> Result<Map<String, Value>, Fault> {
+        self.stopped = true;
+        Err(Fault::Record { reason })
+    }
 }
 
 /// The schema without columns that no format knows; those may have types that cannot be read.
@@ -52,13 +91,6 @@ fn known_columns(schema: &Type) -> Result<Type, ParquetError> {
     Type::group_type_builder(schema.name())
         .with_fields(fields)
         .build()
-}
-
-fn record(number: usize, read: Result<Row, ParquetError>) -> Result<Record, Fault> {
-    let row = read.map_err(|error| Fault::Record {
-        reason: describe(&error),
-    })?;
-    Ok((number, object(&row)?))
 }
 
 fn object(row: &Row) -> Result<Map<String, Value>, Fault> {

@@ -1,0 +1,256 @@
+//! The report of `data check`: as JSON, and as tables for a person.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use serde::Serialize;
+
+use crate::runtime::dataset::{
+    DataError, Task,
+    duplicates::Duplicate,
+    statistics::{Lengths, SourceFigures},
+};
+use crate::{commands::Context, error::Explain};
+
+/// Duplicates that are listed for a person; `--json` has them all.
+const DUPLICATES_SHOWN: usize = 10;
+
+/// What `data check` found.
+#[derive(Debug, Default, Serialize, schemars::JsonSchema)]
+pub struct Report {
+    pub ok: bool,
+    pub task: Option<Task>,
+    pub parts: Vec<PartReport>,
+    pub duplicates: Vec<Duplicate>,
+    pub errors: Vec<ErrorReport>,
+    /// Errors that were found and are not listed.
+    pub more_errors: usize,
+    /// Files in which reading stopped at as many errors as are listed.
+    pub cut_short: Vec<PathBuf>,
+}
+
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+pub struct PartReport {
+    pub name: &'static str,
+    pub rows: usize,
+    pub digest: String,
+    pub sources: Vec<SourceFigures>,
+    pub labels: BTreeMap<String, usize>,
+    pub lengths: Option<Lengths>,
+}
+
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+pub struct ErrorReport {
+    pub message: String,
+    pub hint: Option<String>,
+}
+
+impl From<DataError> for ErrorReport {
+    fn from(error: DataError) -> Self {
+        Self {
+            message: error.to_string(),
+            hint: error.hint(),
+        }
+    }
+}
+
+/// Prints the report.
+pub fn print(context: &Context, report: &Report) {
+    let printer = &context.printer;
+    if printer.is_json() {
+        return printer.json(report);
+    }
+    let lines = [
+        source_lines(report),
+        label_lines(report),
+        length_lines(report),
+        duplicate_lines(&report.duplicates),
+        error_lines(report),
+    ];
+    let blocks: Vec<String> = lines
+        .iter()
+        .filter(|block| !block.is_empty())
+        .map(|block| block.join("\n"))
+        .collect();
+    printer.line(blocks.join("\n\n"));
+}
+
+fn source_lines(report: &Report) -> Vec<String> {
+    let mut cells = vec![row([
+        "part",
+        "rows",
+        "kind",
+        "contributor",
+        "licence",
+        "file",
+    ])];
+    for part in &report.parts {
+        for source in &part.sources {
+            cells.push(row([
+                part.name,
+                &source.rows.to_string(),
+                source.kind.unwrap_or("-"),
+                &source.contributor,
+                source.license.as_deref().unwrap_or("-"),
+                &source.path,
+            ]));
+        }
+    }
+    aligned(&cells)
+}
+
+fn label_lines(report: &Report) -> Vec<String> {
+    let mut cells = vec![row(["part", "label", "rows", "share"])];
+    for part in &report.parts {
+        let all: usize = part.labels.values().sum();
+        for (label, &count) in &part.labels {
+            let share = format!("{:.1} %", 100.0 * count as f64 / all as f64);
+            cells.push(row([part.name, label, &count.to_string(), &share]));
+        }
+    }
+    if cells.len() == 1 {
+        Vec::new()
+    } else {
+        aligned(&cells)
+    }
+}
+
+fn length_lines(report: &Report) -> Vec<String> {
+    let head = ["part", "min", "median", "p95", "max", "tokens", "learned"];
+    let mut cells = vec![row(head)];
+    for part in &report.parts {
+        if let Some(lengths) = &part.lengths {
+            let Lengths {
+                min,
+                median,
+                p95,
+                max,
+                tokens,
+                learned,
+            } = lengths;
+            let figures = [min, median, p95, max, tokens, learned].map(|n| n.to_string());
+            cells.push([part.name.to_owned()].into_iter().chain(figures).collect());
+        }
+    }
+    if cells.len() == 1 {
+        Vec::new()
+    } else {
+        aligned(&cells)
+    }
+}
+
+fn duplicate_lines(found: &[Duplicate]) -> Vec<String> {
+    if found.is_empty() {
+        return vec!["no duplicates".to_owned()];
+    }
+    let leaks = found.iter().filter(|duplicate| duplicate.leaks).count();
+    let clashes = found
+        .iter()
+        .filter(|duplicate| duplicate.labels.is_some())
+        .count();
+    let count = found.len();
+    let mut lines = vec![format!(
+        "duplicates: {count}, across parts: {leaks}, with another label: {clashes}"
+    )];
+    let mut worst: Vec<&Duplicate> = found.iter().collect();
+    worst.sort_by_key(|duplicate| (!duplicate.leaks, duplicate.labels.is_none()));
+    lines.extend(
+        worst
+            .iter()
+            .take(DUPLICATES_SHOWN)
+            .map(|duplicate| duplicate_line(duplicate)),
+    );
+    if found.len() > DUPLICATES_SHOWN {
+        lines.push(format!(
+            "  and {} more, see --json",
+            found.len() - DUPLICATES_SHOWN
+        ));
+    }
+    lines
+}
+
+fn duplicate_line(duplicate: &Duplicate) -> String {
+    let Duplicate {
+        first,
+        second,
+        similarity,
+        labels,
+        ..
+    } = duplicate;
+    let how = if *similarity == 1.0 {
+        "repeats"
+    } else {
+        "nearly repeats"
+    };
+    let labels = labels.as_ref().map_or(String::new(), |(one, two)| {
+        format!(", labelled {two} and {one}")
+    });
+    format!(
+        "  {} ({}) {how} {} ({}){labels}",
+        second.at, second.part, first.at, first.part
+    )
+}
+
+fn error_lines(report: &Report) -> Vec<String> {
+    if report.ok {
+        return vec!["no errors".to_owned()];
+    }
+    let mut lines = vec![format!(
+        "errors: {}",
+        report.errors.len() + report.more_errors
+    )];
+    for (at, error) in report.errors.iter().enumerate() {
+        lines.push(format!("  {}", error.message));
+        // Errors of one kind in a row share one hint.
+        let last = report
+            .errors
+            .get(at + 1)
+            .is_none_or(|next| next.hint != error.hint);
+        lines.extend(
+            error
+                .hint
+                .iter()
+                .filter(|_| last)
+                .map(|hint| format!("    hint: {hint}")),
+        );
+    }
+    if report.more_errors > 0 {
+        lines.push(format!("  and {} more", report.more_errors));
+    }
+    let more = |path: &PathBuf| format!("  {}: reading stopped here", path.display());
+    lines.extend(report.cut_short.iter().map(more));
+    lines
+}
+
+fn row<const N: usize>(cells: [&str; N]) -> Vec<String> {
+    cells.map(str::to_owned).to_vec()
+}
+
+/// Columns padded to their widest cell; those of figures are set to the right.
+fn aligned(rows: &[Vec<String>]) -> Vec<String> {
+    let width = |column: usize| {
+        rows.iter()
+            .map(|row| row[column].chars().count())
+            .max()
+            .unwrap_or_default()
+    };
+    let figures = |column: usize| {
+        rows[1..]
+            .iter()
+            .all(|row| row[column].starts_with(|c: char| c.is_ascii_digit()))
+    };
+    let shape: Vec<(usize, bool)> = (0..rows[0].len())
+        .map(|column| (width(column), figures(column)))
+        .collect();
+    let cell = |(text, (width, right)): (&String, &(usize, bool))| {
+        if *right {
+            format!("{text:>width$}")
+        } else {
+            format!("{text:<width$}")
+        }
+    };
+    let line = |row: &Vec<String>| {
+        let cells: Vec<String> = row.iter().zip(&shape).map(cell).collect();
+        cells.join("  ").trim_end().to_owned()
+    };
+    rows.iter().map(line).collect()
+}
