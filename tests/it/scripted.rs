@@ -84,7 +84,7 @@ impl Script {
             "max_position_embeddings": context, "rms_norm_eps": 1e-6, "rope_theta": 10000.0,
             "tie_word_embeddings": false, "torch_dtype": "float32",
         });
-        let path = self.folder.path().join("config.json");
+        let path = self.folder().join("config.json");
         std::fs::write(&path, config.to_string()).unwrap();
         let config = ModelConfig::read(&path).unwrap();
         let weights: HashMap<String, Tensor> = tensors(&config)
@@ -96,7 +96,7 @@ impl Script {
                 )
             })
             .collect();
-        let path = self.folder.path().join("model.safetensors");
+        let path = self.folder().join("model.safetensors");
         candle_core::safetensors::save(&weights, path).unwrap();
         Base::open_dir("script", self.folder.path()).unwrap()
     }
