@@ -155,7 +155,7 @@ fn decay_spares_vectors_and_state_survives_a_restart() {
     );
 
     let error = restarted.restore(&HashMap::new(), 1).unwrap_err();
-    assert_eq!(error.to_string(), "m.w is missing");
+    assert_eq!(error.to_string(), "tensor m.w of shape [2] is missing");
 }
 
 #[test]

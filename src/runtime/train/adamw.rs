@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use candle_core::{CpuStorage, InplaceOp2, InplaceOp3, Layout, Result, Tensor, Var, bail};
 use rayon::prelude::*;
 
-use super::gradients::Gradients;
+use super::{error::TrainError, gradients::Gradients};
 
 /// The constants of the method.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -128,28 +128,37 @@ impl AdamW {
         first.chain(second).collect()
     }
 
-    /// Takes back what [`AdamW::state`] gave; a missing or misshapen tensor is an error.
-    pub fn restore(&mut self, state: &HashMap<String, Tensor>, step: u64) -> Result<()> {
+    /// Takes back what [`AdamW::state`] gave.
+    ///
+    /// # Errors
+    /// A missing tensor, or one of another shape.
+    pub fn restore(
+        &mut self,
+        state: &HashMap<String, Tensor>,
+        step: u64,
+    ) -> std::result::Result<(), TrainError> {
         for slot in &mut self.slots {
-            slot.first = taken(state, &format!("m.{}", slot.name), &slot.var)?;
-            slot.second = taken(state, &format!("v.{}", slot.name), &slot.var)?;
+            slot.first = taken(state, format!("m.{}", slot.name), &slot.var)?;
+            slot.second = taken(state, format!("v.{}", slot.name), &slot.var)?;
         }
         self.step = step;
         Ok(())
     }
 }
 
-fn taken(state: &HashMap<String, Tensor>, name: &str, like: &Var) -> Result<Tensor> {
-    match state.get(name) {
+fn taken(
+    state: &HashMap<String, Tensor>,
+    name: String,
+    like: &Var,
+) -> std::result::Result<Tensor, TrainError> {
+    match state.get(&name) {
         Some(tensor) if tensor.shape() == like.shape() => {
-            tensor.to_device(like.device())?.force_contiguous()
+            Ok(tensor.to_device(like.device())?.force_contiguous()?)
         }
-        Some(tensor) => bail!(
-            "{name} has shape {:?}, expected {:?}",
-            tensor.shape(),
-            like.shape()
-        ),
-        None => bail!("{name} is missing"),
+        _ => Err(TrainError::MissingTensor {
+            name,
+            shape: like.dims().to_vec(),
+        }),
     }
 }
 

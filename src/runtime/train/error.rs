@@ -84,8 +84,8 @@ pub enum TrainError {
     Interrupted { run: PathBuf, step: u64, steps: u64 },
     #[error("eval needs {what}")]
     EvalNeeds { what: &'static str },
-    #[error("tensor {name} is missing")]
-    MissingTensor { name: String },
+    #[error("tensor {name} of shape {shape:?} is missing")]
+    MissingTensor { name: String, shape: Vec<usize> },
     #[error("label `{label}` and label `{other}` are the same tokens for this base")]
     SameLabels { label: String, other: String },
 }

@@ -85,18 +85,21 @@ pub fn load_with_adapter(
         .keys()
         .filter_map(|name| name.strip_suffix(A_SUFFIX));
     let factors = paths
-        .map(|path| factors(&plain, path))
+        .map(|path| factors(&adapter.dir, &plain, path))
         .collect::<Result<Vec<_>, _>>()?;
     decoder.attach_factors(&factors)?;
     Ok(decoder)
 }
 
-fn factors(plain: &Normalised, module: &str) -> Result<LoraFactors, TrainError> {
+fn factors(dir: &Path, plain: &Normalised, module: &str) -> Result<LoraFactors, TrainError> {
     let values = |suffix: &str| {
         let name = format!("{module}{suffix}");
         match plain.tensors.get(&name) {
             Some(tensor) => Ok(tensor.to_f32()),
-            None => Err(TrainError::MissingTensor { name }),
+            None => Err(TrainError::damaged(
+                dir,
+                format!("tensor {name} is missing"),
+            )),
         }
     };
     Ok(LoraFactors {

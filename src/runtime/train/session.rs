@@ -411,7 +411,7 @@ fn begin(start: &Start, lock: &Lock, steps: u64) -> Result<(RunDir, State), Trai
 fn restore(stepper: &mut Stepper, run: &RunDir, step: u64) -> Result<(), TrainError> {
     let loaded = checkpoint::load(run, step)?;
     set_weights(stepper, &loaded.weights)?;
-    Ok(stepper.optimizer.restore(&loaded.optimizer, step)?)
+    stepper.optimizer.restore(&loaded.optimizer, step)
 }
 
 fn set_weights(
@@ -420,7 +420,10 @@ fn set_weights(
 ) -> Result<(), TrainError> {
     for (name, var) in stepper.trainable() {
         let Some(value) = weights.get(name) else {
-            return Err(TrainError::MissingTensor { name: name.clone() });
+            return Err(TrainError::MissingTensor {
+                name: name.clone(),
+                shape: var.dims().to_vec(),
+            });
         };
         var.set(&value.to_device(var.device())?)?;
     }
