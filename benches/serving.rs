@@ -9,6 +9,8 @@
 #[path = "../tests/it/scripted.rs"]
 mod scripted;
 
+mod metering;
+
 use std::{hint::black_box, sync::Arc};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
@@ -22,7 +24,7 @@ use openlora::runtime::{
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
-criterion_group!(benches, journal, engine);
+criterion_group!(benches, journal, engine, metering::metering);
 criterion_main!(benches);
 
 /// Durable appends by one caller and by 64 at once; a replay folded into a snapshot, a walk along

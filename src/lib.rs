@@ -143,7 +143,7 @@ fn settle(cli: &Cli, dirs: &Dirs) -> Result<Settings, Failure> {
 /// Logs go to stderr; `OPENLORA_LOG` takes a filter such as `openlora=debug`.
 fn start_logs(global: &GlobalArgs) {
     let default = match global.verbose {
-        0 | 1 => "off",
+        0 | 1 => "openlora=error",
         2 => "openlora=debug",
         _ => "debug",
     };

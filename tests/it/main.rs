@@ -8,6 +8,7 @@
 
 mod adapter;
 mod architecture;
+mod call;
 mod dataset;
 mod dataset_commands;
 mod dataset_encode;
@@ -18,15 +19,19 @@ mod golden;
 mod house;
 mod init;
 mod journal;
+mod live;
 mod model_base;
 mod model_golden;
 mod model_hub;
 mod model_kernels;
 mod scripted;
+mod sdk;
 mod serve_bad_requests;
+mod serve_command;
 mod serve_metering;
 mod serve_routes;
 mod serve_support;
+mod soak;
 mod state;
 mod support;
 mod templates;

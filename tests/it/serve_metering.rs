@@ -1,7 +1,15 @@
 //! Exactly one `CallMetered` per request id, whatever happens to the connection.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
 use futures::StreamExt;
-use openlora::runtime::event::{CallKind, Event, Finish, Record, Usage};
+use openlora::runtime::{
+    event::{CallKind, Event, Finish, Record, Usage},
+    journal::{Head, Journal, JournalError, MemoryStore, Outcome, Store, StoreReader},
+};
 use serde_json::{Value, json};
 
 use crate::serve_support::{
@@ -221,7 +229,7 @@ async fn a_failing_engine_is_500_and_counts_nothing_undelivered() {
 #[tokio::test]
 async fn a_repeated_id_gets_its_answer_again_without_the_model() {
     let server = start().await;
-    let begun = || server.begun.load(std::sync::atomic::Ordering::SeqCst);
+    let begun = || server.begun.load(Ordering::SeqCst);
     let cases = [
         ("again1", CHAT, chat("persona", "hi")),
         (
@@ -287,7 +295,7 @@ async fn a_repeat_of_a_running_call_waits_for_it() {
     server.steps.add_permits(5);
     let (first, second) = (first.await.unwrap(), second.await.unwrap());
     assert_eq!(first.text, second.text);
-    assert_eq!(server.begun.load(std::sync::atomic::Ordering::SeqCst), 1);
+    assert_eq!(server.begun.load(Ordering::SeqCst), 1);
     server.drain().await;
 }
 
@@ -506,4 +514,100 @@ async fn events_follow_new_calls_and_end_with_the_server() {
         .collect();
     assert_eq!(names, ["call_reserved", "call_metered"]);
     server.running.await.unwrap().unwrap();
+}
+
+/// A store on a disk that can be full.
+struct Fragile {
+    store: MemoryStore,
+    full: Arc<AtomicBool>,
+}
+
+impl Store for Fragile {
+    fn append(&mut self, now_ms: u64, batch: &[Event]) -> Result<Vec<Outcome>, JournalError> {
+        match self.full.load(Ordering::SeqCst) {
+            true => Err(JournalError::Full {
+                path: "journal.sqlite".into(),
+            }),
+            false => self.store.append(now_ms, batch),
+        }
+    }
+
+    fn head(&self) -> Head {
+        self.store.head()
+    }
+
+    fn reader(&self) -> Result<Box<dyn StoreReader>, JournalError> {
+        self.store.reader()
+    }
+}
+
+async fn start_fragile() -> (TestServer, Arc<AtomicBool>) {
+    let full = Arc::new(AtomicBool::new(false));
+    let store = Fragile {
+        store: MemoryStore::new(),
+        full: Arc::clone(&full),
+    };
+    let journal = Journal::start(Box::new(store), Box::new(|| 1)).unwrap();
+    (start_with(LIMITS, journal).await, full)
+}
+
+fn uncounted() -> Value {
+    json!({ "error": {
+        "message": "Calls cannot be counted now, so none is answered.",
+        "type": "server_error",
+        "param": null,
+        "code": "journal_unavailable",
+    }})
+}
+
+#[tokio::test]
+async fn a_full_disk_refuses_calls_before_the_model_runs() {
+    let (server, full) = start_fragile().await;
+    let before = server.records().await;
+    full.store(true, Ordering::SeqCst);
+    for (path, body) in [
+        (CHAT, chat("persona", "hi")),
+        ("/v1/classify", json!({ "model": "mood", "input": "x" })),
+    ] {
+        let found = server.post(path, &body).await;
+        assert_eq!((found.status, found.json()), (503, uncounted()));
+        assert_eq!(found.header("retry-after"), Some("1"));
+    }
+    assert_eq!(server.begun.load(Ordering::SeqCst), 0);
+    assert_eq!(server.records().await, before);
+    assert_eq!(server.get("/ready").await.status, 503);
+    // Space again: the same server goes on.
+    full.store(false, Ordering::SeqCst);
+    assert_eq!(server.post(CHAT, &chat("persona", "hi")).await.status, 200);
+    assert_eq!(server.get("/ready").await.status, 200);
+    server.drain().await;
+}
+
+#[tokio::test]
+async fn a_disk_that_fills_during_a_stream_withholds_the_end_until_it_is_counted() {
+    let (server, full) = start_fragile().await;
+    let body = with(
+        chat("persona", "!step a"),
+        json!({ "stream": true, "max_tokens": 3 }),
+    );
+    server.steps.add_permits(2);
+    let mut response = read_pieces(&server, "late", &body, 2).await;
+    full.store(true, Ordering::SeqCst);
+    server.steps.add_permits(1);
+    let mut rest = String::new();
+    while let Some(bytes) = response.chunk().await.unwrap() {
+        rest.push_str(std::str::from_utf8(&bytes).unwrap());
+    }
+    assert!(
+        rest.ends_with(&format!("data: {}\n\n", uncounted())),
+        "{rest}"
+    );
+    assert!(!rest.contains("[DONE]"), "{rest}");
+    full.store(false, Ordering::SeqCst);
+    assert_eq!(server.metered("late").await, (usage(4, 3), Finish::Length));
+    // The answer was kept: the repeat gets its end.
+    let (chunks, done) = server.post_as("late", CHAT, &body).await.chunks();
+    assert!(done);
+    assert_eq!(chunks.len(), 5);
+    server.drain().await;
 }

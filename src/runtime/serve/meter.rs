@@ -6,10 +6,7 @@
 //! start from its last checkpoint. The meter knows neither HTTP bodies nor the engine.
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -41,6 +38,9 @@ pub const CHECKPOINT_INTERVAL: Duration = Duration::from_millis(250);
 /// Pause before a count that the journal refused is offered again.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
+/// How long a refusal of the journal makes the server say that it is not ready.
+pub const REFUSAL_ECHO: Duration = Duration::from_secs(5);
+
 /// The one place where calls are counted; cheap to clone.
 #[derive(Clone)]
 pub struct Meter {
@@ -53,8 +53,8 @@ struct Inner {
     session: String,
     calls: Arc<Calls>,
     metrics: Metrics,
-    /// Whether the journal took the last event it was given.
-    writable: AtomicBool,
+    /// When the journal last refused an event.
+    refused: Mutex<Option<Instant>>,
     /// Calls reserved and not yet metered.
     open: watch::Sender<usize>,
 }
@@ -117,7 +117,7 @@ impl Meter {
             session,
             calls: Arc::new(Calls::new(held)),
             metrics,
-            writable: AtomicBool::new(true),
+            refused: Mutex::new(None),
             open: watch::Sender::new(0),
         };
         Ok(Self {
@@ -125,9 +125,10 @@ impl Meter {
         })
     }
 
-    /// Whether the journal took the last event it was given.
+    /// False for [`REFUSAL_ECHO`] after the journal refused an event; then the next call tries.
     pub fn is_writable(&self) -> bool {
-        self.inner.writable.load(Ordering::Relaxed)
+        let refused = *self.inner.lock_refused();
+        refused.is_none_or(|refused| refused.elapsed() >= REFUSAL_ECHO)
     }
 
     pub fn is_running(&self, id: &RequestId) -> bool {
@@ -185,6 +186,10 @@ impl Meter {
 }
 
 impl Inner {
+    fn lock_refused(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn hasher(&self) -> Sha256 {
         Sha256::new().chain_update(&self.salt)
     }
@@ -192,7 +197,7 @@ impl Inner {
     async fn append(&self, event: Event) -> Result<Record, JournalError> {
         let appended = self.journal.append(event).await;
         let written = matches!(appended, Ok(_) | Err(JournalError::Duplicate(_)));
-        self.writable.store(written, Ordering::Relaxed);
+        *self.lock_refused() = (!written).then(Instant::now);
         appended
     }
 

@@ -4,20 +4,20 @@
 //! and the meter (exactly one count per request id) before an engine sees it. This room must not
 //! know the terminal, the command line or any chain.
 
-mod answer;
+pub mod answer;
 mod body;
-mod calls;
+pub mod calls;
 pub mod engine;
 pub mod error;
-mod gate;
+pub mod gate;
 mod generate;
 pub mod hosted;
 mod intake;
 pub mod meter;
-mod metrics;
+pub mod metrics;
 mod receipt;
-mod refusal;
-mod request_id;
+pub mod refusal;
+pub mod request_id;
 mod routes;
 mod server;
 mod stall;

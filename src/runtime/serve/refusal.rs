@@ -21,17 +21,17 @@ pub const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 pub struct Refusal {
     pub status: StatusCode,
     pub code: &'static str,
-    pub message: String,
+    pub message: Box<str>,
     /// The parameter at fault, as the caller wrote it.
-    pub param: Option<String>,
+    pub param: Option<Box<str>>,
     /// Seconds after which the same request may succeed.
     pub retry_after: Option<u64>,
     /// What was metered under this request id.
-    pub receipt: Option<Value>,
+    pub receipt: Option<Box<Value>>,
 }
 
 impl Refusal {
-    pub fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
+    pub fn new(status: StatusCode, code: &'static str, message: impl Into<Box<str>>) -> Self {
         Self {
             status,
             code,
@@ -43,16 +43,16 @@ impl Refusal {
     }
 
     /// 400: the request itself is wrong.
-    pub fn invalid(code: &'static str, param: &str, message: impl Into<String>) -> Self {
+    pub fn invalid(code: &'static str, param: &str, message: impl Into<Box<str>>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, code, message).on(param)
     }
 
     /// 503: this server cannot serve now.
-    pub fn unavailable(code: &'static str, message: impl Into<String>) -> Self {
+    pub fn unavailable(code: &'static str, message: impl Into<Box<str>>) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, code, message).retry_after(1)
     }
 
-    pub fn on(mut self, param: impl Into<String>) -> Self {
+    pub fn on(mut self, param: impl Into<Box<str>>) -> Self {
         self.param = Some(param.into());
         self
     }
@@ -63,7 +63,7 @@ impl Refusal {
     }
 
     pub fn with_receipt(mut self, receipt: Value) -> Self {
-        self.receipt = Some(receipt);
+        self.receipt = Some(Box::new(receipt));
         self
     }
 
@@ -104,7 +104,7 @@ impl Refusal {
             "code": self.code,
         });
         if let (Some(receipt), Some(fields)) = (&self.receipt, error.as_object_mut()) {
-            fields.insert("receipt".to_owned(), receipt.clone());
+            fields.insert("receipt".to_owned(), Value::clone(receipt));
         }
         json!({ "error": error })
     }

@@ -1,0 +1,176 @@
+//! The metering group: what exactly-once counting adds to a call.
+
+use std::{
+    hint::black_box,
+    io::Write,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use criterion::{Criterion, Throughput};
+use futures::StreamExt;
+use openlora::runtime::{
+    event::{CallKind, Finish},
+    journal::Journal,
+    ports::{Classified, Engine, Generated, Generation, Limits, Prompt, Sampling},
+    serve::{
+        Hosted, ServeError,
+        gate::Gate,
+        meter::{Admission, Meter, Reservation},
+        metrics::Metrics,
+        request_id::RequestId,
+    },
+};
+use tokio::runtime::Runtime;
+use tokio_util::sync::CancellationToken;
+
+/// What counting adds to a call: the same answer of 32 tokens from an engine that takes no time,
+/// bare and metered in a journal on disk. The percentiles go to stderr.
+pub fn metering(criterion: &mut Criterion) {
+    let runtime = Runtime::new().expect("a runtime starts");
+    let (_dir, journal) = crate::fresh();
+    let counter = runtime.block_on(Counter::new(journal));
+    let mut group = criterion.benchmark_group("metering");
+    group.throughput(Throughput::Elements(1));
+    group.bench_function("bare", |bencher| {
+        bencher.iter(|| assert_eq!(runtime.block_on(counter.bare()), TOKENS));
+    });
+    group.bench_function("metered", |bencher| {
+        bencher.iter(|| black_box(runtime.block_on(counter.metered())));
+    });
+    group.finish();
+    let mut reserved = Vec::new();
+    let mut whole = Vec::new();
+    for _ in 0..1000 {
+        let started = Instant::now();
+        reserved.push(runtime.block_on(counter.metered()));
+        whole.push(started.elapsed());
+    }
+    tell("before the first token", reserved);
+    tell("whole call", whole);
+}
+
+/// Tokens of a benched answer.
+const TOKENS: u64 = 32;
+
+fn tell(what: &str, mut times: Vec<Duration>) {
+    times.sort();
+    let at = |percent: usize| times[times.len() * percent / 100];
+    let line = format!("metering {what}: p50 {:?}, p99 {:?}\n", at(50), at(99));
+    // A bench whose reader went away has nobody to tell.
+    let _ = std::io::stderr().write_all(line.as_bytes());
+}
+
+/// One adapter behind one meter.
+struct Counter {
+    meter: Meter,
+    gate: Arc<Gate>,
+    adapter: Arc<Hosted>,
+}
+
+impl Counter {
+    async fn new(journal: Journal) -> Self {
+        let gate = Arc::new(Gate::new(4, 64, CancellationToken::new()));
+        let metrics = Metrics::new(Arc::clone(&gate), 1);
+        let meter = Meter::open(journal, metrics, 1 << 20)
+            .await
+            .expect("the journal is writable");
+        let digest = "0123456789abcdef".repeat(4);
+        let adapter = Hosted {
+            name: "bench".into(),
+            digest: digest.clone(),
+            version: "1".into(),
+            base_id: "none".into(),
+            base_digest: digest,
+            task: None,
+            created: 0,
+            engine: Arc::new(Instantly),
+        };
+        Self {
+            meter,
+            gate,
+            adapter: Arc::new(adapter),
+        }
+    }
+
+    async fn generation(&self) -> Generation {
+        let prompt = Prompt::Text("hello".into());
+        let answer = self
+            .adapter
+            .engine
+            .generate(prompt, Sampling::default())
+            .await;
+        answer.expect("the engine answers")
+    }
+
+    async fn bare(&self) -> u64 {
+        let mut generation = self.generation().await;
+        let mut tokens = 0;
+        while let Some(Ok(Generated::Delta { tokens: more, .. })) = generation.next().await {
+            tokens += more;
+        }
+        tokens
+    }
+
+    /// Returns the time until the model may run.
+    async fn metered(&self) -> Duration {
+        let accepted = Instant::now();
+        let id = RequestId::parse(&uuid::Uuid::now_v7().to_string()).expect("a valid id");
+        let hash = self.meter.hash(&[b"/v1/chat/completions", b"hello"]);
+        let Ok(Admission::Fresh(slot)) = self.meter.admit(&id, &hash).await else {
+            unreachable!("every id is new")
+        };
+        let pass = self.gate.enter("bench").await.expect("a turn is free");
+        let reservation = Reservation {
+            slot,
+            adapter: Arc::clone(&self.adapter),
+            kind: CallKind::Chat,
+            prompt_tokens: 1,
+            accepted,
+            pass,
+        };
+        let mut call = self
+            .meter
+            .reserve(reservation)
+            .await
+            .expect("the journal takes it");
+        let reserved = accepted.elapsed();
+        let mut generation = self.generation().await;
+        while let Some(Ok(Generated::Delta { text, tokens, .. })) = generation.next().await {
+            call.deliver(&text, tokens);
+        }
+        assert!(call.finish(Finish::Stop, None).await.is_ok());
+        reserved
+    }
+}
+
+/// Answers at once.
+struct Instantly;
+
+#[async_trait::async_trait]
+impl Engine for Instantly {
+    fn limits(&self) -> Limits {
+        Limits {
+            context_tokens: 4096,
+        }
+    }
+
+    async fn count_prompt(&self, _: &Prompt) -> Result<u64, ServeError> {
+        Ok(1)
+    }
+
+    async fn generate(&self, _: Prompt, _: Sampling) -> Result<Generation, ServeError> {
+        let delta = |_| {
+            Ok(Generated::Delta {
+                text: " word".into(),
+                tokens: 1,
+                logprobs: Vec::new(),
+            })
+        };
+        Ok(futures::stream::iter((0..TOKENS).map(delta)).boxed())
+    }
+
+    async fn classify(&self, _: Prompt, _: &[String]) -> Result<Classified, ServeError> {
+        Err(ServeError::Engine("not benched".into()))
+    }
+}

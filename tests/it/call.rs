@@ -1,0 +1,178 @@
+//! `call` against the real server, and without one.
+
+use serde_json::{Value, json};
+
+use crate::{
+    live::{Live, write_adapters},
+    support::openlora,
+};
+
+fn served() -> (tempfile::TempDir, Live) {
+    let home = tempfile::tempdir().unwrap();
+    write_adapters(home.path());
+    let server = Live::start(home.path(), 0);
+    (home, server)
+}
+
+#[test]
+fn a_chat_prints_the_text_and_says_what_it_used() {
+    let (home, server) = served();
+    let args = [
+        "call",
+        "hello",
+        "--adapter",
+        "persona",
+        "--url",
+        &server.url,
+    ];
+    let said = openlora(home.path())
+        .args(args)
+        .args(["--max-tokens", "4", "--temperature", "0"])
+        .run()
+        .succeeds();
+    let json = ["--json", "--max-tokens", "4", "--temperature", "0"];
+    let answer = openlora(home.path()).args(args).args(json).run().succeeds();
+    let answer: Value = serde_json::from_str(&answer.stdout).unwrap();
+    assert_eq!(
+        said.stdout,
+        format!("{}\n", answer["text"].as_str().unwrap())
+    );
+    let usage = &answer["usage"];
+    let id = said.stderr.trim_end().rsplit(' ').next().unwrap();
+    let expected = format!(
+        "{} + {} tokens, paid 0, receipt {id}\n",
+        usage["prompt_tokens"], usage["completion_tokens"]
+    );
+    assert_eq!(said.stderr, expected);
+    assert_eq!(usage["completion_tokens"], 4);
+    let keys: Vec<&String> = answer.as_object().unwrap().keys().collect();
+    assert_eq!(keys, ["id", "text", "usage", "paid", "receipt"]);
+    assert_eq!(answer["paid"], "0");
+    assert_eq!(
+        (&answer["receipt"]["id"], &answer["receipt"]["usage"]),
+        (&answer["id"], usage)
+    );
+    assert_eq!(server.drain().0, 0);
+}
+
+#[test]
+fn a_classifier_is_asked_for_labels_without_being_told() {
+    let (home, server) = served();
+    let args = ["call", "hello", "--adapter", "filter", "--url", &server.url];
+    let answer = openlora(home.path())
+        .args(args)
+        .args(["--json"])
+        .run()
+        .succeeds();
+    let answer: Value = serde_json::from_str(&answer.stdout).unwrap();
+    let labels = answer["labels"].as_array().unwrap();
+    let names: Vec<&Value> = labels.iter().map(|label| &label["label"]).collect();
+    assert_eq!(names, ["allowed", "spam", "scam"]);
+    let sum: f64 = labels
+        .iter()
+        .map(|label| label["probability"].as_f64().unwrap())
+        .sum();
+    assert!((sum - 1.0).abs() < 1e-9, "{sum}");
+    let said = openlora(home.path()).args(args).run().succeeds();
+    let mut ranked: Vec<(f64, &str)> = labels
+        .iter()
+        .map(|label| {
+            (
+                label["probability"].as_f64().unwrap(),
+                label["label"].as_str().unwrap(),
+            )
+        })
+        .collect();
+    ranked.sort_by(|left, right| right.0.total_cmp(&left.0));
+    let expected: String = ranked
+        .iter()
+        .map(|(share, label)| format!("{share:.4}  {label}\n"))
+        .collect();
+    assert_eq!(said.stdout, expected);
+    assert_eq!(answer["label"], json!(ranked[0].1));
+    assert_eq!(server.drain().0, 0);
+}
+
+#[test]
+fn calls_that_cannot_be_made_say_why() {
+    let (home, server) = served();
+    let url = server.url.clone();
+    let call = |args: &[&str]| {
+        let fixed = ["call", "hello", "--url", url.as_str()];
+        openlora(home.path())
+            .args(fixed.into_iter().chain(args.iter().copied()))
+            .run()
+    };
+    call(&[]).fails(
+        2,
+        "error: the server has 2 adapters\nhint: choose one with --adapter: persona, filter\n",
+    );
+    call(&["--adapter", "persna"]).fails(
+        2,
+        "error: the server has no adapter `persna`\nhint: did you mean `persona`?\n",
+    );
+    call(&["--adapter", "weather"]).fails(
+        2,
+        "error: the server has no adapter `weather`\nhint: served there: persona, filter\n",
+    );
+    call(&["--adapter", "filter", "--system", "x"]).fails(
+        2,
+        "error: --system has no meaning in a classification\n\
+         hint: leave --system out, or ask for a chat with --kind chat\n",
+    );
+    call(&["--adapter", "persona", "--kind", "classify"]).fails(
+        3,
+        "error: the server refused: The model 'persona' is not a classifier; use \
+         /v1/chat/completions.\n",
+    );
+    call(&["--adapter", "persona", "--temperature", "9"]).fails(
+        3,
+        "error: the server refused: Invalid value for 'temperature': expected a number from 0 to \
+         2, found 9.0.\n",
+    );
+    call(&["--adapter", "persona", "--max-price", "free"]).fails(
+        2,
+        "error: --max-price free: expected a decimal number such as 0.01\n",
+    );
+    assert_eq!(server.drain().0, 0);
+}
+
+#[test]
+fn without_a_server_the_hint_starts_one() {
+    let home = tempfile::tempdir().unwrap();
+    // A port that nothing listens on, because it was just given back.
+    let port = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    let url = format!("http://127.0.0.1:{port}");
+    openlora(home.path())
+        .args(["call", "hello", "--url", &url])
+        .run()
+        .fails(
+            5,
+            &format!(
+                "error: no server answers at {url}\n\
+             hint: start one with `openlora serve --local --free`, or name another with --url\n"
+            ),
+        );
+    openlora(home.path())
+        .args(["call", "hello", "--url", "here"])
+        .run()
+        .fails(
+            2,
+            "error: --url here: expected an address such as http://127.0.0.1:8080\n",
+        );
+    openlora(home.path()).args(["call", " "]).run().fails(
+        2,
+        "error: the prompt is empty\n\
+         hint: say something: `openlora call \"is this spam?\"`, or pipe it in with `-`\n",
+    );
+    let elsewhere = ["call", "hello", "--offline", "--url", "http://example.com"];
+    openlora(home.path()).args(elsewhere).run().fails(
+        2,
+        "error: --offline forbids calling http://example.com/\n\
+         hint: leave --offline out, or call a server on this machine\n",
+    );
+}

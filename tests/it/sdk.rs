@@ -1,0 +1,122 @@
+//! The unmodified OpenAI SDKs against the real binary.
+//!
+//! Each SDK is installed once per set of pinned versions, into the target directory.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use sha2::{Digest, Sha256};
+
+use crate::live::{Live, write_adapters};
+
+fn suite(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/sdk")
+        .join(name)
+}
+
+fn run(command: &mut Command) -> String {
+    let output = command
+        .output()
+        .unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let (out, err) = (text(&output.stdout), text(&output.stderr));
+    assert!(output.status.success(), "{command:?} failed:\n{out}\n{err}");
+    out
+}
+
+/// A folder for what `pins` name; `install` fills it once.
+fn installed(kind: &str, pins: &Path, install: impl FnOnce(&Path)) -> PathBuf {
+    let digest = hex::encode(Sha256::digest(std::fs::read(pins).unwrap()));
+    let folder =
+        Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("sdk-{kind}-{}", &digest[..16]));
+    let stamp = folder.join("installed");
+    if !stamp.exists() {
+        std::fs::create_dir_all(&folder).unwrap();
+        install(&folder);
+        std::fs::write(&stamp, "").unwrap();
+    }
+    folder
+}
+
+fn python() -> PathBuf {
+    let pins = suite("python").join("requirements.txt");
+    let folder = installed("python", &pins, |folder| {
+        run(Command::new("python3")
+            .args(["-m", "venv", "--clear"])
+            .arg(folder));
+        let pip = folder.join("bin/pip");
+        run(Command::new(pip)
+            .args(["install", "--quiet", "--no-input", "-r"])
+            .arg(&pins));
+    });
+    folder.join("bin/python")
+}
+
+fn javascript() -> PathBuf {
+    let pins = suite("js").join("package-lock.json");
+    installed("js", &pins, |folder| {
+        for file in ["package.json", "package-lock.json"] {
+            std::fs::copy(suite("js").join(file), folder.join(file)).unwrap();
+        }
+        run(Command::new("npm")
+            .args(["ci", "--no-audit", "--no-fund"])
+            .current_dir(folder));
+    })
+}
+
+#[test]
+fn the_python_sdk_works_unmodified() {
+    let python = python();
+    let home = tempfile::tempdir().unwrap();
+    write_adapters(home.path());
+    let server = Live::start(home.path(), 0);
+    let script = suite("python").join("suite.py");
+    let said = run(Command::new(python)
+        .arg(script)
+        .args([&server.url, "persona", "filter"]));
+    let expected = [
+        "models",
+        "whole_chat",
+        "streamed_chat",
+        "broken_off_stream",
+        "logprobs",
+        "text_completion",
+        "moderation",
+        "errors",
+        "idempotency",
+        "parallel",
+    ];
+    assert_eq!(said, expected.map(|name| format!("ok {name}\n")).concat());
+    assert_eq!(server.drain().0, 0);
+}
+
+#[test]
+fn the_javascript_sdk_works_unmodified() {
+    let folder = javascript();
+    let home = tempfile::tempdir().unwrap();
+    write_adapters(home.path());
+    let server = Live::start(home.path(), 0);
+    // Modules resolve from the script's own folder.
+    let script = folder.join("suite.mjs");
+    std::fs::copy(suite("js").join("suite.mjs"), &script).unwrap();
+    let said = run(Command::new("node")
+        .arg(script)
+        .args([&server.url, "persona", "filter"]));
+    let expected = [
+        "models",
+        "wholeChat",
+        "streamedChat",
+        "brokenOffStream",
+        "streamHelper",
+        "textCompletion",
+        "moderation",
+        "errors",
+        "idempotency",
+        "parallel",
+    ];
+    assert_eq!(said, expected.map(|name| format!("ok {name}\n")).concat());
+    assert_eq!(server.drain().0, 0);
+}

@@ -1,0 +1,206 @@
+//! `serve` as a process: what it says, what it refuses, how it ends.
+
+use std::net::TcpListener;
+
+use serde_json::json;
+
+use crate::{
+    live::{Live, golden, serve_args, write_adapters},
+    support::openlora,
+};
+
+/// An empty home with the two adapters in it.
+fn home() -> tempfile::TempDir {
+    let home = tempfile::tempdir().unwrap();
+    write_adapters(home.path());
+    home
+}
+
+#[test]
+fn serve_says_where_it_is_and_drains() {
+    let home = home();
+    let server = Live::start(home.path(), 0);
+    let expected =
+        json!({ "url": server.url, "adapters": ["persona", "filter"], "network": "local" });
+    assert_eq!(server.ready, expected);
+    let url = server.url.clone();
+    let (code, rest, said) = server.drain();
+    assert_eq!((code, rest.as_str()), (0, ""));
+    // Which weights were picked and how far an adapter moves logits is the engine's to say.
+    let lines: Vec<&str> = said.lines().collect();
+    assert!(
+        lines[0]
+            .starts_with("persona: f32 weights (as asked for); moves the base's logits by up to "),
+        "{said}"
+    );
+    assert!(
+        lines[1]
+            .starts_with("filter: f32 weights (as asked for); moves the base's logits by up to "),
+        "{said}"
+    );
+    let expected = [
+        format!("serving persona, filter at {url}, free of charge; Ctrl-C drains"),
+        format!("  openlora call \"hello\" --adapter persona --url {url}"),
+        format!(
+            "  curl {url}/v1/chat/completions -H 'content-type: application/json' -d \
+             '{{\"model\":\"persona\",\"messages\":[{{\"role\":\"user\",\"content\":\"hello\"}}]}}'"
+        ),
+        "draining: running calls finish, new ones are refused; again to hurry".to_owned(),
+        "drained: every call is counted".to_owned(),
+    ];
+    assert_eq!(lines[2..], expected);
+}
+
+#[test]
+fn serve_names_what_this_version_cannot_do() {
+    let home = home();
+    let hint = "hint: serve on this machine without payment: `openlora serve --local --free`\n";
+    for (flags, missing) in [
+        (
+            &["serve"][..],
+            "`serve` without --local and --free serves on a network for payment",
+        ),
+        (
+            &["serve", "--local"],
+            "`serve --local` without --free takes payment",
+        ),
+        (
+            &["serve", "--free"],
+            "`serve --free` without --local serves on a network",
+        ),
+    ] {
+        openlora(home.path())
+            .args(flags.iter().copied())
+            .run()
+            .fails(
+                2,
+                &format!("error: {missing}, which this version of openlora cannot do\n{hint}"),
+            );
+    }
+}
+
+#[test]
+fn a_taken_port_is_exit_4() {
+    let home = home();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let args = serve_args(port);
+    let args = args
+        .iter()
+        .map(String::as_str)
+        .filter(|arg| *arg != "--json");
+    openlora(home.path()).args(args).run().fails(
+        4,
+        &format!(
+            "error: cannot listen on 127.0.0.1:{port}: address already in use\n\
+             hint: another program uses port {port}: stop it, or choose another port with --port N \
+             (0 takes a free one)\n"
+        ),
+    );
+}
+
+#[test]
+fn another_address_needs_a_flag() {
+    let home = home();
+    openlora(home.path())
+        .args(["serve", "--local", "--free", "--host", "0.0.0.0"])
+        .run()
+        .fails(
+            2,
+            "error: other machines can reach 0.0.0.0, and calls there would be free\n\
+         hint: add --expose if that is meant, or leave --host out\n",
+        );
+    openlora(home.path())
+        .args(["serve", "--local", "--free", "--host", "here"])
+        .run()
+        .fails(
+            2,
+            "error: serve.host must be an IP address or localhost, found `here`\n\
+         hint: use --host 127.0.0.1 for this machine\n",
+        );
+}
+
+#[test]
+fn one_home_has_one_server() {
+    let home = home();
+    let server = Live::start(home.path(), 0);
+    let args = serve_args(0);
+    let args = args
+        .iter()
+        .map(String::as_str)
+        .filter(|arg| *arg != "--json");
+    let second = openlora(home.path()).args(args).run();
+    assert_eq!((second.code, second.stdout.as_str()), (4, ""));
+    assert!(second.stderr.contains("is in use by"), "{}", second.stderr);
+    assert_eq!(server.drain().0, 0);
+}
+
+#[test]
+fn adapters_are_named_and_found() {
+    let home = home();
+    let base = golden("llama").display().to_string();
+    let serve = |adapters: &[&str]| {
+        let fixed = [
+            "serve", "--local", "--free", "--port", "0", "--quant", "f32", "--base", &base,
+        ];
+        let named = adapters.iter().flat_map(|adapter| ["--adapter", adapter]);
+        openlora(home.path())
+            .args(fixed.into_iter().chain(named))
+            .run()
+    };
+    let hint = "hint: name the model and its folder: --adapter sentiment=runs/…/adapter\n";
+    serve(&["persona"]).fails(
+        2,
+        &format!("error: --adapter persona: expected NAME=PATH\n{hint}"),
+    );
+    serve(&["a b=persona"]).fails(
+        2,
+        &format!(
+            "error: --adapter a b=persona: expected a name of letters, digits and any of - _ . \
+             before the =\n{hint}"
+        ),
+    );
+    let twice = serve(&["x=persona", "x=filter"]);
+    assert_eq!((twice.code, twice.stdout.as_str()), (2, ""));
+    assert!(
+        twice.stderr.ends_with(
+            "error: two adapters are named `x`\nhint: give each adapter its own name: --adapter NAME=PATH\n"
+        ),
+        "{}",
+        twice.stderr
+    );
+    let missing = serve(&["x=nowhere"]);
+    assert_eq!(missing.code, 3, "{}", missing.stderr);
+}
+
+#[test]
+fn a_second_signal_cuts_running_calls() {
+    let home = home();
+    let mut server = Live::start(home.path(), 0);
+    server.signal("INT");
+    server.signal("INT");
+    // Nothing runs, so the first one already ends it.
+    assert_eq!(server.wait().0, 0);
+}
+
+#[test]
+fn a_home_that_cannot_be_written_is_exit_4() {
+    let home = home();
+    std::fs::write(
+        home.path().join("home"),
+        "a file where the folder should be",
+    )
+    .unwrap();
+    let args = serve_args(0);
+    let args = args
+        .iter()
+        .map(String::as_str)
+        .filter(|arg| *arg != "--json");
+    openlora(home.path()).args(args).run().fails(
+        4,
+        &format!(
+            "error: cannot create the folder {}: not a directory\n",
+            home.path().join("home/data").display()
+        ),
+    );
+}
