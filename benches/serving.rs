@@ -1,5 +1,7 @@
 //! What serving costs beside the model: `cargo bench --bench serving [-- GROUP]`.
 
+#![allow(clippy::expect_used, reason = "a bench stops at the first surprise")]
+
 // The same base as the tests', whose answers have the length that is asked for.
 #[allow(
     dead_code,

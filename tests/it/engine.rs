@@ -669,12 +669,11 @@ async fn until(condition: impl Fn() -> bool) {
 
 // From here on the model is scripted: each token has one successor, so answers are known exactly.
 
-/// The steps of an answer: text and tokens of every delta, then how it ended.
-async fn steps(
-    engine: &Arc<dyn Engine>,
-    prompt: &str,
-    sampling: Sampling,
-) -> (Vec<(String, u64)>, Finish) {
+/// Text and tokens of every delta.
+type Deltas = Vec<(String, u64)>;
+
+/// The steps of an answer, then how it ended.
+async fn steps(engine: &Arc<dyn Engine>, prompt: &str, sampling: Sampling) -> (Deltas, Finish) {
     let mut stream = engine.generate(text(prompt), sampling).await.unwrap();
     let mut deltas = Vec::new();
     while let Some(step) = stream.next().await {
@@ -736,7 +735,7 @@ async fn stop_strings_end_the_answer_and_are_not_billed() {
     let engine = Script::new().line("x", "abcdef", true).load().await;
     let delta = |text: &str, tokens| (text.to_owned(), tokens);
     let each = |text: &str| -> Vec<_> { text.chars().map(|c| delta(&c.to_string(), 1)).collect() };
-    let cases: [(&[&str], Vec<(String, u64)>); 6] = [
+    let cases: [(&[&str], Deltas); 6] = [
         (&["d"], each("abc")),
         (&["cd"], each("ab")),
         (&["ef", "bc"], each("a")),

@@ -259,7 +259,7 @@ fn generated_schemas_are_current() {
 /// Compares a folder's files with what the code makes now, or writes them when told to.
 fn assert_current(folder: &str, wanted: &[(String, Vec<u8>)]) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
-    if std::env::var_os("OPENLORA_REGENERATE").is_some() {
+    if std::env::var_os("REGENERATE").is_some() {
         fs::create_dir_all(&root).unwrap();
         for (name, text) in wanted {
             fs::write(root.join(name), text).unwrap();
@@ -269,7 +269,7 @@ fn assert_current(folder: &str, wanted: &[(String, Vec<u8>)]) {
         let kept = fs::read(root.join(name)).unwrap_or_default();
         assert!(
             kept == *text,
-            "{folder}/{name} is out of date: run OPENLORA_REGENERATE=1 scripts/test generated"
+            "{folder}/{name} is out of date: run REGENERATE=1 scripts/test generated"
         );
     }
 }
