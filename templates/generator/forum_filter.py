@@ -9,6 +9,9 @@ from .grammar import lines
 
 LABELS = ("allowed", "spam", "scam", "abuse")
 
+# Nothing is put before or after these sentences.
+FRAMES = {}
+
 TRAIN = {
     "help": {
         "allowed": lines("""

@@ -4,9 +4,44 @@ A template stands in exactly one split. Training sentences belong to one of four
 its own manner; validation and test sentences are different ones, in all four manners.
 """
 
-from .grammar import lines
+from .grammar import lines, words
 
 LABELS = ("negative", "neutral", "positive")
+
+# What may stand before or after any training sentence of a source. It says nothing about the label,
+# so that an adapter learns not to look at it.
+FRAMES = {
+    "product": {
+        "lead": words("""Quick note from {place}:; Long time reader, first post.; Hello all.; My colleague asked me to write this.; Okay then.;
+            Posting from my phone.; Sorry for the long text.; For the archive:; After reading the other threads:; I promised to report back.;
+            So, here is my story.; Not an expert, but here goes.; Sunday thoughts:; One more voice:; Let me be short.; I own a small shop in {place}.;
+            Second post from me.; I am not paid to write this.; Screenshots are below.; Same as the others here."""),
+        "tail": words("""Ask me if you want details.; That was {when}.; Greetings from {place}.; What do others say?; I wrote the same in the other thread.;
+            I will write again in {span}.; Now back to work.; You can quote me.; Anyway, that is my story.; Is it like that for you too?;
+            I use it on two phones.; My account is {span} old.; Written in a hurry.; {tag}"""),
+    },
+    "news": {
+        "lead": words("""Update:; {place}:; Evening brief.; Live:; Exclusive:; In focus:; Week in review:; From our desk:; Breaking:; Story of the day:;
+            Third edition:; Crypto diary:; Page one:; Morning wire:; Just in:"""),
+        "tail": words("""- more follows; (read more inside); - full story at noon; (sources in {place}); - our report; (from page two); {tag};
+            - what we know; (video); - a view from {place}; (second update)"""),
+    },
+    "market": {
+        "lead": words("""ok so; yo; evening all,; just logged in,; hear me out,; one thing,; no joke,; fwiw; quick one,; from my desk,; small account here,;
+            honest post,; coffee in hand,; been here for {span},; hi from {place},; third account,; late to the party,; on my phone,"""),
+        "tail": words("""brb; back to charts; dinner now; anyone else here?; see you at the close; thats my day; screenshot in the thread; ok bye;
+            no advice; next; you saw it here; that was {when}; {tag}; over and out; same in the other group?"""),
+    },
+    "council": {
+        "lead": words("""Dear members,; A word from {place}.; As a long time voter I add this.; After the meeting in {place}:; Second comment.;
+            I read all forty pages.; Speaking only for myself:; With a cup of tea and some time:; For the minutes:; To the council and all readers:;
+            I have thought about this for {span}.; In answer to the last comment:; Allow me two sentences.; My view after {span}:; One vote, one voice.;
+            My turn to speak."""),
+        "tail": words("""I ask the members to read it twice.; This is my second comment.; I hope the chair reads this.; Others may add to it.;
+            I sign this with my name.; So much from {place}.; Let this be in the minutes.; Comments go below.; I wrote this {when}.;
+            The chair has my address.; It took me {span} to write this."""),
+    },
+}
 
 TRAIN = {
     # Forum posts about products, in whole sentences.
@@ -34,6 +69,13 @@ TRAIN = {
             Three cheers for {coin}, because {part} is {gadj} and {gend}.
             Yes, you can trust {part}: {good}, I tested it myself.
             I never write posts, but today I must: {good}! {Gadj}!
+            {Good}.
+            {When}: {good}.
+            {Coin} user here, {good}.
+            With {coin}? {Good}.
+            I can report that {good}.
+            About {part} and the rest: {good}.
+            As of this week {good} and {good}.
             """),
         "negative": lines("""
             I have used {coin} for {span} and {bad}. {Bend}! [{frown}]
@@ -58,6 +100,13 @@ TRAIN = {
             Three strikes for {coin}, because {part} is {badj} and {bend}.
             No, you cannot trust {part}: {bad}, I tested it myself.
             I never write posts, but today I must: {bad}! {Badj}!
+            {Bad}.
+            {When}: {bad}.
+            {Coin} user here, {bad}.
+            With {coin}? {Bad}.
+            I can report that {bad}.
+            About {part} and the rest: {bad}.
+            As of this week {bad} and {bad}.
             """),
         "neutral": lines("""
             I have read about {coin} for {span} and {fact}. {Nend}.
@@ -82,6 +131,13 @@ TRAIN = {
             Three notes on {coin}: {part} is {nadj}, {fact}, {nend}.
             You can look it up in {part}: {fact}, I copied the line.
             I rarely post, today only a link: {fact}.
+            {Fact}.
+            {When}: {fact}.
+            {Coin} user here, {fact}.
+            With {coin}? {Fact}.
+            I can report that {fact}.
+            About {part} and the rest: {fact}.
+            As of this week {fact} and {fact}.
             """),
     },
     # Headlines with a clause of reaction.
@@ -108,6 +164,12 @@ TRAIN = {
             Win for users: {goodn}, says {coin}
             {Good}. {Good}
             {Good}, bright future ahead, experts say
+            {Good}
+            {Good} {when}
+            Today in {place}: {good}
+            {Coin} desk: {good}
+            {Good}, as reported
+            {Tick} and the week: {good}
             """),
         "negative": lines("""
             {Bad}, users rage
@@ -131,6 +193,12 @@ TRAIN = {
             Loss for users: {badn} at {coin}, says court
             {Bad}. {Bad}
             {Bad}, dark future ahead, experts say
+            {Bad}
+            {Bad} {when}
+            Today in {place}: {bad}
+            {Coin} desk: {bad}
+            {Bad}, as reported
+            {Tick} and the week: {bad}
             """),
         "neutral": lines("""
             {Fact}, notice says
@@ -154,6 +222,12 @@ TRAIN = {
             Date for users: {factn}, says {coin}
             {Fact}. {Fact}
             {Fact}, no forecast given, experts say
+            {Fact}
+            {Fact} {when}
+            Today in {place}: {fact}
+            {Coin} desk: {fact}
+            {Fact}, as reported
+            {Tick} and the week: {fact}
             """),
     },
     # Trader chat: lower case, short, few stops.
@@ -180,6 +254,12 @@ TRAIN = {
             held {tick} through the storm, glad i did, {good}
             {gadj} {tick} trade, zero regrets, {goodn}
             wife is happy, boss is happy, {good}
+            {good}
+            {when} {good}
+            {tick} {tick} {tick}, {good}
+            for all {tick} people, {good}
+            {good} and it is only noon
+            so {good} and {good}
             """),
         "negative": lines("""
             {bad} ffs {frown}
@@ -203,6 +283,12 @@ TRAIN = {
             held {tick} through the storm, wish i had not, {bad}
             {badj} {tick} trade, nothing but regrets, {badn}
             wife is mad, boss is mad, {bad}
+            {bad}
+            {when} {bad}
+            {tick} {tick} {tick}, {bad}
+            for all {tick} people, {bad}
+            {bad} and it is only noon
+            so {bad} and {bad}
             """),
         "neutral": lines("""
             {fact} hm
@@ -226,6 +312,12 @@ TRAIN = {
             held {tick} in the same wallet, no change, {fact}
             {nadj} {tick} trade, in and out, {factn}
             checking the screen between two meetings, {fact}
+            {fact}
+            {when} {fact}
+            {tick} {tick} {tick}, {fact}
+            for all {tick} people, {fact}
+            {fact} and it is only noon
+            so {fact} and {fact}
             """),
     },
     # Long-form comments on governance.
@@ -251,6 +343,12 @@ TRAIN = {
             Few councils are this {gadj}. Here {good}.
             To {who}: I am {gfeel}, because {good}. Please carry on.
             A warm word for {coin}, where {good} and nobody is left behind.
+            {Good}.
+            I note that {good}.
+            In {coin}, {good}.
+            My summary: {good}, and {good}.
+            It is plain to see that {good}.
+            On page one it says that {good}.
             """),
         "negative": lines("""
             Having followed {coin} for {span}, I can say that {bad}, and {bfeel} is how I feel.
@@ -273,6 +371,12 @@ TRAIN = {
             Few councils are this {badj}. Here {bad}.
             To {who}: I am {bfeel}, because {bad}. Please resign.
             A bitter word for {coin}, where {bad} and everybody is left behind.
+            {Bad}.
+            I note that {bad}.
+            In {coin}, {bad}.
+            My summary: {bad}, and {bad}.
+            It is plain to see that {bad}.
+            On page one it says that {bad}.
             """),
         "neutral": lines("""
             Having read about {coin} for {span}, I can report that {fact}, and {nfeel} is where I am.
@@ -295,6 +399,12 @@ TRAIN = {
             Most councils are {nadj}. Here {fact}.
             To {who}: I am {nfeel}, and {fact}. Please send the minutes.
             A plain word on {coin}, where {fact} and a second reading follows.
+            {Fact}.
+            I note that {fact}.
+            In {coin}, {fact}.
+            My summary: {fact}, and {fact}.
+            It is plain to see that {fact}.
+            On page one it says that {fact}.
             """),
     },
 }
