@@ -2,8 +2,11 @@
 
 use schemars::{Schema, schema_for};
 
-use super::{data, demo, doctor, init, train};
-use crate::{printer::ErrorEnvelope, runtime::train::evaluate};
+use super::{call, config, data, demo, doctor, init, serve, train};
+use crate::{
+    printer::ErrorEnvelope,
+    runtime::train::{estimate::Estimate, evaluate},
+};
 
 /// A result's name and the maker of its schema; `schemas/NAME.json` holds it.
 pub type Published = (&'static str, fn() -> Schema);
@@ -18,5 +21,10 @@ pub const SCHEMAS: &[Published] = &[
     ("data-preview", || schema_for!(Vec<data::Preview>)),
     ("data-split", || schema_for!(data::SplitReport)),
     ("train", || schema_for!(train::Summary)),
+    ("train-dry-run", || schema_for!(Estimate)),
     ("eval", || schema_for!(evaluate::Report)),
+    ("serve", || schema_for!(serve::Ready)),
+    ("call", || schema_for!(call::Answered)),
+    ("config-show", || schema_for!(config::Shown)),
+    ("config-path", || schema_for!(config::Paths)),
 ];

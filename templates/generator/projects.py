@@ -74,11 +74,12 @@ class Project:
                 templates = table[domain].get(label, [])
                 if frame:
                     templates = [f"<{{lead}} ||>{template}<| {{tail}}||>" for template in templates]
-                count = self.per_template[split] * len(templates)
-                key = f"{self.name}/{domain}/{label}"
                 ids = [f"{split}/{domain}/{label}/{number:02}" for number in range(len(templates))]
                 self.record["templates"].update(zip(ids, templates))
-                rows = rows_from(templates, grammar, count, split, key) if templates else []
+                count = self.per_template[split] * len(templates)
+                key = f"{self.name}/{domain}/{label}"
+                barred = self.module.BARRED if split != TRAIN else ()
+                rows = rows_from(templates, grammar, count, split, key, barred=barred) if templates else []
                 out += [(text, label, ids[index]) for text, index in rows]
         seeded(self.name, split, *domains).shuffle(out)
         return out
@@ -154,7 +155,7 @@ SENTIMENT = Project(
         "market": "data/pit_chat.parquet",
         "council": "data/council_letters.jsonl",
     },
-    {TRAIN: 6, VALID: 8, TEST: 4},
+    {TRAIN: 6, VALID: 4, TEST: 4},
 )
 
 FILTER = Project(

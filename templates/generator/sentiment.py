@@ -8,6 +8,41 @@ from .grammar import lines, words
 
 LABELS = ("negative", "neutral", "positive")
 
+# Eight words in a row that the text of nano happens to have: a held-out row with them is drawn again.
+BARRED = lines("""
+    and the dashboard is a joy to use
+    and the project is in its third year
+    and tokens are sent to the same address
+    fees are set by the network i am
+    it the devs fixed the bug overnight 3
+    it the mentors are listed on the page
+    my refund came the same day and my
+    on the page make of it what you
+    page the project is in its third year
+    support fixed it in ten minutes and my
+    that the charity drive was a fraud i
+    that the roadmap slipped for the fourth time
+    the beta is stable you can rely on
+    the bug is listed in the tracker i
+    the dashboard is a joy to use and
+    the dashboard is a joy to use i
+    the dashboard is a joy to use the
+    the devs fixed the bug overnight and my
+    the docs are clear and complete and my
+    the docs are clear and complete you can
+    the mentors are listed on the page which
+    the new wallet is so smooth and my
+    the node runs perfectly you can rely on
+    the project is in its third year same
+    the recovery phrase did not work and my
+    the recovery phrase worked perfectly you can rely
+    the swap went through at once and my
+    the team publishes a budget each quarter so
+    the testnet runs without a hitch and my
+    transactions are listed by date you can look
+    two-factor login is in the menu i have
+    """)
+
 # What may stand before or after any training sentence of a source. It says nothing about the label,
 # so that an adapter learns not to look at it.
 FRAMES = {
@@ -416,66 +451,6 @@ VALID = {
             Can confirm: {good}. That makes me {gfeel}, {gend}.
             Three wallets later I stayed with {coin}, because {good}. {Smile}
             It took {span}, but now {good}! I feel {gfeel}.
-            """),
-        "negative": lines("""
-            Can confirm: {bad}. That makes me {bfeel}, {bend}.
-            Three tickets later I gave up on {coin}, because {bad}. {Frown}
-            It took {span}, and still {bad}! I feel {bfeel}.
-            """),
-        "neutral": lines("""
-            Can anyone confirm that {fact}? I could not find it, {nend}.
-            Three pages later I found the line on {coin}: {fact}.
-            It took {span} to look up, {fact}. I am {nfeel}.
-            """),
-    },
-    "news": {
-        "positive": lines("""
-            Good day for {coin}: {goodn}, {gadj} mood
-            Why users are {gfeel}: {good}
-            """),
-        "negative": lines("""
-            Bad day for {coin}: {badn}, {badj} mood
-            Why users are {bfeel}: {bad}
-            """),
-        "neutral": lines("""
-            Diary for {coin}: {factn}, {nadj} week
-            Where things stand: {fact}
-            """),
-    },
-    "market": {
-        "positive": lines("""
-            up early and {good}, what a {gadj} feeling {smile}
-            {tick} gang, {goodn} again, {gend}
-            """),
-        "negative": lines("""
-            up all night and {bad}, what a {badj} feeling {frown}
-            {tick} gang, {badn} again, {bend}
-            """),
-        "neutral": lines("""
-            up early, nothing to do, {fact}
-            {tick} gang, when is {factn}? {nend}
-            """),
-    },
-    "council": {
-        "positive": lines("""
-            Members told me that {good}; I left the meeting {gfeel}.
-            Look at {goodn} in this report and you see why {coin} is {gadj}.
-            """),
-        "negative": lines("""
-            Members told me that {bad}; I left the meeting {bfeel}.
-            Look at {badn} in this report and you see why {coin} is {badj}.
-            """),
-        "neutral": lines("""
-            Members told me that {fact}; I wrote it down at the meeting.
-            Look at {factn} in this report and you see which year {coin} covers.
-            """),
-    },
-}
-
-# Held out for the final figure.
-TEST = {
-    "product": {
-        "positive": lines("""
             Moved everything over to {coin} and do not regret it, {good}. [{smile}]
             Credit to the people behind {part}. {Good} and my family is {gfeel}.
             Could this be the most {gadj} release yet? {Good}, {good}.
@@ -485,6 +460,9 @@ TEST = {
             I rarely write reviews, however {part} turned out {gadj} and {good}.
             """),
         "negative": lines("""
+            Can confirm: {bad}. That makes me {bfeel}, {bend}.
+            Three tickets later I gave up on {coin}, because {bad}. {Frown}
+            It took {span}, and still {bad}! I feel {bfeel}.
             Moved everything over to {coin} and regret it deeply, {bad}. [{frown}]
             Complaints go to the people behind {part}. {Bad} and my family is {bfeel}.
             Could this be the most {badj} release yet? {Bad}, {bad}.
@@ -494,6 +472,9 @@ TEST = {
             I rarely write reviews, however {part} turned out {badj} and {bad}.
             """),
         "neutral": lines("""
+            Can anyone confirm that {fact}? I could not find it, {nend}.
+            Three pages later I found the line on {coin}: {fact}.
+            It took {span} to look up, {fact}. I am {nfeel}.
             Thinking about moving over to {coin}. Is it still the case that {fact}?
             Notes from the people behind {part}: {fact}. They will post {factn} {when}.
             Could someone post {factn}? As far as I know, {fact}.
@@ -505,6 +486,8 @@ TEST = {
     },
     "news": {
         "positive": lines("""
+            Good day for {coin}: {goodn}, {gadj} mood
+            Why users are {gfeel}: {good}
             How {coin} won back its users: {goodn}, then this: {good}
             {Place} applauds: {good}
             Smiles at {coin} headquarters, {good} {when}
@@ -514,6 +497,8 @@ TEST = {
             Big step forward: {tick} gains {pct}, {good}
             """),
         "negative": lines("""
+            Bad day for {coin}: {badn}, {badj} mood
+            Why users are {bfeel}: {bad}
             How {coin} drove away its users: {badn}, then this: {bad}
             {Place} protests: {bad}
             Tears at {coin} headquarters, {bad} {when}
@@ -523,6 +508,8 @@ TEST = {
             Big step backward: {tick} drops {pct}, {bad}
             """),
         "neutral": lines("""
+            Diary for {coin}: {factn}, {nadj} week
+            Where things stand: {fact}
             What {coin} users should read: {factn}, then this: {fact}
             {Place} calendar: {fact}
             Short notice at {coin} headquarters, {fact} {when}
@@ -534,6 +521,8 @@ TEST = {
     },
     "market": {
         "positive": lines("""
+            up early and {good}, what a {gadj} feeling {smile}
+            {tick} gang, {goodn} again, {gend}
             woke up, checked the screen, {good}, {good}. what a time to be alive {smile}
             {when} i nearly sold {tick}. glad i held because {good}
             to everyone in the {tick} chat: {good}, drinks are on me, {gend}
@@ -543,6 +532,8 @@ TEST = {
             my wife is {gfeel} with {tick} for once, {good} {smile}
             """),
         "negative": lines("""
+            up all night and {bad}, what a {badj} feeling {frown}
+            {tick} gang, {badn} again, {bend}
             woke up, checked the screen, {bad}, {bad}. why do i do this {frown}
             {when} i nearly sold {tick}. wish i had because {bad}
             to everyone in the {tick} chat: {bad}, somebody stop this, {bend}
@@ -552,6 +543,8 @@ TEST = {
             my wife is {bfeel} with {tick} once more, {bad} {frown}
             """),
         "neutral": lines("""
+            up early, nothing to do, {fact}
+            {tick} gang, when is {factn}? {nend}
             woke up, checked the screen, {fact}, {fact}. coffee first
             {when} i set an alert on {tick}. it says {fact}
             to everyone in the {tick} chat: {fact}, questions go here, {nend}
@@ -563,6 +556,8 @@ TEST = {
     },
     "council": {
         "positive": lines("""
+            Members told me that {good}; I left the meeting {gfeel}.
+            Look at {goodn} in this report and you see why {coin} is {gadj}.
             Let me end on a warm note: {good}, so nobody should fear for {coin}. {Gend}.
             Few projects manage {goodn}. This one does, {good}.
             As a small holder I feel heard. {Good}, which is {gadj}.
@@ -572,6 +567,8 @@ TEST = {
             I would lend {amt} to this council without fear, {good}, {gend}.
             """),
         "negative": lines("""
+            Members told me that {bad}; I left the meeting {bfeel}.
+            Look at {badn} in this report and you see why {coin} is {badj}.
             Let me end on a bitter note: {bad}, so everybody should fear for {coin}. {Bend}.
             Few projects survive {badn}. This one will not, {bad}.
             As a small holder I feel cheated. {Bad}, which is {badj}.
@@ -581,6 +578,8 @@ TEST = {
             I would not lend {amt} to this council, {bad}, {bend}.
             """),
         "neutral": lines("""
+            Members told me that {fact}; I wrote it down at the meeting.
+            Look at {factn} in this report and you see which year {coin} covers.
             Let me end on a note of procedure: {fact}, so please plan for {coin}. {Nend}.
             All projects have a page with {factn}. This one does as well, {fact}.
             As a small holder I ask for a date. {Fact}, which is {nadj}.
@@ -588,6 +587,126 @@ TEST = {
             If {who} keep to the plan, {coin} will vote later: {fact}.
             The minutes are short and plain: {fact}.
             The request for {amt} goes to the council, {fact}, {nend}.
+            """),
+    },
+}
+
+# Held out for the final figure: settings are chosen by the validation rows alone.
+TEST = {
+    "product": {
+        "positive": lines("""
+            Bought my first coins on {coin} in the spring. Result: {good}, and I sleep well.
+            Whoever built {part} deserves a raise, {good}.
+            My neighbour laughed when I chose {coin}; he does not laugh now that {good}. {Smile}
+            A short one before bed: {good}, {gend}.
+            From a former sceptic: {part} is {gadj}, {good}, I take my words back.
+            {Who} answered on a holiday, and {good}. How {gadj} is that?
+            Rating: five of five. Reason: {goodn}. Also {good}.
+            """),
+        "negative": lines("""
+            Bought my first coins on {coin} in the spring. Result: {bad}, and I lie awake.
+            Whoever built {part} deserves to be fired, {bad}.
+            My neighbour warned me when I chose {coin}; he was right, {bad}. {Frown}
+            A short one before bed: {bad}, {bend}.
+            From a former believer: {part} is {badj}, {bad}, I take my words back.
+            {Who} went on holiday, and {bad}. How {badj} is that?
+            Rating: one of five. Reason: {badn}. Also {bad}.
+            """),
+        "neutral": lines("""
+            Bought my first coins on {coin} in the spring. Now I read that {fact}.
+            Whoever looks after {part} wrote on the board: {fact}.
+            My neighbour wants to know before he picks {coin}: {fact}, yes or no?
+            A short one before bed: {fact}, {nend}.
+            From a new member: {part} seems {nadj}, {fact}, I have no rating yet.
+            {Who} are on holiday, and {fact}. Who can tell me more?
+            Rating: none yet. Reason: I only opened {factn}. Also {fact}.
+            """),
+    },
+    "news": {
+        "positive": lines("""
+            Applause at annual meeting of {coin}: {good}
+            {Coin} beats forecast with {goodn}; {tick} adds {pct}
+            Savers in {place} {gfeel}: {good}
+            A {gadj} month ends, {good}
+            Poll: nine of ten trust {coin}, {good}
+            {Good}: how {who} made it happen
+            Open letter calls {coin} {gadj}, {good}
+            """),
+        "negative": lines("""
+            Boos at annual meeting of {coin}: {bad}
+            {Coin} misses forecast after {badn}; {tick} sheds {pct}
+            Savers in {place} {bfeel}: {bad}
+            A {badj} month ends, {bad}
+            Poll: nine of ten distrust {coin}, {bad}
+            {Bad}: how {who} let it happen
+            Open letter calls {coin} {badj}, {bad}
+            """),
+        "neutral": lines("""
+            Held as planned, annual meeting of {coin}: {fact}
+            {Coin} in line with forecast, see {factn}; {tick} at {price}
+            Readers in {place} ask, we answer: {fact}
+            A {nadj} month ends, {fact}
+            Poll: five of ten have no opinion on {coin}, {fact}
+            {Fact}: what {who} put on the calendar
+            Open letter lists dates of {coin}, {fact}
+            """),
+    },
+    "market": {
+        "positive": lines("""
+            mom called to ask about {tick}, told her {good}. proud moment {smile}
+            {good} and my coffee is still hot, {gadj} morning
+            screenshots or it did not happen? here you go, {good}
+            {goodn} on a sunday, this chat is {gfeel}
+            {tick} at {price} was a gift, {good}
+            cant stop smiling, {good}, {gend} {tag}
+            new phone paid by {tick}, {good}
+            """),
+        "negative": lines("""
+            mom called to ask about {tick}, told her {bad}. shameful moment {frown}
+            {bad} and my coffee is cold too, {badj} morning
+            screenshots or it did not happen? here you go, {bad}
+            {badn} on a sunday, this chat is {bfeel}
+            {tick} at {price} was a trap, {bad}
+            cant stop swearing, {bad}, {bend} {tag}
+            sold my phone because of {tick}, {bad}
+            """),
+        "neutral": lines("""
+            mom called to ask about {tick}, told her {fact}. then we had lunch
+            {fact} and my coffee is ready, {nadj} morning
+            screenshots wanted: does your page also say {fact}
+            {factn} on a sunday, this chat is {nfeel}
+            {tick} at {price} when i looked, {fact}
+            cant decide yet, {fact}, {nend} {tag}
+            new phone, so i had to look up {tick} again, {fact}
+            """),
+    },
+    "council": {
+        "positive": lines("""
+            I came to the hearing with a list of worries and leave with none: {good}. {Gend}.
+            Let it be said plainly: {good}, and the credit belongs to {who}.
+            On balance I am {gfeel}, for {good}.
+            A council that offers {goodn} earns my vote. {Good}.
+            My neighbours in {place} agree with me, {good}, and they are {gfeel}.
+            It took courage to fix this, and {good}. {Gadj} work.
+            Having lent {amt} to this vault of trust, I can add that {good}.
+            """),
+        "negative": lines("""
+            I came to the hearing with a list of hopes and leave with none: {bad}. {Bend}.
+            Let it be said plainly: {bad}, and the fault belongs to {who}.
+            On balance I am {bfeel}, for {bad}.
+            A council that offers {badn} loses my vote. {Bad}.
+            My neighbours in {place} agree with me, {bad}, and they are {bfeel}.
+            It took arrogance to break this, and {bad}. {Badj} work.
+            Having lost {amt} in this house of cards, I can add that {bad}.
+            """),
+        "neutral": lines("""
+            I came to the hearing with a list of questions and copied this: {fact}. {Nend}.
+            Let it be entered plainly: {fact}, and the source is {who}.
+            On balance I am {nfeel}, for {fact}.
+            A council that prints {factn} has my attention, no more. {Fact}.
+            My neighbours in {place} read the same page, {fact}, and they are {nfeel}.
+            It took an hour to read this, and {fact}. {Nadj} work.
+            Having asked about {amt} at the desk, I can add that {fact}.
             """),
     },
 }

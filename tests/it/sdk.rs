@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 
 use crate::live::{Live, write_adapters};
 
-fn suite(name: &str) -> PathBuf {
+pub fn suite(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/sdk")
         .join(name)
@@ -33,15 +33,19 @@ fn installed(kind: &str, pins: &Path, install: impl FnOnce(&Path)) -> PathBuf {
     let folder =
         Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("sdk-{kind}-{}", &digest[..16]));
     let stamp = folder.join("installed");
+    std::fs::create_dir_all(&folder).unwrap();
+    // Tests of one process, or of two, may want the same folder at the same time.
+    let lock = std::fs::File::create(folder.with_extension("lock")).unwrap();
+    lock.lock().unwrap();
     if !stamp.exists() {
-        std::fs::create_dir_all(&folder).unwrap();
         install(&folder);
         std::fs::write(&stamp, "").unwrap();
     }
     folder
 }
 
-fn python() -> PathBuf {
+/// An interpreter with the packages of the Python suite.
+pub fn python() -> PathBuf {
     let pins = suite("python").join("requirements.txt");
     let folder = installed("python", &pins, |folder| {
         run(Command::new("python3")
