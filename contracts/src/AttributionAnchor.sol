@@ -50,7 +50,7 @@ struct Head {
 /// complete. Only the last root of each chain is stored; the others stand in the events. Trees have
 /// the layout of OpenZeppelin's StandardMerkleTree: double-hashed leaves, sorted pairs.
 contract AttributionAnchor {
-    OpenLoraRegistry private immutable _REGISTRY;
+    OpenLoraRegistry private immutable _registry;
 
     mapping(uint256 id => mapping(address server => Head)) private _heads;
 
@@ -79,7 +79,7 @@ contract AttributionAnchor {
 
     /// @param authority Says who may anchor.
     constructor(OpenLoraRegistry authority) {
-        _REGISTRY = authority;
+        _registry = authority;
     }
 
     /// @notice Appends a root to the caller's chain.
@@ -94,7 +94,7 @@ contract AttributionAnchor {
     {
         if (root == 0 || count == 0) revert TreeEmpty(id, root, count);
         if (root == prevRoot) revert RootRepeated(id, root);
-        if (!_REGISTRY.isServer(id, msg.sender)) revert NotServer(id, msg.sender);
+        if (!_registry.isServer(id, msg.sender)) revert NotServer(id, msg.sender);
         Head memory head = _heads[id][msg.sender];
         if (head.root != prevRoot) revert PreviousRootMismatch(id, head.root, prevRoot);
         head.root = root;
@@ -134,7 +134,7 @@ contract AttributionAnchor {
     /// @notice The registry that says who may anchor.
     /// @return Its address.
     function registry() external view returns (address) {
-        return address(_REGISTRY);
+        return address(_registry);
     }
 
     /// @notice The hash of a call in the tree.

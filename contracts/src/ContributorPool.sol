@@ -51,7 +51,7 @@ contract ContributorPool {
     uint40 public constant ANSWER_TIME = 30 days;
 
     /// @dev The address of the code that clones run, where nothing may be kept.
-    address private immutable _IMPLEMENTATION = address(this);
+    address private immutable _implementation = address(this);
 
     mapping(address token => Account) private _accounts;
     mapping(address token => mapping(address contributor => uint256 amount)) private _claimed;
@@ -226,7 +226,7 @@ contract ContributorPool {
         amount = pendingStatic(token, contributor);
         if (amount == 0) revert NothingToClaim(token, contributor);
         Account storage account = _accounts[token];
-        account.released = (account.released + amount).toUint128();
+        account.released += amount.toUint128();
         _released[token][contributor] += amount;
         emit StaticReleased(token, contributor, amount);
         IERC20(token).safeTransfer(contributor, amount);
@@ -325,7 +325,7 @@ contract ContributorPool {
     }
 
     function _packed() private view returns (bytes memory) {
-        if (address(this) == _IMPLEMENTATION) revert NotAClone(_IMPLEMENTATION);
+        if (address(this) == _implementation) revert NotAClone(_implementation);
         return Clones.fetchCloneArgs(address(this));
     }
 }

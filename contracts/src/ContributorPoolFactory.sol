@@ -16,7 +16,7 @@ contract ContributorPoolFactory {
     /// @notice The longest time that a proposal may wait.
     uint32 public constant MAX_DELAY = 30 days;
 
-    address private immutable _IMPLEMENTATION = address(new ContributorPool());
+    address private immutable _implementation = address(new ContributorPool());
 
     /// @notice A pool was created.
     event PoolCreated(
@@ -43,7 +43,7 @@ contract ContributorPoolFactory {
         pool = _predict(packed, salt);
         if (pool.code.length != 0) return pool;
         // The prediction above is the address that this creates.
-        pool = Clones.cloneDeterministicWithImmutableArgs(_IMPLEMENTATION, packed, salt);
+        pool = Clones.cloneDeterministicWithImmutableArgs(_implementation, packed, salt);
         emit PoolCreated(pool, operator, delay, salt, shares);
     }
 
@@ -64,11 +64,11 @@ contract ContributorPoolFactory {
     /// @notice The code that every pool runs.
     /// @return Its address.
     function implementation() external view returns (address) {
-        return _IMPLEMENTATION;
+        return _implementation;
     }
 
     function _predict(bytes memory packed, bytes32 salt) private view returns (address) {
-        return Clones.predictDeterministicAddressWithImmutableArgs(_IMPLEMENTATION, packed, salt);
+        return Clones.predictDeterministicAddressWithImmutableArgs(_implementation, packed, salt);
     }
 
     function _pack(address operator, uint32 delay, Share[] calldata shares) private pure returns (bytes memory) {

@@ -54,6 +54,7 @@ contract DevelopmentToken is ERC20Permit, ERC20TransferAuthorization {
         ERC3009._consumeNonce(authorizer, nonce);
     }
 
+    /// @dev Two bases define it, so the language asks for a choice.
     function _useCheckedNonce(address owner, uint256 nonce) internal override(Nonces, NoncesKeyed) {
         super._useCheckedNonce(owner, nonce);
     }

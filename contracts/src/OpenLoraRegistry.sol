@@ -51,9 +51,9 @@ struct ReleaseRecord {
 /// be taken by anyone else, and a signed registration can be used only once. `multicall` combines
 /// calls into one transaction.
 contract OpenLoraRegistry is ERC721, EIP712, IERC2981, Multicall {
-    uint256 private constant _BPS = 10_000;
+    uint256 private constant _WHOLE_BPS = 10_000;
 
-    RevenueSplitterFactory private immutable _FACTORY;
+    RevenueSplitterFactory private immutable _factory;
 
     mapping(uint256 id => Adapter) private _adapters;
     mapping(uint256 id => mapping(uint32 version => ReleaseRecord)) private _releases;
@@ -114,7 +114,7 @@ contract OpenLoraRegistry is ERC721, EIP712, IERC2981, Multicall {
 
     /// @param factory Creates the splitters.
     constructor(RevenueSplitterFactory factory) ERC721("OpenLoRA Adapter", "OLORA") EIP712("OpenLoraRegistry", "1") {
-        _FACTORY = factory;
+        _factory = factory;
     }
 
     /// @notice Registers the caller's adapter with its first release and creates its splitter.
@@ -223,7 +223,7 @@ contract OpenLoraRegistry is ERC721, EIP712, IERC2981, Multicall {
     /// @notice The factory that creates the splitters.
     /// @return Its address.
     function splitterFactory() external view returns (address) {
-        return address(_FACTORY);
+        return address(_factory);
     }
 
     /// @notice The EIP-712 digest of the statement beside a package, in this registry's domain.
@@ -242,7 +242,7 @@ contract OpenLoraRegistry is ERC721, EIP712, IERC2981, Multicall {
     {
         Adapter storage found = _adapters[id];
         receiver = _release(id, found.latestVersion).splitter;
-        royaltyAmount = Math.mulDiv(salePrice, found.royaltyBps, _BPS);
+        royaltyAmount = Math.mulDiv(salePrice, found.royaltyBps, _WHOLE_BPS);
     }
 
     /// @notice The id of an adapter.
@@ -284,9 +284,9 @@ contract OpenLoraRegistry is ERC721, EIP712, IERC2981, Multicall {
         returns (uint256 id, address splitter)
     {
         if (registration.weightsHash == 0) revert DigestMissing("weightsHash");
-        if (registration.royaltyBps > _BPS) revert RoyaltyInvalid(registration.royaltyBps, _BPS);
+        if (registration.royaltyBps > _WHOLE_BPS) revert RoyaltyInvalid(registration.royaltyBps, _WHOLE_BPS);
         id = idOf(publisher, registration.weightsHash);
-        if (_adapters[id].latestVersion != 0) revert AdapterExists(id);
+        if (_ownerOf(id) != address(0)) revert AdapterExists(id);
         _adapters[id] = Adapter({
             publisher: publisher,
             latestVersion: 1,
@@ -307,7 +307,7 @@ contract OpenLoraRegistry is ERC721, EIP712, IERC2981, Multicall {
         returns (address splitter)
     {
         if (next.manifestSha256 == 0) revert DigestMissing("manifestSha256");
-        splitter = _FACTORY.create(Origin(block.chainid, address(this), id, version), shares);
+        splitter = _factory.create(Origin(block.chainid, address(this), id, version), shares);
         _releases[id][version] = ReleaseRecord({
             manifestSha256: next.manifestSha256,
             baseRoot: next.baseRoot,
@@ -353,6 +353,6 @@ contract OpenLoraRegistry is ERC721, EIP712, IERC2981, Multicall {
     }
 
     function _checkExists(uint256 id) private view {
-        if (_adapters[id].latestVersion == 0) revert AdapterUnknown(id);
+        if (_ownerOf(id) == address(0)) revert AdapterUnknown(id);
     }
 }

@@ -19,7 +19,7 @@ contract RevenueSplitter {
     using SafeERC20 for IERC20;
 
     /// @dev The address of the code that clones run, where nothing may be kept.
-    address private immutable _IMPLEMENTATION = address(this);
+    address private immutable _implementation = address(this);
 
     mapping(address token => uint256 amount) private _totalReleased;
     mapping(address token => mapping(address recipient => uint256 amount)) private _released;
@@ -46,6 +46,8 @@ contract RevenueSplitter {
     function release(address token, address to) external returns (uint256 amount) {
         if (to == address(0) || to == address(this)) revert DestinationInvalid(to);
         amount = pending(token, msg.sender);
+        // Zero is an amount here, not a state that somebody could keep from being reached.
+        // slither-disable-next-line incorrect-equality
         if (amount == 0) revert NothingToRelease(token, msg.sender);
         _totalReleased[token] += amount;
         _released[token][msg.sender] += amount;
@@ -86,7 +88,7 @@ contract RevenueSplitter {
     }
 
     function _packed() private view returns (bytes memory) {
-        if (address(this) == _IMPLEMENTATION) revert NotAClone(_IMPLEMENTATION);
+        if (address(this) == _implementation) revert NotAClone(_implementation);
         return Clones.fetchCloneArgs(address(this));
     }
 }

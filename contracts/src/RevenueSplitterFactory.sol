@@ -25,7 +25,7 @@ struct Origin {
 /// @dev Anyone may create any splitter: other shares give another address, so there is nothing to
 /// take from anybody.
 contract RevenueSplitterFactory {
-    address private immutable _IMPLEMENTATION = address(new RevenueSplitter());
+    address private immutable _implementation = address(new RevenueSplitter());
 
     /// @notice A splitter was created.
     event SplitterCreated(
@@ -47,7 +47,7 @@ contract RevenueSplitterFactory {
         splitter = _predict(packed, salt);
         if (splitter.code.length != 0) return splitter;
         // The prediction above is the address that this creates.
-        splitter = Clones.cloneDeterministicWithImmutableArgs(_IMPLEMENTATION, packed, salt);
+        splitter = Clones.cloneDeterministicWithImmutableArgs(_implementation, packed, salt);
         emit SplitterCreated(splitter, origin.id, origin.registry, origin.homeChainId, origin.version, shares);
     }
 
@@ -62,7 +62,7 @@ contract RevenueSplitterFactory {
     /// @notice The code that every splitter runs.
     /// @return Its address.
     function implementation() external view returns (address) {
-        return _IMPLEMENTATION;
+        return _implementation;
     }
 
     /// @notice The CREATE2 salt of an adapter version.
@@ -73,6 +73,6 @@ contract RevenueSplitterFactory {
     }
 
     function _predict(bytes memory packed, bytes32 salt) private view returns (address) {
-        return Clones.predictDeterministicAddressWithImmutableArgs(_IMPLEMENTATION, packed, salt);
+        return Clones.predictDeterministicAddressWithImmutableArgs(_implementation, packed, salt);
     }
 }

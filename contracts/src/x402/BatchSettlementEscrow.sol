@@ -358,6 +358,8 @@ contract BatchSettlementEscrow is IERC5267, Multicall, ReentrancyGuardTransient 
         bytes calldata collectorData
     ) private {
         IERC20 token = IERC20(config.token);
+        // Every function that moves tokens is nonReentrant, so none can run inside the collector.
+        // slither-disable-next-line reentrancy-balance
         uint256 before = token.balanceOf(address(this));
         IDepositCollector(collector).collect(config.payer, config.token, amount, channelId, collectorData);
         if (token.balanceOf(address(this)) != before + amount) revert DepositCollectionFailed();
