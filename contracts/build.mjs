@@ -24,6 +24,7 @@ const CONTRACTS = [
 
 export const SETTINGS = {
   optimizer: { enabled: true, runs: 1_000_000 },
+  viaIR: true,
   evmVersion: "cancun",
   metadata: { appendCBOR: false, bytecodeHash: "none" },
 };

@@ -44,9 +44,13 @@ abstract contract EscrowFixture is Fixture {
 
     function setUp() public virtual override {
         super.setUp();
-        vm.etch(ESCROW, address(new BatchSettlementEscrow()).code);
-        vm.etch(COLLECTOR, address(new ERC3009DepositCollector()).code);
+        vm.etch(ESCROW, address(newEscrow()).code);
+        vm.etch(COLLECTOR, deploy("ERC3009DepositCollector", "").code);
         collector = address(new MintingCollector(0));
+    }
+
+    function newEscrow() internal returns (BatchSettlementEscrow) {
+        return BatchSettlementEscrow(deploy("BatchSettlementEscrow", ""));
     }
 
     function config(uint256 salt) internal view returns (ChannelConfig memory) {
@@ -351,7 +355,7 @@ contract EscrowTest is EscrowFixture {
         vm.assertEq(chainId, block.chainid, "chain");
         vm.assertEq(verifier, ESCROW, "contract");
         bytes32 channelId = escrow.getChannelId(config(1));
-        vm.assertTrue(channelId != new BatchSettlementEscrow().getChannelId(config(1)), "contract");
+        vm.assertTrue(channelId != newEscrow().getChannelId(config(1)), "contract");
         vm.chainId(31338);
         vm.assertTrue(channelId != escrow.getChannelId(config(1)), "chain");
     }
@@ -360,7 +364,7 @@ contract EscrowTest is EscrowFixture {
         ChannelConfig memory channel = config(1);
         fund(channel, 100);
         VoucherClaim memory row = voucherBy(1, channel, 80, 60);
-        BatchSettlementEscrow other = new BatchSettlementEscrow();
+        BatchSettlementEscrow other = newEscrow();
         other.deposit(channel, 100, collector, "");
         vm.prank(person(2));
         vm.expectRevert(refusal(BatchSettlementEscrow.InvalidSignature.selector));
