@@ -1,6 +1,7 @@
-// What forge cannot see: that every error of ours is provoked by a test, and that the escrow and the
-// collector have the interface by which stock x402 clients know them.
-import { readdirSync, readFileSync } from "node:fs";
+// What forge cannot see: that every error of ours is provoked by a test, that the escrow and the
+// collector have the interface by which stock x402 clients know them, and that the README shows the
+// measured gas (`--write` puts it there).
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseAbi, toEventSelector, toFunctionSelector, toFunctionSignature } from "viem";
@@ -99,9 +100,20 @@ function missing() {
   });
 }
 
+function readmeIsStale() {
+  const file = join(root, "README.md");
+  const text = readFileSync(file, "utf8");
+  const rows = Object.entries(JSON.parse(readFileSync(join(root, "gas.json"), "utf8")));
+  const table = rows.map(([name, { gas, limit }]) => `| \`${name}\` | ${gas} | ${limit} |\n`).join("");
+  const wanted = text.replace(/(\| --- \| ---: \| ---: \|\n)(\|.*\n)*/, `$1${table}`);
+  if (process.argv.includes("--write")) writeFileSync(file, wanted);
+  else return wanted !== text;
+}
+
 const complaints = [
   ...untestedErrors().map((name) => `no test provokes the error ${name}`),
   ...missing().map((text) => `not in the artifact: ${text}`),
+  ...(readmeIsStale() ? ["README.md does not show gas.json\nrun: node contracts/test/check.mjs --write"] : []),
 ];
 for (const complaint of complaints) console.error(complaint);
 process.exit(complaints.length > 0 ? 1 : 0);
