@@ -312,6 +312,19 @@ contract EscrowTest is EscrowFixture {
         vm.assertEq(escrow.refundNonce(channelId), 3, "counts also when nothing is left");
     }
 
+    function test_RefundsOfTheWholeWithdrawalEndIt() public {
+        ChannelConfig memory channel = config(1);
+        bytes32 channelId = fund(channel, 100);
+        vm.prank(person(0));
+        escrow.initiateWithdraw(channel, 50);
+        vm.prank(person(3));
+        escrow.refund(channel, 50);
+        (, uint40 initiatedAt) = escrow.pendingWithdrawals(channelId);
+        vm.assertEq(initiatedAt, 0, "ended");
+        vm.prank(person(0));
+        escrow.initiateWithdraw(channel, 50);
+    }
+
     function test_SignedRefunds() public {
         ChannelConfig memory channel = config(1);
         bytes32 channelId = fund(channel, 100);
