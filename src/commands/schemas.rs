@@ -2,7 +2,7 @@
 
 use schemars::{Schema, schema_for};
 
-use super::{data, demo, doctor, init, train};
+use super::{data, demo, devnet, doctor, init, train};
 use crate::{printer::ErrorEnvelope, runtime::train::evaluate};
 
 /// A result's name and the maker of its schema; `schemas/NAME.json` holds it.
@@ -17,6 +17,10 @@ pub const SCHEMAS: &[Published] = &[
     ("data-check", || schema_for!(data::CheckReport)),
     ("data-preview", || schema_for!(Vec<data::Preview>)),
     ("data-split", || schema_for!(data::SplitReport)),
+    ("devnet-start", || schema_for!(devnet::Started)),
+    ("devnet-stop", || schema_for!(devnet::Stopped)),
+    ("devnet-status", || schema_for!(devnet::State)),
+    ("devnet-reset", || schema_for!(devnet::Reset)),
     ("train", || schema_for!(train::Summary)),
     ("eval", || schema_for!(evaluate::Report)),
 ];

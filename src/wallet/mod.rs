@@ -1,0 +1,4 @@
+//! Everything that knows a chain: keys and signatures, contracts, providers, settlement, and the
+//! embedded development chain. No other room names alloy or revm.
+
+pub mod devchain;
