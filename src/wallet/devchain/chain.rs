@@ -12,8 +12,7 @@ use std::{
 
 use alloy::{
     consensus::{
-        EMPTY_OMMER_ROOT_HASH, Header, Sealed, Transaction as _, TxEnvelope,
-        constants::EMPTY_WITHDRAWALS,
+        EMPTY_OMMER_ROOT_HASH, Header, Transaction as _, TxEnvelope, constants::EMPTY_WITHDRAWALS,
     },
     eips::{eip1559::BaseFeeParams, eip7685::EMPTY_REQUESTS_HASH},
     primitives::{Address, B256, keccak256},
@@ -24,7 +23,7 @@ use super::{
     accounts::DevAccounts,
     error::ChainError,
     execute::{Place, Rules, block_env},
-    genesis::Genesis,
+    genesis::{self, Genesis},
     integrity,
     notice::Notice,
     pool::{Pending, Pool, recover},
@@ -37,7 +36,7 @@ use super::{
 /// Gas of a block, and so the most that a transaction may take.
 pub const GAS_LIMIT: u64 = 30_000_000;
 /// Base fee of block 0: one gwei.
-const FIRST_BASE_FEE: u64 = 1_000_000_000;
+pub(super) const FIRST_BASE_FEE: u64 = 1_000_000_000;
 /// Notices that a slow subscriber may fall behind by.
 const NOTICES: usize = 1024;
 /// Transactions that may wait.
@@ -87,8 +86,7 @@ impl Chain {
         let accounts = DevAccounts::derive()?;
         let (mut store, existing) = Store::open(&options.path)?;
         if !existing {
-            let changes = options.genesis.changes(&accounts.addresses());
-            write_genesis(&mut store, &options, &changes)?;
+            genesis::write(&mut store, &options, &accounts.addresses())?;
         }
         check_chain_id(&store, options.chain_id)?;
         integrity::verify(&store)?;
@@ -267,7 +265,11 @@ impl Chain {
         Ok(())
     }
 
+    /// The first block after the genesis keeps its fee, as on other development nodes.
     pub(super) fn next_base_fee(&self) -> u64 {
+        if self.head.header.number == 0 {
+            return FIRST_BASE_FEE;
+        }
         self.head
             .header
             .next_block_base_fee(BaseFeeParams::ethereum())
@@ -339,7 +341,7 @@ pub(super) fn now() -> u64 {
 }
 
 /// What all headers share; the fields are those of the Osaka rules.
-fn blank_header() -> Header {
+pub(super) fn blank_header() -> Header {
     Header {
         ommers_hash: EMPTY_OMMER_ROOT_HASH,
         gas_limit: GAS_LIMIT,
@@ -350,30 +352,6 @@ fn blank_header() -> Header {
         requests_hash: Some(EMPTY_REQUESTS_HASH),
         ..Header::default()
     }
-}
-
-fn write_genesis(
-    store: &mut Store,
-    options: &Options,
-    changes: &Changes,
-) -> Result<(), ChainError> {
-    let commitment = changes.commit_to(B256::ZERO);
-    let header = Header {
-        state_root: commitment,
-        timestamp: options.genesis.timestamp.unwrap_or_else(now),
-        base_fee_per_gas: Some(FIRST_BASE_FEE),
-        ..blank_header()
-    };
-    let block = StoredBlock {
-        header: Sealed::new(header),
-        step: 1,
-    };
-    store.set_meta("chain_id", &options.chain_id.to_be_bytes())?;
-    store.commit(&Entry {
-        step: Some((1, commitment, changes)),
-        block: Some((&block, &[])),
-        ..Entry::default()
-    })
 }
 
 fn check_chain_id(store: &Store, expected: u64) -> Result<(), ChainError> {

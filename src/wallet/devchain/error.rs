@@ -32,8 +32,8 @@ pub enum ChainError {
     },
     #[error("a key of the development accounts cannot be derived: {0}")]
     Accounts(String),
-    #[error("the embedded contract artifact {name}: {detail}")]
-    Artifact { name: &'static str, detail: String },
+    #[error("contract {index} of the genesis was not deployed: {detail}")]
+    Deployment { index: usize, detail: String },
     #[error("the virtual machine stopped without a result: {0}")]
     Machine(String),
 }
@@ -47,7 +47,7 @@ impl Explain for ChainError {
             Self::Foreign { .. } | Self::OtherChain { .. } | Self::Damaged { .. } => {
                 ExitClass::BadInput
             }
-            Self::Accounts(_) | Self::Artifact { .. } | Self::Machine(_) => ExitClass::Internal,
+            Self::Accounts(_) | Self::Deployment { .. } | Self::Machine(_) => ExitClass::Internal,
         }
     }
 

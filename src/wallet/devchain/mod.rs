@@ -26,6 +26,6 @@ pub mod supervisor;
 pub use accounts::{ETHER, MNEMONIC};
 pub use chain::{Chain, GAS_LIMIT, Options};
 pub use error::ChainError;
-pub use genesis::{DEPLOYER, Genesis, Predeployed, local_genesis};
+pub use genesis::{Genesis, Predeployed, local_genesis};
 pub use rpc::RpcError;
 pub use server::{Node, Running, ServerError};

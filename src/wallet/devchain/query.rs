@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 
 use alloy::{
     consensus::{
-        ReceiptEnvelope, Transaction as _, TxEnvelope,
+        Header, ReceiptEnvelope, Transaction as _, TxEnvelope,
         transaction::{Recovered, TransactionInfo},
     },
     eips::{BlockId, BlockNumberOrTag, eip2718::Decodable2718, eip4895::Withdrawals},
@@ -102,8 +102,16 @@ impl Chain {
 
     /// The next block as it would be now, without transactions.
     pub(super) fn view_pending(&self) -> Block {
-        let header = RpcHeader::new(self.next_header());
-        dressed(header, BlockTransactions::Full(Vec::new()), 0)
+        // The state that it will leave is not known yet.
+        let header = Header {
+            state_root: B256::ZERO,
+            ..self.next_header()
+        };
+        dressed(
+            RpcHeader::new(header),
+            BlockTransactions::Full(Vec::new()),
+            0,
+        )
     }
 
     pub(super) fn view_transaction(
