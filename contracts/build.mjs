@@ -14,6 +14,7 @@ const CONTRACTS = [
   "BatchSettlementEscrow",
   "ContributorPool",
   "ContributorPoolFactory",
+  "DevelopmentMulticall",
   "DevelopmentToken",
   "ERC3009DepositCollector",
   "OpenLoraRegistry",
@@ -24,6 +25,7 @@ const CONTRACTS = [
 
 export const SETTINGS = {
   optimizer: { enabled: true, runs: 1_000_000 },
+  viaIR: true,
   evmVersion: "cancun",
   metadata: { appendCBOR: false, bytecodeHash: "none" },
 };

@@ -224,6 +224,8 @@ contract ContributorPool {
     /// @return amount Base units of the token.
     function releaseStatic(address token, address contributor) external returns (uint256 amount) {
         amount = pendingStatic(token, contributor);
+        // Zero is an amount here, not a state that somebody could keep from being reached.
+        // slither-disable-next-line incorrect-equality
         if (amount == 0) revert NothingToClaim(token, contributor);
         Account storage account = _accounts[token];
         account.released += amount.toUint128();

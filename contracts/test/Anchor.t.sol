@@ -74,7 +74,7 @@ contract AnchorTest is Fixture {
         vm.assertEq(anchors.headOf(id, server).count, 1, "calls from before the pause are kept");
     }
 
-    function testFuzz_LeafInTreeOfFour(uint256 index, uint256 change) public {
+    function testFuzz_LeafInTreeOfFour(uint256 index, uint256 change) public view {
         bytes32[4] memory hashes;
         for (uint256 i = 0; i < 4; ++i) {
             hashes[i] = anchors.leafHash(aLeaf(i));

@@ -179,7 +179,7 @@ contract RegistryTest is Fixture {
         Registration memory given = aRegistration();
         bytes memory signature = sign(0, registry.registrationDigest(publisher, given, block.timestamp));
 
-        OpenLoraRegistry other = new OpenLoraRegistry(factory);
+        OpenLoraRegistry other = newRegistry();
         bytes32 digest = other.registrationDigest(publisher, given, block.timestamp);
         vm.expectRevert(abi.encodeWithSelector(OpenLoraRegistry.SignatureInvalid.selector, publisher, digest));
         other.registerFor(publisher, given, block.timestamp, signature);
@@ -343,7 +343,7 @@ contract RegistryTest is Fixture {
         AdapterRelease memory statement =
             AdapterRelease("tone", "1.0.0", "manifest", "files", "base", "datasets", "key", 1_800_000_000);
         bytes32 digest = registry.releaseDigest(statement);
-        vm.assertTrue(digest != new OpenLoraRegistry(factory).releaseDigest(statement), "contract");
+        vm.assertTrue(digest != newRegistry().releaseDigest(statement), "contract");
         vm.chainId(31338);
         vm.assertTrue(digest != registry.releaseDigest(statement), "chain");
     }

@@ -86,7 +86,7 @@ contract TokenTest is Fixture {
 
     function test_SignatureBoundToChainAndContract() public {
         bytes memory signature = sign(0, authorization(TRANSFER, "n"));
-        DevelopmentToken other = new DevelopmentToken();
+        DevelopmentToken other = newToken();
         other.mint(owner, 1_000);
         vm.expectRevert(abi.encodeWithSelector(ERC3009.ERC3009InvalidSignature.selector));
         other.transferWithAuthorization(owner, to, 100, 0, block.timestamp + 1, "n", signature);

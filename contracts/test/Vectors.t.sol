@@ -23,10 +23,10 @@ contract VectorsTest is Fixture {
         json = vm.readFile("test/vectors.json");
         vm.chainId(vm.parseJsonUint(json, ".chainId"));
         // Immutables come along with the code; the domain is built anew for the new address.
-        vm.etch(at(".registry"), address(registry).code);
-        registry = OpenLoraRegistry(at(".registry"));
-        vm.etch(at(".token"), address(token).code);
-        token = DevelopmentToken(at(".token"));
+        vm.etch(account(".registry"), address(registry).code);
+        registry = OpenLoraRegistry(account(".registry"));
+        vm.etch(account(".token"), address(token).code);
+        token = DevelopmentToken(account(".token"));
     }
 
     function test_ReleaseDigest() public view {
@@ -53,14 +53,14 @@ contract VectorsTest is Fixture {
         given.release.price = uint128(number(".registration.message.release.price"));
         given.release.uri = vm.parseJsonString(json, ".registration.message.release.uri");
         given.shares = new Share[](2);
-        given.shares[0].recipient = at(".registration.message.shares[0].recipient");
+        given.shares[0].recipient = account(".registration.message.shares[0].recipient");
         given.shares[0].ppm = uint32(number(".registration.message.shares[0].ppm"));
-        given.shares[1].recipient = at(".registration.message.shares[1].recipient");
+        given.shares[1].recipient = account(".registration.message.shares[1].recipient");
         given.shares[1].ppm = uint32(number(".registration.message.shares[1].ppm"));
         given.servers = new address[](2);
-        given.servers[0] = at(".registration.message.servers[0]");
-        given.servers[1] = at(".registration.message.servers[1]");
-        address publisher = at(".registration.message.publisher");
+        given.servers[0] = account(".registration.message.servers[0]");
+        given.servers[1] = account(".registration.message.servers[1]");
+        address publisher = account(".registration.message.publisher");
         uint256 deadline = number(".registration.message.deadline");
         vm.assertEq(
             registry.registrationDigest(publisher, given, deadline), word(".registration.digest"), "digest"
@@ -83,8 +83,8 @@ contract VectorsTest is Fixture {
     }
 
     function test_StockClientsChannel() public {
-        vm.etch(ESCROW, address(new BatchSettlementEscrow()).code);
-        vm.etch(COLLECTOR, address(new ERC3009DepositCollector()).code);
+        vm.etch(ESCROW, deploy("BatchSettlementEscrow", "").code);
+        vm.etch(COLLECTOR, deploy("ERC3009DepositCollector", "").code);
         BatchSettlementEscrow escrow = BatchSettlementEscrow(ESCROW);
         ChannelConfig memory config = channelConfig();
         bytes32 channelId = escrow.getChannelId(config);
@@ -104,11 +104,11 @@ contract VectorsTest is Fixture {
 
     function channelConfig() private view returns (ChannelConfig memory) {
         return ChannelConfig({
-            payer: at(".channel.config.payer"),
-            payerAuthorizer: at(".channel.config.payerAuthorizer"),
-            receiver: at(".channel.config.receiver"),
-            receiverAuthorizer: at(".channel.config.receiverAuthorizer"),
-            token: at(".channel.config.token"),
+            payer: account(".channel.config.payer"),
+            payerAuthorizer: account(".channel.config.payerAuthorizer"),
+            receiver: account(".channel.config.receiver"),
+            receiverAuthorizer: account(".channel.config.receiverAuthorizer"),
+            token: account(".channel.config.token"),
             withdrawDelay: uint40(number(".channel.config.withdrawDelay")),
             salt: word(".channel.config.salt")
         });
@@ -122,7 +122,7 @@ contract VectorsTest is Fixture {
         return vm.parseJsonUint(json, path);
     }
 
-    function at(string memory path) private view returns (address) {
+    function account(string memory path) private view returns (address) {
         return vm.parseJsonAddress(json, path);
     }
 

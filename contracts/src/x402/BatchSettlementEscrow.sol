@@ -24,6 +24,7 @@ import {IDepositCollector} from "./IDepositCollector.sol";
 /// payer; per receiver and token totalClaimed - totalSettled for the receiver. Errors carry no
 /// values because the clients know them by these selectors.
 contract BatchSettlementEscrow is IERC5267, Multicall, ReentrancyGuardTransient {
+    using MessageHashUtils for bytes32;
     using SafeERC20 for IERC20;
     using SafeCast for uint256;
 
@@ -164,10 +165,11 @@ contract BatchSettlementEscrow is IERC5267, Multicall, ReentrancyGuardTransient 
     /// @param voucherClaims The rows. One that claims no more than the channel's total changes nothing.
     function claim(VoucherClaim[] calldata voucherClaims) external nonReentrant {
         if (voucherClaims.length == 0) revert EmptyBatch();
+        bytes32 domain = _domain();
         for (uint256 i = 0; i < voucherClaims.length; ++i) {
-            VoucherClaim calldata row = voucherClaims[i];
-            if (!_isReceiverSide(row.voucher.channel)) revert NotAuthorizedToClaim();
-            _claimRow(getChannelId(row.voucher.channel), row);
+            ChannelConfig calldata config = voucherClaims[i].voucher.channel;
+            if (!_isReceiverSide(config)) revert NotAuthorizedToClaim();
+            _claimRow(domain, config, voucherClaims[i]);
         }
     }
 
@@ -181,10 +183,11 @@ contract BatchSettlementEscrow is IERC5267, Multicall, ReentrancyGuardTransient 
         if (voucherClaims.length == 0) revert EmptyBatch();
         address authorizer = voucherClaims[0].voucher.channel.receiverAuthorizer;
         _checkSignature(authorizer, getClaimBatchDigest(voucherClaims), authorizerSignature);
+        bytes32 domain = _domain();
         for (uint256 i = 0; i < voucherClaims.length; ++i) {
-            VoucherClaim calldata row = voucherClaims[i];
-            if (row.voucher.channel.receiverAuthorizer != authorizer) revert NotReceiverAuthorizer();
-            _claimRow(getChannelId(row.voucher.channel), row);
+            ChannelConfig calldata config = voucherClaims[i].voucher.channel;
+            if (config.receiverAuthorizer != authorizer) revert NotReceiverAuthorizer();
+            _claimRow(domain, config, voucherClaims[i]);
         }
     }
 
@@ -365,16 +368,18 @@ contract BatchSettlementEscrow is IERC5267, Multicall, ReentrancyGuardTransient 
         if (token.balanceOf(address(this)) != before + amount) revert DepositCollectionFailed();
     }
 
-    function _claimRow(bytes32 channelId, VoucherClaim calldata row) private {
+    function _claimRow(bytes32 domain, ChannelConfig calldata config, VoucherClaim calldata row) private {
+        bytes32 channelId = domain.toTypedDataHash(ChannelHash.hash(config));
         ChannelState memory channel = _channels[channelId];
         uint128 total = row.totalClaimed;
         if (total <= channel.totalClaimed) return;
-        if (total > row.voucher.maxClaimableAmount) revert ClaimExceedsCeiling();
+        uint128 ceiling = row.voucher.maxClaimableAmount;
+        if (total > ceiling) revert ClaimExceedsCeiling();
         if (total > channel.balance) revert ClaimExceedsBalance();
-        _checkVoucher(channelId, row);
+        bytes32 digest = domain.toTypedDataHash(ChannelHash.voucher(channelId, ceiling));
+        _checkVoucher(config, digest, row.signature);
         uint128 more = total - channel.totalClaimed;
-        _channels[channelId].totalClaimed = total;
-        ChannelConfig calldata config = row.voucher.channel;
+        _channels[channelId] = ChannelState(channel.balance, total);
         _receivers[config.receiver][config.token].totalClaimed += more;
         emit Claimed(channelId, msg.sender, more, total);
     }
@@ -405,14 +410,10 @@ contract BatchSettlementEscrow is IERC5267, Multicall, ReentrancyGuardTransient 
         if (amount != 0) IERC20(config.token).safeTransfer(config.payer, amount);
     }
 
-    function _checkVoucher(bytes32 channelId, VoucherClaim calldata row) private view {
-        bytes32 digest = getVoucherDigest(channelId, row.voucher.maxClaimableAmount);
-        address authorizer = row.voucher.channel.payerAuthorizer;
-        if (authorizer == address(0)) {
-            _checkSignature(row.voucher.channel.payer, digest, row.signature);
-        } else if (ECDSA.recoverCalldata(digest, row.signature) != authorizer) {
-            revert InvalidSignature();
-        }
+    function _checkVoucher(ChannelConfig calldata config, bytes32 digest, bytes calldata signature) private view {
+        address authorizer = config.payerAuthorizer;
+        if (authorizer == address(0)) _checkSignature(config.payer, digest, signature);
+        else if (ECDSA.recoverCalldata(digest, signature) != authorizer) revert InvalidSignature();
     }
 
     function _checkSignature(address signer, bytes32 digest, bytes calldata signature) private view {
@@ -420,7 +421,11 @@ contract BatchSettlementEscrow is IERC5267, Multicall, ReentrancyGuardTransient 
     }
 
     function _digest(bytes32 structHash) private view returns (bytes32) {
-        bytes32 domain = keccak256(
+        return _domain().toTypedDataHash(structHash);
+    }
+
+    function _domain() private view returns (bytes32) {
+        return keccak256(
             abi.encode(
                 ChannelHash.DOMAIN_TYPEHASH,
                 ChannelHash.NAME_HASH,
@@ -429,7 +434,6 @@ contract BatchSettlementEscrow is IERC5267, Multicall, ReentrancyGuardTransient 
                 address(this)
             )
         );
-        return MessageHashUtils.toTypedDataHash(domain, structHash);
     }
 
     function _unclaimed(ChannelState storage channel) private view returns (uint128) {

@@ -22,11 +22,19 @@ abstract contract Fixture is Test {
 
     function setUp() public virtual {
         vm.warp(1_800_000_000);
-        token = new DevelopmentToken();
-        factory = new RevenueSplitterFactory();
-        pools = new ContributorPoolFactory();
-        registry = new OpenLoraRegistry(factory);
-        anchors = new AttributionAnchor(registry);
+        token = newToken();
+        factory = RevenueSplitterFactory(deploy("RevenueSplitterFactory", ""));
+        pools = ContributorPoolFactory(deploy("ContributorPoolFactory", ""));
+        registry = newRegistry();
+        anchors = AttributionAnchor(deploy("AttributionAnchor", abi.encode(registry)));
+    }
+
+    function newToken() internal returns (DevelopmentToken) {
+        return DevelopmentToken(deploy("DevelopmentToken", ""));
+    }
+
+    function newRegistry() internal returns (OpenLoraRegistry) {
+        return OpenLoraRegistry(deploy("OpenLoraRegistry", abi.encode(factory)));
     }
 
     /// @dev The three recipients in ascending order, as lists of shares want them.

@@ -1,6 +1,15 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 pragma solidity 0.8.37;
 
+/// @notice What the last call cost.
+struct Gas {
+    uint64 gasLimit;
+    uint64 gasTotalUsed;
+    uint64 gasMemoryUsed;
+    int64 gasRefunded;
+    uint64 gasRemaining;
+}
+
 /// @notice The cheat codes that the tests use; forge answers them at a fixed address.
 interface Vm {
     function prank(address caller) external;
@@ -8,6 +17,8 @@ interface Vm {
     function stopPrank() external;
     function warp(uint256 time) external;
     function chainId(uint256 id) external;
+    function deployCode(string calldata artifact, bytes calldata args) external returns (address);
+    function getCode(string calldata artifact) external view returns (bytes memory);
     function etch(address target, bytes calldata code) external;
     function label(address account, string calldata name) external;
     function assume(bool condition) external pure;
@@ -16,7 +27,7 @@ interface Vm {
     function expectRevert(bytes calldata data) external;
     function expectPartialRevert(bytes4 selector) external;
     function expectEmit(address emitter) external;
-    function snapshotGasLastCall(string calldata name) external returns (uint256 gas);
+    function lastCallGas() external view returns (Gas memory);
     function readFile(string calldata path) external view returns (string memory);
     function writeFile(string calldata path, string calldata text) external;
     function envOr(string calldata name, bool fallbackValue) external view returns (bool);
@@ -63,6 +74,11 @@ abstract contract Test {
     function target(address handler, bytes4[] memory selectors) internal {
         _targets.push(handler);
         _selectors.push(FuzzSelector(handler, selectors));
+    }
+
+    /// @dev Tests run the committed code, not what the tests' own compilation made of the sources.
+    function deploy(string memory name, bytes memory args) internal returns (address) {
+        return vm.deployCode(string.concat("artifacts/", name, ".json"), args);
     }
 
     function bound(uint256 value, uint256 low, uint256 high) internal pure returns (uint256) {
