@@ -28,7 +28,7 @@ use super::{
     notice::Notice,
     pool::{Pending, Pool, recover},
     rpc::RpcError,
-    seal::Sealing,
+    seal::{Purpose, Sealing},
     state::{Cache, Changes, Overlay, Record, World},
     store::{Entry, Store, StoredBlock},
 };
@@ -174,9 +174,8 @@ impl Chain {
             let sender = pending.sender;
             let mut candidates = vec![pending];
             candidates.extend(self.pool.ready(sender, nonce + 1));
-            match self.seal(candidates, Some(hash))? {
-                Sealing::Made => {}
-                Sealing::Refused(reason) => return Err(RpcError::refused(&reason)),
+            if let Sealing::Refused(reason) = self.seal(candidates, Purpose::Transaction(hash))? {
+                return Err(RpcError::refused(&reason));
             }
             self.mine_ready()?;
         } else {
@@ -192,10 +191,6 @@ impl Chain {
         if transaction.is_eip4844() {
             return Err(RpcError::invalid("blob transactions are not supported"));
         }
-        if self.pool.find(pending.hash).is_some() || self.store.transaction(pending.hash)?.is_some()
-        {
-            return Err(RpcError::rejected("transaction already imported"));
-        }
         if let Some(chain_id) = transaction.chain_id()
             && chain_id != self.chain_id
         {
@@ -203,6 +198,11 @@ impl Chain {
         }
         if transaction.nonce() < nonce {
             return Err(RpcError::rejected("nonce too low"));
+        }
+        // A nonce that was set back does not make a mined transaction new.
+        if self.pool.find(pending.hash).is_some() || self.store.transaction(pending.hash)?.is_some()
+        {
+            return Err(RpcError::rejected("transaction already imported"));
         }
         if transaction.gas_limit() > GAS_LIMIT {
             return Err(RpcError::server(
@@ -229,17 +229,17 @@ impl Chain {
 
     /// Makes blocks of what has become ready, as long as that gets anywhere.
     pub(super) fn mine_ready(&mut self) -> Result<(), RpcError> {
-        loop {
-            let before = self.pool.all().count();
-            if !self.automine || self.ready()?.is_empty() {
-                return Ok(());
-            }
+        while self.automine {
             let candidates = self.ready()?;
-            self.seal(candidates, None)?;
-            if self.pool.all().count() == before {
-                return Ok(());
+            if candidates.is_empty() {
+                break;
+            }
+            match self.seal(candidates, Purpose::Candidates)? {
+                Sealing::Made => {}
+                Sealing::Empty | Sealing::Refused(_) => break,
             }
         }
+        Ok(())
     }
 
     /// Everything whose turn has come and whose fee suffices.
@@ -261,7 +261,7 @@ impl Chain {
     /// Makes one block of what is ready, empty if nothing is.
     pub(super) fn mine(&mut self) -> Result<(), RpcError> {
         let candidates = self.ready()?;
-        self.seal(candidates, None)?;
+        self.seal(candidates, Purpose::Block)?;
         Ok(())
     }
 

@@ -13,6 +13,7 @@ use super::{
     notice::Notice,
     pool::Pending,
     rpc::RpcError,
+    seal::Purpose,
     state::{Changes, Record},
     store::{Entry, Snapshot},
 };
@@ -127,7 +128,7 @@ impl Chain {
             let of_block = placed.iter().filter(|(_, block)| *block == index);
             let candidates = of_block.map(|(pending, _)| pending.clone()).collect();
             self.clock.next = Some(time);
-            self.seal(candidates, None)?;
+            self.seal(candidates, Purpose::Block)?;
         }
         // The new blocks have the old ones' times; the clock goes on as before.
         self.clock.offset = offset;

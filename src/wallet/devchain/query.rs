@@ -136,8 +136,9 @@ impl Chain {
     pub(super) fn find_transaction(&self, hash: B256) -> Result<Option<Transaction>, ChainError> {
         if let Some(pending) = self.pool.find(hash) {
             let recovered = Recovered::new_unchecked(pending.transaction.clone(), pending.sender);
-            let view = Transaction::from_transaction(recovered, TransactionInfo::default());
-            return Ok(Some(view));
+            // What it would pay in the next block.
+            let place = TransactionInfo::default().with_base_fee(self.next_base_fee());
+            return Ok(Some(Transaction::from_transaction(recovered, place)));
         }
         let Some(stored) = self.store.transaction(hash)? else {
             return Ok(None);

@@ -22,10 +22,23 @@ use super::{
     store::{Entry, StoredBlock, StoredTransaction},
 };
 
+/// What a block is made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// This transaction; without it there is no block.
+    Transaction(B256),
+    /// Whatever of the candidates can run; without any there is no block.
+    Candidates,
+    /// The block itself, empty if need be.
+    Block,
+}
+
 /// What became of a block.
 pub(super) enum Sealing {
     Made,
-    /// The transaction that the block was for cannot be in any; there is no block.
+    /// Nothing could run.
+    Empty,
+    /// The transaction that the block was for cannot be in it; there is no block.
     Refused(InvalidTransaction),
 }
 
@@ -41,12 +54,11 @@ struct Draft {
 }
 
 impl Chain {
-    /// Makes the next block of `candidates`, those that cannot run left out. With `wanted`, that
-    /// transaction must be in it.
+    /// Makes the next block of `candidates`, those that cannot run left out.
     pub(super) fn seal(
         &mut self,
         candidates: Vec<Pending>,
-        wanted: Option<B256>,
+        purpose: Purpose,
     ) -> Result<Sealing, ChainError> {
         let (_, time_offset) = self.next_time();
         let mut draft = Draft {
@@ -65,11 +77,18 @@ impl Chain {
             match self.include(&mut draft, pending) {
                 Ok(()) => {}
                 Err(Refused::Chain(error)) => return Err(error),
-                Err(Refused::Invalid(reason)) if wanted == Some(hash) => {
+                Err(Refused::Invalid(reason)) if purpose == Purpose::Transaction(hash) => {
                     return Ok(Sealing::Refused(reason));
                 }
+                Err(Refused::Invalid(reason)) if may_run_later(&reason) => {}
                 Err(Refused::Invalid(_)) => draft.left.push(hash),
             }
+        }
+        if draft.stored.is_empty() && purpose == Purpose::Candidates {
+            for hash in draft.left {
+                self.forget_waiting(hash)?;
+            }
+            return Ok(Sealing::Empty);
         }
         self.finish(draft, time_offset)?;
         Ok(Sealing::Made)
@@ -168,6 +187,16 @@ impl Chain {
         let notice = Notice::block(&self.head.header, stored, receipts);
         let _ = self.notices.send(Arc::new(notice));
     }
+}
+
+/// Fees fall, money arrives, gaps are filled: such a transaction goes on waiting.
+fn may_run_later(reason: &InvalidTransaction) -> bool {
+    matches!(
+        reason,
+        InvalidTransaction::GasPriceLessThanBasefee
+            | InvalidTransaction::LackOfFundForMaxFee { .. }
+            | InvalidTransaction::NonceTooHigh { .. }
+    )
 }
 
 impl Draft {

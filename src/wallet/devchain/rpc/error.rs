@@ -75,12 +75,8 @@ impl RpcError {
 
     /// A revert with its data, and its reason where it has one.
     pub(in super::super) fn reverted(output: &Bytes) -> Self {
-        let reason = decode_revert_reason(output).filter(|reason| !reason.is_empty());
-        let message = match reason {
-            Some(reason) => format!(
-                "execution reverted: {}",
-                reason.trim_start_matches("revert: ")
-            ),
+        let message = match reason(output) {
+            Some(reason) => format!("execution reverted: {reason}"),
             None => "execution reverted".to_owned(),
         };
         Self {
@@ -144,4 +140,23 @@ impl From<ChainError> for RpcError {
     fn from(error: ChainError) -> Self {
         Self::internal(error.to_string())
     }
+}
+
+/// A revert's data in words: Solidity's own two errors by their meaning, others by their selector.
+fn reason(output: &Bytes) -> Option<String> {
+    if output.is_empty() {
+        return None;
+    }
+    if let Some(reason) = decode_revert_reason(output).filter(|reason| !reason.is_empty()) {
+        return Some(reason.trim_start_matches("revert: ").to_owned());
+    }
+    Some(match output.split_at_checked(4) {
+        Some((selector, [])) => format!("custom error {}", hex::encode_prefixed(selector)),
+        Some((selector, arguments)) => format!(
+            "custom error {}: {}",
+            hex::encode_prefixed(selector),
+            hex::encode(arguments)
+        ),
+        None => format!("custom error bytes {}", hex::encode_prefixed(output)),
+    })
 }

@@ -12,6 +12,8 @@ use serde_json::json;
 use super::{Answer, Desk, Params, RpcError, read::to_json};
 
 const LIFETIME: Duration = Duration::from_secs(300);
+/// Filters that may be installed at once.
+const MOST: usize = 10_000;
 
 #[derive(Clone, Debug)]
 enum Kind {
@@ -36,14 +38,19 @@ pub(in super::super) struct Filters {
 }
 
 impl Filters {
-    fn install(&mut self, kind: Kind, next: u64) -> u64 {
+    fn install(&mut self, kind: Kind, next: u64) -> Result<u64, RpcError> {
         self.installed
             .retain(|_, installed| installed.asked.elapsed() < LIFETIME);
+        if self.installed.len() >= MOST {
+            return Err(RpcError::server(format!(
+                "there are {MOST} filters already; uninstall some"
+            )));
+        }
         self.last_id += 1;
         let asked = Instant::now();
         self.installed
             .insert(self.last_id, Installed { kind, next, asked });
-        self.last_id
+        Ok(self.last_id)
     }
 
     /// Blocks after this one are others now.
@@ -63,7 +70,7 @@ impl Filters {
 
 fn install(desk: &mut Desk, kind: Kind) -> Answer {
     let next = desk.chain.head().0 + 1;
-    let id = desk.filters.install(kind, next);
+    let id = desk.filters.install(kind, next)?;
     Ok(json!(format!("{id:#x}")))
 }
 

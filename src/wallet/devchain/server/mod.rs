@@ -96,12 +96,13 @@ impl Node {
         receiver.await.ok()
     }
 
-    /// Answers a JSON-RPC body; `None` when nobody waits for an answer.
+    /// Answers a JSON-RPC body: with nothing when nobody waits for an answer, and with `None`
+    /// once the node has stopped.
     pub async fn answer(&self, body: Bytes) -> Option<String> {
         let answer = self
             .ask(move |desk| desk.answer(&body, &mut |_, _| None))
-            .await??;
-        Some(answer.to_string())
+            .await?;
+        Some(answer.map_or_else(String::new, |answer| answer.to_string()))
     }
 }
 
@@ -117,13 +118,19 @@ impl Running {
             .map_err(bind)?;
         let address = listener.local_addr().map_err(bind)?;
         let (jobs, inbox) = mpsc::channel();
+        let stop = CancellationToken::new();
+        // However the thread ends, the server ends with it.
+        let ended = stop.clone().drop_guard();
         let thread = std::thread::Builder::new()
             .name("devchain".to_owned())
-            .spawn(move || work(Desk::new(chain), &inbox))
+            .spawn(move || {
+                let _ended = ended;
+                work(Desk::new(chain), &inbox);
+            })
             .map_err(|error| ServerError::Thread(error.to_string()))?;
         let node = Node {
             jobs,
-            stop: CancellationToken::new(),
+            stop,
             token: token.into(),
         };
         Ok(Self {
@@ -193,7 +200,7 @@ async fn answer(State(node): State<Node>, body: Result<Bytes, BytesRejection>) -
     let json = [(header::CONTENT_TYPE, "application/json")];
     match node.answer(body).await {
         Some(answer) => (json, answer).into_response(),
-        None => (json, String::new()).into_response(),
+        None => StatusCode::SERVICE_UNAVAILABLE.into_response(),
     }
 }
 

@@ -57,7 +57,7 @@ impl Folder {
         if !self.lock().exists() {
             return Ok(false);
         }
-        Ok(Lock::take(&self.lock())?.is_none())
+        Lock::is_taken(&self.lock())
     }
 
     /// The process that the lock file names.
@@ -148,6 +148,19 @@ impl Lock {
         match file.try_lock() {
             Ok(()) => Ok(Some(Self { file })),
             Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(SupervisorError::io("lock", path)(error)),
+        }
+    }
+
+    /// Whether somebody holds the lock. Those who only ask share it and do not see one another.
+    fn is_taken(path: &Path) -> Result<bool, SupervisorError> {
+        let file = Self::open(path)?;
+        match file.try_lock_shared() {
+            Ok(()) => file
+                .unlock()
+                .map(|()| false)
+                .map_err(SupervisorError::io("unlock", path)),
+            Err(TryLockError::WouldBlock) => Ok(true),
             Err(TryLockError::Error(error)) => Err(SupervisorError::io("lock", path)(error)),
         }
     }

@@ -1,6 +1,6 @@
 //! The chain's own process, whoever started it.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 
@@ -30,7 +30,7 @@ pub async fn foreground(
     let folder = Folder::new(home, chain_id);
     folder.create()?;
     let path = folder.lock();
-    let Some(mut lock) = Lock::take(&path)? else {
+    let Some(mut lock) = alone(&path).await? else {
         let pid = folder.holder();
         return Err(SupervisorError::AlreadyRunning { chain_id, pid });
     };
@@ -60,6 +60,18 @@ pub async fn foreground(
         folder,
         _lock: lock,
     })
+}
+
+/// Takes the lock. Somebody who only asks whether it is taken has it for a moment; a running chain
+/// has it for good.
+async fn alone(path: &Path) -> Result<Option<Lock>, SupervisorError> {
+    for _ in 0..10 {
+        if let Some(lock) = Lock::take(path)? {
+            return Ok(Some(lock));
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    Ok(None)
 }
 
 impl Foreground {

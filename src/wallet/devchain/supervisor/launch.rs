@@ -30,15 +30,18 @@ pub(super) async fn launch(
     ))?;
     let log = folder.open_log()?;
     let said_before = log.metadata().map_or(0, |found| found.len());
-    let home = folder.path().parent().and_then(std::path::Path::parent);
+    // The child works in the folder, where a relative path would mean something else.
+    let folder_path = std::path::absolute(folder.path())
+        .map_err(SupervisorError::io("find the folder", folder.path()))?;
+    let home = folder_path.parent().and_then(std::path::Path::parent);
     let mut child = Command::new(&program)
         .args(["--json", "devnet", "start", "--foreground"])
         .args(["--chain-id", &chain_id.to_string()])
         .args(["--port", &port.to_string()])
         .arg("--data")
-        .arg(home.unwrap_or(folder.path()))
+        .arg(home.unwrap_or(&folder_path))
         // No project and no terminal of the starter reach into the chain's life.
-        .current_dir(folder.path())
+        .current_dir(&folder_path)
         .process_group(0)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
