@@ -5,7 +5,7 @@ use std::time::Duration;
 use alloy::{
     eips::BlockNumberOrTag,
     network::EthereumWallet,
-    primitives::{Address, U256},
+    primitives::{Address, B256, U256},
     providers::{Provider, ProviderBuilder, WsConnect},
     rpc::types::{Filter, TransactionRequest},
     signers::local::PrivateKeySigner,
@@ -187,7 +187,7 @@ fn a_reorganisation_is_told_to_whoever_subscribed() {
             .await
             .unwrap()
             .unwrap();
-        assert_eq!(log.topics(), [U256::from(7).into()]);
+        assert_eq!(log.topics(), [B256::from(U256::from(7))]);
         assert!(!log.removed);
         let _: Value = provider
             .raw_request("anvil_reorg".into(), json!([1, []]))
