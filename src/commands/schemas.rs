@@ -2,7 +2,7 @@
 
 use schemars::{Schema, schema_for};
 
-use super::{data, demo, doctor, init, train};
+use super::{data, demo, doctor, init, train, wallet};
 use crate::{printer::ErrorEnvelope, runtime::train::evaluate};
 
 /// A result's name and the maker of its schema; `schemas/NAME.json` holds it.
@@ -19,4 +19,8 @@ pub const SCHEMAS: &[Published] = &[
     ("data-split", || schema_for!(data::SplitReport)),
     ("train", || schema_for!(train::Summary)),
     ("eval", || schema_for!(evaluate::Report)),
+    ("wallet-account", || schema_for!(wallet::Listed)),
+    ("wallet-list", || schema_for!(Vec<wallet::Listed>)),
+    ("wallet-balance", || schema_for!(wallet::Balance)),
+    ("wallet-export", || schema_for!(wallet::Exported)),
 ];
