@@ -2,8 +2,11 @@
 
 use schemars::{Schema, schema_for};
 
-use super::{data, demo, doctor, init, train, wallet};
-use crate::{printer::ErrorEnvelope, runtime::train::evaluate};
+use super::{data, demo, doctor, init, package, train, wallet};
+use crate::{
+    printer::ErrorEnvelope,
+    runtime::{package::verify, train::evaluate},
+};
 
 /// A result's name and the maker of its schema; `schemas/NAME.json` holds it.
 pub type Published = (&'static str, fn() -> Schema);
@@ -19,6 +22,8 @@ pub const SCHEMAS: &[Published] = &[
     ("data-split", || schema_for!(data::SplitReport)),
     ("train", || schema_for!(train::Summary)),
     ("eval", || schema_for!(evaluate::Report)),
+    ("package", || schema_for!(package::Packaged)),
+    ("verify", || schema_for!(verify::Report)),
     ("wallet-account", || schema_for!(wallet::Listed)),
     ("wallet-list", || schema_for!(Vec<wallet::Listed>)),
     ("wallet-balance", || schema_for!(wallet::Balance)),

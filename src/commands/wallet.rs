@@ -234,10 +234,7 @@ pub fn export(
     password_file: Option<&Path>,
 ) -> Result<ExitStatus, Failure> {
     let entry = choose(context, name)?;
-    let deed = format!(
-        "whoever sees the private key of `{}` owns the account",
-        entry.name
-    );
+    let deed = format!("revealing the private key of `{}`", entry.name);
     ask::confirm(context, &deed, &entry.name)?;
     let password = ask::password(context, password_file, &entry.name)?;
     let key = keystores(context).open(&entry.name, &password)?;

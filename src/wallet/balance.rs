@@ -73,11 +73,7 @@ fn failed(network: &Network, method: &'static str, error: &impl std::fmt::Displa
     WalletError::Rpc {
         rpc: network.rpc_shown(),
         method,
-        // Addresses of RPCs may carry an access key.
-        reason: error
-            .to_string()
-            .replace(&network.rpc, &network.rpc_shown())
-            .replace('\n', " "),
+        reason: network.hide_rpc(&error.to_string()).replace('\n', " "),
     }
 }
 

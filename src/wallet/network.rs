@@ -178,6 +178,18 @@ impl Network {
         }
     }
 
+    /// A text of a library without the RPC's own spelling, which may carry an access key.
+    pub fn hide_rpc(&self, text: &str) -> String {
+        let spelt = reqwest::Url::parse(&self.rpc).map_or_else(|_| String::new(), String::from);
+        let mut text = text.to_owned();
+        for secret in [spelt.as_str(), self.rpc.as_str()] {
+            if !secret.is_empty() {
+                text = text.replace(secret, &self.rpc_shown());
+            }
+        }
+        text
+    }
+
     /// Whether the RPC is on this machine.
     pub fn is_loopback(&self) -> bool {
         let Ok(url) = reqwest::Url::parse(&self.rpc) else {
