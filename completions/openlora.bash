@@ -49,11 +49,20 @@ _openlora() {
             openlora,man)
                 cmd="openlora__subcmd__man"
                 ;;
+            openlora,package)
+                cmd="openlora__subcmd__package"
+                ;;
             openlora,serve)
                 cmd="openlora__subcmd__serve"
                 ;;
             openlora,train)
                 cmd="openlora__subcmd__train"
+                ;;
+            openlora,verify)
+                cmd="openlora__subcmd__verify"
+                ;;
+            openlora,wallet)
+                cmd="openlora__subcmd__wallet"
                 ;;
             openlora__subcmd__base,build)
                 cmd="openlora__subcmd__base__subcmd__build"
@@ -148,11 +157,20 @@ _openlora() {
             openlora__subcmd__help,man)
                 cmd="openlora__subcmd__help__subcmd__man"
                 ;;
+            openlora__subcmd__help,package)
+                cmd="openlora__subcmd__help__subcmd__package"
+                ;;
             openlora__subcmd__help,serve)
                 cmd="openlora__subcmd__help__subcmd__serve"
                 ;;
             openlora__subcmd__help,train)
                 cmd="openlora__subcmd__help__subcmd__train"
+                ;;
+            openlora__subcmd__help,verify)
+                cmd="openlora__subcmd__help__subcmd__verify"
+                ;;
+            openlora__subcmd__help,wallet)
+                cmd="openlora__subcmd__help__subcmd__wallet"
                 ;;
             openlora__subcmd__help__subcmd__base,build)
                 cmd="openlora__subcmd__help__subcmd__base__subcmd__build"
@@ -175,6 +193,75 @@ _openlora() {
             openlora__subcmd__help__subcmd__data,split)
                 cmd="openlora__subcmd__help__subcmd__data__subcmd__split"
                 ;;
+            openlora__subcmd__help__subcmd__wallet,address)
+                cmd="openlora__subcmd__help__subcmd__wallet__subcmd__address"
+                ;;
+            openlora__subcmd__help__subcmd__wallet,balance)
+                cmd="openlora__subcmd__help__subcmd__wallet__subcmd__balance"
+                ;;
+            openlora__subcmd__help__subcmd__wallet,change-password)
+                cmd="openlora__subcmd__help__subcmd__wallet__subcmd__change__subcmd__password"
+                ;;
+            openlora__subcmd__help__subcmd__wallet,export)
+                cmd="openlora__subcmd__help__subcmd__wallet__subcmd__export"
+                ;;
+            openlora__subcmd__help__subcmd__wallet,import)
+                cmd="openlora__subcmd__help__subcmd__wallet__subcmd__import"
+                ;;
+            openlora__subcmd__help__subcmd__wallet,list)
+                cmd="openlora__subcmd__help__subcmd__wallet__subcmd__list"
+                ;;
+            openlora__subcmd__help__subcmd__wallet,new)
+                cmd="openlora__subcmd__help__subcmd__wallet__subcmd__new"
+                ;;
+            openlora__subcmd__wallet,address)
+                cmd="openlora__subcmd__wallet__subcmd__address"
+                ;;
+            openlora__subcmd__wallet,balance)
+                cmd="openlora__subcmd__wallet__subcmd__balance"
+                ;;
+            openlora__subcmd__wallet,change-password)
+                cmd="openlora__subcmd__wallet__subcmd__change__subcmd__password"
+                ;;
+            openlora__subcmd__wallet,export)
+                cmd="openlora__subcmd__wallet__subcmd__export"
+                ;;
+            openlora__subcmd__wallet,help)
+                cmd="openlora__subcmd__wallet__subcmd__help"
+                ;;
+            openlora__subcmd__wallet,import)
+                cmd="openlora__subcmd__wallet__subcmd__import"
+                ;;
+            openlora__subcmd__wallet,list)
+                cmd="openlora__subcmd__wallet__subcmd__list"
+                ;;
+            openlora__subcmd__wallet,new)
+                cmd="openlora__subcmd__wallet__subcmd__new"
+                ;;
+            openlora__subcmd__wallet__subcmd__help,address)
+                cmd="openlora__subcmd__wallet__subcmd__help__subcmd__address"
+                ;;
+            openlora__subcmd__wallet__subcmd__help,balance)
+                cmd="openlora__subcmd__wallet__subcmd__help__subcmd__balance"
+                ;;
+            openlora__subcmd__wallet__subcmd__help,change-password)
+                cmd="openlora__subcmd__wallet__subcmd__help__subcmd__change__subcmd__password"
+                ;;
+            openlora__subcmd__wallet__subcmd__help,export)
+                cmd="openlora__subcmd__wallet__subcmd__help__subcmd__export"
+                ;;
+            openlora__subcmd__wallet__subcmd__help,help)
+                cmd="openlora__subcmd__wallet__subcmd__help__subcmd__help"
+                ;;
+            openlora__subcmd__wallet__subcmd__help,import)
+                cmd="openlora__subcmd__wallet__subcmd__help__subcmd__import"
+                ;;
+            openlora__subcmd__wallet__subcmd__help,list)
+                cmd="openlora__subcmd__wallet__subcmd__help__subcmd__list"
+                ;;
+            openlora__subcmd__wallet__subcmd__help,new)
+                cmd="openlora__subcmd__wallet__subcmd__help__subcmd__new"
+                ;;
             *)
                 ;;
         esac
@@ -182,7 +269,7 @@ _openlora() {
 
     case "${cmd}" in
         openlora)
-            opts="-q -v -y -h -V --config --profile --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version demo init doctor data train eval serve call config completions man base help"
+            opts="-q -v -y -h -V --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version demo init doctor data train eval package verify wallet serve call config completions man base help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -193,6 +280,10 @@ _openlora() {
                     return 0
                     ;;
                 --profile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --network)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -208,7 +299,7 @@ _openlora() {
             return 0
             ;;
         openlora__subcmd__base)
-            opts="-q -v -y -h -V --config --profile --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version build help"
+            opts="-q -v -y -h -V --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version build help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -219,6 +310,10 @@ _openlora() {
                     return 0
                     ;;
                 --profile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --network)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -234,7 +329,7 @@ _openlora() {
             return 0
             ;;
         openlora__subcmd__base__subcmd__build)
-            opts="-q -v -y -h -V --corpus --out --set --config --profile --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
+            opts="-q -v -y -h -V --corpus --out --set --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -257,6 +352,10 @@ _openlora() {
                     return 0
                     ;;
                 --profile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --network)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -314,7 +413,7 @@ _openlora() {
             return 0
             ;;
         openlora__subcmd__call)
-            opts="-q -v -y -h -V --url --adapter --kind --max-price --max-tokens --temperature --system --config --profile --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
+            opts="-q -v -y -h -V --url --adapter --kind --max-price --max-tokens --temperature --system --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -356,6 +455,10 @@ _openlora() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --network)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
@@ -368,7 +471,7 @@ _openlora() {
             return 0
             ;;
         openlora__subcmd__completions)
-            opts="-q -v -y -h -V --config --profile --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version bash elvish fish powershell zsh"
+            opts="-q -v -y -h -V --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version bash elvish fish powershell zsh"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -379,6 +482,10 @@ _openlora() {
                     return 0
                     ;;
                 --profile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --network)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -394,7 +501,7 @@ _openlora() {
             return 0
             ;;
         openlora__subcmd__config)
-            opts="-q -v -y -h -V --config --profile --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version show path set help"
+            opts="-q -v -y -h -V --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version show path set help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -405,6 +512,10 @@ _openlora() {
                     return 0
                     ;;
                 --profile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --network)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -490,7 +601,7 @@ _openlora() {
             return 0
             ;;
         openlora__subcmd__config__subcmd__path)
-            opts="-q -v -y -h -V --config --profile --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
+            opts="-q -v -y -h -V --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -501,6 +612,10 @@ _openlora() {
                     return 0
                     ;;
                 --profile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --network)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -516,7 +631,7 @@ _openlora() {
             return 0
             ;;
         openlora__subcmd__config__subcmd__set)
-            opts="-q -v -y -h -V --user --config --profile --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
+            opts="-q -v -y -h -V --user --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -527,6 +642,10 @@ _openlora() {
                     return 0
                     ;;
                 --profile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --network)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -542,7 +661,7 @@ _openlora() {
             return 0
             ;;
         openlora__subcmd__config__subcmd__show)
-            opts="-q -v -y -h -V --origin --config --profile --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
+            opts="-q -v -y -h -V --origin --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -553,6 +672,10 @@ _openlora() {
                     return 0
                     ;;
                 --profile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --network)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -568,7 +691,7 @@ _openlora() {
             return 0
             ;;
         openlora__subcmd__data)
-            opts="-q -v -y -h -V --config --profile --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version check preview split help"
+            opts="-q -v -y -h -V --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version check preview split help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -579,6 +702,10 @@ _openlora() {
                     return 0
                     ;;
                 --profile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --network)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -594,7 +721,7 @@ _openlora() {
             return 0
             ;;
         openlora__subcmd__data__subcmd__check)
-            opts="-q -v -y -h -V --config --profile --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
+            opts="-q -v -y -h -V --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -605,6 +732,10 @@ _openlora() {
                     return 0
                     ;;
                 --profile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --network)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -690,7 +821,7 @@ _openlora() {
             return 0
             ;;
         openlora__subcmd__data__subcmd__preview)
-            opts="-q -v -y -h -V --row --rows --config --profile --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
+            opts="-q -v -y -h -V --row --rows --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -712,6 +843,10 @@ _openlora() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --network)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
@@ -724,7 +859,7 @@ _openlora() {
             return 0
             ;;
         openlora__subcmd__data__subcmd__split)
-            opts="-q -v -y -h -V --out --valid --test --force --config --profile --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
+            opts="-q -v -y -h -V --out --valid --test --force --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -750,6 +885,10 @@ _openlora() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --network)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
@@ -762,7 +901,7 @@ _openlora() {
             return 0
             ;;
         openlora__subcmd__demo)
-            opts="-q -v -y -h -V --home --config --profile --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
+            opts="-q -v -y -h -V --home --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -780,6 +919,10 @@ _openlora() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --network)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
@@ -792,7 +935,7 @@ _openlora() {
             return 0
             ;;
         openlora__subcmd__doctor)
-            opts="-q -v -y -h -V --config --profile --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
+            opts="-q -v -y -h -V --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -803,6 +946,10 @@ _openlora() {
                     return 0
                     ;;
                 --profile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --network)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -818,7 +965,7 @@ _openlora() {
             return 0
             ;;
         openlora__subcmd__eval)
-            opts="-q -v -y -h -V --vs --min-gain --data --base --config --profile --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
+            opts="-q -v -y -h -V --vs --min-gain --data --base --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -848,6 +995,10 @@ _openlora() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --network)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
@@ -860,7 +1011,7 @@ _openlora() {
             return 0
             ;;
         openlora__subcmd__help)
-            opts="demo init doctor data train eval serve call config completions man base help"
+            opts="demo init doctor data train eval package verify wallet serve call config completions man base help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1125,6 +1276,20 @@ _openlora() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        openlora__subcmd__help__subcmd__package)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         openlora__subcmd__help__subcmd__serve)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -1153,8 +1318,134 @@ _openlora() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        openlora__subcmd__help__subcmd__verify)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        openlora__subcmd__help__subcmd__wallet)
+            opts="new import list address balance export change-password"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        openlora__subcmd__help__subcmd__wallet__subcmd__address)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        openlora__subcmd__help__subcmd__wallet__subcmd__balance)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        openlora__subcmd__help__subcmd__wallet__subcmd__change__subcmd__password)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        openlora__subcmd__help__subcmd__wallet__subcmd__export)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        openlora__subcmd__help__subcmd__wallet__subcmd__import)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        openlora__subcmd__help__subcmd__wallet__subcmd__list)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        openlora__subcmd__help__subcmd__wallet__subcmd__new)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         openlora__subcmd__init)
-            opts="-q -v -y -h -V --template --list --config --profile --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
+            opts="-q -v -y -h -V --template --list --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1172,6 +1463,10 @@ _openlora() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --network)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
@@ -1184,7 +1479,7 @@ _openlora() {
             return 0
             ;;
         openlora__subcmd__man)
-            opts="-q -v -y -h -V --config --profile --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
+            opts="-q -v -y -h -V --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1195,6 +1490,56 @@ _openlora() {
                     return 0
                     ;;
                 --profile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --network)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        openlora__subcmd__package)
+            opts="-q -v -y -h -V --out --account --unsigned --base --password-file --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --out)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --account)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --base)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --password-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --profile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --network)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1210,7 +1555,7 @@ _openlora() {
             return 0
             ;;
         openlora__subcmd__serve)
-            opts="-q -v -y -h -V --local --free --host --port --expose --base --adapter --quant --config --profile --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
+            opts="-q -v -y -h -V --local --free --host --port --expose --base --adapter --quant --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1244,6 +1589,10 @@ _openlora() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --network)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
@@ -1256,7 +1605,7 @@ _openlora() {
             return 0
             ;;
         openlora__subcmd__train)
-            opts="-q -v -y -h -V --base --data --out --rank --alpha --targets --dropout --rslora --lr --schedule --warmup --epochs --max-steps --batch --accumulate --max-len --val --patience --seed --precision --resume --dry-run --config --profile --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
+            opts="-q -v -y -h -V --base --data --out --rank --alpha --targets --dropout --rslora --lr --schedule --warmup --epochs --max-steps --batch --accumulate --max-len --val --patience --seed --precision --resume --dry-run --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1347,6 +1696,442 @@ _openlora() {
                     return 0
                     ;;
                 --profile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --network)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        openlora__subcmd__verify)
+            opts="-q -v -y -h -V --base --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --base)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --profile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --network)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        openlora__subcmd__wallet)
+            opts="-q -v -y -h -V --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version new import list address balance export change-password help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --profile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --network)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        openlora__subcmd__wallet__subcmd__address)
+            opts="-q -v -y -h -V --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --profile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --network)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        openlora__subcmd__wallet__subcmd__balance)
+            opts="-q -v -y -h -V --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --profile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --network)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        openlora__subcmd__wallet__subcmd__change__subcmd__password)
+            opts="-q -v -y -h -V --password-file --new-password-file --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --password-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --new-password-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --profile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --network)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        openlora__subcmd__wallet__subcmd__export)
+            opts="-q -v -y -h -V --out --password-file --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --out)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --password-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --profile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --network)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        openlora__subcmd__wallet__subcmd__help)
+            opts="new import list address balance export change-password help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        openlora__subcmd__wallet__subcmd__help__subcmd__address)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        openlora__subcmd__wallet__subcmd__help__subcmd__balance)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        openlora__subcmd__wallet__subcmd__help__subcmd__change__subcmd__password)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        openlora__subcmd__wallet__subcmd__help__subcmd__export)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        openlora__subcmd__wallet__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        openlora__subcmd__wallet__subcmd__help__subcmd__import)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        openlora__subcmd__wallet__subcmd__help__subcmd__list)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        openlora__subcmd__wallet__subcmd__help__subcmd__new)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        openlora__subcmd__wallet__subcmd__import)
+            opts="-q -v -y -h -V --from --path --password-file --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --from)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --path)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --password-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --profile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --network)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        openlora__subcmd__wallet__subcmd__list)
+            opts="-q -v -y -h -V --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --profile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --network)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        openlora__subcmd__wallet__subcmd__new)
+            opts="-q -v -y -h -V --password-file --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --password-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --profile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --network)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -11,13 +11,13 @@ use sha2::{Digest, Sha256};
 
 use crate::live::{Live, write_adapters};
 
-fn suite(name: &str) -> PathBuf {
+pub fn suite(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/sdk")
         .join(name)
 }
 
-fn run(command: &mut Command) -> String {
+pub fn run(command: &mut Command) -> String {
     let output = command
         .output()
         .unwrap_or_else(|error| panic!("{command:?}: {error}"));
@@ -33,6 +33,11 @@ fn installed(kind: &str, pins: &Path, install: impl FnOnce(&Path)) -> PathBuf {
     let folder =
         Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("sdk-{kind}-{}", &digest[..16]));
     let stamp = folder.join("installed");
+    // Tests run side by side and share what is installed.
+    static INSTALLING: std::sync::Mutex<()> = std::sync::Mutex::new(());
+    let _alone = INSTALLING
+        .lock()
+        .unwrap_or_else(|broken| broken.into_inner());
     if !stamp.exists() {
         std::fs::create_dir_all(&folder).unwrap();
         install(&folder);
@@ -41,9 +46,10 @@ fn installed(kind: &str, pins: &Path, install: impl FnOnce(&Path)) -> PathBuf {
     folder
 }
 
-fn python() -> PathBuf {
-    let pins = suite("python").join("requirements.txt");
-    let folder = installed("python", &pins, |folder| {
+/// The interpreter of an environment with what a suite's `requirements.txt` pins.
+pub fn python(name: &str) -> PathBuf {
+    let pins = suite(name).join("requirements.txt");
+    let folder = installed(&format!("{name}-python"), &pins, |folder| {
         run(Command::new("python3")
             .args(["-m", "venv", "--clear"])
             .arg(folder));
@@ -55,11 +61,12 @@ fn python() -> PathBuf {
     folder.join("bin/python")
 }
 
-fn javascript() -> PathBuf {
-    let pins = suite("js").join("package-lock.json");
-    installed("js", &pins, |folder| {
+/// A folder with what a suite's `package-lock.json` pins.
+pub fn javascript(name: &str) -> PathBuf {
+    let pins = suite(name).join("package-lock.json");
+    installed(&format!("{name}-js"), &pins, |folder| {
         for file in ["package.json", "package-lock.json"] {
-            std::fs::copy(suite("js").join(file), folder.join(file)).unwrap();
+            std::fs::copy(suite(name).join(file), folder.join(file)).unwrap();
         }
         run(Command::new("npm")
             .args(["ci", "--no-audit", "--no-fund"])
@@ -69,7 +76,7 @@ fn javascript() -> PathBuf {
 
 #[test]
 fn the_python_sdk_works_unmodified() {
-    let python = python();
+    let python = python("python");
     let home = tempfile::tempdir().unwrap();
     write_adapters(home.path());
     let server = Live::start(home.path(), 0);
@@ -95,7 +102,7 @@ fn the_python_sdk_works_unmodified() {
 
 #[test]
 fn the_javascript_sdk_works_unmodified() {
-    let folder = javascript();
+    let folder = javascript("js");
     let home = tempfile::tempdir().unwrap();
     write_adapters(home.path());
     let server = Live::start(home.path(), 0);
