@@ -8,9 +8,11 @@ OUT_DIR/documents.jsonl holds one document a line, {"text": ...}, OUT_DIR/conver
 hundredth of that from another seed. Needs Python alone, and the same arguments give the same
 bytes.
 
-A document that has eight words in a row in common with any row of the example projects is left out
-and counted; more than one in twenty is an error. What the projects teach can therefore not be
-read off here: no row, no sentence template, no label as the answer to a post.
+A document that has eight words in a row in common with a row of the example projects is left out;
+more than one in twenty is an error. What the projects teach can therefore not be read off here: no
+row, no sentence template, no label as the answer to a post. Which documents of seed 1 were left out
+when nano was made stands in left_out.json, so that its text stays the same when training rows are
+added; a held-out row that occurs in it is an error.
 """
 
 import argparse
@@ -27,6 +29,7 @@ from generator.projects import PROJECTS  # noqa: E402
 from text import forum, howto, market, own, stories, world  # noqa: E402
 
 WINDOW = 8
+LEFT_OUT = json.loads((pathlib.Path(__file__).parent / "left_out.json").read_text())
 SYSTEMS = [
     "You are a helpful assistant.", "You are nano, a small and friendly model.", "Answer briefly.", "Be kind and clear.",
     "Help the user.", "You answer in short sentences.",
@@ -79,24 +82,33 @@ def windows(text):
     return (tuple(found[at:at + WINDOW]) for at in range(len(found) - WINDOW + 1))
 
 
-def guarded():
-    """Every eight words in a row of every row of every project."""
-    return {window for project in PROJECTS for text in project.texts() for window in windows(text)}
+def guarded(texts):
+    """Every eight words in a row of these texts."""
+    return {window for text in texts for window in windows(text)}
 
 
-def documents(seed, size, barred):
-    """Yields lines until `size` bytes are written; raises when too many had to be left out."""
+def repeats(document, barred):
+    return any(window in barred for text in contents(document) for window in windows(text))
+
+
+def documents(seed, size):
+    """Yields lines until `size` bytes are written."""
     makers, weights = [kind for kind, _ in KINDS], [weight for _, weight in KINDS]
+    every = guarded(text for project in PROJECTS for text in project.texts())
+    held_out = guarded(text for project in PROJECTS for text in project.held_out())
+    settled = LEFT_OUT.get(str(seed))
     written = kept = dropped = number = 0
     while written < size:
         rng = seeded("nano", seed, number)
-        number += 1
         document = rng.choices(makers, weights)[0](rng)
-        if any(window in barred for text in contents(document) for window in windows(text)):
+        number += 1
+        if repeats(document, every) if settled is None else number - 1 in settled:
             dropped += 1
             if dropped > 100 and dropped * 20 > number:
                 raise SystemExit(f"{dropped} of {number} documents repeat a row of an example project")
             continue
+        if repeats(document, held_out):
+            raise SystemExit(f"document {number - 1} of seed {seed} repeats a held-out row: {document}")
         line = json.dumps(document, ensure_ascii=False) + "\n"
         written, kept = written + len(line.encode()), kept + 1
         yield line
@@ -109,10 +121,10 @@ def main():
     parser.add_argument("--megabytes", type=float, default=10.0)
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
-    barred, size = guarded(), int(arguments.megabytes * 1_000_000)
+    size = int(arguments.megabytes * 1_000_000)
     arguments.out.mkdir(parents=True, exist_ok=True)
     for prefix, seed, bytes_of in (("", arguments.seed, size), ("valid-", f"{arguments.seed}-valid", size // 100)):
-        lines = list(documents(seed, bytes_of, barred))
+        lines = list(documents(seed, bytes_of))
         for name, start in (("documents", '{"text"'), ("conversations", '{"messages"')):
             with open(arguments.out / f"{prefix}{name}.jsonl", "w", encoding="utf-8", newline="\n") as file:
                 file.writelines(line for line in lines if line.startswith(start))

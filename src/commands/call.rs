@@ -1,5 +1,6 @@
 //! `call`: one call to a server, and its answer.
 
+mod answer;
 mod client;
 mod stream;
 
@@ -9,6 +10,8 @@ use serde_json::{Value, json};
 
 use super::Context;
 use crate::error::{ExitClass, ExitStatus, Failure};
+pub use answer::Answered;
+use answer::{Said, Share};
 use client::{Client, text_at};
 
 /// What is asked of the adapter.
@@ -179,7 +182,8 @@ async fn chat(
         .and_then(Value::as_str);
     let text = text.unwrap_or_default();
     if printer.is_json() {
-        return report(context, client, &answer, json!({ "text": text })).await;
+        let text = text.to_owned();
+        return report(context, client, &answer, Said::Text { text }).await;
     }
     printer.line(text);
     close(context, client, &answer).await
@@ -205,63 +209,42 @@ async fn classify(
     }
     let body = json!({ "model": model["id"], "input": prompt });
     let answer = client.post("/v1/classify", &body).await?;
+    let mut labels: Vec<Share> = client.typed(&answer["labels"])?;
     if context.printer.is_json() {
-        let result = json!({ "label": answer["label"], "labels": answer["labels"] });
-        return report(context, client, &answer, result).await;
+        let label = text_at(&answer, "label").to_owned();
+        return report(context, client, &answer, Said::Labels { label, labels }).await;
     }
-    for (label, probability) in ranked(&answer) {
+    labels.sort_by(|left, right| right.probability.total_cmp(&left.probability));
+    for Share { label, probability } in labels {
         context.printer.line(format!("{probability:.4}  {label}"));
     }
     close(context, client, &answer).await
 }
 
-/// Labels by falling probability.
-fn ranked(answer: &Value) -> Vec<(&str, f64)> {
-    let labels = answer["labels"]
-        .as_array()
-        .map(Vec::as_slice)
-        .unwrap_or_default();
-    let read = |entry: &'_ Value| entry["probability"].as_f64().unwrap_or_default();
-    let mut ranked: Vec<_> = labels
-        .iter()
-        .map(|entry| (text_at(entry, "label"), read(entry)))
-        .collect();
-    ranked.sort_by(|left, right| right.1.total_cmp(&left.1));
-    ranked
-}
-
-/// The JSON result: the answer, what it used and what it cost.
+/// Prints the JSON result.
 async fn report(
     context: &Context,
     client: &Client,
     answer: &Value,
-    result: Value,
+    said: Said,
 ) -> Result<(), Failure> {
     let receipt = client.receipt(text_at(answer, "id")).await?;
-    let mut value = json!({ "id": answer["id"] });
-    for part in [
-        result,
-        json!({ "usage": answer["usage"], "paid": receipt["paid"] }),
-    ] {
-        for (name, field) in part.as_object().into_iter().flatten() {
-            value[name.as_str()] = field.clone();
-        }
-    }
-    value["receipt"] = receipt;
-    context.printer.json(&value);
+    context.printer.json(&Answered {
+        id: text_at(answer, "id").to_owned(),
+        said,
+        usage: client.typed(&answer["usage"])?,
+        paid: receipt.paid.clone(),
+        receipt,
+    });
     Ok(())
 }
 
 /// The closing remark for a person.
 async fn close(context: &Context, client: &Client, answer: &Value) -> Result<(), Failure> {
     let receipt = client.receipt(text_at(answer, "id")).await?;
-    let usage = &receipt["usage"];
     context.printer.note(format!(
         "{} + {} tokens, paid {}, receipt {}",
-        usage["prompt_tokens"],
-        usage["completion_tokens"],
-        text_at(&receipt, "paid"),
-        text_at(&receipt, "id")
+        receipt.usage.prompt_tokens, receipt.usage.completion_tokens, receipt.paid, receipt.id
     ));
     Ok(())
 }

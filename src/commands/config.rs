@@ -1,20 +1,24 @@
 //! `config show | path | set`: what the settings are, where they come from, changing one.
 
-use std::path::Path;
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
-use serde_json::{Map, Value as Json, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 use toml_edit::{DocumentMut, Item, Table};
 
 use super::Context;
 use crate::{
     error::{ExitClass, ExitStatus, Failure},
-    settings::{Key, SettingsError, Value, closest, keys},
+    settings::{Key, SettingsError, SourceEntry, Value, closest, keys},
 };
 
 /// Prints every key, its value and, when asked, its origin.
 pub fn show(context: &Context, origin: bool) -> Result<ExitStatus, Failure> {
     if context.printer.is_json() {
-        context.printer.json(&as_json(context));
+        context.printer.json(&shown(context));
         return Ok(ExitStatus::Success);
     }
     let rows: Vec<(String, String)> = context
@@ -55,38 +59,68 @@ fn assignment(key: &Key, value: Option<&Value>) -> String {
     }
 }
 
-fn as_json(context: &Context) -> Json {
-    let values: Map<String, Json> = context
-        .settings
-        .rows()
-        .map(|(key, value)| {
-            let entry = match value {
-                Some((value, origin)) => json!({"value": value, "origin": origin.to_string()}),
-                None => json!({"value": null, "origin": "unset"}),
-            };
-            (key.name.to_owned(), entry)
-        })
-        .collect();
-    json!({"settings": values, "data": context.settings.sources})
+/// The result of `config show`.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Shown<'a> {
+    /// By key, such as `train.rank`.
+    settings: BTreeMap<&'a str, Setting<'a>>,
+    data: &'a [SourceEntry],
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Setting<'a> {
+    value: Option<&'a Value>,
+    /// A flag, a variable, a file and line, `default` or `unset`.
+    origin: String,
+}
+
+fn shown(context: &Context) -> Shown<'_> {
+    Shown {
+        settings: context
+            .settings
+            .rows()
+            .map(|(key, found)| {
+                let setting = Setting {
+                    value: found.map(|(value, _)| value),
+                    origin: found.map_or("unset".to_owned(), |(_, origin)| origin.to_string()),
+                };
+                (key.name, setting)
+            })
+            .collect(),
+        data: &context.settings.sources,
+    }
+}
+
+/// The result of `config path`: files and folders in use.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Paths {
+    project: Option<PathBuf>,
+    user: PathBuf,
+    config: PathBuf,
+    data: PathBuf,
+    cache: PathBuf,
 }
 
 /// Prints the files and folders in use.
 pub fn path(context: &Context) -> Result<ExitStatus, Failure> {
-    let rows = [
-        ("project", context.settings.project_file.clone()),
-        ("user", Some(context.dirs.user_file())),
-        ("config", Some(context.dirs.config.clone())),
-        ("data", Some(context.dirs.data.clone())),
-        ("cache", Some(context.dirs.cache.clone())),
-    ];
+    let paths = Paths {
+        project: context.settings.project_file.clone(),
+        user: context.dirs.user_file(),
+        config: context.dirs.config.clone(),
+        data: context.dirs.data.clone(),
+        cache: context.dirs.cache.clone(),
+    };
     if context.printer.is_json() {
-        let object: Map<String, Json> = rows
-            .into_iter()
-            .map(|(name, path)| (name.to_owned(), json!(path)))
-            .collect();
-        context.printer.json(&object);
+        context.printer.json(&paths);
         return Ok(ExitStatus::Success);
     }
+    let rows = [
+        ("project", paths.project.as_ref()),
+        ("user", Some(&paths.user)),
+        ("config", Some(&paths.config)),
+        ("data", Some(&paths.data)),
+        ("cache", Some(&paths.cache)),
+    ];
     for (name, path) in rows {
         let path = path.map_or("none".to_owned(), |path| path.display().to_string());
         context.printer.line(format!("{name:8} {path}"));

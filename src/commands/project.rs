@@ -7,7 +7,7 @@ use crate::{
     error::{ExitClass, Failure},
     runtime::{
         dataset::{Dataset, Source, TaskWish, load},
-        model::{Base, BaseRequest, Download, open_base},
+        model::{Base, BaseRequest, Download, HubToken, open_base},
         train::TrainConfig,
     },
     settings::{KEYS, Origin, Settings, SourceEntry, Value},
@@ -27,6 +27,10 @@ pub fn base(context: &Context, id: Option<&str>) -> Result<Base, Failure> {
         endpoint: wanted.endpoint,
         models_dir: context.dirs.models(),
         nano_dir: context.dirs.nano(),
+        token: std::env::var("HF_TOKEN")
+            .ok()
+            .filter(|token| !token.is_empty())
+            .map(HubToken),
         offline: context.offline,
     };
     let mut report = |download| match download {

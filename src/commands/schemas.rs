@@ -2,10 +2,13 @@
 
 use schemars::{Schema, schema_for};
 
-use super::{data, demo, doctor, init, package, train, wallet};
+use super::{call, config, data, demo, doctor, init, package, serve, train, wallet};
 use crate::{
     printer::ErrorEnvelope,
-    runtime::{package::verify, train::evaluate},
+    runtime::{
+        package::verify,
+        train::{estimate::Estimate, evaluate},
+    },
 };
 
 /// A result's name and the maker of its schema; `schemas/NAME.json` holds it.
@@ -21,6 +24,7 @@ pub const SCHEMAS: &[Published] = &[
     ("data-preview", || schema_for!(Vec<data::Preview>)),
     ("data-split", || schema_for!(data::SplitReport)),
     ("train", || schema_for!(train::Summary)),
+    ("train-dry-run", || schema_for!(Estimate)),
     ("eval", || schema_for!(evaluate::Report)),
     ("package", || schema_for!(package::Packaged)),
     ("verify", || schema_for!(verify::Report)),
@@ -28,4 +32,8 @@ pub const SCHEMAS: &[Published] = &[
     ("wallet-list", || schema_for!(Vec<wallet::Listed>)),
     ("wallet-balance", || schema_for!(wallet::Balance)),
     ("wallet-export", || schema_for!(wallet::Exported)),
+    ("serve", || schema_for!(serve::Ready)),
+    ("call", || schema_for!(call::Answered)),
+    ("config-show", || schema_for!(config::Shown)),
+    ("config-path", || schema_for!(config::Paths)),
 ];

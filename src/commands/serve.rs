@@ -6,7 +6,8 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use super::{Context, project};
 use crate::{
@@ -33,6 +34,16 @@ pub struct ServeRequest {
     pub expose: bool,
     /// `NAME=PATH` as typed; the newest run's adapter when empty.
     pub adapters: Vec<String>,
+}
+
+/// The first line of `serve --json`, printed once calls are answered.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Ready<'a> {
+    pub url: &'a str,
+    /// Names to use as `model`.
+    pub adapters: &'a [String],
+    /// The chain on which calls are paid.
+    pub network: &'a str,
 }
 
 /// An adapter that was chosen and read, not yet loaded.
@@ -271,7 +282,11 @@ fn announce(context: &Context, address: SocketAddr, names: &[String]) {
     let url = url_of(address);
     let printer = &context.printer;
     if printer.is_json() {
-        printer.json(&json!({ "url": url, "adapters": names, "network": "local" }));
+        printer.json(&Ready {
+            url: &url,
+            adapters: names,
+            network: "local",
+        });
     }
     let first = names.first().map_or("NAME", String::as_str);
     printer.note(format!(

@@ -4,10 +4,13 @@
 //! receipts and dashboards are folds over events. Events carry counts, digests and names, never
 //! a prompt or an answer. Variants and fields are only ever added.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What a caller asked the model for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum CallKind {
     Chat,
@@ -18,7 +21,9 @@ pub enum CallKind {
 }
 
 /// How a call ended; it decides nothing about what is counted, only why counting stopped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Finish {
     /// The model ended its answer.

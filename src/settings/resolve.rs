@@ -6,6 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use toml_edit::Item;
 
@@ -15,7 +16,7 @@ use super::{
 };
 
 /// A setting's value.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Value {
     Integer(i64),
@@ -171,7 +172,7 @@ pub struct Override {
 }
 
 /// One `[[data]]` entry, its path already relative to nothing.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct SourceEntry {
     pub path: PathBuf,
     pub contributor: String,

@@ -9,6 +9,10 @@ from .grammar import lines
 
 LABELS = ("allowed", "spam", "scam", "abuse")
 
+# Nothing is put before or after these sentences, and no phrase is kept out of them.
+FRAMES = {}
+BARRED = ()
+
 TRAIN = {
     "help": {
         "allowed": lines("""

@@ -14,6 +14,8 @@ import random
 import re
 
 ARTICLE = re.compile(r"^(an?|the|our|some) ")
+# What a text is about stays the same from its first sentence to its last.
+SETTLED = ("coin", "tick")
 TRAIN, VALID, TEST, ALL = "train", "valid", "test", "all"
 
 
@@ -51,11 +53,12 @@ class Grammar:
                 return lexicon[name]
         raise KeyError(f"no lexicon has the slot {{{name}}}")
 
-    def expand(self, template, rng, split, used=None):
+    def expand(self, template, rng, split, used=None, settled=None):
         used = set() if used is None else used
+        settled = {} if settled is None else settled
         text = self._optional(template, rng)
         text = self._choices(text, rng)
-        return self._slots(text, rng, split, used)
+        return self._slots(text, rng, split, used, settled)
 
     def _optional(self, text, rng):
         return re.sub(r"\[([^\[\]]*)\]", lambda m: m[1] if rng.random() < 0.5 else "", text)
@@ -63,16 +66,21 @@ class Grammar:
     def _choices(self, text, rng):
         return re.sub(r"<([^<>]*\|[^<>]*)>", lambda m: rng.choice(m[1].split("|")), text)
 
-    def _slots(self, text, rng, split, used):
+    def _slots(self, text, rng, split, used, settled):
         def fill(match):
             name = match[1]
             slot = name.lower().removeprefix("bare_")
-            entries = allowed(self.lookup(slot), split)
+            if slot in settled:
+                entries = [settled[slot]]
+            else:
+                entries = allowed(self.lookup(slot), split)
             fresh = [entry for entry in entries if entry not in used] or entries
             entry = rng.choice(fresh)
             used.add(entry)
+            if slot in SETTLED:
+                settled[slot] = entry
             if "{" in entry:
-                entry = self.expand(entry, rng, split, used)
+                entry = self.expand(entry, rng, split, used, settled)
             if "bare_" in name:
                 entry = ARTICLE.sub("", entry)
             return entry[:1].upper() + entry[1:] if name[0].isupper() else entry
@@ -85,8 +93,9 @@ def normal(text):
     return re.findall(r"[a-z0-9$']+(?:[.-][a-z0-9]+)*", text.lower())
 
 
-def rows_from(templates, grammar, count, split, key, style=lambda text, rng: text):
-    """`count` different rows as (text, template index), spread evenly over the templates."""
+def rows_from(templates, grammar, count, split, key, style=lambda text, rng: text, barred=()):
+    """`count` different rows as (text, template index), spread evenly over the templates; none has a
+    phrase of `barred` in it."""
     rows, seen = [], set()
     for number in range(count * 40):
         if len(rows) == count:
@@ -96,7 +105,7 @@ def rows_from(templates, grammar, count, split, key, style=lambda text, rng: tex
         text = style(grammar.expand(templates[index], rng, split), rng)
         text = re.sub(r"\s+", " ", text).strip()
         mark = tuple(normal(text))
-        if mark not in seen:
+        if mark not in seen and not any(phrase in " ".join(mark) for phrase in barred):
             seen.add(mark)
             rows.append((text, index))
     raise ValueError(f"{key}: too few different rows from {templates[index]!r}")

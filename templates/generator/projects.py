@@ -43,10 +43,14 @@ class Project:
         self.sources, self.per_template = sources, per_template
         self.record = {"templates": {}, "rows": {}}
 
-    def texts(self):
-        """The text of every row."""
-        tables = ((TRAIN, self.module.TRAIN), (VALID, self.module.VALID), (TEST, self.module.TEST))
-        return [row[0] for split, table in tables for domain in table for row in self._rows(split, table, [domain])]
+    def texts(self, splits=(TRAIN, VALID, TEST)):
+        """The text of every row of these splits."""
+        tables = {TRAIN: self.module.TRAIN, VALID: self.module.VALID, TEST: self.module.TEST}
+        places = [(split, tables[split], domain) for split in splits for domain in tables[split]]
+        return [row[0] for split, table, domain in places for row in self._rows(split, table, [domain])]
+
+    def held_out(self):
+        return self.texts((VALID, TEST))
 
     def files(self):
         out = {}
@@ -64,14 +68,18 @@ class Project:
         """Shuffled (text, label, template id) rows."""
         out = []
         for domain in domains:
-            grammar = Grammar(self.lexicons.DOMAINS[domain], self.lexicons.COMMON)
+            frame = self.module.FRAMES.get(domain, {}) if split == TRAIN else {}
+            grammar = Grammar(frame, self.lexicons.DOMAINS[domain], self.lexicons.COMMON)
             for label in self.module.LABELS:
                 templates = table[domain].get(label, [])
-                count = self.per_template[split] * len(templates)
-                key = f"{self.name}/{domain}/{label}"
+                if frame:
+                    templates = [f"<{{lead}} ||>{template}<| {{tail}}||>" for template in templates]
                 ids = [f"{split}/{domain}/{label}/{number:02}" for number in range(len(templates))]
                 self.record["templates"].update(zip(ids, templates))
-                rows = rows_from(templates, grammar, count, split, key) if templates else []
+                count = self.per_template[split] * len(templates)
+                key = f"{self.name}/{domain}/{label}"
+                barred = self.module.BARRED if split != TRAIN else ()
+                rows = rows_from(templates, grammar, count, split, key, barred=barred) if templates else []
                 out += [(text, label, ids[index]) for text, index in rows]
         seeded(self.name, split, *domains).shuffle(out)
         return out
@@ -88,8 +96,11 @@ class Persona:
         self.name, self.sources, self.counts = name, sources, counts
         self.record = {"templates": {}, "rows": {}}
 
-    def texts(self):
-        rows = [row for split in self.counts for source in self.sources for row in self._rows(split, [source])]
+    def held_out(self):
+        return self.texts((VALID, TEST))
+
+    def texts(self, splits=(TRAIN, VALID, TEST)):
+        rows = [row for split in splits for source in self.sources for row in self._rows(split, [source])]
         return [message["content"] for messages, _ in rows for message in messages]
 
     def files(self):
@@ -144,7 +155,7 @@ SENTIMENT = Project(
         "market": "data/pit_chat.parquet",
         "council": "data/council_letters.jsonl",
     },
-    {TRAIN: 8, VALID: 8, TEST: 4},
+    {TRAIN: 6, VALID: 4, TEST: 4},
 )
 
 FILTER = Project(

@@ -4,9 +4,79 @@ A template stands in exactly one split. Training sentences belong to one of four
 its own manner; validation and test sentences are different ones, in all four manners.
 """
 
-from .grammar import lines
+from .grammar import lines, words
 
 LABELS = ("negative", "neutral", "positive")
+
+# Eight words in a row that the text of nano happens to have: a held-out row with them is drawn again.
+BARRED = lines("""
+    and the dashboard is a joy to use
+    and the project is in its third year
+    and tokens are sent to the same address
+    fees are set by the network i am
+    it the devs fixed the bug overnight 3
+    it the mentors are listed on the page
+    my refund came the same day and my
+    on the page make of it what you
+    page the project is in its third year
+    support fixed it in ten minutes and my
+    that the charity drive was a fraud i
+    that the roadmap slipped for the fourth time
+    the beta is stable you can rely on
+    the bug is listed in the tracker i
+    the dashboard is a joy to use and
+    the dashboard is a joy to use i
+    the dashboard is a joy to use the
+    the devs fixed the bug overnight and my
+    the docs are clear and complete and my
+    the docs are clear and complete you can
+    the mentors are listed on the page which
+    the new wallet is so smooth and my
+    the node runs perfectly you can rely on
+    the project is in its third year same
+    the recovery phrase did not work and my
+    the recovery phrase worked perfectly you can rely
+    the swap went through at once and my
+    the team publishes a budget each quarter so
+    the testnet runs without a hitch and my
+    transactions are listed by date you can look
+    two-factor login is in the menu i have
+    """)
+
+# What may stand before or after any training sentence of a source. It says nothing about the label,
+# so that an adapter learns not to look at it.
+FRAMES = {
+    "product": {
+        "lead": words("""Quick note from {place}:; Long time reader, first post.; Hello all.; My colleague asked me to write this.; Okay then.;
+            Posting from my phone.; Sorry for the long text.; For the archive:; After reading the other threads:; I promised to report back.;
+            So, here is my story.; Not an expert, but here goes.; Sunday thoughts:; One more voice:; Let me be short.; I own a small shop in {place}.;
+            Second post from me.; I am not paid to write this.; Screenshots are below.; Same as the others here."""),
+        "tail": words("""Ask me if you want details.; That was {when}.; Greetings from {place}.; What do others say?; I wrote the same in the other thread.;
+            I will write again in {span}.; Now back to work.; You can quote me.; Anyway, that is my story.; Is it like that for you too?;
+            I use it on two phones.; My account is {span} old.; Written in a hurry.; {tag}"""),
+    },
+    "news": {
+        "lead": words("""Update:; {place}:; Evening brief.; Live:; Exclusive:; In focus:; Week in review:; From our desk:; Breaking:; Story of the day:;
+            Third edition:; Crypto diary:; Page one:; Morning wire:; Just in:"""),
+        "tail": words("""- more follows; (read more inside); - full story at noon; (sources in {place}); - our report; (from page two); {tag};
+            - what we know; (video); - a view from {place}; (second update)"""),
+    },
+    "market": {
+        "lead": words("""ok so; yo; evening all,; just logged in,; hear me out,; one thing,; no joke,; fwiw; quick one,; from my desk,; small account here,;
+            honest post,; coffee in hand,; been here for {span},; hi from {place},; third account,; late to the party,; on my phone,"""),
+        "tail": words("""brb; back to charts; dinner now; anyone else here?; see you at the close; thats my day; screenshot in the thread; ok bye;
+            no advice; next; you saw it here; that was {when}; {tag}; over and out; same in the other group?"""),
+    },
+    "council": {
+        "lead": words("""Dear members,; A word from {place}.; As a long time voter I add this.; After the meeting in {place}:; Second comment.;
+            I read all forty pages.; Speaking only for myself:; With a cup of tea and some time:; For the minutes:; To the council and all readers:;
+            I have thought about this for {span}.; In answer to the last comment:; Allow me two sentences.; My view after {span}:; One vote, one voice.;
+            My turn to speak."""),
+        "tail": words("""I ask the members to read it twice.; This is my second comment.; I hope the chair reads this.; Others may add to it.;
+            I sign this with my name.; So much from {place}.; Let this be in the minutes.; Comments go below.; I wrote this {when}.;
+            The chair has my address.; It took me {span} to write this."""),
+    },
+}
 
 TRAIN = {
     # Forum posts about products, in whole sentences.
@@ -34,6 +104,13 @@ TRAIN = {
             Three cheers for {coin}, because {part} is {gadj} and {gend}.
             Yes, you can trust {part}: {good}, I tested it myself.
             I never write posts, but today I must: {good}! {Gadj}!
+            {Good}.
+            {When}: {good}.
+            {Coin} user here, {good}.
+            With {coin}? {Good}.
+            I can report that {good}.
+            About {part} and the rest: {good}.
+            As of this week {good} and {good}.
             """),
         "negative": lines("""
             I have used {coin} for {span} and {bad}. {Bend}! [{frown}]
@@ -58,6 +135,13 @@ TRAIN = {
             Three strikes for {coin}, because {part} is {badj} and {bend}.
             No, you cannot trust {part}: {bad}, I tested it myself.
             I never write posts, but today I must: {bad}! {Badj}!
+            {Bad}.
+            {When}: {bad}.
+            {Coin} user here, {bad}.
+            With {coin}? {Bad}.
+            I can report that {bad}.
+            About {part} and the rest: {bad}.
+            As of this week {bad} and {bad}.
             """),
         "neutral": lines("""
             I have read about {coin} for {span} and {fact}. {Nend}.
@@ -82,6 +166,13 @@ TRAIN = {
             Three notes on {coin}: {part} is {nadj}, {fact}, {nend}.
             You can look it up in {part}: {fact}, I copied the line.
             I rarely post, today only a link: {fact}.
+            {Fact}.
+            {When}: {fact}.
+            {Coin} user here, {fact}.
+            With {coin}? {Fact}.
+            I can report that {fact}.
+            About {part} and the rest: {fact}.
+            As of this week {fact} and {fact}.
             """),
     },
     # Headlines with a clause of reaction.
@@ -108,6 +199,12 @@ TRAIN = {
             Win for users: {goodn}, says {coin}
             {Good}. {Good}
             {Good}, bright future ahead, experts say
+            {Good}
+            {Good} {when}
+            Today in {place}: {good}
+            {Coin} desk: {good}
+            {Good}, as reported
+            {Tick} and the week: {good}
             """),
         "negative": lines("""
             {Bad}, users rage
@@ -131,6 +228,12 @@ TRAIN = {
             Loss for users: {badn} at {coin}, says court
             {Bad}. {Bad}
             {Bad}, dark future ahead, experts say
+            {Bad}
+            {Bad} {when}
+            Today in {place}: {bad}
+            {Coin} desk: {bad}
+            {Bad}, as reported
+            {Tick} and the week: {bad}
             """),
         "neutral": lines("""
             {Fact}, notice says
@@ -154,6 +257,12 @@ TRAIN = {
             Date for users: {factn}, says {coin}
             {Fact}. {Fact}
             {Fact}, no forecast given, experts say
+            {Fact}
+            {Fact} {when}
+            Today in {place}: {fact}
+            {Coin} desk: {fact}
+            {Fact}, as reported
+            {Tick} and the week: {fact}
             """),
     },
     # Trader chat: lower case, short, few stops.
@@ -180,6 +289,12 @@ TRAIN = {
             held {tick} through the storm, glad i did, {good}
             {gadj} {tick} trade, zero regrets, {goodn}
             wife is happy, boss is happy, {good}
+            {good}
+            {when} {good}
+            {tick} {tick} {tick}, {good}
+            for all {tick} people, {good}
+            {good} and it is only noon
+            so {good} and {good}
             """),
         "negative": lines("""
             {bad} ffs {frown}
@@ -203,6 +318,12 @@ TRAIN = {
             held {tick} through the storm, wish i had not, {bad}
             {badj} {tick} trade, nothing but regrets, {badn}
             wife is mad, boss is mad, {bad}
+            {bad}
+            {when} {bad}
+            {tick} {tick} {tick}, {bad}
+            for all {tick} people, {bad}
+            {bad} and it is only noon
+            so {bad} and {bad}
             """),
         "neutral": lines("""
             {fact} hm
@@ -226,6 +347,12 @@ TRAIN = {
             held {tick} in the same wallet, no change, {fact}
             {nadj} {tick} trade, in and out, {factn}
             checking the screen between two meetings, {fact}
+            {fact}
+            {when} {fact}
+            {tick} {tick} {tick}, {fact}
+            for all {tick} people, {fact}
+            {fact} and it is only noon
+            so {fact} and {fact}
             """),
     },
     # Long-form comments on governance.
@@ -251,6 +378,12 @@ TRAIN = {
             Few councils are this {gadj}. Here {good}.
             To {who}: I am {gfeel}, because {good}. Please carry on.
             A warm word for {coin}, where {good} and nobody is left behind.
+            {Good}.
+            I note that {good}.
+            In {coin}, {good}.
+            My summary: {good}, and {good}.
+            It is plain to see that {good}.
+            On page one it says that {good}.
             """),
         "negative": lines("""
             Having followed {coin} for {span}, I can say that {bad}, and {bfeel} is how I feel.
@@ -273,6 +406,12 @@ TRAIN = {
             Few councils are this {badj}. Here {bad}.
             To {who}: I am {bfeel}, because {bad}. Please resign.
             A bitter word for {coin}, where {bad} and everybody is left behind.
+            {Bad}.
+            I note that {bad}.
+            In {coin}, {bad}.
+            My summary: {bad}, and {bad}.
+            It is plain to see that {bad}.
+            On page one it says that {bad}.
             """),
         "neutral": lines("""
             Having read about {coin} for {span}, I can report that {fact}, and {nfeel} is where I am.
@@ -295,6 +434,12 @@ TRAIN = {
             Most councils are {nadj}. Here {fact}.
             To {who}: I am {nfeel}, and {fact}. Please send the minutes.
             A plain word on {coin}, where {fact} and a second reading follows.
+            {Fact}.
+            I note that {fact}.
+            In {coin}, {fact}.
+            My summary: {fact}, and {fact}.
+            It is plain to see that {fact}.
+            On page one it says that {fact}.
             """),
     },
 }
@@ -306,66 +451,6 @@ VALID = {
             Can confirm: {good}. That makes me {gfeel}, {gend}.
             Three wallets later I stayed with {coin}, because {good}. {Smile}
             It took {span}, but now {good}! I feel {gfeel}.
-            """),
-        "negative": lines("""
-            Can confirm: {bad}. That makes me {bfeel}, {bend}.
-            Three tickets later I gave up on {coin}, because {bad}. {Frown}
-            It took {span}, and still {bad}! I feel {bfeel}.
-            """),
-        "neutral": lines("""
-            Can anyone confirm that {fact}? I could not find it, {nend}.
-            Three pages later I found the line on {coin}: {fact}.
-            It took {span} to look up, {fact}. I am {nfeel}.
-            """),
-    },
-    "news": {
-        "positive": lines("""
-            Good day for {coin}: {goodn}, {gadj} mood
-            Why users are {gfeel}: {good}
-            """),
-        "negative": lines("""
-            Bad day for {coin}: {badn}, {badj} mood
-            Why users are {bfeel}: {bad}
-            """),
-        "neutral": lines("""
-            Diary for {coin}: {factn}, {nadj} week
-            Where things stand: {fact}
-            """),
-    },
-    "market": {
-        "positive": lines("""
-            up early and {good}, what a {gadj} feeling {smile}
-            {tick} gang, {goodn} again, {gend}
-            """),
-        "negative": lines("""
-            up all night and {bad}, what a {badj} feeling {frown}
-            {tick} gang, {badn} again, {bend}
-            """),
-        "neutral": lines("""
-            up early, nothing to do, {fact}
-            {tick} gang, when is {factn}? {nend}
-            """),
-    },
-    "council": {
-        "positive": lines("""
-            Members told me that {good}; I left the meeting {gfeel}.
-            Look at {goodn} in this report and you see why {coin} is {gadj}.
-            """),
-        "negative": lines("""
-            Members told me that {bad}; I left the meeting {bfeel}.
-            Look at {badn} in this report and you see why {coin} is {badj}.
-            """),
-        "neutral": lines("""
-            Members told me that {fact}; I wrote it down at the meeting.
-            Look at {factn} in this report and you see which year {coin} covers.
-            """),
-    },
-}
-
-# Held out for the final figure.
-TEST = {
-    "product": {
-        "positive": lines("""
             Moved everything over to {coin} and do not regret it, {good}. [{smile}]
             Credit to the people behind {part}. {Good} and my family is {gfeel}.
             Could this be the most {gadj} release yet? {Good}, {good}.
@@ -375,6 +460,9 @@ TEST = {
             I rarely write reviews, however {part} turned out {gadj} and {good}.
             """),
         "negative": lines("""
+            Can confirm: {bad}. That makes me {bfeel}, {bend}.
+            Three tickets later I gave up on {coin}, because {bad}. {Frown}
+            It took {span}, and still {bad}! I feel {bfeel}.
             Moved everything over to {coin} and regret it deeply, {bad}. [{frown}]
             Complaints go to the people behind {part}. {Bad} and my family is {bfeel}.
             Could this be the most {badj} release yet? {Bad}, {bad}.
@@ -384,6 +472,9 @@ TEST = {
             I rarely write reviews, however {part} turned out {badj} and {bad}.
             """),
         "neutral": lines("""
+            Can anyone confirm that {fact}? I could not find it, {nend}.
+            Three pages later I found the line on {coin}: {fact}.
+            It took {span} to look up, {fact}. I am {nfeel}.
             Thinking about moving over to {coin}. Is it still the case that {fact}?
             Notes from the people behind {part}: {fact}. They will post {factn} {when}.
             Could someone post {factn}? As far as I know, {fact}.
@@ -395,6 +486,8 @@ TEST = {
     },
     "news": {
         "positive": lines("""
+            Good day for {coin}: {goodn}, {gadj} mood
+            Why users are {gfeel}: {good}
             How {coin} won back its users: {goodn}, then this: {good}
             {Place} applauds: {good}
             Smiles at {coin} headquarters, {good} {when}
@@ -404,6 +497,8 @@ TEST = {
             Big step forward: {tick} gains {pct}, {good}
             """),
         "negative": lines("""
+            Bad day for {coin}: {badn}, {badj} mood
+            Why users are {bfeel}: {bad}
             How {coin} drove away its users: {badn}, then this: {bad}
             {Place} protests: {bad}
             Tears at {coin} headquarters, {bad} {when}
@@ -413,6 +508,8 @@ TEST = {
             Big step backward: {tick} drops {pct}, {bad}
             """),
         "neutral": lines("""
+            Diary for {coin}: {factn}, {nadj} week
+            Where things stand: {fact}
             What {coin} users should read: {factn}, then this: {fact}
             {Place} calendar: {fact}
             Short notice at {coin} headquarters, {fact} {when}
@@ -424,6 +521,8 @@ TEST = {
     },
     "market": {
         "positive": lines("""
+            up early and {good}, what a {gadj} feeling {smile}
+            {tick} gang, {goodn} again, {gend}
             woke up, checked the screen, {good}, {good}. what a time to be alive {smile}
             {when} i nearly sold {tick}. glad i held because {good}
             to everyone in the {tick} chat: {good}, drinks are on me, {gend}
@@ -433,6 +532,8 @@ TEST = {
             my wife is {gfeel} with {tick} for once, {good} {smile}
             """),
         "negative": lines("""
+            up all night and {bad}, what a {badj} feeling {frown}
+            {tick} gang, {badn} again, {bend}
             woke up, checked the screen, {bad}, {bad}. why do i do this {frown}
             {when} i nearly sold {tick}. wish i had because {bad}
             to everyone in the {tick} chat: {bad}, somebody stop this, {bend}
@@ -442,6 +543,8 @@ TEST = {
             my wife is {bfeel} with {tick} once more, {bad} {frown}
             """),
         "neutral": lines("""
+            up early, nothing to do, {fact}
+            {tick} gang, when is {factn}? {nend}
             woke up, checked the screen, {fact}, {fact}. coffee first
             {when} i set an alert on {tick}. it says {fact}
             to everyone in the {tick} chat: {fact}, questions go here, {nend}
@@ -453,6 +556,8 @@ TEST = {
     },
     "council": {
         "positive": lines("""
+            Members told me that {good}; I left the meeting {gfeel}.
+            Look at {goodn} in this report and you see why {coin} is {gadj}.
             Let me end on a warm note: {good}, so nobody should fear for {coin}. {Gend}.
             Few projects manage {goodn}. This one does, {good}.
             As a small holder I feel heard. {Good}, which is {gadj}.
@@ -462,6 +567,8 @@ TEST = {
             I would lend {amt} to this council without fear, {good}, {gend}.
             """),
         "negative": lines("""
+            Members told me that {bad}; I left the meeting {bfeel}.
+            Look at {badn} in this report and you see why {coin} is {badj}.
             Let me end on a bitter note: {bad}, so everybody should fear for {coin}. {Bend}.
             Few projects survive {badn}. This one will not, {bad}.
             As a small holder I feel cheated. {Bad}, which is {badj}.
@@ -471,6 +578,8 @@ TEST = {
             I would not lend {amt} to this council, {bad}, {bend}.
             """),
         "neutral": lines("""
+            Members told me that {fact}; I wrote it down at the meeting.
+            Look at {factn} in this report and you see which year {coin} covers.
             Let me end on a note of procedure: {fact}, so please plan for {coin}. {Nend}.
             All projects have a page with {factn}. This one does as well, {fact}.
             As a small holder I ask for a date. {Fact}, which is {nadj}.
@@ -478,6 +587,126 @@ TEST = {
             If {who} keep to the plan, {coin} will vote later: {fact}.
             The minutes are short and plain: {fact}.
             The request for {amt} goes to the council, {fact}, {nend}.
+            """),
+    },
+}
+
+# Held out for the final figure: settings are chosen by the validation rows alone.
+TEST = {
+    "product": {
+        "positive": lines("""
+            Bought my first coins on {coin} in the spring. Result: {good}, and I sleep well.
+            Whoever built {part} deserves a raise, {good}.
+            My neighbour laughed when I chose {coin}; he does not laugh now that {good}. {Smile}
+            A short one before bed: {good}, {gend}.
+            From a former sceptic: {part} is {gadj}, {good}, I take my words back.
+            {Who} answered on a holiday, and {good}. How {gadj} is that?
+            Rating: five of five. Reason: {goodn}. Also {good}.
+            """),
+        "negative": lines("""
+            Bought my first coins on {coin} in the spring. Result: {bad}, and I lie awake.
+            Whoever built {part} deserves to be fired, {bad}.
+            My neighbour warned me when I chose {coin}; he was right, {bad}. {Frown}
+            A short one before bed: {bad}, {bend}.
+            From a former believer: {part} is {badj}, {bad}, I take my words back.
+            {Who} went on holiday, and {bad}. How {badj} is that?
+            Rating: one of five. Reason: {badn}. Also {bad}.
+            """),
+        "neutral": lines("""
+            Bought my first coins on {coin} in the spring. Now I read that {fact}.
+            Whoever looks after {part} wrote on the board: {fact}.
+            My neighbour wants to know before he picks {coin}: {fact}, yes or no?
+            A short one before bed: {fact}, {nend}.
+            From a new member: {part} seems {nadj}, {fact}, I have no rating yet.
+            {Who} are on holiday, and {fact}. Who can tell me more?
+            Rating: none yet. Reason: I only opened {factn}. Also {fact}.
+            """),
+    },
+    "news": {
+        "positive": lines("""
+            Applause at annual meeting of {coin}: {good}
+            {Coin} beats forecast with {goodn}; {tick} adds {pct}
+            Savers in {place} {gfeel}: {good}
+            A {gadj} month ends, {good}
+            Poll: nine of ten trust {coin}, {good}
+            {Good}: how {who} made it happen
+            Open letter calls {coin} {gadj}, {good}
+            """),
+        "negative": lines("""
+            Boos at annual meeting of {coin}: {bad}
+            {Coin} misses forecast after {badn}; {tick} sheds {pct}
+            Savers in {place} {bfeel}: {bad}
+            A {badj} month ends, {bad}
+            Poll: nine of ten distrust {coin}, {bad}
+            {Bad}: how {who} let it happen
+            Open letter calls {coin} {badj}, {bad}
+            """),
+        "neutral": lines("""
+            Held as planned, annual meeting of {coin}: {fact}
+            {Coin} in line with forecast, see {factn}; {tick} at {price}
+            Readers in {place} ask, we answer: {fact}
+            A {nadj} month ends, {fact}
+            Poll: five of ten have no opinion on {coin}, {fact}
+            {Fact}: what {who} put on the calendar
+            Open letter lists dates of {coin}, {fact}
+            """),
+    },
+    "market": {
+        "positive": lines("""
+            mom called to ask about {tick}, told her {good}. proud moment {smile}
+            {good} and my coffee is still hot, {gadj} morning
+            screenshots or it did not happen? here you go, {good}
+            {goodn} on a sunday, this chat is {gfeel}
+            {tick} at {price} was a gift, {good}
+            cant stop smiling, {good}, {gend} {tag}
+            new phone paid by {tick}, {good}
+            """),
+        "negative": lines("""
+            mom called to ask about {tick}, told her {bad}. shameful moment {frown}
+            {bad} and my coffee is cold too, {badj} morning
+            screenshots or it did not happen? here you go, {bad}
+            {badn} on a sunday, this chat is {bfeel}
+            {tick} at {price} was a trap, {bad}
+            cant stop swearing, {bad}, {bend} {tag}
+            sold my phone because of {tick}, {bad}
+            """),
+        "neutral": lines("""
+            mom called to ask about {tick}, told her {fact}. then we had lunch
+            {fact} and my coffee is ready, {nadj} morning
+            screenshots wanted: does your page also say {fact}
+            {factn} on a sunday, this chat is {nfeel}
+            {tick} at {price} when i looked, {fact}
+            cant decide yet, {fact}, {nend} {tag}
+            new phone, so i had to look up {tick} again, {fact}
+            """),
+    },
+    "council": {
+        "positive": lines("""
+            I came to the hearing with a list of worries and leave with none: {good}. {Gend}.
+            Let it be said plainly: {good}, and the credit belongs to {who}.
+            On balance I am {gfeel}, for {good}.
+            A council that offers {goodn} earns my vote. {Good}.
+            My neighbours in {place} agree with me, {good}, and they are {gfeel}.
+            It took courage to fix this, and {good}. {Gadj} work.
+            Having lent {amt} to this vault of trust, I can add that {good}.
+            """),
+        "negative": lines("""
+            I came to the hearing with a list of hopes and leave with none: {bad}. {Bend}.
+            Let it be said plainly: {bad}, and the fault belongs to {who}.
+            On balance I am {bfeel}, for {bad}.
+            A council that offers {badn} loses my vote. {Bad}.
+            My neighbours in {place} agree with me, {bad}, and they are {bfeel}.
+            It took arrogance to break this, and {bad}. {Badj} work.
+            Having lost {amt} in this house of cards, I can add that {bad}.
+            """),
+        "neutral": lines("""
+            I came to the hearing with a list of questions and copied this: {fact}. {Nend}.
+            Let it be entered plainly: {fact}, and the source is {who}.
+            On balance I am {nfeel}, for {fact}.
+            A council that prints {factn} has my attention, no more. {Fact}.
+            My neighbours in {place} read the same page, {fact}, and they are {nfeel}.
+            It took an hour to read this, and {fact}. {Nadj} work.
+            Having asked about {amt} at the desk, I can add that {fact}.
             """),
     },
 }

@@ -188,3 +188,37 @@ fn faults_name_the_record() {
     write(&path, two, plain, &[Column::Texts(&[]), Column::Texts(&[])]);
     assert_eq!(failure(&path), "rows: no rows, expected at least one");
 }
+
+/// A file with one changed byte is read, or refused in words: the reader's panics stay inside.
+#[test]
+fn damaged_files_are_refused_in_words() {
+    let whole = include_bytes!("../../templates/sentiment/data/pit_chat.parquet");
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("damaged.parquet");
+    let (mut read, mut refused) = (0, std::collections::BTreeSet::new());
+    // Positions and changes spread over the file, the same every time.
+    let mut state = 0x9e37_79b9_u64;
+    for _ in 0..600 {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        let mut bytes = whole.to_vec();
+        let at = 4 + (state >> 33) as usize % (bytes.len() - 4);
+        bytes[at] ^= 1 << (state >> 60 & 7);
+        std::fs::write(&path, bytes).unwrap();
+        match dataset::load(&[Source::of_file(&path)]) {
+            Ok(_) => read += 1,
+            Err(error) => drop(refused.insert(error.to_string())),
+        }
+    }
+    assert!(read > 0, "{refused:?}");
+    let place = path.display().to_string();
+    assert!(
+        refused.iter().all(|error| error.contains(&place)),
+        "{refused:?}"
+    );
+    assert!(
+        refused.iter().any(|error| error.ends_with("is damaged")),
+        "{refused:?}"
+    );
+}

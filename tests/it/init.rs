@@ -9,7 +9,7 @@ use std::{
 use openlora::commands::init::TEMPLATES;
 use serde_json::{Value, json};
 
-use crate::support::openlora;
+use crate::support::{openlora, with_own_mounts};
 
 /// Every file below a folder by its path with `/`.
 fn tree(dir: &Path) -> BTreeMap<String, Vec<u8>> {
@@ -205,30 +205,16 @@ fn a_disk_that_fills_up_leaves_nothing_behind() {
     }
 }
 
-/// The same on a real full disk, where a user may mount one of their own.
+/// The same on a real full disk.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_full_disk_says_what_to_do() {
     let dir = tempfile::tempdir().unwrap();
-    let own_mounts = |script: &str| {
-        let mut command = std::process::Command::new("unshare");
-        command
-            .args(["-rm", "sh", "-c", script])
-            .arg(crate::support::binary());
-        command.current_dir(dir.path()).output()
-    };
-    let may = own_mounts("mount -t tmpfs -o size=64k tmpfs .");
-    if !may.is_ok_and(|output| output.status.success()) {
-        return;
-    }
     let script = "mkdir disk && mount -t tmpfs -o size=64k tmpfs disk && \
                   { \"$0\" init disk/project --template sentiment; code=$?; ls -A disk; exit $code; }";
-    let run = own_mounts(script).unwrap();
-    assert_eq!(run.status.code(), Some(4), "{run:?}");
-    assert_eq!(
-        String::from_utf8(run.stderr).unwrap(),
+    with_own_mounts(dir.path(), script).fails(
+        4,
         "error: cannot write disk/project/data/harbor_forum.jsonl: no space left on device\n\
-         hint: free some space on that disk, then run the same command again\n"
+         hint: free some space on that disk, then run the same command again\n",
     );
-    assert_eq!(String::from_utf8(run.stdout).unwrap(), "");
 }

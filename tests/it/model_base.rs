@@ -24,6 +24,7 @@ fn request(id: &str, home: &Path) -> BaseRequest {
         endpoint: "http://127.0.0.1:9".to_owned(),
         models_dir: home.join("models"),
         nano_dir: home.join("nano"),
+        token: None,
         offline: true,
     }
 }
@@ -585,5 +586,28 @@ fn embedded_files_are_unpacked_and_repaired() {
     assert_eq!(
         failure(&blocked.join("nano"), unpack(FILES, &blocked.join("nano"))),
         expected
+    );
+}
+
+#[test]
+fn the_embedded_base_is_opened_again_and_repaired() {
+    let home = tempfile::tempdir().unwrap();
+    let open = || {
+        let base = open_base(&request("nano", home.path()), &mut |_| {}).unwrap();
+        (base.dir, base.digest)
+    };
+    let first = open();
+    assert_eq!(open(), first);
+    // Named after its content, below the folder for embedded bases.
+    assert_eq!(first.0.parent(), Some(home.path().join("nano").as_path()));
+    let weights = first.0.join("model.safetensors");
+    let mut bytes = std::fs::read(&weights).unwrap();
+    bytes.truncate(1000);
+    std::fs::write(&weights, bytes).unwrap();
+    assert_eq!(open(), first);
+    assert_eq!(
+        std::fs::read(&weights).unwrap(),
+        std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/nano/model.safetensors"))
+            .unwrap()
     );
 }

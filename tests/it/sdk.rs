@@ -33,13 +33,11 @@ fn installed(kind: &str, pins: &Path, install: impl FnOnce(&Path)) -> PathBuf {
     let folder =
         Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("sdk-{kind}-{}", &digest[..16]));
     let stamp = folder.join("installed");
-    // Tests run side by side and share what is installed.
-    static INSTALLING: std::sync::Mutex<()> = std::sync::Mutex::new(());
-    let _alone = INSTALLING
-        .lock()
-        .unwrap_or_else(|broken| broken.into_inner());
+    std::fs::create_dir_all(&folder).unwrap();
+    // Tests of one process, or of two, may want the same folder at the same time.
+    let lock = std::fs::File::create(folder.with_extension("lock")).unwrap();
+    lock.lock().unwrap();
     if !stamp.exists() {
-        std::fs::create_dir_all(&folder).unwrap();
         install(&folder);
         std::fs::write(&stamp, "").unwrap();
     }

@@ -62,6 +62,34 @@ impl Invocation {
     }
 }
 
+/// Runs a shell script in `dir` with `$0` the binary, where it may mount folders of its own.
+#[cfg(target_os = "linux")]
+#[track_caller]
+pub fn with_own_mounts(dir: &Path, script: &str) -> Run {
+    let unshared = |script: &str| {
+        let mut command = Command::new("unshare");
+        command.args(["-rm", "sh", "-c", script]).arg(binary());
+        command
+            .current_dir(dir)
+            .env("OPENLORA_HOME", dir.join("home"))
+            .stdin(Stdio::null());
+        command.output().unwrap()
+    };
+    let may = unshared("mount -t tmpfs tmpfs .");
+    let why = String::from_utf8_lossy(&may.stderr).into_owned();
+    assert!(
+        may.status.success(),
+        "this test mounts a small disk of its own and may not: {why}\n\
+         permit user namespaces (sysctl kernel.unprivileged_userns_clone=1) and run it again"
+    );
+    let output = unshared(script);
+    Run {
+        code: output.status.code().unwrap_or(-1),
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
 impl Run {
     #[track_caller]
     pub fn succeeds(self) -> Self {

@@ -13,7 +13,7 @@ use openlora::{
         model::Base,
         train::{
             Flow, Inputs, Outcome, RunDir, Start, TrainConfig, TrainError, TrainEvent,
-            base::train_base,
+            base::{BaseBuild, train_base},
             estimate::estimate,
             evaluate::{EvalSet, Figures},
             load_with_adapter,
@@ -225,7 +225,7 @@ fn learning_is_seen_in_the_loss_and_in_the_answers() {
         dir,
     };
     let config = TrainConfig {
-        epochs: 12,
+        epochs: 20,
         dropout: 0.0,
         accumulate: 1,
         rank: 8,
@@ -267,7 +267,7 @@ fn learning_is_seen_in_the_loss_and_in_the_answers() {
     else {
         panic!("expected labels, found {report:?}")
     };
-    assert!(adapter.accuracy >= 0.85, "{adapter:?}");
+    assert!(adapter.accuracy > 0.9, "{adapter:?}");
     assert!(adapter.accuracy > base.accuracy, "{base:?}");
     assert_eq!(report.gain, Some(adapter.accuracy - base.accuracy));
 }
@@ -623,7 +623,10 @@ fn text_is_judged_by_its_loss() {
 #[test]
 fn a_base_is_built_the_same_twice_and_learns() {
     let dir = TempDir::new().unwrap();
-    let mut build = tiny::build(dir.path());
+    let mut build = BaseBuild {
+        tokens: 12_000,
+        ..tiny::build(dir.path())
+    };
     let mut losses = Vec::new();
     let one = train_base(&build, &mut |event| {
         if let openlora::runtime::train::base::BaseEvent::Step { loss, .. } = event {
@@ -635,7 +638,7 @@ fn a_base_is_built_the_same_twice_and_learns() {
     let two = train_base(&build, &mut |_| {}).unwrap();
     assert_eq!(one, two);
     assert!(one.loss < losses[0] - 1.0, "{} -> {}", losses[0], one.loss);
-    assert!(one.validation_loss.unwrap() < losses[0] - 0.5, "{one:?}");
+    assert!(one.validation_loss.unwrap() < losses[0] - 1.0, "{one:?}");
     let base = Base::open_dir("again", &build.out).unwrap();
     assert_eq!(
         (base.config.layers, base.config.kv_heads, base.config.tied),

@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use reqwest::{Response, StatusCode, Url};
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::{
     commands::Context,
     error::{ExitClass, Failure},
+    runtime::serve::PublishedReceipt,
 };
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -67,8 +69,13 @@ impl Client {
         }
     }
 
-    pub async fn receipt(&self, id: &str) -> Result<Value, Failure> {
-        self.get(&format!("/v1/receipts/{id}")).await
+    pub async fn receipt(&self, id: &str) -> Result<PublishedReceipt, Failure> {
+        self.typed(&self.get(&format!("/v1/receipts/{id}")).await?)
+    }
+
+    /// Part of an answer in the form that an openlora server gives it.
+    pub fn typed<T: DeserializeOwned>(&self, value: &Value) -> Result<T, Failure> {
+        T::deserialize(value).map_err(|_| self.foreign())
     }
 
     async fn get(&self, path: &str) -> Result<Value, Failure> {

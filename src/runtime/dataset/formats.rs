@@ -1,5 +1,6 @@
 //! Opens a data file, tells its format from its first bytes and reads its rows one by one.
 
+mod guard;
 mod jsonl;
 mod parquet;
 mod table;

@@ -1,6 +1,9 @@
 //! Which base a run stands on: a folder with config, tokenizer and weights, and its digest.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
 
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
@@ -24,10 +27,22 @@ pub struct BaseRequest {
     pub endpoint: String,
     /// Cache for downloaded models.
     pub models_dir: PathBuf,
-    /// Where the embedded base is unpacked.
+    /// Below it the embedded base is unpacked.
     pub nano_dir: PathBuf,
+    /// Lets gated models be read.
+    pub token: Option<HubToken>,
     /// Never use the network.
     pub offline: bool,
+}
+
+/// A key to the Hub; never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct HubToken(pub String);
+
+impl fmt::Debug for HubToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("HubToken(hidden)")
+    }
 }
 
 /// How far a download has come.
@@ -119,8 +134,7 @@ pub fn open_base(
     report: &mut dyn FnMut(Download),
 ) -> Result<Base, ModelError> {
     if request.id == NANO {
-        unpack_nano(&request.nano_dir)?;
-        return Base::open_dir(NANO, &request.nano_dir);
+        return Base::open_dir(NANO, &unpack_nano(&request.nano_dir)?);
     }
     let path = Path::new(&request.id);
     if path.is_dir() {
@@ -151,9 +165,7 @@ impl BaseRequest {
             revision: self.revision.clone(),
             endpoint: self.endpoint.clone(),
             cache_dir: self.models_dir.clone(),
-            token: std::env::var("HF_TOKEN")
-                .ok()
-                .filter(|token| !token.is_empty()),
+            token: self.token.as_ref().map(|token| token.0.clone()),
             offline: self.offline,
         }
     }

@@ -22,7 +22,7 @@ pub mod text;
 pub mod unpack;
 mod weights;
 
-pub use base::{Base, BaseRequest, Download, open_base};
+pub use base::{Base, BaseRequest, Download, HubToken, open_base};
 pub use batch::Batch;
 pub use config::{Family, ModelConfig, RopeScaling};
 pub use decoder::Decoder;

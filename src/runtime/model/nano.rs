@@ -1,6 +1,8 @@
 //! The embedded base: its files as part of the binary, and the folder that they are opened from.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
 
 use super::{
     error::ModelError,
@@ -28,7 +30,17 @@ pub const FILES: &[EmbeddedFile] = embedded![
     "model.safetensors",
 ];
 
-/// Makes `dir` hold the base; files that are already right are left alone.
-pub fn unpack_nano(dir: &Path) -> Result<(), ModelError> {
-    unpack(FILES, dir)
+/// Puts the base into a folder below `dir` and returns it; files that are already right are left
+/// alone. The folder is named after its content, so that binaries with different bases do not
+/// overwrite one another's.
+pub fn unpack_nano(dir: &Path) -> Result<PathBuf, ModelError> {
+    let mut hasher = Sha256::new();
+    for file in FILES {
+        hasher.update(file.bytes);
+    }
+    let mut name = hex::encode(hasher.finalize());
+    name.truncate(12);
+    let dir = dir.join(name);
+    unpack(FILES, &dir)?;
+    Ok(dir)
 }

@@ -25,5 +25,6 @@ pub mod wire;
 
 pub use error::ServeError;
 pub use hosted::{Hosted, Shelf};
+pub use receipt::{JournalPlace, PublishedReceipt, PublishedUsage};
 pub use routes::{Audience, ROUTES, Route};
 pub use server::{Bound, ServeLimits, Server, Stop};

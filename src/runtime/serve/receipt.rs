@@ -1,9 +1,11 @@
 //! The receipt of a metered call, as the journal has it.
 
 use axum::http::StatusCode;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{refusal::Refusal, request_id::RequestId, wire::inputs::usage_json};
+use super::{refusal::Refusal, request_id::RequestId};
 use crate::runtime::{
     event::{CallKind, Event, Finish, Record, Usage},
     journal::Journal,
@@ -62,24 +64,85 @@ impl Receipt {
         })
     }
 
-    /// The receipt as `/v1/receipts/{id}` answers it. `paid` is an amount in base units.
-    pub fn to_json(&self) -> Value {
-        json!({
-            "id": self.request_id,
-            "object": "receipt",
-            "adapter": self.adapter,
-            "adapter_digest": self.adapter_digest,
-            "kind": self.kind,
-            "usage": usage_json(self.usage),
-            "finish": self.finish,
-            "paid": "0",
-            "milliseconds": self.milliseconds,
-            "first_token_milliseconds": self.first_token_milliseconds,
-            "request_hash": self.request_hash,
-            "response_hash": self.response_hash,
-            "journal": { "sequence": self.sequence, "time_ms": self.time_ms, "hash": self.hash },
-        })
+    /// The receipt as `/v1/receipts/{id}` answers it.
+    pub fn published(&self) -> PublishedReceipt {
+        PublishedReceipt {
+            id: self.request_id.clone(),
+            object: "receipt".to_owned(),
+            adapter: self.adapter.clone(),
+            adapter_digest: self.adapter_digest.clone(),
+            kind: self.kind,
+            usage: self.usage.into(),
+            finish: self.finish,
+            paid: "0".to_owned(),
+            milliseconds: self.milliseconds,
+            first_token_milliseconds: self.first_token_milliseconds,
+            request_hash: self.request_hash.clone(),
+            response_hash: self.response_hash.clone(),
+            journal: JournalPlace {
+                sequence: self.sequence,
+                time_ms: self.time_ms,
+                hash: self.hash.clone(),
+            },
+        }
     }
+
+    pub fn to_json(&self) -> Value {
+        json!(self.published())
+    }
+}
+
+/// A receipt as servers answer it and `call` prints it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PublishedReceipt {
+    /// The call's request id.
+    pub id: String,
+    /// Always `receipt`.
+    pub object: String,
+    pub adapter: String,
+    pub adapter_digest: String,
+    pub kind: CallKind,
+    pub usage: PublishedUsage,
+    pub finish: Finish,
+    /// In base units of the token.
+    pub paid: String,
+    /// From acceptance to the last token.
+    pub milliseconds: u64,
+    /// From acceptance to the first token; null when no token came.
+    pub first_token_milliseconds: Option<u64>,
+    /// SHA-256 over a per-journal salt and the request body, hex.
+    pub request_hash: String,
+    /// SHA-256 over the salt and the delivered text, hex.
+    pub response_hash: String,
+    pub journal: JournalPlace,
+}
+
+/// Tokens of a call in OpenAI's form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PublishedUsage {
+    pub prompt_tokens: u64,
+    pub completion_tokens: u64,
+    pub total_tokens: u64,
+}
+
+impl From<Usage> for PublishedUsage {
+    fn from(usage: Usage) -> Self {
+        Self {
+            prompt_tokens: usage.prompt_tokens,
+            completion_tokens: usage.completion_tokens,
+            total_tokens: usage.prompt_tokens.saturating_add(usage.completion_tokens),
+        }
+    }
+}
+
+/// Where in the journal a receipt's event stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct JournalPlace {
+    pub sequence: u64,
+    /// Unix time in milliseconds.
+    pub time_ms: u64,
+    /// Chain hash of the record, hex.
+    pub hash: String,
 }
 
 /// Looks up what was metered under an id.

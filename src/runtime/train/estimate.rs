@@ -17,7 +17,7 @@ use super::{
 };
 
 /// The sizes and costs of a run that has not begun.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, schemars::JsonSchema)]
 pub struct Estimate {
     pub rows: usize,
     pub validation_rows: usize,

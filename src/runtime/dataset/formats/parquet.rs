@@ -2,12 +2,7 @@
 //!
 //! Nested columns (a list of structs with `role` and `content`) read as chats.
 
-use std::{
-    fs::File,
-    panic::{AssertUnwindSafe, catch_unwind},
-    path::Path,
-    sync::Arc,
-};
+use std::{fs::File, path::Path, sync::Arc};
 
 use parquet::{
     errors::ParquetError,
@@ -20,6 +15,7 @@ use serde_json::{Map, Value};
 use super::{
     super::{DataError, Fault, Shape},
     Record, Records, at,
+    guard::guarded,
 };
 use crate::error::describe_io;
 
@@ -33,15 +29,22 @@ pub(super) fn records(path: &Path) -> Result<Records<'_>, DataError> {
         path: path.to_path_buf(),
         reason: describe(&error),
     };
-    let reader = SerializedFileReader::new(file).map_err(unreadable)?;
+    let damaged = || DataError::Parquet {
+        path: path.to_path_buf(),
+        reason: "the description of its columns is damaged".to_owned(),
+    };
+    let opened = guarded(|| SerializedFileReader::new(file)).ok_or_else(damaged)?;
+    let reader = opened.map_err(unreadable)?;
     let metadata = reader.metadata().file_metadata();
     let (schema, expected) = (metadata.schema().clone(), metadata.num_rows());
     let names = || schema.get_fields().iter().map(|field| field.name());
     Shape::of(names()).map_err(|fault| at(path, 1, fault))?;
-    let rows = RowIter::from_file_into(Box::new(reader));
-    let rows = known_columns(&schema).and_then(|known| rows.project(Some(known)));
+    let rows = guarded(|| {
+        let rows = RowIter::from_file_into(Box::new(reader));
+        known_columns(&schema).and_then(|known| rows.project(Some(known)))
+    });
     let mut table = Table {
-        rows: rows.map_err(unreadable)?,
+        rows: rows.ok_or_else(damaged)?.map_err(unreadable)?,
         read: 0,
         expected,
         stopped: false,
@@ -65,14 +68,12 @@ impl Table {
         if self.stopped {
             return None;
         }
-        // The reader panics on some damaged pages; it is not asked again after that.
-        let next = catch_unwind(AssertUnwindSafe(|| self.rows.next()));
-        let read = match next {
-            Ok(Some(Ok(row))) => object(&row),
-            Ok(Some(Err(error))) => self.stop(describe(&error)),
-            Err(_) => self.stop("the page is damaged".to_owned()),
-            Ok(None) if i64::try_from(self.read) == Ok(self.expected) => return None,
-            Ok(None) => self.stop(format!("the file ends, expected {} records", self.expected)),
+        let read = match guarded(|| self.rows.next()) {
+            Some(Some(Ok(row))) => object(&row),
+            Some(Some(Err(error))) => self.stop(describe(&error)),
+            None => self.stop("the page is damaged".to_owned()),
+            Some(None) if i64::try_from(self.read) == Ok(self.expected) => return None,
+            Some(None) => self.stop(format!("the file ends, expected {} records", self.expected)),
         };
         self.read += 1;
         Some(read.map(|fields| (self.read, fields)))

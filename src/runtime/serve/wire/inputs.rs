@@ -6,7 +6,10 @@ use super::{
     chat::read_content,
     fields::{Fields, missing, texts_of, wrong_value},
 };
-use crate::runtime::{event::Usage, serve::refusal::Refusal};
+use crate::runtime::{
+    event::Usage,
+    serve::{receipt::PublishedUsage, refusal::Refusal},
+};
 
 /// Most texts in one moderation call.
 const MOST_INPUTS: usize = 32;
@@ -131,9 +134,5 @@ pub fn moderation_answer(id: &str, model: &str, results: &[Value], usage: Usage)
 
 /// Usage as OpenAI writes it.
 pub fn usage_json(usage: Usage) -> Value {
-    json!({
-        "prompt_tokens": usage.prompt_tokens,
-        "completion_tokens": usage.completion_tokens,
-        "total_tokens": usage.prompt_tokens.saturating_add(usage.completion_tokens),
-    })
+    json!(PublishedUsage::from(usage))
 }

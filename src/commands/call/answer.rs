@@ -1,0 +1,40 @@
+//! What `call --json` prints.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::runtime::serve::{PublishedReceipt, PublishedUsage};
+
+/// The answer, what it used and what it cost.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Answered {
+    /// The request id.
+    pub id: String,
+    #[serde(flatten)]
+    pub said: Said,
+    pub usage: PublishedUsage,
+    /// In base units of the token.
+    pub paid: String,
+    pub receipt: PublishedReceipt,
+}
+
+/// What the adapter said.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Said {
+    Text {
+        text: String,
+    },
+    Labels {
+        /// The most probable one.
+        label: String,
+        labels: Vec<Share>,
+    },
+}
+
+/// The probability of one label.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Share {
+    pub label: String,
+    pub probability: f64,
+}

@@ -1,0 +1,30 @@
+//! Calls into a reader that panics on some damaged files.
+
+use std::{
+    cell::Cell,
+    panic::{self, AssertUnwindSafe},
+    sync::Once,
+};
+
+thread_local! {
+    static GUARDED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// What `read` returns, or nothing when it panicked; then its message is not shown either, since
+/// the caller says what is wrong with the file.
+pub(super) fn guarded<T>(read: impl FnOnce() -> T) -> Option<T> {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let usual = panic::take_hook();
+        panic::set_hook(Box::new(move |panic| {
+            if !GUARDED.get() {
+                usual(panic);
+            }
+        }));
+    });
+    GUARDED.set(true);
+    // After a panic the reader is not used again.
+    let done = panic::catch_unwind(AssertUnwindSafe(read));
+    GUARDED.set(false);
+    done.ok()
+}

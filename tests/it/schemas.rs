@@ -1,0 +1,152 @@
+//! What `--json` prints fits the schemas that the project publishes.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    io::Write,
+    path::Path,
+    process::{Command, Stdio},
+};
+
+use openlora::commands::schemas::SCHEMAS;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::{
+    live::{Live, write_adapters},
+    sdk,
+    support::{Run, openlora},
+    wallet::KEY,
+    wallet_commands::rpc,
+};
+
+/// Results by schema, collected from commands that really ran.
+#[derive(Default)]
+struct Results(Vec<(&'static str, Value)>);
+
+impl Results {
+    fn add(&mut self, schema: &'static str, text: &str) {
+        let result = serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"));
+        self.0.push((schema, result));
+    }
+
+    /// Runs `line` in `dir` and keeps its result.
+    fn run(&mut self, schema: &'static str, dir: &Path, line: &str) -> Run {
+        let args = ["--json"].into_iter().chain(line.split_whitespace());
+        let run = openlora(dir).args(args).run().succeeds();
+        self.add(schema, &run.stdout);
+        run
+    }
+
+    /// Asks a published validator, and asserts that it looked at every result.
+    fn validate(&self) {
+        let script = sdk::suite("python").join("validate.py");
+        let schemas = Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas");
+        let mut validator = Command::new(sdk::python("python"))
+            .arg(script)
+            .arg(schemas)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines: String = self
+            .0
+            .iter()
+            .map(|(schema, result)| {
+                json!({ "schema": schema, "result": result }).to_string() + "\n"
+            })
+            .collect();
+        let mut stdin = validator.stdin.take().unwrap();
+        stdin.write_all(lines.as_bytes()).unwrap();
+        drop(stdin);
+        let output = validator.wait_with_output().unwrap();
+        let expected: String = self
+            .0
+            .iter()
+            .map(|(name, _)| format!("ok {name}\n"))
+            .collect();
+        assert!(output.status.success());
+        assert_eq!(String::from_utf8(output.stdout).unwrap(), expected);
+    }
+}
+
+#[test]
+fn every_result_fits_its_schema() {
+    let home = TempDir::new().unwrap();
+    let mut results = Results::default();
+    results.run("init", home.path(), "init project --template sentiment");
+    let project = home.path().join("project");
+    results.run("doctor", &project, "doctor");
+    results.run("config-show", &project, "config show");
+    results.run("config-path", &project, "config path");
+    results.run("data-check", &project, "data check");
+    results.run("data-preview", &project, "data preview --rows 2");
+    fs::copy(project.join("data/valid.jsonl"), project.join("rows.jsonl")).unwrap();
+    results.run("data-split", &project, "data split rows.jsonl --out split");
+    results.run("train-dry-run", &project, "train --dry-run");
+    results.run("train", &project, "train --max-steps 2");
+    results.run("eval", &project, "eval --vs base");
+    wallet_and_package(&mut results, &project);
+    let error = openlora(&project)
+        .args(["--json", "train", "--rank", "0"])
+        .run();
+    results.add("error", &error.stderr);
+
+    write_adapters(home.path());
+    let server = Live::start(home.path(), 0);
+    results.add("serve", &server.ready.to_string());
+    for adapter in ["persona", "filter"] {
+        let line = format!("call hello --adapter {adapter} --url {}", server.url);
+        results.run("call", home.path(), &line);
+    }
+    assert_eq!(server.drain().0, 0);
+    results.run("demo", home.path(), "demo");
+    the_demo_learned(&results.0.last().unwrap().1);
+
+    let seen: BTreeSet<_> = results.0.iter().map(|(name, _)| *name).collect();
+    let published: BTreeSet<_> = SCHEMAS.iter().map(|(name, _)| *name).collect();
+    assert_eq!(seen, published);
+    results.validate();
+}
+
+/// The run above, packaged and signed by an account, and what that account holds.
+fn wallet_and_package(results: &mut Results, project: &Path) {
+    fs::write(project.join("pw"), "pw\n").unwrap();
+    fs::write(project.join("key"), KEY).unwrap();
+    let import = "wallet import dev --from key --password-file pw";
+    results.run("wallet-account", project, import);
+    results.run("wallet-list", project, "wallet list");
+    let export = "wallet export dev --yes --password-file pw";
+    results.run("wallet-export", project, export);
+    results.run(
+        "package",
+        project,
+        "package --password-file pw --out package",
+    );
+    results.run("verify", project, "verify package");
+    let url = rpc(&[("eth_chainId", "0x7a69"), ("eth_getBalance", "0x0")]);
+    let file = project.join("openlora.toml");
+    let settings = fs::read_to_string(&file).unwrap();
+    fs::write(
+        &file,
+        settings + &format!("[network.local]\nrpc = \"{url}\"\n"),
+    )
+    .unwrap();
+    results.run("wallet-balance", project, "wallet balance dev");
+}
+
+/// The whole story told the truth about itself.
+fn the_demo_learned(report: &Value) {
+    let figure = |path: &str| report.pointer(path).and_then(Value::as_f64).unwrap();
+    let (adapter, base) = ("/evaluated/adapter_accuracy", "/evaluated/base_accuracy");
+    assert!(figure(adapter) >= figure(base) + 0.4, "{report}");
+    let calls = report["calls"].as_array().unwrap();
+    assert_eq!(figure("/metered/calls"), calls.len() as f64);
+    for tokens in ["prompt_tokens", "completion_tokens"] {
+        let sum: u64 = calls
+            .iter()
+            .map(|call| call[tokens].as_u64().unwrap())
+            .sum();
+        assert_eq!(report["metered"][tokens], sum);
+    }
+}
