@@ -16,6 +16,8 @@ use crate::{
     live::{Live, write_adapters},
     sdk,
     support::{Run, openlora},
+    wallet::KEY,
+    wallet_commands::rpc,
 };
 
 /// Results by schema, collected from commands that really ran.
@@ -40,7 +42,7 @@ impl Results {
     fn validate(&self) {
         let script = sdk::suite("python").join("validate.py");
         let schemas = Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas");
-        let mut validator = Command::new(sdk::python())
+        let mut validator = Command::new(sdk::python("python"))
             .arg(script)
             .arg(schemas)
             .stdin(Stdio::piped())
@@ -84,6 +86,7 @@ fn every_result_fits_its_schema() {
     results.run("train-dry-run", &project, "train --dry-run");
     results.run("train", &project, "train --max-steps 2");
     results.run("eval", &project, "eval --vs base");
+    wallet_and_package(&mut results, &project);
     let error = openlora(&project)
         .args(["--json", "train", "--rank", "0"])
         .run();
@@ -104,6 +107,32 @@ fn every_result_fits_its_schema() {
     let published: BTreeSet<_> = SCHEMAS.iter().map(|(name, _)| *name).collect();
     assert_eq!(seen, published);
     results.validate();
+}
+
+/// The run above, packaged and signed by an account, and what that account holds.
+fn wallet_and_package(results: &mut Results, project: &Path) {
+    fs::write(project.join("pw"), "pw\n").unwrap();
+    fs::write(project.join("key"), KEY).unwrap();
+    let import = "wallet import dev --from key --password-file pw";
+    results.run("wallet-account", project, import);
+    results.run("wallet-list", project, "wallet list");
+    let export = "wallet export dev --yes --password-file pw";
+    results.run("wallet-export", project, export);
+    results.run(
+        "package",
+        project,
+        "package --password-file pw --out package",
+    );
+    results.run("verify", project, "verify package");
+    let url = rpc(&[("eth_chainId", "0x7a69"), ("eth_getBalance", "0x0")]);
+    let file = project.join("openlora.toml");
+    let settings = fs::read_to_string(&file).unwrap();
+    fs::write(
+        &file,
+        settings + &format!("[network.local]\nrpc = \"{url}\"\n"),
+    )
+    .unwrap();
+    results.run("wallet-balance", project, "wallet balance dev");
 }
 
 /// The whole story told the truth about itself.
