@@ -690,6 +690,7 @@ _arguments "${_arguments_options[@]}" : \
 _arguments "${_arguments_options[@]}" : \
 '--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
 '--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
+'--network=[Chain to use\: a preset such as base-sepolia, or one of the settings]:NAME:_default' \
 '--color=[When to colour output]:WHEN:(auto always never)' \
 '--json[Print the result as JSON; implies --no-input]' \
 '(-v --verbose)-q[Say less on stderr]' \
@@ -722,6 +723,7 @@ _arguments "${_arguments_options[@]}" : \
 '--data=[Home of the chain'\''s folder]:DIR:_files' \
 '--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
 '--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
+'--network=[Chain to use\: a preset such as base-sepolia, or one of the settings]:NAME:_default' \
 '--color=[When to colour output]:WHEN:(auto always never)' \
 '--foreground[Stay in this process until Ctrl-C]' \
 '--json[Print the result as JSON; implies --no-input]' \
@@ -745,6 +747,7 @@ _arguments "${_arguments_options[@]}" : \
 '--chain-id=[Chain id; each has a process and a state of its own]:N:_default' \
 '--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
 '--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
+'--network=[Chain to use\: a preset such as base-sepolia, or one of the settings]:NAME:_default' \
 '--color=[When to colour output]:WHEN:(auto always never)' \
 '--json[Print the result as JSON; implies --no-input]' \
 '(-v --verbose)-q[Say less on stderr]' \
@@ -767,6 +770,7 @@ _arguments "${_arguments_options[@]}" : \
 '--chain-id=[Chain id; each has a process and a state of its own]:N:_default' \
 '--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
 '--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
+'--network=[Chain to use\: a preset such as base-sepolia, or one of the settings]:NAME:_default' \
 '--color=[When to colour output]:WHEN:(auto always never)' \
 '--json[Print the result as JSON; implies --no-input]' \
 '(-v --verbose)-q[Say less on stderr]' \
@@ -789,6 +793,7 @@ _arguments "${_arguments_options[@]}" : \
 '--chain-id=[Chain id; each has a process and a state of its own]:N:_default' \
 '--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
 '--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
+'--network=[Chain to use\: a preset such as base-sepolia, or one of the settings]:NAME:_default' \
 '--color=[When to colour output]:WHEN:(auto always never)' \
 '--json[Print the result as JSON; implies --no-input]' \
 '(-v --verbose)-q[Say less on stderr]' \

@@ -100,6 +100,14 @@ fn every_result_fits_its_schema() {
         results.run("call", home.path(), &line);
     }
     assert_eq!(server.drain().0, 0);
+    for (schema, line) in [
+        ("devnet-start", "devnet start --port 0"),
+        ("devnet-status", "devnet status"),
+        ("devnet-reset", "devnet reset"),
+        ("devnet-stop", "devnet stop"),
+    ] {
+        results.run(schema, home.path(), line);
+    }
     results.run("demo", home.path(), "demo");
     the_demo_learned(&results.0.last().unwrap().1);
 
@@ -138,8 +146,8 @@ fn wallet_and_package(results: &mut Results, project: &Path) {
 /// The whole story told the truth about itself.
 fn the_demo_learned(report: &Value) {
     let figure = |path: &str| report.pointer(path).and_then(Value::as_f64).unwrap();
-    let (adapter, base) = ("/evaluated/adapter_accuracy", "/evaluated/base_accuracy");
-    assert!(figure(adapter) >= figure(base) + 0.4, "{report}");
+    assert!(figure("/evaluated/adapter_accuracy") >= 0.9, "{report}");
+    assert!(figure("/evaluated/base_accuracy") <= 0.5, "{report}");
     let calls = report["calls"].as_array().unwrap();
     assert_eq!(figure("/metered/calls"), calls.len() as f64);
     for tokens in ["prompt_tokens", "completion_tokens"] {
