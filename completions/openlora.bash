@@ -34,6 +34,9 @@ _openlora() {
             openlora,demo)
                 cmd="openlora__subcmd__demo"
                 ;;
+            openlora,devnet)
+                cmd="openlora__subcmd__devnet"
+                ;;
             openlora,doctor)
                 cmd="openlora__subcmd__doctor"
                 ;;
@@ -115,6 +118,36 @@ _openlora() {
             openlora__subcmd__data__subcmd__help,split)
                 cmd="openlora__subcmd__data__subcmd__help__subcmd__split"
                 ;;
+            openlora__subcmd__devnet,help)
+                cmd="openlora__subcmd__devnet__subcmd__help"
+                ;;
+            openlora__subcmd__devnet,reset)
+                cmd="openlora__subcmd__devnet__subcmd__reset"
+                ;;
+            openlora__subcmd__devnet,start)
+                cmd="openlora__subcmd__devnet__subcmd__start"
+                ;;
+            openlora__subcmd__devnet,status)
+                cmd="openlora__subcmd__devnet__subcmd__status"
+                ;;
+            openlora__subcmd__devnet,stop)
+                cmd="openlora__subcmd__devnet__subcmd__stop"
+                ;;
+            openlora__subcmd__devnet__subcmd__help,help)
+                cmd="openlora__subcmd__devnet__subcmd__help__subcmd__help"
+                ;;
+            openlora__subcmd__devnet__subcmd__help,reset)
+                cmd="openlora__subcmd__devnet__subcmd__help__subcmd__reset"
+                ;;
+            openlora__subcmd__devnet__subcmd__help,start)
+                cmd="openlora__subcmd__devnet__subcmd__help__subcmd__start"
+                ;;
+            openlora__subcmd__devnet__subcmd__help,status)
+                cmd="openlora__subcmd__devnet__subcmd__help__subcmd__status"
+                ;;
+            openlora__subcmd__devnet__subcmd__help,stop)
+                cmd="openlora__subcmd__devnet__subcmd__help__subcmd__stop"
+                ;;
             openlora__subcmd__help,base)
                 cmd="openlora__subcmd__help__subcmd__base"
                 ;;
@@ -132,6 +165,9 @@ _openlora() {
                 ;;
             openlora__subcmd__help,demo)
                 cmd="openlora__subcmd__help__subcmd__demo"
+                ;;
+            openlora__subcmd__help,devnet)
+                cmd="openlora__subcmd__help__subcmd__devnet"
                 ;;
             openlora__subcmd__help,doctor)
                 cmd="openlora__subcmd__help__subcmd__doctor"
@@ -175,6 +211,18 @@ _openlora() {
             openlora__subcmd__help__subcmd__data,split)
                 cmd="openlora__subcmd__help__subcmd__data__subcmd__split"
                 ;;
+            openlora__subcmd__help__subcmd__devnet,reset)
+                cmd="openlora__subcmd__help__subcmd__devnet__subcmd__reset"
+                ;;
+            openlora__subcmd__help__subcmd__devnet,start)
+                cmd="openlora__subcmd__help__subcmd__devnet__subcmd__start"
+                ;;
+            openlora__subcmd__help__subcmd__devnet,status)
+                cmd="openlora__subcmd__help__subcmd__devnet__subcmd__status"
+                ;;
+            openlora__subcmd__help__subcmd__devnet,stop)
+                cmd="openlora__subcmd__help__subcmd__devnet__subcmd__stop"
+                ;;
             *)
                 ;;
         esac
@@ -182,7 +230,7 @@ _openlora() {
 
     case "${cmd}" in
         openlora)
-            opts="-q -v -y -h -V --config --profile --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version demo init doctor data train eval serve call config completions man base help"
+            opts="-q -v -y -h -V --config --profile --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version demo init doctor data train eval serve call devnet config completions man base help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -791,6 +839,244 @@ _openlora() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        openlora__subcmd__devnet)
+            opts="-q -v -y -h -V --config --profile --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version start stop status reset help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --profile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        openlora__subcmd__devnet__subcmd__help)
+            opts="start stop status reset help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        openlora__subcmd__devnet__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        openlora__subcmd__devnet__subcmd__help__subcmd__reset)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        openlora__subcmd__devnet__subcmd__help__subcmd__start)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        openlora__subcmd__devnet__subcmd__help__subcmd__status)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        openlora__subcmd__devnet__subcmd__help__subcmd__stop)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        openlora__subcmd__devnet__subcmd__reset)
+            opts="-q -v -y -h -V --chain-id --config --profile --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --chain-id)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --profile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        openlora__subcmd__devnet__subcmd__start)
+            opts="-q -v -y -h -V --chain-id --port --foreground --data --config --profile --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --chain-id)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --port)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --data)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --profile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        openlora__subcmd__devnet__subcmd__status)
+            opts="-q -v -y -h -V --chain-id --config --profile --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --chain-id)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --profile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        openlora__subcmd__devnet__subcmd__stop)
+            opts="-q -v -y -h -V --chain-id --config --profile --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --chain-id)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --profile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         openlora__subcmd__doctor)
             opts="-q -v -y -h -V --config --profile --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -860,7 +1146,7 @@ _openlora() {
             return 0
             ;;
         openlora__subcmd__help)
-            opts="demo init doctor data train eval serve call config completions man base help"
+            opts="demo init doctor data train eval serve call devnet config completions man base help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1044,6 +1330,76 @@ _openlora() {
         openlora__subcmd__help__subcmd__demo)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        openlora__subcmd__help__subcmd__devnet)
+            opts="start stop status reset"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        openlora__subcmd__help__subcmd__devnet__subcmd__reset)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        openlora__subcmd__help__subcmd__devnet__subcmd__start)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        openlora__subcmd__help__subcmd__devnet__subcmd__status)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        openlora__subcmd__help__subcmd__devnet__subcmd__stop)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi

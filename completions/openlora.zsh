@@ -372,6 +372,166 @@ _arguments "${_arguments_options[@]}" : \
 ':prompt -- What to say or classify; `-` reads standard input:_default' \
 && ret=0
 ;;
+(devnet)
+_arguments "${_arguments_options[@]}" : \
+'--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
+'--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
+'--color=[When to colour output]:WHEN:(auto always never)' \
+'--json[Print the result as JSON; implies --no-input]' \
+'(-v --verbose)-q[Say less on stderr]' \
+'(-v --verbose)--quiet[Say less on stderr]' \
+'*-v[Say more on stderr; twice for debugging logs]' \
+'*--verbose[Say more on stderr; twice for debugging logs]' \
+'--no-input[Never ask; a question becomes an error]' \
+'-y[Answer every question with yes]' \
+'--yes[Answer every question with yes]' \
+'--offline[No network access besides this machine]' \
+'--accessible[Plain lines instead of animated output]' \
+'-h[Print help]' \
+'--help[Print help]' \
+'-V[Print version]' \
+'--version[Print version]' \
+":: :_openlora__subcmd__devnet_commands" \
+"*::: :->devnet" \
+&& ret=0
+
+    case $state in
+    (devnet)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:openlora-devnet-command-$line[1]:"
+        case $line[1] in
+            (start)
+_arguments "${_arguments_options[@]}" : \
+'--chain-id=[Chain id; each has a process and a state of its own]:N:_default' \
+'--port=[Port to listen on; 0 takes a free one]:PORT:_default' \
+'--data=[Home of the chain'\''s folder]:DIR:_files' \
+'--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
+'--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
+'--color=[When to colour output]:WHEN:(auto always never)' \
+'--foreground[Stay in this process until Ctrl-C]' \
+'--json[Print the result as JSON; implies --no-input]' \
+'(-v --verbose)-q[Say less on stderr]' \
+'(-v --verbose)--quiet[Say less on stderr]' \
+'*-v[Say more on stderr; twice for debugging logs]' \
+'*--verbose[Say more on stderr; twice for debugging logs]' \
+'--no-input[Never ask; a question becomes an error]' \
+'-y[Answer every question with yes]' \
+'--yes[Answer every question with yes]' \
+'--offline[No network access besides this machine]' \
+'--accessible[Plain lines instead of animated output]' \
+'-h[Print help]' \
+'--help[Print help]' \
+'-V[Print version]' \
+'--version[Print version]' \
+&& ret=0
+;;
+(stop)
+_arguments "${_arguments_options[@]}" : \
+'--chain-id=[Chain id; each has a process and a state of its own]:N:_default' \
+'--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
+'--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
+'--color=[When to colour output]:WHEN:(auto always never)' \
+'--json[Print the result as JSON; implies --no-input]' \
+'(-v --verbose)-q[Say less on stderr]' \
+'(-v --verbose)--quiet[Say less on stderr]' \
+'*-v[Say more on stderr; twice for debugging logs]' \
+'*--verbose[Say more on stderr; twice for debugging logs]' \
+'--no-input[Never ask; a question becomes an error]' \
+'-y[Answer every question with yes]' \
+'--yes[Answer every question with yes]' \
+'--offline[No network access besides this machine]' \
+'--accessible[Plain lines instead of animated output]' \
+'-h[Print help]' \
+'--help[Print help]' \
+'-V[Print version]' \
+'--version[Print version]' \
+&& ret=0
+;;
+(status)
+_arguments "${_arguments_options[@]}" : \
+'--chain-id=[Chain id; each has a process and a state of its own]:N:_default' \
+'--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
+'--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
+'--color=[When to colour output]:WHEN:(auto always never)' \
+'--json[Print the result as JSON; implies --no-input]' \
+'(-v --verbose)-q[Say less on stderr]' \
+'(-v --verbose)--quiet[Say less on stderr]' \
+'*-v[Say more on stderr; twice for debugging logs]' \
+'*--verbose[Say more on stderr; twice for debugging logs]' \
+'--no-input[Never ask; a question becomes an error]' \
+'-y[Answer every question with yes]' \
+'--yes[Answer every question with yes]' \
+'--offline[No network access besides this machine]' \
+'--accessible[Plain lines instead of animated output]' \
+'-h[Print help]' \
+'--help[Print help]' \
+'-V[Print version]' \
+'--version[Print version]' \
+&& ret=0
+;;
+(reset)
+_arguments "${_arguments_options[@]}" : \
+'--chain-id=[Chain id; each has a process and a state of its own]:N:_default' \
+'--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
+'--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
+'--color=[When to colour output]:WHEN:(auto always never)' \
+'--json[Print the result as JSON; implies --no-input]' \
+'(-v --verbose)-q[Say less on stderr]' \
+'(-v --verbose)--quiet[Say less on stderr]' \
+'*-v[Say more on stderr; twice for debugging logs]' \
+'*--verbose[Say more on stderr; twice for debugging logs]' \
+'--no-input[Never ask; a question becomes an error]' \
+'-y[Answer every question with yes]' \
+'--yes[Answer every question with yes]' \
+'--offline[No network access besides this machine]' \
+'--accessible[Plain lines instead of animated output]' \
+'-h[Print help]' \
+'--help[Print help]' \
+'-V[Print version]' \
+'--version[Print version]' \
+&& ret=0
+;;
+(help)
+_arguments "${_arguments_options[@]}" : \
+":: :_openlora__subcmd__devnet__subcmd__help_commands" \
+"*::: :->help" \
+&& ret=0
+
+    case $state in
+    (help)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:openlora-devnet-help-command-$line[1]:"
+        case $line[1] in
+            (start)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(stop)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(status)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(reset)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(help)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+        esac
+    ;;
+esac
+;;
+        esac
+    ;;
+esac
+;;
 (config)
 _arguments "${_arguments_options[@]}" : \
 '--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
@@ -696,6 +856,38 @@ _arguments "${_arguments_options[@]}" : \
 _arguments "${_arguments_options[@]}" : \
 && ret=0
 ;;
+(devnet)
+_arguments "${_arguments_options[@]}" : \
+":: :_openlora__subcmd__help__subcmd__devnet_commands" \
+"*::: :->devnet" \
+&& ret=0
+
+    case $state in
+    (devnet)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:openlora-help-devnet-command-$line[1]:"
+        case $line[1] in
+            (start)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(stop)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(status)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(reset)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+        esac
+    ;;
+esac
+;;
 (config)
 _arguments "${_arguments_options[@]}" : \
 ":: :_openlora__subcmd__help__subcmd__config_commands" \
@@ -776,6 +968,7 @@ _openlora_commands() {
 'eval:Measure an adapter against its base on labelled data' \
 'serve:Answer calls over HTTP' \
 'call:Send one call to a server and print the answer' \
+'devnet:Run a development chain on this machine' \
 'config:Show and change settings' \
 'completions:Print a completion script for a shell' \
 'man:Print the manual page' \
@@ -940,6 +1133,73 @@ _openlora__subcmd__demo_commands() {
     local commands; commands=()
     _describe -t commands 'openlora demo commands' commands "$@"
 }
+(( $+functions[_openlora__subcmd__devnet_commands] )) ||
+_openlora__subcmd__devnet_commands() {
+    local commands; commands=(
+'start:Start it, or say where it runs' \
+'stop:Stop it; its state stays' \
+'status:Say whether it runs, where, and how much it holds' \
+'reset:Delete its state and begin a new chain' \
+'help:Print this message or the help of the given subcommand(s)' \
+    )
+    _describe -t commands 'openlora devnet commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__devnet__subcmd__help_commands] )) ||
+_openlora__subcmd__devnet__subcmd__help_commands() {
+    local commands; commands=(
+'start:Start it, or say where it runs' \
+'stop:Stop it; its state stays' \
+'status:Say whether it runs, where, and how much it holds' \
+'reset:Delete its state and begin a new chain' \
+'help:Print this message or the help of the given subcommand(s)' \
+    )
+    _describe -t commands 'openlora devnet help commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__devnet__subcmd__help__subcmd__help_commands] )) ||
+_openlora__subcmd__devnet__subcmd__help__subcmd__help_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora devnet help help commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__devnet__subcmd__help__subcmd__reset_commands] )) ||
+_openlora__subcmd__devnet__subcmd__help__subcmd__reset_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora devnet help reset commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__devnet__subcmd__help__subcmd__start_commands] )) ||
+_openlora__subcmd__devnet__subcmd__help__subcmd__start_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora devnet help start commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__devnet__subcmd__help__subcmd__status_commands] )) ||
+_openlora__subcmd__devnet__subcmd__help__subcmd__status_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora devnet help status commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__devnet__subcmd__help__subcmd__stop_commands] )) ||
+_openlora__subcmd__devnet__subcmd__help__subcmd__stop_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora devnet help stop commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__devnet__subcmd__reset_commands] )) ||
+_openlora__subcmd__devnet__subcmd__reset_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora devnet reset commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__devnet__subcmd__start_commands] )) ||
+_openlora__subcmd__devnet__subcmd__start_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora devnet start commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__devnet__subcmd__status_commands] )) ||
+_openlora__subcmd__devnet__subcmd__status_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora devnet status commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__devnet__subcmd__stop_commands] )) ||
+_openlora__subcmd__devnet__subcmd__stop_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora devnet stop commands' commands "$@"
+}
 (( $+functions[_openlora__subcmd__doctor_commands] )) ||
 _openlora__subcmd__doctor_commands() {
     local commands; commands=()
@@ -961,6 +1221,7 @@ _openlora__subcmd__help_commands() {
 'eval:Measure an adapter against its base on labelled data' \
 'serve:Answer calls over HTTP' \
 'call:Send one call to a server and print the answer' \
+'devnet:Run a development chain on this machine' \
 'config:Show and change settings' \
 'completions:Print a completion script for a shell' \
 'man:Print the manual page' \
@@ -1043,6 +1304,36 @@ _openlora__subcmd__help__subcmd__data__subcmd__split_commands() {
 _openlora__subcmd__help__subcmd__demo_commands() {
     local commands; commands=()
     _describe -t commands 'openlora help demo commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__help__subcmd__devnet_commands] )) ||
+_openlora__subcmd__help__subcmd__devnet_commands() {
+    local commands; commands=(
+'start:Start it, or say where it runs' \
+'stop:Stop it; its state stays' \
+'status:Say whether it runs, where, and how much it holds' \
+'reset:Delete its state and begin a new chain' \
+    )
+    _describe -t commands 'openlora help devnet commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__help__subcmd__devnet__subcmd__reset_commands] )) ||
+_openlora__subcmd__help__subcmd__devnet__subcmd__reset_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora help devnet reset commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__help__subcmd__devnet__subcmd__start_commands] )) ||
+_openlora__subcmd__help__subcmd__devnet__subcmd__start_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora help devnet start commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__help__subcmd__devnet__subcmd__status_commands] )) ||
+_openlora__subcmd__help__subcmd__devnet__subcmd__status_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora help devnet status commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__help__subcmd__devnet__subcmd__stop_commands] )) ||
+_openlora__subcmd__help__subcmd__devnet__subcmd__stop_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora help devnet stop commands' commands "$@"
 }
 (( $+functions[_openlora__subcmd__help__subcmd__doctor_commands] )) ||
 _openlora__subcmd__help__subcmd__doctor_commands() {

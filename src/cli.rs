@@ -107,6 +107,9 @@ pub enum Command {
     Serve(ServeArgs),
     /// Send one call to a server and print the answer
     Call(CallArgs),
+    /// Run a development chain on this machine
+    #[command(subcommand)]
+    Devnet(DevnetCommand),
     /// Show and change settings
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -332,6 +335,37 @@ pub enum CallKindArg {
 }
 
 #[derive(Debug, Subcommand)]
+pub enum DevnetCommand {
+    /// Start it, or say where it runs
+    Start {
+        #[command(flatten)]
+        chain: ChainArgs,
+        /// Port to listen on; 0 takes a free one
+        #[arg(long, value_name = "PORT")]
+        port: Option<String>,
+        /// Stay in this process until Ctrl-C
+        #[arg(long)]
+        foreground: bool,
+        /// Home of the chain's folder
+        #[arg(long, value_name = "DIR", hide = true)]
+        data: Option<PathBuf>,
+    },
+    /// Stop it; its state stays
+    Stop(ChainArgs),
+    /// Say whether it runs, where, and how much it holds
+    Status(ChainArgs),
+    /// Delete its state and begin a new chain
+    Reset(ChainArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct ChainArgs {
+    /// Chain id; each has a process and a state of its own
+    #[arg(long, value_name = "N")]
+    pub chain_id: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
 pub enum ConfigCommand {
     /// Show every setting
     Show {
@@ -432,7 +466,22 @@ impl Command {
                 Flag("serve.port", "--port", args.port.as_deref()),
                 Flag("serve.quant", "--quant", args.quant.as_deref()),
             ]),
+            Self::Devnet(command) => command.overrides(),
             _ => Vec::new(),
         }
+    }
+}
+
+impl DevnetCommand {
+    fn overrides(&self) -> Vec<Override> {
+        let (chain, port) = match self {
+            Self::Start { chain, port, .. } => (chain, port.as_deref()),
+            Self::Stop(chain) | Self::Status(chain) | Self::Reset(chain) => (chain, None),
+        };
+        let chain_id = chain.chain_id.as_deref();
+        overrides([
+            Flag("devnet.chain_id", "--chain-id", chain_id),
+            Flag("devnet.port", "--port", port),
+        ])
     }
 }

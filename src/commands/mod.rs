@@ -7,6 +7,7 @@ pub mod completions;
 pub mod config;
 pub mod data;
 pub mod demo;
+pub mod devnet;
 pub mod doctor;
 pub mod eval;
 pub mod figures;
@@ -17,7 +18,7 @@ pub mod serve;
 pub mod train;
 
 use crate::{
-    cli::{BaseCommand, CallArgs, CallKindArg, Command, ConfigCommand, DataCommand},
+    cli::{BaseCommand, CallArgs, CallKindArg, Command, ConfigCommand, DataCommand, DevnetCommand},
     error::{ExitStatus, Failure},
     printer::Printer,
     settings::{Dirs, Settings},
@@ -81,6 +82,7 @@ pub async fn dispatch(context: &Context, command: Command) -> Result<ExitStatus,
             init::run(context, &request)
         }
         Command::Data(command) => run_data(context, command),
+        Command::Devnet(command) => run_devnet(context, command).await,
         Command::Serve(args) => {
             let request = serve::ServeRequest {
                 local: args.local,
@@ -91,6 +93,17 @@ pub async fn dispatch(context: &Context, command: Command) -> Result<ExitStatus,
             serve::run(context, request).await
         }
         Command::Call(args) => call::run(context, call_request(args)).await,
+    }
+}
+
+async fn run_devnet(context: &Context, command: DevnetCommand) -> Result<ExitStatus, Failure> {
+    match command {
+        DevnetCommand::Start {
+            foreground, data, ..
+        } => devnet::start(context, devnet::StartRequest { foreground, data }).await,
+        DevnetCommand::Stop(_) => devnet::stop(context).await,
+        DevnetCommand::Status(_) => devnet::status(context).await,
+        DevnetCommand::Reset(_) => devnet::reset(context).await,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use schemars::{Schema, schema_for};
 
-use super::{call, config, data, demo, doctor, init, serve, train};
+use super::{call, config, data, demo, devnet, doctor, init, serve, train};
 use crate::{
     printer::ErrorEnvelope,
     runtime::train::{estimate::Estimate, evaluate},
@@ -20,6 +20,10 @@ pub const SCHEMAS: &[Published] = &[
     ("data-check", || schema_for!(data::CheckReport)),
     ("data-preview", || schema_for!(Vec<data::Preview>)),
     ("data-split", || schema_for!(data::SplitReport)),
+    ("devnet-start", || schema_for!(devnet::Started)),
+    ("devnet-stop", || schema_for!(devnet::Stopped)),
+    ("devnet-status", || schema_for!(devnet::State)),
+    ("devnet-reset", || schema_for!(devnet::Reset)),
     ("train", || schema_for!(train::Summary)),
     ("train-dry-run", || schema_for!(Estimate)),
     ("eval", || schema_for!(evaluate::Report)),

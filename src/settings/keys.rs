@@ -276,6 +276,18 @@ pub const KEYS: &[Key] = &[
         Some("256"),
         "answer length when the caller sets none",
     ),
+    key(
+        "devnet.chain_id",
+        integer(1, LARGE),
+        Some("31337"),
+        "chain id of the development chain",
+    ),
+    key(
+        "devnet.port",
+        integer(0, 65_535),
+        None,
+        "its port; 8545 for chain 31337, 8546 for 31338 and so on when unset",
+    ),
 ];
 
 /// The fields of a `[[data]]` entry.

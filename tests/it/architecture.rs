@@ -71,9 +71,14 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("settings/", &["error", "settings"]),
     (
         "commands/",
-        &["cli", "commands", "error", "printer", "runtime", "settings"],
+        &[
+            "cli", "commands", "error", "printer", "runtime", "settings", "wallet",
+        ],
     ),
     ("runtime/", &["error", "runtime"]),
+    // Of the runtime, only what the wallet implements or writes down.
+    ("wallet/devchain/", &["error", "wallet"]),
+    ("wallet/", &["error", "runtime", "wallet"]),
 ];
 
 /// What follows `crate::` anywhere: one name, or the outermost names of a braced list.
@@ -158,8 +163,10 @@ const THIRD_PARTIES: &[(&str, &[&str])] = &[
     ("clap_complete", &["cli.rs", "commands/completions.rs"]),
     ("clap_mangen", &["commands/completions.rs"]),
     ("indicatif", &["printer.rs"]),
-    ("rusqlite", &["runtime/journal/"]),
-    ("axum", &["runtime/serve/"]),
+    ("rusqlite", &["runtime/journal/", "wallet/devchain/"]),
+    ("axum", &["runtime/serve/", "wallet/devchain/server/"]),
+    ("alloy", &["wallet/"]),
+    ("revm", &["wallet/devchain/"]),
     ("anyhow", &["commands/"]),
 ];
 

@@ -1,0 +1,259 @@
+//! `devnet`: the embedded development chain as a process of its own.
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::Context;
+use crate::{
+    error::{ExitClass, ExitStatus, Failure},
+    printer::Printer,
+    wallet::devchain::{
+        ETHER, MNEMONIC,
+        supervisor::{self, Endpoint, Folder, Status},
+    },
+};
+
+/// What `devnet start` is told besides settings.
+#[derive(Clone, Debug, Default)]
+pub struct StartRequest {
+    /// Stay in this process.
+    pub foreground: bool,
+    /// Home of the chain's folder instead of the user's.
+    pub data: Option<PathBuf>,
+}
+
+/// Where the chain answers.
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
+pub struct Started {
+    /// JSON-RPC over HTTP.
+    pub url: String,
+    /// The same over WebSocket, with subscriptions.
+    pub ws: String,
+    pub chain_id: u64,
+    pub pid: u32,
+    /// It was not running before.
+    pub started: bool,
+    pub folder: String,
+}
+
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
+pub struct Stopped {
+    pub chain_id: u64,
+    /// It was running before.
+    pub stopped: bool,
+}
+
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
+pub struct State {
+    pub chain_id: u64,
+    pub running: bool,
+    /// A process holds the chain's lock without answering.
+    pub silent: bool,
+    pub pid: Option<u32>,
+    pub url: Option<String>,
+    pub ws: Option<String>,
+    /// Bytes of state on disk.
+    pub bytes: u64,
+    pub folder: String,
+    pub log: String,
+}
+
+#[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
+pub struct Reset {
+    pub chain_id: u64,
+    /// It was running before, and is running again with a new chain.
+    pub restarted: bool,
+    pub url: Option<String>,
+}
+
+fn chain_id(context: &Context) -> u64 {
+    let id = context.settings.integer("devnet.chain_id");
+    id.map_or(supervisor::CHAIN_ID, i64::cast_unsigned)
+}
+
+/// The port that is set, or the chain id's usual one.
+fn port(context: &Context, chain_id: u64) -> u16 {
+    let port = context.settings.integer("devnet.port");
+    port.and_then(|port| u16::try_from(port).ok())
+        .unwrap_or_else(|| supervisor::usual_port(chain_id))
+}
+
+/// Starts the chain, or says where it runs.
+pub async fn start(context: &Context, request: StartRequest) -> Result<ExitStatus, Failure> {
+    let chain_id = chain_id(context);
+    let port = port(context, chain_id);
+    let home = request.data.unwrap_or_else(|| context.dirs.data.clone());
+    if request.foreground {
+        return foreground(context, &home, (chain_id, port)).await;
+    }
+    let endpoint = supervisor::ensure_running(&home, chain_id, port).await?;
+    let verb = if endpoint.started {
+        "started"
+    } else {
+        "running already"
+    };
+    announce(&context.printer, &home, &endpoint, verb);
+    Ok(ExitStatus::Success)
+}
+
+async fn foreground(
+    context: &Context,
+    home: &Path,
+    (chain_id, port): (u64, u16),
+) -> Result<ExitStatus, Failure> {
+    let genesis = crate::wallet::devchain::local_genesis()?;
+    let node = supervisor::foreground(home, chain_id, port, genesis).await?;
+    let stop = node.stop_token();
+    let listen = |kind| {
+        signal(kind).map_err(|error| {
+            let message = format!("cannot listen for signals: {error}");
+            Failure::new(ExitClass::Environment, message)
+        })
+    };
+    let mut interrupt = listen(SignalKind::interrupt())?;
+    let mut terminate = listen(SignalKind::terminate())?;
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        stop.cancel();
+    });
+    announce(&context.printer, home, &node.endpoint, "started");
+    let pid = node.endpoint.pid;
+    node.run().await?;
+    context.printer.note(format!(
+        "chain {chain_id} (process {pid}) stopped; its state is on disk"
+    ));
+    Ok(ExitStatus::Success)
+}
+
+fn announce(printer: &Printer, home: &Path, endpoint: &Endpoint, verb: &str) {
+    let folder = Folder::new(home, endpoint.chain_id);
+    if printer.is_json() {
+        printer.json(&Started {
+            url: endpoint.url.clone(),
+            ws: endpoint.ws.clone(),
+            chain_id: endpoint.chain_id,
+            pid: endpoint.pid,
+            started: endpoint.started,
+            folder: folder.path().display().to_string(),
+        });
+    } else {
+        printer.line(&endpoint.url);
+    }
+    printer.note(format!(
+        "chain {} {verb} at {} (process {}), state in {}",
+        endpoint.chain_id,
+        endpoint.url,
+        endpoint.pid,
+        folder.path().display()
+    ));
+    printer.note(format!(
+        "ten accounts with {ETHER} ETH each; everybody knows their words: {MNEMONIC}"
+    ));
+}
+
+/// Stops the chain; stopping a stopped one is no error.
+pub async fn stop(context: &Context) -> Result<ExitStatus, Failure> {
+    let chain_id = chain_id(context);
+    let stopped = supervisor::stop(&context.dirs.data, chain_id).await?;
+    if context.printer.is_json() {
+        context.printer.json(&Stopped { chain_id, stopped });
+    } else if stopped {
+        context.printer.line(format!("chain {chain_id} stopped"));
+    } else {
+        context
+            .printer
+            .line(format!("chain {chain_id} was not running"));
+    }
+    Ok(ExitStatus::Success)
+}
+
+/// Says whether the chain runs, where, and how much it holds.
+pub async fn status(context: &Context) -> Result<ExitStatus, Failure> {
+    let chain_id = chain_id(context);
+    let status = supervisor::status(&context.dirs.data, chain_id).await?;
+    let folder = Folder::new(&context.dirs.data, chain_id);
+    let state = describe(chain_id, &status, &folder);
+    if context.printer.is_json() {
+        context.printer.json(&state);
+        return Ok(ExitStatus::Success);
+    }
+    let line = match &status {
+        Status::Running(endpoint) => format!(
+            "chain {chain_id} runs at {} (process {})",
+            endpoint.url, endpoint.pid
+        ),
+        Status::Silent { pid: Some(pid) } => {
+            format!("chain {chain_id} is held by process {pid}, which does not answer")
+        }
+        Status::Silent { pid: None } => format!("chain {chain_id} is held, and does not answer"),
+        Status::Stopped => format!("chain {chain_id} is not running"),
+    };
+    context.printer.line(line);
+    context
+        .printer
+        .line(format!("state: {} bytes in {}", state.bytes, state.folder));
+    Ok(ExitStatus::Success)
+}
+
+fn describe(chain_id: u64, status: &Status, folder: &Folder) -> State {
+    let size = |name: &str| {
+        let path = folder.path().join(name);
+        std::fs::metadata(path).map_or(0, |found| found.len())
+    };
+    let endpoint = match status {
+        Status::Running(endpoint) => Some(endpoint),
+        Status::Silent { .. } | Status::Stopped => None,
+    };
+    State {
+        chain_id,
+        running: endpoint.is_some(),
+        silent: matches!(status, Status::Silent { .. }),
+        pid: match status {
+            Status::Running(endpoint) => Some(endpoint.pid),
+            Status::Silent { pid } => *pid,
+            Status::Stopped => None,
+        },
+        url: endpoint.map(|endpoint| endpoint.url.clone()),
+        ws: endpoint.map(|endpoint| endpoint.ws.clone()),
+        bytes: size("chain.sqlite") + size("chain.sqlite-wal"),
+        folder: folder.path().display().to_string(),
+        log: folder.log().display().to_string(),
+    }
+}
+
+/// Begins a new chain; one that was running runs again at the same address.
+pub async fn reset(context: &Context) -> Result<ExitStatus, Failure> {
+    let chain_id = chain_id(context);
+    let home = &context.dirs.data;
+    let before = supervisor::reset(home, chain_id).await?;
+    let restarted = match &before {
+        Some(endpoint) => {
+            let port = endpoint
+                .url
+                .rsplit(':')
+                .next()
+                .and_then(|port| port.parse().ok());
+            let port = port.unwrap_or_else(|| supervisor::usual_port(chain_id));
+            Some(supervisor::ensure_running(home, chain_id, port).await?)
+        }
+        None => None,
+    };
+    if context.printer.is_json() {
+        context.printer.json(&Reset {
+            chain_id,
+            restarted: restarted.is_some(),
+            url: restarted.map(|endpoint| endpoint.url),
+        });
+        return Ok(ExitStatus::Success);
+    }
+    context.printer.line(match restarted {
+        Some(endpoint) => format!("chain {chain_id} begins anew at {}", endpoint.url),
+        None => format!("chain {chain_id} will begin anew"),
+    });
+    Ok(ExitStatus::Success)
+}

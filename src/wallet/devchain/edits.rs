@@ -1,0 +1,163 @@
+//! What only a development chain can do: set values, go back, take blocks away.
+
+use std::sync::Arc;
+
+use alloy::{
+    primitives::{Address, B256, Bytes, U256},
+    rpc::types::Filter,
+};
+
+use super::{
+    chain::Chain,
+    error::ChainError,
+    notice::Notice,
+    pool::Pending,
+    rpc::RpcError,
+    seal::Purpose,
+    state::{Changes, Record},
+    store::{Entry, Snapshot},
+};
+
+impl Chain {
+    pub(super) fn set_balance(
+        &mut self,
+        address: Address,
+        balance: U256,
+    ) -> Result<(), ChainError> {
+        let mut changes = Changes::default();
+        let record = Record {
+            balance,
+            ..self.account(address)?
+        };
+        changes.accounts.insert(address, record);
+        self.edit(&changes)
+    }
+
+    pub(super) fn set_nonce(&mut self, address: Address, nonce: u64) -> Result<(), ChainError> {
+        let mut changes = Changes::default();
+        let record = Record {
+            nonce,
+            ..self.account(address)?
+        };
+        changes.accounts.insert(address, record);
+        self.edit(&changes)
+    }
+
+    pub(super) fn set_code(&mut self, address: Address, code: Bytes) -> Result<(), ChainError> {
+        let mut changes = Changes::default();
+        let code_hash = changes.add_code(code);
+        let record = Record {
+            code_hash,
+            ..self.account(address)?
+        };
+        changes.accounts.insert(address, record);
+        self.edit(&changes)
+    }
+
+    pub(super) fn set_slot(
+        &mut self,
+        address: Address,
+        slot: U256,
+        value: U256,
+    ) -> Result<(), ChainError> {
+        let mut changes = Changes::default();
+        changes.slots.insert((address, slot), value);
+        self.edit(&changes)
+    }
+
+    /// Remembers the present; the number is what `revert` takes.
+    pub(super) fn snapshot(&mut self) -> Result<u64, ChainError> {
+        let id = self.store.number("snapshots")?.unwrap_or_default();
+        let snapshot = Snapshot {
+            step: self.step.0,
+            block: self.head.header.number,
+            time_offset: self.clock.offset,
+        };
+        self.store.add_snapshot(id, snapshot)?;
+        Ok(id)
+    }
+
+    /// Goes back to a snapshot, which is used up; says whether there was one.
+    pub(super) fn revert(&mut self, id: u64) -> Result<bool, ChainError> {
+        let Some(snapshot) = self.store.snapshot(id)? else {
+            return Ok(false);
+        };
+        self.rewind(snapshot.step, snapshot.block)?;
+        self.store.drop_snapshots(id)?;
+        self.clock.offset = snapshot.time_offset;
+        self.clock.next = None;
+        let offset = snapshot.time_offset.to_be_bytes();
+        self.store.set_meta("time_offset", &offset)?;
+        Ok(true)
+    }
+
+    /// Replaces the newest `depth` blocks by as many others; `placed` names for each transaction
+    /// the block, counted from the first new one, that it goes into.
+    pub(super) fn reorganise(
+        &mut self,
+        depth: u64,
+        placed: Vec<(Pending, u64)>,
+    ) -> Result<(), RpcError> {
+        let height = self.head.header.number;
+        if depth > height {
+            return Err(RpcError::invalid(format!(
+                "Reorg depth must not exceed current chain height: current height {height}, depth {depth}"
+            )));
+        }
+        let kept = height - depth;
+        let step = match self.store.step_before(kept + 1)? {
+            Some(step) => step,
+            None => self.step.0,
+        };
+        let times: Vec<u64> = (kept + 1..=height)
+            .map(|number| {
+                Ok(self
+                    .store
+                    .block(number)?
+                    .map(|block| block.header.timestamp))
+            })
+            .collect::<Result<Vec<_>, ChainError>>()?
+            .into_iter()
+            .flatten()
+            .collect();
+        self.reorgs += 1;
+        self.store.set_meta("reorgs", &self.reorgs.to_be_bytes())?;
+        self.rewind(step, kept)?;
+        let offset = self.clock.offset;
+        for (index, time) in (0..depth).zip(times) {
+            let of_block = placed.iter().filter(|(_, block)| *block == index);
+            let candidates = of_block.map(|(pending, _)| pending.clone()).collect();
+            self.clock.next = Some(time);
+            self.seal(candidates, Purpose::Block)?;
+        }
+        // The new blocks have the old ones' times; the clock goes on as before.
+        self.clock.offset = offset;
+        self.store.set_meta("time_offset", &offset.to_be_bytes())?;
+        Ok(())
+    }
+
+    /// Takes a waiting transaction out; says whether it was there.
+    pub(super) fn forget_waiting(&mut self, hash: B256) -> Result<bool, ChainError> {
+        let found = self.pool.remove(hash).is_some();
+        self.store.commit(&Entry {
+            left: &[hash],
+            ..Entry::default()
+        })?;
+        Ok(found)
+    }
+
+    fn rewind(&mut self, step: u64, block: u64) -> Result<(), ChainError> {
+        let gone = if self.notices.receiver_count() > 0 {
+            let range = block + 1..=self.head.header.number;
+            self.logs_in(range, &Filter::default())?
+        } else {
+            Vec::new()
+        };
+        self.store.rewind(step, block)?;
+        self.reload()?;
+        if !gone.is_empty() {
+            let _ = self.notices.send(Arc::new(Notice::removed(gone)));
+        }
+        Ok(())
+    }
+}

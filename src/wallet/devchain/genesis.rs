@@ -1,0 +1,174 @@
+//! What stands on the chain before its first block: funded development accounts, the
+//! deterministic deployer, and contracts whose code is set at given addresses.
+
+use alloy::{
+    consensus::{Header, Sealed},
+    primitives::{Address, B256, Bytes, TxKind, U256, bytes},
+};
+use revm::{context::TxEnv, state::Bytecode};
+
+use super::{
+    accounts,
+    chain::{FIRST_BASE_FEE, GAS_LIMIT, Options, blank_header, now},
+    error::ChainError,
+    execute::{Place, Refused, Rules, block_env, execute},
+    state::{Cache, Changes, Overlay, Record, World},
+    store::{Entry, Store, StoredBlock},
+};
+use crate::wallet::contracts::{self, ArtifactError, DEPLOYER, SALT};
+
+/// The deterministic deployer's code: copies what follows the salt, creates, and returns the address.
+const DEPLOYER_CODE: Bytes = bytes!(
+    "7fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffe03601600081602082378035828234f58015156039578182fd5b8082525050506014600cf3"
+);
+
+/// A contract that exists from the start.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Predeployed {
+    pub address: Address,
+    pub code: Bytes,
+    pub storage: Vec<(U256, U256)>,
+}
+
+/// State and time of block 0.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Genesis {
+    pub contracts: Vec<Predeployed>,
+    /// Init codes that the deterministic deployer runs before block 0 is made, in order.
+    pub deployments: Vec<Bytes>,
+    /// Seconds since 1970; the present when left out.
+    pub timestamp: Option<u64>,
+}
+
+impl Genesis {
+    /// All of it as the changes of the first step.
+    pub(super) fn changes(&self, funded: &[Address]) -> Changes {
+        let mut changes = Changes::default();
+        let wealth = U256::from(accounts::ETHER) * U256::from(10).pow(U256::from(18));
+        for address in funded {
+            let record = Record {
+                balance: wealth,
+                ..Record::default()
+            };
+            changes.accounts.insert(*address, record);
+        }
+        let deployer = Predeployed {
+            address: DEPLOYER,
+            code: DEPLOYER_CODE,
+            storage: Vec::new(),
+        };
+        for contract in std::iter::once(&deployer).chain(&self.contracts) {
+            let code_hash = changes.add_code(contract.code.clone());
+            let record = Record {
+                // As if created: an account with code has been used.
+                nonce: 1,
+                code_hash,
+                ..Record::default()
+            };
+            changes.accounts.insert(contract.address, record);
+            for (slot, value) in &contract.storage {
+                changes.slots.insert((contract.address, *slot), *value);
+            }
+        }
+        changes
+    }
+}
+
+/// What the local network begins with: the project's contracts, and its own escrow and collector
+/// at the addresses that stock payment clients know.
+pub fn local_genesis() -> Result<Genesis, ArtifactError> {
+    let placed = |name, address| {
+        Ok(Predeployed {
+            address,
+            code: contracts::runtime_code(name)?,
+            storage: Vec::new(),
+        })
+    };
+    Ok(Genesis {
+        contracts: vec![
+            placed("BatchSettlementEscrow", contracts::ESCROW)?,
+            placed("ERC3009DepositCollector", contracts::COLLECTOR)?,
+        ],
+        deployments: contracts::deployments()?
+            .into_iter()
+            .map(|deployment| deployment.init_code)
+            .collect(),
+        timestamp: None,
+    })
+}
+
+/// Makes block 0.
+pub(super) fn write(
+    store: &mut Store,
+    options: &Options,
+    funded: &[Address],
+) -> Result<(), ChainError> {
+    let genesis = &options.genesis;
+    let mut header = Header {
+        timestamp: genesis.timestamp.unwrap_or_else(now),
+        base_fee_per_gas: Some(FIRST_BASE_FEE),
+        ..blank_header()
+    };
+    let mut overlay = Overlay {
+        changes: genesis.changes(funded),
+        ..Overlay::default()
+    };
+    for (hash, code) in &overlay.changes.code {
+        let code = Bytecode::new_raw_checked(code.clone()).unwrap_or_default();
+        overlay.code.insert(*hash, code);
+    }
+    let place = Place {
+        chain_id: options.chain_id,
+        block: block_env(&header),
+        rules: Rules::Call,
+    };
+    for (index, init_code) in genesis.deployments.iter().enumerate() {
+        let failed = |detail: String| ChainError::Deployment { index, detail };
+        deploy(store, &mut overlay, &place, init_code).map_err(failed)?;
+    }
+    // Whoever called the deployer is nobody.
+    overlay.changes.accounts.remove(&Address::ZERO);
+    let changes = &overlay.changes;
+    let commitment = changes.commit_to(B256::ZERO);
+    header.state_root = commitment;
+    let block = StoredBlock {
+        header: Sealed::new(header),
+        step: 1,
+    };
+    store.set_meta("chain_id", &options.chain_id.to_be_bytes())?;
+    store.commit(&Entry {
+        step: Some((1, commitment, changes)),
+        block: Some((&block, &[])),
+        ..Entry::default()
+    })
+}
+
+fn deploy(
+    store: &Store,
+    overlay: &mut Overlay,
+    place: &Place,
+    init_code: &Bytes,
+) -> Result<(), String> {
+    let world = World {
+        store,
+        cache: &mut Cache::default(),
+        at: None,
+        overlay,
+    };
+    let call = TxEnv {
+        kind: TxKind::Call(DEPLOYER),
+        data: [SALT.as_slice(), init_code].concat().into(),
+        gas_limit: GAS_LIMIT,
+        chain_id: Some(place.chain_id),
+        ..TxEnv::default()
+    };
+    match execute(world, place, call) {
+        Ok(outcome) if outcome.result.is_success() => {
+            overlay.absorb(outcome.state);
+            Ok(())
+        }
+        Ok(outcome) => Err(format!("{:?}", outcome.result)),
+        Err(Refused::Invalid(reason)) => Err(reason.to_string()),
+        Err(Refused::Chain(error)) => Err(error.to_string()),
+    }
+}

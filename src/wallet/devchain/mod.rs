@@ -1,0 +1,31 @@
+//! The embedded EVM chain for development: instant blocks, accounts with known keys, state in one
+//! SQLite file, JSON-RPC on loopback. It is the only place that names revm.
+//!
+//! What it is not: there is no network, no consensus, no blob transaction, no proof of state. A
+//! header's state root is a hash chain over all changes, not the root of a trie; the roots of
+//! transactions and receipts, the blooms and the hashes are the real ones.
+
+mod accounts;
+mod chain;
+mod edits;
+mod error;
+mod execute;
+mod genesis;
+mod integrity;
+mod notice;
+mod pool;
+mod query;
+mod rpc;
+mod seal;
+mod server;
+mod simulate;
+mod state;
+mod store;
+pub mod supervisor;
+
+pub use accounts::{ETHER, MNEMONIC};
+pub use chain::{Chain, GAS_LIMIT, Options};
+pub use error::ChainError;
+pub use genesis::{Genesis, Predeployed, local_genesis};
+pub use rpc::RpcError;
+pub use server::{Node, Running, ServerError};

@@ -1,0 +1,137 @@
+//! Filters that clients poll. A filter remembers how far it has read, not what it has to say, so
+//! that forgotten ones cost nothing; they end after five minutes without a question.
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+use alloy::{primitives::B256, rpc::types::Filter};
+use serde_json::json;
+
+use super::{Answer, Desk, Params, RpcError, read::to_json};
+
+const LIFETIME: Duration = Duration::from_secs(300);
+/// Filters that may be installed at once.
+const MOST: usize = 10_000;
+
+#[derive(Clone, Debug)]
+enum Kind {
+    Logs(Box<Filter>),
+    Blocks,
+    Transactions,
+}
+
+#[derive(Clone, Debug)]
+struct Installed {
+    kind: Kind,
+    /// First block that it has not seen.
+    next: u64,
+    asked: Instant,
+}
+
+/// The installed filters.
+#[derive(Debug, Default)]
+pub(in super::super) struct Filters {
+    installed: BTreeMap<u64, Installed>,
+    last_id: u64,
+}
+
+impl Filters {
+    fn install(&mut self, kind: Kind, next: u64) -> Result<u64, RpcError> {
+        self.installed
+            .retain(|_, installed| installed.asked.elapsed() < LIFETIME);
+        if self.installed.len() >= MOST {
+            return Err(RpcError::server(format!(
+                "there are {MOST} filters already; uninstall some"
+            )));
+        }
+        self.last_id += 1;
+        let asked = Instant::now();
+        self.installed
+            .insert(self.last_id, Installed { kind, next, asked });
+        Ok(self.last_id)
+    }
+
+    /// Blocks after this one are others now.
+    pub(super) fn back_to(&mut self, block: u64) {
+        for installed in self.installed.values_mut() {
+            installed.next = installed.next.min(block + 1);
+        }
+    }
+
+    fn ask(&mut self, id: u64) -> Result<&mut Installed, RpcError> {
+        let found = self.installed.get_mut(&id);
+        let found = found.ok_or_else(|| RpcError::server("filter not found"))?;
+        found.asked = Instant::now();
+        Ok(found)
+    }
+}
+
+fn install(desk: &mut Desk, kind: Kind) -> Answer {
+    let next = desk.chain.head().0 + 1;
+    let id = desk.filters.install(kind, next)?;
+    Ok(json!(format!("{id:#x}")))
+}
+
+pub(super) fn new_logs(desk: &mut Desk, params: &Params<'_>) -> Answer {
+    let filter: Filter = params.get(0, "filter")?;
+    install(desk, Kind::Logs(Box::new(filter)))
+}
+
+pub(super) fn new_blocks(desk: &mut Desk, _: &Params<'_>) -> Answer {
+    install(desk, Kind::Blocks)
+}
+
+pub(super) fn new_transactions(desk: &mut Desk, _: &Params<'_>) -> Answer {
+    install(desk, Kind::Transactions)
+}
+
+/// Ids of other nodes may be wider than ours; such a filter is not found.
+fn id(params: &Params<'_>) -> Result<u64, RpcError> {
+    let id = params.number(0, "filter")?;
+    Ok(id.try_into().unwrap_or_default())
+}
+
+pub(super) fn changes(desk: &mut Desk, params: &Params<'_>) -> Answer {
+    let newest = desk.chain.head().0;
+    let installed = desk.filters.ask(id(params)?)?;
+    let from = installed.next;
+    installed.next = newest + 1;
+    let kind = installed.kind.clone();
+    match kind {
+        Kind::Logs(filter) => {
+            let (first, last) = filter.extract_block_range();
+            let from = from.max(first.unwrap_or_default());
+            let to = newest.min(last.unwrap_or(newest));
+            to_json(&desk.chain.logs_in(from..=to, &filter)?)
+        }
+        Kind::Blocks => {
+            let found = desk.chain.hashes_in(from..=newest)?;
+            to_json(
+                &found
+                    .into_iter()
+                    .map(|(block, _)| block)
+                    .collect::<Vec<B256>>(),
+            )
+        }
+        Kind::Transactions => {
+            let found = desk.chain.hashes_in(from..=newest)?;
+            let hashes = found.into_iter().flat_map(|(_, transactions)| transactions);
+            to_json(&hashes.collect::<Vec<B256>>())
+        }
+    }
+}
+
+pub(super) fn all_logs(desk: &mut Desk, params: &Params<'_>) -> Answer {
+    let installed = desk.filters.ask(id(params)?)?;
+    match installed.kind.clone() {
+        Kind::Logs(filter) => to_json(&desk.chain.logs(&filter)?),
+        Kind::Blocks | Kind::Transactions => Err(RpcError::server("filter not found")),
+    }
+}
+
+pub(super) fn uninstall(desk: &mut Desk, params: &Params<'_>) -> Answer {
+    let removed = desk.filters.installed.remove(&id(params)?);
+    Ok(json!(removed.is_some()))
+}

@@ -1,0 +1,231 @@
+//! Making a block: run its transactions, work out its roots, commit it, tell the subscribers.
+
+use std::sync::Arc;
+
+use alloy::{
+    consensus::{
+        Eip658Value, Header, Receipt, ReceiptEnvelope, Sealed, Transaction as _, TxEnvelope,
+        proofs::{calculate_receipt_root, calculate_transaction_root},
+    },
+    eips::eip2718::Encodable2718,
+    primitives::{B256, Bloom},
+};
+use revm::context::result::{ExecutionResult, InvalidTransaction};
+
+use super::{
+    chain::{Chain, GAS_LIMIT},
+    error::ChainError,
+    execute::{Place, Refused, Rules, block_env, execute, transaction_env},
+    notice::Notice,
+    pool::Pending,
+    state::{Overlay, World},
+    store::{Entry, StoredBlock, StoredTransaction},
+};
+
+/// What a block is made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// This transaction; without it there is no block.
+    Transaction(B256),
+    /// Whatever of the candidates can run; without any there is no block.
+    Candidates,
+    /// The block itself, empty if need be.
+    Block,
+}
+
+/// What became of a block.
+pub(super) enum Sealing {
+    Made,
+    /// Nothing could run.
+    Empty,
+    /// The transaction that the block was for cannot be in it; there is no block.
+    Refused(InvalidTransaction),
+}
+
+/// A block in the making.
+struct Draft {
+    header: Header,
+    overlay: Overlay,
+    envelopes: Vec<TxEnvelope>,
+    receipts: Vec<ReceiptEnvelope>,
+    stored: Vec<StoredTransaction>,
+    /// Pool entries that are settled: included, or never possible any more.
+    left: Vec<B256>,
+}
+
+impl Chain {
+    /// Makes the next block of `candidates`, those that cannot run left out.
+    pub(super) fn seal(
+        &mut self,
+        candidates: Vec<Pending>,
+        purpose: Purpose,
+    ) -> Result<Sealing, ChainError> {
+        let (_, time_offset) = self.next_time();
+        let mut draft = Draft {
+            header: self.next_header(),
+            overlay: Overlay::default(),
+            envelopes: Vec::new(),
+            receipts: Vec::new(),
+            stored: Vec::new(),
+            left: Vec::new(),
+        };
+        for pending in candidates {
+            if draft.header.gas_used + pending.transaction.gas_limit() > GAS_LIMIT {
+                continue;
+            }
+            let hash = pending.hash;
+            match self.include(&mut draft, pending) {
+                Ok(()) => {}
+                Err(Refused::Chain(error)) => return Err(error),
+                Err(Refused::Invalid(reason)) if purpose == Purpose::Transaction(hash) => {
+                    return Ok(Sealing::Refused(reason));
+                }
+                Err(Refused::Invalid(reason)) if may_run_later(&reason) => {}
+                Err(Refused::Invalid(_)) => draft.left.push(hash),
+            }
+        }
+        if draft.stored.is_empty() && purpose == Purpose::Candidates {
+            for hash in draft.left {
+                self.forget_waiting(hash)?;
+            }
+            return Ok(Sealing::Empty);
+        }
+        self.finish(draft, time_offset)?;
+        Ok(Sealing::Made)
+    }
+
+    fn include(&mut self, draft: &mut Draft, pending: Pending) -> Result<(), Refused> {
+        let rules = if pending.impersonated {
+            Rules::Impersonated
+        } else {
+            Rules::Transaction
+        };
+        let world = World {
+            store: &self.store,
+            cache: &mut self.cache,
+            at: None,
+            overlay: &draft.overlay,
+        };
+        let place = Place {
+            chain_id: self.chain_id,
+            block: block_env(&draft.header),
+            rules,
+        };
+        let environment = transaction_env(&pending.transaction, pending.sender);
+        let outcome = execute(world, &place, environment)?;
+        draft.overlay.absorb(outcome.state);
+        draft.add(pending, outcome.result);
+        Ok(())
+    }
+
+    /// Everything that a block says follows from its draft; then it is committed as a whole.
+    fn finish(&mut self, draft: Draft, time_offset: i64) -> Result<(), ChainError> {
+        let Draft {
+            mut header,
+            overlay,
+            envelopes,
+            receipts,
+            mut stored,
+            left,
+        } = draft;
+        let step = self.step.0 + 1;
+        let commitment = overlay.changes.commit_to(self.step.1);
+        header.state_root = commitment;
+        header.transactions_root = calculate_transaction_root(&envelopes);
+        header.receipts_root = calculate_receipt_root(&receipts);
+        header.logs_bloom = receipts
+            .iter()
+            .fold(Bloom::ZERO, |bloom, receipt| bloom | *receipt.logs_bloom());
+        for one in &mut stored {
+            one.block = header.number;
+        }
+        let block = StoredBlock {
+            header: Sealed::new(header),
+            step,
+        };
+        let settled = self.settled(left, &overlay);
+        self.store.commit(&Entry {
+            step: Some((step, commitment, &overlay.changes)),
+            block: Some((&block, &stored)),
+            left: &settled,
+            time_offset: (time_offset != self.clock.offset).then_some(time_offset),
+        })?;
+        // Only what is in the file is built upon.
+        self.cache.apply(&overlay.changes);
+        self.step = (step, commitment);
+        self.head = block;
+        self.clock.offset = time_offset;
+        self.clock.next = None;
+        for hash in settled {
+            self.pool.remove(hash);
+        }
+        self.announce(&stored, &receipts);
+        Ok(())
+    }
+
+    /// Pool entries that the block ends: those in it, and those that its nonces have overtaken.
+    fn settled(&self, left: Vec<B256>, overlay: &Overlay) -> Vec<B256> {
+        let mut settled: Vec<B256> = left
+            .into_iter()
+            .filter(|hash| self.pool.find(*hash).is_some())
+            .collect();
+        for (address, record) in &overlay.changes.accounts {
+            for hash in self.pool.outdated(*address, record.nonce) {
+                if !settled.contains(&hash) {
+                    settled.push(hash);
+                }
+            }
+        }
+        settled
+    }
+
+    /// Tells the subscribers; nobody listening is no loss.
+    fn announce(&self, stored: &[StoredTransaction], receipts: &[ReceiptEnvelope]) {
+        if self.notices.receiver_count() == 0 {
+            return;
+        }
+        let notice = Notice::block(&self.head.header, stored, receipts);
+        let _ = self.notices.send(Arc::new(notice));
+    }
+}
+
+/// Fees fall, money arrives, gaps are filled: such a transaction goes on waiting.
+fn may_run_later(reason: &InvalidTransaction) -> bool {
+    matches!(
+        reason,
+        InvalidTransaction::GasPriceLessThanBasefee
+            | InvalidTransaction::LackOfFundForMaxFee { .. }
+            | InvalidTransaction::NonceTooHigh { .. }
+    )
+}
+
+impl Draft {
+    fn add(&mut self, pending: Pending, result: ExecutionResult) {
+        let gas_used = result.tx_gas_used();
+        self.header.gas_used += gas_used;
+        let receipt = Receipt {
+            status: Eip658Value::Eip658(result.is_success()),
+            cumulative_gas_used: self.header.gas_used,
+            // A reverted transaction leaves no log.
+            logs: if result.is_success() {
+                result.into_logs()
+            } else {
+                Vec::new()
+            },
+        };
+        let receipt =
+            ReceiptEnvelope::from_typed(pending.transaction.tx_type(), receipt.with_bloom());
+        self.stored.push(StoredTransaction {
+            hash: pending.hash,
+            block: self.header.number,
+            position: self.stored.len() as u64,
+            sender: pending.sender,
+            gas_used,
+            raw: pending.raw(),
+            receipt: receipt.encoded_2718().into(),
+        });
+        self.left.push(pending.hash);
+        self.receipts.push(receipt);
+        self.envelopes.push(pending.transaction);
+    }
+}

@@ -1,0 +1,263 @@
+//! State as the virtual machine reads it: an overlay of what is being changed, over a cache of the
+//! newest values, over the versions in the store. Everything lives on disk, so that the cache may
+//! be emptied at any time and opening a chain reads nothing of its state.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use alloy::primitives::{Address, B256, Bytes, KECCAK256_EMPTY, U256, keccak256};
+use revm::{
+    Database,
+    state::{AccountInfo, Bytecode, EvmState},
+};
+
+use super::{
+    error::ChainError,
+    store::{NEWEST, Store},
+};
+
+/// Values kept in memory before the cache starts anew; a value takes about 100 bytes.
+const CACHED: usize = 100_000;
+
+/// What the chain keeps of an account besides its storage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Record {
+    pub balance: U256,
+    pub nonce: u64,
+    pub code_hash: B256,
+}
+
+impl Default for Record {
+    fn default() -> Self {
+        Self {
+            balance: U256::ZERO,
+            nonce: 0,
+            code_hash: KECCAK256_EMPTY,
+        }
+    }
+}
+
+/// What a step changes, in the order in which its commitment covers it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Changes {
+    pub accounts: BTreeMap<Address, Record>,
+    pub slots: BTreeMap<(Address, U256), U256>,
+    pub code: BTreeMap<B256, Bytes>,
+}
+
+impl Changes {
+    /// Sets an account's code and returns its hash.
+    pub(super) fn add_code(&mut self, code: Bytes) -> B256 {
+        if code.is_empty() {
+            return KECCAK256_EMPTY;
+        }
+        let hash = keccak256(&code);
+        self.code.insert(hash, code);
+        hash
+    }
+
+    /// The hash that follows `previous` when these changes are made.
+    pub(super) fn commit_to(&self, previous: B256) -> B256 {
+        let mut bytes = previous.to_vec();
+        for (address, record) in &self.accounts {
+            bytes.push(b'a');
+            bytes.extend_from_slice(address.as_slice());
+            bytes.extend_from_slice(&record.balance.to_be_bytes::<32>());
+            bytes.extend_from_slice(&record.nonce.to_be_bytes());
+            bytes.extend_from_slice(record.code_hash.as_slice());
+        }
+        for ((address, slot), value) in &self.slots {
+            bytes.push(b's');
+            bytes.extend_from_slice(address.as_slice());
+            bytes.extend_from_slice(&slot.to_be_bytes::<32>());
+            bytes.extend_from_slice(&value.to_be_bytes::<32>());
+        }
+        keccak256(bytes)
+    }
+}
+
+/// Values laid over the chain's: those of a block in the making, or a call's overrides.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Overlay {
+    pub changes: Changes,
+    /// Accounts of which no slot outside `changes` exists.
+    pub replaced: HashSet<Address>,
+    pub code: HashMap<B256, Bytecode>,
+}
+
+impl Overlay {
+    pub(super) fn add_code(&mut self, code: Bytes) -> B256 {
+        let hash = self.changes.add_code(code.clone());
+        self.code
+            .insert(hash, Bytecode::new_raw_checked(code).unwrap_or_default());
+        hash
+    }
+
+    /// Takes over what a transaction changed.
+    pub(super) fn absorb(&mut self, state: EvmState) {
+        for (address, account) in state {
+            if !account.is_touched() {
+                continue;
+            }
+            if account.is_selfdestructed() {
+                // Since Cancun only an account made by the same transaction can vanish: it has
+                // no slots from before.
+                self.changes.accounts.insert(address, Record::default());
+                continue;
+            }
+            let created = account.is_created();
+            let info = account.info;
+            if let Some(code) = info.code
+                && !code.is_empty()
+            {
+                // Only what this transaction deployed is new to the store.
+                if created || code.is_eip7702() {
+                    self.changes
+                        .code
+                        .entry(info.code_hash)
+                        .or_insert_with(|| code.original_bytes());
+                }
+                self.code.entry(info.code_hash).or_insert(code);
+            }
+            let record = Record {
+                balance: info.balance,
+                nonce: info.nonce,
+                code_hash: info.code_hash,
+            };
+            self.changes.accounts.insert(address, record);
+            for (slot, value) in account.storage {
+                if value.is_changed() {
+                    self.changes
+                        .slots
+                        .insert((address, slot), value.present_value);
+                }
+            }
+        }
+    }
+}
+
+/// The newest values, as far as they have been asked for.
+#[derive(Debug, Default)]
+pub(super) struct Cache {
+    accounts: HashMap<Address, Option<Record>>,
+    slots: HashMap<(Address, U256), U256>,
+    code: HashMap<B256, Bytecode>,
+}
+
+impl Cache {
+    /// Follows a step that has been stored.
+    pub(super) fn apply(&mut self, changes: &Changes) {
+        if self.accounts.len() + self.slots.len() > CACHED {
+            *self = Self::default();
+        }
+        for (address, record) in &changes.accounts {
+            self.accounts.insert(*address, Some(*record));
+        }
+        for (key, value) in &changes.slots {
+            self.slots.insert(*key, *value);
+        }
+    }
+
+    /// Forgets everything: the newest values are others now.
+    pub(super) fn forget(&mut self) {
+        self.accounts.clear();
+        self.slots.clear();
+    }
+}
+
+/// State at one moment, for reading.
+pub(super) struct World<'a> {
+    pub store: &'a Store,
+    pub cache: &'a mut Cache,
+    /// Last step that counts; `None` is the newest, for which the cache speaks.
+    pub at: Option<u64>,
+    pub overlay: &'a Overlay,
+}
+
+impl World<'_> {
+    pub(super) fn record(&mut self, address: Address) -> Result<Option<Record>, ChainError> {
+        if let Some(record) = self.overlay.changes.accounts.get(&address) {
+            return Ok(Some(*record));
+        }
+        match self.at {
+            Some(step) => self.store.account(address, step),
+            None => match self.cache.accounts.get(&address) {
+                Some(known) => Ok(*known),
+                None => {
+                    let found = self.store.account(address, NEWEST)?;
+                    self.cache.accounts.insert(address, found);
+                    Ok(found)
+                }
+            },
+        }
+    }
+
+    pub(super) fn slot(&mut self, address: Address, slot: U256) -> Result<U256, ChainError> {
+        let key = (address, slot);
+        if let Some(value) = self.overlay.changes.slots.get(&key) {
+            return Ok(*value);
+        }
+        if self.overlay.replaced.contains(&address) {
+            return Ok(U256::ZERO);
+        }
+        match self.at {
+            Some(step) => self.store.slot(address, slot, step),
+            None => match self.cache.slots.get(&key) {
+                Some(value) => Ok(*value),
+                None => {
+                    let value = self.store.slot(address, slot, NEWEST)?;
+                    self.cache.slots.insert(key, value);
+                    Ok(value)
+                }
+            },
+        }
+    }
+
+    pub(super) fn code(&mut self, hash: B256) -> Result<Bytecode, ChainError> {
+        if hash == KECCAK256_EMPTY {
+            return Ok(Bytecode::default());
+        }
+        if let Some(code) = self.overlay.code.get(&hash) {
+            return Ok(code.clone());
+        }
+        if let Some(code) = self.cache.code.get(&hash) {
+            return Ok(code.clone());
+        }
+        let code = self.store.code(hash)?;
+        let code = Bytecode::new_raw_checked(code).unwrap_or_default();
+        self.cache.code.insert(hash, code.clone());
+        Ok(code)
+    }
+}
+
+impl Database for World<'_> {
+    type Error = ChainError;
+
+    fn basic(&mut self, address: Address) -> Result<Option<AccountInfo>, ChainError> {
+        let Some(record) = self
+            .record(address)?
+            .filter(|record| *record != Record::default())
+        else {
+            return Ok(None);
+        };
+        let code = self.code(record.code_hash)?;
+        Ok(Some(AccountInfo {
+            balance: record.balance,
+            nonce: record.nonce,
+            code_hash: record.code_hash,
+            code: Some(code),
+            account_id: None,
+        }))
+    }
+
+    fn code_by_hash(&mut self, hash: B256) -> Result<Bytecode, ChainError> {
+        self.code(hash)
+    }
+
+    fn storage(&mut self, address: Address, slot: U256) -> Result<U256, ChainError> {
+        self.slot(address, slot)
+    }
+
+    fn block_hash(&mut self, number: u64) -> Result<B256, ChainError> {
+        Ok(self.store.block_hash(number)?.unwrap_or_default())
+    }
+}

@@ -1,0 +1,89 @@
+//! The chain's own process, whoever started it.
+
+use std::{path::Path, time::Duration};
+
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Endpoint,
+    error::SupervisorError,
+    files::{Folder, Lock, fresh_token},
+};
+use crate::wallet::devchain::{Chain, Genesis, Options, Running};
+
+/// A chain that listens in this process.
+pub struct Foreground {
+    pub endpoint: Endpoint,
+    pub accounts: Vec<String>,
+    running: Running,
+    folder: Folder,
+    _lock: Lock,
+}
+
+/// Opens the chain of a home and listens.
+pub async fn foreground(
+    home: &Path,
+    chain_id: u64,
+    port: u16,
+    genesis: Genesis,
+) -> Result<Foreground, SupervisorError> {
+    let folder = Folder::new(home, chain_id);
+    folder.create()?;
+    let path = folder.lock();
+    let Some(mut lock) = alone(&path).await? else {
+        let pid = folder.holder();
+        return Err(SupervisorError::AlreadyRunning { chain_id, pid });
+    };
+    lock.sign(&path)?;
+    let chain = Chain::open(Options {
+        path: folder.state(),
+        chain_id,
+        genesis,
+    })?;
+    let accounts = chain.accounts();
+    let token = fresh_token()?;
+    let running = Running::start(chain, port, &token).await?;
+    let address = running.address();
+    let endpoint = Endpoint {
+        url: format!("http://{address}"),
+        ws: format!("ws://{address}"),
+        chain_id,
+        pid: std::process::id(),
+        token,
+        started: true,
+    };
+    folder.write_endpoint(&endpoint)?;
+    Ok(Foreground {
+        endpoint,
+        accounts: accounts.iter().map(ToString::to_string).collect(),
+        running,
+        folder,
+        _lock: lock,
+    })
+}
+
+/// Takes the lock. Somebody who only asks whether it is taken has it for a moment; a running chain
+/// has it for good.
+async fn alone(path: &Path) -> Result<Option<Lock>, SupervisorError> {
+    for _ in 0..10 {
+        if let Some(lock) = Lock::take(path)? {
+            return Ok(Some(lock));
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    Ok(None)
+}
+
+impl Foreground {
+    /// Ends the chain when it is cancelled.
+    pub fn stop_token(&self) -> CancellationToken {
+        self.running.stop_token()
+    }
+
+    /// Serves until stopped; returns after the chain's file is closed.
+    pub async fn run(self) -> Result<(), SupervisorError> {
+        let served = self.running.run().await;
+        self.folder.remove_endpoint();
+        Ok(served?)
+    }
+}

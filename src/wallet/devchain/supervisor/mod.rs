@@ -1,0 +1,182 @@
+//! One process per home and chain id: found, started, stopped.
+//!
+//! A running chain holds the lock in its folder; the system drops it with the process, so that
+//! what a killed one left behind is taken over. Whoever starts one holds a second lock meanwhile,
+//! so that of two starters one waits for the other's chain.
+
+mod error;
+mod files;
+mod foreground;
+mod launch;
+
+use std::{path::Path, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+pub use error::SupervisorError;
+pub use files::Folder;
+pub use foreground::{Foreground, foreground};
+
+use super::server::TOKEN_HEADER;
+use files::Lock;
+
+/// How long a running chain may take to answer before it counts as stuck.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a chain may take to start or to stop.
+const CHANGE: Duration = Duration::from_secs(15);
+
+/// The chain id that is meant when none is named.
+pub const CHAIN_ID: u64 = 31_337;
+/// Its port; further chain ids have the ports after it.
+const PORT: u16 = 8545;
+/// Chain ids that have a port of their own.
+const PORTS: u64 = 64;
+
+/// Where a chain answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Endpoint {
+    /// JSON-RPC over HTTP.
+    pub url: String,
+    /// The same over WebSocket, with subscriptions.
+    pub ws: String,
+    pub chain_id: u64,
+    pub pid: u32,
+    /// What `/stop` asks for.
+    pub(super) token: String,
+    /// Whether this very call started it.
+    #[serde(skip)]
+    pub started: bool,
+}
+
+/// What is known of a chain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// It answers.
+    Running(Endpoint),
+    /// A process holds the lock and does not answer: it is starting, stopping or stuck.
+    Silent {
+        pid: Option<u32>,
+    },
+    Stopped,
+}
+
+/// The port of a chain id that nothing else was said about; 0 takes a free one.
+pub fn usual_port(chain_id: u64) -> u16 {
+    match chain_id.checked_sub(CHAIN_ID) {
+        Some(distance) if distance < PORTS => PORT + distance as u16,
+        _ => 0,
+    }
+}
+
+/// Is the chain up?
+pub async fn status(home: &Path, chain_id: u64) -> Result<Status, SupervisorError> {
+    let folder = Folder::new(home, chain_id);
+    if !folder.is_locked()? {
+        return Ok(Status::Stopped);
+    }
+    let pid = folder.holder();
+    match folder.endpoint() {
+        Some(endpoint) if Some(endpoint.pid) == pid && answers(&endpoint).await => {
+            Ok(Status::Running(endpoint))
+        }
+        _ => Ok(Status::Silent { pid }),
+    }
+}
+
+/// The chain's endpoint; starts it in a process of its own when it is not running.
+pub async fn ensure_running(
+    home: &Path,
+    chain_id: u64,
+    port: u16,
+) -> Result<Endpoint, SupervisorError> {
+    if let Status::Running(endpoint) = status(home, chain_id).await? {
+        return Ok(endpoint);
+    }
+    let folder = Folder::new(home, chain_id);
+    folder.create()?;
+    let starting = folder.start_lock();
+    let _turn = blocking(move || Lock::wait(&starting)).await?;
+    // Another starter may have been faster, or a chain in the foreground just comes up.
+    if let Some(endpoint) = settled(home, chain_id).await? {
+        return Ok(endpoint);
+    }
+    launch::launch(&folder, chain_id, port).await
+}
+
+/// Waits until the chain either answers or is gone.
+async fn settled(home: &Path, chain_id: u64) -> Result<Option<Endpoint>, SupervisorError> {
+    let deadline = tokio::time::Instant::now() + CHANGE;
+    loop {
+        match status(home, chain_id).await? {
+            Status::Running(endpoint) => return Ok(Some(endpoint)),
+            Status::Stopped => return Ok(None),
+            Status::Silent { pid } if tokio::time::Instant::now() > deadline => {
+                return Err(SupervisorError::Stuck { chain_id, pid });
+            }
+            // Nothing tells when a foreign process begins to answer; ask again shortly.
+            Status::Silent { .. } => tokio::time::sleep(Duration::from_millis(20)).await,
+        }
+    }
+}
+
+/// Stops the chain; returns after its file is closed. Says whether it was running.
+pub async fn stop(home: &Path, chain_id: u64) -> Result<bool, SupervisorError> {
+    let folder = Folder::new(home, chain_id);
+    let Some(endpoint) = settled(home, chain_id).await? else {
+        return Ok(false);
+    };
+    let asked = client()?
+        .post(format!("{}/stop", endpoint.url))
+        .header(TOKEN_HEADER, &endpoint.token)
+        .send()
+        .await;
+    let accepted = asked.is_ok_and(|response| response.status().is_success());
+    let path = folder.lock();
+    let gone = tokio::time::timeout(CHANGE, blocking(move || Lock::wait(&path))).await;
+    match gone {
+        Ok(Ok(_)) if accepted => Ok(true),
+        Ok(Err(error)) => Err(error),
+        _ => Err(SupervisorError::Stuck {
+            chain_id,
+            pid: Some(endpoint.pid),
+        }),
+    }
+}
+
+/// Stops the chain and deletes its state. Returns the endpoint it had while running.
+pub async fn reset(home: &Path, chain_id: u64) -> Result<Option<Endpoint>, SupervisorError> {
+    let before = settled(home, chain_id).await?;
+    stop(home, chain_id).await?;
+    let folder = Folder::new(home, chain_id);
+    folder.create()?;
+    // Nobody starts a chain on a file that is being deleted.
+    let path = folder.lock();
+    let _alone = blocking(move || Lock::wait(&path)).await?;
+    folder.delete_state()?;
+    Ok(before)
+}
+
+fn client() -> Result<reqwest::Client, SupervisorError> {
+    reqwest::Client::builder()
+        .no_proxy()
+        .timeout(PATIENCE)
+        .build()
+        .map_err(|error| SupervisorError::Client(error.to_string()))
+}
+
+async fn answers(endpoint: &Endpoint) -> bool {
+    let Ok(client) = client() else {
+        return false;
+    };
+    let asked = client.get(format!("{}/health", endpoint.url)).send().await;
+    asked.is_ok_and(|response| response.status().is_success())
+}
+
+/// Waiting for a lock takes a thread.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, SupervisorError> + Send + 'static,
+) -> Result<T, SupervisorError> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| SupervisorError::Client(error.to_string()))?
+}
