@@ -35,6 +35,9 @@ pub struct GlobalArgs {
     /// Lay the keys of `[profile.NAME]` over the project file
     #[arg(long, global = true, value_name = "NAME")]
     pub profile: Option<String>,
+    /// Chain to use: a preset such as base-sepolia, or one of the settings
+    #[arg(long, global = true, value_name = "NAME")]
+    pub network: Option<String>,
     /// Print the result as JSON; implies --no-input
     #[arg(long, global = true)]
     pub json: bool,
@@ -103,6 +106,13 @@ pub enum Command {
     Train(Box<TrainArgs>),
     /// Measure an adapter against its base on labelled data
     Eval(EvalArgs),
+    /// Write a signed package from a finished run
+    Package(PackageArgs),
+    /// Check a package: structure, digests, signature, base, data
+    Verify(VerifyArgs),
+    /// Keep accounts in encrypted files
+    #[command(subcommand)]
+    Wallet(WalletCommand),
     /// Answer calls over HTTP
     Serve(ServeArgs),
     /// Send one call to a server and print the answer
@@ -271,6 +281,100 @@ pub struct EvalArgs {
     /// Base model: nano, a folder, or a Hub id
     #[arg(long, value_name = "DIR|ID")]
     pub base: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct PackageArgs {
+    /// Run to package, or the folder of an adapter made elsewhere; the latest run when left out
+    pub run: Option<PathBuf>,
+    /// Folder for the package; `package` inside the run when left out
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Account that signs; wallet.account when left out
+    #[arg(long, value_name = "NAME")]
+    pub account: Option<String>,
+    /// Leave the signature out
+    #[arg(long, conflicts_with = "account")]
+    pub unsigned: bool,
+    /// Base model: nano, a folder, or a Hub id
+    #[arg(long, value_name = "DIR|ID")]
+    pub base: Option<String>,
+    #[command(flatten)]
+    pub password: PasswordArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct VerifyArgs {
+    /// Folder of the package
+    #[arg(value_name = "PKG")]
+    pub package: PathBuf,
+    /// Base model to compare with; what the package names when it is on this machine
+    #[arg(long, value_name = "DIR|ID")]
+    pub base: Option<String>,
+}
+
+/// Where a password comes from when it is not typed.
+#[derive(Debug, Args)]
+pub struct PasswordArgs {
+    /// File with the password, or - for standard input
+    #[arg(long, value_name = "F|-", env = "OPENLORA_PASSWORD_FILE")]
+    pub password_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum WalletCommand {
+    /// Make an account with a new key
+    New {
+        /// Name of the account
+        name: String,
+        #[command(flatten)]
+        password: PasswordArgs,
+    },
+    /// Take over an account: private key, mnemonic or Web3 keystore
+    Import {
+        /// Name of the account
+        name: String,
+        /// File with the secret, or - for standard input; typed when left out
+        #[arg(long, value_name = "FILE|-")]
+        from: Option<PathBuf>,
+        /// Derivation path of a mnemonic; m/44'/60'/0'/0/0 when left out
+        #[arg(long, value_name = "PATH")]
+        path: Option<String>,
+        #[command(flatten)]
+        password: PasswordArgs,
+    },
+    /// List the accounts
+    List,
+    /// Print an account's address
+    Address {
+        /// Account; wallet.account or the only one when left out
+        name: Option<String>,
+    },
+    /// Show what an account holds on the chain
+    Balance {
+        /// Account or address; wallet.account or the only one when left out
+        account: Option<String>,
+    },
+    /// Reveal an account's private key
+    Export {
+        /// Account; wallet.account or the only one when left out
+        name: Option<String>,
+        /// File for the key, readable by its owner alone, instead of standard output
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+        #[command(flatten)]
+        password: PasswordArgs,
+    },
+    /// Encrypt an account with another password
+    ChangePassword {
+        /// Account; wallet.account or the only one when left out
+        name: Option<String>,
+        #[command(flatten)]
+        password: PasswordArgs,
+        /// File with the new password, or - for standard input
+        #[arg(long, value_name = "F|-")]
+        new_password_file: Option<PathBuf>,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -451,10 +555,23 @@ impl TrainArgs {
     }
 }
 
-impl Command {
-    /// The settings that this command's flags override.
+impl Cli {
+    /// The settings that flags override.
     pub fn overrides(&self) -> Vec<Override> {
+        let network = self.global.network.as_deref();
+        let mut all = overrides([Flag("project.network", "--network", network)]);
+        all.extend(self.command.overrides());
+        all
+    }
+}
+
+impl Command {
+    fn overrides(&self) -> Vec<Override> {
         match self {
+            Self::Package(args) => overrides([
+                Flag("base.id", "--base", args.base.as_deref()),
+                Flag("wallet.account", "--account", args.account.as_deref()),
+            ]),
             Self::Train(args) => args.overrides(),
             Self::Eval(args) => overrides([
                 Flag("base.id", "--base", args.base.as_deref()),

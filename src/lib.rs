@@ -83,6 +83,7 @@ fn execute(cli: Cli, printer: Printer) -> Result<ExitStatus, Failure> {
         dirs,
         offline: cli.global.offline,
         no_input: cli.global.no_input || cli.global.json,
+        yes: cli.global.yes,
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -135,7 +136,7 @@ fn settle(cli: &Cli, dirs: &Dirs) -> Result<Settings, Failure> {
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .filter(|(name, _)| name.starts_with("OPENLORA_"))
             .collect(),
-        flags: cli.command.overrides(),
+        flags: cli.overrides(),
         working_dir,
     };
     Ok(layered.resolve()?)

@@ -1,6 +1,7 @@
 //! One file per verb: settled settings in, exit status out. Wiring only; what a verb does lives
 //! in the runtime.
 
+pub mod ask;
 pub mod base;
 pub mod call;
 pub mod completions;
@@ -12,13 +13,20 @@ pub mod doctor;
 pub mod eval;
 pub mod figures;
 pub mod init;
+mod network;
+pub mod package;
 mod project;
 pub mod schemas;
 pub mod serve;
 pub mod train;
+pub mod verify;
+pub mod wallet;
 
 use crate::{
-    cli::{BaseCommand, CallArgs, CallKindArg, Command, ConfigCommand, DataCommand, DevnetCommand},
+    cli::{
+        BaseCommand, CallArgs, CallKindArg, Command, ConfigCommand, DataCommand, DevnetCommand,
+        WalletCommand,
+    },
     error::{ExitStatus, Failure},
     printer::Printer,
     settings::{Dirs, Settings},
@@ -34,6 +42,8 @@ pub struct Context {
     pub offline: bool,
     /// Never ask; a question becomes an error.
     pub no_input: bool,
+    /// Every question is answered with yes.
+    pub yes: bool,
 }
 
 /// Runs the verb.
@@ -73,6 +83,23 @@ pub async fn dispatch(context: &Context, command: Command) -> Result<ExitStatus,
             };
             base::build(context, request).await
         }
+        Command::Package(args) => {
+            let request = package::PackageRequest {
+                run: args.run,
+                out: args.out,
+                unsigned: args.unsigned,
+                password_file: args.password.password_file,
+            };
+            package::run(context, request).await
+        }
+        Command::Verify(args) => {
+            let request = verify::VerifyRequest {
+                package: args.package,
+                base: args.base,
+            };
+            verify::run(context, request).await
+        }
+        Command::Wallet(command) => run_wallet(context, command).await,
         Command::Init(args) => {
             let request = init::InitRequest {
                 dir: args.dir,
@@ -120,6 +147,47 @@ fn call_request(args: CallArgs) -> call::CallRequest {
         max_tokens: args.max_tokens,
         temperature: args.temperature,
         system: args.system,
+    }
+}
+
+async fn run_wallet(context: &Context, command: WalletCommand) -> Result<ExitStatus, Failure> {
+    match command {
+        WalletCommand::New { name, password } => {
+            wallet::new(context, &name, password.password_file.as_deref())
+        }
+        WalletCommand::Import {
+            name,
+            from,
+            path,
+            password,
+        } => {
+            let request = wallet::ImportRequest {
+                name,
+                from,
+                path,
+                password_file: password.password_file,
+            };
+            wallet::import(context, &request)
+        }
+        WalletCommand::List => wallet::list(context),
+        WalletCommand::Address { name } => wallet::address(context, name.as_deref()),
+        WalletCommand::Balance { account } => wallet::balance(context, account.as_deref()).await,
+        WalletCommand::Export {
+            name,
+            out,
+            password,
+        } => {
+            let file = password.password_file.as_deref();
+            wallet::export(context, name.as_deref(), out.as_deref(), file)
+        }
+        WalletCommand::ChangePassword {
+            name,
+            password,
+            new_password_file,
+        } => {
+            let files = (password.password_file, new_password_file);
+            wallet::change_password(context, name.as_deref(), files)
+        }
     }
 }
 

@@ -2,10 +2,13 @@
 
 use schemars::{Schema, schema_for};
 
-use super::{call, config, data, demo, devnet, doctor, init, serve, train};
+use super::{call, config, data, demo, devnet, doctor, init, package, serve, train, wallet};
 use crate::{
     printer::ErrorEnvelope,
-    runtime::train::{estimate::Estimate, evaluate},
+    runtime::{
+        package::verify,
+        train::{estimate::Estimate, evaluate},
+    },
 };
 
 /// A result's name and the maker of its schema; `schemas/NAME.json` holds it.
@@ -31,4 +34,10 @@ pub const SCHEMAS: &[Published] = &[
     ("call", || schema_for!(call::Answered)),
     ("config-show", || schema_for!(config::Shown)),
     ("config-path", || schema_for!(config::Paths)),
+    ("package", || schema_for!(package::Packaged)),
+    ("verify", || schema_for!(verify::Report)),
+    ("wallet-account", || schema_for!(wallet::Listed)),
+    ("wallet-list", || schema_for!(Vec<wallet::Listed>)),
+    ("wallet-balance", || schema_for!(wallet::Balance)),
+    ("wallet-export", || schema_for!(wallet::Exported)),
 ];

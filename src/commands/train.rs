@@ -21,7 +21,7 @@ use crate::{
             Flow, Inputs, Outcome, RunDir, Start, TrainEvent, ValidationWish,
             estimate::{Estimate, estimate},
             evaluate::{EvalSet, Report},
-            run::lock::Lock,
+            run::{lock::Lock, result::RunResult},
             train,
         },
     },
@@ -100,6 +100,7 @@ fn work(
     let eval = held_out
         .map(|set| evaluate(context, &set, decoder))
         .transpose()?;
+    RunResult::now(eval.as_ref()).write(&outcome.run)?;
     report(context, Summary { outcome, eval });
     Ok(ExitStatus::Success)
 }

@@ -1,13 +1,18 @@
 //! Traits that the outside implements for the runtime.
 //!
 //! An [`Engine`] turns tokens into tokens. The HTTP surface and metering know only this trait,
-//! so that another engine (a remote one too) can stand behind them.
+//! so that another engine (a remote one too) can stand behind them. A [`ReleaseSigner`] puts an
+//! account's name to a package, a [`ReleaseVerifier`] says whose name it is; neither needs a chain.
 
 use std::pin::Pin;
 
 use futures::Stream;
 
-use super::event::Usage;
+use super::{
+    event::Usage,
+    ledger::Address,
+    package::release::{SignatureProblem, Statement},
+};
 
 /// Sizes that a loaded model imposes on requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,4 +115,23 @@ pub trait Engine: Send + Sync {
         prompt: Prompt,
         labels: &[String],
     ) -> Result<Classified, super::serve::ServeError>;
+}
+
+/// An account that signs releases as typed data (EIP-712).
+pub trait ReleaseSigner {
+    fn address(&self) -> Address;
+
+    /// The signature as r, s and v of 27 or 28; the same statement gives the same bytes.
+    fn sign(&self, statement: &Statement) -> Result<[u8; 65], SignatureProblem>;
+}
+
+/// Whoever can say which account signed a release.
+pub trait ReleaseVerifier {
+    /// The account behind a signature. Of the two equal signatures that everyone can make from
+    /// one, only that with the low s is accepted.
+    fn recover(
+        &self,
+        statement: &Statement,
+        signature: &[u8; 65],
+    ) -> Result<Address, SignatureProblem>;
 }

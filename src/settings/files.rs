@@ -8,8 +8,8 @@ use std::{
 use toml_edit::{Document, Item, Table};
 
 use super::{
-    keys::{self, DATA_FIELDS, KEYS},
-    resolve::{Origin, SourceEntry, Value},
+    keys::{self, DATA_FIELDS, KEYS, NETWORK_FIELDS},
+    resolve::{NetworkEntry, Origin, SourceEntry, Value},
 };
 use crate::error::{ExitClass, Explain};
 
@@ -145,6 +145,11 @@ impl Dirs {
         self.cache.join("models")
     }
 
+    /// Encrypted keys.
+    pub fn keystores(&self) -> PathBuf {
+        self.data.join("keystores")
+    }
+
     /// The unpacked embedded base.
     pub fn nano(&self) -> PathBuf {
         self.data.join("nano")
@@ -164,6 +169,7 @@ pub fn find_project_file(start: &Path) -> Option<PathBuf> {
 pub struct FileLayer {
     pub values: Vec<(&'static str, Value, Origin)>,
     pub sources: Vec<SourceEntry>,
+    pub networks: Vec<NetworkEntry>,
 }
 
 /// Reads a settings file strictly, with the keys of `[profile.NAME]` laid over it.
@@ -187,6 +193,7 @@ pub fn parse(path: &Path, text: &str, profile: Option<&str>) -> Result<FileLayer
     for (name, item) in root.iter() {
         match name {
             "data" => layer.sources = reader.sources(item)?,
+            "network" => layer.networks = reader.networks(item)?,
             "profile" => {}
             _ => reader.section(name, item, root, &mut layer)?,
         }
@@ -229,7 +236,7 @@ impl Reader<'_> {
             .filter_map(|key| key.name.split_once('.'))
             .map(|(section, _)| section);
         if !known.clone().any(|section| section == name) {
-            let sections = known.chain(["data", "profile"]);
+            let sections = known.chain(["data", "network", "profile"]);
             return Err(SettingsError::UnknownSection {
                 place: self.key_place(parent, name),
                 section: name.to_owned(),
@@ -341,6 +348,42 @@ impl Reader<'_> {
             address: text("address")?,
             license: text("license")?,
             weight: self.weight(table.get("weight"))?,
+        })
+    }
+
+    fn networks(&self, item: &Item) -> Result<Vec<NetworkEntry>, SettingsError> {
+        let Some(tables) = item.as_table() else {
+            return Err(self.bad_value("network", "`[network.NAME]` tables", item));
+        };
+        tables
+            .iter()
+            .map(|(name, item)| self.network(name, item))
+            .collect()
+    }
+
+    fn network(&self, name: &str, item: &Item) -> Result<NetworkEntry, SettingsError> {
+        let Some(table) = item.as_table() else {
+            return Err(self.bad_value(&format!("network.{name}"), "a table", item));
+        };
+        let mut values = Vec::new();
+        for (field, item) in table.iter() {
+            let key = format!("network.{name}.{field}");
+            let Some(known) = NETWORK_FIELDS.iter().find(|known| known.name == field) else {
+                return Err(SettingsError::UnknownKey {
+                    place: self.key_place(table, field),
+                    suggestion: closest(field, NETWORK_FIELDS.iter().map(|known| known.name)),
+                    key,
+                });
+            };
+            let refused = || self.bad_value(&key, &known.kind.describe(), item);
+            let found = Value::from_toml(item).ok_or_else(refused)?;
+            let base = self.path.parent().unwrap_or(Path::new("."));
+            let value = known.kind.accept(found, base).map_err(|_| refused())?;
+            values.push((known.name, value));
+        }
+        Ok(NetworkEntry {
+            name: name.to_owned(),
+            values,
         })
     }
 

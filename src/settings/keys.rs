@@ -65,6 +65,54 @@ const LARGE: i64 = 1 << 40;
 pub const KEYS: &[Key] = &[
     key("project.name", Kind::Text, None, "name of the adapter"),
     key(
+        "project.version",
+        Kind::Text,
+        Some("\"0.1.0\""),
+        "version of the release, such as 1.2.0",
+    ),
+    key(
+        "project.license",
+        Kind::Text,
+        None,
+        "SPDX identifier of the adapter's licence",
+    ),
+    key(
+        "project.creator",
+        Kind::Text,
+        None,
+        "name of whoever publishes the adapter",
+    ),
+    key(
+        "project.network",
+        Kind::Text,
+        Some("\"local\""),
+        "chain to use: a preset, or the name of a `[network.NAME]` table",
+    ),
+    key(
+        "split.creator",
+        integer(0, 1_000_000),
+        None,
+        "the creator's share in ppm; what the others leave when unset",
+    ),
+    key(
+        "split.creator_address",
+        Kind::Text,
+        None,
+        "account of the creator's share; the signing account when unset",
+    ),
+    key(
+        "split.contributors",
+        integer(0, 1_000_000),
+        None,
+        "the contributors' share in ppm; 400000 when unset and all have an address",
+    ),
+    key(
+        "wallet.account",
+        Kind::Text,
+        None,
+        "account that signs; the only one when unset",
+    ),
+    key(
         "project.task",
         TASKS,
         None,
@@ -299,6 +347,45 @@ pub const DATA_FIELDS: &[(&str, &str)] = &[
     (
         "weight",
         "how often its rows are drawn, relative to the others",
+    ),
+];
+
+/// The fields of a `[network.NAME]` table; what is left out comes from the preset of that name.
+pub const NETWORK_FIELDS: &[Key] = &[
+    key("chain_id", integer(1, i64::MAX), None, "id of the chain"),
+    key("rpc", Kind::Text, None, "address of a JSON-RPC endpoint"),
+    key(
+        "mainnet",
+        Kind::Boolean,
+        None,
+        "whether it moves real money",
+    ),
+    key("token", Kind::Text, None, "token that calls are paid in"),
+    key("token_symbol", Kind::Text, None, "symbol of the token"),
+    key(
+        "token_decimals",
+        integer(0, 36),
+        None,
+        "decimals of the token",
+    ),
+    key("registry", Kind::Text, None, "contract that keeps releases"),
+    key(
+        "splitter_factory",
+        Kind::Text,
+        None,
+        "contract that makes revenue splitters",
+    ),
+    key(
+        "pool_factory",
+        Kind::Text,
+        None,
+        "contract that makes contributor pools",
+    ),
+    key(
+        "anchor",
+        Kind::Text,
+        None,
+        "contract that keeps the roots of calls",
     ),
 ];
 

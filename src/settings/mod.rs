@@ -13,5 +13,5 @@ pub use convert::{BaseSettings, ProjectSettings};
 pub use files::{Dirs, SettingsError, closest, find_project_file, parse, read_file};
 pub use keys::{KEYS, Key, Kind};
 pub use resolve::{
-    Layered, Origin, Override, Settings, SourceEntry, Value, default_of, variable_of,
+    Layered, NetworkEntry, Origin, Override, Settings, SourceEntry, Value, default_of, variable_of,
 };

@@ -181,6 +181,13 @@ pub struct SourceEntry {
     pub weight: f64,
 }
 
+/// One `[network.NAME]` table: fields of [`super::keys::NETWORK_FIELDS`] and their values.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct NetworkEntry {
+    pub name: String,
+    pub values: Vec<(&'static str, Value)>,
+}
+
 /// The layers before they are merged.
 #[derive(Clone, Debug, Default)]
 pub struct Layered {
@@ -200,6 +207,8 @@ pub struct Layered {
 pub struct Settings {
     values: BTreeMap<&'static str, (Value, Origin)>,
     pub sources: Vec<SourceEntry>,
+    /// The user's tables, then the project's: of two values the later counts.
+    pub networks: Vec<NetworkEntry>,
     pub project_file: Option<PathBuf>,
     pub working_dir: PathBuf,
 }
@@ -249,9 +258,12 @@ impl Layered {
         } else {
             self.project.sources
         };
+        let mut networks = self.user.networks;
+        networks.extend(self.project.networks);
         Ok(Settings {
             values,
             sources,
+            networks,
             project_file: self.project_file,
             working_dir: self.working_dir,
         })
@@ -259,7 +271,12 @@ impl Layered {
 }
 
 /// Variables with our prefix that are no settings.
-const OTHER_VARIABLES: &[&str] = &["OPENLORA_HOME", "OPENLORA_LOG", "OPENLORA_OFFLINE"];
+const OTHER_VARIABLES: &[&str] = &[
+    "OPENLORA_HOME",
+    "OPENLORA_LOG",
+    "OPENLORA_OFFLINE",
+    "OPENLORA_PASSWORD_FILE",
+];
 
 /// A misspelt variable would silently do nothing.
 fn check_variables(environment: &[(String, String)]) -> Result<(), SettingsError> {

@@ -1,5 +1,16 @@
-//! Everything that knows a chain: keys and signatures, contracts, providers, settlement, and the
-//! embedded development chain. No other room names alloy or revm.
+//! Everything that knows a chain: keys and signatures, networks, contracts, and the embedded
+//! development chain. No other room names alloy or revm.
+//!
+//! The runtime knows this room through its ports only; settings, terminal and command line are
+//! unknown here.
 
+pub mod balance;
 pub mod contracts;
 pub mod devchain;
+pub mod development;
+pub mod eip712;
+mod error;
+pub mod keystore;
+pub mod network;
+
+pub use error::WalletError;

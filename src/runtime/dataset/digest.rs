@@ -21,3 +21,9 @@ pub(super) fn canonical_line(example: &Example) -> String {
     // Texts under text keys: nothing in an example can fail to become JSON.
     serde_json::to_string(example).unwrap_or_default() + "\n"
 }
+
+/// Bytes of the rows' canonical lines.
+pub(super) fn size_of_rows<'a>(rows: impl Iterator<Item = &'a Row>) -> u64 {
+    rows.map(|row| canonical_line(&row.example).len() as u64)
+        .sum()
+}

@@ -129,6 +129,11 @@ impl Dataset {
         }
     }
 
+    /// Bytes of the lines that the digest of a source is over.
+    pub fn source_size(&self, index: usize) -> u64 {
+        digest::size_of_rows(self.rows.iter().filter(|row| row.source == index))
+    }
+
     /// The fault of a row as an error that names its place.
     pub fn fault(&self, row: &Row, fault: Fault) -> DataError {
         let path = self.sources[row.source].path.clone();

@@ -88,6 +88,13 @@ impl Base {
     }
 }
 
+impl Base {
+    /// The safetensors files that hold the weights, sorted.
+    pub fn weight_files(&self) -> Result<Vec<PathBuf>, ModelError> {
+        weight_files(&self.dir)
+    }
+}
+
 /// SHA-256 over one line `<sha256 of the file>  <name>` for each file that makes the base what it
 /// is, sorted by name.
 fn digest(dir: &Path) -> Result<String, ModelError> {

@@ -151,6 +151,7 @@ impl Inputs {
                 .filter(|row| row.source == index)
                 .count(),
             sha256: self.dataset.source_digests[index].clone(),
+            bytes: Some(self.dataset.source_size(index)),
         }
     }
 }

@@ -59,6 +59,9 @@ pub struct LockedSource {
     pub rows: usize,
     /// Over the file's normalised examples, hex.
     pub sha256: String,
+    /// Bytes of the normalised examples; runs of older versions do not say it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub bytes: Option<u64>,
 }
 
 impl Lock {

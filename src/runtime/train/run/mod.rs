@@ -5,6 +5,7 @@
 //! runs/<id>/config.lock.toml  settings and digests that decide the result
 //! runs/<id>/metrics.jsonl     a line per step and validation
 //! runs/<id>/loss.svg          the same as a drawing
+//! runs/<id>/result.json       when it ended and how good it is
 //! runs/<id>/checkpoints/step-N/{weights,optimizer}.safetensors, state.json
 //! runs/<id>/adapter/          the result, in PEFT format
 //! ```
@@ -13,6 +14,7 @@ pub mod checkpoint;
 pub mod files;
 pub mod lock;
 pub mod metrics;
+pub mod result;
 
 use std::{
     fs,
@@ -29,6 +31,7 @@ pub struct RunDir {
 }
 
 const LOCK: &str = "config.lock.toml";
+const RESULT: &str = "result.json";
 
 impl RunDir {
     /// Makes a new folder under `runs` with a name of its own and points `latest` at it.
@@ -77,6 +80,23 @@ impl RunDir {
             .unwrap_or_default()
             .to_string_lossy()
             .into_owned()
+    }
+
+    /// When the run began, in Unix seconds, as its name says.
+    pub fn started(&self) -> Option<u64> {
+        let id = self.id();
+        let (date, time) = (id.get(..8)?, id.get(9..15)?);
+        let number = |text: &str, at: usize, end: usize| text.get(at..end)?.parse::<u64>().ok();
+        let (year, month, day) = (
+            number(date, 0, 4)?,
+            number(date, 4, 6)?,
+            number(date, 6, 8)?,
+        );
+        let clock = number(time, 0, 2)? * 3600 + number(time, 2, 4)? * 60 + number(time, 4, 6)?;
+        // The day is the one whose date reads like this; years have at most 366 days.
+        let from = year.checked_sub(1970)? * 365;
+        let days = (from..from + (year - 1970) / 4 + 368).find(|d| civil(*d) == (year, month, day));
+        Some(days? * 86_400 + clock)
     }
 
     pub fn lock(&self) -> PathBuf {

@@ -1,0 +1,147 @@
+//! Secrets and confirmations from the person at the terminal, or from files that stand in for
+//! them. Nothing read here is ever printed or comes from the command line.
+
+use std::{io::Read, path::Path};
+
+use zeroize::Zeroizing;
+
+use super::Context;
+use crate::{
+    error::{ExitClass, Failure},
+    wallet::keystore::Password,
+};
+
+/// Longest secret that is read from a file; a keystore takes about 500 bytes.
+const LONGEST: u64 = 64 * 1024;
+
+/// The password that opens a keystore.
+pub fn password(
+    context: &Context,
+    file: Option<&Path>,
+    account: &str,
+) -> Result<Password, Failure> {
+    match file {
+        Some(file) => from_file(file),
+        None => Ok(Password::new(typed(
+            context,
+            &format!("password of {account}: "),
+            "password",
+        )?)),
+    }
+}
+
+/// The password of a keystore that is about to be written, typed twice.
+pub fn new_password(
+    context: &Context,
+    file: Option<&Path>,
+    account: &str,
+) -> Result<Password, Failure> {
+    if let Some(file) = file {
+        return from_file(file);
+    }
+    let once = typed(context, &format!("new password of {account}: "), "password")?;
+    let twice = typed(context, "the same again: ", "password")?;
+    let (once, twice) = (Password::new(once), Password::new(twice));
+    if once == twice {
+        Ok(once)
+    } else {
+        let message = "the two passwords differ";
+        Err(Failure::new(ExitClass::Wallet, message).with_hint("type them again"))
+    }
+}
+
+/// A private key or mnemonic, from a file or typed without being shown.
+pub fn secret(context: &Context, from: Option<&Path>) -> Result<Zeroizing<String>, Failure> {
+    match from {
+        Some(file) => read(file),
+        None => typed(context, "private key or mnemonic: ", "private key"),
+    }
+}
+
+/// One line of a file is the password; its line end is not part of it.
+fn from_file(file: &Path) -> Result<Password, Failure> {
+    let text = read(file)?;
+    let text = text.strip_suffix('\n').unwrap_or(&text);
+    let text = text.strip_suffix('\r').unwrap_or(text);
+    if text.contains('\n') {
+        let message = format!(
+            "{} has more than one line, expected a password",
+            shown(file)
+        );
+        return Err(Failure::new(ExitClass::Wallet, message));
+    }
+    Ok(Password::new(text.to_owned()))
+}
+
+fn shown(file: &Path) -> String {
+    if file == Path::new("-") {
+        "standard input".to_owned()
+    } else {
+        file.display().to_string()
+    }
+}
+
+fn read(file: &Path) -> Result<Zeroizing<String>, Failure> {
+    let mut bytes = Zeroizing::new(Vec::with_capacity(LONGEST as usize + 1));
+    let taken = if file == Path::new("-") {
+        std::io::stdin()
+            .lock()
+            .take(LONGEST + 1)
+            .read_to_end(&mut bytes)
+    } else {
+        std::fs::File::open(file)
+            .and_then(|opened| opened.take(LONGEST + 1).read_to_end(&mut bytes))
+    };
+    taken.map_err(|error| Failure::io("read", file, &error))?;
+    if bytes.len() as u64 > LONGEST {
+        let message = format!("{} has more than {LONGEST} bytes", shown(file));
+        return Err(Failure::new(ExitClass::Wallet, message));
+    }
+    match std::str::from_utf8(&bytes) {
+        Ok(text) => Ok(Zeroizing::new(text.to_owned())),
+        Err(_) => Err(Failure::new(
+            ExitClass::Wallet,
+            format!("{} is not text in UTF-8", shown(file)),
+        )),
+    }
+}
+
+fn typed(context: &Context, prompt: &str, what: &str) -> Result<Zeroizing<String>, Failure> {
+    let hint = match what {
+        "password" => "give a file with --password-file or OPENLORA_PASSWORD_FILE",
+        _ => "give a file with --from, or - for standard input",
+    };
+    if context.no_input {
+        let message = format!("a {what} is needed and --no-input forbids asking for it");
+        return Err(Failure::new(ExitClass::Wallet, message).with_hint(hint));
+    }
+    rpassword::prompt_password(prompt)
+        .map(Zeroizing::new)
+        .map_err(|_| {
+            let message = format!("a {what} is needed and there is no terminal to ask at");
+            Failure::new(ExitClass::Wallet, message).with_hint(hint)
+        })
+}
+
+/// Asks to type `word` before something that cannot be taken back.
+pub fn confirm(context: &Context, deed: &str, word: &str) -> Result<(), Failure> {
+    if context.yes {
+        return Ok(());
+    }
+    if context.no_input {
+        let message = format!("{deed} needs a confirmation and --no-input forbids asking for it");
+        return Err(Failure::new(ExitClass::Unconfirmed, message).with_hint("add --yes"));
+    }
+    context
+        .printer
+        .warn(format!("{deed}; type `{word}` to go on"));
+    let mut answer = String::new();
+    let read = std::io::stdin().read_line(&mut answer);
+    if read.is_ok() && answer.trim() == word {
+        return Ok(());
+    }
+    Err(Failure::new(
+        ExitClass::Unconfirmed,
+        format!("{deed}: not confirmed"),
+    ))
+}

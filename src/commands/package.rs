@@ -1,0 +1,245 @@
+//! `package`: a signed package from a finished run, or from an adapter made elsewhere.
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::{Context, ask, network, project, wallet};
+use crate::{
+    error::{ExitClass, ExitStatus, Failure},
+    runtime::{
+        adapter::{self, Adapter, CONFIG_FILE},
+        package::{
+            BaseFacts, RunFacts, Written,
+            build::{About, Draft, Parts, SplitWish, draft},
+            release::Domain,
+            write,
+        },
+        ports::ReleaseSigner,
+        train::RunDir,
+    },
+    settings::Settings,
+    wallet::keystore::Account,
+};
+
+/// What the command line says besides settings.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PackageRequest {
+    /// A run, or the folder of an adapter; the latest run when `None`.
+    pub run: Option<PathBuf>,
+    pub out: Option<PathBuf>,
+    pub unsigned: bool,
+    pub password_file: Option<PathBuf>,
+}
+
+/// What `--json` prints.
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+pub struct Packaged {
+    package: PathBuf,
+    name: String,
+    version: String,
+    /// SHA-256 of `openlora.json`, hex.
+    manifest_sha256: String,
+    files: usize,
+    /// Who signed; absent in an unsigned package.
+    publisher: Option<String>,
+    /// Chain that the signature is for.
+    chain_id: Option<u64>,
+}
+
+pub async fn run(context: &Context, request: PackageRequest) -> Result<ExitStatus, Failure> {
+    let context = context.clone();
+    let work = tokio::task::spawn_blocking(move || work(&context, &request));
+    work.await
+        .map_err(|error| Failure::new(ExitClass::Internal, format!("packaging stopped: {error}")))?
+}
+
+fn work(context: &Context, request: &PackageRequest) -> Result<ExitStatus, Failure> {
+    let origin = origin(context, request.run.as_deref())?;
+    let account = match request.unsigned {
+        true => None,
+        false => Some(signer(context, request.password_file.as_deref())?),
+    };
+    let draft = assemble(context, &origin, account.as_ref())?;
+    let out = match &request.out {
+        Some(out) => context.settings.working_dir.join(out),
+        None => origin.default_out.clone(),
+    };
+    let network = network::chosen(context)?;
+    let domain = Domain::of(network.chain_id, network.contracts.registry);
+    let signer = account
+        .as_ref()
+        .map(|account| (&domain, account as &dyn ReleaseSigner));
+    let written = write(&out, &draft, signer)?;
+    report(context, &draft, &written);
+    Ok(ExitStatus::Success)
+}
+
+/// Where an adapter comes from.
+struct Origin {
+    adapter: Adapter,
+    run: Option<RunFacts>,
+    default_out: PathBuf,
+}
+
+fn origin(context: &Context, wanted: Option<&Path>) -> Result<Origin, Failure> {
+    if let Some(folder) = wanted {
+        let folder = context.settings.working_dir.join(folder);
+        if folder.join(CONFIG_FILE).exists() {
+            let name = folder.file_name().unwrap_or_default().to_string_lossy();
+            return Ok(Origin {
+                adapter: adapter::read(&folder)?,
+                default_out: folder.with_file_name(format!("{name}-package")),
+                run: None,
+            });
+        }
+    }
+    let wanted = wanted.map(|run| run.to_string_lossy().into_owned());
+    let run = RunDir::find(&project::runs(context), wanted.as_deref())?;
+    let facts = RunFacts::read(&run)?;
+    Ok(Origin {
+        adapter: adapter::read(&run.adapter())?,
+        run: Some(facts),
+        default_out: run.path().join("package"),
+    })
+}
+
+/// The account that signs, unlocked.
+fn signer(context: &Context, password_file: Option<&Path>) -> Result<Account, Failure> {
+    let entry = wallet::choose(context, None).map_err(|failure| {
+        let hint = failure.hint.clone().unwrap_or_default();
+        failure.with_hint(format!(
+            "{hint}, or leave the signature out with --unsigned"
+        ))
+    })?;
+    let password = ask::password(context, password_file, &entry.name)?;
+    Ok(wallet::keystores(context).unlock(&entry.name, &password)?)
+}
+
+fn assemble(
+    context: &Context,
+    origin: &Origin,
+    account: Option<&Account>,
+) -> Result<Draft, Failure> {
+    let settings = &context.settings;
+    let id = match &origin.run {
+        Some(run) => Some(run.lock.base.id.clone()),
+        None => origin.adapter.config.base_model_name_or_path.clone(),
+    };
+    let by_flag = project::flags(settings)
+        .iter()
+        .any(|flag| flag == "base.id");
+    let base = project::base(context, id.as_deref().filter(|_| !by_flag))?;
+    let about = about(settings, origin, account)?;
+    Ok(draft(&Parts {
+        about: &about,
+        adapter: &origin.adapter,
+        base: &BaseFacts::of(&base)?,
+        run: origin.run.as_ref(),
+    })?)
+}
+
+fn about(
+    settings: &Settings,
+    origin: &Origin,
+    account: Option<&Account>,
+) -> Result<About, Failure> {
+    let owned = |key: &str| settings.text(key).map(str::to_owned);
+    let named = match &origin.run {
+        Some(run) => run.lock.name.clone(),
+        None => owned("project.name").unwrap_or_else(|| {
+            let folder = origin.adapter.dir.file_name().unwrap_or_default();
+            folder.to_string_lossy().into_owned()
+        }),
+    };
+    let ppm = |key: &str| settings.count(key).map(|count| count as u64);
+    let license_file = settings.project_dir().join("LICENSE");
+    Ok(About {
+        name: named,
+        version: owned("project.version").unwrap_or_default(),
+        creator: owned("project.creator"),
+        publisher: account.map(Account::address),
+        license: owned("project.license"),
+        license_text: std::fs::read(license_file).ok(),
+        split: SplitWish {
+            creator: ppm("split.creator"),
+            creator_address: creator_address(settings)?,
+            contributors: ppm("split.contributors"),
+        },
+        created_at: created_at(origin)?,
+    })
+}
+
+fn creator_address(
+    settings: &Settings,
+) -> Result<Option<crate::runtime::ledger::Address>, Failure> {
+    let parsed = settings.text("split.creator_address").map(str::parse);
+    parsed
+        .transpose()
+        .map_err(|problem: crate::runtime::ledger::AddressProblem| {
+            let message = format!("`split.creator_address` is wrong: {problem}");
+            Failure::new(ExitClass::BadInput, message)
+        })
+}
+
+/// `SOURCE_DATE_EPOCH`, else the end of the run: the same run gives the same bytes.
+fn created_at(origin: &Origin) -> Result<u64, Failure> {
+    if let Some(text) = std::env::var_os("SOURCE_DATE_EPOCH").filter(|text| !text.is_empty()) {
+        let text = text.to_string_lossy();
+        return text.parse().map_err(|_| {
+            let message = format!("SOURCE_DATE_EPOCH is {text:?}, expected seconds since 1970");
+            Failure::new(ExitClass::Usage, message)
+        });
+    }
+    let ended = origin.run.as_ref().and_then(|run| run.training.ended_at);
+    let ended = ended.map(|ended| ended.0);
+    Ok(ended
+        .or_else(|| crate::runtime::package::written_at(&origin.adapter))
+        .unwrap_or_default())
+}
+
+fn report(context: &Context, draft: &Draft, written: &Written) {
+    let (printer, manifest) = (&context.printer, &draft.manifest);
+    let shown = written
+        .dir
+        .strip_prefix(&context.settings.working_dir)
+        .unwrap_or(&written.dir);
+    if printer.is_json() {
+        return printer.json(&Packaged {
+            package: written.dir.clone(),
+            name: manifest.name.clone(),
+            version: manifest.version.clone(),
+            manifest_sha256: written.manifest_sha256.to_string(),
+            files: manifest.files.len(),
+            publisher: written.envelope.as_ref().map(|e| e.address.to_string()),
+            chain_id: written.envelope.as_ref().map(|e| e.domain.chain_id.0),
+        });
+    }
+    printer.line(format!("package       {}", shown.display()));
+    printer.line(format!(
+        "release       {} {}",
+        manifest.name, manifest.version
+    ));
+    printer.line(format!("manifest      sha256 {}", written.manifest_sha256));
+    match &written.envelope {
+        Some(envelope) => printer.line(format!(
+            "signed by     {} for chain {}",
+            envelope.address, envelope.domain.chain_id.0
+        )),
+        None => printer.line("signed by     nobody"),
+    }
+    for share in &manifest.split {
+        let to = share.address.map_or_else(
+            || "divided among them".to_owned(),
+            |address| address.to_string(),
+        );
+        printer.line(format!("{:<13} {} ppm, {to}", share.role, share.ppm));
+    }
+    if context.settings.text("project.license").is_none() {
+        printer.hint("name a licence: openlora config set project.license CC-BY-4.0");
+    }
+    printer.hint(format!(
+        "check it with `openlora verify {}`",
+        shown.display()
+    ));
+}

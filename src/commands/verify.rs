@@ -1,0 +1,116 @@
+//! `verify`: every check of a package, with what this machine has to compare it with.
+
+use std::path::PathBuf;
+
+use super::{Context, network, project};
+use crate::{
+    error::{ExitClass, ExitStatus, Failure},
+    runtime::{
+        dataset::{self, Source},
+        package::{
+            BaseFacts, Manifest,
+            manifest::{Dataset, Digest},
+            release::Domain,
+            verify::{Evidence, Known, Report, Status, verify},
+        },
+    },
+    settings::Origin,
+    wallet::eip712::Recovery,
+};
+
+/// What to check.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct VerifyRequest {
+    pub package: PathBuf,
+    /// Base to compare with instead of the one that the package names.
+    pub base: Option<String>,
+}
+
+pub async fn run(context: &Context, request: VerifyRequest) -> Result<ExitStatus, Failure> {
+    let context = context.clone();
+    let work = tokio::task::spawn_blocking(move || work(&context, &request));
+    work.await
+        .map_err(|error| Failure::new(ExitClass::Internal, format!("the check stopped: {error}")))?
+}
+
+fn work(context: &Context, request: &VerifyRequest) -> Result<ExitStatus, Failure> {
+    let dir = context.settings.working_dir.join(&request.package);
+    let domain = expected_domain(context)?;
+    let gather = |manifest: &Manifest| Evidence {
+        base: base(context, manifest, request.base.as_deref()),
+        datasets: manifest
+            .datasets
+            .iter()
+            .map(|data| rows(context, data))
+            .collect(),
+        domain: domain.clone(),
+    };
+    let (report, _) = verify(&dir, &Recovery, &gather)?;
+    show(context, &report);
+    Ok(if report.ok {
+        ExitStatus::Success
+    } else {
+        ExitStatus::Verdict(ExitClass::Verification)
+    })
+}
+
+/// The chain that the person named; without one, a signature for any chain is looked at.
+fn expected_domain(context: &Context) -> Result<Option<Domain>, Failure> {
+    match context.settings.get("project.network") {
+        None | Some((_, Origin::Default)) => Ok(None),
+        Some(_) => {
+            let network = network::chosen(context)?;
+            let registry = network.contracts.registry;
+            Ok(Some(Domain::of(network.chain_id, registry)))
+        }
+    }
+}
+
+/// The base that is named by flag, or the package's own when it is on this machine: checking a
+/// package downloads nothing.
+fn base(context: &Context, manifest: &Manifest, wanted: Option<&str>) -> Known<BaseFacts> {
+    let id = wanted.unwrap_or(&manifest.base.id);
+    let own = context.settings.base().id;
+    let folder = PathBuf::from(&own);
+    let same_folder = folder.file_name().is_some_and(|name| name == id);
+    let id = if wanted.is_none() && same_folder {
+        &own
+    } else {
+        id
+    };
+    let mut local = context.clone();
+    local.offline |= wanted.is_none();
+    let absent = |reason: String| format!("the base {id} is not here: {reason}");
+    let base = project::base(&local, Some(id)).map_err(|failure| absent(failure.message))?;
+    BaseFacts::of(&base).map_err(|error| absent(error.to_string()))
+}
+
+fn rows(context: &Context, data: &Dataset) -> Known<Digest> {
+    let path = context.settings.project_dir().join(&data.id);
+    if !path.is_file() {
+        return Err(format!("{} is not here", data.id));
+    }
+    let read = dataset::load(&[Source::of_file(path)]).map_err(|error| error.to_string())?;
+    Digest::of_hex(&read.digest).ok_or_else(|| format!("{} has no digest", data.id))
+}
+
+fn show(context: &Context, report: &Report) {
+    let printer = &context.printer;
+    if printer.is_json() {
+        return printer.json(report);
+    }
+    for check in &report.checks {
+        let status = match check.status {
+            Status::Pass => "pass",
+            Status::Fail => "FAIL",
+            Status::Skipped => "skipped",
+        };
+        let reason = check.reason.as_deref().unwrap_or_default();
+        printer.line(format!("{status:<8} {:<16} {reason}", check.name).trim_end());
+    }
+    printer.line(if report.ok {
+        "nothing failed"
+    } else {
+        "do not use this package"
+    });
+}

@@ -1,0 +1,298 @@
+//! `wallet`: accounts in encrypted files, and what they hold.
+
+use std::{
+    io::Write,
+    path::{Path, PathBuf},
+};
+
+use serde::Serialize;
+
+use super::{Context, ask, network};
+use crate::{
+    error::{ExitClass, ExitStatus, Failure},
+    runtime::ledger::Address,
+    wallet::{
+        balance::{funds, in_units},
+        keystore::{Entry, Imported, Keystores, Password, SecretKey, open_bytes, parse_secret},
+    },
+};
+
+/// What to take over.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ImportRequest {
+    pub name: String,
+    /// `-` is standard input; typed when `None`.
+    pub from: Option<PathBuf>,
+    /// Derivation path of a mnemonic.
+    pub path: Option<String>,
+    pub password_file: Option<PathBuf>,
+}
+
+/// An account as every verb shows it.
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+pub struct Listed {
+    name: String,
+    /// Absent when the keystore does not say it.
+    address: Option<String>,
+    keystore: PathBuf,
+    /// Whether it signs when none is named.
+    chosen: bool,
+}
+
+/// An account's funds in base units, as decimal texts.
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+pub struct Balance {
+    address: String,
+    network: String,
+    chain_id: u64,
+    /// Wei of the chain's own coin.
+    native: String,
+    token: Option<TokenBalance>,
+}
+
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+pub struct TokenBalance {
+    address: String,
+    symbol: String,
+    decimals: u8,
+    amount: String,
+}
+
+/// A revealed key, or where it was written.
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+pub struct Exported {
+    name: String,
+    address: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    private_key: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<PathBuf>,
+}
+
+/// The keystores of this home.
+pub fn keystores(context: &Context) -> Keystores {
+    Keystores::new(context.dirs.keystores())
+}
+
+/// The account that is named, chosen in the settings, or the only one.
+pub fn choose(context: &Context, name: Option<&str>) -> Result<Entry, Failure> {
+    let wanted = name.or_else(|| context.settings.text("wallet.account"));
+    Ok(keystores(context).choose(wanted)?)
+}
+
+pub fn new(
+    context: &Context,
+    name: &str,
+    password_file: Option<&Path>,
+) -> Result<ExitStatus, Failure> {
+    let store = keystores(context);
+    store.require_free(name)?;
+    let password = ask::new_password(context, password_file, name)?;
+    let entry = store.create(name, &SecretKey::random()?, &password)?;
+    Ok(created(context, entry))
+}
+
+pub fn import(context: &Context, request: &ImportRequest) -> Result<ExitStatus, Failure> {
+    let store = keystores(context);
+    store.require_free(&request.name)?;
+    let password_file = request.password_file.as_deref();
+    let stdin = Some(Path::new("-"));
+    if request.from.as_deref() == stdin && password_file == stdin {
+        let message = "--from - and --password-file - both read standard input";
+        return Err(Failure::new(ExitClass::Usage, message).with_hint("give one of them a file"));
+    }
+    let secret = ask::secret(context, request.from.as_deref())?;
+    let (key, password) = match parse_secret(&secret, request.path.as_deref())? {
+        Imported::Key(key) => (
+            key,
+            ask::new_password(context, password_file, &request.name)?,
+        ),
+        Imported::Keystore(bytes) => {
+            let path = request.from.clone().unwrap_or_default();
+            let password = ask::password(context, password_file, &path.display().to_string())?;
+            (open_bytes(&path, &bytes, &password)?, password)
+        }
+    };
+    let entry = store.create(&request.name, &key, &password)?;
+    Ok(created(context, entry))
+}
+
+fn created(context: &Context, entry: Entry) -> ExitStatus {
+    let path = entry.path.clone();
+    let printer = &context.printer;
+    if printer.is_json() {
+        printer.json(&listed(context, entry));
+    } else {
+        printer.line(address_of(&entry));
+        printer.note(format!("the key is in {}", path.display()));
+    }
+    printer.hint(format!(
+        "back up {} and its password: without both the account is lost for good",
+        path.display()
+    ));
+    ExitStatus::Success
+}
+
+fn address_of(entry: &Entry) -> String {
+    entry
+        .address
+        .map_or_else(|| "unknown until unlocked".to_owned(), |a| a.to_string())
+}
+
+fn listed(context: &Context, entry: Entry) -> Listed {
+    let chosen = choose(context, None).is_ok_and(|chosen| chosen.name == entry.name);
+    Listed {
+        name: entry.name,
+        address: entry.address.map(|address| address.to_string()),
+        keystore: entry.path,
+        chosen,
+    }
+}
+
+pub fn list(context: &Context) -> Result<ExitStatus, Failure> {
+    let all = keystores(context).list()?;
+    let printer = &context.printer;
+    let all: Vec<Listed> = all.into_iter().map(|e| listed(context, e)).collect();
+    if printer.is_json() {
+        printer.json(&all);
+        return Ok(ExitStatus::Success);
+    }
+    if all.is_empty() {
+        printer.hint("make an account with `openlora wallet new NAME`");
+    }
+    for entry in all {
+        let mark = if entry.chosen { "*" } else { " " };
+        let address = entry.address.as_deref().unwrap_or("unknown until unlocked");
+        printer.line(format!("{mark} {:<20} {address}", entry.name));
+    }
+    Ok(ExitStatus::Success)
+}
+
+pub fn address(context: &Context, name: Option<&str>) -> Result<ExitStatus, Failure> {
+    let entry = choose(context, name)?;
+    if context.printer.is_json() {
+        context.printer.json(&listed(context, entry));
+    } else {
+        context.printer.line(address_of(&entry));
+    }
+    Ok(ExitStatus::Success)
+}
+
+pub async fn balance(context: &Context, account: Option<&str>) -> Result<ExitStatus, Failure> {
+    let network = network::chosen(context)?;
+    let account = account_address(context, account)?;
+    if context.offline && !network.is_loopback() {
+        let message = format!("{} is not on this machine", network.rpc_shown());
+        return Err(Failure::new(ExitClass::Network, message).with_hint("leave --offline out"));
+    }
+    let found = funds(&network, account).await?;
+    let token = network.token.as_ref().zip(found.token);
+    let balance = Balance {
+        address: account.to_string(),
+        network: network.name.clone(),
+        chain_id: network.chain_id,
+        native: found.native.to_string(),
+        token: token.map(|(token, amount)| TokenBalance {
+            address: token.address.to_string(),
+            symbol: token.symbol.clone(),
+            decimals: token.decimals,
+            amount: amount.to_string(),
+        }),
+    };
+    let printer = &context.printer;
+    if printer.is_json() {
+        printer.json(&balance);
+        return Ok(ExitStatus::Success);
+    }
+    printer.line(format!("{} on {}", balance.address, balance.network));
+    printer.line(format!("{} ETH", in_units(found.native, 18)));
+    if let Some((token, amount)) = token {
+        let amount = in_units(amount, token.decimals);
+        printer.line(format!("{amount} {}", token.symbol));
+    }
+    Ok(ExitStatus::Success)
+}
+
+fn account_address(context: &Context, account: Option<&str>) -> Result<Address, Failure> {
+    if let Some(text) = account.filter(|text| text.starts_with("0x")) {
+        return text.parse().map_err(|problem| {
+            Failure::new(ExitClass::Usage, format!("the address is wrong: {problem}"))
+        });
+    }
+    let entry = choose(context, account)?;
+    entry.address.ok_or_else(|| {
+        let message = format!("{} does not say its address", entry.path.display());
+        Failure::new(ExitClass::Wallet, message)
+            .with_hint("import it again: openlora wallet import NAME --from FILE")
+    })
+}
+
+pub fn export(
+    context: &Context,
+    name: Option<&str>,
+    out: Option<&Path>,
+    password_file: Option<&Path>,
+) -> Result<ExitStatus, Failure> {
+    let entry = choose(context, name)?;
+    let deed = format!("revealing the private key of `{}`", entry.name);
+    ask::confirm(context, &deed, &entry.name)?;
+    let password = ask::password(context, password_file, &entry.name)?;
+    let key = keystores(context).open(&entry.name, &password)?;
+    let revealed = key.reveal();
+    if let Some(out) = out {
+        let out = context.settings.working_dir.join(out);
+        write_private(&out, revealed.as_bytes())
+            .map_err(|error| Failure::io("write", &out, &error))?;
+    }
+    let printer = &context.printer;
+    if printer.is_json() {
+        printer.json(&Exported {
+            name: entry.name,
+            address: key.address().to_string(),
+            private_key: out.is_none().then(|| revealed.to_string()),
+            file: out.map(Path::to_owned),
+        });
+    } else if let Some(out) = out {
+        printer.line(out.display().to_string());
+    } else {
+        printer.line(revealed.as_str());
+    }
+    Ok(ExitStatus::Success)
+}
+
+/// A new file that only its owner can read; one that is there is left alone.
+fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let dir = path.parent().unwrap_or(Path::new("."));
+    let mut fresh = tempfile::NamedTempFile::new_in(dir)?;
+    fresh.write_all(bytes)?;
+    fresh.write_all(b"\n")?;
+    fresh.as_file().sync_all()?;
+    fresh
+        .persist_noclobber(path)
+        .map(drop)
+        .map_err(|error| error.error)
+}
+
+pub fn change_password(
+    context: &Context,
+    name: Option<&str>,
+    (old, new): (Option<PathBuf>, Option<PathBuf>),
+) -> Result<ExitStatus, Failure> {
+    let entry = choose(context, name)?;
+    let stdin = Some(Path::new("-"));
+    if old.as_deref() == stdin && new.as_deref() == stdin {
+        let message = "both passwords read standard input";
+        return Err(Failure::new(ExitClass::Usage, message).with_hint("give one of them a file"));
+    }
+    let was: Password = ask::password(context, old.as_deref(), &entry.name)?;
+    let is = ask::new_password(context, new.as_deref(), &entry.name)?;
+    keystores(context).change_password(&entry.name, &was, &is)?;
+    if context.printer.is_json() {
+        context.printer.json(&listed(context, entry));
+    } else {
+        context
+            .printer
+            .line(format!("{} has a new password", entry.name));
+    }
+    Ok(ExitStatus::Success)
+}

@@ -1,0 +1,493 @@
+//! `openlora.json`, version 1: its fields, its one spelling, and what must hold among them.
+
+use std::{collections::BTreeMap, fmt};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use sha2::{Digest as _, Sha256};
+
+use super::{
+    error::ManifestProblem,
+    paths::check_paths,
+    release::{Bytes32, Release},
+    roots,
+    whole::Whole,
+};
+use crate::runtime::ledger::{Address, Share, SplitProblem, WHOLE_PPM, apportion, check_split};
+
+/// The role whose share is divided among the contributors.
+pub const CONTRIBUTORS: &str = "contributors";
+/// The role of whoever publishes.
+pub const CREATOR: &str = "creator";
+
+/// Largest manifest that is read, in bytes.
+pub const LARGEST: u64 = 16 << 20;
+
+/// A SHA-256 as 64 lowercase hexadecimal digits.
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Digest(pub [u8; 32]);
+
+impl Digest {
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(Sha256::digest(bytes).into())
+    }
+
+    pub fn of_hex(text: &str) -> Option<Self> {
+        let digest = Bytes32::of_hex(text).map(|bytes| Self(bytes.0));
+        digest.filter(|digest| digest.to_string() == text)
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex::encode(self.0))
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+impl Serialize for Digest {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Digest {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::of_hex(&text).ok_or_else(|| {
+            serde::de::Error::custom(format!("expected 64 lowercase digits, found {text:?}"))
+        })
+    }
+}
+
+macro_rules! record {
+    ($(#[$about:meta])* $name:ident { $($(#[$field_about:meta])* $field:ident: $type:ty,)+ }) => {
+        $(#[$about])*
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+        #[serde(deny_unknown_fields, rename_all = "camelCase")]
+        pub struct $name { $($(#[$field_about])* pub $field: $type,)+ }
+    };
+}
+
+record! {
+    /// The whole manifest. Fields that later features fill are null or empty until then.
+    Manifest {
+        schema_version: u64,
+        name: String,
+        /// Semantic version.
+        version: String,
+        /// Unix time in seconds.
+        created_at: Whole,
+        trainer: Trainer,
+        base: BaseModel,
+        adapter: AdapterFacts,
+        /// Every file but the manifest and its signatures, sorted bytewise by path.
+        files: Vec<PackageFile>,
+        /// Sorted bytewise by id.
+        datasets: Vec<Dataset>,
+        /// In the order in which the run names them.
+        contributors: Vec<Contributor>,
+        split: Vec<SplitShare>,
+        training: Training,
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        attribution: Option<Attribution>,
+        /// Manifests of releases that this one was made from.
+        parents: Vec<Digest>,
+        compat: Option<BTreeMap<String, Compat>>,
+        /// SPDX identifier; NOASSERTION when the publisher names none.
+        license: String,
+        usage_log: Option<UsageLog>,
+    }
+}
+
+record! {
+    Trainer {
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        name: Option<String>,
+        /// Null in an unsigned package.
+        evm_address: Option<Address>,
+        /// Of the key that signs the directory.
+        signing_key_sha256: Option<Digest>,
+    }
+}
+
+record! {
+    /// The base by its digests.
+    BaseModel {
+        id: String,
+        revision: Option<String>,
+        config_sha256: Digest,
+        weights: Vec<WeightsFile>,
+        /// A root over the tokenizer's files, see [`roots`].
+        tokenizer_sha256: Digest,
+        architecture: Option<String>,
+        license: Option<String>,
+        gated: Option<bool>,
+    }
+}
+
+record! {
+    WeightsFile {
+        path: String,
+        size: Whole,
+        sha256: Digest,
+    }
+}
+
+record! {
+    /// What the tensors are, whatever the configuration says.
+    AdapterFacts {
+        kind: String,
+        r: Whole,
+        alpha: f64,
+        rslora: bool,
+        rank_pattern: BTreeMap<String, Whole>,
+        alpha_pattern: BTreeMap<String, f64>,
+        dtype: String,
+        tensor_count: Whole,
+        parameter_count: Whole,
+        modules: Vec<ModuleFacts>,
+    }
+}
+
+record! {
+    ModuleFacts {
+        path: String,
+        r: Whole,
+        in_dim: Whole,
+        out_dim: Whole,
+    }
+}
+
+record! {
+    PackageFile {
+        path: String,
+        size: Whole,
+        sha256: Digest,
+        media_type: String,
+        role: String,
+    }
+}
+
+record! {
+    Dataset {
+        id: String,
+        contributor: String,
+        owner: Option<Address>,
+        /// Over the normalised rows.
+        sha256: Digest,
+        /// Bytes of the normalised rows.
+        size: Option<Whole>,
+        records: Whole,
+        license: Option<String>,
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        uri: Option<String>,
+        /// `private` when the package does not say where to get it.
+        access: String,
+    }
+}
+
+record! {
+    Contributor {
+        name: String,
+        address: Option<Address>,
+        /// Share among contributors when calls are not attributed.
+        static_ppm: u64,
+    }
+}
+
+record! {
+    /// A null address is a contract that is deployed along with the release.
+    SplitShare {
+        role: String,
+        address: Option<Address>,
+        ppm: u64,
+    }
+}
+
+record! {
+    /// All but mode and the lists are null for an imported adapter.
+    Training {
+        mode: Mode,
+        tool: Option<String>,
+        tool_version: Option<String>,
+        seed: Option<Whole>,
+        hyperparameters: Option<BTreeMap<String, serde_json::Value>>,
+        steps: Option<Whole>,
+        tokens: Option<Whole>,
+        final_loss: Option<f64>,
+        eval_metrics: Vec<EvalMetric>,
+        /// Unix time in seconds.
+        started_at: Option<Whole>,
+        ended_at: Option<Whole>,
+        /// Of the run's log of steps.
+        log_sha256: Option<Digest>,
+    }
+}
+
+/// Where the weights come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    Trained,
+    Imported,
+}
+
+record! {
+    /// One figure over held-out rows, beside the base's own where it was measured.
+    EvalMetric {
+        name: String,
+        value: f64,
+        rows: Whole,
+        base: Option<f64>,
+    }
+}
+
+record! {
+    Attribution {
+        method: String,
+        parameters: BTreeMap<String, serde_json::Value>,
+        index_sha256: Digest,
+    }
+}
+
+record! {
+    Compat {
+        ok: bool,
+        reasons: Vec<String>,
+    }
+}
+
+record! {
+    UsageLog {
+        origin: String,
+        vkey: String,
+    }
+}
+
+/// The one spelling of a value (RFC 8785).
+pub(super) fn canonical<T: Serialize>(value: &T) -> Result<Vec<u8>, ManifestProblem> {
+    serde_json_canonicalizer::to_vec(value)
+        .map_err(|error| ManifestProblem::Json(error.to_string()))
+}
+
+/// Reads a value whose spelling must be the canonical one. That also refuses keys that appear
+/// twice, which most readers would not notice.
+pub(super) fn parse_canonical<'a, T: Serialize + Deserialize<'a>>(
+    bytes: &'a [u8],
+) -> Result<T, ManifestProblem> {
+    if bytes.len() as u64 > LARGEST {
+        return Err(ManifestProblem::TooLarge {
+            found: bytes.len() as u64,
+            limit: LARGEST,
+        });
+    }
+    let value: T =
+        serde_json::from_slice(bytes).map_err(|error| ManifestProblem::Json(error.to_string()))?;
+    let expected = canonical(&value)?;
+    let differ = expected.iter().zip(bytes).position(|(a, b)| a != b);
+    match differ {
+        None if expected.len() == bytes.len() => Ok(value),
+        at => Err(ManifestProblem::NotCanonical {
+            at: at.unwrap_or(expected.len().min(bytes.len())),
+        }),
+    }
+}
+
+impl Manifest {
+    /// Reads the bytes of `openlora.json`.
+    pub fn parse(bytes: &[u8]) -> Result<Self, ManifestProblem> {
+        let manifest: Self = parse_canonical(bytes)?;
+        manifest.check()?;
+        Ok(manifest)
+    }
+
+    /// The bytes of `openlora.json`, checked as a reader would.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, ManifestProblem> {
+        self.check()?;
+        canonical(self)
+    }
+
+    /// What is signed, for a manifest whose bytes have this digest.
+    pub fn release(&self, manifest_sha256: Digest) -> Release {
+        let key = self.trainer.signing_key_sha256.unwrap_or_default();
+        Release {
+            name: self.name.clone(),
+            version: self.version.clone(),
+            manifest_sha256: Bytes32(manifest_sha256.0),
+            files_root: roots::files_root(&self.files),
+            base_root: roots::base_root(&self.base),
+            datasets_root: roots::datasets_root(&self.datasets),
+            oms_key_sha256: Bytes32(key.0),
+            created_at: self.created_at,
+        }
+    }
+
+    /// The split as shares that a splitter pays.
+    pub fn shares(&self) -> Vec<Share> {
+        let share = |split: &SplitShare| Share {
+            role: split.role.clone(),
+            address: split.address,
+            ppm: split.ppm,
+        };
+        self.split.iter().map(share).collect()
+    }
+
+    /// Checks what must hold among the fields.
+    pub fn check(&self) -> Result<(), ManifestProblem> {
+        if self.schema_version != 1 {
+            return Err(field("schemaVersion", "1", self.schema_version));
+        }
+        check_name(&self.name)?;
+        if !is_semver(&self.version) {
+            let expected = "a semantic version such as 1.2.0";
+            return Err(field("version", expected, &self.version));
+        }
+        check_license(&self.license)?;
+        check_paths(self.files.iter().map(|file| file.path.as_str()))?;
+        sorted("files", self.files.iter().map(|file| file.path.as_str()))?;
+        let weights = || self.base.weights.iter().map(|file| file.path.as_str());
+        check_paths(weights())?;
+        sorted("base.weights", weights())?;
+        sorted(
+            "datasets",
+            self.datasets.iter().map(|data| data.id.as_str()),
+        )?;
+        if let Some(data) = self.datasets.iter().find(|data| has_control(&data.id)) {
+            let expected = "a name without control characters";
+            return Err(field("datasets.id", expected, format!("{:?}", data.id)));
+        }
+        self.check_contributors()?;
+        Ok(check_split(&self.shares())?)
+    }
+
+    fn check_contributors(&self) -> Result<(), ManifestProblem> {
+        if self.contributors.is_empty() {
+            return Ok(());
+        }
+        let share = |contributor: &Contributor| Share {
+            role: contributor.name.clone(),
+            address: contributor.address,
+            ppm: contributor.static_ppm,
+        };
+        let shares: Vec<Share> = self.contributors.iter().map(share).collect();
+        match check_split(&shares) {
+            // Someone with very few rows among very many may round down to nothing.
+            Err(SplitProblem::Nothing { .. }) => {
+                let owed: Vec<Share> = shares.into_iter().filter(|s| s.ppm > 0).collect();
+                check_split(&owed)
+            }
+            checked => checked,
+        }
+        .map_err(ManifestProblem::Contributors)
+    }
+
+    /// What everyone is paid when contributors are paid directly, by their static shares. Whoever
+    /// appears in several roles appears once, and nobody with nothing.
+    pub fn payees(&self) -> Vec<(Address, u64)> {
+        let mut payees: Vec<(Address, u64)> = Vec::new();
+        let mut pay = |address: Option<Address>, ppm: u64| {
+            let Some(address) = address.filter(|_| ppm > 0) else {
+                return;
+            };
+            match payees.iter_mut().find(|payee| payee.0 == address) {
+                Some(payee) => payee.1 += ppm,
+                None => payees.push((address, ppm)),
+            }
+        };
+        for share in &self.split {
+            if share.role != CONTRIBUTORS {
+                pay(share.address, share.ppm);
+                continue;
+            }
+            let weights: Vec<u128> = self
+                .contributors
+                .iter()
+                .map(|contributor| u128::from(contributor.static_ppm))
+                .collect();
+            let parts = apportion(share.ppm, &weights);
+            for (contributor, ppm) in self.contributors.iter().zip(parts) {
+                pay(contributor.address, ppm);
+            }
+        }
+        debug_assert!(payees.iter().map(|payee| payee.1).sum::<u64>() <= WHOLE_PPM);
+        payees
+    }
+}
+
+fn field(field: &str, expected: &'static str, found: impl fmt::Display) -> ManifestProblem {
+    ManifestProblem::Field {
+        field: field.to_owned(),
+        expected,
+        found: format!("`{found}`"),
+    }
+}
+
+fn has_control(text: &str) -> bool {
+    text.is_empty() || text.chars().any(char::is_control)
+}
+
+fn check_name(name: &str) -> Result<(), ManifestProblem> {
+    if has_control(name) || name.trim() != name || name.chars().count() > 64 {
+        let expected = "1 to 64 characters without line ends or space around them";
+        return Err(field("name", expected, name.escape_debug()));
+    }
+    Ok(())
+}
+
+/// An SPDX expression by its alphabet; the list of identifiers grows without us.
+fn check_license(license: &str) -> Result<(), ManifestProblem> {
+    let letter = |b: u8| b.is_ascii_alphanumeric() || b" .-+()".contains(&b);
+    if license.is_empty() || license.len() > 200 || !license.bytes().all(letter) {
+        let expected = "an SPDX identifier such as MIT or CC-BY-4.0";
+        return Err(field("license", expected, license.escape_debug()));
+    }
+    Ok(())
+}
+
+/// `1.2.3`, `1.2.3-rc.1`, `1.2.3+build` (semver.org, 2.0.0).
+fn is_semver(text: &str) -> bool {
+    let (rest, build) = text
+        .split_once('+')
+        .map_or((text, None), |(a, b)| (a, Some(b)));
+    let (core, pre) = rest
+        .split_once('-')
+        .map_or((rest, None), |(a, b)| (a, Some(b)));
+    let number = |part: &str| {
+        let digits = !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+        digits && (part == "0" || !part.starts_with('0'))
+    };
+    let word = |part: &str| {
+        !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+    };
+    let numeric = |part: &str| part.bytes().all(|b| b.is_ascii_digit());
+    core.split('.').count() == 3
+        && core.split('.').all(number)
+        && pre.is_none_or(|pre| {
+            pre.split('.')
+                .all(|p| word(p) && (!numeric(p) || number(p)))
+        })
+        && build.is_none_or(|build| build.split('.').all(word))
+}
+
+fn sorted<'a>(
+    field: &'static str,
+    names: impl Iterator<Item = &'a str>,
+) -> Result<(), ManifestProblem> {
+    let names: Vec<&str> = names.collect();
+    match names
+        .windows(2)
+        .find(|two| two[0].as_bytes() >= two[1].as_bytes())
+    {
+        None => Ok(()),
+        Some(two) => Err(ManifestProblem::Order {
+            field,
+            first: two[0].to_owned(),
+            second: two[1].to_owned(),
+        }),
+    }
+}

@@ -1,0 +1,52 @@
+//! The roots that a release is signed over.
+//!
+//! A root is the SHA-256 of lines `<sha256, 64 lowercase hexadecimal digits>  <name>\n`, with two
+//! spaces, one line for each leaf, sorted bytewise by name. That is what
+//! `sha256sum FILES | LC_ALL=C sort -k 2 | sha256sum` prints, so nothing but coreutils is needed
+//! to check one. Names are unique and hold no line end, so a root stands for one set of leaves;
+//! the root of no leaf is the SHA-256 of nothing.
+//!
+//! | root | leaves |
+//! | --- | --- |
+//! | files | every file of the manifest: its digest and path |
+//! | base | `config.json`; every weights file by path; `tokenizer`, itself a root over the tokenizer's files |
+//! | datasets | every dataset: the digest of its normalised rows and its id |
+
+use sha2::{Digest as _, Sha256};
+
+use super::{
+    manifest::{BaseModel, Dataset, Digest, PackageFile},
+    release::Bytes32,
+};
+
+/// The root over leaves of a name and a digest, in any order.
+pub fn root<'a>(leaves: impl Iterator<Item = (&'a str, Digest)>) -> Bytes32 {
+    let mut leaves: Vec<(&str, Digest)> = leaves.collect();
+    leaves.sort_unstable_by(|a, b| a.0.as_bytes().cmp(b.0.as_bytes()));
+    let mut hasher = Sha256::new();
+    for (name, digest) in leaves {
+        hasher.update(format!("{digest}  {name}\n"));
+    }
+    Bytes32(hasher.finalize().into())
+}
+
+pub fn files_root(files: &[PackageFile]) -> Bytes32 {
+    root(files.iter().map(|file| (file.path.as_str(), file.sha256)))
+}
+
+pub fn base_root(base: &BaseModel) -> Bytes32 {
+    let weights = base.weights.iter();
+    let named = [
+        ("config.json", base.config_sha256),
+        ("tokenizer", base.tokenizer_sha256),
+    ];
+    root(
+        weights
+            .map(|file| (file.path.as_str(), file.sha256))
+            .chain(named),
+    )
+}
+
+pub fn datasets_root(datasets: &[Dataset]) -> Bytes32 {
+    root(datasets.iter().map(|data| (data.id.as_str(), data.sha256)))
+}

@@ -1,0 +1,219 @@
+//! Writing a package: it appears whole under its name or not at all, and a package that is there
+//! already stays until the new one is complete.
+
+use std::{
+    fs::{self, File},
+    io::Write,
+    path::{Path, PathBuf},
+};
+
+use super::{
+    ENVELOPE_FILE, MANIFEST_FILE,
+    build::Draft,
+    envelope::Envelope,
+    error::PackageError,
+    manifest::{Digest, Manifest},
+    read::Package,
+    release::{Domain, Statement},
+};
+use crate::runtime::ports::ReleaseSigner;
+
+/// What was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Written {
+    pub dir: PathBuf,
+    pub manifest_sha256: Digest,
+    /// `None` for an unsigned package.
+    pub envelope: Option<Envelope>,
+}
+
+/// Writes `draft` to `dir`, signed for `domain` when there is a signer.
+///
+/// # Errors
+/// A folder that holds something else than a package, a signer that is not the publisher, or
+/// the disk.
+pub fn write(
+    dir: &Path,
+    draft: &Draft,
+    signer: Option<(&Domain, &dyn ReleaseSigner)>,
+) -> Result<Written, PackageError> {
+    require_replaceable(dir)?;
+    let manifest = manifest_bytes(&draft.manifest, dir)?;
+    let manifest_sha256 = Digest::of(&manifest);
+    let envelope = signer
+        .map(|(domain, signer)| envelope(&draft.manifest, manifest_sha256, domain, signer))
+        .transpose()?;
+    let parent = match dir.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    fs::create_dir_all(parent).map_err(PackageError::io("create", parent))?;
+    let staging = tempfile::Builder::new()
+        .prefix(".openlora-package-")
+        .tempdir_in(parent)
+        .map_err(PackageError::io("write in", parent))?;
+    for (path, bytes) in &draft.files {
+        put(staging.path(), path, bytes)?;
+    }
+    put(staging.path(), MANIFEST_FILE, &manifest)?;
+    if let Some(envelope) = &envelope {
+        put(
+            staging.path(),
+            ENVELOPE_FILE,
+            &envelope_bytes(envelope, dir)?,
+        )?;
+    }
+    appear(staging, dir).map_err(PackageError::io("write", dir))?;
+    Ok(Written {
+        dir: dir.to_owned(),
+        manifest_sha256,
+        envelope,
+    })
+}
+
+/// Signs a package that is there for another chain or registry; nothing else of it changes.
+pub fn sign(
+    package: &Package,
+    domain: &Domain,
+    signer: &dyn ReleaseSigner,
+) -> Result<Envelope, PackageError> {
+    let envelope = envelope(&package.manifest, package.manifest_sha256, domain, signer)?;
+    let path = package.dir.join(ENVELOPE_FILE);
+    let bytes = envelope_bytes(&envelope, &package.dir)?;
+    let write = || {
+        // Beside the package: a file in it that no manifest names would make it unreadable.
+        let parent = package.dir.parent().unwrap_or(Path::new("."));
+        let mut fresh = tempfile::NamedTempFile::new_in(parent)?;
+        fresh.write_all(&bytes)?;
+        open_to_others(fresh.path(), 0o644)?;
+        fresh.as_file().sync_all()?;
+        fresh.persist(&path).map(drop).map_err(|error| error.error)
+    };
+    write().map_err(PackageError::io("write", &path))?;
+    Ok(envelope)
+}
+
+fn envelope(
+    manifest: &Manifest,
+    manifest_sha256: Digest,
+    domain: &Domain,
+    signer: &dyn ReleaseSigner,
+) -> Result<Envelope, PackageError> {
+    let found = signer.address();
+    match manifest.trainer.evm_address {
+        Some(expected) if expected == found => {}
+        expected => {
+            return Err(PackageError::OtherPublisher {
+                expected: expected.unwrap_or_default(),
+                found,
+            });
+        }
+    }
+    let statement = Statement {
+        domain: domain.clone(),
+        release: manifest.release(manifest_sha256),
+    };
+    Ok(Envelope::sign(&statement, signer)?)
+}
+
+fn manifest_bytes(manifest: &Manifest, dir: &Path) -> Result<Vec<u8>, PackageError> {
+    manifest
+        .to_bytes()
+        .map_err(|problem| PackageError::Manifest {
+            path: dir.join(MANIFEST_FILE),
+            problem,
+        })
+}
+
+fn envelope_bytes(envelope: &Envelope, dir: &Path) -> Result<Vec<u8>, PackageError> {
+    envelope
+        .to_bytes()
+        .map_err(|problem| PackageError::Manifest {
+            path: dir.join(ENVELOPE_FILE),
+            problem,
+        })
+}
+
+fn put(dir: &Path, name: &str, bytes: &[u8]) -> Result<(), PackageError> {
+    let path = dir.join(name);
+    let write = || {
+        let mut file = File::create_new(&path)?;
+        file.write_all(bytes)?;
+        file.sync_all()
+    };
+    write().map_err(PackageError::io("write", &path))
+}
+
+/// Only a package, an empty folder or nothing is ever replaced.
+fn require_replaceable(dir: &Path) -> Result<(), PackageError> {
+    let entries = match fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(PackageError::io("read", dir)(error)),
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(PackageError::io("read", dir))?;
+        names.push(entry.file_name().to_string_lossy().into_owned());
+    }
+    let package = names.iter().any(|name| name == MANIFEST_FILE);
+    let found = match names.into_iter().min() {
+        None => return Ok(()),
+        Some(found) if !package => found,
+        // Reading accounts for every file: whatever else is there stops us.
+        Some(_) => match super::read(dir) {
+            Ok(_) => return Ok(()),
+            Err(error) => error.to_string(),
+        },
+    };
+    Err(PackageError::Occupied {
+        dir: dir.to_owned(),
+        found,
+    })
+}
+
+fn appear(staging: tempfile::TempDir, dir: &Path) -> std::io::Result<()> {
+    open_to_others(staging.path(), 0o755)?;
+    sync_folder(staging.path())?;
+    let name = dir.file_name().unwrap_or_default().to_string_lossy();
+    let old = dir.with_file_name(format!(".{name}.replaced-{}", std::process::id()));
+    let replaces = dir.exists();
+    if replaces {
+        fs::rename(dir, &old)?;
+    }
+    if let Err(error) = fs::rename(staging.path(), dir) {
+        if replaces {
+            // The error above is what counts; the old package lies beside when this fails too.
+            let _ = fs::rename(&old, dir);
+        }
+        return Err(error);
+    }
+    let _ = staging.keep();
+    if replaces {
+        fs::remove_dir_all(&old)?;
+    }
+    sync_folder(
+        dir.parent()
+            .filter(|p| !p.as_os_str().is_empty())
+            .unwrap_or(Path::new(".")),
+    )
+}
+
+/// Temporary files are private; a package is as open as any other.
+#[cfg(unix)]
+fn open_to_others(path: &Path, mode: u32) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    fs::set_permissions(path, fs::Permissions::from_mode(mode))
+}
+
+#[cfg(not(unix))]
+fn open_to_others(_path: &Path, _mode: u32) -> std::io::Result<()> {
+    Ok(())
+}
+
+fn sync_folder(dir: &Path) -> std::io::Result<()> {
+    if cfg!(unix) {
+        File::open(dir)?.sync_all()?;
+    }
+    Ok(())
+}

@@ -1,0 +1,92 @@
+//! `result.json`: what a finished run came to, written after its evaluation.
+//!
+//! The lock says what went in, the metrics how it went; this says when it ended and how good it
+//! is. Runs of older versions lack it.
+
+use std::{
+    path::Path,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    super::{
+        error::TrainError,
+        evaluate::{Figures, Report},
+    },
+    RunDir, files,
+};
+
+/// The file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunResult {
+    /// Unix time in seconds.
+    pub ended_at: u64,
+    pub metrics: Vec<Metric>,
+}
+
+/// A figure over held-out rows.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Metric {
+    pub name: String,
+    pub value: f64,
+    pub rows: u64,
+    /// The base's own figure, where it was measured.
+    pub base: Option<f64>,
+}
+
+impl RunResult {
+    /// The end of a run, now.
+    pub fn now(report: Option<&Report>) -> Self {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH);
+        Self {
+            ended_at: since.map_or(0, |since| since.as_secs()),
+            metrics: report.map(metrics).unwrap_or_default(),
+        }
+    }
+
+    pub fn write(&self, run: &Path) -> Result<(), TrainError> {
+        let path = run.join(super::RESULT);
+        let text = serde_json::to_string_pretty(self)
+            .map_err(|error| TrainError::damaged(&path, error.to_string()))?;
+        files::replace(&path, text.as_bytes())
+    }
+
+    /// The result of a run that has one.
+    pub fn read(run: &RunDir) -> Result<Option<Self>, TrainError> {
+        let path = run.path().join(super::RESULT);
+        if !path.exists() {
+            return Ok(None);
+        }
+        serde_json::from_slice(&files::read(&path)?)
+            .map(Some)
+            .map_err(|error| TrainError::damaged(&path, error.to_string()))
+    }
+}
+
+fn metrics(report: &Report) -> Vec<Metric> {
+    let named = |figures: &Figures| match figures {
+        Figures::Labels(scores) => [
+            ("accuracy", scores.accuracy, scores.rows),
+            ("macro_f1", scores.macro_f1, scores.rows),
+        ],
+        Figures::Text(text) => [
+            ("loss", text.loss, text.rows),
+            ("perplexity", text.perplexity, text.rows),
+        ],
+    };
+    let base = report.base.as_ref().map(named);
+    named(&report.adapter)
+        .into_iter()
+        .enumerate()
+        .map(|(index, (name, value, rows))| Metric {
+            name: name.to_owned(),
+            value,
+            rows,
+            base: base.map(|base| base[index].1),
+        })
+        .collect()
+}

@@ -1,0 +1,101 @@
+//! Releases as typed data: the digest of EIP-712, signing it and finding out who did.
+//!
+//! The struct below must stay equal to `AdapterRelease` of the registry contract; tests compare
+//! the digest with those of independent implementations.
+
+use std::borrow::Cow;
+
+use alloy::{
+    primitives::{B256, Signature, U256},
+    signers::SignerSync,
+    sol,
+    sol_types::{Eip712Domain, SolStruct},
+};
+
+use super::keystore::Account;
+use crate::runtime::{
+    ledger::Address,
+    package::release::{Domain, Release, SignatureProblem, Statement},
+    ports::{ReleaseSigner, ReleaseVerifier},
+};
+
+sol! {
+    struct AdapterRelease {
+        string name;
+        string version;
+        bytes32 manifestSha256;
+        bytes32 filesRoot;
+        bytes32 baseRoot;
+        bytes32 datasetsRoot;
+        bytes32 omsKeySha256;
+        uint64 createdAt;
+    }
+}
+
+impl From<&Release> for AdapterRelease {
+    fn from(release: &Release) -> Self {
+        Self {
+            name: release.name.clone(),
+            version: release.version.clone(),
+            manifestSha256: release.manifest_sha256.0.into(),
+            filesRoot: release.files_root.0.into(),
+            baseRoot: release.base_root.0.into(),
+            datasetsRoot: release.datasets_root.0.into(),
+            omsKeySha256: release.oms_key_sha256.0.into(),
+            createdAt: release.created_at.0,
+        }
+    }
+}
+
+/// The domain as EIP-712 hashes it; what is absent is left out of its type.
+pub fn domain(domain: &Domain) -> Eip712Domain {
+    Eip712Domain {
+        name: Some(Cow::Owned(domain.name.clone())),
+        version: Some(Cow::Owned(domain.version.clone())),
+        chain_id: Some(U256::from(domain.chain_id.0)),
+        verifying_contract: domain.verifying_contract.map(Into::into),
+        salt: None,
+    }
+}
+
+/// What is signed.
+pub fn digest(statement: &Statement) -> B256 {
+    AdapterRelease::from(&statement.release).eip712_signing_hash(&domain(&statement.domain))
+}
+
+impl ReleaseSigner for Account {
+    fn address(&self) -> Address {
+        Self::address(self)
+    }
+
+    fn sign(&self, statement: &Statement) -> Result<[u8; 65], SignatureProblem> {
+        let signed = self.signer().sign_hash_sync(&digest(statement));
+        let signature = signed.map_err(|error| SignatureProblem::CannotSign {
+            reason: error.to_string(),
+        })?;
+        Ok(signature.normalized_s().as_bytes())
+    }
+}
+
+/// Recovers the account by the curve's arithmetic alone.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Recovery;
+
+impl ReleaseVerifier for Recovery {
+    fn recover(
+        &self,
+        statement: &Statement,
+        signature: &[u8; 65],
+    ) -> Result<Address, SignatureProblem> {
+        let found = signature[64];
+        if !matches!(found, 27 | 28) {
+            return Err(SignatureProblem::Parity { found });
+        }
+        let parsed = Signature::from_raw_array(signature).map_err(|_| SignatureProblem::NoKey)?;
+        if parsed.normalize_s().is_some() {
+            return Err(SignatureProblem::HighS);
+        }
+        let account = parsed.recover_address_from_prehash(&digest(statement));
+        Ok(account.map_err(|_| SignatureProblem::NoKey)?.into())
+    }
+}

@@ -1,0 +1,87 @@
+//! Sealing a key with a password and opening it again: scrypt or PBKDF2, AES-128 in counter
+//! mode, and a Keccak-256 MAC that is compared in constant time.
+
+use aes::cipher::{KeyIvInit, StreamCipher};
+use alloy::primitives::Keccak256;
+use rand::{TryRngCore, rngs::OsRng};
+use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
+
+use super::{
+    format::{Kdf, Sealed},
+    secret::{Password, SecretKey},
+};
+
+/// The parameters that geth writes by default: about a second and 256 MiB.
+const STANDARD: Kdf = Kdf::Scrypt {
+    log_n: 18,
+    r: 8,
+    p: 1,
+};
+
+type Aes128Ctr = ctr::Ctr128BE<aes::Aes128>;
+type Derived = Zeroizing<[u8; 32]>;
+
+/// Seals `key` with standard parameters, a new salt and a new initial vector.
+pub fn seal(key: &SecretKey, password: &Password) -> std::io::Result<Sealed> {
+    let (mut salt, mut iv) = (vec![0; 32], [0; 16]);
+    for bytes in [salt.as_mut_slice(), iv.as_mut_slice()] {
+        OsRng
+            .try_fill_bytes(bytes)
+            .map_err(|error| std::io::Error::other(error.to_string()))?;
+    }
+    let derived = derive(STANDARD, password, &salt)
+        .ok_or_else(|| std::io::Error::other("scrypt refused its parameters"))?;
+    let mut ciphertext = key.bytes().to_vec();
+    stream(&derived, &iv, &mut ciphertext);
+    let mac = mac(&derived, &ciphertext);
+    Ok(Sealed {
+        iv,
+        ciphertext,
+        mac,
+        kdf: STANDARD,
+        salt,
+    })
+}
+
+/// The sealed bytes, or nothing when the password is not the one they were sealed with.
+pub fn open(sealed: &Sealed, password: &Password) -> Option<Zeroizing<Vec<u8>>> {
+    let derived = derive(sealed.kdf, password, &sealed.salt)?;
+    let fits: bool = mac(&derived, &sealed.ciphertext).ct_eq(&sealed.mac).into();
+    if !fits {
+        return None;
+    }
+    let mut bytes = Zeroizing::new(sealed.ciphertext.clone());
+    stream(&derived, &sealed.iv, &mut bytes);
+    Some(bytes)
+}
+
+fn derive(kdf: Kdf, password: &Password, salt: &[u8]) -> Option<Derived> {
+    let mut derived = Zeroizing::new([0; 32]);
+    match kdf {
+        Kdf::Scrypt { log_n, r, p } => {
+            let params = scrypt::Params::new(log_n, r, p).ok()?;
+            scrypt::scrypt(password.bytes(), salt, &params, derived.as_mut()).ok()?;
+        }
+        Kdf::Pbkdf2 { rounds } => {
+            type Prf = hmac::Hmac<sha2::Sha256>;
+            pbkdf2::pbkdf2::<Prf>(password.bytes(), salt, rounds, derived.as_mut());
+        }
+    }
+    Some(derived)
+}
+
+/// The second half of the derived key authenticates.
+fn mac(derived: &Derived, ciphertext: &[u8]) -> [u8; 32] {
+    let mut hasher = Keccak256::new();
+    hasher.update(&derived[16..]);
+    hasher.update(ciphertext);
+    hasher.finalize().0
+}
+
+/// The first half of the derived key encrypts, and decrypts the same way.
+fn stream(derived: &Derived, iv: &[u8; 16], bytes: &mut [u8]) {
+    let mut key = Zeroizing::new([0; 16]);
+    key.copy_from_slice(&derived[..16]);
+    Aes128Ctr::new((&*key).into(), iv.into()).apply_keystream(bytes);
+}

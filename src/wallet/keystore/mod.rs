@@ -1,0 +1,16 @@
+//! Accounts as encrypted files in one private folder: `NAME.json`, Web3 secret storage version 3.
+//!
+//! A file appears whole or not at all, readable by its owner alone, and is never overwritten
+//! except by a change of its own password. Keys live in memory that is wiped after use.
+
+mod account;
+mod cipher;
+mod format;
+mod import;
+mod secret;
+mod store;
+
+pub use account::Account;
+pub use import::{DEFAULT_PATH, Imported, from_mnemonic as import_mnemonic, parse_secret};
+pub use secret::{Password, SecretKey};
+pub use store::{Entry, Keystores, open_bytes};

@@ -1,0 +1,296 @@
+//! The folder of keystores.
+
+use std::{
+    fs,
+    io::{Read, Write},
+    path::{Path, PathBuf},
+};
+
+use super::{
+    account::Account,
+    cipher,
+    format::{Keystore, LARGEST},
+    secret::{Password, SecretKey},
+};
+use crate::{
+    runtime::ledger::Address,
+    wallet::{WalletError, error::KeystoreProblem},
+};
+
+const SUFFIX: &str = ".json";
+
+/// The keystores of one folder.
+#[derive(Clone, Debug)]
+pub struct Keystores {
+    dir: PathBuf,
+}
+
+/// An account of the folder, locked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    pub name: String,
+    pub path: PathBuf,
+    /// As the file says; absent in files of programs that leave it out.
+    pub address: Option<Address>,
+}
+
+impl Keystores {
+    pub fn new(dir: impl Into<PathBuf>) -> Self {
+        Self { dir: dir.into() }
+    }
+
+    /// Where the account `name` is or would be.
+    pub fn path(&self, name: &str) -> Result<PathBuf, WalletError> {
+        let bytes = name.as_bytes();
+        let letter = |b: &u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+        let good = (1..=64).contains(&bytes.len())
+            && bytes.iter().all(|b| letter(b) || b"-_".contains(b))
+            && bytes.first().is_some_and(letter);
+        if good {
+            Ok(self.dir.join(format!("{name}{SUFFIX}")))
+        } else {
+            Err(WalletError::Name {
+                found: name.to_owned(),
+            })
+        }
+    }
+
+    /// Refuses a name that is taken, before a password is asked for.
+    pub fn require_free(&self, name: &str) -> Result<PathBuf, WalletError> {
+        let path = self.path(name)?;
+        if path.symlink_metadata().is_ok() {
+            return Err(exists(name, path));
+        }
+        Ok(path)
+    }
+
+    /// Seals `key` under `name`.
+    pub fn create(
+        &self,
+        name: &str,
+        key: &SecretKey,
+        password: &Password,
+    ) -> Result<Entry, WalletError> {
+        let path = self.require_free(name)?;
+        if password.is_empty() {
+            return Err(WalletError::EmptyPassword);
+        }
+        let fresh = self.write(&path, key, password)?;
+        // Another process may have taken the name since.
+        fresh
+            .persist_noclobber(&path)
+            .map_err(|error| match error.error.kind() {
+                std::io::ErrorKind::AlreadyExists => exists(name, path.clone()),
+                _ => WalletError::io("write", &path)(error.error),
+            })?;
+        self.sync()?;
+        Ok(Entry {
+            name: name.to_owned(),
+            path,
+            address: Some(key.address()),
+        })
+    }
+
+    /// Seals the account's key with another password.
+    pub fn change_password(
+        &self,
+        name: &str,
+        old: &Password,
+        new: &Password,
+    ) -> Result<(), WalletError> {
+        let path = self.entry(name)?.path;
+        let key = self.open(name, old)?;
+        if new.is_empty() {
+            return Err(WalletError::EmptyPassword);
+        }
+        let fresh = self.write(&path, &key, new)?;
+        fresh
+            .persist(&path)
+            .map_err(|error| WalletError::io("write", &path)(error.error))?;
+        self.sync()
+    }
+
+    /// The account, ready to sign.
+    pub fn unlock(&self, name: &str, password: &Password) -> Result<Account, WalletError> {
+        Ok(Account::new(name, self.open(name, password)?))
+    }
+
+    /// The account's key.
+    pub fn open(&self, name: &str, password: &Password) -> Result<SecretKey, WalletError> {
+        let path = self.entry(name)?.path;
+        open_bytes(&path, &read(&path)?, password)
+    }
+
+    /// Every account, sorted by name.
+    pub fn list(&self) -> Result<Vec<Entry>, WalletError> {
+        let entries = match fs::read_dir(&self.dir) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(WalletError::io("read", &self.dir)(error)),
+        };
+        let mut found = Vec::new();
+        for entry in entries {
+            let file = entry
+                .map_err(WalletError::io("read", &self.dir))?
+                .file_name();
+            let name = file.to_str().and_then(|file| file.strip_suffix(SUFFIX));
+            if let Some(name) = name.filter(|name| self.path(name).is_ok()) {
+                found.push(self.entry(name)?);
+            }
+        }
+        found.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(found)
+    }
+
+    /// The account `name` without its key.
+    pub fn entry(&self, name: &str) -> Result<Entry, WalletError> {
+        let path = self.path(name)?;
+        if !path.exists() {
+            return Err(WalletError::NoAccount {
+                name: name.to_owned(),
+                dir: self.dir.clone(),
+                known: self.names(),
+            });
+        }
+        let keystore = parse(&path, &read(&path)?)?;
+        Ok(Entry {
+            name: name.to_owned(),
+            path,
+            address: keystore.address,
+        })
+    }
+
+    /// The account that is meant: `wanted`, or the only one there is.
+    pub fn choose(&self, wanted: Option<&str>) -> Result<Entry, WalletError> {
+        if let Some(name) = wanted {
+            return self.entry(name);
+        }
+        let mut all = self.list()?;
+        match (all.pop(), all.len()) {
+            (Some(only), 0) => Ok(only),
+            (None, _) => Err(WalletError::NoAccounts {
+                dir: self.dir.clone(),
+            }),
+            _ => Err(WalletError::NotChosen {
+                known: self.names(),
+            }),
+        }
+    }
+
+    fn names(&self) -> Vec<String> {
+        let all = self.list().unwrap_or_default();
+        all.into_iter().map(|entry| entry.name).collect()
+    }
+
+    /// A complete file beside its place, readable by its owner alone.
+    fn write(
+        &self,
+        path: &Path,
+        key: &SecretKey,
+        password: &Password,
+    ) -> Result<tempfile::NamedTempFile, WalletError> {
+        make_private(&self.dir).map_err(WalletError::io("create", &self.dir))?;
+        let sealed = cipher::seal(key, password).map_err(WalletError::io("encrypt", path))?;
+        let keystore = Keystore {
+            address: Some(key.address()),
+            sealed,
+        };
+        let write = || {
+            // Temporary files have mode 0600 from the start.
+            let mut fresh = tempfile::NamedTempFile::new_in(&self.dir)?;
+            fresh.write_all(&keystore.to_bytes())?;
+            fresh.as_file().sync_all()?;
+            Ok(fresh)
+        };
+        write().map_err(WalletError::io("write", path))
+    }
+
+    /// A rename lasts only once the folder is on disk.
+    fn sync(&self) -> Result<(), WalletError> {
+        if cfg!(unix) {
+            let synced = fs::File::open(&self.dir).and_then(|dir| dir.sync_all());
+            synced.map_err(WalletError::io("write", &self.dir))?;
+        }
+        Ok(())
+    }
+}
+
+fn exists(name: &str, path: PathBuf) -> WalletError {
+    WalletError::Exists {
+        name: name.to_owned(),
+        path,
+    }
+}
+
+/// The key in the keystore `bytes` that came from `path`.
+pub fn open_bytes(
+    path: &Path,
+    bytes: &[u8],
+    password: &Password,
+) -> Result<SecretKey, WalletError> {
+    let keystore = parse(path, bytes)?;
+    let broken = |problem| WalletError::Keystore {
+        path: path.to_owned(),
+        problem,
+    };
+    let opened = cipher::open(&keystore.sealed, password).ok_or_else(|| WalletError::Locked {
+        path: path.to_owned(),
+    })?;
+    let bytes: &[u8; 32] = opened.as_slice().try_into().map_err(|_| {
+        broken(KeystoreProblem::KeyLength {
+            found: opened.len(),
+        })
+    })?;
+    let key = SecretKey::from_bytes(bytes).map_err(|_| broken(KeystoreProblem::KeyRange))?;
+    match keystore.address {
+        Some(named) if named != key.address() => Err(broken(KeystoreProblem::OtherAccount {
+            named,
+            held: key.address(),
+        })),
+        _ => Ok(key),
+    }
+}
+
+fn parse(path: &Path, bytes: &[u8]) -> Result<Keystore, WalletError> {
+    Keystore::parse(bytes).map_err(|problem| WalletError::Keystore {
+        path: path.to_owned(),
+        problem,
+    })
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, WalletError> {
+    let file = fs::File::open(path).map_err(WalletError::io("read", path))?;
+    let mut bytes = Vec::new();
+    file.take(LARGEST + 1)
+        .read_to_end(&mut bytes)
+        .map_err(WalletError::io("read", path))?;
+    if bytes.len() as u64 > LARGEST {
+        return Err(WalletError::Keystore {
+            path: path.to_owned(),
+            problem: KeystoreProblem::TooLarge {
+                found: bytes.len() as u64,
+                limit: LARGEST,
+            },
+        });
+    }
+    Ok(bytes)
+}
+
+#[cfg(unix)]
+fn make_private(dir: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+    if let Some(parent) = dir.parent() {
+        fs::create_dir_all(parent)?;
+    }
+    match fs::DirBuilder::new().mode(0o700).create(dir) {
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+            fs::set_permissions(dir, fs::Permissions::from_mode(0o700))
+        }
+        made => made,
+    }
+}
+
+#[cfg(not(unix))]
+fn make_private(dir: &Path) -> std::io::Result<()> {
+    fs::create_dir_all(dir)
+}
