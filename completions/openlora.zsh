@@ -17,6 +17,7 @@ _openlora() {
     _arguments "${_arguments_options[@]}" : \
 '--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
 '--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
+'--network=[Chain to use\: a preset such as base-sepolia, or one of the settings]:NAME:_default' \
 '--color=[When to colour output]:WHEN:(auto always never)' \
 '--json[Print the result as JSON; implies --no-input]' \
 '(-v --verbose)-q[Say less on stderr]' \
@@ -46,6 +47,7 @@ _arguments "${_arguments_options[@]}" : \
 '--home=[Keep everything the demo makes in this folder instead of a temporary one]:DIR:_files' \
 '--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
 '--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
+'--network=[Chain to use\: a preset such as base-sepolia, or one of the settings]:NAME:_default' \
 '--color=[When to colour output]:WHEN:(auto always never)' \
 '--json[Print the result as JSON; implies --no-input]' \
 '(-v --verbose)-q[Say less on stderr]' \
@@ -68,6 +70,7 @@ _arguments "${_arguments_options[@]}" : \
 '--template=[Template to start from]:NAME:_default' \
 '--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
 '--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
+'--network=[Chain to use\: a preset such as base-sepolia, or one of the settings]:NAME:_default' \
 '--color=[When to colour output]:WHEN:(auto always never)' \
 '(--template)--list[List the templates]' \
 '--json[Print the result as JSON; implies --no-input]' \
@@ -91,6 +94,7 @@ _arguments "${_arguments_options[@]}" : \
 _arguments "${_arguments_options[@]}" : \
 '--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
 '--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
+'--network=[Chain to use\: a preset such as base-sepolia, or one of the settings]:NAME:_default' \
 '--color=[When to colour output]:WHEN:(auto always never)' \
 '--json[Print the result as JSON; implies --no-input]' \
 '(-v --verbose)-q[Say less on stderr]' \
@@ -112,6 +116,7 @@ _arguments "${_arguments_options[@]}" : \
 _arguments "${_arguments_options[@]}" : \
 '--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
 '--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
+'--network=[Chain to use\: a preset such as base-sepolia, or one of the settings]:NAME:_default' \
 '--color=[When to colour output]:WHEN:(auto always never)' \
 '--json[Print the result as JSON; implies --no-input]' \
 '(-v --verbose)-q[Say less on stderr]' \
@@ -141,6 +146,7 @@ _arguments "${_arguments_options[@]}" : \
 _arguments "${_arguments_options[@]}" : \
 '--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
 '--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
+'--network=[Chain to use\: a preset such as base-sepolia, or one of the settings]:NAME:_default' \
 '--color=[When to colour output]:WHEN:(auto always never)' \
 '--json[Print the result as JSON; implies --no-input]' \
 '(-v --verbose)-q[Say less on stderr]' \
@@ -165,6 +171,7 @@ _arguments "${_arguments_options[@]}" : \
 '--rows=[Number of rows to show]:N:_default' \
 '--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
 '--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
+'--network=[Chain to use\: a preset such as base-sepolia, or one of the settings]:NAME:_default' \
 '--color=[When to colour output]:WHEN:(auto always never)' \
 '--json[Print the result as JSON; implies --no-input]' \
 '(-v --verbose)-q[Say less on stderr]' \
@@ -190,6 +197,7 @@ _arguments "${_arguments_options[@]}" : \
 '--test=[Share of the rows for the test]:F:_default' \
 '--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
 '--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
+'--network=[Chain to use\: a preset such as base-sepolia, or one of the settings]:NAME:_default' \
 '--color=[When to colour output]:WHEN:(auto always never)' \
 '--force[Overwrite files that exist]' \
 '--json[Print the result as JSON; implies --no-input]' \
@@ -269,6 +277,7 @@ _arguments "${_arguments_options[@]}" : \
 '--resume=[Go on with an interrupted run\: the latest one, or RUN]::RUN:_default' \
 '--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
 '--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
+'--network=[Chain to use\: a preset such as base-sepolia, or one of the settings]:NAME:_default' \
 '--color=[When to colour output]:WHEN:(auto always never)' \
 '--rslora[Scale by alpha/sqrt(rank)]' \
 '--dry-run[Show rows, steps, memory and time, and train nothing]' \
@@ -296,6 +305,7 @@ _arguments "${_arguments_options[@]}" : \
 '--base=[Base model\: nano, a folder, or a Hub id]:DIR|ID:_default' \
 '--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
 '--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
+'--network=[Chain to use\: a preset such as base-sepolia, or one of the settings]:NAME:_default' \
 '--color=[When to colour output]:WHEN:(auto always never)' \
 '--json[Print the result as JSON; implies --no-input]' \
 '(-v --verbose)-q[Say less on stderr]' \
@@ -314,6 +324,308 @@ _arguments "${_arguments_options[@]}" : \
 '::adapter -- Adapter folder or run; the latest run when left out:_files' \
 && ret=0
 ;;
+(package)
+_arguments "${_arguments_options[@]}" : \
+'--out=[Folder for the package; \`package\` inside the run when left out]:DIR:_files' \
+'--account=[Account that signs; wallet.account when left out]:NAME:_default' \
+'--base=[Base model\: nano, a folder, or a Hub id]:DIR|ID:_default' \
+'--password-file=[File with the password, or - for standard input]:F|-:_files' \
+'--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
+'--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
+'--network=[Chain to use\: a preset such as base-sepolia, or one of the settings]:NAME:_default' \
+'--color=[When to colour output]:WHEN:(auto always never)' \
+'(--account)--unsigned[Leave the signature out]' \
+'--json[Print the result as JSON; implies --no-input]' \
+'(-v --verbose)-q[Say less on stderr]' \
+'(-v --verbose)--quiet[Say less on stderr]' \
+'*-v[Say more on stderr; twice for debugging logs]' \
+'*--verbose[Say more on stderr; twice for debugging logs]' \
+'--no-input[Never ask; a question becomes an error]' \
+'-y[Answer every question with yes]' \
+'--yes[Answer every question with yes]' \
+'--offline[No network access besides this machine]' \
+'--accessible[Plain lines instead of animated output]' \
+'-h[Print help]' \
+'--help[Print help]' \
+'-V[Print version]' \
+'--version[Print version]' \
+'::run -- Run to package, or the folder of an adapter made elsewhere; the latest run when left out:_files' \
+&& ret=0
+;;
+(verify)
+_arguments "${_arguments_options[@]}" : \
+'--base=[Base model to compare with; what the package names when it is on this machine]:DIR|ID:_default' \
+'--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
+'--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
+'--network=[Chain to use\: a preset such as base-sepolia, or one of the settings]:NAME:_default' \
+'--color=[When to colour output]:WHEN:(auto always never)' \
+'--json[Print the result as JSON; implies --no-input]' \
+'(-v --verbose)-q[Say less on stderr]' \
+'(-v --verbose)--quiet[Say less on stderr]' \
+'*-v[Say more on stderr; twice for debugging logs]' \
+'*--verbose[Say more on stderr; twice for debugging logs]' \
+'--no-input[Never ask; a question becomes an error]' \
+'-y[Answer every question with yes]' \
+'--yes[Answer every question with yes]' \
+'--offline[No network access besides this machine]' \
+'--accessible[Plain lines instead of animated output]' \
+'-h[Print help]' \
+'--help[Print help]' \
+'-V[Print version]' \
+'--version[Print version]' \
+':package -- Folder of the package:_files' \
+&& ret=0
+;;
+(wallet)
+_arguments "${_arguments_options[@]}" : \
+'--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
+'--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
+'--network=[Chain to use\: a preset such as base-sepolia, or one of the settings]:NAME:_default' \
+'--color=[When to colour output]:WHEN:(auto always never)' \
+'--json[Print the result as JSON; implies --no-input]' \
+'(-v --verbose)-q[Say less on stderr]' \
+'(-v --verbose)--quiet[Say less on stderr]' \
+'*-v[Say more on stderr; twice for debugging logs]' \
+'*--verbose[Say more on stderr; twice for debugging logs]' \
+'--no-input[Never ask; a question becomes an error]' \
+'-y[Answer every question with yes]' \
+'--yes[Answer every question with yes]' \
+'--offline[No network access besides this machine]' \
+'--accessible[Plain lines instead of animated output]' \
+'-h[Print help]' \
+'--help[Print help]' \
+'-V[Print version]' \
+'--version[Print version]' \
+":: :_openlora__subcmd__wallet_commands" \
+"*::: :->wallet" \
+&& ret=0
+
+    case $state in
+    (wallet)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:openlora-wallet-command-$line[1]:"
+        case $line[1] in
+            (new)
+_arguments "${_arguments_options[@]}" : \
+'--password-file=[File with the password, or - for standard input]:F|-:_files' \
+'--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
+'--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
+'--network=[Chain to use\: a preset such as base-sepolia, or one of the settings]:NAME:_default' \
+'--color=[When to colour output]:WHEN:(auto always never)' \
+'--json[Print the result as JSON; implies --no-input]' \
+'(-v --verbose)-q[Say less on stderr]' \
+'(-v --verbose)--quiet[Say less on stderr]' \
+'*-v[Say more on stderr; twice for debugging logs]' \
+'*--verbose[Say more on stderr; twice for debugging logs]' \
+'--no-input[Never ask; a question becomes an error]' \
+'-y[Answer every question with yes]' \
+'--yes[Answer every question with yes]' \
+'--offline[No network access besides this machine]' \
+'--accessible[Plain lines instead of animated output]' \
+'-h[Print help]' \
+'--help[Print help]' \
+'-V[Print version]' \
+'--version[Print version]' \
+':name -- Name of the account:_default' \
+&& ret=0
+;;
+(import)
+_arguments "${_arguments_options[@]}" : \
+'--from=[File with the secret, or - for standard input; typed when left out]:FILE|-:_files' \
+'--path=[Derivation path of a mnemonic; m/44'\''/60'\''/0'\''/0/0 when left out]:PATH:_default' \
+'--password-file=[File with the password, or - for standard input]:F|-:_files' \
+'--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
+'--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
+'--network=[Chain to use\: a preset such as base-sepolia, or one of the settings]:NAME:_default' \
+'--color=[When to colour output]:WHEN:(auto always never)' \
+'--json[Print the result as JSON; implies --no-input]' \
+'(-v --verbose)-q[Say less on stderr]' \
+'(-v --verbose)--quiet[Say less on stderr]' \
+'*-v[Say more on stderr; twice for debugging logs]' \
+'*--verbose[Say more on stderr; twice for debugging logs]' \
+'--no-input[Never ask; a question becomes an error]' \
+'-y[Answer every question with yes]' \
+'--yes[Answer every question with yes]' \
+'--offline[No network access besides this machine]' \
+'--accessible[Plain lines instead of animated output]' \
+'-h[Print help]' \
+'--help[Print help]' \
+'-V[Print version]' \
+'--version[Print version]' \
+':name -- Name of the account:_default' \
+&& ret=0
+;;
+(list)
+_arguments "${_arguments_options[@]}" : \
+'--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
+'--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
+'--network=[Chain to use\: a preset such as base-sepolia, or one of the settings]:NAME:_default' \
+'--color=[When to colour output]:WHEN:(auto always never)' \
+'--json[Print the result as JSON; implies --no-input]' \
+'(-v --verbose)-q[Say less on stderr]' \
+'(-v --verbose)--quiet[Say less on stderr]' \
+'*-v[Say more on stderr; twice for debugging logs]' \
+'*--verbose[Say more on stderr; twice for debugging logs]' \
+'--no-input[Never ask; a question becomes an error]' \
+'-y[Answer every question with yes]' \
+'--yes[Answer every question with yes]' \
+'--offline[No network access besides this machine]' \
+'--accessible[Plain lines instead of animated output]' \
+'-h[Print help]' \
+'--help[Print help]' \
+'-V[Print version]' \
+'--version[Print version]' \
+&& ret=0
+;;
+(address)
+_arguments "${_arguments_options[@]}" : \
+'--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
+'--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
+'--network=[Chain to use\: a preset such as base-sepolia, or one of the settings]:NAME:_default' \
+'--color=[When to colour output]:WHEN:(auto always never)' \
+'--json[Print the result as JSON; implies --no-input]' \
+'(-v --verbose)-q[Say less on stderr]' \
+'(-v --verbose)--quiet[Say less on stderr]' \
+'*-v[Say more on stderr; twice for debugging logs]' \
+'*--verbose[Say more on stderr; twice for debugging logs]' \
+'--no-input[Never ask; a question becomes an error]' \
+'-y[Answer every question with yes]' \
+'--yes[Answer every question with yes]' \
+'--offline[No network access besides this machine]' \
+'--accessible[Plain lines instead of animated output]' \
+'-h[Print help]' \
+'--help[Print help]' \
+'-V[Print version]' \
+'--version[Print version]' \
+'::name -- Account; wallet.account or the only one when left out:_default' \
+&& ret=0
+;;
+(balance)
+_arguments "${_arguments_options[@]}" : \
+'--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
+'--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
+'--network=[Chain to use\: a preset such as base-sepolia, or one of the settings]:NAME:_default' \
+'--color=[When to colour output]:WHEN:(auto always never)' \
+'--json[Print the result as JSON; implies --no-input]' \
+'(-v --verbose)-q[Say less on stderr]' \
+'(-v --verbose)--quiet[Say less on stderr]' \
+'*-v[Say more on stderr; twice for debugging logs]' \
+'*--verbose[Say more on stderr; twice for debugging logs]' \
+'--no-input[Never ask; a question becomes an error]' \
+'-y[Answer every question with yes]' \
+'--yes[Answer every question with yes]' \
+'--offline[No network access besides this machine]' \
+'--accessible[Plain lines instead of animated output]' \
+'-h[Print help]' \
+'--help[Print help]' \
+'-V[Print version]' \
+'--version[Print version]' \
+'::account -- Account or address; wallet.account or the only one when left out:_default' \
+&& ret=0
+;;
+(export)
+_arguments "${_arguments_options[@]}" : \
+'--out=[File for the key, readable by its owner alone, instead of standard output]:FILE:_files' \
+'--password-file=[File with the password, or - for standard input]:F|-:_files' \
+'--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
+'--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
+'--network=[Chain to use\: a preset such as base-sepolia, or one of the settings]:NAME:_default' \
+'--color=[When to colour output]:WHEN:(auto always never)' \
+'--json[Print the result as JSON; implies --no-input]' \
+'(-v --verbose)-q[Say less on stderr]' \
+'(-v --verbose)--quiet[Say less on stderr]' \
+'*-v[Say more on stderr; twice for debugging logs]' \
+'*--verbose[Say more on stderr; twice for debugging logs]' \
+'--no-input[Never ask; a question becomes an error]' \
+'-y[Answer every question with yes]' \
+'--yes[Answer every question with yes]' \
+'--offline[No network access besides this machine]' \
+'--accessible[Plain lines instead of animated output]' \
+'-h[Print help]' \
+'--help[Print help]' \
+'-V[Print version]' \
+'--version[Print version]' \
+'::name -- Account; wallet.account or the only one when left out:_default' \
+&& ret=0
+;;
+(change-password)
+_arguments "${_arguments_options[@]}" : \
+'--password-file=[File with the password, or - for standard input]:F|-:_files' \
+'--new-password-file=[File with the new password, or - for standard input]:F|-:_files' \
+'--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
+'--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
+'--network=[Chain to use\: a preset such as base-sepolia, or one of the settings]:NAME:_default' \
+'--color=[When to colour output]:WHEN:(auto always never)' \
+'--json[Print the result as JSON; implies --no-input]' \
+'(-v --verbose)-q[Say less on stderr]' \
+'(-v --verbose)--quiet[Say less on stderr]' \
+'*-v[Say more on stderr; twice for debugging logs]' \
+'*--verbose[Say more on stderr; twice for debugging logs]' \
+'--no-input[Never ask; a question becomes an error]' \
+'-y[Answer every question with yes]' \
+'--yes[Answer every question with yes]' \
+'--offline[No network access besides this machine]' \
+'--accessible[Plain lines instead of animated output]' \
+'-h[Print help]' \
+'--help[Print help]' \
+'-V[Print version]' \
+'--version[Print version]' \
+'::name -- Account; wallet.account or the only one when left out:_default' \
+&& ret=0
+;;
+(help)
+_arguments "${_arguments_options[@]}" : \
+":: :_openlora__subcmd__wallet__subcmd__help_commands" \
+"*::: :->help" \
+&& ret=0
+
+    case $state in
+    (help)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:openlora-wallet-help-command-$line[1]:"
+        case $line[1] in
+            (new)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(import)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(list)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(address)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(balance)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(export)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(change-password)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(help)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+        esac
+    ;;
+esac
+;;
+        esac
+    ;;
+esac
+;;
 (serve)
 _arguments "${_arguments_options[@]}" : \
 '--host=[Address to listen on]:ADDRESS:_default' \
@@ -323,6 +635,7 @@ _arguments "${_arguments_options[@]}" : \
 '--quant=[Weights in memory\: auto, f32, q8_0 or q4k]:NAME:_default' \
 '--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
 '--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
+'--network=[Chain to use\: a preset such as base-sepolia, or one of the settings]:NAME:_default' \
 '--color=[When to colour output]:WHEN:(auto always never)' \
 '--local[Listen on this machine only, without a chain]' \
 '--free[Answer without payment]' \
@@ -354,6 +667,7 @@ _arguments "${_arguments_options[@]}" : \
 '--system=[System message]:TEXT:_default' \
 '--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
 '--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
+'--network=[Chain to use\: a preset such as base-sepolia, or one of the settings]:NAME:_default' \
 '--color=[When to colour output]:WHEN:(auto always never)' \
 '--json[Print the result as JSON; implies --no-input]' \
 '(-v --verbose)-q[Say less on stderr]' \
@@ -536,6 +850,7 @@ esac
 _arguments "${_arguments_options[@]}" : \
 '--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
 '--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
+'--network=[Chain to use\: a preset such as base-sepolia, or one of the settings]:NAME:_default' \
 '--color=[When to colour output]:WHEN:(auto always never)' \
 '--json[Print the result as JSON; implies --no-input]' \
 '(-v --verbose)-q[Say less on stderr]' \
@@ -565,6 +880,7 @@ _arguments "${_arguments_options[@]}" : \
 _arguments "${_arguments_options[@]}" : \
 '--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
 '--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
+'--network=[Chain to use\: a preset such as base-sepolia, or one of the settings]:NAME:_default' \
 '--color=[When to colour output]:WHEN:(auto always never)' \
 '--origin[Say where each value comes from]' \
 '--json[Print the result as JSON; implies --no-input]' \
@@ -587,6 +903,7 @@ _arguments "${_arguments_options[@]}" : \
 _arguments "${_arguments_options[@]}" : \
 '--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
 '--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
+'--network=[Chain to use\: a preset such as base-sepolia, or one of the settings]:NAME:_default' \
 '--color=[When to colour output]:WHEN:(auto always never)' \
 '--json[Print the result as JSON; implies --no-input]' \
 '(-v --verbose)-q[Say less on stderr]' \
@@ -608,6 +925,7 @@ _arguments "${_arguments_options[@]}" : \
 _arguments "${_arguments_options[@]}" : \
 '--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
 '--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
+'--network=[Chain to use\: a preset such as base-sepolia, or one of the settings]:NAME:_default' \
 '--color=[When to colour output]:WHEN:(auto always never)' \
 '--user[Change the user'\''s file]' \
 '--json[Print the result as JSON; implies --no-input]' \
@@ -668,6 +986,7 @@ esac
 _arguments "${_arguments_options[@]}" : \
 '--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
 '--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
+'--network=[Chain to use\: a preset such as base-sepolia, or one of the settings]:NAME:_default' \
 '--color=[When to colour output]:WHEN:(auto always never)' \
 '--json[Print the result as JSON; implies --no-input]' \
 '(-v --verbose)-q[Say less on stderr]' \
@@ -690,6 +1009,7 @@ _arguments "${_arguments_options[@]}" : \
 _arguments "${_arguments_options[@]}" : \
 '--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
 '--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
+'--network=[Chain to use\: a preset such as base-sepolia, or one of the settings]:NAME:_default' \
 '--color=[When to colour output]:WHEN:(auto always never)' \
 '--json[Print the result as JSON; implies --no-input]' \
 '(-v --verbose)-q[Say less on stderr]' \
@@ -711,6 +1031,7 @@ _arguments "${_arguments_options[@]}" : \
 _arguments "${_arguments_options[@]}" : \
 '--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
 '--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
+'--network=[Chain to use\: a preset such as base-sepolia, or one of the settings]:NAME:_default' \
 '--color=[When to colour output]:WHEN:(auto always never)' \
 '--json[Print the result as JSON; implies --no-input]' \
 '(-v --verbose)-q[Say less on stderr]' \
@@ -743,6 +1064,7 @@ _arguments "${_arguments_options[@]}" : \
 '*--set=[Shape and schedule, one \`key=value\` each]:KEY=VALUE:_default' \
 '--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
 '--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
+'--network=[Chain to use\: a preset such as base-sepolia, or one of the settings]:NAME:_default' \
 '--color=[When to colour output]:WHEN:(auto always never)' \
 '--json[Print the result as JSON; implies --no-input]' \
 '(-v --verbose)-q[Say less on stderr]' \
@@ -847,6 +1169,58 @@ _arguments "${_arguments_options[@]}" : \
 (eval)
 _arguments "${_arguments_options[@]}" : \
 && ret=0
+;;
+(package)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(verify)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(wallet)
+_arguments "${_arguments_options[@]}" : \
+":: :_openlora__subcmd__help__subcmd__wallet_commands" \
+"*::: :->wallet" \
+&& ret=0
+
+    case $state in
+    (wallet)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:openlora-help-wallet-command-$line[1]:"
+        case $line[1] in
+            (new)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(import)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(list)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(address)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(balance)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(export)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(change-password)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+        esac
+    ;;
+esac
 ;;
 (serve)
 _arguments "${_arguments_options[@]}" : \
@@ -966,6 +1340,9 @@ _openlora_commands() {
 'data:Look at training data before using it' \
 'train:Train a LoRA adapter' \
 'eval:Measure an adapter against its base on labelled data' \
+'package:Write a signed package from a finished run' \
+'verify:Check a package\: structure, digests, signature, base, data' \
+'wallet:Keep accounts in encrypted files' \
 'serve:Answer calls over HTTP' \
 'call:Send one call to a server and print the answer' \
 'devnet:Run a development chain on this machine' \
@@ -1219,6 +1596,9 @@ _openlora__subcmd__help_commands() {
 'data:Look at training data before using it' \
 'train:Train a LoRA adapter' \
 'eval:Measure an adapter against its base on labelled data' \
+'package:Write a signed package from a finished run' \
+'verify:Check a package\: structure, digests, signature, base, data' \
+'wallet:Keep accounts in encrypted files' \
 'serve:Answer calls over HTTP' \
 'call:Send one call to a server and print the answer' \
 'devnet:Run a development chain on this machine' \
@@ -1360,6 +1740,11 @@ _openlora__subcmd__help__subcmd__man_commands() {
     local commands; commands=()
     _describe -t commands 'openlora help man commands' commands "$@"
 }
+(( $+functions[_openlora__subcmd__help__subcmd__package_commands] )) ||
+_openlora__subcmd__help__subcmd__package_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora help package commands' commands "$@"
+}
 (( $+functions[_openlora__subcmd__help__subcmd__serve_commands] )) ||
 _openlora__subcmd__help__subcmd__serve_commands() {
     local commands; commands=()
@@ -1369,6 +1754,59 @@ _openlora__subcmd__help__subcmd__serve_commands() {
 _openlora__subcmd__help__subcmd__train_commands() {
     local commands; commands=()
     _describe -t commands 'openlora help train commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__help__subcmd__verify_commands] )) ||
+_openlora__subcmd__help__subcmd__verify_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora help verify commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__help__subcmd__wallet_commands] )) ||
+_openlora__subcmd__help__subcmd__wallet_commands() {
+    local commands; commands=(
+'new:Make an account with a new key' \
+'import:Take over an account\: private key, mnemonic or Web3 keystore' \
+'list:List the accounts' \
+'address:Print an account'\''s address' \
+'balance:Show what an account holds on the chain' \
+'export:Reveal an account'\''s private key' \
+'change-password:Encrypt an account with another password' \
+    )
+    _describe -t commands 'openlora help wallet commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__help__subcmd__wallet__subcmd__address_commands] )) ||
+_openlora__subcmd__help__subcmd__wallet__subcmd__address_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora help wallet address commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__help__subcmd__wallet__subcmd__balance_commands] )) ||
+_openlora__subcmd__help__subcmd__wallet__subcmd__balance_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora help wallet balance commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__help__subcmd__wallet__subcmd__change-password_commands] )) ||
+_openlora__subcmd__help__subcmd__wallet__subcmd__change-password_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora help wallet change-password commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__help__subcmd__wallet__subcmd__export_commands] )) ||
+_openlora__subcmd__help__subcmd__wallet__subcmd__export_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora help wallet export commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__help__subcmd__wallet__subcmd__import_commands] )) ||
+_openlora__subcmd__help__subcmd__wallet__subcmd__import_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora help wallet import commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__help__subcmd__wallet__subcmd__list_commands] )) ||
+_openlora__subcmd__help__subcmd__wallet__subcmd__list_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora help wallet list commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__help__subcmd__wallet__subcmd__new_commands] )) ||
+_openlora__subcmd__help__subcmd__wallet__subcmd__new_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora help wallet new commands' commands "$@"
 }
 (( $+functions[_openlora__subcmd__init_commands] )) ||
 _openlora__subcmd__init_commands() {
@@ -1380,6 +1818,11 @@ _openlora__subcmd__man_commands() {
     local commands; commands=()
     _describe -t commands 'openlora man commands' commands "$@"
 }
+(( $+functions[_openlora__subcmd__package_commands] )) ||
+_openlora__subcmd__package_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora package commands' commands "$@"
+}
 (( $+functions[_openlora__subcmd__serve_commands] )) ||
 _openlora__subcmd__serve_commands() {
     local commands; commands=()
@@ -1389,6 +1832,114 @@ _openlora__subcmd__serve_commands() {
 _openlora__subcmd__train_commands() {
     local commands; commands=()
     _describe -t commands 'openlora train commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__verify_commands] )) ||
+_openlora__subcmd__verify_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora verify commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__wallet_commands] )) ||
+_openlora__subcmd__wallet_commands() {
+    local commands; commands=(
+'new:Make an account with a new key' \
+'import:Take over an account\: private key, mnemonic or Web3 keystore' \
+'list:List the accounts' \
+'address:Print an account'\''s address' \
+'balance:Show what an account holds on the chain' \
+'export:Reveal an account'\''s private key' \
+'change-password:Encrypt an account with another password' \
+'help:Print this message or the help of the given subcommand(s)' \
+    )
+    _describe -t commands 'openlora wallet commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__wallet__subcmd__address_commands] )) ||
+_openlora__subcmd__wallet__subcmd__address_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora wallet address commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__wallet__subcmd__balance_commands] )) ||
+_openlora__subcmd__wallet__subcmd__balance_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora wallet balance commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__wallet__subcmd__change-password_commands] )) ||
+_openlora__subcmd__wallet__subcmd__change-password_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora wallet change-password commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__wallet__subcmd__export_commands] )) ||
+_openlora__subcmd__wallet__subcmd__export_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora wallet export commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__wallet__subcmd__help_commands] )) ||
+_openlora__subcmd__wallet__subcmd__help_commands() {
+    local commands; commands=(
+'new:Make an account with a new key' \
+'import:Take over an account\: private key, mnemonic or Web3 keystore' \
+'list:List the accounts' \
+'address:Print an account'\''s address' \
+'balance:Show what an account holds on the chain' \
+'export:Reveal an account'\''s private key' \
+'change-password:Encrypt an account with another password' \
+'help:Print this message or the help of the given subcommand(s)' \
+    )
+    _describe -t commands 'openlora wallet help commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__wallet__subcmd__help__subcmd__address_commands] )) ||
+_openlora__subcmd__wallet__subcmd__help__subcmd__address_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora wallet help address commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__wallet__subcmd__help__subcmd__balance_commands] )) ||
+_openlora__subcmd__wallet__subcmd__help__subcmd__balance_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora wallet help balance commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__wallet__subcmd__help__subcmd__change-password_commands] )) ||
+_openlora__subcmd__wallet__subcmd__help__subcmd__change-password_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora wallet help change-password commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__wallet__subcmd__help__subcmd__export_commands] )) ||
+_openlora__subcmd__wallet__subcmd__help__subcmd__export_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora wallet help export commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__wallet__subcmd__help__subcmd__help_commands] )) ||
+_openlora__subcmd__wallet__subcmd__help__subcmd__help_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora wallet help help commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__wallet__subcmd__help__subcmd__import_commands] )) ||
+_openlora__subcmd__wallet__subcmd__help__subcmd__import_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora wallet help import commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__wallet__subcmd__help__subcmd__list_commands] )) ||
+_openlora__subcmd__wallet__subcmd__help__subcmd__list_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora wallet help list commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__wallet__subcmd__help__subcmd__new_commands] )) ||
+_openlora__subcmd__wallet__subcmd__help__subcmd__new_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora wallet help new commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__wallet__subcmd__import_commands] )) ||
+_openlora__subcmd__wallet__subcmd__import_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora wallet import commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__wallet__subcmd__list_commands] )) ||
+_openlora__subcmd__wallet__subcmd__list_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora wallet list commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__wallet__subcmd__new_commands] )) ||
+_openlora__subcmd__wallet__subcmd__new_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora wallet new commands' commands "$@"
 }
 
 if [ "$funcstack[1]" = "_openlora" ]; then

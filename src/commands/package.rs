@@ -12,6 +12,7 @@ use crate::{
         package::{
             BaseFacts, RunFacts, Written,
             build::{About, Draft, Parts, SplitWish, draft},
+            manifest::CONTRIBUTORS,
             release::Domain,
             write,
         },
@@ -229,10 +230,11 @@ fn report(context: &Context, draft: &Draft, written: &Written) {
         None => printer.line("signed by     nobody"),
     }
     for share in &manifest.split {
-        let to = share.address.map_or_else(
-            || "divided among them".to_owned(),
-            |address| address.to_string(),
-        );
+        let to = match share.address {
+            Some(address) => address.to_string(),
+            None if share.role == CONTRIBUTORS => "divided among them".to_owned(),
+            None => "no address yet".to_owned(),
+        };
         printer.line(format!("{:<13} {} ppm, {to}", share.role, share.ppm));
     }
     if context.settings.text("project.license").is_none() {

@@ -75,11 +75,39 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "cli", "commands", "error", "printer", "runtime", "settings", "wallet",
         ],
     ),
+    ("wallet/", &["error", "runtime", "wallet"]),
     ("runtime/", &["error", "runtime"]),
     // Of the runtime, only what the wallet implements or writes down.
     ("wallet/devchain/", &["error", "wallet"]),
     ("wallet/", &["error", "runtime", "wallet"]),
 ];
+
+/// Rooms of the runtime that the wallet may know.
+const WALLET_KNOWS: &[&str] = &["event", "ledger", "package", "ports"];
+
+#[test]
+fn the_wallet_knows_the_runtime_by_its_ports_only() {
+    let named = Regex::new(r"runtime::(\{[^;]*\}|\w+)").unwrap();
+    let mut offences = Vec::new();
+    for source in sources() {
+        if !source.path.starts_with("wallet/") {
+            continue;
+        }
+        for found in named.captures_iter(&source.code) {
+            let list = &found[1];
+            let rooms = match list.strip_prefix('{') {
+                Some(inner) => outermost(inner),
+                None => vec![leading_name(list)],
+            };
+            for room in rooms.into_iter().filter(|room| !room.is_empty()) {
+                if !WALLET_KNOWS.contains(&room) {
+                    offences.push(format!("{} imports runtime::{room}", source.path));
+                }
+            }
+        }
+    }
+    assert_eq!(offences, Vec::<String>::new());
+}
 
 /// What follows `crate::` anywhere: one name, or the outermost names of a braced list.
 fn rooms_named(code: &str) -> Vec<&str> {
@@ -168,6 +196,9 @@ const THIRD_PARTIES: &[(&str, &[&str])] = &[
     ("alloy", &["wallet/"]),
     ("revm", &["wallet/devchain/"]),
     ("anyhow", &["commands/"]),
+    ("alloy", &["wallet/", "runtime/ledger/"]),
+    ("revm", &["wallet/"]),
+    ("rpassword", &["commands/ask.rs"]),
 ];
 
 #[test]
@@ -193,7 +224,10 @@ fn pure_rooms_know_no_clock_file_or_randomness() {
         Regex::new(r"std::fs|std::time|SystemTime|Instant::|rand::|tokio::|async fn|\bf(32|64)\b")
             .unwrap();
     for source in sources() {
-        if source.path.starts_with("runtime/state") {
+        if ["runtime/state", "runtime/ledger/"]
+            .iter()
+            .any(|room| source.path.starts_with(room))
+        {
             let found: Vec<&str> = impure
                 .find_iter(&source.code)
                 .map(|hit| hit.as_str())

@@ -40,7 +40,7 @@ impl Results {
     fn validate(&self) {
         let script = sdk::suite("python").join("validate.py");
         let schemas = Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas");
-        let mut validator = Command::new(sdk::python())
+        let mut validator = Command::new(sdk::python("python"))
             .arg(script)
             .arg(schemas)
             .stdin(Stdio::piped())

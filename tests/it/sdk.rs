@@ -17,7 +17,7 @@ pub fn suite(name: &str) -> PathBuf {
         .join(name)
 }
 
-fn run(command: &mut Command) -> String {
+pub fn run(command: &mut Command) -> String {
     let output = command
         .output()
         .unwrap_or_else(|error| panic!("{command:?}: {error}"));
@@ -44,10 +44,10 @@ fn installed(kind: &str, pins: &Path, install: impl FnOnce(&Path)) -> PathBuf {
     folder
 }
 
-/// An interpreter with the packages of the Python suite.
-pub fn python() -> PathBuf {
-    let pins = suite("python").join("requirements.txt");
-    let folder = installed("python", &pins, |folder| {
+/// The interpreter of an environment with what a suite's `requirements.txt` pins.
+pub fn python(name: &str) -> PathBuf {
+    let pins = suite(name).join("requirements.txt");
+    let folder = installed(&format!("{name}-python"), &pins, |folder| {
         run(Command::new("python3")
             .args(["-m", "venv", "--clear"])
             .arg(folder));
@@ -59,11 +59,12 @@ pub fn python() -> PathBuf {
     folder.join("bin/python")
 }
 
-fn javascript() -> PathBuf {
-    let pins = suite("js").join("package-lock.json");
-    installed("js", &pins, |folder| {
+/// A folder with what a suite's `package-lock.json` pins.
+pub fn javascript(name: &str) -> PathBuf {
+    let pins = suite(name).join("package-lock.json");
+    installed(&format!("{name}-js"), &pins, |folder| {
         for file in ["package.json", "package-lock.json"] {
-            std::fs::copy(suite("js").join(file), folder.join(file)).unwrap();
+            std::fs::copy(suite(name).join(file), folder.join(file)).unwrap();
         }
         run(Command::new("npm")
             .args(["ci", "--no-audit", "--no-fund"])
@@ -73,7 +74,7 @@ fn javascript() -> PathBuf {
 
 #[test]
 fn the_python_sdk_works_unmodified() {
-    let python = python();
+    let python = python("python");
     let home = tempfile::tempdir().unwrap();
     write_adapters(home.path());
     let server = Live::start(home.path(), 0);
@@ -99,7 +100,7 @@ fn the_python_sdk_works_unmodified() {
 
 #[test]
 fn the_javascript_sdk_works_unmodified() {
-    let folder = javascript();
+    let folder = javascript("js");
     let home = tempfile::tempdir().unwrap();
     write_adapters(home.path());
     let server = Live::start(home.path(), 0);

@@ -11,6 +11,7 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use super::{
+    build::dataset_id,
     error::PackageError,
     manifest::{
         AdapterFacts, BaseModel, Digest, EvalMetric, Mode, ModuleFacts, Training, WeightsFile,
@@ -205,7 +206,10 @@ fn hyperparameters(lock: &Lock) -> BTreeMap<String, Value> {
     table
         .into_iter()
         .filter(|(key, _)| key != "seed")
-        .map(|(key, value)| (key, exact(value)))
+        .map(|(key, value)| match value {
+            Value::String(path) if key == "val" => (key, dataset_id(&path).into()),
+            value => (key, exact(value)),
+        })
         .collect()
 }
 
