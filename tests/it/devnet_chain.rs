@@ -163,6 +163,28 @@ fn the_pool_keeps_the_better_of_two_and_what_a_block_overtakes_leaves_it() {
 }
 
 #[test]
+fn what_cannot_be_paid_yet_waits_and_makes_no_empty_blocks() {
+    let dir = tempfile::tempdir().unwrap();
+    let chain = Local::open(dir.path());
+    let fields = |nonce: &str, value: &str| json!([{ "from": FIRST, "to": NOBODY, "nonce": nonce, "value": value, "gas": "0x5208" }]);
+    let more_than_there_is = "0xffffffffffffffffffffff";
+    let waiting = chain.ok("eth_sendTransaction", fields("0x1", more_than_there_is));
+    chain.ok("eth_sendTransaction", fields("0x0", "0x1"));
+    assert_eq!(chain.ok("eth_blockNumber", json!([])), "0x1");
+    let receipt = chain.ok("eth_getTransactionReceipt", json!([waiting]));
+    assert_eq!(receipt, Value::Null);
+    chain.send(json!({ "from": SECOND, "to": NOBODY, "value": "0x1" }));
+    assert_eq!(chain.ok("eth_blockNumber", json!([])), "0x2");
+    chain.ok(
+        "anvil_setBalance",
+        json!([FIRST, "0xffffffffffffffffffffffffff"]),
+    );
+    chain.ok("evm_mine", json!([]));
+    let receipt = chain.ok("eth_getTransactionReceipt", json!([waiting]));
+    assert_eq!(receipt["blockNumber"], "0x3");
+}
+
+#[test]
 fn a_snapshot_brings_everything_back_once() {
     let dir = tempfile::tempdir().unwrap();
     let chain = Local::open(dir.path());

@@ -161,6 +161,6 @@ fn forge_create_and_cast_work_unmodified() {
     assert!(refused.contains("execution reverted: never"), "{refused}");
     let hash = sent["transactionHash"].as_str().unwrap();
     assert_eq!(says(&["tx", hash, "nonce"]), "1");
-    assert_eq!(says(&["receipt", hash, "status"]), "1 (success)");
+    assert_eq!(says(&["receipt", hash, "status"]), "true");
     assert_eq!(says(&["rpc", "evm_snapshot"]), "\"0x0\"");
 }

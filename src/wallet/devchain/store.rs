@@ -21,6 +21,11 @@ use super::{
     state::{Changes, Record},
 };
 
+/// NORMAL in WAL mode: the file is never torn, and a killed process loses nothing. Pages are carried
+/// over from the log in batches of 32 MiB, so that one written by many blocks is carried once.
+const PRAGMAS: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; \
+     PRAGMA wal_autocheckpoint = 8000; PRAGMA cache_size = -8000; PRAGMA temp_store = MEMORY;";
+
 /// Later than every step.
 pub(super) const NEWEST: u64 = i64::MAX as u64;
 
@@ -86,10 +91,7 @@ impl Store {
         };
         let application = identity("application_id").map_err(explain)?;
         let format = identity("user_version").map_err(explain)?;
-        // NORMAL in WAL mode: the file is never torn, and a killed process loses nothing.
-        connection
-            .execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -8000; PRAGMA temp_store = MEMORY;")
-            .map_err(explain)?;
+        connection.execute_batch(PRAGMAS).map_err(explain)?;
         let existing = match (application, format) {
             (APPLICATION, FORMAT) => true,
             (0, 0) => {
