@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_openlora_global_optspecs
-    string join \n config= profile= json q/quiet v/verbose color= no-input y/yes offline accessible h/help V/version
+    string join \n config= profile= network= json q/quiet v/verbose color= no-input y/yes offline accessible h/help V/version
 end
 
 function __fish_openlora_needs_command
@@ -26,6 +26,7 @@ end
 
 complete -c openlora -n "__fish_openlora_needs_command" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
 complete -c openlora -n "__fish_openlora_needs_command" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
+complete -c openlora -n "__fish_openlora_needs_command" -l network -d 'Chain to use: a preset such as base-sepolia, or one of the settings' -r
 complete -c openlora -n "__fish_openlora_needs_command" -l color -d 'When to colour output' -r -f -a "auto\t''
 always\t''
 never\t''"
@@ -44,6 +45,11 @@ complete -c openlora -n "__fish_openlora_needs_command" -f -a "doctor" -d 'Check
 complete -c openlora -n "__fish_openlora_needs_command" -f -a "data" -d 'Look at training data before using it'
 complete -c openlora -n "__fish_openlora_needs_command" -f -a "train" -d 'Train a LoRA adapter'
 complete -c openlora -n "__fish_openlora_needs_command" -f -a "eval" -d 'Measure an adapter against its base on labelled data'
+complete -c openlora -n "__fish_openlora_needs_command" -f -a "package" -d 'Write a signed package from a finished run'
+complete -c openlora -n "__fish_openlora_needs_command" -f -a "verify" -d 'Check a package: structure, digests, signature, base, data'
+complete -c openlora -n "__fish_openlora_needs_command" -f -a "deploy" -d 'Register a package in the chain\'s registry, or publish its next version there'
+complete -c openlora -n "__fish_openlora_needs_command" -f -a "explore" -d 'Show what the registry knows: releases, split, servers, calls, revenue'
+complete -c openlora -n "__fish_openlora_needs_command" -f -a "wallet" -d 'Keep accounts in encrypted files'
 complete -c openlora -n "__fish_openlora_needs_command" -f -a "serve" -d 'Answer calls over HTTP'
 complete -c openlora -n "__fish_openlora_needs_command" -f -a "call" -d 'Send one call to a server and print the answer'
 complete -c openlora -n "__fish_openlora_needs_command" -f -a "devnet" -d 'Run a development chain on this machine'
@@ -55,6 +61,7 @@ complete -c openlora -n "__fish_openlora_needs_command" -f -a "help" -d 'Print t
 complete -c openlora -n "__fish_openlora_using_subcommand demo" -l home -d 'Keep everything the demo makes in this folder instead of a temporary one' -r -F
 complete -c openlora -n "__fish_openlora_using_subcommand demo" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
 complete -c openlora -n "__fish_openlora_using_subcommand demo" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
+complete -c openlora -n "__fish_openlora_using_subcommand demo" -l network -d 'Chain to use: a preset such as base-sepolia, or one of the settings' -r
 complete -c openlora -n "__fish_openlora_using_subcommand demo" -l color -d 'When to colour output' -r -f -a "auto\t''
 always\t''
 never\t''"
@@ -70,6 +77,7 @@ complete -c openlora -n "__fish_openlora_using_subcommand demo" -s V -l version 
 complete -c openlora -n "__fish_openlora_using_subcommand init" -l template -d 'Template to start from' -r
 complete -c openlora -n "__fish_openlora_using_subcommand init" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
 complete -c openlora -n "__fish_openlora_using_subcommand init" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
+complete -c openlora -n "__fish_openlora_using_subcommand init" -l network -d 'Chain to use: a preset such as base-sepolia, or one of the settings' -r
 complete -c openlora -n "__fish_openlora_using_subcommand init" -l color -d 'When to colour output' -r -f -a "auto\t''
 always\t''
 never\t''"
@@ -85,6 +93,7 @@ complete -c openlora -n "__fish_openlora_using_subcommand init" -s h -l help -d 
 complete -c openlora -n "__fish_openlora_using_subcommand init" -s V -l version -d 'Print version'
 complete -c openlora -n "__fish_openlora_using_subcommand doctor" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
 complete -c openlora -n "__fish_openlora_using_subcommand doctor" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
+complete -c openlora -n "__fish_openlora_using_subcommand doctor" -l network -d 'Chain to use: a preset such as base-sepolia, or one of the settings' -r
 complete -c openlora -n "__fish_openlora_using_subcommand doctor" -l color -d 'When to colour output' -r -f -a "auto\t''
 always\t''
 never\t''"
@@ -99,6 +108,7 @@ complete -c openlora -n "__fish_openlora_using_subcommand doctor" -s h -l help -
 complete -c openlora -n "__fish_openlora_using_subcommand doctor" -s V -l version -d 'Print version'
 complete -c openlora -n "__fish_openlora_using_subcommand data; and not __fish_seen_subcommand_from check preview split help" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
 complete -c openlora -n "__fish_openlora_using_subcommand data; and not __fish_seen_subcommand_from check preview split help" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
+complete -c openlora -n "__fish_openlora_using_subcommand data; and not __fish_seen_subcommand_from check preview split help" -l network -d 'Chain to use: a preset such as base-sepolia, or one of the settings' -r
 complete -c openlora -n "__fish_openlora_using_subcommand data; and not __fish_seen_subcommand_from check preview split help" -l color -d 'When to colour output' -r -f -a "auto\t''
 always\t''
 never\t''"
@@ -117,6 +127,7 @@ complete -c openlora -n "__fish_openlora_using_subcommand data; and not __fish_s
 complete -c openlora -n "__fish_openlora_using_subcommand data; and not __fish_seen_subcommand_from check preview split help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c openlora -n "__fish_openlora_using_subcommand data; and __fish_seen_subcommand_from check" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
 complete -c openlora -n "__fish_openlora_using_subcommand data; and __fish_seen_subcommand_from check" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
+complete -c openlora -n "__fish_openlora_using_subcommand data; and __fish_seen_subcommand_from check" -l network -d 'Chain to use: a preset such as base-sepolia, or one of the settings' -r
 complete -c openlora -n "__fish_openlora_using_subcommand data; and __fish_seen_subcommand_from check" -l color -d 'When to colour output' -r -f -a "auto\t''
 always\t''
 never\t''"
@@ -133,6 +144,7 @@ complete -c openlora -n "__fish_openlora_using_subcommand data; and __fish_seen_
 complete -c openlora -n "__fish_openlora_using_subcommand data; and __fish_seen_subcommand_from preview" -l rows -d 'Number of rows to show' -r
 complete -c openlora -n "__fish_openlora_using_subcommand data; and __fish_seen_subcommand_from preview" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
 complete -c openlora -n "__fish_openlora_using_subcommand data; and __fish_seen_subcommand_from preview" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
+complete -c openlora -n "__fish_openlora_using_subcommand data; and __fish_seen_subcommand_from preview" -l network -d 'Chain to use: a preset such as base-sepolia, or one of the settings' -r
 complete -c openlora -n "__fish_openlora_using_subcommand data; and __fish_seen_subcommand_from preview" -l color -d 'When to colour output' -r -f -a "auto\t''
 always\t''
 never\t''"
@@ -150,6 +162,7 @@ complete -c openlora -n "__fish_openlora_using_subcommand data; and __fish_seen_
 complete -c openlora -n "__fish_openlora_using_subcommand data; and __fish_seen_subcommand_from split" -l test -d 'Share of the rows for the test' -r
 complete -c openlora -n "__fish_openlora_using_subcommand data; and __fish_seen_subcommand_from split" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
 complete -c openlora -n "__fish_openlora_using_subcommand data; and __fish_seen_subcommand_from split" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
+complete -c openlora -n "__fish_openlora_using_subcommand data; and __fish_seen_subcommand_from split" -l network -d 'Chain to use: a preset such as base-sepolia, or one of the settings' -r
 complete -c openlora -n "__fish_openlora_using_subcommand data; and __fish_seen_subcommand_from split" -l color -d 'When to colour output' -r -f -a "auto\t''
 always\t''
 never\t''"
@@ -189,6 +202,7 @@ complete -c openlora -n "__fish_openlora_using_subcommand train" -l precision -d
 complete -c openlora -n "__fish_openlora_using_subcommand train" -l resume -d 'Go on with an interrupted run: the latest one, or RUN' -r
 complete -c openlora -n "__fish_openlora_using_subcommand train" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
 complete -c openlora -n "__fish_openlora_using_subcommand train" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
+complete -c openlora -n "__fish_openlora_using_subcommand train" -l network -d 'Chain to use: a preset such as base-sepolia, or one of the settings' -r
 complete -c openlora -n "__fish_openlora_using_subcommand train" -l color -d 'When to colour output' -r -f -a "auto\t''
 always\t''
 never\t''"
@@ -209,6 +223,7 @@ complete -c openlora -n "__fish_openlora_using_subcommand eval" -l data -d 'Held
 complete -c openlora -n "__fish_openlora_using_subcommand eval" -l base -d 'Base model: nano, a folder, or a Hub id' -r
 complete -c openlora -n "__fish_openlora_using_subcommand eval" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
 complete -c openlora -n "__fish_openlora_using_subcommand eval" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
+complete -c openlora -n "__fish_openlora_using_subcommand eval" -l network -d 'Chain to use: a preset such as base-sepolia, or one of the settings' -r
 complete -c openlora -n "__fish_openlora_using_subcommand eval" -l color -d 'When to colour output' -r -f -a "auto\t''
 always\t''
 never\t''"
@@ -221,6 +236,225 @@ complete -c openlora -n "__fish_openlora_using_subcommand eval" -l offline -d 'N
 complete -c openlora -n "__fish_openlora_using_subcommand eval" -l accessible -d 'Plain lines instead of animated output'
 complete -c openlora -n "__fish_openlora_using_subcommand eval" -s h -l help -d 'Print help'
 complete -c openlora -n "__fish_openlora_using_subcommand eval" -s V -l version -d 'Print version'
+complete -c openlora -n "__fish_openlora_using_subcommand package" -l out -d 'Folder for the package; `package` inside the run when left out' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand package" -l account -d 'Account that signs; wallet.account when left out' -r
+complete -c openlora -n "__fish_openlora_using_subcommand package" -l base -d 'Base model: nano, a folder, or a Hub id' -r
+complete -c openlora -n "__fish_openlora_using_subcommand package" -l password-file -d 'File with the password, or - for standard input' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand package" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand package" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
+complete -c openlora -n "__fish_openlora_using_subcommand package" -l network -d 'Chain to use: a preset such as base-sepolia, or one of the settings' -r
+complete -c openlora -n "__fish_openlora_using_subcommand package" -l color -d 'When to colour output' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c openlora -n "__fish_openlora_using_subcommand package" -l unsigned -d 'Leave the signature out'
+complete -c openlora -n "__fish_openlora_using_subcommand package" -l json -d 'Print the result as JSON; implies --no-input'
+complete -c openlora -n "__fish_openlora_using_subcommand package" -s q -l quiet -d 'Say less on stderr'
+complete -c openlora -n "__fish_openlora_using_subcommand package" -s v -l verbose -d 'Say more on stderr; twice for debugging logs'
+complete -c openlora -n "__fish_openlora_using_subcommand package" -l no-input -d 'Never ask; a question becomes an error'
+complete -c openlora -n "__fish_openlora_using_subcommand package" -s y -l yes -d 'Answer every question with yes'
+complete -c openlora -n "__fish_openlora_using_subcommand package" -l offline -d 'No network access besides this machine'
+complete -c openlora -n "__fish_openlora_using_subcommand package" -l accessible -d 'Plain lines instead of animated output'
+complete -c openlora -n "__fish_openlora_using_subcommand package" -s h -l help -d 'Print help'
+complete -c openlora -n "__fish_openlora_using_subcommand package" -s V -l version -d 'Print version'
+complete -c openlora -n "__fish_openlora_using_subcommand verify" -l base -d 'Base model to compare with; what the package names when it is on this machine' -r
+complete -c openlora -n "__fish_openlora_using_subcommand verify" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand verify" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
+complete -c openlora -n "__fish_openlora_using_subcommand verify" -l network -d 'Chain to use: a preset such as base-sepolia, or one of the settings' -r
+complete -c openlora -n "__fish_openlora_using_subcommand verify" -l color -d 'When to colour output' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c openlora -n "__fish_openlora_using_subcommand verify" -l json -d 'Print the result as JSON; implies --no-input'
+complete -c openlora -n "__fish_openlora_using_subcommand verify" -s q -l quiet -d 'Say less on stderr'
+complete -c openlora -n "__fish_openlora_using_subcommand verify" -s v -l verbose -d 'Say more on stderr; twice for debugging logs'
+complete -c openlora -n "__fish_openlora_using_subcommand verify" -l no-input -d 'Never ask; a question becomes an error'
+complete -c openlora -n "__fish_openlora_using_subcommand verify" -s y -l yes -d 'Answer every question with yes'
+complete -c openlora -n "__fish_openlora_using_subcommand verify" -l offline -d 'No network access besides this machine'
+complete -c openlora -n "__fish_openlora_using_subcommand verify" -l accessible -d 'Plain lines instead of animated output'
+complete -c openlora -n "__fish_openlora_using_subcommand verify" -s h -l help -d 'Print help'
+complete -c openlora -n "__fish_openlora_using_subcommand verify" -s V -l version -d 'Print version'
+complete -c openlora -n "__fish_openlora_using_subcommand deploy" -l max-fee -d 'Most that a unit of gas may cost, in gwei' -r
+complete -c openlora -n "__fish_openlora_using_subcommand deploy" -l server -d 'Address that may serve the adapter; the publisher when left out' -r
+complete -c openlora -n "__fish_openlora_using_subcommand deploy" -l adapter -d 'Adapter to publish a version of; found by its name when left out' -r
+complete -c openlora -n "__fish_openlora_using_subcommand deploy" -l account -d 'Account that signs and pays; wallet.account when left out' -r
+complete -c openlora -n "__fish_openlora_using_subcommand deploy" -l password-file -d 'File with the password, or - for standard input' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand deploy" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand deploy" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
+complete -c openlora -n "__fish_openlora_using_subcommand deploy" -l network -d 'Chain to use: a preset such as base-sepolia, or one of the settings' -r
+complete -c openlora -n "__fish_openlora_using_subcommand deploy" -l color -d 'When to colour output' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c openlora -n "__fish_openlora_using_subcommand deploy" -l dry-run -d 'Show what would be sent and what it costs, and send nothing'
+complete -c openlora -n "__fish_openlora_using_subcommand deploy" -l contracts -d 'Put openlora\'s contracts on the chain instead of a package'
+complete -c openlora -n "__fish_openlora_using_subcommand deploy" -l json -d 'Print the result as JSON; implies --no-input'
+complete -c openlora -n "__fish_openlora_using_subcommand deploy" -s q -l quiet -d 'Say less on stderr'
+complete -c openlora -n "__fish_openlora_using_subcommand deploy" -s v -l verbose -d 'Say more on stderr; twice for debugging logs'
+complete -c openlora -n "__fish_openlora_using_subcommand deploy" -l no-input -d 'Never ask; a question becomes an error'
+complete -c openlora -n "__fish_openlora_using_subcommand deploy" -s y -l yes -d 'Answer every question with yes'
+complete -c openlora -n "__fish_openlora_using_subcommand deploy" -l offline -d 'No network access besides this machine'
+complete -c openlora -n "__fish_openlora_using_subcommand deploy" -l accessible -d 'Plain lines instead of animated output'
+complete -c openlora -n "__fish_openlora_using_subcommand deploy" -s h -l help -d 'Print help'
+complete -c openlora -n "__fish_openlora_using_subcommand deploy" -s V -l version -d 'Print version'
+complete -c openlora -n "__fish_openlora_using_subcommand explore" -l verify -d 'Compare this package with the registry' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand explore" -l from-block -d 'First block to look at when all adapters are listed' -r
+complete -c openlora -n "__fish_openlora_using_subcommand explore" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand explore" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
+complete -c openlora -n "__fish_openlora_using_subcommand explore" -l network -d 'Chain to use: a preset such as base-sepolia, or one of the settings' -r
+complete -c openlora -n "__fish_openlora_using_subcommand explore" -l color -d 'When to colour output' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c openlora -n "__fish_openlora_using_subcommand explore" -l json -d 'Print the result as JSON; implies --no-input'
+complete -c openlora -n "__fish_openlora_using_subcommand explore" -s q -l quiet -d 'Say less on stderr'
+complete -c openlora -n "__fish_openlora_using_subcommand explore" -s v -l verbose -d 'Say more on stderr; twice for debugging logs'
+complete -c openlora -n "__fish_openlora_using_subcommand explore" -l no-input -d 'Never ask; a question becomes an error'
+complete -c openlora -n "__fish_openlora_using_subcommand explore" -s y -l yes -d 'Answer every question with yes'
+complete -c openlora -n "__fish_openlora_using_subcommand explore" -l offline -d 'No network access besides this machine'
+complete -c openlora -n "__fish_openlora_using_subcommand explore" -l accessible -d 'Plain lines instead of animated output'
+complete -c openlora -n "__fish_openlora_using_subcommand explore" -s h -l help -d 'Print help'
+complete -c openlora -n "__fish_openlora_using_subcommand explore" -s V -l version -d 'Print version'
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and not __fish_seen_subcommand_from new import list address balance export change-password help" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and not __fish_seen_subcommand_from new import list address balance export change-password help" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and not __fish_seen_subcommand_from new import list address balance export change-password help" -l network -d 'Chain to use: a preset such as base-sepolia, or one of the settings' -r
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and not __fish_seen_subcommand_from new import list address balance export change-password help" -l color -d 'When to colour output' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and not __fish_seen_subcommand_from new import list address balance export change-password help" -l json -d 'Print the result as JSON; implies --no-input'
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and not __fish_seen_subcommand_from new import list address balance export change-password help" -s q -l quiet -d 'Say less on stderr'
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and not __fish_seen_subcommand_from new import list address balance export change-password help" -s v -l verbose -d 'Say more on stderr; twice for debugging logs'
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and not __fish_seen_subcommand_from new import list address balance export change-password help" -l no-input -d 'Never ask; a question becomes an error'
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and not __fish_seen_subcommand_from new import list address balance export change-password help" -s y -l yes -d 'Answer every question with yes'
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and not __fish_seen_subcommand_from new import list address balance export change-password help" -l offline -d 'No network access besides this machine'
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and not __fish_seen_subcommand_from new import list address balance export change-password help" -l accessible -d 'Plain lines instead of animated output'
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and not __fish_seen_subcommand_from new import list address balance export change-password help" -s h -l help -d 'Print help'
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and not __fish_seen_subcommand_from new import list address balance export change-password help" -s V -l version -d 'Print version'
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and not __fish_seen_subcommand_from new import list address balance export change-password help" -f -a "new" -d 'Make an account with a new key'
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and not __fish_seen_subcommand_from new import list address balance export change-password help" -f -a "import" -d 'Take over an account: private key, mnemonic or Web3 keystore'
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and not __fish_seen_subcommand_from new import list address balance export change-password help" -f -a "list" -d 'List the accounts'
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and not __fish_seen_subcommand_from new import list address balance export change-password help" -f -a "address" -d 'Print an account\'s address'
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and not __fish_seen_subcommand_from new import list address balance export change-password help" -f -a "balance" -d 'Show what an account holds on the chain'
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and not __fish_seen_subcommand_from new import list address balance export change-password help" -f -a "export" -d 'Reveal an account\'s private key'
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and not __fish_seen_subcommand_from new import list address balance export change-password help" -f -a "change-password" -d 'Encrypt an account with another password'
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and not __fish_seen_subcommand_from new import list address balance export change-password help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from new" -l password-file -d 'File with the password, or - for standard input' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from new" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from new" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from new" -l network -d 'Chain to use: a preset such as base-sepolia, or one of the settings' -r
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from new" -l color -d 'When to colour output' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from new" -l json -d 'Print the result as JSON; implies --no-input'
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from new" -s q -l quiet -d 'Say less on stderr'
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from new" -s v -l verbose -d 'Say more on stderr; twice for debugging logs'
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from new" -l no-input -d 'Never ask; a question becomes an error'
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from new" -s y -l yes -d 'Answer every question with yes'
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from new" -l offline -d 'No network access besides this machine'
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from new" -l accessible -d 'Plain lines instead of animated output'
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from new" -s h -l help -d 'Print help'
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from new" -s V -l version -d 'Print version'
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from import" -l from -d 'File with the secret, or - for standard input; typed when left out' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from import" -l path -d 'Derivation path of a mnemonic; m/44\'/60\'/0\'/0/0 when left out' -r
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from import" -l password-file -d 'File with the password, or - for standard input' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from import" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from import" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from import" -l network -d 'Chain to use: a preset such as base-sepolia, or one of the settings' -r
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from import" -l color -d 'When to colour output' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from import" -l json -d 'Print the result as JSON; implies --no-input'
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from import" -s q -l quiet -d 'Say less on stderr'
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from import" -s v -l verbose -d 'Say more on stderr; twice for debugging logs'
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from import" -l no-input -d 'Never ask; a question becomes an error'
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from import" -s y -l yes -d 'Answer every question with yes'
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from import" -l offline -d 'No network access besides this machine'
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from import" -l accessible -d 'Plain lines instead of animated output'
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from import" -s h -l help -d 'Print help'
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from import" -s V -l version -d 'Print version'
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from list" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from list" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from list" -l network -d 'Chain to use: a preset such as base-sepolia, or one of the settings' -r
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from list" -l color -d 'When to colour output' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from list" -l json -d 'Print the result as JSON; implies --no-input'
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Say less on stderr'
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from list" -s v -l verbose -d 'Say more on stderr; twice for debugging logs'
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from list" -l no-input -d 'Never ask; a question becomes an error'
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from list" -s y -l yes -d 'Answer every question with yes'
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from list" -l offline -d 'No network access besides this machine'
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from list" -l accessible -d 'Plain lines instead of animated output'
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from list" -s V -l version -d 'Print version'
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from address" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from address" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from address" -l network -d 'Chain to use: a preset such as base-sepolia, or one of the settings' -r
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from address" -l color -d 'When to colour output' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from address" -l json -d 'Print the result as JSON; implies --no-input'
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from address" -s q -l quiet -d 'Say less on stderr'
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from address" -s v -l verbose -d 'Say more on stderr; twice for debugging logs'
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from address" -l no-input -d 'Never ask; a question becomes an error'
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from address" -s y -l yes -d 'Answer every question with yes'
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from address" -l offline -d 'No network access besides this machine'
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from address" -l accessible -d 'Plain lines instead of animated output'
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from address" -s h -l help -d 'Print help'
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from address" -s V -l version -d 'Print version'
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from balance" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from balance" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from balance" -l network -d 'Chain to use: a preset such as base-sepolia, or one of the settings' -r
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from balance" -l color -d 'When to colour output' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from balance" -l json -d 'Print the result as JSON; implies --no-input'
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from balance" -s q -l quiet -d 'Say less on stderr'
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from balance" -s v -l verbose -d 'Say more on stderr; twice for debugging logs'
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from balance" -l no-input -d 'Never ask; a question becomes an error'
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from balance" -s y -l yes -d 'Answer every question with yes'
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from balance" -l offline -d 'No network access besides this machine'
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from balance" -l accessible -d 'Plain lines instead of animated output'
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from balance" -s h -l help -d 'Print help'
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from balance" -s V -l version -d 'Print version'
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from export" -l out -d 'File for the key, readable by its owner alone, instead of standard output' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from export" -l password-file -d 'File with the password, or - for standard input' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from export" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from export" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from export" -l network -d 'Chain to use: a preset such as base-sepolia, or one of the settings' -r
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from export" -l color -d 'When to colour output' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from export" -l json -d 'Print the result as JSON; implies --no-input'
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from export" -s q -l quiet -d 'Say less on stderr'
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from export" -s v -l verbose -d 'Say more on stderr; twice for debugging logs'
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from export" -l no-input -d 'Never ask; a question becomes an error'
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from export" -s y -l yes -d 'Answer every question with yes'
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from export" -l offline -d 'No network access besides this machine'
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from export" -l accessible -d 'Plain lines instead of animated output'
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from export" -s h -l help -d 'Print help'
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from export" -s V -l version -d 'Print version'
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from change-password" -l password-file -d 'File with the password, or - for standard input' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from change-password" -l new-password-file -d 'File with the new password, or - for standard input' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from change-password" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from change-password" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from change-password" -l network -d 'Chain to use: a preset such as base-sepolia, or one of the settings' -r
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from change-password" -l color -d 'When to colour output' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from change-password" -l json -d 'Print the result as JSON; implies --no-input'
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from change-password" -s q -l quiet -d 'Say less on stderr'
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from change-password" -s v -l verbose -d 'Say more on stderr; twice for debugging logs'
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from change-password" -l no-input -d 'Never ask; a question becomes an error'
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from change-password" -s y -l yes -d 'Answer every question with yes'
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from change-password" -l offline -d 'No network access besides this machine'
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from change-password" -l accessible -d 'Plain lines instead of animated output'
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from change-password" -s h -l help -d 'Print help'
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from change-password" -s V -l version -d 'Print version'
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from help" -f -a "new" -d 'Make an account with a new key'
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from help" -f -a "import" -d 'Take over an account: private key, mnemonic or Web3 keystore'
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from help" -f -a "list" -d 'List the accounts'
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from help" -f -a "address" -d 'Print an account\'s address'
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from help" -f -a "balance" -d 'Show what an account holds on the chain'
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from help" -f -a "export" -d 'Reveal an account\'s private key'
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from help" -f -a "change-password" -d 'Encrypt an account with another password'
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c openlora -n "__fish_openlora_using_subcommand serve" -l host -d 'Address to listen on' -r
 complete -c openlora -n "__fish_openlora_using_subcommand serve" -l port -d 'Port to listen on; 0 takes a free one' -r
 complete -c openlora -n "__fish_openlora_using_subcommand serve" -l base -d 'Base model: nano, a folder, or a Hub id' -r
@@ -228,6 +462,7 @@ complete -c openlora -n "__fish_openlora_using_subcommand serve" -l adapter -d '
 complete -c openlora -n "__fish_openlora_using_subcommand serve" -l quant -d 'Weights in memory: auto, f32, q8_0 or q4k' -r
 complete -c openlora -n "__fish_openlora_using_subcommand serve" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
 complete -c openlora -n "__fish_openlora_using_subcommand serve" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
+complete -c openlora -n "__fish_openlora_using_subcommand serve" -l network -d 'Chain to use: a preset such as base-sepolia, or one of the settings' -r
 complete -c openlora -n "__fish_openlora_using_subcommand serve" -l color -d 'When to colour output' -r -f -a "auto\t''
 always\t''
 never\t''"
@@ -253,6 +488,7 @@ complete -c openlora -n "__fish_openlora_using_subcommand call" -l temperature -
 complete -c openlora -n "__fish_openlora_using_subcommand call" -l system -d 'System message' -r
 complete -c openlora -n "__fish_openlora_using_subcommand call" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
 complete -c openlora -n "__fish_openlora_using_subcommand call" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
+complete -c openlora -n "__fish_openlora_using_subcommand call" -l network -d 'Chain to use: a preset such as base-sepolia, or one of the settings' -r
 complete -c openlora -n "__fish_openlora_using_subcommand call" -l color -d 'When to colour output' -r -f -a "auto\t''
 always\t''
 never\t''"
@@ -267,6 +503,7 @@ complete -c openlora -n "__fish_openlora_using_subcommand call" -s h -l help -d 
 complete -c openlora -n "__fish_openlora_using_subcommand call" -s V -l version -d 'Print version'
 complete -c openlora -n "__fish_openlora_using_subcommand devnet; and not __fish_seen_subcommand_from start stop status reset help" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
 complete -c openlora -n "__fish_openlora_using_subcommand devnet; and not __fish_seen_subcommand_from start stop status reset help" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
+complete -c openlora -n "__fish_openlora_using_subcommand devnet; and not __fish_seen_subcommand_from start stop status reset help" -l network -d 'Chain to use: a preset such as base-sepolia, or one of the settings' -r
 complete -c openlora -n "__fish_openlora_using_subcommand devnet; and not __fish_seen_subcommand_from start stop status reset help" -l color -d 'When to colour output' -r -f -a "auto\t''
 always\t''
 never\t''"
@@ -289,6 +526,7 @@ complete -c openlora -n "__fish_openlora_using_subcommand devnet; and __fish_see
 complete -c openlora -n "__fish_openlora_using_subcommand devnet; and __fish_seen_subcommand_from start" -l data -d 'Home of the chain\'s folder' -r -F
 complete -c openlora -n "__fish_openlora_using_subcommand devnet; and __fish_seen_subcommand_from start" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
 complete -c openlora -n "__fish_openlora_using_subcommand devnet; and __fish_seen_subcommand_from start" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
+complete -c openlora -n "__fish_openlora_using_subcommand devnet; and __fish_seen_subcommand_from start" -l network -d 'Chain to use: a preset such as base-sepolia, or one of the settings' -r
 complete -c openlora -n "__fish_openlora_using_subcommand devnet; and __fish_seen_subcommand_from start" -l color -d 'When to colour output' -r -f -a "auto\t''
 always\t''
 never\t''"
@@ -305,6 +543,7 @@ complete -c openlora -n "__fish_openlora_using_subcommand devnet; and __fish_see
 complete -c openlora -n "__fish_openlora_using_subcommand devnet; and __fish_seen_subcommand_from stop" -l chain-id -d 'Chain id; each has a process and a state of its own' -r
 complete -c openlora -n "__fish_openlora_using_subcommand devnet; and __fish_seen_subcommand_from stop" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
 complete -c openlora -n "__fish_openlora_using_subcommand devnet; and __fish_seen_subcommand_from stop" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
+complete -c openlora -n "__fish_openlora_using_subcommand devnet; and __fish_seen_subcommand_from stop" -l network -d 'Chain to use: a preset such as base-sepolia, or one of the settings' -r
 complete -c openlora -n "__fish_openlora_using_subcommand devnet; and __fish_seen_subcommand_from stop" -l color -d 'When to colour output' -r -f -a "auto\t''
 always\t''
 never\t''"
@@ -320,6 +559,7 @@ complete -c openlora -n "__fish_openlora_using_subcommand devnet; and __fish_see
 complete -c openlora -n "__fish_openlora_using_subcommand devnet; and __fish_seen_subcommand_from status" -l chain-id -d 'Chain id; each has a process and a state of its own' -r
 complete -c openlora -n "__fish_openlora_using_subcommand devnet; and __fish_seen_subcommand_from status" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
 complete -c openlora -n "__fish_openlora_using_subcommand devnet; and __fish_seen_subcommand_from status" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
+complete -c openlora -n "__fish_openlora_using_subcommand devnet; and __fish_seen_subcommand_from status" -l network -d 'Chain to use: a preset such as base-sepolia, or one of the settings' -r
 complete -c openlora -n "__fish_openlora_using_subcommand devnet; and __fish_seen_subcommand_from status" -l color -d 'When to colour output' -r -f -a "auto\t''
 always\t''
 never\t''"
@@ -335,6 +575,7 @@ complete -c openlora -n "__fish_openlora_using_subcommand devnet; and __fish_see
 complete -c openlora -n "__fish_openlora_using_subcommand devnet; and __fish_seen_subcommand_from reset" -l chain-id -d 'Chain id; each has a process and a state of its own' -r
 complete -c openlora -n "__fish_openlora_using_subcommand devnet; and __fish_seen_subcommand_from reset" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
 complete -c openlora -n "__fish_openlora_using_subcommand devnet; and __fish_seen_subcommand_from reset" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
+complete -c openlora -n "__fish_openlora_using_subcommand devnet; and __fish_seen_subcommand_from reset" -l network -d 'Chain to use: a preset such as base-sepolia, or one of the settings' -r
 complete -c openlora -n "__fish_openlora_using_subcommand devnet; and __fish_seen_subcommand_from reset" -l color -d 'When to colour output' -r -f -a "auto\t''
 always\t''
 never\t''"
@@ -354,6 +595,7 @@ complete -c openlora -n "__fish_openlora_using_subcommand devnet; and __fish_see
 complete -c openlora -n "__fish_openlora_using_subcommand devnet; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c openlora -n "__fish_openlora_using_subcommand config; and not __fish_seen_subcommand_from show path set help" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
 complete -c openlora -n "__fish_openlora_using_subcommand config; and not __fish_seen_subcommand_from show path set help" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
+complete -c openlora -n "__fish_openlora_using_subcommand config; and not __fish_seen_subcommand_from show path set help" -l network -d 'Chain to use: a preset such as base-sepolia, or one of the settings' -r
 complete -c openlora -n "__fish_openlora_using_subcommand config; and not __fish_seen_subcommand_from show path set help" -l color -d 'When to colour output' -r -f -a "auto\t''
 always\t''
 never\t''"
@@ -372,6 +614,7 @@ complete -c openlora -n "__fish_openlora_using_subcommand config; and not __fish
 complete -c openlora -n "__fish_openlora_using_subcommand config; and not __fish_seen_subcommand_from show path set help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c openlora -n "__fish_openlora_using_subcommand config; and __fish_seen_subcommand_from show" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
 complete -c openlora -n "__fish_openlora_using_subcommand config; and __fish_seen_subcommand_from show" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
+complete -c openlora -n "__fish_openlora_using_subcommand config; and __fish_seen_subcommand_from show" -l network -d 'Chain to use: a preset such as base-sepolia, or one of the settings' -r
 complete -c openlora -n "__fish_openlora_using_subcommand config; and __fish_seen_subcommand_from show" -l color -d 'When to colour output' -r -f -a "auto\t''
 always\t''
 never\t''"
@@ -387,6 +630,7 @@ complete -c openlora -n "__fish_openlora_using_subcommand config; and __fish_see
 complete -c openlora -n "__fish_openlora_using_subcommand config; and __fish_seen_subcommand_from show" -s V -l version -d 'Print version'
 complete -c openlora -n "__fish_openlora_using_subcommand config; and __fish_seen_subcommand_from path" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
 complete -c openlora -n "__fish_openlora_using_subcommand config; and __fish_seen_subcommand_from path" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
+complete -c openlora -n "__fish_openlora_using_subcommand config; and __fish_seen_subcommand_from path" -l network -d 'Chain to use: a preset such as base-sepolia, or one of the settings' -r
 complete -c openlora -n "__fish_openlora_using_subcommand config; and __fish_seen_subcommand_from path" -l color -d 'When to colour output' -r -f -a "auto\t''
 always\t''
 never\t''"
@@ -401,6 +645,7 @@ complete -c openlora -n "__fish_openlora_using_subcommand config; and __fish_see
 complete -c openlora -n "__fish_openlora_using_subcommand config; and __fish_seen_subcommand_from path" -s V -l version -d 'Print version'
 complete -c openlora -n "__fish_openlora_using_subcommand config; and __fish_seen_subcommand_from set" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
 complete -c openlora -n "__fish_openlora_using_subcommand config; and __fish_seen_subcommand_from set" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
+complete -c openlora -n "__fish_openlora_using_subcommand config; and __fish_seen_subcommand_from set" -l network -d 'Chain to use: a preset such as base-sepolia, or one of the settings' -r
 complete -c openlora -n "__fish_openlora_using_subcommand config; and __fish_seen_subcommand_from set" -l color -d 'When to colour output' -r -f -a "auto\t''
 always\t''
 never\t''"
@@ -420,6 +665,7 @@ complete -c openlora -n "__fish_openlora_using_subcommand config; and __fish_see
 complete -c openlora -n "__fish_openlora_using_subcommand config; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c openlora -n "__fish_openlora_using_subcommand completions" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
 complete -c openlora -n "__fish_openlora_using_subcommand completions" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
+complete -c openlora -n "__fish_openlora_using_subcommand completions" -l network -d 'Chain to use: a preset such as base-sepolia, or one of the settings' -r
 complete -c openlora -n "__fish_openlora_using_subcommand completions" -l color -d 'When to colour output' -r -f -a "auto\t''
 always\t''
 never\t''"
@@ -434,6 +680,7 @@ complete -c openlora -n "__fish_openlora_using_subcommand completions" -s h -l h
 complete -c openlora -n "__fish_openlora_using_subcommand completions" -s V -l version -d 'Print version'
 complete -c openlora -n "__fish_openlora_using_subcommand man" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
 complete -c openlora -n "__fish_openlora_using_subcommand man" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
+complete -c openlora -n "__fish_openlora_using_subcommand man" -l network -d 'Chain to use: a preset such as base-sepolia, or one of the settings' -r
 complete -c openlora -n "__fish_openlora_using_subcommand man" -l color -d 'When to colour output' -r -f -a "auto\t''
 always\t''
 never\t''"
@@ -448,6 +695,7 @@ complete -c openlora -n "__fish_openlora_using_subcommand man" -s h -l help -d '
 complete -c openlora -n "__fish_openlora_using_subcommand man" -s V -l version -d 'Print version'
 complete -c openlora -n "__fish_openlora_using_subcommand base; and not __fish_seen_subcommand_from build help" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
 complete -c openlora -n "__fish_openlora_using_subcommand base; and not __fish_seen_subcommand_from build help" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
+complete -c openlora -n "__fish_openlora_using_subcommand base; and not __fish_seen_subcommand_from build help" -l network -d 'Chain to use: a preset such as base-sepolia, or one of the settings' -r
 complete -c openlora -n "__fish_openlora_using_subcommand base; and not __fish_seen_subcommand_from build help" -l color -d 'When to colour output' -r -f -a "auto\t''
 always\t''
 never\t''"
@@ -467,6 +715,7 @@ complete -c openlora -n "__fish_openlora_using_subcommand base; and __fish_seen_
 complete -c openlora -n "__fish_openlora_using_subcommand base; and __fish_seen_subcommand_from build" -l set -d 'Shape and schedule, one `key=value` each' -r
 complete -c openlora -n "__fish_openlora_using_subcommand base; and __fish_seen_subcommand_from build" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
 complete -c openlora -n "__fish_openlora_using_subcommand base; and __fish_seen_subcommand_from build" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
+complete -c openlora -n "__fish_openlora_using_subcommand base; and __fish_seen_subcommand_from build" -l network -d 'Chain to use: a preset such as base-sepolia, or one of the settings' -r
 complete -c openlora -n "__fish_openlora_using_subcommand base; and __fish_seen_subcommand_from build" -l color -d 'When to colour output' -r -f -a "auto\t''
 always\t''
 never\t''"
@@ -481,23 +730,35 @@ complete -c openlora -n "__fish_openlora_using_subcommand base; and __fish_seen_
 complete -c openlora -n "__fish_openlora_using_subcommand base; and __fish_seen_subcommand_from build" -s V -l version -d 'Print version'
 complete -c openlora -n "__fish_openlora_using_subcommand base; and __fish_seen_subcommand_from help" -f -a "build" -d 'Train a small base model from text, tokenizer included'
 complete -c openlora -n "__fish_openlora_using_subcommand base; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval serve call devnet config completions man base help" -f -a "demo" -d 'Run the whole story on the embedded base model, really executed'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval serve call devnet config completions man base help" -f -a "init" -d 'Write a new project from a template'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval serve call devnet config completions man base help" -f -a "doctor" -d 'Check the machine: processor, memory, disk, folders, models'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval serve call devnet config completions man base help" -f -a "data" -d 'Look at training data before using it'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval serve call devnet config completions man base help" -f -a "train" -d 'Train a LoRA adapter'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval serve call devnet config completions man base help" -f -a "eval" -d 'Measure an adapter against its base on labelled data'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval serve call devnet config completions man base help" -f -a "serve" -d 'Answer calls over HTTP'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval serve call devnet config completions man base help" -f -a "call" -d 'Send one call to a server and print the answer'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval serve call devnet config completions man base help" -f -a "devnet" -d 'Run a development chain on this machine'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval serve call devnet config completions man base help" -f -a "config" -d 'Show and change settings'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval serve call devnet config completions man base help" -f -a "completions" -d 'Print a completion script for a shell'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval serve call devnet config completions man base help" -f -a "man" -d 'Print the manual page'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval serve call devnet config completions man base help" -f -a "base" -d 'Build base models from scratch'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval serve call devnet config completions man base help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify deploy explore wallet serve call devnet config completions man base help" -f -a "demo" -d 'Run the whole story on the embedded base model, really executed'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify deploy explore wallet serve call devnet config completions man base help" -f -a "init" -d 'Write a new project from a template'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify deploy explore wallet serve call devnet config completions man base help" -f -a "doctor" -d 'Check the machine: processor, memory, disk, folders, models'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify deploy explore wallet serve call devnet config completions man base help" -f -a "data" -d 'Look at training data before using it'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify deploy explore wallet serve call devnet config completions man base help" -f -a "train" -d 'Train a LoRA adapter'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify deploy explore wallet serve call devnet config completions man base help" -f -a "eval" -d 'Measure an adapter against its base on labelled data'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify deploy explore wallet serve call devnet config completions man base help" -f -a "package" -d 'Write a signed package from a finished run'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify deploy explore wallet serve call devnet config completions man base help" -f -a "verify" -d 'Check a package: structure, digests, signature, base, data'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify deploy explore wallet serve call devnet config completions man base help" -f -a "deploy" -d 'Register a package in the chain\'s registry, or publish its next version there'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify deploy explore wallet serve call devnet config completions man base help" -f -a "explore" -d 'Show what the registry knows: releases, split, servers, calls, revenue'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify deploy explore wallet serve call devnet config completions man base help" -f -a "wallet" -d 'Keep accounts in encrypted files'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify deploy explore wallet serve call devnet config completions man base help" -f -a "serve" -d 'Answer calls over HTTP'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify deploy explore wallet serve call devnet config completions man base help" -f -a "call" -d 'Send one call to a server and print the answer'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify deploy explore wallet serve call devnet config completions man base help" -f -a "devnet" -d 'Run a development chain on this machine'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify deploy explore wallet serve call devnet config completions man base help" -f -a "config" -d 'Show and change settings'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify deploy explore wallet serve call devnet config completions man base help" -f -a "completions" -d 'Print a completion script for a shell'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify deploy explore wallet serve call devnet config completions man base help" -f -a "man" -d 'Print the manual page'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify deploy explore wallet serve call devnet config completions man base help" -f -a "base" -d 'Build base models from scratch'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify deploy explore wallet serve call devnet config completions man base help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c openlora -n "__fish_openlora_using_subcommand help; and __fish_seen_subcommand_from data" -f -a "check" -d 'Report on formats, duplicates, label balance and lengths'
 complete -c openlora -n "__fish_openlora_using_subcommand help; and __fish_seen_subcommand_from data" -f -a "preview" -d 'Show rows as the model sees them, learned tokens coloured'
 complete -c openlora -n "__fish_openlora_using_subcommand help; and __fish_seen_subcommand_from data" -f -a "split" -d 'Divide rows into train, valid and test files, the same way every time'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and __fish_seen_subcommand_from wallet" -f -a "new" -d 'Make an account with a new key'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and __fish_seen_subcommand_from wallet" -f -a "import" -d 'Take over an account: private key, mnemonic or Web3 keystore'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and __fish_seen_subcommand_from wallet" -f -a "list" -d 'List the accounts'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and __fish_seen_subcommand_from wallet" -f -a "address" -d 'Print an account\'s address'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and __fish_seen_subcommand_from wallet" -f -a "balance" -d 'Show what an account holds on the chain'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and __fish_seen_subcommand_from wallet" -f -a "export" -d 'Reveal an account\'s private key'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and __fish_seen_subcommand_from wallet" -f -a "change-password" -d 'Encrypt an account with another password'
 complete -c openlora -n "__fish_openlora_using_subcommand help; and __fish_seen_subcommand_from devnet" -f -a "start" -d 'Start it, or say where it runs'
 complete -c openlora -n "__fish_openlora_using_subcommand help; and __fish_seen_subcommand_from devnet" -f -a "stop" -d 'Stop it; its state stays'
 complete -c openlora -n "__fish_openlora_using_subcommand help; and __fish_seen_subcommand_from devnet" -f -a "status" -d 'Say whether it runs, where, and how much it holds'

@@ -24,7 +24,7 @@ use crate::{
         balance::in_units,
         deploy::{
             Action, DeployError, Goods, Place, Plan, Quote, Step, Wish, carry_out, found, keep,
-            observe, parse_id, payout, plan, quote, shown_id,
+            observe, parse_id, payout, plan, quote, shown_id, splitter,
         },
     },
 };
@@ -215,7 +215,12 @@ async fn planned(desk: &Desk, goods: &Goods, wish: &Wish) -> Result<Plan, Deploy
     let payout = payout(goods)?;
     let place = Place::of(&desk.chain, desk.account, wish, payout.pool.is_some()).await?;
     let seen = observe(&desk.chain, goods, &payout, &place, wish).await?;
-    plan(goods, &payout, &seen, &place)
+    let plan = plan(goods, &payout, &seen, &place)?;
+    if !plan.is_new() {
+        return Ok(plan);
+    }
+    let paid_at = splitter(&desk.chain, place.registry, &plan).await?;
+    Ok(plan.paid_at(paid_at))
 }
 
 async fn deploy(

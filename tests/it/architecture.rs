@@ -75,7 +75,6 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "cli", "commands", "error", "printer", "runtime", "settings", "wallet",
         ],
     ),
-    ("wallet/", &["error", "runtime", "wallet"]),
     ("runtime/", &["error", "runtime"]),
     // Of the runtime, only what the wallet implements or writes down.
     ("wallet/devchain/", &["error", "wallet"]),
@@ -193,11 +192,9 @@ const THIRD_PARTIES: &[(&str, &[&str])] = &[
     ("indicatif", &["printer.rs"]),
     ("rusqlite", &["runtime/journal/", "wallet/devchain/"]),
     ("axum", &["runtime/serve/", "wallet/devchain/server/"]),
-    ("alloy", &["wallet/"]),
     ("revm", &["wallet/devchain/"]),
     ("anyhow", &["commands/"]),
     ("alloy", &["wallet/", "runtime/ledger/"]),
-    ("revm", &["wallet/"]),
     ("rpassword", &["commands/ask.rs"]),
 ];
 

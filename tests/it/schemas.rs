@@ -13,9 +13,13 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::{
+    deploy_support::Chain,
+    devnet_support::Home,
     live::{Live, write_adapters},
     sdk,
     support::{Run, openlora},
+    wallet::KEY,
+    wallet_commands::rpc,
 };
 
 /// Results by schema, collected from commands that really ran.
@@ -84,6 +88,8 @@ fn every_result_fits_its_schema() {
     results.run("train-dry-run", &project, "train --dry-run");
     results.run("train", &project, "train --max-steps 2");
     results.run("eval", &project, "eval --vs base");
+    wallet_and_package(&mut results, &project);
+    devnet(&mut results);
     let error = openlora(&project)
         .args(["--json", "train", "--rank", "0"])
         .run();
@@ -104,6 +110,59 @@ fn every_result_fits_its_schema() {
     let published: BTreeSet<_> = SCHEMAS.iter().map(|(name, _)| *name).collect();
     assert_eq!(seen, published);
     results.validate();
+}
+
+/// The run above, packaged and signed by an account, and what that account holds.
+fn wallet_and_package(results: &mut Results, project: &Path) {
+    fs::write(project.join("pw"), "pw\n").unwrap();
+    fs::write(project.join("key"), KEY).unwrap();
+    let import = "wallet import dev --from key --password-file pw";
+    results.run("wallet-account", project, import);
+    results.run("wallet-list", project, "wallet list");
+    let export = "wallet export dev --yes --password-file pw";
+    results.run("wallet-export", project, export);
+    results.run(
+        "package",
+        project,
+        "package --password-file pw --out package",
+    );
+    results.run("verify", project, "verify package");
+    deployed(results, project);
+    let url = rpc(&[("eth_chainId", "0x7a69"), ("eth_getBalance", "0x0")]);
+    let file = project.join("openlora.toml");
+    let settings = fs::read_to_string(&file).unwrap();
+    fs::write(
+        &file,
+        settings + &format!("[network.local]\nrpc = \"{url}\"\n"),
+    )
+    .unwrap();
+    results.run("wallet-balance", project, "wallet balance dev");
+}
+
+/// A chain's life.
+fn devnet(results: &mut Results) {
+    let home = Home::new();
+    let dir = home.path();
+    results.run("devnet-start", dir, "devnet start --port 0");
+    results.run("devnet-status", dir, "devnet status");
+    results.run("devnet-reset", dir, "devnet reset");
+    results.run("devnet-stop", dir, "devnet stop");
+}
+
+/// The package in the registry of a chain of its own.
+fn deployed(results: &mut Results, project: &Path) {
+    let chain = Chain::embedded();
+    let file = project.join("openlora.toml");
+    let before = fs::read_to_string(&file).unwrap();
+    let with_chain = format!("{before}[network.local]\nrpc = \"{}\"\n", chain.url());
+    fs::write(&file, with_chain).unwrap();
+    let contracts = "deploy --contracts --password-file pw";
+    results.run("deploy-contracts", project, contracts);
+    let dry = "deploy package --dry-run";
+    results.run("deploy-dry-run", project, dry);
+    results.run("deploy", project, "deploy package --password-file pw");
+    results.run("explore", project, "explore --verify package");
+    fs::write(&file, before).unwrap();
 }
 
 /// The whole story told the truth about itself.

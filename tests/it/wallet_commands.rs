@@ -231,7 +231,7 @@ fn a_password_is_changed_and_the_old_one_is_refused() {
 }
 
 /// Answers JSON-RPC on loopback, by method, until the test ends.
-fn rpc(answers: &'static [(&'static str, &'static str)]) -> String {
+pub fn rpc(answers: &'static [(&'static str, &'static str)]) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     std::thread::spawn(move || {

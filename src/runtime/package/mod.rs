@@ -15,6 +15,7 @@ mod paths;
 mod read;
 pub mod release;
 pub mod roots;
+mod rules;
 pub mod verify;
 pub mod whole;
 mod write;

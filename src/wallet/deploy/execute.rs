@@ -114,6 +114,14 @@ pub async fn carry_out(
     match release {
         Some(found) => {
             let deployment = describe(sender.chain, goods, &found);
+            let paid = Address::from(found.event.splitter);
+            if let Some(expected) = plan.splitter.filter(|expected| *expected != paid) {
+                return Err(DeployError::Elsewhere {
+                    what: "the splitter",
+                    found: paid,
+                    expected,
+                });
+            }
             keep(sender.facts, &deployment).await?;
             Ok(deployment)
         }

@@ -15,7 +15,7 @@ pub use contracts::{FUNDS, Placed, already_there, deploy_contracts, funding, mis
 pub use error::DeployError;
 pub use execute::{Quote, carry_out, found, keep, quote};
 pub use goods::Goods;
-pub use observe::{Wish, adapter, observe, require};
+pub use observe::{Wish, adapter, observe, require, splitter};
 pub use plan::{
     Action, POOL_DELAY, Payout, Place, Plan, Pool, Seen, SeenAdapter, Step, id_of, parse_id,
     payout, plan, registration, shown_id,

@@ -5,7 +5,7 @@ use alloy::primitives::U256;
 use super::{
     error::DeployError,
     goods::Goods,
-    plan::{POOL_DELAY, Payout, Place, Seen, SeenAdapter, id_of, shown_id},
+    plan::{POOL_DELAY, Payout, Place, Plan, Seen, SeenAdapter, id_of, shown_id},
 };
 use crate::{
     runtime::ledger::Address,
@@ -13,7 +13,10 @@ use crate::{
         WalletError,
         network::Network,
         provider::Chain,
-        registry::{self, ContributorPoolFactory, OpenLoraRegistry as Registry},
+        registry::{
+            self, ContributorPoolFactory, OpenLoraRegistry as Registry, Origin,
+            RevenueSplitterFactory,
+        },
     },
 };
 
@@ -67,6 +70,28 @@ pub async fn require(
         contract,
         address,
     })
+}
+
+/// Where the planned version will be paid; the registry's own factory says it.
+pub async fn splitter(
+    chain: &Chain,
+    registry: Address,
+    plan: &Plan,
+) -> Result<Address, WalletError> {
+    let asked = Registry::splitterFactoryCall {};
+    let factory = chain.read("splitterFactory of the registry", registry, &asked);
+    let asked = RevenueSplitterFactory::predictCall {
+        origin: Origin {
+            homeChainId: U256::from(chain.network.chain_id),
+            registry: registry.into(),
+            id: plan.adapter_id,
+            version: plan.version,
+        },
+        shares: plan.shares.clone(),
+    };
+    let factory = Address::from(factory.await?);
+    let found = chain.read("predict of the splitter factory", factory, &asked);
+    Ok(found.await?.into())
 }
 
 /// The registry's record of an adapter, when there is one.

@@ -85,6 +85,25 @@ pub struct Plan {
     pub version: u32,
     pub shares: Vec<Share>,
     pub steps: Vec<Step>,
+    /// Where the version will be paid, when it is new.
+    pub splitter: Option<Address>,
+}
+
+impl Plan {
+    /// Whether a version is to be made.
+    pub fn is_new(&self) -> bool {
+        matches!(self.action, Action::Register | Action::Publish)
+    }
+
+    /// Notes where the version will be paid, for whoever signs it.
+    pub fn paid_at(mut self, splitter: Address) -> Self {
+        self.splitter = Some(splitter);
+        if let Some(last) = self.steps.last_mut() {
+            last.arguments
+                .push(("makes splitter", splitter.to_string()));
+        }
+        self
+    }
 }
 
 /// Where things are and what is wished.
@@ -220,6 +239,7 @@ pub fn plan(
         version,
         shares,
         steps,
+        splitter: None,
     })
 }
 

@@ -53,6 +53,14 @@ pub enum TransactionError {
         deed: String,
         reason: String,
     },
+    /// It may be on its way or nowhere; the journal has it.
+    #[error("nobody knows whether `{network}` took the transaction {tx} for {deed}: {reason}")]
+    Unknown {
+        network: String,
+        tx: String,
+        deed: String,
+        reason: String,
+    },
     #[error(
         "transaction {tx} for {deed} is not mined after {seconds} s; it offers {} gwei per gas",
         in_units(U256::from(*offered), 9)
@@ -87,6 +95,7 @@ impl Explain for TransactionError {
             Self::FeeAboveCap { .. }
             | Self::NonceGap { .. }
             | Self::Refused { .. }
+            | Self::Unknown { .. }
             | Self::Waiting { .. }
             | Self::NonceTaken { .. } => ExitClass::Network,
             Self::Reverted { .. } => ExitClass::Reverted,
@@ -108,6 +117,9 @@ impl Explain for TransactionError {
             Self::Waiting { .. } => {
                 "run the same command again to go on waiting, with a higher --max-fee to hurry"
                     .to_owned()
+            }
+            Self::Unknown { .. } => {
+                "run the same command again: it finds out first what became of it".to_owned()
             }
             Self::NonceTaken { .. } => "run the same command again".to_owned(),
             _ => return None,

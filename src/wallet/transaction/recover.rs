@@ -90,7 +90,9 @@ async fn send_again(
             return Ok(None);
         }
     }
-    let (_, cap) = sender.limits.offer(sender.chain).await?;
+    // What was confirmed then, unless this command line says more.
+    let offered = attempts.iter().map(|it| it.transaction.max_fee_per_gas);
+    let cap = sender.limits.max_fee.or(offered.max()).unwrap_or_default();
     let ended = sender.wait(attempts, &last.purpose, cap).await;
     match ended {
         Err(TransactionError::Reverted { .. }) => Ok(None),

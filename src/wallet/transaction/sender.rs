@@ -18,6 +18,7 @@ use crate::{
         ports::FactLog,
     },
     wallet::{
+        WalletError,
         keystore::Account,
         provider::{Chain, Fees},
     },
@@ -184,11 +185,24 @@ impl Sender<'_> {
             replaces: replaces.map(|hash| hash.to_string()),
         })))
         .await?;
-        let taken = match self.chain.submit(&raw).await? {
-            Err(reason) if is_known(&reason) => Ok(()),
-            taken => taken,
+        let taken = match self.chain.submit(&raw).await {
+            Ok(Err(reason)) if is_known(&reason) => Ok(()),
+            Ok(taken) => taken,
+            Err(WalletError::Rpc { reason, .. }) => {
+                return Err(self.unknown(hash, deed, reason));
+            }
+            Err(error) => return Err(error.into()),
         };
         Ok((Attempt { hash, transaction }, taken))
+    }
+
+    fn unknown(&self, tx: B256, deed: &str, reason: String) -> TransactionError {
+        TransactionError::Unknown {
+            network: self.chain.network.name.clone(),
+            tx: tx.to_string(),
+            deed: deed.to_owned(),
+            reason,
+        }
     }
 
     /// A node's plain no means that the transaction is nowhere.
@@ -198,9 +212,10 @@ impl Sender<'_> {
         deed: &str,
         reason: String,
     ) -> Result<Mined, TransactionError> {
-        if is_final(&reason) {
-            self.settle(attempt.hash, Settlement::Refused, None).await?;
+        if !is_final(&reason) {
+            return Err(self.unknown(attempt.hash, deed, reason));
         }
+        self.settle(attempt.hash, Settlement::Refused, None).await?;
         Err(TransactionError::Refused {
             network: self.chain.network.name.clone(),
             deed: deed.to_owned(),
