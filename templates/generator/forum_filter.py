@@ -9,9 +9,8 @@ from .grammar import lines
 
 LABELS = ("allowed", "spam", "scam", "abuse")
 
-# Nothing is put before or after these sentences, and no phrase is kept out of them.
+# Nothing is put before or after these sentences.
 FRAMES = {}
-BARRED = ()
 
 TRAIN = {
     "help": {

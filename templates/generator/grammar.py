@@ -93,9 +93,8 @@ def normal(text):
     return re.findall(r"[a-z0-9$']+(?:[.-][a-z0-9]+)*", text.lower())
 
 
-def rows_from(templates, grammar, count, split, key, style=lambda text, rng: text, barred=()):
-    """`count` different rows as (text, template index), spread evenly over the templates; none has a
-    phrase of `barred` in it."""
+def rows_from(templates, grammar, count, split, key, style=lambda text, rng: text):
+    """`count` different rows as (text, template index), spread evenly over the templates."""
     rows, seen = [], set()
     for number in range(count * 40):
         if len(rows) == count:
@@ -105,7 +104,7 @@ def rows_from(templates, grammar, count, split, key, style=lambda text, rng: tex
         text = style(grammar.expand(templates[index], rng, split), rng)
         text = re.sub(r"\s+", " ", text).strip()
         mark = tuple(normal(text))
-        if mark not in seen and not any(phrase in " ".join(mark) for phrase in barred):
+        if mark not in seen:
             seen.add(mark)
             rows.append((text, index))
     raise ValueError(f"{key}: too few different rows from {templates[index]!r}")

@@ -78,8 +78,7 @@ class Project:
                 self.record["templates"].update(zip(ids, templates))
                 count = self.per_template[split] * len(templates)
                 key = f"{self.name}/{domain}/{label}"
-                barred = self.module.BARRED if split != TRAIN else ()
-                rows = rows_from(templates, grammar, count, split, key, barred=barred) if templates else []
+                rows = rows_from(templates, grammar, count, split, key) if templates else []
                 out += [(text, label, ids[index]) for text, index in rows]
         seeded(self.name, split, *domains).shuffle(out)
         return out

@@ -8,41 +8,6 @@ from .grammar import lines, words
 
 LABELS = ("negative", "neutral", "positive")
 
-# Eight words in a row that the text of nano happens to have: a held-out row with them is drawn again.
-BARRED = lines("""
-    and the dashboard is a joy to use
-    and the project is in its third year
-    and tokens are sent to the same address
-    fees are set by the network i am
-    it the devs fixed the bug overnight 3
-    it the mentors are listed on the page
-    my refund came the same day and my
-    on the page make of it what you
-    page the project is in its third year
-    support fixed it in ten minutes and my
-    that the charity drive was a fraud i
-    that the roadmap slipped for the fourth time
-    the beta is stable you can rely on
-    the bug is listed in the tracker i
-    the dashboard is a joy to use and
-    the dashboard is a joy to use i
-    the dashboard is a joy to use the
-    the devs fixed the bug overnight and my
-    the docs are clear and complete and my
-    the docs are clear and complete you can
-    the mentors are listed on the page which
-    the new wallet is so smooth and my
-    the node runs perfectly you can rely on
-    the project is in its third year same
-    the recovery phrase did not work and my
-    the recovery phrase worked perfectly you can rely
-    the swap went through at once and my
-    the team publishes a budget each quarter so
-    the testnet runs without a hitch and my
-    transactions are listed by date you can look
-    two-factor login is in the menu i have
-    """)
-
 # What may stand before or after any training sentence of a source. It says nothing about the label,
 # so that an adapter learns not to look at it.
 FRAMES = {

@@ -192,9 +192,9 @@ const THIRD_PARTIES: &[(&str, &[&str])] = &[
     ("indicatif", &["printer.rs"]),
     ("rusqlite", &["runtime/journal/", "wallet/devchain/"]),
     ("axum", &["runtime/serve/", "wallet/devchain/server/"]),
-    ("revm", &["wallet/devchain/"]),
     ("anyhow", &["commands/"]),
     ("alloy", &["wallet/", "runtime/ledger/"]),
+    ("revm", &["wallet/devchain/"]),
     ("rpassword", &["commands/ask.rs"]),
 ];
 

@@ -71,5 +71,10 @@ fn a_journal_that_became_read_only_is_named() {
          kill -TERM $server; wait $server; rm ready; mount -o remount,ro home; begin; wait $server; code=$?\n\
          tail -n 1 server.log >&2; exit $code",
     );
-    run.fails(4, "{\"code\":\"environment\",\"message\":\"\"}\n");
+    run.fails(
+        4,
+        "{\"code\":\"environment\",\"message\":\"the journal DIR/home/data/journal.sqlite cannot be \
+         written: read-only file system\",\"hint\":\"make that folder writable, or set OPENLORA_HOME to \
+         one that is\"}\n",
+    );
 }

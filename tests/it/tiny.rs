@@ -96,27 +96,9 @@ pub fn build(dir: &Path) -> BaseBuild {
 
 /// Builds the base and returns its folder.
 pub fn base(dir: &Path) -> PathBuf {
-    built(&build(dir))
-}
-
-/// A base that knows enough to be taught the labels; takes a second or two.
-pub fn able_base(dir: &Path) -> PathBuf {
-    let small = build(dir);
-    built(&BaseBuild {
-        shape: BaseShape {
-            hidden: 64,
-            intermediate: 96,
-            ..small.shape
-        },
-        tokens: 120_000,
-        lr: 5e-3,
-        ..small
-    })
-}
-
-fn built(build: &BaseBuild) -> PathBuf {
-    train_base(build, &mut |_| {}).unwrap();
-    build.out.clone()
+    let build = build(dir);
+    train_base(&build, &mut |_| {}).unwrap();
+    build.out
 }
 
 /// Everything for a training on `rows` rows on the base at `base`.

@@ -25,7 +25,7 @@ COLOURS = table("""the sky = blue; grass = green; snow = white; coal = black; bl
 OPPOSITES = table("""hot = cold; big = small; tall = short; fast = slow; happy = sad; good = bad; light = dark; up = down; left = right;
     open = closed; early = late; rich = poor; strong = weak; young = old; full = empty; hard = soft; dry = wet; near = far; high = low;
     loud = quiet; clean = dirty; safe = dangerous; cheap = expensive; friend = enemy; buy = sell; win = lose; start = stop; true = false;
-    positive = negative; allowed = forbidden; kind = cruel; honest = dishonest; useful = useless; calm = angry; always = never; yes = no;
+    kind = cruel; honest = dishonest; useful = useless; calm = angry; always = never; yes = no;
     profit = loss; gain = loss; rise = fall; love = hate; praise = blame; trust = doubt; before = after; thick = thin; easy = difficult""")
 
 SOUNDS = table("""dog = barks; cat = meows; cow = moos; sheep = bleats; duck = quacks; lion = roars; bird = sings; horse = neighs; bee = buzzes;
@@ -141,16 +141,6 @@ def larger(rng):
     return f"Is {first} larger than {second}?", rng.choice([said, answer]), answer
 
 
-def sign(rng):
-    number = rng.randint(-20, 20)
-    word = "positive" if number > 0 else "negative" if number < 0 else "zero"
-    ask = rng.choice(["Is the number {} above or below zero? Say positive, negative or zero.", "What is the sign of {}?", "Is {} a positive number?"])
-    if ask.startswith("Is {}"):
-        answer = "yes" if number > 0 else "no"
-        return ask.format(number), f"{answer.capitalize()}, {number} is {word}.", answer
-    return ask.format(number), rng.choice([word, f"{number} is {word}."]), word
-
-
 def animal(rng):
     if rng.random() < 0.5:
         beast, does = rng.choice(SOUNDS)
@@ -195,10 +185,11 @@ def pick(rng):
     return f"Which one is a {kinds[wanted]}: {things[0]}, {things[1]} or {things[2]}?", things[wanted], things[wanted]
 
 
-FACTS = [capital, colour, opposite, sum_of, sum_of, spelled, larger, sign, animal, job, meaning, meaning, meaning, following, kind_of, pick]
+FACTS = [capital, colour, opposite, sum_of, sum_of, spelled, larger, animal, job, meaning, meaning, meaning, following, kind_of, pick]
 
 
-# Sets of words to choose from; those of the example classifiers are among them, as words.
+# Sets of words to choose from; those of the example classifiers are among them, as words. Nothing
+# else in the text says what they mean: what a post is called is for an adapter to learn.
 SETS = [
     ["negative", "neutral", "positive"], ["allowed", "spam", "scam", "abuse"], ["red", "green", "blue", "yellow"],
     ["yes", "no", "maybe"], ["north", "south", "east", "west"], ["spring", "summer", "autumn", "winter"],

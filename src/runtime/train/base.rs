@@ -67,7 +67,7 @@ impl BaseBuild {
             corpus,
             out,
             shape,
-            tokens: 1_600_000,
+            tokens: 2_400_000,
             batch_tokens: 1024,
             lr: 3e-3,
             weight_decay: 0.1,
