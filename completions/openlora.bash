@@ -34,6 +34,9 @@ _openlora() {
             openlora,demo)
                 cmd="openlora__subcmd__demo"
                 ;;
+            openlora,deploy)
+                cmd="openlora__subcmd__deploy"
+                ;;
             openlora,devnet)
                 cmd="openlora__subcmd__devnet"
                 ;;
@@ -42,6 +45,9 @@ _openlora() {
                 ;;
             openlora,eval)
                 cmd="openlora__subcmd__eval"
+                ;;
+            openlora,explore)
+                cmd="openlora__subcmd__explore"
                 ;;
             openlora,help)
                 cmd="openlora__subcmd__help"
@@ -175,6 +181,9 @@ _openlora() {
             openlora__subcmd__help,demo)
                 cmd="openlora__subcmd__help__subcmd__demo"
                 ;;
+            openlora__subcmd__help,deploy)
+                cmd="openlora__subcmd__help__subcmd__deploy"
+                ;;
             openlora__subcmd__help,devnet)
                 cmd="openlora__subcmd__help__subcmd__devnet"
                 ;;
@@ -183,6 +192,9 @@ _openlora() {
                 ;;
             openlora__subcmd__help,eval)
                 cmd="openlora__subcmd__help__subcmd__eval"
+                ;;
+            openlora__subcmd__help,explore)
+                cmd="openlora__subcmd__help__subcmd__explore"
                 ;;
             openlora__subcmd__help,help)
                 cmd="openlora__subcmd__help__subcmd__help"
@@ -317,7 +329,7 @@ _openlora() {
 
     case "${cmd}" in
         openlora)
-            opts="-q -v -y -h -V --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version demo init doctor data train eval package verify wallet serve call devnet config completions man base help"
+            opts="-q -v -y -h -V --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version demo init doctor data train eval package verify deploy explore wallet serve call devnet config completions man base help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -982,6 +994,56 @@ _openlora() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        openlora__subcmd__deploy)
+            opts="-q -v -y -h -V --dry-run --max-fee --server --adapter --contracts --account --password-file --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --max-fee)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --server)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --adapter)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --account)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --password-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --profile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --network)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         openlora__subcmd__devnet)
             opts="-q -v -y -h -V --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version start stop status reset help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -1316,8 +1378,46 @@ _openlora() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        openlora__subcmd__explore)
+            opts="-q -v -y -h -V --verify --from-block --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --verify)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --from-block)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --profile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --network)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         openlora__subcmd__help)
-            opts="demo init doctor data train eval package verify wallet serve call devnet config completions man base help"
+            opts="demo init doctor data train eval package verify deploy explore wallet serve call devnet config completions man base help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1512,6 +1612,20 @@ _openlora() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        openlora__subcmd__help__subcmd__deploy)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         openlora__subcmd__help__subcmd__devnet)
             opts="start stop status reset"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -1597,6 +1711,20 @@ _openlora() {
             return 0
             ;;
         openlora__subcmd__help__subcmd__eval)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        openlora__subcmd__help__subcmd__explore)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )

@@ -47,6 +47,8 @@ complete -c openlora -n "__fish_openlora_needs_command" -f -a "train" -d 'Train 
 complete -c openlora -n "__fish_openlora_needs_command" -f -a "eval" -d 'Measure an adapter against its base on labelled data'
 complete -c openlora -n "__fish_openlora_needs_command" -f -a "package" -d 'Write a signed package from a finished run'
 complete -c openlora -n "__fish_openlora_needs_command" -f -a "verify" -d 'Check a package: structure, digests, signature, base, data'
+complete -c openlora -n "__fish_openlora_needs_command" -f -a "deploy" -d 'Register a package in the chain\'s registry, or publish its next version there'
+complete -c openlora -n "__fish_openlora_needs_command" -f -a "explore" -d 'Show what the registry knows: releases, split, servers, calls, revenue'
 complete -c openlora -n "__fish_openlora_needs_command" -f -a "wallet" -d 'Keep accounts in encrypted files'
 complete -c openlora -n "__fish_openlora_needs_command" -f -a "serve" -d 'Answer calls over HTTP'
 complete -c openlora -n "__fish_openlora_needs_command" -f -a "call" -d 'Send one call to a server and print the answer'
@@ -270,6 +272,45 @@ complete -c openlora -n "__fish_openlora_using_subcommand verify" -l offline -d 
 complete -c openlora -n "__fish_openlora_using_subcommand verify" -l accessible -d 'Plain lines instead of animated output'
 complete -c openlora -n "__fish_openlora_using_subcommand verify" -s h -l help -d 'Print help'
 complete -c openlora -n "__fish_openlora_using_subcommand verify" -s V -l version -d 'Print version'
+complete -c openlora -n "__fish_openlora_using_subcommand deploy" -l max-fee -d 'Most that a unit of gas may cost, in gwei' -r
+complete -c openlora -n "__fish_openlora_using_subcommand deploy" -l server -d 'Address that may serve the adapter; the publisher when left out' -r
+complete -c openlora -n "__fish_openlora_using_subcommand deploy" -l adapter -d 'Adapter to publish a version of; found by its name when left out' -r
+complete -c openlora -n "__fish_openlora_using_subcommand deploy" -l account -d 'Account that signs and pays; wallet.account when left out' -r
+complete -c openlora -n "__fish_openlora_using_subcommand deploy" -l password-file -d 'File with the password, or - for standard input' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand deploy" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand deploy" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
+complete -c openlora -n "__fish_openlora_using_subcommand deploy" -l network -d 'Chain to use: a preset such as base-sepolia, or one of the settings' -r
+complete -c openlora -n "__fish_openlora_using_subcommand deploy" -l color -d 'When to colour output' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c openlora -n "__fish_openlora_using_subcommand deploy" -l dry-run -d 'Show what would be sent and what it costs, and send nothing'
+complete -c openlora -n "__fish_openlora_using_subcommand deploy" -l contracts -d 'Put openlora\'s contracts on the chain instead of a package'
+complete -c openlora -n "__fish_openlora_using_subcommand deploy" -l json -d 'Print the result as JSON; implies --no-input'
+complete -c openlora -n "__fish_openlora_using_subcommand deploy" -s q -l quiet -d 'Say less on stderr'
+complete -c openlora -n "__fish_openlora_using_subcommand deploy" -s v -l verbose -d 'Say more on stderr; twice for debugging logs'
+complete -c openlora -n "__fish_openlora_using_subcommand deploy" -l no-input -d 'Never ask; a question becomes an error'
+complete -c openlora -n "__fish_openlora_using_subcommand deploy" -s y -l yes -d 'Answer every question with yes'
+complete -c openlora -n "__fish_openlora_using_subcommand deploy" -l offline -d 'No network access besides this machine'
+complete -c openlora -n "__fish_openlora_using_subcommand deploy" -l accessible -d 'Plain lines instead of animated output'
+complete -c openlora -n "__fish_openlora_using_subcommand deploy" -s h -l help -d 'Print help'
+complete -c openlora -n "__fish_openlora_using_subcommand deploy" -s V -l version -d 'Print version'
+complete -c openlora -n "__fish_openlora_using_subcommand explore" -l verify -d 'Compare this package with the registry' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand explore" -l from-block -d 'First block to look at when all adapters are listed' -r
+complete -c openlora -n "__fish_openlora_using_subcommand explore" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand explore" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
+complete -c openlora -n "__fish_openlora_using_subcommand explore" -l network -d 'Chain to use: a preset such as base-sepolia, or one of the settings' -r
+complete -c openlora -n "__fish_openlora_using_subcommand explore" -l color -d 'When to colour output' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c openlora -n "__fish_openlora_using_subcommand explore" -l json -d 'Print the result as JSON; implies --no-input'
+complete -c openlora -n "__fish_openlora_using_subcommand explore" -s q -l quiet -d 'Say less on stderr'
+complete -c openlora -n "__fish_openlora_using_subcommand explore" -s v -l verbose -d 'Say more on stderr; twice for debugging logs'
+complete -c openlora -n "__fish_openlora_using_subcommand explore" -l no-input -d 'Never ask; a question becomes an error'
+complete -c openlora -n "__fish_openlora_using_subcommand explore" -s y -l yes -d 'Answer every question with yes'
+complete -c openlora -n "__fish_openlora_using_subcommand explore" -l offline -d 'No network access besides this machine'
+complete -c openlora -n "__fish_openlora_using_subcommand explore" -l accessible -d 'Plain lines instead of animated output'
+complete -c openlora -n "__fish_openlora_using_subcommand explore" -s h -l help -d 'Print help'
+complete -c openlora -n "__fish_openlora_using_subcommand explore" -s V -l version -d 'Print version'
 complete -c openlora -n "__fish_openlora_using_subcommand wallet; and not __fish_seen_subcommand_from new import list address balance export change-password help" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
 complete -c openlora -n "__fish_openlora_using_subcommand wallet; and not __fish_seen_subcommand_from new import list address balance export change-password help" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
 complete -c openlora -n "__fish_openlora_using_subcommand wallet; and not __fish_seen_subcommand_from new import list address balance export change-password help" -l network -d 'Chain to use: a preset such as base-sepolia, or one of the settings' -r
@@ -689,23 +730,25 @@ complete -c openlora -n "__fish_openlora_using_subcommand base; and __fish_seen_
 complete -c openlora -n "__fish_openlora_using_subcommand base; and __fish_seen_subcommand_from build" -s V -l version -d 'Print version'
 complete -c openlora -n "__fish_openlora_using_subcommand base; and __fish_seen_subcommand_from help" -f -a "build" -d 'Train a small base model from text, tokenizer included'
 complete -c openlora -n "__fish_openlora_using_subcommand base; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify wallet serve call devnet config completions man base help" -f -a "demo" -d 'Run the whole story on the embedded base model, really executed'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify wallet serve call devnet config completions man base help" -f -a "init" -d 'Write a new project from a template'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify wallet serve call devnet config completions man base help" -f -a "doctor" -d 'Check the machine: processor, memory, disk, folders, models'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify wallet serve call devnet config completions man base help" -f -a "data" -d 'Look at training data before using it'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify wallet serve call devnet config completions man base help" -f -a "train" -d 'Train a LoRA adapter'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify wallet serve call devnet config completions man base help" -f -a "eval" -d 'Measure an adapter against its base on labelled data'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify wallet serve call devnet config completions man base help" -f -a "package" -d 'Write a signed package from a finished run'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify wallet serve call devnet config completions man base help" -f -a "verify" -d 'Check a package: structure, digests, signature, base, data'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify wallet serve call devnet config completions man base help" -f -a "wallet" -d 'Keep accounts in encrypted files'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify wallet serve call devnet config completions man base help" -f -a "serve" -d 'Answer calls over HTTP'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify wallet serve call devnet config completions man base help" -f -a "call" -d 'Send one call to a server and print the answer'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify wallet serve call devnet config completions man base help" -f -a "devnet" -d 'Run a development chain on this machine'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify wallet serve call devnet config completions man base help" -f -a "config" -d 'Show and change settings'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify wallet serve call devnet config completions man base help" -f -a "completions" -d 'Print a completion script for a shell'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify wallet serve call devnet config completions man base help" -f -a "man" -d 'Print the manual page'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify wallet serve call devnet config completions man base help" -f -a "base" -d 'Build base models from scratch'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify wallet serve call devnet config completions man base help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify deploy explore wallet serve call devnet config completions man base help" -f -a "demo" -d 'Run the whole story on the embedded base model, really executed'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify deploy explore wallet serve call devnet config completions man base help" -f -a "init" -d 'Write a new project from a template'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify deploy explore wallet serve call devnet config completions man base help" -f -a "doctor" -d 'Check the machine: processor, memory, disk, folders, models'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify deploy explore wallet serve call devnet config completions man base help" -f -a "data" -d 'Look at training data before using it'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify deploy explore wallet serve call devnet config completions man base help" -f -a "train" -d 'Train a LoRA adapter'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify deploy explore wallet serve call devnet config completions man base help" -f -a "eval" -d 'Measure an adapter against its base on labelled data'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify deploy explore wallet serve call devnet config completions man base help" -f -a "package" -d 'Write a signed package from a finished run'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify deploy explore wallet serve call devnet config completions man base help" -f -a "verify" -d 'Check a package: structure, digests, signature, base, data'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify deploy explore wallet serve call devnet config completions man base help" -f -a "deploy" -d 'Register a package in the chain\'s registry, or publish its next version there'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify deploy explore wallet serve call devnet config completions man base help" -f -a "explore" -d 'Show what the registry knows: releases, split, servers, calls, revenue'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify deploy explore wallet serve call devnet config completions man base help" -f -a "wallet" -d 'Keep accounts in encrypted files'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify deploy explore wallet serve call devnet config completions man base help" -f -a "serve" -d 'Answer calls over HTTP'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify deploy explore wallet serve call devnet config completions man base help" -f -a "call" -d 'Send one call to a server and print the answer'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify deploy explore wallet serve call devnet config completions man base help" -f -a "devnet" -d 'Run a development chain on this machine'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify deploy explore wallet serve call devnet config completions man base help" -f -a "config" -d 'Show and change settings'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify deploy explore wallet serve call devnet config completions man base help" -f -a "completions" -d 'Print a completion script for a shell'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify deploy explore wallet serve call devnet config completions man base help" -f -a "man" -d 'Print the manual page'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify deploy explore wallet serve call devnet config completions man base help" -f -a "base" -d 'Build base models from scratch'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify deploy explore wallet serve call devnet config completions man base help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c openlora -n "__fish_openlora_using_subcommand help; and __fish_seen_subcommand_from data" -f -a "check" -d 'Report on formats, duplicates, label balance and lengths'
 complete -c openlora -n "__fish_openlora_using_subcommand help; and __fish_seen_subcommand_from data" -f -a "preview" -d 'Show rows as the model sees them, learned tokens coloured'
 complete -c openlora -n "__fish_openlora_using_subcommand help; and __fish_seen_subcommand_from data" -f -a "split" -d 'Divide rows into train, valid and test files, the same way every time'

@@ -376,6 +376,61 @@ _arguments "${_arguments_options[@]}" : \
 ':package -- Folder of the package:_files' \
 && ret=0
 ;;
+(deploy)
+_arguments "${_arguments_options[@]}" : \
+'--max-fee=[Most that a unit of gas may cost, in gwei]:GWEI:_default' \
+'(--contracts)--server=[Address that may serve the adapter; the publisher when left out]:ADDRESS:_default' \
+'(--contracts)--adapter=[Adapter to publish a version of; found by its name when left out]:ID:_default' \
+'--account=[Account that signs and pays; wallet.account when left out]:NAME:_default' \
+'--password-file=[File with the password, or - for standard input]:F|-:_files' \
+'--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
+'--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
+'--network=[Chain to use\: a preset such as base-sepolia, or one of the settings]:NAME:_default' \
+'--color=[When to colour output]:WHEN:(auto always never)' \
+'--dry-run[Show what would be sent and what it costs, and send nothing]' \
+'--contracts[Put openlora'\''s contracts on the chain instead of a package]' \
+'--json[Print the result as JSON; implies --no-input]' \
+'(-v --verbose)-q[Say less on stderr]' \
+'(-v --verbose)--quiet[Say less on stderr]' \
+'*-v[Say more on stderr; twice for debugging logs]' \
+'*--verbose[Say more on stderr; twice for debugging logs]' \
+'--no-input[Never ask; a question becomes an error]' \
+'-y[Answer every question with yes]' \
+'--yes[Answer every question with yes]' \
+'--offline[No network access besides this machine]' \
+'--accessible[Plain lines instead of animated output]' \
+'-h[Print help]' \
+'--help[Print help]' \
+'-V[Print version]' \
+'--version[Print version]' \
+'::package -- Folder of the package; that of the latest run when left out:_files' \
+&& ret=0
+;;
+(explore)
+_arguments "${_arguments_options[@]}" : \
+'--verify=[Compare this package with the registry]:PKG:_files' \
+'()--from-block=[First block to look at when all adapters are listed]:N:_default' \
+'--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
+'--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
+'--network=[Chain to use\: a preset such as base-sepolia, or one of the settings]:NAME:_default' \
+'--color=[When to colour output]:WHEN:(auto always never)' \
+'--json[Print the result as JSON; implies --no-input]' \
+'(-v --verbose)-q[Say less on stderr]' \
+'(-v --verbose)--quiet[Say less on stderr]' \
+'*-v[Say more on stderr; twice for debugging logs]' \
+'*--verbose[Say more on stderr; twice for debugging logs]' \
+'--no-input[Never ask; a question becomes an error]' \
+'-y[Answer every question with yes]' \
+'--yes[Answer every question with yes]' \
+'--offline[No network access besides this machine]' \
+'--accessible[Plain lines instead of animated output]' \
+'-h[Print help]' \
+'--help[Print help]' \
+'-V[Print version]' \
+'--version[Print version]' \
+'::adapter -- Adapter\: its id, or the name of one deployed from here; all of them when left out:_default' \
+&& ret=0
+;;
 (wallet)
 _arguments "${_arguments_options[@]}" : \
 '--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
@@ -1183,6 +1238,14 @@ _arguments "${_arguments_options[@]}" : \
 _arguments "${_arguments_options[@]}" : \
 && ret=0
 ;;
+(deploy)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(explore)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
 (wallet)
 _arguments "${_arguments_options[@]}" : \
 ":: :_openlora__subcmd__help__subcmd__wallet_commands" \
@@ -1347,6 +1410,8 @@ _openlora_commands() {
 'eval:Measure an adapter against its base on labelled data' \
 'package:Write a signed package from a finished run' \
 'verify:Check a package\: structure, digests, signature, base, data' \
+'deploy:Register a package in the chain'\''s registry, or publish its next version there' \
+'explore:Show what the registry knows\: releases, split, servers, calls, revenue' \
 'wallet:Keep accounts in encrypted files' \
 'serve:Answer calls over HTTP' \
 'call:Send one call to a server and print the answer' \
@@ -1515,6 +1580,11 @@ _openlora__subcmd__demo_commands() {
     local commands; commands=()
     _describe -t commands 'openlora demo commands' commands "$@"
 }
+(( $+functions[_openlora__subcmd__deploy_commands] )) ||
+_openlora__subcmd__deploy_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora deploy commands' commands "$@"
+}
 (( $+functions[_openlora__subcmd__devnet_commands] )) ||
 _openlora__subcmd__devnet_commands() {
     local commands; commands=(
@@ -1592,6 +1662,11 @@ _openlora__subcmd__eval_commands() {
     local commands; commands=()
     _describe -t commands 'openlora eval commands' commands "$@"
 }
+(( $+functions[_openlora__subcmd__explore_commands] )) ||
+_openlora__subcmd__explore_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora explore commands' commands "$@"
+}
 (( $+functions[_openlora__subcmd__help_commands] )) ||
 _openlora__subcmd__help_commands() {
     local commands; commands=(
@@ -1603,6 +1678,8 @@ _openlora__subcmd__help_commands() {
 'eval:Measure an adapter against its base on labelled data' \
 'package:Write a signed package from a finished run' \
 'verify:Check a package\: structure, digests, signature, base, data' \
+'deploy:Register a package in the chain'\''s registry, or publish its next version there' \
+'explore:Show what the registry knows\: releases, split, servers, calls, revenue' \
 'wallet:Keep accounts in encrypted files' \
 'serve:Answer calls over HTTP' \
 'call:Send one call to a server and print the answer' \
@@ -1690,6 +1767,11 @@ _openlora__subcmd__help__subcmd__demo_commands() {
     local commands; commands=()
     _describe -t commands 'openlora help demo commands' commands "$@"
 }
+(( $+functions[_openlora__subcmd__help__subcmd__deploy_commands] )) ||
+_openlora__subcmd__help__subcmd__deploy_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora help deploy commands' commands "$@"
+}
 (( $+functions[_openlora__subcmd__help__subcmd__devnet_commands] )) ||
 _openlora__subcmd__help__subcmd__devnet_commands() {
     local commands; commands=(
@@ -1729,6 +1811,11 @@ _openlora__subcmd__help__subcmd__doctor_commands() {
 _openlora__subcmd__help__subcmd__eval_commands() {
     local commands; commands=()
     _describe -t commands 'openlora help eval commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__help__subcmd__explore_commands] )) ||
+_openlora__subcmd__help__subcmd__explore_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora help explore commands' commands "$@"
 }
 (( $+functions[_openlora__subcmd__help__subcmd__help_commands] )) ||
 _openlora__subcmd__help__subcmd__help_commands() {

@@ -110,6 +110,10 @@ pub enum Command {
     Package(PackageArgs),
     /// Check a package: structure, digests, signature, base, data
     Verify(VerifyArgs),
+    /// Register a package in the chain's registry, or publish its next version there
+    Deploy(DeployArgs),
+    /// Show what the registry knows: releases, split, servers, calls, revenue
+    Explore(ExploreArgs),
     /// Keep accounts in encrypted files
     #[command(subcommand)]
     Wallet(WalletCommand),
@@ -311,6 +315,50 @@ pub struct VerifyArgs {
     /// Base model to compare with; what the package names when it is on this machine
     #[arg(long, value_name = "DIR|ID")]
     pub base: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct DeployArgs {
+    /// Folder of the package; that of the latest run when left out
+    #[arg(value_name = "PKG", conflicts_with = "contracts")]
+    pub package: Option<PathBuf>,
+    /// Show what would be sent and what it costs, and send nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Most that a unit of gas may cost, in gwei
+    #[arg(long, value_name = "GWEI")]
+    pub max_fee: Option<String>,
+    /// Address that may serve the adapter; the publisher when left out
+    #[arg(long, value_name = "ADDRESS", conflicts_with = "contracts")]
+    pub server: Option<String>,
+    /// Adapter to publish a version of; found by its name when left out
+    #[arg(long, value_name = "ID", conflicts_with = "contracts")]
+    pub adapter: Option<String>,
+    /// Put openlora's contracts on the chain instead of a package
+    #[arg(long)]
+    pub contracts: bool,
+    /// Account that signs and pays; wallet.account when left out
+    #[arg(long, value_name = "NAME")]
+    pub account: Option<String>,
+    #[command(flatten)]
+    pub password: PasswordArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct ExploreArgs {
+    /// Adapter: its id, or the name of one deployed from here; all of them when left out
+    pub adapter: Option<String>,
+    /// Compare this package with the registry
+    #[arg(long, value_name = "PKG")]
+    pub verify: Option<PathBuf>,
+    /// First block to look at when all adapters are listed
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 0,
+        conflicts_with = "adapter"
+    )]
+    pub from_block: u64,
 }
 
 /// Where a password comes from when it is not typed.
@@ -570,6 +618,10 @@ impl Command {
         match self {
             Self::Package(args) => overrides([
                 Flag("base.id", "--base", args.base.as_deref()),
+                Flag("wallet.account", "--account", args.account.as_deref()),
+            ]),
+            Self::Deploy(args) => overrides([
+                Flag("deploy.max_fee", "--max-fee", args.max_fee.as_deref()),
                 Flag("wallet.account", "--account", args.account.as_deref()),
             ]),
             Self::Train(args) => args.overrides(),

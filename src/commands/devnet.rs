@@ -74,7 +74,7 @@ fn chain_id(context: &Context) -> u64 {
 }
 
 /// The port that is set, or the chain id's usual one.
-fn port(context: &Context, chain_id: u64) -> u16 {
+pub(super) fn port(context: &Context, chain_id: u64) -> u16 {
     let port = context.settings.integer("devnet.port");
     port.and_then(|port| u16::try_from(port).ok())
         .unwrap_or_else(|| supervisor::usual_port(chain_id))

@@ -8,9 +8,11 @@ pub mod completions;
 pub mod config;
 pub mod data;
 pub mod demo;
+pub mod deploy;
 pub mod devnet;
 pub mod doctor;
 pub mod eval;
+pub mod explore;
 pub mod figures;
 pub mod init;
 mod network;
@@ -98,6 +100,25 @@ pub async fn dispatch(context: &Context, command: Command) -> Result<ExitStatus,
                 base: args.base,
             };
             verify::run(context, request).await
+        }
+        Command::Deploy(args) => {
+            let request = deploy::DeployRequest {
+                package: args.package,
+                dry_run: args.dry_run,
+                server: args.server,
+                adapter: args.adapter,
+                contracts: args.contracts,
+                password_file: args.password.password_file,
+            };
+            deploy::run(context, request).await
+        }
+        Command::Explore(args) => {
+            let request = explore::ExploreRequest {
+                adapter: args.adapter,
+                verify: args.verify,
+                from_block: args.from_block,
+            };
+            explore::run(context, request).await
         }
         Command::Wallet(command) => run_wallet(context, command).await,
         Command::Init(args) => {

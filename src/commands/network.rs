@@ -1,10 +1,14 @@
-//! The chain that settings choose, as the wallet takes it.
+//! The chain that settings choose, as the wallet takes it, and up when it is this machine's own.
 
-use super::Context;
+use super::{Context, devnet};
 use crate::{
     error::{ExitClass, Failure},
     settings::{Value, closest},
-    wallet::network::{Network, PRESETS, Wish},
+    wallet::{
+        contracts::{self, deployments},
+        devchain::supervisor,
+        network::{Contracts, Network, PRESETS, Token, Wish},
+    },
 };
 
 /// The network of `project.network`.
@@ -24,7 +28,62 @@ pub fn chosen(context: &Context) -> Result<Network, Failure> {
     for (field, value) in tables.iter().flat_map(|entry| &entry.values) {
         wish_for(&mut wish, field, value);
     }
-    Ok(Network::settle(name, &wish)?)
+    let mut network = Network::settle(name, &wish)?;
+    with_known_contracts(&mut network)?;
+    Ok(network)
+}
+
+/// The project's contracts have one address on every chain; whoever uses one asks for its code.
+fn with_known_contracts(network: &mut Network) -> Result<(), contracts::ArtifactError> {
+    let set = deployments()?;
+    let at = |name: &str| {
+        let found = set.iter().find(|it| it.name == name);
+        found.map(|it| it.address.into())
+    };
+    let named = &network.contracts;
+    network.contracts = Contracts {
+        registry: named.registry.or(at("OpenLoraRegistry")),
+        splitter_factory: named.splitter_factory.or(at("RevenueSplitterFactory")),
+        pool_factory: named.pool_factory.or(at("ContributorPoolFactory")),
+        anchor: named.anchor.or(at("AttributionAnchor")),
+    };
+    Ok(())
+}
+
+/// The network, reachable: the development chain is started when the local network is meant and
+/// no other RPC is named for it.
+pub async fn reached(context: &Context) -> Result<Network, Failure> {
+    let mut network = chosen(context)?;
+    if context.offline && !network.is_loopback() {
+        let message = format!("{} is not on this machine", network.rpc_shown());
+        return Err(Failure::new(ExitClass::Network, message).with_hint("leave --offline out"));
+    }
+    if network.is_local() && network.token.is_none() {
+        let set = deployments()?;
+        let token = set.iter().find(|it| it.name == "DevelopmentToken");
+        network.token = token.map(|token| Token {
+            address: token.address.into(),
+            symbol: "dUSD".to_owned(),
+            decimals: 6,
+        });
+    }
+    let tables = context.settings.networks.iter();
+    let mut named = tables.filter(|entry| entry.name == network.name);
+    let has_rpc = named.any(|entry| entry.values.iter().any(|(field, _)| *field == "rpc"));
+    if !network.is_local() || has_rpc {
+        return Ok(network);
+    }
+    let port = devnet::port(context, network.chain_id);
+    let home = &context.dirs.data;
+    let endpoint = supervisor::ensure_running(home, network.chain_id, port).await?;
+    if endpoint.started {
+        context.printer.note(format!(
+            "development chain {} started at {}; stop it with `openlora devnet stop`",
+            endpoint.chain_id, endpoint.url
+        ));
+    }
+    network.rpc = endpoint.url;
+    Ok(network)
 }
 
 fn wish_for(wish: &mut Wish, field: &str, value: &Value) {

@@ -2,13 +2,16 @@
 
 use schemars::{Schema, schema_for};
 
-use super::{call, config, data, demo, devnet, doctor, init, package, serve, train, wallet};
+use super::{
+    call, config, data, demo, deploy, devnet, doctor, init, package, serve, train, wallet,
+};
 use crate::{
     printer::ErrorEnvelope,
     runtime::{
         package::verify,
         train::{estimate::Estimate, evaluate},
     },
+    wallet::explore::Explored,
 };
 
 /// A result's name and the maker of its schema; `schemas/NAME.json` holds it.
@@ -30,14 +33,18 @@ pub const SCHEMAS: &[Published] = &[
     ("train", || schema_for!(train::Summary)),
     ("train-dry-run", || schema_for!(Estimate)),
     ("eval", || schema_for!(evaluate::Report)),
+    ("serve", || schema_for!(serve::Ready)),
+    ("call", || schema_for!(call::Answered)),
+    ("config-show", || schema_for!(config::Shown)),
+    ("config-path", || schema_for!(config::Paths)),
     ("package", || schema_for!(package::Packaged)),
+    ("deploy", || schema_for!(deploy::Deployed)),
+    ("deploy-dry-run", || schema_for!(deploy::Proposal)),
+    ("deploy-contracts", || schema_for!(deploy::Contracts)),
+    ("explore", || schema_for!(Explored)),
     ("verify", || schema_for!(verify::Report)),
     ("wallet-account", || schema_for!(wallet::Listed)),
     ("wallet-list", || schema_for!(Vec<wallet::Listed>)),
     ("wallet-balance", || schema_for!(wallet::Balance)),
     ("wallet-export", || schema_for!(wallet::Exported)),
-    ("serve", || schema_for!(serve::Ready)),
-    ("call", || schema_for!(call::Answered)),
-    ("config-show", || schema_for!(config::Shown)),
-    ("config-path", || schema_for!(config::Paths)),
 ];

@@ -121,7 +121,7 @@ fn check_exposure(context: &Context, host: IpAddr, expose: bool) -> Result<(), F
     Ok(())
 }
 
-fn open_journal(path: &Path) -> Result<Journal, Failure> {
+pub(super) fn open_journal(path: &Path) -> Result<Journal, Failure> {
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder)
             .map_err(|error| Failure::io("create the folder", folder, &error))?;

@@ -1,6 +1,6 @@
 //! `verify`: every check of a package, with what this machine has to compare it with.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::{Context, network, project};
 use crate::{
@@ -8,7 +8,7 @@ use crate::{
     runtime::{
         dataset::{self, Source},
         package::{
-            BaseFacts, Manifest,
+            BaseFacts, Manifest, Package, PackageError,
             manifest::{Dataset, Digest},
             release::Domain,
             verify::{Evidence, Known, Report, Status, verify},
@@ -36,8 +36,24 @@ pub async fn run(context: &Context, request: VerifyRequest) -> Result<ExitStatus
 fn work(context: &Context, request: &VerifyRequest) -> Result<ExitStatus, Failure> {
     let dir = context.settings.working_dir.join(&request.package);
     let domain = expected_domain(context)?;
+    let (report, _) = checked(context, &dir, request.base.as_deref(), domain)?;
+    show(context, &report);
+    Ok(if report.ok {
+        ExitStatus::Success
+    } else {
+        ExitStatus::Verdict(ExitClass::Verification)
+    })
+}
+
+/// Every check of the package in `dir`, and the package when its structure is sound.
+pub(super) fn checked(
+    context: &Context,
+    dir: &Path,
+    wanted_base: Option<&str>,
+    domain: Option<Domain>,
+) -> Result<(Report, Option<Package>), PackageError> {
     let gather = |manifest: &Manifest| Evidence {
-        base: base(context, manifest, request.base.as_deref()),
+        base: base(context, manifest, wanted_base),
         datasets: manifest
             .datasets
             .iter()
@@ -45,13 +61,7 @@ fn work(context: &Context, request: &VerifyRequest) -> Result<ExitStatus, Failur
             .collect(),
         domain: domain.clone(),
     };
-    let (report, _) = verify(&dir, &Recovery, &gather)?;
-    show(context, &report);
-    Ok(if report.ok {
-        ExitStatus::Success
-    } else {
-        ExitStatus::Verdict(ExitClass::Verification)
-    })
+    verify(dir, &Recovery, &gather)
 }
 
 /// The chain that the person named; without one, a signature for any chain is looked at.
@@ -94,7 +104,7 @@ fn rows(context: &Context, data: &Dataset) -> Known<Digest> {
     Digest::of_hex(&read.digest).ok_or_else(|| format!("{} has no digest", data.id))
 }
 
-fn show(context: &Context, report: &Report) {
+pub(super) fn show(context: &Context, report: &Report) {
     let printer = &context.printer;
     if printer.is_json() {
         return printer.json(report);

@@ -213,7 +213,10 @@ pub async fn balance(context: &Context, account: Option<&str>) -> Result<ExitSta
     Ok(ExitStatus::Success)
 }
 
-fn account_address(context: &Context, account: Option<&str>) -> Result<Address, Failure> {
+pub(super) fn account_address(
+    context: &Context,
+    account: Option<&str>,
+) -> Result<Address, Failure> {
     if let Some(text) = account.filter(|text| text.starts_with("0x")) {
         return text.parse().map_err(|problem| {
             Failure::new(ExitClass::Usage, format!("the address is wrong: {problem}"))

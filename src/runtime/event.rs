@@ -91,6 +91,71 @@ pub enum Event {
         /// SHA-256 over the salt and the delivered text, hex.
         response_hash: String,
     },
+    /// A transaction was signed and is about to be sent.
+    TransactionIntended(Box<Intent>),
+    /// What became of an intended transaction. At most one of those with its nonce succeeds.
+    TransactionSettled {
+        /// Hash of the transaction.
+        tx: String,
+        status: Settlement,
+        /// Absent when it is on no chain.
+        gas_used: Option<u64>,
+        block: Option<u64>,
+    },
+    /// A release stands in a registry.
+    Deployed(Box<Deployment>),
+}
+
+/// A signed transaction as it stands in the journal before anybody else has seen it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Intent {
+    /// Hash of the transaction.
+    pub tx: String,
+    pub chain_id: u64,
+    pub from: String,
+    pub to: String,
+    pub nonce: u64,
+    /// What it is for, in words.
+    pub purpose: String,
+    /// The signed bytes, hex.
+    pub raw: String,
+    /// Hash of the transaction with the same nonce whose place this one takes.
+    pub replaces: Option<String>,
+}
+
+/// How an intended transaction ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Settlement {
+    Succeeded,
+    Reverted,
+    /// Another transaction with its nonce was mined.
+    Replaced,
+    /// No node took it.
+    Refused,
+}
+
+/// A release in a registry, as its publisher knows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deployment {
+    /// Name and semantic version that the manifest gives.
+    pub name: String,
+    pub release: String,
+    pub network: String,
+    pub chain_id: u64,
+    pub registry: String,
+    /// 0x and 64 digits.
+    pub adapter_id: String,
+    /// As the registry counts, from 1.
+    pub version: u32,
+    pub publisher: String,
+    pub manifest_sha256: String,
+    pub weights_sha256: String,
+    pub splitter: String,
+    /// Hash of the transaction that registered it.
+    pub tx: String,
+    pub gas_used: u64,
+    pub block: u64,
 }
 
 /// An event with its place in the journal.

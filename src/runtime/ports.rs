@@ -3,16 +3,18 @@
 //! An [`Engine`] turns tokens into tokens. The HTTP surface and metering know only this trait,
 //! so that another engine (a remote one too) can stand behind them. A [`ReleaseSigner`] puts an
 //! account's name to a package, a [`ReleaseVerifier`] says whose name it is; neither needs a chain.
+//! A [`FactLog`] is where deeds on a chain are written down before they are done.
 
 use std::pin::Pin;
 
 use futures::Stream;
 
 use super::{
-    event::Usage,
+    event::{Event, Usage},
     ledger::Address,
     package::release::{SignatureProblem, Statement},
 };
+use crate::error::Failure;
 
 /// Sizes that a loaded model imposes on requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,6 +117,12 @@ pub trait Engine: Send + Sync {
         prompt: Prompt,
         labels: &[String],
     ) -> Result<Classified, super::serve::ServeError>;
+}
+
+/// Where facts are kept for good: durable when `keep` returns.
+#[async_trait::async_trait]
+pub trait FactLog: Send + Sync {
+    async fn keep(&self, event: Event) -> Result<(), Failure>;
 }
 
 /// An account that signs releases as typed data (EIP-712).

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
-use super::event::{CallKind, Event, Finish, Record, Usage};
+use super::event::{CallKind, Deployment, Event, Finish, Intent, Record, Usage};
 
 /// How many finished calls and sessions a snapshot remembers one by one.
 pub const RECENT_CALLS: usize = 64;
@@ -44,6 +44,12 @@ pub struct Snapshot {
     pub sessions_started: u64,
     /// The latest of them, oldest first.
     pub sessions: VecDeque<Session>,
+    /// Intended transactions of which it is not known what became, in the order of intending.
+    #[serde(default)]
+    pub unsettled: Vec<Intent>,
+    /// Releases in registries, oldest first; the same version of an adapter stands here once.
+    #[serde(default)]
+    pub deployments: Vec<Deployment>,
 }
 
 /// Counts over a set of metered calls.
@@ -196,7 +202,19 @@ impl Snapshot {
                 }
             }
             Event::CallMetered { .. } => self.meter(record),
+            Event::TransactionIntended(intent) => self.unsettled.push(Intent::clone(intent)),
+            Event::TransactionSettled { tx, .. } => self.unsettled.retain(|it| it.tx != *tx),
+            Event::Deployed(deployment) => self.deploy(deployment),
         }
+    }
+
+    fn deploy(&mut self, new: &Deployment) {
+        let place = |it: &Deployment| {
+            let registry = (it.chain_id, it.registry.clone());
+            (registry, it.adapter_id.clone(), it.version)
+        };
+        self.deployments.retain(|known| place(known) != place(new));
+        self.deployments.push(new.clone());
     }
 
     fn start(&mut self, id: &str, version: &str, started_ms: u64) {

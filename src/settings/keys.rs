@@ -107,6 +107,18 @@ pub const KEYS: &[Key] = &[
         "the contributors' share in ppm; 400000 when unset and all have an address",
     ),
     key(
+        "deploy.max_fee",
+        Kind::Text,
+        None,
+        "most that a unit of gas may cost, in gwei; twice the going rate when unset",
+    ),
+    key(
+        "deploy.patience",
+        integer(1, 86_400),
+        Some("60"),
+        "seconds until a transaction that is not mined offers more",
+    ),
+    key(
         "wallet.account",
         Kind::Text,
         None,

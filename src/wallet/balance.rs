@@ -1,20 +1,9 @@
 //! What an account holds, read from any RPC that is on the expected chain.
 
-use alloy::{
-    primitives::{Address as RawAddress, U256},
-    providers::{DynProvider, Provider, ProviderBuilder},
-    sol,
-};
+use alloy::primitives::U256;
 
-use super::{WalletError, network::Network};
+use super::{WalletError, network::Network, provider::Chain, registry::Token};
 use crate::runtime::ledger::Address;
-
-sol! {
-    #[sol(rpc)]
-    interface Erc20 {
-        function balanceOf(address account) external view returns (uint256);
-    }
-}
 
 /// An account's funds in base units.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,56 +14,21 @@ pub struct Funds {
     pub token: Option<U256>,
 }
 
-/// A provider for reading, after the RPC has said that it is on the expected chain.
-pub async fn connect(network: &Network) -> Result<DynProvider, WalletError> {
-    let url = reqwest::Url::parse(&network.rpc)
-        .ok()
-        .filter(|url| matches!(url.scheme(), "http" | "https"))
-        .ok_or_else(|| WalletError::RpcAddress {
-            network: network.name.clone(),
-            found: network.rpc_shown(),
-        })?;
-    let provider = ProviderBuilder::new().connect_http(url).erased();
-    let found = provider
-        .get_chain_id()
-        .await
-        .map_err(|error| failed(network, "eth_chainId", &error))?;
-    if found != network.chain_id {
-        return Err(WalletError::OtherChain {
-            network: network.name.clone(),
-            rpc: network.rpc_shown(),
-            expected: network.chain_id,
-            found,
-        });
-    }
-    Ok(provider)
-}
-
 /// What `account` holds on `network`.
 pub async fn funds(network: &Network, account: Address) -> Result<Funds, WalletError> {
-    let provider = connect(network).await?;
-    let account = RawAddress::from(account);
-    let native = provider
-        .get_balance(account)
-        .await
-        .map_err(|error| failed(network, "eth_getBalance", &error))?;
+    let chain = Chain::connect(network).await?;
+    let native = chain.balance(account).await?;
     let token = match &network.token {
         None => None,
         Some(token) => {
-            let contract = Erc20::new(token.address.into(), provider);
-            let asked = contract.balanceOf(account).call().await;
-            Some(asked.map_err(|error| failed(network, "balanceOf of the token", &error))?)
+            let asked = Token::balanceOfCall {
+                account: account.into(),
+            };
+            let held = chain.read("balanceOf of the token", token.address, &asked);
+            Some(held.await?)
         }
     };
     Ok(Funds { native, token })
-}
-
-fn failed(network: &Network, method: &'static str, error: &impl std::fmt::Display) -> WalletError {
-    WalletError::Rpc {
-        rpc: network.rpc_shown(),
-        method,
-        reason: network.hide_rpc(&error.to_string()).replace('\n', " "),
-    }
 }
 
 /// An amount of base units in whole units, exact: `1500000` with six decimals is `1.5`.
@@ -88,4 +42,26 @@ pub fn in_units(amount: U256, decimals: u8) -> String {
     } else {
         format!("{whole}.{part}")
     }
+}
+
+/// Whole units with at most `decimals` decimals as base units: `1.5` with six is `1500000`.
+pub fn from_units(text: &str, decimals: u8) -> Option<u128> {
+    let (whole, part) = text.split_once('.').unwrap_or((text, ""));
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    let fits = part.len() <= usize::from(decimals) && !(whole.is_empty() && part.is_empty());
+    if !fits || !digits(whole) || !digits(part) {
+        return None;
+    }
+    let part = format!("{part:0<width$}", width = usize::from(decimals));
+    format!("{whole}{part}").parse().ok()
+}
+
+/// A number of wei and the like as an amount.
+pub fn amount(number: u128) -> U256 {
+    U256::from(number)
+}
+
+/// A decimal text of base units in whole units; what is no number stays as it is.
+pub fn shown_amount(text: &str, decimals: u8) -> String {
+    U256::from_str_radix(text, 10).map_or_else(|_| text.to_owned(), |it| in_units(it, decimals))
 }

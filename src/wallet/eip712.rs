@@ -1,36 +1,22 @@
 //! Releases as typed data: the digest of EIP-712, signing it and finding out who did.
 //!
-//! The struct below must stay equal to `AdapterRelease` of the registry contract; tests compare
-//! the digest with those of independent implementations.
+//! The struct is the registry contract's own; tests compare the digest with the contract's and
+//! with those of independent implementations.
 
 use std::borrow::Cow;
 
 use alloy::{
     primitives::{B256, Signature, U256},
     signers::SignerSync,
-    sol,
     sol_types::{Eip712Domain, SolStruct},
 };
 
-use super::keystore::Account;
+use super::{keystore::Account, registry::AdapterRelease};
 use crate::runtime::{
     ledger::Address,
     package::release::{Domain, Release, SignatureProblem, Statement},
     ports::{ReleaseSigner, ReleaseVerifier},
 };
-
-sol! {
-    struct AdapterRelease {
-        string name;
-        string version;
-        bytes32 manifestSha256;
-        bytes32 filesRoot;
-        bytes32 baseRoot;
-        bytes32 datasetsRoot;
-        bytes32 omsKeySha256;
-        uint64 createdAt;
-    }
-}
 
 impl From<&Release> for AdapterRelease {
     fn from(release: &Release) -> Self {

@@ -94,6 +94,11 @@ pub enum WalletError {
         expected: u64,
         found: u64,
     },
+    /// A call that would fail, or did: the contract says why.
+    #[error("{deed} is refused by the contract: {reason}")]
+    Reverted { deed: String, reason: String },
+    #[error(transparent)]
+    Artifact(#[from] super::contracts::ArtifactError),
     #[error("the signature was made by {found}, expected {expected}")]
     OtherSigner { expected: Address, found: Address },
     #[error("the signature is not valid: {reason}")]
@@ -146,6 +151,8 @@ impl Explain for WalletError {
                 ExitClass::BadInput
             }
             Self::Rpc { .. } | Self::OtherChain { .. } => ExitClass::Network,
+            Self::Reverted { .. } => ExitClass::Reverted,
+            Self::Artifact(error) => error.class(),
             _ => ExitClass::Wallet,
         }
     }

@@ -6,11 +6,16 @@
 
 pub mod balance;
 pub mod contracts;
+pub mod deploy;
 pub mod devchain;
 pub mod development;
 pub mod eip712;
 mod error;
+pub mod explore;
 pub mod keystore;
 pub mod network;
+pub mod provider;
+pub mod registry;
+pub mod transaction;
 
 pub use error::WalletError;

@@ -75,7 +75,6 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "cli", "commands", "error", "printer", "runtime", "settings", "wallet",
         ],
     ),
-    ("wallet/", &["error", "runtime", "wallet"]),
     ("runtime/", &["error", "runtime"]),
     // Of the runtime, only what the wallet implements or writes down.
     ("wallet/devchain/", &["error", "wallet"]),

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::{
+    deploy_support::Chain,
     live::{Live, write_adapters},
     sdk,
     support::{Run, openlora},
@@ -132,6 +133,7 @@ fn wallet_and_package(results: &mut Results, project: &Path) {
         "package --password-file pw --out package",
     );
     results.run("verify", project, "verify package");
+    deployed(results, project);
     let url = rpc(&[("eth_chainId", "0x7a69"), ("eth_getBalance", "0x0")]);
     let file = project.join("openlora.toml");
     let settings = fs::read_to_string(&file).unwrap();
@@ -141,6 +143,22 @@ fn wallet_and_package(results: &mut Results, project: &Path) {
     )
     .unwrap();
     results.run("wallet-balance", project, "wallet balance dev");
+}
+
+/// The package in the registry of a chain of its own.
+fn deployed(results: &mut Results, project: &Path) {
+    let chain = Chain::embedded();
+    let file = project.join("openlora.toml");
+    let before = fs::read_to_string(&file).unwrap();
+    let with_chain = format!("{before}[network.local]\nrpc = \"{}\"\n", chain.url());
+    fs::write(&file, with_chain).unwrap();
+    let contracts = "deploy --contracts --password-file pw";
+    results.run("deploy-contracts", project, contracts);
+    let dry = "deploy package --dry-run";
+    results.run("deploy-dry-run", project, dry);
+    results.run("deploy", project, "deploy package --password-file pw");
+    results.run("explore", project, "explore --verify package");
+    fs::write(&file, before).unwrap();
 }
 
 /// The whole story told the truth about itself.

@@ -30,7 +30,11 @@ pub use read_only::ReadOnlyJournal;
 pub use sqlite::{SqliteReader, SqliteStore};
 pub use store::{OpenCall, Outcome, Row, Store, StoreReader, Unique};
 
-use super::event::{Event, Record};
+use super::{
+    event::{Event, Record},
+    ports::FactLog,
+};
+use crate::error::Failure;
 use writer::{Command, Reply, Writer};
 
 /// Unix time in milliseconds.
@@ -239,6 +243,14 @@ impl Journal {
     ) -> Result<T, JournalError> {
         let inner = Arc::clone(&self.inner);
         blocking(move || work(&mut lock(&inner.pages))).await
+    }
+}
+
+#[async_trait::async_trait]
+impl FactLog for Journal {
+    async fn keep(&self, event: Event) -> Result<(), Failure> {
+        self.append(event).await?;
+        Ok(())
     }
 }
 

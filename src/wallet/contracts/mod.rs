@@ -41,6 +41,21 @@ const ARTIFACTS: &[(&str, &str)] = &[
     artifact!("ERC3009DepositCollector"),
 ];
 
+/// Name and ABI of every committed artifact, for whoever explains what a contract says.
+pub const ABIS: &[(&str, &str)] = &[
+    artifact!("OpenLoraRegistry"),
+    artifact!("RevenueSplitterFactory"),
+    artifact!("RevenueSplitter"),
+    artifact!("ContributorPoolFactory"),
+    artifact!("ContributorPool"),
+    artifact!("AttributionAnchor"),
+    artifact!("Shares"),
+    artifact!("DevelopmentToken"),
+    artifact!("BatchSettlementEscrow"),
+    artifact!("ERC3009DepositCollector"),
+    artifact!("DevelopmentMulticall"),
+];
+
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[error("the embedded contract {name}: {detail}")]
 pub struct ArtifactError {

@@ -130,8 +130,8 @@ async fn an_event_of_a_later_version_is_named() {
         said(&error, &path),
         "record 6 of the journal cannot be read: unknown variant `moon_landed`, expected one of \
          `server_started`, `server_stopped`, `adapter_loaded`, `call_reserved`, \
-         `call_checkpointed`, `call_metered` at line 1 column 21\nhint: a later \
-         openlora may have written it; use that one, or restore the last backup"
+         `call_checkpointed`, `call_metered`, `transaction_intended`, `transaction_settled`, \
+         `deployed` at line 1 column 21\nhint: a later openlora may have written it; use that one, or restore the last backup"
     );
 }
 

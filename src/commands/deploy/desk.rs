@@ -1,0 +1,178 @@
+//! What every deploying command has at hand: chain, account, journal, and how it talks.
+
+use std::path::PathBuf;
+
+use crate::{
+    commands::{Context, ask, network, serve, wallet},
+    error::{ExitClass, Failure},
+    printer::Printer,
+    runtime::{journal::Journal, ledger::Address, state::Snapshot},
+    wallet::{
+        balance::{from_units, in_units},
+        deploy::{FUNDS, funding},
+        development,
+        keystore::Account,
+        provider::Chain,
+        transaction::{Limits, News, Sender, recover},
+    },
+};
+
+/// Ready to plan and to send.
+pub struct Desk {
+    context: Context,
+    pub chain: Chain,
+    pub account: Address,
+    name: String,
+    password_file: Option<PathBuf>,
+    unlocked: Option<Account>,
+    pub limits: Limits,
+    pub journal: Journal,
+    /// The journal as it was when it was opened.
+    pub snapshot: Snapshot,
+    teller: Box<dyn Fn(News) + Send + Sync>,
+}
+
+impl Desk {
+    /// Chooses account and network, opens the journal, and connects.
+    pub async fn open(context: &Context, password_file: Option<PathBuf>) -> Result<Self, Failure> {
+        let limits = limits(context)?;
+        let entry = wallet::choose(context, None)?;
+        let account = wallet::account_address(context, Some(&entry.name))?;
+        let network = network::reached(context).await?;
+        let chain = Chain::connect(&network).await?;
+        let journal = serve::open_journal(&context.dirs.journal())?;
+        let mut snapshot = Snapshot::default();
+        journal.replay(1, |record| {
+            // The journal has no gaps.
+            let _ = snapshot.apply(record);
+        })?;
+        let printer = context.printer.clone();
+        Ok(Self {
+            context: context.clone(),
+            chain,
+            account,
+            name: entry.name,
+            password_file,
+            unlocked: None,
+            limits,
+            journal,
+            snapshot,
+            teller: Box::new(move |news| tell(&printer, news)),
+        })
+    }
+
+    /// The account, its password asked for once.
+    pub fn unlock(&mut self) -> Result<Account, Failure> {
+        if let Some(account) = &self.unlocked {
+            return Ok(account.clone());
+        }
+        let file = self.password_file.as_deref();
+        let password = ask::password(&self.context, file, &self.name)?;
+        let account = wallet::keystores(&self.context).unlock(&self.name, &password)?;
+        self.unlocked = Some(account.clone());
+        Ok(account)
+    }
+
+    pub fn sender<'a>(&'a self, account: &'a Account) -> Sender<'a> {
+        Sender {
+            chain: &self.chain,
+            account,
+            facts: &self.journal,
+            limits: self.limits,
+            tell: &*self.teller,
+        }
+    }
+
+    /// Finds out what became of transactions that an earlier process left open.
+    pub async fn recover(&mut self) -> Result<(), Failure> {
+        let open = std::mem::take(&mut self.snapshot.unsettled);
+        let chain_id = self.chain.network.chain_id;
+        let of = |from: Address| {
+            let from = from.to_string();
+            open.iter()
+                .any(|it| it.chain_id == chain_id && it.from == from)
+        };
+        if self.chain.network.is_local() {
+            let source = development::account(&self.chain.network, 0)?;
+            if of(source.address()) {
+                recover(&self.sender(&source), &open).await?;
+            }
+        }
+        if of(self.account) {
+            let account = self.unlock()?;
+            recover(&self.sender(&account), &open).await?;
+        }
+        Ok(())
+    }
+
+    /// Real money needs the name typed, other money a yes, a development chain nothing.
+    pub fn confirm(&self, name: &str, deed: &str) -> Result<(), Failure> {
+        let network = &self.chain.network;
+        if network.is_local() {
+            return Ok(());
+        }
+        let deed = format!("{deed} on `{}`", network.name);
+        if !network.mainnet {
+            return ask::confirm(&self.context, &deed, "yes");
+        }
+        let strict = Context {
+            yes: false,
+            ..self.context.clone()
+        };
+        ask::confirm(&strict, &deed, name)
+            .map_err(|failure| failure.with_hint(format!("run it at a terminal and type `{name}`")))
+    }
+
+    /// Gives an account without a coin some of the development chain's, which cost nothing.
+    pub async fn fund(&self) -> Result<(), Failure> {
+        let empty = self.chain.balance(self.account).await?.is_zero();
+        if !self.chain.network.is_local() || !empty {
+            return Ok(());
+        }
+        let source = development::account(&self.chain.network, 0)?;
+        if source.address() == self.account {
+            return Ok(());
+        }
+        let gift = funding(self.account);
+        self.sender(&source).send(&gift).await?;
+        self.context.printer.note(format!(
+            "{} had nothing on the development chain and got {} ETH",
+            self.account,
+            in_units(FUNDS, 18)
+        ));
+        Ok(())
+    }
+}
+
+fn limits(context: &Context) -> Result<Limits, Failure> {
+    let patience = context.settings.integer("deploy.patience").unwrap_or(60);
+    let max_fee = match context.settings.text("deploy.max_fee") {
+        None => None,
+        Some(text) => Some(from_units(text, 9).ok_or_else(|| {
+            let message = format!(
+                "`deploy.max_fee` is wrong: expected gwei such as 0.5 or 20, found `{text}`"
+            );
+            Failure::new(ExitClass::BadInput, message)
+        })?),
+    };
+    Ok(Limits {
+        max_fee,
+        patience: std::time::Duration::from_secs(patience.unsigned_abs()),
+    })
+}
+
+fn tell(printer: &Printer, news: News) {
+    match news {
+        News::Sent { tx, deed } => printer.note(format!("{deed}: sent as {tx}")),
+        News::Replaced { tx, deed, max_fee } => printer.note(format!(
+            "{deed}: not mined yet, sent again as {tx} with up to {} gwei",
+            in_units(crate::wallet::balance::amount(max_fee), 9)
+        )),
+        News::AtCap { tx, deed } => printer.note(format!(
+            "{deed}: {tx} is not mined yet and offers all that is allowed"
+        )),
+        News::Resumed { tx, deed } => printer.note(format!(
+            "{deed}: {tx} of an earlier run is not mined yet, sent again"
+        )),
+    }
+}

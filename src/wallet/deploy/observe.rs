@@ -1,0 +1,193 @@
+//! What the chain holds of a release: its adapter, its pool.
+
+use alloy::primitives::U256;
+
+use super::{
+    error::DeployError,
+    goods::Goods,
+    plan::{POOL_DELAY, Payout, Place, Plan, Seen, SeenAdapter, id_of, shown_id},
+};
+use crate::{
+    runtime::ledger::Address,
+    wallet::{
+        WalletError,
+        network::Network,
+        provider::Chain,
+        registry::{
+            self, ContributorPoolFactory, OpenLoraRegistry as Registry, Origin,
+            RevenueSplitterFactory,
+        },
+    },
+};
+
+/// What the person wants, and what the journal remembers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wish {
+    /// Who may serve; the publisher when left out.
+    pub server: Option<Address>,
+    /// The adapter to publish a version of.
+    pub adapter: Option<U256>,
+    /// Adapters of this name that this journal has registered, newest first.
+    pub remembered: Vec<U256>,
+}
+
+impl Place {
+    /// The contracts of the network, with code where they should be.
+    pub async fn of(
+        chain: &Chain,
+        account: Address,
+        wish: &Wish,
+        needs_pool: bool,
+    ) -> Result<Self, DeployError> {
+        let contracts = &chain.network.contracts;
+        let registry = contracts.registry.unwrap_or_default();
+        let pool_factory = contracts.pool_factory.unwrap_or_default();
+        require(chain, "OpenLoraRegistry", registry).await?;
+        if needs_pool {
+            require(chain, "ContributorPoolFactory", pool_factory).await?;
+        }
+        Ok(Self {
+            registry,
+            pool_factory,
+            account,
+            server: wish.server.unwrap_or(account),
+        })
+    }
+}
+
+/// Refuses to go on without code at `address`.
+pub async fn require(
+    chain: &Chain,
+    contract: &'static str,
+    address: Address,
+) -> Result<(), DeployError> {
+    if chain.has_code(address).await? {
+        return Ok(());
+    }
+    let Network { name, .. } = &chain.network;
+    Err(DeployError::NoContract {
+        network: name.clone(),
+        contract,
+        address,
+    })
+}
+
+/// Where the planned version will be paid; the registry's own factory says it.
+pub async fn splitter(
+    chain: &Chain,
+    registry: Address,
+    plan: &Plan,
+) -> Result<Address, WalletError> {
+    let asked = Registry::splitterFactoryCall {};
+    let factory = chain.read("splitterFactory of the registry", registry, &asked);
+    let asked = RevenueSplitterFactory::predictCall {
+        origin: Origin {
+            homeChainId: U256::from(chain.network.chain_id),
+            registry: registry.into(),
+            id: plan.adapter_id,
+            version: plan.version,
+        },
+        shares: plan.shares.clone(),
+    };
+    let factory = Address::from(factory.await?);
+    let found = chain.read("predict of the splitter factory", factory, &asked);
+    Ok(found.await?.into())
+}
+
+/// The registry's record of an adapter, when there is one.
+pub async fn adapter(
+    chain: &Chain,
+    registry: Address,
+    id: U256,
+) -> Result<Option<registry::Adapter>, WalletError> {
+    let asked = Registry::adapterCall { id };
+    match chain
+        .read("adapter of the registry", registry, &asked)
+        .await
+    {
+        Ok(found) => Ok(Some(found)),
+        Err(WalletError::Reverted { reason, .. }) if reason.starts_with("AdapterUnknown(") => {
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Looks up what concerns the release.
+pub async fn observe(
+    chain: &Chain,
+    goods: &Goods,
+    payout: &Payout,
+    place: &Place,
+    wish: &Wish,
+) -> Result<Seen, DeployError> {
+    let pool = match &payout.pool {
+        None => None,
+        Some((_, pool)) => {
+            let asked = ContributorPoolFactory::predictCall {
+                operator: pool.operator.into(),
+                delay: POOL_DELAY,
+                shares: pool.shares.clone(),
+                salt: pool.salt,
+            };
+            let asked = chain.read("predict of the pool factory", place.pool_factory, &asked);
+            let address = Address::from(asked.await?);
+            Some((address, chain.has_code(address).await?))
+        }
+    };
+    Ok(Seen {
+        adapter: seen_adapter(chain, goods, place, wish).await?,
+        pool,
+    })
+}
+
+async fn seen_adapter(
+    chain: &Chain,
+    goods: &Goods,
+    place: &Place,
+    wish: &Wish,
+) -> Result<Option<SeenAdapter>, DeployError> {
+    let registry = place.registry;
+    let own = id_of(place.account, goods.weights_sha256);
+    let candidates = match wish.adapter {
+        Some(id) => vec![id],
+        None => wish.remembered.iter().copied().chain([own]).collect(),
+    };
+    for id in candidates {
+        if let Some(found) = adapter(chain, registry, id).await? {
+            return Ok(Some(details(chain, place, id, &found).await?));
+        }
+    }
+    match wish.adapter {
+        Some(id) => Err(DeployError::NoAdapter {
+            registry,
+            id: shown_id(id),
+        }),
+        None => Ok(None),
+    }
+}
+
+async fn details(
+    chain: &Chain,
+    place: &Place,
+    id: U256,
+    found: &registry::Adapter,
+) -> Result<SeenAdapter, DeployError> {
+    let version = found.latestVersion;
+    let release = Registry::releaseCall { id, version };
+    let release = chain.read("release of the registry", place.registry, &release);
+    let owner = Registry::ownerOfCall { tokenId: id };
+    let owner = chain.read("ownerOf of the registry", place.registry, &owner);
+    let server = Registry::isServerCall {
+        id,
+        server: place.server.into(),
+    };
+    let server = chain.read("isServer of the registry", place.registry, &server);
+    Ok(SeenAdapter {
+        id,
+        version,
+        manifest_sha256: release.await?.manifestSha256,
+        owner: owner.await?.into(),
+        has_server: server.await?,
+    })
+}

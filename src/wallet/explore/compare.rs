@@ -1,0 +1,201 @@
+//! A package beside what the registry says of it, check by check.
+
+use alloy::hex;
+
+use super::{AdapterView, Explored, ReleaseView, ShareView};
+use crate::{
+    runtime::package::{
+        Package,
+        release::Domain,
+        verify::{Check, Label, Report, Status},
+    },
+    wallet::{
+        deploy::{Goods, POOL_DELAY, id_of, payout, shown_id},
+        eip712::Recovery,
+    },
+};
+
+/// Compares a package with the adapters that were read.
+pub fn compare(explored: &Explored, package: &Package) -> Report {
+    let goods = match Goods::of(package) {
+        Ok(goods) => goods,
+        Err(error) => return report(vec![judged("registered", Err(error.to_string()))]),
+    };
+    let manifest = hex::encode(goods.manifest_sha256);
+    let named = |adapter: &&AdapterView| {
+        let mut releases = adapter.releases.iter();
+        releases.any(|release| release.manifest_sha256 == manifest)
+    };
+    // Anyone may register the same manifest; the publisher's own adapter is meant.
+    let publisher = goods.publisher.to_string();
+    let own = |adapter: &&AdapterView| adapter.publisher == publisher;
+    let mut candidates: Vec<&AdapterView> = explored.adapters.iter().filter(named).collect();
+    candidates.sort_by_key(|adapter| !own(adapter));
+    let Some(adapter) = candidates.first() else {
+        let known: Vec<&str> = explored
+            .adapters
+            .iter()
+            .flat_map(|adapter| &adapter.releases)
+            .map(|release| release.manifest_sha256.as_str())
+            .collect();
+        return report(vec![judged(
+            "registered",
+            Err(unregistered(&manifest, &known)),
+        )]);
+    };
+    let newest_first = adapter.releases.iter().rev();
+    let mut same = newest_first.filter(|release| release.manifest_sha256 == manifest);
+    let Some(release) = same.next() else {
+        return report(Vec::new());
+    };
+    report(vec![
+        judged("registered", Ok(())),
+        judged("newest", newest(adapter, release)),
+        judged(
+            "publisher",
+            same_text("the publisher", &adapter.publisher, &publisher),
+        ),
+        judged("signature", signature(explored, package)),
+        judged("adapter-id", adapter_id(adapter, release, &goods)),
+        judged(
+            "base-root",
+            same_text(
+                "the base root",
+                &release.base_root,
+                &hex::encode(goods.base_root),
+            ),
+        ),
+        judged(
+            "datasets-root",
+            same_text(
+                "the datasets root",
+                &release.datasets_root,
+                &hex::encode(goods.datasets_root),
+            ),
+        ),
+        judged("split", split(release, &goods)),
+    ])
+}
+
+fn report(checks: Vec<Check>) -> Report {
+    let ok = checks.iter().all(|check| check.status != Status::Fail);
+    Report { ok, checks }
+}
+
+fn judged(name: &'static str, found: Result<(), String>) -> Check {
+    let (status, label) = match found {
+        Ok(()) if name == "signature" => (Status::Pass, Label::SignedClaim),
+        Ok(()) => (Status::Pass, Label::VerifiedBytes),
+        Err(_) => (Status::Fail, Label::Unverified),
+    };
+    Check {
+        name,
+        status,
+        label,
+        reason: found.err(),
+    }
+}
+
+fn unregistered(manifest: &str, known: &[&str]) -> String {
+    let known = match known {
+        [] => "no release".to_owned(),
+        [one] => format!("one release, sha256 {one}"),
+        many => format!("{} releases, none of them this one", many.len()),
+    };
+    format!("no release has the manifest sha256 {manifest}; there is {known}")
+}
+
+fn same_text(what: &str, found: &str, expected: &str) -> Result<(), String> {
+    if found == expected {
+        return Ok(());
+    }
+    Err(format!(
+        "{what} is {found} in the registry, and {expected} in the package"
+    ))
+}
+
+fn newest(adapter: &AdapterView, release: &ReleaseView) -> Result<(), String> {
+    let newest = adapter.releases.iter().map(|it| it.version).max();
+    match newest {
+        Some(newest) if newest > release.version => Err(format!(
+            "the registry has version {newest}, and this package is version {}",
+            release.version
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// The signature is the publisher's, for this very registry.
+fn signature(explored: &Explored, package: &Package) -> Result<(), String> {
+    let Some(envelope) = &package.envelope else {
+        return Err("the package is not signed".to_owned());
+    };
+    let registry = explored.registry.parse().ok();
+    let expected = Domain::of(explored.chain_id, registry);
+    if envelope.domain != expected {
+        let contract = envelope.domain.verifying_contract;
+        let contract = contract.map_or_else(|| "no registry".to_owned(), |it| it.to_string());
+        return Err(format!(
+            "the signature is for chain {} and {contract}, expected chain {} and {}",
+            envelope.domain.chain_id.0, explored.chain_id, explored.registry
+        ));
+    }
+    if envelope.message != package.manifest.release(package.manifest_sha256) {
+        return Err("the signed message is about another manifest".to_owned());
+    }
+    envelope.verify(&Recovery)
+}
+
+/// The first release's weights and the publisher make the id.
+fn adapter_id(adapter: &AdapterView, release: &ReleaseView, goods: &Goods) -> Result<(), String> {
+    if release.version > 1 {
+        return Ok(());
+    }
+    let expected = shown_id(id_of(goods.publisher, goods.weights_sha256));
+    same_text("the adapter's id", &adapter.adapter_id, &expected)
+}
+
+fn split(release: &ReleaseView, goods: &Goods) -> Result<(), String> {
+    let payout = payout(goods).map_err(|error| error.to_string())?;
+    let pooled = release.shares.iter().find(|share| share.pool.is_some());
+    let pool_address = pooled.and_then(|share| share.recipient.parse().ok());
+    let expected = payout
+        .shares(pool_address)
+        .map_err(|error| error.to_string())?;
+    let found: Vec<(String, u32)> = flat(&release.shares);
+    let expected: Vec<(String, u32)> = expected
+        .iter()
+        .map(|share| (share.recipient.to_checksum(None), share.ppm))
+        .collect();
+    same_text("the split", &shown(&found), &shown(&expected))?;
+    let found = pooled.and_then(|share| share.pool.as_ref());
+    match (&payout.pool, found) {
+        (None, _) => Ok(()),
+        (Some(_), None) => Err("the contributors' pool is not there".to_owned()),
+        (Some((_, wanted)), Some(found)) => {
+            let expected: Vec<(String, u32)> = wanted
+                .shares
+                .iter()
+                .map(|share| (share.recipient.to_checksum(None), share.ppm))
+                .collect();
+            same_text("the pool", &shown(&flat(&found.shares)), &shown(&expected))?;
+            let terms = |operator: &str, delay| format!("operated by {operator} with {delay} s");
+            let expected = terms(&wanted.operator.to_string(), POOL_DELAY);
+            same_text(
+                "the pool",
+                &terms(&found.operator, found.delay_seconds),
+                &expected,
+            )
+        }
+    }
+}
+
+fn flat(shares: &[ShareView]) -> Vec<(String, u32)> {
+    let pair = |share: &ShareView| (share.recipient.clone(), share.ppm);
+    shares.iter().map(pair).collect()
+}
+
+fn shown(shares: &[(String, u32)]) -> String {
+    let one = |(recipient, ppm): &(String, u32)| format!("{recipient} {ppm} ppm");
+    shares.iter().map(one).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,131 @@
+//! Solidity's declarations of what this program calls, decodes and hashes.
+#![allow(
+    clippy::too_many_arguments,
+    reason = "events and structs have as many fields as the contracts give them"
+)]
+
+use alloy::sol;
+
+sol! {
+    #[derive(Debug, PartialEq, Eq)]
+    struct Share {
+        address recipient;
+        uint32 ppm;
+    }
+
+    #[derive(Debug, PartialEq, Eq)]
+    struct Release {
+        bytes32 manifestSha256;
+        bytes32 baseRoot;
+        bytes32 datasetsRoot;
+        uint128 price;
+        string uri;
+    }
+
+    #[derive(Debug, PartialEq, Eq)]
+    struct Registration {
+        bytes32 weightsHash;
+        uint16 royaltyBps;
+        Release release;
+        Share[] shares;
+        address[] servers;
+    }
+
+    #[derive(Debug, PartialEq, Eq)]
+    struct Adapter {
+        address publisher;
+        uint32 latestVersion;
+        uint16 royaltyBps;
+        bool paused;
+        uint40 registeredAt;
+    }
+
+    #[derive(Debug, PartialEq, Eq)]
+    struct ReleaseRecord {
+        bytes32 manifestSha256;
+        bytes32 baseRoot;
+        bytes32 datasetsRoot;
+        uint128 price;
+        address splitter;
+        uint40 publishedAt;
+    }
+
+    #[derive(Debug, PartialEq, Eq)]
+    struct Origin {
+        uint256 homeChainId;
+        address registry;
+        uint256 id;
+        uint32 version;
+    }
+
+    #[derive(Debug, PartialEq, Eq)]
+    struct Head {
+        bytes32 root;
+        uint64 sequence;
+        uint64 count;
+        uint128 charged;
+    }
+
+    #[derive(Debug, PartialEq, Eq)]
+    struct AdapterRelease {
+        string name;
+        string version;
+        bytes32 manifestSha256;
+        bytes32 filesRoot;
+        bytes32 baseRoot;
+        bytes32 datasetsRoot;
+        bytes32 omsKeySha256;
+        uint64 createdAt;
+    }
+
+    interface OpenLoraRegistry {
+        event AdapterRegistered(uint256 indexed id, address indexed publisher, bytes32 indexed weightsHash, uint16 royaltyBps);
+        event ReleasePublished(uint256 indexed id, uint32 indexed version, bytes32 indexed manifestSha256, bytes32 baseRoot, bytes32 datasetsRoot, uint128 price, address splitter, string uri);
+        event ServerSet(uint256 indexed id, address indexed server, bool authorised);
+
+        function register(Registration registration) external returns (uint256 id, address splitter);
+        function publishVersion(uint256 id, Release next, Share[] shares) external returns (uint32 version, address splitter);
+        function setServer(uint256 id, address server, bool authorised) external;
+        function multicall(bytes[] data) external returns (bytes[] results);
+        function adapter(uint256 id) external view returns (Adapter);
+        function release(uint256 id, uint32 version) external view returns (ReleaseRecord);
+        function isServer(uint256 id, address server) external view returns (bool);
+        function ownerOf(uint256 tokenId) external view returns (address);
+        function splitterFactory() external view returns (address);
+        function releaseDigest(AdapterRelease statement) external view returns (bytes32);
+        function registrationDigest(address publisher, Registration registration, uint256 deadline) external view returns (bytes32);
+
+        error AdapterUnknown(uint256 id);
+    }
+
+    interface RevenueSplitterFactory {
+        event SplitterCreated(address indexed splitter, uint256 indexed id, address indexed registry, uint256 homeChainId, uint32 version, Share[] shares);
+
+        function predict(Origin origin, Share[] shares) external view returns (address);
+    }
+
+    interface RevenueSplitter {
+        function shares() external view returns (Share[] memory);
+        function totalReleased(address token) external view returns (uint256);
+    }
+
+    interface ContributorPoolFactory {
+        function create(address operator, uint32 delay, Share[] shares, bytes32 salt) external returns (address pool);
+        function predict(address operator, uint32 delay, Share[] shares, bytes32 salt) external view returns (address);
+    }
+
+    interface ContributorPool {
+        function shares() external view returns (Share[] memory);
+        function terms() external view returns (address operator, uint32 delay);
+    }
+
+    interface AttributionAnchor {
+        event Anchored(uint256 indexed id, address indexed server, bytes32 indexed root, uint64 sequence, uint64 count, uint128 charged, string uri);
+
+        function headOf(uint256 id, address server) external view returns (Head);
+    }
+
+    interface Token {
+        function balanceOf(address account) external view returns (uint256);
+    }
+}

@@ -1,0 +1,8 @@
+//! The contracts as Rust sees them: calls, events and what they answer, and the names of their
+//! errors. A test compares every selector with the committed artifacts.
+
+mod bindings;
+mod errors;
+
+pub use bindings::*;
+pub use errors::explain;

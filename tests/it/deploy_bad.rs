@@ -1,0 +1,462 @@
+//! Everything that can stand in a deployment's way, whole messages compared.
+
+use std::fs;
+
+use openlora::{
+    error::Explain,
+    runtime::package::{
+        build::{About, SplitWish},
+        read,
+    },
+    wallet::deploy::{Goods, payout},
+};
+use serde_json::json;
+
+use crate::{
+    deploy_support::{Act, Chain, Desk, OWN, Proxy, contract, own_about, package},
+    wallet::ADDRESS,
+};
+
+/// A desk at an embedded chain of its own.
+fn at_embedded() -> (Desk, Chain) {
+    let chain = Chain::embedded();
+    (Desk::at(chain.url()), chain)
+}
+
+#[test]
+fn without_a_package() {
+    let desk = Desk::new();
+    let runs = desk.path().join("runs");
+    desk.run(&["deploy"]).fails(
+        2,
+        &format!(
+            "error: no run was found in {}\nhint: start one with `openlora train`\n",
+            runs.display()
+        ),
+    );
+    let run = runs.join("one");
+    fs::create_dir_all(&run).unwrap();
+    fs::write(runs.join("latest"), "one\n").unwrap();
+    fs::write(run.join("config.lock.toml"), "").unwrap();
+    desk.run(&["deploy"]).fails(
+        3,
+        "error: the run one has no package\nhint: make it: openlora package\n",
+    );
+    desk.run(&["deploy", "first", "--server", "0x12"]).fails(
+        2,
+        "error: --server is wrong: expected 0x and 40 hexadecimal digits, found `0x12`\n",
+    );
+    let zero = "0x0000000000000000000000000000000000000000";
+    desk.run(&["deploy", "first", "--server", zero]).fails(
+        2,
+        "error: --server is the zero address, which cannot serve\n",
+    );
+    let bad = ADDRESS.replacen('f', "F", 1);
+    desk.run(&["deploy", "first", "--server", &bad]).fails(
+        2,
+        &format!(
+            "error: --server is wrong: the checksum of `{bad}` does not fit: expected `{ADDRESS}`\n"
+        ),
+    );
+    desk.run(&["deploy", "first", "--adapter", "tone"]).fails(
+        2,
+        "error: --adapter is wrong: expected 0x and 64 hexadecimal digits, found `tone`\n",
+    );
+    desk.run(&["deploy", "first", "--max-fee", "cheap"]).fails(
+        3,
+        "error: `deploy.max_fee` is wrong: expected gwei such as 0.5 or 20, found `cheap`\n",
+    );
+}
+
+#[test]
+fn a_network_that_is_unknown_down_or_another() {
+    let desk = Desk::new();
+    desk.run(&["deploy", "first", "--network", "bases"]).fails(
+        3,
+        "error: there is no network `bases`, expected one of local, base, base-sepolia, optimism, \
+         optimism-sepolia, arbitrum, arbitrum-sepolia\nhint: did you mean `base`?\n",
+    );
+    desk.run(&["deploy", "first", "--network", "base", "--offline"])
+        .fails(
+            5,
+            "error: https://mainnet.base.org is not on this machine\nhint: leave --offline out\n",
+        );
+    desk.points_to("http://127.0.0.1:1");
+    desk.run(&["deploy", "first"]).fails(
+        5,
+        "error: http://127.0.0.1:1 does not answer eth_chainId: error sending request for url \
+         (http://127.0.0.1:1)\nhint: check that the address is right and that something listens \
+         there\n",
+    );
+    let chain = Chain::embedded();
+    let lying = Proxy::new(chain.url(), |method, _, _| match method {
+        "eth_chainId" => Act::Answer(json!("0x1")),
+        _ => Act::Forward,
+    });
+    desk.points_to(&lying.url);
+    desk.run(&["deploy", "first"]).fails(
+        5,
+        &format!(
+            "error: {} is on chain 1, expected 31337 for the network `local`\nhint: correct `rpc` \
+             or `chain_id` under `[network.local]`\n",
+            lying.url
+        ),
+    );
+    assert_eq!(
+        lying.asked("eth_sendRawTransaction"),
+        Vec::<serde_json::Value>::new()
+    );
+}
+
+#[test]
+fn a_chain_without_contracts() {
+    let chain = Chain::anvil();
+    let desk = Desk::at(chain.url());
+    desk.run(&["deploy", "first"]).fails(
+        5,
+        &format!(
+            "error: the network `local` has no OpenLoraRegistry at {}\nhint: put the contracts \
+             there with `openlora deploy --contracts --network local`, or name others under \
+             `[network.local]`\n",
+            contract("OpenLoraRegistry")
+        ),
+    );
+}
+
+#[test]
+fn gas_that_costs_too_much() {
+    let (desk, chain) = at_embedded();
+    let dear = Proxy::new(chain.url(), |method, _, _| match method {
+        "eth_feeHistory" => Act::Answer(json!({
+            "oldestBlock": "0x0", "baseFeePerGas": ["0x174876e800", "0x174876e800"],
+            "gasUsedRatio": [0.5], "reward": [["0x3b9aca00"]],
+        })),
+        _ => Act::Forward,
+    });
+    desk.points_to(&dear.url);
+    desk.run(&["deploy", "first", "--max-fee", "5.5"]).fails(
+        5,
+        "error: gas on `local` costs 201 gwei now, more than the 5.5 gwei that are allowed\nhint: \
+         wait for a cheaper hour, or allow more with --max-fee GWEI\n",
+    );
+    assert_eq!(
+        dear.asked("eth_sendRawTransaction"),
+        Vec::<serde_json::Value>::new()
+    );
+}
+
+/// Real money: the embedded chain under another name, so that nothing is given and all is asked.
+fn real_money(desk: &Desk, chain: &Chain) {
+    desk.configure(&format!(
+        "[network.shop]\nchain_id = 31337\nrpc = \"{}\"\nmainnet = true\n",
+        chain.url()
+    ));
+}
+
+#[test]
+fn money_is_missing_and_said_exactly() {
+    let (desk, chain) = at_embedded();
+    real_money(&desk, &chain);
+    let rpc = chain.rpc();
+    rpc.ok("anvil_setBalance", json!([OWN, "0x64"]));
+    let dry = desk.json(&[
+        "deploy",
+        "first",
+        "--network",
+        "shop",
+        "--dry-run",
+        "--max-fee",
+        "3",
+    ]);
+    let gas: u64 = dry["transactions"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| it["gas"].as_u64().unwrap())
+        .sum();
+    assert_eq!(
+        dry["most_wei"],
+        (u128::from(gas) * 3_000_000_000).to_string()
+    );
+    let mut command = desk
+        .openlora(&["deploy", "first", "--network", "shop", "-q"])
+        .into_command();
+    command.stdin(std::process::Stdio::piped());
+    command
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    std::io::Write::write_all(&mut child.stdin.take().unwrap(), b"tone\n").unwrap();
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(8), "{said}");
+    let said = said.lines().nth(1).unwrap();
+    let start = format!(
+        "error: {OWN} has 0.0000000000000001 ETH on `shop`, and deploying tone 1.0.0 may cost "
+    );
+    assert!(said.starts_with(&start), "{said}");
+    let amounts: Vec<u128> = said[start.len()..]
+        .split(' ')
+        .filter_map(|word| openlora::wallet::balance::from_units(word, 18))
+        .collect();
+    assert_eq!(amounts[1], amounts[0] - 100, "{said}");
+}
+
+#[test]
+fn real_money_wants_the_name() {
+    let (desk, chain) = at_embedded();
+    real_money(&desk, &chain);
+    let run = desk.run(&[
+        "deploy",
+        "first",
+        "--network",
+        "shop",
+        "--yes",
+        "--no-input",
+        "-q",
+    ]);
+    run.fails(
+        7,
+        "error: sending this on `shop` needs a confirmation and --no-input forbids asking for \
+         it\nhint: run it at a terminal and type `tone`\n",
+    );
+    let run = desk.run(&["deploy", "first", "--network", "shop", "--yes", "-q"]);
+    run.fails(
+        7,
+        "warning: sending this on `shop`; type `tone` to go on\nerror: sending this on `shop`: \
+         not confirmed\nhint: run it at a terminal and type `tone`\n",
+    );
+}
+
+#[test]
+fn a_nonce_gap_is_named() {
+    let (desk, chain) = at_embedded();
+    chain
+        .rpc()
+        .ok("anvil_setBalance", json!([OWN, "0x8ac7230489e80000"]));
+    let proxy = Proxy::new(chain.url(), |method, nth, _| match (method, nth) {
+        // The RPC counts transactions that it then loses.
+        ("eth_getTransactionCount", 1) => Act::Answer(json!("0x5")),
+        _ => Act::Forward,
+    });
+    desk.points_to(&proxy.url);
+    let run = desk
+        .openlora(&["deploy", "first", "-q"])
+        .env("OPENLORA_DEPLOY_PATIENCE", "1")
+        .run();
+    let tx = desk.journal()[0].clone();
+    let tx = serde_json::to_value(&tx.event).unwrap()["tx"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    run.fails(
+        5,
+        &format!(
+            "error: transaction {tx} of {OWN} has nonce 5 and cannot be mined: the next one that \
+             `local` takes is 0\nhint: send the account's transaction with nonce 0 first\n"
+        ),
+    );
+}
+
+#[test]
+fn an_rpc_that_fails_after_taking_a_transaction() {
+    let (desk, chain) = at_embedded();
+    let proxy = Proxy::new(chain.url(), |method, nth, _| match (method, nth) {
+        ("eth_sendRawTransaction", 3) => Act::ForwardAndRefuse(json!({
+            "code": -32000, "message": "upstream timed out",
+        })),
+        _ => Act::Forward,
+    });
+    desk.points_to(&proxy.url);
+    let run = desk.run(&["deploy", "first", "-q"]);
+    let sent = proxy.asked("eth_sendRawTransaction");
+    let raw = alloy::hex::decode(sent[2][0].as_str().unwrap()).unwrap();
+    let tx = alloy::primitives::keccak256(raw);
+    run.fails(
+        5,
+        &format!(
+            "error: nobody knows whether `local` took the transaction {tx} for registering tone \
+             1.0.0: upstream timed out\nhint: run the same command again: it finds out first what \
+             became of it\n"
+        ),
+    );
+    let said = desk.json(&["deploy", "first"]);
+    assert_eq!(
+        (&said["done"], &said["tx"]),
+        (&json!("nothing"), &json!(tx.to_string()))
+    );
+    assert_eq!(proxy.asked("eth_sendRawTransaction").len(), 3);
+    assert_eq!(desk.count("deployed"), 1);
+}
+
+#[test]
+fn a_contract_that_refuses_is_quoted() {
+    let (desk, chain) = at_embedded();
+    let refusing = Proxy::new(chain.url(), |method, _, _| match method {
+        "eth_estimateGas" => Act::Refuse(json!({
+            "code": 3, "message": "execution reverted",
+            "data": share_sum_invalid(),
+        })),
+        _ => Act::Forward,
+    });
+    desk.points_to(&refusing.url);
+    desk.run(&["deploy", "first", "-q"]).fails(
+        6,
+        "error: creating the contributors' pool of tone 1.0.0 is refused by the contract: \
+         ShareSumInvalid(found 999999, expected 1000000)\n",
+    );
+}
+
+/// What the contract answers when shares sum to 999 999.
+fn share_sum_invalid() -> String {
+    use alloy::{sol, sol_types::SolError};
+    sol! { error ShareSumInvalid(uint256 found, uint256 expected); }
+    let found = alloy::primitives::U256::from(999_999);
+    let expected = alloy::primitives::U256::from(1_000_000);
+    alloy::hex::encode_prefixed(ShareSumInvalid { found, expected }.abi_encode())
+}
+
+#[test]
+fn packages_of_somebody_else_or_of_nobody() {
+    let (desk, _chain) = at_embedded();
+    desk.run(&["deploy", "first", "--account", "rich"]).fails(
+        8,
+        &format!(
+            "error: the package was signed by {OWN}, and the account is {ADDRESS}\nhint: name the \
+             account that signed with --account, or package it again\n"
+        ),
+    );
+    let file = desk.path().join("first/README.md");
+    fs::write(&file, "another text").unwrap();
+    let run = desk.run(&["deploy", "first"]);
+    assert_eq!(run.code, 9);
+    let start = format!(
+        "error: {} does not verify: files: README.md has ",
+        desk.path().join("first").display()
+    );
+    assert!(run.stderr.starts_with(&start), "{}", run.stderr);
+    let unsigned = desk.path().join("second/openlora.eip712.json");
+    fs::remove_file(unsigned).unwrap();
+    desk.run(&["deploy", "second"]).fails(
+        9,
+        &format!(
+            "error: {} does not verify: eip712: {OWN} is named as the publisher and has not \
+             signed\nhint: make it again: openlora package, for the network that it is deployed \
+             on\n",
+            desk.path().join("second").display()
+        ),
+    );
+}
+
+#[test]
+fn an_adapter_that_is_not_there_or_not_ours() {
+    let (desk, _chain) = at_embedded();
+    let id = format!("0x{}", "7".repeat(64));
+    desk.run(&["deploy", "first", "--adapter", &id]).fails(
+        5,
+        &format!(
+            "error: the registry {} has no adapter {id}\nhint: `openlora explore` lists the \
+             adapters; without --adapter a new one is registered\n",
+            contract("OpenLoraRegistry")
+        ),
+    );
+    desk.run(&["explore", &id]).fails(
+        5,
+        &format!(
+            "error: the registry {} has no adapter {id}\nhint: `openlora explore` lists the \
+             adapters; without --adapter a new one is registered\n",
+            contract("OpenLoraRegistry")
+        ),
+    );
+    desk.run(&["explore", "tune"]).fails(
+        2,
+        "error: `tune` is no adapter of `local`: expected 0x and 64 hexadecimal digits, or the \
+         name of one that was deployed from here\nhint: `openlora explore` lists all of them\n",
+    );
+}
+
+#[test]
+fn a_package_that_the_registry_does_not_know_fails_with_every_difference() {
+    let (desk, _chain) = at_embedded();
+    desk.run(&["deploy", "first"]).succeeds();
+    let run = desk.run(&["--json", "explore", "--verify", "second"]);
+    assert_eq!(run.code, 9, "{}", run.stderr);
+    let said: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+    assert_eq!(said["verified"]["checks"][0]["name"], "registered");
+    assert_eq!(said["verified"]["checks"][0]["status"], "fail");
+    desk.run(&["deploy", "second"]).succeeds();
+    // The first is there, and not the newest.
+    let run = desk.run(&["--json", "explore", "--verify", "first"]);
+    let said: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+    let failed: Vec<_> = said["verified"]["checks"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|check| check["status"] == "fail")
+        .map(|check| {
+            (
+                check["name"].as_str().unwrap(),
+                check["reason"].as_str().unwrap(),
+            )
+        })
+        .collect();
+    assert_eq!(
+        (run.code, failed),
+        (
+            9,
+            vec![(
+                "newest",
+                "the registry has version 2, and this package is version 1"
+            )]
+        )
+    );
+}
+
+#[test]
+fn a_contributor_without_an_address() {
+    let (desk, _chain) = at_embedded();
+    let package = read(&desk.path().join("first")).unwrap();
+    let mut goods = Goods::of(&package).unwrap();
+    goods.contributors[0].address = None;
+    let error = payout(&goods).unwrap_err();
+    let ppm = goods.contributors[0].static_ppm;
+    assert_eq!(
+        (error.to_string(), error.hint().unwrap()),
+        (
+            format!("the contributor Ada has {ppm} ppm and no address"),
+            "give its `[[data]]` entry an `address`, then run `openlora package` again".into()
+        )
+    );
+    goods.contributors.clear();
+    let error = payout(&goods).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the contributors' pool has 0 recipients, expected 1 to 200"
+    );
+    goods.split[0].address = None;
+    let error = payout(&goods).unwrap_err();
+    assert_eq!(error.to_string(), "the split's creator has no address");
+}
+
+#[test]
+fn a_split_without_contributors_needs_no_pool() {
+    let (desk, chain) = at_embedded();
+    let about = About {
+        split: SplitWish {
+            creator: Some(1_000_000),
+            contributors: Some(0),
+            ..SplitWish::default()
+        },
+        ..own_about("2.0.0")
+    };
+    package(desk.path(), "alone", &about);
+    desk.json(&["deploy", "alone"]);
+    let sent = chain
+        .rpc()
+        .ok("eth_getTransactionCount", json!([OWN, "latest"]));
+    assert_eq!(sent, "0x1");
+    let explored = desk.json(&["explore", "tone", "--verify", "alone"]);
+    assert_eq!(explored["verified"]["ok"], true, "{explored}");
+    let shares = &explored["adapters"][0]["releases"][0]["shares"];
+    assert_eq!(*shares, json!([{ "recipient": OWN, "ppm": 1_000_000 }]));
+}
