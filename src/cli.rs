@@ -10,7 +10,7 @@ use crate::{
     settings::Override,
 };
 
-/// Train a LoRA adapter, serve it, count every call.
+/// Train a LoRA adapter, register it on a chain, serve it, count every call.
 #[derive(Debug, Parser)]
 #[command(
     name = "openlora",

@@ -1,4 +1,4 @@
-//! openlora: train a LoRA adapter, serve it, count every call.
+//! openlora: train a LoRA adapter, register it on a chain, serve it, count every call.
 //!
 //! The binary parses the command line, settles the settings and dispatches to one file per verb
 //! in `commands`. What the product does lives in `runtime`, which knows no terminal.

@@ -13,7 +13,7 @@ use serde::Serialize;
 use tempfile::TempDir;
 
 use self::{program::Program, story::Story};
-use super::Context;
+use super::{Context, deploy::Deployed};
 use crate::error::{ExitClass, ExitStatus, Failure};
 
 /// What `demo` is asked for.
@@ -31,6 +31,8 @@ pub struct Report {
     pub started: Option<story::Started>,
     pub trained: Option<story::Trained>,
     pub evaluated: Option<story::Evaluated>,
+    /// The result of `deploy`, found in the registry again.
+    pub deployed: Option<Deployed>,
     pub calls: Vec<story::Called>,
     pub metered: Option<story::Metered>,
     pub seconds: f64,
@@ -44,12 +46,15 @@ pub async fn run(context: &Context, request: DemoRequest) -> Result<ExitStatus, 
         printer: &context.printer,
         program: Program::new(home.path())?,
     };
-    let mut report = tokio::select! {
-        told = story.tell() => told?,
+    let told = tokio::select! {
+        told = story.tell() => told,
         _ = tokio::signal::ctrl_c() => {
-            return Err(Failure::new(ExitClass::Interrupted, "the demo was interrupted"));
+            Err(Failure::new(ExitClass::Interrupted, "the demo was interrupted"))
         }
     };
+    let ended = story.end_chain().await;
+    let mut report = told?;
+    ended?;
     report.seconds = started.elapsed().as_secs_f64();
     if context.printer.is_json() {
         context.printer.json(&report);

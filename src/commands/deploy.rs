@@ -5,7 +5,7 @@ mod desk;
 
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Context, project, verify};
 use crate::{
@@ -45,23 +45,23 @@ pub struct DeployRequest {
 }
 
 /// What `--json` prints.
-#[derive(Debug, Serialize, schemars::JsonSchema)]
+#[derive(Debug, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Deployed {
-    adapter_id: String,
+    pub adapter_id: String,
     /// As the registry counts, from 1.
-    version: u32,
-    network: String,
+    pub version: u32,
+    pub network: String,
     /// The transaction that put this version there.
-    tx: String,
-    splitter: String,
-    gas_used: u64,
+    pub tx: String,
+    pub splitter: String,
+    pub gas_used: u64,
     /// SHA-256 of `openlora.json`, hex.
-    manifest_sha256: String,
-    chain_id: u64,
-    registry: String,
-    publisher: String,
+    pub manifest_sha256: String,
+    pub chain_id: u64,
+    pub registry: String,
+    pub publisher: String,
     /// What this run did: registered, published, authorised or nothing.
-    done: &'static str,
+    pub done: String,
 }
 
 /// What `--dry-run --json` prints.
@@ -345,7 +345,7 @@ fn report(context: &Context, plan: &Plan, it: &Deployment) {
             chain_id: it.chain_id,
             registry: it.registry.clone(),
             publisher: it.publisher.clone(),
-            done,
+            done: done.to_owned(),
         });
     }
     if plan.action == Action::Nothing {

@@ -166,6 +166,8 @@ fn the_demo_learned(report: &Value) {
     let figure = |path: &str| report.pointer(path).and_then(Value::as_f64).unwrap();
     assert!(figure("/evaluated/adapter_accuracy") >= 0.9, "{report}");
     assert!(figure("/evaluated/base_accuracy") <= 0.5, "{report}");
+    assert_eq!(figure("/deployed/version"), 1.0);
+    assert_eq!(report["deployed"]["done"], "registered");
     let calls = report["calls"].as_array().unwrap();
     assert_eq!(figure("/metered/calls"), calls.len() as f64);
     for tokens in ["prompt_tokens", "completion_tokens"] {

@@ -13,6 +13,9 @@ use tokio::{
 
 use crate::error::{EXIT_CLASSES, ExitClass, Failure};
 
+/// Holds the password of the demo's account, made up for this one demo.
+const PASSWORD_FILE: &str = "password";
+
 /// This binary, with files of its own.
 pub struct Program {
     binary: PathBuf,
@@ -40,6 +43,13 @@ impl Program {
         })
     }
 
+    /// Makes up the password that the commands find in their environment.
+    pub fn write_password(&self) -> Result<(), Failure> {
+        let path = self.home.join(PASSWORD_FILE);
+        std::fs::write(&path, format!("{:032x}\n", rand::random::<u128>()))
+            .map_err(|error| Failure::io("write", &path, &error))
+    }
+
     /// Folder in which projects are made.
     pub fn dir(&self) -> &Path {
         &self.home
@@ -58,6 +68,9 @@ impl Program {
             .args(args)
             .current_dir(dir)
             .env("OPENLORA_HOME", self.home.join("home"))
+            // A chain of its own, whatever else listens on this machine.
+            .env("OPENLORA_DEVNET_PORT", "0")
+            .env("OPENLORA_PASSWORD_FILE", self.home.join(PASSWORD_FILE))
             .stdin(Stdio::null())
             .kill_on_drop(true);
         command

@@ -11,6 +11,7 @@ use super::{
     program::{Program, Server},
 };
 use crate::{
+    commands::deploy::Deployed,
     error::{ExitClass, Failure},
     printer::Printer,
     runtime::{
@@ -89,6 +90,7 @@ impl Story<'_> {
         report.started = Some(self.start(&project).await?);
         report.trained = Some(self.train(&project).await?);
         report.evaluated = Some(self.evaluate(&project).await?);
+        report.deployed = Some(self.register(&project).await?);
         let server = self.serve(&project).await?;
         let url = text(&server.ready, "/url")?.to_owned();
         for post in POSTS {
@@ -178,9 +180,72 @@ impl Story<'_> {
         Ok(evaluated)
     }
 
+    /// Signs the adapter with a new account, registers it, and asks the registry what it knows.
+    async fn register(&self, project: &Path) -> Result<Deployed, Failure> {
+        let account = ["wallet", "new", "creator"];
+        self.step(
+            4,
+            "The creator signs it with an account of their own",
+            &account,
+        );
+        self.program.write_password()?;
+        let made = self.program.run(project, &account, false).await?;
+        self.say(&format!("  {}", text(&made, "/address")?));
+        self.show(&["package"]);
+        let package = self.program.run(project, &["package"], false).await?;
+        let folder = text(&package, "/package")?;
+        self.say(&format!(
+            "  manifest sha256 {}",
+            text(&package, "/manifest_sha256")?
+        ));
+        let deploy = ["deploy"];
+        self.step(5, "It is registered on the chain, on this machine", &deploy);
+        let result = self.program.run(project, &deploy, false).await?;
+        let deployed: Deployed = serde_json::from_value(result).map_err(|error| {
+            let message = format!("`openlora deploy` printed something else: {error}");
+            Failure::new(ExitClass::Internal, message)
+        })?;
+        self.say(&format!(
+            "  adapter {} version {}, {} gas, paid through {}",
+            deployed.adapter_id, deployed.version, deployed.gas_used, deployed.splitter
+        ));
+        self.show(&["explore", "--verify", "PACKAGE"]);
+        let explore = ["explore", &deployed.adapter_id, "--verify", folder];
+        let known = self.program.run(project, &explore, false).await?;
+        self.tell_registry(&known)?;
+        Ok(deployed)
+    }
+
+    /// What the registry says about the adapter; `explore --verify` ends the demo when it is not
+    /// what the package says.
+    fn tell_registry(&self, known: &Value) -> Result<(), Failure> {
+        let shares = "/adapters/0/releases/0/shares";
+        let shares = known.pointer(shares).and_then(Value::as_array);
+        for share in shares.into_iter().flatten() {
+            let pool = share.pointer("/pool/shares").and_then(Value::as_array);
+            let of = pool.map_or(String::new(), |pool| {
+                format!(", a pool of {} contributors", pool.len())
+            });
+            self.say(&format!(
+                "  {} ppm to {}{of}",
+                count(share, "/ppm")?,
+                text(share, "/recipient")?
+            ));
+        }
+        self.say("  the package on disk is what the registry says");
+        Ok(())
+    }
+
+    /// Stops the demo's chain, if it got so far.
+    pub async fn end_chain(&self) -> Result<(), Failure> {
+        let dir = self.program.dir();
+        self.program.run(dir, &["devnet", "stop"], false).await?;
+        Ok(())
+    }
+
     async fn serve(&self, project: &Path) -> Result<Server, Failure> {
         let args = ["serve", "--local", "--free", "--port", "0"];
-        self.step(4, "The adapter is served through mistral.rs", &args);
+        self.step(6, "The adapter is served through mistral.rs", &args);
         let server = self.program.serve(project, &args).await?;
         self.say(&format!("  ready at {}", text(&server.ready, "/url")?));
         Ok(server)
@@ -194,7 +259,7 @@ impl Story<'_> {
         prompt: &str,
     ) -> Result<Called, Failure> {
         if kind == "classify" && prompt == POSTS[0] {
-            self.step(5, "Callers ask it over HTTP", &[]);
+            self.step(7, "Callers ask it over HTTP", &[]);
         }
         let args = ["call", prompt, "--kind", kind, "--url", url];
         self.show(&["call", &format!("{prompt:?}"), "--kind", kind]);
@@ -215,7 +280,7 @@ impl Story<'_> {
 
     /// Stops the server and holds the answers' usage against what its journal recorded.
     async fn meter(&self, calls: &[Called], server: Server) -> Result<Metered, Failure> {
-        self.step(6, "Every call was counted once", &[]);
+        self.step(8, "Every call was counted once", &[]);
         server.stop().await?;
         let journal = self
             .program
