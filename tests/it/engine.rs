@@ -9,11 +9,11 @@ use openlora::{
     runtime::{
         adapter::{self, HostTensor},
         event::{Finish, Usage},
-        model::{Base, Batch, Decoder, LoraFactors, Precision, text::TextCodec},
+        model::{Base, Batch, Decoder, LoraFactors, ModelConfig, Precision, text::TextCodec},
         ports::{Classified, Engine, Generated, Message, Prompt, Sampling},
         serve::{
             ServeError,
-            engine::{EngineSpec, Engines, Loaded, Quant},
+            engine::{EngineSpec, Engines, Loaded, Machine, Quant, settle},
         },
     },
 };
@@ -923,5 +923,39 @@ async fn quantised_weights_answer_like_exact_ones() {
             (probabilities[0] - 0.7).abs() < 0.05,
             "{quant} {probabilities:?}"
         );
+    }
+}
+
+/// Which weights `auto` takes: f32 for what is small or only classifies, packed ones for what
+/// writes or does not fit.
+#[test]
+fn auto_weighs_task_memory_and_machine() {
+    let small = ModelConfig::read(&golden("llama").join("config.json")).unwrap();
+    let large = ModelConfig {
+        vocab_size: 32_000,
+        hidden_size: 1024,
+        intermediate_size: 4096,
+        layers: 12,
+        heads: 16,
+        kv_heads: 4,
+        head_dim: 64,
+        windows: vec![None; 12],
+        ..small.clone()
+    };
+    let machine = |free_memory, vector_kernels| Machine {
+        free_memory,
+        vector_kernels,
+    };
+    let (roomy, scalar) = (machine(1 << 36, true), machine(1 << 36, false));
+    for (config, machine, classifies, expected) in [
+        (&small, roomy, false, Quant::F32),
+        (&large, roomy, true, Quant::F32),
+        (&large, roomy, false, Quant::Q8_0),
+        (&large, scalar, false, Quant::F32),
+        (&large, machine(1 << 30, true), true, Quant::Q8_0),
+        (&large, machine(1 << 28, true), true, Quant::Q4K),
+    ] {
+        let settled = settle(Quant::Auto, config, machine, classifies).unwrap();
+        assert_eq!(settled.quant, expected, "{machine:?} {settled:?}");
     }
 }

@@ -25,16 +25,17 @@ use std::{
     },
 };
 
-use self::{load::Running, quant::Machine, served::Served, view::View};
+use self::{load::Running, served::Served, view::View};
 use super::ServeError;
 use crate::error::Explain;
 use crate::runtime::{
     adapter::{self, Adapter, Normalised},
+    dataset::Task,
     model::{self, Base, ModelConfig, text::TextCodec},
     ports::Engine,
 };
 
-pub use quant::{Quant, Weights};
+pub use quant::{Machine, Quant, Weights, settle};
 
 /// Token sequences on which an adapter must move the logits.
 const CANARIES: u64 = 3;
@@ -172,7 +173,9 @@ impl Plan {
         }
         let folder = spec.base.dir.clone();
         let codec = TextCodec::open(&folder).map_err(|error| refused(error.to_string(), None))?;
-        let weights = quant::settle(spec.quant, &config, Machine::this())
+        let task = spec.adapter.and_then(|adapter| adapter.task.as_ref());
+        let classifies = task.is_some_and(|card| matches!(card.task, Task::Classify { .. }));
+        let weights = settle(spec.quant, &config, Machine::this(), classifies)
             .map_err(|reason| refused(reason, Some("use --quant f32 or auto")))?;
         Ok(Self {
             name: spec.name.clone(),
