@@ -13,13 +13,13 @@ use alloy::{
     eips::eip2718::Encodable2718,
     primitives::{Address, B256, TxKind, U256, hex},
     signers::{SignerSync, local::PrivateKeySigner},
-    sol,
     sol_types::SolCall,
 };
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use openlora::wallet::{
     contracts,
     devchain::{Chain, Node, Options, Running, local_genesis},
+    registry::{OpenLoraRegistry, Registration, Release, Share},
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -27,25 +27,6 @@ use tokio::runtime::Runtime;
 
 criterion_group!(benches, registrations, start);
 criterion_main!(benches);
-
-sol! {
-    struct Share { address recipient; uint32 ppm; }
-    struct Release {
-        bytes32 manifestSha256;
-        bytes32 baseRoot;
-        bytes32 datasetsRoot;
-        uint128 price;
-        string uri;
-    }
-    struct Registration {
-        bytes32 weightsHash;
-        uint16 royaltyBps;
-        Release release;
-        Share[] shares;
-        address[] servers;
-    }
-    function register(Registration registration) external returns (uint256, address);
-}
 
 /// Key of the first development account.
 const KEY: &str = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80";
@@ -95,7 +76,9 @@ impl Publisher {
             max_fee_per_gas: 100_000_000_000,
             max_priority_fee_per_gas: 1,
             to: TxKind::Call(self.registry),
-            input: registerCall { registration }.abi_encode().into(),
+            input: OpenLoraRegistry::registerCall { registration }
+                .abi_encode()
+                .into(),
             ..TxEip1559::default()
         };
         self.nonce += 1;

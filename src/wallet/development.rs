@@ -1,14 +1,12 @@
 //! The well-known accounts of development chains. Everybody has their keys, so they are handed
 //! out for a local network only.
 
+pub use super::devchain::MNEMONIC;
 use super::{
     WalletError,
     keystore::{Account, import_mnemonic},
     network::Network,
 };
-
-/// The mnemonic that Hardhat and Foundry give development chains.
-pub const MNEMONIC: &str = "test test test test test test test test test test test junk";
 
 /// The development account at `index`, as a source of funds.
 ///

@@ -11,8 +11,9 @@ use serde_json::{Value, json};
 
 use crate::{
     deploy_support::{A1, Act, Chain, Desk, OWN, Proxy, contract},
-    devnet_peers::{foundry, run},
+    devnet_peers::foundry,
     devnet_support::{FIRST, Rpc},
+    sdk::run,
 };
 
 #[test]

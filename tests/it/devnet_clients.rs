@@ -5,8 +5,9 @@ use std::process::Command;
 use serde_json::Value;
 
 use crate::{
-    devnet_peers::{artifact, foundry, javascript, python, run, suite},
+    devnet_peers::{artifact, foundry, javascript},
     devnet_support::Devnet,
+    sdk::{python, run, suite},
 };
 
 /// Key of the ninth development account, which no other suite uses.
@@ -63,7 +64,7 @@ fn ethers_works_unmodified() {
 
 #[test]
 fn web3_py_works_unmodified() {
-    let python = python();
+    let python = python("web3py");
     let dir = tempfile::tempdir().unwrap();
     let chain = Devnet::start(dir.path(), 31_337);
     let said = run(Command::new(python)

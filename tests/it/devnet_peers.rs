@@ -1,4 +1,4 @@
-//! Other people's programs, pinned and installed once: anvil, cast, forge, viem, ethers, web3.py.
+//! Other people's programs, pinned and installed once: anvil, cast, forge, viem, ethers.
 
 use std::{
     io::{BufRead, BufReader},
@@ -6,54 +6,14 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use sha2::{Digest, Sha256};
+use crate::sdk::{installed, run, suite};
 
 /// Version of the Foundry programs, which come as npm packages of one platform each.
 const FOUNDRY: &str = "1.7.1";
 
-pub fn suite(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/sdk")
-        .join(name)
-}
-
 pub fn artifact(name: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("contracts/artifacts");
     folder.join(format!("{name}.json"))
-}
-
-/// Runs to the end and returns stdout; failing says everything.
-pub fn run(command: &mut Command) -> String {
-    let output = command
-        .output()
-        .unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let (out, err) = (text(&output.stdout), text(&output.stderr));
-    assert!(output.status.success(), "{command:?} failed:\n{out}\n{err}");
-    out
-}
-
-/// A folder for what `pins` name; `install` fills it once. Tests that need the same one wait.
-fn installed(kind: &str, pins: &[&Path], install: impl FnOnce(&Path)) -> PathBuf {
-    static TURN: std::sync::Mutex<()> = std::sync::Mutex::new(());
-    let _turn = TURN
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner);
-    let mut digest = Sha256::new();
-    for pin in pins {
-        digest.update(std::fs::read(pin).unwrap());
-    }
-    digest.update(FOUNDRY);
-    let digest = hex::encode(digest.finalize());
-    let folder =
-        Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("evm-{kind}-{}", &digest[..16]));
-    let stamp = folder.join("installed");
-    if !stamp.exists() {
-        std::fs::create_dir_all(&folder).unwrap();
-        install(&folder);
-        std::fs::write(&stamp, "").unwrap();
-    }
-    folder
 }
 
 /// `linux-amd64` and the like, as the packages are named.
@@ -73,7 +33,7 @@ fn platform() -> String {
 /// The folder with viem, ethers, solc and the Foundry programs.
 pub fn javascript() -> PathBuf {
     let pins = suite("evm").join("package-lock.json");
-    installed("js", &[&pins], |folder| {
+    installed(&format!("evm-js-{FOUNDRY}"), &pins, |folder| {
         for file in ["package.json", "package-lock.json"] {
             std::fs::copy(suite("evm").join(file), folder.join(file)).unwrap();
         }
@@ -106,20 +66,6 @@ pub fn foundry(name: &str) -> PathBuf {
         javascript().display()
     );
     path
-}
-
-/// The interpreter of an environment with web3.py.
-pub fn python() -> PathBuf {
-    let pins = suite("web3py").join("requirements.txt");
-    let folder = installed("python", &[&pins], |folder| {
-        run(Command::new("python3")
-            .args(["-m", "venv", "--clear"])
-            .arg(folder));
-        run(Command::new(folder.join("bin/pip"))
-            .args(["install", "--quiet", "--no-input", "-r"])
-            .arg(&pins));
-    });
-    folder.join("bin/python")
 }
 
 /// A running anvil.

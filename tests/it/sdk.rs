@@ -11,12 +11,14 @@ use sha2::{Digest, Sha256};
 
 use crate::live::{Live, write_adapters};
 
+/// The folder of a suite's scripts and pins.
 pub fn suite(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/sdk")
         .join(name)
 }
 
+/// Runs to the end and returns stdout; failing says everything.
 pub fn run(command: &mut Command) -> String {
     let output = command
         .output()
@@ -27,8 +29,8 @@ pub fn run(command: &mut Command) -> String {
     out
 }
 
-/// A folder for what `pins` name; `install` fills it once.
-fn installed(kind: &str, pins: &Path, install: impl FnOnce(&Path)) -> PathBuf {
+/// A folder for what `pins` name; `install` fills it once, whoever else wants it waits.
+pub fn installed(kind: &str, pins: &Path, install: impl FnOnce(&Path)) -> PathBuf {
     let digest = hex::encode(Sha256::digest(std::fs::read(pins).unwrap()));
     let folder =
         Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("sdk-{kind}-{}", &digest[..16]));

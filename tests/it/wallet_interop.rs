@@ -1,11 +1,7 @@
-//! Our keystores and signatures in the hands of other programs, and theirs in ours: Foundry's
-//! `cast`, eth-account and viem, pinned in `tests/sdk/wallet`.
+//! Our keystores and signatures in the hands of other programs, and theirs in ours: eth-account
+//! and viem, pinned in `tests/sdk/wallet`, and Foundry's `cast`.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{fs, path::Path, process::Command};
 
 use openlora::{
     runtime::{
@@ -25,6 +21,7 @@ use openlora::{
 use tempfile::TempDir;
 
 use crate::{
+    devnet_peers::foundry,
     package::packaged,
     sdk::{javascript, python, run, suite},
     wallet::{ADDRESS, KEY, password},
@@ -45,14 +42,6 @@ fn viem(envelope: &Path) -> serde_json::Value {
     serde_json::from_str(&said).unwrap()
 }
 
-/// The binary from npm where there is one for this platform, else the one that is installed;
-/// without either the test fails.
-fn cast() -> PathBuf {
-    let packaged = "node_modules/@foundry-rs/cast-linux-amd64/bin/cast";
-    let path = javascript("wallet").join(packaged);
-    if path.is_file() { path } else { "cast".into() }
-}
-
 #[test]
 fn our_keystores_open_elsewhere() {
     let home = TempDir::new().unwrap();
@@ -60,7 +49,7 @@ fn our_keystores_open_elsewhere() {
     let key = SecretKey::from_hex(KEY).unwrap();
     let entry = store.create("a", &key, &password("päss wörd")).unwrap();
     fs::write(home.path().join("pw"), "päss wörd").unwrap();
-    let said = run(Command::new(cast())
+    let said = run(Command::new(foundry("cast"))
         .args(["wallet", "address", "--password-file"])
         .arg(home.path().join("pw"))
         .arg("--keystore")
@@ -75,7 +64,7 @@ fn our_keystores_open_elsewhere() {
 fn keystores_of_others_open_here() {
     let home = TempDir::new().unwrap();
     let store = Keystores::new(home.path());
-    run(Command::new(cast())
+    run(Command::new(foundry("cast"))
         .args([
             "wallet",
             "import",
@@ -130,7 +119,7 @@ fn digests_equal_those_of_viem_eth_account_and_cast() {
         let expected = serde_json::json!({"digest": digest, "signer": ADDRESS});
         assert_eq!(viem(&path), expected);
         assert_eq!(keys(&["digest", path.to_str().unwrap()]), expected);
-        let signed = run(Command::new(cast())
+        let signed = run(Command::new(foundry("cast"))
             .args([
                 "wallet",
                 "sign",
