@@ -12,6 +12,7 @@ use toml_edit::{DocumentMut, Item, Table};
 use super::Context;
 use crate::{
     error::{ExitClass, ExitStatus, Failure},
+    runtime::disk::{self, Readers},
     settings::{Key, SettingsError, SourceEntry, Value, closest, keys},
 };
 
@@ -187,12 +188,6 @@ fn change(file: &Path, key: &Key, text: &str) -> Result<String, Failure> {
 fn write_atomically(file: &Path, text: &str) -> Result<(), Failure> {
     let dir = file.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(dir).map_err(|error| Failure::io("create", dir, &error))?;
-    let write = || -> std::io::Result<()> {
-        let mut temporary = tempfile::NamedTempFile::new_in(dir)?;
-        std::io::Write::write_all(&mut temporary, text.as_bytes())?;
-        temporary.as_file().sync_all()?;
-        temporary.persist(file).map_err(|error| error.error)?;
-        Ok(())
-    };
-    write().map_err(|error| Failure::io("write", file, &error))
+    disk::replace_file(file, text.as_bytes(), Readers::Owner)
+        .map_err(|error| Failure::io("write", file, &error))
 }

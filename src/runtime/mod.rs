@@ -2,6 +2,7 @@
 
 pub mod adapter;
 pub mod dataset;
+pub mod disk;
 pub mod event;
 pub mod journal;
 pub mod ledger;

@@ -2,7 +2,6 @@
 
 use std::{
     collections::BTreeMap,
-    io::Write,
     path::{Path, PathBuf},
 };
 
@@ -12,9 +11,12 @@ use super::{source_of, sources};
 use crate::{
     commands::Context,
     error::{ExitClass, ExitStatus, Failure},
-    runtime::dataset::{
-        self, Dataset,
-        split::{self as splitting, Split, SplitWish},
+    runtime::{
+        dataset::{
+            self, Dataset,
+            split::{self as splitting, Split, SplitWish},
+        },
+        disk::{self, Readers},
     },
 };
 
@@ -134,15 +136,11 @@ fn write_all(dataset: &Dataset, out: &Path, files: &Files) -> Result<Vec<Written
 
 /// Beside its place first: a file is there whole or not at all.
 fn write(dataset: &Dataset, rows: &[usize], path: &Path) -> std::io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
     let lines: String = rows
         .iter()
         .map(|row| dataset.rows[*row].example.to_json_line() + "\n")
         .collect();
-    file.write_all(lines.as_bytes())?;
-    file.as_file().sync_all()?;
-    file.persist(path).map(|_| ()).map_err(|error| error.error)
+    disk::replace_file(path, lines.as_bytes(), Readers::Owner)
 }
 
 fn show(context: &Context, written: Vec<Written>) {

@@ -16,6 +16,7 @@ use super::{
     read::{CONFIG_FILE, WEIGHTS_FILE, decode, digest},
     tensors::{Dtype, HostTensor},
 };
+use crate::runtime::disk;
 
 /// The PEFT release whose configuration keys are written.
 const PEFT_VERSION: &str = "0.21.2";
@@ -204,10 +205,10 @@ struct Partial {
 
 impl Partial {
     fn create(dir: &Path) -> Result<Self, AdapterError> {
-        let path = beside(dir, "partial");
+        let path = beside(dir);
         let created = std::fs::create_dir_all(dir.parent().unwrap_or(Path::new("")))
             // What an earlier process with this id left behind when it was killed.
-            .and_then(|()| remove_if_there(&path))
+            .and_then(|()| disk::remove_folder(&path))
             .and_then(|()| std::fs::create_dir(&path));
         match created {
             Ok(()) => Ok(Self { path }),
@@ -230,22 +231,9 @@ impl Partial {
         })
     }
 
-    /// Takes the place of `dir`. A crash in the middle leaves the old adapter beside it.
+    /// Takes the place of `dir`.
     fn replace(self, dir: &Path) -> Result<(), AdapterError> {
-        let old = beside(dir, "replaced");
-        let moved = sync_directory(&self.path)
-            .and_then(|()| remove_if_there(&old))
-            .and_then(|()| {
-                if dir.exists() {
-                    std::fs::rename(dir, &old)
-                } else {
-                    Ok(())
-                }
-            })
-            .and_then(|()| std::fs::rename(&self.path, dir))
-            .and_then(|()| sync_directory(dir.parent().unwrap_or(Path::new(""))))
-            .and_then(|()| remove_if_there(&old));
-        moved.map_err(|source| AdapterError::Io {
+        disk::replace_folder(&self.path, dir).map_err(|source| AdapterError::Io {
             deed: "write",
             path: dir.to_owned(),
             source,
@@ -256,28 +244,11 @@ impl Partial {
 impl Drop for Partial {
     fn drop(&mut self) {
         // Gone already after a successful replacement.
-        let _ = remove_if_there(&self.path);
+        let _ = disk::remove_folder(&self.path);
     }
 }
 
-fn beside(dir: &Path, what: &str) -> PathBuf {
+fn beside(dir: &Path) -> PathBuf {
     let name = dir.file_name().unwrap_or_default().to_string_lossy();
-    dir.with_file_name(format!(".{name}.{what}-{}", std::process::id()))
-}
-
-fn remove_if_there(path: &Path) -> std::io::Result<()> {
-    match std::fs::remove_dir_all(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
-}
-
-/// Renames last only once the directory that holds the names is on disk.
-fn sync_directory(dir: &Path) -> std::io::Result<()> {
-    let dir = if dir.as_os_str().is_empty() {
-        Path::new(".")
-    } else {
-        dir
-    };
-    std::fs::File::open(dir)?.sync_all()
+    dir.with_file_name(format!(".{name}.partial-{}", std::process::id()))
 }

@@ -1,8 +1,9 @@
 //! Putting embedded files where other code can open them, whole or not at all.
 
-use std::{io::Write, path::Path};
+use std::path::Path;
 
 use super::error::ModelError;
+use crate::runtime::disk::{self, Readers};
 
 /// A file that the binary carries.
 #[derive(Clone, Copy, Debug)]
@@ -37,24 +38,5 @@ fn is_there(file: &EmbeddedFile, dir: &Path) -> bool {
 
 /// Writes a file under another name and renames it when it is complete and on disk.
 pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), ModelError> {
-    let failed = |error| ModelError::io("write", path)(error);
-    let dir = path.parent().unwrap_or(Path::new("."));
-    let mut draft = tempfile::NamedTempFile::new_in(dir).map_err(failed)?;
-    draft.write_all(bytes).map_err(failed)?;
-    draft.as_file().sync_all().map_err(failed)?;
-    readable_by_all(draft.as_file()).map_err(failed)?;
-    draft.persist(path).map_err(|error| failed(error.error))?;
-    Ok(())
-}
-
-/// A draft is private until it is a model file like any other.
-fn readable_by_all(file: &std::fs::File) -> std::io::Result<()> {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        file.set_permissions(std::fs::Permissions::from_mode(0o644))?;
-    }
-    #[cfg(not(unix))]
-    let _ = file;
-    Ok(())
+    disk::replace_file(path, bytes, Readers::Everyone).map_err(ModelError::io("write", path))
 }

@@ -16,7 +16,10 @@ use super::{
     read::Package,
     release::{Domain, Statement},
 };
-use crate::runtime::ports::ReleaseSigner;
+use crate::runtime::{
+    disk::{self, Readers},
+    ports::ReleaseSigner,
+};
 
 /// What was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,10 +46,7 @@ pub fn write(
     let envelope = signer
         .map(|(domain, signer)| envelope(&draft.manifest, manifest_sha256, domain, signer))
         .transpose()?;
-    let parent = match dir.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
+    let parent = disk::parent(dir);
     fs::create_dir_all(parent).map_err(PackageError::io("create", parent))?;
     let staging = tempfile::Builder::new()
         .prefix(".openlora-package-")
@@ -80,16 +80,10 @@ pub fn sign(
     let envelope = envelope(&package.manifest, package.manifest_sha256, domain, signer)?;
     let path = package.dir.join(ENVELOPE_FILE);
     let bytes = envelope_bytes(&envelope, &package.dir)?;
-    let write = || {
-        // Beside the package: a file in it that no manifest names would make it unreadable.
-        let parent = package.dir.parent().unwrap_or(Path::new("."));
-        let mut fresh = tempfile::NamedTempFile::new_in(parent)?;
-        fresh.write_all(&bytes)?;
-        open_to_others(fresh.path(), 0o644)?;
-        fresh.as_file().sync_all()?;
-        fresh.persist(&path).map(drop).map_err(|error| error.error)
-    };
-    write().map_err(PackageError::io("write", &path))?;
+    // Beside the package: a file in it that no manifest names would make it unreadable.
+    let staging = disk::parent(&package.dir);
+    disk::replace_file_from(staging, &path, &bytes, Readers::Everyone)
+        .map_err(PackageError::io("write", &path))?;
     Ok(envelope)
 }
 
@@ -173,47 +167,9 @@ fn require_replaceable(dir: &Path) -> Result<(), PackageError> {
 }
 
 fn appear(staging: tempfile::TempDir, dir: &Path) -> std::io::Result<()> {
-    open_to_others(staging.path(), 0o755)?;
-    sync_folder(staging.path())?;
-    let name = dir.file_name().unwrap_or_default().to_string_lossy();
-    let old = dir.with_file_name(format!(".{name}.replaced-{}", std::process::id()));
-    let replaces = dir.exists();
-    if replaces {
-        fs::rename(dir, &old)?;
-    }
-    if let Err(error) = fs::rename(staging.path(), dir) {
-        if replaces {
-            // The error above is what counts; the old package lies beside when this fails too.
-            let _ = fs::rename(&old, dir);
-        }
-        return Err(error);
-    }
+    disk::set_mode(staging.path(), 0o755)?;
+    disk::replace_folder(staging.path(), dir)?;
+    // It has another name now and stays.
     let _ = staging.keep();
-    if replaces {
-        fs::remove_dir_all(&old)?;
-    }
-    sync_folder(
-        dir.parent()
-            .filter(|p| !p.as_os_str().is_empty())
-            .unwrap_or(Path::new(".")),
-    )
-}
-
-/// Temporary files are private; a package is as open as any other.
-#[cfg(unix)]
-fn open_to_others(path: &Path, mode: u32) -> std::io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    fs::set_permissions(path, fs::Permissions::from_mode(mode))
-}
-
-#[cfg(not(unix))]
-fn open_to_others(_path: &Path, _mode: u32) -> std::io::Result<()> {
-    Ok(())
-}
-
-fn sync_folder(dir: &Path) -> std::io::Result<()> {
-    if cfg!(unix) {
-        File::open(dir)?.sync_all()?;
-    }
     Ok(())
 }

@@ -7,6 +7,7 @@ use std::{
 };
 
 use super::super::error::TrainError;
+use crate::runtime::disk;
 
 type Result<T> = std::result::Result<T, TrainError>;
 
@@ -61,12 +62,7 @@ pub fn create_folder(path: &Path) -> Result<()> {
 
 /// Removes a folder; none being there is fine.
 pub fn clear(path: &Path) -> Result<()> {
-    match fs::remove_dir_all(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(TrainError::io("remove", path, error))
-        }
-        _ => Ok(()),
-    }
+    disk::remove_folder(path).map_err(|error| TrainError::io("remove", path, error))
 }
 
 pub fn read(path: &Path) -> Result<Vec<u8>> {
@@ -74,13 +70,7 @@ pub fn read(path: &Path) -> Result<Vec<u8>> {
 }
 
 fn sync_folder(path: &Path) -> Result<()> {
-    // Only Unix can sync a folder, and needs to.
-    if cfg!(unix) {
-        File::open(path)
-            .and_then(|folder| folder.sync_all())
-            .map_err(|error| TrainError::io("write", path, error))?;
-    }
-    Ok(())
+    disk::sync_folder(path).map_err(|error| TrainError::io("write", path, error))
 }
 
 fn beside(path: &Path) -> PathBuf {
