@@ -105,6 +105,7 @@ fn reserved(id: u64) -> Event {
         kind: CallKind::Chat,
         prompt_tokens: 120,
         request_hash: digest,
+        payment: None,
     }
 }
 
@@ -125,6 +126,7 @@ fn metered(id: u64) -> Event {
         first_token_milliseconds: Some(70),
         request_hash: digest.clone(),
         response_hash: digest,
+        charge: None,
     }
 }
 

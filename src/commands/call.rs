@@ -233,7 +233,7 @@ async fn report(
         id: text_at(answer, "id").to_owned(),
         said,
         usage: client.typed(&answer["usage"])?,
-        paid: receipt.paid.clone(),
+        paid: receipt.paid,
         receipt,
     });
     Ok(())

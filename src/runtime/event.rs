@@ -7,6 +7,11 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::ledger::{
+    Address, Amount, ChannelConfig, ChannelKey, ChannelView, Charge, ExactKey, Payment,
+    ReceiverKey, ReceiverView, Word,
+};
+
 /// What a caller asked the model for.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
@@ -69,6 +74,9 @@ pub enum Event {
         prompt_tokens: u64,
         /// SHA-256 over a per-journal salt and the request body, hex.
         request_hash: String,
+        /// What the payer allows for it; absent where calls are free.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        payment: Option<Box<Payment>>,
     },
     /// Tokens that were delivered so far in a call that is still running.
     CallCheckpointed {
@@ -90,6 +98,9 @@ pub enum Event {
         request_hash: String,
         /// SHA-256 over the salt and the delivered text, hex.
         response_hash: String,
+        /// What it cost; absent where calls are free.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        charge: Option<Box<Charge>>,
     },
     /// A transaction was signed and is about to be sent.
     TransactionIntended(Box<Intent>),
@@ -101,9 +112,108 @@ pub enum Event {
         /// Absent when it is on no chain.
         gas_used: Option<u64>,
         block: Option<u64>,
+        /// Wei that it cost its sender, where the chain said so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        fee: Option<Amount>,
     },
     /// A release stands in a registry.
     Deployed(Box<Deployment>),
+    /// A payer's channel is used for the first time.
+    ChannelOpened(Box<ChannelOpened>),
+    /// What a chain says of a channel now.
+    ChannelObserved(Box<ChannelObserved>),
+    /// What a chain says of a receiver now.
+    ReceiverObserved(Box<ReceiverObserved>),
+    /// An `exact` payment was mined; it owes its payer a call until one is charged.
+    PaymentReceived(Box<PaymentReceived>),
+    /// Vouchers were claimed: the escrow now holds the money for its receiver.
+    Claimed(Box<ChannelsClaimed>),
+    /// The escrow sent a receiver what was claimed for it.
+    Settled(Box<ReceiverSettled>),
+    /// A splitter paid a recipient out.
+    Released(Box<ShareReleased>),
+    /// A payer got back what was not charged.
+    Refunded(Box<ChannelRefunded>),
+    /// Blocks were replaced: what these transactions did has not happened.
+    Reorganised { chain_id: u64, txs: Vec<String> },
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChannelOpened {
+    pub key: ChannelKey,
+    pub config: ChannelConfig,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChannelObserved {
+    pub key: ChannelKey,
+    pub view: ChannelView,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReceiverObserved {
+    pub key: ReceiverKey,
+    pub view: ReceiverView,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaymentReceived {
+    pub key: ExactKey,
+    pub receiver: Address,
+    pub amount: Amount,
+    /// Hash of the transaction.
+    pub tx: String,
+    pub block: u64,
+    pub block_hash: Word,
+}
+
+/// One channel of a claim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClaimedRow {
+    pub channel: Word,
+    /// By this claim.
+    pub amount: Amount,
+    /// Of the channel after it.
+    pub total: Amount,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChannelsClaimed {
+    pub tx: String,
+    pub receiver: ReceiverKey,
+    pub rows: Vec<ClaimedRow>,
+    pub block: u64,
+    pub block_hash: Word,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReceiverSettled {
+    pub tx: String,
+    pub receiver: ReceiverKey,
+    pub amount: Amount,
+    pub block: u64,
+    pub block_hash: Word,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShareReleased {
+    pub tx: String,
+    /// The splitter that paid.
+    pub receiver: ReceiverKey,
+    pub recipient: Address,
+    pub to: Address,
+    pub amount: Amount,
+    pub block: u64,
+    pub block_hash: Word,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChannelRefunded {
+    pub tx: String,
+    pub key: ChannelKey,
+    pub amount: Amount,
+    pub block: u64,
+    pub block_hash: Word,
 }
 
 /// A signed transaction as it stands in the journal before anybody else has seen it.

@@ -3,7 +3,8 @@
 //! An [`Engine`] turns tokens into tokens. The HTTP surface and metering know only this trait,
 //! so that another engine (a remote one too) can stand behind them. A [`ReleaseSigner`] puts an
 //! account's name to a package, a [`ReleaseVerifier`] says whose name it is; neither needs a chain.
-//! A [`FactLog`] is where deeds on a chain are written down before they are done.
+//! A [`FactLog`] is where deeds on a chain are written down before they are done. A [`Cashier`]
+//! takes payment for calls, on whatever chains it knows.
 
 use std::pin::Pin;
 
@@ -11,7 +12,7 @@ use futures::Stream;
 
 use super::{
     event::{Event, Usage},
-    ledger::Address,
+    ledger::{Address, Amount, Charge, Payment, Prices, Work},
     package::release::{SignatureProblem, Statement},
 };
 use crate::error::Failure;
@@ -142,4 +143,85 @@ pub trait ReleaseVerifier {
         statement: &Statement,
         signature: &[u8; 65],
     ) -> Result<Address, SignatureProblem>;
+}
+
+/// One call as it is offered for sale.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sale {
+    /// Name and digest of the adapter that will answer.
+    pub adapter: String,
+    pub adapter_digest: String,
+    /// The address that was called, as the caller wrote it.
+    pub resource: String,
+    /// What the answer will be, as a media type.
+    pub media_type: &'static str,
+    pub request_id: String,
+    pub request_hash: String,
+    /// The most that is done, and what that costs.
+    pub work: Work,
+    pub prices: Prices,
+    pub quote: Amount,
+}
+
+/// Why a call is not paid.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Unpaid {
+    /// What came is no payment in any form: 400.
+    Malformed { message: String },
+    /// 402 with what would be accepted.
+    Required {
+        /// The code by which clients know the reason; `payment_required` when nothing came.
+        code: String,
+        message: String,
+        /// The value of `PAYMENT-REQUIRED`.
+        terms: String,
+    },
+    /// The voucher or authorization was used before, for this call or another.
+    Used {
+        request_id: String,
+        request_hash: String,
+        /// What to answer where it was another call.
+        otherwise: Box<Unpaid>,
+    },
+    /// The chain cannot be asked, or it is not known what became of a transaction: 503, and the
+    /// same request may be repeated.
+    Unavailable { message: String, retry_after: u64 },
+}
+
+/// What a payer asked for and got without a call: a refund.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Refunded {
+    /// The value of `PAYMENT-RESPONSE`.
+    pub response: String,
+    pub body: serde_json::Value,
+}
+
+/// Takes payment for calls.
+#[async_trait::async_trait]
+pub trait Cashier: Send + Sync {
+    /// What a caller without payment is told.
+    fn terms(&self, sale: &Sale) -> Unpaid;
+
+    /// Checks the value of `PAYMENT-SIGNATURE` against our own terms and the payer's channel,
+    /// which nobody else can use until the tab is closed or dropped. No chain is changed.
+    async fn open(&self, sale: &Sale, payment: &str) -> Result<Box<dyn Tab>, Unpaid>;
+
+    /// Returns to a payer what its channel holds and calls have not cost.
+    async fn refund(&self, sale: &Sale, payment: &str) -> Result<Refunded, Unpaid>;
+}
+
+/// A payer's open tab: one call that is allowed for and not yet charged. Dropped, it charges
+/// nothing.
+#[async_trait::async_trait]
+pub trait Tab: Send + Sync {
+    /// Makes sure of the money: deposits and `exact` transfers are mined when this returns.
+    async fn secure(&mut self) -> Result<(), Unpaid>;
+
+    fn payment(&self) -> &Payment;
+
+    /// The value of `PAYMENT-RESPONSE` for a charge.
+    fn response(&self, charge: &Charge) -> String;
+
+    /// The charge is durable, in the journal's record: the next call of the channel may follow.
+    fn close(self: Box<Self>, charge: &Charge);
 }

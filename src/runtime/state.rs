@@ -7,7 +7,10 @@ use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
-use super::event::{CallKind, Deployment, Event, Finish, Intent, Record, Usage};
+use super::{
+    event::{CallKind, Deployment, Event, Finish, Intent, Record, Usage},
+    ledger::Book,
+};
 
 /// How many finished calls and sessions a snapshot remembers one by one.
 pub const RECENT_CALLS: usize = 64;
@@ -50,6 +53,9 @@ pub struct Snapshot {
     /// Releases in registries, oldest first; the same version of an adapter stands here once.
     #[serde(default)]
     pub deployments: Vec<Deployment>,
+    /// Money: what is authorised, charged, claimed, settled and released.
+    #[serde(default)]
+    pub book: Book,
 }
 
 /// Counts over a set of metered calls.
@@ -177,6 +183,7 @@ impl Snapshot {
 
     fn fold(&mut self, record: &Record) {
         let time_ms = record.time_ms;
+        self.book.apply(&record.event);
         match &record.event {
             Event::ServerStarted { session, version } => self.start(session, version, time_ms),
             Event::ServerStopped { session } => self.stop(session, time_ms),
@@ -205,6 +212,15 @@ impl Snapshot {
             Event::TransactionIntended(intent) => self.unsettled.push(Intent::clone(intent)),
             Event::TransactionSettled { tx, .. } => self.unsettled.retain(|it| it.tx != *tx),
             Event::Deployed(deployment) => self.deploy(deployment),
+            Event::ChannelOpened(_)
+            | Event::ChannelObserved(_)
+            | Event::ReceiverObserved(_)
+            | Event::PaymentReceived(_)
+            | Event::Claimed(_)
+            | Event::Settled(_)
+            | Event::Released(_)
+            | Event::Refunded(_)
+            | Event::Reorganised { .. } => {}
         }
     }
 

@@ -307,6 +307,7 @@ fn the_snapshot_lists_deployments_and_what_is_open() {
             status: Settlement::Succeeded,
             gas_used: Some(1),
             block: Some(1),
+            fee: None,
         },
         deployed(1, "0xa"),
         deployed(1, "0xb"),

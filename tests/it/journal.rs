@@ -35,6 +35,7 @@ fn reserved_by(session: &str, id: &str) -> Event {
         kind: CallKind::Chat,
         prompt_tokens: 7,
         request_hash: "rh".into(),
+        payment: None,
     }
 }
 
@@ -60,6 +61,7 @@ fn metered(id: &str) -> Event {
         first_token_milliseconds: Some(4),
         request_hash: "rh".into(),
         response_hash: "sh".into(),
+        charge: None,
     }
 }
 

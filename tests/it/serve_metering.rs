@@ -359,6 +359,7 @@ async fn what_a_dead_process_left_open_is_metered_at_the_next_start() {
         kind: CallKind::Chat,
         prompt_tokens: 7,
         request_hash: "aa".to_owned(),
+        payment: None,
     };
     let checkpoint = |id: &str, completion_tokens: u64| Event::CallCheckpointed {
         request_id: id.to_owned(),

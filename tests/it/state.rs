@@ -25,6 +25,7 @@ fn metered(id: &str, adapter: &str, completion_tokens: u64, milliseconds: u64) -
         first_token_milliseconds: (completion_tokens > 0).then_some(milliseconds / 2),
         request_hash: "rh".into(),
         response_hash: "sh".into(),
+        charge: None,
     }
 }
 
@@ -37,6 +38,7 @@ fn reserved(id: &str) -> Event {
         kind: CallKind::Chat,
         prompt_tokens: 10,
         request_hash: "rh".into(),
+        payment: None,
     }
 }
 

@@ -3,7 +3,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::runtime::serve::{PublishedReceipt, PublishedUsage};
+use crate::runtime::{
+    ledger::Amount,
+    serve::{PublishedReceipt, PublishedUsage},
+};
 
 /// The answer, what it used and what it cost.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -14,7 +17,7 @@ pub struct Answered {
     pub said: Said,
     pub usage: PublishedUsage,
     /// In base units of the token.
-    pub paid: String,
+    pub paid: Amount,
     pub receipt: PublishedReceipt,
 }
 

@@ -4,7 +4,10 @@ use super::{
     chain::{Hash, Head},
     error::JournalError,
 };
-use crate::runtime::event::{CallKind, Event, Record};
+use crate::runtime::{
+    event::{CallKind, Event, Record},
+    ledger::Payment,
+};
 
 /// The writing side. A store belongs to one writer; whoever opens it makes sure of that.
 pub trait Store: Send {
@@ -106,6 +109,7 @@ pub struct OpenCall {
     pub prompt_tokens: u64,
     pub request_hash: String,
     pub reserved_ms: u64,
+    pub payment: Option<Box<Payment>>,
     /// Tokens and time of the last checkpoint.
     pub checkpoint: Option<(u64, u64)>,
 }
@@ -121,6 +125,7 @@ impl OpenCall {
             kind,
             prompt_tokens,
             request_hash,
+            payment,
         } = record.event
         else {
             return None;
@@ -134,6 +139,7 @@ impl OpenCall {
             prompt_tokens,
             request_hash,
             reserved_ms: record.time_ms,
+            payment,
             checkpoint: None,
         })
     }

@@ -176,20 +176,26 @@ fn gather(first: Command, commands: &Receiver<Command>) -> Vec<Command> {
 /// died with the process, so the response hash is that of the empty text.
 fn recovered(call: OpenCall, salt: &[u8]) -> Event {
     let (completion_tokens, until) = call.checkpoint.unwrap_or((0, call.reserved_ms));
+    let (usage, finish) = (
+        Usage {
+            prompt_tokens: call.prompt_tokens,
+            completion_tokens,
+        },
+        Finish::Recovered,
+    );
+    let charge = call.payment.map(|it| Box::new(it.charge(usage, finish)));
     Event::CallMetered {
         request_id: call.request_id,
         adapter: call.adapter,
         adapter_digest: call.adapter_digest,
         kind: call.kind,
-        usage: Usage {
-            prompt_tokens: call.prompt_tokens,
-            completion_tokens,
-        },
-        finish: Finish::Recovered,
+        usage,
+        finish,
         milliseconds: until.saturating_sub(call.reserved_ms),
         first_token_milliseconds: None,
         request_hash: call.request_hash,
         response_hash: super::salted(salt, b""),
+        charge,
     }
 }
 

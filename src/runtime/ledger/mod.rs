@@ -1,9 +1,27 @@
-//! Who is paid how much: accounts and integer shares.
+//! Who is paid how much: accounts, integer amounts and shares, channels, and the ledger.
 //!
 //! Pure: no files, clock, randomness or floats. Chains, keys and the terminal are unknown here.
 
 mod address;
+mod amount;
+mod book;
+mod channel;
+mod key;
+mod payment;
+mod price;
 mod shares;
 
 pub use address::{Address, AddressProblem};
+pub use amount::{Amount, AmountProblem};
+pub use book::{
+    Book, Channel, ChannelView, ExactPayment, RECENT_VOUCHERS, Receiver, ReceiverView, UsedVoucher,
+    Withdrawal,
+};
+pub use channel::{
+    Authorised, Breach, ChannelConfig, Charged, Claimed, Released, Settled, Total, WITHDRAW_DELAY,
+    Word, WordProblem,
+};
+pub use key::{ChannelKey, ExactKey, KeyProblem, ReceiverKey};
+pub use payment::{Charge, Payment, Scheme};
+pub use price::{Prices, TOKENS, Work};
 pub use shares::{Share, SplitProblem, WHOLE_PPM, apportion, check_split};

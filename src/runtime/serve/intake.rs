@@ -98,6 +98,7 @@ impl App {
             prompt_tokens,
             accepted: intake.accepted,
             pass,
+            tab: None,
         };
         self.meter.reserve(reservation).await
     }

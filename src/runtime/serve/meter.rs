@@ -27,6 +27,7 @@ use super::{
 use crate::runtime::{
     event::{CallKind, Event, Finish, Record, Usage},
     journal::{Journal, JournalError},
+    ports::Tab,
 };
 
 /// Tokens between two checkpoints of a running call.
@@ -74,6 +75,8 @@ pub struct Reservation {
     pub prompt_tokens: u64,
     pub accepted: Instant,
     pub pass: Pass,
+    /// What pays for the call; none where calls are free.
+    pub tab: Option<Box<dyn Tab>>,
 }
 
 /// A reserved call. Dropped without [`Call::finish`], it counts as disconnected.
@@ -93,6 +96,7 @@ struct Open {
     accepted: Instant,
     first_token: Option<Duration>,
     delivered: Sha256,
+    tab: Option<Box<dyn Tab>>,
 }
 
 impl Meter {
@@ -220,6 +224,7 @@ impl Inner {
             prompt_tokens,
             accepted,
             pass,
+            tab,
         } = reservation;
         let event = Event::CallReserved {
             request_id: slot.id().as_str().to_owned(),
@@ -229,6 +234,7 @@ impl Inner {
             kind,
             prompt_tokens,
             request_hash: slot.hash().to_owned(),
+            payment: tab.as_ref().map(|tab| Box::new(tab.payment().clone())),
         };
         self.append(event).await.map_err(|error| {
             tracing::error!(%error, "a call was refused because the journal cannot be written");
@@ -245,6 +251,7 @@ impl Inner {
             accepted,
             first_token: None,
             delivered,
+            tab,
         };
         let usage = Usage {
             prompt_tokens,
@@ -294,6 +301,13 @@ impl Call {
     /// What will be counted if the call ends as `finish` now.
     pub fn usage(&self, finish: Finish) -> Usage {
         counted(self.usage, finish)
+    }
+
+    /// What the payer is told of its payment if the call ends as `finish` now.
+    pub fn payment_response(&self, finish: Finish) -> Option<String> {
+        let tab = self.open.as_ref()?.tab.as_ref()?;
+        let charge = tab.payment().charge(self.usage(finish), finish);
+        Some(tab.response(&charge))
     }
 
     /// Meters the call durably, then lets repeats have the answer.
@@ -354,9 +368,11 @@ impl Open {
             accepted,
             first_token,
             delivered,
+            tab,
         } = self;
         // The model has stopped: the next call need not wait for the disk.
         drop(pass);
+        let charge = tab.as_ref().map(|tab| tab.payment().charge(usage, finish));
         let event = Event::CallMetered {
             request_id: slot.id().as_str().to_owned(),
             adapter: adapter.name.clone(),
@@ -368,11 +384,15 @@ impl Open {
             first_token_milliseconds: first_token.map(milliseconds),
             request_hash: slot.hash().to_owned(),
             response_hash: hex::encode(delivered.finalize()),
+            charge: charge.clone().map(Box::new),
         };
         loop {
             match inner.append_count(event.clone()).await {
                 Ok(record) => {
                     inner.metrics.metered(&record.event);
+                    if let (Some(tab), Some(charge)) = (tab, charge) {
+                        tab.close(&charge);
+                    }
                     slot.complete(answer);
                     inner
                         .open

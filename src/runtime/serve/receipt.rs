@@ -9,6 +9,7 @@ use super::{refusal::Refusal, request_id::RequestId};
 use crate::runtime::{
     event::{CallKind, Event, Finish, Record, Usage},
     journal::Journal,
+    ledger::{Amount, Charge},
 };
 
 /// A `CallMetered` event with its place in the journal.
@@ -27,6 +28,8 @@ pub struct Receipt {
     pub first_token_milliseconds: Option<u64>,
     pub request_hash: String,
     pub response_hash: String,
+    /// Absent where calls are free.
+    pub charge: Option<Charge>,
 }
 
 impl Receipt {
@@ -43,6 +46,7 @@ impl Receipt {
             first_token_milliseconds,
             request_hash,
             response_hash,
+            charge,
         } = record.event.clone()
         else {
             return None;
@@ -61,6 +65,7 @@ impl Receipt {
             first_token_milliseconds,
             request_hash,
             response_hash,
+            charge: charge.map(|charge| *charge),
         })
     }
 
@@ -74,7 +79,8 @@ impl Receipt {
             kind: self.kind,
             usage: self.usage.into(),
             finish: self.finish,
-            paid: "0".to_owned(),
+            paid: self.charge.as_ref().map_or(Amount::ZERO, |it| it.amount),
+            payment: self.charge.clone(),
             milliseconds: self.milliseconds,
             first_token_milliseconds: self.first_token_milliseconds,
             request_hash: self.request_hash.clone(),
@@ -105,7 +111,9 @@ pub struct PublishedReceipt {
     pub usage: PublishedUsage,
     pub finish: Finish,
     /// In base units of the token.
-    pub paid: String,
+    pub paid: Amount,
+    /// How it was paid; null where calls are free.
+    pub payment: Option<Charge>,
     /// From acceptance to the last token.
     pub milliseconds: u64,
     /// From acceptance to the first token; null when no token came.

@@ -14,7 +14,7 @@ use super::error::TransactionError;
 use crate::{
     runtime::{
         event::{Event, Intent, Settlement},
-        ledger::Address,
+        ledger::{Address, Amount},
         ports::FactLog,
     },
     wallet::{
@@ -383,6 +383,7 @@ impl Sender<'_> {
             status,
             gas_used: receipt.map(|receipt| receipt.gas_used),
             block: receipt.and_then(|receipt| receipt.block_number),
+            fee: receipt.map(fee),
         })
         .await
     }
@@ -391,6 +392,11 @@ impl Sender<'_> {
         let kept = self.facts.keep(event).await;
         kept.map_err(TransactionError::Unrecorded)
     }
+}
+
+/// What a mined transaction cost its sender, in wei.
+fn fee(receipt: &TransactionReceipt) -> Amount {
+    Amount(u128::from(receipt.gas_used).saturating_mul(receipt.effective_gas_price))
 }
 
 /// An eighth more, the least that nodes take for a replacement with a margin.

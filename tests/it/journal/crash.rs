@@ -89,6 +89,7 @@ async fn a_recovered_count_says_what_is_known() {
         first_token_milliseconds: None,
         request_hash: "rh".into(),
         response_hash: journal.salted_hash(b""),
+        charge: None,
     };
     assert_eq!(records[0].event, expected);
 }

@@ -1,0 +1,261 @@
+//! The ledger: what is authorised, charged, claimed, settled and released, folded from facts.
+//!
+//! What the chain says replaces what it said before, so a reorganisation is one more fact and not
+//! a correction of sums.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Amount, Authorised, Breach, ChannelConfig, ChannelKey, Charge, Charged, Claimed, ExactKey,
+    Payment, ReceiverKey, Scheme, Total, Word,
+};
+use crate::runtime::event::Event;
+
+/// How many vouchers of a channel are remembered for repeats.
+pub const RECENT_VOUCHERS: usize = 16;
+
+/// A waiting withdrawal by the payer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Withdrawal {
+    pub amount: Amount,
+    /// Unix time in seconds, by the chain's clock.
+    pub started: u64,
+}
+
+/// What the chain said of a channel at one block.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChannelView {
+    /// Deposits less withdrawals and refunds.
+    pub balance: Amount,
+    pub claimed: Amount,
+    pub withdrawal: Option<Withdrawal>,
+    pub refund_nonce: u64,
+    pub block: u64,
+    pub block_hash: Word,
+}
+
+/// What the chain said of a receiver of one token at one block.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReceiverView {
+    /// Of all channels, whoever claimed.
+    pub claimed: Amount,
+    pub settled: Amount,
+    /// Paid out to recipients.
+    pub released: Amount,
+    /// The receiver's balance.
+    pub held: Amount,
+    pub block: u64,
+    pub block_hash: Word,
+}
+
+/// A voucher that a call was made with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UsedVoucher {
+    /// The total that it was signed for.
+    pub max: Amount,
+    pub request_id: String,
+    pub request_hash: String,
+}
+
+/// A channel as this server knows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Channel {
+    pub config: ChannelConfig,
+    /// The highest voucher, and its signature.
+    pub authorised: Total<Authorised>,
+    pub signature: String,
+    pub charged: Total<Charged>,
+    /// Reserved and not yet charged, by request id.
+    pub open: BTreeMap<String, Amount>,
+    pub calls: u64,
+    pub view: Option<ChannelView>,
+    /// The latest vouchers, oldest first.
+    pub recent: VecDeque<UsedVoucher>,
+}
+
+impl Channel {
+    pub fn new(config: ChannelConfig) -> Self {
+        Self {
+            config,
+            authorised: Total::ZERO,
+            signature: String::new(),
+            charged: Total::ZERO,
+            open: BTreeMap::new(),
+            calls: 0,
+            view: None,
+            recent: VecDeque::new(),
+        }
+    }
+
+    /// What the chain has of it, checked against what was charged.
+    pub fn claimed(&self) -> Result<Total<Claimed>, Breach> {
+        let claimed = self.view.as_ref().map_or(Amount::ZERO, |view| view.claimed);
+        Total::<Claimed>::within(claimed, self.charged)
+    }
+
+    /// Charged and not yet claimed.
+    pub fn unclaimed(&self) -> Amount {
+        let claimed = self.view.as_ref().map_or(Amount::ZERO, |view| view.claimed);
+        self.charged.amount().saturating_sub(claimed)
+    }
+
+    fn authorise(&mut self, payment: &Payment) {
+        if payment.authorised() > self.authorised.amount() || self.signature.is_empty() {
+            self.authorised = Total::signed(payment.authorised());
+            self.signature.clone_from(&payment.signature);
+        }
+    }
+
+    fn remember(&mut self, used: UsedVoucher) {
+        if self.recent.len() >= RECENT_VOUCHERS {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(used);
+    }
+
+    /// The chain remembers more than this journal: the journal is not the whole story.
+    fn observe(&mut self, view: ChannelView) {
+        if view.claimed > self.charged.amount() {
+            self.charged = Total::lost(Total::<Claimed>::observed(view.claimed));
+        }
+        self.view = Some(view);
+    }
+}
+
+/// Sums of one receiver.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Receiver {
+    /// Over channels and `exact` payments.
+    pub charged: Amount,
+    /// Of it, paid by `exact` transfers, which need no claim.
+    pub exact: Amount,
+    pub calls: u64,
+    pub view: Option<ReceiverView>,
+}
+
+/// An `exact` payment that the chain has.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExactPayment {
+    pub amount: Amount,
+    pub tx: String,
+    /// The call that it paid; none while it is owed one.
+    pub request_id: Option<String>,
+    pub request_hash: Option<String>,
+}
+
+/// Everything that the journal says about money.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Book {
+    pub channels: BTreeMap<ChannelKey, Channel>,
+    pub receivers: BTreeMap<ReceiverKey, Receiver>,
+    pub exact: BTreeMap<ExactKey, ExactPayment>,
+    /// Facts that contradict the order of totals; empty unless something is badly wrong.
+    pub breaches: Vec<String>,
+}
+
+impl Book {
+    /// Adds a fact; those about other things change nothing.
+    pub fn apply(&mut self, event: &Event) {
+        match event {
+            Event::ChannelOpened(opened) => {
+                let channel = Channel::new(opened.config.clone());
+                self.channels.entry(opened.key).or_insert(channel);
+            }
+            Event::ChannelObserved(observed) => {
+                if let Some(channel) = self.channels.get_mut(&observed.key) {
+                    channel.observe(observed.view.clone());
+                }
+            }
+            Event::ReceiverObserved(observed) => {
+                self.receivers.entry(observed.key).or_default().view = Some(observed.view.clone());
+            }
+            Event::PaymentReceived(received) => {
+                let payment = ExactPayment {
+                    amount: received.amount,
+                    tx: received.tx.clone(),
+                    request_id: None,
+                    request_hash: None,
+                };
+                self.exact.entry(received.key).or_insert(payment);
+            }
+            Event::CallReserved {
+                request_id,
+                request_hash,
+                payment: Some(payment),
+                ..
+            } => self.reserve(request_id, request_hash, payment),
+            Event::CallMetered {
+                request_id,
+                charge: Some(charge),
+                ..
+            } => self.charge(request_id, charge),
+            _ => {}
+        }
+    }
+
+    fn reserve(&mut self, request_id: &str, request_hash: &str, payment: &Payment) {
+        if payment.scheme == Scheme::Exact {
+            let key = payment.exact_key();
+            if let Some(paid) = self.exact.get_mut(&key) {
+                paid.request_id = Some(request_id.to_owned());
+                paid.request_hash = Some(request_hash.to_owned());
+            }
+            return;
+        }
+        let key = payment.channel_key();
+        let Some(channel) = self.channels.get_mut(&key) else {
+            let breach = format!("call {request_id} is paid from the unknown channel {key}");
+            return self.breaches.push(breach);
+        };
+        channel.authorise(payment);
+        channel.open.insert(request_id.to_owned(), payment.quote);
+        channel.remember(UsedVoucher {
+            max: payment.authorised(),
+            request_id: request_id.to_owned(),
+            request_hash: request_hash.to_owned(),
+        });
+    }
+
+    fn charge(&mut self, request_id: &str, charge: &Charge) {
+        let receiver = self.receivers.entry(charge.receiver_key()).or_default();
+        receiver.charged = receiver.charged.saturating_add(charge.amount);
+        receiver.calls = receiver.calls.saturating_add(1);
+        match charge.scheme {
+            Scheme::Exact => {
+                receiver.exact = receiver.exact.saturating_add(charge.amount);
+                self.charge_exact(charge);
+            }
+            Scheme::BatchSettlement => self.charge_channel(request_id, charge),
+        }
+    }
+
+    /// A payment without a charge still owes its payer a call.
+    fn charge_exact(&mut self, charge: &Charge) {
+        let key = charge.exact_key();
+        if let Some(paid) = self.exact.get_mut(&key)
+            && charge.amount.is_zero()
+        {
+            paid.request_id = None;
+            paid.request_hash = None;
+        }
+    }
+
+    fn charge_channel(&mut self, request_id: &str, charge: &Charge) {
+        let key = charge.channel_key();
+        let charged = match self.channels.get_mut(&key) {
+            None => Err(format!("a charge to the unknown channel {key}")),
+            Some(channel) => {
+                channel.open.remove(request_id);
+                channel.calls = channel.calls.saturating_add(1);
+                let next = channel.charged.charge(charge.amount, channel.authorised);
+                next.map(|next| channel.charged = next)
+                    .map_err(|breach| format!("channel {key}: {breach}"))
+            }
+        };
+        if let Err(breach) = charged {
+            self.breaches.push(breach);
+        }
+    }
+}

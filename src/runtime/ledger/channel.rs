@@ -1,0 +1,238 @@
+//! Payment channels as x402's batch-settlement scheme has them, and what is known of one.
+//!
+//! Every sum is a running total since the channel began, and the totals stand in one order:
+//! authorised ≥ charged ≥ claimed. [`Total`] keeps them from being mixed up; the only ways from
+//! one to the next are the functions here.
+
+use std::{fmt, marker::PhantomData, str::FromStr};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+
+use super::{Address, Amount};
+
+/// Shortest and longest delay between starting and ending a payer's withdrawal, in seconds.
+pub const WITHDRAW_DELAY: std::ops::RangeInclusive<u64> = 900..=2_592_000;
+
+/// 32 bytes, written as 0x and 64 lower-case digits: a channel's id, an authorization's nonce.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Word(pub [u8; 32]);
+
+/// What is wrong with a text that should be 32 bytes.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected 0x and 64 hexadecimal digits, found `{found}`")]
+pub struct WordProblem {
+    pub found: String,
+}
+
+impl FromStr for Word {
+    type Err = WordProblem;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let mut bytes = [0; 32];
+        let digits = text.strip_prefix("0x");
+        let read = digits.and_then(|digits| hex::decode_to_slice(digits, &mut bytes).ok());
+        read.map(|()| Self(bytes)).ok_or_else(|| WordProblem {
+            found: text.chars().take(80).collect(),
+        })
+    }
+}
+
+impl fmt::Display for Word {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "0x{}", hex::encode(self.0))
+    }
+}
+
+impl fmt::Debug for Word {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+impl Serialize for Word {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Word {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(D::Error::custom)
+    }
+}
+
+/// A channel's terms; its id is their EIP-712 digest on a chain, so they never change.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChannelConfig {
+    pub payer: Address,
+    /// Whose key signs vouchers; the zero address means the payer's contract decides (ERC-1271).
+    pub payer_authorizer: Address,
+    pub receiver: Address,
+    /// Who claims and refunds.
+    pub receiver_authorizer: Address,
+    pub token: Address,
+    /// Seconds between the start and the end of a withdrawal by the payer.
+    pub withdraw_delay: u64,
+    pub salt: Word,
+}
+
+/// What the payer has signed for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Authorised {}
+/// What calls have cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Charged {}
+/// What the receiver's side has claimed of the channel on the chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Claimed {}
+/// What the escrow has sent to the receiver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Settled {}
+/// What the receiver has paid out to recipients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Released {}
+
+/// A running total of one stage.
+pub struct Total<Stage> {
+    amount: Amount,
+    stage: PhantomData<Stage>,
+}
+
+/// A step that would break the order of totals.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Breach {
+    #[error("{charged} charged is more than {authorised} authorised")]
+    ChargedAboveAuthorised { charged: Amount, authorised: Amount },
+    #[error("{claimed} claimed is more than {charged} charged")]
+    ClaimedAboveCharged { claimed: Amount, charged: Amount },
+    #[error("{settled} settled is more than {claimed} claimed")]
+    SettledAboveClaimed { settled: Amount, claimed: Amount },
+    #[error("{released} released is more than {settled} settled")]
+    ReleasedAboveSettled { released: Amount, settled: Amount },
+    #[error("the total {total} cannot grow by {amount}")]
+    Overflow { total: Amount, amount: Amount },
+}
+
+impl<Stage> Total<Stage> {
+    const fn of(amount: Amount) -> Self {
+        Self {
+            amount,
+            stage: PhantomData,
+        }
+    }
+
+    pub const ZERO: Self = Self::of(Amount::ZERO);
+
+    pub fn amount(self) -> Amount {
+        self.amount
+    }
+}
+
+impl Total<Authorised> {
+    /// What a voucher says.
+    pub fn signed(max: Amount) -> Self {
+        Self::of(max)
+    }
+}
+
+impl Total<Charged> {
+    /// One call more, within what is signed for.
+    pub fn charge(self, amount: Amount, ceiling: Total<Authorised>) -> Result<Self, Breach> {
+        let total = self.amount.checked_add(amount);
+        let charged = total.ok_or(Breach::Overflow {
+            total: self.amount,
+            amount,
+        })?;
+        let authorised = ceiling.amount;
+        if charged > authorised {
+            return Err(Breach::ChargedAboveAuthorised {
+                charged,
+                authorised,
+            });
+        }
+        Ok(Self::of(charged))
+    }
+
+    /// The total of a channel of which only the chain's memory is left.
+    pub fn lost(claimed: Total<Claimed>) -> Self {
+        Self::of(claimed.amount)
+    }
+}
+
+impl Total<Claimed> {
+    /// What the chain says, which can be no more than was charged.
+    pub fn within(claimed: Amount, charged: Total<Charged>) -> Result<Self, Breach> {
+        let charged = charged.amount;
+        if claimed > charged {
+            return Err(Breach::ClaimedAboveCharged { claimed, charged });
+        }
+        Ok(Self::of(claimed))
+    }
+
+    /// What the chain says of a channel that nobody here has charged.
+    pub fn observed(claimed: Amount) -> Self {
+        Self::of(claimed)
+    }
+}
+
+impl Total<Settled> {
+    pub fn within(settled: Amount, claimed: Total<Claimed>) -> Result<Self, Breach> {
+        let claimed = claimed.amount;
+        if settled > claimed {
+            return Err(Breach::SettledAboveClaimed { settled, claimed });
+        }
+        Ok(Self::of(settled))
+    }
+}
+
+impl Total<Released> {
+    pub fn within(released: Amount, settled: Total<Settled>) -> Result<Self, Breach> {
+        let settled = settled.amount;
+        if released > settled {
+            return Err(Breach::ReleasedAboveSettled { released, settled });
+        }
+        Ok(Self::of(released))
+    }
+}
+
+impl<Stage> Clone for Total<Stage> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<Stage> Copy for Total<Stage> {}
+
+impl<Stage> Default for Total<Stage> {
+    fn default() -> Self {
+        Self::ZERO
+    }
+}
+
+impl<Stage> PartialEq for Total<Stage> {
+    fn eq(&self, other: &Self) -> bool {
+        self.amount == other.amount
+    }
+}
+
+impl<Stage> Eq for Total<Stage> {}
+
+impl<Stage> fmt::Debug for Total<Stage> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.amount, f)
+    }
+}
+
+impl<Stage> Serialize for Total<Stage> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.amount.serialize(serializer)
+    }
+}
+
+/// Reads back what this program wrote; a stored snapshot is no place where totals are made.
+impl<'de, Stage> Deserialize<'de> for Total<Stage> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Amount::deserialize(deserializer).map(Self::of)
+    }
+}

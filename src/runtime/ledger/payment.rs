@@ -1,0 +1,148 @@
+//! A call's payment: what the payer allows before the model runs, and what is charged after.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Address, Amount, ChannelKey, ExactKey, Prices, ReceiverKey, Word, Work};
+use crate::runtime::event::{Finish, Usage};
+
+/// How a payment moves, by the names that x402 gives.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scheme {
+    /// One token transfer for one call.
+    Exact,
+    /// A voucher on a channel.
+    BatchSettlement,
+}
+
+/// What a payer allows for one call, checked and not yet spent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Payment {
+    pub scheme: Scheme,
+    pub chain_id: u64,
+    pub token: Address,
+    pub receiver: Address,
+    pub payer: Address,
+    /// The channel, or the nonce of an `exact` authorization.
+    pub id: Word,
+    /// What was charged to the channel before this call; zero for `exact`.
+    pub before: Amount,
+    /// The most that this call may cost.
+    pub quote: Amount,
+    /// Of the voucher over `before + quote`, or of the authorization; 0x and hex digits.
+    pub signature: String,
+    pub prices: Prices,
+    /// What the quote is for.
+    pub work: Work,
+}
+
+/// What a call cost.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Charge {
+    pub scheme: Scheme,
+    pub chain_id: u64,
+    /// ERC-20 contract of the money.
+    #[schemars(with = "String")]
+    pub token: Address,
+    /// The splitter that is paid.
+    #[schemars(with = "String")]
+    pub receiver: Address,
+    #[schemars(with = "String")]
+    pub payer: Address,
+    /// The channel, or the nonce of an `exact` authorization.
+    #[schemars(with = "String")]
+    pub id: Word,
+    pub amount: Amount,
+    /// The channel's total after this call; for `exact` the amount itself.
+    pub cumulative: Amount,
+}
+
+impl Payment {
+    /// The most that the payer has signed for, over the channel's whole life.
+    pub fn authorised(&self) -> Amount {
+        self.before.saturating_add(self.quote)
+    }
+
+    /// What the call costs, having ended so: never more than the quote, and nothing when nothing
+    /// was delivered through no doing of the payer's.
+    pub fn charge(&self, usage: Usage, finish: Finish) -> Charge {
+        let amount = self.cost(usage, finish);
+        Charge {
+            scheme: self.scheme,
+            chain_id: self.chain_id,
+            token: self.token,
+            receiver: self.receiver,
+            payer: self.payer,
+            id: self.id,
+            amount,
+            cumulative: self.before.saturating_add(amount),
+        }
+    }
+
+    fn cost(&self, usage: Usage, finish: Finish) -> Amount {
+        let nothing = usage.completion_tokens == 0;
+        if nothing && matches!(finish, Finish::Failed | Finish::Recovered) {
+            return Amount::ZERO;
+        }
+        match self.work {
+            // The transfer was for the whole quote.
+            _ if self.scheme == Scheme::Exact => self.quote,
+            Work::Tokens { .. } => {
+                let work = Work::Tokens {
+                    prompt: usage.prompt_tokens,
+                    completion: usage.completion_tokens,
+                };
+                self.prices.of(work).min(self.quote)
+            }
+            Work::Classifications { .. } | Work::Images { .. } if nothing => Amount::ZERO,
+            Work::Classifications { .. } | Work::Images { .. } => self.quote,
+        }
+    }
+}
+
+impl Payment {
+    pub fn channel_key(&self) -> ChannelKey {
+        ChannelKey {
+            chain_id: self.chain_id,
+            channel: self.id,
+        }
+    }
+
+    pub fn exact_key(&self) -> ExactKey {
+        ExactKey {
+            chain_id: self.chain_id,
+            token: self.token,
+            payer: self.payer,
+            nonce: self.id,
+        }
+    }
+}
+
+impl Charge {
+    pub fn channel_key(&self) -> ChannelKey {
+        ChannelKey {
+            chain_id: self.chain_id,
+            channel: self.id,
+        }
+    }
+
+    pub fn exact_key(&self) -> ExactKey {
+        ExactKey {
+            chain_id: self.chain_id,
+            token: self.token,
+            payer: self.payer,
+            nonce: self.id,
+        }
+    }
+
+    pub fn receiver_key(&self) -> ReceiverKey {
+        ReceiverKey {
+            chain_id: self.chain_id,
+            receiver: self.receiver,
+            token: self.token,
+        }
+    }
+}
