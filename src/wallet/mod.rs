@@ -16,6 +16,7 @@ pub mod keystore;
 pub mod network;
 pub mod provider;
 pub mod registry;
+pub mod settlement;
 pub mod transaction;
 
 pub use error::WalletError;
