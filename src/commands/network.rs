@@ -65,6 +65,8 @@ pub async fn reached(context: &Context) -> Result<Network, Failure> {
             address: token.address.into(),
             symbol: "dUSD".to_owned(),
             decimals: 6,
+            name: "OpenLoRA Development USD".to_owned(),
+            version: "1".to_owned(),
         });
     }
     let tables = context.settings.networks.iter();
@@ -104,6 +106,9 @@ fn wish_for(wish: &mut Wish, field: &str, value: &Value) {
         "token_decimals" => {
             wish.token_decimals = number.and_then(|number| u8::try_from(number).ok());
         }
+        "token_name" => wish.token_name = text,
+        "token_version" => wish.token_version = text,
+        "confirmations" => wish.confirmations = number,
         "registry" => wish.registry = text,
         "splitter_factory" => wish.splitter_factory = text,
         "pool_factory" => wish.pool_factory = text,

@@ -101,6 +101,7 @@ sol! {
     interface RevenueSplitterFactory {
         event SplitterCreated(address indexed splitter, uint256 indexed id, address indexed registry, uint256 homeChainId, uint32 version, Share[] shares);
 
+        function create(Origin origin, Share[] shares) external returns (address splitter);
         function predict(Origin origin, Share[] shares) external view returns (address);
     }
 
