@@ -47,6 +47,8 @@ mod serve_disk;
 mod serve_metering;
 mod serve_routes;
 mod serve_support;
+mod settlement;
+mod settlement_support;
 mod soak;
 mod state;
 mod support;
