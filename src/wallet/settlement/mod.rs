@@ -11,6 +11,7 @@ mod facts;
 mod memory;
 mod queue;
 mod refund;
+mod relay;
 mod trouble;
 mod view;
 mod watch;
@@ -121,4 +122,11 @@ pub trait Settlement: Send + Sync {
         digest: Word,
         signature: &[u8],
     ) -> Result<bool, Trouble>;
+
+    /// Puts calls to the escrow that others have signed on the chain, all or none; `name` says
+    /// what they are.
+    async fn relay(&self, name: &'static str, calls: Vec<Bytes>) -> Result<Done, Trouble>;
+
+    /// What was claimed for a receiver and not yet sent to it.
+    async fn unsettled(&self, receiver: Address, token: Address) -> Result<Amount, Trouble>;
 }
