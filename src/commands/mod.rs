@@ -20,14 +20,17 @@ pub mod package;
 mod project;
 pub mod schemas;
 pub mod serve;
+pub mod settle;
 pub mod train;
+mod treasury;
 pub mod verify;
 pub mod wallet;
+pub mod withdraw;
 
 use crate::{
     cli::{
         BaseCommand, CallArgs, CallKindArg, Command, ConfigCommand, DataCommand, DevnetCommand,
-        WalletCommand,
+        TreasuryArgs, WalletCommand,
     },
     error::{ExitStatus, Failure},
     printer::Printer,
@@ -140,6 +143,10 @@ pub async fn dispatch(context: &Context, command: Command) -> Result<ExitStatus,
             };
             serve::run(context, request).await
         }
+        Command::Settle(args) => settle::run(context, treasury_request(args)).await,
+        Command::Withdraw(args) => {
+            withdraw::run(context, treasury_request(args.treasury), args.to).await
+        }
         Command::Call(args) => call::run(context, call_request(args)).await,
     }
 }
@@ -152,6 +159,13 @@ async fn run_devnet(context: &Context, command: DevnetCommand) -> Result<ExitSta
         DevnetCommand::Stop(_) => devnet::stop(context).await,
         DevnetCommand::Status(_) => devnet::status(context).await,
         DevnetCommand::Reset(_) => devnet::reset(context).await,
+    }
+}
+
+fn treasury_request(args: TreasuryArgs) -> treasury::TreasuryRequest {
+    treasury::TreasuryRequest {
+        dry_run: args.dry_run,
+        password_file: args.password.password_file,
     }
 }
 
