@@ -3,7 +3,7 @@
 use schemars::{Schema, schema_for};
 
 use super::{
-    call, config, data, demo, deploy, devnet, doctor, init, package, serve, train, wallet,
+    call, config, data, demo, deploy, devnet, doctor, earnings, init, package, serve, train, wallet,
 };
 use crate::{
     printer::ErrorEnvelope,
@@ -42,6 +42,7 @@ pub const SCHEMAS: &[Published] = &[
     ("deploy-dry-run", || schema_for!(deploy::Proposal)),
     ("deploy-contracts", || schema_for!(deploy::Contracts)),
     ("explore", || schema_for!(Explored)),
+    ("earnings", || schema_for!(earnings::Report)),
     ("verify", || schema_for!(verify::Report)),
     ("wallet-account", || schema_for!(wallet::Listed)),
     ("wallet-list", || schema_for!(Vec<wallet::Listed>)),

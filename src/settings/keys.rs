@@ -397,6 +397,12 @@ pub const KEYS: &[Key] = &[
         "least price of a call, in token units",
     ),
     key(
+        "pricing.coin",
+        Kind::Text,
+        None,
+        "value of one coin of the chain in token units, for earnings net of gas",
+    ),
+    key(
         "devnet.chain_id",
         integer(1, LARGE),
         Some("31337"),
