@@ -106,8 +106,13 @@ sol! {
     }
 
     interface RevenueSplitter {
+        event Released(address indexed token, address indexed recipient, address indexed to, uint256 amount);
+
         function shares() external view returns (Share[] memory);
         function totalReleased(address token) external view returns (uint256);
+        function released(address token, address recipient) external view returns (uint256);
+        function pending(address token, address recipient) external view returns (uint256);
+        function release(address token, address to) external returns (uint256 amount);
     }
 
     interface ContributorPoolFactory {
@@ -118,6 +123,7 @@ sol! {
     interface ContributorPool {
         function shares() external view returns (Share[] memory);
         function terms() external view returns (address operator, uint32 delay);
+        function pull(address splitter, address token) external returns (uint256 amount);
     }
 
     interface AttributionAnchor {
@@ -127,6 +133,11 @@ sol! {
     }
 
     interface Token {
+        event Transfer(address indexed from, address indexed to, uint256 value);
+        event AuthorizationUsed(address indexed authorizer, bytes32 indexed nonce);
+
         function balanceOf(address account) external view returns (uint256);
+        function authorizationState(address authorizer, bytes32 nonce) external view returns (bool);
+        function transferWithAuthorization(address from, address to, uint256 value, uint256 validAfter, uint256 validBefore, bytes32 nonce, bytes signature) external;
     }
 }
