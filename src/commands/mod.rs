@@ -22,9 +22,12 @@ mod project;
 mod requests;
 pub mod schemas;
 pub mod serve;
+pub mod settle;
 pub mod train;
+mod treasury;
 pub mod verify;
 pub mod wallet;
+pub mod withdraw;
 
 use crate::{
     cli::{BaseCommand, Command, ConfigCommand, DataCommand, DevnetCommand, WalletCommand},
@@ -72,6 +75,8 @@ pub async fn dispatch(context: &Context, command: Command) -> Result<ExitStatus,
         Command::Data(command) => run_data(context, command),
         Command::Devnet(command) => run_devnet(context, command).await,
         Command::Serve(args) => serve::run(context, args.into()).await,
+        Command::Settle(args) => settle::run(context, args.into()).await,
+        Command::Withdraw(args) => withdraw::run(context, args.treasury.into(), args.to).await,
         Command::Call(args) => call::run(context, args.into()).await,
     }
 }

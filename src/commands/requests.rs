@@ -12,11 +12,13 @@ use super::{
     package::PackageRequest,
     serve::ServeRequest,
     train::TrainRequest,
+    treasury::TreasuryRequest,
     verify::VerifyRequest,
 };
 use crate::cli::{
     BaseBuildArgs, CallArgs, CallKindArg, DemoArgs, DeployArgs, EarningsArgs, EarningsByArg,
-    EvalArgs, ExploreArgs, InitArgs, PackageArgs, ServeArgs, TrainArgs, VerifyArgs,
+    EvalArgs, ExploreArgs, InitArgs, PackageArgs, ServeArgs, TrainArgs, TreasuryArgs,
+    VerifyArgs,
 };
 
 impl From<DemoArgs> for DemoRequest {
@@ -119,6 +121,15 @@ impl From<InitArgs> for InitRequest {
             dir: args.dir,
             template: args.template,
             list: args.list,
+        }
+    }
+}
+
+impl From<TreasuryArgs> for TreasuryRequest {
+    fn from(args: TreasuryArgs) -> Self {
+        Self {
+            dry_run: args.dry_run,
+            password_file: args.password.password_file,
         }
     }
 }

@@ -3,7 +3,8 @@
 use schemars::{Schema, schema_for};
 
 use super::{
-    call, config, data, demo, deploy, devnet, doctor, earnings, init, package, serve, train, wallet,
+    call, config, data, demo, deploy, devnet, doctor, earnings, init, package, serve, settle, train,
+    wallet, withdraw,
 };
 use crate::{
     printer::ErrorEnvelope,
@@ -34,6 +35,10 @@ pub const SCHEMAS: &[Published] = &[
     ("train-dry-run", || schema_for!(Estimate)),
     ("eval", || schema_for!(evaluate::Report)),
     ("serve", || schema_for!(serve::Ready)),
+    ("settle", || schema_for!(settle::Settlement)),
+    ("settle-dry-run", || schema_for!(settle::Forecast)),
+    ("withdraw", || schema_for!(withdraw::Withdrawal)),
+    ("withdraw-dry-run", || schema_for!(withdraw::Withdrawable)),
     ("call", || schema_for!(call::Answered)),
     ("config-show", || schema_for!(config::Shown)),
     ("config-path", || schema_for!(config::Paths)),
