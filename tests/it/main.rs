@@ -65,4 +65,6 @@ mod train_parts;
 mod wallet;
 mod wallet_commands;
 mod wallet_interop;
+mod x402_cashier;
+mod x402_support;
 mod x402_wire;
