@@ -18,5 +18,6 @@ pub mod provider;
 pub mod registry;
 pub mod settlement;
 pub mod transaction;
+pub mod x402;
 
 pub use error::WalletError;
