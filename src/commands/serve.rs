@@ -15,9 +15,10 @@ use crate::{
     runtime::{
         adapter::{self, Adapter},
         journal::Journal,
+        ledger::Prices,
         model::Base,
         serve::{
-            Audience, Bound, Hosted, ROUTES, ServeError, ServeLimits, Server, Stop,
+            Audience, Bound, Goods, Hosted, ROUTES, ServeError, ServeLimits, Server, Stop,
             engine::{EngineSpec, Engines, Quant},
         },
         train::RunDir,
@@ -66,7 +67,17 @@ pub async fn run(context: &Context, request: ServeRequest) -> Result<ExitStatus,
     let hosted = load(context, &base, chosen).await?;
     let names: Vec<String> = hosted.iter().map(|adapter| adapter.name.clone()).collect();
     let stop = Stop::default();
-    let server = Server::new(bound, hosted, journal, limits(context), stop.clone()).await?;
+    let server = Server::new(
+        bound,
+        Goods {
+            adapters: hosted,
+            sales: None,
+        },
+        journal,
+        limits(context),
+        stop.clone(),
+    )
+    .await?;
     let signals = tokio::spawn(obey(Signals::install()?, stop, context.clone()));
     announce(context, server.address(), &names);
     server.run().await?;
@@ -246,6 +257,7 @@ async fn load(context: &Context, base: &Base, chosen: Vec<Chosen>) -> Result<Vec
             base_digest: base.digest.clone(),
             task,
             created: now(),
+            prices: Prices::default(),
             engine: loaded.engine,
         });
     }
