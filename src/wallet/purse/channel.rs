@@ -216,8 +216,8 @@ impl Purse {
     /// Every channel, the last used one first.
     pub fn channels(&self) -> Result<Vec<Channel>, PurseError> {
         self.read(|connection| {
-            let mut all = connection
-                .prepare_cached("SELECT body FROM channels ORDER BY used_ms DESC, id")?;
+            let mut all =
+                connection.prepare_cached("SELECT body FROM channels ORDER BY used_ms DESC, id")?;
             let rows = all.query_map([], |row| row.get::<_, String>(0))?;
             rows.map(|body| Ok(serde_json::from_str(&body?)?)).collect()
         })

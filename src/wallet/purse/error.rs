@@ -6,7 +6,7 @@ use super::Money;
 use crate::{
     error::{ExitClass, Explain},
     runtime::ledger::{Address, Word},
-    wallet::{TransactionError, WalletError, x402::wire::WireProblem},
+    wallet::{WalletError, transaction::TransactionError, x402::wire::WireProblem},
 };
 
 /// Every way in which paying fails.
@@ -35,7 +35,9 @@ pub enum PurseError {
         expected: String,
         found: String,
     },
-    #[error("{server} asks for terms that are not taken: `{field}`: expected {expected}, found {found}")]
+    #[error(
+        "{server} asks for terms that are not taken: `{field}`: expected {expected}, found {found}"
+    )]
     Terms {
         server: String,
         field: &'static str,
@@ -63,7 +65,9 @@ pub enum PurseError {
     },
     #[error("{server} refused the payment: {code}")]
     Refused { server: String, code: String },
-    #[error("{server} says that channel {channel} stands otherwise and does not prove it: {reason}")]
+    #[error(
+        "{server} says that channel {channel} stands otherwise and does not prove it: {reason}"
+    )]
     Unproven {
         server: String,
         channel: Word,
@@ -118,7 +122,9 @@ impl Explain for PurseError {
             Self::Budget { .. } => "wait for tomorrow (UTC), or raise it: \
                  openlora config set --user call.budget AMOUNT"
                 .to_owned(),
-            Self::Funds { account, needed, .. } => {
+            Self::Funds {
+                account, needed, ..
+            } => {
                 format!("send {account} at least {needed}")
             }
             Self::Busy { .. } => "wait for the other call to end, then try again".to_owned(),

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::{
     Money, PurseError,
     channel::{Channel, put},
-    store::{Fault, Purse},
+    store::{Fault, Purse, now_ms},
 };
 use crate::{
     runtime::ledger::{Address, Amount, Charge, Scheme, Word},
@@ -23,7 +23,9 @@ const DAY_MS: u64 = 86_400_000;
 pub enum Fate {
     /// Nobody has said yet: it may cost all that it allows.
     Open,
-    Charged { amount: Amount },
+    Charged {
+        amount: Amount,
+    },
     /// It cost nothing and never will.
     Void,
 }
@@ -115,7 +117,12 @@ impl Purse {
         budget: Budget<'_>,
     ) -> Result<Number, PurseError> {
         self.write(|transaction| {
-            let spent = spent(transaction, spending.chain_id, spending.token, spending.day())?;
+            let spent = spent(
+                transaction,
+                spending.chain_id,
+                spending.token,
+                spending.day(),
+            )?;
             let left = budget.limit.saturating_sub(spent);
             let needed = spending.counted();
             if needed > left {
@@ -134,7 +141,8 @@ impl Purse {
         })
     }
 
-    /// Writes down how a signature ended, with the channel as it is then.
+    /// Writes down how a signature ended, with the channel as it is then. A server that charged
+    /// for it agrees with the total before it, which ends the doubts about earlier ones.
     pub fn settle(
         &self,
         number: Number,
@@ -143,24 +151,27 @@ impl Purse {
     ) -> Result<(), PurseError> {
         self.write(|transaction| {
             update(transaction, number, spending)?;
-            if let Some(channel) = channel {
-                put(transaction, channel)?;
+            let Some(channel) = channel else {
+                return Ok(());
+            };
+            put(transaction, channel)?;
+            match spending.charged() {
+                Some(_) => end_doubts(transaction, channel, spending.before).map(drop),
+                None => Ok(()),
             }
-            Ok(())
         })
     }
 
-    /// The channel's total is known to be `charged` now: signatures of earlier calls that nobody
-    /// answered cost what lies between their beginning and it.
-    pub fn settle_doubts(&self, channel: &Channel, charged: Amount) -> Result<(), PurseError> {
+    /// The channel's total was `was` here and is known to be more or less now: signatures of
+    /// earlier calls that nobody answered cost what lies between their beginning and it. What they
+    /// do not explain is counted as a spending of its own.
+    pub fn settle_doubts(&self, channel: &Channel, was: Amount) -> Result<(), PurseError> {
         self.write(|transaction| {
-            for (number, mut spending) in in_doubt(transaction, channel)? {
-                let cost = charged.saturating_sub(spending.before).min(spending.quote);
-                spending.fate = match cost.is_zero() {
-                    true => Fate::Void,
-                    false => Fate::Charged { amount: cost },
-                };
-                update(transaction, number, &spending)?;
+            let explained = end_doubts(transaction, channel, channel.charged)?;
+            let grown = channel.charged.saturating_sub(was);
+            let excess = grown.saturating_sub(explained);
+            if !excess.is_zero() {
+                insert(transaction, &unexplained(channel, was, excess))?;
             }
             put(transaction, channel)
         })
@@ -197,9 +208,8 @@ impl Purse {
 
     /// The last signature for a request.
     pub fn spending(&self, request_id: &str) -> Result<Option<Spending>, PurseError> {
-        let found = self.read(|connection| {
-            rows(connection, "WHERE request_id = ?1", params![request_id])
-        })?;
+        let found =
+            self.read(|connection| rows(connection, "WHERE request_id = ?1", params![request_id]))?;
         Ok(found.into_iter().next_back().map(|(_, spending)| spending))
     }
 
@@ -222,10 +232,52 @@ impl Purse {
     }
 }
 
-fn in_doubt(
+/// What a server proves to have been charged beyond its own answers, by a signature of ours.
+fn unexplained(channel: &Channel, before: Amount, amount: Amount) -> Spending {
+    Spending {
+        request_id: format!("resynchronised-{}-{before}", channel.id),
+        time_ms: now_ms(),
+        server: channel.seller.server.clone(),
+        adapter: channel.seller.adapter.clone(),
+        scheme: Scheme::BatchSettlement,
+        chain_id: channel.chain_id,
+        token: channel.config.token,
+        receiver: channel.config.receiver,
+        payer: channel.config.payer,
+        word: channel.id,
+        before,
+        quote: amount,
+        deposit: Amount::ZERO,
+        signature: channel
+            .signed
+            .as_ref()
+            .map_or_else(String::new, |signed| signed.signature.clone()),
+        valid_before: 0,
+        fate: Fate::Charged { amount },
+        receipt: None,
+    }
+}
+
+/// Returns what the earlier calls have cost together.
+fn end_doubts(
     connection: &Connection,
     channel: &Channel,
-) -> Result<Vec<(Number, Spending)>, Fault> {
+    charged: Amount,
+) -> Result<Amount, Fault> {
+    let mut sum = Amount::ZERO;
+    for (number, mut spending) in in_doubt(connection, channel)? {
+        let cost = charged.saturating_sub(spending.before).min(spending.quote);
+        sum = sum.saturating_add(cost);
+        spending.fate = match cost.is_zero() {
+            true => Fate::Void,
+            false => Fate::Charged { amount: cost },
+        };
+        update(connection, number, &spending)?;
+    }
+    Ok(sum)
+}
+
+fn in_doubt(connection: &Connection, channel: &Channel) -> Result<Vec<(Number, Spending)>, Fault> {
     let key = params![channel.chain_id.cast_signed(), channel.id.to_string()];
     rows(
         connection,
@@ -234,7 +286,12 @@ fn in_doubt(
     )
 }
 
-fn spent(connection: &Connection, chain_id: u64, token: Address, day: u64) -> Result<Amount, Fault> {
+fn spent(
+    connection: &Connection,
+    chain_id: u64,
+    token: Address,
+    day: u64,
+) -> Result<Amount, Fault> {
     let query = "SELECT counted FROM spendings WHERE chain_id = ?1 AND token = ?2 AND day = ?3";
     let mut all = connection.prepare_cached(query)?;
     let key = params![chain_id.cast_signed(), token.to_string(), day.cast_signed()];

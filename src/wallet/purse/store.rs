@@ -103,7 +103,10 @@ impl Purse {
         deed: impl FnOnce(&Transaction) -> Result<T, Fault>,
     ) -> Result<T, PurseError> {
         // A panic elsewhere left the connection as it was: its transaction was rolled back.
-        let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut connection = self
+            .connection
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let done = connection
             .transaction_with_behavior(TransactionBehavior::Immediate)
             .map_err(Fault::from)
@@ -119,7 +122,10 @@ impl Purse {
         &self,
         deed: impl FnOnce(&Connection) -> Result<T, Fault>,
     ) -> Result<T, PurseError> {
-        let connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        let connection = self
+            .connection
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         deed(&connection).map_err(|fault| self.explain(fault))
     }
 
@@ -192,5 +198,7 @@ fn private_folder(_path: &Path) -> std::io::Result<()> {
 /// Unix time in milliseconds.
 pub(super) fn now_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+    since.map_or(0, |since| {
+        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    })
 }
