@@ -1,7 +1,7 @@
 //! `deploy`: a package into the chain's registry, or the contracts onto the chain.
 
 mod contracts;
-mod desk;
+pub(super) mod desk;
 
 use std::path::{Path, PathBuf};
 

@@ -4,6 +4,7 @@
 pub mod ask;
 pub mod base;
 pub mod call;
+pub mod channel;
 pub mod completions;
 pub mod config;
 pub mod data;
@@ -17,7 +18,9 @@ pub mod figures;
 pub mod init;
 mod network;
 pub mod package;
+mod payer;
 mod project;
+pub mod receipts;
 pub mod schemas;
 pub mod serve;
 pub mod train;
@@ -26,12 +29,14 @@ pub mod wallet;
 
 use crate::{
     cli::{
-        BaseCommand, CallArgs, CallKindArg, Command, ConfigCommand, DataCommand, DevnetCommand,
-        WalletCommand,
+        BaseCommand, CallArgs, CallKindArg, ChannelCommand, Command, ConfigCommand, DataCommand,
+        DevnetCommand, OneChannelArgs, PayerArgs, ReceiptsCommand, SchemeArg, WalletCommand,
     },
     error::{ExitStatus, Failure},
     printer::Printer,
+    runtime::ledger::Scheme,
     settings::{Dirs, Settings},
+    wallet::purse::Wish,
 };
 
 /// What every command gets besides its own request.
@@ -140,7 +145,55 @@ pub async fn dispatch(context: &Context, command: Command) -> Result<ExitStatus,
             };
             serve::run(context, request).await
         }
-        Command::Call(args) => call::run(context, call_request(args)).await,
+        Command::Call(args) => call::run(context, call_request(*args)).await,
+        Command::Channel(command) => run_channel(context, command).await,
+        Command::Receipts(ReceiptsCommand::Show { id }) => receipts::show(context, &id),
+        Command::Receipts(ReceiptsCommand::Verify { receipt }) => {
+            receipts::verify(context, &receipt).await
+        }
+    }
+}
+
+async fn run_channel(context: &Context, command: ChannelCommand) -> Result<ExitStatus, Failure> {
+    match command {
+        ChannelCommand::Open {
+            url,
+            adapter,
+            amount,
+            payer,
+        } => {
+            let request = channel::OpenRequest {
+                url,
+                adapter,
+                amount,
+                payer: payer_request(payer),
+            };
+            channel::open(context, &request).await
+        }
+        ChannelCommand::List => channel::list(context).await,
+        ChannelCommand::Topup { channel, amount } => {
+            channel::topup(context, &channel_request(channel), &amount).await
+        }
+        ChannelCommand::Refund(channel) => {
+            channel::refund(context, &channel_request(channel)).await
+        }
+        ChannelCommand::Withdraw(channel) => {
+            channel::withdraw(context, &channel_request(channel)).await
+        }
+    }
+}
+
+fn channel_request(args: OneChannelArgs) -> channel::ChannelRequest {
+    channel::ChannelRequest {
+        channel: args.channel,
+        payer: payer_request(args.payer),
+    }
+}
+
+fn payer_request(args: PayerArgs) -> payer::PayerRequest {
+    payer::PayerRequest {
+        from: args.from,
+        password_file: args.password.password_file,
     }
 }
 
@@ -168,6 +221,13 @@ fn call_request(args: CallArgs) -> call::CallRequest {
         max_tokens: args.max_tokens,
         temperature: args.temperature,
         system: args.system,
+        stream: args.stream,
+        scheme: match args.scheme {
+            SchemeArg::Auto => Wish::Auto,
+            SchemeArg::Exact => Wish::Only(Scheme::Exact),
+            SchemeArg::BatchSettlement => Wish::Only(Scheme::BatchSettlement),
+        },
+        payer: payer_request(args.payer),
     }
 }
 

@@ -3,7 +3,8 @@
 use schemars::{Schema, schema_for};
 
 use super::{
-    call, config, data, demo, deploy, devnet, doctor, init, package, serve, train, wallet,
+    call, channel, config, data, demo, deploy, devnet, doctor, init, package, receipts, serve,
+    train, wallet,
 };
 use crate::{
     printer::ErrorEnvelope,
@@ -35,6 +36,12 @@ pub const SCHEMAS: &[Published] = &[
     ("eval", || schema_for!(evaluate::Report)),
     ("serve", || schema_for!(serve::Ready)),
     ("call", || schema_for!(call::Answered)),
+    ("channel", || schema_for!(channel::Shown)),
+    ("channel-list", || schema_for!(Vec<channel::Shown>)),
+    ("channel-refund", || schema_for!(channel::Refunded)),
+    ("channel-withdraw", || schema_for!(channel::Withdrawn)),
+    ("receipts-show", || schema_for!(receipts::Kept)),
+    ("receipts-verify", || schema_for!(receipts::Verified)),
     ("config-show", || schema_for!(config::Shown)),
     ("config-path", || schema_for!(config::Paths)),
     ("package", || schema_for!(package::Packaged)),

@@ -123,8 +123,22 @@ pub async fn is_used(
         .await
 }
 
+/// A call of a contract, not sent yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Call {
+    to: Address,
+    data: Bytes,
+}
+
+fn of_escrow(call: &impl SolCall) -> Call {
+    Call {
+        to: ESCROW.into(),
+        data: call.abi_encode().into(),
+    }
+}
+
 /// A signed deposit, put on the chain by whoever pays the gas.
-pub fn deposit(channel: &Channel, pending: &Pending) -> (Address, Bytes) {
+pub fn deposit(channel: &Channel, pending: &Pending) -> Call {
     // What is in the purse was written by us.
     let signature = hex::decode(&pending.signature).unwrap_or_default();
     let data = (
@@ -139,40 +153,43 @@ pub fn deposit(channel: &Channel, pending: &Pending) -> (Address, Bytes) {
         collector: COLLECTOR,
         collectorData: data.abi_encode_params().into(),
     };
-    (ESCROW.into(), call.abi_encode().into())
+    of_escrow(&call)
 }
 
 /// The start of taking back all that is not claimed.
-pub fn initiate_withdraw(channel: &Channel, amount: Amount) -> (Address, Bytes) {
+pub fn initiate_withdraw(channel: &Channel, amount: Amount) -> Call {
     let call = Escrow::initiateWithdrawCall {
         config: (&channel.config).into(),
         amount: amount.0,
     };
-    (ESCROW.into(), call.abi_encode().into())
+    of_escrow(&call)
 }
 
 /// Its end, after the channel's delay.
-pub fn finalize_withdraw(channel: &Channel) -> (Address, Bytes) {
+pub fn finalize_withdraw(channel: &Channel) -> Call {
     let call = Escrow::finalizeWithdrawCall {
         config: (&channel.config).into(),
     };
-    (ESCROW.into(), call.abi_encode().into())
+    of_escrow(&call)
 }
 
 /// Development money, which anybody may make.
-pub fn mint(token: Address, to: Address, amount: Amount) -> (Address, Bytes) {
+pub fn mint(token: Address, to: Address, amount: Amount) -> Call {
     let call = Coin::mintCall {
         to: to.into(),
         amount: U256::from(amount.0),
     };
-    (token, call.abi_encode().into())
+    Call {
+        to: token,
+        data: call.abi_encode().into(),
+    }
 }
 
 /// A call that would go through now, with the gas it needs and a fifth more.
 pub async fn submission(
     chain: &Chain,
     from: Address,
-    (to, data): (Address, Bytes),
+    Call { to, data }: Call,
     deed: &str,
 ) -> Result<Submission, WalletError> {
     let gas = chain.estimate(from, to, &data, deed).await?;

@@ -192,6 +192,11 @@ impl Purse {
                 Err(error) => return Err(error),
             }
         }
+        self.lease_new(wanted)
+    }
+
+    /// A new channel, which is empty.
+    pub fn lease_new(&self, wanted: &Wanted) -> Result<Leased, PurseError> {
         let channel = wanted.fresh();
         let lease = self.try_lease(&name(&channel))?;
         let _lease = lease.ok_or(PurseError::Busy {

@@ -82,9 +82,31 @@ impl Sent {
     }
 }
 
+impl Purse {
+    /// Reads what the chain has of a channel that nobody else uses, and keeps it.
+    pub async fn observe(&self, chain: &Chain, channel: &mut Channel) -> Result<(), PurseError> {
+        let held = chain::held(chain, channel.id).await?;
+        channel.balance = held.balance;
+        channel.claimed = held.claimed;
+        // Only our own signature can have let so much be claimed.
+        channel.charged = channel.charged.max(held.claimed);
+        let arrived = |pending: &Pending| held.balance >= pending.balance_after;
+        if channel.pending.as_ref().is_some_and(arrived) {
+            channel.pending = None;
+            return self.deposit_seen(channel);
+        }
+        self.keep_channel(channel)
+    }
+}
+
 impl Payer {
     pub fn money(&self, amount: Amount) -> Money {
         Money::of(amount, &self.token)
+    }
+
+    /// Unix seconds.
+    pub fn now(&self) -> u64 {
+        now_ms() / 1_000
     }
 
     pub(super) fn chain_id(&self) -> u64 {
@@ -111,7 +133,7 @@ impl Payer {
 
     /// Finds out by the chain what became of authorizations that have ended since.
     async fn settle_expired(&self) -> Result<(), PurseError> {
-        let now = now_ms() / 1_000;
+        let now = self.now();
         for (number, mut spending) in self.purse.expired(self.chain_id(), now)? {
             let asked = chain::is_used(&self.chain, spending.token, spending.payer, spending.word);
             spending.fate = match asked.await? {
@@ -231,7 +253,7 @@ impl Payer {
         offer: &Offer,
         missing: Amount,
     ) -> Result<DepositPart, PurseError> {
-        let good_until = now_ms() / 1_000 + MARGIN;
+        let good_until = self.now() + MARGIN;
         let earlier = channel
             .pending
             .take()
@@ -299,17 +321,7 @@ impl Payer {
 
     /// Reads what the chain has of a channel, and keeps it.
     pub async fn observe(&self, channel: &mut Channel) -> Result<(), PurseError> {
-        let held = chain::held(&self.chain, channel.id).await?;
-        channel.balance = held.balance;
-        channel.claimed = held.claimed;
-        // Only our own signature can have let so much be claimed.
-        channel.charged = channel.charged.max(held.claimed);
-        let arrived = |pending: &Pending| held.balance >= pending.balance_after;
-        if channel.pending.as_ref().is_some_and(arrived) {
-            channel.pending = None;
-            return self.purse.deposit_seen(channel);
-        }
-        self.purse.keep_channel(channel)
+        self.purse.observe(&self.chain, channel).await
     }
 
     /// Reads the server's `PAYMENT-RESPONSE`. What it says beyond what was signed is not believed:
