@@ -119,8 +119,11 @@ pub async fn verify(context: &Context, what: &str) -> Result<ExitStatus, Failure
         true => Some(read(&file)?),
         false => None,
     };
-    let id = given.as_ref().map_or(what, |receipt| &receipt.id);
-    let spending = purse.spending(id)?.ok_or_else(|| unknown(id))?;
+    let id = given
+        .as_ref()
+        .map_or(what, |receipt| &receipt.id)
+        .to_owned();
+    let spending = purse.spending(&id)?.ok_or_else(|| unknown(&id))?;
     let receipt = given.or_else(|| Kept::of(&spending).receipt);
     let charge = match &receipt {
         Some(receipt) => receipt.payment.clone(),
@@ -136,7 +139,7 @@ pub async fn verify(context: &Context, what: &str) -> Result<ExitStatus, Failure
     let checks: Vec<Check> = lines.into_iter().map(check).collect();
     let verified = Verified {
         ok: checks.iter().all(|check| check.status != Status::Fail),
-        id: id.to_owned(),
+        id,
         checks,
     };
     Ok(report(context, &verified))

@@ -59,3 +59,4 @@ mod train_parts;
 mod wallet;
 mod wallet_commands;
 mod wallet_interop;
+mod x402_stock;

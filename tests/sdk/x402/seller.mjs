@@ -59,7 +59,7 @@ let calls = 0;
 app.post("/v1/chat/completions", async (request, response) => {
   calls += 1;
   if (state.holding) await new Promise((resolve) => state.held.push(resolve));
-  setSettlementOverrides(response, { amount: state.charge });
+  if (state.charge !== QUOTE) setSettlementOverrides(response, { amount: state.charge });
   const content = `answer ${calls} to ${request.body.messages.at(-1).content}`;
   response.json({
     id: `stock-${calls}`,
