@@ -114,6 +114,8 @@ pub enum Command {
     Deploy(DeployArgs),
     /// Show what the registry knows: releases, split, servers, calls, revenue
     Explore(ExploreArgs),
+    /// Show what calls earned: today, 7 days, 30 days, all; pending, settled, withdrawable
+    Earnings(EarningsArgs),
     /// Keep accounts in encrypted files
     #[command(subcommand)]
     Wallet(WalletCommand),
@@ -367,6 +369,24 @@ pub struct ExploreArgs {
     pub from_block: u64,
 }
 
+#[derive(Debug, Args)]
+pub struct EarningsArgs {
+    /// Add a table with a row for each of these
+    #[arg(long, value_enum)]
+    pub by: Option<EarningsByArg>,
+    /// Print only the table, as CSV in base units; by day when --by is left out
+    #[arg(long)]
+    pub csv: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum EarningsByArg {
+    Day,
+    Adapter,
+    Payer,
+    Contributor,
+}
+
 /// Where a password comes from when it is not typed.
 #[derive(Debug, Args)]
 pub struct PasswordArgs {
@@ -433,7 +453,7 @@ pub enum WalletCommand {
 
 #[derive(Debug, Args)]
 pub struct ServeArgs {
-    /// Listen on this machine only, without a chain
+    /// Listen on this machine only, and take payment on the development chain
     #[arg(long)]
     pub local: bool,
     /// Answer without payment
@@ -457,6 +477,8 @@ pub struct ServeArgs {
     /// Weights in memory: auto, f32, q8_0 or q4k
     #[arg(long, value_name = "NAME")]
     pub quant: Option<String>,
+    #[command(flatten)]
+    pub password: PasswordArgs,
 }
 
 #[derive(Debug, Args)]
@@ -514,18 +536,7 @@ pub struct PayerArgs {
 #[derive(Debug, Subcommand)]
 pub enum ChannelCommand {
     /// Put money into a new channel without a call
-    Open {
-        /// Server address
-        url: String,
-        /// Adapter to call; needed when the server has several
-        #[arg(long, value_name = "NAME")]
-        adapter: Option<String>,
-        /// Deposit in token units
-        #[arg(long, value_name = "AMOUNT")]
-        amount: String,
-        #[command(flatten)]
-        payer: PayerArgs,
-    },
+    Open(NewChannelArgs),
     /// List the channels as the chain has them
     List,
     /// Put more money into a channel
@@ -540,6 +551,20 @@ pub enum ChannelCommand {
     Refund(OneChannelArgs),
     /// Take back what is left on the chain itself, when the server is gone
     Withdraw(OneChannelArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct NewChannelArgs {
+    /// Server address
+    pub url: String,
+    /// Adapter to call; needed when the server has several
+    #[arg(long, value_name = "NAME")]
+    pub adapter: Option<String>,
+    /// Deposit in token units
+    #[arg(long, value_name = "AMOUNT")]
+    pub amount: String,
+    #[command(flatten)]
+    pub payer: PayerArgs,
 }
 
 #[derive(Debug, Args)]

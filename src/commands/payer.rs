@@ -21,7 +21,7 @@ use crate::{
             Lease, Payer, Purse,
             chain::{self, Call},
         },
-        transaction::{Limits, Mined, News, Sender, recover},
+        transaction::{Limits, Mined, News, Sender, no_facts, recover},
     },
 };
 
@@ -204,6 +204,7 @@ impl<'a> Desk<'a> {
             facts: &self.payer.purse,
             limits: self.limits,
             tell,
+            harvest: &no_facts,
         }
     }
 }

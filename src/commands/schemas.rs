@@ -3,8 +3,8 @@
 use schemars::{Schema, schema_for};
 
 use super::{
-    call, channel, config, data, demo, deploy, devnet, doctor, init, package, receipts, serve,
-    train, wallet,
+    call, channel, config, data, demo, deploy, devnet, doctor, earnings, init, package, receipts,
+    serve, train, wallet,
 };
 use crate::{
     printer::ErrorEnvelope,
@@ -49,6 +49,7 @@ pub const SCHEMAS: &[Published] = &[
     ("deploy-dry-run", || schema_for!(deploy::Proposal)),
     ("deploy-contracts", || schema_for!(deploy::Contracts)),
     ("explore", || schema_for!(Explored)),
+    ("earnings", || schema_for!(earnings::Report)),
     ("verify", || schema_for!(verify::Report)),
     ("wallet-account", || schema_for!(wallet::Listed)),
     ("wallet-list", || schema_for!(Vec<wallet::Listed>)),

@@ -2,10 +2,10 @@
 //!
 //! Nothing is sent from here; see [`super::transaction`].
 
-use std::time::Duration;
+use std::{ops::RangeInclusive, time::Duration};
 
 use alloy::{
-    eips::BlockNumberOrTag,
+    eips::{BlockId, BlockNumberOrTag},
     primitives::{Address as RawAddress, B256, Bytes, U256},
     providers::{DynProvider, Provider, ProviderBuilder},
     rpc::types::{Filter, Log, TransactionReceipt, TransactionRequest},
@@ -26,6 +26,16 @@ const NARROWEST: u64 = 16;
 pub struct Fees {
     pub max_fee: u128,
     pub priority: u128,
+}
+
+/// A block by what others refer to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Head {
+    pub number: u64,
+    pub hash: B256,
+    pub parent: B256,
+    /// Unix seconds.
+    pub time: u64,
 }
 
 /// A network that answers.
@@ -82,16 +92,43 @@ impl Chain {
         to: Address,
         call: &C,
     ) -> Result<C::Return, WalletError> {
+        self.read_at(what, to, call, BlockId::latest()).await
+    }
+
+    /// What a view function answered at a block.
+    pub async fn read_at<C: SolCall>(
+        &self,
+        what: &'static str,
+        to: Address,
+        call: &C,
+        at: BlockId,
+    ) -> Result<C::Return, WalletError> {
         let request = TransactionRequest::default()
             .to(to.into())
             .input(call.abi_encode().into());
-        let answer = self.provider.call(request).await;
+        let answer = self.provider.call(request).block(at).await;
         let answer = answer.map_err(|error| self.refused(what, what, &error))?;
         C::abi_decode_returns(&answer).map_err(|_| WalletError::Rpc {
             rpc: self.network.rpc_shown(),
             method: what,
             reason: format!("{to} answers {} bytes that do not fit", answer.len()),
         })
+    }
+
+    /// Does a call as it would be done now, and changes nothing; one that would fail says why.
+    pub async fn simulate(
+        &self,
+        from: Address,
+        to: Address,
+        data: &Bytes,
+        deed: &str,
+    ) -> Result<Bytes, WalletError> {
+        let request = TransactionRequest::default()
+            .from(from.into())
+            .to(to.into())
+            .input(data.clone().into());
+        let asked = self.provider.call(request).await;
+        asked.map_err(|error| self.refused("eth_call", deed, &error))
     }
 
     /// Gas that a transaction would use now; one that would fail says why.
@@ -159,6 +196,27 @@ impl Chain {
         asked.map_err(|error| self.failed("eth_blockNumber", &error))
     }
 
+    /// The newest block.
+    pub async fn head(&self) -> Result<Head, WalletError> {
+        let found = self.block(BlockNumberOrTag::Latest).await?;
+        found.ok_or_else(|| WalletError::Rpc {
+            rpc: self.network.rpc_shown(),
+            method: "eth_getBlockByNumber",
+            reason: "there is no newest block".to_owned(),
+        })
+    }
+
+    pub async fn block(&self, which: BlockNumberOrTag) -> Result<Option<Head>, WalletError> {
+        let asked = self.provider.get_block_by_number(which).await;
+        let block = asked.map_err(|error| self.failed("eth_getBlockByNumber", &error))?;
+        Ok(block.map(|block| Head {
+            number: block.header.number,
+            hash: block.header.hash,
+            parent: block.header.parent_hash,
+            time: block.header.timestamp,
+        }))
+    }
+
     pub async fn receipt(&self, tx: B256) -> Result<Option<TransactionReceipt>, WalletError> {
         let asked = self.provider.get_transaction_receipt(tx).await;
         asked.map_err(|error| self.failed("eth_getTransactionReceipt", &error))
@@ -177,6 +235,16 @@ impl Chain {
     /// All logs from block `from` on. An RPC that refuses a range is asked for narrower ones.
     pub async fn logs(&self, filter: &Filter, from: u64) -> Result<Vec<Log>, WalletError> {
         let last = self.height().await?;
+        self.logs_in(filter, from..=last).await
+    }
+
+    /// All logs of a range of blocks.
+    pub async fn logs_in(
+        &self,
+        filter: &Filter,
+        blocks: RangeInclusive<u64>,
+    ) -> Result<Vec<Log>, WalletError> {
+        let (from, last) = blocks.into_inner();
         let (mut found, mut next, mut width) = (Vec::new(), from, u64::MAX);
         while next <= last {
             let end = next.saturating_add(width - 1).min(last);
@@ -202,10 +270,8 @@ impl Chain {
         while low < high {
             let middle = low + (high - low) / 2;
             let number = BlockNumberOrTag::Number(middle);
-            let asked = self.provider.get_block_by_number(number).await;
-            let block = asked.map_err(|error| self.failed("eth_getBlockByNumber", &error))?;
-            match block {
-                Some(block) if block.header.timestamp >= time => high = middle,
+            match self.block(number).await? {
+                Some(block) if block.time >= time => high = middle,
                 _ => low = middle + 1,
             }
         }

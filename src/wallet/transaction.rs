@@ -11,4 +11,4 @@ mod sender;
 
 pub use error::TransactionError;
 pub use recover::recover;
-pub use sender::{Limits, Mined, News, Sender, Submission};
+pub use sender::{Dispatched, Harvest, Limits, Mined, News, Sender, Submission, no_facts};

@@ -19,8 +19,9 @@ use openlora::{
         deploy::{Goods, id_of, payout, registration},
         eip712::digest,
         registry::{
-            AttributionAnchor, ContributorPool, ContributorPoolFactory,
-            OpenLoraRegistry as Registry, RevenueSplitter, RevenueSplitterFactory, explain,
+            AttributionAnchor, BatchSettlementEscrow as Escrow, ContributorPool,
+            ContributorPoolFactory, OpenLoraRegistry as Registry, RevenueSplitter,
+            RevenueSplitterFactory, Token, explain,
         },
     },
 };
@@ -82,6 +83,11 @@ fn every_binding_is_in_the_artifacts() {
     has::<ContributorPool::sharesCall>("ContributorPool");
     has::<ContributorPool::termsCall>("ContributorPool");
     has::<AttributionAnchor::headOfCall>("AttributionAnchor");
+    has::<RevenueSplitter::releasedCall>("RevenueSplitter");
+    has::<RevenueSplitter::pendingCall>("RevenueSplitter");
+    has::<RevenueSplitter::releaseCall>("RevenueSplitter");
+    has::<ContributorPool::pullCall>("ContributorPool");
+    tells::<RevenueSplitter::Released>("RevenueSplitter");
     tells::<Registry::AdapterRegistered>("OpenLoraRegistry");
     tells::<Registry::ReleasePublished>("OpenLoraRegistry");
     tells::<Registry::ServerSet>("OpenLoraRegistry");
@@ -92,6 +98,35 @@ fn every_binding_is_in_the_artifacts() {
         alloy::hex::encode(Registry::AdapterUnknown::SELECTOR)
     );
     assert!(selectors("OpenLoraRegistry", "error").contains(&unknown));
+}
+
+#[test]
+fn every_binding_of_payments_is_in_the_artifacts() {
+    const ESCROW: &str = "BatchSettlementEscrow";
+    has::<Escrow::depositCall>(ESCROW);
+    has::<Escrow::claimCall>(ESCROW);
+    has::<Escrow::settleCall>(ESCROW);
+    has::<Escrow::refundCall>(ESCROW);
+    has::<Escrow::initiateWithdrawCall>(ESCROW);
+    has::<Escrow::finalizeWithdrawCall>(ESCROW);
+    has::<Escrow::multicallCall>(ESCROW);
+    has::<Escrow::channelsCall>(ESCROW);
+    has::<Escrow::pendingWithdrawalsCall>(ESCROW);
+    has::<Escrow::refundNonceCall>(ESCROW);
+    has::<Escrow::receiversCall>(ESCROW);
+    has::<Escrow::getChannelIdCall>(ESCROW);
+    tells::<Escrow::Deposited>(ESCROW);
+    tells::<Escrow::Claimed>(ESCROW);
+    tells::<Escrow::Settled>(ESCROW);
+    tells::<Escrow::Refunded>(ESCROW);
+    tells::<Escrow::WithdrawInitiated>(ESCROW);
+    tells::<Escrow::WithdrawFinalized>(ESCROW);
+    has::<DevelopmentToken::mintCall>("DevelopmentToken");
+    has::<Token::balanceOfCall>("DevelopmentToken");
+    has::<Token::authorizationStateCall>("DevelopmentToken");
+    has::<Token::transferWithAuthorizationCall>("DevelopmentToken");
+    tells::<Token::Transfer>("DevelopmentToken");
+    tells::<Token::AuthorizationUsed>("DevelopmentToken");
 }
 
 #[test]

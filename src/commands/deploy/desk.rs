@@ -13,7 +13,7 @@ use crate::{
         development,
         keystore::Account,
         provider::Chain,
-        transaction::{Limits, News, Sender, recover},
+        transaction::{Limits, News, Sender, no_facts, recover},
     },
 };
 
@@ -80,6 +80,7 @@ impl Desk {
             facts: &self.journal,
             limits: self.limits,
             tell: &*self.teller,
+            harvest: &no_facts,
         }
     }
 

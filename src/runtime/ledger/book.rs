@@ -191,6 +191,11 @@ impl Book {
                 charge: Some(charge),
                 ..
             } => self.charge(request_id, charge),
+            // A payment that never happened and paid for nothing yet.
+            Event::Reorganised { chain_id, txs } => self.exact.retain(|key, paid| {
+                let undone = key.chain_id == *chain_id && txs.contains(&paid.tx);
+                !undone || paid.request_id.is_some()
+            }),
             _ => {}
         }
     }

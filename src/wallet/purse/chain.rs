@@ -1,62 +1,21 @@
 //! What a payer asks the chain, and the calls by which it puts money in and takes it back itself.
 
 use alloy::{
-    primitives::{Bytes, U256, aliases::U40, hex},
-    sol,
+    primitives::{Bytes, U256, hex},
     sol_types::{SolCall, SolValue},
 };
 
 use super::channel::{Channel, Pending};
 use crate::{
-    runtime::ledger::{self, Address, Amount, Word},
+    runtime::ledger::{Address, Amount, Word},
     wallet::{
         WalletError,
         contracts::{COLLECTOR, ESCROW},
         provider::Chain,
+        registry::{BatchSettlementEscrow as Escrow, DevelopmentToken, Token},
         transaction::Submission,
     },
 };
-
-sol! {
-    struct Terms {
-        address payer;
-        address payerAuthorizer;
-        address receiver;
-        address receiverAuthorizer;
-        address token;
-        uint40 withdrawDelay;
-        bytes32 salt;
-    }
-
-    interface Escrow {
-        function channels(bytes32 channelId) external view returns (uint128 balance, uint128 totalClaimed);
-        function pendingWithdrawals(bytes32 channelId) external view returns (uint128 amount, uint40 initiatedAt);
-        function deposit(Terms config, uint128 amount, address collector, bytes collectorData) external;
-        function initiateWithdraw(Terms config, uint128 amount) external;
-        function finalizeWithdraw(Terms config) external;
-    }
-
-    interface Coin {
-        function balanceOf(address account) external view returns (uint256);
-        function authorizationState(address authorizer, bytes32 nonce) external view returns (bool);
-        function mint(address to, uint256 amount) external;
-    }
-}
-
-impl From<&ledger::ChannelConfig> for Terms {
-    fn from(config: &ledger::ChannelConfig) -> Self {
-        Self {
-            payer: config.payer.into(),
-            payerAuthorizer: config.payer_authorizer.into(),
-            receiver: config.receiver.into(),
-            receiverAuthorizer: config.receiver_authorizer.into(),
-            token: config.token.into(),
-            // A delay that does not fit is refused by the contract, as any above 30 days.
-            withdrawDelay: U40::saturating_from(config.withdraw_delay),
-            salt: config.salt.0.into(),
-        }
-    }
-}
 
 /// A channel as the escrow has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,7 +59,7 @@ pub async fn waiting(chain: &Chain, channel: Word) -> Result<Option<Waiting>, Wa
 
 /// What an account has of a token.
 pub async fn funds(chain: &Chain, token: Address, account: Address) -> Result<Amount, WalletError> {
-    let asked = Coin::balanceOfCall {
+    let asked = Token::balanceOfCall {
         account: account.into(),
     };
     let found: U256 = chain.read("balanceOf of the token", token, &asked).await?;
@@ -114,7 +73,7 @@ pub async fn is_used(
     payer: Address,
     nonce: Word,
 ) -> Result<bool, WalletError> {
-    let asked = Coin::authorizationStateCall {
+    let asked = Token::authorizationStateCall {
         authorizer: payer.into(),
         nonce: nonce.0.into(),
     };
@@ -175,7 +134,7 @@ pub fn finalize_withdraw(channel: &Channel) -> Call {
 
 /// Development money, which anybody may make.
 pub fn mint(token: Address, to: Address, amount: Amount) -> Call {
-    let call = Coin::mintCall {
+    let call = DevelopmentToken::mintCall {
         to: to.into(),
         amount: U256::from(amount.0),
     };

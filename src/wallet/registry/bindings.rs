@@ -101,12 +101,18 @@ sol! {
     interface RevenueSplitterFactory {
         event SplitterCreated(address indexed splitter, uint256 indexed id, address indexed registry, uint256 homeChainId, uint32 version, Share[] shares);
 
+        function create(Origin origin, Share[] shares) external returns (address splitter);
         function predict(Origin origin, Share[] shares) external view returns (address);
     }
 
     interface RevenueSplitter {
+        event Released(address indexed token, address indexed recipient, address indexed to, uint256 amount);
+
         function shares() external view returns (Share[] memory);
         function totalReleased(address token) external view returns (uint256);
+        function released(address token, address recipient) external view returns (uint256);
+        function pending(address token, address recipient) external view returns (uint256);
+        function release(address token, address to) external returns (uint256 amount);
     }
 
     interface ContributorPoolFactory {
@@ -117,6 +123,7 @@ sol! {
     interface ContributorPool {
         function shares() external view returns (Share[] memory);
         function terms() external view returns (address operator, uint32 delay);
+        function pull(address splitter, address token) external returns (uint256 amount);
     }
 
     interface AttributionAnchor {
@@ -125,7 +132,16 @@ sol! {
         function headOf(uint256 id, address server) external view returns (Head);
     }
 
+    interface DevelopmentToken {
+        function mint(address to, uint256 amount) external;
+    }
+
     interface Token {
+        event Transfer(address indexed from, address indexed to, uint256 value);
+        event AuthorizationUsed(address indexed authorizer, bytes32 indexed nonce);
+
         function balanceOf(address account) external view returns (uint256);
+        function authorizationState(address authorizer, bytes32 nonce) external view returns (bool);
+        function transferWithAuthorization(address from, address to, uint256 value, uint256 validAfter, uint256 validBefore, bytes32 nonce, bytes signature) external;
     }
 }

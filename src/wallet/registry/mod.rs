@@ -3,6 +3,8 @@
 
 mod bindings;
 mod errors;
+mod escrow;
 
 pub use bindings::*;
 pub use errors::explain;
+pub use escrow::*;

@@ -3,7 +3,23 @@
 //! Whoever takes payments knows a chain through [`Settlement`] alone. HTTP and the forms of
 //! payment headers are unknown here.
 
+mod books;
+mod deposit;
+mod desk;
+mod exact;
+mod facts;
+mod memory;
+mod queue;
+mod refund;
+mod trouble;
+mod view;
+mod watch;
+
 use alloy::primitives::{Bytes, U256};
+
+pub use books::{Books, History, Ledger};
+pub use desk::{Desk, Options, Records};
+pub use watch::FRESH;
 
 use super::network::Network;
 use crate::runtime::ledger::{Address, Amount, ChannelConfig, ChannelView, Word};

@@ -99,6 +99,33 @@ pub enum News {
     },
 }
 
+/// A transaction that is on its way.
+#[derive(Debug)]
+#[must_use = "nobody waits for it yet"]
+pub struct Dispatched {
+    attempt: Attempt,
+    deed: String,
+    cap: u128,
+}
+
+impl Dispatched {
+    pub fn tx(&self) -> B256 {
+        self.attempt.hash
+    }
+
+    pub fn nonce(&self) -> u64 {
+        self.attempt.transaction.nonce
+    }
+}
+
+/// What a mined transaction's logs say, as facts to be written down before its end is.
+pub type Harvest<'a> = &'a (dyn Fn(&TransactionReceipt) -> Vec<Event> + Sync);
+
+/// For transactions of which nothing but their end is written down.
+pub fn no_facts(_: &TransactionReceipt) -> Vec<Event> {
+    Vec::new()
+}
+
 /// One of the transactions that share a nonce.
 #[derive(Clone, Debug)]
 pub(super) struct Attempt {
@@ -113,11 +140,23 @@ pub struct Sender<'a> {
     pub facts: &'a dyn FactLog,
     pub limits: Limits,
     pub tell: &'a (dyn Fn(News) + Sync),
+    pub harvest: Harvest<'a>,
 }
 
 impl Sender<'_> {
     /// Sends a transaction and waits until it is mined.
     pub async fn send(&self, call: &Submission) -> Result<Mined, TransactionError> {
+        let sent = self.dispatch(call, 0).await?;
+        self.finish(sent).await
+    }
+
+    /// Sends a transaction with the account's next nonce, or `least` where the chain has not heard
+    /// yet of all that are on their way.
+    pub async fn dispatch(
+        &self,
+        call: &Submission,
+        least: u64,
+    ) -> Result<Dispatched, TransactionError> {
         let from = self.account.address();
         let (fees, cap) = self.limits.offer(self.chain).await?;
         let needed = U256::from(call.gas) * U256::from(fees.max_fee) + call.value;
@@ -133,7 +172,7 @@ impl Sender<'_> {
         }
         let transaction = TxEip1559 {
             chain_id: self.chain.network.chain_id,
-            nonce: self.chain.nonce(from, true).await?,
+            nonce: self.chain.nonce(from, true).await?.max(least),
             gas_limit: call.gas,
             max_fee_per_gas: fees.max_fee,
             max_priority_fee_per_gas: fees.priority,
@@ -147,11 +186,17 @@ impl Sender<'_> {
             return self.refuse(&attempt, &call.deed, reason).await;
         }
         let tx = attempt.hash;
+        let deed = call.deed.clone();
         (self.tell)(News::Sent {
             tx,
-            deed: call.deed.clone(),
+            deed: deed.clone(),
         });
-        self.wait(vec![attempt], &call.deed, cap).await
+        Ok(Dispatched { attempt, deed, cap })
+    }
+
+    /// Waits until a transaction is mined.
+    pub async fn finish(&self, sent: Dispatched) -> Result<Mined, TransactionError> {
+        self.wait(vec![sent.attempt], &sent.deed, sent.cap).await
     }
 
     /// Writes down and sends; the inner result is the node's word.
@@ -211,7 +256,7 @@ impl Sender<'_> {
         attempt: &Attempt,
         deed: &str,
         reason: String,
-    ) -> Result<Mined, TransactionError> {
+    ) -> Result<Dispatched, TransactionError> {
         if !is_final(&reason) {
             return Err(self.unknown(attempt.hash, deed, reason));
         }
@@ -352,6 +397,9 @@ impl Sender<'_> {
         }
         let block = receipt.block_number.unwrap_or_default();
         if receipt.status() {
+            for fact in (self.harvest)(&receipt) {
+                self.keep(fact).await?;
+            }
             self.settle(tx, Settlement::Succeeded, Some(&receipt))
                 .await?;
             return Ok(Mined { tx, receipt });

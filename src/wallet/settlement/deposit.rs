@@ -1,0 +1,168 @@
+//! Deposits by ERC-3009 authorizations, through x402's collector.
+
+use alloy::{
+    primitives::{B256, Bytes, U256, keccak256},
+    rpc::types::{Filter, TransactionReceipt},
+    sol_types::{SolCall, SolEvent, SolValue},
+};
+
+use super::{Deposit, Done, Trouble, desk::Desk};
+use crate::{
+    runtime::ledger::{Address, Word},
+    wallet::{
+        WalletError,
+        contracts::{COLLECTOR, ESCROW},
+        registry::{BatchSettlementEscrow as Escrow, Token},
+        transaction::Mined,
+    },
+};
+
+const NAME: &str = "the deposit";
+
+impl Deposit {
+    /// The nonce that the payer's authorization has.
+    pub fn nonce(&self) -> Word {
+        Word(keccak256([self.channel.0, self.salt.0].concat()).0)
+    }
+
+    fn deed(&self) -> String {
+        let nonce = self.nonce();
+        format!(
+            "a deposit of {} into channel {} by authorization {nonce}",
+            self.amount, self.channel
+        )
+    }
+
+    fn data(&self) -> Bytes {
+        let salt = U256::from_be_bytes(self.salt.0);
+        let signature = self.signature.clone();
+        let data = (self.valid_after, self.valid_before, salt, signature).abi_encode_params();
+        let call = Escrow::depositCall {
+            config: (&self.config).into(),
+            amount: self.amount.0,
+            collector: COLLECTOR,
+            collectorData: data.into(),
+        };
+        call.abi_encode().into()
+    }
+
+    /// Whether a receipt is this deposit's.
+    fn is_in(&self, receipt: &TransactionReceipt) -> bool {
+        receipt.logs().iter().any(|log| {
+            let event = Escrow::Deposited::decode_log(&log.inner);
+            event.is_ok_and(|event| {
+                log.address() == ESCROW
+                    && event.channelId.0 == self.channel.0
+                    && event.amount == self.amount.0
+            })
+        })
+    }
+}
+
+impl Desk {
+    /// A deposit that is mined already passes: it would be found.
+    pub(super) async fn would_deposit(&self, deposit: &Deposit) -> Result<(), Trouble> {
+        let (token, payer) = (deposit.config.token, deposit.config.payer);
+        if self.used(token, payer, deposit.nonce()).await? {
+            return self.mined_deposit(deposit).await.map(|_| ());
+        }
+        let (from, data) = (self.account(), deposit.data());
+        let tried = self.chain.simulate(from, ESCROW.into(), &data, NAME).await;
+        tried.map_err(|error| Trouble::of_read(NAME, &error))?;
+        Ok(())
+    }
+
+    pub(super) async fn put_in(&self, deposit: &Deposit) -> Result<Done, Trouble> {
+        let _turn = self.turn(deposit.nonce()).await;
+        let deed = deposit.deed();
+        if let Some(mined) = self.earlier(&deed).await? {
+            return self.deposited(deposit, &mined).await;
+        }
+        let (token, payer) = (deposit.config.token, deposit.config.payer);
+        if self.used(token, payer, deposit.nonce()).await? {
+            let mined = self.mined_deposit(deposit).await?;
+            return self.deposited(deposit, &mined).await;
+        }
+        let call = self.prepared(ESCROW.into(), deposit.data(), deed).await;
+        let call = call.map_err(|error| Trouble::of_read(NAME, &error))?;
+        let mined = self.done(NAME, call).await?;
+        self.deposited(deposit, &mined).await
+    }
+
+    async fn deposited(&self, deposit: &Deposit, mined: &Mined) -> Result<Done, Trouble> {
+        self.counted(mined).await?;
+        self.after(mined.tx.to_string(), deposit.channel).await
+    }
+
+    async fn mined_deposit(&self, deposit: &Deposit) -> Result<Mined, Trouble> {
+        let (token, payer) = (deposit.config.token, deposit.config.payer);
+        let found = self.user(token, payer, deposit.nonce(), deposit.valid_after);
+        let found = found.await?.filter(|mined| deposit.is_in(&mined.receipt));
+        found.ok_or_else(|| Trouble::Rejected {
+            deed: NAME,
+            reason: spent(deposit.nonce()),
+        })
+    }
+
+    /// Whether an authorization is used or cancelled.
+    pub(super) async fn used(
+        &self,
+        token: Address,
+        payer: Address,
+        nonce: Word,
+    ) -> Result<bool, Trouble> {
+        let call = Token::authorizationStateCall {
+            authorizer: payer.into(),
+            nonce: nonce.0.into(),
+        };
+        let asked = self
+            .chain
+            .read("authorizationState of the token", token, &call);
+        let asked = asked.await;
+        asked.map_err(|error| Trouble::of_read("the authorization", &error))
+    }
+
+    /// The transaction that used an authorization, mined since it was valid.
+    pub(super) async fn user(
+        &self,
+        token: Address,
+        payer: Address,
+        nonce: Word,
+        valid_after: U256,
+    ) -> Result<Option<Mined>, Trouble> {
+        let asked = self.find_user(token, payer, nonce, valid_after).await;
+        asked.map_err(Trouble::unreachable)
+    }
+
+    async fn find_user(
+        &self,
+        token: Address,
+        payer: Address,
+        nonce: Word,
+        valid_after: U256,
+    ) -> Result<Option<Mined>, WalletError> {
+        /// Seconds that are looked back at most.
+        const WEEK: u64 = 7 * 24 * 3600;
+        let head = self.chain.head().await?;
+        let since = u64::try_from(valid_after).unwrap_or(u64::MAX);
+        let since = since.clamp(head.time.saturating_sub(WEEK), head.time);
+        let payer = B256::left_padding_from(&payer.0);
+        let filter = Filter::new()
+            .address(alloy::primitives::Address::from(token))
+            .event_signature(Token::AuthorizationUsed::SIGNATURE_HASH)
+            .topic1(payer)
+            .topic2(B256::from(nonce.0));
+        let from = self.chain.block_at(since).await?;
+        let logs = self.chain.logs_in(&filter, from..=head.number).await?;
+        let Some(tx) = logs.first().and_then(|log| log.transaction_hash) else {
+            return Ok(None);
+        };
+        let receipt = self.chain.receipt(tx).await?;
+        Ok(receipt.map(|receipt| Mined { tx, receipt }))
+    }
+}
+
+/// Why an authorization is of no use.
+pub(super) fn spent(nonce: Word) -> String {
+    format!("the authorization {nonce} was cancelled, or used for something else")
+}

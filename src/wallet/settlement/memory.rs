@@ -1,0 +1,80 @@
+//! What was last seen of a chain: its head, channels by id, and where our facts stand. No network
+//! and no journal here.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use super::books::Mark;
+use crate::{
+    runtime::ledger::{ChannelView, Word},
+    wallet::provider::Head,
+};
+
+/// Blocks behind the head in which a fact is still watched.
+const WATCHED: u64 = 4096;
+
+#[derive(Default)]
+pub(super) struct Memory(Mutex<Seen>);
+
+#[derive(Default)]
+pub(super) struct Seen {
+    pub head: Option<Head>,
+    /// When the chain last answered, and when it last did not.
+    pub looked: Option<Instant>,
+    pub failed: Option<(Instant, String)>,
+    pub channels: BTreeMap<Word, Known>,
+    pub marks: VecDeque<Mark>,
+}
+
+/// A channel that is kept in sight.
+pub(super) struct Known {
+    pub view: ChannelView,
+    /// Whether the journal says the same.
+    pub told: bool,
+    /// The head at which the deepest of its balance counts.
+    pub ripe_at: u64,
+}
+
+impl Memory {
+    pub fn lock(&self) -> MutexGuard<'_, Seen> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Seen {
+    pub fn is_fresh(&self, longest: Duration) -> bool {
+        self.looked.is_some_and(|at| at.elapsed() <= longest)
+    }
+
+    /// Why the chain did not answer a moment ago.
+    pub fn just_failed(&self, moment: Duration) -> Option<String> {
+        let (at, reason) = self.failed.as_ref()?;
+        (at.elapsed() <= moment).then(|| reason.clone())
+    }
+
+    pub fn watch(&mut self, mark: Mark) {
+        self.marks.retain(|it| it.tx != mark.tx);
+        self.marks.push_back(mark);
+    }
+
+    /// Takes a new head in, and lets go of facts that nobody will undo.
+    pub fn arrive(&mut self, head: Head) {
+        self.head = Some(head);
+        (self.looked, self.failed) = (Some(Instant::now()), None);
+        let oldest = head.number.saturating_sub(WATCHED);
+        self.marks.retain(|mark| mark.block >= oldest);
+    }
+}
+
+/// Whether two views say the same, be it at different blocks.
+pub(super) fn same(a: &ChannelView, b: &ChannelView) -> bool {
+    let at = |view: &ChannelView| ChannelView {
+        block: 0,
+        block_hash: Word::default(),
+        ..view.clone()
+    };
+    at(a) == at(b)
+}

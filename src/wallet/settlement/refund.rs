@@ -1,0 +1,71 @@
+//! Refunds: what is charged is claimed and the rest goes back, in one transaction.
+
+use alloy::{primitives::Bytes, sol_types::SolCall};
+
+use super::{Done, Refund, Trouble, desk::Desk};
+use crate::{
+    runtime::ledger::ChannelView,
+    wallet::{
+        contracts::ESCROW,
+        registry::{BatchSettlementEscrow as Escrow, ChannelVoucher, VoucherClaim},
+    },
+};
+
+const NAME: &str = "the refund";
+
+impl Refund {
+    fn deed(&self) -> String {
+        format!(
+            "a refund of {} from channel {}, {} of which is charged",
+            self.amount, self.channel, self.charged
+        )
+    }
+
+    fn data(&self, view: &ChannelView) -> Bytes {
+        let refund = Escrow::refundCall {
+            config: (&self.config).into(),
+            amount: self.amount.0,
+        };
+        if self.charged <= view.claimed {
+            return refund.abi_encode().into();
+        }
+        let row = VoucherClaim {
+            voucher: ChannelVoucher {
+                channel: (&self.config).into(),
+                maxClaimableAmount: self.voucher_max.0,
+            },
+            signature: self.voucher_signature.clone(),
+            totalClaimed: self.charged.0,
+        };
+        let claim = Escrow::claimCall {
+            voucherClaims: vec![row],
+        };
+        let data = vec![claim.abi_encode().into(), refund.abi_encode().into()];
+        Escrow::multicallCall { data }.abi_encode().into()
+    }
+}
+
+impl Desk {
+    pub(super) async fn give_back(&self, refund: &Refund) -> Result<Done, Trouble> {
+        let _turn = self.turn(refund.channel).await;
+        let deed = refund.deed();
+        if let Some(mined) = self.earlier(&deed).await? {
+            self.counted(&mined).await?;
+            return self.after(mined.tx.to_string(), refund.channel).await;
+        }
+        let views = self.advance(&[refund.channel]).await?;
+        let view = views.get(&refund.channel).cloned().unwrap_or_default();
+        let charged = refund.charged.max(view.claimed);
+        if view.balance <= charged && view.claimed >= refund.charged {
+            // The chain gave everything back before.
+            return Ok(Done {
+                tx: String::new(),
+                view: Some(view),
+            });
+        }
+        let call = self.prepared(ESCROW.into(), refund.data(&view), deed).await;
+        let call = call.map_err(|error| Trouble::of_read(NAME, &error))?;
+        let mined = self.done(NAME, call).await?;
+        self.after(mined.tx.to_string(), refund.channel).await
+    }
+}

@@ -1,0 +1,391 @@
+//! Keeping the chain in sight: one look asks for the head, what happened to our channels since
+//! the last one, and whether blocks that we count on are still there.
+//!
+//! Between looks everybody reads from memory. A view is refused when the chain has not answered
+//! for long, when the RPC stands behind what was seen before, or when its newest block is old.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::{Duration, Instant, SystemTime},
+};
+
+use alloy::{eips::BlockNumberOrTag, primitives::B256, rpc::types::Filter, sol_types::SolEvent};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Trouble,
+    books::{Mark, ask},
+    desk::Desk,
+    memory::{Known, same},
+    view,
+};
+use crate::{
+    runtime::{
+        event::{ChannelObserved, Event, ReceiverObserved},
+        ledger::{Address, ChannelKey, ChannelView, ReceiverKey, ReceiverView, Word},
+        ports::FactLog,
+    },
+    wallet::{
+        WalletError, contracts::ESCROW, provider::Head, registry::BatchSettlementEscrow as Escrow,
+    },
+};
+
+/// How long a view may be served from memory: a small part of the shortest withdrawal delay.
+pub const FRESH: Duration = Duration::from_secs(30);
+/// After a failed look, whoever asks in this time is told so without another one.
+pub(super) const RETRY: Duration = Duration::from_secs(1);
+/// Age in seconds of a newest block that is no news any more, on chains that others keep going.
+const OLDEST: u64 = 300;
+/// Channels and receivers that one request for logs names.
+const NAMED: usize = 256;
+
+/// What happened between two heads.
+enum Change {
+    /// There was no look before.
+    First,
+    Nothing,
+    Grown {
+        after: u64,
+    },
+    /// Blocks that were seen are not there any more.
+    Reorganised,
+}
+
+impl Desk {
+    /// Looks again and again until told to stop.
+    pub async fn watch(&self, stop: CancellationToken) {
+        let mut blind = false;
+        loop {
+            let looked = self.advance(&[]).await;
+            if let (false, Err(trouble)) = (blind, &looked) {
+                tracing::warn!("{}: {trouble}", self.chain.network.name);
+            }
+            blind = looked.is_err();
+            // An RPC over HTTP says nothing by itself.
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(self.options.poll) => {}
+            }
+        }
+    }
+
+    /// One look; returns what the wanted channels hold.
+    pub(super) async fn advance(
+        &self,
+        wanted: &[Word],
+    ) -> Result<BTreeMap<Word, ChannelView>, Trouble> {
+        let _eye = self.eye.lock().await;
+        let looked = self.look(wanted).await;
+        if let Err(trouble) = &looked {
+            let reason = match trouble {
+                Trouble::Unreachable { reason } => reason.clone(),
+                other => other.to_string(),
+            };
+            self.memory.lock().failed = Some((Instant::now(), reason));
+        }
+        looked
+    }
+
+    async fn look(&self, wanted: &[Word]) -> Result<BTreeMap<Word, ChannelView>, Trouble> {
+        let asked = self.chain.head().await;
+        let head = asked.map_err(Trouble::unreachable)?;
+        self.check_age(&head)?;
+        let change = self.change(&head).await?;
+        let mut ids: BTreeSet<Word> = wanted.iter().copied().collect();
+        let mut receivers = BTreeSet::new();
+        match change {
+            Change::Nothing => {}
+            Change::First => {
+                self.recheck().await?;
+                ids.extend(self.unclaimed());
+            }
+            Change::Grown { after } => {
+                let (channels, touched) = self.touched(after, head.number).await?;
+                ids.extend(channels);
+                receivers = touched;
+                ids.extend(self.unripe(head.number));
+            }
+            Change::Reorganised => {
+                self.recheck().await?;
+                ids.extend(self.memory.lock().channels.keys());
+                receivers = self.receivers();
+            }
+        }
+        let ids: Vec<Word> = ids.into_iter().collect();
+        let depth = self.options.confirmations;
+        let views = view::channels(&self.chain, &head, depth, &ids).await;
+        let views = views.map_err(Trouble::unreachable)?;
+        self.take_in(head, &ids, &views);
+        self.tell(&ids).await?;
+        for receiver in receivers {
+            self.observe_receiver_at(&head, receiver).await?;
+        }
+        let views = ids.into_iter().zip(views);
+        Ok(views.filter(|(id, _)| wanted.contains(id)).collect())
+    }
+
+    /// A chain that others keep going has a new block every few seconds.
+    fn check_age(&self, head: &Head) -> Result<(), Trouble> {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        let age = now.unwrap_or_default().as_secs().saturating_sub(head.time);
+        if age <= OLDEST || self.chain.network.is_local() {
+            return Ok(());
+        }
+        let block = head.number;
+        Err(Trouble::unreachable(format!(
+            "its newest block {block} is {age} s old"
+        )))
+    }
+
+    async fn change(&self, head: &Head) -> Result<Change, Trouble> {
+        let Some(last) = self.memory.lock().head else {
+            return Ok(Change::First);
+        };
+        if head.hash == last.hash {
+            return Ok(Change::Nothing);
+        }
+        if head.number < last.number {
+            return Err(Trouble::unreachable(format!(
+                "its newest block is {}, and block {} was seen before",
+                head.number, last.number
+            )));
+        }
+        let same = head.parent == last.hash || self.stands(last.number, last.hash).await?;
+        Ok(match same {
+            true => Change::Grown { after: last.number },
+            false => Change::Reorganised,
+        })
+    }
+
+    /// Whether the chain has this block at this height.
+    async fn stands(&self, number: u64, hash: B256) -> Result<bool, Trouble> {
+        let found = self.chain.block(BlockNumberOrTag::Number(number)).await;
+        let found = found.map_err(Trouble::unreachable)?;
+        Ok(found.is_some_and(|block| block.hash == hash))
+    }
+
+    /// Looks for every fact that is watched, and tells which did not happen.
+    async fn recheck(&self) -> Result<(), Trouble> {
+        let marks: Vec<Mark> = self.memory.lock().marks.iter().cloned().collect();
+        let mut gone = Vec::new();
+        for mark in marks {
+            if self.stands(mark.block, mark.hash.0.into()).await? {
+                continue;
+            }
+            let tx = mark.tx.parse::<B256>().unwrap_or_default();
+            let receipt = self.chain.receipt(tx).await;
+            match receipt.map_err(Trouble::unreachable)? {
+                Some(receipt) => self.memory.lock().watch(Mark {
+                    block: receipt.block_number.unwrap_or_default(),
+                    hash: Word(receipt.block_hash.unwrap_or_default().0),
+                    ..mark
+                }),
+                None => gone.push(mark.tx),
+            }
+        }
+        if gone.is_empty() {
+            return Ok(());
+        }
+        tracing::warn!("{}: undone: {}", self.chain.network.name, gone.join(", "));
+        let chain_id = self.chain.network.chain_id;
+        let txs = gone.clone();
+        self.keep(Event::Reorganised { chain_id, txs }).await?;
+        let mut seen = self.memory.lock();
+        seen.marks.retain(|mark| !gone.contains(&mark.tx));
+        Ok(())
+    }
+
+    /// Channels and receivers that the escrow says something of in these blocks.
+    async fn touched(
+        &self,
+        after: u64,
+        last: u64,
+    ) -> Result<(BTreeSet<Word>, BTreeSet<ReceiverKey>), Trouble> {
+        let receivers = self.receivers();
+        let padded = |key: &ReceiverKey| Word(B256::left_padding_from(&key.receiver.0).0);
+        let mut named: BTreeSet<Word> = receivers.iter().map(padded).collect();
+        named.extend(self.memory.lock().channels.keys());
+        let named: Vec<Word> = named.into_iter().collect();
+        let mut found = BTreeSet::new();
+        for some in named.chunks(NAMED) {
+            let topics: Vec<B256> = some.iter().map(|word| word.0.into()).collect();
+            let filter = Filter::new()
+                .address(ESCROW)
+                .event_signature(EVENTS.to_vec())
+                .topic1(topics);
+            let logs = self.chain.logs_in(&filter, after + 1..=last).await;
+            let logs = logs.map_err(Trouble::unreachable)?;
+            let subject = |log: &alloy::rpc::types::Log| log.topics().get(1).copied();
+            found.extend(logs.iter().filter_map(subject).map(|topic| Word(topic.0)));
+        }
+        let receivers = receivers.into_iter();
+        let receivers = receivers.filter(|key| found.contains(&padded(key)));
+        let receivers = receivers.collect();
+        let seen = self.memory.lock();
+        found.retain(|word| seen.channels.contains_key(word));
+        Ok((found, receivers))
+    }
+
+    /// Channels whose newest money was not deep enough at the last look.
+    fn unripe(&self, head: u64) -> Vec<Word> {
+        let seen = self.memory.lock();
+        let unripe = seen.channels.iter().filter(|(_, it)| head <= it.ripe_at);
+        unripe.map(|(id, _)| *id).collect()
+    }
+
+    /// Channels of the ledger with something to lose.
+    fn unclaimed(&self) -> Vec<Word> {
+        let here = self.chain.network.chain_id;
+        ask(&*self.books, |book| {
+            let channels = book.channels.iter();
+            let owed = channels.filter(|(key, it)| key.chain_id == here && it.unclaimed().0 > 0);
+            owed.map(|(key, _)| key.channel).collect()
+        })
+    }
+
+    fn receivers(&self) -> BTreeSet<ReceiverKey> {
+        let here = self.chain.network.chain_id;
+        ask(&*self.books, |book| {
+            let keys = book.receivers.keys().copied();
+            keys.filter(|key| key.chain_id == here).collect()
+        })
+    }
+
+    fn take_in(&self, head: Head, ids: &[Word], views: &[ChannelView]) {
+        let here = self.chain.network.chain_id;
+        let in_book: BTreeSet<Word> = ask(&*self.books, |book| {
+            let known = |id: &&Word| book.channels.contains_key(&key(here, **id));
+            ids.iter().filter(known).copied().collect()
+        });
+        let mut seen = self.memory.lock();
+        let mut alarming = false;
+        for (id, view) in ids.iter().zip(views) {
+            let before = seen.channels.get(id);
+            // Anybody can ask for any id: what holds nothing is not worth a place.
+            let empty = view.balance.is_zero() && view.claimed.is_zero();
+            if empty && before.is_none() && !in_book.contains(id) {
+                continue;
+            }
+            let waited = before.is_some_and(|it| it.view.withdrawal.is_some());
+            alarming |= view.withdrawal.is_some() && !waited;
+            let told = before.is_some_and(|it| it.told && same(&it.view, view));
+            let ripe_at = match before {
+                // Read again for its depth alone.
+                Some(it) if head.number <= it.ripe_at => it.ripe_at,
+                _ => head.number + self.options.confirmations,
+            };
+            let known = Known {
+                view: view.clone(),
+                told,
+                ripe_at,
+            };
+            seen.channels.insert(*id, known);
+        }
+        seen.arrive(head);
+        drop(seen);
+        if alarming {
+            self.alarm.notify_one();
+        }
+    }
+
+    /// Writes down what the journal does not say yet of channels that it knows.
+    pub(super) async fn tell(&self, ids: &[Word]) -> Result<(), Trouble> {
+        let here = self.chain.network.chain_id;
+        for id in ids {
+            let view = {
+                let seen = self.memory.lock();
+                let untold = seen.channels.get(id).filter(|it| !it.told);
+                untold.map(|it| it.view.clone())
+            };
+            let Some(view) = view else { continue };
+            let key = key(here, *id);
+            let written = ask(&*self.books, |book| {
+                book.channels.get(&key).map(|it| it.view.clone())
+            });
+            match written {
+                None => continue,
+                Some(Some(written)) if same(&written, &view) => {}
+                Some(_) => {
+                    let view = view.clone();
+                    let fact = ChannelObserved { key, view };
+                    self.keep(Event::ChannelObserved(Box::new(fact))).await?;
+                }
+            }
+            if let Some(known) = self.memory.lock().channels.get_mut(id) {
+                known.told = same(&known.view, &view);
+            }
+        }
+        Ok(())
+    }
+
+    /// What a receiver has now, written down when it changed.
+    pub async fn observe_receiver(&self, key: ReceiverKey) -> Result<ReceiverView, Trouble> {
+        let head = self.chain.head().await;
+        let head = head.map_err(Trouble::unreachable)?;
+        self.observe_receiver_at(&head, key).await
+    }
+
+    async fn observe_receiver_at(
+        &self,
+        head: &Head,
+        key: ReceiverKey,
+    ) -> Result<ReceiverView, Trouble> {
+        let seen = view::receiver(&self.chain, head, key).await;
+        let view = seen.map_err(Trouble::unreachable)?;
+        let written = ask(&*self.books, |book| {
+            book.receivers.get(&key).and_then(|it| it.view.clone())
+        });
+        let numbers = |view: &ReceiverView| [view.claimed, view.settled, view.released, view.held];
+        if written.as_ref().map(numbers) != Some(numbers(&view)) {
+            let view = view.clone();
+            let fact = ReceiverObserved { key, view };
+            self.keep(Event::ReceiverObserved(Box::new(fact))).await?;
+        }
+        Ok(view)
+    }
+
+    /// Whether a block is deep enough to count on, once it is; `false` when it is gone.
+    pub(super) async fn deep(&self, number: u64, hash: B256) -> Result<bool, Trouble> {
+        let depth = self.options.confirmations;
+        let started = Instant::now();
+        let longest = self.queue.limits.patience * 10;
+        loop {
+            let head = self.chain.head().await;
+            let head = head.map_err(Trouble::unreachable)?;
+            if head.number >= number.saturating_add(depth) {
+                return self.stands(number, hash).await;
+            }
+            if started.elapsed() > longest {
+                let missing = number.saturating_add(depth) - head.number;
+                return Err(Trouble::unreachable(format!(
+                    "{missing} blocks are missing"
+                )));
+            }
+            // An RPC over HTTP says nothing by itself.
+            tokio::time::sleep(self.options.poll).await;
+        }
+    }
+
+    pub(super) async fn keep(&self, event: Event) -> Result<(), Trouble> {
+        let kept = self.queue.keep(event).await;
+        kept.map_err(|failure| Trouble::unreachable(failure.message))
+    }
+
+    pub(super) async fn has_code(&self, account: Address) -> Result<bool, WalletError> {
+        self.chain.has_code(account).await
+    }
+}
+
+fn key(chain_id: u64, channel: Word) -> ChannelKey {
+    ChannelKey { chain_id, channel }
+}
+
+/// What the escrow says about channels and receivers.
+const EVENTS: [B256; 6] = [
+    Escrow::Deposited::SIGNATURE_HASH,
+    Escrow::Claimed::SIGNATURE_HASH,
+    Escrow::Settled::SIGNATURE_HASH,
+    Escrow::Refunded::SIGNATURE_HASH,
+    Escrow::WithdrawInitiated::SIGNATURE_HASH,
+    Escrow::WithdrawFinalized::SIGNATURE_HASH,
+];
