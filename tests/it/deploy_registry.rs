@@ -20,8 +20,8 @@ use openlora::{
         eip712::digest,
         registry::{
             AttributionAnchor, BatchSettlementEscrow as Escrow, ContributorPool,
-            ContributorPoolFactory, OpenLoraRegistry as Registry, RevenueSplitter,
-            RevenueSplitterFactory, Token, explain,
+            ContributorPoolFactory, DevelopmentToken, OpenLoraRegistry as Registry,
+            RevenueSplitter, RevenueSplitterFactory, Token, explain,
         },
     },
 };

@@ -38,6 +38,8 @@ mod model_hub;
 mod model_kernels;
 mod package;
 mod package_bad;
+mod purse;
+mod purse_parallel;
 mod schemas;
 mod scripted;
 mod sdk;

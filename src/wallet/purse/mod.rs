@@ -15,6 +15,7 @@ mod offer;
 mod pay;
 mod refund;
 mod resync;
+mod settle;
 mod spending;
 mod store;
 

@@ -55,6 +55,10 @@ const REMEDIES: &[(&str, Remedy)] = &[
         "invalid_batch_settlement_evm_insufficient_balance",
         Remedy::Balance,
     ),
+    (
+        "invalid_batch_settlement_evm_withdrawal_pending",
+        Remedy::Other,
+    ),
     ("invalid_batch_settlement_evm_channel_busy", Remedy::Other),
 ];
 
