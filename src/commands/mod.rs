@@ -4,6 +4,7 @@
 pub mod ask;
 pub mod base;
 pub mod call;
+pub mod channel;
 pub mod completions;
 pub mod config;
 pub mod data;
@@ -18,7 +19,9 @@ pub mod figures;
 pub mod init;
 mod network;
 pub mod package;
+mod payer;
 mod project;
+pub mod receipts;
 mod requests;
 pub mod schemas;
 pub mod serve;
@@ -30,7 +33,10 @@ pub mod wallet;
 pub mod withdraw;
 
 use crate::{
-    cli::{BaseCommand, Command, ConfigCommand, DataCommand, DevnetCommand, WalletCommand},
+    cli::{
+        BaseCommand, ChannelCommand, Command, ConfigCommand, DataCommand, DevnetCommand,
+        ReceiptsCommand, WalletCommand,
+    },
     error::{ExitStatus, Failure},
     printer::Printer,
     settings::{Dirs, Settings},
@@ -77,7 +83,24 @@ pub async fn dispatch(context: &Context, command: Command) -> Result<ExitStatus,
         Command::Serve(args) => serve::run(context, args.into()).await,
         Command::Settle(args) => settle::run(context, args.into()).await,
         Command::Withdraw(args) => withdraw::run(context, args.treasury.into(), args.to).await,
-        Command::Call(args) => call::run(context, args.into()).await,
+        Command::Call(args) => call::run(context, (*args).into()).await,
+        Command::Channel(command) => run_channel(context, command).await,
+        Command::Receipts(ReceiptsCommand::Show { id }) => receipts::show(context, &id),
+        Command::Receipts(ReceiptsCommand::Verify { receipt }) => {
+            receipts::verify(context, &receipt).await
+        }
+    }
+}
+
+async fn run_channel(context: &Context, command: ChannelCommand) -> Result<ExitStatus, Failure> {
+    match command {
+        ChannelCommand::Open(args) => channel::open(context, &args.into()).await,
+        ChannelCommand::List => channel::list(context).await,
+        ChannelCommand::Topup { channel, amount } => {
+            channel::topup(context, &channel.into(), &amount).await
+        }
+        ChannelCommand::Refund(channel) => channel::refund(context, &channel.into()).await,
+        ChannelCommand::Withdraw(channel) => channel::withdraw(context, &channel.into()).await,
     }
 }
 

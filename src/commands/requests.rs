@@ -3,6 +3,7 @@
 use super::{
     base::BaseBuildRequest,
     call::{self, CallRequest},
+    channel::{ChannelRequest, OpenRequest},
     demo::DemoRequest,
     deploy::DeployRequest,
     earnings::{self, EarningsRequest},
@@ -10,15 +11,20 @@ use super::{
     explore::ExploreRequest,
     init::InitRequest,
     package::PackageRequest,
+    payer::PayerRequest,
     serve::ServeRequest,
     train::TrainRequest,
     treasury::TreasuryRequest,
     verify::VerifyRequest,
 };
-use crate::cli::{
-    BaseBuildArgs, CallArgs, CallKindArg, DemoArgs, DeployArgs, EarningsArgs, EarningsByArg,
-    EvalArgs, ExploreArgs, InitArgs, PackageArgs, ServeArgs, TrainArgs, TreasuryArgs,
-    VerifyArgs,
+use crate::{
+    cli::{
+        BaseBuildArgs, CallArgs, CallKindArg, DemoArgs, DeployArgs, EarningsArgs, EarningsByArg,
+        EvalArgs, ExploreArgs, InitArgs, NewChannelArgs, OneChannelArgs, PackageArgs, PayerArgs,
+        SchemeArg, ServeArgs, TrainArgs, TreasuryArgs, VerifyArgs,
+    },
+    runtime::ledger::Scheme,
+    wallet::purse::Wish,
 };
 
 impl From<DemoArgs> for DemoRequest {
@@ -160,6 +166,42 @@ impl From<CallArgs> for CallRequest {
             max_tokens: args.max_tokens,
             temperature: args.temperature,
             system: args.system,
+            stream: args.stream,
+            scheme: match args.scheme {
+                SchemeArg::Auto => Wish::Auto,
+                SchemeArg::Exact => Wish::Only(Scheme::Exact),
+                SchemeArg::BatchSettlement => Wish::Only(Scheme::BatchSettlement),
+            },
+            payer: args.payer.into(),
+        }
+    }
+}
+
+impl From<PayerArgs> for PayerRequest {
+    fn from(args: PayerArgs) -> Self {
+        Self {
+            from: args.from,
+            password_file: args.password.password_file,
+        }
+    }
+}
+
+impl From<NewChannelArgs> for OpenRequest {
+    fn from(args: NewChannelArgs) -> Self {
+        Self {
+            url: args.url,
+            adapter: args.adapter,
+            amount: args.amount,
+            payer: args.payer.into(),
+        }
+    }
+}
+
+impl From<OneChannelArgs> for ChannelRequest {
+    fn from(args: OneChannelArgs) -> Self {
+        Self {
+            channel: args.channel,
+            payer: args.payer.into(),
         }
     }
 }
