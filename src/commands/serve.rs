@@ -35,6 +35,8 @@ pub struct ServeRequest {
     pub expose: bool,
     /// `NAME=PATH` as typed; the newest run's adapter when empty.
     pub adapters: Vec<String>,
+    /// Of the account that serves.
+    pub password_file: Option<PathBuf>,
 }
 
 /// The first line of `serve --json`, printed once calls are answered.

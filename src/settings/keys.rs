@@ -337,6 +337,18 @@ pub const KEYS: &[Key] = &[
         "answer length when the caller sets none",
     ),
     key(
+        "call.ask_above",
+        Kind::Text,
+        Some("\"0.01\""),
+        "price of one call, in token units, above which `call` asks",
+    ),
+    key(
+        "call.budget",
+        Kind::Text,
+        Some("\"1\""),
+        "most that calls may cost in a day (UTC), in token units",
+    ),
+    key(
         "serve.networks",
         Kind::List,
         None,
@@ -395,6 +407,12 @@ pub const KEYS: &[Key] = &[
         Kind::Text,
         Some("\"0.00001\""),
         "least price of a call, in token units",
+    ),
+    key(
+        "pricing.coin",
+        Kind::Text,
+        None,
+        "value of one coin of the chain in token units, for earnings net of gas",
     ),
     key(
         "devnet.chain_id",

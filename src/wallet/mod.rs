@@ -15,6 +15,7 @@ pub mod explore;
 pub mod keystore;
 pub mod network;
 pub mod provider;
+pub mod purse;
 pub mod registry;
 pub mod settlement;
 pub mod transaction;

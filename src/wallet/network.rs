@@ -66,6 +66,13 @@ pub const PRESETS: &[Preset] = &[
         usdc: None,
     },
     Preset {
+        name: "local-2",
+        chain_id: LOCAL_CHAINS[1],
+        rpc: "http://127.0.0.1:8546",
+        mainnet: false,
+        usdc: None,
+    },
+    Preset {
         name: "base",
         chain_id: 8453,
         rpc: "https://mainnet.base.org",

@@ -132,6 +132,10 @@ sol! {
         function headOf(uint256 id, address server) external view returns (Head);
     }
 
+    interface DevelopmentToken {
+        function mint(address to, uint256 amount) external;
+    }
+
     interface Token {
         event Transfer(address indexed from, address indexed to, uint256 value);
         event AuthorizationUsed(address indexed authorizer, bytes32 indexed nonce);
