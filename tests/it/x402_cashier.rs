@@ -929,6 +929,12 @@ fn trouble_with_the_chain_is_no_402() {
     assert_eq!(told["extra"]["channelState"], after);
     assert_eq!(stand.market.sent(), 1);
     assert_eq!(stand.market.balance(buyer.address()), 95_000);
+    // Nor is it refused for coming too late, while its money is there.
+    let mut late = deposit(&buyer, &config, 2_000, (5_000, 1));
+    let part = late.pointer_mut("/deposit/authorization/erc3009Authorization");
+    part.unwrap()["validBefore"] = json!("1");
+    assert!(stand.call(&sale, &late, 1_000).is_ok());
+    assert_eq!(stand.market.sent(), 1);
 }
 
 #[test]
