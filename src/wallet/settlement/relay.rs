@@ -20,11 +20,12 @@ impl Desk {
         };
         let call = self.prepared(ESCROW.into(), data, format!("{name} for others"));
         let call = call.await.map_err(|error| Trouble::of_read(name, &error))?;
-        let mined = self.done(name, call).await?;
-        Ok(Done {
-            tx: mined.tx.to_string(),
-            view: None,
-        })
+        let tx = self.done(name, call).await?.tx.to_string();
+        // What it did to channels in sight is seen before anybody asks.
+        match self.advance(&[]).await {
+            Ok(_) => Ok(Done { tx, view: None }),
+            Err(_) => Err(Trouble::Unknown { tx }),
+        }
     }
 
     pub(super) async fn unsettled_of(

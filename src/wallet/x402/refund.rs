@@ -54,29 +54,23 @@ impl Back {
         refunded(&line, amount, &done)
     }
 
-    /// Writes down a channel that the journal does not have, before anything happens to it.
+    /// Writes down a channel that the journal does not have, and what it holds, before anything
+    /// happens to it. Of channels in the journal the chain's side writes down every change.
     pub async fn opened(&self, line: &mut Line) -> Result<(), Refused> {
         if line.known {
             return Ok(());
         }
-        let opened = ChannelOpened {
-            key: line.key,
-            config: line.channel.config.clone(),
-        };
+        let key = line.key;
+        let config = line.channel.config.clone();
+        let opened = ChannelOpened { key, config };
         self.keep(Event::ChannelOpened(Box::new(opened))).await?;
-        self.observed(line).await?;
-        line.known = true;
-        Ok(())
-    }
-
-    /// Writes down what the chain says of a channel.
-    pub async fn observed(&self, line: &mut Line) -> Result<(), Refused> {
-        if let Some(view) = line.channel.view.clone() {
-            let key = line.key;
+        let view = line.channel.view.clone();
+        if let Some(view) = view.filter(|view| !view.balance.is_zero()) {
             let observed = ChannelObserved { key, view };
             self.keep(Event::ChannelObserved(Box::new(observed)))
                 .await?;
         }
+        line.known = true;
         line.held.put(line.channel.clone());
         Ok(())
     }

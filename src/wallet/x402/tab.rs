@@ -63,7 +63,7 @@ impl BatchTab {
         self.deposited = Some((deposit.amount, done.tx.clone()));
         self.deposit = None;
         self.lane.look_again(&mut self.line, &done).await?;
-        self.back.observed(&mut self.line).await?;
+        self.line.held.put(self.line.channel.clone());
         // A token that keeps a part for itself has not paid in what it was asked to.
         self.line.check_held(self.payment.authorised())?;
         Ok(())
@@ -131,6 +131,7 @@ pub(super) struct ExactTab {
     sale: Sale,
     lane: Arc<Lane>,
     held: Held<ExactKey, ExactPayment>,
+    /// Once the transfer is mined, and to the right receiver.
     paid: Option<ExactPayment>,
     transfer: Transfer,
     payment: Payment,
@@ -140,7 +141,7 @@ impl ExactTab {
     pub fn new(
         (back, lane): (Arc<Back>, Arc<Lane>),
         sale: &Sale,
-        (held, paid): (Held<ExactKey, ExactPayment>, Option<ExactPayment>),
+        held: Held<ExactKey, ExactPayment>,
         (transfer, payment): (Transfer, Payment),
     ) -> Self {
         Self {
@@ -148,16 +149,13 @@ impl ExactTab {
             sale: sale.clone(),
             lane,
             held,
-            paid,
+            paid: None,
             transfer,
             payment,
         }
     }
 
     async fn settle(&mut self) -> Result<(), Refused> {
-        if self.paid.is_some() {
-            return Ok(());
-        }
         let done = self.lane.settlement().transfer(&self.transfer).await;
         let done = done.map_err(Refused::of(Reason::ExactFailed))?;
         let paid = ExactPayment {
