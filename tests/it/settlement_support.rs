@@ -82,7 +82,6 @@ pub struct Market {
     pub dir: tempfile::TempDir,
     pub token: Address,
     pub splitter: Address,
-    #[expect(dead_code, reason = "for tests of withdrawals")]
     pub pool: Address,
 }
 
