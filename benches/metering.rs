@@ -12,6 +12,7 @@ use futures::StreamExt;
 use openlora::runtime::{
     event::{CallKind, Finish},
     journal::Journal,
+    ledger::Prices,
     ports::{Classified, Engine, Generated, Generation, Limits, Prompt, Sampling},
     serve::{
         Hosted, ServeError,
@@ -84,6 +85,7 @@ impl Counter {
             base_digest: digest,
             task: None,
             created: 0,
+            prices: Prices::default(),
             engine: Arc::new(Instantly),
         };
         Self {
@@ -128,6 +130,7 @@ impl Counter {
             prompt_tokens: 1,
             accepted,
             pass,
+            tab: None,
         };
         let mut call = self
             .meter

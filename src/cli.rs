@@ -114,6 +114,8 @@ pub enum Command {
     Deploy(DeployArgs),
     /// Show what the registry knows: releases, split, servers, calls, revenue
     Explore(ExploreArgs),
+    /// Show what calls earned: today, 7 days, 30 days, all; pending, settled, withdrawable
+    Earnings(EarningsArgs),
     /// Keep accounts in encrypted files
     #[command(subcommand)]
     Wallet(WalletCommand),
@@ -123,8 +125,14 @@ pub enum Command {
     Settle(TreasuryArgs),
     /// Pay out your share of the splitters, and the contributor pools'
     Withdraw(WithdrawArgs),
-    /// Send one call to a server and print the answer
-    Call(CallArgs),
+    /// Send one call to a server, pay for it, and print the answer
+    Call(Box<CallArgs>),
+    /// Open, list, fill and empty the channels that calls are paid from
+    #[command(subcommand)]
+    Channel(ChannelCommand),
+    /// Show what calls have cost, and check servers' receipts
+    #[command(subcommand)]
+    Receipts(ReceiptsCommand),
     /// Run a development chain on this machine
     #[command(subcommand)]
     Devnet(DevnetCommand),
@@ -366,6 +374,24 @@ pub struct ExploreArgs {
 }
 
 #[derive(Debug, Args)]
+pub struct EarningsArgs {
+    /// Add a table with a row for each of these
+    #[arg(long, value_enum)]
+    pub by: Option<EarningsByArg>,
+    /// Print only the table, as CSV in base units; by day when --by is left out
+    #[arg(long)]
+    pub csv: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum EarningsByArg {
+    Day,
+    Adapter,
+    Payer,
+    Contributor,
+}
+
+#[derive(Debug, Args)]
 pub struct TreasuryArgs {
     /// Show what would be moved, and send nothing
     #[arg(long)]
@@ -464,7 +490,7 @@ pub enum WalletCommand {
 
 #[derive(Debug, Args)]
 pub struct ServeArgs {
-    /// Listen on this machine only, without a chain
+    /// Listen on this machine only, and take payment on the development chain
     #[arg(long)]
     pub local: bool,
     /// Answer without payment
@@ -488,6 +514,8 @@ pub struct ServeArgs {
     /// Weights in memory: auto, f32, q8_0 or q4k
     #[arg(long, value_name = "NAME")]
     pub quant: Option<String>,
+    #[command(flatten)]
+    pub password: PasswordArgs,
 }
 
 #[derive(Debug, Args)]
@@ -515,6 +543,88 @@ pub struct CallArgs {
     /// System message
     #[arg(long, value_name = "TEXT")]
     pub system: Option<String>,
+    /// Show the answer while it comes, as a terminal does anyway
+    #[arg(long)]
+    pub stream: bool,
+    /// How to pay: from a channel, or with one transfer; what the server offers when auto
+    #[arg(long, value_name = "NAME", default_value = "auto")]
+    pub scheme: SchemeArg,
+    #[command(flatten)]
+    pub payer: PayerArgs,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum SchemeArg {
+    Auto,
+    Exact,
+    BatchSettlement,
+}
+
+/// Whose money is spent.
+#[derive(Debug, Args)]
+pub struct PayerArgs {
+    /// Account that pays; wallet.account or the only one when left out
+    #[arg(long, value_name = "WALLET")]
+    pub from: Option<String>,
+    #[command(flatten)]
+    pub password: PasswordArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ChannelCommand {
+    /// Put money into a new channel without a call
+    Open(NewChannelArgs),
+    /// List the channels as the chain has them
+    List,
+    /// Put more money into a channel
+    Topup {
+        #[command(flatten)]
+        channel: OneChannelArgs,
+        /// Deposit in token units
+        #[arg(long, value_name = "AMOUNT")]
+        amount: String,
+    },
+    /// Ask the server to give back what is left
+    Refund(OneChannelArgs),
+    /// Take back what is left on the chain itself, when the server is gone
+    Withdraw(OneChannelArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct NewChannelArgs {
+    /// Server address
+    pub url: String,
+    /// Adapter to call; needed when the server has several
+    #[arg(long, value_name = "NAME")]
+    pub adapter: Option<String>,
+    /// Deposit in token units
+    #[arg(long, value_name = "AMOUNT")]
+    pub amount: String,
+    #[command(flatten)]
+    pub payer: PayerArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct OneChannelArgs {
+    /// Channel: its id or the beginning; the only open one when left out
+    pub channel: Option<String>,
+    #[command(flatten)]
+    pub payer: PayerArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ReceiptsCommand {
+    /// Show what a call cost
+    Show {
+        /// Request id of the call
+        id: String,
+    },
+    /// Compare a receipt with what was signed and with the chain
+    Verify {
+        /// Request id, or a file with the receipt
+        #[arg(value_name = "ID|FILE")]
+        receipt: String,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

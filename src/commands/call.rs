@@ -1,18 +1,23 @@
 //! `call`: one call to a server, and its answer.
 
 mod answer;
-mod client;
+pub(super) mod client;
+mod pay;
 mod stream;
 
 use std::io::{IsTerminal, Read};
 
 use serde_json::{Value, json};
 
-use super::Context;
-use crate::error::{ExitClass, ExitStatus, Failure};
+use super::{Context, payer::PayerRequest};
+use crate::{
+    error::{ExitClass, ExitStatus, Failure},
+    wallet::purse::Wish,
+};
 pub use answer::Answered;
 use answer::{Said, Share};
 use client::{Client, text_at};
+use pay::{Account, Wanted, buy};
 
 /// What is asked of the adapter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +40,10 @@ pub struct CallRequest {
     pub max_tokens: Option<u32>,
     pub temperature: Option<f64>,
     pub system: Option<String>,
+    /// Show the answer while it comes; what a terminal gets anyway.
+    pub stream: bool,
+    pub scheme: Wish,
+    pub payer: PayerRequest,
 }
 
 /// Makes the call and prints its answer.
@@ -44,7 +53,6 @@ pub async fn run(context: &Context, request: CallRequest) -> Result<ExitStatus, 
     let client = Client::new(context, request.url.as_deref())?;
     let models = client.models().await?;
     let model = choose(&models, request.adapter.as_deref())?;
-    check_free(model)?;
     match request.kind.unwrap_or_else(|| trained_for(model)) {
         Kind::Chat => chat(context, &client, &request, model, &prompt).await?,
         Kind::Classify => classify(context, &client, &request, model, &prompt).await?,
@@ -84,25 +92,6 @@ fn check_price(price: Option<&str>) -> Result<(), Failure> {
     }
     let message = format!("--max-price {text}: expected a decimal number such as 0.01");
     Err(Failure::new(ExitClass::Usage, message))
-}
-
-/// This build cannot pay: an adapter with a price is refused before anything is sent.
-fn check_free(model: &Value) -> Result<(), Failure> {
-    let priced = model["pricing"].as_object().and_then(|prices| {
-        prices
-            .iter()
-            .find(|(_, price)| price.as_str().is_some_and(|price| price != "0"))
-    });
-    match priced {
-        None => Ok(()),
-        Some((what, price)) => Err(Failure::new(
-            ExitClass::Usage,
-            format!(
-                "adapter {} asks {price} per {what}, and this version of openlora cannot pay",
-                text_at(model, "id")
-            ),
-        )),
-    }
 }
 
 /// The adapter asked for, or the only one.
@@ -172,21 +161,40 @@ async fn chat(
         body["temperature"] = json!(temperature);
     }
     let printer = &context.printer;
-    if !printer.is_json() && std::io::stdout().is_terminal() {
-        let answer = stream::show(client, body, printer).await?;
-        return close(context, client, &answer).await;
+    let live = !printer.is_json() && std::io::stdout().is_terminal();
+    let stream = request.stream || live;
+    if stream {
+        stream::wish(&mut body);
     }
-    let answer = client.post("/v1/chat/completions", &body).await?;
+    let wanted = Wanted {
+        adapter: text_at(model, "id"),
+        path: "/v1/chat/completions",
+        body: &body,
+    };
+    let bought = buy(context, client, request, &wanted).await?;
+    let shop = Counter {
+        context,
+        client,
+        account: bought.account,
+    };
+    if stream {
+        let streamed = stream::show(client, bought.response, printer).await?;
+        let said = streamed.payment.map(pay::Said::Event);
+        let text = streamed.text;
+        return shop
+            .close(&streamed.answer, said, Said::Text { text })
+            .await;
+    }
+    let said = pay::Said::in_header(&bought.response);
+    let answer = client.json(bought.response).await?;
     let text = answer
         .pointer("/choices/0/message/content")
         .and_then(Value::as_str);
-    let text = text.unwrap_or_default();
-    if printer.is_json() {
-        let text = text.to_owned();
-        return report(context, client, &answer, Said::Text { text }).await;
+    let text = text.unwrap_or_default().to_owned();
+    if !printer.is_json() {
+        printer.line(&text);
     }
-    printer.line(text);
-    close(context, client, &answer).await
+    shop.close(&answer, said, Said::Text { text }).await
 }
 
 async fn classify(
@@ -208,43 +216,90 @@ async fn classify(
         )));
     }
     let body = json!({ "model": model["id"], "input": prompt });
-    let answer = client.post("/v1/classify", &body).await?;
-    let mut labels: Vec<Share> = client.typed(&answer["labels"])?;
-    if context.printer.is_json() {
-        let label = text_at(&answer, "label").to_owned();
-        return report(context, client, &answer, Said::Labels { label, labels }).await;
+    let wanted = Wanted {
+        adapter: text_at(model, "id"),
+        path: "/v1/classify",
+        body: &body,
+    };
+    let bought = buy(context, client, request, &wanted).await?;
+    let said = pay::Said::in_header(&bought.response);
+    let answer = client.json(bought.response).await?;
+    let labels: Vec<Share> = client.typed(&answer["labels"])?;
+    if !context.printer.is_json() {
+        let mut ranked: Vec<&Share> = labels.iter().collect();
+        ranked.sort_by(|left, right| right.probability.total_cmp(&left.probability));
+        for Share { label, probability } in ranked {
+            context.printer.line(format!("{probability:.4}  {label}"));
+        }
     }
-    labels.sort_by(|left, right| right.probability.total_cmp(&left.probability));
-    for Share { label, probability } in labels {
-        context.printer.line(format!("{probability:.4}  {label}"));
-    }
-    close(context, client, &answer).await
+    let label = text_at(&answer, "label").to_owned();
+    let shop = Counter {
+        context,
+        client,
+        account: bought.account,
+    };
+    shop.close(&answer, said, Said::Labels { label, labels })
+        .await
 }
 
-/// Prints the JSON result.
-async fn report(
-    context: &Context,
-    client: &Client,
-    answer: &Value,
-    said: Said,
-) -> Result<(), Failure> {
-    let receipt = client.receipt(text_at(answer, "id")).await?;
-    context.printer.json(&Answered {
-        id: text_at(answer, "id").to_owned(),
-        said,
-        usage: client.typed(&answer["usage"])?,
-        paid: receipt.paid,
-        receipt,
-    });
-    Ok(())
+/// Where an answer is paid and its receipt handed over.
+struct Counter<'a> {
+    context: &'a Context,
+    client: &'a Client,
+    account: Option<Account>,
 }
 
-/// The closing remark for a person.
-async fn close(context: &Context, client: &Client, answer: &Value) -> Result<(), Failure> {
-    let receipt = client.receipt(text_at(answer, "id")).await?;
-    context.printer.note(format!(
-        "{} + {} tokens, paid {}, receipt {}",
-        receipt.usage.prompt_tokens, receipt.usage.completion_tokens, receipt.paid, receipt.id
-    ));
-    Ok(())
+impl Counter<'_> {
+    /// Settles the payment, keeps the receipt, and prints the JSON result or the closing remark.
+    async fn close(
+        self,
+        answer: &Value,
+        payment: Option<pay::Said>,
+        said: Said,
+    ) -> Result<(), Failure> {
+        let (context, client) = (self.context, self.client);
+        let (pays, settled) = match self.account {
+            Some(account) => (true, account.settle(context, payment).await),
+            None => (false, None),
+        };
+        let id = text_at(answer, "id").to_owned();
+        let receipt = match client.receipt(&id).await {
+            // The answer is here and paid: what is missing is only the proof.
+            Err(failure) if pays => {
+                context.printer.warn(failure.message);
+                None
+            }
+            receipt => receipt?,
+        };
+        let charged = settled.as_ref().map(|settled| settled.amount());
+        let quoted = receipt.as_ref().map(|receipt| receipt.paid);
+        let paid = charged.or(quoted).unwrap_or_default();
+        let shown = match (&settled, pays) {
+            (Some(settled), _) => settled.shown(),
+            (None, true) => "an unknown amount".to_owned(),
+            (None, false) => paid.to_string(),
+        };
+        if let Some(settled) = settled {
+            settled.keep(context, &id, receipt.as_ref())?;
+        }
+        let usage = match &receipt {
+            Some(receipt) => receipt.usage,
+            None => client.typed(&answer["usage"])?,
+        };
+        if !context.printer.is_json() {
+            context.printer.note(format!(
+                "{} + {} tokens, paid {shown}, receipt {id}",
+                usage.prompt_tokens, usage.completion_tokens
+            ));
+            return Ok(());
+        }
+        context.printer.json(&Answered {
+            id,
+            said,
+            usage,
+            paid,
+            receipt,
+        });
+        Ok(())
+    }
 }

@@ -4,6 +4,7 @@
 pub mod ask;
 pub mod base;
 pub mod call;
+pub mod channel;
 pub mod completions;
 pub mod config;
 pub mod data;
@@ -11,13 +12,17 @@ pub mod demo;
 pub mod deploy;
 pub mod devnet;
 pub mod doctor;
+pub mod earnings;
 pub mod eval;
 pub mod explore;
 pub mod figures;
 pub mod init;
 mod network;
 pub mod package;
+mod payer;
 mod project;
+pub mod receipts;
+mod requests;
 pub mod schemas;
 pub mod serve;
 pub mod settle;
@@ -29,8 +34,8 @@ pub mod withdraw;
 
 use crate::{
     cli::{
-        BaseCommand, CallArgs, CallKindArg, Command, ConfigCommand, DataCommand, DevnetCommand,
-        TreasuryArgs, WalletCommand,
+        BaseCommand, ChannelCommand, Command, ConfigCommand, DataCommand, DevnetCommand,
+        ReceiptsCommand, WalletCommand,
     },
     error::{ExitStatus, Failure},
     printer::Printer,
@@ -54,7 +59,7 @@ pub struct Context {
 /// Runs the verb.
 pub async fn dispatch(context: &Context, command: Command) -> Result<ExitStatus, Failure> {
     match command {
-        Command::Demo(args) => demo::run(context, demo::DemoRequest { home: args.home }).await,
+        Command::Demo(args) => demo::run(context, args.into()).await,
         Command::Doctor => doctor::run(context),
         Command::Config(ConfigCommand::Show { origin }) => config::show(context, origin),
         Command::Config(ConfigCommand::Path) => config::path(context),
@@ -63,91 +68,39 @@ pub async fn dispatch(context: &Context, command: Command) -> Result<ExitStatus,
         }
         Command::Completions { shell } => completions::completions(context, shell),
         Command::Man => completions::man(context),
-        Command::Train(args) => {
-            let request = train::TrainRequest {
-                data: args.data,
-                out: args.out,
-                resume: args.resume,
-                dry_run: args.dry_run,
-            };
-            train::run(context, request).await
-        }
-        Command::Eval(args) => {
-            let request = eval::EvalRequest {
-                adapter: args.adapter,
-                vs_base: args.vs.is_some(),
-                data: args.data,
-            };
-            eval::run(context, request).await
-        }
-        Command::Base(BaseCommand::Build(args)) => {
-            let request = base::BaseBuildRequest {
-                corpus: args.corpus,
-                out: args.out,
-                overrides: args.overrides,
-            };
-            base::build(context, request).await
-        }
-        Command::Package(args) => {
-            let request = package::PackageRequest {
-                run: args.run,
-                out: args.out,
-                unsigned: args.unsigned,
-                password_file: args.password.password_file,
-            };
-            package::run(context, request).await
-        }
-        Command::Verify(args) => {
-            let request = verify::VerifyRequest {
-                package: args.package,
-                base: args.base,
-            };
-            verify::run(context, request).await
-        }
-        Command::Deploy(args) => {
-            let request = deploy::DeployRequest {
-                package: args.package,
-                dry_run: args.dry_run,
-                server: args.server,
-                adapter: args.adapter,
-                contracts: args.contracts,
-                password_file: args.password.password_file,
-            };
-            deploy::run(context, request).await
-        }
-        Command::Explore(args) => {
-            let request = explore::ExploreRequest {
-                adapter: args.adapter,
-                verify: args.verify,
-                from_block: args.from_block,
-            };
-            explore::run(context, request).await
-        }
+        Command::Train(args) => train::run(context, (*args).into()).await,
+        Command::Eval(args) => eval::run(context, args.into()).await,
+        Command::Base(BaseCommand::Build(args)) => base::build(context, args.into()).await,
+        Command::Package(args) => package::run(context, args.into()).await,
+        Command::Verify(args) => verify::run(context, args.into()).await,
+        Command::Deploy(args) => deploy::run(context, args.into()).await,
+        Command::Earnings(args) => earnings::run(context, args.into()).await,
+        Command::Explore(args) => explore::run(context, args.into()).await,
         Command::Wallet(command) => run_wallet(context, command).await,
-        Command::Init(args) => {
-            let request = init::InitRequest {
-                dir: args.dir,
-                template: args.template,
-                list: args.list,
-            };
-            init::run(context, &request)
-        }
+        Command::Init(args) => init::run(context, &args.into()),
         Command::Data(command) => run_data(context, command),
         Command::Devnet(command) => run_devnet(context, command).await,
-        Command::Serve(args) => {
-            let request = serve::ServeRequest {
-                local: args.local,
-                free: args.free,
-                expose: args.expose,
-                adapters: args.adapter,
-            };
-            serve::run(context, request).await
+        Command::Serve(args) => serve::run(context, args.into()).await,
+        Command::Settle(args) => settle::run(context, args.into()).await,
+        Command::Withdraw(args) => withdraw::run(context, args.treasury.into(), args.to).await,
+        Command::Call(args) => call::run(context, (*args).into()).await,
+        Command::Channel(command) => run_channel(context, command).await,
+        Command::Receipts(ReceiptsCommand::Show { id }) => receipts::show(context, &id),
+        Command::Receipts(ReceiptsCommand::Verify { receipt }) => {
+            receipts::verify(context, &receipt).await
         }
-        Command::Settle(args) => settle::run(context, treasury_request(args)).await,
-        Command::Withdraw(args) => {
-            withdraw::run(context, treasury_request(args.treasury), args.to).await
+    }
+}
+
+async fn run_channel(context: &Context, command: ChannelCommand) -> Result<ExitStatus, Failure> {
+    match command {
+        ChannelCommand::Open(args) => channel::open(context, &args.into()).await,
+        ChannelCommand::List => channel::list(context).await,
+        ChannelCommand::Topup { channel, amount } => {
+            channel::topup(context, &channel.into(), &amount).await
         }
-        Command::Call(args) => call::run(context, call_request(args)).await,
+        ChannelCommand::Refund(channel) => channel::refund(context, &channel.into()).await,
+        ChannelCommand::Withdraw(channel) => channel::withdraw(context, &channel.into()).await,
     }
 }
 
@@ -159,29 +112,6 @@ async fn run_devnet(context: &Context, command: DevnetCommand) -> Result<ExitSta
         DevnetCommand::Stop(_) => devnet::stop(context).await,
         DevnetCommand::Status(_) => devnet::status(context).await,
         DevnetCommand::Reset(_) => devnet::reset(context).await,
-    }
-}
-
-fn treasury_request(args: TreasuryArgs) -> treasury::TreasuryRequest {
-    treasury::TreasuryRequest {
-        dry_run: args.dry_run,
-        password_file: args.password.password_file,
-    }
-}
-
-fn call_request(args: CallArgs) -> call::CallRequest {
-    call::CallRequest {
-        prompt: args.prompt,
-        url: args.url,
-        adapter: args.adapter,
-        kind: args.kind.map(|kind| match kind {
-            CallKindArg::Chat => call::Kind::Chat,
-            CallKindArg::Classify => call::Kind::Classify,
-        }),
-        max_price: args.max_price,
-        max_tokens: args.max_tokens,
-        temperature: args.temperature,
-        system: args.system,
     }
 }
 

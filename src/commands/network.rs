@@ -13,8 +13,13 @@ use crate::{
 
 /// The network of `project.network`.
 pub fn chosen(context: &Context) -> Result<Network, Failure> {
+    let name = context.settings.text("project.network");
+    named(context, name.unwrap_or("local"))
+}
+
+/// A network by its name: a preset, a table of the settings, or both.
+pub fn named(context: &Context, name: &str) -> Result<Network, Failure> {
     let settings = &context.settings;
-    let name = settings.text("project.network").unwrap_or("local");
     let tables: Vec<_> = settings
         .networks
         .iter()
@@ -30,7 +35,24 @@ pub fn chosen(context: &Context) -> Result<Network, Failure> {
     }
     let mut network = Network::settle(name, &wish)?;
     with_known_contracts(&mut network)?;
+    with_development_token(&mut network)?;
     Ok(network)
+}
+
+/// Development chains have a token of their own.
+fn with_development_token(network: &mut Network) -> Result<(), contracts::ArtifactError> {
+    if network.is_local() && network.token.is_none() {
+        let set = deployments()?;
+        let token = set.iter().find(|it| it.name == "DevelopmentToken");
+        network.token = token.map(|token| Token {
+            address: token.address.into(),
+            symbol: "dUSD".to_owned(),
+            decimals: 6,
+            name: "OpenLoRA Development USD".to_owned(),
+            version: "1".to_owned(),
+        });
+    }
+    Ok(())
 }
 
 /// The project's contracts have one address on every chain; whoever uses one asks for its code.
@@ -50,22 +72,28 @@ fn with_known_contracts(network: &mut Network) -> Result<(), contracts::Artifact
     Ok(())
 }
 
-/// The network, reachable: the development chain is started when the local network is meant and
-/// no other RPC is named for it.
+/// Every network that calls are paid on, the project's own first.
+pub fn paid_on(context: &Context) -> Result<Vec<Network>, Failure> {
+    let home = chosen(context)?;
+    let listed = context.settings.list("serve.networks");
+    let others = listed.iter().filter(|name| **name != home.name);
+    let others: Vec<Network> = others
+        .map(|name| named(context, name))
+        .collect::<Result<_, _>>()?;
+    Ok(std::iter::once(home).chain(others).collect())
+}
+
+/// The project's network, reachable.
 pub async fn reached(context: &Context) -> Result<Network, Failure> {
-    let mut network = chosen(context)?;
+    reach(context, chosen(context)?).await
+}
+
+/// A network, reachable: a development chain is started when a local network is meant and no
+/// other RPC is named for it.
+pub async fn reach(context: &Context, mut network: Network) -> Result<Network, Failure> {
     if context.offline && !network.is_loopback() {
         let message = format!("{} is not on this machine", network.rpc_shown());
         return Err(Failure::new(ExitClass::Network, message).with_hint("leave --offline out"));
-    }
-    if network.is_local() && network.token.is_none() {
-        let set = deployments()?;
-        let token = set.iter().find(|it| it.name == "DevelopmentToken");
-        network.token = token.map(|token| Token {
-            address: token.address.into(),
-            symbol: "dUSD".to_owned(),
-            decimals: 6,
-        });
     }
     let tables = context.settings.networks.iter();
     let mut named = tables.filter(|entry| entry.name == network.name);
@@ -104,6 +132,9 @@ fn wish_for(wish: &mut Wish, field: &str, value: &Value) {
         "token_decimals" => {
             wish.token_decimals = number.and_then(|number| u8::try_from(number).ok());
         }
+        "token_name" => wish.token_name = text,
+        "token_version" => wish.token_version = text,
+        "confirmations" => wish.confirmations = number,
         "registry" => wish.registry = text,
         "splitter_factory" => wish.splitter_factory = text,
         "pool_factory" => wish.pool_factory = text,

@@ -3,8 +3,8 @@
 use schemars::{Schema, schema_for};
 
 use super::{
-    call, config, data, demo, deploy, devnet, doctor, init, package, serve, settle, train, wallet,
-    withdraw,
+    call, channel, config, data, demo, deploy, devnet, doctor, earnings, init, package, receipts,
+    serve, settle, train, wallet, withdraw,
 };
 use crate::{
     printer::ErrorEnvelope,
@@ -40,6 +40,12 @@ pub const SCHEMAS: &[Published] = &[
     ("withdraw", || schema_for!(withdraw::Withdrawal)),
     ("withdraw-dry-run", || schema_for!(withdraw::Withdrawable)),
     ("call", || schema_for!(call::Answered)),
+    ("channel", || schema_for!(channel::Shown)),
+    ("channel-list", || schema_for!(Vec<channel::Shown>)),
+    ("channel-refund", || schema_for!(channel::Refunded)),
+    ("channel-withdraw", || schema_for!(channel::Withdrawn)),
+    ("receipts-show", || schema_for!(receipts::Kept)),
+    ("receipts-verify", || schema_for!(receipts::Verified)),
     ("config-show", || schema_for!(config::Shown)),
     ("config-path", || schema_for!(config::Paths)),
     ("package", || schema_for!(package::Packaged)),
@@ -47,6 +53,7 @@ pub const SCHEMAS: &[Published] = &[
     ("deploy-dry-run", || schema_for!(deploy::Proposal)),
     ("deploy-contracts", || schema_for!(deploy::Contracts)),
     ("explore", || schema_for!(Explored)),
+    ("earnings", || schema_for!(earnings::Report)),
     ("verify", || schema_for!(verify::Report)),
     ("wallet-account", || schema_for!(wallet::Listed)),
     ("wallet-list", || schema_for!(Vec<wallet::Listed>)),

@@ -15,9 +15,10 @@ use crate::{
     runtime::{
         adapter::{self, Adapter},
         journal::Journal,
+        ledger::Prices,
         model::Base,
         serve::{
-            Audience, Bound, Hosted, ROUTES, ServeError, ServeLimits, Server, Stop,
+            Audience, Bound, Goods, Hosted, ROUTES, ServeError, ServeLimits, Server, Stop,
             engine::{EngineSpec, Engines, Quant},
         },
         train::RunDir,
@@ -34,6 +35,8 @@ pub struct ServeRequest {
     pub expose: bool,
     /// `NAME=PATH` as typed; the newest run's adapter when empty.
     pub adapters: Vec<String>,
+    /// Of the account that serves.
+    pub password_file: Option<PathBuf>,
 }
 
 /// The first line of `serve --json`, printed once calls are answered.
@@ -66,7 +69,17 @@ pub async fn run(context: &Context, request: ServeRequest) -> Result<ExitStatus,
     let hosted = load(context, &base, chosen).await?;
     let names: Vec<String> = hosted.iter().map(|adapter| adapter.name.clone()).collect();
     let stop = Stop::default();
-    let server = Server::new(bound, hosted, journal, limits(context), stop.clone()).await?;
+    let server = Server::new(
+        bound,
+        Goods {
+            adapters: hosted,
+            sales: None,
+        },
+        journal,
+        limits(context),
+        stop.clone(),
+    )
+    .await?;
     let signals = tokio::spawn(obey(Signals::install()?, stop, context.clone()));
     announce(context, server.address(), &names);
     server.run().await?;
@@ -246,6 +259,7 @@ async fn load(context: &Context, base: &Base, chosen: Vec<Chosen>) -> Result<Vec
             base_digest: base.digest.clone(),
             task,
             created: now(),
+            prices: Prices::default(),
             engine: loaded.engine,
         });
     }

@@ -134,6 +134,8 @@ pub enum Event {
     Released(Box<ShareReleased>),
     /// A payer got back what was not charged.
     Refunded(Box<ChannelRefunded>),
+    /// Who is paid for an adapter version, as its splitter says.
+    SplitRead(Box<SplitRead>),
     /// Blocks were replaced: what these transactions did has not happened.
     Reorganised { chain_id: u64, txs: Vec<String> },
 }
@@ -205,6 +207,32 @@ pub struct ShareReleased {
     pub amount: Amount,
     pub block: u64,
     pub block_hash: Word,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SplitRead {
+    pub receiver: ReceiverKey,
+    /// Name and version of the adapter, the version as the registry counts.
+    pub adapter: String,
+    pub version: u32,
+    /// Sorted by recipient; the parts sum to a million.
+    pub parts: Vec<SplitPart>,
+}
+
+/// A recipient of a splitter.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SplitPart {
+    pub recipient: Address,
+    pub ppm: u32,
+    /// Where the recipient is a pool: who is paid from it, in ppm of the pool's part.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub members: Vec<SplitMember>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SplitMember {
+    pub account: Address,
+    pub ppm: u32,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

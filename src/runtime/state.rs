@@ -220,6 +220,7 @@ impl Snapshot {
             | Event::Settled(_)
             | Event::Released(_)
             | Event::Refunded(_)
+            | Event::SplitRead(_)
             | Event::Reorganised { .. } => {}
         }
     }

@@ -15,8 +15,10 @@ pub mod explore;
 pub mod keystore;
 pub mod network;
 pub mod provider;
+pub mod purse;
 pub mod registry;
 pub mod settlement;
 pub mod transaction;
+pub mod x402;
 
 pub use error::WalletError;

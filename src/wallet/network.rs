@@ -8,6 +8,9 @@ use crate::{runtime::ledger::Address, wallet::WalletError};
 /// Chain ids of the development chains, which exist on this machine only.
 pub const LOCAL_CHAINS: [u64; 2] = [31_337, 31_338];
 
+/// Blocks on top of a payment before it counts, on chains that others run.
+const CONFIRMATIONS: u64 = 2;
+
 /// A chain and how to reach it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Network {
@@ -18,6 +21,8 @@ pub struct Network {
     pub mainnet: bool,
     pub token: Option<Token>,
     pub contracts: Contracts,
+    /// Blocks on top of a payment before it counts.
+    pub confirmations: u64,
 }
 
 /// What calls are paid in.
@@ -26,6 +31,9 @@ pub struct Token {
     pub address: Address,
     pub symbol: String,
     pub decimals: u8,
+    /// Name and version of its signing domain (EIP-712).
+    pub name: String,
+    pub version: String,
 }
 
 /// Where openlora's contracts are, as far as they are deployed.
@@ -54,6 +62,13 @@ pub const PRESETS: &[Preset] = &[
         name: "local",
         chain_id: LOCAL_CHAINS[0],
         rpc: "http://127.0.0.1:8545",
+        mainnet: false,
+        usdc: None,
+    },
+    Preset {
+        name: "local-2",
+        chain_id: LOCAL_CHAINS[1],
+        rpc: "http://127.0.0.1:8546",
         mainnet: false,
         usdc: None,
     },
@@ -110,10 +125,21 @@ pub struct Wish {
     pub token: Option<String>,
     pub token_symbol: Option<String>,
     pub token_decimals: Option<u8>,
+    pub token_name: Option<String>,
+    pub token_version: Option<String>,
+    pub confirmations: Option<u64>,
     pub registry: Option<String>,
     pub splitter_factory: Option<String>,
     pub pool_factory: Option<String>,
     pub anchor: Option<String>,
+}
+
+/// The name in the signing domain of the issuer's USDC, which differs on two test networks.
+fn usdc_name(network: &str) -> String {
+    match network {
+        "base-sepolia" | "optimism-sepolia" => "USDC".to_owned(),
+        _ => "USD Coin".to_owned(),
+    }
 }
 
 impl Network {
@@ -139,13 +165,17 @@ impl Network {
             address,
             symbol: wish.token_symbol.clone().unwrap_or_else(|| "USDC".into()),
             decimals: wish.token_decimals.unwrap_or(6),
+            name: wish.token_name.clone().unwrap_or_else(|| usdc_name(name)),
+            version: wish.token_version.clone().unwrap_or_else(|| "2".into()),
         });
+        let chain_id = wish
+            .chain_id
+            .or(preset.map(|preset| preset.chain_id))
+            .ok_or_else(|| missing("chain_id"))?;
+        let development = LOCAL_CHAINS.contains(&chain_id);
         Ok(Self {
             name: name.to_owned(),
-            chain_id: wish
-                .chain_id
-                .or(preset.map(|preset| preset.chain_id))
-                .ok_or_else(|| missing("chain_id"))?,
+            chain_id,
             rpc: wish
                 .rpc
                 .clone()
@@ -155,6 +185,11 @@ impl Network {
                 .mainnet
                 .unwrap_or(preset.is_some_and(|preset| preset.mainnet)),
             token,
+            confirmations: wish.confirmations.unwrap_or(if development {
+                0
+            } else {
+                CONFIRMATIONS
+            }),
             contracts: Contracts {
                 registry: address("registry", wish.registry.as_deref())?,
                 splitter_factory: address("splitter_factory", wish.splitter_factory.as_deref())?,

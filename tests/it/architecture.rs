@@ -190,7 +190,10 @@ const THIRD_PARTIES: &[(&str, &[&str])] = &[
     ("clap_complete", &["cli.rs", "commands/completions.rs"]),
     ("clap_mangen", &["commands/completions.rs"]),
     ("indicatif", &["printer.rs"]),
-    ("rusqlite", &["runtime/journal/", "wallet/devchain/"]),
+    (
+        "rusqlite",
+        &["runtime/journal/", "wallet/devchain/", "wallet/purse/"],
+    ),
     ("axum", &["runtime/serve/", "wallet/devchain/server/"]),
     ("anyhow", &["commands/"]),
     ("alloy", &["wallet/", "runtime/ledger/"]),

@@ -20,8 +20,8 @@ use openlora::{
         eip712::digest,
         registry::{
             AttributionAnchor, BatchSettlementEscrow as Escrow, ContributorPool,
-            ContributorPoolFactory, OpenLoraRegistry as Registry, RevenueSplitter,
-            RevenueSplitterFactory, Token, explain,
+            ContributorPoolFactory, DevelopmentToken, OpenLoraRegistry as Registry,
+            RevenueSplitter, RevenueSplitterFactory, Token, explain,
         },
     },
 };
@@ -121,6 +121,7 @@ fn every_binding_of_payments_is_in_the_artifacts() {
     tells::<Escrow::Refunded>(ESCROW);
     tells::<Escrow::WithdrawInitiated>(ESCROW);
     tells::<Escrow::WithdrawFinalized>(ESCROW);
+    has::<DevelopmentToken::mintCall>("DevelopmentToken");
     has::<Token::balanceOfCall>("DevelopmentToken");
     has::<Token::authorizationStateCall>("DevelopmentToken");
     has::<Token::transferWithAuthorizationCall>("DevelopmentToken");

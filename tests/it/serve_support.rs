@@ -18,8 +18,9 @@ use openlora::runtime::{
     dataset::Task,
     event::{Event, Finish, Record, Usage},
     journal::Journal,
+    ledger::Prices,
     ports::{Classified, Engine, Generated, Generation, Limits, Prompt, Sampling, TokenLogprob},
-    serve::{Bound, Hosted, ServeError, ServeLimits, Server, Stop},
+    serve::{Bound, Goods, Hosted, ServeError, ServeLimits, Server, Stop},
 };
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
@@ -181,6 +182,7 @@ pub fn adapters(steps: &Arc<Semaphore>, begun: &Arc<AtomicUsize>) -> Vec<Hosted>
             base_digest: "base0digest".to_owned(),
             task: Some(task),
             created: 1_700_000_000,
+            prices: Prices::default(),
             engine: Arc::new(Words {
                 name: name.to_owned(),
                 steps: Arc::clone(steps),
@@ -202,8 +204,11 @@ pub async fn start_with(limits: ServeLimits, journal: Journal) -> TestServer {
     let (steps, begun) = (Arc::new(Semaphore::new(0)), Arc::new(AtomicUsize::new(0)));
     let stop = Stop::default();
     let bound = Bound::new("127.0.0.1", 0).await.unwrap();
-    let shelf = adapters(&steps, &begun);
-    let server = Server::new(bound, shelf, journal.clone(), limits, stop.clone())
+    let goods = Goods {
+        adapters: adapters(&steps, &begun),
+        sales: None,
+    };
+    let server = Server::new(bound, goods, journal.clone(), limits, stop.clone())
         .await
         .unwrap();
     let address = server.address();

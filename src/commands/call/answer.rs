@@ -18,7 +18,8 @@ pub struct Answered {
     pub usage: PublishedUsage,
     /// In base units of the token.
     pub paid: Amount,
-    pub receipt: PublishedReceipt,
+    /// The server's receipt; null where it keeps none.
+    pub receipt: Option<PublishedReceipt>,
 }
 
 /// What the adapter said.

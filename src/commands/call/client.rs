@@ -6,10 +6,12 @@ use reqwest::{Response, StatusCode, Url};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::pay::Wanted;
 use crate::{
     commands::Context,
     error::{ExitClass, Failure},
     runtime::serve::PublishedReceipt,
+    wallet::x402::wire::{PAYMENT_REQUIRED, PAYMENT_SIGNATURE},
 };
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -21,6 +23,16 @@ const READ_TIMEOUT: Duration = Duration::from_secs(300);
 pub struct Client {
     http: reqwest::Client,
     base: Url,
+}
+
+/// How a server took a call.
+pub enum Reply {
+    /// Its answer, before its body has come.
+    Answer(Response),
+    /// What it wants to be paid, as the header's value.
+    Unpaid(String),
+    /// It does not know yet, and wants to be asked again after a while.
+    Later(Duration, Failure),
 }
 
 /// A text field of an object, empty when it is not there.
@@ -56,8 +68,13 @@ impl Client {
         Ok(Self { http, base })
     }
 
-    fn url(&self, path: &str) -> String {
-        format!("{}{path}", self.base.as_str().trim_end_matches('/'))
+    pub fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.place())
+    }
+
+    /// The server's address as people write it.
+    pub fn place(&self) -> String {
+        self.base.as_str().trim_end_matches('/').to_owned()
     }
 
     /// The adapters that the server has.
@@ -69,8 +86,18 @@ impl Client {
         }
     }
 
-    pub async fn receipt(&self, id: &str) -> Result<PublishedReceipt, Failure> {
-        self.typed(&self.get(&format!("/v1/receipts/{id}")).await?)
+    /// The server's receipt of a call; other sellers than ours keep none.
+    pub async fn receipt(&self, id: &str) -> Result<Option<PublishedReceipt>, Failure> {
+        let sent = self
+            .http
+            .get(self.url(&format!("/v1/receipts/{id}")))
+            .send();
+        let response = sent.await.map_err(|error| self.unreachable(&error))?;
+        if response.status() == StatusCode::NOT_FOUND {
+            return Ok(None);
+        }
+        let value = self.read(self.accept(Ok(response)).await?).await?;
+        self.typed(&value).map(Some)
     }
 
     /// Part of an answer in the form that an openlora server gives it.
@@ -83,20 +110,68 @@ impl Client {
         self.read(self.accept(sent).await?).await
     }
 
-    pub async fn post(&self, path: &str, body: &Value) -> Result<Value, Failure> {
-        self.read(self.open(path, body).await?).await
+    /// Posts a call. The id makes it countable once, whatever happens on the way.
+    pub async fn send(
+        &self,
+        wanted: &Wanted<'_>,
+        id: &str,
+        payment: Option<&str>,
+    ) -> Result<Reply, Failure> {
+        let mut request = self
+            .http
+            .post(self.url(wanted.path))
+            .header("idempotency-key", id)
+            .json(wanted.body);
+        if let Some(payment) = payment {
+            request = request.header(PAYMENT_SIGNATURE, payment);
+        }
+        let response = request
+            .send()
+            .await
+            .map_err(|error| self.unreachable(&error))?;
+        let header = |name: &str| {
+            let value = response.headers().get(name);
+            value
+                .and_then(|value| value.to_str().ok())
+                .map(str::to_owned)
+        };
+        let terms = header(PAYMENT_REQUIRED);
+        let pause = header("retry-after").and_then(|text| text.parse().ok());
+        match (response.status(), terms, pause) {
+            (StatusCode::PAYMENT_REQUIRED, Some(terms), _) => Ok(Reply::Unpaid(terms)),
+            (StatusCode::SERVICE_UNAVAILABLE, _, Some(seconds)) => {
+                match self.accept(Ok(response)).await {
+                    Err(failure) => Ok(Reply::Later(Duration::from_secs(seconds), failure)),
+                    Ok(response) => Ok(Reply::Answer(response)),
+                }
+            }
+            _ => Ok(Reply::Answer(self.accept(Ok(response)).await?)),
+        }
     }
 
-    /// Posts and returns the answer before its body has come. The id makes the call countable
-    /// once, whatever happens on the way.
-    pub async fn open(&self, path: &str, body: &Value) -> Result<Response, Failure> {
-        let id = uuid::Uuid::now_v7().to_string();
-        let request = self
-            .http
-            .post(self.url(path))
-            .header("idempotency-key", id)
-            .json(body);
-        self.accept(request.send().await).await
+    /// What a `GET` of a paid route answers: the terms, or what a payment there gave.
+    pub async fn probe(&self, route: &str, payment: Option<&str>) -> Result<Reply, Failure> {
+        let mut request = self.http.get(route);
+        if let Some(payment) = payment {
+            request = request.header(PAYMENT_SIGNATURE, payment);
+        }
+        let response = request
+            .send()
+            .await
+            .map_err(|error| self.unreachable(&error))?;
+        let terms = response.headers().get(PAYMENT_REQUIRED);
+        let terms = terms
+            .and_then(|value| value.to_str().ok())
+            .map(str::to_owned);
+        match (response.status(), terms) {
+            (StatusCode::PAYMENT_REQUIRED, Some(terms)) => Ok(Reply::Unpaid(terms)),
+            _ => Ok(Reply::Answer(self.accept(Ok(response)).await?)),
+        }
+    }
+
+    /// An answer as JSON.
+    pub async fn json(&self, response: Response) -> Result<Value, Failure> {
+        self.read(response).await
     }
 
     async fn read(&self, response: Response) -> Result<Value, Failure> {

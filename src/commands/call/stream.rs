@@ -1,5 +1,6 @@
 //! Shows a streamed answer while it comes.
 
+use reqwest::Response;
 use serde_json::{Value, json};
 
 use super::client::{Client, refused};
@@ -13,14 +14,36 @@ use crate::{
 struct Events {
     /// Bytes of a line that has not ended.
     rest: Vec<u8>,
+    /// The name of the event whose data come next.
+    event: String,
     id: Value,
+    usage: Value,
+    text: String,
+    payment: Option<String>,
     done: bool,
 }
 
-/// Streams the answer to `body` to stdout; returns its id as an object, like a whole answer.
-pub async fn show(client: &Client, mut body: Value, printer: &Printer) -> Result<Value, Failure> {
+/// A streamed answer that came to its end.
+pub struct Streamed {
+    /// Its id and usage, as in a whole answer.
+    pub answer: Value,
+    pub text: String,
+    /// The server's last event: what it charged.
+    pub payment: Option<String>,
+}
+
+/// Asks for a stream that says what it used.
+pub fn wish(body: &mut Value) {
     body["stream"] = json!(true);
-    let mut response = client.open("/v1/chat/completions", &body).await?;
+    body["stream_options"] = json!({ "include_usage": true });
+}
+
+/// Reads a stream to its end, and shows it while it comes unless the result is JSON.
+pub async fn show(
+    client: &Client,
+    mut response: Response,
+    printer: &Printer,
+) -> Result<Streamed, Failure> {
     let mut events = Events::default();
     while let Some(bytes) = response
         .chunk()
@@ -28,17 +51,24 @@ pub async fn show(client: &Client, mut body: Value, printer: &Printer) -> Result
         .map_err(|error| client.broken(&error))?
     {
         for text in events.feed(&bytes)? {
-            printer.piece(&harmless(&text));
+            if !printer.is_json() {
+                printer.piece(&harmless(&text));
+            }
+            events.text.push_str(&text);
         }
     }
-    printer.line("");
-    if events.done {
-        return Ok(json!({ "id": events.id }));
+    if !printer.is_json() {
+        printer.line("");
     }
-    Err(Failure::new(
-        ExitClass::Network,
-        "the answer broke off before its end",
-    ))
+    if !events.done {
+        let message = "the answer broke off before its end";
+        return Err(Failure::new(ExitClass::Network, message));
+    }
+    Ok(Streamed {
+        answer: json!({ "id": events.id, "usage": events.usage }),
+        text: events.text,
+        payment: events.payment,
+    })
 }
 
 /// Control characters in an answer must not steer the terminal.
@@ -55,14 +85,23 @@ impl Events {
         while let Some(end) = self.rest.iter().position(|byte| *byte == b'\n') {
             let line: Vec<u8> = self.rest.drain(..=end).collect();
             let line = String::from_utf8_lossy(&line);
-            if let Some(data) = line.trim_end().strip_prefix("data: ") {
+            let line = line.trim_end();
+            if let Some(name) = line.strip_prefix("event: ") {
+                name.clone_into(&mut self.event);
+            } else if let Some(data) = line.strip_prefix("data: ") {
                 texts.extend(self.data(data)?);
+            } else if line.is_empty() {
+                self.event.clear();
             }
         }
         Ok(texts)
     }
 
     fn data(&mut self, data: &str) -> Result<Option<String>, Failure> {
+        if self.event == "payment-response" {
+            self.payment = Some(data.to_owned());
+            return Ok(None);
+        }
         if data == "[DONE]" {
             self.done = true;
             return Ok(None);
@@ -73,6 +112,9 @@ impl Events {
         }
         if chunk["id"].is_string() {
             self.id = chunk["id"].clone();
+        }
+        if chunk["usage"].is_object() {
+            self.usage = chunk["usage"].clone();
         }
         let text = chunk
             .pointer("/choices/0/delta/content")

@@ -150,7 +150,8 @@ impl Desk {
     }
 }
 
-fn limits(context: &Context) -> Result<Limits, Failure> {
+/// What a transaction may offer, by the settings.
+pub fn limits(context: &Context) -> Result<Limits, Failure> {
     let patience = context.settings.integer("deploy.patience").unwrap_or(60);
     let max_fee = match context.settings.text("deploy.max_fee") {
         None => None,
@@ -167,7 +168,8 @@ fn limits(context: &Context) -> Result<Limits, Failure> {
     })
 }
 
-fn tell(printer: &Printer, news: News) {
+/// Says how a transaction goes on.
+pub fn tell(printer: &Printer, news: News) {
     match news {
         News::Sent { tx, deed } => printer.note(format!("{deed}: sent as {tx}")),
         News::Replaced { tx, deed, max_fee } => printer.note(format!(

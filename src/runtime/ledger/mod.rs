@@ -6,6 +6,7 @@ mod address;
 mod amount;
 mod book;
 mod channel;
+mod earnings;
 mod key;
 mod payment;
 mod price;
@@ -21,6 +22,7 @@ pub use channel::{
     Authorised, Breach, ChannelConfig, Charged, Claimed, Released, Settled, Total, WITHDRAW_DELAY,
     Word, WordProblem,
 };
+pub use earnings::{Accrual, Calls, CallsKey, Days, Earnings, Sums};
 pub use key::{ChannelKey, ExactKey, KeyProblem, ReceiverKey};
 pub use payment::{Charge, Payment, Scheme};
 pub use price::{Prices, TOKENS, Work};

@@ -148,6 +148,9 @@ pub fn frame(value: &Value) -> Bytes {
 pub struct Answer {
     pub content_type: &'static str,
     pub body: Bytes,
+    /// What the payer is told of its payment: the value of `PAYMENT-RESPONSE`. A streamed answer
+    /// has it in its body.
+    pub payment: Option<String>,
 }
 
 impl Answer {
@@ -158,6 +161,12 @@ impl Answer {
         Self {
             content_type: Self::JSON,
             body: json!(value).to_string().into(),
+            payment: None,
         }
+    }
+
+    pub fn paid(mut self, payment: Option<String>) -> Self {
+        self.payment = payment;
+        self
     }
 }

@@ -17,12 +17,14 @@ use super::{
     answer::{Answer, ChunkWriter, Envelope, Form, frame},
     intake::Intake,
     meter::{Admission, Call},
+    payment::{Opened, PAYMENT_RESPONSE, closing_event},
     refusal::Refusal,
     routes::App,
     wire::sampling::{SamplingWish, Streaming},
 };
 use crate::runtime::{
     event::{Finish, Usage},
+    ledger::Work,
     ports::{Generated, Generation, Prompt, TokenLogprob},
 };
 
@@ -70,8 +72,20 @@ pub async fn answer(app: &App, intake: Intake, job: Job) -> Result<Response, Ref
     let temperature = intake.adapter.default_temperature();
     let sampling = job.wish.settle(app.limits.max_tokens, room, temperature);
     let writes_logprobs = sampling.logprobs.is_some();
+    let work = Work::Tokens {
+        prompt: prompt_tokens,
+        completion: sampling.max_tokens as u64,
+    };
+    let media_type = match job.streaming.on {
+        true => Answer::EVENTS,
+        false => Answer::JSON,
+    };
+    let (pass, tab) = match app.open(&intake, pass, work, media_type).await? {
+        Opened::Run(pass, tab) => (pass, tab),
+        Opened::Repeated(answer) => return Ok(repeat(app, answer)),
+    };
     let call = app
-        .reserve(&intake, slot, pass, (job.form.kind(), prompt_tokens))
+        .reserve(&intake, slot, (pass, tab), (job.form.kind(), prompt_tokens))
         .await?;
     let generation = match intake.adapter.engine.generate(job.prompt, sampling).await {
         Ok(generation) => generation,
@@ -113,12 +127,13 @@ fn envelope(intake: &Intake) -> Envelope {
 /// An answer as it left for the first time.
 pub fn respond(answer: Answer) -> Response {
     let content_type = HeaderValue::from_static(answer.content_type);
-    (
-        StatusCode::OK,
-        [(header::CONTENT_TYPE, content_type)],
-        answer.body,
-    )
-        .into_response()
+    let content_type = [(header::CONTENT_TYPE, content_type)];
+    let mut response = (StatusCode::OK, content_type, answer.body).into_response();
+    let payment = answer.payment.as_deref().map(HeaderValue::from_str);
+    if let Some(Ok(payment)) = payment {
+        response.headers_mut().insert(PAYMENT_RESPONSE, payment);
+    }
+    response
 }
 
 /// An answer that is given again.
@@ -201,7 +216,8 @@ impl Run {
         self.call.deliver_whole(&text, tokens);
         self.close(finish);
         let logprobs = self.writes_logprobs.then_some(logprobs.as_slice());
-        let answer = Answer::json(&form.whole(&self.envelope, &text, logprobs));
+        let payment = self.call.payment_response(finish);
+        let answer = Answer::json(&form.whole(&self.envelope, &text, logprobs)).paid(payment);
         drop(self.generation);
         self.call.finish(finish, Some(answer.clone())).await?;
         Ok(answer)
@@ -230,10 +246,14 @@ impl Run {
                     }
                     Step::End(finish) => {
                         self.close(finish);
-                        let ending = writer.ending(&self.envelope);
+                        let mut ending = writer.ending(&self.envelope).to_vec();
+                        if let Some(payment) = self.call.payment_response(finish) {
+                            ending.extend_from_slice(&closing_event(&payment));
+                        }
+                        let ending = Bytes::from(ending);
                         sent.extend_from_slice(&ending);
                         drop(self.generation);
-                        let answer = Answer { content_type: Answer::EVENTS, body: sent.into() };
+                        let answer = Answer { content_type: Answer::EVENTS, body: sent.into(), payment: None };
                         match self.call.finish(finish, Some(answer)).await {
                             Ok(_) => yield Ok(ending),
                             Err(refusal) => yield Ok(frame(&refusal.envelope())),

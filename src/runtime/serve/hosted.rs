@@ -5,9 +5,10 @@ use std::sync::Arc;
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 
-use super::{ServeError, refusal::Refusal};
+use super::{ServeError, payment::Currency, refusal::Refusal};
 use crate::runtime::{
     dataset::Task,
+    ledger::{Prices, TOKENS},
     ports::{Engine, Message, Prompt},
 };
 
@@ -29,6 +30,8 @@ pub struct Hosted {
     pub task: Option<Task>,
     /// Unix time in seconds at which it was loaded.
     pub created: u64,
+    /// In base units; all zero where calls are free.
+    pub prices: Prices,
     pub engine: Arc<dyn Engine>,
 }
 
@@ -78,8 +81,20 @@ impl Hosted {
         self.task.as_ref().map_or(Value::Null, describe)
     }
 
-    /// The entry of `/v1/models`. Prices are amounts in base units.
-    pub fn to_json(&self) -> Value {
+    /// The entry of `/v1/models`. Prices are amounts in base units of the currency.
+    pub fn to_json(&self, currency: Option<&Currency>) -> Value {
+        let mut pricing = json!({
+            "prompt": self.prices.prompt,
+            "completion": self.prices.completion,
+            "classification": self.prices.classification,
+            "image": self.prices.image,
+            "request": self.prices.minimum,
+            "tokens": TOKENS,
+        });
+        if let Some(currency) = currency {
+            pricing["currency"] = json!(currency.symbol);
+            pricing["decimals"] = json!(currency.decimals);
+        }
         json!({
             "id": self.name,
             "object": "model",
@@ -91,7 +106,7 @@ impl Hosted {
             "base_digest": self.base_digest,
             "context_length": self.engine.limits().context_tokens,
             "task": self.task_json(),
-            "pricing": { "prompt": "0", "completion": "0", "request": "0" },
+            "pricing": pricing,
         })
     }
 }

@@ -10,12 +10,16 @@ use super::{
     gate::{Pass, draining},
     hosted::Hosted,
     meter::{Call, Reservation},
+    payment,
     refusal::Refusal,
     request_id::RequestId,
     routes::App,
     wire::fields::Fields,
 };
-use crate::runtime::{event::CallKind, ports::Prompt};
+use crate::runtime::{
+    event::CallKind,
+    ports::{Prompt, Tab},
+};
 
 /// A request for a served adapter.
 pub struct Intake {
@@ -25,6 +29,10 @@ pub struct Intake {
     pub hash: String,
     pub adapter: Arc<Hosted>,
     pub accepted: Instant,
+    /// The value of `PAYMENT-SIGNATURE`.
+    pub payment: Option<String>,
+    /// The address that was called, as the caller wrote it.
+    pub resource: String,
 }
 
 impl Intake {
@@ -34,6 +42,8 @@ impl Intake {
             return Err(draining());
         }
         let (parts, body) = request.into_parts();
+        let payment = payment::presented(&parts.headers)?;
+        let resource = payment::resource(&parts.headers, parts.uri.path());
         let body = body::read(&parts.headers, body, app.limits.max_body).await?;
         let fields = Fields::parse(&body)?;
         let adapter = app.shelf.find(fields.required_string("model")?)?;
@@ -49,6 +59,8 @@ impl Intake {
             hash,
             adapter,
             accepted,
+            payment,
+            resource,
         })
     }
 }
@@ -88,7 +100,7 @@ impl App {
         &self,
         intake: &Intake,
         slot: Slot,
-        pass: Pass,
+        (pass, tab): (Pass, Option<Box<dyn Tab>>),
         (kind, prompt_tokens): (CallKind, u64),
     ) -> Result<Call, Refusal> {
         let reservation = Reservation {
@@ -98,7 +110,7 @@ impl App {
             prompt_tokens,
             accepted: intake.accepted,
             pass,
-            tab: None,
+            tab,
         };
         self.meter.reserve(reservation).await
     }

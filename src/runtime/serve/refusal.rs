@@ -11,7 +11,7 @@ use axum::{
 };
 use serde_json::{Value, json};
 
-use super::ServeError;
+use super::{ServeError, payment::PAYMENT_REQUIRED};
 
 /// Tells the OpenAI SDKs whether repeating the request can help.
 pub const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
@@ -28,6 +28,8 @@ pub struct Refusal {
     pub retry_after: Option<u64>,
     /// What was metered under this request id.
     pub receipt: Option<Box<Value>>,
+    /// What would be accepted as payment: the value of `PAYMENT-REQUIRED`.
+    pub terms: Option<Box<str>>,
 }
 
 impl Refusal {
@@ -39,6 +41,7 @@ impl Refusal {
             param: None,
             retry_after: None,
             receipt: None,
+            terms: None,
         }
     }
 
@@ -59,6 +62,11 @@ impl Refusal {
 
     pub fn retry_after(mut self, seconds: u64) -> Self {
         self.retry_after = Some(seconds);
+        self
+    }
+
+    pub fn with_terms(mut self, terms: impl Into<Box<str>>) -> Self {
+        self.terms = Some(terms.into());
         self
     }
 
@@ -89,6 +97,7 @@ impl Refusal {
 
     fn kind(&self) -> &'static str {
         match self.status.as_u16() {
+            402 => "payment_error",
             429 => "rate_limit_error",
             500.. => "server_error",
             _ => "invalid_request_error",
@@ -114,6 +123,11 @@ impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let mut response = (self.status, Json(self.envelope())).into_response();
         let headers = response.headers_mut();
+        let terms = self.terms.and_then(|it| HeaderValue::from_str(&it).ok());
+        if let Some(terms) = terms {
+            headers.insert(PAYMENT_REQUIRED, terms);
+            headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        }
         match self.retry_after {
             Some(seconds) => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));

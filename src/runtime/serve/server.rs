@@ -22,6 +22,7 @@ use super::{
     hosted::{Hosted, Shelf},
     meter::Meter,
     metrics::Metrics,
+    payment::Sales,
     routes::{App, Parts, Peer, router},
     stall::Impatient,
 };
@@ -96,6 +97,13 @@ impl Bound {
     }
 }
 
+/// What a server has to offer.
+pub struct Goods {
+    pub adapters: Vec<Hosted>,
+    /// Absent where calls are free.
+    pub sales: Option<Sales>,
+}
+
 /// A server about to run.
 pub struct Server {
     bound: Bound,
@@ -107,12 +115,12 @@ impl Server {
     /// the journal.
     pub async fn new(
         bound: Bound,
-        adapters: Vec<Hosted>,
+        goods: Goods,
         journal: Journal,
         limits: ServeLimits,
         stop: Stop,
     ) -> Result<Self, ServeError> {
-        let shelf = Shelf::new(adapters)?;
+        let shelf = Shelf::new(goods.adapters)?;
         let gate = Gate::new(limits.max_concurrent, limits.queue, stop.draining.clone());
         let gate = Arc::new(gate);
         let metrics = Metrics::new(Arc::clone(&gate), shelf.len());
@@ -134,6 +142,7 @@ impl Server {
             journal,
             limits,
             stop,
+            sales: goods.sales,
         });
         Ok(Self { bound, app })
     }

@@ -2,7 +2,7 @@
 
 use crate::{
     error::{ExitClass, Explain},
-    runtime::ledger::Address,
+    runtime::ledger::{Address, AddressProblem},
     wallet::{WalletError, contracts::ArtifactError, transaction::TransactionError},
 };
 
@@ -49,6 +49,21 @@ pub enum DeployError {
         found: usize,
         limit: usize,
     },
+    #[error("{account} is no server of {name} in its registry")]
+    NotServer { name: String, account: Address },
+    #[error("{name} is paused in its registry")]
+    Paused { name: String },
+    #[error("the registry has manifest {found} for {name}, expected {expected}")]
+    OtherRelease {
+        name: String,
+        found: String,
+        expected: String,
+    },
+    #[error("the journal's {what} is wrong: {problem}")]
+    NoAccount {
+        what: &'static str,
+        problem: AddressProblem,
+    },
     #[error("transaction {tx} of the registry says nothing of a release")]
     NoRelease { tx: String },
     #[error("{what} is at {found}, expected {expected}")]
@@ -68,9 +83,15 @@ impl Explain for DeployError {
             Self::NoContract { .. } | Self::NoDeployer { .. } | Self::NoAdapter { .. } => {
                 ExitClass::Network
             }
-            Self::OtherPublisher { .. } | Self::OtherOwner { .. } => ExitClass::Wallet,
-            Self::NoRelease { .. } | Self::Elsewhere { .. } => ExitClass::Verification,
+            Self::OtherPublisher { .. } | Self::OtherOwner { .. } | Self::NotServer { .. } => {
+                ExitClass::Wallet
+            }
+            Self::NoRelease { .. } | Self::Elsewhere { .. } | Self::OtherRelease { .. } => {
+                ExitClass::Verification
+            }
             Self::Unsigned
+            | Self::Paused { .. }
+            | Self::NoAccount { .. }
             | Self::NoWeights(_)
             | Self::NoAddress { .. }
             | Self::NoContributorAddress { .. }
@@ -96,6 +117,10 @@ impl Explain for DeployError {
             }
             Self::NoAdapter { .. } => {
                 "`openlora explore` lists the adapters; without --adapter a new one is registered"
+                    .to_owned()
+            }
+            Self::NotServer { .. } => {
+                "authorise it with `openlora deploy --server ADDRESS`, or serve with --account"
                     .to_owned()
             }
             Self::OtherOwner { .. } => "name the owner's account with --account".to_owned(),

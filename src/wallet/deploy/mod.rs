@@ -8,6 +8,7 @@ mod error;
 mod execute;
 mod goods;
 mod observe;
+mod payee;
 mod plan;
 
 pub use contracts::{FUNDS, Placed, already_there, deploy_contracts, funding, missing_contracts};
@@ -16,6 +17,7 @@ pub use error::DeployError;
 pub use execute::{Quote, carry_out, found, keep, quote};
 pub use goods::Goods;
 pub use observe::{Wish, adapter, observe, require, splitter};
+pub use payee::{Payee, payee};
 pub use plan::{
     Action, POOL_DELAY, Payout, Place, Plan, Pool, Seen, SeenAdapter, Step, id_of, parse_id,
     payout, plan, registration, shown_id,

@@ -101,6 +101,7 @@ sol! {
     interface RevenueSplitterFactory {
         event SplitterCreated(address indexed splitter, uint256 indexed id, address indexed registry, uint256 homeChainId, uint32 version, Share[] shares);
 
+        function create(Origin origin, Share[] shares) external returns (address splitter);
         function predict(Origin origin, Share[] shares) external view returns (address);
     }
 
@@ -129,6 +130,10 @@ sol! {
         event Anchored(uint256 indexed id, address indexed server, bytes32 indexed root, uint64 sequence, uint64 count, uint128 charged, string uri);
 
         function headOf(uint256 id, address server) external view returns (Head);
+    }
+
+    interface DevelopmentToken {
+        function mint(address to, uint256 amount) external;
     }
 
     interface Token {

@@ -14,6 +14,7 @@ mod facts;
 mod memory;
 mod queue;
 mod refund;
+mod relay;
 mod settle;
 mod shares;
 mod trouble;
@@ -131,4 +132,11 @@ pub trait Settlement: Send + Sync {
         digest: Word,
         signature: &[u8],
     ) -> Result<bool, Trouble>;
+
+    /// Puts calls to the escrow that others have signed on the chain, all or none; `name` says
+    /// what they are.
+    async fn relay(&self, name: &'static str, calls: Vec<Bytes>) -> Result<Done, Trouble>;
+
+    /// What was claimed for a receiver and not yet sent to it.
+    async fn unsettled(&self, receiver: Address, token: Address) -> Result<Amount, Trouble>;
 }

@@ -10,6 +10,7 @@ use super::App;
 use crate::runtime::{
     dataset::Task,
     event::{CallKind, Finish, Usage},
+    ledger::Work,
     ports::{Classified, Prompt},
     serve::{
         ServeError,
@@ -18,6 +19,7 @@ use crate::runtime::{
         generate::{repeat, respond},
         intake::Intake,
         meter::{Admission, Call},
+        payment::Opened,
         refusal::Refusal,
         wire::inputs,
     },
@@ -70,8 +72,15 @@ pub async fn run(
     };
     let pass = app.gate.enter(&intake.adapter.name).await?;
     let prompt_tokens = intake.count(&prompts).await?;
+    let work = Work::Classifications {
+        texts: prompts.len() as u64,
+    };
+    let (pass, tab) = match app.open(&intake, pass, work, Answer::JSON).await? {
+        Opened::Run(pass, tab) => (pass, tab),
+        Opened::Repeated(answer) => return Ok(repeat(app, answer)),
+    };
     let mut call = app
-        .reserve(&intake, slot, pass, (kind, prompt_tokens))
+        .reserve(&intake, slot, (pass, tab), (kind, prompt_tokens))
         .await?;
     let found = tokio::select! {
         found = label(&intake, &mut call, prompts) => found.map_err(|error| Refusal::from_engine(&error)),
@@ -86,7 +95,8 @@ pub async fn run(
     };
     let tokens = found.iter().map(|one| one.usage.completion_tokens).sum();
     call.deliver_whole(&shares(&found), tokens);
-    let answer = Answer::json(&write(&found, call.usage(Finish::Stop)));
+    let payment = call.payment_response(Finish::Stop);
+    let answer = Answer::json(&write(&found, call.usage(Finish::Stop))).paid(payment);
     call.finish(Finish::Stop, Some(answer.clone())).await?;
     Ok(respond(answer))
 }

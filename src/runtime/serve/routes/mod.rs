@@ -11,6 +11,7 @@ mod models;
 mod moderations;
 mod operator;
 mod receipts;
+mod refund;
 
 pub use edge::Peer;
 
@@ -29,6 +30,7 @@ use super::{
     hosted::Shelf,
     meter::Meter,
     metrics::Metrics,
+    payment::{Currency, Sales},
     refusal::Refusal,
     server::{ServeLimits, Stop},
 };
@@ -46,9 +48,16 @@ pub struct Parts {
     pub journal: Journal,
     pub limits: ServeLimits,
     pub stop: Stop,
+    /// Absent where calls are free.
+    pub sales: Option<Sales>,
 }
 
 impl App {
+    /// What prices are in.
+    pub fn currency(&self) -> Option<&Currency> {
+        self.sales.as_ref().map(|sales| &sales.currency)
+    }
+
     pub fn new(parts: Parts) -> Self {
         Self(Arc::new(parts))
     }
@@ -127,18 +136,18 @@ const fn operator(
 /// Every route of the server.
 pub const ROUTES: &[Route] = &[
     metered("/v1/chat/completions", "chat, whole or streamed", || {
-        post(completions::chat)
+        post(completions::chat).get(refund::terms)
     }),
     metered(
         "/v1/completions",
         "continue a text, whole or streamed",
-        || post(completions::text),
+        || post(completions::text).get(refund::terms),
     ),
     metered("/v1/classify", "probability of every label", || {
-        post(classify::classify)
+        post(classify::classify).get(refund::terms)
     }),
     metered("/v1/moderations", "content filter in OpenAI's form", || {
-        post(moderations::moderate)
+        post(moderations::moderate).get(refund::terms)
     }),
     Route {
         metered: false,

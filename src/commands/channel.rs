@@ -1,0 +1,394 @@
+//! `channel`: the channels that calls are paid from, opened, filled and emptied by hand.
+
+mod refund;
+mod withdraw;
+
+use serde::Serialize;
+
+use super::{
+    Context, ask,
+    call::client::{Client, Reply},
+    network,
+    payer::{self, PayerRequest},
+};
+use crate::{
+    error::{ExitClass, ExitStatus, Failure},
+    runtime::ledger::{Amount, Scheme},
+    wallet::{
+        balance::{self, in_units},
+        network::Token,
+        provider::Chain,
+        purse::{
+            Channel, ChannelState, Leased, Offer, Payer, Purse, PurseError, Seller, Wish, chain,
+            choose,
+        },
+        x402::wire::PaymentRequired,
+    },
+};
+pub use refund::{Refunded, refund};
+pub use withdraw::{Withdrawn, withdraw};
+
+/// How long a deposit that is sent at once is good for, in seconds.
+const GOOD_FOR: u64 = 600;
+/// Where servers sell calls.
+const ROUTE: &str = "/v1/chat/completions";
+
+/// A channel, and who pays from it.
+#[derive(Clone, Debug, Default)]
+pub struct ChannelRequest {
+    /// An id or its beginning; the only open channel when unset.
+    pub channel: Option<String>,
+    pub payer: PayerRequest,
+}
+
+/// What to open.
+#[derive(Clone, Debug)]
+pub struct OpenRequest {
+    pub url: String,
+    pub adapter: Option<String>,
+    /// In token units, as typed.
+    pub amount: String,
+    pub payer: PayerRequest,
+}
+
+/// A channel as every verb shows it; sums in base units.
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+pub struct Shown {
+    pub channel: String,
+    pub chain_id: u64,
+    pub state: ChannelState,
+    pub server: String,
+    pub adapter: String,
+    pub payer: String,
+    pub receiver: String,
+    /// ERC-20 contract of the money.
+    pub token: String,
+    /// What the escrow holds for it, claimed parts included.
+    pub balance: Amount,
+    /// What calls have cost.
+    pub charged: Amount,
+    /// What the receiver has claimed of that on the chain.
+    pub claimed: Amount,
+    /// What is not charged yet.
+    pub left: Amount,
+    /// Whether the sums were read from the chain just now.
+    pub fresh: bool,
+}
+
+impl Shown {
+    fn of(channel: &Channel, fresh: bool) -> Self {
+        Self {
+            channel: channel.id.to_string(),
+            chain_id: channel.chain_id,
+            state: channel.state,
+            server: channel.seller.server.clone(),
+            adapter: channel.seller.adapter.clone(),
+            payer: channel.config.payer.to_string(),
+            receiver: channel.config.receiver.to_string(),
+            token: channel.config.token.to_string(),
+            balance: channel.balance,
+            charged: channel.charged,
+            claimed: channel.claimed,
+            left: channel.left(),
+            fresh,
+        }
+    }
+}
+
+/// Lists every channel, those of the chosen network as the chain has them.
+pub async fn list(context: &Context) -> Result<ExitStatus, Failure> {
+    let purse = Purse::open(&context.dirs.data)?;
+    let channels = purse.channels()?;
+    let printer = &context.printer;
+    if channels.is_empty() {
+        if printer.is_json() {
+            printer.json(&Vec::<Shown>::new());
+        }
+        printer.hint("a call that is paid opens one: openlora call \"hello\" --url URL");
+        return Ok(ExitStatus::Success);
+    }
+    let network = network::reached(context).await?;
+    let chain = Chain::connect(&network).await?;
+    let token = payer::token(&network)?;
+    let mut all = Vec::with_capacity(channels.len());
+    for mut channel in channels {
+        let fresh = channel.chain_id == network.chain_id;
+        if fresh {
+            reconcile(&purse, &chain, &mut channel).await?;
+        }
+        all.push(Shown::of(&channel, fresh));
+    }
+    if printer.is_json() {
+        printer.json(&all);
+        return Ok(ExitStatus::Success);
+    }
+    for channel in &all {
+        printer.line(line(channel, &token));
+    }
+    Ok(ExitStatus::Success)
+}
+
+/// One that is in use is only looked at: whoever uses it keeps what it finds.
+async fn reconcile(purse: &Purse, chain: &Chain, channel: &mut Channel) -> Result<(), Failure> {
+    match purse.lease(channel.chain_id, channel.id) {
+        Ok(mut leased) => {
+            purse.observe(chain, &mut leased.channel).await?;
+            *channel = leased.channel;
+        }
+        Err(PurseError::Busy { .. }) => {
+            let held = chain::held(chain, channel.id).await?;
+            channel.balance = held.balance;
+            channel.claimed = held.claimed;
+        }
+        Err(error) => return Err(error.into()),
+    }
+    Ok(())
+}
+
+fn line(channel: &Shown, token: &Token) -> String {
+    let ours = channel.token == token.address.to_string();
+    let units = |sum: Amount| match ours {
+        true => in_units(balance::amount(sum.0), token.decimals),
+        false => sum.to_string(),
+    };
+    let symbol = if ours {
+        token.symbol.as_str()
+    } else {
+        "base units"
+    };
+    format!(
+        "{}  {:<11} {} of {} {symbol} left, {} charged, {} claimed  {} at {}",
+        &channel.channel[..10],
+        channel.state.name(),
+        units(channel.left),
+        units(channel.balance),
+        units(channel.charged),
+        units(channel.claimed),
+        channel.adapter,
+        channel.server
+    )
+}
+
+/// Opens a channel with a deposit of the payer's own, without a call.
+pub async fn open(context: &Context, request: &OpenRequest) -> Result<ExitStatus, Failure> {
+    let client = Client::new(context, Some(&request.url))?;
+    let seller = Seller {
+        server: client.place(),
+        adapter: request.adapter.clone().unwrap_or_default(),
+        route: client.url(ROUTE),
+    };
+    let (payer, _, offer) = terms(context, &client, &seller, &request.payer).await?;
+    let amount = payer::flag("--amount", &request.amount, &payer.token)?;
+    check(&payer, &offer, amount)?;
+    let network = &payer.chain.network;
+    let wanted = offer.wanted(network.chain_id, payer.account.address(), &seller);
+    let deed = format!(
+        "putting {} into a channel for {} on `{}`",
+        payer.money(amount),
+        offer.terms.pay_to,
+        network.name
+    );
+    confirm(context, &payer, &deed)?;
+    fund(context, &payer, amount).await?;
+    let leased = payer.purse.lease_new(&wanted)?;
+    deposit(context, &payer, leased, amount).await
+}
+
+/// Puts more into a channel.
+pub async fn topup(
+    context: &Context,
+    request: &ChannelRequest,
+    amount: &str,
+) -> Result<ExitStatus, Failure> {
+    let payer = payer::open(context, &request.payer).await?;
+    let amount = payer::flag("--amount", amount, &payer.token)?;
+    let mut leased = chosen(&payer, request.channel.as_deref(), &[ChannelState::Open])?;
+    payer.observe(&mut leased.channel).await?;
+    let deed = format!(
+        "putting {} into channel {} on `{}`",
+        payer.money(amount),
+        leased.channel.id,
+        payer.chain.network.name
+    );
+    confirm(context, &payer, &deed)?;
+    fund(context, &payer, amount).await?;
+    deposit(context, &payer, leased, amount).await
+}
+
+/// The seller of the channel that is meant, before any account is unlocked.
+fn seller(context: &Context, request: &ChannelRequest) -> Result<Seller, Failure> {
+    let purse = Purse::open(&context.dirs.data)?;
+    if let Some(text) = &request.channel {
+        return Ok(purse.channel_named(text)?.seller);
+    }
+    let mut open = purse.channels()?;
+    let usable = |it: &Channel| matches!(it.state, ChannelState::Open | ChannelState::Refunding);
+    open.retain(usable);
+    match open.as_slice() {
+        [only] => Ok(only.seller.clone()),
+        [] => Err(PurseError::NoChannel {
+            wanted: "that is open".to_owned(),
+            known: Vec::new(),
+        }
+        .into()),
+        several => Err(ambiguous(several)),
+    }
+}
+
+/// What a server sells calls for, and the offer by channel.
+async fn terms(
+    context: &Context,
+    client: &Client,
+    seller: &Seller,
+    request: &PayerRequest,
+) -> Result<(Payer, PaymentRequired, Offer), Failure> {
+    let required = match client.probe(&probe(seller), None).await? {
+        Reply::Unpaid(terms) => read(client, &terms)?,
+        Reply::Later(_, failure) => return Err(failure),
+        Reply::Answer(_) => {
+            let message = format!("{} asks for no payment", client.place());
+            return Err(Failure::new(ExitClass::Usage, message));
+        }
+    };
+    let payer = payer::open(context, request).await?;
+    let network = (&payer.chain.network, &payer.token);
+    let wish = Wish::Only(Scheme::BatchSettlement);
+    let offer = choose(&required, &client.place(), network, wish)?;
+    Ok((payer, required, offer))
+}
+
+fn read(client: &Client, terms: &str) -> Result<PaymentRequired, Failure> {
+    let read = PaymentRequired::decode(terms);
+    Ok(read.map_err(|problem| PurseError::Wire {
+        server: client.place(),
+        problem,
+    })?)
+}
+
+/// The route of a seller, with the adapter in the query where there is one.
+fn probe(seller: &Seller) -> String {
+    match reqwest::Url::parse(&seller.route) {
+        Ok(mut url) if !seller.adapter.is_empty() => {
+            url.query_pairs_mut().append_pair("model", &seller.adapter);
+            url.into()
+        }
+        _ => seller.route.clone(),
+    }
+}
+
+fn check(payer: &Payer, offer: &Offer, amount: Amount) -> Result<(), Failure> {
+    let least = offer.terms.extra.min_deposit.unwrap_or_default();
+    if amount >= least && !amount.is_zero() {
+        return Ok(());
+    }
+    let message = format!(
+        "--amount is {}, and {} takes no deposit below {}",
+        payer.money(amount),
+        offer.server,
+        payer.money(least.max(Amount(1)))
+    );
+    Err(Failure::new(ExitClass::Usage, message))
+}
+
+/// Money on public chains moves after a yes.
+fn confirm(context: &Context, payer: &Payer, deed: &str) -> Result<(), Failure> {
+    match payer.chain.network.is_local() {
+        true => Ok(()),
+        false => ask::confirm(context, deed, "yes"),
+    }
+}
+
+async fn fund(context: &Context, payer: &Payer, amount: Amount) -> Result<(), Failure> {
+    let held = payer.funds().await?;
+    match (held < amount, payer.chain.network.is_local()) {
+        (false, _) => Ok(()),
+        (true, true) => payer::Desk::new(context, payer)?.mint(amount).await,
+        (true, false) => Err(payer.poor(held, amount).into()),
+    }
+}
+
+/// Signs a deposit, writes it down, and sends it.
+async fn deposit(
+    context: &Context,
+    payer: &Payer,
+    mut leased: Leased,
+    amount: Amount,
+) -> Result<ExitStatus, Failure> {
+    let desk = payer::Desk::new(context, payer)?;
+    let turn = desk.turn().await?;
+    let channel = &mut leased.channel;
+    let until = payer.now() + GOOD_FOR;
+    let pending = payer.authorize_deposit(channel, amount, until)?;
+    let call = chain::deposit(channel, &pending);
+    channel.pending = Some(pending);
+    payer.purse.keep_channel(channel)?;
+    let deed = format!("depositing {}", payer.money(amount));
+    desk.send(&turn, call, &deed).await?;
+    payer.observe(channel).await?;
+    report(context, channel, &payer.token)
+}
+
+fn report(context: &Context, channel: &Channel, token: &Token) -> Result<ExitStatus, Failure> {
+    let shown = Shown::of(channel, true);
+    match context.printer.is_json() {
+        true => context.printer.json(&shown),
+        false => context.printer.line(line(&shown, token)),
+    }
+    Ok(ExitStatus::Success)
+}
+
+/// The channel that is named, or the only one in one of the states.
+fn chosen(payer: &Payer, named: Option<&str>, states: &[ChannelState]) -> Result<Leased, Failure> {
+    let channel = match named {
+        Some(text) => payer.purse.channel_named(text)?,
+        None => only(payer, states)?,
+    };
+    if channel.chain_id != payer.chain.network.chain_id {
+        let message = format!(
+            "channel {} is on chain {}, and the network `{}` is chain {}",
+            channel.id, channel.chain_id, payer.chain.network.name, payer.chain.network.chain_id
+        );
+        return Err(
+            Failure::new(ExitClass::Usage, message).with_hint("choose its network with --network")
+        );
+    }
+    if channel.config.payer != payer.account.address() {
+        let message = format!(
+            "channel {} belongs to {}, and {} is chosen to pay",
+            channel.id,
+            channel.config.payer,
+            payer.account.address()
+        );
+        return Err(
+            Failure::new(ExitClass::Wallet, message).with_hint("name its account with --from")
+        );
+    }
+    let leased = payer.purse.lease(channel.chain_id, channel.id)?;
+    let state = leased.channel.state;
+    if states.contains(&state) {
+        return Ok(leased);
+    }
+    let message = format!("channel {} is {}", channel.id, state.name());
+    Err(Failure::new(ExitClass::Usage, message))
+}
+
+fn only(payer: &Payer, states: &[ChannelState]) -> Result<Channel, Failure> {
+    let (here, owner) = (payer.chain.network.chain_id, payer.account.address());
+    let mut all = payer.purse.channels()?;
+    all.retain(|it| it.chain_id == here && it.config.payer == owner && states.contains(&it.state));
+    match all.len() {
+        1 => Ok(all.remove(0)),
+        0 => Err(PurseError::NoChannel {
+            wanted: format!("of {owner} that is {}", states[0].name()),
+            known: Vec::new(),
+        }
+        .into()),
+        _ => Err(ambiguous(&all)),
+    }
+}
+
+fn ambiguous(all: &[Channel]) -> Failure {
+    let known: Vec<String> = all.iter().map(|it| it.id.to_string()).collect();
+    let message = format!("there are {} channels", all.len());
+    Failure::new(ExitClass::Usage, message).with_hint(format!("name one of {}", known.join(", ")))
+}

@@ -1,0 +1,99 @@
+//! `channel refund`: the server gives back what is left.
+
+use serde::Serialize;
+
+use super::{ChannelRequest, Shown, chosen, read, terms};
+use crate::{
+    commands::{
+        Context,
+        call::client::{Client, Reply},
+    },
+    error::{ExitClass, ExitStatus, Failure},
+    runtime::ledger::Amount,
+    wallet::{
+        purse::{ChannelState, PurseError},
+        x402::wire::{PAYMENT_RESPONSE, PaymentRequired},
+    },
+};
+
+/// Codes that a fresh look at the total mends.
+const BEHIND: [&str; 2] = [
+    "invalid_batch_settlement_evm_cumulative_amount_mismatch",
+    "invalid_batch_settlement_evm_cumulative_below_claimed",
+];
+
+/// What came back; sums in base units.
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+pub struct Refunded {
+    pub amount: Amount,
+    /// Hash of the transaction.
+    pub tx: String,
+    pub channel: Shown,
+}
+
+pub async fn refund(context: &Context, request: &ChannelRequest) -> Result<ExitStatus, Failure> {
+    let seller = super::seller(context, request)?;
+    let client = Client::new(context, Some(&seller.server))?;
+    let asked = terms(context, &client, &seller, &request.payer).await;
+    let (payer, mut required, offer) = asked.map_err(gone)?;
+    let states = [ChannelState::Open, ChannelState::Refunding];
+    let mut leased = chosen(&payer, request.channel.as_deref(), &states)?;
+    payer.observe(&mut leased.channel).await?;
+    let route = super::probe(&seller);
+    for attempt in 0..2 {
+        let header = payer.ask_refund(&mut leased, &required, &offer)?;
+        match client.probe(&route, Some(&header)).await? {
+            Reply::Answer(response) => {
+                let said = response.headers().get(PAYMENT_RESPONSE);
+                let text = said.and_then(|value| value.to_str().ok());
+                let (amount, tx) = payer
+                    .refunded(&mut leased, &offer, text.unwrap_or_default())
+                    .await?;
+                let refunded = Refunded {
+                    amount,
+                    tx,
+                    channel: Shown::of(&leased.channel, true),
+                };
+                if context.printer.is_json() {
+                    context.printer.json(&refunded);
+                } else {
+                    let back = payer.money(amount);
+                    let id = leased.channel.id;
+                    context
+                        .printer
+                        .line(format!("{back} came back from channel {id}"));
+                }
+                return Ok(ExitStatus::Success);
+            }
+            Reply::Unpaid(terms) => {
+                required = read(&client, &terms)?;
+                let code = code(&required);
+                if attempt == 1 || !BEHIND.contains(&code.as_str()) {
+                    payer.keep_open(&mut leased.channel)?;
+                    let server = offer.server.clone();
+                    return Err(PurseError::Refused { server, code }.into());
+                }
+                payer.resynchronise(&mut leased, &required, &offer).await?;
+            }
+            Reply::Later(_, failure) => return Err(failure),
+        }
+    }
+    Err(Failure::new(
+        ExitClass::Network,
+        "the server gave no answer",
+    ))
+}
+
+fn code(required: &PaymentRequired) -> String {
+    required.error.clone().unwrap_or_else(|| "unknown".into())
+}
+
+fn gone(failure: Failure) -> Failure {
+    match failure.class {
+        ExitClass::Network => failure.with_hint(
+            "where the server is gone for good, take the rest back from the chain: \
+             openlora channel withdraw",
+        ),
+        _ => failure,
+    }
+}

@@ -1,0 +1,120 @@
+//! `channel withdraw`: the payer takes back what is left on the chain itself, when the server is
+//! gone. It takes two steps with the channel's delay between them.
+
+use serde::Serialize;
+
+use super::{ChannelRequest, Shown, chosen, confirm};
+use crate::{
+    commands::{Context, payer},
+    error::{ExitClass, ExitStatus, Failure},
+    runtime::ledger::Amount,
+    wallet::purse::{ChannelState, Leased, Payer, chain},
+};
+
+/// How far a withdrawal is; sums in base units.
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+pub struct Withdrawn {
+    /// Whether the money is back.
+    pub done: bool,
+    pub amount: Amount,
+    /// Unix seconds from which the second step is possible.
+    pub ready_at: Option<u64>,
+    pub channel: Shown,
+}
+
+pub async fn withdraw(context: &Context, request: &ChannelRequest) -> Result<ExitStatus, Failure> {
+    let payer = payer::open(context, &request.payer).await?;
+    let states = [
+        ChannelState::Open,
+        ChannelState::Withdrawing,
+        ChannelState::Refunding,
+    ];
+    let mut leased = chosen(&payer, request.channel.as_deref(), &states)?;
+    payer.observe(&mut leased.channel).await?;
+    let withdrawn = match chain::waiting(&payer.chain, leased.channel.id).await? {
+        None => begin(context, &payer, &mut leased).await?,
+        Some(waiting) => finish(context, &payer, &mut leased, waiting).await?,
+    };
+    let printer = &context.printer;
+    let money = payer.money(withdrawn.amount);
+    if printer.is_json() {
+        printer.json(&withdrawn);
+    } else if withdrawn.done {
+        printer.line(format!(
+            "{money} came back from channel {}",
+            leased.channel.id
+        ));
+    } else {
+        let delay = leased.channel.config.withdraw_delay;
+        printer.line(format!(
+            "{money} come back in {delay} seconds at the earliest"
+        ));
+        printer.hint("run the same command again then");
+    }
+    Ok(ExitStatus::Success)
+}
+
+async fn begin(
+    context: &Context,
+    payer: &Payer,
+    leased: &mut Leased,
+) -> Result<Withdrawn, Failure> {
+    let channel = &mut leased.channel;
+    let amount = channel.left();
+    if amount.is_zero() {
+        let message = format!("channel {} holds nothing that is not charged", channel.id);
+        return Err(Failure::new(ExitClass::Usage, message));
+    }
+    let name = &payer.chain.network.name;
+    let deed = format!(
+        "taking {} back from channel {} on `{name}`",
+        payer.money(amount),
+        channel.id
+    );
+    confirm(context, payer, &deed)?;
+    let desk = payer::Desk::new(context, payer)?;
+    let turn = desk.turn().await?;
+    // No call is paid from it any more, whatever becomes of the transaction.
+    channel.state = ChannelState::Withdrawing;
+    payer.purse.keep_channel(channel)?;
+    let call = chain::initiate_withdraw(channel, amount);
+    desk.send(&turn, call, &deed).await?;
+    let waiting = chain::waiting(&payer.chain, channel.id).await?;
+    Ok(Withdrawn {
+        done: false,
+        amount,
+        ready_at: waiting.map(|it| it.since + channel.config.withdraw_delay),
+        channel: Shown::of(channel, true),
+    })
+}
+
+async fn finish(
+    context: &Context,
+    payer: &Payer,
+    leased: &mut Leased,
+    waiting: chain::Waiting,
+) -> Result<Withdrawn, Failure> {
+    let channel = &mut leased.channel;
+    let desk = payer::Desk::new(context, payer)?;
+    let turn = desk.turn().await?;
+    let before = channel.balance;
+    let ready_at = waiting.since + channel.config.withdraw_delay;
+    let deed = format!("ending the withdrawal from channel {}", channel.id);
+    channel.state = ChannelState::Withdrawing;
+    let sent = desk.send(&turn, chain::finalize_withdraw(channel), &deed);
+    sent.await.map_err(|failure| match failure.class {
+        ExitClass::Reverted => failure.with_hint(format!(
+            "it began at {} and can end at {ready_at}, Unix seconds",
+            waiting.since
+        )),
+        _ => failure,
+    })?;
+    channel.state = ChannelState::Refunded;
+    payer.observe(channel).await?;
+    Ok(Withdrawn {
+        done: true,
+        amount: before.saturating_sub(channel.balance),
+        ready_at: None,
+        channel: Shown::of(channel, true),
+    })
+}

@@ -1,0 +1,98 @@
+//! `earnings`: what came in, what is on its way, and who has what coming.
+
+mod report;
+mod table;
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use super::{Context, network};
+use crate::{
+    error::{ExitStatus, Failure},
+    runtime::{
+        journal::Journal,
+        ledger::{Days, Earnings, ReceiverKey},
+    },
+    wallet::network::Network,
+};
+pub use report::Report;
+
+/// What the rows of the table are about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum By {
+    Day,
+    Adapter,
+    Payer,
+    Contributor,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EarningsRequest {
+    pub by: Option<By>,
+    pub csv: bool,
+}
+
+/// The journal's income, and what is needed to show it.
+struct Books {
+    earnings: Earnings,
+    networks: Vec<Network>,
+    now_ms: u64,
+}
+
+pub async fn run(context: &Context, request: EarningsRequest) -> Result<ExitStatus, Failure> {
+    let books = Books {
+        earnings: read(context)?,
+        networks: network::paid_on(context)?,
+        now_ms: now_ms(),
+    };
+    let printer = &context.printer;
+    let rows = request.by.map(|by| table::rows(&books, by));
+    if request.csv {
+        let rows = rows.unwrap_or_else(|| table::rows(&books, By::Day));
+        printer.piece(&table::csv(&rows)?);
+        return Ok(ExitStatus::Success);
+    }
+    let report = report::of(context, &books, rows)?;
+    if printer.is_json() {
+        printer.json(&report);
+    } else {
+        report::show(printer, &report);
+    }
+    Ok(ExitStatus::Success)
+}
+
+fn read(context: &Context) -> Result<Earnings, Failure> {
+    let mut earnings = Earnings::default();
+    let path = context.dirs.journal();
+    if path.exists() {
+        Journal::open_read_only(&path)?.replay(1, |record| earnings.apply(record))?;
+    }
+    Ok(earnings)
+}
+
+fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| {
+        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    })
+}
+
+impl Books {
+    /// The network of a receiver, when the settings have it.
+    fn network(&self, receiver: &ReceiverKey) -> Option<&Network> {
+        let on = |network: &&Network| network.chain_id == receiver.chain_id;
+        self.networks.iter().find(on)
+    }
+
+    /// Symbol and decimals of the receiver's money; base units where the token is unknown.
+    fn token(&self, receiver: &ReceiverKey) -> (String, u8) {
+        let token = self.network(receiver).and_then(|it| it.token.as_ref());
+        match token.filter(|token| token.address == receiver.token) {
+            Some(token) => (token.symbol.clone(), token.decimals),
+            None => (format!("units of {}", receiver.token), 0),
+        }
+    }
+
+    fn days(&self, count: u64) -> Days {
+        Days::until(self.now_ms, count)
+    }
+}

@@ -1,0 +1,280 @@
+//! The sums: over today, seven and thirty days, and all time, per money and per chain.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::{Books, table::Row};
+use crate::{
+    commands::Context,
+    error::{ExitClass, Failure},
+    printer::Printer,
+    runtime::ledger::{Amount, Days, ReceiverKey, Sums},
+    wallet::balance::{from_units, shown_amount},
+};
+
+/// What `earnings --json` prints. Amounts are in base units.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Report {
+    /// Per money: amounts of equal symbol and decimals are added up over chains.
+    pub tokens: Vec<TokenReport>,
+    pub chains: Vec<ChainReport>,
+    /// With `--by`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rows: Option<Vec<Row>>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct TokenReport {
+    pub symbol: String,
+    pub decimals: u8,
+    pub today: Period,
+    pub seven_days: Period,
+    pub thirty_days: Period,
+    pub all: Period,
+    /// Charged and not yet at the receiver.
+    pub pending: Amount,
+    /// At the receiver and not yet paid out.
+    pub withdrawable: Amount,
+}
+
+/// Sums over some days.
+#[derive(Clone, Copy, Debug, Default, Serialize, JsonSchema)]
+pub struct Period {
+    pub calls: u64,
+    pub charged: Amount,
+    pub settled: Amount,
+    pub released: Amount,
+    /// Wei that this journal's transactions cost.
+    pub gas_wei: Amount,
+    /// Charged, less gas at `pricing.coin`; negative when gas cost more. Null without that price.
+    #[schemars(with = "Option<String>")]
+    pub net: Option<Net>,
+}
+
+/// Base units with a sign.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Net(i128);
+
+impl Serialize for Net {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+/// One receiver on one chain, over all time.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct ChainReport {
+    pub network: Option<String>,
+    pub chain_id: u64,
+    #[schemars(with = "String")]
+    pub receiver: crate::runtime::ledger::Address,
+    #[schemars(with = "String")]
+    pub token: crate::runtime::ledger::Address,
+    pub symbol: String,
+    pub decimals: u8,
+    pub calls: u64,
+    pub charged: Amount,
+    pub claimed: Amount,
+    pub settled: Amount,
+    pub released: Amount,
+    pub pending: Amount,
+    pub withdrawable: Amount,
+}
+
+/// Wei in one coin.
+const COIN: u128 = 1_000_000_000_000_000_000;
+
+pub(super) fn of(
+    context: &Context,
+    books: &Books,
+    rows: Option<Vec<Row>>,
+) -> Result<Report, Failure> {
+    let mut groups: BTreeMap<(String, u8), Vec<ReceiverKey>> = BTreeMap::new();
+    for receiver in books.earnings.receivers() {
+        groups
+            .entry(books.token(&receiver))
+            .or_default()
+            .push(receiver);
+    }
+    let tokens = groups
+        .iter()
+        .map(|((symbol, decimals), receivers)| {
+            let coin = coin(context, *decimals)?;
+            let group = Group {
+                books,
+                receivers,
+                coin,
+            };
+            Ok(group.report(symbol, *decimals))
+        })
+        .collect::<Result<Vec<_>, Failure>>()?;
+    let receivers = books.earnings.receivers();
+    let chains = receivers.iter().map(|it| chain(books, it)).collect();
+    Ok(Report {
+        tokens,
+        chains,
+        rows,
+    })
+}
+
+/// The value of one coin of the chain in base units of the token.
+fn coin(context: &Context, decimals: u8) -> Result<Option<u128>, Failure> {
+    let text = context.settings.text("pricing.coin");
+    let read = |text: &str| {
+        from_units(text, decimals).ok_or_else(|| {
+            let message = format!(
+                "`pricing.coin` is wrong: expected token units such as 2500 or 0.5, found `{text}`"
+            );
+            Failure::new(ExitClass::BadInput, message)
+        })
+    };
+    text.map(read).transpose()
+}
+
+/// Receivers of the same money.
+struct Group<'a> {
+    books: &'a Books,
+    receivers: &'a [ReceiverKey],
+    coin: Option<u128>,
+}
+
+impl Group<'_> {
+    fn report(&self, symbol: &str, decimals: u8) -> TokenReport {
+        let all = self.sums(Days::ALL);
+        TokenReport {
+            symbol: symbol.to_owned(),
+            decimals,
+            today: self.period(self.books.days(1)),
+            seven_days: self.period(self.books.days(7)),
+            thirty_days: self.period(self.books.days(30)),
+            all: self.period(Days::ALL),
+            pending: all.pending(),
+            withdrawable: all.withdrawable(),
+        }
+    }
+
+    fn sums(&self, days: Days) -> Sums {
+        let each = self.receivers.iter();
+        each.map(|it| self.books.earnings.sums(*it, days))
+            .fold(Sums::default(), Sums::plus)
+    }
+
+    fn period(&self, days: Days) -> Period {
+        let sums = self.sums(days);
+        let mut chains: Vec<u64> = self.receivers.iter().map(|it| it.chain_id).collect();
+        chains.dedup();
+        let spent = chains.iter().map(|it| self.books.earnings.gas(*it, days));
+        let gas_wei: Amount = spent.sum();
+        Period {
+            calls: sums.calls,
+            charged: sums.charged,
+            settled: sums.settled,
+            released: sums.released,
+            gas_wei,
+            net: self.coin.and_then(|coin| net(sums.charged, gas_wei, coin)),
+        }
+    }
+}
+
+/// Gas is rounded up to whole base units.
+fn net(charged: Amount, gas_wei: Amount, coin: u128) -> Option<Net> {
+    let cost = gas_wei.0.checked_mul(coin)?.div_ceil(COIN);
+    let (charged, cost) = (i128::try_from(charged.0).ok()?, i128::try_from(cost).ok()?);
+    Some(Net(charged - cost))
+}
+
+fn chain(books: &Books, receiver: &ReceiverKey) -> ChainReport {
+    let sums = books.earnings.sums(*receiver, Days::ALL);
+    let (symbol, decimals) = books.token(receiver);
+    ChainReport {
+        network: books.network(receiver).map(|it| it.name.clone()),
+        chain_id: receiver.chain_id,
+        receiver: receiver.receiver,
+        token: receiver.token,
+        symbol,
+        decimals,
+        calls: sums.calls,
+        charged: sums.charged,
+        claimed: sums.claimed,
+        settled: sums.settled,
+        released: sums.released,
+        pending: sums.pending(),
+        withdrawable: sums.withdrawable(),
+    }
+}
+
+/// For a person.
+pub(super) fn show(printer: &Printer, report: &Report) {
+    if report.tokens.is_empty() {
+        printer.line("nothing was earned yet");
+        printer.hint("take payment for calls: openlora serve --local");
+    }
+    for token in &report.tokens {
+        show_token(printer, token);
+    }
+    if report.chains.len() > 1 {
+        printer.line("");
+        for chain in &report.chains {
+            let name = chain.network.as_deref().unwrap_or("?");
+            let amount = |amount: Amount| shown_amount(&amount.to_string(), chain.decimals);
+            printer.line(format!(
+                "{name:<14}{} {} charged, {} pending, {} withdrawable at {}",
+                amount(chain.charged),
+                chain.symbol,
+                amount(chain.pending),
+                amount(chain.withdrawable),
+                chain.receiver
+            ));
+        }
+    }
+    if let Some(rows) = &report.rows {
+        printer.line("");
+        super::table::show(printer, rows);
+    }
+}
+
+fn show_token(printer: &Printer, token: &TokenReport) {
+    let amount = |amount: Amount| shown_amount(&amount.to_string(), token.decimals);
+    let periods = [
+        ("today", &token.today),
+        ("7 days", &token.seven_days),
+        ("30 days", &token.thirty_days),
+        ("all", &token.all),
+    ];
+    for (name, period) in periods {
+        let net = period.net.map_or(String::new(), |net| {
+            let sign = if net.0 < 0 { "-" } else { "" };
+            let size = shown_amount(&net.0.unsigned_abs().to_string(), token.decimals);
+            format!(", net {sign}{size}")
+        });
+        printer.line(format!(
+            "{name:<14}{:>12} {} from {} calls, gas {} ETH{net}",
+            amount(period.charged),
+            token.symbol,
+            period.calls,
+            shown_amount(&period.gas_wei.to_string(), 18)
+        ));
+    }
+    let sums = [
+        (
+            "pending",
+            token.pending,
+            "charged, not yet settled on chain",
+        ),
+        ("settled", token.all.settled, "arrived at the splitter"),
+        (
+            "withdrawable",
+            token.withdrawable,
+            "of it, not yet paid out",
+        ),
+    ];
+    for (name, sum, about) in sums {
+        printer.line(format!(
+            "{name:<14}{:>12} {}  {about}",
+            amount(sum),
+            token.symbol
+        ));
+    }
+}

@@ -1,0 +1,122 @@
+//! One row per day, adapter, payer or contributor.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::{Books, By};
+use crate::{
+    error::{ExitClass, Failure},
+    printer::Printer,
+    runtime::{
+        calendar::date,
+        ledger::{Amount, CallsKey, Days, ReceiverKey},
+    },
+    wallet::balance::shown_amount,
+};
+
+/// Amounts are in base units.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Row {
+    /// The day, the adapter's name, or the account.
+    pub key: String,
+    /// The money, such as `dUSD`.
+    pub symbol: String,
+    pub decimals: u8,
+    /// None for contributors, whose part is not counted in calls.
+    pub calls: Option<u64>,
+    pub charged: Amount,
+    /// None where it is not known which payer's or adapter's money was settled.
+    pub settled: Option<Amount>,
+    pub released: Option<Amount>,
+}
+
+type Key = (String, String, u8);
+
+pub(super) fn rows(books: &Books, by: By) -> Vec<Row> {
+    let mut rows: BTreeMap<Key, Row> = BTreeMap::new();
+    if by == By::Contributor {
+        for receiver in books.earnings.receivers() {
+            add_accruals(books, receiver, &mut rows);
+        }
+        return rows.into_values().collect();
+    }
+    for (key, calls) in books.earnings.calls() {
+        let row = row(books, &mut rows, &key.receiver, name(key, by));
+        row.charged = row.charged.saturating_add(calls.charged);
+        let before = row.calls.unwrap_or_default();
+        row.calls = Some(before.saturating_add(calls.calls));
+    }
+    rows.into_values().collect()
+}
+
+fn name(key: &CallsKey, by: By) -> String {
+    match by {
+        By::Day => date(key.day),
+        By::Adapter => key.adapter.clone(),
+        By::Payer | By::Contributor => key.payer.to_string(),
+    }
+}
+
+fn row<'a>(
+    books: &Books,
+    rows: &'a mut BTreeMap<Key, Row>,
+    receiver: &ReceiverKey,
+    key: String,
+) -> &'a mut Row {
+    let (symbol, decimals) = books.token(receiver);
+    let place = (key.clone(), symbol.clone(), decimals);
+    rows.entry(place).or_insert_with(|| Row {
+        key,
+        symbol,
+        decimals,
+        calls: None,
+        charged: Amount::ZERO,
+        settled: None,
+        released: None,
+    })
+}
+
+fn add_accruals(books: &Books, receiver: ReceiverKey, rows: &mut BTreeMap<Key, Row>) {
+    for (account, accrual) in books.earnings.accruals(receiver, Days::ALL) {
+        let row = row(books, rows, &receiver, account.to_string());
+        let more = |sum: Option<Amount>, add: Amount| {
+            Some(sum.unwrap_or(Amount::ZERO).saturating_add(add))
+        };
+        row.charged = row.charged.saturating_add(accrual.charged);
+        row.settled = more(row.settled, accrual.settled);
+        row.released = more(row.released, accrual.released);
+    }
+}
+
+/// With a header line; amounts in base units.
+pub(super) fn csv(rows: &[Row]) -> Result<String, Failure> {
+    let failed = |error: &dyn std::fmt::Display| {
+        Failure::new(ExitClass::Internal, format!("cannot write CSV: {error}"))
+    };
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    for row in rows {
+        writer.serialize(row).map_err(|error| failed(&error))?;
+    }
+    let bytes = writer.into_inner().map_err(|error| failed(&error))?;
+    String::from_utf8(bytes).map_err(|error| failed(&error))
+}
+
+pub(super) fn show(printer: &Printer, rows: &[Row]) {
+    for row in rows {
+        let amount = |amount: Amount| shown_amount(&amount.to_string(), row.decimals);
+        let calls = row
+            .calls
+            .map_or(String::new(), |calls| format!("  {calls} calls"));
+        let settled = row.settled.map_or(String::new(), |settled| {
+            format!("  {} settled", amount(settled))
+        });
+        printer.line(format!(
+            "{:<44}{:>12} {}{calls}{settled}",
+            row.key,
+            amount(row.charged),
+            row.symbol
+        ));
+    }
+}

@@ -1,0 +1,210 @@
+//! Who pays for calls: account, chain, token and purse, and on a development chain the money too.
+
+use std::path::PathBuf;
+
+use super::{
+    Context, ask,
+    deploy::desk::{limits, tell},
+    network, wallet,
+};
+use crate::{
+    error::{ExitClass, Failure},
+    runtime::ledger::Amount,
+    wallet::{
+        balance::{from_units, in_units},
+        deploy::{FUNDS, funding},
+        development,
+        keystore::Account,
+        network::{Network, Token},
+        provider::Chain,
+        purse::{
+            Lease, Payer, Purse,
+            chain::{self, Call},
+        },
+        transaction::{Limits, Mined, News, Sender, no_facts, recover},
+    },
+};
+
+/// The development account that buys when there is no wallet.
+const BUYER: u32 = 3;
+/// What it gets at once on a development chain, in whole tokens.
+const GIFT: u128 = 100;
+
+/// Which account pays.
+#[derive(Clone, Debug, Default)]
+pub struct PayerRequest {
+    pub from: Option<String>,
+    pub password_file: Option<PathBuf>,
+}
+
+/// A payer on the chosen network, which is reached and has a token.
+pub async fn open(context: &Context, request: &PayerRequest) -> Result<Payer, Failure> {
+    let network = network::reached(context).await?;
+    let token = token(&network)?;
+    let budget = units(context, "call.budget", "1", &token)?;
+    let account = account(context, &network, request)?;
+    let chain = Chain::connect(&network).await?;
+    Ok(Payer {
+        purse: Purse::open(&context.dirs.data)?,
+        chain,
+        token,
+        account,
+        budget,
+    })
+}
+
+/// What calls are paid in there.
+pub fn token(network: &Network) -> Result<Token, Failure> {
+    network.token.clone().ok_or_else(|| {
+        let message = format!("the network `{}` has no `token` to pay in", network.name);
+        Failure::new(ExitClass::BadInput, message).with_hint(format!(
+            "add a line `token = \"0x…\"` under `[network.{}]`",
+            network.name
+        ))
+    })
+}
+
+/// A setting in token units as an amount.
+pub fn units(context: &Context, key: &str, unset: &str, token: &Token) -> Result<Amount, Failure> {
+    let text = context.settings.text(key).unwrap_or(unset);
+    parse(text, token).ok_or_else(|| {
+        let message = format!(
+            "`{key}` must be an amount of {} with at most {} decimals, found `{text}`",
+            token.symbol, token.decimals
+        );
+        Failure::new(ExitClass::BadInput, message)
+    })
+}
+
+/// A flag in token units as an amount.
+pub fn flag(name: &str, text: &str, token: &Token) -> Result<Amount, Failure> {
+    parse(text, token).ok_or_else(|| {
+        let message = format!(
+            "{name} {text}: expected an amount of {} with at most {} decimals, such as 0.01",
+            token.symbol, token.decimals
+        );
+        Failure::new(ExitClass::Usage, message)
+    })
+}
+
+fn parse(text: &str, token: &Token) -> Option<Amount> {
+    from_units(text, token.decimals).map(Amount)
+}
+
+fn account(
+    context: &Context,
+    network: &Network,
+    request: &PayerRequest,
+) -> Result<Account, Failure> {
+    let named = request.from.as_deref();
+    let chosen = named.or_else(|| context.settings.text("wallet.account"));
+    let keystores = wallet::keystores(context);
+    if chosen.is_none() && network.is_local() && keystores.list()?.is_empty() {
+        let account = development::account(network, BUYER)?;
+        context.printer.note(format!(
+            "there is no wallet, so development account {BUYER} pays: {}",
+            account.address()
+        ));
+        return Ok(account);
+    }
+    let entry = wallet::choose(context, named)?;
+    let file = request.password_file.as_deref();
+    let password = ask::password(context, file, &entry.name)?;
+    Ok(keystores.unlock(&entry.name, &password)?)
+}
+
+/// Sends the payer's own transactions.
+pub struct Desk<'a> {
+    context: &'a Context,
+    payer: &'a Payer,
+    limits: Limits,
+}
+
+impl<'a> Desk<'a> {
+    pub fn new(context: &'a Context, payer: &'a Payer) -> Result<Self, Failure> {
+        let limits = limits(context)?;
+        Ok(Self {
+            context,
+            payer,
+            limits,
+        })
+    }
+
+    /// Waits for the turn of this purse's account, because its transactions have one order, and
+    /// for what an earlier process left open.
+    pub async fn turn(&self) -> Result<Lease, Failure> {
+        let payer = self.payer;
+        let lease = payer.purse.lease_account(payer.account.address()).await?;
+        let open = payer.purse.unsettled()?;
+        recover(&self.sender(&payer.account, &self.teller()), &open).await?;
+        Ok(lease)
+    }
+
+    /// Sends a call and waits until it is mined.
+    pub async fn send(&self, _turn: &Lease, call: Call, deed: &str) -> Result<Mined, Failure> {
+        self.fund().await?;
+        let payer = self.payer;
+        let from = payer.account.address();
+        let submission = chain::submission(&payer.chain, from, call, deed).await?;
+        let sent = self
+            .sender(&payer.account, &self.teller())
+            .send(&submission)
+            .await;
+        Ok(sent?)
+    }
+
+    /// Gas costs nothing on a development chain.
+    async fn fund(&self) -> Result<(), Failure> {
+        let payer = self.payer;
+        let to = payer.account.address();
+        let (chain, network) = (&payer.chain, &payer.chain.network);
+        if !network.is_local() || !chain.balance(to).await?.is_zero() {
+            return Ok(());
+        }
+        let source = development::account(network, 0)?;
+        self.sender(&source, &self.teller())
+            .send(&funding(to))
+            .await?;
+        self.context.printer.note(format!(
+            "{to} had nothing on the development chain and got {} ETH",
+            in_units(FUNDS, 18)
+        ));
+        Ok(())
+    }
+
+    /// Makes development money for a payer that has too little of it.
+    pub async fn mint(&self, needed: Amount) -> Result<(), Failure> {
+        let payer = self.payer;
+        let turn = self.turn().await?;
+        // Another process of this payer may have done it meanwhile.
+        if payer.funds().await? >= needed {
+            return Ok(());
+        }
+        let whole = Amount(10_u128.saturating_pow(u32::from(payer.token.decimals)));
+        let amount = Amount(whole.0.saturating_mul(GIFT)).max(needed);
+        let to = payer.account.address();
+        let made = payer.money(amount);
+        let call = chain::mint(payer.token.address, to, amount);
+        self.send(&turn, call, &format!("making {made}")).await?;
+        self.context.printer.note(format!(
+            "{to} had too little on the development chain and got {made}"
+        ));
+        Ok(())
+    }
+
+    fn teller(&self) -> impl Fn(News) + Sync {
+        let printer = self.context.printer.clone();
+        move |news| tell(&printer, news)
+    }
+
+    fn sender<'b>(&'b self, account: &'b Account, tell: &'b (dyn Fn(News) + Sync)) -> Sender<'b> {
+        Sender {
+            chain: &self.payer.chain,
+            account,
+            facts: &self.payer.purse,
+            limits: self.limits,
+            tell,
+            harvest: &no_facts,
+        }
+    }
+}

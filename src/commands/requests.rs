@@ -1,0 +1,207 @@
+//! What the command line says as what the verbs take, field by field.
+
+use super::{
+    base::BaseBuildRequest,
+    call::{self, CallRequest},
+    channel::{ChannelRequest, OpenRequest},
+    demo::DemoRequest,
+    deploy::DeployRequest,
+    earnings::{self, EarningsRequest},
+    eval::EvalRequest,
+    explore::ExploreRequest,
+    init::InitRequest,
+    package::PackageRequest,
+    payer::PayerRequest,
+    serve::ServeRequest,
+    train::TrainRequest,
+    treasury::TreasuryRequest,
+    verify::VerifyRequest,
+};
+use crate::{
+    cli::{
+        BaseBuildArgs, CallArgs, CallKindArg, DemoArgs, DeployArgs, EarningsArgs, EarningsByArg,
+        EvalArgs, ExploreArgs, InitArgs, NewChannelArgs, OneChannelArgs, PackageArgs, PayerArgs,
+        SchemeArg, ServeArgs, TrainArgs, TreasuryArgs, VerifyArgs,
+    },
+    runtime::ledger::Scheme,
+    wallet::purse::Wish,
+};
+
+impl From<DemoArgs> for DemoRequest {
+    fn from(args: DemoArgs) -> Self {
+        Self { home: args.home }
+    }
+}
+
+impl From<TrainArgs> for TrainRequest {
+    fn from(args: TrainArgs) -> Self {
+        Self {
+            data: args.data,
+            out: args.out,
+            resume: args.resume,
+            dry_run: args.dry_run,
+        }
+    }
+}
+
+impl From<EvalArgs> for EvalRequest {
+    fn from(args: EvalArgs) -> Self {
+        Self {
+            adapter: args.adapter,
+            vs_base: args.vs.is_some(),
+            data: args.data,
+        }
+    }
+}
+
+impl From<BaseBuildArgs> for BaseBuildRequest {
+    fn from(args: BaseBuildArgs) -> Self {
+        Self {
+            corpus: args.corpus,
+            out: args.out,
+            overrides: args.overrides,
+        }
+    }
+}
+
+impl From<PackageArgs> for PackageRequest {
+    fn from(args: PackageArgs) -> Self {
+        Self {
+            run: args.run,
+            out: args.out,
+            unsigned: args.unsigned,
+            password_file: args.password.password_file,
+        }
+    }
+}
+
+impl From<VerifyArgs> for VerifyRequest {
+    fn from(args: VerifyArgs) -> Self {
+        Self {
+            package: args.package,
+            base: args.base,
+        }
+    }
+}
+
+impl From<DeployArgs> for DeployRequest {
+    fn from(args: DeployArgs) -> Self {
+        Self {
+            package: args.package,
+            dry_run: args.dry_run,
+            server: args.server,
+            adapter: args.adapter,
+            contracts: args.contracts,
+            password_file: args.password.password_file,
+        }
+    }
+}
+
+impl From<EarningsArgs> for EarningsRequest {
+    fn from(args: EarningsArgs) -> Self {
+        Self {
+            by: args.by.map(|by| match by {
+                EarningsByArg::Day => earnings::By::Day,
+                EarningsByArg::Adapter => earnings::By::Adapter,
+                EarningsByArg::Payer => earnings::By::Payer,
+                EarningsByArg::Contributor => earnings::By::Contributor,
+            }),
+            csv: args.csv,
+        }
+    }
+}
+
+impl From<ExploreArgs> for ExploreRequest {
+    fn from(args: ExploreArgs) -> Self {
+        Self {
+            adapter: args.adapter,
+            verify: args.verify,
+            from_block: args.from_block,
+        }
+    }
+}
+
+impl From<InitArgs> for InitRequest {
+    fn from(args: InitArgs) -> Self {
+        Self {
+            dir: args.dir,
+            template: args.template,
+            list: args.list,
+        }
+    }
+}
+
+impl From<TreasuryArgs> for TreasuryRequest {
+    fn from(args: TreasuryArgs) -> Self {
+        Self {
+            dry_run: args.dry_run,
+            password_file: args.password.password_file,
+        }
+    }
+}
+
+impl From<ServeArgs> for ServeRequest {
+    fn from(args: ServeArgs) -> Self {
+        Self {
+            local: args.local,
+            free: args.free,
+            expose: args.expose,
+            adapters: args.adapter,
+            password_file: args.password.password_file,
+        }
+    }
+}
+
+impl From<CallArgs> for CallRequest {
+    fn from(args: CallArgs) -> Self {
+        Self {
+            prompt: args.prompt,
+            url: args.url,
+            adapter: args.adapter,
+            kind: args.kind.map(|kind| match kind {
+                CallKindArg::Chat => call::Kind::Chat,
+                CallKindArg::Classify => call::Kind::Classify,
+            }),
+            max_price: args.max_price,
+            max_tokens: args.max_tokens,
+            temperature: args.temperature,
+            system: args.system,
+            stream: args.stream,
+            scheme: match args.scheme {
+                SchemeArg::Auto => Wish::Auto,
+                SchemeArg::Exact => Wish::Only(Scheme::Exact),
+                SchemeArg::BatchSettlement => Wish::Only(Scheme::BatchSettlement),
+            },
+            payer: args.payer.into(),
+        }
+    }
+}
+
+impl From<PayerArgs> for PayerRequest {
+    fn from(args: PayerArgs) -> Self {
+        Self {
+            from: args.from,
+            password_file: args.password.password_file,
+        }
+    }
+}
+
+impl From<NewChannelArgs> for OpenRequest {
+    fn from(args: NewChannelArgs) -> Self {
+        Self {
+            url: args.url,
+            adapter: args.adapter,
+            amount: args.amount,
+            payer: args.payer.into(),
+        }
+    }
+}
+
+impl From<OneChannelArgs> for ChannelRequest {
+    fn from(args: OneChannelArgs) -> Self {
+        Self {
+            channel: args.channel,
+            payer: args.payer.into(),
+        }
+    }
+}

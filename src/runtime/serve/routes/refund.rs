@@ -1,0 +1,95 @@
+//! `GET` on a metered route: what a call there is paid with, and refunds, which cost nothing.
+//!
+//! x402's clients ask the route they paid for their channel's rest, without a body; the adapter
+//! is then in the query.
+
+use axum::{
+    Extension,
+    extract::{Query, Request, State},
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde::Deserialize;
+
+use super::App;
+use crate::runtime::{
+    ledger::Work,
+    ports::Sale,
+    serve::{
+        answer::Answer,
+        generate::respond,
+        hosted::Hosted,
+        payment::{presented, resource, unpaid},
+        refusal::Refusal,
+        request_id::RequestId,
+    },
+};
+
+#[derive(Deserialize)]
+pub struct Wanted {
+    model: Option<String>,
+}
+
+pub async fn terms(
+    State(app): State<App>,
+    Query(wanted): Query<Wanted>,
+    id: Option<Extension<RequestId>>,
+    request: Request,
+) -> Result<Response, Refusal> {
+    let Some(sales) = &app.sales else {
+        return Ok(free(&request));
+    };
+    let adapter = chosen(&app, wanted.model.as_deref())?;
+    let work = Work::Tokens {
+        prompt: 0,
+        completion: 0,
+    };
+    let sale = Sale {
+        adapter: adapter.name.clone(),
+        adapter_digest: adapter.digest.clone(),
+        resource: resource(request.headers(), request.uri().path()),
+        media_type: Answer::JSON,
+        request_id: id.map_or_else(String::new, |id| id.0.as_str().to_owned()),
+        request_hash: String::new(),
+        work,
+        prices: adapter.prices,
+        quote: adapter.prices.of(work),
+    };
+    match presented(request.headers())? {
+        None => Err(unpaid(sales.cashier.terms(&sale))),
+        Some(payment) => {
+            let refunded = sales.cashier.refund(&sale, &payment).await;
+            let refunded = refunded.map_err(unpaid)?;
+            Ok(respond(
+                Answer::json(&refunded.body).paid(Some(refunded.response)),
+            ))
+        }
+    }
+}
+
+fn chosen(app: &App, model: Option<&str>) -> Result<std::sync::Arc<Hosted>, Refusal> {
+    let mut all = app.shelf.iter();
+    match (model, all.next(), all.next()) {
+        (Some(name), ..) => app.shelf.find(name),
+        (None, Some(only), None) => Ok(std::sync::Arc::clone(only)),
+        _ => Err(Refusal::invalid(
+            "missing_required_parameter",
+            "model",
+            "Several models are served here: name one with ?model=.",
+        )),
+    }
+}
+
+/// Nothing to pay, nothing to refund: only `POST` has a meaning.
+fn free(request: &Request) -> Response {
+    let message = format!(
+        "{} {} is not possible: this path answers POST.",
+        request.method(),
+        request.uri().path()
+    );
+    let status = StatusCode::METHOD_NOT_ALLOWED;
+    let mut response = Refusal::new(status, "method_not_allowed", message).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::ALLOW, HeaderValue::from_static("POST"));
+    response
+}

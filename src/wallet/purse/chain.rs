@@ -1,0 +1,162 @@
+//! What a payer asks the chain, and the calls by which it puts money in and takes it back itself.
+
+use alloy::{
+    primitives::{Bytes, U256, hex},
+    sol_types::{SolCall, SolValue},
+};
+
+use super::channel::{Channel, Pending};
+use crate::{
+    runtime::ledger::{Address, Amount, Word},
+    wallet::{
+        WalletError,
+        contracts::{COLLECTOR, ESCROW},
+        provider::Chain,
+        registry::{BatchSettlementEscrow as Escrow, DevelopmentToken, Token},
+        transaction::Submission,
+    },
+};
+
+/// A channel as the escrow has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Held {
+    pub balance: Amount,
+    pub claimed: Amount,
+}
+
+/// A withdrawal that waits for its delay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Waiting {
+    pub amount: Amount,
+    /// Unix seconds.
+    pub since: u64,
+}
+
+pub async fn held(chain: &Chain, channel: Word) -> Result<Held, WalletError> {
+    let asked = Escrow::channelsCall {
+        channelId: channel.0.into(),
+    };
+    let found = chain.read("channels of the escrow", ESCROW.into(), &asked);
+    let found = found.await?;
+    Ok(Held {
+        balance: Amount(found.balance),
+        claimed: Amount(found.totalClaimed),
+    })
+}
+
+pub async fn waiting(chain: &Chain, channel: Word) -> Result<Option<Waiting>, WalletError> {
+    let asked = Escrow::pendingWithdrawalsCall {
+        channelId: channel.0.into(),
+    };
+    let found = chain.read("pendingWithdrawals of the escrow", ESCROW.into(), &asked);
+    let found = found.await?;
+    let since: u64 = found.initiatedAt.to();
+    Ok((since != 0).then_some(Waiting {
+        amount: Amount(found.amount),
+        since,
+    }))
+}
+
+/// What an account has of a token.
+pub async fn funds(chain: &Chain, token: Address, account: Address) -> Result<Amount, WalletError> {
+    let asked = Token::balanceOfCall {
+        account: account.into(),
+    };
+    let found: U256 = chain.read("balanceOf of the token", token, &asked).await?;
+    Ok(Amount(found.saturating_to()))
+}
+
+/// Whether an authorization was used, or taken back.
+pub async fn is_used(
+    chain: &Chain,
+    token: Address,
+    payer: Address,
+    nonce: Word,
+) -> Result<bool, WalletError> {
+    let asked = Token::authorizationStateCall {
+        authorizer: payer.into(),
+        nonce: nonce.0.into(),
+    };
+    chain
+        .read("authorizationState of the token", token, &asked)
+        .await
+}
+
+/// A call of a contract, not sent yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Call {
+    to: Address,
+    data: Bytes,
+}
+
+fn of_escrow(call: &impl SolCall) -> Call {
+    Call {
+        to: ESCROW.into(),
+        data: call.abi_encode().into(),
+    }
+}
+
+/// A signed deposit, put on the chain by whoever pays the gas.
+pub fn deposit(channel: &Channel, pending: &Pending) -> Call {
+    // What is in the purse was written by us.
+    let signature = hex::decode(&pending.signature).unwrap_or_default();
+    let data = (
+        U256::ZERO,
+        U256::from(pending.valid_before),
+        U256::from_be_bytes(pending.salt.0),
+        Bytes::from(signature),
+    );
+    let call = Escrow::depositCall {
+        config: (&channel.config).into(),
+        amount: pending.amount.0,
+        collector: COLLECTOR,
+        collectorData: data.abi_encode_params().into(),
+    };
+    of_escrow(&call)
+}
+
+/// The start of taking back all that is not claimed.
+pub fn initiate_withdraw(channel: &Channel, amount: Amount) -> Call {
+    let call = Escrow::initiateWithdrawCall {
+        config: (&channel.config).into(),
+        amount: amount.0,
+    };
+    of_escrow(&call)
+}
+
+/// Its end, after the channel's delay.
+pub fn finalize_withdraw(channel: &Channel) -> Call {
+    let call = Escrow::finalizeWithdrawCall {
+        config: (&channel.config).into(),
+    };
+    of_escrow(&call)
+}
+
+/// Development money, which anybody may make.
+pub fn mint(token: Address, to: Address, amount: Amount) -> Call {
+    let call = DevelopmentToken::mintCall {
+        to: to.into(),
+        amount: U256::from(amount.0),
+    };
+    Call {
+        to: token,
+        data: call.abi_encode().into(),
+    }
+}
+
+/// A call that would go through now, with the gas it needs and a fifth more.
+pub async fn submission(
+    chain: &Chain,
+    from: Address,
+    Call { to, data }: Call,
+    deed: &str,
+) -> Result<Submission, WalletError> {
+    let gas = chain.estimate(from, to, &data, deed).await?;
+    Ok(Submission {
+        to,
+        data,
+        value: U256::ZERO,
+        deed: deed.to_owned(),
+        gas: gas.saturating_add(gas / 5),
+    })
+}

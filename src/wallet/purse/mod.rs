@@ -1,0 +1,29 @@
+//! The payer's side of x402: a store of channels, signatures and budgets that many processes
+//! share, and the payments made from it.
+//!
+//! HTTP is unknown here: headers come and go as texts. Nothing signed leaves before it is written
+//! down, and of what a server says only that is believed which we signed or the chain shows.
+
+pub mod audit;
+pub mod chain;
+mod channel;
+mod error;
+mod facts;
+mod lease;
+mod money;
+mod offer;
+mod pay;
+mod refund;
+mod resync;
+mod settle;
+mod spending;
+mod store;
+
+pub use channel::{Channel, ChannelState, Leased, Pending, Seller, Signed, TokenName, Wanted};
+pub use error::PurseError;
+pub use lease::Lease;
+pub use money::Money;
+pub use offer::{Offer, Wish, choose};
+pub use pay::{Order, Paid, Payer, Sent};
+pub use spending::{Budget, Fate, Number, Spending};
+pub use store::Purse;

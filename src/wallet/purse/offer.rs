@@ -1,0 +1,183 @@
+//! Which of a server's offers is taken: one on our own network, in our own token, under terms
+//! that we would sign.
+
+use serde_json::Value;
+
+use super::{
+    PurseError,
+    channel::{Seller, TokenName, Wanted},
+};
+use crate::{
+    runtime::ledger::{Address, Scheme, WITHDRAW_DELAY},
+    wallet::{
+        network::{Network, Token},
+        x402::wire::{self, PaymentRequired, Requirements},
+    },
+};
+
+/// What an offer without a delay of its own means, as stock clients take it.
+const USUAL_DELAY: u64 = 900;
+
+/// The scheme that a person wants.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Wish {
+    /// A channel where there is one.
+    #[default]
+    Auto,
+    Only(Scheme),
+}
+
+/// An offer that can be paid.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Offer {
+    pub server: String,
+    pub scheme: Scheme,
+    pub terms: Requirements,
+    pub token: TokenName,
+    /// As the server spelt it.
+    pub raw: Value,
+}
+
+/// Takes the best offer.
+///
+/// # Errors
+/// None fits, or one fits whose terms nobody should sign.
+pub fn choose(
+    required: &PaymentRequired,
+    server: &str,
+    (network, token): (&Network, &Token),
+    wish: Wish,
+) -> Result<Offer, PurseError> {
+    let here = wire::network(network.chain_id);
+    let fits = |terms: &Requirements| {
+        let method = terms.extra.asset_transfer_method.as_deref();
+        terms.network == here
+            && terms.asset == token.address
+            && matches!(method, None | Some("eip3009"))
+    };
+    let mut best: Option<(Scheme, &Value, Requirements)> = None;
+    for (raw, terms) in required.offers().filter(|(_, terms)| fits(terms)) {
+        let Some(scheme) = scheme(&terms.scheme) else {
+            continue;
+        };
+        let better = best.as_ref().is_none_or(|(other, ..)| scheme > *other);
+        if (wish == Wish::Auto || wish == Wish::Only(scheme)) && better {
+            best = Some((scheme, raw, terms));
+        }
+    }
+    match best {
+        Some((scheme, raw, terms)) => check(server, scheme, raw, terms),
+        None => Err(PurseError::NoOffer {
+            server: server.to_owned(),
+            expected: format!(
+                "{} on {here} in {} {}",
+                shown(wish),
+                token.symbol,
+                token.address
+            ),
+            found: found(required),
+        }),
+    }
+}
+
+fn scheme(name: &str) -> Option<Scheme> {
+    match name {
+        wire::EXACT => Some(Scheme::Exact),
+        wire::BATCH_SETTLEMENT => Some(Scheme::BatchSettlement),
+        _ => None,
+    }
+}
+
+fn shown(wish: Wish) -> &'static str {
+    match wish {
+        Wish::Auto => "batch-settlement or exact",
+        Wish::Only(Scheme::Exact) => wire::EXACT,
+        Wish::Only(Scheme::BatchSettlement) => wire::BATCH_SETTLEMENT,
+    }
+}
+
+fn found(required: &PaymentRequired) -> String {
+    let word = |offer: &Value, name: &str| offer[name].as_str().unwrap_or("?").to_owned();
+    let all: Vec<String> = required
+        .accepts
+        .iter()
+        .map(|offer| {
+            let (scheme, network) = (word(offer, "scheme"), word(offer, "network"));
+            format!("{scheme} on {network} in {}", word(offer, "asset"))
+        })
+        .collect();
+    match all.is_empty() {
+        true => "no offer".to_owned(),
+        false => all.join(", "),
+    }
+}
+
+fn check(
+    server: &str,
+    scheme: Scheme,
+    raw: &Value,
+    terms: Requirements,
+) -> Result<Offer, PurseError> {
+    let refuse = |field, expected: &str, found: String| PurseError::Terms {
+        server: server.to_owned(),
+        field,
+        expected: expected.to_owned(),
+        found,
+    };
+    let (Some(name), Some(version)) = (terms.extra.name.clone(), terms.extra.version.clone())
+    else {
+        return Err(refuse(
+            "extra.name",
+            "the token's name and version",
+            "none".to_owned(),
+        ));
+    };
+    if terms.pay_to.is_zero() {
+        return Err(refuse("payTo", "an account", terms.pay_to.to_string()));
+    }
+    if scheme == Scheme::BatchSettlement {
+        if terms
+            .extra
+            .receiver_authorizer
+            .is_none_or(|it| it.is_zero())
+        {
+            let found = "none".to_owned();
+            return Err(refuse("extra.receiverAuthorizer", "an account", found));
+        }
+        let delay = terms.extra.withdraw_delay.unwrap_or(USUAL_DELAY);
+        if !WITHDRAW_DELAY.contains(&delay) {
+            let expected = "900 to 2592000 seconds";
+            return Err(refuse("extra.withdrawDelay", expected, delay.to_string()));
+        }
+    }
+    let mut raw = raw.clone();
+    if let Some(extra) = raw.get_mut("extra").and_then(Value::as_object_mut) {
+        // What a server tells of a channel is no part of its offer.
+        extra.remove("channelState");
+        extra.remove("voucherState");
+    }
+    Ok(Offer {
+        server: server.to_owned(),
+        scheme,
+        terms: terms.terms(),
+        token: TokenName { name, version },
+        raw,
+    })
+}
+
+impl Offer {
+    /// The channel that pays it.
+    pub fn wanted(&self, chain_id: u64, payer: Address, seller: &Seller) -> Wanted {
+        let extra = &self.terms.extra;
+        Wanted {
+            chain_id,
+            payer,
+            receiver: self.terms.pay_to,
+            receiver_authorizer: extra.receiver_authorizer.unwrap_or_default(),
+            token: self.terms.asset,
+            withdraw_delay: extra.withdraw_delay.unwrap_or(USUAL_DELAY),
+            domain: self.token.clone(),
+            seller: seller.clone(),
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! Payments of the `exact` scheme: one transfer for one call. One that was mined and not charged
+//! still owes its payer a call.
+
+use std::sync::Arc;
+
+use alloy::primitives::hex;
+
+use super::{
+    checks::{check_window, signed},
+    reason::Reason,
+    refused::Refused,
+    tab::ExactTab,
+    terms::{Back, Lane, Taken},
+    wire::{Authorization, Exact, Requirements},
+};
+use crate::{
+    runtime::{
+        ledger::{Amount, ExactKey, ExactPayment, Payment, Scheme, UsedVoucher},
+        ports::Sale,
+    },
+    wallet::settlement::Transfer,
+};
+
+impl Back {
+    /// Steps 3 to 7 for a transfer.
+    pub async fn open_exact(
+        self: &Arc<Self>,
+        sale: &Sale,
+        taken: &Taken,
+        exact: &Exact,
+    ) -> Result<ExactTab, Refused> {
+        let lane = &taken.lane;
+        let said = &exact.authorization;
+        check_offer(said, &taken.offer)?;
+        let key = lane.exact_key(said);
+        let held = self.exact.take(key).await.ok_or(Refused::Busy)?;
+        let paid = held.get().cloned();
+        if let Some(used) = paid.as_ref().and_then(used) {
+            let otherwise = Box::new(Reason::ExactUsed.into());
+            return Err(Refused::Used(used, otherwise));
+        }
+        lane.check_signature(exact).await?;
+        let transfer = lane.transfer(exact);
+        if paid.is_none() {
+            lane.check_transfer(&transfer).await?;
+        }
+        let payment = payment(sale, lane, exact);
+        let behind = (Arc::clone(self), Arc::clone(lane));
+        Ok(ExactTab::new(
+            behind,
+            sale,
+            (held, paid),
+            (transfer, payment),
+        ))
+    }
+}
+
+/// Whether an authorization pays what is asked for to whom it shall.
+pub(super) fn check_offer(said: &Authorization, offer: &Requirements) -> Result<(), Reason> {
+    if said.to != offer.pay_to {
+        return Err(Reason::ExactRecipient);
+    }
+    if said.value != offer.amount {
+        return Err(Reason::ExactValue);
+    }
+    Ok(())
+}
+
+impl Lane {
+    fn exact_key(&self, said: &Authorization) -> ExactKey {
+        ExactKey {
+            chain_id: self.chain_id,
+            token: self.counter.token,
+            payer: said.from,
+            nonce: said.nonce,
+        }
+    }
+
+    pub fn transfer(&self, exact: &Exact) -> Transfer {
+        let said = &exact.authorization;
+        Transfer {
+            token: self.counter.token,
+            from: said.from,
+            to: said.to,
+            value: said.value,
+            valid_after: said.valid_after,
+            valid_before: said.valid_before,
+            nonce: said.nonce,
+            signature: exact.signature.clone(),
+        }
+    }
+
+    pub async fn check_signature(&self, exact: &Exact) -> Result<(), Refused> {
+        let said = &exact.authorization;
+        let digest = self.token.transfer(said);
+        match signed(self.settlement(), said.from, digest, &exact.signature).await? {
+            true => Ok(()),
+            false => Err(Reason::ExactSignature.into()),
+        }
+    }
+
+    /// Whether a transfer can be made now, or was made already.
+    pub async fn check_transfer(&self, transfer: &Transfer) -> Result<(), Refused> {
+        let (after, before) = (transfer.valid_after, transfer.valid_before);
+        check_window(after, before, (Reason::ExactExpired, Reason::ExactEarly))?;
+        let checked = self.settlement().check_transfer(transfer).await;
+        checked.map(drop).map_err(Refused::of(Reason::ExactRefused))
+    }
+}
+
+/// The call that a payment has paid.
+fn used(paid: &ExactPayment) -> Option<UsedVoucher> {
+    Some(UsedVoucher {
+        max: paid.amount,
+        request_id: paid.request_id.clone()?,
+        request_hash: paid.request_hash.clone()?,
+    })
+}
+
+fn payment(sale: &Sale, lane: &Lane, exact: &Exact) -> Payment {
+    let said = &exact.authorization;
+    Payment {
+        scheme: Scheme::Exact,
+        chain_id: lane.chain_id,
+        token: lane.counter.token,
+        receiver: said.to,
+        payer: said.from,
+        id: said.nonce,
+        before: Amount::ZERO,
+        quote: sale.quote,
+        signature: hex::encode_prefixed(&exact.signature),
+        prices: sale.prices,
+        work: sale.work,
+    }
+}

@@ -1,0 +1,65 @@
+//! Why a payment was not taken, with what the payer needs to do better next time.
+
+use super::{
+    reason::Reason,
+    wire::{ChannelState, VoucherState, WireProblem},
+};
+use crate::{error::Failure, runtime::ledger::UsedVoucher, wallet::settlement::Trouble};
+
+/// A payment that is not taken.
+#[derive(Clone, Debug)]
+pub(super) enum Refused {
+    Malformed(WireProblem),
+    Because(Reason),
+    /// The accepted offer differs from the current one in this field.
+    Differs(&'static str),
+    /// The payer and we have the channel differently: here is what we have.
+    Stale(Reason, Box<Correction>),
+    /// The payment was used before; what to say if it was for another call.
+    Used(UsedVoucher, Box<Refused>),
+    Trouble(Trouble),
+    /// Somebody else uses the channel for too long.
+    Busy,
+    /// The journal takes nothing.
+    Unwritable(Failure),
+}
+
+/// What a payer needs to go on with its channel.
+#[derive(Clone, Debug)]
+pub(super) struct Correction {
+    pub chain_id: u64,
+    pub channel: ChannelState,
+    /// The highest voucher; none when only the chain remembers.
+    pub voucher: Option<VoucherState>,
+}
+
+impl From<Reason> for Refused {
+    fn from(reason: Reason) -> Self {
+        Self::Because(reason)
+    }
+}
+
+impl From<WireProblem> for Refused {
+    fn from(problem: WireProblem) -> Self {
+        Self::Malformed(problem)
+    }
+}
+
+impl From<Trouble> for Refused {
+    fn from(trouble: Trouble) -> Self {
+        Self::Trouble(trouble)
+    }
+}
+
+impl Refused {
+    /// What the chain would not do has this reason; other trouble stays what it is.
+    pub fn of(reason: Reason) -> impl FnOnce(Trouble) -> Self {
+        move |trouble| match trouble {
+            Trouble::Rejected { deed, reason: why } => {
+                tracing::info!(deed, %why, "the chain refuses a payment");
+                Self::Because(reason)
+            }
+            trouble => Self::Trouble(trouble),
+        }
+    }
+}

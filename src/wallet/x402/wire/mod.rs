@@ -1,0 +1,104 @@
+//! The headers of x402 version 2: base64 over JSON, read strictly and written as stock clients
+//! and servers write them.
+//!
+//! Sizes are checked before anything is decoded, and everything is decoded before any signature
+//! is looked at. What the values mean is decided elsewhere.
+//! Form: <https://github.com/x402-foundation/x402> (specs, version 2).
+
+mod clearing;
+mod forms;
+mod payment;
+mod response;
+mod terms;
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
+
+pub use clearing::{ClearingRequest, Row, RowVoucher, Signed, SignedRefund};
+pub use payment::{
+    Authorization, Batch, Config, Deed, DepositAuthorization, DepositPart, Erc3009, Exact, Payload,
+    PaymentPayload, Voucher,
+};
+pub use response::{ChannelState, ResponseExtra, SettleResponse, VoucherState};
+pub use terms::{Extra, PaymentRequired, Requirements, Resource};
+
+/// Names of the headers.
+pub const PAYMENT_REQUIRED: &str = "PAYMENT-REQUIRED";
+pub const PAYMENT_SIGNATURE: &str = "PAYMENT-SIGNATURE";
+pub const PAYMENT_RESPONSE: &str = "PAYMENT-RESPONSE";
+
+/// The one version that is spoken here.
+pub const VERSION: u64 = 2;
+
+/// Names of the schemes.
+pub const EXACT: &str = "exact";
+pub const BATCH_SETTLEMENT: &str = "batch-settlement";
+
+/// The longest header that is looked at, in bytes of base64.
+pub const LONGEST_HEADER: usize = 12 * 1024;
+
+/// What is wrong with a header or a part of one.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum WireProblem {
+    #[error("it has {found} bytes, expected at most {limit}")]
+    TooLong { found: usize, limit: usize },
+    #[error("it is not base64")]
+    Base64,
+    #[error("it holds no JSON")]
+    Json,
+    #[error("`{part}` is not as expected: {reason}")]
+    Shape { part: &'static str, reason: String },
+    #[error("it speaks x402 version {found}, expected {VERSION}")]
+    Version { found: u64 },
+}
+
+impl WireProblem {
+    /// The reason as the reader of JSON gives it, cut short: it repeats what was sent.
+    fn shape(part: &'static str) -> impl FnOnce(serde_json::Error) -> Self {
+        move |error| Self::Shape {
+            part,
+            reason: error.to_string().chars().take(200).collect(),
+        }
+    }
+}
+
+/// A header's value.
+pub fn encode<T: Serialize>(part: &'static str, value: &T) -> Result<String, WireProblem> {
+    let json = serde_json::to_vec(value).map_err(WireProblem::shape(part))?;
+    Ok(STANDARD.encode(json))
+}
+
+/// What a header holds, as `part` names it.
+///
+/// # Errors
+/// Too long, no base64, no JSON, or JSON of another shape.
+pub fn decode<T: DeserializeOwned>(part: &'static str, text: &str) -> Result<T, WireProblem> {
+    if text.len() > LONGEST_HEADER {
+        return Err(WireProblem::TooLong {
+            found: text.len(),
+            limit: LONGEST_HEADER,
+        });
+    }
+    let json = STANDARD
+        .decode(text.trim())
+        .map_err(|_| WireProblem::Base64)?;
+    let value: Value = serde_json::from_slice(&json).map_err(|_| WireProblem::Json)?;
+    read(part, value)
+}
+
+fn read<T: DeserializeOwned>(part: &'static str, value: Value) -> Result<T, WireProblem> {
+    serde_json::from_value(value).map_err(WireProblem::shape(part))
+}
+
+/// How a chain is named in headers (CAIP-2).
+pub fn network(chain_id: u64) -> String {
+    format!("eip155:{chain_id}")
+}
+
+/// The chain that a name means, where it is one of Ethereum's kind.
+pub fn chain_id(network: &str) -> Option<u64> {
+    let digits = network.strip_prefix("eip155:")?;
+    let plain = digits.bytes().all(|byte| byte.is_ascii_digit()) && !digits.starts_with('0');
+    digits.parse().ok().filter(|_| plain)
+}

@@ -1,0 +1,574 @@
+//! A payer's purse: what it writes down before it pays, which channels it takes, what it believes
+//! of a server, and what it counts as spent.
+
+use std::{collections::BTreeSet, sync::Barrier};
+
+use alloy::{primitives::Bytes, sol_types::SolCall};
+use openlora::{
+    runtime::ledger::{Address, Amount, Scheme, Word},
+    wallet::{
+        balance::amount,
+        development,
+        network::{Network, Token, Wish as NetworkWish},
+        provider::Chain,
+        purse::{
+            Channel, ChannelState, Fate, Offer, Order, Paid, Payer, Purse, PurseError, Seller,
+            Sent, TokenName, Wanted, Wish, choose,
+        },
+        registry::DevelopmentToken,
+        x402::{
+            digest::EscrowDomain,
+            signature,
+            wire::{Batch, Deed, Payload, PaymentPayload, PaymentRequired, SettleResponse},
+        },
+    },
+};
+use serde_json::{Value, json};
+use tokio::runtime::Runtime;
+
+use crate::{
+    deploy_support::contract,
+    devnet_support::{Devnet, FIRST},
+};
+
+const RECEIVER: &str = "0x976EA74026E726554dB657fA54763abd0C3a0aa9";
+const SHOP: &str = "http://shop.example";
+const MISMATCH: &str = "invalid_batch_settlement_evm_cumulative_amount_mismatch";
+
+fn token() -> Token {
+    Token {
+        address: contract("DevelopmentToken").parse().unwrap(),
+        symbol: "dUSD".into(),
+        decimals: 6,
+    }
+}
+
+fn seller() -> Seller {
+    Seller {
+        server: SHOP.into(),
+        adapter: "tone".into(),
+        route: format!("{SHOP}/v1/chat/completions"),
+    }
+}
+
+fn wanted() -> Wanted {
+    let account = |byte| Address([byte; 20]);
+    Wanted {
+        chain_id: 31_337,
+        payer: account(1),
+        receiver: account(2),
+        receiver_authorizer: account(3),
+        token: account(4),
+        withdraw_delay: 900,
+        domain: TokenName {
+            name: "Coin".into(),
+            version: "1".into(),
+        },
+        seller: seller(),
+    }
+}
+
+#[test]
+fn fifty_payers_at_once_take_fifty_channels() {
+    let dir = tempfile::tempdir().unwrap();
+    let all_hold = Barrier::new(50);
+    let take = || {
+        let purse = Purse::open(dir.path()).unwrap();
+        let leased = purse.lease_for(&wanted(), Amount(5), None).unwrap();
+        all_hold.wait();
+        leased.channel.id
+    };
+    let round = || -> BTreeSet<Word> {
+        std::thread::scope(|scope| {
+            let payers: Vec<_> = (0..50).map(|_| scope.spawn(take)).collect();
+            payers.into_iter().map(|it| it.join().unwrap()).collect()
+        })
+    };
+    let first = round();
+    assert_eq!(first.len(), 50);
+    // Given back, they are used again.
+    assert_eq!(round(), first);
+}
+
+#[test]
+fn a_channel_with_enough_in_it_goes_first_and_a_refunded_one_never() {
+    let dir = tempfile::tempdir().unwrap();
+    let purse = Purse::open(dir.path()).unwrap();
+    let leased: Vec<_> = (0..3)
+        .map(|_| purse.lease_for(&wanted(), Amount(5), None).unwrap())
+        .collect();
+    let change = |at: usize, change: &dyn Fn(&mut Channel)| {
+        let mut channel = leased[at].channel.clone();
+        change(&mut channel);
+        purse.keep_channel(&channel).unwrap();
+        channel.id
+    };
+    let refunded = change(0, &|it| {
+        it.balance = Amount(1_000);
+        it.state = ChannelState::Refunded;
+    });
+    let rich = change(1, &|it| it.balance = Amount(100));
+    let poor = change(2, &|it| it.used_ms += 1_000);
+    drop(leased);
+    let first = purse.lease_for(&wanted(), Amount(100), None).unwrap();
+    let second = purse.lease_for(&wanted(), Amount(100), None).unwrap();
+    let third = purse.lease_for(&wanted(), Amount(100), None).unwrap();
+    assert_eq!((first.channel.id, second.channel.id), (rich, poor));
+    assert!(![refunded, rich, poor].contains(&third.channel.id));
+    let busy = purse.lease(31_337, rich).unwrap_err();
+    assert_eq!(
+        busy.to_string(),
+        format!("channel {rich} is used by another call now")
+    );
+    let other = Wanted {
+        receiver: Address([9; 20]),
+        ..wanted()
+    };
+    drop((first, second, third));
+    let fresh = purse.lease_for(&other, Amount(1), None).unwrap();
+    assert_eq!(purse.channels().unwrap().len(), 5);
+    assert_eq!(fresh.channel.config.receiver, other.receiver);
+}
+
+#[cfg(unix)]
+#[test]
+fn only_its_owner_can_read_a_purse() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().unwrap();
+    let purse = Purse::open(dir.path()).unwrap();
+    let _held = purse.lease_for(&wanted(), Amount(5), None).unwrap();
+    let mode = |name: &str| {
+        let meta = std::fs::metadata(dir.path().join(name)).unwrap();
+        meta.permissions().mode() & 0o777
+    };
+    for name in ["purse.db", "purse.db-wal", "purse.db-shm"] {
+        assert_eq!(mode(name), 0o600, "{name}");
+    }
+    assert_eq!(mode("purse.locks"), 0o700);
+}
+
+#[test]
+fn a_file_of_another_format_is_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(Purse::open(dir.path()).unwrap());
+    let path = dir.path().join("purse.db");
+    let file = rusqlite::Connection::open(&path).unwrap();
+    file.pragma_update(None, "user_version", 7).unwrap();
+    drop(file);
+    assert_eq!(
+        Purse::open(dir.path()).unwrap_err().to_string(),
+        format!("the purse {} has format 7, expected 1", path.display())
+    );
+}
+
+/// Development account 3 with money, on a chain of its own.
+struct Desk {
+    runtime: Runtime,
+    dir: tempfile::TempDir,
+    devnet: Devnet,
+}
+
+impl Desk {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let desk = Self {
+            runtime: Runtime::new().unwrap(),
+            devnet: Devnet::start(dir.path(), 31_337),
+            dir,
+        };
+        let payer = desk.payer(0).account.address();
+        let mint = DevelopmentToken::mintCall {
+            to: payer.into(),
+            amount: amount(1_000_000),
+        };
+        let (to, data) = (contract("DevelopmentToken"), Bytes::from(mint.abi_encode()));
+        let call = json!([{ "from": FIRST, "to": to, "data": data }]);
+        desk.devnet.rpc.ok("eth_sendTransaction", call);
+        desk
+    }
+
+    fn network(&self) -> Network {
+        let wish = NetworkWish {
+            rpc: Some(self.devnet.rpc.url.clone()),
+            ..NetworkWish::default()
+        };
+        Network::settle("local", &wish).unwrap()
+    }
+
+    /// As a process of its own has it.
+    fn payer(&self, budget: u128) -> Payer {
+        let network = self.network();
+        Payer {
+            purse: Purse::open(self.dir.path()).unwrap(),
+            account: development::account(&network, 3).unwrap(),
+            chain: self.runtime.block_on(Chain::connect(&network)).unwrap(),
+            token: token(),
+            budget: Amount(budget),
+        }
+    }
+
+    fn choose(&self, required: &PaymentRequired, wish: Wish) -> Result<Offer, PurseError> {
+        choose(required, SHOP, (&self.network(), &token()), wish)
+    }
+
+    fn try_pay(&self, payer: &Payer, required: &PaymentRequired) -> Result<Sent, PurseError> {
+        let offer = self.choose(required, Wish::Auto)?;
+        let order = Order {
+            request_id: format!("call-{}", payer.purse.spendings()?.len()),
+            seller: seller(),
+        };
+        self.runtime.block_on(payer.pay(required, offer, order))
+    }
+
+    #[track_caller]
+    fn pay(&self, payer: &Payer, required: &PaymentRequired) -> Sent {
+        self.try_pay(payer, required).unwrap()
+    }
+
+    fn settle(&self, payer: &Payer, sent: Sent, said: &str) -> Result<Paid, PurseError> {
+        self.runtime.block_on(payer.settle(sent, said))
+    }
+}
+
+fn offer(amount: u128, change: &dyn Fn(&mut Value)) -> Value {
+    let mut offer = json!({
+        "scheme": "batch-settlement", "network": "eip155:31337", "amount": amount.to_string(),
+        "asset": contract("DevelopmentToken"), "payTo": RECEIVER, "maxTimeoutSeconds": 600,
+        "extra": {
+            "name": "OpenLoRA Development USD", "version": "1", "withdrawDelay": 900,
+            "receiverAuthorizer": RECEIVER, "minDeposit": "300",
+        },
+    });
+    change(&mut offer);
+    offer
+}
+
+fn required(accepts: Value) -> PaymentRequired {
+    let asked = json!({
+        "x402Version": 2, "error": null, "resource": { "url": SHOP }, "accepts": accepts,
+    });
+    serde_json::from_value(asked).unwrap()
+}
+
+fn asks(amount: u128) -> PaymentRequired {
+    required(json!([offer(amount, &|_| {})]))
+}
+
+/// What a server reads in the header.
+#[track_caller]
+fn batch(sent: &Sent) -> Batch {
+    let payment = PaymentPayload::decode(&sent.header).unwrap();
+    match Payload::of("batch-settlement", &payment.payload).unwrap() {
+        Some(Payload::Batch(batch)) => *batch,
+        other => panic!("expected a channel's payment, found {other:?}"),
+    }
+}
+
+fn says(charged: u128, total: u128, channel: Word) -> String {
+    let response = json!({
+        "success": true, "transaction": "", "network": "eip155:31337", "amount": "",
+        "extra": {
+            "chargedAmount": charged.to_string(),
+            "channelState": {
+                "channelId": channel, "balance": "0", "totalClaimed": "0",
+                "withdrawRequestedAt": 0, "refundNonce": "0",
+                "chargedCumulativeAmount": total.to_string(),
+            },
+        },
+    });
+    let response: SettleResponse = serde_json::from_value(response).unwrap();
+    response.encode().unwrap()
+}
+
+/// A 402 that says how a channel stands.
+fn corrects(
+    channel: &Channel,
+    charged: u128,
+    (signed, signature): (u128, &[u8]),
+) -> PaymentRequired {
+    let mut asked = required(json!([offer(100, &|it| {
+        it["extra"]["channelState"] = json!({
+            "channelId": channel.id, "balance": "0", "totalClaimed": "0",
+            "withdrawRequestedAt": 0, "refundNonce": "0",
+            "chargedCumulativeAmount": charged.to_string(),
+        });
+        it["extra"]["voucherState"] = json!({
+            "signedMaxClaimable": signed.to_string(),
+            "signature": format!("0x{}", hex::encode(signature)),
+        });
+    })]));
+    asked.error = Some(MISMATCH.into());
+    asked
+}
+
+fn only_channel(purse: &Purse) -> Channel {
+    let mut all = purse.channels().unwrap();
+    assert_eq!(all.len(), 1);
+    all.remove(0)
+}
+
+#[test]
+fn a_signature_counts_from_before_it_leaves_until_its_end_is_known() {
+    let desk = Desk::new();
+    let payer = desk.payer(10_000);
+    let today = || {
+        let time = payer.purse.spendings().unwrap()[0].time_ms;
+        payer.purse.spent(31_337, token().address, time).unwrap()
+    };
+    let sent = desk.pay(&payer, &asks(100));
+    // Five calls are deposited for; until the chain shows it, all of it may be gone.
+    assert_eq!((sent.deposit(), today()), (Amount(500), Amount(500)));
+    let paid = batch(&sent);
+    assert_eq!(paid.voucher.max_claimable_amount, Amount(100));
+    let said = says(40, 40, paid.voucher.channel_id);
+    let settled = desk.settle(&payer, sent, &said).unwrap();
+    assert_eq!(settled.spending.charged(), Some(Amount(40)));
+    assert_eq!(today(), Amount(40));
+    assert_eq!(only_channel(&payer.purse).charged, Amount(40));
+    let yesterday = settled.spending.time_ms - 86_400_000;
+    let spent = payer
+        .purse
+        .spent(31_337, token().address, yesterday)
+        .unwrap();
+    assert_eq!(spent, Amount::ZERO);
+}
+
+#[test]
+fn a_process_that_died_after_signing_leaves_one_deposit_and_one_voucher() {
+    let desk = Desk::new();
+    let first = desk.pay(&desk.payer(10_000), &asks(100));
+    let (mut before, spending) = (batch(&first), first.spending().clone());
+    drop(first);
+    let payer = desk.payer(10_000);
+    assert_eq!(payer.purse.spendings().unwrap(), [spending]);
+    let second = desk.pay(&payer, &asks(100));
+    let mut after = batch(&second);
+    // The same deposit, and a voucher over the same total: the channel costs no more than that.
+    assert_eq!(before, after);
+    let Deed::Deposit(_) = &before.deed else {
+        panic!("expected a deposit, found {:?}", before.deed)
+    };
+    let id = after.voucher.channel_id;
+    desk.settle(&payer, second, &says(100, 100, id)).unwrap();
+    let fates: Vec<Fate> = payer
+        .purse
+        .spendings()
+        .unwrap()
+        .iter()
+        .map(|it| it.fate)
+        .collect();
+    let charged = Fate::Charged {
+        amount: Amount(100),
+    };
+    // The server went on from zero, so the first one was never charged.
+    assert_eq!(fates, [Fate::Void, charged]);
+    // The deposit was not seen on the chain, so it goes out again with the next call.
+    after = batch(&desk.pay(&payer, &asks(100)));
+    before.voucher = after.voucher.clone();
+    assert_eq!(before, after);
+}
+
+#[test]
+fn a_budget_is_refused_in_whole_sentences() {
+    let desk = Desk::new();
+    let payer = desk.payer(700);
+    let sent = desk.pay(&payer, &asks(100));
+    assert_eq!(sent.deposit(), Amount(500));
+    // A second channel's deposit is as large as the rest of the budget allows, and no smaller than
+    // the server takes.
+    let refused = desk.try_pay(&payer, &asks(100)).unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "this needs 0.0003 dUSD; of the 0.0007 dUSD a day that `call.budget` allows, 0.0005 dUSD \
+         are spent and 0.0002 dUSD are left"
+    );
+    drop(sent);
+    assert_eq!(payer.purse.spendings().unwrap().len(), 1);
+}
+
+#[test]
+fn money_that_is_not_there_is_not_signed_away() {
+    let desk = Desk::new();
+    let payer = desk.payer(u128::MAX);
+    let refused = desk.try_pay(&payer, &asks(2_000_000)).unwrap_err();
+    let account = payer.account.address();
+    assert_eq!(
+        refused.to_string(),
+        format!("{account} has 1 dUSD on `local`, and 2 dUSD are needed")
+    );
+    // What is there is enough for less than five calls.
+    assert_eq!(
+        desk.pay(&payer, &asks(300_000)).deposit(),
+        Amount(1_000_000)
+    );
+}
+
+#[test]
+fn a_server_is_not_believed_beyond_the_quote() {
+    let desk = Desk::new();
+    let payer = desk.payer(10_000);
+    let id = batch(&desk.pay(&payer, &asks(100))).voucher.channel_id;
+    let tell = |charged, total| {
+        let sent = desk.pay(&payer, &asks(100));
+        let settled = desk.settle(&payer, sent, &says(charged, total, id));
+        settled.unwrap_err().to_string()
+    };
+    assert_eq!(
+        tell(101, 101),
+        format!(
+            "{SHOP} says that it charged 0.000101 dUSD, more than the 0.0001 dUSD that was signed \
+             for"
+        )
+    );
+    assert_eq!(
+        tell(50, 60),
+        format!("{SHOP} says that the channel's total is 0.00006 dUSD, expected 0.00005 dUSD")
+    );
+    let sent = desk.pay(&payer, &asks(100));
+    let problem = desk.settle(&payer, sent, "!").unwrap_err();
+    assert_eq!(
+        problem.to_string(),
+        format!("what {SHOP} says about payment cannot be read: it is not base64")
+    );
+    // All of them count with what they allow.
+    assert!(
+        payer
+            .purse
+            .spendings()
+            .unwrap()
+            .iter()
+            .all(|it| it.fate == Fate::Open)
+    );
+    assert_eq!(only_channel(&payer.purse).charged, Amount::ZERO);
+}
+
+#[test]
+fn another_total_needs_our_own_signature() {
+    let desk = Desk::new();
+    let payer = desk.payer(100_000);
+    let sign = |account: u32, max: u128| {
+        let channel = only_channel(&payer.purse);
+        let account = development::account(&desk.network(), account).unwrap();
+        let digest = EscrowDomain::of(31_337).voucher(channel.id, Amount(max));
+        signature::sign(&account, digest).unwrap()
+    };
+    drop(desk.pay(&payer, &asks(100)));
+    let channel = only_channel(&payer.purse);
+    let correct = |charged, (signed, signature): (u128, &[u8])| {
+        let sent = desk.pay(&payer, &asks(100));
+        let asked = corrects(&channel, charged, (signed, signature));
+        desk.runtime.block_on(payer.correct(sent, &asked))
+    };
+    let unproven = |reason: &str| {
+        format!(
+            "{SHOP} says that channel {} stands otherwise and does not prove it: {reason}",
+            channel.id
+        )
+    };
+    let ours = sign(3, 100);
+    let theirs = sign(4, 100);
+    let address = |at| development::account(&desk.network(), at).unwrap().address();
+    assert_eq!(
+        correct(100, (100, &theirs)).unwrap_err().to_string(),
+        unproven(&format!(
+            "the voucher was signed by {}, expected {}",
+            address(4),
+            address(3)
+        ))
+    );
+    assert_eq!(
+        correct(101, (100, &ours)).unwrap_err().to_string(),
+        unproven("101 charged is more than 100 signed")
+    );
+    let forged = correct(50, (101, &ours)).unwrap_err().to_string();
+    assert!(
+        forged.starts_with(&unproven("the voucher was signed by 0x")),
+        "{forged}"
+    );
+    assert_eq!(only_channel(&payer.purse).charged, Amount::ZERO);
+    let mended = correct(60, (100, &ours)).unwrap();
+    assert_eq!(batch(&mended).voucher.max_claimable_amount, Amount(160));
+    drop(mended);
+    let fates: Vec<Fate> = payer
+        .purse
+        .spendings()
+        .unwrap()
+        .iter()
+        .map(|it| it.fate)
+        .collect();
+    let doubted = Fate::Charged { amount: Amount(60) };
+    // The first one, which nobody answered, is what the server proves; the refused ones are void.
+    assert_eq!(
+        fates,
+        [
+            doubted,
+            Fate::Void,
+            Fate::Void,
+            Fate::Void,
+            Fate::Void,
+            Fate::Open
+        ]
+    );
+}
+
+#[test]
+fn offers_that_nobody_should_sign_are_refused() {
+    let desk = Desk::new();
+    let refused = |accepts: Value, wish| {
+        let chosen = desk.choose(&required(accepts), wish);
+        chosen.unwrap_err().to_string()
+    };
+    let exact = offer(7, &|it| it["scheme"] = json!("exact"));
+    let both = required(json!([exact, offer(9, &|_| {})]));
+    let scheme = |wish| desk.choose(&both, wish).unwrap().scheme;
+    assert_eq!(scheme(Wish::Auto), Scheme::BatchSettlement);
+    assert_eq!(scheme(Wish::Only(Scheme::Exact)), Scheme::Exact);
+    let only = desk.choose(&required(json!([exact])), Wish::Auto).unwrap();
+    assert_eq!(only.scheme, Scheme::Exact);
+    let here = contract("DevelopmentToken");
+    let elsewhere = offer(9, &|it| it["network"] = json!("eip155:8453"));
+    assert_eq!(
+        refused(json!([elsewhere]), Wish::Auto),
+        format!(
+            "{SHOP} offers nothing that can be paid: expected batch-settlement or exact on \
+             eip155:31337 in dUSD {here}, found batch-settlement on eip155:8453 in {here}"
+        )
+    );
+    assert_eq!(
+        refused(json!([]), Wish::Only(Scheme::Exact)),
+        format!(
+            "{SHOP} offers nothing that can be paid: expected exact on eip155:31337 in dUSD \
+             {here}, found no offer"
+        )
+    );
+    let other_token = offer(9, &|it| it["asset"] = json!(RECEIVER));
+    assert!(refused(json!([other_token]), Wish::Auto).ends_with(&format!("in {RECEIVER}")));
+    let terms = |field: &str, expected: &str, found: &str| {
+        format!(
+            "{SHOP} asks for terms that are not taken: `{field}`: expected {expected}, found {found}"
+        )
+    };
+    for delay in [899, 2_592_001] {
+        let offered = offer(9, &|it| it["extra"]["withdrawDelay"] = json!(delay));
+        assert_eq!(
+            refused(json!([offered]), Wish::Auto),
+            terms(
+                "extra.withdrawDelay",
+                "900 to 2592000 seconds",
+                &delay.to_string()
+            )
+        );
+    }
+    let nobody = offer(9, &|it| {
+        it["extra"]["receiverAuthorizer"] = json!("0x0000000000000000000000000000000000000000");
+    });
+    assert_eq!(
+        refused(json!([nobody]), Wish::Auto),
+        terms("extra.receiverAuthorizer", "an account", "none")
+    );
+    let nameless = offer(9, &|it| it["extra"]["name"] = Value::Null);
+    assert_eq!(
+        refused(json!([nameless]), Wish::Auto),
+        terms("extra.name", "the token's name and version", "none")
+    );
+}

@@ -1,0 +1,406 @@
+//! Payments between ours and the stock x402 packages: our `call` and `channel` against a shop of
+//! express with x402's own middleware, schemes and facilitator, on the embedded chain.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    path::Path,
+    process::{Child, Command, Stdio},
+};
+
+use openlora::{
+    runtime::ledger::{Amount, Scheme},
+    wallet::purse::{Fate, Purse, Spending},
+};
+use regex::Regex;
+use serde_json::{Value, json};
+
+use crate::{
+    deploy_support::contract,
+    devnet_support::{Devnet, Rpc},
+    sdk::{javascript, suite},
+    support::{Invocation, Run, openlora},
+};
+
+/// The account that buys when there is no wallet.
+const BUYER: &str = "0x90F79bf6EB2c4f870365E785982E1f101E93b906";
+/// Who is paid at the shop.
+const RECEIVER: &str = "0x976ea74026e726554db657fa54763abd0c3a0aa9";
+
+/// A shop in a process of its own, which ends with the test.
+struct Shop {
+    child: Child,
+    url: String,
+    http: Rpc,
+}
+
+impl Shop {
+    fn open(rpc: &str) -> Self {
+        let folder = javascript("x402");
+        // Modules resolve from the script's own folder.
+        let script = folder.join("seller.mjs");
+        fs::copy(suite("x402").join("seller.mjs"), &script).unwrap();
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let mut child = Command::new("node")
+            .arg(script)
+            .args([rpc, &contract("DevelopmentToken")])
+            .arg(root.join("contracts/artifacts/DevelopmentMulticall.json"))
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        let stdout = child.stdout.take().unwrap();
+        BufReader::new(stdout).read_line(&mut line).unwrap();
+        let url = line.trim_end().to_owned();
+        assert!(url.starts_with("http://"), "the shop did not open: {url}");
+        Self {
+            child,
+            http: Rpc::new(&url),
+            url,
+        }
+    }
+
+    fn control(&self, wish: Value) -> Value {
+        let headers = [("content-type", "application/json")];
+        let (status, said) = self
+            .http
+            .http("POST", "/control", &headers, &wish.to_string());
+        assert_eq!(status, 200, "{said}");
+        serde_json::from_str(&said).unwrap()
+    }
+
+    /// What the shop has of each channel, in the order of their ids.
+    fn channels(&self) -> Vec<Value> {
+        let (_, said) = self.http.http("GET", "/channels", &[], "");
+        let mut all: Vec<Value> = serde_json::from_str(&said).unwrap();
+        all.sort_by_key(|channel| channel["channelId"].to_string());
+        all
+    }
+}
+
+impl Drop for Shop {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A buyer's home, a chain and a shop on it.
+struct Market {
+    dir: tempfile::TempDir,
+    devnet: Devnet,
+    shop: Shop,
+}
+
+impl Market {
+    fn open() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let devnet = Devnet::start(dir.path(), 31_337);
+        let shop = Shop::open(&devnet.rpc.url);
+        let market = Self { dir, devnet, shop };
+        market.configure("");
+        market
+    }
+
+    fn configure(&self, more: &str) {
+        let rpc = &self.devnet.rpc.url;
+        let text = format!("{more}\n[network.local]\nrpc = \"{rpc}\"\n");
+        fs::write(self.dir.path().join("openlora.toml"), text).unwrap();
+    }
+
+    fn openlora(&self, args: &[&str]) -> Invocation {
+        openlora(self.dir.path()).args(args.iter().copied())
+    }
+
+    fn call(&self, args: &[&str]) -> Invocation {
+        self.openlora(&["call", "hello", "--url", &self.shop.url])
+            .args(args.iter().copied())
+    }
+
+    #[track_caller]
+    fn pay(&self, args: &[&str]) -> Value {
+        json_of(self.call(&["--json"]).args(args.iter().copied()).run())
+    }
+
+    #[track_caller]
+    fn json(&self, args: &[&str]) -> Value {
+        json_of(self.openlora(&["--json"]).args(args.iter().copied()).run())
+    }
+
+    fn purse(&self) -> Purse {
+        Purse::open(&self.dir.path().join("home/data")).unwrap()
+    }
+
+    fn spendings(&self) -> Vec<Spending> {
+        self.purse().spendings().unwrap()
+    }
+
+    /// What an account has of the token.
+    fn held(&self, account: &str) -> u128 {
+        let account = account.trim_start_matches("0x").to_lowercase();
+        let data = format!("0x70a08231{account:0>64}");
+        let call = json!([{ "to": contract("DevelopmentToken"), "data": data }, "latest"]);
+        crate::devnet_support::number(&self.devnet.rpc.ok("eth_call", call))
+    }
+
+    /// Ours and theirs agree about a channel.
+    #[track_caller]
+    fn agrees(&self, charged: &str) {
+        let ours = self.json(&["channel", "list"]);
+        let theirs = self.shop.channels();
+        assert_eq!((ours.as_array().unwrap().len(), theirs.len()), (1, 1));
+        assert_eq!(ours[0]["channel"], theirs[0]["channelId"]);
+        assert_eq!(ours[0]["charged"], charged);
+        assert_eq!(theirs[0]["chargedCumulativeAmount"], charged);
+    }
+}
+
+#[track_caller]
+fn json_of(run: Run) -> Value {
+    serde_json::from_str(&run.succeeds().stdout).unwrap()
+}
+
+/// With every hash replaced, and every channel.
+fn without_hashes(text: &str) -> String {
+    let hash = Regex::new("0x[0-9a-f]{64}").unwrap();
+    hash.replace_all(text, "HASH").into_owned()
+}
+
+fn amounts(spendings: &[Spending]) -> Vec<Option<u128>> {
+    let charged = spendings.iter().map(|it| it.charged());
+    charged.map(|it| it.map(|Amount(sum)| sum)).collect()
+}
+
+#[test]
+fn a_call_opens_a_channel_and_further_ones_use_it() {
+    let market = Market::open();
+    let first = market.call(&[]).run().succeeds();
+    assert_eq!(first.stdout, "answer 1 to hello\n");
+    let expected = format!(
+        "there is no wallet, so development account 3 pays: {BUYER}\n\
+         stock costs up to 0.0015 dUSD on local, paid by batch-settlement\n\
+         making 100 dUSD: sent as HASH\n\
+         {BUYER} had too little on the development chain and got 100 dUSD\n\
+         3 + 5 tokens, paid 0.0015 dUSD, receipt stock-1\n"
+    );
+    assert_eq!(without_hashes(&first.stderr), expected);
+    market.shop.control(json!({ "charge": "500" }));
+    let second = market.pay(&[]);
+    let usage = json!({ "prompt_tokens": 3, "completion_tokens": 5, "total_tokens": 8 });
+    let expected = json!({
+        "id": "stock-2", "text": "answer 2 to hello", "usage": usage, "paid": "500",
+        "receipt": null,
+    });
+    assert_eq!(second, expected);
+    market.agrees("2000");
+    let listed = market.json(&["channel", "list"]);
+    let sums = ["state", "balance", "charged", "claimed", "left", "fresh"]
+        .map(|name| listed[0][name].clone());
+    let expected = json!(["open", "15000", "2000", "0", "13000", true]);
+    assert_eq!(json!(sums), expected);
+    let verified = market.json(&["receipts", "verify", "stock-2"]);
+    let checks: Vec<(&str, &str)> = verified["checks"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| (it["name"].as_str().unwrap(), it["status"].as_str().unwrap()))
+        .collect();
+    let names = ["parties", "limit", "total", "signature", "chain"];
+    assert_eq!(checks, names.map(|name| (name, "pass")));
+}
+
+#[test]
+fn a_channel_is_filled_again_before_it_is_empty() {
+    let market = Market::open();
+    for _ in 0..10 {
+        market.pay(&[]);
+    }
+    let balance = |market: &Market| market.json(&["channel", "list"])[0]["balance"].clone();
+    assert_eq!(balance(&market), "15000");
+    market.pay(&[]);
+    assert_eq!(balance(&market), "30000");
+    market.agrees("16500");
+    let topped = market.json(&["channel", "topup", "--amount", "0.01"]);
+    assert_eq!(
+        (&topped["balance"], &topped["left"]),
+        (&json!("40000"), &json!("23500"))
+    );
+    assert_eq!(market.held(BUYER), 100_000_000 - 40_000);
+    market.pay(&[]);
+    market.agrees("18000");
+}
+
+#[test]
+fn a_purse_that_lags_behind_catches_up_by_its_own_signature() {
+    let market = Market::open();
+    market.pay(&[]);
+    let file = market.dir.path().join("home/data/purse.db");
+    let before = fs::read(&file).unwrap();
+    market.pay(&[]);
+    market.pay(&[]);
+    fs::write(&file, before).unwrap();
+    market.pay(&[]);
+    market.agrees("6000");
+    let spendings = market.spendings();
+    // The first; the voucher that was refused; what two forgotten calls cost; the last.
+    assert_eq!(
+        amounts(&spendings),
+        [Some(1_500), None, Some(3_000), Some(1_500)]
+    );
+    assert_eq!(spendings[1].fate, Fate::Void);
+}
+
+#[test]
+fn a_call_killed_before_its_answer_is_neither_lost_nor_paid_twice() {
+    let market = Market::open();
+    market.pay(&[]);
+    market.shop.control(json!({ "holding": true }));
+    let mut killed = market.call(&["--json"]).into_command();
+    let mut killed = killed
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    // The voucher has left, and the shop works.
+    while market.shop.control(json!({}))["held"] != 1 {
+        std::thread::yield_now();
+    }
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    assert_eq!(market.spendings()[1].fate, Fate::Open);
+    market.shop.control(json!({ "holding": false }));
+    while market.shop.channels()[0]["chargedCumulativeAmount"] != "3000" {
+        std::thread::yield_now();
+    }
+    market.pay(&[]);
+    market.agrees("4500");
+    let spendings = market.spendings();
+    // The first, the killed one, the voucher that was refused, the last.
+    assert_eq!(
+        amounts(&spendings),
+        [Some(1_500), Some(1_500), None, Some(1_500)]
+    );
+    assert_eq!(spendings[2].fate, Fate::Void);
+}
+
+#[test]
+fn a_refund_brings_the_rest_back_and_ends_the_channel() {
+    let market = Market::open();
+    market.pay(&[]);
+    let said = market.openlora(&["channel", "refund"]).run().succeeds();
+    assert_eq!(
+        without_hashes(&said.stdout),
+        "0.0135 dUSD came back from channel HASH\n"
+    );
+    assert_eq!(market.held(BUYER), 100_000_000 - 1_500);
+    market.pay(&[]);
+    let listed = market.json(&["channel", "list"]);
+    let states: Vec<&Value> = listed
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| &it["state"])
+        .collect();
+    assert_eq!(states, ["open", "refunded"]);
+    assert_ne!(listed[0]["channel"], listed[1]["channel"]);
+}
+
+#[test]
+fn a_channel_is_opened_and_taken_back_without_the_server() {
+    let market = Market::open();
+    let open = [
+        "channel",
+        "open",
+        &market.shop.url,
+        "--adapter",
+        "stock",
+        "--amount",
+        "0.02",
+    ];
+    let opened = market.json(&open);
+    assert_eq!(opened["balance"], "20000");
+    market.pay(&[]);
+    let listed = market.json(&["channel", "list"]);
+    assert_eq!(
+        (&listed[0]["channel"], &listed[0]["balance"]),
+        (&opened["channel"], &json!("20000"))
+    );
+    let begun = market.json(&["channel", "withdraw"]);
+    assert_eq!(
+        (&begun["done"], &begun["amount"]),
+        (&json!(false), &json!("18500"))
+    );
+    let early = market.openlora(&["-q", "channel", "withdraw"]).run();
+    assert_eq!(early.code, 6, "{}", early.stderr);
+    market.devnet.rpc.ok("evm_increaseTime", json!([900]));
+    market.devnet.rpc.ok("evm_mine", json!([]));
+    let done = market.json(&["channel", "withdraw"]);
+    assert_eq!(
+        (&done["done"], &done["amount"]),
+        (&json!(true), &json!("18500"))
+    );
+    assert_eq!(done["channel"]["state"], "refunded");
+    assert_eq!(market.held(BUYER), 100_000_000 - 1_500);
+}
+
+#[test]
+fn one_transfer_pays_one_call_when_exact_is_asked_for() {
+    let market = Market::open();
+    let answer = market.pay(&["--scheme", "exact"]);
+    assert_eq!(answer["paid"], "1500");
+    assert_eq!(market.held(RECEIVER), 1_500);
+    let spendings = market.spendings();
+    assert_eq!(amounts(&spendings), [Some(1_500)]);
+    assert_eq!(spendings[0].scheme, Scheme::Exact);
+    assert_eq!(market.purse().channels().unwrap(), []);
+    let verified = market.json(&["receipts", "verify", "stock-1"]);
+    assert_eq!(verified["ok"], true);
+    assert_eq!(
+        verified["checks"][4],
+        json!({ "name": "chain", "status": "pass", "reason": null })
+    );
+}
+
+#[test]
+fn limits_are_kept_before_anything_is_signed() {
+    let market = Market::open();
+    let notes = format!("there is no wallet, so development account 3 pays: {BUYER}\n");
+    market.call(&["--max-price", "0.001"]).run().fails(
+        7,
+        &format!(
+            "{notes}error: this call may cost 0.0015 dUSD, more than the 0.001 dUSD of --max-price\n\
+             hint: raise --max-price, or ask for a shorter answer with --max-tokens\n"
+        ),
+    );
+    market.call(&["--max-price", "0.0000001"]).run().fails(
+        2,
+        &format!(
+            "{notes}error: --max-price 0.0000001: expected an amount of dUSD with at most 6 \
+             decimals, such as 0.01\n"
+        ),
+    );
+    let price = "stock costs up to 0.0015 dUSD on local, paid by batch-settlement\n";
+    market.configure("[call]\nask_above = \"0.001\"\n");
+    market.call(&["--yes"]).run().fails(
+        7,
+        &format!(
+            "{notes}{price}error: this call may cost 0.0015 dUSD, and above 0.001 dUSD \
+             (`call.ask_above`) a person is asked\n\
+             hint: allow it with --max-price 0.0015\n"
+        ),
+    );
+    assert_eq!(market.spendings(), []);
+    assert_eq!(market.pay(&["--max-price", "0.002"])["paid"], "1500");
+    market.configure("[call]\nbudget = \"0.002\"\n");
+    market.call(&["--yes"]).run().fails(
+        7,
+        &format!(
+            "{notes}{price}error: this needs 0.0015 dUSD; of the 0.002 dUSD a day that \
+             `call.budget` allows, 0.0015 dUSD are spent and 0.0005 dUSD are left\n\
+             hint: wait for tomorrow (UTC), or raise it: openlora config set --user call.budget \
+             AMOUNT\n"
+        ),
+    );
+    assert_eq!(amounts(&market.spendings()), [Some(1_500)]);
+    market.agrees("1500");
+}

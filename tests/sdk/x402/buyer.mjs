@@ -1,0 +1,85 @@
+// The stock client, unmodified, buying chats: `buyer.mjs STEP URL ADAPTER RPC` does one step in a
+// process of its own and prints what came of it as one line of JSON.
+import { x402Client } from "@x402/core/client";
+import { toClientEvmSigner } from "@x402/evm";
+import { BatchSettlementEvmScheme, computeChannelId } from "@x402/evm/batch-settlement/client";
+import { ExactEvmScheme } from "@x402/evm/exact/client";
+import { decodePaymentResponseHeader, wrapFetchWithPayment } from "@x402/fetch";
+import { createPublicClient, http } from "viem";
+import { mnemonicToAccount } from "viem/accounts";
+import { foundry } from "viem/chains";
+
+const [step, url, adapter, rpc] = process.argv.slice(2);
+const NETWORK = "eip155:31337";
+const ESCROW = "0x4020074e9dF2ce1deE5A9C1b5c3f541D02a10003";
+const account = mnemonicToAccount("test test test test test test test test test test test junk", { addressIndex: 4 });
+const chain = createPublicClient({ chain: foundry, transport: http(rpc) });
+const signer = toClientEvmSigner(account, chain);
+const batch = new BatchSettlementEvmScheme(signer);
+const route = `${url}/v1/chat/completions`;
+const seen = { payments: [], channels: new Set() };
+
+const client = new x402Client((_, offers) => offers.find(({ scheme }) => scheme === wanted))
+  .register(NETWORK, batch)
+  .register(NETWORK, new ExactEvmScheme(signer))
+  // Its own list of tokens has none of development chains.
+  .setSpendControls(false)
+  .onAfterPaymentCreation(async ({ paymentPayload: { payload } }) => {
+    seen.payments.push(payload.type ?? "exact");
+    if (payload.channelConfig) seen.channels.add(computeChannelId(payload.channelConfig, NETWORK));
+  });
+const wanted = step === "exact" ? "exact" : "batch-settlement";
+const pay = wrapFetchWithPayment(fetch, client);
+
+async function call(number, extra = {}) {
+  const body = { model: adapter, max_tokens: 4, temperature: 0, messages: [{ role: "user", content: `call ${number}` }], ...extra };
+  const response = await pay(route, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
+  const text = await response.text();
+  if (response.status !== 200) throw new Error(`call ${number}: ${response.status} ${text} ${response.headers.get("payment-required")}`);
+  const answer = JSON.parse(text);
+  if (typeof answer.choices[0].message.content !== "string") throw new Error(`call ${number}: ${text}`);
+  const settled = decodePaymentResponseHeader(response.headers.get("PAYMENT-RESPONSE"));
+  if (!settled.success) throw new Error(`call ${number}: ${JSON.stringify(settled)}`);
+  const transaction = /^0x[0-9a-f]{64}$/.test(settled.transaction);
+  return { charged: settled.extra?.chargedAmount, total: settled.extra?.channelState?.chargedCumulativeAmount, transaction };
+}
+
+async function several(count) {
+  let charged = 0n;
+  let last;
+  for (let number = 1; number <= count; number += 1) {
+    last = await call(number);
+    charged += BigInt(last.charged);
+  }
+  return { charged: charged.toString(), total: last.total };
+}
+
+/** Calls until the channel has taken a second deposit. */
+async function untilTopUp() {
+  for (let number = 1; number <= 200; number += 1) {
+    const { total } = await call(number);
+    if (seen.payments.at(-1) === "deposit") return { total };
+  }
+  throw new Error("no call needed a deposit");
+}
+
+const channel = async () => {
+  const [id] = seen.channels;
+  if (!id) return undefined;
+  const abi = [{ type: "function", name: "channels", stateMutability: "view", inputs: [{ type: "bytes32" }], outputs: [{ type: "uint128" }, { type: "uint128" }] }];
+  const [balance, claimed] = await chain.readContract({ address: ESCROW, abi, functionName: "channels", args: [id] });
+  return { id, balance: balance.toString(), claimed: claimed.toString() };
+};
+
+const STEPS = {
+  deposit: () => several(1),
+  vouchers: () => several(20),
+  topup: untilTopUp,
+  exact: async () => ({ transaction: (await call(1)).transaction }),
+  refund: async () => {
+    const settled = await batch.refund(`${route}?model=${adapter}`);
+    return { success: settled.success, amount: settled.amount, transaction: /^0x[0-9a-f]{64}$/.test(settled.transaction) };
+  },
+};
+const result = await STEPS[step]();
+console.log(JSON.stringify({ ...result, payments: seen.payments, channel: await channel() }));

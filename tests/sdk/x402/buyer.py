@@ -1,0 +1,58 @@
+"""The stock Python client, unmodified, buying chats: `buyer.py STEP URL ADAPTER RPC` does one step in
+a process of its own and prints what came of it as one line of JSON."""
+
+import json
+import sys
+
+import requests
+from eth_account import Account
+from x402 import x402ClientSync
+from x402.http.clients.requests import wrapRequestsWithPayment
+from x402.http.utils import decode_payment_response_header
+from x402.mechanisms.evm.batch_settlement.client import BatchSettlementEvmScheme
+from x402.mechanisms.evm.exact.client import ExactEvmScheme
+from x402.mechanisms.evm.signers import EthAccountSignerWithRPC
+
+NETWORK = "eip155:31337"
+# Development account 8, whose key everybody has.
+KEY = "0xdbda1821b80551c9d65939329250298aa3472ba22feea921c0cf5d620ea67b97"
+
+
+def chosen(scheme):
+    """Picks the offer with this scheme."""
+    return lambda version, offers: next(offer for offer in offers if offer.scheme == scheme)
+
+
+def main():
+    step, url, adapter, rpc = sys.argv[1:]
+    route = f"{url}/v1/chat/completions"
+    signer = EthAccountSignerWithRPC(Account.from_key(KEY), rpc)
+    batch = BatchSettlementEvmScheme(signer)
+    client = x402ClientSync(chosen("exact" if step == "exact" else "batch-settlement"))
+    client.register(NETWORK, batch).register(NETWORK, ExactEvmScheme(signer))
+    # Its own list of tokens has none of development chains.
+    client.set_spend_controls(False)
+    session = wrapRequestsWithPayment(requests.Session(), client)
+
+    def call(number):
+        messages = [{"role": "user", "content": f"call {number}"}]
+        body = {"model": adapter, "max_tokens": 4, "temperature": 0, "messages": messages}
+        response = session.post(route, json=body)
+        assert response.status_code == 200, (response.status_code, response.text)
+        assert isinstance(response.json()["choices"][0]["message"]["content"], str), response.text
+        settled = decode_payment_response_header(response.headers["PAYMENT-RESPONSE"])
+        assert settled.success, settled
+        return settled
+
+    if step == "refund":
+        settled = batch.refund(f"{route}?model={adapter}")
+        result = {"success": settled.success, "amount": settled.amount}
+    elif step == "exact":
+        result = {"transaction": len(call(1).transaction) == 66}
+    else:
+        charged = [int(call(number).extra["chargedAmount"]) for number in range(int(step))]
+        result = {"calls": len(charged), "charged": sum(charged)}
+    print(json.dumps(result))
+
+
+main()
