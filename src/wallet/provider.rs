@@ -314,7 +314,12 @@ impl Chain {
 /// Whether a node says that the contract's code itself failed.
 fn is_fault(message: &str) -> bool {
     let message = message.to_lowercase();
-    ["evm error", "invalid opcode", "out of gas", "stack underflow"]
-        .iter()
-        .any(|word| message.contains(word))
+    [
+        "evm error",
+        "invalid opcode",
+        "out of gas",
+        "stack underflow",
+    ]
+    .iter()
+    .any(|word| message.contains(word))
 }
