@@ -64,6 +64,9 @@ _openlora() {
             openlora,serve)
                 cmd="openlora__subcmd__serve"
                 ;;
+            openlora,settle)
+                cmd="openlora__subcmd__settle"
+                ;;
             openlora,train)
                 cmd="openlora__subcmd__train"
                 ;;
@@ -72,6 +75,9 @@ _openlora() {
                 ;;
             openlora,wallet)
                 cmd="openlora__subcmd__wallet"
+                ;;
+            openlora,withdraw)
+                cmd="openlora__subcmd__withdraw"
                 ;;
             openlora__subcmd__base,build)
                 cmd="openlora__subcmd__base__subcmd__build"
@@ -211,6 +217,9 @@ _openlora() {
             openlora__subcmd__help,serve)
                 cmd="openlora__subcmd__help__subcmd__serve"
                 ;;
+            openlora__subcmd__help,settle)
+                cmd="openlora__subcmd__help__subcmd__settle"
+                ;;
             openlora__subcmd__help,train)
                 cmd="openlora__subcmd__help__subcmd__train"
                 ;;
@@ -219,6 +228,9 @@ _openlora() {
                 ;;
             openlora__subcmd__help,wallet)
                 cmd="openlora__subcmd__help__subcmd__wallet"
+                ;;
+            openlora__subcmd__help,withdraw)
+                cmd="openlora__subcmd__help__subcmd__withdraw"
                 ;;
             openlora__subcmd__help__subcmd__base,build)
                 cmd="openlora__subcmd__help__subcmd__base__subcmd__build"
@@ -329,7 +341,7 @@ _openlora() {
 
     case "${cmd}" in
         openlora)
-            opts="-q -v -y -h -V --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version demo init doctor data train eval package verify deploy explore wallet serve call devnet config completions man base help"
+            opts="-q -v -y -h -V --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version demo init doctor data train eval package verify deploy explore wallet serve settle withdraw call devnet config completions man base help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1417,7 +1429,7 @@ _openlora() {
             return 0
             ;;
         openlora__subcmd__help)
-            opts="demo init doctor data train eval package verify deploy explore wallet serve call devnet config completions man base help"
+            opts="demo init doctor data train eval package verify deploy explore wallet serve settle withdraw call devnet config completions man base help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1808,6 +1820,20 @@ _openlora() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        openlora__subcmd__help__subcmd__settle)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         openlora__subcmd__help__subcmd__train)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -1937,6 +1963,20 @@ _openlora() {
         openlora__subcmd__help__subcmd__wallet__subcmd__new)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        openlora__subcmd__help__subcmd__withdraw)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -2082,6 +2122,48 @@ _openlora() {
                     return 0
                     ;;
                 --quant)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --profile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --network)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        openlora__subcmd__settle)
+            opts="-q -v -y -h -V --dry-run --max-fee --account --password-file --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --max-fee)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --account)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --password-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -2623,6 +2705,52 @@ _openlora() {
                 return 0
             fi
             case "${prev}" in
+                --password-file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --profile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --network)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        openlora__subcmd__withdraw)
+            opts="-q -v -y -h -V --to --dry-run --max-fee --account --password-file --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --to)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-fee)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --account)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --password-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

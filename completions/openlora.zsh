@@ -711,6 +711,59 @@ _arguments "${_arguments_options[@]}" : \
 '--version[Print version]' \
 && ret=0
 ;;
+(settle)
+_arguments "${_arguments_options[@]}" : \
+'--max-fee=[Most that a unit of gas may cost, in gwei]:GWEI:_default' \
+'--account=[Account that signs and pays; wallet.account when left out]:NAME:_default' \
+'--password-file=[File with the password, or - for standard input]:F|-:_files' \
+'--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
+'--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
+'--network=[Chain to use\: a preset such as base-sepolia, or one of the settings]:NAME:_default' \
+'--color=[When to colour output]:WHEN:(auto always never)' \
+'--dry-run[Show what would be moved, and send nothing]' \
+'--json[Print the result as JSON; implies --no-input]' \
+'(-v --verbose)-q[Say less on stderr]' \
+'(-v --verbose)--quiet[Say less on stderr]' \
+'*-v[Say more on stderr; twice for debugging logs]' \
+'*--verbose[Say more on stderr; twice for debugging logs]' \
+'--no-input[Never ask; a question becomes an error]' \
+'-y[Answer every question with yes]' \
+'--yes[Answer every question with yes]' \
+'--offline[No network access besides this machine]' \
+'--accessible[Plain lines instead of animated output]' \
+'-h[Print help]' \
+'--help[Print help]' \
+'-V[Print version]' \
+'--version[Print version]' \
+&& ret=0
+;;
+(withdraw)
+_arguments "${_arguments_options[@]}" : \
+'--to=[Where your share goes; to the account itself when left out]:ADDRESS:_default' \
+'--max-fee=[Most that a unit of gas may cost, in gwei]:GWEI:_default' \
+'--account=[Account that signs and pays; wallet.account when left out]:NAME:_default' \
+'--password-file=[File with the password, or - for standard input]:F|-:_files' \
+'--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
+'--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
+'--network=[Chain to use\: a preset such as base-sepolia, or one of the settings]:NAME:_default' \
+'--color=[When to colour output]:WHEN:(auto always never)' \
+'--dry-run[Show what would be moved, and send nothing]' \
+'--json[Print the result as JSON; implies --no-input]' \
+'(-v --verbose)-q[Say less on stderr]' \
+'(-v --verbose)--quiet[Say less on stderr]' \
+'*-v[Say more on stderr; twice for debugging logs]' \
+'*--verbose[Say more on stderr; twice for debugging logs]' \
+'--no-input[Never ask; a question becomes an error]' \
+'-y[Answer every question with yes]' \
+'--yes[Answer every question with yes]' \
+'--offline[No network access besides this machine]' \
+'--accessible[Plain lines instead of animated output]' \
+'-h[Print help]' \
+'--help[Print help]' \
+'-V[Print version]' \
+'--version[Print version]' \
+&& ret=0
+;;
 (call)
 _arguments "${_arguments_options[@]}" : \
 '--url=[Server address; the project'\''s own when left out]:URL:_default' \
@@ -1294,6 +1347,14 @@ esac
 _arguments "${_arguments_options[@]}" : \
 && ret=0
 ;;
+(settle)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(withdraw)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
 (call)
 _arguments "${_arguments_options[@]}" : \
 && ret=0
@@ -1414,6 +1475,8 @@ _openlora_commands() {
 'explore:Show what the registry knows\: releases, split, servers, calls, revenue' \
 'wallet:Keep accounts in encrypted files' \
 'serve:Answer calls over HTTP' \
+'settle:Claim what calls have cost, and have it sent to the splitters' \
+'withdraw:Pay out your share of the splitters, and the contributor pools'\''' \
 'call:Send one call to a server and print the answer' \
 'devnet:Run a development chain on this machine' \
 'config:Show and change settings' \
@@ -1682,6 +1745,8 @@ _openlora__subcmd__help_commands() {
 'explore:Show what the registry knows\: releases, split, servers, calls, revenue' \
 'wallet:Keep accounts in encrypted files' \
 'serve:Answer calls over HTTP' \
+'settle:Claim what calls have cost, and have it sent to the splitters' \
+'withdraw:Pay out your share of the splitters, and the contributor pools'\''' \
 'call:Send one call to a server and print the answer' \
 'devnet:Run a development chain on this machine' \
 'config:Show and change settings' \
@@ -1842,6 +1907,11 @@ _openlora__subcmd__help__subcmd__serve_commands() {
     local commands; commands=()
     _describe -t commands 'openlora help serve commands' commands "$@"
 }
+(( $+functions[_openlora__subcmd__help__subcmd__settle_commands] )) ||
+_openlora__subcmd__help__subcmd__settle_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora help settle commands' commands "$@"
+}
 (( $+functions[_openlora__subcmd__help__subcmd__train_commands] )) ||
 _openlora__subcmd__help__subcmd__train_commands() {
     local commands; commands=()
@@ -1900,6 +1970,11 @@ _openlora__subcmd__help__subcmd__wallet__subcmd__new_commands() {
     local commands; commands=()
     _describe -t commands 'openlora help wallet new commands' commands "$@"
 }
+(( $+functions[_openlora__subcmd__help__subcmd__withdraw_commands] )) ||
+_openlora__subcmd__help__subcmd__withdraw_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora help withdraw commands' commands "$@"
+}
 (( $+functions[_openlora__subcmd__init_commands] )) ||
 _openlora__subcmd__init_commands() {
     local commands; commands=()
@@ -1919,6 +1994,11 @@ _openlora__subcmd__package_commands() {
 _openlora__subcmd__serve_commands() {
     local commands; commands=()
     _describe -t commands 'openlora serve commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__settle_commands] )) ||
+_openlora__subcmd__settle_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora settle commands' commands "$@"
 }
 (( $+functions[_openlora__subcmd__train_commands] )) ||
 _openlora__subcmd__train_commands() {
@@ -2032,6 +2112,11 @@ _openlora__subcmd__wallet__subcmd__list_commands() {
 _openlora__subcmd__wallet__subcmd__new_commands() {
     local commands; commands=()
     _describe -t commands 'openlora wallet new commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__withdraw_commands] )) ||
+_openlora__subcmd__withdraw_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora withdraw commands' commands "$@"
 }
 
 if [ "$funcstack[1]" = "_openlora" ]; then
