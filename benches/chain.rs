@@ -1,4 +1,4 @@
-//! The development chain: `cargo bench --bench chain [-- GROUP]`.
+//! The development chain, and payments on chains: `cargo bench --bench chain [-- GROUP]`.
 
 #![allow(clippy::expect_used, reason = "a bench stops at the first surprise")]
 
@@ -16,16 +16,26 @@ use alloy::{
     sol_types::SolCall,
 };
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use openlora::wallet::{
-    contracts,
-    devchain::{Chain, Node, Options, Running, local_genesis},
-    registry::{OpenLoraRegistry, Registration, Release, Share},
+use openlora::{
+    runtime::ledger::{Address as Account, Amount, ChannelConfig, Word},
+    wallet::{
+        contracts,
+        devchain::{Chain, Node, Options, Running, local_genesis},
+        development,
+        network::{Network, Wish},
+        registry::{OpenLoraRegistry, Registration, Release, Share},
+        x402::{
+            digest::EscrowDomain,
+            signature::{recover, sign},
+            wire::{Batch, Deed, Payload, PaymentPayload, Voucher},
+        },
+    },
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
-criterion_group!(benches, registrations, start);
+criterion_group!(benches, registrations, start, vouchers);
 criterion_main!(benches);
 
 /// Key of the first development account.
@@ -172,6 +182,65 @@ fn registrations(criterion: &mut Criterion) {
             started.elapsed()
         });
     });
+    group.finish();
+}
+
+/// A voucher as it is checked before every call, by one core: who signed it alone, and from the
+/// header on, with the channel's id.
+fn vouchers(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("vouchers");
+    group.throughput(Throughput::Elements(1));
+    let network = Network::settle("local", &Wish::default()).expect("a preset");
+    let payer = development::account(&network, 0).expect("a local network");
+    let config = ChannelConfig {
+        payer: payer.address(),
+        payer_authorizer: payer.address(),
+        receiver: Account([1; 20]),
+        receiver_authorizer: Account([2; 20]),
+        token: Account([3; 20]),
+        withdraw_delay: 900,
+        salt: Word([4; 32]),
+    };
+    let domain = EscrowDomain::of(31_337);
+    let channel = domain.channel_id(&config);
+    let max = Amount(1_000_000);
+    let signature = sign(&payer, domain.voucher(channel, max)).expect("a signature");
+    group.bench_function("signature", |bencher| {
+        bencher.iter(|| recover(domain.voucher(channel, max), &signature));
+    });
+    let batch = Batch {
+        config: config.into(),
+        voucher: Voucher {
+            channel_id: channel,
+            max_claimable_amount: max,
+            signature: signature.to_vec().into(),
+        },
+        deed: Deed::Voucher,
+    };
+    let payload = serde_json::to_value(Payload::Batch(Box::new(batch))).expect("JSON");
+    let payment = PaymentPayload {
+        x402_version: 2,
+        resource: None,
+        accepted: json!({ "scheme": "batch-settlement" }),
+        payload,
+        extensions: None,
+    };
+    let header = payment.encode().expect("a header");
+    let check = || {
+        let payment = PaymentPayload::decode(&header).ok()?;
+        let payload = Payload::of("batch-settlement", &payment.payload).ok()??;
+        let Payload::Batch(batch) = payload else {
+            return None;
+        };
+        let config = ChannelConfig::from(batch.config);
+        let voucher = batch.voucher;
+        let known = domain.channel_id(&config) == voucher.channel_id;
+        let digest = domain.voucher(voucher.channel_id, voucher.max_claimable_amount);
+        let signer = recover(digest, &voucher.signature).ok()?;
+        Some(known && signer == config.payer_authorizer)
+    };
+    assert_eq!(check(), Some(true));
+    group.bench_function("header", |bencher| bencher.iter(check));
     group.finish();
 }
 

@@ -68,6 +68,7 @@ mod wallet;
 mod wallet_commands;
 mod wallet_interop;
 mod x402_cashier;
+mod x402_facilitator;
 mod x402_stock;
 mod x402_support;
 mod x402_wire;

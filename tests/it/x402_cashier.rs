@@ -15,7 +15,7 @@ use alloy::{
 };
 use openlora::{
     runtime::{
-        ledger::{Address, Amount, ChannelConfig, Word},
+        ledger::{Address, Amount, ChannelConfig},
         ports::{Cashier, Sale},
     },
     wallet::{
@@ -190,6 +190,9 @@ fn a_channel_is_opened_used_topped_up_and_found_again() {
     assert_eq!(stand.market.sent(), 2);
 }
 
+/// A change, and the reason that it is answered with.
+type Edit<'a, T> = (&'a dyn Fn(&mut T), Reason);
+
 #[test]
 fn other_terms_than_the_current_offer_are_refused() {
     let (stand, buyer, config) = opened();
@@ -277,7 +280,7 @@ fn a_cheap_calls_payment_buys_no_dear_one() {
 fn channels_with_other_terms_are_refused() {
     let (stand, buyer, good) = opened();
     let sale = sale(1_000);
-    let edits: [(&dyn Fn(&mut ChannelConfig), Reason); 8] = [
+    let edits: [Edit<'_, ChannelConfig>; 8] = [
         (&|it| it.receiver = OTHER_SPLITTER, Reason::Receiver),
         (
             &|it| it.receiver_authorizer = it.payer,
@@ -530,7 +533,7 @@ fn deposits_are_checked_before_they_are_made() {
     let config = buyer.config(1);
     let sale = sale(1_000);
     let part = "/deposit/authorization/erc3009Authorization";
-    let cases: [(&dyn Fn(&mut Value), Reason); 6] = [
+    let cases: [Edit<'_, Value>; 6] = [
         (
             &|it| it["deposit"]["amount"] = json!("999"),
             Reason::DepositTooSmall,
@@ -646,7 +649,7 @@ fn exact_payments_that_pay_otherwise_are_refused() {
         paid["authorization"] = serde_json::to_value(said).unwrap();
         paid
     };
-    let cases: [(&dyn Fn(&mut Authorization), Reason); 6] = [
+    let cases: [Edit<'_, Authorization>; 6] = [
         (&|it| it.to = OTHER_SPLITTER, Reason::ExactRecipient),
         (&|it| it.value = Amount(999), Reason::ExactValue),
         (&|it| it.value = Amount(1_001), Reason::ExactValue),
@@ -926,6 +929,12 @@ fn trouble_with_the_chain_is_no_402() {
     assert_eq!(told["extra"]["channelState"], after);
     assert_eq!(stand.market.sent(), 1);
     assert_eq!(stand.market.balance(buyer.address()), 95_000);
+    // Nor is it refused for coming too late, while its money is there.
+    let mut late = deposit(&buyer, &config, 2_000, (5_000, 1));
+    let part = late.pointer_mut("/deposit/authorization/erc3009Authorization");
+    part.unwrap()["validBefore"] = json!("1");
+    assert!(stand.call(&sale, &late, 1_000).is_ok());
+    assert_eq!(stand.market.sent(), 1);
 }
 
 #[test]

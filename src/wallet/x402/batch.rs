@@ -72,10 +72,8 @@ impl Back {
         let deposit = match part {
             None => None,
             Some(part) => {
-                let minimum = taken.offer.extra.min_deposit.unwrap_or(sale.quote);
-                let (id, config) = (line.key.channel, &line.channel.config);
-                let deposit = lane.deposit(id, config, part, minimum).await?;
-                self.needed(lane, &mut line, deposit, batch).await?
+                self.arriving(taken, &mut line, part, &batch.voucher)
+                    .await?
             }
         };
         let arriving = deposit.as_ref().map_or(Amount::ZERO, |it| it.amount);
@@ -104,22 +102,32 @@ impl Back {
         })
     }
 
-    /// The deposit, if it is still to be made: one that the chain has already, from an attempt
-    /// whose end we did not see, is refused there and covers the voucher here.
-    async fn needed(
+    /// The deposit, if it is still to be made. One that the chain has already, from an attempt
+    /// whose end the payer did not see, is refused there and may be too late by now, but its money
+    /// covers the voucher.
+    async fn arriving(
         &self,
-        lane: &Lane,
+        taken: &Taken,
         line: &mut Line,
-        deposit: Deposit,
-        batch: &Batch,
+        part: &DepositPart,
+        voucher: &Voucher,
     ) -> Result<Option<Deposit>, Refused> {
+        let (lane, id) = (&taken.lane, line.key.channel);
+        let minimum = taken.offer.extra.min_deposit.unwrap_or_default();
+        let config = &line.channel.config;
+        let deposit = match lane.deposit(id, config, part, minimum).await {
+            Err(Refused::Because(Reason::DepositExpired)) if line.covers(voucher) => {
+                return Ok(None);
+            }
+            deposit => deposit?,
+        };
         match lane.settlement().check_deposit(&deposit).await {
             Ok(()) => Ok(Some(deposit)),
             Err(trouble @ Trouble::Rejected { .. }) => {
-                line.observe(lane.settlement().channel(line.key.channel).await?);
-                match line.check_balance(&batch.voucher, Amount::ZERO) {
-                    Ok(()) => Ok(None),
-                    Err(_) => Err(Refused::of(Reason::DepositRefused)(trouble)),
+                line.observe(lane.settlement().channel(id).await?);
+                match line.covers(voucher) {
+                    true => Ok(None),
+                    false => Err(Refused::of(Reason::DepositRefused)(trouble)),
                 }
             }
             Err(trouble) => Err(trouble.into()),
@@ -206,6 +214,10 @@ impl Line {
             Some(used) => Err(Refused::Used(used.clone(), Box::new(stale))),
             None => Err(stale),
         }
+    }
+
+    fn covers(&self, voucher: &Voucher) -> bool {
+        self.check_balance(voucher, Amount::ZERO).is_ok()
     }
 
     /// The voucher is within what the channel holds, and above what is claimed.

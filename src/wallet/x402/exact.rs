@@ -18,7 +18,7 @@ use crate::{
         ledger::{Amount, ExactKey, ExactPayment, Payment, Scheme, UsedVoucher},
         ports::Sale,
     },
-    wallet::settlement::Transfer,
+    wallet::settlement::{Transfer, Trouble},
 };
 
 impl Back {
@@ -34,15 +34,21 @@ impl Back {
         check_offer(said, &taken.offer)?;
         let key = lane.exact_key(said);
         let held = self.exact.take(key).await.ok_or(Refused::Busy)?;
-        let paid = held.get().cloned();
+        let mut paid = held.get().cloned();
         if let Some(used) = paid.as_ref().and_then(used) {
             let otherwise = Box::new(Reason::ExactUsed.into());
             return Err(Refused::Used(used, otherwise));
         }
         lane.check_signature(exact).await?;
         let transfer = lane.transfer(exact);
-        if paid.is_none() {
-            lane.check_transfer(&transfer).await?;
+        match &paid {
+            None => lane.check_transfer(&transfer).await?,
+            // What was mined once may be gone with its block; then it is to be made again.
+            Some(_) => match lane.settlement().check_transfer(&transfer).await {
+                Ok(true) | Err(Trouble::Rejected { .. }) => {}
+                Ok(false) => paid = None,
+                Err(trouble) => return Err(trouble.into()),
+            },
         }
         let payment = payment(sale, lane, exact);
         let behind = (Arc::clone(self), Arc::clone(lane));
