@@ -19,6 +19,7 @@ use crate::{
     support::{Run, openlora},
     wallet::KEY,
     wallet_commands::rpc,
+    x402_stock,
 };
 
 /// Results by schema, collected from commands that really ran.
@@ -109,6 +110,7 @@ fn every_result_fits_its_schema() {
     ] {
         results.run(schema, home.path(), line);
     }
+    results.0.extend(x402_stock::results());
     results.run("demo", home.path(), "demo");
     the_demo_learned(&results.0.last().unwrap().1);
 
