@@ -121,6 +121,10 @@ pub enum Command {
     Wallet(WalletCommand),
     /// Answer calls over HTTP
     Serve(ServeArgs),
+    /// Claim what calls have cost, and have it sent to the splitters
+    Settle(TreasuryArgs),
+    /// Pay out your share of the splitters, and the contributor pools'
+    Withdraw(WithdrawArgs),
     /// Send one call to a server, pay for it, and print the answer
     Call(Box<CallArgs>),
     /// Open, list, fill and empty the channels that calls are paid from
@@ -385,6 +389,39 @@ pub enum EarningsByArg {
     Adapter,
     Payer,
     Contributor,
+}
+
+#[derive(Debug, Args)]
+pub struct TreasuryArgs {
+    /// Show what would be moved, and send nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Most that a unit of gas may cost, in gwei
+    #[arg(long, value_name = "GWEI")]
+    pub max_fee: Option<String>,
+    /// Account that signs and pays; wallet.account when left out
+    #[arg(long, value_name = "NAME")]
+    pub account: Option<String>,
+    #[command(flatten)]
+    pub password: PasswordArgs,
+}
+
+impl TreasuryArgs {
+    fn overrides(&self) -> Vec<Override> {
+        overrides([
+            Flag("deploy.max_fee", "--max-fee", self.max_fee.as_deref()),
+            Flag("wallet.account", "--account", self.account.as_deref()),
+        ])
+    }
+}
+
+#[derive(Debug, Args)]
+pub struct WithdrawArgs {
+    /// Where your share goes; to the account itself when left out
+    #[arg(long, value_name = "ADDRESS")]
+    pub to: Option<String>,
+    #[command(flatten)]
+    pub treasury: TreasuryArgs,
 }
 
 /// Where a password comes from when it is not typed.
@@ -734,6 +771,8 @@ impl Command {
                 Flag("deploy.max_fee", "--max-fee", args.max_fee.as_deref()),
                 Flag("wallet.account", "--account", args.account.as_deref()),
             ]),
+            Self::Settle(args) => args.overrides(),
+            Self::Withdraw(args) => args.treasury.overrides(),
             Self::Train(args) => args.overrides(),
             Self::Eval(args) => overrides([
                 Flag("base.id", "--base", args.base.as_deref()),

@@ -25,9 +25,12 @@ pub mod receipts;
 mod requests;
 pub mod schemas;
 pub mod serve;
+pub mod settle;
 pub mod train;
+mod treasury;
 pub mod verify;
 pub mod wallet;
+pub mod withdraw;
 
 use crate::{
     cli::{
@@ -78,6 +81,8 @@ pub async fn dispatch(context: &Context, command: Command) -> Result<ExitStatus,
         Command::Data(command) => run_data(context, command),
         Command::Devnet(command) => run_devnet(context, command).await,
         Command::Serve(args) => serve::run(context, args.into()).await,
+        Command::Settle(args) => settle::run(context, args.into()).await,
+        Command::Withdraw(args) => withdraw::run(context, args.treasury.into(), args.to).await,
         Command::Call(args) => call::run(context, (*args).into()).await,
         Command::Channel(command) => run_channel(context, command).await,
         Command::Receipts(ReceiptsCommand::Show { id }) => receipts::show(context, &id),

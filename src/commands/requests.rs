@@ -14,13 +14,14 @@ use super::{
     payer::PayerRequest,
     serve::ServeRequest,
     train::TrainRequest,
+    treasury::TreasuryRequest,
     verify::VerifyRequest,
 };
 use crate::{
     cli::{
         BaseBuildArgs, CallArgs, CallKindArg, DemoArgs, DeployArgs, EarningsArgs, EarningsByArg,
         EvalArgs, ExploreArgs, InitArgs, NewChannelArgs, OneChannelArgs, PackageArgs, PayerArgs,
-        SchemeArg, ServeArgs, TrainArgs, VerifyArgs,
+        SchemeArg, ServeArgs, TrainArgs, TreasuryArgs, VerifyArgs,
     },
     runtime::ledger::Scheme,
     wallet::purse::Wish,
@@ -126,6 +127,15 @@ impl From<InitArgs> for InitRequest {
             dir: args.dir,
             template: args.template,
             list: args.list,
+        }
+    }
+}
+
+impl From<TreasuryArgs> for TreasuryRequest {
+    fn from(args: TreasuryArgs) -> Self {
+        Self {
+            dry_run: args.dry_run,
+            password_file: args.password.password_file,
         }
     }
 }

@@ -4,7 +4,7 @@ use schemars::{Schema, schema_for};
 
 use super::{
     call, channel, config, data, demo, deploy, devnet, doctor, earnings, init, package, receipts,
-    serve, train, wallet,
+    serve, settle, train, wallet, withdraw,
 };
 use crate::{
     printer::ErrorEnvelope,
@@ -35,6 +35,10 @@ pub const SCHEMAS: &[Published] = &[
     ("train-dry-run", || schema_for!(Estimate)),
     ("eval", || schema_for!(evaluate::Report)),
     ("serve", || schema_for!(serve::Ready)),
+    ("settle", || schema_for!(settle::Settlement)),
+    ("settle-dry-run", || schema_for!(settle::Forecast)),
+    ("withdraw", || schema_for!(withdraw::Withdrawal)),
+    ("withdraw-dry-run", || schema_for!(withdraw::Withdrawable)),
     ("call", || schema_for!(call::Answered)),
     ("channel", || schema_for!(channel::Shown)),
     ("channel-list", || schema_for!(Vec<channel::Shown>)),

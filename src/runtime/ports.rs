@@ -4,7 +4,7 @@
 //! so that another engine (a remote one too) can stand behind them. A [`ReleaseSigner`] puts an
 //! account's name to a package, a [`ReleaseVerifier`] says whose name it is; neither needs a chain.
 //! A [`FactLog`] is where deeds on a chain are written down before they are done. A [`Cashier`]
-//! takes payment for calls, on whatever chains it knows.
+//! takes payment for calls, on whatever chains it knows; a [`Facilitator`] does so for others.
 
 use std::pin::Pin;
 
@@ -224,4 +224,27 @@ pub trait Tab: Send + Sync {
 
     /// The charge is durable, in the journal's record: the next call of the channel may follow.
     fn close(self: Box<Self>, charge: &Charge);
+}
+
+/// Why a facilitator has no answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unserved {
+    /// What came is no request in any form: 400.
+    Malformed { message: String },
+    /// The chain cannot be asked: 503, and the same request may be repeated.
+    Unavailable { message: String, retry_after: u64 },
+}
+
+/// Checks payments and puts them on chains for other sellers (x402's facilitator). A payment that
+/// is not good is an answer too, of the same form.
+#[async_trait::async_trait]
+pub trait Facilitator: Send + Sync {
+    /// The body of `GET /supported`.
+    fn supported(&self) -> serde_json::Value;
+
+    /// The answer to `POST /verify`.
+    async fn verify(&self, body: serde_json::Value) -> Result<serde_json::Value, Unserved>;
+
+    /// The answer to `POST /settle`.
+    async fn settle(&self, body: serde_json::Value) -> Result<serde_json::Value, Unserved>;
 }

@@ -160,6 +160,10 @@ fn deployed(results: &mut Results, project: &Path) {
     results.run("deploy-dry-run", project, dry);
     results.run("deploy", project, "deploy package --password-file pw");
     results.run("explore", project, "explore --verify package");
+    results.run("settle-dry-run", project, "settle --dry-run");
+    results.run("settle", project, "settle --password-file pw");
+    results.run("withdraw-dry-run", project, "withdraw --dry-run");
+    results.run("withdraw", project, "withdraw --password-file pw");
     fs::write(&file, before).unwrap();
 }
 

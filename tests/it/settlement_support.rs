@@ -142,7 +142,7 @@ impl Market {
         let path = self.dir.path().join("journal.sqlite");
         self.runtime
             .block_on(Seller::open(&network, &path, adjust))
-            .runs_on(&self.runtime)
+            .on(&self.runtime)
     }
 
     pub fn receiver(&self) -> ReceiverKey {
@@ -300,7 +300,7 @@ impl Seller {
         }
     }
 
-    fn runs_on(mut self, runtime: &Arc<Runtime>) -> Self {
+    pub fn on(mut self, runtime: &Arc<Runtime>) -> Self {
         self.runtime = Some(Arc::clone(runtime));
         self
     }

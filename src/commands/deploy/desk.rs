@@ -1,6 +1,6 @@
 //! What every deploying command has at hand: chain, account, journal, and how it talks.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use crate::{
     commands::{Context, ask, network, serve, wallet},
@@ -29,7 +29,7 @@ pub struct Desk {
     pub journal: Journal,
     /// The journal as it was when it was opened.
     pub snapshot: Snapshot,
-    teller: Box<dyn Fn(News) + Send + Sync>,
+    teller: Arc<dyn Fn(News) + Send + Sync>,
 }
 
 impl Desk {
@@ -57,7 +57,7 @@ impl Desk {
             limits,
             journal,
             snapshot,
-            teller: Box::new(move |news| tell(&printer, news)),
+            teller: Arc::new(move |news| tell(&printer, news)),
         })
     }
 
@@ -82,6 +82,11 @@ impl Desk {
             tell: &*self.teller,
             harvest: &no_facts,
         }
+    }
+
+    /// Says what happens while a transaction is waited for.
+    pub fn teller(&self) -> Arc<dyn Fn(News) + Send + Sync> {
+        Arc::clone(&self.teller)
     }
 
     /// Finds out what became of transactions that an earlier process left open.

@@ -44,8 +44,10 @@ sol! {
 
         function deposit(ChannelConfig config, uint128 amount, address collector, bytes collectorData) external;
         function claim(VoucherClaim[] voucherClaims) external;
+        function claimWithSignature(VoucherClaim[] voucherClaims, bytes authorizerSignature) external;
         function settle(address receiver, address token) external;
         function refund(ChannelConfig config, uint128 amount) external;
+        function refundWithSignature(ChannelConfig config, uint128 amount, uint256 nonce, bytes receiverAuthorizerSignature) external;
         function initiateWithdraw(ChannelConfig config, uint128 amount) external;
         function finalizeWithdraw(ChannelConfig config) external;
         function multicall(bytes[] data) external returns (bytes[] results);

@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     runtime::{
-        ledger::{Address, ChannelView, Word},
+        ledger::{Address, Amount, ChannelView, Word},
         ports::FactLog,
     },
     wallet::{
@@ -311,6 +311,14 @@ impl Settlement for Desk {
     ) -> Result<bool, Trouble> {
         let asked = self.asked_contract(account, digest, signature).await;
         asked.map_err(Trouble::unreachable)
+    }
+
+    async fn relay(&self, name: &'static str, calls: Vec<Bytes>) -> Result<Done, Trouble> {
+        self.pass_on(name, calls).await
+    }
+
+    async fn unsettled(&self, receiver: Address, token: Address) -> Result<Amount, Trouble> {
+        self.unsettled_of(receiver, token).await
     }
 }
 

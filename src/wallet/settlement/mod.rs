@@ -3,14 +3,20 @@
 //! Whoever takes payments knows a chain through [`Settlement`] alone. HTTP and the forms of
 //! payment headers are unknown here.
 
+pub mod audit;
 mod books;
+mod claims;
 mod deposit;
 mod desk;
+mod error;
 mod exact;
 mod facts;
 mod memory;
 mod queue;
 mod refund;
+mod relay;
+mod settle;
+mod shares;
 mod trouble;
 mod view;
 mod watch;
@@ -18,7 +24,12 @@ mod watch;
 use alloy::primitives::{Bytes, U256};
 
 pub use books::{Books, History, Ledger};
+pub use claims::{LeftOut, ROWS, Row, select};
 pub use desk::{Desk, Options, Records};
+pub use error::SettleError;
+pub use queue::Teller;
+pub use settle::{Moved, Settled, Treasurer, Triggers, receivers_of};
+pub use shares::{Due, Share, due, shares};
 pub use watch::FRESH;
 
 use super::network::Network;
@@ -121,4 +132,11 @@ pub trait Settlement: Send + Sync {
         digest: Word,
         signature: &[u8],
     ) -> Result<bool, Trouble>;
+
+    /// Puts calls to the escrow that others have signed on the chain, all or none; `name` says
+    /// what they are.
+    async fn relay(&self, name: &'static str, calls: Vec<Bytes>) -> Result<Done, Trouble>;
+
+    /// What was claimed for a receiver and not yet sent to it.
+    async fn unsettled(&self, receiver: Address, token: Address) -> Result<Amount, Trouble>;
 }

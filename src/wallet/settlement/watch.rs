@@ -69,6 +69,11 @@ impl Desk {
         }
     }
 
+    /// Looks once, now.
+    pub async fn refresh(&self) -> Result<(), Trouble> {
+        self.advance(&[]).await.map(|_| ())
+    }
+
     /// One look; returns what the wanted channels hold.
     pub(super) async fn advance(
         &self,

@@ -73,7 +73,8 @@ impl Back {
             None => None,
             Some(part) => {
                 let minimum = taken.offer.extra.min_deposit.unwrap_or(sale.quote);
-                let deposit = lane.deposit(&line, part, minimum).await?;
+                let (id, config) = (line.key.channel, &line.channel.config);
+                let deposit = lane.deposit(id, config, part, minimum).await?;
                 self.needed(lane, &mut line, deposit, batch).await?
             }
         };
@@ -128,9 +129,10 @@ impl Back {
 
 impl Lane {
     /// A deposit whose terms and signature are in order.
-    async fn deposit(
+    pub async fn deposit(
         &self,
-        line: &Line,
+        channel: Word,
+        config: &ChannelConfig,
         part: &DepositPart,
         minimum: Amount,
     ) -> Result<Deposit, Refused> {
@@ -145,15 +147,14 @@ impl Lane {
             before,
             (Reason::DepositExpired, Reason::DepositEarly),
         )?;
-        let config = &line.channel.config;
-        let authorization = receiving(config, line.key.channel, part.amount, signed_part);
+        let authorization = receiving(config, channel, part.amount, signed_part);
         let digest = self.token.receive(&authorization);
         let (payer, signature) = (config.payer, &signed_part.signature);
         if !signed(self.settlement(), payer, digest, signature).await? {
             return Err(Reason::DepositSignature.into());
         }
         Ok(Deposit {
-            channel: line.key.channel,
+            channel,
             config: config.clone(),
             amount: part.amount,
             valid_after: after,
@@ -211,18 +212,10 @@ impl Line {
     fn check_balance(&self, voucher: &Voucher, arriving: Amount) -> Result<(), Refused> {
         let view = self.channel.view.clone().unwrap_or_default();
         let max = voucher.max_claimable_amount;
-        let balance = view.balance.checked_add(arriving);
-        let balance = balance.ok_or(Reason::DepositRefused)?;
-        if balance.is_zero() {
-            return Err(Reason::ChannelNotFound.into());
+        match covers(&view, arriving, max) {
+            Err(Reason::BelowClaimed) => Err(self.stale(Reason::BelowClaimed)),
+            covered => Ok(covered?),
         }
-        if max > balance {
-            return Err(Reason::AboveBalance.into());
-        }
-        if max <= view.claimed {
-            return Err(self.stale(Reason::BelowClaimed));
-        }
-        Ok(())
     }
 
     /// A deposit has arrived, and whole.
@@ -247,12 +240,8 @@ impl Line {
     pub fn state(&self, charged: Amount) -> ChannelState {
         let view = self.channel.view.clone().unwrap_or_default();
         ChannelState {
-            channel_id: self.key.channel,
-            balance: view.balance,
-            total_claimed: view.claimed,
-            withdraw_requested_at: view.withdrawal.map_or(0, |withdrawal| withdrawal.started),
-            refund_nonce: view.refund_nonce,
             charged_cumulative_amount: Some(charged),
+            ..state(self.key.channel, &view)
         }
     }
 
@@ -262,6 +251,35 @@ impl Line {
             signed_max_claimable: self.channel.authorised.amount(),
             signature,
         })
+    }
+}
+
+/// Whether what a channel holds, with what is arriving, covers a voucher.
+pub(super) fn covers(view: &ChannelView, arriving: Amount, max: Amount) -> Result<(), Reason> {
+    let balance = view.balance.checked_add(arriving);
+    let balance = balance.ok_or(Reason::DepositRefused)?;
+    if balance.is_zero() {
+        return Err(Reason::ChannelNotFound);
+    }
+    if max > balance {
+        return Err(Reason::AboveBalance);
+    }
+    if max <= view.claimed {
+        return Err(Reason::BelowClaimed);
+    }
+    Ok(())
+}
+
+/// A channel as others are told of it.
+pub(super) fn state(channel: Word, view: &ChannelView) -> ChannelState {
+    let withdrawal = view.withdrawal;
+    ChannelState {
+        channel_id: channel,
+        balance: view.balance,
+        total_claimed: view.claimed,
+        withdraw_requested_at: withdrawal.map_or(0, |withdrawal| withdrawal.started),
+        refund_nonce: view.refund_nonce,
+        charged_cumulative_amount: None,
     }
 }
 

@@ -9,6 +9,7 @@ mod cashier;
 mod checks;
 pub mod digest;
 mod exact;
+mod facilitator;
 mod reason;
 mod refund;
 mod refused;
@@ -19,5 +20,6 @@ mod terms;
 pub mod wire;
 
 pub use cashier::Till;
+pub use facilitator::Clearing;
 pub use reason::Reason;
 pub use terms::{Counter, Shop, TIMEOUT_SECONDS};

@@ -102,4 +102,22 @@ reasons! {
         "A refund of nothing was asked for.";
     RefundRefused => "invalid_batch_settlement_evm_refund_simulation_failed",
         "The chain would refuse the refund.";
+    ExactScheme => "invalid_exact_evm_scheme",
+        "Payment and requirements name different schemes.";
+    TokenName => "invalid_exact_evm_token_name_mismatch",
+        "The token has another name or version to sign with.";
+    BatchScheme => "invalid_batch_settlement_evm_scheme",
+        "Payment and requirements name different schemes.";
+    AuthorizerMissing => "invalid_batch_settlement_evm_authorizer_not_configured",
+        "The receiver authorizer's signature is missing, and nobody here can make it.";
+    ClaimRefused => "invalid_batch_settlement_evm_claim_simulation_failed",
+        "The chain would refuse the claim.";
+    SettleRefused => "invalid_batch_settlement_evm_settle_simulation_failed",
+        "The chain would refuse to settle.";
+    NothingToSettle => "invalid_batch_settlement_evm_nothing_to_settle",
+        "Nothing is claimed that was not settled.";
+    RpcReadFailed => "invalid_batch_settlement_evm_rpc_read_failed",
+        "The chain cannot be asked now.";
+    Pending => "settlement_pending",
+        "It is not known yet what became of the transaction.";
 }

@@ -90,3 +90,24 @@ pub mod count {
         u64::try_from(amount.0).map_err(problem)
     }
 }
+
+/// Bytes that may be missing.
+pub mod optional_bytes {
+    use alloy::primitives::Bytes;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    #[derive(Deserialize)]
+    struct Wrapped(#[serde(with = "super::bytes")] Bytes);
+
+    pub fn serialize<S: Serializer>(bytes: &Option<Bytes>, to: S) -> Result<S::Ok, S::Error> {
+        match bytes {
+            Some(bytes) => super::bytes::serialize(bytes, to),
+            None => to.serialize_none(),
+        }
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Bytes>, D::Error> {
+        let found = Option::<Wrapped>::deserialize(from)?;
+        Ok(found.map(|Wrapped(bytes)| bytes))
+    }
+}

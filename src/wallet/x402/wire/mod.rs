@@ -5,6 +5,7 @@
 //! is looked at. What the values mean is decided elsewhere.
 //! Form: <https://github.com/x402-foundation/x402> (specs, version 2).
 
+mod clearing;
 mod forms;
 mod payment;
 mod response;
@@ -14,6 +15,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
+pub use clearing::{ClearingRequest, Row, RowVoucher, Signed, SignedRefund};
 pub use payment::{
     Authorization, Batch, Config, Deed, DepositAuthorization, DepositPart, Erc3009, Exact, Payload,
     PaymentPayload, Voucher,

@@ -1,0 +1,129 @@
+//! `withdraw`: pays the account's share, and the contributor pools', out of the splitters.
+
+use serde::Serialize;
+
+use super::{
+    Context,
+    treasury::{Sum, Transaction, Treasury, TreasuryRequest},
+};
+use crate::{
+    error::{ExitClass, ExitStatus, Failure},
+    runtime::ledger::Address,
+    wallet::settlement::{Moved, Share, receivers_of, shares},
+};
+
+/// What `--json` prints.
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+pub struct Withdrawal {
+    network: String,
+    chain_id: u64,
+    /// One per share that was paid out.
+    releases: Vec<Transaction>,
+}
+
+/// What `--dry-run --json` prints.
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+pub struct Withdrawable {
+    network: String,
+    chain_id: u64,
+    /// One per share that would be paid out.
+    releases: Vec<Sum>,
+}
+
+pub async fn run(
+    context: &Context,
+    request: TreasuryRequest,
+    to: Option<String>,
+) -> Result<ExitStatus, Failure> {
+    let to = destination(to.as_deref())?;
+    let mut treasury = Treasury::open(context, &request).await?;
+    let due = due(&treasury).await?;
+    if request.dry_run {
+        forecast(context, &treasury, &due);
+        return Ok(ExitStatus::Success);
+    }
+    if due.is_empty() && !treasury.is_open() {
+        report(context, &treasury, &[]);
+        return Ok(ExitStatus::Success);
+    }
+    let network = treasury.network().name.clone();
+    treasury.office.confirm(&network, "withdrawing")?;
+    treasury.office.fund().await?;
+    let moved = treasury.treasurer()?.withdraw(to).await?;
+    report(context, &treasury, &moved);
+    Ok(ExitStatus::Success)
+}
+
+fn destination(to: Option<&str>) -> Result<Option<Address>, Failure> {
+    let usage = |message: String| Failure::new(ExitClass::Usage, message);
+    let to = to.map(str::parse::<Address>).transpose();
+    let to = to.map_err(|problem| usage(format!("--to is wrong: {problem}")))?;
+    if to.is_some_and(|to| to.is_zero()) {
+        let message = "--to is the zero address, which nobody can spend from";
+        return Err(usage(message.to_owned()));
+    }
+    Ok(to)
+}
+
+/// The shares that this account can have paid out.
+async fn due(treasury: &Treasury) -> Result<Vec<Share>, Failure> {
+    let office = &treasury.office;
+    let mut due = Vec::new();
+    for receiver in receivers_of(treasury.book(), treasury.network().chain_id) {
+        let found = shares(&office.chain, office.account, receiver).await?;
+        let payable = |share: &Share| (share.own || share.pool) && !share.pending.is_zero();
+        due.extend(found.into_iter().filter(payable));
+    }
+    Ok(due)
+}
+
+fn forecast(context: &Context, treasury: &Treasury, due: &[Share]) {
+    let network = treasury.network();
+    if context.printer.is_json() {
+        let sum = |share: &Share| Sum {
+            recipient: Some(share.recipient.to_string()),
+            ..Sum::of(&share.receiver, share.pending)
+        };
+        return context.printer.json(&Withdrawable {
+            network: network.name.clone(),
+            chain_id: network.chain_id,
+            releases: due.iter().map(sum).collect(),
+        });
+    }
+    for share in due {
+        context.printer.line(format!(
+            "to release    {} for {} from {}",
+            treasury.shown(&share.receiver, share.pending),
+            share.recipient,
+            share.receiver.receiver
+        ));
+    }
+    if due.is_empty() {
+        context.printer.line("there is nothing to withdraw");
+    }
+}
+
+fn report(context: &Context, treasury: &Treasury, moved: &[Moved]) {
+    let network = treasury.network();
+    if context.printer.is_json() {
+        return context.printer.json(&Withdrawal {
+            network: network.name.clone(),
+            chain_id: network.chain_id,
+            releases: moved.iter().map(Transaction::of).collect(),
+        });
+    }
+    for release in moved {
+        let recipient = release
+            .recipient
+            .map_or_else(String::new, |it| it.to_string());
+        context.printer.line(format!(
+            "released      {} for {recipient} in {} ({} gas)",
+            treasury.shown(&release.receiver, release.amount),
+            release.tx,
+            release.gas_used
+        ));
+    }
+    if moved.is_empty() {
+        context.printer.line("there is nothing to withdraw");
+    }
+}

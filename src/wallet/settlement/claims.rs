@@ -1,0 +1,203 @@
+//! What there is to claim, by the ledger and the chain's totals, and which rows would pass.
+//!
+//! A row that the chain would refuse is left out and told, so that it never blocks the others.
+
+use std::collections::BTreeMap;
+
+use alloy::{hex, primitives::Bytes, sol_types::SolCall};
+
+use crate::{
+    runtime::ledger::{Address, Amount, Book, Channel, ChannelKey, ChannelView, ReceiverKey, Word},
+    wallet::{
+        WalletError,
+        contracts::ESCROW,
+        provider::Chain,
+        registry::{BatchSettlementEscrow as Escrow, ChannelVoucher, VoucherClaim},
+    },
+};
+
+/// Most rows of one transaction.
+pub const ROWS: usize = 100;
+/// Gas of a row that is claimed alone, the transaction's own cost and a cold receiver included.
+const ALONE: u64 = 160_000;
+/// Gas of each row among others, with room for a wallet contract's check.
+const AMONG: u64 = 60_000;
+
+/// One row of a claim.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    pub channel: Word,
+    pub receiver: ReceiverKey,
+    /// Charged and not yet claimed.
+    pub amount: Amount,
+    /// Of the channel after the claim.
+    pub total: Amount,
+    claim: VoucherClaim,
+    /// A contract of the payer's says whether the voucher is good, and may change its mind.
+    by_contract: bool,
+}
+
+/// A channel with money that cannot be claimed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeftOut {
+    pub channel: Word,
+    pub amount: Amount,
+    pub reason: String,
+}
+
+/// What there is to claim for `account`, whose channels hold what `views` says.
+pub fn select(
+    book: &Book,
+    chain_id: u64,
+    account: Address,
+    views: &BTreeMap<Word, ChannelView>,
+) -> (Vec<Row>, Vec<LeftOut>) {
+    let (mut rows, mut left_out) = (Vec::new(), Vec::new());
+    for (key, channel) in here(book, chain_id) {
+        let Some(view) = views.get(&key.channel) else {
+            continue;
+        };
+        match row(key, channel, account, view) {
+            Ok(Some(row)) => rows.push(row),
+            Ok(None) => {}
+            Err(out) => left_out.push(out),
+        }
+    }
+    // What pays most comes first, so that a block that ends early costs least.
+    rows.sort_by(|a, b| (a.by_contract, b.amount).cmp(&(b.by_contract, a.amount)));
+    (rows, left_out)
+}
+
+fn here(book: &Book, chain_id: u64) -> impl Iterator<Item = (&ChannelKey, &Channel)> {
+    let channels = book.channels.iter();
+    channels.filter(move |(key, _)| key.chain_id == chain_id)
+}
+
+/// Channels of a chain that were charged more than the chain is known to have paid.
+pub fn owed(book: &Book, chain_id: u64) -> Vec<Word> {
+    let owed = here(book, chain_id).filter(|(_, channel)| !channel.unclaimed().is_zero());
+    owed.map(|(key, _)| key.channel).collect()
+}
+
+fn row(
+    key: &ChannelKey,
+    channel: &Channel,
+    account: Address,
+    view: &ChannelView,
+) -> Result<Option<Row>, LeftOut> {
+    let charged = channel.charged.amount();
+    // What the payer took back in the meantime cannot be claimed any more.
+    let total = charged.min(view.balance);
+    let lost = charged.saturating_sub(view.balance.max(view.claimed));
+    let out = |amount, reason: String| LeftOut {
+        channel: key.channel,
+        amount,
+        reason,
+    };
+    let config = &channel.config;
+    if total <= view.claimed {
+        return match lost.is_zero() {
+            true => Ok(None),
+            false => Err(out(lost, format!("the channel holds {}", view.balance))),
+        };
+    }
+    let amount = total.saturating_sub(view.claimed);
+    if config.receiver_authorizer != account {
+        let claimer = config.receiver_authorizer;
+        return Err(out(amount, format!("only {claimer} may claim it")));
+    }
+    let signature = hex::decode(&channel.signature).unwrap_or_default();
+    let claim = VoucherClaim {
+        voucher: ChannelVoucher {
+            channel: config.into(),
+            maxClaimableAmount: channel.authorised.amount().0,
+        },
+        signature: signature.into(),
+        totalClaimed: total.0,
+    };
+    Ok(Some(Row {
+        channel: key.channel,
+        receiver: ReceiverKey {
+            chain_id: key.chain_id,
+            receiver: config.receiver,
+            token: config.token,
+        },
+        amount,
+        total,
+        claim,
+        by_contract: config.payer_authorizer.is_zero(),
+    }))
+}
+
+/// Rows in groups that are claimed together; those that contracts decide about keep to themselves.
+pub fn batches(rows: Vec<Row>) -> Vec<Vec<Row>> {
+    let (by_contract, by_key): (Vec<Row>, Vec<Row>) =
+        rows.into_iter().partition(|row| row.by_contract);
+    let groups = by_key.chunks(ROWS).chain(by_contract.chunks(ROWS));
+    groups.map(<[Row]>::to_vec).collect()
+}
+
+/// The call that claims these rows.
+pub fn data(rows: &[Row]) -> Bytes {
+    let call = Escrow::claimCall {
+        voucherClaims: rows.iter().map(|row| row.claim.clone()).collect(),
+    };
+    call.abi_encode().into()
+}
+
+/// What a claim is for, in words: the same rows are the same claim.
+pub fn deed(rows: &[Row]) -> String {
+    let sum: Amount = rows.iter().map(|row| row.amount).sum();
+    match rows {
+        [row] => format!("a claim of {sum} from channel {}", row.channel),
+        rows => format!("a claim of {sum} from {} channels", rows.len()),
+    }
+}
+
+/// Tries the rows together, and each alone when that fails: those that pass, and the others.
+pub async fn sift(
+    chain: &Chain,
+    account: Address,
+    rows: Vec<Row>,
+) -> Result<(Vec<Row>, Vec<LeftOut>), WalletError> {
+    let most = ALONE + AMONG * rows.len() as u64;
+    if refusal(chain, account, &rows, most).await?.is_none() {
+        return Ok((rows, Vec::new()));
+    }
+    let (mut good, mut left_out) = (Vec::new(), Vec::new());
+    for row in rows {
+        let alone = std::slice::from_ref(&row);
+        match refusal(chain, account, alone, ALONE).await? {
+            None => good.push(row),
+            Some(reason) => left_out.push(row.left_out(reason)),
+        }
+    }
+    Ok((good, left_out))
+}
+
+impl Row {
+    pub fn left_out(self, reason: String) -> LeftOut {
+        LeftOut {
+            channel: self.channel,
+            amount: self.amount,
+            reason,
+        }
+    }
+}
+
+/// Why the chain would refuse a claim of these rows now.
+async fn refusal(
+    chain: &Chain,
+    account: Address,
+    rows: &[Row],
+    most: u64,
+) -> Result<Option<String>, WalletError> {
+    let data = data(rows);
+    let estimate = chain.estimate(account, ESCROW.into(), &data, "the claim");
+    match estimate.await {
+        Ok(gas) if gas <= most => Ok(None),
+        Ok(gas) => Ok(Some(format!("it takes {gas} gas, more than {most}"))),
+        Err(WalletError::Reverted { reason, .. }) => Ok(Some(reason)),
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,47 @@
+//! Calls to the escrow that others have signed: anyone may submit them, and here it is us.
+
+use alloy::{primitives::Bytes, sol_types::SolCall};
+
+use super::{Done, Trouble, desk::Desk};
+use crate::{
+    runtime::ledger::{Address, Amount},
+    wallet::{contracts::ESCROW, registry::BatchSettlementEscrow as Escrow},
+};
+
+impl Desk {
+    pub(super) async fn pass_on(
+        &self,
+        name: &'static str,
+        mut calls: Vec<Bytes>,
+    ) -> Result<Done, Trouble> {
+        let data = match calls.len() {
+            1 => calls.remove(0),
+            _ => Escrow::multicallCall { data: calls }.abi_encode().into(),
+        };
+        let call = self.prepared(ESCROW.into(), data, format!("{name} for others"));
+        let call = call.await.map_err(|error| Trouble::of_read(name, &error))?;
+        let mined = self.done(name, call).await?;
+        Ok(Done {
+            tx: mined.tx.to_string(),
+            view: None,
+        })
+    }
+
+    pub(super) async fn unsettled_of(
+        &self,
+        receiver: Address,
+        token: Address,
+    ) -> Result<Amount, Trouble> {
+        let call = Escrow::receiversCall {
+            receiver: receiver.into(),
+            token: token.into(),
+        };
+        let asked = self
+            .chain
+            .read("receivers of the escrow", ESCROW.into(), &call);
+        let totals = asked.await.map_err(Trouble::unreachable)?;
+        Ok(Amount(
+            totals.totalClaimed.saturating_sub(totals.totalSettled),
+        ))
+    }
+}

@@ -1,0 +1,356 @@
+//! From charges to money: claims, then settling what is claimed, then paying out what arrived.
+//!
+//! Every amount comes from the chain's cumulative totals, so a round that was cut off anywhere is
+//! finished by the next one, and nothing is done twice.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use alloy::{primitives::Bytes, sol_types::SolCall};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    books::ask,
+    claims::{self, LeftOut, Row},
+    desk::Desk,
+    error::SettleError,
+    facts,
+    shares::{Share, shares},
+};
+use crate::{
+    runtime::{
+        event::Event,
+        ledger::{Address, Amount, Book, ChannelConfig, ReceiverKey, Word},
+    },
+    wallet::{
+        contracts::ESCROW,
+        registry::{BatchSettlementEscrow as Escrow, ContributorPool, RevenueSplitter},
+        transaction::{Mined, TransactionError},
+    },
+};
+
+/// When settlement happens by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Triggers {
+    /// Unclaimed sum of one receiver that is worth a transaction.
+    pub threshold: Amount,
+    /// Longest time between two rounds.
+    pub interval: Duration,
+}
+
+/// A transaction that moved money.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Moved {
+    pub tx: String,
+    pub receiver: ReceiverKey,
+    pub amount: Amount,
+    /// Channels of a claim; 0 for anything else.
+    pub channels: usize,
+    /// Who got it, where it left a splitter.
+    pub recipient: Option<Address>,
+    /// Of the whole transaction.
+    pub gas_used: u64,
+    /// Wei.
+    pub fee: u128,
+}
+
+/// What a round did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Settled {
+    /// One per transaction and receiver.
+    pub claims: Vec<Moved>,
+    pub settles: Vec<Moved>,
+    pub left_out: Vec<LeftOut>,
+}
+
+/// Claims, settles and withdraws on one chain.
+pub struct Treasurer {
+    desk: Arc<Desk>,
+    /// One round at a time.
+    round: tokio::sync::Mutex<()>,
+    /// What was left out of the last round, so that it starts no other one.
+    stuck: Mutex<BTreeMap<Word, Amount>>,
+}
+
+impl Treasurer {
+    pub fn new(desk: Arc<Desk>) -> Self {
+        Self {
+            desk,
+            round: tokio::sync::Mutex::new(()),
+            stuck: Mutex::default(),
+        }
+    }
+
+    /// Claims everything that is charged, and settles everything that is claimed.
+    pub async fn settle_now(&self) -> Result<Settled, SettleError> {
+        let _round = self.round.lock().await;
+        self.desk.recover().await?;
+        let mut done = Settled::default();
+        self.claim(&mut done).await?;
+        for receiver in self.receivers(&done) {
+            done.settles.extend(self.settle(receiver).await?);
+        }
+        let stuck = done.left_out.iter().map(|out| (out.channel, out.amount));
+        *self.stuck.lock().unwrap_or_else(PoisonError::into_inner) = stuck.collect();
+        Ok(done)
+    }
+
+    async fn claim(&self, done: &mut Settled) -> Result<(), SettleError> {
+        let (desk, chain_id) = (&self.desk, self.chain_id());
+        let owed = ask(&*desk.books, |book| claims::owed(book, chain_id));
+        let views = desk.advance(&owed).await?;
+        let account = desk.account();
+        let select = |book: &Book| claims::select(book, chain_id, account, &views);
+        let (rows, left_out) = ask(&*desk.books, select);
+        done.left_out = left_out;
+        let mut waiting = claims::batches(rows);
+        waiting.reverse();
+        let mut claimed = Vec::new();
+        while let Some(batch) = waiting.pop() {
+            let sifted = claims::sift(&desk.chain, account, batch).await?;
+            let (batch, left_out) = sifted;
+            done.left_out.extend(left_out);
+            if batch.is_empty() {
+                continue;
+            }
+            claimed.extend(batch.iter().map(|row| row.channel));
+            let (data, deed) = (claims::data(&batch), claims::deed(&batch));
+            match self.send(ESCROW.into(), data, deed).await {
+                Ok(mined) => done.claims.extend(self.claims_of(&mined)),
+                // A row that passed a moment ago: the halves find out which.
+                Err(SettleError::Transaction(TransactionError::Reverted { reason, .. })) => {
+                    halve(batch, reason, &mut waiting, &mut done.left_out);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        for out in &done.left_out {
+            tracing::warn!(
+                "{} of channel {} cannot be claimed: {}",
+                out.amount,
+                out.channel,
+                out.reason
+            );
+        }
+        desk.advance(&claimed).await?;
+        Ok(())
+    }
+
+    async fn settle(&self, receiver: ReceiverKey) -> Result<Option<Moved>, SettleError> {
+        let view = self.desk.observe_receiver(receiver).await?;
+        if view.claimed <= view.settled {
+            return Ok(None);
+        }
+        let call = Escrow::settleCall {
+            receiver: receiver.receiver.into(),
+            token: receiver.token.into(),
+        };
+        let deed = format!("settling what is claimed for {}", receiver.receiver);
+        let data = call.abi_encode().into();
+        let mined = self.send(ESCROW.into(), data, deed).await?;
+        self.desk.observe_receiver(receiver).await?;
+        let amount = self.told(&mined).into_iter().find_map(|fact| match fact {
+            Event::Settled(fact) if fact.receiver == receiver => Some(fact.amount),
+            _ => None,
+        });
+        Ok(amount.map(|amount| moved(&mined, receiver, amount)))
+    }
+
+    /// Pays out of every splitter this account's share, to `to` or to itself, and the shares of
+    /// contributor pools to the pools.
+    pub async fn withdraw(&self, to: Option<Address>) -> Result<Vec<Moved>, SettleError> {
+        let _round = self.round.lock().await;
+        self.desk.recover().await?;
+        let mut done = Vec::new();
+        for receiver in self.receivers(&Settled::default()) {
+            let shares = shares(&self.desk.chain, self.desk.account(), receiver).await?;
+            let due = shares.into_iter().filter(|share| !share.pending.is_zero());
+            for share in due {
+                done.extend(self.release(&share, to).await?);
+            }
+            self.desk.observe_receiver(receiver).await?;
+        }
+        Ok(done)
+    }
+
+    async fn release(
+        &self,
+        share: &Share,
+        to: Option<Address>,
+    ) -> Result<Option<Moved>, SettleError> {
+        let receiver = share.receiver;
+        let (splitter, token) = (receiver.receiver, receiver.token.into());
+        let to = to.unwrap_or(self.desk.account()).into();
+        let (callee, data) = match (share.own, share.pool) {
+            (true, _) => {
+                let call = RevenueSplitter::releaseCall { token, to };
+                (splitter, call.abi_encode())
+            }
+            (false, true) => {
+                let splitter = splitter.into();
+                let call = ContributorPool::pullCall { splitter, token };
+                (share.recipient, call.abi_encode())
+            }
+            // Others fetch their own.
+            (false, false) => return Ok(None),
+        };
+        let deed = format!("releasing the share of {} from {splitter}", share.recipient);
+        let mined = self.send(callee, data.into(), deed).await?;
+        let amount = self.told(&mined).into_iter().find_map(|fact| match fact {
+            Event::Released(fact) if fact.recipient == share.recipient => Some(fact.amount),
+            _ => None,
+        });
+        let recipient = Some(share.recipient);
+        Ok(amount.map(|amount| Moved {
+            recipient,
+            ..moved(&mined, receiver, amount)
+        }))
+    }
+
+    /// Settles whenever there is reason to, until told to stop, and then once more.
+    pub async fn run(&self, triggers: Triggers, stop: CancellationToken) {
+        /// Between a round that failed and the next, at least.
+        const PAUSE: Duration = Duration::from_secs(10);
+        let mut pause = Duration::ZERO;
+        loop {
+            let reason = async {
+                tokio::time::sleep(pause).await;
+                tokio::select! {
+                    () = self.desk.withdrawal_started() => {}
+                    () = tokio::time::sleep(triggers.interval) => {}
+                    () = self.until(triggers.threshold) => {}
+                }
+            };
+            let stopping = tokio::select! {
+                () = stop.cancelled() => true,
+                () = reason => false,
+            };
+            let round = self.settle_now().await;
+            if let Err(error) = &round {
+                tracing::warn!("{}: not settled: {error}", self.desk.chain.network.name);
+            }
+            pause = if round.is_ok() { Duration::ZERO } else { PAUSE };
+            if stopping {
+                return;
+            }
+        }
+    }
+
+    /// Waits until so much is unclaimed for one receiver.
+    async fn until(&self, threshold: Amount) {
+        while !self.is_reached(threshold) {
+            // The ledger says nothing by itself.
+            tokio::time::sleep(self.desk.options.poll).await;
+        }
+    }
+
+    fn is_reached(&self, threshold: Amount) -> bool {
+        let here = self.chain_id();
+        let stuck = self.stuck.lock().unwrap_or_else(PoisonError::into_inner);
+        let stuck = stuck.clone();
+        ask(&*self.desk.books, |book| {
+            let mut sums: BTreeMap<(Address, Address), Amount> = BTreeMap::new();
+            for (key, channel) in book.channels.iter().filter(|(key, _)| key.chain_id == here) {
+                let stuck = stuck.get(&key.channel).copied().unwrap_or_default();
+                let amount = channel.unclaimed().saturating_sub(stuck);
+                let of = (channel.config.receiver, channel.config.token);
+                let sum = sums.entry(of).or_default();
+                *sum = sum.saturating_add(amount);
+            }
+            sums.values().any(|sum| !sum.is_zero() && *sum >= threshold)
+        })
+    }
+
+    /// Receivers of this chain that money may wait for.
+    fn receivers(&self, done: &Settled) -> BTreeSet<ReceiverKey> {
+        let mut keys = known_receivers(&self.desk);
+        keys.extend(done.claims.iter().map(|claim| claim.receiver));
+        keys
+    }
+
+    async fn send(&self, to: Address, data: Bytes, deed: String) -> Result<Mined, SettleError> {
+        let call = self.desk.prepared(to, data, deed).await?;
+        Ok(self.desk.queue.send(call).await?)
+    }
+
+    fn told(&self, mined: &Mined) -> Vec<Event> {
+        let chain_id = self.chain_id();
+        ask(&*self.desk.books, |book| {
+            facts::told_by(&mined.receipt, chain_id, book)
+        })
+    }
+
+    fn claims_of(&self, mined: &Mined) -> Vec<Moved> {
+        let told = self.told(mined).into_iter();
+        let claim = |fact| match fact {
+            Event::Claimed(fact) => Some(Moved {
+                channels: fact.rows.len(),
+                ..moved(
+                    mined,
+                    fact.receiver,
+                    fact.rows.iter().map(|row| row.amount).sum(),
+                )
+            }),
+            _ => None,
+        };
+        told.filter_map(claim).collect()
+    }
+
+    fn chain_id(&self) -> u64 {
+        self.desk.chain.network.chain_id
+    }
+}
+
+/// Receivers that the ledger knows on a desk's chain.
+fn known_receivers(desk: &Desk) -> BTreeSet<ReceiverKey> {
+    let here = desk.chain.network.chain_id;
+    ask(&*desk.books, |book| receivers_of(book, here))
+}
+
+/// Receivers that a ledger knows on a chain.
+pub fn receivers_of(book: &Book, chain_id: u64) -> BTreeSet<ReceiverKey> {
+    let of_channel = |config: &ChannelConfig| ReceiverKey {
+        chain_id,
+        receiver: config.receiver,
+        token: config.token,
+    };
+    let channels = book.channels.iter();
+    let channels = channels.filter(|(key, _)| key.chain_id == chain_id);
+    let of_channels = channels.map(|(_, channel)| of_channel(&channel.config));
+    let known = book.receivers.keys().copied();
+    known
+        .filter(|key| key.chain_id == chain_id)
+        .chain(of_channels)
+        .collect()
+}
+
+fn moved(mined: &Mined, receiver: ReceiverKey, amount: Amount) -> Moved {
+    let gas_used = mined.receipt.gas_used;
+    Moved {
+        tx: mined.tx.to_string(),
+        receiver,
+        amount,
+        channels: 0,
+        recipient: None,
+        gas_used,
+        fee: u128::from(gas_used).saturating_mul(mined.receipt.effective_gas_price),
+    }
+}
+
+/// Two claims in place of one that was reverted; a single row is left out.
+fn halve(
+    mut batch: Vec<Row>,
+    reason: String,
+    waiting: &mut Vec<Vec<Row>>,
+    left_out: &mut Vec<LeftOut>,
+) {
+    if batch.len() > 1 {
+        let second = batch.split_off(batch.len() / 2);
+        waiting.extend([second, batch]);
+        return;
+    }
+    left_out.extend(batch.into_iter().map(|row| row.left_out(reason.clone())));
+}

@@ -1,0 +1,1053 @@
+//! The till on a real chain: channels and authorizations of honest buyers, and of others. Answers
+//! are compared whole.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use alloy::{
+    primitives::{Bytes, U256, hex},
+    sol_types::{SolCall, SolValue},
+};
+use openlora::{
+    runtime::{
+        ledger::{Address, Amount, ChannelConfig, Word},
+        ports::{Cashier, Sale},
+    },
+    wallet::{
+        contracts::{COLLECTOR, ESCROW},
+        registry::{BatchSettlementEscrow as Escrow, ChannelVoucher, VoucherClaim},
+        settlement::Settlement,
+        x402::{
+            Reason,
+            digest::{ClaimEntry, EscrowDomain, deposit_nonce},
+            signature::sign,
+            wire::{Authorization, Deed},
+        },
+    },
+};
+use proptest::{
+    prelude::*,
+    test_runner::{Config, TestRunner},
+};
+use serde_json::{Value, json};
+
+use crate::{
+    deploy_support::{Act, OWN, OWN_KEY, Proxy, account},
+    settlement_support::{Buyer, Market, channel_id, channel_key, send},
+    wallet::{ADDRESS, KEY},
+    x402_support::{
+        MIN_DEPOSIT, OTHER_DIGEST, OTHER_SPLITTER, Stand, TOKEN_NAME, batch, decoded, deposit,
+        deposit_deed, exact, header, number, refund, refusal, sale, signed, state, token_domain,
+        voucher,
+    },
+    x402_wire::twin,
+};
+
+/// A stand, a buyer, and a channel that holds 10 000 of which nothing is charged.
+fn opened() -> (Stand, Buyer, ChannelConfig) {
+    let stand = Stand::new();
+    let buyer = stand.market.buyer(1, 1_000_000);
+    let config = buyer.config(1);
+    stand.seller.opens(&buyer, &config, 10_000);
+    (stand, buyer, config)
+}
+
+fn response(transaction: &Value, amount: &str, charged: u128, state: Value) -> Value {
+    json!({
+        "success": true,
+        "transaction": transaction,
+        "network": "eip155:31337",
+        "amount": amount,
+        "extra": { "chargedAmount": Amount(charged), "channelState": state },
+    })
+}
+
+/// Without the payer, which is compared by itself.
+fn of(payer: &Buyer, mut response: Value) -> Value {
+    let named = response.as_object_mut().unwrap().remove("payer");
+    assert_eq!(named, Some(json!(payer.address())));
+    response
+}
+
+fn voucher_state(buyer: &Buyer, config: &ChannelConfig, max: u128) -> Value {
+    let signature = buyer.voucher(config, max);
+    json!({ "signedMaxClaimable": Amount(max), "signature": signature })
+}
+
+#[test]
+fn every_chain_and_scheme_is_offered() {
+    let stand = Stand::new();
+    let sale = sale(1_500);
+    let common = |scheme: &str, extra: Value| {
+        json!({
+            "scheme": scheme,
+            "network": "eip155:31337",
+            "amount": "1500",
+            "asset": stand.market.token,
+            "payTo": stand.market.splitter,
+            "maxTimeoutSeconds": 300,
+            "extra": extra,
+        })
+    };
+    let batch = json!({
+        "name": TOKEN_NAME,
+        "version": "1",
+        "receiverAuthorizer": OWN,
+        "withdrawDelay": 900,
+        "minDeposit": "1500",
+    });
+    let exact = json!({ "name": TOKEN_NAME, "version": "1" });
+    let expected = [common("batch-settlement", batch), common("exact", exact)];
+    assert_eq!(stand.offers(&sale), expected);
+    assert_eq!(
+        refusal(stand.till.terms(&sale)),
+        stand.because(&sale, Reason::PaymentRequired)
+    );
+    let unknown = Sale {
+        adapter_digest: "cc".into(),
+        ..sale
+    };
+    let nobody = json!({
+        "unavailable": "Nobody can be paid for this adapter now.",
+        "retryAfter": 5,
+    });
+    assert_eq!(refusal(stand.till.terms(&unknown)), nobody);
+}
+
+#[test]
+fn a_channel_is_opened_used_topped_up_and_found_again() {
+    let stand = Stand::new();
+    let buyer = stand.market.buyer(1, 100_000);
+    let config = buyer.config(1);
+    let channel = channel_id(&config);
+    let first = sale(1_000);
+    let paid = deposit(&buyer, &config, 1_000, (5_000, 1));
+    let told = of(&buyer, stand.call(&first, &paid, 400).unwrap());
+    let tx = told["transaction"].clone();
+    assert_eq!(tx.as_str().unwrap().len(), 66);
+    let after = state(channel, 5_000, 0, 400);
+    assert_eq!(told, response(&tx, "5000", 400, after.clone()));
+    let kinds: Vec<String> = stand
+        .seller
+        .records()
+        .into_iter()
+        .map(|record| serde_json::to_value(record.event).unwrap()["type"].to_string())
+        .filter(|kind| kind.contains("channel") || kind.contains("call"))
+        .collect();
+    let expected = [
+        "channel_opened",
+        "channel_observed",
+        "channel_observed",
+        "call_reserved",
+        "call_metered",
+    ];
+    assert_eq!(kinds, expected.map(|kind| format!("\"{kind}\"")));
+
+    // The next voucher is over what was charged, not over what was allowed.
+    let stale = voucher(&buyer, &config, 2_000);
+    let second = sale(1_000);
+    let correction = stand.corrected(
+        &second,
+        Reason::Cumulative,
+        &after,
+        &voucher_state(&buyer, &config, 1_000),
+    );
+    assert_eq!(stand.refused(&second, &stale), correction);
+    let told = stand.call(&second, &voucher(&buyer, &config, 1_400), 1_000);
+    let after = state(channel, 5_000, 0, 1_400);
+    assert_eq!(
+        of(&buyer, told.unwrap()),
+        response(&json!(""), "", 1_000, after)
+    );
+
+    // A payer who echoes an offer with our correction in it has taken the same offer.
+    let third = sale(4_000);
+    let mut accepted = stand.offers(&third)[0].clone();
+    accepted["extra"]["channelState"] = state(channel, 5_000, 0, 1_400);
+    accepted["extra"]["voucherState"] = voucher_state(&buyer, &config, 2_000);
+    let echoed = header(&accepted, &voucher(&buyer, &config, 5_400));
+    let unpaid = stand.wait(stand.till.open(&third, &echoed)).err().unwrap();
+    assert_eq!(refusal(unpaid), stand.because(&third, Reason::AboveBalance));
+
+    // After a restart the journal has it all.
+    let stand = stand.again();
+    let topped = deposit(&buyer, &config, 5_400, (4_000, 2));
+    let told = of(&buyer, stand.call(&third, &topped, 1_000).unwrap());
+    let tx = told["transaction"].clone();
+    let after = state(channel, 9_000, 0, 5_400);
+    assert_eq!(told, response(&tx, "4000", 4_000, after));
+    let book = stand.seller.ledger.book();
+    let known = &book.channels[&channel_key(channel)];
+    assert_eq!(known.charged.amount(), Amount(5_400));
+    assert_eq!(known.authorised.amount(), Amount(5_400));
+    assert_eq!(known.calls, 3);
+    assert_eq!(book.breaches, Vec::<String>::new());
+    assert_eq!(stand.market.sent(), 2);
+}
+
+#[test]
+fn other_terms_than_the_current_offer_are_refused() {
+    let (stand, buyer, config) = opened();
+    let sale = sale(1_000);
+    let good = voucher(&buyer, &config, 1_000);
+    let offer = stand.offers(&sale)[0].clone();
+    let fields: [(&str, &str, Value); 10] = [
+        ("amount", "/amount", json!("999")),
+        ("asset", "/asset", json!(OTHER_SPLITTER)),
+        ("payTo", "/payTo", json!(OTHER_SPLITTER)),
+        ("maxTimeoutSeconds", "/maxTimeoutSeconds", json!(301)),
+        ("extra.name", "/extra/name", json!("USD")),
+        ("extra.version", "/extra/version", json!("2")),
+        (
+            "extra.receiverAuthorizer",
+            "/extra/receiverAuthorizer",
+            json!(ADDRESS),
+        ),
+        ("extra.withdrawDelay", "/extra/withdrawDelay", json!(901)),
+        ("extra.minDeposit", "/extra/minDeposit", json!("1")),
+        ("extra", "/extra/assetTransferMethod", json!("permit2")),
+    ];
+    for (field, path, value) in fields {
+        let mut accepted = offer.clone();
+        accepted["extra"]["assetTransferMethod"] = Value::Null;
+        *accepted.pointer_mut(path).unwrap() = value;
+        let unpaid = stand.wait(stand.till.open(&sale, &header(&accepted, &good)));
+        let message = format!("{} It differs in `{field}`.", Reason::OtherTerms.message());
+        assert_eq!(
+            refusal(unpaid.err().unwrap()),
+            stand.required(&sale, Reason::OtherTerms, &message)
+        );
+    }
+    let elsewhere: [(&str, Value, Reason); 4] = [
+        ("/network", json!("eip155:31338"), Reason::BatchNetwork),
+        ("/network", json!("eip155:031337"), Reason::BatchNetwork),
+        ("/network", json!("solana:mainnet"), Reason::BatchNetwork),
+        ("/scheme", json!("upto"), Reason::UnsupportedScheme),
+    ];
+    for (path, value, reason) in elsewhere {
+        let mut accepted = offer.clone();
+        *accepted.pointer_mut(path).unwrap() = value;
+        let unpaid = stand.wait(stand.till.open(&sale, &header(&accepted, &good)));
+        assert_eq!(refusal(unpaid.err().unwrap()), stand.because(&sale, reason));
+    }
+    // Nothing of all this has touched the channel.
+    assert!(stand.open(&sale, &good).is_ok());
+}
+
+#[test]
+fn a_cheap_calls_payment_buys_no_dear_one() {
+    let (stand, buyer, config) = opened();
+    let (cheap, dear) = (sale(10), sale(5_000));
+    let paid = voucher(&buyer, &config, 10);
+    let header = stand.header(&cheap, &paid);
+    let unpaid = stand.wait(stand.till.open(&dear, &header)).err().unwrap();
+    let message = format!("{} It differs in `amount`.", Reason::OtherTerms.message());
+    assert_eq!(
+        refusal(unpaid),
+        stand.required(&dear, Reason::OtherTerms, &message)
+    );
+    let empty = state(channel_id(&config), 10_000, 0, 0);
+    assert_eq!(
+        stand.refused(&dear, &paid),
+        stand.corrected(&dear, Reason::Cumulative, &empty, &Value::Null)
+    );
+    // Nor one of another adapter, whose splitter is another.
+    let other = Sale {
+        adapter_digest: OTHER_DIGEST.into(),
+        ..sale(10)
+    };
+    let unpaid = stand.wait(stand.till.open(&other, &header)).err().unwrap();
+    let message = format!("{} It differs in `payTo`.", Reason::OtherTerms.message());
+    assert_eq!(
+        refusal(unpaid),
+        stand.required(&other, Reason::OtherTerms, &message)
+    );
+    assert_eq!(
+        stand.refused(&other, &paid),
+        stand.because(&other, Reason::Receiver)
+    );
+}
+
+#[test]
+fn channels_with_other_terms_are_refused() {
+    let (stand, buyer, good) = opened();
+    let sale = sale(1_000);
+    let edits: [(&dyn Fn(&mut ChannelConfig), Reason); 8] = [
+        (&|it| it.receiver = OTHER_SPLITTER, Reason::Receiver),
+        (
+            &|it| it.receiver_authorizer = it.payer,
+            Reason::ReceiverAuthorizer,
+        ),
+        (
+            &|it| it.receiver_authorizer = Address::ZERO,
+            Reason::ReceiverAuthorizer,
+        ),
+        (&|it| it.token = OTHER_SPLITTER, Reason::Token),
+        (&|it| it.withdraw_delay = 899, Reason::WithdrawDelayRange),
+        (
+            &|it| it.withdraw_delay = 2_592_001,
+            Reason::WithdrawDelayRange,
+        ),
+        (&|it| it.withdraw_delay = 901, Reason::WithdrawDelay),
+        (&|it| it.salt = number(99), Reason::ChannelNotFound),
+    ];
+    for (edit, reason) in edits {
+        let mut config = good.clone();
+        edit(&mut config);
+        let paid = voucher(&buyer, &config, 1_000);
+        assert_eq!(stand.refused(&sale, &paid), stand.because(&sale, reason));
+    }
+    let sent = stand.market.sent();
+    let mut paid = voucher(&buyer, &good, 1_000);
+    paid["channelConfig"]["salt"] = json!(number(98));
+    let reason = Reason::ChannelId;
+    assert_eq!(stand.refused(&sale, &paid), stand.because(&sale, reason));
+    // The same terms on another chain, or of another escrow, are another channel.
+    let mut paid = voucher(&buyer, &good, 1_000);
+    paid["voucher"]["channelId"] = json!(EscrowDomain::of(31_338).channel_id(&good));
+    assert_eq!(stand.refused(&sale, &paid), stand.because(&sale, reason));
+    assert_eq!(stand.market.sent(), sent);
+    assert_eq!(stand.seller.events("channel_opened").len(), 1);
+}
+
+#[test]
+fn forged_vouchers_are_refused() {
+    let (stand, buyer, config) = opened();
+    let other = stand.market.buyer(2, 1);
+    let sale = sale(1_000);
+    let good: [u8; 65] = buyer.voucher(&config, 1_000)[..].try_into().unwrap();
+    let mut compact = good;
+    compact[32] |= (good[64] - 27) << 7;
+    let mut odd = good;
+    odd[64] -= 27;
+    let elsewhere = EscrowDomain::of(31_338).voucher(channel_id(&config), Amount(1_000));
+    let refunding = EscrowDomain::of(31_337).refund(channel_id(&config), 0, Amount(1_000));
+    let signatures: [Bytes; 9] = [
+        twin(&good).to_vec().into(),
+        compact[..64].to_vec().into(),
+        odd.to_vec().into(),
+        good[..64].to_vec().into(),
+        [&good[..], &[0]].concat().into(),
+        Bytes::new(),
+        other.voucher(&config, 1_000),
+        signed(&buyer, elsewhere),
+        signed(&buyer, refunding),
+    ];
+    for signature in signatures {
+        let paid = batch(&config, 1_000, signature, Deed::Voucher);
+        assert_eq!(
+            stand.refused(&sale, &paid),
+            stand.because(&sale, Reason::VoucherSignature)
+        );
+    }
+    // Of another amount.
+    let paid = batch(&config, 1_000, buyer.voucher(&config, 999), Deed::Voucher);
+    assert_eq!(
+        stand.refused(&sale, &paid),
+        stand.because(&sale, Reason::VoucherSignature)
+    );
+    assert!(stand.open(&sale, &voucher(&buyer, &config, 1_000)).is_ok());
+}
+
+#[test]
+fn what_is_no_payment_is_malformed() {
+    let (stand, buyer, config) = opened();
+    let sale = sale(1_000);
+    let offer = stand.offers(&sale)[0].clone();
+    let good = voucher(&buyer, &config, 1_000);
+    let ask = |header: &str| refusal(stand.wait(stand.till.open(&sale, header)).err().unwrap());
+    let malformed = |message: &str| json!({ "malformed": format!("Invalid payment: {message}.") });
+    let amount = |amount: Value| {
+        let mut paid = good.clone();
+        paid["voucher"]["maxClaimableAmount"] = amount;
+        ask(&header(&offer, &paid))
+    };
+    for text in ["01", "1e3", "-1", "340282366920938463463374607431768211456"] {
+        let message = format!(
+            "`payload` is not as expected: expected base units as a decimal number below 2^128 \
+             without sign or leading zero, found `{text}`"
+        );
+        assert_eq!(amount(json!(text)), malformed(&message));
+    }
+    assert_eq!(
+        amount(json!(1000)),
+        malformed("`payload` is not as expected: invalid type: integer `1000`, expected a string")
+    );
+    let mut typed = good.clone();
+    typed["type"] = json!("withdraw");
+    assert_eq!(
+        ask(&header(&offer, &typed)),
+        malformed(
+            "`payload` is not as expected: unknown variant `withdraw`, expected one of \
+             `deposit`, `voucher`, `refund`"
+        )
+    );
+    assert_eq!(
+        ask(&"A".repeat(1 << 20)),
+        malformed("it has 1048576 bytes, expected at most 12288")
+    );
+    let flood = (0..10_000).map(|number| format!("!{number}"));
+    assert!(
+        flood
+            .map(|text| ask(&text))
+            .all(|answer| answer == malformed("it is not base64"))
+    );
+    // A refund pays for nothing.
+    let paid = refund(&buyer, &config, 0, None);
+    assert_eq!(
+        stand.refused(&sale, &paid),
+        stand.because(&sale, Reason::PayloadType)
+    );
+}
+
+#[test]
+fn a_voucher_pays_once_however_often_it_comes() {
+    let (stand, buyer, config) = opened();
+    let first = sale(1_000);
+    let paid = voucher(&buyer, &config, 1_000);
+    stand.call(&first, &paid, 500).unwrap();
+    let again = sale(1_000);
+    let now = state(channel_id(&config), 10_000, 0, 500);
+    let proof = voucher_state(&buyer, &config, 1_000);
+    let used = |first: &Sale, again: &Sale, now: &Value, proof: &Value| {
+        json!({
+            "used": [first.request_id, first.request_hash],
+            "otherwise": stand.corrected(again, Reason::Cumulative, now, proof),
+        })
+    };
+    assert_eq!(
+        stand.refused(&again, &paid),
+        used(&first, &again, &now, &proof)
+    );
+
+    // Fifty at once.
+    let header = stand.header(&sale(1_000), &voucher(&buyer, &config, 1_500));
+    let sales: Vec<Sale> = (0..50).map(|_| sale(1_000)).collect();
+    let calls = sales
+        .iter()
+        .map(|sale| stand.serve(&stand.till, sale, &header, 1_000));
+    let outcomes = stand.wait(futures::future::join_all(calls));
+    let served: Vec<usize> = (0..50).filter(|at| outcomes[*at].is_ok()).collect();
+    assert_eq!(served.len(), 1);
+    let winner = &sales[served[0]];
+    let now = state(channel_id(&config), 10_000, 0, 1_500);
+    let proof = voucher_state(&buyer, &config, 1_500);
+    for (sale, outcome) in sales.iter().zip(outcomes) {
+        if let Err(unpaid) = outcome {
+            assert_eq!(refusal(unpaid), used(winner, sale, &now, &proof));
+        }
+    }
+    let book = stand.seller.ledger.book();
+    assert_eq!(
+        book.channels[&channel_key(channel_id(&config))]
+            .charged
+            .amount(),
+        Amount(1_500)
+    );
+    // After a restart it is still known.
+    let stand = stand.again();
+    let answer = stand.refused(&again, &paid);
+    assert_eq!(
+        answer["used"],
+        json!([first.request_id, first.request_hash])
+    );
+}
+
+#[test]
+fn a_voucher_is_good_again_when_its_call_cost_nothing() {
+    let (stand, buyer, config) = opened();
+    let paid = voucher(&buyer, &config, 1_000);
+    let told = stand.call(&sale(1_000), &paid, 0).unwrap();
+    assert_eq!(told["extra"]["chargedAmount"], "0");
+    assert!(stand.call(&sale(1_000), &paid, 1_000).is_ok());
+    // And one with the total of an earlier one that was not used up: 1000 + 500.
+    assert!(
+        stand
+            .call(&sale(2_000), &voucher(&buyer, &config, 3_000), 250)
+            .is_ok()
+    );
+    assert!(
+        stand
+            .call(&sale(1_500), &voucher(&buyer, &config, 3_000), 1_000)
+            .is_ok()
+    );
+    let book = stand.seller.ledger.book();
+    assert_eq!(book.breaches, Vec::<String>::new());
+    let known = &book.channels[&channel_key(channel_id(&config))];
+    assert_eq!(known.charged.amount(), Amount(3_000));
+}
+
+/// A channel whose vouchers a development account signs, which can send transactions too.
+fn authorised_by_first(buyer: &Buyer) -> ChannelConfig {
+    ChannelConfig {
+        payer_authorizer: ADDRESS.parse().unwrap(),
+        ..buyer.config(5)
+    }
+}
+
+#[test]
+fn a_withdrawal_ends_spending() {
+    let stand = Stand::on(Market::embedded(), |options| options.fresh = Duration::ZERO);
+    let buyer = stand.market.buyer(1, 100_000);
+    let config = authorised_by_first(&buyer);
+    let domain = EscrowDomain::of(31_337);
+    let vouched = |max: u128, deed: Deed| {
+        let digest = domain.voucher(channel_id(&config), Amount(max));
+        let signature = sign(&account(KEY), digest).unwrap();
+        batch(&config, max, signature.to_vec().into(), deed)
+    };
+    let funded = deposit_deed(buyer.deposit(&config, 5_000, 1));
+    stand
+        .call(&sale(1_000), &vouched(1_000, funded), 1_000)
+        .unwrap();
+    let call = Escrow::initiateWithdrawCall {
+        config: (&config).into(),
+        amount: 5_000,
+    };
+    send(&stand.market.rpc, ESCROW.into(), &call.abi_encode().into());
+    let sale = sale(1_000);
+    assert_eq!(
+        stand.refused(&sale, &vouched(2_000, Deed::Voucher)),
+        stand.because(&sale, Reason::Withdrawal)
+    );
+    // Money for more does not change that.
+    let more = deposit_deed(buyer.deposit(&config, 5_000, 2));
+    assert_eq!(
+        stand.refused(&sale, &vouched(2_000, more)),
+        stand.because(&sale, Reason::Withdrawal)
+    );
+}
+
+#[test]
+fn deposits_are_checked_before_they_are_made() {
+    let stand = Stand::new();
+    let buyer = stand.market.buyer(1, 10_000);
+    let config = buyer.config(1);
+    let sale = sale(1_000);
+    let part = "/deposit/authorization/erc3009Authorization";
+    let cases: [(&dyn Fn(&mut Value), Reason); 6] = [
+        (
+            &|it| it["deposit"]["amount"] = json!("999"),
+            Reason::DepositTooSmall,
+        ),
+        (
+            &|it| it["deposit"]["amount"] = json!("5001"),
+            Reason::DepositSignature,
+        ),
+        (
+            &|it| it.pointer_mut(part).unwrap()["validBefore"] = json!("1"),
+            Reason::DepositExpired,
+        ),
+        (
+            &|it| it.pointer_mut(part).unwrap()["validAfter"] = json!("3999999999"),
+            Reason::DepositEarly,
+        ),
+        (
+            &|it| it.pointer_mut(part).unwrap()["salt"] = json!(number(9)),
+            Reason::DepositSignature,
+        ),
+        (
+            &|it| it["deposit"]["authorization"] = json!({ "permit2Authorization": {} }),
+            Reason::DepositMethod,
+        ),
+    ];
+    for (edit, reason) in cases {
+        let mut paid = deposit(&buyer, &config, 1_000, (5_000, 1));
+        edit(&mut paid);
+        assert_eq!(stand.refused(&sale, &paid), stand.because(&sale, reason));
+    }
+    assert_eq!(MIN_DEPOSIT, 1_000);
+    // More than the payer has.
+    let paid = deposit(&buyer, &config, 1_000, (10_001, 1));
+    let refused = stand.because(&sale, Reason::DepositRefused);
+    assert_eq!(stand.refused(&sale, &paid), refused);
+    // Cancelled before, and between the check and the deposit.
+    let channel = channel_id(&config);
+    stand.cancel(&buyer, deposit_nonce(channel, number(2)));
+    let paid = deposit(&buyer, &config, 1_000, (5_000, 2));
+    assert_eq!(stand.refused(&sale, &paid), refused);
+    let paid = deposit(&buyer, &config, 1_000, (5_000, 3));
+    let mut tab = stand.open(&sale, &paid).ok().unwrap();
+    stand.cancel(&buyer, deposit_nonce(channel, number(3)));
+    let unpaid = stand.wait(tab.secure()).unwrap_err();
+    assert_eq!(refusal(unpaid), stand.because(&sale, Reason::DepositFailed));
+    assert_eq!(stand.market.sent(), 0);
+}
+
+#[test]
+fn an_exact_payment_buys_one_call() {
+    let stand = Stand::new();
+    let buyer = stand.market.buyer(1, 10_000);
+    let first = sale(1_000);
+    let paid = exact(&buyer.transfer(1_000, 1));
+    let told = of(&buyer, stand.call(&first, &paid, 100).unwrap());
+    let expected = json!({
+        "success": true,
+        "transaction": told["transaction"],
+        "network": "eip155:31337",
+        "amount": "1000",
+        "extra": { "chargedAmount": "1000" },
+    });
+    assert_eq!(told, expected);
+    assert_eq!(stand.market.balance(stand.market.splitter), 1_000);
+    let again = sale(1_000);
+    let used = json!({
+        "used": [first.request_id, first.request_hash],
+        "otherwise": stand.because(&again, Reason::ExactUsed),
+    });
+    assert_eq!(stand.refused(&again, &paid), used);
+
+    // Paid, and nothing delivered: the payer is owed a call, also by a new process.
+    let owed = exact(&buyer.transfer(1_000, 2));
+    let mut tab = stand.open(&sale(1_000), &owed).ok().unwrap();
+    stand.wait(tab.secure()).unwrap();
+    drop(tab);
+    assert_eq!(
+        stand.call(&sale(1_000), &owed, 0).unwrap()["extra"]["chargedAmount"],
+        "0"
+    );
+    let stand = stand.again();
+    assert_eq!(stand.refused(&again, &paid)["used"], used["used"]);
+    let told = stand.call(&sale(1_000), &owed, 1_000).unwrap();
+    assert_eq!(told["extra"]["chargedAmount"], "1000");
+    let answer = stand.refused(&again, &owed);
+    assert_eq!(
+        answer["otherwise"],
+        stand.because(&again, Reason::ExactUsed)
+    );
+    assert_eq!(stand.market.balance(stand.market.splitter), 2_000);
+    assert_eq!(stand.market.sent(), 2);
+    assert_eq!(stand.seller.ledger.book().breaches, Vec::<String>::new());
+}
+
+#[test]
+fn exact_payments_that_pay_otherwise_are_refused() {
+    let stand = Stand::new();
+    let buyer = stand.market.buyer(1, 10_000);
+    let sale = sale(1_000);
+    let signed_as = |edit: &dyn Fn(&mut Authorization)| {
+        let mut transfer = buyer.transfer(1_000, 7);
+        let mut said = Authorization {
+            from: transfer.from,
+            to: transfer.to,
+            value: transfer.value,
+            valid_after: U256::ZERO,
+            valid_before: U256::from(4_000_000_000_u64),
+            nonce: transfer.nonce,
+        };
+        edit(&mut said);
+        transfer.signature = signed(&buyer, token_domain(stand.market.token).transfer(&said));
+        let mut paid = exact(&transfer);
+        paid["authorization"] = serde_json::to_value(said).unwrap();
+        paid
+    };
+    let cases: [(&dyn Fn(&mut Authorization), Reason); 6] = [
+        (&|it| it.to = OTHER_SPLITTER, Reason::ExactRecipient),
+        (&|it| it.value = Amount(999), Reason::ExactValue),
+        (&|it| it.value = Amount(1_001), Reason::ExactValue),
+        (&|it| it.valid_before = U256::from(1), Reason::ExactExpired),
+        (
+            &|it| it.valid_after = U256::from(3_999_999_999_u64),
+            Reason::ExactEarly,
+        ),
+        (&|it| it.from = OTHER_SPLITTER, Reason::ExactSignature),
+    ];
+    for (edit, reason) in cases {
+        assert_eq!(
+            stand.refused(&sale, &signed_as(edit)),
+            stand.because(&sale, reason)
+        );
+    }
+    let good = signed_as(&|_| {});
+    let bytes = hex::decode(good["signature"].as_str().unwrap()).unwrap();
+    let mut high = good.clone();
+    let twin = twin(&bytes.try_into().unwrap());
+    high["signature"] = json!(hex::encode_prefixed(twin));
+    assert_eq!(
+        stand.refused(&sale, &high),
+        stand.because(&sale, Reason::ExactSignature)
+    );
+    // Cancelled between the check and the transfer, and before.
+    let mut tab = stand.open(&sale, &good).ok().unwrap();
+    stand.cancel(&buyer, number(7));
+    let unpaid = stand.wait(tab.secure()).unwrap_err();
+    assert_eq!(refusal(unpaid), stand.because(&sale, Reason::ExactFailed));
+    drop(tab);
+    assert_eq!(
+        stand.refused(&sale, &good),
+        stand.because(&sale, Reason::ExactRefused)
+    );
+    // Without the money.
+    let poor = stand.market.buyer(2, 999);
+    let paid = exact(&poor.transfer(1_000, 1));
+    assert_eq!(
+        stand.refused(&sale, &paid),
+        stand.because(&sale, Reason::ExactRefused)
+    );
+    assert_eq!(stand.market.sent(), 0);
+}
+
+#[test]
+fn tokens_that_cheat_buy_nothing() {
+    for (name, deposited) in [
+        ("FeeToken", Reason::DepositRefused),
+        ("FalseToken", Reason::DepositRefused),
+    ] {
+        let mut market = Market::embedded();
+        market.token = Stand::create(&market.rpc, name, &[]);
+        let stand = Stand::on(market, |_| {});
+        let buyer = stand.market.buyer(1, 100_000);
+        let config = buyer.config(1);
+        let sale = sale(1_000);
+        let paid = deposit(&buyer, &config, 1_000, (5_000, 1));
+        assert_eq!(
+            stand.refused(&sale, &paid),
+            stand.because(&sale, deposited),
+            "{name}"
+        );
+        let mut tab = stand
+            .open(&sale, &exact(&buyer.transfer(1_000, 1)))
+            .ok()
+            .unwrap();
+        let unpaid = stand.wait(tab.secure()).unwrap_err();
+        assert_eq!(
+            refusal(unpaid),
+            stand.because(&sale, Reason::ExactFailed),
+            "{name}"
+        );
+        assert_eq!(stand.seller.events("payment_received").len(), 0);
+    }
+}
+
+#[test]
+fn a_contract_pays_as_its_code_says() {
+    let stand = Stand::new();
+    let owner = stand.market.buyer(1, 0);
+    let arguments = owner.signer.address().abi_encode();
+    let wallet = Stand::create(&stand.market.rpc, "Wallet", &arguments);
+    let mint = alloy::primitives::keccak256("mint(address,uint256)")[..4].to_vec();
+    let to: alloy::primitives::Address = wallet.into();
+    let mint = [mint, (to, U256::from(50_000)).abi_encode_params()].concat();
+    send(&stand.market.rpc, stand.market.token, &mint.into());
+    let config = ChannelConfig {
+        payer: wallet,
+        payer_authorizer: Address::ZERO,
+        ..owner.config(1)
+    };
+    let domain = EscrowDomain::of(31_337);
+    let vouched = |max: u128, by: &Buyer, deed: Deed| {
+        let digest = domain.voucher(channel_id(&config), Amount(max));
+        batch(&config, max, signed(by, digest), deed)
+    };
+    let mut funds = owner.deposit(&config, 5_000, 1);
+    let said = Authorization {
+        from: wallet,
+        to: COLLECTOR.into(),
+        value: Amount(5_000),
+        valid_after: funds.valid_after,
+        valid_before: funds.valid_before,
+        nonce: deposit_nonce(channel_id(&config), number(1)),
+    };
+    funds.signature = signed(&owner, token_domain(stand.market.token).receive(&said));
+    let paid = vouched(1_000, &owner, deposit_deed(funds));
+    let told = stand.call(&sale(1_000), &paid, 1_000).unwrap();
+    assert_eq!(told["payer"], json!(wallet));
+    assert!(
+        stand
+            .call(&sale(1_000), &vouched(2_000, &owner, Deed::Voucher), 1_000)
+            .is_ok()
+    );
+    let stranger = stand.market.buyer(2, 0);
+    let next = sale(1_000);
+    assert_eq!(
+        stand.refused(&next, &vouched(3_000, &stranger, Deed::Voucher)),
+        stand.because(&next, Reason::VoucherSignature)
+    );
+    // The chain takes the voucher too.
+    claim(
+        &stand,
+        &config,
+        2_000,
+        signed(&owner, domain.voucher(channel_id(&config), Amount(2_000))),
+    );
+    let view = stand
+        .wait(stand.seller.desk.channel(channel_id(&config)))
+        .unwrap();
+    assert!(view.claimed == Amount(2_000) || view.claimed == Amount(0));
+}
+
+/// Claims all of a voucher on the chain, by the seller's signature.
+fn claim(stand: &Stand, config: &ChannelConfig, max: u128, signature: Bytes) {
+    let entry = ClaimEntry {
+        channel: channel_id(config),
+        max: Amount(max),
+        claimed: Amount(max),
+    };
+    let digest = EscrowDomain::of(31_337).claim_batch(&[entry]);
+    let call = Escrow::claimWithSignatureCall {
+        voucherClaims: vec![VoucherClaim {
+            voucher: ChannelVoucher {
+                channel: config.into(),
+                maxClaimableAmount: max,
+            },
+            signature,
+            totalClaimed: max,
+        }],
+        authorizerSignature: sign(&account(OWN_KEY), digest).unwrap().to_vec().into(),
+    };
+    send(&stand.market.rpc, ESCROW.into(), &call.abi_encode().into());
+}
+
+#[test]
+fn what_the_journal_lost_begins_at_what_the_chain_has() {
+    let stand = Stand::on(Market::embedded(), |options| options.fresh = Duration::ZERO);
+    let buyer = stand.market.buyer(1, 100_000);
+    let config = buyer.config(1);
+    stand.seller.opens(&buyer, &config, 10_000);
+    stand
+        .call(&sale(1_000), &voucher(&buyer, &config, 1_000), 1_000)
+        .unwrap();
+    stand
+        .call(&sale(1_000), &voucher(&buyer, &config, 2_000), 700)
+        .unwrap();
+    claim(&stand, &config, 1_000, buyer.voucher(&config, 1_000));
+    let till = stand.forgetful();
+    let sale = sale(500);
+    let stale = stand.header(&sale, &voucher(&buyer, &config, 2_200));
+    let unpaid = stand.wait(till.open(&sale, &stale)).err().unwrap();
+    let known = state(channel_id(&config), 10_000, 1_000, 1_000);
+    assert_eq!(
+        refusal(unpaid),
+        stand.corrected(&sale, Reason::Cumulative, &known, &Value::Null)
+    );
+    let right = stand.header(&sale, &voucher(&buyer, &config, 1_500));
+    let tab = stand.wait(till.open(&sale, &right)).ok().unwrap();
+    assert_eq!(tab.payment().before, Amount(1_000));
+}
+
+#[test]
+fn a_refund_returns_what_calls_have_not_cost() {
+    let stand = Stand::new();
+    let buyer = stand.market.buyer(1, 10_000);
+    let config = buyer.config(1);
+    let channel = channel_id(&config);
+    let paid = deposit(&buyer, &config, 1_000, (6_000, 1));
+    stand.call(&sale(1_000), &paid, 1_000).unwrap();
+    let probe = sale(1);
+    let ask = |payload: &Value| {
+        let header = stand.header(&probe, payload);
+        stand.wait(stand.till.refund(&probe, &header))
+    };
+    let told = |asked: Option<u128>, amount: &str, balance: u128, nonce: &str| {
+        let refunded = ask(&refund(&buyer, &config, 1_000, asked)).unwrap();
+        let response = of(&buyer, decoded(&refunded.response));
+        let tx = response["transaction"].clone();
+        let mut state = state(channel, balance, 1_000, 1_000);
+        state["refundNonce"] = json!(nonce);
+        let expected = json!({
+            "success": true,
+            "transaction": tx,
+            "network": "eip155:31337",
+            "amount": amount,
+            "extra": { "channelState": state },
+        });
+        assert_eq!(response, expected);
+        assert_eq!(refunded.body["transaction"], tx);
+    };
+    let refused = |payload: &Value| refusal(ask(payload).unwrap_err());
+    let mut held = state(channel, 6_000, 0, 1_000);
+    let proof = voucher_state(&buyer, &config, 1_000);
+    assert_eq!(
+        refused(&refund(&buyer, &config, 0, None)),
+        stand.corrected(&probe, Reason::Cumulative, &held, &proof)
+    );
+    assert_eq!(
+        refused(&refund(&buyer, &config, 1_000, Some(0))),
+        stand.because(&probe, Reason::RefundAmount)
+    );
+    assert_eq!(
+        refused(&voucher(&buyer, &config, 1_001)),
+        stand.because(&probe, Reason::PayloadType)
+    );
+    told(Some(2_000), "2000", 4_000, "1");
+    assert_eq!(stand.market.balance(buyer.address()), 6_000);
+    told(None, "3000", 1_000, "2");
+    assert_eq!(stand.market.balance(buyer.address()), 9_000);
+    assert_eq!(
+        refused(&refund(&buyer, &config, 1_000, None)),
+        stand.because(&probe, Reason::RefundEmpty)
+    );
+    // The channel goes on where it was, when there is money in it again.
+    let paid = deposit(&buyer, &config, 2_000, (3_000, 2));
+    let reply = stand.call(&sale(1_000), &paid, 1_000).unwrap();
+    held = state(channel, 4_000, 1_000, 2_000);
+    held["refundNonce"] = json!("2");
+    assert_eq!(reply["extra"]["channelState"], held);
+    assert_eq!(stand.seller.ledger.book().breaches, Vec::<String>::new());
+}
+
+#[test]
+fn trouble_with_the_chain_is_no_402() {
+    let market = Market::embedded();
+    let silent = Arc::new(AtomicBool::new(false));
+    let broken = Arc::clone(&silent);
+    let proxy = Proxy::new(market.chain.url(), move |method, _, _| {
+        let about = method == "eth_getTransactionReceipt" || method == "eth_getTransactionByHash";
+        match about && broken.load(Ordering::SeqCst) {
+            true => Act::Refuse(json!({ "code": -32_000, "message": "out of order" })),
+            false => Act::Forward,
+        }
+    });
+    let stand = Stand::through(market, &proxy.url, |options| {
+        options.limits.patience = Duration::from_millis(200);
+    });
+    let buyer = stand.market.buyer(1, 100_000);
+    let config = buyer.config(1);
+    let sale = sale(1_000);
+    let paid = deposit(&buyer, &config, 1_000, (5_000, 1));
+    silent.store(true, Ordering::SeqCst);
+    let unknown = json!({
+        "unavailable": "It is not known yet what became of the payment.",
+        "retryAfter": 5,
+    });
+    assert_eq!(
+        refusal(stand.call(&sale, &paid, 1_000).unwrap_err()),
+        unknown
+    );
+    silent.store(false, Ordering::SeqCst);
+    // The same request again: the deposit is found, not repeated.
+    let told = stand.call(&sale, &paid, 1_000).unwrap();
+    let after = state(channel_id(&config), 5_000, 0, 1_000);
+    assert_eq!(told["extra"]["channelState"], after);
+    assert_eq!(stand.market.sent(), 1);
+    assert_eq!(stand.market.balance(buyer.address()), 95_000);
+}
+
+#[test]
+fn a_chain_that_does_not_answer_is_no_402() {
+    let market = Market::embedded();
+    let silent = Arc::new(AtomicBool::new(false));
+    let broken = Arc::clone(&silent);
+    let proxy = Proxy::new(market.chain.url(), move |_, _, _| {
+        match broken.load(Ordering::SeqCst) {
+            true => Act::Refuse(json!({ "code": -32_000, "message": "http://secret@rpc is down" })),
+            false => Act::Forward,
+        }
+    });
+    let stand = Stand::through(market, &proxy.url, |options| options.fresh = Duration::ZERO);
+    let buyer = stand.market.buyer(1, 100_000);
+    let config = buyer.config(1);
+    stand.seller.opens(&buyer, &config, 10_000);
+    silent.store(true, Ordering::SeqCst);
+    let sale = sale(1_000);
+    let down = json!({
+        "unavailable": "The payment's chain cannot be asked now.",
+        "retryAfter": 5,
+    });
+    assert_eq!(stand.refused(&sale, &voucher(&buyer, &config, 1_000)), down);
+    assert_eq!(
+        stand.refused(&sale, &exact(&buyer.transfer(1_000, 1))),
+        down
+    );
+}
+
+/// What buyers and the server do to one of three channels.
+#[derive(Clone, Debug)]
+enum Step {
+    /// A voucher for `quote` more than is charged, and `off` beside it.
+    Open {
+        quote: u128,
+        off: i64,
+        tokens: u64,
+    },
+    Close,
+    Drop,
+}
+
+fn steps() -> impl Strategy<Value = Vec<(usize, Step)>> {
+    let off = prop_oneof![4 => Just(0_i64), 1 => -500_i64..500];
+    let open = (1_u128..900, off, 0_u64..=1_000).prop_map(|(quote, off, tokens)| Step::Open {
+        quote,
+        off,
+        tokens,
+    });
+    let step = prop_oneof![3 => open, 2 => Just(Step::Close), 1 => Just(Step::Drop)];
+    proptest::collection::vec((0_usize..3, step), 1..40)
+}
+
+#[test]
+fn no_interleaving_charges_more_than_is_signed() {
+    const HELD: u128 = 3_000;
+    let stand = Stand::new();
+    let buyer = stand.market.buyer(1, u128::from(u64::MAX));
+    let salts = std::sync::atomic::AtomicU64::new(100);
+    let config = Config {
+        cases: 12,
+        failure_persistence: None,
+        ..Config::default()
+    };
+    let play = |steps: Vec<(usize, Step)>| {
+        let salt = salts.fetch_add(3, Ordering::Relaxed);
+        let configs = [0, 1, 2].map(|at| buyer.config(salt + at));
+        for config in &configs {
+            stand.seller.opens(&buyer, config, HELD);
+        }
+        let mut charged = [0_u128; 3];
+        let mut tabs = [None, None, None];
+        for (at, step) in steps {
+            match step {
+                Step::Close => {
+                    let Some((sale, tab, tokens)) = tabs[at].take() else {
+                        continue;
+                    };
+                    let told = stand.wait(stand.close(&sale, tab, tokens));
+                    let amount: Amount =
+                        told["extra"]["chargedAmount"].as_str().unwrap().parse()?;
+                    charged[at] += amount.0;
+                    let total = &told["extra"]["channelState"]["chargedCumulativeAmount"];
+                    prop_assert_eq!(total, &json!(Amount(charged[at])));
+                }
+                Step::Drop => drop(tabs[at].take()),
+                Step::Open { quote, off, tokens } => {
+                    let sale = sale(quote);
+                    let max = u128::try_from((charged[at] + quote) as i128 + i128::from(off));
+                    let max = max.unwrap_or_default();
+                    let header = stand.header(&sale, &voucher(&buyer, &configs[at], max));
+                    let opening = stand.till.open(&sale, &header);
+                    let patience = Duration::from_millis(20);
+                    if tabs[at].is_some() {
+                        let second = stand
+                            .wait(async { tokio::time::timeout(patience, opening).await.is_ok() });
+                        prop_assert!(!second, "two tabs on one channel");
+                        continue;
+                    }
+                    let good = max == charged[at] + quote && max <= HELD;
+                    match stand.wait(opening) {
+                        Ok(mut tab) if good => {
+                            stand.wait(tab.secure()).unwrap();
+                            stand.wait(stand.reserve(&sale, &*tab));
+                            prop_assert_eq!(tab.payment().before, Amount(charged[at]));
+                            tabs[at] = Some((sale, tab, tokens));
+                        }
+                        Ok(_) => prop_assert!(false, "{max} is taken over {}", charged[at]),
+                        Err(why) => prop_assert!(!good, "{why:?}"),
+                    }
+                }
+            }
+        }
+        let book = stand.seller.ledger.book();
+        prop_assert_eq!(&book.breaches, &Vec::<String>::new());
+        for (config, charged) in configs.iter().zip(charged) {
+            let known = &book.channels[&channel_key(channel_id(config))];
+            prop_assert_eq!(known.charged.amount(), Amount(charged));
+            prop_assert!(known.authorised.amount() >= known.charged.amount());
+        }
+        Ok(())
+    };
+    TestRunner::new(config).run(&steps(), play).unwrap();
+}

@@ -1,0 +1,438 @@
+//! A till on an embedded chain, a server's part in a call, and headers of buyers, also such as no
+//! honest client would send.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use alloy::{
+    primitives::{B256, Bytes, U256, hex},
+    signers::SignerSync,
+    sol,
+    sol_types::SolCall,
+};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use openlora::{
+    runtime::{
+        event::{CallKind, Event, Finish, Usage},
+        ledger::{Address, Amount, Book, ChannelConfig, Charge, Prices, Word, Work},
+        ports::{Cashier, FactLog, Sale, Tab, Unpaid},
+    },
+    wallet::{
+        settlement::{Deposit, Options, Transfer},
+        x402::{
+            Counter, Reason, Shop, Till,
+            wire::{
+                Authorization, Batch, Deed, DepositAuthorization, DepositPart, Erc3009, Exact,
+                Payload, Voucher,
+            },
+        },
+    },
+};
+use serde_json::{Value, json};
+
+use crate::{
+    deploy_support::OWN,
+    devnet_support::{FIRST, Rpc},
+    settlement_support::{Buyer, Market, Seller, channel_id, send},
+};
+
+sol! {
+    interface Cancels {
+        function cancelAuthorization(address authorizer, bytes32 nonce, bytes signature) external;
+    }
+}
+
+pub const DIGEST: &str = "aa";
+/// Of another adapter, which pays somebody else.
+pub const OTHER_DIGEST: &str = "bb";
+pub const OTHER_SPLITTER: Address = Address([0x77; 20]);
+pub const TOKEN_NAME: &str = "OpenLoRA Development USD";
+pub const MIN_DEPOSIT: u128 = 1_000;
+
+/// A seller with a till.
+pub struct Stand {
+    pub market: Market,
+    pub seller: Seller,
+    pub till: Arc<Till>,
+}
+
+impl Stand {
+    pub fn new() -> Self {
+        Self::on(Market::embedded(), |_| {})
+    }
+
+    pub fn on(market: Market, adjust: impl FnOnce(&mut Options)) -> Self {
+        let url = market.chain.url().to_owned();
+        Self::through(market, &url, adjust)
+    }
+
+    pub fn through(market: Market, url: &str, adjust: impl FnOnce(&mut Options)) -> Self {
+        let seller = market.seller_through(url, adjust);
+        let book = seller.ledger.book();
+        let till = till(&market, &seller, book);
+        Self {
+            till,
+            market,
+            seller,
+        }
+    }
+
+    /// The same seller after a restart.
+    pub fn again(self) -> Self {
+        let Self {
+            market,
+            seller,
+            till,
+        } = self;
+        drop((till, seller));
+        Self::on(market, |_| {})
+    }
+
+    /// One that remembers nothing.
+    pub fn forgetful(&self) -> Arc<Till> {
+        till(&self.market, &self.seller, Book::default())
+    }
+
+    pub fn wait<T>(&self, work: impl Future<Output = T>) -> T {
+        self.seller.wait(work)
+    }
+
+    pub fn counters(&self) -> Vec<Counter> {
+        counters(&self.market, &self.seller)
+    }
+
+    /// The offers as a buyer reads them: from channels, and exact.
+    pub fn offers(&self, sale: &Sale) -> [Value; 2] {
+        let terms = refusal(self.till.terms(sale));
+        let accepts = terms["terms"]["accepts"].as_array().unwrap().clone();
+        accepts.try_into().unwrap()
+    }
+
+    /// Pays for a call by `payload`, as the current offer has it.
+    pub fn open(&self, sale: &Sale, payload: &Value) -> Result<Box<dyn Tab>, Unpaid> {
+        let header = self.header(sale, payload);
+        self.wait(self.till.open(sale, &header))
+    }
+
+    pub fn header(&self, sale: &Sale, payload: &Value) -> String {
+        let [batch, exact] = self.offers(sale);
+        let accepted = match payload.get("authorization") {
+            Some(_) => exact,
+            None => batch,
+        };
+        header(&accepted, payload)
+    }
+
+    /// What a buyer is told whose payment is not taken.
+    #[track_caller]
+    pub fn refused(&self, sale: &Sale, payload: &Value) -> Value {
+        match self.open(sale, payload) {
+            Err(unpaid) => refusal(unpaid),
+            Ok(tab) => panic!("it is taken: {:?}", tab.payment()),
+        }
+    }
+
+    /// The whole answer for a reason, without anything about a channel.
+    pub fn because(&self, sale: &Sale, reason: Reason) -> Value {
+        self.required(sale, reason, reason.message())
+    }
+
+    pub fn required(&self, sale: &Sale, reason: Reason, message: &str) -> Value {
+        json!({
+            "code": reason.code(),
+            "message": message,
+            "terms": {
+                "x402Version": 2,
+                "error": reason.code(),
+                "resource": {
+                    "url": sale.resource,
+                    "description": "A call of the adapter tone",
+                    "mimeType": "application/json",
+                },
+                "accepts": self.offers(sale),
+            },
+        })
+    }
+
+    /// The answer to a payer whose channel we have otherwise.
+    pub fn corrected(&self, sale: &Sale, reason: Reason, state: &Value, voucher: &Value) -> Value {
+        let mut answer = self.because(sale, reason);
+        let extra = &mut answer["terms"]["accepts"][0]["extra"];
+        extra["channelState"] = state.clone();
+        if !voucher.is_null() {
+            extra["voucherState"] = voucher.clone();
+        }
+        answer
+    }
+
+    /// A whole call of so many of its 1000 tokens; returns what the payer is told.
+    pub fn call(&self, sale: &Sale, payload: &Value, tokens: u64) -> Result<Value, Unpaid> {
+        let header = self.header(sale, payload);
+        self.wait(self.serve(&self.till, sale, &header, tokens))
+    }
+
+    pub async fn serve(
+        &self,
+        till: &Till,
+        sale: &Sale,
+        header: &str,
+        tokens: u64,
+    ) -> Result<Value, Unpaid> {
+        let mut tab = till.open(sale, header).await?;
+        tab.secure().await?;
+        self.reserve(sale, &*tab).await;
+        Ok(self.close(sale, tab, tokens).await)
+    }
+
+    pub async fn reserve(&self, sale: &Sale, tab: &dyn Tab) {
+        let reserved = Event::CallReserved {
+            request_id: sale.request_id.clone(),
+            session: "one".into(),
+            adapter: sale.adapter.clone(),
+            adapter_digest: sale.adapter_digest.clone(),
+            kind: CallKind::Chat,
+            prompt_tokens: 0,
+            request_hash: sale.request_hash.clone(),
+            payment: Some(Box::new(tab.payment().clone())),
+        };
+        self.seller.ledger.keep(reserved).await.unwrap();
+    }
+
+    pub async fn close(&self, sale: &Sale, tab: Box<dyn Tab>, tokens: u64) -> Value {
+        let usage = Usage {
+            prompt_tokens: 0,
+            completion_tokens: tokens,
+        };
+        let finish = match tokens {
+            0 => Finish::Failed,
+            _ => Finish::Stop,
+        };
+        let charge: Charge = tab.payment().charge(usage, finish);
+        let metered = Event::CallMetered {
+            request_id: sale.request_id.clone(),
+            adapter: sale.adapter.clone(),
+            adapter_digest: sale.adapter_digest.clone(),
+            kind: CallKind::Chat,
+            usage,
+            finish,
+            milliseconds: 1,
+            first_token_milliseconds: None,
+            request_hash: sale.request_hash.clone(),
+            response_hash: "00".into(),
+            charge: Some(Box::new(charge.clone())),
+        };
+        self.seller.ledger.keep(metered).await.unwrap();
+        let response = decoded(&tab.response(&charge));
+        tab.close(&charge);
+        response
+    }
+
+    /// Creates a contract of the test data; returns its address.
+    pub fn create(rpc: &Rpc, name: &str, arguments: &[u8]) -> Address {
+        let path = format!(
+            "{}/tests/data/tokens/{name}.hex",
+            env!("CARGO_MANIFEST_DIR")
+        );
+        let code = std::fs::read_to_string(path).unwrap();
+        let code = [hex::decode(code.trim()).unwrap(), arguments.to_vec()].concat();
+        let fields =
+            json!({ "from": FIRST, "data": hex::encode_prefixed(code), "gas": "0x989680" });
+        let hash = rpc.ok("eth_sendTransaction", json!([fields]));
+        let receipt = rpc.ok("eth_getTransactionReceipt", json!([hash]));
+        assert_eq!(receipt["status"], "0x1", "{receipt}");
+        receipt["contractAddress"]
+            .as_str()
+            .unwrap()
+            .parse()
+            .unwrap()
+    }
+
+    /// Makes an authorization of the buyer's void.
+    pub fn cancel(&self, buyer: &Buyer, nonce: Word) {
+        let domain = token_domain(self.market.token);
+        let call = Cancels::cancelAuthorizationCall {
+            authorizer: buyer.signer.address(),
+            nonce: nonce.0.into(),
+            signature: signed(buyer, domain.cancel(buyer.address(), nonce)),
+        };
+        send(
+            &self.market.rpc,
+            self.market.token,
+            &call.abi_encode().into(),
+        );
+    }
+}
+
+pub fn token_domain(token: Address) -> openlora::wallet::x402::digest::TokenDomain {
+    openlora::wallet::x402::digest::TokenDomain::of(TOKEN_NAME, "1", 31_337, token)
+}
+
+pub fn signed(buyer: &Buyer, digest: Word) -> Bytes {
+    let signature = buyer.signer.sign_hash_sync(&B256::from(digest.0)).unwrap();
+    signature.as_bytes().to_vec().into()
+}
+
+fn counters(market: &Market, seller: &Seller) -> Vec<Counter> {
+    vec![Counter {
+        settlement: Arc::clone(&seller.desk) as _,
+        token: market.token,
+        token_name: TOKEN_NAME.into(),
+        token_version: "1".into(),
+        withdraw_delay: 900,
+        min_deposit: Amount(MIN_DEPOSIT),
+    }]
+}
+
+fn till(market: &Market, seller: &Seller, book: Book) -> Arc<Till> {
+    let stalls = [(DIGEST, market.splitter), (OTHER_DIGEST, OTHER_SPLITTER)];
+    let stalls: BTreeMap<String, Address> = stalls.map(|(it, to)| (it.to_owned(), to)).into();
+    let shop = Shop {
+        stalls,
+        counters: counters(market, seller),
+        account: OWN.parse().unwrap(),
+        facts: Arc::clone(&seller.ledger) as _,
+    };
+    Arc::new(Till::new(shop, book))
+}
+
+/// A call that costs `quote` when all of its 1000 tokens come.
+pub fn sale(quote: u128) -> Sale {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    Sale {
+        adapter: "tone".into(),
+        adapter_digest: DIGEST.into(),
+        resource: "http://localhost/v1/chat/completions".into(),
+        media_type: "application/json",
+        request_id: format!("request-{number}"),
+        request_hash: format!("hash-{number}"),
+        work: Work::Tokens {
+            prompt: 0,
+            completion: 1_000,
+        },
+        prices: Prices {
+            completion: Amount(quote),
+            ..Prices::default()
+        },
+        quote: Amount(quote),
+    }
+}
+
+pub fn header(accepted: &Value, payload: &Value) -> String {
+    let payment = json!({ "x402Version": 2, "accepted": accepted, "payload": payload });
+    STANDARD.encode(payment.to_string())
+}
+
+pub fn decoded(header: &str) -> Value {
+    serde_json::from_slice(&STANDARD.decode(header).unwrap()).unwrap()
+}
+
+/// An answer as one value.
+pub fn refusal(unpaid: Unpaid) -> Value {
+    match unpaid {
+        Unpaid::Malformed { message } => json!({ "malformed": message }),
+        Unpaid::Required {
+            code,
+            message,
+            terms,
+        } => json!({ "code": code, "message": message, "terms": decoded(&terms) }),
+        Unpaid::Used {
+            request_id,
+            request_hash,
+            otherwise,
+        } => json!({ "used": [request_id, request_hash], "otherwise": refusal(*otherwise) }),
+        Unpaid::Unavailable {
+            message,
+            retry_after,
+        } => json!({ "unavailable": message, "retryAfter": retry_after }),
+    }
+}
+
+/// A payload from parts, whoever signed them.
+pub fn batch(config: &ChannelConfig, max: u128, signature: Bytes, deed: Deed) -> Value {
+    let batch = Batch {
+        config: config.clone().into(),
+        voucher: Voucher {
+            channel_id: channel_id(config),
+            max_claimable_amount: Amount(max),
+            signature,
+        },
+        deed,
+    };
+    serde_json::to_value(Payload::Batch(Box::new(batch))).unwrap()
+}
+
+pub fn voucher(buyer: &Buyer, config: &ChannelConfig, max: u128) -> Value {
+    batch(config, max, buyer.voucher(config, max), Deed::Voucher)
+}
+
+/// A voucher with a deposit whose authorization has the nonce of `salt`.
+pub fn deposit(
+    buyer: &Buyer,
+    config: &ChannelConfig,
+    max: u128,
+    (amount, salt): (u128, u64),
+) -> Value {
+    let deed = deposit_deed(buyer.deposit(config, amount, salt));
+    batch(config, max, buyer.voucher(config, max), deed)
+}
+
+pub fn deposit_deed(deposit: Deposit) -> Deed {
+    Deed::Deposit(DepositPart {
+        amount: deposit.amount,
+        authorization: DepositAuthorization {
+            erc3009: Some(Erc3009 {
+                valid_after: deposit.valid_after,
+                valid_before: deposit.valid_before,
+                salt: deposit.salt,
+                signature: deposit.signature,
+            }),
+        },
+    })
+}
+
+pub fn refund(buyer: &Buyer, config: &ChannelConfig, charged: u128, amount: Option<u128>) -> Value {
+    let amount = amount.map(Amount);
+    batch(
+        config,
+        charged,
+        buyer.voucher(config, charged),
+        Deed::Refund { amount },
+    )
+}
+
+pub fn exact(transfer: &Transfer) -> Value {
+    let exact = Exact {
+        signature: transfer.signature.clone(),
+        authorization: Authorization {
+            from: transfer.from,
+            to: transfer.to,
+            value: transfer.value,
+            valid_after: transfer.valid_after,
+            valid_before: transfer.valid_before,
+            nonce: transfer.nonce,
+        },
+    };
+    serde_json::to_value(Payload::Exact(exact)).unwrap()
+}
+
+/// The channel as payers are told of it.
+pub fn state(channel: Word, balance: u128, claimed: u128, charged: u128) -> Value {
+    json!({
+        "channelId": channel,
+        "balance": Amount(balance),
+        "totalClaimed": Amount(claimed),
+        "withdrawRequestedAt": 0,
+        "refundNonce": "0",
+        "chargedCumulativeAmount": Amount(charged),
+    })
+}
+
+pub fn number(value: u64) -> Word {
+    Word(B256::from(U256::from(value)).0)
+}
