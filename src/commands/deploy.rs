@@ -7,7 +7,11 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Context, project, verify};
+use super::{
+    Context,
+    package::{self, PackageRequest},
+    project, verify,
+};
 use crate::{
     error::{ExitClass, ExitStatus, Failure},
     runtime::{
@@ -100,7 +104,7 @@ pub async fn run(context: &Context, request: DeployRequest) -> Result<ExitStatus
     if request.contracts {
         return contracts::run(context, &request).await;
     }
-    let dir = folder(context, request.package.as_deref())?;
+    let dir = folder(context, &request).await?;
     let mut desk = Desk::open(context, request.password_file.clone()).await?;
     let package = checked(context, &desk, dir).await?;
     let goods = Goods::of(&package)?;
@@ -154,9 +158,9 @@ fn wish(request: &DeployRequest) -> Result<Wish, Failure> {
     })
 }
 
-/// The package that is named, or the latest run's.
-fn folder(context: &Context, named: Option<&Path>) -> Result<PathBuf, Failure> {
-    if let Some(named) = named {
+/// The package that is named, or the latest run's, which is made now when it has none.
+async fn folder(context: &Context, request: &DeployRequest) -> Result<PathBuf, Failure> {
+    if let Some(named) = &request.package {
         return Ok(context.settings.working_dir.join(named));
     }
     let run = RunDir::find(&project::runs(context), None)?;
@@ -164,8 +168,18 @@ fn folder(context: &Context, named: Option<&Path>) -> Result<PathBuf, Failure> {
     if dir.is_dir() {
         return Ok(dir);
     }
-    let message = format!("the run {} has no package", run.id());
-    Err(Failure::new(ExitClass::BadInput, message).with_hint("make it: openlora package"))
+    let made = package::make(
+        context,
+        PackageRequest {
+            run: Some(run.id().into()),
+            password_file: request.password_file.clone(),
+            ..PackageRequest::default()
+        },
+    );
+    let made = made.await?;
+    let note = format!("packaged as {}", made.dir().display());
+    context.printer.note(note);
+    Ok(made.dir().to_owned())
 }
 
 /// The package, every check of which this machine can do has passed.

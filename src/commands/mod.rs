@@ -26,6 +26,7 @@ mod requests;
 pub mod schemas;
 pub mod serve;
 pub mod settle;
+mod signer;
 pub mod train;
 mod treasury;
 pub mod verify;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::{Context, ask, network, project, wallet};
+use super::{Context, network, project, signer::Signer};
 use crate::{
     error::{ExitClass, ExitStatus, Failure},
     runtime::{
@@ -48,14 +48,33 @@ pub struct Packaged {
     chain_id: Option<u64>,
 }
 
+/// A package as it was written.
+pub(super) struct Made {
+    draft: Draft,
+    written: Written,
+}
+
+impl Made {
+    pub fn dir(&self) -> &Path {
+        &self.written.dir
+    }
+}
+
 pub async fn run(context: &Context, request: PackageRequest) -> Result<ExitStatus, Failure> {
+    let Made { draft, written } = make(context, request).await?;
+    report(context, &draft, &written);
+    Ok(ExitStatus::Success)
+}
+
+/// Makes the package without a word about it.
+pub(super) async fn make(context: &Context, request: PackageRequest) -> Result<Made, Failure> {
     let context = context.clone();
     let work = tokio::task::spawn_blocking(move || work(&context, &request));
     work.await
         .map_err(|error| Failure::new(ExitClass::Internal, format!("packaging stopped: {error}")))?
 }
 
-fn work(context: &Context, request: &PackageRequest) -> Result<ExitStatus, Failure> {
+fn work(context: &Context, request: &PackageRequest) -> Result<Made, Failure> {
     let origin = origin(context, request.run.as_deref())?;
     let account = match request.unsigned {
         true => None,
@@ -72,8 +91,7 @@ fn work(context: &Context, request: &PackageRequest) -> Result<ExitStatus, Failu
         .as_ref()
         .map(|account| (&domain, account as &dyn ReleaseSigner));
     let written = write(&out, &draft, signer)?;
-    report(context, &draft, &written);
-    Ok(ExitStatus::Success)
+    Ok(Made { draft, written })
 }
 
 /// Where an adapter comes from.
@@ -107,14 +125,14 @@ fn origin(context: &Context, wanted: Option<&Path>) -> Result<Origin, Failure> {
 
 /// The account that signs, unlocked.
 fn signer(context: &Context, password_file: Option<&Path>) -> Result<Account, Failure> {
-    let entry = wallet::choose(context, None).map_err(|failure| {
+    let network = network::chosen(context)?;
+    let signer = Signer::choose(context, &network).map_err(|failure| {
         let hint = failure.hint.clone().unwrap_or_default();
         failure.with_hint(format!(
             "{hint}, or leave the signature out with --unsigned"
         ))
     })?;
-    let password = ask::password(context, password_file, &entry.name)?;
-    Ok(wallet::keystores(context).unlock(&entry.name, &password)?)
+    signer.unlock(context, password_file)
 }
 
 fn assemble(

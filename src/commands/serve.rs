@@ -1,5 +1,7 @@
 //! `serve`: adapters on their base behind HTTP, until told to stop.
 
+mod paid;
+
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
@@ -9,7 +11,10 @@ use std::{
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{Context, project};
+use tokio_util::sync::CancellationToken;
+
+use self::paid::Selling;
+use super::{Context, network, project};
 use crate::{
     error::{ExitClass, ExitStatus, Failure},
     runtime::{
@@ -24,6 +29,7 @@ use crate::{
         train::RunDir,
     },
     settings::Origin,
+    wallet::network::Network,
 };
 
 /// What `serve` is told besides settings.
@@ -58,47 +64,66 @@ struct Chosen {
 
 /// Serves until SIGINT or SIGTERM, then drains.
 pub async fn run(context: &Context, request: ServeRequest) -> Result<ExitStatus, Failure> {
-    check_mode(&request)?;
+    let networks = networks(context, &request)?;
     let host = host(context)?;
-    check_exposure(context, host, request.expose)?;
+    check_exposure(context, host, &request)?;
     let port = context.settings.count("serve.port").unwrap_or(0);
     let bound = Bound::new(&host.to_string(), u16::try_from(port).unwrap_or(0)).await?;
     let journal = open_journal(&context.dirs.journal())?;
     let chosen = choose(context, &request.adapters)?;
+    let selling = match networks {
+        None => None,
+        Some(networks) => {
+            let how = (networks, request.password_file.as_deref());
+            Some(paid::open(context, &journal, &chosen, how).await?)
+        }
+    };
+    let prices = selling.as_ref().map(|it| it.prices).unwrap_or_default();
     let base = tokio::task::block_in_place(|| project::base(context, base_id(context, &chosen)))?;
-    let hosted = load(context, &base, chosen).await?;
+    let hosted = load(context, &base, chosen, prices).await?;
     let names: Vec<String> = hosted.iter().map(|adapter| adapter.name.clone()).collect();
     let stop = Stop::default();
-    let server = Server::new(
-        bound,
-        Goods {
-            adapters: hosted,
-            sales: None,
-        },
-        journal,
-        limits(context),
-        stop.clone(),
-    )
-    .await?;
+    let goods = Goods {
+        adapters: hosted,
+        sales: selling.as_ref().map(|selling| selling.sales.clone()),
+    };
+    let server = Server::new(bound, goods, journal, limits(context), stop.clone()).await?;
     let signals = tokio::spawn(obey(Signals::install()?, stop, context.clone()));
-    announce(context, server.address(), &names);
+    // Settling ends after the last call is charged, with a last round.
+    let closing = CancellationToken::new();
+    let settling = selling.as_ref().map(|selling| selling.start(&closing));
+    announce(context, server.address(), &names, selling.as_ref());
     server.run().await?;
-    signals.abort();
     context.printer.note("drained: every call is counted");
+    closing.cancel();
+    if let Some(settling) = settling {
+        settling.join_all().await;
+        context
+            .printer
+            .note("settled: every charge that could be claimed is");
+    }
+    signals.abort();
     Ok(ExitStatus::Success)
 }
 
-/// This build serves one way; every other one is named with what is missing.
-fn check_mode(request: &ServeRequest) -> Result<(), Failure> {
-    let missing = match (request.local, request.free) {
-        (true, true) => return Ok(()),
-        (true, false) => "`serve --local` without --free takes payment",
-        (false, true) => "`serve --free` without --local serves on a network",
-        (false, false) => "`serve` without --local and --free serves on a network for payment",
-    };
-    let message = format!("{missing}, which this version of openlora cannot do");
-    Err(Failure::new(ExitClass::Usage, message)
-        .with_hint("serve on this machine without payment: `openlora serve --local --free`"))
+/// The chains on which calls are paid; none when they are free.
+fn networks(context: &Context, request: &ServeRequest) -> Result<Option<Vec<Network>>, Failure> {
+    if request.free {
+        return Ok(None);
+    }
+    let networks = network::paid_on(context)?;
+    let foreign = networks.iter().find(|network| !network.is_local());
+    match foreign.filter(|_| request.local) {
+        None => Ok(Some(networks)),
+        Some(network) => {
+            let message = format!(
+                "--local serves on development chains, not on `{}`",
+                network.name
+            );
+            Err(Failure::new(ExitClass::Usage, message)
+                .with_hint("leave --local out to serve there, or add `--network local`"))
+        }
+    }
 }
 
 fn host(context: &Context) -> Result<IpAddr, Failure> {
@@ -112,12 +137,17 @@ fn host(context: &Context) -> Result<IpAddr, Failure> {
     })
 }
 
-fn check_exposure(context: &Context, host: IpAddr, expose: bool) -> Result<(), Failure> {
+fn check_exposure(context: &Context, host: IpAddr, request: &ServeRequest) -> Result<(), Failure> {
     if host.is_loopback() {
         return Ok(());
     }
-    if !expose {
-        let message = format!("other machines can reach {host}, and calls there would be free");
+    if !request.expose {
+        let free = if request.free {
+            ", and calls there would be free"
+        } else {
+            ""
+        };
+        let message = format!("other machines can reach {host}{free}");
         return Err(Failure::new(ExitClass::Usage, message)
             .with_hint("add --expose if that is meant, or leave --host out"));
     }
@@ -126,8 +156,13 @@ fn check_exposure(context: &Context, host: IpAddr, expose: bool) -> Result<(), F
         of.map(|route| route.path).collect::<Vec<_>>().join(", ")
     };
     context.printer.warn(format!(
-        "whoever reaches {host} can call the adapters without payment or password: {}; \
+        "whoever reaches {host} can call the adapters {}: {}; \
          only this machine can use {}",
+        if request.free {
+            "without payment or password"
+        } else {
+            "for payment"
+        },
         paths(Audience::Anyone),
         paths(Audience::Operator)
     ));
@@ -216,7 +251,12 @@ fn base_id<'a>(context: &Context, chosen: &'a [Chosen]) -> Option<&'a str> {
     (*origin == Origin::Default && cards.all(|other| other == Some(first))).then_some(first)
 }
 
-async fn load(context: &Context, base: &Base, chosen: Vec<Chosen>) -> Result<Vec<Hosted>, Failure> {
+async fn load(
+    context: &Context,
+    base: &Base,
+    chosen: Vec<Chosen>,
+    prices: Prices,
+) -> Result<Vec<Hosted>, Failure> {
     let quant: Quant = context
         .settings
         .text("serve.quant")
@@ -259,7 +299,7 @@ async fn load(context: &Context, base: &Base, chosen: Vec<Chosen>) -> Result<Vec
             base_digest: base.digest.clone(),
             task,
             created: now(),
-            prices: Prices::default(),
+            prices,
             engine: loaded.engine,
         });
     }
@@ -292,20 +332,24 @@ fn url_of(address: SocketAddr) -> String {
     format!("http://{}", SocketAddr::new(ip, address.port()))
 }
 
-fn announce(context: &Context, address: SocketAddr, names: &[String]) {
+fn announce(context: &Context, address: SocketAddr, names: &[String], selling: Option<&Selling>) {
     let url = url_of(address);
+    let network = selling.map_or("local".to_owned(), |it| it.networks.join(","));
     let printer = &context.printer;
     if printer.is_json() {
         printer.json(&Ready {
             url: &url,
             adapters: names,
-            network: "local",
+            network: network.as_str(),
         });
     }
     let first = names.first().map_or("NAME", String::as_str);
     printer.note(format!(
-        "serving {} at {url}, free of charge; Ctrl-C drains",
-        names.join(", ")
+        "serving {} at {url}, {}; Ctrl-C drains",
+        names.join(", "),
+        selling.map_or("free of charge".to_owned(), |_| format!(
+            "paid on {network}"
+        ))
     ));
     printer.note(format!(
         "  openlora call \"hello\" --adapter {first} --url {url}"

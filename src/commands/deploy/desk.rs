@@ -3,10 +3,10 @@
 use std::{path::PathBuf, sync::Arc};
 
 use crate::{
-    commands::{Context, ask, network, serve, wallet},
+    commands::{Context, ask, network, serve, signer::Signer},
     error::{ExitClass, Failure},
     printer::Printer,
-    runtime::{journal::Journal, ledger::Address, state::Snapshot},
+    runtime::{journal::Journal, ledger::Address, ports::FactLog, state::Snapshot},
     wallet::{
         balance::{from_units, in_units},
         deploy::{FUNDS, funding},
@@ -22,7 +22,7 @@ pub struct Desk {
     context: Context,
     pub chain: Chain,
     pub account: Address,
-    name: String,
+    signer: Signer,
     password_file: Option<PathBuf>,
     unlocked: Option<Account>,
     pub limits: Limits,
@@ -36,8 +36,8 @@ impl Desk {
     /// Chooses account and network, opens the journal, and connects.
     pub async fn open(context: &Context, password_file: Option<PathBuf>) -> Result<Self, Failure> {
         let limits = limits(context)?;
-        let entry = wallet::choose(context, None)?;
-        let account = wallet::account_address(context, Some(&entry.name))?;
+        let signer = Signer::choose(context, &network::chosen(context)?)?;
+        let account = signer.address;
         let network = network::reached(context).await?;
         let chain = Chain::connect(&network).await?;
         let journal = serve::open_journal(&context.dirs.journal())?;
@@ -51,7 +51,7 @@ impl Desk {
             context: context.clone(),
             chain,
             account,
-            name: entry.name,
+            signer,
             password_file,
             unlocked: None,
             limits,
@@ -67,8 +67,7 @@ impl Desk {
             return Ok(account.clone());
         }
         let file = self.password_file.as_deref();
-        let password = ask::password(&self.context, file, &self.name)?;
-        let account = wallet::keystores(&self.context).unlock(&self.name, &password)?;
+        let account = self.signer.unlock(&self.context, file)?;
         self.unlocked = Some(account.clone());
         Ok(account)
     }
@@ -131,19 +130,47 @@ impl Desk {
 
     /// Gives an account without a coin some of the development chain's, which cost nothing.
     pub async fn fund(&self) -> Result<(), Failure> {
-        let empty = self.chain.balance(self.account).await?.is_zero();
+        let gifts = Gifts {
+            printer: &self.context.printer,
+            chain: &self.chain,
+            facts: &self.journal,
+            limits: self.limits,
+        };
+        gifts.fund(self.account).await
+    }
+}
+
+/// What a development chain gives to whoever has nothing.
+pub struct Gifts<'a> {
+    pub printer: &'a Printer,
+    pub chain: &'a Chain,
+    pub facts: &'a dyn FactLog,
+    pub limits: Limits,
+}
+
+impl Gifts<'_> {
+    /// Coins for gas.
+    pub async fn fund(&self, account: Address) -> Result<(), Failure> {
+        let empty = self.chain.balance(account).await?.is_zero();
         if !self.chain.network.is_local() || !empty {
             return Ok(());
         }
         let source = development::account(&self.chain.network, 0)?;
-        if source.address() == self.account {
+        if source.address() == account {
             return Ok(());
         }
-        let gift = funding(self.account);
-        self.sender(&source).send(&gift).await?;
-        self.context.printer.note(format!(
-            "{} had nothing on the development chain and got {} ETH",
-            self.account,
+        let printer = self.printer.clone();
+        let sender = Sender {
+            chain: self.chain,
+            account: &source,
+            facts: self.facts,
+            limits: self.limits,
+            tell: &move |news| tell(&printer, news),
+            harvest: &no_facts,
+        };
+        sender.send(&funding(account)).await?;
+        self.printer.note(format!(
+            "{account} had nothing on the development chain and got {} ETH",
             in_units(FUNDS, 18)
         ));
         Ok(())

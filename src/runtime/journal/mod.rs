@@ -35,6 +35,7 @@ use super::{
     ports::FactLog,
 };
 use crate::error::Failure;
+pub use writer::Follower;
 use writer::{Command, Reply, Writer};
 
 /// Unix time in milliseconds.
@@ -117,6 +118,7 @@ impl Journal {
             clock,
             head,
             news: news.clone(),
+            followers: Vec::new(),
         };
         let thread = std::thread::Builder::new()
             .name("journal".into())
@@ -176,6 +178,15 @@ impl Journal {
     /// records itself, from where it stopped, so falling behind loses nothing.
     pub fn subscribe(&self) -> broadcast::Receiver<u64> {
         self.inner.news.subscribe()
+    }
+
+    /// Shows `follower` every record there is, and from then on each new one before its writer
+    /// learns that it is durable: a fold kept so is never behind what anyone was told.
+    ///
+    /// # Errors
+    /// The disk, or a record that this version cannot read; then nothing follows.
+    pub async fn follow(&self, follower: Follower) -> Result<(), JournalError> {
+        self.ask(|reply| Command::Follow(follower, reply)).await
     }
 
     /// The last committed record's place and hash.

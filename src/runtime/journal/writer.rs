@@ -33,6 +33,7 @@ pub(super) enum Command {
         session: String,
         reply: Reply<Vec<Record>>,
     },
+    Follow(Follower, Reply<()>),
 }
 
 impl Command {
@@ -40,6 +41,9 @@ impl Command {
         !matches!(self, Self::Note(_))
     }
 }
+
+/// Sees every record in order, each before anyone is told that it is written.
+pub type Follower = Box<dyn FnMut(&Record) + Send>;
 
 /// Whoever waits for one event of the batch.
 enum Waiting {
@@ -54,6 +58,7 @@ pub(super) struct Writer {
     pub clock: Clock,
     pub head: watch::Sender<Head>,
     pub news: broadcast::Sender<u64>,
+    pub followers: Vec<Follower>,
 }
 
 impl Writer {
@@ -80,6 +85,12 @@ impl Writer {
                 }
                 Command::Flush(reply) => {
                     let done = self.commit_for(&mut events, &mut waiting);
+                    answer(reply, done);
+                }
+                Command::Follow(follower, reply) => {
+                    let done = self
+                        .commit_for(&mut events, &mut waiting)
+                        .and_then(|()| self.follow(follower));
                     answer(reply, done);
                 }
                 Command::Recover { session, reply } => {
@@ -121,12 +132,32 @@ impl Writer {
 
     fn commit(&mut self, events: &[Event]) -> Result<Vec<Outcome>, JournalError> {
         let outcomes = self.store.append((self.clock)(), events)?;
+        for outcome in &outcomes {
+            if let Outcome::Stored(record) = outcome {
+                self.followers.iter_mut().for_each(|follow| follow(record));
+            }
+        }
         let head = self.store.head();
         if self.head.send_replace(head) != head {
             // No subscriber is no error.
             let _ = self.news.send(head.sequence);
         }
         Ok(outcomes)
+    }
+
+    /// Shows a follower all that is written, and from now on what will be.
+    fn follow(&mut self, mut follower: Follower) -> Result<(), JournalError> {
+        let mut next = 1;
+        loop {
+            let rows = self.reader.read(next, BATCH)?;
+            let Some(last) = rows.last() else { break };
+            next = last.sequence + 1;
+            for row in &rows {
+                follower(&row.decode()?);
+            }
+        }
+        self.followers.push(follower);
+        Ok(())
     }
 
     /// Counts the calls that other sessions left open, in one transaction.

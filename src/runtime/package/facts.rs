@@ -108,7 +108,7 @@ fn architecture(config: &Path) -> Option<String> {
 }
 
 /// Digest and size of a file.
-pub(super) fn hash(path: &Path) -> Result<(Digest, u64), PackageError> {
+pub fn hash(path: &Path) -> Result<(Digest, u64), PackageError> {
     let open = || {
         let mut file = fs::File::open(path)?;
         let (mut hasher, mut size) = (Sha256::new(), 0);

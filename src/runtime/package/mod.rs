@@ -22,7 +22,7 @@ mod write;
 
 pub use envelope::Envelope;
 pub use error::{ManifestProblem, PackageError, StructureProblem};
-pub use facts::{BaseFacts, RunFacts, written_at};
+pub use facts::{BaseFacts, RunFacts, hash, written_at};
 pub use manifest::Manifest;
 pub use paths::{PathProblem, check_path, check_paths};
 pub use read::{Package, read};

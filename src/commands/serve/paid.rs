@@ -1,0 +1,329 @@
+//! Selling calls: who is paid for each adapter, on which chains, by which account; and settling
+//! what was earned while the server runs.
+
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    sync::{Arc, RwLock},
+    time::Duration,
+};
+
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::Chosen;
+use crate::{
+    commands::{
+        Context,
+        deploy::desk::{Gifts, limits, tell},
+        network,
+        signer::Signer,
+    },
+    error::{ExitClass, Failure},
+    runtime::{
+        adapter::WEIGHTS_FILE,
+        event::{Deployment, Event},
+        journal::Journal,
+        ledger::{Amount, Book, Prices},
+        package::hash,
+        serve::payment::{Currency, Sales},
+        state::Snapshot,
+    },
+    wallet::{
+        balance::from_units,
+        deploy::{Payee, payee, quote},
+        keystore::Account,
+        network::{Network, Token},
+        provider::Chain,
+        settlement::{Books, Desk, History, Options, Records, Treasurer, Triggers},
+        transaction::{Sender, no_facts, recover},
+        x402::{Counter, Shop, Till},
+    },
+};
+
+/// Everything that a server which sells its calls needs.
+pub struct Selling {
+    pub sales: Sales,
+    pub prices: Prices,
+    /// Names of the chains, the home chain first.
+    pub networks: Vec<String>,
+    treasurers: Vec<Office>,
+    triggers: Triggers,
+}
+
+/// A chain's desk, and who settles there.
+type Office = (Arc<Desk>, Arc<Treasurer>);
+
+/// What is known before anything is asked of a chain.
+struct Plan<'a> {
+    context: &'a Context,
+    journal: &'a Journal,
+    account: Account,
+    chains: Vec<Chain>,
+    snapshot: Snapshot,
+}
+
+/// Gets ready to sell the chosen adapters' calls.
+///
+/// # Errors
+/// An adapter is not registered or is served by somebody else, a chain cannot be reached, or the
+/// account cannot be unlocked.
+pub(super) async fn open(
+    context: &Context,
+    journal: &Journal,
+    chosen: &[Chosen],
+    (networks, password_file): (Vec<Network>, Option<&Path>),
+) -> Result<Selling, Failure> {
+    let mut chains = Vec::with_capacity(networks.len());
+    for network in networks {
+        let network = network::reach(context, network).await?;
+        chains.push(Chain::connect(&network).await?);
+    }
+    let home = &chains[0].network;
+    let signer = Signer::choose(context, home)?;
+    // What a killed server left open is charged before anybody reads the ledger.
+    journal.recover("none").await?;
+    let plan = Plan {
+        context,
+        journal,
+        account: signer.unlock(context, password_file)?,
+        snapshot: folded(journal)?,
+        chains,
+    };
+    let payees = plan.payees(chosen).await?;
+    plan.prepare(&payees).await?;
+    plan.sell(&payees).await
+}
+
+fn folded(journal: &Journal) -> Result<Snapshot, Failure> {
+    let mut snapshot = Snapshot::default();
+    journal.replay(1, |record| {
+        // The journal has no gaps.
+        let _ = snapshot.apply(record);
+    })?;
+    Ok(snapshot)
+}
+
+/// The settings' prices in base units.
+pub fn prices(context: &Context, token: &Token) -> Result<Prices, Failure> {
+    let price = |key: &str| amount(context, key, token).map(Option::unwrap_or_default);
+    Ok(Prices {
+        prompt: price("pricing.prompt")?,
+        completion: price("pricing.completion")?,
+        classification: price("pricing.classification")?,
+        image: price("pricing.image")?,
+        minimum: price("pricing.minimum")?,
+    })
+}
+
+fn amount(context: &Context, key: &str, token: &Token) -> Result<Option<Amount>, Failure> {
+    let Some(text) = context.settings.text(key) else {
+        return Ok(None);
+    };
+    let found = from_units(text, token.decimals).map(Amount);
+    found.map(Some).ok_or_else(|| {
+        let message = format!(
+            "`{key}` is wrong: expected {} with at most {} decimals, such as \"0.001\", \
+             found `{text}`",
+            token.symbol, token.decimals
+        );
+        Failure::new(ExitClass::BadInput, message)
+    })
+}
+
+fn token(network: &Network) -> Result<&Token, Failure> {
+    network.token.as_ref().ok_or_else(|| {
+        let message = format!("the network `{}` has no token to be paid in", network.name);
+        Failure::new(ExitClass::BadInput, message).with_hint(format!(
+            "name one: openlora config set network.{}.token 0x…",
+            network.name
+        ))
+    })
+}
+
+impl Plan<'_> {
+    /// Who is paid for each adapter, by the adapter's digest.
+    async fn payees(&self, chosen: &[Chosen]) -> Result<BTreeMap<String, Payee>, Failure> {
+        let mut payees = BTreeMap::new();
+        for one in chosen {
+            let deployment = self.deployment(one)?;
+            let payee = payee(&self.chains[0], &deployment, self.account.address()).await?;
+            payees.insert(one.adapter.digest.clone(), payee);
+        }
+        Ok(payees)
+    }
+
+    /// The newest release of exactly these weights on the home chain.
+    fn deployment(&self, one: &Chosen) -> Result<Deployment, Failure> {
+        let (weights, _) = hash(&one.adapter.dir.join(WEIGHTS_FILE))?;
+        let weights = weights.to_string();
+        let home = &self.chains[0].network;
+        let registry = home.contracts.registry.unwrap_or_default().to_string();
+        let fits = |it: &&Deployment| {
+            it.weights_sha256 == weights && it.chain_id == home.chain_id && it.registry == registry
+        };
+        let found = self.snapshot.deployments.iter().rev().find(fits);
+        found.cloned().ok_or_else(|| {
+            let message = format!(
+                "{} is not registered on `{}`, so nobody could be paid for its calls",
+                one.name, home.name
+            );
+            Failure::new(ExitClass::BadInput, message).with_hint(
+                "register it: openlora deploy; or serve without payment: openlora serve --local --free",
+            )
+        })
+    }
+
+    /// Creates splitters that are missing on other chains, after what an earlier process left
+    /// open, and writes down who is paid.
+    async fn prepare(&self, payees: &BTreeMap<String, Payee>) -> Result<(), Failure> {
+        let limits = limits(self.context)?;
+        let printer = self.context.printer.clone();
+        for chain in &self.chains {
+            let gifts = Gifts {
+                printer: &self.context.printer,
+                chain,
+                facts: self.journal,
+                limits,
+            };
+            gifts.fund(self.account.address()).await?;
+            let printer = printer.clone();
+            let sender = Sender {
+                chain,
+                account: &self.account,
+                facts: self.journal,
+                limits,
+                tell: &move |news| tell(&printer, news),
+                harvest: &no_facts,
+            };
+            for payee in payees.values() {
+                if let Some(step) = payee.missing_on(chain).await? {
+                    recover(&sender, &self.snapshot.unsettled).await?;
+                    let steps = [step];
+                    let quote = quote(chain, self.account.address(), &steps, &limits).await?;
+                    for submission in &quote.submissions {
+                        sender.send(submission).await?;
+                    }
+                }
+                let split = payee.split(chain.network.chain_id, token(&chain.network)?.address);
+                let event = Event::SplitRead(Box::new(split));
+                self.journal.append(event).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn sell(self, payees: &BTreeMap<String, Payee>) -> Result<Selling, Failure> {
+        let money = token(&self.chains[0].network)?.clone();
+        let prices = prices(self.context, &money)?;
+        let book = Arc::new(RwLock::new(Book::default()));
+        let folded = Arc::clone(&book);
+        let follower = move |record: &crate::runtime::event::Record| {
+            let mut book = folded
+                .write()
+                .unwrap_or_else(|poisoned| poisoned.into_inner());
+            book.apply(&record.event);
+        };
+        self.journal.follow(Box::new(follower)).await?;
+        let mut history = History::default();
+        self.journal
+            .replay(1, |record| history.apply(&record.event))?;
+        let treasurers = self.treasurers(&book, &history)?;
+        for (desk, _) in &treasurers {
+            desk.recover().await?;
+        }
+        let counters = treasurers.iter().map(|(desk, _)| self.counter(desk));
+        let shop = Shop {
+            stalls: payees
+                .iter()
+                .map(|(digest, payee)| (digest.clone(), payee.splitter))
+                .collect(),
+            counters: counters.collect::<Result<_, _>>()?,
+            account: self.account.address(),
+            facts: Arc::new(self.journal.clone()),
+        };
+        let known = book
+            .read()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+            .clone();
+        let triggers = Triggers {
+            threshold: amount(self.context, "serve.settle_at", &money)?
+                .unwrap_or(Amount(1_000_000)),
+            interval: seconds(self.context, "serve.settle_every", 3600),
+        };
+        Ok(Selling {
+            sales: Sales {
+                cashier: Arc::new(Till::new(shop, known)),
+                currency: Currency {
+                    symbol: money.symbol,
+                    decimals: money.decimals,
+                },
+            },
+            prices,
+            networks: self
+                .chains
+                .iter()
+                .map(|chain| chain.network.name.clone())
+                .collect(),
+            treasurers,
+            triggers,
+        })
+    }
+
+    fn treasurers(
+        &self,
+        book: &Arc<RwLock<Book>>,
+        history: &History,
+    ) -> Result<Vec<Office>, Failure> {
+        let limits = limits(self.context)?;
+        let open = |chain: &Chain| {
+            let printer = self.context.printer.clone();
+            let options = Options {
+                confirmations: chain.network.confirmations,
+                tell: Arc::new(move |news| tell(&printer, news)),
+                ..Options::of(&chain.network, limits)
+            };
+            let records = Records {
+                facts: Arc::new(self.journal.clone()),
+                books: Arc::clone(book) as Arc<dyn Books>,
+                history: history.clone(),
+            };
+            let desk = Desk::new(chain.clone(), self.account.clone(), records, options);
+            let desk = Arc::new(desk);
+            let treasurer = Arc::new(Treasurer::new(Arc::clone(&desk)));
+            (desk, treasurer)
+        };
+        Ok(self.chains.iter().map(open).collect())
+    }
+
+    fn counter(&self, desk: &Arc<Desk>) -> Result<Counter, Failure> {
+        let token = token(&desk.chain().network)?;
+        Ok(Counter {
+            settlement: Arc::clone(desk) as Arc<dyn crate::wallet::settlement::Settlement>,
+            token: token.address,
+            token_name: token.name.clone(),
+            token_version: token.version.clone(),
+            withdraw_delay: seconds(self.context, "serve.withdraw_delay", 3600).as_secs(),
+            min_deposit: amount(self.context, "serve.min_deposit", token)?.unwrap_or_default(),
+        })
+    }
+}
+
+fn seconds(context: &Context, key: &str, otherwise: usize) -> Duration {
+    let count = context.settings.count(key).unwrap_or(otherwise);
+    Duration::from_secs(count as u64)
+}
+
+impl Selling {
+    /// Watches the chains and settles what is earned until `stop`, then once more.
+    pub fn start(&self, stop: &CancellationToken) -> JoinSet<()> {
+        let mut tasks = JoinSet::new();
+        for (desk, treasurer) in &self.treasurers {
+            let (desk, watched) = (Arc::clone(desk), stop.clone());
+            tasks.spawn(async move { desk.watch(watched).await });
+            let (treasurer, stop, triggers) = (Arc::clone(treasurer), stop.clone(), self.triggers);
+            tasks.spawn(async move { treasurer.run(triggers, stop).await });
+        }
+        tasks
+    }
+}

@@ -1,0 +1,72 @@
+//! The account that signs: one of the wallet's, or on a development chain where there is no
+//! wallet one of that chain's own accounts, whose keys everybody knows.
+
+use std::path::Path;
+
+use super::{Context, ask, wallet};
+use crate::{
+    error::{ExitClass, Failure},
+    runtime::ledger::Address,
+    wallet::{development, keystore::Account, network::Network},
+};
+
+/// The development account of whoever makes and serves adapters.
+const CREATOR: u32 = 1;
+
+/// An account that was chosen, locked.
+#[derive(Clone, Debug)]
+pub struct Signer {
+    pub name: String,
+    pub address: Address,
+    development: Option<Account>,
+}
+
+impl Signer {
+    /// # Errors
+    /// The wallet has no such account, or several and none is named; without any account, the
+    /// network is not local.
+    pub fn choose(context: &Context, network: &Network) -> Result<Self, Failure> {
+        let named = context.settings.text("wallet.account").is_some();
+        if !named && network.is_local() && wallet::keystores(context).list()?.is_empty() {
+            return Self::development(context, network);
+        }
+        let entry = wallet::choose(context, None)?;
+        let address = entry.address.ok_or_else(|| {
+            let message = format!("{} does not say its address", entry.path.display());
+            Failure::new(ExitClass::Wallet, message)
+                .with_hint("import it again: openlora wallet import NAME --from FILE")
+        })?;
+        Ok(Self {
+            name: entry.name,
+            address,
+            development: None,
+        })
+    }
+
+    fn development(context: &Context, network: &Network) -> Result<Self, Failure> {
+        let account = development::account(network, CREATOR)?;
+        context.printer.note(format!(
+            "there is no wallet: signing with the development chain's account {CREATOR}, {}, \
+             whose key everybody knows",
+            account.address()
+        ));
+        Ok(Self {
+            name: account.name().to_owned(),
+            address: account.address(),
+            development: Some(account),
+        })
+    }
+
+    /// The account, its password asked for.
+    pub fn unlock(
+        &self,
+        context: &Context,
+        password_file: Option<&Path>,
+    ) -> Result<Account, Failure> {
+        if let Some(account) = &self.development {
+            return Ok(account.clone());
+        }
+        let password = ask::password(context, password_file, &self.name)?;
+        Ok(wallet::keystores(context).unlock(&self.name, &password)?)
+    }
+}
