@@ -22,6 +22,9 @@ use crate::{
     x402_stock,
 };
 
+/// The number zero, as a contract answers it.
+const NOTHING: &str = "0x0000000000000000000000000000000000000000000000000000000000000000";
+
 /// Results by schema, collected from commands that really ran.
 #[derive(Default)]
 struct Results(Vec<(&'static str, Value)>);
@@ -136,7 +139,11 @@ fn wallet_and_package(results: &mut Results, project: &Path) {
     );
     results.run("verify", project, "verify package");
     deployed(results, project);
-    let url = rpc(&[("eth_chainId", "0x7a69"), ("eth_getBalance", "0x0")]);
+    let url = rpc(&[
+        ("eth_chainId", "0x7a69"),
+        ("eth_getBalance", "0x0"),
+        ("eth_call", NOTHING),
+    ]);
     let file = project.join("openlora.toml");
     let settings = fs::read_to_string(&file).unwrap();
     fs::write(
