@@ -49,9 +49,14 @@ complete -c openlora -n "__fish_openlora_needs_command" -f -a "package" -d 'Writ
 complete -c openlora -n "__fish_openlora_needs_command" -f -a "verify" -d 'Check a package: structure, digests, signature, base, data'
 complete -c openlora -n "__fish_openlora_needs_command" -f -a "deploy" -d 'Register a package in the chain\'s registry, or publish its next version there'
 complete -c openlora -n "__fish_openlora_needs_command" -f -a "explore" -d 'Show what the registry knows: releases, split, servers, calls, revenue'
+complete -c openlora -n "__fish_openlora_needs_command" -f -a "earnings" -d 'Show what calls earned: today, 7 days, 30 days, all; pending, settled, withdrawable'
 complete -c openlora -n "__fish_openlora_needs_command" -f -a "wallet" -d 'Keep accounts in encrypted files'
 complete -c openlora -n "__fish_openlora_needs_command" -f -a "serve" -d 'Answer calls over HTTP'
-complete -c openlora -n "__fish_openlora_needs_command" -f -a "call" -d 'Send one call to a server and print the answer'
+complete -c openlora -n "__fish_openlora_needs_command" -f -a "settle" -d 'Claim what calls have cost, and have it sent to the splitters'
+complete -c openlora -n "__fish_openlora_needs_command" -f -a "withdraw" -d 'Pay out your share of the splitters, and the contributor pools\''
+complete -c openlora -n "__fish_openlora_needs_command" -f -a "call" -d 'Send one call to a server, pay for it, and print the answer'
+complete -c openlora -n "__fish_openlora_needs_command" -f -a "channel" -d 'Open, list, fill and empty the channels that calls are paid from'
+complete -c openlora -n "__fish_openlora_needs_command" -f -a "receipts" -d 'Show what calls have cost, and check servers\' receipts'
 complete -c openlora -n "__fish_openlora_needs_command" -f -a "devnet" -d 'Run a development chain on this machine'
 complete -c openlora -n "__fish_openlora_needs_command" -f -a "config" -d 'Show and change settings'
 complete -c openlora -n "__fish_openlora_needs_command" -f -a "completions" -d 'Print a completion script for a shell'
@@ -311,6 +316,26 @@ complete -c openlora -n "__fish_openlora_using_subcommand explore" -l offline -d
 complete -c openlora -n "__fish_openlora_using_subcommand explore" -l accessible -d 'Plain lines instead of animated output'
 complete -c openlora -n "__fish_openlora_using_subcommand explore" -s h -l help -d 'Print help'
 complete -c openlora -n "__fish_openlora_using_subcommand explore" -s V -l version -d 'Print version'
+complete -c openlora -n "__fish_openlora_using_subcommand earnings" -l by -d 'Add a table with a row for each of these' -r -f -a "day\t''
+adapter\t''
+payer\t''
+contributor\t''"
+complete -c openlora -n "__fish_openlora_using_subcommand earnings" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand earnings" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
+complete -c openlora -n "__fish_openlora_using_subcommand earnings" -l network -d 'Chain to use: a preset such as base-sepolia, or one of the settings' -r
+complete -c openlora -n "__fish_openlora_using_subcommand earnings" -l color -d 'When to colour output' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c openlora -n "__fish_openlora_using_subcommand earnings" -l csv -d 'Print only the table, as CSV in base units; by day when --by is left out'
+complete -c openlora -n "__fish_openlora_using_subcommand earnings" -l json -d 'Print the result as JSON; implies --no-input'
+complete -c openlora -n "__fish_openlora_using_subcommand earnings" -s q -l quiet -d 'Say less on stderr'
+complete -c openlora -n "__fish_openlora_using_subcommand earnings" -s v -l verbose -d 'Say more on stderr; twice for debugging logs'
+complete -c openlora -n "__fish_openlora_using_subcommand earnings" -l no-input -d 'Never ask; a question becomes an error'
+complete -c openlora -n "__fish_openlora_using_subcommand earnings" -s y -l yes -d 'Answer every question with yes'
+complete -c openlora -n "__fish_openlora_using_subcommand earnings" -l offline -d 'No network access besides this machine'
+complete -c openlora -n "__fish_openlora_using_subcommand earnings" -l accessible -d 'Plain lines instead of animated output'
+complete -c openlora -n "__fish_openlora_using_subcommand earnings" -s h -l help -d 'Print help'
+complete -c openlora -n "__fish_openlora_using_subcommand earnings" -s V -l version -d 'Print version'
 complete -c openlora -n "__fish_openlora_using_subcommand wallet; and not __fish_seen_subcommand_from new import list address balance export change-password help" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
 complete -c openlora -n "__fish_openlora_using_subcommand wallet; and not __fish_seen_subcommand_from new import list address balance export change-password help" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
 complete -c openlora -n "__fish_openlora_using_subcommand wallet; and not __fish_seen_subcommand_from new import list address balance export change-password help" -l network -d 'Chain to use: a preset such as base-sepolia, or one of the settings' -r
@@ -460,13 +485,14 @@ complete -c openlora -n "__fish_openlora_using_subcommand serve" -l port -d 'Por
 complete -c openlora -n "__fish_openlora_using_subcommand serve" -l base -d 'Base model: nano, a folder, or a Hub id' -r
 complete -c openlora -n "__fish_openlora_using_subcommand serve" -l adapter -d 'Adapter to serve; repeat it for several' -r
 complete -c openlora -n "__fish_openlora_using_subcommand serve" -l quant -d 'Weights in memory: auto, f32, q8_0 or q4k' -r
+complete -c openlora -n "__fish_openlora_using_subcommand serve" -l password-file -d 'File with the password, or - for standard input' -r -F
 complete -c openlora -n "__fish_openlora_using_subcommand serve" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
 complete -c openlora -n "__fish_openlora_using_subcommand serve" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
 complete -c openlora -n "__fish_openlora_using_subcommand serve" -l network -d 'Chain to use: a preset such as base-sepolia, or one of the settings' -r
 complete -c openlora -n "__fish_openlora_using_subcommand serve" -l color -d 'When to colour output' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c openlora -n "__fish_openlora_using_subcommand serve" -l local -d 'Listen on this machine only, without a chain'
+complete -c openlora -n "__fish_openlora_using_subcommand serve" -l local -d 'Listen on this machine only, and take payment on the development chain'
 complete -c openlora -n "__fish_openlora_using_subcommand serve" -l free -d 'Answer without payment'
 complete -c openlora -n "__fish_openlora_using_subcommand serve" -l expose -d 'Allow an address that other machines can reach'
 complete -c openlora -n "__fish_openlora_using_subcommand serve" -l json -d 'Print the result as JSON; implies --no-input'
@@ -478,6 +504,45 @@ complete -c openlora -n "__fish_openlora_using_subcommand serve" -l offline -d '
 complete -c openlora -n "__fish_openlora_using_subcommand serve" -l accessible -d 'Plain lines instead of animated output'
 complete -c openlora -n "__fish_openlora_using_subcommand serve" -s h -l help -d 'Print help'
 complete -c openlora -n "__fish_openlora_using_subcommand serve" -s V -l version -d 'Print version'
+complete -c openlora -n "__fish_openlora_using_subcommand settle" -l max-fee -d 'Most that a unit of gas may cost, in gwei' -r
+complete -c openlora -n "__fish_openlora_using_subcommand settle" -l account -d 'Account that signs and pays; wallet.account when left out' -r
+complete -c openlora -n "__fish_openlora_using_subcommand settle" -l password-file -d 'File with the password, or - for standard input' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand settle" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand settle" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
+complete -c openlora -n "__fish_openlora_using_subcommand settle" -l network -d 'Chain to use: a preset such as base-sepolia, or one of the settings' -r
+complete -c openlora -n "__fish_openlora_using_subcommand settle" -l color -d 'When to colour output' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c openlora -n "__fish_openlora_using_subcommand settle" -l dry-run -d 'Show what would be moved, and send nothing'
+complete -c openlora -n "__fish_openlora_using_subcommand settle" -l json -d 'Print the result as JSON; implies --no-input'
+complete -c openlora -n "__fish_openlora_using_subcommand settle" -s q -l quiet -d 'Say less on stderr'
+complete -c openlora -n "__fish_openlora_using_subcommand settle" -s v -l verbose -d 'Say more on stderr; twice for debugging logs'
+complete -c openlora -n "__fish_openlora_using_subcommand settle" -l no-input -d 'Never ask; a question becomes an error'
+complete -c openlora -n "__fish_openlora_using_subcommand settle" -s y -l yes -d 'Answer every question with yes'
+complete -c openlora -n "__fish_openlora_using_subcommand settle" -l offline -d 'No network access besides this machine'
+complete -c openlora -n "__fish_openlora_using_subcommand settle" -l accessible -d 'Plain lines instead of animated output'
+complete -c openlora -n "__fish_openlora_using_subcommand settle" -s h -l help -d 'Print help'
+complete -c openlora -n "__fish_openlora_using_subcommand settle" -s V -l version -d 'Print version'
+complete -c openlora -n "__fish_openlora_using_subcommand withdraw" -l to -d 'Where your share goes; to the account itself when left out' -r
+complete -c openlora -n "__fish_openlora_using_subcommand withdraw" -l max-fee -d 'Most that a unit of gas may cost, in gwei' -r
+complete -c openlora -n "__fish_openlora_using_subcommand withdraw" -l account -d 'Account that signs and pays; wallet.account when left out' -r
+complete -c openlora -n "__fish_openlora_using_subcommand withdraw" -l password-file -d 'File with the password, or - for standard input' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand withdraw" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand withdraw" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
+complete -c openlora -n "__fish_openlora_using_subcommand withdraw" -l network -d 'Chain to use: a preset such as base-sepolia, or one of the settings' -r
+complete -c openlora -n "__fish_openlora_using_subcommand withdraw" -l color -d 'When to colour output' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c openlora -n "__fish_openlora_using_subcommand withdraw" -l dry-run -d 'Show what would be moved, and send nothing'
+complete -c openlora -n "__fish_openlora_using_subcommand withdraw" -l json -d 'Print the result as JSON; implies --no-input'
+complete -c openlora -n "__fish_openlora_using_subcommand withdraw" -s q -l quiet -d 'Say less on stderr'
+complete -c openlora -n "__fish_openlora_using_subcommand withdraw" -s v -l verbose -d 'Say more on stderr; twice for debugging logs'
+complete -c openlora -n "__fish_openlora_using_subcommand withdraw" -l no-input -d 'Never ask; a question becomes an error'
+complete -c openlora -n "__fish_openlora_using_subcommand withdraw" -s y -l yes -d 'Answer every question with yes'
+complete -c openlora -n "__fish_openlora_using_subcommand withdraw" -l offline -d 'No network access besides this machine'
+complete -c openlora -n "__fish_openlora_using_subcommand withdraw" -l accessible -d 'Plain lines instead of animated output'
+complete -c openlora -n "__fish_openlora_using_subcommand withdraw" -s h -l help -d 'Print help'
+complete -c openlora -n "__fish_openlora_using_subcommand withdraw" -s V -l version -d 'Print version'
 complete -c openlora -n "__fish_openlora_using_subcommand call" -l url -d 'Server address; the project\'s own when left out' -r
 complete -c openlora -n "__fish_openlora_using_subcommand call" -l adapter -d 'Adapter to call; needed when the server has several' -r
 complete -c openlora -n "__fish_openlora_using_subcommand call" -l kind -d 'Kind of call; what the adapter was trained for when left out' -r -f -a "chat\t''
@@ -486,12 +551,18 @@ complete -c openlora -n "__fish_openlora_using_subcommand call" -l max-price -d 
 complete -c openlora -n "__fish_openlora_using_subcommand call" -l max-tokens -d 'Longest answer in tokens' -r
 complete -c openlora -n "__fish_openlora_using_subcommand call" -l temperature -d 'Randomness; 0 is greedy' -r
 complete -c openlora -n "__fish_openlora_using_subcommand call" -l system -d 'System message' -r
+complete -c openlora -n "__fish_openlora_using_subcommand call" -l scheme -d 'How to pay: from a channel, or with one transfer; what the server offers when auto' -r -f -a "auto\t''
+exact\t''
+batch-settlement\t''"
+complete -c openlora -n "__fish_openlora_using_subcommand call" -l from -d 'Account that pays; wallet.account or the only one when left out' -r
+complete -c openlora -n "__fish_openlora_using_subcommand call" -l password-file -d 'File with the password, or - for standard input' -r -F
 complete -c openlora -n "__fish_openlora_using_subcommand call" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
 complete -c openlora -n "__fish_openlora_using_subcommand call" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
 complete -c openlora -n "__fish_openlora_using_subcommand call" -l network -d 'Chain to use: a preset such as base-sepolia, or one of the settings' -r
 complete -c openlora -n "__fish_openlora_using_subcommand call" -l color -d 'When to colour output' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c openlora -n "__fish_openlora_using_subcommand call" -l stream -d 'Show the answer while it comes, as a terminal does anyway'
 complete -c openlora -n "__fish_openlora_using_subcommand call" -l json -d 'Print the result as JSON; implies --no-input'
 complete -c openlora -n "__fish_openlora_using_subcommand call" -s q -l quiet -d 'Say less on stderr'
 complete -c openlora -n "__fish_openlora_using_subcommand call" -s v -l verbose -d 'Say more on stderr; twice for debugging logs'
@@ -501,6 +572,170 @@ complete -c openlora -n "__fish_openlora_using_subcommand call" -l offline -d 'N
 complete -c openlora -n "__fish_openlora_using_subcommand call" -l accessible -d 'Plain lines instead of animated output'
 complete -c openlora -n "__fish_openlora_using_subcommand call" -s h -l help -d 'Print help'
 complete -c openlora -n "__fish_openlora_using_subcommand call" -s V -l version -d 'Print version'
+complete -c openlora -n "__fish_openlora_using_subcommand channel; and not __fish_seen_subcommand_from open list topup refund withdraw help" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand channel; and not __fish_seen_subcommand_from open list topup refund withdraw help" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
+complete -c openlora -n "__fish_openlora_using_subcommand channel; and not __fish_seen_subcommand_from open list topup refund withdraw help" -l network -d 'Chain to use: a preset such as base-sepolia, or one of the settings' -r
+complete -c openlora -n "__fish_openlora_using_subcommand channel; and not __fish_seen_subcommand_from open list topup refund withdraw help" -l color -d 'When to colour output' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c openlora -n "__fish_openlora_using_subcommand channel; and not __fish_seen_subcommand_from open list topup refund withdraw help" -l json -d 'Print the result as JSON; implies --no-input'
+complete -c openlora -n "__fish_openlora_using_subcommand channel; and not __fish_seen_subcommand_from open list topup refund withdraw help" -s q -l quiet -d 'Say less on stderr'
+complete -c openlora -n "__fish_openlora_using_subcommand channel; and not __fish_seen_subcommand_from open list topup refund withdraw help" -s v -l verbose -d 'Say more on stderr; twice for debugging logs'
+complete -c openlora -n "__fish_openlora_using_subcommand channel; and not __fish_seen_subcommand_from open list topup refund withdraw help" -l no-input -d 'Never ask; a question becomes an error'
+complete -c openlora -n "__fish_openlora_using_subcommand channel; and not __fish_seen_subcommand_from open list topup refund withdraw help" -s y -l yes -d 'Answer every question with yes'
+complete -c openlora -n "__fish_openlora_using_subcommand channel; and not __fish_seen_subcommand_from open list topup refund withdraw help" -l offline -d 'No network access besides this machine'
+complete -c openlora -n "__fish_openlora_using_subcommand channel; and not __fish_seen_subcommand_from open list topup refund withdraw help" -l accessible -d 'Plain lines instead of animated output'
+complete -c openlora -n "__fish_openlora_using_subcommand channel; and not __fish_seen_subcommand_from open list topup refund withdraw help" -s h -l help -d 'Print help'
+complete -c openlora -n "__fish_openlora_using_subcommand channel; and not __fish_seen_subcommand_from open list topup refund withdraw help" -s V -l version -d 'Print version'
+complete -c openlora -n "__fish_openlora_using_subcommand channel; and not __fish_seen_subcommand_from open list topup refund withdraw help" -f -a "open" -d 'Put money into a new channel without a call'
+complete -c openlora -n "__fish_openlora_using_subcommand channel; and not __fish_seen_subcommand_from open list topup refund withdraw help" -f -a "list" -d 'List the channels as the chain has them'
+complete -c openlora -n "__fish_openlora_using_subcommand channel; and not __fish_seen_subcommand_from open list topup refund withdraw help" -f -a "topup" -d 'Put more money into a channel'
+complete -c openlora -n "__fish_openlora_using_subcommand channel; and not __fish_seen_subcommand_from open list topup refund withdraw help" -f -a "refund" -d 'Ask the server to give back what is left'
+complete -c openlora -n "__fish_openlora_using_subcommand channel; and not __fish_seen_subcommand_from open list topup refund withdraw help" -f -a "withdraw" -d 'Take back what is left on the chain itself, when the server is gone'
+complete -c openlora -n "__fish_openlora_using_subcommand channel; and not __fish_seen_subcommand_from open list topup refund withdraw help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c openlora -n "__fish_openlora_using_subcommand channel; and __fish_seen_subcommand_from open" -l adapter -d 'Adapter to call; needed when the server has several' -r
+complete -c openlora -n "__fish_openlora_using_subcommand channel; and __fish_seen_subcommand_from open" -l amount -d 'Deposit in token units' -r
+complete -c openlora -n "__fish_openlora_using_subcommand channel; and __fish_seen_subcommand_from open" -l from -d 'Account that pays; wallet.account or the only one when left out' -r
+complete -c openlora -n "__fish_openlora_using_subcommand channel; and __fish_seen_subcommand_from open" -l password-file -d 'File with the password, or - for standard input' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand channel; and __fish_seen_subcommand_from open" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand channel; and __fish_seen_subcommand_from open" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
+complete -c openlora -n "__fish_openlora_using_subcommand channel; and __fish_seen_subcommand_from open" -l network -d 'Chain to use: a preset such as base-sepolia, or one of the settings' -r
+complete -c openlora -n "__fish_openlora_using_subcommand channel; and __fish_seen_subcommand_from open" -l color -d 'When to colour output' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c openlora -n "__fish_openlora_using_subcommand channel; and __fish_seen_subcommand_from open" -l json -d 'Print the result as JSON; implies --no-input'
+complete -c openlora -n "__fish_openlora_using_subcommand channel; and __fish_seen_subcommand_from open" -s q -l quiet -d 'Say less on stderr'
+complete -c openlora -n "__fish_openlora_using_subcommand channel; and __fish_seen_subcommand_from open" -s v -l verbose -d 'Say more on stderr; twice for debugging logs'
+complete -c openlora -n "__fish_openlora_using_subcommand channel; and __fish_seen_subcommand_from open" -l no-input -d 'Never ask; a question becomes an error'
+complete -c openlora -n "__fish_openlora_using_subcommand channel; and __fish_seen_subcommand_from open" -s y -l yes -d 'Answer every question with yes'
+complete -c openlora -n "__fish_openlora_using_subcommand channel; and __fish_seen_subcommand_from open" -l offline -d 'No network access besides this machine'
+complete -c openlora -n "__fish_openlora_using_subcommand channel; and __fish_seen_subcommand_from open" -l accessible -d 'Plain lines instead of animated output'
+complete -c openlora -n "__fish_openlora_using_subcommand channel; and __fish_seen_subcommand_from open" -s h -l help -d 'Print help'
+complete -c openlora -n "__fish_openlora_using_subcommand channel; and __fish_seen_subcommand_from open" -s V -l version -d 'Print version'
+complete -c openlora -n "__fish_openlora_using_subcommand channel; and __fish_seen_subcommand_from list" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand channel; and __fish_seen_subcommand_from list" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
+complete -c openlora -n "__fish_openlora_using_subcommand channel; and __fish_seen_subcommand_from list" -l network -d 'Chain to use: a preset such as base-sepolia, or one of the settings' -r
+complete -c openlora -n "__fish_openlora_using_subcommand channel; and __fish_seen_subcommand_from list" -l color -d 'When to colour output' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c openlora -n "__fish_openlora_using_subcommand channel; and __fish_seen_subcommand_from list" -l json -d 'Print the result as JSON; implies --no-input'
+complete -c openlora -n "__fish_openlora_using_subcommand channel; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Say less on stderr'
+complete -c openlora -n "__fish_openlora_using_subcommand channel; and __fish_seen_subcommand_from list" -s v -l verbose -d 'Say more on stderr; twice for debugging logs'
+complete -c openlora -n "__fish_openlora_using_subcommand channel; and __fish_seen_subcommand_from list" -l no-input -d 'Never ask; a question becomes an error'
+complete -c openlora -n "__fish_openlora_using_subcommand channel; and __fish_seen_subcommand_from list" -s y -l yes -d 'Answer every question with yes'
+complete -c openlora -n "__fish_openlora_using_subcommand channel; and __fish_seen_subcommand_from list" -l offline -d 'No network access besides this machine'
+complete -c openlora -n "__fish_openlora_using_subcommand channel; and __fish_seen_subcommand_from list" -l accessible -d 'Plain lines instead of animated output'
+complete -c openlora -n "__fish_openlora_using_subcommand channel; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
+complete -c openlora -n "__fish_openlora_using_subcommand channel; and __fish_seen_subcommand_from list" -s V -l version -d 'Print version'
+complete -c openlora -n "__fish_openlora_using_subcommand channel; and __fish_seen_subcommand_from topup" -l from -d 'Account that pays; wallet.account or the only one when left out' -r
+complete -c openlora -n "__fish_openlora_using_subcommand channel; and __fish_seen_subcommand_from topup" -l password-file -d 'File with the password, or - for standard input' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand channel; and __fish_seen_subcommand_from topup" -l amount -d 'Deposit in token units' -r
+complete -c openlora -n "__fish_openlora_using_subcommand channel; and __fish_seen_subcommand_from topup" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand channel; and __fish_seen_subcommand_from topup" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
+complete -c openlora -n "__fish_openlora_using_subcommand channel; and __fish_seen_subcommand_from topup" -l network -d 'Chain to use: a preset such as base-sepolia, or one of the settings' -r
+complete -c openlora -n "__fish_openlora_using_subcommand channel; and __fish_seen_subcommand_from topup" -l color -d 'When to colour output' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c openlora -n "__fish_openlora_using_subcommand channel; and __fish_seen_subcommand_from topup" -l json -d 'Print the result as JSON; implies --no-input'
+complete -c openlora -n "__fish_openlora_using_subcommand channel; and __fish_seen_subcommand_from topup" -s q -l quiet -d 'Say less on stderr'
+complete -c openlora -n "__fish_openlora_using_subcommand channel; and __fish_seen_subcommand_from topup" -s v -l verbose -d 'Say more on stderr; twice for debugging logs'
+complete -c openlora -n "__fish_openlora_using_subcommand channel; and __fish_seen_subcommand_from topup" -l no-input -d 'Never ask; a question becomes an error'
+complete -c openlora -n "__fish_openlora_using_subcommand channel; and __fish_seen_subcommand_from topup" -s y -l yes -d 'Answer every question with yes'
+complete -c openlora -n "__fish_openlora_using_subcommand channel; and __fish_seen_subcommand_from topup" -l offline -d 'No network access besides this machine'
+complete -c openlora -n "__fish_openlora_using_subcommand channel; and __fish_seen_subcommand_from topup" -l accessible -d 'Plain lines instead of animated output'
+complete -c openlora -n "__fish_openlora_using_subcommand channel; and __fish_seen_subcommand_from topup" -s h -l help -d 'Print help'
+complete -c openlora -n "__fish_openlora_using_subcommand channel; and __fish_seen_subcommand_from topup" -s V -l version -d 'Print version'
+complete -c openlora -n "__fish_openlora_using_subcommand channel; and __fish_seen_subcommand_from refund" -l from -d 'Account that pays; wallet.account or the only one when left out' -r
+complete -c openlora -n "__fish_openlora_using_subcommand channel; and __fish_seen_subcommand_from refund" -l password-file -d 'File with the password, or - for standard input' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand channel; and __fish_seen_subcommand_from refund" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand channel; and __fish_seen_subcommand_from refund" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
+complete -c openlora -n "__fish_openlora_using_subcommand channel; and __fish_seen_subcommand_from refund" -l network -d 'Chain to use: a preset such as base-sepolia, or one of the settings' -r
+complete -c openlora -n "__fish_openlora_using_subcommand channel; and __fish_seen_subcommand_from refund" -l color -d 'When to colour output' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c openlora -n "__fish_openlora_using_subcommand channel; and __fish_seen_subcommand_from refund" -l json -d 'Print the result as JSON; implies --no-input'
+complete -c openlora -n "__fish_openlora_using_subcommand channel; and __fish_seen_subcommand_from refund" -s q -l quiet -d 'Say less on stderr'
+complete -c openlora -n "__fish_openlora_using_subcommand channel; and __fish_seen_subcommand_from refund" -s v -l verbose -d 'Say more on stderr; twice for debugging logs'
+complete -c openlora -n "__fish_openlora_using_subcommand channel; and __fish_seen_subcommand_from refund" -l no-input -d 'Never ask; a question becomes an error'
+complete -c openlora -n "__fish_openlora_using_subcommand channel; and __fish_seen_subcommand_from refund" -s y -l yes -d 'Answer every question with yes'
+complete -c openlora -n "__fish_openlora_using_subcommand channel; and __fish_seen_subcommand_from refund" -l offline -d 'No network access besides this machine'
+complete -c openlora -n "__fish_openlora_using_subcommand channel; and __fish_seen_subcommand_from refund" -l accessible -d 'Plain lines instead of animated output'
+complete -c openlora -n "__fish_openlora_using_subcommand channel; and __fish_seen_subcommand_from refund" -s h -l help -d 'Print help'
+complete -c openlora -n "__fish_openlora_using_subcommand channel; and __fish_seen_subcommand_from refund" -s V -l version -d 'Print version'
+complete -c openlora -n "__fish_openlora_using_subcommand channel; and __fish_seen_subcommand_from withdraw" -l from -d 'Account that pays; wallet.account or the only one when left out' -r
+complete -c openlora -n "__fish_openlora_using_subcommand channel; and __fish_seen_subcommand_from withdraw" -l password-file -d 'File with the password, or - for standard input' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand channel; and __fish_seen_subcommand_from withdraw" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand channel; and __fish_seen_subcommand_from withdraw" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
+complete -c openlora -n "__fish_openlora_using_subcommand channel; and __fish_seen_subcommand_from withdraw" -l network -d 'Chain to use: a preset such as base-sepolia, or one of the settings' -r
+complete -c openlora -n "__fish_openlora_using_subcommand channel; and __fish_seen_subcommand_from withdraw" -l color -d 'When to colour output' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c openlora -n "__fish_openlora_using_subcommand channel; and __fish_seen_subcommand_from withdraw" -l json -d 'Print the result as JSON; implies --no-input'
+complete -c openlora -n "__fish_openlora_using_subcommand channel; and __fish_seen_subcommand_from withdraw" -s q -l quiet -d 'Say less on stderr'
+complete -c openlora -n "__fish_openlora_using_subcommand channel; and __fish_seen_subcommand_from withdraw" -s v -l verbose -d 'Say more on stderr; twice for debugging logs'
+complete -c openlora -n "__fish_openlora_using_subcommand channel; and __fish_seen_subcommand_from withdraw" -l no-input -d 'Never ask; a question becomes an error'
+complete -c openlora -n "__fish_openlora_using_subcommand channel; and __fish_seen_subcommand_from withdraw" -s y -l yes -d 'Answer every question with yes'
+complete -c openlora -n "__fish_openlora_using_subcommand channel; and __fish_seen_subcommand_from withdraw" -l offline -d 'No network access besides this machine'
+complete -c openlora -n "__fish_openlora_using_subcommand channel; and __fish_seen_subcommand_from withdraw" -l accessible -d 'Plain lines instead of animated output'
+complete -c openlora -n "__fish_openlora_using_subcommand channel; and __fish_seen_subcommand_from withdraw" -s h -l help -d 'Print help'
+complete -c openlora -n "__fish_openlora_using_subcommand channel; and __fish_seen_subcommand_from withdraw" -s V -l version -d 'Print version'
+complete -c openlora -n "__fish_openlora_using_subcommand channel; and __fish_seen_subcommand_from help" -f -a "open" -d 'Put money into a new channel without a call'
+complete -c openlora -n "__fish_openlora_using_subcommand channel; and __fish_seen_subcommand_from help" -f -a "list" -d 'List the channels as the chain has them'
+complete -c openlora -n "__fish_openlora_using_subcommand channel; and __fish_seen_subcommand_from help" -f -a "topup" -d 'Put more money into a channel'
+complete -c openlora -n "__fish_openlora_using_subcommand channel; and __fish_seen_subcommand_from help" -f -a "refund" -d 'Ask the server to give back what is left'
+complete -c openlora -n "__fish_openlora_using_subcommand channel; and __fish_seen_subcommand_from help" -f -a "withdraw" -d 'Take back what is left on the chain itself, when the server is gone'
+complete -c openlora -n "__fish_openlora_using_subcommand channel; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and not __fish_seen_subcommand_from show verify help" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and not __fish_seen_subcommand_from show verify help" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and not __fish_seen_subcommand_from show verify help" -l network -d 'Chain to use: a preset such as base-sepolia, or one of the settings' -r
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and not __fish_seen_subcommand_from show verify help" -l color -d 'When to colour output' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and not __fish_seen_subcommand_from show verify help" -l json -d 'Print the result as JSON; implies --no-input'
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and not __fish_seen_subcommand_from show verify help" -s q -l quiet -d 'Say less on stderr'
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and not __fish_seen_subcommand_from show verify help" -s v -l verbose -d 'Say more on stderr; twice for debugging logs'
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and not __fish_seen_subcommand_from show verify help" -l no-input -d 'Never ask; a question becomes an error'
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and not __fish_seen_subcommand_from show verify help" -s y -l yes -d 'Answer every question with yes'
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and not __fish_seen_subcommand_from show verify help" -l offline -d 'No network access besides this machine'
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and not __fish_seen_subcommand_from show verify help" -l accessible -d 'Plain lines instead of animated output'
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and not __fish_seen_subcommand_from show verify help" -s h -l help -d 'Print help'
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and not __fish_seen_subcommand_from show verify help" -s V -l version -d 'Print version'
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and not __fish_seen_subcommand_from show verify help" -f -a "show" -d 'Show what a call cost'
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and not __fish_seen_subcommand_from show verify help" -f -a "verify" -d 'Compare a receipt with what was signed and with the chain'
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and not __fish_seen_subcommand_from show verify help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from show" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from show" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from show" -l network -d 'Chain to use: a preset such as base-sepolia, or one of the settings' -r
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from show" -l color -d 'When to colour output' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from show" -l json -d 'Print the result as JSON; implies --no-input'
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from show" -s q -l quiet -d 'Say less on stderr'
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from show" -s v -l verbose -d 'Say more on stderr; twice for debugging logs'
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from show" -l no-input -d 'Never ask; a question becomes an error'
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from show" -s y -l yes -d 'Answer every question with yes'
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from show" -l offline -d 'No network access besides this machine'
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from show" -l accessible -d 'Plain lines instead of animated output'
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help'
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from show" -s V -l version -d 'Print version'
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from verify" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from verify" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from verify" -l network -d 'Chain to use: a preset such as base-sepolia, or one of the settings' -r
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from verify" -l color -d 'When to colour output' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from verify" -l json -d 'Print the result as JSON; implies --no-input'
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from verify" -s q -l quiet -d 'Say less on stderr'
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from verify" -s v -l verbose -d 'Say more on stderr; twice for debugging logs'
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from verify" -l no-input -d 'Never ask; a question becomes an error'
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from verify" -s y -l yes -d 'Answer every question with yes'
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from verify" -l offline -d 'No network access besides this machine'
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from verify" -l accessible -d 'Plain lines instead of animated output'
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from verify" -s h -l help -d 'Print help'
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from verify" -s V -l version -d 'Print version'
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from help" -f -a "show" -d 'Show what a call cost'
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from help" -f -a "verify" -d 'Compare a receipt with what was signed and with the chain'
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c openlora -n "__fish_openlora_using_subcommand devnet; and not __fish_seen_subcommand_from start stop status reset help" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
 complete -c openlora -n "__fish_openlora_using_subcommand devnet; and not __fish_seen_subcommand_from start stop status reset help" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
 complete -c openlora -n "__fish_openlora_using_subcommand devnet; and not __fish_seen_subcommand_from start stop status reset help" -l network -d 'Chain to use: a preset such as base-sepolia, or one of the settings' -r
@@ -730,25 +965,30 @@ complete -c openlora -n "__fish_openlora_using_subcommand base; and __fish_seen_
 complete -c openlora -n "__fish_openlora_using_subcommand base; and __fish_seen_subcommand_from build" -s V -l version -d 'Print version'
 complete -c openlora -n "__fish_openlora_using_subcommand base; and __fish_seen_subcommand_from help" -f -a "build" -d 'Train a small base model from text, tokenizer included'
 complete -c openlora -n "__fish_openlora_using_subcommand base; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify deploy explore wallet serve call devnet config completions man base help" -f -a "demo" -d 'Run the whole story on the embedded base model, really executed'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify deploy explore wallet serve call devnet config completions man base help" -f -a "init" -d 'Write a new project from a template'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify deploy explore wallet serve call devnet config completions man base help" -f -a "doctor" -d 'Check the machine: processor, memory, disk, folders, models'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify deploy explore wallet serve call devnet config completions man base help" -f -a "data" -d 'Look at training data before using it'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify deploy explore wallet serve call devnet config completions man base help" -f -a "train" -d 'Train a LoRA adapter'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify deploy explore wallet serve call devnet config completions man base help" -f -a "eval" -d 'Measure an adapter against its base on labelled data'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify deploy explore wallet serve call devnet config completions man base help" -f -a "package" -d 'Write a signed package from a finished run'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify deploy explore wallet serve call devnet config completions man base help" -f -a "verify" -d 'Check a package: structure, digests, signature, base, data'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify deploy explore wallet serve call devnet config completions man base help" -f -a "deploy" -d 'Register a package in the chain\'s registry, or publish its next version there'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify deploy explore wallet serve call devnet config completions man base help" -f -a "explore" -d 'Show what the registry knows: releases, split, servers, calls, revenue'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify deploy explore wallet serve call devnet config completions man base help" -f -a "wallet" -d 'Keep accounts in encrypted files'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify deploy explore wallet serve call devnet config completions man base help" -f -a "serve" -d 'Answer calls over HTTP'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify deploy explore wallet serve call devnet config completions man base help" -f -a "call" -d 'Send one call to a server and print the answer'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify deploy explore wallet serve call devnet config completions man base help" -f -a "devnet" -d 'Run a development chain on this machine'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify deploy explore wallet serve call devnet config completions man base help" -f -a "config" -d 'Show and change settings'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify deploy explore wallet serve call devnet config completions man base help" -f -a "completions" -d 'Print a completion script for a shell'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify deploy explore wallet serve call devnet config completions man base help" -f -a "man" -d 'Print the manual page'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify deploy explore wallet serve call devnet config completions man base help" -f -a "base" -d 'Build base models from scratch'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify deploy explore wallet serve call devnet config completions man base help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify deploy explore earnings wallet serve settle withdraw call channel receipts devnet config completions man base help" -f -a "demo" -d 'Run the whole story on the embedded base model, really executed'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify deploy explore earnings wallet serve settle withdraw call channel receipts devnet config completions man base help" -f -a "init" -d 'Write a new project from a template'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify deploy explore earnings wallet serve settle withdraw call channel receipts devnet config completions man base help" -f -a "doctor" -d 'Check the machine: processor, memory, disk, folders, models'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify deploy explore earnings wallet serve settle withdraw call channel receipts devnet config completions man base help" -f -a "data" -d 'Look at training data before using it'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify deploy explore earnings wallet serve settle withdraw call channel receipts devnet config completions man base help" -f -a "train" -d 'Train a LoRA adapter'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify deploy explore earnings wallet serve settle withdraw call channel receipts devnet config completions man base help" -f -a "eval" -d 'Measure an adapter against its base on labelled data'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify deploy explore earnings wallet serve settle withdraw call channel receipts devnet config completions man base help" -f -a "package" -d 'Write a signed package from a finished run'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify deploy explore earnings wallet serve settle withdraw call channel receipts devnet config completions man base help" -f -a "verify" -d 'Check a package: structure, digests, signature, base, data'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify deploy explore earnings wallet serve settle withdraw call channel receipts devnet config completions man base help" -f -a "deploy" -d 'Register a package in the chain\'s registry, or publish its next version there'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify deploy explore earnings wallet serve settle withdraw call channel receipts devnet config completions man base help" -f -a "explore" -d 'Show what the registry knows: releases, split, servers, calls, revenue'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify deploy explore earnings wallet serve settle withdraw call channel receipts devnet config completions man base help" -f -a "earnings" -d 'Show what calls earned: today, 7 days, 30 days, all; pending, settled, withdrawable'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify deploy explore earnings wallet serve settle withdraw call channel receipts devnet config completions man base help" -f -a "wallet" -d 'Keep accounts in encrypted files'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify deploy explore earnings wallet serve settle withdraw call channel receipts devnet config completions man base help" -f -a "serve" -d 'Answer calls over HTTP'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify deploy explore earnings wallet serve settle withdraw call channel receipts devnet config completions man base help" -f -a "settle" -d 'Claim what calls have cost, and have it sent to the splitters'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify deploy explore earnings wallet serve settle withdraw call channel receipts devnet config completions man base help" -f -a "withdraw" -d 'Pay out your share of the splitters, and the contributor pools\''
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify deploy explore earnings wallet serve settle withdraw call channel receipts devnet config completions man base help" -f -a "call" -d 'Send one call to a server, pay for it, and print the answer'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify deploy explore earnings wallet serve settle withdraw call channel receipts devnet config completions man base help" -f -a "channel" -d 'Open, list, fill and empty the channels that calls are paid from'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify deploy explore earnings wallet serve settle withdraw call channel receipts devnet config completions man base help" -f -a "receipts" -d 'Show what calls have cost, and check servers\' receipts'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify deploy explore earnings wallet serve settle withdraw call channel receipts devnet config completions man base help" -f -a "devnet" -d 'Run a development chain on this machine'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify deploy explore earnings wallet serve settle withdraw call channel receipts devnet config completions man base help" -f -a "config" -d 'Show and change settings'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify deploy explore earnings wallet serve settle withdraw call channel receipts devnet config completions man base help" -f -a "completions" -d 'Print a completion script for a shell'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify deploy explore earnings wallet serve settle withdraw call channel receipts devnet config completions man base help" -f -a "man" -d 'Print the manual page'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify deploy explore earnings wallet serve settle withdraw call channel receipts devnet config completions man base help" -f -a "base" -d 'Build base models from scratch'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify deploy explore earnings wallet serve settle withdraw call channel receipts devnet config completions man base help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c openlora -n "__fish_openlora_using_subcommand help; and __fish_seen_subcommand_from data" -f -a "check" -d 'Report on formats, duplicates, label balance and lengths'
 complete -c openlora -n "__fish_openlora_using_subcommand help; and __fish_seen_subcommand_from data" -f -a "preview" -d 'Show rows as the model sees them, learned tokens coloured'
 complete -c openlora -n "__fish_openlora_using_subcommand help; and __fish_seen_subcommand_from data" -f -a "split" -d 'Divide rows into train, valid and test files, the same way every time'
@@ -759,6 +999,13 @@ complete -c openlora -n "__fish_openlora_using_subcommand help; and __fish_seen_
 complete -c openlora -n "__fish_openlora_using_subcommand help; and __fish_seen_subcommand_from wallet" -f -a "balance" -d 'Show what an account holds on the chain'
 complete -c openlora -n "__fish_openlora_using_subcommand help; and __fish_seen_subcommand_from wallet" -f -a "export" -d 'Reveal an account\'s private key'
 complete -c openlora -n "__fish_openlora_using_subcommand help; and __fish_seen_subcommand_from wallet" -f -a "change-password" -d 'Encrypt an account with another password'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and __fish_seen_subcommand_from channel" -f -a "open" -d 'Put money into a new channel without a call'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and __fish_seen_subcommand_from channel" -f -a "list" -d 'List the channels as the chain has them'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and __fish_seen_subcommand_from channel" -f -a "topup" -d 'Put more money into a channel'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and __fish_seen_subcommand_from channel" -f -a "refund" -d 'Ask the server to give back what is left'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and __fish_seen_subcommand_from channel" -f -a "withdraw" -d 'Take back what is left on the chain itself, when the server is gone'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and __fish_seen_subcommand_from receipts" -f -a "show" -d 'Show what a call cost'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and __fish_seen_subcommand_from receipts" -f -a "verify" -d 'Compare a receipt with what was signed and with the chain'
 complete -c openlora -n "__fish_openlora_using_subcommand help; and __fish_seen_subcommand_from devnet" -f -a "start" -d 'Start it, or say where it runs'
 complete -c openlora -n "__fish_openlora_using_subcommand help; and __fish_seen_subcommand_from devnet" -f -a "stop" -d 'Stop it; its state stays'
 complete -c openlora -n "__fish_openlora_using_subcommand help; and __fish_seen_subcommand_from devnet" -f -a "status" -d 'Say whether it runs, where, and how much it holds'

@@ -431,6 +431,30 @@ _arguments "${_arguments_options[@]}" : \
 '::adapter -- Adapter\: its id, or the name of one deployed from here; all of them when left out:_default' \
 && ret=0
 ;;
+(earnings)
+_arguments "${_arguments_options[@]}" : \
+'--by=[Add a table with a row for each of these]:BY:(day adapter payer contributor)' \
+'--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
+'--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
+'--network=[Chain to use\: a preset such as base-sepolia, or one of the settings]:NAME:_default' \
+'--color=[When to colour output]:WHEN:(auto always never)' \
+'--csv[Print only the table, as CSV in base units; by day when --by is left out]' \
+'--json[Print the result as JSON; implies --no-input]' \
+'(-v --verbose)-q[Say less on stderr]' \
+'(-v --verbose)--quiet[Say less on stderr]' \
+'*-v[Say more on stderr; twice for debugging logs]' \
+'*--verbose[Say more on stderr; twice for debugging logs]' \
+'--no-input[Never ask; a question becomes an error]' \
+'-y[Answer every question with yes]' \
+'--yes[Answer every question with yes]' \
+'--offline[No network access besides this machine]' \
+'--accessible[Plain lines instead of animated output]' \
+'-h[Print help]' \
+'--help[Print help]' \
+'-V[Print version]' \
+'--version[Print version]' \
+&& ret=0
+;;
 (wallet)
 _arguments "${_arguments_options[@]}" : \
 '--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
@@ -688,13 +712,67 @@ _arguments "${_arguments_options[@]}" : \
 '--base=[Base model\: nano, a folder, or a Hub id]:DIR|ID:_default' \
 '*--adapter=[Adapter to serve; repeat it for several]:NAME=PATH:_default' \
 '--quant=[Weights in memory\: auto, f32, q8_0 or q4k]:NAME:_default' \
+'--password-file=[File with the password, or - for standard input]:F|-:_files' \
 '--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
 '--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
 '--network=[Chain to use\: a preset such as base-sepolia, or one of the settings]:NAME:_default' \
 '--color=[When to colour output]:WHEN:(auto always never)' \
-'--local[Listen on this machine only, without a chain]' \
+'--local[Listen on this machine only, and take payment on the development chain]' \
 '--free[Answer without payment]' \
 '--expose[Allow an address that other machines can reach]' \
+'--json[Print the result as JSON; implies --no-input]' \
+'(-v --verbose)-q[Say less on stderr]' \
+'(-v --verbose)--quiet[Say less on stderr]' \
+'*-v[Say more on stderr; twice for debugging logs]' \
+'*--verbose[Say more on stderr; twice for debugging logs]' \
+'--no-input[Never ask; a question becomes an error]' \
+'-y[Answer every question with yes]' \
+'--yes[Answer every question with yes]' \
+'--offline[No network access besides this machine]' \
+'--accessible[Plain lines instead of animated output]' \
+'-h[Print help]' \
+'--help[Print help]' \
+'-V[Print version]' \
+'--version[Print version]' \
+&& ret=0
+;;
+(settle)
+_arguments "${_arguments_options[@]}" : \
+'--max-fee=[Most that a unit of gas may cost, in gwei]:GWEI:_default' \
+'--account=[Account that signs and pays; wallet.account when left out]:NAME:_default' \
+'--password-file=[File with the password, or - for standard input]:F|-:_files' \
+'--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
+'--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
+'--network=[Chain to use\: a preset such as base-sepolia, or one of the settings]:NAME:_default' \
+'--color=[When to colour output]:WHEN:(auto always never)' \
+'--dry-run[Show what would be moved, and send nothing]' \
+'--json[Print the result as JSON; implies --no-input]' \
+'(-v --verbose)-q[Say less on stderr]' \
+'(-v --verbose)--quiet[Say less on stderr]' \
+'*-v[Say more on stderr; twice for debugging logs]' \
+'*--verbose[Say more on stderr; twice for debugging logs]' \
+'--no-input[Never ask; a question becomes an error]' \
+'-y[Answer every question with yes]' \
+'--yes[Answer every question with yes]' \
+'--offline[No network access besides this machine]' \
+'--accessible[Plain lines instead of animated output]' \
+'-h[Print help]' \
+'--help[Print help]' \
+'-V[Print version]' \
+'--version[Print version]' \
+&& ret=0
+;;
+(withdraw)
+_arguments "${_arguments_options[@]}" : \
+'--to=[Where your share goes; to the account itself when left out]:ADDRESS:_default' \
+'--max-fee=[Most that a unit of gas may cost, in gwei]:GWEI:_default' \
+'--account=[Account that signs and pays; wallet.account when left out]:NAME:_default' \
+'--password-file=[File with the password, or - for standard input]:F|-:_files' \
+'--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
+'--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
+'--network=[Chain to use\: a preset such as base-sepolia, or one of the settings]:NAME:_default' \
+'--color=[When to colour output]:WHEN:(auto always never)' \
+'--dry-run[Show what would be moved, and send nothing]' \
 '--json[Print the result as JSON; implies --no-input]' \
 '(-v --verbose)-q[Say less on stderr]' \
 '(-v --verbose)--quiet[Say less on stderr]' \
@@ -720,6 +798,33 @@ _arguments "${_arguments_options[@]}" : \
 '--max-tokens=[Longest answer in tokens]:N:_default' \
 '--temperature=[Randomness; 0 is greedy]:F:_default' \
 '--system=[System message]:TEXT:_default' \
+'--scheme=[How to pay\: from a channel, or with one transfer; what the server offers when auto]:NAME:(auto exact batch-settlement)' \
+'--from=[Account that pays; wallet.account or the only one when left out]:WALLET:_default' \
+'--password-file=[File with the password, or - for standard input]:F|-:_files' \
+'--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
+'--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
+'--network=[Chain to use\: a preset such as base-sepolia, or one of the settings]:NAME:_default' \
+'--color=[When to colour output]:WHEN:(auto always never)' \
+'--stream[Show the answer while it comes, as a terminal does anyway]' \
+'--json[Print the result as JSON; implies --no-input]' \
+'(-v --verbose)-q[Say less on stderr]' \
+'(-v --verbose)--quiet[Say less on stderr]' \
+'*-v[Say more on stderr; twice for debugging logs]' \
+'*--verbose[Say more on stderr; twice for debugging logs]' \
+'--no-input[Never ask; a question becomes an error]' \
+'-y[Answer every question with yes]' \
+'--yes[Answer every question with yes]' \
+'--offline[No network access besides this machine]' \
+'--accessible[Plain lines instead of animated output]' \
+'-h[Print help]' \
+'--help[Print help]' \
+'-V[Print version]' \
+'--version[Print version]' \
+':prompt -- What to say or classify; `-` reads standard input:_default' \
+&& ret=0
+;;
+(channel)
+_arguments "${_arguments_options[@]}" : \
 '--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
 '--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
 '--network=[Chain to use\: a preset such as base-sepolia, or one of the settings]:NAME:_default' \
@@ -738,8 +843,292 @@ _arguments "${_arguments_options[@]}" : \
 '--help[Print help]' \
 '-V[Print version]' \
 '--version[Print version]' \
-':prompt -- What to say or classify; `-` reads standard input:_default' \
+":: :_openlora__subcmd__channel_commands" \
+"*::: :->channel" \
 && ret=0
+
+    case $state in
+    (channel)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:openlora-channel-command-$line[1]:"
+        case $line[1] in
+            (open)
+_arguments "${_arguments_options[@]}" : \
+'--adapter=[Adapter to call; needed when the server has several]:NAME:_default' \
+'--amount=[Deposit in token units]:AMOUNT:_default' \
+'--from=[Account that pays; wallet.account or the only one when left out]:WALLET:_default' \
+'--password-file=[File with the password, or - for standard input]:F|-:_files' \
+'--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
+'--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
+'--network=[Chain to use\: a preset such as base-sepolia, or one of the settings]:NAME:_default' \
+'--color=[When to colour output]:WHEN:(auto always never)' \
+'--json[Print the result as JSON; implies --no-input]' \
+'(-v --verbose)-q[Say less on stderr]' \
+'(-v --verbose)--quiet[Say less on stderr]' \
+'*-v[Say more on stderr; twice for debugging logs]' \
+'*--verbose[Say more on stderr; twice for debugging logs]' \
+'--no-input[Never ask; a question becomes an error]' \
+'-y[Answer every question with yes]' \
+'--yes[Answer every question with yes]' \
+'--offline[No network access besides this machine]' \
+'--accessible[Plain lines instead of animated output]' \
+'-h[Print help]' \
+'--help[Print help]' \
+'-V[Print version]' \
+'--version[Print version]' \
+':url -- Server address:_default' \
+&& ret=0
+;;
+(list)
+_arguments "${_arguments_options[@]}" : \
+'--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
+'--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
+'--network=[Chain to use\: a preset such as base-sepolia, or one of the settings]:NAME:_default' \
+'--color=[When to colour output]:WHEN:(auto always never)' \
+'--json[Print the result as JSON; implies --no-input]' \
+'(-v --verbose)-q[Say less on stderr]' \
+'(-v --verbose)--quiet[Say less on stderr]' \
+'*-v[Say more on stderr; twice for debugging logs]' \
+'*--verbose[Say more on stderr; twice for debugging logs]' \
+'--no-input[Never ask; a question becomes an error]' \
+'-y[Answer every question with yes]' \
+'--yes[Answer every question with yes]' \
+'--offline[No network access besides this machine]' \
+'--accessible[Plain lines instead of animated output]' \
+'-h[Print help]' \
+'--help[Print help]' \
+'-V[Print version]' \
+'--version[Print version]' \
+&& ret=0
+;;
+(topup)
+_arguments "${_arguments_options[@]}" : \
+'--from=[Account that pays; wallet.account or the only one when left out]:WALLET:_default' \
+'--password-file=[File with the password, or - for standard input]:F|-:_files' \
+'--amount=[Deposit in token units]:AMOUNT:_default' \
+'--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
+'--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
+'--network=[Chain to use\: a preset such as base-sepolia, or one of the settings]:NAME:_default' \
+'--color=[When to colour output]:WHEN:(auto always never)' \
+'--json[Print the result as JSON; implies --no-input]' \
+'(-v --verbose)-q[Say less on stderr]' \
+'(-v --verbose)--quiet[Say less on stderr]' \
+'*-v[Say more on stderr; twice for debugging logs]' \
+'*--verbose[Say more on stderr; twice for debugging logs]' \
+'--no-input[Never ask; a question becomes an error]' \
+'-y[Answer every question with yes]' \
+'--yes[Answer every question with yes]' \
+'--offline[No network access besides this machine]' \
+'--accessible[Plain lines instead of animated output]' \
+'-h[Print help]' \
+'--help[Print help]' \
+'-V[Print version]' \
+'--version[Print version]' \
+'::channel -- Channel\: its id or the beginning; the only open one when left out:_default' \
+&& ret=0
+;;
+(refund)
+_arguments "${_arguments_options[@]}" : \
+'--from=[Account that pays; wallet.account or the only one when left out]:WALLET:_default' \
+'--password-file=[File with the password, or - for standard input]:F|-:_files' \
+'--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
+'--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
+'--network=[Chain to use\: a preset such as base-sepolia, or one of the settings]:NAME:_default' \
+'--color=[When to colour output]:WHEN:(auto always never)' \
+'--json[Print the result as JSON; implies --no-input]' \
+'(-v --verbose)-q[Say less on stderr]' \
+'(-v --verbose)--quiet[Say less on stderr]' \
+'*-v[Say more on stderr; twice for debugging logs]' \
+'*--verbose[Say more on stderr; twice for debugging logs]' \
+'--no-input[Never ask; a question becomes an error]' \
+'-y[Answer every question with yes]' \
+'--yes[Answer every question with yes]' \
+'--offline[No network access besides this machine]' \
+'--accessible[Plain lines instead of animated output]' \
+'-h[Print help]' \
+'--help[Print help]' \
+'-V[Print version]' \
+'--version[Print version]' \
+'::channel -- Channel\: its id or the beginning; the only open one when left out:_default' \
+&& ret=0
+;;
+(withdraw)
+_arguments "${_arguments_options[@]}" : \
+'--from=[Account that pays; wallet.account or the only one when left out]:WALLET:_default' \
+'--password-file=[File with the password, or - for standard input]:F|-:_files' \
+'--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
+'--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
+'--network=[Chain to use\: a preset such as base-sepolia, or one of the settings]:NAME:_default' \
+'--color=[When to colour output]:WHEN:(auto always never)' \
+'--json[Print the result as JSON; implies --no-input]' \
+'(-v --verbose)-q[Say less on stderr]' \
+'(-v --verbose)--quiet[Say less on stderr]' \
+'*-v[Say more on stderr; twice for debugging logs]' \
+'*--verbose[Say more on stderr; twice for debugging logs]' \
+'--no-input[Never ask; a question becomes an error]' \
+'-y[Answer every question with yes]' \
+'--yes[Answer every question with yes]' \
+'--offline[No network access besides this machine]' \
+'--accessible[Plain lines instead of animated output]' \
+'-h[Print help]' \
+'--help[Print help]' \
+'-V[Print version]' \
+'--version[Print version]' \
+'::channel -- Channel\: its id or the beginning; the only open one when left out:_default' \
+&& ret=0
+;;
+(help)
+_arguments "${_arguments_options[@]}" : \
+":: :_openlora__subcmd__channel__subcmd__help_commands" \
+"*::: :->help" \
+&& ret=0
+
+    case $state in
+    (help)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:openlora-channel-help-command-$line[1]:"
+        case $line[1] in
+            (open)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(list)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(topup)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(refund)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(withdraw)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(help)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+        esac
+    ;;
+esac
+;;
+        esac
+    ;;
+esac
+;;
+(receipts)
+_arguments "${_arguments_options[@]}" : \
+'--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
+'--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
+'--network=[Chain to use\: a preset such as base-sepolia, or one of the settings]:NAME:_default' \
+'--color=[When to colour output]:WHEN:(auto always never)' \
+'--json[Print the result as JSON; implies --no-input]' \
+'(-v --verbose)-q[Say less on stderr]' \
+'(-v --verbose)--quiet[Say less on stderr]' \
+'*-v[Say more on stderr; twice for debugging logs]' \
+'*--verbose[Say more on stderr; twice for debugging logs]' \
+'--no-input[Never ask; a question becomes an error]' \
+'-y[Answer every question with yes]' \
+'--yes[Answer every question with yes]' \
+'--offline[No network access besides this machine]' \
+'--accessible[Plain lines instead of animated output]' \
+'-h[Print help]' \
+'--help[Print help]' \
+'-V[Print version]' \
+'--version[Print version]' \
+":: :_openlora__subcmd__receipts_commands" \
+"*::: :->receipts" \
+&& ret=0
+
+    case $state in
+    (receipts)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:openlora-receipts-command-$line[1]:"
+        case $line[1] in
+            (show)
+_arguments "${_arguments_options[@]}" : \
+'--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
+'--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
+'--network=[Chain to use\: a preset such as base-sepolia, or one of the settings]:NAME:_default' \
+'--color=[When to colour output]:WHEN:(auto always never)' \
+'--json[Print the result as JSON; implies --no-input]' \
+'(-v --verbose)-q[Say less on stderr]' \
+'(-v --verbose)--quiet[Say less on stderr]' \
+'*-v[Say more on stderr; twice for debugging logs]' \
+'*--verbose[Say more on stderr; twice for debugging logs]' \
+'--no-input[Never ask; a question becomes an error]' \
+'-y[Answer every question with yes]' \
+'--yes[Answer every question with yes]' \
+'--offline[No network access besides this machine]' \
+'--accessible[Plain lines instead of animated output]' \
+'-h[Print help]' \
+'--help[Print help]' \
+'-V[Print version]' \
+'--version[Print version]' \
+':id -- Request id of the call:_default' \
+&& ret=0
+;;
+(verify)
+_arguments "${_arguments_options[@]}" : \
+'--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
+'--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
+'--network=[Chain to use\: a preset such as base-sepolia, or one of the settings]:NAME:_default' \
+'--color=[When to colour output]:WHEN:(auto always never)' \
+'--json[Print the result as JSON; implies --no-input]' \
+'(-v --verbose)-q[Say less on stderr]' \
+'(-v --verbose)--quiet[Say less on stderr]' \
+'*-v[Say more on stderr; twice for debugging logs]' \
+'*--verbose[Say more on stderr; twice for debugging logs]' \
+'--no-input[Never ask; a question becomes an error]' \
+'-y[Answer every question with yes]' \
+'--yes[Answer every question with yes]' \
+'--offline[No network access besides this machine]' \
+'--accessible[Plain lines instead of animated output]' \
+'-h[Print help]' \
+'--help[Print help]' \
+'-V[Print version]' \
+'--version[Print version]' \
+':receipt -- Request id, or a file with the receipt:_default' \
+&& ret=0
+;;
+(help)
+_arguments "${_arguments_options[@]}" : \
+":: :_openlora__subcmd__receipts__subcmd__help_commands" \
+"*::: :->help" \
+&& ret=0
+
+    case $state in
+    (help)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:openlora-receipts-help-command-$line[1]:"
+        case $line[1] in
+            (show)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(verify)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(help)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+        esac
+    ;;
+esac
+;;
+        esac
+    ;;
+esac
 ;;
 (devnet)
 _arguments "${_arguments_options[@]}" : \
@@ -1246,6 +1635,10 @@ _arguments "${_arguments_options[@]}" : \
 _arguments "${_arguments_options[@]}" : \
 && ret=0
 ;;
+(earnings)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
 (wallet)
 _arguments "${_arguments_options[@]}" : \
 ":: :_openlora__subcmd__help__subcmd__wallet_commands" \
@@ -1294,9 +1687,77 @@ esac
 _arguments "${_arguments_options[@]}" : \
 && ret=0
 ;;
+(settle)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(withdraw)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
 (call)
 _arguments "${_arguments_options[@]}" : \
 && ret=0
+;;
+(channel)
+_arguments "${_arguments_options[@]}" : \
+":: :_openlora__subcmd__help__subcmd__channel_commands" \
+"*::: :->channel" \
+&& ret=0
+
+    case $state in
+    (channel)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:openlora-help-channel-command-$line[1]:"
+        case $line[1] in
+            (open)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(list)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(topup)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(refund)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(withdraw)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+        esac
+    ;;
+esac
+;;
+(receipts)
+_arguments "${_arguments_options[@]}" : \
+":: :_openlora__subcmd__help__subcmd__receipts_commands" \
+"*::: :->receipts" \
+&& ret=0
+
+    case $state in
+    (receipts)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:openlora-help-receipts-command-$line[1]:"
+        case $line[1] in
+            (show)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(verify)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+        esac
+    ;;
+esac
 ;;
 (devnet)
 _arguments "${_arguments_options[@]}" : \
@@ -1412,9 +1873,14 @@ _openlora_commands() {
 'verify:Check a package\: structure, digests, signature, base, data' \
 'deploy:Register a package in the chain'\''s registry, or publish its next version there' \
 'explore:Show what the registry knows\: releases, split, servers, calls, revenue' \
+'earnings:Show what calls earned\: today, 7 days, 30 days, all; pending, settled, withdrawable' \
 'wallet:Keep accounts in encrypted files' \
 'serve:Answer calls over HTTP' \
-'call:Send one call to a server and print the answer' \
+'settle:Claim what calls have cost, and have it sent to the splitters' \
+'withdraw:Pay out your share of the splitters, and the contributor pools'\''' \
+'call:Send one call to a server, pay for it, and print the answer' \
+'channel:Open, list, fill and empty the channels that calls are paid from' \
+'receipts:Show what calls have cost, and check servers'\'' receipts' \
 'devnet:Run a development chain on this machine' \
 'config:Show and change settings' \
 'completions:Print a completion script for a shell' \
@@ -1459,6 +1925,85 @@ _openlora__subcmd__base__subcmd__help__subcmd__help_commands() {
 _openlora__subcmd__call_commands() {
     local commands; commands=()
     _describe -t commands 'openlora call commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__channel_commands] )) ||
+_openlora__subcmd__channel_commands() {
+    local commands; commands=(
+'open:Put money into a new channel without a call' \
+'list:List the channels as the chain has them' \
+'topup:Put more money into a channel' \
+'refund:Ask the server to give back what is left' \
+'withdraw:Take back what is left on the chain itself, when the server is gone' \
+'help:Print this message or the help of the given subcommand(s)' \
+    )
+    _describe -t commands 'openlora channel commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__channel__subcmd__help_commands] )) ||
+_openlora__subcmd__channel__subcmd__help_commands() {
+    local commands; commands=(
+'open:Put money into a new channel without a call' \
+'list:List the channels as the chain has them' \
+'topup:Put more money into a channel' \
+'refund:Ask the server to give back what is left' \
+'withdraw:Take back what is left on the chain itself, when the server is gone' \
+'help:Print this message or the help of the given subcommand(s)' \
+    )
+    _describe -t commands 'openlora channel help commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__channel__subcmd__help__subcmd__help_commands] )) ||
+_openlora__subcmd__channel__subcmd__help__subcmd__help_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora channel help help commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__channel__subcmd__help__subcmd__list_commands] )) ||
+_openlora__subcmd__channel__subcmd__help__subcmd__list_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora channel help list commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__channel__subcmd__help__subcmd__open_commands] )) ||
+_openlora__subcmd__channel__subcmd__help__subcmd__open_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora channel help open commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__channel__subcmd__help__subcmd__refund_commands] )) ||
+_openlora__subcmd__channel__subcmd__help__subcmd__refund_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora channel help refund commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__channel__subcmd__help__subcmd__topup_commands] )) ||
+_openlora__subcmd__channel__subcmd__help__subcmd__topup_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora channel help topup commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__channel__subcmd__help__subcmd__withdraw_commands] )) ||
+_openlora__subcmd__channel__subcmd__help__subcmd__withdraw_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora channel help withdraw commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__channel__subcmd__list_commands] )) ||
+_openlora__subcmd__channel__subcmd__list_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora channel list commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__channel__subcmd__open_commands] )) ||
+_openlora__subcmd__channel__subcmd__open_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora channel open commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__channel__subcmd__refund_commands] )) ||
+_openlora__subcmd__channel__subcmd__refund_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora channel refund commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__channel__subcmd__topup_commands] )) ||
+_openlora__subcmd__channel__subcmd__topup_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora channel topup commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__channel__subcmd__withdraw_commands] )) ||
+_openlora__subcmd__channel__subcmd__withdraw_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora channel withdraw commands' commands "$@"
 }
 (( $+functions[_openlora__subcmd__completions_commands] )) ||
 _openlora__subcmd__completions_commands() {
@@ -1657,6 +2202,11 @@ _openlora__subcmd__doctor_commands() {
     local commands; commands=()
     _describe -t commands 'openlora doctor commands' commands "$@"
 }
+(( $+functions[_openlora__subcmd__earnings_commands] )) ||
+_openlora__subcmd__earnings_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora earnings commands' commands "$@"
+}
 (( $+functions[_openlora__subcmd__eval_commands] )) ||
 _openlora__subcmd__eval_commands() {
     local commands; commands=()
@@ -1680,9 +2230,14 @@ _openlora__subcmd__help_commands() {
 'verify:Check a package\: structure, digests, signature, base, data' \
 'deploy:Register a package in the chain'\''s registry, or publish its next version there' \
 'explore:Show what the registry knows\: releases, split, servers, calls, revenue' \
+'earnings:Show what calls earned\: today, 7 days, 30 days, all; pending, settled, withdrawable' \
 'wallet:Keep accounts in encrypted files' \
 'serve:Answer calls over HTTP' \
-'call:Send one call to a server and print the answer' \
+'settle:Claim what calls have cost, and have it sent to the splitters' \
+'withdraw:Pay out your share of the splitters, and the contributor pools'\''' \
+'call:Send one call to a server, pay for it, and print the answer' \
+'channel:Open, list, fill and empty the channels that calls are paid from' \
+'receipts:Show what calls have cost, and check servers'\'' receipts' \
 'devnet:Run a development chain on this machine' \
 'config:Show and change settings' \
 'completions:Print a completion script for a shell' \
@@ -1708,6 +2263,42 @@ _openlora__subcmd__help__subcmd__base__subcmd__build_commands() {
 _openlora__subcmd__help__subcmd__call_commands() {
     local commands; commands=()
     _describe -t commands 'openlora help call commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__help__subcmd__channel_commands] )) ||
+_openlora__subcmd__help__subcmd__channel_commands() {
+    local commands; commands=(
+'open:Put money into a new channel without a call' \
+'list:List the channels as the chain has them' \
+'topup:Put more money into a channel' \
+'refund:Ask the server to give back what is left' \
+'withdraw:Take back what is left on the chain itself, when the server is gone' \
+    )
+    _describe -t commands 'openlora help channel commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__help__subcmd__channel__subcmd__list_commands] )) ||
+_openlora__subcmd__help__subcmd__channel__subcmd__list_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora help channel list commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__help__subcmd__channel__subcmd__open_commands] )) ||
+_openlora__subcmd__help__subcmd__channel__subcmd__open_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora help channel open commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__help__subcmd__channel__subcmd__refund_commands] )) ||
+_openlora__subcmd__help__subcmd__channel__subcmd__refund_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora help channel refund commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__help__subcmd__channel__subcmd__topup_commands] )) ||
+_openlora__subcmd__help__subcmd__channel__subcmd__topup_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora help channel topup commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__help__subcmd__channel__subcmd__withdraw_commands] )) ||
+_openlora__subcmd__help__subcmd__channel__subcmd__withdraw_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora help channel withdraw commands' commands "$@"
 }
 (( $+functions[_openlora__subcmd__help__subcmd__completions_commands] )) ||
 _openlora__subcmd__help__subcmd__completions_commands() {
@@ -1807,6 +2398,11 @@ _openlora__subcmd__help__subcmd__doctor_commands() {
     local commands; commands=()
     _describe -t commands 'openlora help doctor commands' commands "$@"
 }
+(( $+functions[_openlora__subcmd__help__subcmd__earnings_commands] )) ||
+_openlora__subcmd__help__subcmd__earnings_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora help earnings commands' commands "$@"
+}
 (( $+functions[_openlora__subcmd__help__subcmd__eval_commands] )) ||
 _openlora__subcmd__help__subcmd__eval_commands() {
     local commands; commands=()
@@ -1837,10 +2433,33 @@ _openlora__subcmd__help__subcmd__package_commands() {
     local commands; commands=()
     _describe -t commands 'openlora help package commands' commands "$@"
 }
+(( $+functions[_openlora__subcmd__help__subcmd__receipts_commands] )) ||
+_openlora__subcmd__help__subcmd__receipts_commands() {
+    local commands; commands=(
+'show:Show what a call cost' \
+'verify:Compare a receipt with what was signed and with the chain' \
+    )
+    _describe -t commands 'openlora help receipts commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__help__subcmd__receipts__subcmd__show_commands] )) ||
+_openlora__subcmd__help__subcmd__receipts__subcmd__show_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora help receipts show commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__help__subcmd__receipts__subcmd__verify_commands] )) ||
+_openlora__subcmd__help__subcmd__receipts__subcmd__verify_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora help receipts verify commands' commands "$@"
+}
 (( $+functions[_openlora__subcmd__help__subcmd__serve_commands] )) ||
 _openlora__subcmd__help__subcmd__serve_commands() {
     local commands; commands=()
     _describe -t commands 'openlora help serve commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__help__subcmd__settle_commands] )) ||
+_openlora__subcmd__help__subcmd__settle_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora help settle commands' commands "$@"
 }
 (( $+functions[_openlora__subcmd__help__subcmd__train_commands] )) ||
 _openlora__subcmd__help__subcmd__train_commands() {
@@ -1900,6 +2519,11 @@ _openlora__subcmd__help__subcmd__wallet__subcmd__new_commands() {
     local commands; commands=()
     _describe -t commands 'openlora help wallet new commands' commands "$@"
 }
+(( $+functions[_openlora__subcmd__help__subcmd__withdraw_commands] )) ||
+_openlora__subcmd__help__subcmd__withdraw_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora help withdraw commands' commands "$@"
+}
 (( $+functions[_openlora__subcmd__init_commands] )) ||
 _openlora__subcmd__init_commands() {
     local commands; commands=()
@@ -1915,10 +2539,58 @@ _openlora__subcmd__package_commands() {
     local commands; commands=()
     _describe -t commands 'openlora package commands' commands "$@"
 }
+(( $+functions[_openlora__subcmd__receipts_commands] )) ||
+_openlora__subcmd__receipts_commands() {
+    local commands; commands=(
+'show:Show what a call cost' \
+'verify:Compare a receipt with what was signed and with the chain' \
+'help:Print this message or the help of the given subcommand(s)' \
+    )
+    _describe -t commands 'openlora receipts commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__receipts__subcmd__help_commands] )) ||
+_openlora__subcmd__receipts__subcmd__help_commands() {
+    local commands; commands=(
+'show:Show what a call cost' \
+'verify:Compare a receipt with what was signed and with the chain' \
+'help:Print this message or the help of the given subcommand(s)' \
+    )
+    _describe -t commands 'openlora receipts help commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__receipts__subcmd__help__subcmd__help_commands] )) ||
+_openlora__subcmd__receipts__subcmd__help__subcmd__help_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora receipts help help commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__receipts__subcmd__help__subcmd__show_commands] )) ||
+_openlora__subcmd__receipts__subcmd__help__subcmd__show_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora receipts help show commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__receipts__subcmd__help__subcmd__verify_commands] )) ||
+_openlora__subcmd__receipts__subcmd__help__subcmd__verify_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora receipts help verify commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__receipts__subcmd__show_commands] )) ||
+_openlora__subcmd__receipts__subcmd__show_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora receipts show commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__receipts__subcmd__verify_commands] )) ||
+_openlora__subcmd__receipts__subcmd__verify_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora receipts verify commands' commands "$@"
+}
 (( $+functions[_openlora__subcmd__serve_commands] )) ||
 _openlora__subcmd__serve_commands() {
     local commands; commands=()
     _describe -t commands 'openlora serve commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__settle_commands] )) ||
+_openlora__subcmd__settle_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora settle commands' commands "$@"
 }
 (( $+functions[_openlora__subcmd__train_commands] )) ||
 _openlora__subcmd__train_commands() {
@@ -2032,6 +2704,11 @@ _openlora__subcmd__wallet__subcmd__list_commands() {
 _openlora__subcmd__wallet__subcmd__new_commands() {
     local commands; commands=()
     _describe -t commands 'openlora wallet new commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__withdraw_commands] )) ||
+_openlora__subcmd__withdraw_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora withdraw commands' commands "$@"
 }
 
 if [ "$funcstack[1]" = "_openlora" ]; then

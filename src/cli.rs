@@ -381,6 +381,9 @@ pub struct EarningsArgs {
     /// Print only the table, as CSV in base units; by day when --by is left out
     #[arg(long)]
     pub csv: bool,
+    /// Hold the ledger against the chains; exit 9 when they disagree
+    #[arg(long, conflicts_with = "csv")]
+    pub audit: bool,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

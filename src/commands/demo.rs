@@ -6,6 +6,7 @@
 
 mod program;
 mod story;
+mod trade;
 
 use std::{path::PathBuf, time::Instant};
 
@@ -35,6 +36,8 @@ pub struct Report {
     pub deployed: Option<Deployed>,
     pub calls: Vec<story::Called>,
     pub metered: Option<story::Metered>,
+    pub paid: Option<trade::Paid>,
+    pub settled: Option<trade::Settled>,
     pub seconds: f64,
 }
 

@@ -1,5 +1,6 @@
 //! `earnings`: what came in, what is on its way, and who has what coming.
 
+mod audit;
 mod report;
 mod table;
 
@@ -7,7 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::{Context, network};
 use crate::{
-    error::{ExitStatus, Failure},
+    error::{ExitClass, ExitStatus, Failure},
     runtime::{
         journal::Journal,
         ledger::{Days, Earnings, ReceiverKey},
@@ -29,6 +30,8 @@ pub enum By {
 pub struct EarningsRequest {
     pub by: Option<By>,
     pub csv: bool,
+    /// Hold the ledger against the chains.
+    pub audit: bool,
 }
 
 /// The journal's income, and what is needed to show it.
@@ -51,13 +54,20 @@ pub async fn run(context: &Context, request: EarningsRequest) -> Result<ExitStat
         printer.piece(&table::csv(&rows)?);
         return Ok(ExitStatus::Success);
     }
-    let report = report::of(context, &books, rows)?;
+    let mut report = report::of(context, &books, rows)?;
+    if request.audit {
+        report.audit = Some(audit::all(context).await?);
+    }
     if printer.is_json() {
         printer.json(&report);
     } else {
         report::show(printer, &report);
     }
-    Ok(ExitStatus::Success)
+    let mut audited = report.audit.iter().flatten();
+    Ok(match audited.all(|one| one.ok) {
+        true => ExitStatus::Success,
+        false => ExitStatus::Verdict(ExitClass::Verification),
+    })
 }
 
 fn read(context: &Context) -> Result<Earnings, Failure> {

@@ -107,6 +107,7 @@ impl From<EarningsArgs> for EarningsRequest {
                 EarningsByArg::Contributor => earnings::By::Contributor,
             }),
             csv: args.csv,
+            audit: args.audit,
         }
     }
 }

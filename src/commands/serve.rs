@@ -1,6 +1,7 @@
 //! `serve`: adapters on their base behind HTTP, until told to stop.
 
 mod paid;
+pub mod running;
 
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
@@ -13,7 +14,7 @@ use serde::Serialize;
 
 use tokio_util::sync::CancellationToken;
 
-use self::paid::Selling;
+use self::{paid::Selling, running::Sign};
 use super::{Context, network, project};
 use crate::{
     error::{ExitClass, ExitStatus, Failure},
@@ -92,8 +93,10 @@ pub async fn run(context: &Context, request: ServeRequest) -> Result<ExitStatus,
     // Settling ends after the last call is charged, with a last round.
     let closing = CancellationToken::new();
     let settling = selling.as_ref().map(|selling| selling.start(&closing));
+    let sign = Sign::put_up(context, &url_of(server.address()))?;
     announce(context, server.address(), &names, selling.as_ref());
     server.run().await?;
+    drop(sign);
     context.printer.note("drained: every call is counted");
     closing.cancel();
     if let Some(settling) = settling {

@@ -1,19 +1,23 @@
 //! `settle`: claims what calls have cost, and has the escrow send it to the splitters.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{
-    Context,
-    treasury::{Sum, Transaction, Treasury, TreasuryRequest},
+    Context, network,
+    serve::running::Running,
+    treasury::{Sum, Transaction, Treasury, TreasuryRequest, shown},
 };
 use crate::{
     error::{ExitStatus, Failure},
     runtime::ledger::Amount,
-    wallet::settlement::{Due, LeftOut, Settled, due},
+    wallet::{
+        network::Network,
+        settlement::{Due, LeftOut, Settled, due},
+    },
 };
 
 /// What `--json` prints.
-#[derive(Debug, Serialize, schemars::JsonSchema)]
+#[derive(Debug, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Settlement {
     network: String,
     chain_id: u64,
@@ -36,7 +40,7 @@ pub struct Forecast {
 }
 
 /// Money of a channel that cannot be claimed.
-#[derive(Debug, Serialize, schemars::JsonSchema)]
+#[derive(Debug, Serialize, Deserialize, schemars::JsonSchema)]
 struct Stuck {
     channel: String,
     amount: Amount,
@@ -54,7 +58,23 @@ impl Stuck {
     }
 }
 
+impl Settlement {
+    pub fn of(network: &Network, settled: &Settled) -> Self {
+        Self {
+            network: network.name.clone(),
+            chain_id: network.chain_id,
+            claims: settled.claims.iter().map(Transaction::of).collect(),
+            settles: settled.settles.iter().map(Transaction::of).collect(),
+            left_out: Stuck::all(&settled.left_out),
+        }
+    }
+}
+
 pub async fn run(context: &Context, request: TreasuryRequest) -> Result<ExitStatus, Failure> {
+    if let Some(server) = Running::find(context).await? {
+        let settled = server.ask("/operator/settle", request.dry_run).await?;
+        return each(context, settled);
+    }
     let mut treasury = Treasury::open(context, &request).await?;
     let office = &treasury.office;
     let expected = due(&office.chain, office.account, treasury.book()).await?;
@@ -68,14 +88,26 @@ pub async fn run(context: &Context, request: TreasuryRequest) -> Result<ExitStat
             left_out: expected.left_out,
             ..Settled::default()
         };
-        report(context, &treasury, &nothing);
+        report(context, treasury.network(), &nothing);
         return Ok(ExitStatus::Success);
     }
-    let network = treasury.network().name.clone();
-    treasury.office.confirm(&network, "claiming and settling")?;
+    let network = treasury.network().clone();
+    treasury
+        .office
+        .confirm(&network.name, "claiming and settling")?;
     treasury.office.fund().await?;
     let settled = treasury.treasurer()?.settle_now().await?;
-    report(context, &treasury, &settled);
+    report(context, &network, &settled);
+    Ok(ExitStatus::Success)
+}
+
+/// What a running server settled, of which the project's network is shown.
+fn each(context: &Context, settled: Vec<Settlement>) -> Result<ExitStatus, Failure> {
+    let network = network::chosen(context)?;
+    let mut here = settled.into_iter();
+    let here = here.find(|it| it.chain_id == network.chain_id);
+    let here = here.ok_or_else(|| Running::elsewhere(&network))?;
+    show(context, &network, &here);
     Ok(ExitStatus::Success)
 }
 
@@ -115,43 +147,43 @@ fn forecast(context: &Context, treasury: &Treasury, due: &Due) {
     }
 }
 
-fn report(context: &Context, treasury: &Treasury, settled: &Settled) {
-    let network = treasury.network();
-    if context.printer.is_json() {
-        return context.printer.json(&Settlement {
-            network: network.name.clone(),
-            chain_id: network.chain_id,
-            claims: settled.claims.iter().map(Transaction::of).collect(),
-            settles: settled.settles.iter().map(Transaction::of).collect(),
-            left_out: Stuck::all(&settled.left_out),
-        });
+fn report(context: &Context, network: &Network, settled: &Settled) {
+    show(context, network, &Settlement::of(network, settled));
+}
+
+fn show(context: &Context, network: &Network, settlement: &Settlement) {
+    let printer = &context.printer;
+    if printer.is_json() {
+        return printer.json(settlement);
     }
-    for claim in &settled.claims {
-        context.printer.line(format!(
+    for claim in &settlement.claims {
+        printer.line(format!(
             "claimed       {} from {} channels in {} ({} gas)",
-            treasury.shown(&claim.receiver, claim.amount),
-            claim.channels,
+            shown(network, &claim.token, claim.amount),
+            claim.channels.unwrap_or_default(),
             claim.tx,
             claim.gas_used
         ));
     }
-    for settle in &settled.settles {
-        context.printer.line(format!(
+    for settle in &settlement.settles {
+        printer.line(format!(
             "settled       {} to {} in {} ({} gas)",
-            treasury.shown(&settle.receiver, settle.amount),
-            settle.receiver.receiver,
+            shown(network, &settle.token, settle.amount),
+            settle.receiver,
             settle.tx,
             settle.gas_used
         ));
     }
-    warn(context, &settled.left_out);
-    if settled.claims.is_empty() && settled.settles.is_empty() {
-        context.printer.line("there is nothing to settle");
-        return;
+    for out in &settlement.left_out {
+        printer.warn(format!(
+            "{} of channel {} cannot be claimed: {}",
+            out.amount, out.channel, out.reason
+        ));
     }
-    context
-        .printer
-        .hint("fetch your share with `openlora withdraw`");
+    if settlement.claims.is_empty() && settlement.settles.is_empty() {
+        return printer.line("there is nothing to settle");
+    }
+    printer.hint("fetch your share with `openlora withdraw`");
 }
 
 fn warn(context: &Context, left_out: &[LeftOut]) {

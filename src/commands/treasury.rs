@@ -3,7 +3,7 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Context, deploy::desk::Desk as Office};
 use crate::{
@@ -33,7 +33,7 @@ pub struct TreasuryRequest {
 }
 
 /// A transaction that moved money, as `--json` prints it.
-#[derive(Debug, Serialize, schemars::JsonSchema)]
+#[derive(Debug, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Transaction {
     pub tx: String,
     /// The splitter.
@@ -113,14 +113,19 @@ impl Treasury {
 
     /// A sum of the network's token in whole units, of others in base units.
     pub fn shown(&self, receiver: &ReceiverKey, amount: Amount) -> String {
-        let token = self.network().token.as_ref();
-        match token.filter(|token| token.address == receiver.token) {
-            Some(token) => {
-                let units = in_units(crate::wallet::balance::amount(amount.0), token.decimals);
-                format!("{units} {}", token.symbol)
-            }
-            None => format!("{amount} of {}", receiver.token),
+        shown(self.network(), &receiver.token.to_string(), amount)
+    }
+}
+
+/// A sum of a network's token in whole units, of others in base units.
+pub fn shown(network: &Network, token: &str, amount: Amount) -> String {
+    let known = network.token.as_ref();
+    match known.filter(|known| known.address.to_string() == token) {
+        Some(token) => {
+            let units = in_units(crate::wallet::balance::amount(amount.0), token.decimals);
+            format!("{units} {}", token.symbol)
         }
+        None => format!("{amount} of {token}"),
     }
 }
 

@@ -1,19 +1,23 @@
 //! `withdraw`: pays the account's share, and the contributor pools', out of the splitters.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{
-    Context,
-    treasury::{Sum, Transaction, Treasury, TreasuryRequest},
+    Context, network,
+    serve::running::Running,
+    treasury::{Sum, Transaction, Treasury, TreasuryRequest, shown},
 };
 use crate::{
     error::{ExitClass, ExitStatus, Failure},
     runtime::ledger::Address,
-    wallet::settlement::{Moved, Share, receivers_of, shares},
+    wallet::{
+        network::Network,
+        settlement::{Moved, Share, receivers_of, shares},
+    },
 };
 
 /// What `--json` prints.
-#[derive(Debug, Serialize, schemars::JsonSchema)]
+#[derive(Debug, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Withdrawal {
     network: String,
     chain_id: u64,
@@ -36,6 +40,13 @@ pub async fn run(
     to: Option<String>,
 ) -> Result<ExitStatus, Failure> {
     let to = destination(to.as_deref())?;
+    if let Some(server) = Running::find(context).await? {
+        if to.is_some() {
+            return Err(Running::busy("--to", &server));
+        }
+        let moved = server.ask("/operator/withdraw", request.dry_run).await?;
+        return each(context, moved);
+    }
     let mut treasury = Treasury::open(context, &request).await?;
     let due = due(&treasury).await?;
     if request.dry_run {
@@ -43,14 +54,14 @@ pub async fn run(
         return Ok(ExitStatus::Success);
     }
     if due.is_empty() && !treasury.is_open() {
-        report(context, &treasury, &[]);
+        report(context, treasury.network(), &[]);
         return Ok(ExitStatus::Success);
     }
-    let network = treasury.network().name.clone();
-    treasury.office.confirm(&network, "withdrawing")?;
+    let network = treasury.network().clone();
+    treasury.office.confirm(&network.name, "withdrawing")?;
     treasury.office.fund().await?;
     let moved = treasury.treasurer()?.withdraw(to).await?;
-    report(context, &treasury, &moved);
+    report(context, &network, &moved);
     Ok(ExitStatus::Success)
 }
 
@@ -103,27 +114,45 @@ fn forecast(context: &Context, treasury: &Treasury, due: &[Share]) {
     }
 }
 
-fn report(context: &Context, treasury: &Treasury, moved: &[Moved]) {
-    let network = treasury.network();
-    if context.printer.is_json() {
-        return context.printer.json(&Withdrawal {
+impl Withdrawal {
+    pub fn of(network: &Network, moved: &[Moved]) -> Self {
+        Self {
             network: network.name.clone(),
             chain_id: network.chain_id,
             releases: moved.iter().map(Transaction::of).collect(),
-        });
+        }
     }
-    for release in moved {
-        let recipient = release
-            .recipient
-            .map_or_else(String::new, |it| it.to_string());
-        context.printer.line(format!(
-            "released      {} for {recipient} in {} ({} gas)",
-            treasury.shown(&release.receiver, release.amount),
+}
+
+/// What a running server paid out, of which the project's network is shown.
+fn each(context: &Context, moved: Vec<Withdrawal>) -> Result<ExitStatus, Failure> {
+    let network = network::chosen(context)?;
+    let mut here = moved.into_iter();
+    let here = here.find(|it| it.chain_id == network.chain_id);
+    let here = here.ok_or_else(|| Running::elsewhere(&network))?;
+    show(context, &network, &here);
+    Ok(ExitStatus::Success)
+}
+
+fn report(context: &Context, network: &Network, moved: &[Moved]) {
+    show(context, network, &Withdrawal::of(network, moved));
+}
+
+fn show(context: &Context, network: &Network, withdrawal: &Withdrawal) {
+    let printer = &context.printer;
+    if printer.is_json() {
+        return printer.json(withdrawal);
+    }
+    for release in &withdrawal.releases {
+        printer.line(format!(
+            "released      {} for {} in {} ({} gas)",
+            shown(network, &release.token, release.amount),
+            release.recipient.as_deref().unwrap_or("?"),
             release.tx,
             release.gas_used
         ));
     }
-    if moved.is_empty() {
-        context.printer.line("there is nothing to withdraw");
+    if withdrawal.releases.is_empty() {
+        printer.line("there is nothing to withdraw");
     }
 }

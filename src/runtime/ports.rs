@@ -248,3 +248,13 @@ pub trait Facilitator: Send + Sync {
     /// The answer to `POST /settle`.
     async fn settle(&self, body: serde_json::Value) -> Result<serde_json::Value, Unserved>;
 }
+
+/// Settles and pays out when whoever runs the server asks for it; answers are per chain.
+#[async_trait::async_trait]
+pub trait Treasury: Send + Sync {
+    /// Claims what is charged, and has the escrow send it to its receivers.
+    async fn settle(&self) -> Result<serde_json::Value, Failure>;
+
+    /// Pays the account's share and the contributor pools' out of the receivers.
+    async fn withdraw(&self) -> Result<serde_json::Value, Failure>;
+}

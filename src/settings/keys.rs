@@ -363,8 +363,8 @@ pub const KEYS: &[Key] = &[
     key(
         "serve.min_deposit",
         Kind::Text,
-        None,
-        "least deposit into a channel, in token units; ten times the call's price when unset",
+        Some("\"0.05\""),
+        "least deposit into a channel, in token units",
     ),
     key(
         "serve.settle_at",

@@ -289,6 +289,7 @@ impl Chain {
         match payload.as_revert_data() {
             Some(data) => reverted(explain(&data)),
             None if payload.message.contains("revert") => reverted("it gives no reason".to_owned()),
+            None if is_fault(&payload.message) => reverted(self.clean(&payload.message)),
             None => WalletError::Rpc {
                 rpc: self.network.rpc_shown(),
                 method,
@@ -308,4 +309,17 @@ impl Chain {
     fn clean(&self, text: &str) -> String {
         self.network.hide_rpc(text).replace('\n', " ")
     }
+}
+
+/// Whether a node says that the contract's code itself failed.
+fn is_fault(message: &str) -> bool {
+    let message = message.to_lowercase();
+    [
+        "evm error",
+        "invalid opcode",
+        "out of gas",
+        "stack underflow",
+    ]
+    .iter()
+    .any(|word| message.contains(word))
 }

@@ -40,6 +40,8 @@ fn token() -> Token {
         address: contract("DevelopmentToken").parse().unwrap(),
         symbol: "dUSD".into(),
         decimals: 6,
+        name: "OpenLoRA Development USD".into(),
+        version: "1".into(),
     }
 }
 

@@ -83,9 +83,11 @@ async fn sell(State(server): State<Arc<Server>>, headers: HeaderMap) -> Response
     };
     let voucher = batch.voucher;
     let max = voucher.max_claimable_amount;
-    let mut all = server.vouchers.lock().unwrap();
-    all.push((voucher.channel_id, max));
-    drop(all);
+    server
+        .vouchers
+        .lock()
+        .unwrap()
+        .push((voucher.channel_id, max));
     server.all_here.wait().await;
     let said: SettleResponse = serde_json::from_value(json!({
         "success": true, "transaction": "", "network": "eip155:31337",

@@ -19,7 +19,11 @@ use crate::{
     support::{Run, openlora},
     wallet::KEY,
     wallet_commands::rpc,
+    x402_stock,
 };
+
+/// The number zero, as a contract answers it.
+const NOTHING: &str = "0x0000000000000000000000000000000000000000000000000000000000000000";
 
 /// Results by schema, collected from commands that really ran.
 #[derive(Default)]
@@ -109,6 +113,7 @@ fn every_result_fits_its_schema() {
     ] {
         results.run(schema, home.path(), line);
     }
+    results.0.extend(x402_stock::results());
     results.run("demo", home.path(), "demo");
     the_demo_learned(&results.0.last().unwrap().1);
 
@@ -134,7 +139,11 @@ fn wallet_and_package(results: &mut Results, project: &Path) {
     );
     results.run("verify", project, "verify package");
     deployed(results, project);
-    let url = rpc(&[("eth_chainId", "0x7a69"), ("eth_getBalance", "0x0")]);
+    let url = rpc(&[
+        ("eth_chainId", "0x7a69"),
+        ("eth_getBalance", "0x0"),
+        ("eth_call", NOTHING),
+    ]);
     let file = project.join("openlora.toml");
     let settings = fs::read_to_string(&file).unwrap();
     fs::write(

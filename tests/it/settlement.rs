@@ -77,8 +77,7 @@ fn deposits_that_the_chain_refuses_are_told_by_name() {
             buyer.address()
         )
     );
-    let mut late = buyer.deposit(&buyer.config(1), 500, 1);
-    late.valid_before = alloy::primitives::U256::from(5);
+    let late = buyer.deposit_until(&buyer.config(1), 500, 1, 5);
     assert_eq!(
         refused(late),
         "the deposit would fail: ERC3009InvalidAuthorizationTime(validAfter 0, validBefore 5)"
@@ -200,4 +199,40 @@ fn accounts_without_code_accept_nothing() {
             .accepts(wallet.parse().unwrap(), digest, &[1; 65]);
         assert_eq!(seller.wait(asked), Ok(expected), "{code}");
     }
+}
+
+#[test]
+fn a_deposit_counts_once_it_is_deep() {
+    let market = Market::embedded();
+    let seller = market.seller_through(market.chain.url(), |options| {
+        options.confirmations = 2;
+        options.poll = std::time::Duration::from_millis(10);
+        options.fresh = std::time::Duration::ZERO;
+    });
+    let buyer = market.buyer(1, 1_000);
+    let deposit = buyer.deposit(&buyer.config(1), 800, 1);
+    let desk = &seller.desk;
+    let (sent, view) = (std::cell::Cell::new(false), desk.channel(deposit.channel));
+    let waiting = async {
+        // Mined, and not yet deep enough.
+        while seller.events("transaction_settled").is_empty() {
+            tokio::task::yield_now().await;
+        }
+        let early = view.await.unwrap();
+        assert_eq!(sums(&early), (0, 0, false, 0));
+        assert!(!sent.get());
+        let rpc = &market.rpc.url;
+        let mine = json!({ "jsonrpc": "2.0", "id": 1, "method": "anvil_mine", "params": ["0x2"] });
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        client.post(rpc).json(&mine).send().await.unwrap();
+    };
+    let depositing = async {
+        let done = desk.deposit(&deposit).await.unwrap();
+        sent.set(true);
+        done
+    };
+    let (_, done) = seller.wait(async { tokio::join!(waiting, depositing) });
+    assert_eq!(sums(&done.view.unwrap()), (800, 0, false, 0));
+    let view = seller.wait(desk.channel(deposit.channel)).unwrap();
+    assert_eq!(sums(&view), (800, 0, false, 0));
 }

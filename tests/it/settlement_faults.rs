@@ -61,7 +61,7 @@ fn a_reorganised_deposit_freezes_its_channel_until_it_is_there_again() {
         seller.wait(seller.desk.refresh()).unwrap();
         market.rpc.ok("anvil_reorg", json!([1, []]));
         seller.wait(seller.desk.refresh()).unwrap();
-        assert_eq!(undone(&seller), [tx.clone()]);
+        assert_eq!(undone(&seller), std::slice::from_ref(&tx));
         let view = seller.wait(seller.desk.channel(deposit.channel)).unwrap();
         assert_eq!(view.balance, Amount(0));
         let book = seller.ledger.book();
@@ -370,4 +370,45 @@ fn a_payer_who_went_away_does_not_stop_the_deposit() {
     assert_eq!(done.view.unwrap().balance, Amount(800));
     assert_eq!(market.sent(), 1);
     assert_eq!(seller.events("transaction_intended").len(), 1);
+}
+
+/// Code that answers ERC-1271's yes to everybody, and code that answers something else.
+const AGREES: &str =
+    "0x7f1626ba7e0000000000000000000000000000000000000000000000000000000060005260206000f3";
+const DENIES: &str =
+    "0x7f1626ba7f0000000000000000000000000000000000000000000000000000000060005260206000f3";
+
+#[test]
+fn a_wallet_contract_that_changes_its_mind_stops_nobody() {
+    let market = Market::embedded();
+    let seller = market.seller();
+    let buyer = market.buyer(1, 10_000);
+    let wallet = market.buyer(2, 10_000);
+    let at = wallet.address().to_string();
+    market.rpc.ok("anvil_setCode", json!([at, AGREES]));
+    let by_key = buyer.config(1);
+    let mut by_contract = wallet.config(1);
+    by_contract.payer_authorizer = Default::default();
+    for (buyer, config) in [(&buyer, &by_key), (&wallet, &by_contract)] {
+        seller.opens(buyer, config, 5_000);
+        seller.charges(buyer, config, 600);
+    }
+    market.rpc.ok("anvil_setCode", json!([at, DENIES]));
+    let treasurer = treasurer(&seller);
+    let done = seller.wait(treasurer.settle_now()).unwrap();
+    let claims: Vec<_> = done
+        .claims
+        .iter()
+        .map(|it| (it.amount.0, it.channels))
+        .collect();
+    assert_eq!(claims, [(600, 1)]);
+    let reasons: Vec<_> = done.left_out.iter().map(|it| it.reason.as_str()).collect();
+    assert_eq!(reasons, ["InvalidSignature()"]);
+    market.rpc.ok("anvil_setCode", json!([at, AGREES]));
+    let done = seller.wait(treasurer.settle_now()).unwrap();
+    assert_eq!(
+        (done.claims[0].amount, done.left_out.len()),
+        (Amount(600), 0)
+    );
+    assert_eq!(market.balance(market.splitter), 1_200);
 }

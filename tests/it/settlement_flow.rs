@@ -3,9 +3,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use alloy::sol_types::SolCall;
+use alloy::{primitives::U256, sol, sol_types::SolCall};
 use openlora::{
-    runtime::ledger::Amount,
+    runtime::ledger::{Address, Amount, Book, Total},
     wallet::{
         contracts::ESCROW,
         registry::BatchSettlementEscrow as Escrow,
@@ -17,7 +17,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     deploy_support::OWN,
-    settlement_support::{Buyer, Market, OWN_PPM, Seller, channel_id, send_from},
+    devnet_support::FIRST,
+    settlement_support::{
+        Buyer, Market, OWN_PPM, Seller, channel_id, channel_key, send, send_from,
+    },
 };
 
 fn treasurer(seller: &Seller) -> Treasurer {
@@ -106,21 +109,35 @@ fn the_whole_way(market: &Market) {
     assert_eq!(amounts(&many.claims), [(11_000, 11)]);
     let further = (many.claims[0].gas_used - one.claims[0].gas_used) / 10;
     assert!(further <= 20_000, "{further} gas for each further channel");
+    let paid = seller.wait(treasurer.withdraw(None)).unwrap();
+    let release = paid.iter().find(|it| it.recipient == Some(own)).unwrap();
+    assert!(release.gas_used <= 60_000, "{} gas", release.gas_used);
     let elsewhere = "0x00000000000000000000000000000000000000E1"
         .parse()
         .unwrap();
-    let paid = seller.wait(treasurer.withdraw(Some(elsewhere))).unwrap();
-    let release = paid.iter().find(|it| it.recipient == Some(own)).unwrap();
-    assert!(release.gas_used <= 60_000, "{} gas", release.gas_used);
-    assert_eq!(
-        market.balance(elsewhere),
-        21_000 * u128::from(OWN_PPM) / 1_000_000
-    );
+    assert_eq!(market.balance(elsewhere), 0);
     audited(market, &seller, (24_500, 24_900, 0));
 
-    // A channel of ten thousand calls is claimed by one voucher, whatever it sums to.
-    let whole = one.claims[0].gas_used + one.settles[0].gas_used + release.gas_used;
-    assert!(whole <= 10 * 10_000, "{whole} gas: {one:#?} {release:#?}");
+    // A claim is one voucher, whatever it sums to: what ten thousand calls in a channel cost when
+    // eleven such channels are settled together, and when one is alone.
+    let moved = |settled: u64, paid: u64| settled + paid;
+    let all_paid: u64 = paid.iter().map(|it| it.gas_used).sum();
+    let together = moved(many.claims[0].gas_used + many.settles[0].gas_used, all_paid) / 11;
+    assert!(together <= 10 * 10_000, "{together} gas for each channel");
+    let alone = moved(
+        one.claims[0].gas_used + one.settles[0].gas_used,
+        release.gas_used,
+    );
+    assert!(alone <= 17 * 10_000, "{alone} gas for a channel alone");
+
+    charge(&seller, &buyer, 1..=1, 1_000);
+    seller.wait(treasurer.settle_now()).unwrap();
+    seller.wait(treasurer.withdraw(Some(elsewhere))).unwrap();
+    assert_eq!(
+        market.balance(elsewhere),
+        1_000 * u128::from(OWN_PPM) / 1_000_000
+    );
+    audited(market, &seller, (25_500, 25_900, 0));
     assert_eq!(seller.ledger.book().breaches, Vec::<String>::new());
 }
 
@@ -132,6 +149,69 @@ fn the_whole_way_on_the_embedded_chain() {
 #[test]
 fn the_whole_way_on_anvil() {
     the_whole_way(&Market::anvil());
+}
+
+#[test]
+fn an_audit_tells_what_does_not_fit() {
+    let market = Market::embedded();
+    let seller = market.seller();
+    let buyer = market.buyer(1, 10_000);
+    let config = buyer.config(1);
+    let channel = seller.opens(&buyer, &config, 5_000);
+    seller.charges(&buyer, &config, 900);
+    seller
+        .wait(seller.desk.transfer(&buyer.transfer(70, 1)))
+        .unwrap();
+    seller.wait(treasurer(&seller).settle_now()).unwrap();
+    let failed = |book: &Book| -> Vec<(&str, u128, u128)> {
+        let audits = seller
+            .wait(audit::audit(seller.desk.chain(), book, 0))
+            .unwrap();
+        let broken = audits[0].checks.iter().filter(|check| !check.holds());
+        broken
+            .map(|check| (check.name, check.left.0, check.right.0))
+            .collect()
+    };
+    let book = seller.ledger.book();
+    assert_eq!(failed(&book), []);
+    // A ledger that forgot a charge, and one that remembers a larger payment.
+    let mut forgot = book.clone();
+    let lost = &mut forgot.channels.get_mut(&channel_key(channel)).unwrap();
+    lost.charged = Total::lost(Total::observed(Amount(899)));
+    assert_eq!(failed(&forgot), [("charged ≥ claimed", 899, 900)]);
+    let mut inflated = book.clone();
+    inflated
+        .exact
+        .values_mut()
+        .for_each(|paid| paid.amount = Amount(71));
+    assert_eq!(failed(&inflated), [("by exact = the ledger's", 70, 71)]);
+    // A gift is nobody's charge, and is told apart.
+    let gift = Transfers::transferCall {
+        to: market.splitter.into(),
+        value: U256::from(5),
+    };
+    market.buyer(3, 0);
+    let first: Address = FIRST.parse().unwrap();
+    let mint = Transfers::mintCall {
+        to: first.into(),
+        amount: U256::from(5),
+    };
+    send(&market.rpc, market.token, &mint.abi_encode().into());
+    send(&market.rpc, market.token, &gift.abi_encode().into());
+    let audits = seller
+        .wait(audit::audit(seller.desk.chain(), &book, 0))
+        .unwrap();
+    let figures = &audits[0].figures;
+    assert!(audits[0].holds());
+    let sums = [figures.from_escrow, figures.from_exact, figures.from_others];
+    assert_eq!(sums.map(|it| it.0), [900, 70, 5]);
+}
+
+sol! {
+    interface Transfers {
+        function transfer(address to, uint256 value) external returns (bool);
+        function mint(address to, uint256 amount) external;
+    }
 }
 
 #[test]

@@ -82,7 +82,6 @@ pub struct Market {
     pub dir: tempfile::TempDir,
     pub token: Address,
     pub splitter: Address,
-    #[expect(dead_code, reason = "for tests of withdrawals")]
     pub pool: Address,
 }
 
@@ -198,7 +197,13 @@ pub fn send(rpc: &Rpc, to: Address, data: &Bytes) -> Value {
 pub fn send_from(rpc: &Rpc, from: &str, to: Address, data: &Bytes) -> Value {
     let fields = json!({ "from": from, "to": to.to_string(), "data": data, "gas": "0x989680" });
     let hash = rpc.ok("eth_sendTransaction", json!([fields]));
-    let receipt = rpc.ok("eth_getTransactionReceipt", json!([hash]));
+    // Anvil answers before it mines.
+    let receipt = loop {
+        let receipt = rpc.ok("eth_getTransactionReceipt", json!([hash]));
+        if !receipt.is_null() {
+            break receipt;
+        }
+    };
     assert_eq!(receipt["status"], "0x1", "{receipt}");
     receipt
 }
@@ -456,6 +461,16 @@ impl Buyer {
     }
 
     pub fn deposit(&self, config: &ChannelConfig, amount: u128, salt: u64) -> Deposit {
+        self.deposit_until(config, amount, salt, FOREVER)
+    }
+
+    pub fn deposit_until(
+        &self,
+        config: &ChannelConfig,
+        amount: u128,
+        salt: u64,
+        until: u64,
+    ) -> Deposit {
         let channel = channel_id(config);
         let salt = Word(B256::from(U256::from(salt)).0);
         let authorization = ReceiveWithAuthorization {
@@ -463,7 +478,7 @@ impl Buyer {
             to: COLLECTOR,
             value: U256::from(amount),
             validAfter: U256::ZERO,
-            validBefore: U256::from(FOREVER),
+            validBefore: U256::from(until),
             nonce: keccak256([channel.0, salt.0].concat()),
         };
         let signature = self.sign(authorization.eip712_signing_hash(&self.token_domain()));
@@ -472,7 +487,7 @@ impl Buyer {
             config: config.clone(),
             amount: Amount(amount),
             valid_after: U256::ZERO,
-            valid_before: U256::from(FOREVER),
+            valid_before: U256::from(until),
             salt,
             signature,
         }

@@ -171,6 +171,31 @@ fn amounts(spendings: &[Spending]) -> Vec<Option<u128>> {
     charged.map(|it| it.map(|Amount(sum)| sum)).collect()
 }
 
+/// A result of every verb that pays, by the schema that it should fit.
+pub fn results() -> Vec<(&'static str, Value)> {
+    let market = Market::open();
+    let url = market.shop.url.as_str();
+    let open = [
+        "channel",
+        "open",
+        url,
+        "--adapter",
+        "stock",
+        "--amount",
+        "0.02",
+    ];
+    let mut results = vec![("channel", market.json(&open))];
+    results.push(("call", market.pay(&[])));
+    results.push(("channel-list", market.json(&["channel", "list"])));
+    for (schema, verb) in [("receipts-show", "show"), ("receipts-verify", "verify")] {
+        results.push((schema, market.json(&["receipts", verb, "stock-1"])));
+    }
+    results.push(("channel-refund", market.json(&["channel", "refund"])));
+    market.json(&open);
+    results.push(("channel-withdraw", market.json(&["channel", "withdraw"])));
+    results
+}
+
 #[test]
 fn a_call_opens_a_channel_and_further_ones_use_it() {
     let market = Market::open();

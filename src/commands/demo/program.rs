@@ -19,7 +19,9 @@ const PASSWORD_FILE: &str = "password";
 /// This binary, with files of its own.
 pub struct Program {
     binary: PathBuf,
-    home: PathBuf,
+    dir: PathBuf,
+    /// Name of the folder of whoever runs it.
+    home: &'static str,
 }
 
 /// A server that is stopped when the demo lets go of it.
@@ -39,20 +41,45 @@ impl Program {
         })?;
         Ok(Self {
             binary,
-            home: home.to_owned(),
+            dir: home.to_owned(),
+            home: "home",
         })
+    }
+
+    /// The same program in the hands of somebody else.
+    pub fn with_home(&self, home: &'static str) -> Self {
+        Self {
+            binary: self.binary.clone(),
+            dir: self.dir.clone(),
+            home,
+        }
+    }
+
+    /// Where this home's journal is.
+    pub fn journal(&self) -> PathBuf {
+        self.dir.join(self.home).join("data/journal.sqlite")
+    }
+
+    /// Has this home use a chain that runs already.
+    pub fn use_chain(&self, rpc: &str) -> Result<(), Failure> {
+        let folder = self.dir.join(self.home).join("config");
+        std::fs::create_dir_all(&folder)
+            .map_err(|error| Failure::io("create the folder", &folder, &error))?;
+        let path = folder.join("config.toml");
+        std::fs::write(&path, format!("[network.local]\nrpc = \"{rpc}\"\n"))
+            .map_err(|error| Failure::io("write", &path, &error))
     }
 
     /// Makes up the password that the commands find in their environment.
     pub fn write_password(&self) -> Result<(), Failure> {
-        let path = self.home.join(PASSWORD_FILE);
+        let path = self.dir.join(PASSWORD_FILE);
         std::fs::write(&path, format!("{:032x}\n", rand::random::<u128>()))
             .map_err(|error| Failure::io("write", &path, &error))
     }
 
     /// Folder in which projects are made.
     pub fn dir(&self) -> &Path {
-        &self.home
+        &self.dir
     }
 
     fn command(&self, dir: &Path, args: &[&str]) -> Command {
@@ -67,10 +94,10 @@ impl Program {
             .arg("--json")
             .args(args)
             .current_dir(dir)
-            .env("OPENLORA_HOME", self.home.join("home"))
+            .env("OPENLORA_HOME", self.dir.join(self.home))
             // A chain of its own, whatever else listens on this machine.
             .env("OPENLORA_DEVNET_PORT", "0")
-            .env("OPENLORA_PASSWORD_FILE", self.home.join(PASSWORD_FILE))
+            .env("OPENLORA_PASSWORD_FILE", self.dir.join(PASSWORD_FILE))
             .stdin(Stdio::null())
             .kill_on_drop(true);
         command

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::{
     Report,
     program::{Program, Server},
+    trade::{Bill, Buyer},
 };
 use crate::{
     commands::deploy::Deployed,
@@ -18,6 +19,7 @@ use crate::{
         journal::Journal,
         state::{Applied, Snapshot},
     },
+    wallet::balance::shown_amount,
 };
 
 /// A project written and its data checked.
@@ -57,7 +59,7 @@ pub struct Called {
 }
 
 /// What the server's journal added up to.
-#[derive(Debug, Serialize, schemars::JsonSchema)]
+#[derive(Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Metered {
     pub calls: u64,
     pub prompt_tokens: u64,
@@ -93,15 +95,36 @@ impl Story<'_> {
         report.deployed = Some(self.register(&project).await?);
         let server = self.serve(&project).await?;
         let url = text(&server.ready, "/url")?.to_owned();
-        for post in POSTS {
-            report
-                .calls
-                .push(self.call(&project, &url, "classify", post).await?);
+        self.step(7, "A buyer calls it and pays for every call", &[]);
+        let buyer = Buyer::new(self, &project).await?;
+        let mut bill = Bill::default();
+        for (kind, post) in [
+            ("classify", POSTS[0]),
+            ("classify", POSTS[1]),
+            ("classify", POSTS[2]),
+            ("chat", POSTS[1]),
+        ] {
+            let args = ["call", post, "--kind", kind, "--url", &url];
+            let answer = self.call(&project, &buyer, &args).await?;
+            report.calls.push(called(kind, &answer)?);
+            bill.answers.push(answer);
         }
-        report
-            .calls
-            .push(self.call(&project, &url, "chat", POSTS[1]).await?);
-        report.metered = Some(self.meter(&report.calls, server).await?);
+        // By a transfer of its own, for comparison.
+        let args = ["call", POSTS[0], "--url", &url, "--scheme", "exact"];
+        bill.answers.push(self.call(&project, &buyer, &args).await?);
+        buyer.call_often(&project, (&url, POSTS), &mut bill).await?;
+        let paid = buyer.paid(&project, &bill).await?;
+        self.say(&format!(
+            "  {} calls from {} channels, {} of them streamed: {} dUSD",
+            paid.calls,
+            paid.channels,
+            paid.streamed,
+            shown_amount(&paid.charged.to_string(), 6)
+        ));
+        self.step(8, "Many payments become a few transactions", &[]);
+        let settled = self.tell_settled(&project, (server, &paid)).await?;
+        report.metered = Some(self.meter(&bill)?);
+        (report.paid, report.settled) = (Some(paid), Some(settled));
         Ok(report)
     }
 
@@ -244,66 +267,44 @@ impl Story<'_> {
     }
 
     async fn serve(&self, project: &Path) -> Result<Server, Failure> {
-        let args = ["serve", "--local", "--free", "--port", "0"];
-        self.step(6, "The adapter is served through mistral.rs", &args);
+        let args = ["serve", "--local", "--port", "0"];
+        self.step(
+            6,
+            "The adapter is served through mistral.rs, for payment",
+            &args,
+        );
         let server = self.program.serve(project, &args).await?;
         self.say(&format!("  ready at {}", text(&server.ready, "/url")?));
         Ok(server)
     }
 
-    async fn call(
-        &self,
-        project: &Path,
-        url: &str,
-        kind: &'static str,
-        prompt: &str,
-    ) -> Result<Called, Failure> {
-        if kind == "classify" && prompt == POSTS[0] {
-            self.step(7, "Callers ask it over HTTP", &[]);
-        }
-        let args = ["call", prompt, "--kind", kind, "--url", url];
-        self.show(&["call", &format!("{prompt:?}"), "--kind", kind]);
-        let result = self.program.run(project, &args, false).await?;
-        let called = Called {
-            kind,
-            answer: answer(&result),
-            prompt_tokens: count(&result, "/usage/prompt_tokens")?,
-            completion_tokens: count(&result, "/usage/completion_tokens")?,
-            milliseconds: count(&result, "/receipt/milliseconds")?,
-        };
+    async fn call(&self, project: &Path, buyer: &Buyer, args: &[&str]) -> Result<Value, Failure> {
+        self.show(args);
+        let result = buyer.call(project, args).await?;
         self.say(&format!(
-            "  {} ({} + {} tokens, {} ms)",
-            called.answer, called.prompt_tokens, called.completion_tokens, called.milliseconds
+            "  {} ({} + {} tokens, {} ms, {} dUSD)",
+            answer(&result),
+            count(&result, "/usage/prompt_tokens")?,
+            count(&result, "/usage/completion_tokens")?,
+            count(&result, "/receipt/milliseconds")?,
+            shown_amount(text(&result, "/paid")?, 6)
         ));
-        Ok(called)
+        Ok(result)
     }
 
-    /// Stops the server and holds the answers' usage against what its journal recorded.
-    async fn meter(&self, calls: &[Called], server: Server) -> Result<Metered, Failure> {
-        self.step(8, "Every call was counted once", &[]);
-        server.stop().await?;
-        let journal = self
-            .program
-            .dir()
-            .join("home")
-            .join("data")
-            .join("journal.sqlite");
-        let metered = totals(&journal)?;
-        let answered = Metered {
-            calls: calls.len() as u64,
-            prompt_tokens: calls.iter().map(|call| call.prompt_tokens).sum(),
-            completion_tokens: calls.iter().map(|call| call.completion_tokens).sum(),
+    /// Holds the answers' usage against what the server's journal recorded.
+    fn meter(&self, bill: &Bill) -> Result<Metered, Failure> {
+        let metered = totals(&self.program.journal())?;
+        let sum = |pointer: &str| {
+            let each = bill.answers.iter().map(|answer| count(answer, pointer));
+            each.sum::<Result<u64, Failure>>()
         };
-        let same = (
-            metered.calls,
-            metered.prompt_tokens,
-            metered.completion_tokens,
-        ) == (
-            answered.calls,
-            answered.prompt_tokens,
-            answered.completion_tokens,
-        );
-        if !same {
+        let answered = Metered {
+            calls: bill.answers.len() as u64,
+            prompt_tokens: sum("/usage/prompt_tokens")?,
+            completion_tokens: sum("/usage/completion_tokens")?,
+        };
+        if metered != answered {
             return Err(Failure::new(
                 ExitClass::Verification,
                 format!("the journal recorded {metered:?}, the answers said {answered:?}"),
@@ -338,7 +339,7 @@ impl Story<'_> {
         }
     }
 
-    fn show(&self, args: &[&str]) {
+    pub fn show(&self, args: &[&str]) {
         self.say(&self.printer.paint(
             Style::new().dimmed(),
             &format!("  $ openlora {}", args.join(" ")),
@@ -346,7 +347,7 @@ impl Story<'_> {
     }
 
     /// The story is the result for a person; with `--json` it goes aside.
-    fn say(&self, line: &str) {
+    pub fn say(&self, line: &str) {
         match self.printer.is_json() {
             true => self.printer.note(line),
             false => self.printer.line(line),
@@ -371,6 +372,16 @@ fn totals(journal: &Path) -> Result<Metered, Failure> {
         calls: snapshot.totals.calls,
         prompt_tokens: snapshot.totals.prompt_tokens,
         completion_tokens: snapshot.totals.completion_tokens,
+    })
+}
+
+fn called(kind: &'static str, result: &Value) -> Result<Called, Failure> {
+    Ok(Called {
+        kind,
+        answer: answer(result),
+        prompt_tokens: count(result, "/usage/prompt_tokens")?,
+        completion_tokens: count(result, "/usage/completion_tokens")?,
+        milliseconds: count(result, "/receipt/milliseconds")?,
     })
 }
 
@@ -417,7 +428,7 @@ fn number(value: &Value, pointer: &str) -> Result<f64, Failure> {
         .ok_or_else(|| missing(pointer))
 }
 
-fn text<'a>(value: &'a Value, pointer: &str) -> Result<&'a str, Failure> {
+pub fn text<'a>(value: &'a Value, pointer: &str) -> Result<&'a str, Failure> {
     value
         .pointer(pointer)
         .and_then(Value::as_str)

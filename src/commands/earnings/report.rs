@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{Books, table::Row};
+use super::{Books, audit::Audited, table::Row};
 use crate::{
     commands::Context,
     error::{ExitClass, Failure},
@@ -23,6 +23,9 @@ pub struct Report {
     /// With `--by`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rows: Option<Vec<Row>>,
+    /// With `--audit`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub audit: Option<Vec<Audited>>,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -116,6 +119,7 @@ pub(super) fn of(
         tokens,
         chains,
         rows,
+        audit: None,
     })
 }
 
@@ -232,6 +236,10 @@ pub(super) fn show(printer: &Printer, report: &Report) {
     if let Some(rows) = &report.rows {
         printer.line("");
         super::table::show(printer, rows);
+    }
+    if let Some(audited) = &report.audit {
+        printer.line("");
+        super::audit::show(printer, audited);
     }
 }
 

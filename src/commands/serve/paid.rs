@@ -17,7 +17,9 @@ use crate::{
         Context,
         deploy::desk::{Gifts, limits, tell},
         network,
+        settle::Settlement,
         signer::Signer,
+        withdraw::Withdrawal,
     },
     error::{ExitClass, Failure},
     runtime::{
@@ -26,6 +28,7 @@ use crate::{
         journal::Journal,
         ledger::{Amount, Book, Prices},
         package::hash,
+        ports::Treasury,
         serve::payment::{Currency, Sales},
         state::Snapshot,
     },
@@ -37,7 +40,7 @@ use crate::{
         provider::Chain,
         settlement::{Books, Desk, History, Options, Records, Treasurer, Triggers},
         transaction::{Sender, no_facts, recover},
-        x402::{Counter, Shop, Till},
+        x402::{Clearing, Counter, Shop, Till},
     },
 };
 
@@ -233,12 +236,14 @@ impl Plan<'_> {
             desk.recover().await?;
         }
         let counters = treasurers.iter().map(|(desk, _)| self.counter(desk));
+        let counters: Vec<Counter> = counters.collect::<Result<_, _>>()?;
+        let facilitator = Clearing::new(counters.clone(), self.account.address());
         let shop = Shop {
             stalls: payees
                 .iter()
                 .map(|(digest, payee)| (digest.clone(), payee.splitter))
                 .collect(),
-            counters: counters.collect::<Result<_, _>>()?,
+            counters,
             account: self.account.address(),
             facts: Arc::new(self.journal.clone()),
         };
@@ -254,6 +259,8 @@ impl Plan<'_> {
         Ok(Selling {
             sales: Sales {
                 cashier: Arc::new(Till::new(shop, known)),
+                facilitator: Arc::new(facilitator),
+                treasury: Arc::new(Offices(treasurers.clone())),
                 currency: Currency {
                     symbol: money.symbol,
                     decimals: money.decimals,
@@ -306,6 +313,30 @@ impl Plan<'_> {
             withdraw_delay: seconds(self.context, "serve.withdraw_delay", 3600).as_secs(),
             min_deposit: amount(self.context, "serve.min_deposit", token)?.unwrap_or_default(),
         })
+    }
+}
+
+/// The settling of every chain, for whoever asks.
+struct Offices(Vec<Office>);
+
+#[async_trait::async_trait]
+impl Treasury for Offices {
+    async fn settle(&self) -> Result<serde_json::Value, Failure> {
+        let mut settled = Vec::with_capacity(self.0.len());
+        for (desk, treasurer) in &self.0 {
+            let round = treasurer.settle_now().await?;
+            settled.push(Settlement::of(&desk.chain().network, &round));
+        }
+        Ok(serde_json::json!(settled))
+    }
+
+    async fn withdraw(&self) -> Result<serde_json::Value, Failure> {
+        let mut paid = Vec::with_capacity(self.0.len());
+        for (desk, treasurer) in &self.0 {
+            let moved = treasurer.withdraw(None).await?;
+            paid.push(Withdrawal::of(&desk.chain().network, &moved));
+        }
+        Ok(serde_json::json!(paid))
     }
 }
 

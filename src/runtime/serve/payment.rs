@@ -16,7 +16,7 @@ use super::{
 };
 use crate::runtime::{
     ledger::Work,
-    ports::{Cashier, Sale, Tab, Unpaid},
+    ports::{Cashier, Facilitator, Sale, Tab, Treasury, Unpaid},
 };
 
 /// What a caller pays with.
@@ -37,6 +37,8 @@ pub struct Currency {
 #[derive(Clone)]
 pub struct Sales {
     pub cashier: Arc<dyn Cashier>,
+    pub facilitator: Arc<dyn Facilitator>,
+    pub treasury: Arc<dyn Treasury>,
     pub currency: Currency,
 }
 

@@ -85,7 +85,14 @@ impl Desk {
         }
         let call = self.prepared(ESCROW.into(), deposit.data(), deed).await;
         let call = call.map_err(|error| Trouble::of_read(NAME, &error))?;
-        let mined = self.done(NAME, call).await?;
+        let mined = match self.done(NAME, call).await {
+            // Somebody else's, or one that came back after a reorganisation, was faster.
+            Err(trouble @ Trouble::Rejected { .. }) => {
+                let mined = self.mined_deposit(deposit).await;
+                mined.map_err(|_| trouble)?
+            }
+            done => done?,
+        };
         self.deposited(deposit, &mined).await
     }
 

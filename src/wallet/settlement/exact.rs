@@ -2,14 +2,14 @@
 
 use alloy::{
     primitives::{Bytes, U256},
-    sol_types::SolCall,
+    sol_types::{SolCall, SolEvent},
 };
 
-use super::{Done, Transfer, Trouble, books::ask, deposit::spent, desk::Desk, facts};
+use super::{Done, Transfer, Trouble, books::ask, deposit::spent, desk::Desk};
 use crate::{
     runtime::{
         event::{Event, PaymentReceived},
-        ledger::ExactKey,
+        ledger::{Address, ExactKey, Word},
     },
     wallet::{registry::Token, transaction::Mined},
 };
@@ -35,6 +35,31 @@ impl Transfer {
             signature: self.signature.clone(),
         };
         call.abi_encode().into()
+    }
+}
+
+impl Transfer {
+    /// What the transaction that used the authorization moved, where it is what was signed.
+    fn fact(&self, key: ExactKey, mined: &Mined) -> Option<PaymentReceived> {
+        let receipt = &mined.receipt;
+        let moved = receipt.logs().iter().any(|log| {
+            let event = Token::Transfer::decode_log(&log.inner);
+            let fits = |from: Address, to: Address, value: U256| {
+                (from, to, value) == (self.from, self.to, U256::from(self.value.0))
+            };
+            event.is_ok_and(|it| {
+                Address::from(log.address()) == self.token
+                    && fits(it.from.into(), it.to.into(), it.value)
+            })
+        });
+        moved.then(|| PaymentReceived {
+            key,
+            receiver: self.to,
+            amount: self.value,
+            tx: mined.tx.to_string(),
+            block: receipt.block_number.unwrap_or_default(),
+            block_hash: Word(receipt.block_hash.unwrap_or_default().0),
+        })
     }
 }
 
@@ -72,7 +97,14 @@ impl Desk {
                     false => {
                         let call = self.prepared(token, transfer.data(), deed).await;
                         let call = call.map_err(|error| Trouble::of_read(NAME, &error))?;
-                        self.done(NAME, call).await?
+                        match self.done(NAME, call).await {
+                            // Another one with this authorization was faster.
+                            Err(trouble @ Trouble::Rejected { .. }) => {
+                                let mined = self.mined_transfer(transfer).await;
+                                mined.map_err(|_| trouble)?
+                            }
+                            done => done?,
+                        }
                     }
                 }
             }
@@ -93,17 +125,7 @@ impl Desk {
     /// Checks what arrived, and writes it down where nobody has: somebody else may have sent it.
     async fn received(&self, transfer: &Transfer, mined: &Mined) -> Result<Done, Trouble> {
         let (key, tx) = (self.exact_key(transfer), mined.tx.to_string());
-        let chain_id = key.chain_id;
-        let told = ask(&*self.books, |book| {
-            facts::told_by(&mined.receipt, chain_id, book)
-        });
-        let fact = told.into_iter().find_map(|fact| match fact {
-            Event::PaymentReceived(fact) if fact.key == key => Some(*fact),
-            _ => None,
-        });
-        let fits =
-            |fact: &PaymentReceived| fact.receiver == transfer.to && fact.amount == transfer.value;
-        let Some(fact) = fact.filter(fits) else {
+        let Some(fact) = transfer.fact(key, mined) else {
             let reason = format!("transaction {tx} moved something else");
             return Err(Trouble::Rejected { deed: NAME, reason });
         };

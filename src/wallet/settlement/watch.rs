@@ -97,6 +97,7 @@ impl Desk {
         self.check_age(&head)?;
         let change = self.change(&head).await?;
         let mut ids: BTreeSet<Word> = wanted.iter().copied().collect();
+        let mut unripe = Vec::new();
         let mut receivers = BTreeSet::new();
         match change {
             Change::Nothing => {}
@@ -108,7 +109,7 @@ impl Desk {
                 let (channels, touched) = self.touched(after, head.number).await?;
                 ids.extend(channels);
                 receivers = touched;
-                ids.extend(self.unripe(head.number));
+                unripe = self.unripe(head.number);
             }
             Change::Reorganised => {
                 self.recheck().await?;
@@ -116,11 +117,14 @@ impl Desk {
                 receivers = self.receivers();
             }
         }
-        let ids: Vec<Word> = ids.into_iter().collect();
+        unripe.retain(|id| !ids.contains(id));
+        let changed = ids.len();
+        // What changed comes first: its depth counts from this head on.
+        let ids: Vec<Word> = ids.into_iter().chain(unripe).collect();
         let depth = self.options.confirmations;
         let views = view::channels(&self.chain, &head, depth, &ids).await;
         let views = views.map_err(Trouble::unreachable)?;
-        self.take_in(head, &ids, &views);
+        self.take_in(head, changed, &ids, &views);
         self.tell(&ids).await?;
         for receiver in receivers {
             self.observe_receiver_at(&head, receiver).await?;
@@ -256,7 +260,7 @@ impl Desk {
         })
     }
 
-    fn take_in(&self, head: Head, ids: &[Word], views: &[ChannelView]) {
+    fn take_in(&self, head: Head, changed: usize, ids: &[Word], views: &[ChannelView]) {
         let here = self.chain.network.chain_id;
         let in_book: BTreeSet<Word> = ask(&*self.books, |book| {
             let known = |id: &&Word| book.channels.contains_key(&key(here, **id));
@@ -264,7 +268,7 @@ impl Desk {
         });
         let mut seen = self.memory.lock();
         let mut alarming = false;
-        for (id, view) in ids.iter().zip(views) {
+        for (at, (id, view)) in ids.iter().zip(views).enumerate() {
             let before = seen.channels.get(id);
             // Anybody can ask for any id: what holds nothing is not worth a place.
             let empty = view.balance.is_zero() && view.claimed.is_zero();
@@ -275,8 +279,7 @@ impl Desk {
             alarming |= view.withdrawal.is_some() && !waited;
             let told = before.is_some_and(|it| it.told && same(&it.view, view));
             let ripe_at = match before {
-                // Read again for its depth alone.
-                Some(it) if head.number <= it.ripe_at => it.ripe_at,
+                Some(it) if at >= changed => it.ripe_at,
                 _ => head.number + self.options.confirmations,
             };
             let known = Known {

@@ -12,6 +12,7 @@ mod moderations;
 mod operator;
 mod receipts;
 mod refund;
+mod settlement;
 
 pub use edge::Peer;
 
@@ -133,6 +134,17 @@ const fn operator(
     }
 }
 
+const fn command(
+    path: &'static str,
+    about: &'static str,
+    mount: fn() -> MethodRouter<App>,
+) -> Route {
+    Route {
+        method: "POST",
+        ..operator(path, about, mount)
+    }
+}
+
 /// Every route of the server.
 pub const ROUTES: &[Route] = &[
     metered("/v1/chat/completions", "chat, whole or streamed", || {
@@ -166,6 +178,27 @@ pub const ROUTES: &[Route] = &[
     ),
     operator("/events", "the journal as server-sent events", || {
         get(events::follow)
+    }),
+    operator(
+        "/supported",
+        "what this server clears for other sellers (x402)",
+        || get(settlement::supported),
+    ),
+    command("/verify", "check another seller's payment (x402)", || {
+        post(settlement::verify)
+    }),
+    command(
+        "/settle",
+        "put another seller's payment on its chain (x402)",
+        || post(settlement::settle),
+    ),
+    command(
+        "/operator/settle",
+        "claim and settle what calls have cost",
+        || post(settlement::settle_now),
+    ),
+    command("/operator/withdraw", "pay out of the splitters", || {
+        post(settlement::withdraw)
     }),
     open("/health", "the process is alive", || get(operator::health)),
     open(

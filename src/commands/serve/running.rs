@@ -1,0 +1,124 @@
+//! Finding the server that runs in this home, for commands whose work it has to do: it alone
+//! writes the journal and holds the account.
+
+use std::{path::PathBuf, time::Duration};
+
+use reqwest::Client;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::{Value, json};
+
+use crate::{
+    commands::Context,
+    error::{ExitClass, Failure},
+    runtime::disk::{self, Readers},
+    wallet::network::Network,
+};
+
+/// Where a server says that it runs, below the data directory.
+const FILE: &str = "serve.json";
+
+/// Longest wait for a sign of life.
+const ALIVE: Duration = Duration::from_secs(2);
+
+/// A server of this home.
+pub struct Running {
+    url: String,
+    client: Client,
+}
+
+/// Says where the server is while it lives.
+pub struct Sign(PathBuf);
+
+#[derive(Serialize, Deserialize)]
+struct Place {
+    url: String,
+}
+
+impl Sign {
+    pub fn put_up(context: &Context, url: &str) -> Result<Self, Failure> {
+        let path = context.dirs.data.join(FILE);
+        let place = Place {
+            url: url.to_owned(),
+        };
+        let text = json!(place).to_string();
+        disk::replace_file(&path, text.as_bytes(), Readers::Owner)
+            .map_err(|error| Failure::io("write", &path, &error))?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Sign {
+    fn drop(&mut self) {
+        // A sign that stays is found to be a dead server's.
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+impl Running {
+    /// The server that answers where the sign says; a sign of a dead one says nothing.
+    pub async fn find(context: &Context) -> Result<Option<Self>, Failure> {
+        let path = context.dirs.data.join(FILE);
+        let Ok(text) = std::fs::read_to_string(&path) else {
+            return Ok(None);
+        };
+        let Ok(Place { url }) = serde_json::from_str(&text) else {
+            return Ok(None);
+        };
+        let client = Client::builder().no_proxy().build().map_err(|error| {
+            let message = format!("cannot make an HTTP client: {error}");
+            Failure::new(ExitClass::Internal, message)
+        })?;
+        let health = client.get(format!("{url}/health")).timeout(ALIVE);
+        let alive = health.send().await.is_ok_and(|it| it.status().is_success());
+        Ok(alive.then_some(Self { url, client }))
+    }
+
+    /// Has the server do something.
+    pub async fn ask<T: DeserializeOwned>(&self, path: &str, dry_run: bool) -> Result<T, Failure> {
+        if dry_run {
+            return Err(Self::busy("--dry-run", self));
+        }
+        let asked = self.client.post(format!("{}{path}", self.url));
+        let broken = |error: reqwest::Error| {
+            let message = format!("the server at {} broke off: {error}", self.url);
+            Failure::new(ExitClass::Network, message)
+        };
+        let answer = asked.json(&json!({})).send().await.map_err(broken)?;
+        let fine = answer.status().is_success();
+        let body: Value = answer.json().await.map_err(broken)?;
+        if !fine {
+            let why = body.pointer("/error/message").and_then(Value::as_str);
+            let message = format!(
+                "the server at {} could not do it: {}",
+                self.url,
+                why.unwrap_or("it does not say why")
+            );
+            return Err(Failure::new(ExitClass::Network, message)
+                .with_hint("look at the server's own messages"));
+        }
+        serde_json::from_value(body).map_err(|error| {
+            let message = format!(
+                "the server at {} answered something else: {error}",
+                self.url
+            );
+            Failure::new(ExitClass::Internal, message)
+        })
+    }
+
+    /// Something that a running server is not asked for.
+    pub fn busy(what: &str, server: &Self) -> Failure {
+        let message = format!(
+            "{what} needs the journal, which the server at {} is writing",
+            server.url
+        );
+        Failure::new(ExitClass::Environment, message)
+            .with_hint(format!("stop the server first, or leave {what} out"))
+    }
+
+    /// The server takes no money on the network that is meant.
+    pub fn elsewhere(network: &Network) -> Failure {
+        let message = format!("the running server takes no payment on `{}`", network.name);
+        Failure::new(ExitClass::BadInput, message)
+            .with_hint("choose one of its networks with --network")
+    }
+}

@@ -1,0 +1,83 @@
+//! What is done about money beside calls: x402's facilitator, and settling and paying out on
+//! request. All of it costs this server gas, so only its operator may ask.
+
+use axum::{
+    Json,
+    extract::{Request, State},
+    http::StatusCode,
+};
+use serde_json::Value;
+
+use super::App;
+use crate::{
+    error::Failure,
+    runtime::{
+        ports::Unserved,
+        serve::{body, payment::Sales, refusal::Refusal},
+    },
+};
+
+/// Largest body of a facilitator's request in bytes.
+const LARGEST: usize = 64 * 1024;
+
+pub async fn supported(State(app): State<App>) -> Result<Json<Value>, Refusal> {
+    Ok(Json(sales(&app)?.facilitator.supported()))
+}
+
+pub async fn verify(State(app): State<App>, request: Request) -> Result<Json<Value>, Refusal> {
+    let asked = read(request).await?;
+    let answer = sales(&app)?.facilitator.verify(asked).await;
+    answer.map(Json).map_err(unserved)
+}
+
+pub async fn settle(State(app): State<App>, request: Request) -> Result<Json<Value>, Refusal> {
+    let asked = read(request).await?;
+    let answer = sales(&app)?.facilitator.settle(asked).await;
+    answer.map(Json).map_err(unserved)
+}
+
+/// A body of JSON is asked for, so that no foreign web page can have this done.
+pub async fn settle_now(State(app): State<App>, request: Request) -> Result<Json<Value>, Refusal> {
+    read(request).await?;
+    let settled = sales(&app)?.treasury.settle().await;
+    settled.map(Json).map_err(|failure| failed(&failure))
+}
+
+pub async fn withdraw(State(app): State<App>, request: Request) -> Result<Json<Value>, Refusal> {
+    read(request).await?;
+    let paid = sales(&app)?.treasury.withdraw().await;
+    paid.map(Json).map_err(|failure| failed(&failure))
+}
+
+async fn read(request: Request) -> Result<Value, Refusal> {
+    let (parts, body) = request.into_parts();
+    let bytes = body::read(&parts.headers, body, LARGEST).await?;
+    serde_json::from_slice(&bytes).map_err(|_| {
+        let message = "The request body is not valid JSON.";
+        Refusal::new(StatusCode::BAD_REQUEST, "invalid_json", message)
+    })
+}
+
+fn sales(app: &App) -> Result<&Sales, Refusal> {
+    app.sales.as_ref().ok_or_else(|| {
+        let message = "Calls are free on this server, so there is nothing to pay or settle.";
+        Refusal::new(StatusCode::NOT_FOUND, "not_sold_here", message)
+    })
+}
+
+fn unserved(why: Unserved) -> Refusal {
+    match why {
+        Unserved::Malformed { message } => {
+            Refusal::new(StatusCode::BAD_REQUEST, "invalid_request", message)
+        }
+        Unserved::Unavailable {
+            message,
+            retry_after,
+        } => Refusal::unavailable("payment_unavailable", message).retry_after(retry_after),
+    }
+}
+
+fn failed(failure: &Failure) -> Refusal {
+    let message = failure.message.clone();
+    Refusal::new(StatusCode::BAD_GATEWAY, "settlement_failed", message)
+}
