@@ -726,6 +726,7 @@ fn tokens_that_cheat_buy_nothing() {
         let ours = json!(stand.market.splitter);
         assert!(received.iter().all(|fact| fact["receiver"] != ours));
         // Nor does the journal owe a call for it.
+        drop(tab);
         let stand = stand.again();
         let paid = exact(&buyer.transfer(1_000, 1));
         if let Ok(mut tab) = stand.open(&sale, &paid) {
