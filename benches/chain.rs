@@ -161,8 +161,11 @@ fn registrations(criterion: &mut Criterion) {
             started.elapsed()
         });
     });
-    let receipts = served.ask("eth_getBlockReceipts", json!(["latest"]));
-    assert_eq!(receipts["result"][0]["status"], "0x1", "{receipts}");
+    // Nothing is sent when another group alone is asked for.
+    if publisher.nonce > 0 {
+        let receipts = served.ask("eth_getBlockReceipts", json!(["latest"]));
+        assert_eq!(receipts["result"][0]["status"], "0x1", "{receipts}");
+    }
     let (mut served, mut publisher) = (Served::new(), Publisher::new());
     let url = served.listen();
     let client = reqwest::Client::new();
