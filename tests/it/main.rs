@@ -67,6 +67,7 @@ mod train_parts;
 mod wallet;
 mod wallet_commands;
 mod wallet_interop;
+mod x402_buyers;
 mod x402_cashier;
 mod x402_facilitator;
 mod x402_stock;

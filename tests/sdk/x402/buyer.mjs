@@ -32,7 +32,7 @@ const wanted = step === "exact" ? "exact" : "batch-settlement";
 const pay = wrapFetchWithPayment(fetch, client);
 
 async function call(number, extra = {}) {
-  const body = { model: adapter, max_tokens: 4, temperature: 0, messages: [{ role: "user", content: `call ${number}` }], ...extra };
+  const body = { model: adapter, max_tokens: 4, temperature: 0, messages: [{ role: "user", content: `${step} ${number}` }], ...extra };
   const response = await pay(route, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
   const text = await response.text();
   if (response.status !== 200) throw new Error(`call ${number}: ${response.status} ${text} ${response.headers.get("payment-required")}`);

@@ -35,7 +35,7 @@ def main():
     session = wrapRequestsWithPayment(requests.Session(), client)
 
     def call(number):
-        messages = [{"role": "user", "content": f"call {number}"}]
+        messages = [{"role": "user", "content": f"{step} {number}"}]
         body = {"model": adapter, "max_tokens": 4, "temperature": 0, "messages": messages}
         response = session.post(route, json=body)
         assert response.status_code == 200, (response.status_code, response.text)
