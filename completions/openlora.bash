@@ -1772,7 +1772,7 @@ _openlora() {
             return 0
             ;;
         openlora__subcmd__earnings)
-            opts="-q -v -y -h -V --by --csv --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
+            opts="-q -v -y -h -V --by --csv --audit --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

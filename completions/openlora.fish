@@ -327,6 +327,7 @@ complete -c openlora -n "__fish_openlora_using_subcommand earnings" -l color -d 
 always\t''
 never\t''"
 complete -c openlora -n "__fish_openlora_using_subcommand earnings" -l csv -d 'Print only the table, as CSV in base units; by day when --by is left out'
+complete -c openlora -n "__fish_openlora_using_subcommand earnings" -l audit -d 'Hold the ledger against the chains; exit 9 when they disagree'
 complete -c openlora -n "__fish_openlora_using_subcommand earnings" -l json -d 'Print the result as JSON; implies --no-input'
 complete -c openlora -n "__fish_openlora_using_subcommand earnings" -s q -l quiet -d 'Say less on stderr'
 complete -c openlora -n "__fish_openlora_using_subcommand earnings" -s v -l verbose -d 'Say more on stderr; twice for debugging logs'

@@ -439,6 +439,7 @@ _arguments "${_arguments_options[@]}" : \
 '--network=[Chain to use\: a preset such as base-sepolia, or one of the settings]:NAME:_default' \
 '--color=[When to colour output]:WHEN:(auto always never)' \
 '--csv[Print only the table, as CSV in base units; by day when --by is left out]' \
+'(--csv)--audit[Hold the ledger against the chains; exit 9 when they disagree]' \
 '--json[Print the result as JSON; implies --no-input]' \
 '(-v --verbose)-q[Say less on stderr]' \
 '(-v --verbose)--quiet[Say less on stderr]' \

@@ -199,6 +199,6 @@ fn report(context: &Context, template: &Template, dir: &Path) {
         format!("cd {shown} && ")
     };
     context.printer.note(format!(
-        "next:\n  {enter}openlora data check\n  openlora train\n  openlora serve --local --free"
+        "next:\n  {enter}openlora data check\n  openlora train\n  openlora deploy\n  openlora serve --local"
     ));
 }

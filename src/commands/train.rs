@@ -283,7 +283,7 @@ fn report(context: &Context, summary: Summary) {
         printer.line("");
         figures::print(printer, eval);
     }
-    printer.hint("serve it with `openlora serve --local --free`");
+    printer.hint("register it with `openlora deploy`, then serve it with `openlora serve --local`");
 }
 
 fn show_estimate(printer: &Printer, found: &Estimate) {

@@ -154,7 +154,7 @@ fn without_a_server_the_hint_starts_one() {
             5,
             &format!(
                 "error: no server answers at {url}\n\
-             hint: start one with `openlora serve --local --free`, or name another with --url\n"
+             hint: start one with `openlora serve --local`, or name another with --url\n"
             ),
         );
     openlora(home.path())

@@ -40,7 +40,8 @@ fn without_a_package() {
     fs::write(run.join("config.lock.toml"), "").unwrap();
     desk.run(&["deploy"]).fails(
         3,
-        "error: the run one has no package\nhint: make it: openlora package\n",
+        "error: the run one has no adapter: it did not finish\n\
+         hint: finish it: openlora train --resume one\n",
     );
     desk.run(&["deploy", "first", "--server", "0x12"]).fails(
         2,
@@ -73,7 +74,7 @@ fn a_network_that_is_unknown_down_or_another() {
     let desk = Desk::new();
     desk.run(&["deploy", "first", "--network", "bases"]).fails(
         3,
-        "error: there is no network `bases`, expected one of local, base, base-sepolia, optimism, \
+        "error: there is no network `bases`, expected one of local, local-2, base, base-sepolia, optimism, \
          optimism-sepolia, arbitrum, arbitrum-sepolia\nhint: did you mean `base`?\n",
     );
     desk.run(&["deploy", "first", "--network", "base", "--offline"])

@@ -79,7 +79,7 @@ fn every_template_becomes_a_project() {
             run.stderr,
             format!(
                 "next:\n  cd {name} && openlora data check\n  openlora train\n  \
-                 openlora serve --local --free\n"
+                 openlora deploy\n  openlora serve --local\n"
             )
         );
         let written = tree(&dir.path().join(name));

@@ -26,6 +26,7 @@ mod devnet_http;
 mod devnet_peers;
 mod devnet_process;
 mod devnet_support;
+mod earnings;
 mod engine;
 mod golden;
 mod house;

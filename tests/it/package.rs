@@ -436,7 +436,13 @@ fn the_command_packages_and_verifies_a_project() {
     };
     let base = made().base.display().to_string();
     let adapter = made().run.adapter().display().to_string();
-    run(&["package", &adapter, "--base", &base, "--no-input"]).fails(
+    let public = ["--network", "base-sepolia"];
+    run(&[
+        &["package", &adapter, "--base", &base, "--no-input"][..],
+        &public,
+    ]
+    .concat())
+    .fails(
         8,
         &format!(
             "error: there is no account in {}\nhint: make one with `openlora wallet new NAME`, \

@@ -114,8 +114,12 @@ fn every_result_fits_its_schema() {
         results.run(schema, home.path(), line);
     }
     results.0.extend(x402_stock::results());
-    results.run("demo", home.path(), "demo");
+    results.run("demo", home.path(), "demo --home kept");
     the_demo_learned(&results.0.last().unwrap().1);
+    the_demo_paid(&results.0.last().unwrap().1);
+    let kept = home.path().join("kept");
+    results.run("earnings", &kept, "earnings --by contributor");
+    earned_what_was_paid(&results);
 
     let seen: BTreeSet<_> = results.0.iter().map(|(name, _)| *name).collect();
     let published: BTreeSet<_> = SCHEMAS.iter().map(|(name, _)| *name).collect();
@@ -181,13 +185,51 @@ fn the_demo_learned(report: &Value) {
     assert!(figure("/evaluated/base_accuracy") <= 0.5, "{report}");
     assert_eq!(figure("/deployed/version"), 1.0);
     assert_eq!(report["deployed"]["done"], "registered");
-    let calls = report["calls"].as_array().unwrap();
-    assert_eq!(figure("/metered/calls"), calls.len() as f64);
-    for tokens in ["prompt_tokens", "completion_tokens"] {
-        let sum: u64 = calls
-            .iter()
-            .map(|call| call[tokens].as_u64().unwrap())
-            .sum();
-        assert_eq!(report["metered"][tokens], sum);
-    }
+    assert_eq!(report["calls"].as_array().unwrap().len(), 4);
+    assert_eq!(figure("/metered/calls"), figure("/paid/calls"));
+}
+
+fn amount(value: &Value) -> u128 {
+    value.as_str().unwrap().parse().unwrap()
+}
+
+/// Everything that was charged is settled and reached its recipients.
+fn the_demo_paid(report: &Value) {
+    let (paid, settled) = (&report["paid"], &report["settled"]);
+    assert_eq!(paid["calls"], 50);
+    assert_eq!(paid["channels"], 5);
+    assert!(amount(&paid["charged"]) > 0, "{report}");
+    assert_eq!(settled["amount"], paid["charged"]);
+    let recipients = settled["recipients"].as_array().unwrap();
+    let released: u128 = recipients.iter().map(|it| amount(&it["amount"])).sum();
+    assert_eq!(released, amount(&settled["amount"]), "{report}");
+    let roles: BTreeSet<_> = recipients
+        .iter()
+        .map(|it| &it["role"])
+        .map(Value::as_str)
+        .collect();
+    assert_eq!(
+        roles,
+        BTreeSet::from([Some("creator"), Some("contributors")])
+    );
+    let gas = |name: &str| settled[name].as_u64().unwrap();
+    assert!(
+        gas("gas_used") + gas("deposit_gas") < gas("gas_one_by_one"),
+        "{report}"
+    );
+}
+
+/// `earnings` says of the demo's server what the demo says.
+fn earned_what_was_paid(results: &Results) {
+    let of = |name: &str| &results.0.iter().rfind(|(it, _)| *it == name).unwrap().1;
+    let (demo, earnings) = (of("demo"), of("earnings"));
+    let all = &earnings["tokens"][0];
+    assert_eq!(all["all"]["calls"], demo["paid"]["calls"]);
+    assert_eq!(all["all"]["charged"], demo["paid"]["charged"]);
+    assert_eq!(all["all"]["settled"], demo["settled"]["amount"]);
+    assert_eq!(
+        (&all["pending"], &all["withdrawable"]),
+        (&json!("0"), &json!("0"))
+    );
+    assert_eq!(earnings["rows"].as_array().unwrap().len(), 5);
 }

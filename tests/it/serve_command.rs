@@ -52,31 +52,40 @@ fn serve_says_where_it_is_and_drains() {
 }
 
 #[test]
-fn serve_names_what_this_version_cannot_do() {
+fn local_serving_takes_no_money_elsewhere() {
     let home = home();
-    let hint = "hint: serve on this machine without payment: `openlora serve --local --free`\n";
-    for (flags, missing) in [
-        (
-            &["serve"][..],
-            "`serve` without --local and --free serves on a network for payment",
-        ),
-        (
-            &["serve", "--local"],
-            "`serve --local` without --free takes payment",
-        ),
-        (
-            &["serve", "--free"],
-            "`serve --free` without --local serves on a network",
-        ),
-    ] {
-        openlora(home.path())
-            .args(flags.iter().copied())
-            .run()
-            .fails(
-                2,
-                &format!("error: {missing}, which this version of openlora cannot do\n{hint}"),
-            );
-    }
+    openlora(home.path())
+        .args(["serve", "--local", "--network", "base-sepolia"])
+        .run()
+        .fails(
+            2,
+            "error: --local serves on development chains, not on `base-sepolia`\n\
+             hint: leave --local out to serve there, or add `--network local`\n",
+        );
+}
+
+#[test]
+fn calls_are_not_sold_for_nobody() {
+    let home = home();
+    let args = serve_args(0);
+    let args = args
+        .iter()
+        .map(String::as_str)
+        .filter(|arg| !["--json", "--free"].contains(arg));
+    let tried = openlora(home.path())
+        .args(args)
+        .env("OPENLORA_DEVNET_PORT", "0")
+        .run();
+    openlora(home.path()).args(["devnet", "stop"]).run();
+    assert_eq!(tried.code, 3, "{}", tried.stderr);
+    let told: Vec<&str> = tried.stderr.lines().rev().take(2).collect();
+    assert_eq!(
+        told,
+        [
+            "hint: register it: openlora deploy; or serve without payment: openlora serve --local --free",
+            "error: persona is not registered on `local`, so nobody could be paid for its calls",
+        ]
+    );
 }
 
 #[test]

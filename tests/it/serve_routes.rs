@@ -282,7 +282,14 @@ async fn models_are_the_adapters() {
         "base_digest": "base0digest",
         "context_length": CONTEXT,
         "task": { "kind": "chat", "labels": [] },
-        "pricing": { "prompt": "0", "completion": "0", "request": "0" },
+        "pricing": {
+            "prompt": "0",
+            "completion": "0",
+            "classification": "0",
+            "image": "0",
+            "request": "0",
+            "tokens": 1000,
+        },
     });
     let list = server.get("/v1/models").await.json();
     assert_eq!(list["object"], "list");
@@ -334,6 +341,7 @@ async fn a_receipt_repeats_the_journals_numbers() {
         "usage": { "prompt_tokens": 4, "completion_tokens": 2, "total_tokens": 6 },
         "finish": "stop",
         "paid": "0",
+        "payment": null,
         "milliseconds": milliseconds,
         "first_token_milliseconds": first_token_milliseconds,
         "request_hash": request_hash,
@@ -471,7 +479,18 @@ async fn every_route_of_the_table_answers_its_method_only() {
         .filter(|route| route.audience == Audience::Operator)
         .map(|route| route.path)
         .collect();
-    assert_eq!(operator, ["/events", "/metrics"]);
+    assert_eq!(
+        operator,
+        [
+            "/events",
+            "/supported",
+            "/verify",
+            "/settle",
+            "/operator/settle",
+            "/operator/withdraw",
+            "/metrics",
+        ]
+    );
     let metered: Vec<_> = ROUTES
         .iter()
         .filter(|route| route.metered)

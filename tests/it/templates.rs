@@ -193,7 +193,8 @@ fn projects_are_complete() {
             "data check",
             "train",
             "eval",
-            "serve --local --free",
+            "deploy",
+            "serve --local",
             "call",
         ] {
             assert!(

@@ -332,7 +332,7 @@ fn wrong_networks_and_addresses_are_told_whole() {
             "",
             &["balance", ADDRESS, "--network", "bases"],
             3,
-            "error: there is no network `bases`, expected one of local, base, base-sepolia, \
+            "error: there is no network `bases`, expected one of local, local-2, base, base-sepolia, \
              optimism, optimism-sepolia, arbitrum, arbitrum-sepolia\nhint: did you mean `base`?\n"
                 .into(),
         ),

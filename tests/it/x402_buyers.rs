@@ -26,7 +26,7 @@ const PYPI: &str = "0x23618e81E3f5cdF7f54C3d65f7FBc0aBf5B21E8f";
 
 /// Our server with a registered adapter on a chain, and buyers with money there.
 struct Market {
-    dir: tempfile::TempDir,
+    _dir: tempfile::TempDir,
     devnet: Devnet,
     server: Child,
     url: String,
@@ -53,7 +53,7 @@ impl Market {
         write_adapters(dir.path());
         let (server, url) = serve(dir.path());
         Self {
-            dir,
+            _dir: dir,
             devnet,
             server,
             url,

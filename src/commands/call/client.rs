@@ -203,7 +203,7 @@ impl Client {
             self.base.as_str().trim_end_matches('/')
         );
         Failure::new(ExitClass::Network, message)
-            .with_hint("start one with `openlora serve --local --free`, or name another with --url")
+            .with_hint("start one with `openlora serve --local`, or name another with --url")
     }
 
     pub fn broken(&self, error: &reqwest::Error) -> Failure {

@@ -131,7 +131,9 @@ async fn an_event_of_a_later_version_is_named() {
         "record 6 of the journal cannot be read: unknown variant `moon_landed`, expected one of \
          `server_started`, `server_stopped`, `adapter_loaded`, `call_reserved`, \
          `call_checkpointed`, `call_metered`, `transaction_intended`, `transaction_settled`, \
-         `deployed` at line 1 column 21\nhint: a later openlora may have written it; use that one, or restore the last backup"
+         `deployed`, \
+         `channel_opened`, `channel_observed`, `receiver_observed`, `payment_received`, `claimed`, \
+         `settled`, `released`, `refunded`, `split_read`, `reorganised` at line 1 column 21\nhint: a later openlora may have written it; use that one, or restore the last backup"
     );
 }
 

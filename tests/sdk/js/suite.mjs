@@ -37,7 +37,8 @@ const CHECKS = {
     assert.deepEqual(listed, [chatAdapter, filterAdapter]);
     const one = await client.models.retrieve(chatAdapter);
     assert.equal(one.owned_by, "openlora");
-    assert.deepEqual(one.pricing, { prompt: "0", completion: "0", request: "0" });
+    const { prompt, completion, request } = one.pricing;
+    assert.deepEqual({ prompt, completion, request }, { prompt: "0", completion: "0", request: "0" });
   },
 
   async wholeChat() {

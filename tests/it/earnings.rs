@@ -1,0 +1,303 @@
+//! What calls cost, and what the journal says was earned.
+
+use openlora::runtime::{
+    event::{
+        CallKind, ChannelsClaimed, ClaimedRow, Event, Finish, Intent, ReceiverSettled, Record,
+        Settlement, ShareReleased, SplitMember, SplitPart, SplitRead, Usage,
+    },
+    ledger::{
+        Address, Amount, Charge, Days, Earnings, Payment, Prices, ReceiverKey, Scheme, Word, Work,
+    },
+};
+
+const DAY_MS: u64 = 86_400_000;
+/// 2026-01-31.
+const DAY: u64 = 20_484;
+
+const PAYER: Address = Address([1; 20]);
+const CREATOR: Address = Address([2; 20]);
+const POOL: Address = Address([3; 20]);
+const GIVER: Address = Address([4; 20]);
+const TAKER: Address = Address([5; 20]);
+
+fn prices() -> Prices {
+    Prices {
+        prompt: Amount(200),
+        completion: Amount(1_000),
+        classification: Amount(100),
+        image: Amount(10_000),
+        minimum: Amount(10),
+    }
+}
+
+#[test]
+fn a_call_costs_its_work_and_never_less_than_the_minimum() {
+    let tokens = |prompt, completion| prices().of(Work::Tokens { prompt, completion });
+    assert_eq!(tokens(0, 0), Amount(10));
+    // 0.2 * 40 + 1 * 8 is 16.
+    assert_eq!(tokens(40, 8), Amount(16));
+    // 0.2 * 41 + 1 * 8 is 16.2: a begun unit counts.
+    assert_eq!(tokens(41, 8), Amount(17));
+    assert_eq!(prices().of(Work::Classifications { texts: 3 }), Amount(300));
+    assert_eq!(prices().of(Work::Images { pictures: 2 }), Amount(20_000));
+    let dear = Prices {
+        prompt: Amount(u128::MAX),
+        ..prices()
+    };
+    let most = dear.of(Work::Tokens {
+        prompt: u64::MAX,
+        completion: u64::MAX,
+    });
+    assert_eq!(most, Amount(u128::MAX.div_ceil(1_000)));
+}
+
+fn payment(scheme: Scheme, work: Work) -> Payment {
+    Payment {
+        scheme,
+        chain_id: 31_337,
+        token: Address([9; 20]),
+        receiver: Address([8; 20]),
+        payer: PAYER,
+        id: Word([7; 32]),
+        before: Amount(1_000),
+        quote: prices().of(work),
+        signature: "0x".into(),
+        prices: prices(),
+        work,
+    }
+}
+
+#[test]
+fn a_charge_is_for_what_was_delivered_and_within_the_quote() {
+    let usage = |prompt_tokens, completion_tokens| Usage {
+        prompt_tokens,
+        completion_tokens,
+    };
+    let chat = Work::Tokens {
+        prompt: 40,
+        completion: 100,
+    };
+    let classified = Work::Classifications { texts: 1 };
+    let (channel, exact) = (Scheme::BatchSettlement, Scheme::Exact);
+    for (scheme, work, used, finish, amount) in [
+        (channel, chat, usage(40, 100), Finish::Length, 108),
+        (channel, chat, usage(40, 8), Finish::Stop, 16),
+        (channel, chat, usage(40, 8), Finish::Disconnected, 16),
+        (channel, chat, usage(40, 8), Finish::Recovered, 16),
+        // More than was asked for is not the payer's to pay.
+        (channel, chat, usage(40, 500), Finish::Length, 108),
+        (channel, chat, usage(0, 0), Finish::Failed, 0),
+        (channel, chat, usage(40, 0), Finish::Recovered, 0),
+        (channel, chat, usage(40, 0), Finish::Disconnected, 10),
+        (channel, classified, usage(40, 1), Finish::Stop, 100),
+        (channel, classified, usage(40, 0), Finish::Disconnected, 0),
+        // A transfer was for the whole quote, or owes a call.
+        (exact, chat, usage(40, 8), Finish::Stop, 108),
+        (exact, chat, usage(40, 0), Finish::Failed, 0),
+    ] {
+        let payment = payment(scheme, work);
+        let charge = payment.charge(used, finish);
+        assert_eq!(
+            charge.amount,
+            Amount(amount),
+            "{work:?} {used:?} {finish:?}"
+        );
+        assert_eq!(charge.cumulative, Amount(1_000 + amount));
+    }
+}
+
+fn receiver() -> ReceiverKey {
+    ReceiverKey {
+        chain_id: 31_337,
+        receiver: Address([8; 20]),
+        token: Address([9; 20]),
+    }
+}
+
+fn call(amount: u128, payer: Address) -> Event {
+    Event::CallMetered {
+        request_id: format!("{payer}{amount}"),
+        adapter: "mood".into(),
+        adapter_digest: "ad".into(),
+        kind: CallKind::Chat,
+        usage: Usage::default(),
+        finish: Finish::Stop,
+        milliseconds: 1,
+        first_token_milliseconds: None,
+        request_hash: "rh".into(),
+        response_hash: "sh".into(),
+        charge: Some(Box::new(Charge {
+            scheme: Scheme::BatchSettlement,
+            chain_id: 31_337,
+            token: receiver().token,
+            receiver: receiver().receiver,
+            payer,
+            id: Word([7; 32]),
+            amount: Amount(amount),
+            cumulative: Amount(amount),
+        })),
+    }
+}
+
+fn claimed(tx: &str, amount: u128) -> Event {
+    Event::Claimed(Box::new(ChannelsClaimed {
+        tx: tx.into(),
+        receiver: receiver(),
+        rows: vec![ClaimedRow {
+            channel: Word([7; 32]),
+            amount: Amount(amount),
+            total: Amount(amount),
+        }],
+        block: 1,
+        block_hash: Word::default(),
+    }))
+}
+
+fn settled(tx: &str, amount: u128) -> Event {
+    Event::Settled(Box::new(ReceiverSettled {
+        tx: tx.into(),
+        receiver: receiver(),
+        amount: Amount(amount),
+        block: 1,
+        block_hash: Word::default(),
+    }))
+}
+
+fn released(tx: &str, recipient: Address, amount: u128) -> Event {
+    Event::Released(Box::new(ShareReleased {
+        tx: tx.into(),
+        receiver: receiver(),
+        recipient,
+        to: recipient,
+        amount: Amount(amount),
+        block: 1,
+        block_hash: Word::default(),
+    }))
+}
+
+fn fold(events: impl IntoIterator<Item = (u64, Event)>) -> Earnings {
+    let mut earnings = Earnings::default();
+    for (sequence, (day, event)) in (1..).zip(events) {
+        earnings.apply(&Record {
+            sequence,
+            time_ms: day * DAY_MS + 5,
+            event,
+            hash: String::new(),
+        });
+    }
+    earnings
+}
+
+#[test]
+fn sums_are_by_day_and_know_what_is_on_its_way() {
+    let earnings = fold([
+        (DAY - 40, call(100, PAYER)),
+        (DAY - 6, call(20, PAYER)),
+        (DAY, call(3, TAKER)),
+        (DAY, claimed("0x1", 120)),
+        // Noted again by a process that was killed in between.
+        (DAY, claimed("0x1", 120)),
+        (DAY, settled("0x2", 120)),
+        (DAY, released("0x3", CREATOR, 72)),
+    ]);
+    let now = DAY * DAY_MS + 7;
+    let charged = |days| earnings.sums(receiver(), Days::until(now, days)).charged;
+    assert_eq!(charged(1), Amount(3));
+    assert_eq!(charged(7), Amount(23));
+    assert_eq!(charged(30), Amount(23));
+    let all = earnings.sums(receiver(), Days::ALL);
+    assert_eq!((all.calls, all.charged), (3, Amount(123)));
+    assert_eq!((all.claimed, all.settled), (Amount(120), Amount(120)));
+    assert_eq!((all.pending(), all.withdrawable()), (Amount(3), Amount(48)));
+    let of_taker = earnings.sums_where(|key| key.payer == TAKER);
+    assert_eq!((of_taker.calls, of_taker.charged), (1, Amount(3)));
+}
+
+#[test]
+fn a_reorganisation_takes_back_what_did_not_happen() {
+    let earnings = fold([
+        (DAY, call(100, PAYER)),
+        (DAY, claimed("0x1", 100)),
+        (DAY, settled("0x2", 100)),
+        (
+            DAY,
+            Event::Reorganised {
+                chain_id: 31_337,
+                txs: vec!["0x2".into()],
+            },
+        ),
+    ]);
+    let all = earnings.sums(receiver(), Days::ALL);
+    assert_eq!((all.claimed, all.settled), (Amount(100), Amount::ZERO));
+    assert_eq!(all.pending(), Amount(100));
+}
+
+#[test]
+fn contributors_accrue_their_part_of_the_pools_part() {
+    let split = SplitRead {
+        receiver: receiver(),
+        adapter: "mood".into(),
+        version: 1,
+        parts: vec![
+            SplitPart {
+                recipient: CREATOR,
+                ppm: 600_000,
+                members: Vec::new(),
+            },
+            SplitPart {
+                recipient: POOL,
+                ppm: 400_000,
+                members: [(GIVER, 750_000), (TAKER, 250_000)]
+                    .map(|(account, ppm)| SplitMember { account, ppm })
+                    .to_vec(),
+            },
+        ],
+    };
+    let earnings = fold([
+        (DAY, Event::SplitRead(Box::new(split))),
+        (DAY, call(1_001, PAYER)),
+        (DAY, settled("0x2", 1_001)),
+        (DAY, released("0x3", CREATOR, 600)),
+    ]);
+    let accruals = earnings.accruals(receiver(), Days::ALL);
+    let of = |account: Address| accruals[&account];
+    // Rounded down as the splitter and the pool do: 600.6, 400.4, and of these 300 and 100.
+    assert_eq!(
+        (of(CREATOR).charged, of(CREATOR).released),
+        (Amount(600), Amount(600))
+    );
+    assert_eq!(
+        (of(GIVER).settled, of(TAKER).settled),
+        (Amount(300), Amount(100))
+    );
+    assert!(!accruals.contains_key(&POOL));
+}
+
+#[test]
+fn gas_counts_on_the_chain_of_its_transaction() {
+    let intent = Intent {
+        tx: "0x9".into(),
+        chain_id: 31_338,
+        from: String::new(),
+        to: String::new(),
+        nonce: 0,
+        purpose: "a test".into(),
+        raw: String::new(),
+        replaces: None,
+    };
+    let earnings = fold([
+        (DAY, Event::TransactionIntended(Box::new(intent))),
+        (
+            DAY,
+            Event::TransactionSettled {
+                tx: "0x9".into(),
+                status: Settlement::Succeeded,
+                gas_used: Some(21_000),
+                block: Some(1),
+                fee: Some(Amount(42_000)),
+            },
+        ),
+    ]);
+    assert_eq!(earnings.gas(31_338, Days::ALL), Amount(42_000));
+    assert_eq!(earnings.gas(31_337, Days::ALL), Amount::ZERO);
+}
