@@ -80,6 +80,15 @@ pub(super) fn port(context: &Context, chain_id: u64) -> u16 {
         .unwrap_or_else(|| supervisor::usual_port(chain_id))
 }
 
+/// The port for a chain that is started because it is needed: where nothing is set and the usual
+/// port is taken, a free one.
+pub(super) fn needed_port(context: &Context, chain_id: u64) -> u16 {
+    let usual = port(context, chain_id);
+    let is_set = context.settings.integer("devnet.port").is_some();
+    let is_free = || std::net::TcpListener::bind(("127.0.0.1", usual)).is_ok();
+    if is_set || is_free() { usual } else { 0 }
+}
+
 /// Starts the chain, or says where it runs.
 pub async fn start(context: &Context, request: StartRequest) -> Result<ExitStatus, Failure> {
     let chain_id = chain_id(context);

@@ -101,7 +101,7 @@ pub async fn reach(context: &Context, mut network: Network) -> Result<Network, F
     if !network.is_local() || has_rpc {
         return Ok(network);
     }
-    let port = devnet::port(context, network.chain_id);
+    let port = devnet::needed_port(context, network.chain_id);
     let home = &context.dirs.data;
     let endpoint = supervisor::ensure_running(home, network.chain_id, port).await?;
     if endpoint.started {
