@@ -286,7 +286,7 @@ fn only_its_owner_may_look_into_the_folder() {
 fn a_chain_that_is_needed_takes_a_free_port_when_its_usual_one_is_taken() {
     let home = tempfile::tempdir().unwrap();
     // Whoever has the port, it is not to be had now.
-    let _taken = std::net::TcpListener::bind(("127.0.0.1", 8545));
+    let _taken = TcpListener::bind(("127.0.0.1", 8545));
     let said = openlora(home.path()).args(["explore"]).run().succeeds();
     let started = "development chain 31337 started at http://127.0.0.1:";
     assert!(said.stderr.starts_with(started), "{}", said.stderr);
