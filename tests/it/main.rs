@@ -39,6 +39,7 @@ mod model_hub;
 mod model_kernels;
 mod package;
 mod package_bad;
+mod paid_serving;
 mod purse;
 mod purse_parallel;
 mod schemas;

@@ -1,0 +1,9 @@
+//! A server that sells its calls, put together as `serve` does it: what happens to money when
+//! processes die, disks fill up, callers cheat, and many pay at once.
+
+mod attacks;
+mod chains;
+mod disk;
+mod faults;
+mod shop;
+mod soak;
