@@ -1,6 +1,6 @@
 //! The journal: order, uniqueness, the chain, group commit, over both stores.
 
-mod crash;
+pub mod crash;
 mod file;
 
 use std::{

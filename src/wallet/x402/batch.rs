@@ -52,7 +52,7 @@ impl Back {
         };
         let lane = &taken.lane;
         let mut line = self.line(taken, batch).await?;
-        let check = |line: &Line| line.check_total(&batch.voucher, sale.quote, Deed::Voucher);
+        let check = |line: &Line| line.check_total(&batch.voucher, sale.quote, Some(sale));
         if line.known {
             check(&line)?;
         }
@@ -200,17 +200,25 @@ impl Line {
     }
 
     /// The voucher is for what is charged and this call, neither more nor less. One that was used
-    /// is known again first; one for another amount is answered with what we have.
-    pub fn check_total(&self, voucher: &Voucher, price: Amount, deed: Deed) -> Result<(), Refused> {
+    /// is known again first; one for another amount is answered with what we have. Calls that cost
+    /// less than they could may share a voucher: then the one that is repeated counts.
+    pub fn check_total(
+        &self,
+        voucher: &Voucher,
+        price: Amount,
+        call: Option<&Sale>,
+    ) -> Result<(), Refused> {
         let charged = self.channel.charged.amount();
         let expected = charged.checked_add(price);
         if expected == Some(voucher.max_claimable_amount) {
             return Ok(());
         }
         let stale = self.stale(Reason::Cumulative);
+        let Some(call) = call else { return Err(stale) };
         let max = voucher.max_claimable_amount;
-        let mut recent = self.channel.recent.iter().rev();
-        match recent.find(|used| used.max == max && deed == Deed::Voucher) {
+        let used = || self.channel.recent.iter().rev().filter(|it| it.max == max);
+        let same = used().find(|it| it.request_hash == call.request_hash);
+        match same.or_else(|| used().next()) {
             Some(used) => Err(Refused::Used(used.clone(), Box::new(stale))),
             None => Err(stale),
         }

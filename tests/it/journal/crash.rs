@@ -265,10 +265,10 @@ fn a_writer_elsewhere_is_named() {
 }
 
 /// A small file system, unmounted when dropped; `None` where mounting is not permitted.
-struct SmallDisk(TempDir);
+pub struct SmallDisk(pub TempDir);
 
 impl SmallDisk {
-    fn mount(options: &str) -> Option<Self> {
+    pub fn mount(options: &str) -> Option<Self> {
         let dir = tempfile::tempdir().unwrap();
         let mounted = Command::new("mount")
             .args(["-t", "tmpfs", "-o", options, "tmpfs"])
@@ -282,7 +282,7 @@ impl SmallDisk {
 }
 
 #[expect(clippy::print_stderr, reason = "a test that could not run says so")]
-fn skip(what: &str) {
+pub fn skip(what: &str) {
     eprintln!("skipped: {what} is not permitted here");
 }
 

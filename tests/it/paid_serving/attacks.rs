@@ -496,3 +496,33 @@ fn a_voucher_whose_call_failed_is_good_for_another() {
     assert_eq!(shop.charged(payer.channel()), 2 * COST);
     shop.close();
 }
+
+#[test]
+fn two_calls_that_share_a_voucher_are_both_known_again() {
+    let (_market, shop, payer) = opened();
+    // What the first leaves of its quote is just what the second may cost.
+    let first = Call::chat("a b !end=1");
+    let second = Call::chat("a b c d e f g h").with(json!({ "max_tokens": 1 }));
+    let voucher = payer.voucher(COST + QUOTE);
+    let payments = [&first, &second].map(|call| shop.payment(call, &voucher));
+    let served = [(&first, 150), (&second, 200)].map(|(call, costs)| {
+        let payment = &payments[usize::from(costs == 200)];
+        let reply = shop.send(call, Some(payment));
+        assert_eq!((reply.status, cost(&reply)), (200, costs), "{reply:?}");
+        reply.text
+    });
+    assert_eq!(shop.charged(payer.channel()), COST + QUOTE);
+    let begun = shop.begun();
+    let again = [
+        shop.send(&first, Some(&payments[0])),
+        shop.send(&second, Some(&payments[1])),
+    ];
+    assert_eq!(
+        again.map(|it| (it.status, it.text)),
+        served.map(|text| (200, text))
+    );
+    assert_eq!(shop.begun(), begun);
+    assert_eq!(shop.charged(payer.channel()), COST + QUOTE);
+    shop.settled();
+    shop.close();
+}

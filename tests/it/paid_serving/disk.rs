@@ -13,7 +13,11 @@ use openlora::runtime::{
 use serde_json::{Value, json};
 
 use super::shop::{COST, Call, Payer, QUOTE, Setup, Shop, charges, cost};
-use crate::{serve_support::Reply, settlement_support::Market};
+use crate::{
+    journal::crash::{SmallDisk, skip},
+    serve_support::Reply,
+    settlement_support::Market,
+};
 
 /// Which events find no room any more.
 #[derive(Clone, Default)]
@@ -148,5 +152,46 @@ fn a_disk_that_fills_up_during_a_call_gives_its_answer_when_there_is_room() {
     assert_eq!(costs, [[COST], [COST]]);
     shop.buys(&call, &payer.voucher(2 * COST + QUOTE));
     assert_eq!(shop.settled().remove(0).charged.0, 3 * COST);
+    shop.close();
+}
+
+#[test]
+fn a_disk_that_is_really_full_loses_no_charge() {
+    let Some(disk) = SmallDisk::mount("size=2m") else {
+        return skip("mounting a small disk");
+    };
+    let market = Market::embedded();
+    let payer = Payer::new(&market, 1, 100_000);
+    let path = disk.0.path().join("shop.sqlite");
+    let network = market.network(market.chain.url());
+    let shop = Shop::open(&market.runtime, Setup::at(&path, network, market.splitter));
+    let call = Call::usual();
+    shop.buys(&call, &payer.deposit(QUOTE, 50_000));
+    let filler = disk.0.path().join("filler");
+    let full = std::fs::write(&filler, vec![1; 4 << 20]).unwrap_err();
+    assert_eq!(full.kind(), std::io::ErrorKind::StorageFull);
+    // A few calls may still fit into blocks that the journal has.
+    let mut charged = COST;
+    let payment = loop {
+        let payment = shop.payment(&call, &payer.voucher(charged + QUOTE));
+        let reply = shop.send(&call, Some(&payment));
+        if reply.status != 200 {
+            refused(&reply, UNCOUNTED.0, UNCOUNTED.1);
+            break payment;
+        }
+        charged += COST;
+        assert!(charged < 100 * COST, "the disk was never full");
+    };
+    assert_eq!(shop.charged(payer.channel()), charged);
+    std::fs::remove_file(&filler).unwrap();
+    // Whether it was reserved before the disk was full or not.
+    let reply = shop.send(&call, Some(&payment));
+    assert_eq!((reply.status, cost(&reply)), (200, COST), "{reply:?}");
+    let rows = charges(&shop.records());
+    assert!(rows.iter().all(|it| it.2 == [COST]), "{rows:?}");
+    charged += COST;
+    assert_eq!(shop.charged(payer.channel()), charged);
+    shop.buys(&call, &payer.voucher(charged + QUOTE));
+    assert_eq!(shop.settled().remove(0).charged.0, charged + COST);
     shop.close();
 }

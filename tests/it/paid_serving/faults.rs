@@ -525,13 +525,14 @@ fn killed_on_an_exact_call() {
         let payer = round.payer();
         let sent = round.market.sent();
         let call = Call::usual().named(&format!("call-{}", round.points));
-        let payload = payer.exact(QUOTE, 1);
+        let nonce = 2 * round.points as u64;
+        let payload = payer.exact(QUOTE, nonce);
         let (next, cost) = round.killed(shop, *point, (&call, &payload));
         shop = next;
         assert_eq!(round.market.sent() - sent, 1, "{point:?}");
         assert_eq!(cost, QUOTE, "{point:?}");
         assert_eq!(round.market.balance(payer.address()), 10_000 - QUOTE);
-        shop.buys(&Call::usual(), &payer.exact(QUOTE, 2));
+        shop.buys(&Call::usual(), &payer.exact(QUOTE, nonce + 1));
         let left = round.market.balance(payer.address());
         assert_eq!(left, 10_000 - 2 * QUOTE, "{point:?}");
         round.by_exact += 2 * QUOTE;
