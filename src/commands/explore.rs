@@ -1,12 +1,12 @@
 //! `explore`: what the registry knows, and whether a package is what it says.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::{Context, network, verify};
 use crate::{
     error::{ExitClass, ExitStatus, Failure},
     printer::Printer,
-    runtime::{journal::Journal, package::read, state::Snapshot},
+    runtime::{journal::Journal, package::read},
     wallet::{
         balance::shown_amount,
         deploy::{Id, parse_id},
@@ -61,7 +61,7 @@ fn id(context: &Context, network: &Network, text: &str) -> Result<Id, Failure> {
     if let Some(id) = parse_id(text) {
         return Ok(id);
     }
-    let snapshot = snapshot(&context.dirs.journal())?;
+    let snapshot = Journal::snapshot_at(&context.dirs.journal())?;
     let known = snapshot.deployments.iter().rev().find(|it| {
         it.name == text && it.chain_id == network.chain_id && it.network == network.name
     });
@@ -73,17 +73,6 @@ fn id(context: &Context, network: &Network, text: &str) -> Result<Id, Failure> {
         );
         Failure::new(ExitClass::Usage, message).with_hint("`openlora explore` lists all of them")
     })
-}
-
-fn snapshot(path: &Path) -> Result<Snapshot, Failure> {
-    let mut snapshot = Snapshot::default();
-    if path.exists() {
-        Journal::open_read_only(path)?.replay(1, |record| {
-            // The journal has no gaps.
-            let _ = snapshot.apply(record);
-        })?;
-    }
-    Ok(snapshot)
 }
 
 fn show(context: &Context, explored: &Explored) {

@@ -138,6 +138,168 @@ pub enum Event {
     SplitRead(Box<SplitRead>),
     /// Blocks were replaced: what these transactions did has not happened.
     Reorganised { chain_id: u64, txs: Vec<String> },
+    /// What an answer repeats of the training text: a provisional attribution, before the receipt.
+    Traced(Box<Traced>),
+    /// Whose data shaped an answer: the final attribution, exactly one per metered call, and what
+    /// is paid.
+    Attributed(Box<Attributed>),
+    /// A root over attributed calls stands on chain.
+    Anchored(Box<Anchored>),
+    /// A root over what contributors earned was proposed to their pool.
+    ContributionsProposed(Box<ContributionsProposed>),
+    /// A contributor was paid from a pool.
+    ContributionClaimed(Box<ContributionClaimed>),
+}
+
+/// Parts of a whole among contributors; those of one list sum to a million.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContributorShare {
+    /// As the project's `[[data]]` names it.
+    pub contributor: String,
+    /// Where the contributor is paid; absent where none is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<Address>,
+    pub ppm: u32,
+}
+
+/// A run of tokens that an answer shares with the training text.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TracedSpan {
+    /// First token of it in the answer, from 0.
+    pub start: u32,
+    pub tokens: u32,
+    /// How many training documents hold it.
+    pub documents: u32,
+    /// SHA-256 of some of those, hex.
+    pub examples: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Traced {
+    pub request_id: String,
+    pub adapter_digest: String,
+    /// SHA-256 of the index, hex.
+    pub index: String,
+    /// How much of the answer the spans cover.
+    pub covered_ppm: u32,
+    pub spans: Vec<TracedSpan>,
+    pub shares: Vec<ContributorShare>,
+}
+
+/// How the shares of a call were found.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum AttributionMethod {
+    /// Preconditioned gradients at checkpoints with a damped Fisher inverse.
+    Influence,
+    /// Gradients at the last checkpoint with DataInf's inverse.
+    Datainf,
+    /// Dot products of gradients at the last checkpoint.
+    Gradient,
+    /// The shares that stand in the package, whatever was asked.
+    Static,
+}
+
+/// An example that shaped an answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ShapingExample {
+    /// SHA-256 of the example, hex.
+    pub example: String,
+    pub contributor: String,
+    /// Its part of all that was credited for the call.
+    pub ppm: u32,
+}
+
+/// What one recipient gets of one call, in millionths of the token's base unit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttributedAmount {
+    /// A contributor's name, or the role of another recipient of the split.
+    pub recipient: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<Address>,
+    pub micro: Amount,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attributed {
+    pub request_id: String,
+    pub adapter: String,
+    pub adapter_digest: String,
+    /// SHA-256 of the index, hex; absent where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub index: Option<String>,
+    pub method: AttributionMethod,
+    /// Why the static shares were taken instead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fallback: Option<String>,
+    /// How far one contributor stands out.
+    pub confidence_ppm: u32,
+    /// How much of the shares the evidence decides; the static shares decide the rest.
+    pub evidence_ppm: u32,
+    /// How much of the evidence the traced spans decide; the scores decide the rest.
+    pub trace_ppm: u32,
+    /// The answer's projected gradient per checkpoint as 8-bit integers, base64: from it and the
+    /// index anybody computes the shares again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sketch: Option<String>,
+    /// The examples that counted most, the first most.
+    pub examples: Vec<ShapingExample>,
+    pub shares: Vec<ContributorShare>,
+    /// What was charged for the call, split; absent where calls are free. The parts sum to a
+    /// million times the charge.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub amounts: Option<Vec<AttributedAmount>>,
+    /// From the call's end to this, wall clock.
+    pub lag_milliseconds: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Anchored {
+    pub tx: String,
+    pub chain_id: u64,
+    /// 0x and 64 digits.
+    pub adapter_id: String,
+    pub server: Address,
+    pub root: Word,
+    pub previous: Word,
+    /// How many roots the server's chain has with this one.
+    pub sequence: u64,
+    /// Calls in the tree, and what they cost.
+    pub count: u64,
+    pub charged: Amount,
+    /// The tree holds the attributed calls up to this record of the journal.
+    pub through: u64,
+    pub block: u64,
+    pub block_hash: Word,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContributionsProposed {
+    pub tx: String,
+    /// The pool, as a receiver of its token.
+    pub pool: ReceiverKey,
+    pub root: Word,
+    /// What the tree's accounts were owed since the beginning.
+    pub total: Amount,
+    /// Unix seconds from which it can be claimed.
+    pub activates_at: u64,
+    /// The tree holds the attributed calls up to this record of the journal.
+    pub through: u64,
+    pub block: u64,
+    pub block_hash: Word,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContributionClaimed {
+    pub tx: String,
+    pub pool: ReceiverKey,
+    pub contributor: Address,
+    pub amount: Amount,
+    pub cumulative: Amount,
+    pub block: u64,
+    pub block_hash: Word,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -221,7 +221,12 @@ impl Snapshot {
             | Event::Released(_)
             | Event::Refunded(_)
             | Event::SplitRead(_)
-            | Event::Reorganised { .. } => {}
+            | Event::Reorganised { .. }
+            | Event::Traced(_)
+            | Event::Attributed(_)
+            | Event::Anchored(_)
+            | Event::ContributionsProposed(_)
+            | Event::ContributionClaimed(_) => {}
         }
     }
 

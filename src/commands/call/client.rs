@@ -96,7 +96,7 @@ impl Client {
         if response.status() == StatusCode::NOT_FOUND {
             return Ok(None);
         }
-        let value = self.read(self.accept(Ok(response)).await?).await?;
+        let value = self.json(self.accept(Ok(response)).await?).await?;
         self.typed(&value).map(Some)
     }
 
@@ -107,7 +107,7 @@ impl Client {
 
     async fn get(&self, path: &str) -> Result<Value, Failure> {
         let sent = self.http.get(self.url(path)).send().await;
-        self.read(self.accept(sent).await?).await
+        self.json(self.accept(sent).await?).await
     }
 
     /// Posts a call. The id makes it countable once, whatever happens on the way.
@@ -171,10 +171,6 @@ impl Client {
 
     /// An answer as JSON.
     pub async fn json(&self, response: Response) -> Result<Value, Failure> {
-        self.read(response).await
-    }
-
-    async fn read(&self, response: Response) -> Result<Value, Failure> {
         let text = response.text().await.map_err(|error| self.broken(&error))?;
         serde_json::from_str(&text).map_err(|_| self.foreign())
     }

@@ -41,11 +41,7 @@ impl Desk {
         let network = network::reached(context).await?;
         let chain = Chain::connect(&network).await?;
         let journal = serve::open_journal(&context.dirs.journal())?;
-        let mut snapshot = Snapshot::default();
-        journal.replay(1, |record| {
-            // The journal has no gaps.
-            let _ = snapshot.apply(record);
-        })?;
+        let snapshot = journal.snapshot()?;
         let printer = context.printer.clone();
         Ok(Self {
             context: context.clone(),

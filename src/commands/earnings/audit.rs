@@ -10,7 +10,6 @@ use crate::{
     runtime::{
         journal::Journal,
         ledger::{Address, Amount},
-        state::Snapshot,
     },
     wallet::{
         balance::shown_amount,
@@ -50,14 +49,7 @@ pub struct Checked {
 
 /// Asks every chain on which calls are paid.
 pub(super) async fn all(context: &Context) -> Result<Vec<Audited>, Failure> {
-    let mut snapshot = Snapshot::default();
-    let path = context.dirs.journal();
-    if path.exists() {
-        Journal::open_read_only(&path)?.replay(1, |record| {
-            // The journal has no gaps.
-            let _ = snapshot.apply(record);
-        })?;
-    }
+    let snapshot = Journal::snapshot_at(&context.dirs.journal())?;
     let mut audited = Vec::new();
     for network in network::paid_on(context)? {
         let network = network::reach(context, network).await?;

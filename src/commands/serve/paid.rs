@@ -90,21 +90,12 @@ pub(super) async fn open(
         context,
         journal,
         account: signer.unlock(context, password_file)?,
-        snapshot: folded(journal)?,
+        snapshot: journal.snapshot()?,
         chains,
     };
     let payees = plan.payees(chosen).await?;
     plan.prepare(&payees).await?;
     plan.sell(&payees).await
-}
-
-fn folded(journal: &Journal) -> Result<Snapshot, Failure> {
-    let mut snapshot = Snapshot::default();
-    journal.replay(1, |record| {
-        // The journal has no gaps.
-        let _ = snapshot.apply(record);
-    })?;
-    Ok(snapshot)
 }
 
 /// The settings' prices in base units.

@@ -33,6 +33,7 @@ pub use store::{OpenCall, Outcome, Row, Store, StoreReader, Unique};
 use super::{
     event::{Event, Record},
     ports::FactLog,
+    state::Snapshot,
 };
 use crate::error::Failure;
 pub use writer::Follower;
@@ -240,6 +241,25 @@ impl Journal {
     /// The disk, or a record that this version cannot read.
     pub fn replay(&self, from: u64, visit: impl FnMut(&Record)) -> Result<(), JournalError> {
         lock(&self.inner.pages).replay(from, visit)
+    }
+
+    /// All records folded; blocks the calling thread.
+    ///
+    /// # Errors
+    /// The disk, or a record that this version cannot read.
+    pub fn snapshot(&self) -> Result<Snapshot, JournalError> {
+        lock(&self.inner.pages).snapshot()
+    }
+
+    /// The journal at `path` folded beside whoever writes it; the empty one where there is none.
+    ///
+    /// # Errors
+    /// It is no journal or a later format, or it cannot be read.
+    pub fn snapshot_at(path: &Path) -> Result<Snapshot, JournalError> {
+        if !path.exists() {
+            return Ok(Snapshot::default());
+        }
+        Self::open_read_only(path)?.snapshot()
     }
 
     async fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, JournalError> {

@@ -5,7 +5,7 @@ use super::{
     error::JournalError,
     store::{Row, StoreReader},
 };
-use crate::runtime::event::Record;
+use crate::runtime::{event::Record, state::Snapshot};
 
 /// Rows fetched at a time: long reads hold no lock between pages, so the writer can go on.
 const PAGE: usize = 4096;
@@ -66,6 +66,19 @@ impl ReadOnlyJournal {
             visit(&row.decode()?);
             Ok(())
         })
+    }
+
+    /// All records folded.
+    ///
+    /// # Errors
+    /// The disk, or a record that this version cannot read.
+    pub fn snapshot(&mut self) -> Result<Snapshot, JournalError> {
+        let mut snapshot = Snapshot::default();
+        self.replay(1, |record| {
+            // The journal has no gaps.
+            let _ = snapshot.apply(record);
+        })?;
+        Ok(snapshot)
     }
 
     /// Walks the whole chain and returns its head.

@@ -32,10 +32,6 @@ pub enum Work {
 }
 
 impl Prices {
-    pub fn is_free(&self) -> bool {
-        *self == Self::default()
-    }
-
     /// The price of a call: fractions of a unit count as one. More than can be counted costs the
     /// largest amount, which nobody can pay.
     pub fn of(&self, work: Work) -> Amount {
