@@ -125,6 +125,10 @@ pub enum Command {
     Settle(TreasuryArgs),
     /// Pay out your share of the splitters, and the contributor pools'
     Withdraw(WithdrawArgs),
+    /// Fetch what contributor pools owe you, with only an address, a published log and a chain
+    Claim(ClaimArgs),
+    /// Compute again what a server published of an adapter's calls, and hold it against the chain
+    Audit(AuditArgs),
     /// Send one call to a server, pay for it, and print the answer
     Call(Box<CallArgs>),
     /// Open, list, fill and empty the channels that calls are paid from
@@ -427,6 +431,39 @@ pub struct WithdrawArgs {
     pub treasury: TreasuryArgs,
 }
 
+#[derive(Debug, Args)]
+pub struct AuditArgs {
+    /// Adapter: its id, or the name of one deployed from here
+    pub adapter: String,
+    /// Published log: a server's address, or a copy of its folder
+    #[arg(long, value_name = "URL|DIR")]
+    pub log: String,
+    /// Folder of the adapter's package
+    #[arg(long, value_name = "PKG")]
+    pub package: PathBuf,
+    /// Folder of the adapter's attribution index
+    #[arg(long, value_name = "DIR")]
+    pub index: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct ClaimArgs {
+    /// Published log: a server's address, or a copy of its folder
+    #[arg(long, value_name = "URL|DIR")]
+    pub log: String,
+    /// Pool to fetch from; all of the log's when left out
+    #[arg(long, value_name = "ADDRESS")]
+    pub pool: Option<String>,
+    /// Who is paid; the account itself when left out
+    #[arg(long, value_name = "ADDRESS")]
+    pub contributor: Option<String>,
+    /// Refuse the sums that wait to take force: the static shares pay instead, for good
+    #[arg(long)]
+    pub contest: bool,
+    #[command(flatten)]
+    pub treasury: TreasuryArgs,
+}
+
 /// Where a password comes from when it is not typed.
 #[derive(Debug, Args)]
 pub struct PasswordArgs {
@@ -621,6 +658,12 @@ pub enum ReceiptsCommand {
     Show {
         /// Request id of the call
         id: String,
+        /// Explain whose data shaped the answer, as its server says
+        #[arg(long)]
+        why: bool,
+        /// Server to ask; the one that was paid when left out
+        #[arg(long, value_name = "URL", requires = "why")]
+        url: Option<String>,
     },
     /// Compare a receipt with what was signed and with the chain
     Verify {
@@ -775,6 +818,7 @@ impl Command {
                 Flag("wallet.account", "--account", args.account.as_deref()),
             ]),
             Self::Settle(args) => args.overrides(),
+            Self::Claim(args) => args.treasury.overrides(),
             Self::Withdraw(args) => args.treasury.overrides(),
             Self::Train(args) => args.overrides(),
             Self::Eval(args) => overrides([

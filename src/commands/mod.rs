@@ -2,9 +2,11 @@
 //! in the runtime.
 
 pub mod ask;
+pub mod audit;
 pub mod base;
 pub mod call;
 pub mod channel;
+pub mod claim;
 pub mod completions;
 pub mod config;
 pub mod data;
@@ -21,8 +23,10 @@ mod network;
 pub mod package;
 mod payer;
 mod project;
+mod published;
 pub mod receipts;
 mod requests;
+mod rewards;
 pub mod schemas;
 pub mod serve;
 pub mod settle;
@@ -84,9 +88,13 @@ pub async fn dispatch(context: &Context, command: Command) -> Result<ExitStatus,
         Command::Serve(args) => serve::run(context, args.into()).await,
         Command::Settle(args) => settle::run(context, args.into()).await,
         Command::Withdraw(args) => withdraw::run(context, args.treasury.into(), args.to).await,
+        Command::Audit(args) => audit::run(context, args.into()).await,
+        Command::Claim(args) => claim::run(context, args.into()).await,
         Command::Call(args) => call::run(context, (*args).into()).await,
         Command::Channel(command) => run_channel(context, command).await,
-        Command::Receipts(ReceiptsCommand::Show { id }) => receipts::show(context, &id),
+        Command::Receipts(ReceiptsCommand::Show { id, why, url }) => {
+            receipts::show(context, &id, why, url.as_deref()).await
+        }
         Command::Receipts(ReceiptsCommand::Verify { receipt }) => {
             receipts::verify(context, &receipt).await
         }

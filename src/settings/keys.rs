@@ -319,6 +319,12 @@ pub const KEYS: &[Key] = &[
         "calls generating at once",
     ),
     key(
+        "serve.attribution_queue",
+        integer(1, LARGE),
+        Some("1024"),
+        "answered calls that may wait for their attribution before new ones are refused",
+    ),
+    key(
         "serve.queue",
         integer(0, 1 << 20),
         Some("64"),
@@ -365,6 +371,24 @@ pub const KEYS: &[Key] = &[
         Kind::Text,
         Some("\"0.05\""),
         "least deposit into a channel, in token units",
+    ),
+    key(
+        "serve.anchor_at",
+        integer(1, LARGE),
+        Some("1024"),
+        "attributed calls that are worth a root on the chain",
+    ),
+    key(
+        "serve.anchor_every",
+        integer(1, LARGE),
+        Some("3600"),
+        "seconds between two roots, at most",
+    ),
+    key(
+        "serve.public_url",
+        Kind::Text,
+        None,
+        "address under which others reach the server, for links to its published log",
     ),
     key(
         "serve.settle_at",

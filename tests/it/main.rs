@@ -57,6 +57,7 @@ mod settlement_faults;
 mod settlement_flow;
 mod settlement_kill;
 mod settlement_support;
+mod shares;
 mod soak;
 mod state;
 mod support;

@@ -137,15 +137,11 @@ impl StoreReader for MemoryReader {
             .map_or_else(|| Head::genesis(&self.salt), head))
     }
 
-    fn metered(&mut self, request_id: &str) -> Result<Option<Row>, JournalError> {
-        let unique = Unique {
-            kind: "call_metered",
-            request_id: request_id.to_owned(),
-        };
+    fn unique(&mut self, unique: &Unique) -> Result<Option<Row>, JournalError> {
         let shared = rows(&self.shared);
         Ok(shared
             .unique
-            .get(&unique)
+            .get(unique)
             .and_then(|at| shared.rows.get(*at))
             .cloned())
     }

@@ -148,6 +148,20 @@ impl Journal {
         self.ask(|reply| Command::Append(event, reply)).await
     }
 
+    /// Appends an event and others that belong to it in one transaction: all of them are on disk
+    /// when this returns the first one's record, or none.
+    ///
+    /// # Errors
+    /// As [`Self::append`], of the first.
+    pub async fn append_with(
+        &self,
+        event: Event,
+        more: Vec<Event>,
+    ) -> Result<Record, JournalError> {
+        self.ask(|reply| Command::AppendWith(event, more, reply))
+            .await
+    }
+
     /// Queues an event that nobody waits for: written soon, after everything queued before it
     /// and before everything queued after it. When the disk refuses it, it is lost and logged.
     ///
@@ -219,9 +233,22 @@ impl Journal {
     /// # Errors
     /// The disk, or a record that this version cannot read.
     pub async fn metered(&self, request_id: &str) -> Result<Option<Record>, JournalError> {
-        let (inner, id) = (Arc::clone(&self.inner), request_id.to_owned());
+        self.unique(Unique::METERED, request_id).await
+    }
+
+    /// The one record of a kind that a request has, see [`Unique`].
+    ///
+    /// # Errors
+    /// The disk, or a record that this version cannot read.
+    pub async fn unique(
+        &self,
+        kind: &'static str,
+        request_id: &str,
+    ) -> Result<Option<Record>, JournalError> {
+        let inner = Arc::clone(&self.inner);
+        let unique = Unique::new(kind, request_id);
         blocking(move || {
-            let row = lock(&inner.points).metered(&id)?;
+            let row = lock(&inner.points).unique(&unique)?;
             row.map(|row| row.decode()).transpose()
         })
         .await

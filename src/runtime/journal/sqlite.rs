@@ -33,8 +33,30 @@ const INSERT: &str = "INSERT INTO events (sequence, time_ms, body, hash) VALUES 
 const READ: &str = "SELECT sequence, time_ms, body, hash FROM events WHERE sequence >= ?1 ORDER BY sequence LIMIT ?2";
 const LAST: &str =
     "SELECT sequence, time_ms, body, hash FROM events ORDER BY sequence DESC LIMIT 1";
-const METERED: &str = "SELECT sequence, time_ms, body, hash FROM events \
-     WHERE body ->> '$.type' = 'call_metered' AND body ->> '$.request_id' = ?1";
+const INDEXES: &str = include_str!("indexes.sql");
+/// Spelt out, because only so SQLite finds the index of the kind.
+const UNIQUE: &[(&str, &str)] = &[
+    (
+        Unique::RESERVED,
+        "SELECT sequence, time_ms, body, hash FROM events \
+         WHERE body ->> '$.type' = 'call_reserved' AND body ->> '$.request_id' = ?1",
+    ),
+    (
+        Unique::METERED,
+        "SELECT sequence, time_ms, body, hash FROM events \
+         WHERE body ->> '$.type' = 'call_metered' AND body ->> '$.request_id' = ?1",
+    ),
+    (
+        Unique::TRACED,
+        "SELECT sequence, time_ms, body, hash FROM events \
+         WHERE body ->> '$.type' = 'traced' AND body ->> '$.request_id' = ?1",
+    ),
+    (
+        Unique::ATTRIBUTED,
+        "SELECT sequence, time_ms, body, hash FROM events \
+         WHERE body ->> '$.type' = 'attributed' AND body ->> '$.request_id' = ?1",
+    ),
+];
 const OPEN: &str = "SELECT sequence, time_ms, body, hash FROM events AS reserved \
      WHERE reserved.body ->> '$.type' = 'call_reserved' AND NOT EXISTS ( \
          SELECT 1 FROM events AS metered WHERE metered.body ->> '$.type' = 'call_metered' \
@@ -221,8 +243,12 @@ impl StoreReader for SqliteReader {
         self.file.head(&self.salt)
     }
 
-    fn metered(&mut self, request_id: &str) -> Result<Option<Row>, JournalError> {
-        Ok(self.rows(METERED, &[&request_id])?.pop())
+    fn unique(&mut self, unique: &Unique) -> Result<Option<Row>, JournalError> {
+        let known = UNIQUE.iter().find(|(kind, _)| *kind == unique.kind);
+        let Some((_, sql)) = known else {
+            return Ok(None);
+        };
+        Ok(self.rows(sql, &[&unique.request_id])?.pop())
     }
 
     fn open_calls(&mut self) -> Result<Vec<OpenCall>, JournalError> {
@@ -328,7 +354,13 @@ impl File {
         set(self, "journal_mode", "WAL")?;
         // NORMAL would leave the last commits to the next checkpoint's sync.
         set(self, "synchronous", "FULL")?;
-        if exists { Ok(()) } else { self.create() }
+        if !exists {
+            self.create()?;
+        }
+        // Journals of earlier versions get the indexes that they lack; those versions read and
+        // write such a file as before.
+        let added = self.connection.execute_batch(INDEXES);
+        added.map_err(|error| self.explain(error))
     }
 
     /// In one transaction, so that a crash leaves either nothing or a whole journal.

