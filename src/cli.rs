@@ -106,6 +106,9 @@ pub enum Command {
     Train(Box<TrainArgs>),
     /// Measure an adapter against its base on labelled data
     Eval(EvalArgs),
+    /// Build and check the index that calls are attributed with
+    #[command(subcommand)]
+    Attribution(AttributionCommand),
     /// Write a signed package from a finished run
     Package(PackageArgs),
     /// Check a package: structure, digests, signature, base, data
@@ -283,6 +286,57 @@ pub struct TrainArgs {
     /// Show rows, steps, memory and time, and train nothing
     #[arg(long)]
     pub dry_run: bool,
+    /// Leave out the index that calls are attributed with
+    #[arg(long)]
+    pub no_attribution: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum AttributionCommand {
+    /// Build the index of a finished run
+    Build(AttributionBuildArgs),
+    /// Show what an index was built from and what it holds
+    Inspect {
+        /// Run, or the file of an index; the latest run when left out
+        run: Option<PathBuf>,
+    },
+    /// Hold an index against its run: hashes, base, adapter, data; exit 9 when they disagree
+    Verify {
+        /// Run to check; the latest run when left out
+        run: Option<String>,
+        /// Build the index once more and compare every byte
+        #[arg(long)]
+        rebuild: bool,
+    },
+    /// Train without a contributor and compare with what the index says
+    Audit {
+        /// Run to audit; the latest run when left out
+        run: Option<String>,
+        /// Contributor to leave out; each in turn when left out
+        #[arg(long, value_name = "NAME")]
+        contributor: Vec<String>,
+        /// Held-out answers to compare
+        #[arg(long, value_name = "N", default_value_t = 24)]
+        answers: usize,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct AttributionBuildArgs {
+    /// Run to index; the latest run when left out
+    pub run: Option<String>,
+    /// influence, datainf or gradient
+    #[arg(long, value_name = "NAME")]
+    pub method: Option<String>,
+    /// Values that a gradient is projected to
+    #[arg(long, value_name = "N")]
+    pub width: Option<String>,
+    /// Damping of the curvature, over the mean squared norm of the gradients
+    #[arg(long, value_name = "F")]
+    pub damping: Option<String>,
+    /// Base model: nano, a folder, or a Hub id
+    #[arg(long, value_name = "DIR|ID")]
+    pub base: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -792,6 +846,22 @@ impl TrainArgs {
             Flag("train.patience", "--patience", self.patience.as_deref()),
             Flag("train.seed", "--seed", self.seed.as_deref()),
             Flag("train.precision", "--precision", self.precision.as_deref()),
+            Flag(
+                "attribution.enabled",
+                "--no-attribution",
+                self.no_attribution.then_some("false"),
+            ),
+        ])
+    }
+}
+
+impl AttributionBuildArgs {
+    fn overrides(&self) -> Vec<Override> {
+        overrides([
+            Flag("base.id", "--base", self.base.as_deref()),
+            Flag("attribution.method", "--method", self.method.as_deref()),
+            Flag("attribution.width", "--width", self.width.as_deref()),
+            Flag("attribution.damping", "--damping", self.damping.as_deref()),
         ])
     }
 }
@@ -832,6 +902,7 @@ impl Command {
                 Flag("serve.quant", "--quant", args.quant.as_deref()),
             ]),
             Self::Devnet(command) => command.overrides(),
+            Self::Attribution(AttributionCommand::Build(args)) => args.overrides(),
             _ => Vec::new(),
         }
     }

@@ -2,6 +2,7 @@
 //! in the runtime.
 
 pub mod ask;
+pub mod attribution;
 pub mod audit;
 pub mod base;
 pub mod call;
@@ -39,8 +40,8 @@ pub mod withdraw;
 
 use crate::{
     cli::{
-        BaseCommand, ChannelCommand, Command, ConfigCommand, DataCommand, DevnetCommand,
-        ReceiptsCommand, WalletCommand,
+        AttributionCommand, BaseCommand, ChannelCommand, Command, ConfigCommand, DataCommand,
+        DevnetCommand, ReceiptsCommand, WalletCommand,
     },
     error::{ExitStatus, Failure},
     printer::Printer,
@@ -75,6 +76,7 @@ pub async fn dispatch(context: &Context, command: Command) -> Result<ExitStatus,
         Command::Man => completions::man(context),
         Command::Train(args) => train::run(context, (*args).into()).await,
         Command::Eval(args) => eval::run(context, args.into()).await,
+        Command::Attribution(command) => run_attribution(context, command).await,
         Command::Base(BaseCommand::Build(args)) => base::build(context, args.into()).await,
         Command::Package(args) => package::run(context, args.into()).await,
         Command::Verify(args) => verify::run(context, args.into()).await,
@@ -97,6 +99,31 @@ pub async fn dispatch(context: &Context, command: Command) -> Result<ExitStatus,
         }
         Command::Receipts(ReceiptsCommand::Verify { receipt }) => {
             receipts::verify(context, &receipt).await
+        }
+    }
+}
+
+async fn run_attribution(
+    context: &Context,
+    command: AttributionCommand,
+) -> Result<ExitStatus, Failure> {
+    match command {
+        AttributionCommand::Build(args) => attribution::build(context, args.run).await,
+        AttributionCommand::Inspect { run } => attribution::inspect(context, run.as_deref()),
+        AttributionCommand::Verify { run, rebuild } => {
+            attribution::verify(context, run, rebuild).await
+        }
+        AttributionCommand::Audit {
+            run,
+            contributor,
+            answers,
+        } => {
+            let request = attribution::AuditRequest {
+                run,
+                contributors: contributor,
+                answers,
+            };
+            attribution::audit(context, request).await
         }
     }
 }

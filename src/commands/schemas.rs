@@ -3,8 +3,8 @@
 use schemars::{Schema, schema_for};
 
 use super::{
-    audit, call, channel, claim, config, data, demo, deploy, devnet, doctor, earnings, init,
-    package, receipts, serve, settle, train, wallet, withdraw,
+    attribution, audit, call, channel, claim, config, data, demo, deploy, devnet, doctor, earnings,
+    init, package, receipts, serve, settle, train, wallet, withdraw,
 };
 use crate::{
     printer::ErrorEnvelope,
@@ -35,6 +35,14 @@ pub const SCHEMAS: &[Published] = &[
     ("train", || schema_for!(train::Summary)),
     ("train-dry-run", || schema_for!(Estimate)),
     ("eval", || schema_for!(evaluate::Report)),
+    ("attribution-build", || schema_for!(attribution::Built)),
+    ("attribution-inspect", || {
+        schema_for!(attribution::Inspected)
+    }),
+    ("attribution-verify", || schema_for!(attribution::Verified)),
+    ("attribution-audit", || {
+        schema_for!(attribution::AuditReport)
+    }),
     ("serve", || schema_for!(serve::Ready)),
     ("settle", || schema_for!(settle::Settlement)),
     ("settle-dry-run", || schema_for!(settle::Forecast)),

@@ -324,7 +324,11 @@ async fn load(
             task,
             created: now(),
             prices,
-            provenance: provenance::of(&adapter, splits.get(&adapter.digest))?,
+            provenance: provenance::of(
+                &context.printer,
+                (base, &adapter),
+                splits.get(&adapter.digest),
+            )?,
             engine: loaded.engine,
         });
     }

@@ -59,6 +59,7 @@ const SCHEDULES: Kind = Kind::Choice(&["cosine", "linear", "constant"]);
 const PRECISIONS: Kind = Kind::Choice(&["f32", "bf16", "auto"]);
 const QUANTS: Kind = Kind::Choice(&["auto", "f32", "q8_0", "q4k"]);
 const LOSSES: Kind = Kind::Choice(&["completion", "all"]);
+const METHODS: Kind = Kind::Choice(&["influence", "datainf", "gradient"]);
 const LARGE: i64 = 1 << 40;
 
 /// Every setting outside `[[data]]`, in the order in which it is shown.
@@ -298,6 +299,30 @@ pub const KEYS: &[Key] = &[
         number(-1.0, 1.0),
         None,
         "accuracy gain over the base that `eval` demands",
+    ),
+    key(
+        "attribution.enabled",
+        Kind::Boolean,
+        Some("true"),
+        "whether `train` builds the index that calls are attributed with",
+    ),
+    key(
+        "attribution.method",
+        METHODS,
+        Some("\"influence\""),
+        "how examples are scored; the others are there to compare with",
+    ),
+    key(
+        "attribution.width",
+        integer(1, 65_536),
+        Some("1024"),
+        "values that a gradient is projected to",
+    ),
+    key(
+        "attribution.damping",
+        number(1e-9, 1e9),
+        Some("0.1"),
+        "damping of the curvature, over the mean squared norm of the gradients",
     ),
     key(
         "serve.host",

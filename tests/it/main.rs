@@ -8,6 +8,7 @@
 
 mod adapter;
 mod architecture;
+mod attribution;
 mod call;
 mod dataset;
 mod dataset_commands;

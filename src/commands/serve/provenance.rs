@@ -5,10 +5,15 @@ use std::{path::Path, sync::Arc};
 
 use crate::{
     error::Failure,
+    printer::Printer,
     runtime::{
         adapter::Adapter,
-        attribution::{Provenance, shares::Party},
+        attribution::{
+            AttributionError, Index, IndexError, Indexed, Places, Provenance, Sketcher,
+            shares::{Fallback, Party},
+        },
         event::SplitRead,
+        model::Base,
         package::{
             self, MANIFEST_FILE,
             build::contributors,
@@ -25,23 +30,64 @@ pub const LOG: &str = "attribution-log";
 
 const RUN_LOCK: &str = "config.lock.toml";
 
-/// Everybody who contributed to an adapter. Static shares are those of the pool where there is
-/// one, so that what is computed here is what the chain would pay.
-pub fn of(adapter: &Adapter, split: Option<&SplitRead>) -> Result<Provenance, Failure> {
+/// Everybody who contributed to an adapter, and the index over what they gave. Static shares are
+/// those of the pool where there is one, so that what is computed here is what the chain would pay.
+/// An index that cannot be used is told, and every call then has the static shares.
+pub fn of(
+    printer: &Printer,
+    (base, adapter): (&Base, &Adapter),
+    split: Option<&SplitRead>,
+) -> Result<Provenance, Failure> {
     let mut parties = parties(&adapter.dir)?;
     if let Some(split) = split {
         take_static_shares(&mut parties, split);
     }
-    Ok(Provenance {
+    let mut provenance = Provenance {
         parties,
-        texts: Arc::default(),
         ..Provenance::default()
-    })
+    };
+    let run = adapter.dir.parent().unwrap_or(&adapter.dir);
+    let places = Places::of_run(run);
+    if !places.index().is_file() {
+        return Ok(provenance);
+    }
+    let opened = open(&places, base, &adapter.digest);
+    match opened {
+        Ok((index, sketcher)) => {
+            let witness = Indexed::new(index, Some(sketcher), &mut provenance.parties);
+            provenance.witness = Ok(Arc::new(witness));
+        }
+        Err(error) => {
+            provenance.witness = Err(match error {
+                AttributionError::Index(IndexError::Stale { .. }) => Fallback::StaleIndex,
+                _ => Fallback::MissingIndex,
+            });
+            printer.warn(format!("calls have the static shares: {error}"));
+        }
+    }
+    Ok(provenance)
 }
 
-/// Adds an index over the adapter's data.
-pub fn with_index(provenance: Provenance, dir: &Path) -> Result<Provenance, Failure> {
-    let _ = dir;
+fn open(
+    places: &Places,
+    base: &Base,
+    adapter_digest: &str,
+) -> Result<(Index, Sketcher), AttributionError> {
+    let index = Index::open(&places.index())?;
+    index.binding().require(&base.digest, adapter_digest)?;
+    let sketcher = Sketcher::of(index.binding(), places, base)?;
+    Ok((index, sketcher))
+}
+
+/// Adds an index, by its folder or its file, to be scored against.
+pub fn with_index(mut provenance: Provenance, path: &Path) -> Result<Provenance, Failure> {
+    let path = match path.is_dir() {
+        true => Places::new(path).index(),
+        false => path.to_owned(),
+    };
+    let index = Index::open(&path)?;
+    let witness = Indexed::new(index, None, &mut provenance.parties);
+    provenance.witness = Ok(Arc::new(witness));
     Ok(provenance)
 }
 
