@@ -508,9 +508,9 @@ pub struct ClaimArgs {
     /// Pool to fetch from; all of the log's when left out
     #[arg(long, value_name = "ADDRESS")]
     pub pool: Option<String>,
-    /// Who is paid; the account itself when left out
+    /// Who is paid, repeated for several; the account itself when left out
     #[arg(long, value_name = "ADDRESS")]
-    pub contributor: Option<String>,
+    pub contributor: Vec<String>,
     /// Refuse the sums that wait to take force: the static shares pay instead, for good
     #[arg(long)]
     pub contest: bool,

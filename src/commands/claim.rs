@@ -30,8 +30,8 @@ pub struct ClaimRequest {
     pub log: String,
     /// One pool; all of the log's when absent.
     pub pool: Option<String>,
-    /// Whose sum; the account's own when absent.
-    pub contributor: Option<String>,
+    /// Whose sums; the account's own when empty.
+    pub contributors: Vec<String>,
     /// Refuse what is proposed instead.
     pub contest: bool,
     pub treasury: TreasuryRequest,
@@ -42,7 +42,6 @@ pub struct ClaimRequest {
 pub struct Claimed {
     network: String,
     chain_id: u64,
-    contributor: String,
     /// One per pool of the log.
     pools: Vec<PoolReport>,
 }
@@ -73,6 +72,7 @@ pub struct Pending {
 /// A sum that was fetched, or with `--dry-run` would be.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct Payment {
+    contributor: String,
     amount: Amount,
     /// `allotment` or `static`.
     by: &'static str,
@@ -85,7 +85,7 @@ pub struct Payment {
 struct Counter {
     desk: Desk,
     account: Account,
-    contributor: Address,
+    contributors: Vec<Address>,
     request: ClaimRequest,
     harvest: Harvester,
 }
@@ -94,16 +94,19 @@ pub async fn run(context: &Context, request: ClaimRequest) -> Result<ExitStatus,
     let source = Source::open(context, &request.log)?;
     let files = contributions(&source).await?;
     let mut desk = Desk::open(context, request.treasury.password_file.clone()).await?;
-    let contributor = match &request.contributor {
-        Some(text) => parse("--contributor", text)?,
-        None => desk.account,
-    };
+    let named = request.contributors.iter();
+    let mut contributors: Vec<Address> = named
+        .map(|text| parse("--contributor", text))
+        .collect::<Result<_, _>>()?;
+    if contributors.is_empty() {
+        contributors.push(desk.account);
+    }
     let account = desk.unlock()?;
     let counter = Counter {
         harvest: claim_facts(desk.chain.network.chain_id),
         desk,
         account,
-        contributor,
+        contributors,
         request,
     };
     let claimed = counter.claim(files).await?;
@@ -141,9 +144,10 @@ async fn contributions(
 }
 
 impl Payment {
-    fn of(claimable: &Claimable, sent: Option<(String, u64)>) -> Self {
+    fn of(contributor: Address, claimable: &Claimable, sent: Option<(String, u64)>) -> Self {
         let (tx, gas_used) = sent.unzip();
         Self {
+            contributor: contributor.to_string(),
             amount: claimable.amount,
             by: match claimable.due {
                 Due::Allotted { .. } => "allotment",
@@ -181,7 +185,6 @@ impl Counter {
         Ok(Claimed {
             network: network.name.clone(),
             chain_id: network.chain_id,
-            contributor: self.contributor.to_string(),
             pools,
         })
     }
@@ -202,15 +205,8 @@ impl Counter {
         let file = pool.root().and_then(|root| files.get(&root));
         let mut payments = Vec::new();
         if !self.request.contest {
-            for claimable in due(chain, &pool, file, self.contributor).await? {
-                let sent = match dry_run {
-                    true => None,
-                    false => Some(
-                        self.send(&pool, Deed::Fetch(self.contributor, &claimable))
-                            .await?,
-                    ),
-                };
-                payments.push(Payment::of(&claimable, sent));
+            for contributor in &self.contributors {
+                payments.extend(self.pay(&pool, file, *contributor).await?);
             }
         }
         Ok(PoolReport {
@@ -225,6 +221,24 @@ impl Counter {
             payments,
             contest,
         })
+    }
+
+    async fn pay(
+        &self,
+        pool: &Pool,
+        file: Option<&Contributions>,
+        contributor: Address,
+    ) -> Result<Vec<Payment>, Failure> {
+        let mut payments = Vec::new();
+        for claimable in due(&self.desk.chain, pool, file, contributor).await? {
+            let deed = Deed::Fetch(contributor, &claimable);
+            let sent = match self.request.treasury.dry_run {
+                true => None,
+                false => Some(self.send(pool, deed).await?),
+            };
+            payments.push(Payment::of(contributor, &claimable, sent));
+        }
+        Ok(payments)
     }
 
     async fn send(&self, pool: &Pool, deed: Deed<'_>) -> Result<(String, u64), Failure> {
@@ -261,7 +275,10 @@ impl Counter {
                     (None, by) => format!("could be fetched by {by}"),
                     (Some(tx), by) => format!("fetched by {by} in {tx}"),
                 };
-                printer.line(format!("{sum} {how} from the pool {}", pool.pool));
+                printer.line(format!(
+                    "{sum} for {} {how} from the pool {}",
+                    payment.contributor, pool.pool
+                ));
             }
             if let Some(tx) = &pool.contest {
                 printer.line(format!(
@@ -276,7 +293,7 @@ impl Counter {
             }
         }
         if claimed.pools.iter().all(|pool| pool.payments.is_empty()) && !self.request.contest {
-            printer.line(format!("nothing waits for {}", claimed.contributor));
+            printer.line("nothing waits");
         }
     }
 }

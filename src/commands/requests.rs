@@ -160,7 +160,7 @@ impl From<ClaimArgs> for ClaimRequest {
         Self {
             log: args.log,
             pool: args.pool,
-            contributor: args.contributor,
+            contributors: args.contributor,
             contest: args.contest,
             treasury: args.treasury.into(),
         }

@@ -324,11 +324,7 @@ async fn load(
             task,
             created: now(),
             prices,
-            provenance: provenance::of(
-                &context.printer,
-                (base, &adapter),
-                splits.get(&adapter.digest),
-            )?,
+            provenance: provenance::of(context, (base, &adapter), splits.get(&adapter.digest))?,
             engine: loaded.engine,
         });
     }

@@ -1,17 +1,18 @@
 //! Whose data a served adapter was trained on: from its package or its run, with the static shares
 //! that its pool has on the chain.
 
-use std::{path::Path, sync::Arc};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use crate::{
+    commands::{Context, project},
     error::Failure,
-    printer::Printer,
     runtime::{
         adapter::Adapter,
         attribution::{
             AttributionError, Index, IndexError, Indexed, Places, Provenance, Sketcher,
             shares::{Fallback, Party},
         },
+        dataset,
         event::SplitRead,
         model::Base,
         package::{
@@ -28,13 +29,30 @@ pub const VAULT: &str = "attribution-waiting";
 /// Name of the published log's folder, below the data directory.
 pub const LOG: &str = "attribution-log";
 
+/// Licences that let anybody copy and show a text, by their SPDX identifiers.
+const OPEN: &[&str] = &[
+    "0BSD",
+    "Apache-2.0",
+    "BSD-2-Clause",
+    "BSD-3-Clause",
+    "CC-BY-4.0",
+    "CC-BY-SA-4.0",
+    "CC0-1.0",
+    "ISC",
+    "MIT",
+    "ODC-By-1.0",
+    "ODbL-1.0",
+    "PDDL-1.0",
+    "Unlicense",
+];
+
 const RUN_LOCK: &str = "config.lock.toml";
 
 /// Everybody who contributed to an adapter, and the index over what they gave. Static shares are
 /// those of the pool where there is one, so that what is computed here is what the chain would pay.
 /// An index that cannot be used is told, and every call then has the static shares.
 pub fn of(
-    printer: &Printer,
+    context: &Context,
     (base, adapter): (&Base, &Adapter),
     split: Option<&SplitRead>,
 ) -> Result<Provenance, Failure> {
@@ -56,16 +74,38 @@ pub fn of(
         Ok((index, sketcher)) => {
             let witness = Indexed::new(index, Some(sketcher), &mut provenance.parties);
             provenance.witness = Ok(Arc::new(witness));
+            provenance.texts = Arc::new(texts(context));
         }
         Err(error) => {
             provenance.witness = Err(match error {
                 AttributionError::Index(IndexError::Stale { .. }) => Fallback::StaleIndex,
                 _ => Fallback::MissingIndex,
             });
-            printer.warn(format!("calls have the static shares: {error}"));
+            context
+                .printer
+                .warn(format!("calls have the static shares: {error}"));
         }
     }
     Ok(provenance)
+}
+
+/// Texts of the project's examples by SHA-256, of the sources whose licence lets everybody have
+/// them. Where the data is gone there are none.
+fn texts(context: &Context) -> BTreeMap<String, String> {
+    let sources = project::sources(context, &[]);
+    let Ok(dataset) = dataset::load(&sources) else {
+        return BTreeMap::new();
+    };
+    let open = |row: &&dataset::Row| {
+        let license = dataset.sources[row.source].license.as_deref();
+        license.is_some_and(|license| OPEN.contains(&license))
+    };
+    let rows = dataset.rows.iter().filter(open);
+    rows.map(|row| {
+        let hash = hex::encode(row.example.content_hash());
+        (hash, row.example.to_json_line())
+    })
+    .collect()
 }
 
 fn open(
