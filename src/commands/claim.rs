@@ -92,7 +92,7 @@ struct Counter {
 
 pub async fn run(context: &Context, request: ClaimRequest) -> Result<ExitStatus, Failure> {
     let source = Source::open(context, &request.log)?;
-    let files = contributions(&source).await?;
+    let files = contributions(&source, request.contest).await?;
     let mut desk = Desk::open(context, request.treasury.password_file.clone()).await?;
     let named = request.contributors.iter();
     let mut contributors: Vec<Address> = named
@@ -124,8 +124,10 @@ fn parse(flag: &str, text: &str) -> Result<Address, Failure> {
 }
 
 /// The log's files by pool; a file whose sums do not make its own root is refused.
+/// It is as good as any other where all that is wanted is to contest it.
 async fn contributions(
     source: &Source,
+    contest: bool,
 ) -> Result<BTreeMap<ReceiverKey, BTreeMap<Word, Contributions>>, Failure> {
     let mut files: BTreeMap<ReceiverKey, BTreeMap<Word, Contributions>> = BTreeMap::new();
     for root in source.catalogue().await?.contributions {
@@ -133,7 +135,7 @@ async fn contributions(
             continue;
         };
         let tree = contributions_tree(&file).map(|tree| Word(tree.root().0));
-        if tree != Some(root) || file.root != root {
+        if (tree != Some(root) || file.root != root) && !contest {
             let message = format!("the sums published for the root {root} do not make that root");
             return Err(Failure::new(ExitClass::Verification, message)
                 .with_hint("contest it: openlora claim --contest"));
@@ -168,9 +170,21 @@ impl Counter {
         self.recover().await?;
         let wanted = self.request.pool.as_deref();
         let wanted = wanted.map(|text| parse("--pool", text)).transpose()?;
-        let here = files.into_iter().filter(|(key, _)| {
-            key.chain_id == network.chain_id && wanted.is_none_or(|it| it == key.receiver)
-        });
+        let mut here: BTreeMap<ReceiverKey, BTreeMap<Word, Contributions>> = files
+            .into_iter()
+            .filter(|(key, _)| {
+                key.chain_id == network.chain_id && wanted.is_none_or(|it| it == key.receiver)
+            })
+            .collect();
+        // A pool of which nothing is published pays by static shares, and can be contested.
+        if let (Some(receiver), Some(token), true) = (wanted, &network.token, here.is_empty()) {
+            let key = ReceiverKey {
+                chain_id: network.chain_id,
+                receiver,
+                token: token.address,
+            };
+            here.insert(key, BTreeMap::new());
+        }
         let mut pools = Vec::new();
         for (key, files) in here {
             pools.push(self.visit(key, &files).await?);

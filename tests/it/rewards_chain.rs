@@ -373,7 +373,7 @@ fn calls_pay_contributors_on_anvil() {
 
 #[test]
 fn a_contributor_contests_and_the_static_shares_pay() {
-    let shop = Shop::embedded();
+    let shop = Shop::anvil();
     shop.serves(2, 1_000_000);
     shop.desk.json(&["settle"]);
     shop.desk.json(&["withdraw"]);

@@ -71,16 +71,14 @@ impl Facts {
 
     fn apply(&mut self, event: &Event) {
         self.anchors.apply(event);
-        match event {
-            Event::Attributed(it) => {
-                self.calls += 1;
-                self.by_influence += u64::from(it.fallback.is_none());
-                for amount in it.amounts.iter().flatten().filter(|it| it.pool.is_some()) {
-                    let earned = self.earned.entry(amount.recipient.clone()).or_default();
-                    *earned = (earned.0 + amount.micro.0, amount.address);
-                }
-            }
-            _ => {}
+        let Event::Attributed(it) = event else {
+            return;
+        };
+        self.calls += 1;
+        self.by_influence += u64::from(it.fallback.is_none());
+        for amount in it.amounts.iter().flatten().filter(|it| it.pool.is_some()) {
+            let earned = self.earned.entry(amount.recipient.clone()).or_default();
+            *earned = (earned.0 + amount.micro.0, amount.address);
         }
     }
 
