@@ -69,7 +69,7 @@ fn score() -> impl Strategy<Value = i128> {
         8 => -1_000_i128..1_000,
         3 => -1_000_000_i128..1_000_000,
         1 => Just(0),
-        1 => (-(1_i128 << 90)..=(1_i128 << 90)),
+        1 => -(1_i128 << 90)..=(1_i128 << 90),
     ]
 }
 
@@ -174,8 +174,7 @@ proptest! {
         }
         let settled = with.settled();
         // Where nobody has anything coming, everybody has the same.
-        let nobody = settled.fallback.is_some() && world.parties.iter().all(|it| it.static_ppm == 0);
-        prop_assume!(!nobody);
+        prop_assume!(world.parties.iter().any(|it| it.static_ppm > 0));
         prop_assert_eq!(with.of(&settled, address(200)), 0);
     }
 
@@ -321,7 +320,7 @@ fn what_stands_out_is_paid() {
     // Noise 2: each of the three is capped at 4, so the second owner has two thirds of them.
     assert_eq!(settled.fallback, None);
     assert_eq!(settled.examples, [(1, 333_333), (2, 333_333), (5, 333_333)]);
-    assert_eq!(settled.confidence_ppm, 745_583);
+    assert_eq!(settled.confidence_ppm, 744_205);
     let evidence = u64::from(settled.evidence_ppm);
     let of = |account: u8, part: u64| {
         let exact = evidence * part / 3 + (WHOLE - evidence) / 4;
@@ -601,6 +600,5 @@ fn attacks_gain_at_most_a_fifth() {
     let naive = [undefended(outlier), undefended(shadow)].map(|it| it / undefended(|_, _, _| {}));
     assert!(naive.iter().all(|gain| *gain > 2.0), "{naive:?}");
     let gains = [mean(outlier), mean(shadow), mean(phrase)].map(|it| it / honest);
-    eprintln!("gains of outliers, shadows and stock phrases: {gains:?}, undefended {naive:?}");
     assert!(gains.iter().all(|gain| *gain <= 1.2), "{gains:?}");
 }

@@ -32,6 +32,7 @@ pub struct Credits {
     pub originals: Vec<Credit>,
     /// Place of each example's cluster among the originals.
     pub place: Vec<usize>,
+    pub noise: u128,
 }
 
 /// Clips the scores of clusters.
@@ -47,6 +48,7 @@ pub fn credits(examples: &[Example], scores: &[i128]) -> Result<Credits, Fallbac
     }
     let mut found = originals(examples, scores);
     let noise = noise(found.originals.iter().map(|it| it.score));
+    found.noise = noise;
     for original in &mut found.originals {
         let positive = u128::try_from(original.score).unwrap_or(0);
         let above = positive.saturating_sub(CLIP * noise);
@@ -75,7 +77,11 @@ fn originals(examples: &[Example], scores: &[i128]) -> Credits {
         });
         place.push(at);
     }
-    Credits { originals, place }
+    Credits {
+        originals,
+        place,
+        noise: 0,
+    }
 }
 
 /// The lower median of the absolute scores; zero of none.
@@ -100,15 +106,17 @@ impl Credits {
         self.originals.iter().map(|it| it.credit).sum()
     }
 
-    /// How much of all that was scored stands out of the noise: whole clusters count, so neither
-    /// copies nor the division of data among names change it.
+    /// How much of all that was scored stands out of the noise, scores beyond the largest credit
+    /// counted as that: whole clusters count, so neither copies nor the division of data among
+    /// names change it.
     pub fn strength_ppm(&self) -> u64 {
         let above: u128 = self.originals.iter().map(|it| it.credit).sum();
-        let all: u128 = self
-            .originals
-            .iter()
-            .map(|it| it.score.unsigned_abs())
-            .sum();
+        let most = match self.noise {
+            0 => u128::MAX,
+            noise => (CLIP + CAP) * noise,
+        };
+        let sizes = self.originals.iter().map(|it| it.score.unsigned_abs());
+        let all: u128 = sizes.map(|size| size.min(most)).sum();
         // Fewer than 2^32 scores below 2^90 leave room for a factor of 2^6; a shift makes more.
         let shift = 128_u32.saturating_sub(all.leading_zeros() + 100);
         let ppm = ((above >> shift) * u128::from(WHOLE)).checked_div(all >> shift);

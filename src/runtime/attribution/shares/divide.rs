@@ -1,5 +1,7 @@
 //! Parts among beneficial owners, in fixed point, and how they are rounded to millionths.
 
+use std::collections::BTreeMap;
+
 use sha2::{Digest, Sha256};
 
 use super::{Party, Share, Table, WHOLE, credit::Credits};
@@ -24,7 +26,7 @@ struct Owner<'a> {
     barred: bool,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Identity<'a> {
     Account(Address),
     Name(&'a str),
@@ -43,10 +45,10 @@ impl<'a> Owners<'a> {
     pub fn of(table: &Table<'a>) -> Self {
         let mut owners: Vec<Owner<'a>> = Vec::new();
         let mut owner = Vec::with_capacity(table.parties.len());
+        let mut places: BTreeMap<Identity<'_>, usize> = BTreeMap::new();
         for (index, party) in table.parties.iter().enumerate() {
             let identity = identity(party);
-            let known = owners.iter().position(|it| it.identity == identity);
-            let at = known.unwrap_or_else(|| {
+            let at = *places.entry(identity).or_insert_with(|| {
                 owners.push(Owner {
                     party: index,
                     identity,
