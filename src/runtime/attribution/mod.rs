@@ -27,7 +27,7 @@ mod sketcher;
 mod suffixes;
 mod trace;
 
-pub use build::{Built, Job, build, influence_rows};
+pub use build::{Built, DAMPING, Job, WIDTH, build, influence_rows};
 pub use draft::{Draft, Rows};
 pub use error::{AttributionError, IndexError};
 pub use fisher::{Curvature, precondition};
