@@ -1,9 +1,11 @@
 //! The index of training examples: what it holds, what it refuses, and that it is true.
 
+mod classes;
 mod command;
 mod oracle;
 mod parts;
 mod refused;
+mod truth;
 
 use std::path::Path;
 
@@ -12,7 +14,7 @@ use openlora::runtime::{
         Binding, Built, CheckpointFacts, Contributor, Draft, Example, Index, Job, Material, Method,
         Parameters, Places, Rows as IndexRows, Suffixes, adapter_digest, build,
     },
-    model::Precision,
+    model::{Base, BaseRequest, Precision, open_base},
     train::{Flow, Inputs, Rows, RunDir, Start, TrainConfig, train},
 };
 use rand::{Rng, SeedableRng};
@@ -145,4 +147,20 @@ pub fn written(draft: &Draft) -> (TempDir, Index) {
     std::fs::write(&path, draft.encode()).unwrap();
     let index = Index::open(&path).unwrap();
     (dir, index)
+}
+
+/// The embedded base, in a folder of its own.
+pub fn nano() -> (TempDir, Base) {
+    let dir = TempDir::new().unwrap();
+    let request = BaseRequest {
+        id: "nano".into(),
+        revision: "main".into(),
+        endpoint: String::new(),
+        models_dir: dir.path().join("models"),
+        nano_dir: dir.path().join("nano"),
+        token: None,
+        offline: true,
+    };
+    let base = open_base(&request, &mut |_| {}).unwrap();
+    (dir, base)
 }

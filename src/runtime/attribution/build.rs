@@ -23,6 +23,11 @@ use crate::runtime::{
     train::{Rows, run::files},
 };
 
+/// λ over the mean squared norm of the gradients, where nobody says otherwise.
+pub const DAMPING: f64 = 0.1;
+/// Values of a projected gradient, where nobody says otherwise.
+pub const WIDTH: usize = 1024;
+
 /// What an index is made of.
 pub struct Job<'a> {
     pub base: &'a Base,

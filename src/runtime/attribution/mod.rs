@@ -35,7 +35,7 @@ mod suffixes;
 mod trace;
 pub mod witness;
 
-pub use build::{Built, Job, build, influence_rows};
+pub use build::{Built, DAMPING, Job, WIDTH, build, influence_rows};
 pub use draft::{Draft, Rows};
 pub use error::{AttributionError, IndexError};
 pub use fisher::{Curvature, precondition};

@@ -3,7 +3,7 @@
 //! A span is maximal, at least [`SHORTEST`] tokens long, lies within one document and is not
 //! taken from the prompt. Integers throughout: the same text gives the same spans anywhere.
 
-use std::cmp::Ordering;
+use std::{cmp::Ordering, collections::HashSet};
 
 use super::suffixes::{SHORTEST, number};
 
@@ -143,19 +143,11 @@ impl Corpus<'_> {
 
 /// Which tokens of the answer are copied from the prompt in runs of [`SHORTEST`] or more.
 fn given(prompt: &[u32], answer: &[u32]) -> Vec<bool> {
+    let known: HashSet<&[u32]> = prompt.windows(SHORTEST).collect();
     let mut given = vec![false; answer.len()];
-    // shared[j]: how many tokens before prompt[j] are those before the answer's current token.
-    let mut shared = vec![0usize; prompt.len() + 1];
-    for (at, token) in answer.iter().enumerate() {
-        for place in (0..prompt.len()).rev() {
-            shared[place + 1] = if prompt[place] == *token {
-                shared[place] + 1
-            } else {
-                0
-            };
-            if shared[place + 1] >= SHORTEST {
-                given[at + 1 - SHORTEST..=at].fill(true);
-            }
+    for (at, run) in answer.windows(SHORTEST).enumerate() {
+        if known.contains(run) {
+            given[at..at + SHORTEST].fill(true);
         }
     }
     given
