@@ -10,12 +10,14 @@ use std::{
 use criterion::{Criterion, Throughput};
 use futures::StreamExt;
 use openlora::runtime::{
+    attribution::Provenance,
     event::{CallKind, Finish},
     journal::Journal,
     ledger::Prices,
     ports::{Classified, Engine, Generated, Generation, Limits, Prompt, Sampling},
     serve::{
-        Hosted, ServeError,
+        Hosted, ServeError, Shelf,
+        attribution::{Attributions, Keeping},
         gate::Gate,
         meter::{Admission, Meter, Reservation},
         metrics::Metrics,
@@ -72,8 +74,13 @@ struct Counter {
 impl Counter {
     async fn new(journal: Journal) -> Self {
         let gate = Arc::new(Gate::new(4, 64, CancellationToken::new()));
-        let metrics = Metrics::new(Arc::clone(&gate), 1);
-        let meter = Meter::open(journal, metrics, 1 << 20)
+        let shelf = Shelf::new(Vec::new()).expect("nothing is twice on an empty shelf");
+        let keeping = Keeping::default();
+        let attributions = Attributions::open(journal.clone(), &shelf, keeping)
+            .await
+            .expect("the journal is readable");
+        let metrics = Metrics::new(Arc::clone(&gate), 1, attributions.clone());
+        let meter = Meter::open(journal, (attributions, metrics), 1 << 20)
             .await
             .expect("the journal is writable");
         let digest = "0123456789abcdef".repeat(4);
@@ -86,6 +93,7 @@ impl Counter {
             task: None,
             created: 0,
             prices: Prices::default(),
+            provenance: Provenance::default(),
             engine: Arc::new(Instantly),
         };
         Self {
@@ -132,6 +140,7 @@ impl Counter {
             accepted,
             pass,
             tab: None,
+            prompts: vec![Prompt::Text("hello".into())],
         };
         let mut call = self
             .meter

@@ -106,6 +106,9 @@ pub enum Command {
     Train(Box<TrainArgs>),
     /// Measure an adapter against its base on labelled data
     Eval(EvalArgs),
+    /// Build and check the index that calls are attributed with
+    #[command(subcommand)]
+    Attribution(AttributionCommand),
     /// Write a signed package from a finished run
     Package(PackageArgs),
     /// Check a package: structure, digests, signature, base, data
@@ -125,6 +128,10 @@ pub enum Command {
     Settle(TreasuryArgs),
     /// Pay out your share of the splitters, and the contributor pools'
     Withdraw(WithdrawArgs),
+    /// Fetch what contributor pools owe you, with only an address, a published log and a chain
+    Claim(ClaimArgs),
+    /// Compute again what a server published of an adapter's calls, and hold it against the chain
+    Audit(AuditArgs),
     /// Send one call to a server, pay for it, and print the answer
     Call(Box<CallArgs>),
     /// Open, list, fill and empty the channels that calls are paid from
@@ -279,6 +286,57 @@ pub struct TrainArgs {
     /// Show rows, steps, memory and time, and train nothing
     #[arg(long)]
     pub dry_run: bool,
+    /// Leave out the index that calls are attributed with
+    #[arg(long)]
+    pub no_attribution: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum AttributionCommand {
+    /// Build the index of a finished run
+    Build(AttributionBuildArgs),
+    /// Show what an index was built from and what it holds
+    Inspect {
+        /// Run, or the file of an index; the latest run when left out
+        run: Option<PathBuf>,
+    },
+    /// Hold an index against its run: hashes, base, adapter, data; exit 9 when they disagree
+    Verify {
+        /// Run to check; the latest run when left out
+        run: Option<String>,
+        /// Build the index once more and compare every byte
+        #[arg(long)]
+        rebuild: bool,
+    },
+    /// Train without a contributor and compare with what the index says
+    Audit {
+        /// Run to audit; the latest run when left out
+        run: Option<String>,
+        /// Contributor to leave out; each in turn when left out
+        #[arg(long, value_name = "NAME")]
+        contributor: Vec<String>,
+        /// Held-out answers to compare
+        #[arg(long, value_name = "N", default_value_t = 24)]
+        answers: usize,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct AttributionBuildArgs {
+    /// Run to index; the latest run when left out
+    pub run: Option<String>,
+    /// influence, datainf or gradient
+    #[arg(long, value_name = "NAME")]
+    pub method: Option<String>,
+    /// Values that a gradient is projected to
+    #[arg(long, value_name = "N")]
+    pub width: Option<String>,
+    /// Damping of the curvature, over the mean squared norm of the gradients
+    #[arg(long, value_name = "F")]
+    pub damping: Option<String>,
+    /// Base model: nano, a folder, or a Hub id
+    #[arg(long, value_name = "DIR|ID")]
+    pub base: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -423,6 +481,39 @@ pub struct WithdrawArgs {
     /// Where your share goes; to the account itself when left out
     #[arg(long, value_name = "ADDRESS")]
     pub to: Option<String>,
+    #[command(flatten)]
+    pub treasury: TreasuryArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct AuditArgs {
+    /// Adapter: its id, or the name of one deployed from here
+    pub adapter: String,
+    /// Published log: a server's address, or a copy of its folder
+    #[arg(long, value_name = "URL|DIR")]
+    pub log: String,
+    /// Folder of the adapter's package
+    #[arg(long, value_name = "PKG")]
+    pub package: PathBuf,
+    /// Folder of the adapter's attribution index
+    #[arg(long, value_name = "DIR")]
+    pub index: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct ClaimArgs {
+    /// Published log: a server's address, or a copy of its folder
+    #[arg(long, value_name = "URL|DIR")]
+    pub log: String,
+    /// Pool to fetch from; all of the log's when left out
+    #[arg(long, value_name = "ADDRESS")]
+    pub pool: Option<String>,
+    /// Who is paid, repeated for several; the account itself when left out
+    #[arg(long, value_name = "ADDRESS")]
+    pub contributor: Vec<String>,
+    /// Refuse the sums that wait to take force: the static shares pay instead, for good
+    #[arg(long)]
+    pub contest: bool,
     #[command(flatten)]
     pub treasury: TreasuryArgs,
 }
@@ -624,6 +715,12 @@ pub enum ReceiptsCommand {
     Show {
         /// Request id of the call
         id: String,
+        /// Explain whose data shaped the answer, as its server says
+        #[arg(long)]
+        why: bool,
+        /// Server to ask; the one that was paid when left out
+        #[arg(long, value_name = "URL", requires = "why")]
+        url: Option<String>,
     },
     /// Compare a receipt with what was signed and with the chain
     Verify {
@@ -752,6 +849,22 @@ impl TrainArgs {
             Flag("train.patience", "--patience", self.patience.as_deref()),
             Flag("train.seed", "--seed", self.seed.as_deref()),
             Flag("train.precision", "--precision", self.precision.as_deref()),
+            Flag(
+                "attribution.enabled",
+                "--no-attribution",
+                self.no_attribution.then_some("false"),
+            ),
+        ])
+    }
+}
+
+impl AttributionBuildArgs {
+    fn overrides(&self) -> Vec<Override> {
+        overrides([
+            Flag("base.id", "--base", self.base.as_deref()),
+            Flag("attribution.method", "--method", self.method.as_deref()),
+            Flag("attribution.width", "--width", self.width.as_deref()),
+            Flag("attribution.damping", "--damping", self.damping.as_deref()),
         ])
     }
 }
@@ -778,6 +891,7 @@ impl Command {
                 Flag("wallet.account", "--account", args.account.as_deref()),
             ]),
             Self::Settle(args) => args.overrides(),
+            Self::Claim(args) => args.treasury.overrides(),
             Self::Withdraw(args) => args.treasury.overrides(),
             Self::Train(args) => args.overrides(),
             Self::Eval(args) => overrides([
@@ -791,6 +905,7 @@ impl Command {
                 Flag("serve.quant", "--quant", args.quant.as_deref()),
             ]),
             Self::Devnet(command) => command.overrides(),
+            Self::Attribution(AttributionCommand::Build(args)) => args.overrides(),
             _ => Vec::new(),
         }
     }

@@ -4,6 +4,7 @@
 //! its own, shows the command line and tells what came back. Nothing is canned, and every figure
 //! is the one that the step itself reported.
 
+mod credit;
 mod program;
 mod story;
 mod trade;
@@ -38,6 +39,7 @@ pub struct Report {
     pub metered: Option<story::Metered>,
     pub paid: Option<trade::Paid>,
     pub settled: Option<trade::Settled>,
+    pub attributed: Option<credit::Attributed>,
     pub seconds: f64,
 }
 

@@ -2,9 +2,12 @@
 //! in the runtime.
 
 pub mod ask;
+pub mod attribution;
+pub mod audit;
 pub mod base;
 pub mod call;
 pub mod channel;
+pub mod claim;
 pub mod completions;
 pub mod config;
 pub mod data;
@@ -22,8 +25,10 @@ mod network;
 pub mod package;
 mod payer;
 mod project;
+mod published;
 pub mod receipts;
 mod requests;
+mod rewards;
 pub mod schemas;
 pub mod serve;
 pub mod settle;
@@ -36,8 +41,8 @@ pub mod withdraw;
 
 use crate::{
     cli::{
-        BaseCommand, ChannelCommand, Command, ConfigCommand, DataCommand, DevnetCommand,
-        ReceiptsCommand, WalletCommand,
+        AttributionCommand, BaseCommand, ChannelCommand, Command, ConfigCommand, DataCommand,
+        DevnetCommand, ReceiptsCommand, WalletCommand,
     },
     error::{ExitStatus, Failure},
     printer::Printer,
@@ -72,6 +77,7 @@ pub async fn dispatch(context: &Context, command: Command) -> Result<ExitStatus,
         Command::Man => completions::man(context),
         Command::Train(args) => train::run(context, (*args).into()).await,
         Command::Eval(args) => eval::run(context, args.into()).await,
+        Command::Attribution(command) => run_attribution(context, command).await,
         Command::Base(BaseCommand::Build(args)) => base::build(context, args.into()).await,
         Command::Package(args) => package::run(context, args.into()).await,
         Command::Verify(args) => verify::run(context, args.into()).await,
@@ -85,11 +91,40 @@ pub async fn dispatch(context: &Context, command: Command) -> Result<ExitStatus,
         Command::Serve(args) => serve::run(context, args.into()).await,
         Command::Settle(args) => settle::run(context, args.into()).await,
         Command::Withdraw(args) => withdraw::run(context, args.treasury.into(), args.to).await,
+        Command::Audit(args) => audit::run(context, args.into()).await,
+        Command::Claim(args) => claim::run(context, args.into()).await,
         Command::Call(args) => call::run(context, (*args).into()).await,
         Command::Channel(command) => run_channel(context, command).await,
-        Command::Receipts(ReceiptsCommand::Show { id }) => receipts::show(context, &id),
+        Command::Receipts(ReceiptsCommand::Show { id, why, url }) => {
+            receipts::show(context, &id, why, url.as_deref()).await
+        }
         Command::Receipts(ReceiptsCommand::Verify { receipt }) => {
             receipts::verify(context, &receipt).await
+        }
+    }
+}
+
+async fn run_attribution(
+    context: &Context,
+    command: AttributionCommand,
+) -> Result<ExitStatus, Failure> {
+    match command {
+        AttributionCommand::Build(args) => attribution::build(context, args.run).await,
+        AttributionCommand::Inspect { run } => attribution::inspect(context, run.as_deref()),
+        AttributionCommand::Verify { run, rebuild } => {
+            attribution::verify(context, run, rebuild).await
+        }
+        AttributionCommand::Audit {
+            run,
+            contributor,
+            answers,
+        } => {
+            let request = attribution::AuditRequest {
+                run,
+                contributors: contributor,
+                answers,
+            };
+            attribution::audit(context, request).await
         }
     }
 }

@@ -1,6 +1,8 @@
 //! `receipts`: what calls have cost, from the payer's own purse, and whether servers' receipts
 //! say so too.
 
+mod explain;
+
 use std::path::Path;
 
 use serde::Serialize;
@@ -79,8 +81,16 @@ impl Kept {
     }
 }
 
-/// Shows what a call cost.
-pub fn show(context: &Context, id: &str) -> Result<ExitStatus, Failure> {
+/// Shows what a call cost, or why it paid whom.
+pub async fn show(
+    context: &Context,
+    id: &str,
+    why: bool,
+    url: Option<&str>,
+) -> Result<ExitStatus, Failure> {
+    if why {
+        return explain::run(context, id, url).await;
+    }
     let purse = Purse::open(&context.dirs.data)?;
     let spending = purse.spending(id)?.ok_or_else(|| unknown(id))?;
     let kept = Kept::of(&spending);
@@ -103,7 +113,7 @@ pub fn show(context: &Context, id: &str) -> Result<ExitStatus, Failure> {
     Ok(ExitStatus::Success)
 }
 
-fn unknown(id: &str) -> Failure {
+pub(super) fn unknown(id: &str) -> Failure {
     Failure::new(
         ExitClass::Usage,
         format!("the purse has no payment for request {id}"),

@@ -1,9 +1,11 @@
 //! What the command line says as what the verbs take, field by field.
 
 use super::{
+    audit::AuditRequest,
     base::BaseBuildRequest,
     call::{self, CallRequest},
     channel::{ChannelRequest, OpenRequest},
+    claim::ClaimRequest,
     demo::DemoRequest,
     deploy::DeployRequest,
     earnings::{self, EarningsRequest},
@@ -19,9 +21,10 @@ use super::{
 };
 use crate::{
     cli::{
-        BaseBuildArgs, CallArgs, CallKindArg, DemoArgs, DeployArgs, EarningsArgs, EarningsByArg,
-        EvalArgs, ExploreArgs, InitArgs, NewChannelArgs, OneChannelArgs, PackageArgs, PayerArgs,
-        SchemeArg, ServeArgs, TrainArgs, TreasuryArgs, VerifyArgs,
+        AuditArgs, BaseBuildArgs, CallArgs, CallKindArg, ClaimArgs, DemoArgs, DeployArgs,
+        EarningsArgs, EarningsByArg, EvalArgs, ExploreArgs, InitArgs, NewChannelArgs,
+        OneChannelArgs, PackageArgs, PayerArgs, SchemeArg, ServeArgs, TrainArgs, TreasuryArgs,
+        VerifyArgs,
     },
     runtime::ledger::Scheme,
     wallet::purse::Wish,
@@ -137,6 +140,29 @@ impl From<TreasuryArgs> for TreasuryRequest {
         Self {
             dry_run: args.dry_run,
             password_file: args.password.password_file,
+        }
+    }
+}
+
+impl From<AuditArgs> for AuditRequest {
+    fn from(args: AuditArgs) -> Self {
+        Self {
+            adapter: args.adapter,
+            log: args.log,
+            package: args.package,
+            index: args.index,
+        }
+    }
+}
+
+impl From<ClaimArgs> for ClaimRequest {
+    fn from(args: ClaimArgs) -> Self {
+        Self {
+            log: args.log,
+            pool: args.pool,
+            contributors: args.contributor,
+            contest: args.contest,
+            treasury: args.treasury.into(),
         }
     }
 }

@@ -3,13 +3,14 @@
 use schemars::{Schema, schema_for};
 
 use super::{
-    call, channel, config, data, demo, deploy, devnet, doctor, earnings, init, package, receipts,
-    serve, settle, train, wallet, withdraw,
+    attribution, audit, call, channel, claim, config, data, demo, deploy, devnet, doctor, earnings,
+    init, package, receipts, serve, settle, train, wallet, withdraw,
 };
 use crate::{
     printer::ErrorEnvelope,
     runtime::{
         package::verify,
+        serve::attribution::published::PublishedAttribution,
         train::{estimate::Estimate, evaluate},
     },
     wallet::explore::Explored,
@@ -34,17 +35,28 @@ pub const SCHEMAS: &[Published] = &[
     ("train", || schema_for!(train::Summary)),
     ("train-dry-run", || schema_for!(Estimate)),
     ("eval", || schema_for!(evaluate::Report)),
+    ("attribution-build", || schema_for!(attribution::Built)),
+    ("attribution-inspect", || {
+        schema_for!(attribution::Inspected)
+    }),
+    ("attribution-verify", || schema_for!(attribution::Verified)),
+    ("attribution-audit", || {
+        schema_for!(attribution::AuditReport)
+    }),
     ("serve", || schema_for!(serve::Ready)),
     ("settle", || schema_for!(settle::Settlement)),
     ("settle-dry-run", || schema_for!(settle::Forecast)),
     ("withdraw", || schema_for!(withdraw::Withdrawal)),
     ("withdraw-dry-run", || schema_for!(withdraw::Withdrawable)),
+    ("audit", || schema_for!(audit::Audited)),
+    ("claim", || schema_for!(claim::Claimed)),
     ("call", || schema_for!(call::Answered)),
     ("channel", || schema_for!(channel::Shown)),
     ("channel-list", || schema_for!(Vec<channel::Shown>)),
     ("channel-refund", || schema_for!(channel::Refunded)),
     ("channel-withdraw", || schema_for!(channel::Withdrawn)),
     ("receipts-show", || schema_for!(receipts::Kept)),
+    ("receipts-why", || schema_for!(PublishedAttribution)),
     ("receipts-verify", || schema_for!(receipts::Verified)),
     ("config-show", || schema_for!(config::Shown)),
     ("config-path", || schema_for!(config::Paths)),

@@ -1,9 +1,11 @@
 //! `serve`: adapters on their base behind HTTP, until told to stop.
 
 mod paid;
+pub mod provenance;
 pub mod running;
 
 use std::{
+    collections::BTreeMap,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     time::{SystemTime, UNIX_EPOCH},
@@ -20,11 +22,14 @@ use crate::{
     error::{ExitClass, ExitStatus, Failure},
     runtime::{
         adapter::{self, Adapter},
+        attribution::queue::Vault,
+        event::SplitRead,
         journal::Journal,
         ledger::Prices,
         model::Base,
         serve::{
             Audience, Bound, Goods, Hosted, ROUTES, ServeError, ServeLimits, Server, Stop,
+            attribution::{Keeping, MOST_WAITING},
             engine::{EngineSpec, Engines, Quant},
         },
         train::RunDir,
@@ -76,17 +81,21 @@ pub async fn run(context: &Context, request: ServeRequest) -> Result<ExitStatus,
         None => None,
         Some(networks) => {
             let how = (networks, request.password_file.as_deref());
-            Some(paid::open(context, &journal, &chosen, how).await?)
+            let url = url_of(bound.address);
+            Some(paid::open(context, &journal, &chosen, how, &url).await?)
         }
     };
     let prices = selling.as_ref().map(|it| it.prices).unwrap_or_default();
     let base = tokio::task::block_in_place(|| project::base(context, base_id(context, &chosen)))?;
-    let hosted = load(context, &base, chosen, prices).await?;
+    let splits = selling.as_ref().map(|it| it.splits.clone());
+    let terms = (prices, splits.unwrap_or_default());
+    let hosted = load(context, &base, chosen, terms).await?;
     let names: Vec<String> = hosted.iter().map(|adapter| adapter.name.clone()).collect();
     let stop = Stop::default();
     let goods = Goods {
         adapters: hosted,
         sales: selling.as_ref().map(|selling| selling.sales.clone()),
+        keeping: keeping(context)?,
     };
     let server = Server::new(bound, goods, journal, limits(context), stop.clone()).await?;
     let signals = tokio::spawn(obey(Signals::install()?, stop, context.clone()));
@@ -107,6 +116,18 @@ pub async fn run(context: &Context, request: ServeRequest) -> Result<ExitStatus,
     }
     signals.abort();
     Ok(ExitStatus::Success)
+}
+
+fn keeping(context: &Context) -> Result<Keeping, Failure> {
+    let folder = context.dirs.data.join(provenance::VAULT);
+    let vault = Vault::open(&folder);
+    let vault = vault.map_err(|error| Failure::io("make the folder", &folder, &error))?;
+    let most = context.settings.count("serve.attribution_queue");
+    Ok(Keeping {
+        vault: Some(vault),
+        log: Some(context.dirs.data.join(provenance::LOG)),
+        most: most.unwrap_or(MOST_WAITING),
+    })
 }
 
 /// The chains on which calls are paid; none when they are free.
@@ -258,7 +279,7 @@ async fn load(
     context: &Context,
     base: &Base,
     chosen: Vec<Chosen>,
-    prices: Prices,
+    (prices, splits): (Prices, BTreeMap<String, SplitRead>),
 ) -> Result<Vec<Hosted>, Failure> {
     let quant: Quant = context
         .settings
@@ -303,6 +324,7 @@ async fn load(
             task,
             created: now(),
             prices,
+            provenance: provenance::of(context, (base, &adapter), splits.get(&adapter.digest))?,
             engine: loaded.engine,
         });
     }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Context, network,
+    rewards::{self, Rewarded},
     serve::running::Running,
     treasury::{Sum, Transaction, Treasury, TreasuryRequest, shown},
 };
@@ -26,6 +27,9 @@ pub struct Settlement {
     /// Money sent from the escrow to the splitter.
     settles: Vec<Transaction>,
     left_out: Vec<Stuck>,
+    /// Roots over attributed calls, and over what contributors are owed.
+    #[serde(default)]
+    rewards: Rewarded,
 }
 
 /// What `--dry-run --json` prints.
@@ -59,8 +63,9 @@ impl Stuck {
 }
 
 impl Settlement {
-    pub fn of(network: &Network, settled: &Settled) -> Self {
+    pub fn of(network: &Network, settled: &Settled, rewards: Rewarded) -> Self {
         Self {
+            rewards,
             network: network.name.clone(),
             chain_id: network.chain_id,
             claims: settled.claims.iter().map(Transaction::of).collect(),
@@ -83,12 +88,12 @@ pub async fn run(context: &Context, request: TreasuryRequest) -> Result<ExitStat
         return Ok(ExitStatus::Success);
     }
     let nothing = expected.claims.is_empty() && expected.settles.is_empty();
-    if nothing && !treasury.is_open() {
+    if nothing && !treasury.is_open() && !treasury.has_rewards()? {
         let nothing = Settled {
             left_out: expected.left_out,
             ..Settled::default()
         };
-        report(context, treasury.network(), &nothing);
+        report(context, treasury.network(), &nothing, Rewarded::default());
         return Ok(ExitStatus::Success);
     }
     let network = treasury.network().clone();
@@ -96,8 +101,10 @@ pub async fn run(context: &Context, request: TreasuryRequest) -> Result<ExitStat
         .office
         .confirm(&network.name, "claiming and settling")?;
     treasury.office.fund().await?;
-    let settled = treasury.treasurer()?.settle_now().await?;
-    report(context, &network, &settled);
+    let (treasurer, rewarder) = treasury.treasurer(context)?;
+    let settled = treasurer.settle_now().await?;
+    let rewards = rewarder.round().await;
+    report(context, &network, &settled, rewards);
     Ok(ExitStatus::Success)
 }
 
@@ -147,8 +154,8 @@ fn forecast(context: &Context, treasury: &Treasury, due: &Due) {
     }
 }
 
-fn report(context: &Context, network: &Network, settled: &Settled) {
-    show(context, network, &Settlement::of(network, settled));
+fn report(context: &Context, network: &Network, settled: &Settled, rewards: Rewarded) {
+    show(context, network, &Settlement::of(network, settled, rewards));
 }
 
 fn show(context: &Context, network: &Network, settlement: &Settlement) {
@@ -180,6 +187,7 @@ fn show(context: &Context, network: &Network, settlement: &Settlement) {
             out.amount, out.channel, out.reason
         ));
     }
+    rewards::show(printer, network, &settlement.rewards);
     if settlement.claims.is_empty() && settlement.settles.is_empty() {
         return printer.line("there is nothing to settle");
     }

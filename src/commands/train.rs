@@ -10,11 +10,12 @@ use std::{
 
 use serde::Serialize;
 
-use super::{Context, figures, project};
+use super::{Context, attribution, figures, project};
 use crate::{
     error::{ExitClass, ExitStatus, Failure},
     printer::{Printer, Progress},
     runtime::{
+        attribution::Built,
         dataset::{Source, Task, load},
         model::{Decoder, text::TextCodec},
         train::{
@@ -45,6 +46,9 @@ pub struct Summary {
     #[serde(flatten)]
     outcome: Outcome,
     eval: Option<Report>,
+    /// The index that calls are attributed with; absent where it is switched off.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attribution: Option<Built>,
 }
 
 /// Trains on a thread of its own, so that Ctrl-C is heard meanwhile.
@@ -101,7 +105,21 @@ fn work(
         .map(|set| evaluate(context, &set, decoder))
         .transpose()?;
     RunResult::now(eval.as_ref()).write(&outcome.run)?;
-    report(context, Summary { outcome, eval });
+    let attribution = match context.settings.flag("attribution.enabled") {
+        true => {
+            let run = RunDir::find(&project::runs(context), outcome.run.to_str())?;
+            Some(attribution::index(context, &inputs, &run)?)
+        }
+        false => None,
+    };
+    report(
+        context,
+        Summary {
+            outcome,
+            eval,
+            attribution,
+        },
+    );
     Ok(ExitStatus::Success)
 }
 
@@ -114,7 +132,12 @@ fn start(context: &Context, request: &TrainRequest) -> Result<Start, Failure> {
     Ok(Start::Resume(RunDir::find(&runs, wanted)?))
 }
 
-fn inputs(context: &Context, request: &TrainRequest, start: &Start) -> Result<Inputs, Failure> {
+/// Opens all that decides a training; a run that goes on keeps what its flags said.
+pub(super) fn inputs(
+    context: &Context,
+    request: &TrainRequest,
+    start: &Start,
+) -> Result<Inputs, Failure> {
     let settings = &context.settings;
     let root = settings.project_dir().to_owned();
     let mut config = project::train_config(settings)?;
@@ -279,6 +302,9 @@ fn report(context: &Context, summary: Summary) {
         "tokens        {tokens} in {seconds:.1} s ({tokens_per_second:.0}/s), peak memory {} MB",
         summary.outcome.peak_memory_bytes / 1_000_000
     ));
+    if let Some(built) = &summary.attribution {
+        printer.line(format!("attribution   {}", attribution::sizes(built)));
+    }
     if let Some(eval) = &summary.eval {
         printer.line("");
         figures::print(printer, eval);

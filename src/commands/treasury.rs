@@ -5,10 +5,12 @@ use std::{path::PathBuf, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Context, deploy::desk::Desk as Office};
+use super::{Context, deploy::desk::Desk as Office, rewards::Rewarder, serve::provenance::LOG};
 use crate::{
     error::Failure,
     runtime::{
+        attribution::LogFolder,
+        event::Event,
         journal::Journal,
         ledger::{Amount, Book, ReceiverKey},
     },
@@ -89,13 +91,22 @@ impl Treasury {
         &self.office.snapshot.book
     }
 
+    /// Whether calls were attributed, of which roots may have to be sent.
+    pub fn has_rewards(&self) -> Result<bool, Failure> {
+        let mut found = false;
+        self.office.journal.replay(1, |record| {
+            found |= matches!(&record.event, Event::Attributed(it) if it.amounts.is_some());
+        })?;
+        Ok(found)
+    }
+
     /// Whether an earlier process left transactions of which nobody knows what became.
     pub fn is_open(&self) -> bool {
         !self.history.open().is_empty()
     }
 
-    /// Whoever claims and withdraws, the account's password asked for.
-    pub fn treasurer(&mut self) -> Result<Treasurer, Failure> {
+    /// Whoever claims and withdraws, and who sees to rewards, the account's password asked for.
+    pub fn treasurer(&mut self, context: &Context) -> Result<(Treasurer, Rewarder), Failure> {
         let account = self.office.unlock()?;
         let book = self.book().clone();
         let journal: Journal = self.office.journal.clone();
@@ -107,8 +118,18 @@ impl Treasury {
         };
         let mut options = Options::of(self.network(), self.office.limits);
         options.tell = self.office.teller();
+        let log = LogFolder::at(&context.dirs.data.join(LOG));
+        options.log = Some(Arc::new(log.clone()));
         let desk = Desk::new(self.office.chain.clone(), account, records, options);
-        Ok(Treasurer::new(Arc::new(desk)))
+        let desk = Arc::new(desk);
+        let address = context
+            .settings
+            .text("serve.public_url")
+            .unwrap_or_default();
+        let published = (log, address.trim_end_matches('/').to_owned());
+        let journal = self.office.journal.clone();
+        let rewarder = Rewarder::new(journal, Arc::clone(&desk), published, true);
+        Ok((Treasurer::new(desk), rewarder))
     }
 
     /// A sum of the network's token in whole units, of others in base units.

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Context, network,
+    rewards::{self, Rewarded},
     serve::running::Running,
     treasury::{Sum, Transaction, Treasury, TreasuryRequest, shown},
 };
@@ -23,6 +24,9 @@ pub struct Withdrawal {
     chain_id: u64,
     /// One per share that was paid out.
     releases: Vec<Transaction>,
+    /// Roots over attributed calls, and over what contributors are owed.
+    #[serde(default)]
+    rewards: Rewarded,
 }
 
 /// What `--dry-run --json` prints.
@@ -53,15 +57,17 @@ pub async fn run(
         forecast(context, &treasury, &due);
         return Ok(ExitStatus::Success);
     }
-    if due.is_empty() && !treasury.is_open() {
-        report(context, treasury.network(), &[]);
+    if due.is_empty() && !treasury.is_open() && !treasury.has_rewards()? {
+        report(context, treasury.network(), &[], Rewarded::default());
         return Ok(ExitStatus::Success);
     }
     let network = treasury.network().clone();
     treasury.office.confirm(&network.name, "withdrawing")?;
     treasury.office.fund().await?;
-    let moved = treasury.treasurer()?.withdraw(to).await?;
-    report(context, &network, &moved);
+    let (treasurer, rewarder) = treasury.treasurer(context)?;
+    let moved = treasurer.withdraw(to).await?;
+    let rewards = rewarder.round().await;
+    report(context, &network, &moved, rewards);
     Ok(ExitStatus::Success)
 }
 
@@ -115,8 +121,9 @@ fn forecast(context: &Context, treasury: &Treasury, due: &[Share]) {
 }
 
 impl Withdrawal {
-    pub fn of(network: &Network, moved: &[Moved]) -> Self {
+    pub fn of(network: &Network, moved: &[Moved], rewards: Rewarded) -> Self {
         Self {
+            rewards,
             network: network.name.clone(),
             chain_id: network.chain_id,
             releases: moved.iter().map(Transaction::of).collect(),
@@ -134,8 +141,8 @@ fn each(context: &Context, moved: Vec<Withdrawal>) -> Result<ExitStatus, Failure
     Ok(ExitStatus::Success)
 }
 
-fn report(context: &Context, network: &Network, moved: &[Moved]) {
-    show(context, network, &Withdrawal::of(network, moved));
+fn report(context: &Context, network: &Network, moved: &[Moved], rewards: Rewarded) {
+    show(context, network, &Withdrawal::of(network, moved, rewards));
 }
 
 fn show(context: &Context, network: &Network, withdrawal: &Withdrawal) {
@@ -152,6 +159,7 @@ fn show(context: &Context, network: &Network, withdrawal: &Withdrawal) {
             release.gas_used
         ));
     }
+    rewards::show(printer, network, &withdrawal.rewards);
     if withdrawal.releases.is_empty() {
         printer.line("there is nothing to withdraw");
     }

@@ -219,6 +219,9 @@ pub struct AttributedAmount {
     pub recipient: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<Address>,
+    /// The contributor pool that pays it; absent for who is paid by the splitter itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pool: Option<ReceiverKey>,
     pub micro: Amount,
 }
 
@@ -240,6 +243,9 @@ pub struct Attributed {
     pub evidence_ppm: u32,
     /// How much of the evidence the traced spans decide; the scores decide the rest.
     pub trace_ppm: u32,
+    /// Length of the answer as the index's tokenizer has it.
+    #[serde(default)]
+    pub answer_tokens: u32,
     /// The answer's projected gradient per checkpoint as 8-bit integers, base64: from it and the
     /// index anybody computes the shares again.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -1,6 +1,7 @@
 //! What the product does, without terminal, command line or chain.
 
 pub mod adapter;
+pub mod attribution;
 pub mod calendar;
 pub mod dataset;
 pub mod disk;

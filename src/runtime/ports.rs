@@ -12,7 +12,10 @@ use futures::Stream;
 
 use super::{
     event::{Event, Usage},
-    ledger::{Address, Amount, Charge, Payment, Prices, Work},
+    ledger::{
+        Address, Amount, Charge, Payment, Prices, Word, Work,
+        publication::{Batch, Contributions},
+    },
     package::release::{SignatureProblem, Statement},
 };
 use crate::error::Failure;
@@ -104,6 +107,13 @@ pub trait Engine: Send + Sync {
 
     /// Counts the tokens that a prompt will take, as the engine will render it.
     async fn count_prompt(&self, prompt: &Prompt) -> Result<u64, super::serve::ServeError>;
+
+    /// The tokens of a prompt and of an answer to it, as training saw them, with the token that
+    /// ends an answer where the model ended it; nothing where the engine cannot tell.
+    fn tokens(&self, prompt: &Prompt, answer: &str, ended: bool) -> Option<(Vec<u32>, Vec<u32>)> {
+        let _ = (prompt, answer, ended);
+        None
+    }
 
     /// Streams an answer; dropping the stream stops generation.
     async fn generate(
@@ -247,6 +257,14 @@ pub trait Facilitator: Send + Sync {
 
     /// The answer to `POST /settle`.
     async fn settle(&self, body: serde_json::Value) -> Result<serde_json::Value, Unserved>;
+}
+
+/// The files that a server published for the roots of its attributed calls.
+pub trait PublishedLog: Send + Sync {
+    /// Nothing where there is no file of this root that can be read.
+    fn batch(&self, root: Word) -> Option<Batch>;
+
+    fn contributions(&self, root: Word) -> Option<Contributions>;
 }
 
 /// Settles and pays out when whoever runs the server asks for it; answers are per chain.

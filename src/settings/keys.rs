@@ -59,6 +59,7 @@ const SCHEDULES: Kind = Kind::Choice(&["cosine", "linear", "constant"]);
 const PRECISIONS: Kind = Kind::Choice(&["f32", "bf16", "auto"]);
 const QUANTS: Kind = Kind::Choice(&["auto", "f32", "q8_0", "q4k"]);
 const LOSSES: Kind = Kind::Choice(&["completion", "all"]);
+const METHODS: Kind = Kind::Choice(&["influence", "datainf", "gradient"]);
 const LARGE: i64 = 1 << 40;
 
 /// Every setting outside `[[data]]`, in the order in which it is shown.
@@ -300,6 +301,30 @@ pub const KEYS: &[Key] = &[
         "accuracy gain over the base that `eval` demands",
     ),
     key(
+        "attribution.enabled",
+        Kind::Boolean,
+        Some("true"),
+        "whether `train` builds the index that calls are attributed with",
+    ),
+    key(
+        "attribution.method",
+        METHODS,
+        Some("\"influence\""),
+        "how examples are scored; the others are there to compare with",
+    ),
+    key(
+        "attribution.width",
+        integer(1, 65_536),
+        Some("1024"),
+        "values that a gradient is projected to",
+    ),
+    key(
+        "attribution.damping",
+        number(1e-9, 1e9),
+        Some("0.1"),
+        "damping of the curvature, over the mean squared norm of the gradients",
+    ),
+    key(
         "serve.host",
         Kind::Text,
         Some("\"127.0.0.1\""),
@@ -317,6 +342,12 @@ pub const KEYS: &[Key] = &[
         integer(1, 4096),
         Some("4"),
         "calls generating at once",
+    ),
+    key(
+        "serve.attribution_queue",
+        integer(1, LARGE),
+        Some("1024"),
+        "answered calls that may wait for their attribution before new ones are refused",
     ),
     key(
         "serve.queue",
@@ -365,6 +396,24 @@ pub const KEYS: &[Key] = &[
         Kind::Text,
         Some("\"0.05\""),
         "least deposit into a channel, in token units",
+    ),
+    key(
+        "serve.anchor_at",
+        integer(1, LARGE),
+        Some("1024"),
+        "attributed calls that are worth a root on the chain",
+    ),
+    key(
+        "serve.anchor_every",
+        integer(1, LARGE),
+        Some("3600"),
+        "seconds between two roots, at most",
+    ),
+    key(
+        "serve.public_url",
+        Kind::Text,
+        None,
+        "address under which others reach the server, for links to its published log",
     ),
     key(
         "serve.settle_at",

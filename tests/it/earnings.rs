@@ -2,8 +2,9 @@
 
 use openlora::runtime::{
     event::{
-        CallKind, ChannelsClaimed, ClaimedRow, Event, Finish, Intent, ReceiverSettled, Record,
-        Settlement, ShareReleased, SplitMember, SplitPart, SplitRead, Usage,
+        Attributed, AttributedAmount, AttributionMethod, CallKind, ChannelsClaimed, ClaimedRow,
+        Event, Finish, Intent, ReceiverSettled, Record, Settlement, ShareReleased, SplitMember,
+        SplitPart, SplitRead, Usage,
     },
     ledger::{
         Address, Amount, Charge, Days, Earnings, Payment, Prices, ReceiverKey, Scheme, Word, Work,
@@ -271,6 +272,59 @@ fn contributors_accrue_their_part_of_the_pools_part() {
         (Amount(300), Amount(100))
     );
     assert!(!accruals.contains_key(&POOL));
+}
+
+#[test]
+fn contributors_accrue_what_calls_were_attributed_to_them() {
+    let split = SplitRead {
+        receiver: receiver(),
+        adapter: "mood".into(),
+        version: 1,
+        parts: vec![SplitPart {
+            recipient: POOL,
+            ppm: 1_000_000,
+            members: [(GIVER, 750_000), (TAKER, 250_000)]
+                .map(|(account, ppm)| SplitMember { account, ppm })
+                .to_vec(),
+        }],
+    };
+    let part = |account: Address, micro: u128| AttributedAmount {
+        recipient: account.to_string(),
+        address: Some(account),
+        pool: Some(ReceiverKey {
+            receiver: POOL,
+            ..receiver()
+        }),
+        micro: Amount(micro),
+    };
+    let attributed = Attributed {
+        request_id: "one".into(),
+        adapter: "mood".into(),
+        adapter_digest: "00".into(),
+        index: None,
+        method: AttributionMethod::Influence,
+        fallback: None,
+        confidence_ppm: 0,
+        evidence_ppm: 0,
+        trace_ppm: 0,
+        answer_tokens: 1,
+        sketch: None,
+        examples: Vec::new(),
+        shares: Vec::new(),
+        amounts: Some(vec![part(GIVER, 100_500_000), part(TAKER, 899_500_000)]),
+        lag_milliseconds: 0,
+    };
+    let earnings = fold([
+        (DAY, Event::SplitRead(Box::new(split))),
+        (DAY, call(1_000, PAYER)),
+        (DAY, Event::Attributed(Box::new(attributed))),
+        (DAY, call(400, PAYER)),
+        (DAY, settled("0x2", 700)),
+    ]);
+    let accruals = earnings.accruals(receiver(), Days::ALL);
+    // One call as it was attributed, the other by the static shares; half of it has arrived.
+    let of = |account: Address| (accruals[&account].charged.0, accruals[&account].settled.0);
+    assert_eq!((of(GIVER), of(TAKER)), ((400, 200), (999, 499)));
 }
 
 #[test]

@@ -406,12 +406,14 @@ async fn enclosures_come_with_their_event_and_the_oldest_go() {
         };
         let first = enclosed("a", vec![1; 3]);
         journal
-            .append_with(metered("a"), Some(first))
+            .append_with(with(metered("a"), first), Vec::new())
             .await
             .unwrap();
         // The event is refused as a repetition, and so is what comes with it.
         let second = enclosed("a", vec![2; 3]);
-        let again = journal.append_with(metered("a"), Some(second)).await;
+        let again = journal
+            .append_with(with(metered("a"), second), Vec::new())
+            .await;
         assert!(matches!(again, Err(JournalError::Duplicate(_))));
         assert_eq!(journal.enclosed("a").await.unwrap(), Some(vec![1; 3]));
         assert_eq!(journal.enclosed("b").await.unwrap(), None);
@@ -425,7 +427,7 @@ async fn enclosures_come_with_their_event_and_the_oldest_go() {
             bytes: vec![0; 1 << 20],
         };
         journal
-            .append_with(metered(&id), Some(large))
+            .append_with(with(metered(&id), large), Vec::new())
             .await
             .unwrap();
     }
@@ -450,13 +452,17 @@ async fn enclosures_come_with_their_event_and_the_oldest_go() {
     assert_eq!(journal.enclosed(&id).await.unwrap(), Some(vec![7]));
 }
 
+fn with(event: Event, enclosure: Enclosure) -> Entry {
+    Entry::from(event).enclosing(Some(enclosure))
+}
+
 async fn enclosure_of(journal: &Journal, id: &str) -> String {
     let enclosure = Enclosure {
         request_id: id.to_owned(),
         bytes: vec![7],
     };
     journal
-        .append_with(metered(id), Some(enclosure))
+        .append_with(with(metered(id), enclosure), Vec::new())
         .await
         .unwrap();
     id.to_owned()

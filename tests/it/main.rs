@@ -8,6 +8,7 @@
 
 mod adapter;
 mod architecture;
+mod attribution;
 mod call;
 mod dataset;
 mod dataset_commands;
@@ -42,8 +43,11 @@ mod package;
 mod package_bad;
 mod paid_serving;
 mod payment_overhead;
+mod proofs;
 mod purse;
 mod purse_parallel;
+mod rewards;
+mod rewards_chain;
 mod schemas;
 mod scripted;
 mod sdk;
@@ -58,6 +62,7 @@ mod settlement_faults;
 mod settlement_flow;
 mod settlement_kill;
 mod settlement_support;
+mod shares;
 mod soak;
 mod state;
 mod support;

@@ -102,7 +102,11 @@ fn every_result_fits_its_schema() {
     results.add("serve", &server.ready.to_string());
     for adapter in ["persona", "filter"] {
         let line = format!("call hello --adapter {adapter} --url {}", server.url);
-        results.run("call", home.path(), &line);
+        let answered = results.run("call", home.path(), &line);
+        let answered: Value = serde_json::from_str(&answered.stdout).unwrap();
+        let id = answered["receipt"]["id"].as_str().unwrap();
+        let line = format!("receipts show {id} --why --url {}", server.url);
+        results.run("receipts-why", home.path(), &line);
     }
     assert_eq!(server.drain().0, 0);
     for (schema, line) in [
@@ -117,6 +121,7 @@ fn every_result_fits_its_schema() {
     results.run("demo", home.path(), "demo --home kept");
     the_demo_learned(&results.0.last().unwrap().1);
     the_demo_paid(&results.0.last().unwrap().1);
+    the_demo_attributed(&results.0.last().unwrap().1);
     let kept = home.path().join("kept");
     results.run("earnings", &kept, "earnings --by contributor");
     earned_what_was_paid(&results);
@@ -175,6 +180,16 @@ fn deployed(results: &mut Results, project: &Path) {
     results.run("settle", project, "settle --password-file pw");
     results.run("withdraw-dry-run", project, "withdraw --dry-run");
     results.run("withdraw", project, "withdraw --password-file pw");
+    let log = project.join("log");
+    fs::create_dir(&log).unwrap();
+    fs::write(
+        log.join("catalogue.json"),
+        r#"{"batches":[],"contributions":[]}"#,
+    )
+    .unwrap();
+    results.run("claim", project, "claim --log log --password-file pw");
+    let audit = "audit sentiment --log log --package package";
+    results.run("audit", project, audit);
     fs::write(&file, before).unwrap();
 }
 
@@ -217,6 +232,31 @@ fn the_demo_paid(report: &Value) {
         gas("gas_used") + gas("deposit_gas") < gas("gas_one_by_one"),
         "{report}"
     );
+}
+
+/// Every call was attributed and anchored, and contributors fetched what they were owed.
+fn the_demo_attributed(report: &Value) {
+    let attributed = &report["attributed"];
+    assert_eq!(attributed["calls"], report["paid"]["calls"], "{report}");
+    assert_eq!(attributed["anchored"], report["paid"]["calls"], "{report}");
+    assert!(attributed["by_influence"].as_u64().unwrap() > 0, "{report}");
+    let contributors = attributed["contributors"].as_array().unwrap();
+    assert_eq!(contributors.len(), 4, "{report}");
+    let ppm: u64 = contributors
+        .iter()
+        .map(|it| it["ppm"].as_u64().unwrap())
+        .sum();
+    assert!((999_996..=1_000_000).contains(&ppm), "{report}");
+    let owed: u128 = contributors.iter().map(|it| amount(&it["amount"])).sum();
+    let recipients = report["settled"]["recipients"].as_array().unwrap();
+    let pooled = recipients
+        .iter()
+        .find(|it| it["role"] == "contributors")
+        .unwrap();
+    // Fractions of a unit are carried on.
+    let (claimed, pooled) = (amount(&attributed["claimed"]), amount(&pooled["amount"]));
+    assert_eq!(claimed, owed, "{report}");
+    assert!(claimed <= pooled && pooled - claimed <= 4, "{report}");
 }
 
 /// `earnings` says of the demo's server what the demo says.

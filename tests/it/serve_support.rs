@@ -15,12 +15,13 @@ use std::{
 
 use futures::StreamExt;
 use openlora::runtime::{
+    attribution::Provenance,
     dataset::Task,
     event::{Event, Finish, Record, Usage},
     journal::Journal,
     ledger::Prices,
     ports::{Classified, Engine, Generated, Generation, Limits, Prompt, Sampling, TokenLogprob},
-    serve::{Bound, Goods, Hosted, ServeError, ServeLimits, Server, Stop},
+    serve::{Bound, Goods, Hosted, ServeError, ServeLimits, Server, Stop, attribution::Keeping},
 };
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
@@ -183,6 +184,7 @@ pub fn adapters(steps: &Arc<Semaphore>, begun: &Arc<AtomicUsize>) -> Vec<Hosted>
             task: Some(task),
             created: 1_700_000_000,
             prices: Prices::default(),
+            provenance: Provenance::default(),
             engine: Arc::new(Words {
                 name: name.to_owned(),
                 steps: Arc::clone(steps),
@@ -207,6 +209,7 @@ pub async fn start_with(limits: ServeLimits, journal: Journal) -> TestServer {
     let goods = Goods {
         adapters: adapters(&steps, &begun),
         sales: None,
+        keeping: Keeping::default(),
     };
     let server = Server::new(bound, goods, journal.clone(), limits, stop.clone())
         .await

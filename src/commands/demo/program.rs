@@ -60,6 +60,11 @@ impl Program {
         self.dir.join(self.home).join("data/journal.sqlite")
     }
 
+    /// Where this home's server publishes its log.
+    pub fn log(&self) -> PathBuf {
+        self.dir.join(self.home).join("data/attribution-log")
+    }
+
     /// Has this home use a chain that runs already.
     pub fn use_chain(&self, rpc: &str) -> Result<(), Failure> {
         let folder = self.dir.join(self.home).join("config");

@@ -1,6 +1,6 @@
 //! The steps of the demo, in order, and how they are told.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anstyle::Style;
 use serde::Serialize;
@@ -92,7 +92,8 @@ impl Story<'_> {
         report.started = Some(self.start(&project).await?);
         report.trained = Some(self.train(&project).await?);
         report.evaluated = Some(self.evaluate(&project).await?);
-        report.deployed = Some(self.register(&project).await?);
+        let (deployed, package) = self.register(&project).await?;
+        report.deployed = Some(deployed);
         let server = self.serve(&project).await?;
         let url = text(&server.ready, "/url")?.to_owned();
         self.step(7, "A buyer calls it and pays for every call", &[]);
@@ -121,10 +122,18 @@ impl Story<'_> {
             paid.streamed,
             shown_amount(&paid.charged.to_string(), 6)
         ));
-        self.step(8, "Many payments become a few transactions", &[]);
+        self.step(8, "Whose data shaped an answer is who is paid for it", &[]);
+        self.tell_why(&buyer.program, &project, &bill.answers[0])
+            .await?;
+        self.step(9, "Many payments become a few transactions", &[]);
         let settled = self.tell_settled(&project, (server, &paid)).await?;
         report.metered = Some(self.meter(&bill)?);
         (report.paid, report.settled) = (Some(paid), Some(settled));
+        self.step(10, "Contributors fetch what they are owed", &[]);
+        if let Some(deployed) = &report.deployed {
+            let claimed = self.tell_claimed(&project, deployed, &package).await?;
+            report.attributed = Some(claimed);
+        }
         Ok(report)
     }
 
@@ -204,7 +213,7 @@ impl Story<'_> {
     }
 
     /// Signs the adapter with a new account, registers it, and asks the registry what it knows.
-    async fn register(&self, project: &Path) -> Result<Deployed, Failure> {
+    async fn register(&self, project: &Path) -> Result<(Deployed, PathBuf), Failure> {
         let account = ["wallet", "new", "creator"];
         self.step(
             4,
@@ -236,7 +245,7 @@ impl Story<'_> {
         let explore = ["explore", &deployed.adapter_id, "--verify", folder];
         let known = self.program.run(project, &explore, false).await?;
         self.tell_registry(&known)?;
-        Ok(deployed)
+        Ok((deployed, PathBuf::from(folder)))
     }
 
     /// What the registry says about the adapter; `explore --verify` ends the demo when it is not

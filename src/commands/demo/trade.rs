@@ -67,7 +67,7 @@ pub struct Recipient {
 
 /// The buyer's side, in a home of its own.
 pub struct Buyer {
-    program: Program,
+    pub program: Program,
 }
 
 /// What the buyer's calls came to.

@@ -18,6 +18,8 @@ use crate::{
         deploy::desk::{Gifts, limits, tell},
         money::{prices, setting, token},
         network,
+        rewards::{Rewarder, Rounds},
+        serve::provenance::LOG,
         settle::Settlement,
         signer::Signer,
         withdraw::Withdrawal,
@@ -25,7 +27,8 @@ use crate::{
     error::{ExitClass, Failure},
     runtime::{
         adapter::WEIGHTS_FILE,
-        event::{Deployment, Event},
+        attribution::LogFolder,
+        event::{Deployment, Event, SplitRead},
         journal::Journal,
         ledger::{Amount, Book, Prices},
         package::hash,
@@ -50,12 +53,20 @@ pub struct Selling {
     pub prices: Prices,
     /// Names of the chains, the home chain first.
     pub networks: Vec<String>,
+    /// Who is paid on the home chain, by the adapter's digest.
+    pub splits: BTreeMap<String, SplitRead>,
     treasurers: Vec<Office>,
     triggers: Triggers,
+    rounds: Rounds,
 }
 
-/// A chain's desk, and who settles there.
-type Office = (Arc<Desk>, Arc<Treasurer>);
+/// A chain's desk, who settles there and who sees to rewards there.
+#[derive(Clone)]
+struct Office {
+    desk: Arc<Desk>,
+    treasurer: Arc<Treasurer>,
+    rewarder: Arc<Rewarder>,
+}
 
 /// What is known before anything is asked of a chain.
 struct Plan<'a> {
@@ -64,6 +75,8 @@ struct Plan<'a> {
     account: Account,
     chains: Vec<Chain>,
     snapshot: Snapshot,
+    /// Under which others reach this server.
+    url: String,
 }
 
 /// Gets ready to sell the chosen adapters' calls.
@@ -76,6 +89,7 @@ pub(super) async fn open(
     journal: &Journal,
     chosen: &[Chosen],
     (networks, password_file): (Vec<Network>, Option<&Path>),
+    url: &str,
 ) -> Result<Selling, Failure> {
     let mut chains = Vec::with_capacity(networks.len());
     for network in networks {
@@ -91,6 +105,7 @@ pub(super) async fn open(
         journal,
         account: signer.unlock(context, password_file)?,
         snapshot: journal.snapshot()?,
+        url: url.to_owned(),
         chains,
     };
     let payees = plan.payees(chosen).await?;
@@ -186,10 +201,11 @@ impl Plan<'_> {
         self.journal
             .replay(1, |record| history.apply(&record.event))?;
         let treasurers = self.treasurers(&book, &history)?;
-        for (desk, _) in &treasurers {
+        for Office { desk, rewarder, .. } in &treasurers {
             desk.recover().await?;
+            rewarder.watch().await?;
         }
-        let counters = treasurers.iter().map(|(desk, _)| self.counter(desk));
+        let counters = treasurers.iter().map(|it| self.counter(&it.desk));
         let counters: Vec<Counter> = counters.collect::<Result<_, _>>()?;
         let facilitator = Clearing::new(counters.clone(), self.account.address());
         let shop = Shop {
@@ -210,7 +226,11 @@ impl Plan<'_> {
                 .unwrap_or(Amount(1_000_000)),
             interval: seconds(self.context, "serve.settle_every", 3600),
         };
+        let home = &self.chains[0].network;
+        let split = |payee: &Payee| payee.split(home.chain_id, money.address);
+        let splits = payees.iter().map(|(key, it)| (key.clone(), split(it)));
         Ok(Selling {
+            splits: splits.collect(),
             sales: Sales {
                 cashier: Arc::new(Till::new(shop, known)),
                 facilitator: Arc::new(facilitator),
@@ -228,6 +248,14 @@ impl Plan<'_> {
                 .collect(),
             treasurers,
             triggers,
+            rounds: Rounds {
+                calls: self
+                    .context
+                    .settings
+                    .count("serve.anchor_at")
+                    .unwrap_or(1024) as u64,
+                interval: seconds(self.context, "serve.anchor_every", 3600),
+            },
         })
     }
 
@@ -237,11 +265,15 @@ impl Plan<'_> {
         history: &History,
     ) -> Result<Vec<Office>, Failure> {
         let limits = limits(self.context)?;
-        let open = |chain: &Chain| {
+        let log = LogFolder::at(&self.context.dirs.data.join(LOG));
+        let named = self.context.settings.text("serve.public_url");
+        let address = named.unwrap_or(&self.url).trim_end_matches('/').to_owned();
+        let open = |(place, chain): (usize, &Chain)| {
             let printer = self.context.printer.clone();
             let options = Options {
                 confirmations: chain.network.confirmations,
                 tell: Arc::new(move |news| tell(&printer, news)),
+                log: Some(Arc::new(log.clone())),
                 ..Options::of(&chain.network, limits)
             };
             let records = Records {
@@ -252,9 +284,16 @@ impl Plan<'_> {
             let desk = Desk::new(chain.clone(), self.account.clone(), records, options);
             let desk = Arc::new(desk);
             let treasurer = Arc::new(Treasurer::new(Arc::clone(&desk)));
-            (desk, treasurer)
+            let published = (log.clone(), address.clone());
+            let journal = self.journal.clone();
+            let rewarder = Rewarder::new(journal, Arc::clone(&desk), published, place == 0);
+            Office {
+                desk,
+                treasurer,
+                rewarder: Arc::new(rewarder),
+            }
         };
-        Ok(self.chains.iter().map(open).collect())
+        Ok(self.chains.iter().enumerate().map(open).collect())
     }
 
     fn counter(&self, desk: &Arc<Desk>) -> Result<Counter, Failure> {
@@ -277,18 +316,22 @@ struct Offices(Vec<Office>);
 impl Treasury for Offices {
     async fn settle(&self) -> Result<serde_json::Value, Failure> {
         let mut settled = Vec::with_capacity(self.0.len());
-        for (desk, treasurer) in &self.0 {
-            let round = treasurer.settle_now().await?;
-            settled.push(Settlement::of(&desk.chain().network, &round));
+        for office in &self.0 {
+            let round = office.treasurer.settle_now().await?;
+            let rewards = office.rewarder.round().await;
+            let network = &office.desk.chain().network;
+            settled.push(Settlement::of(network, &round, rewards));
         }
         Ok(serde_json::json!(settled))
     }
 
     async fn withdraw(&self) -> Result<serde_json::Value, Failure> {
         let mut paid = Vec::with_capacity(self.0.len());
-        for (desk, treasurer) in &self.0 {
-            let moved = treasurer.withdraw(None).await?;
-            paid.push(Withdrawal::of(&desk.chain().network, &moved));
+        for office in &self.0 {
+            let moved = office.treasurer.withdraw(None).await?;
+            let rewards = office.rewarder.round().await;
+            let network = &office.desk.chain().network;
+            paid.push(Withdrawal::of(network, &moved, rewards));
         }
         Ok(serde_json::json!(paid))
     }
@@ -303,7 +346,15 @@ impl Selling {
     /// Watches the chains and settles what is earned until `stop`, then once more.
     pub fn start(&self, stop: &CancellationToken) -> JoinSet<()> {
         let mut tasks = JoinSet::new();
-        for (desk, treasurer) in &self.treasurers {
+        for office in &self.treasurers {
+            let Office {
+                desk,
+                treasurer,
+                rewarder,
+            } = office;
+            let (rewarder, rounds, ended) = (Arc::clone(rewarder), self.rounds, stop.clone());
+            let filler = Arc::clone(treasurer);
+            tasks.spawn(async move { rewarder.run(rounds, filler, ended).await });
             let (desk, watched) = (Arc::clone(desk), stop.clone());
             tasks.spawn(async move { desk.watch(watched).await });
             let (treasurer, stop, triggers) = (Arc::clone(treasurer), stop.clone(), self.triggers);

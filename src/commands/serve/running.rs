@@ -73,6 +73,10 @@ impl Running {
         Ok(alive.then_some(Self { url, client }))
     }
 
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
     /// Has the server do something.
     pub async fn ask<T: DeserializeOwned>(&self, path: &str, dry_run: bool) -> Result<T, Failure> {
         if dry_run {

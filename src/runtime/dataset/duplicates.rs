@@ -58,6 +58,28 @@ pub fn find(parts: &[Part<'_>]) -> Vec<Duplicate> {
     found
 }
 
+/// For each row the first row of its cluster: near duplicates, and those of those. A row without
+/// any is its own.
+pub fn clusters(dataset: &Dataset) -> Vec<usize> {
+    let part = Part { name: "", dataset };
+    let rows = entries(&part);
+    let sets = word_sets(&rows);
+    let mut search = Search {
+        sets: &sets,
+        index: HashMap::new(),
+    };
+    let mut exact: HashMap<&str, usize> = HashMap::new();
+    let mut roots: Vec<usize> = Vec::with_capacity(rows.len());
+    for (at, row) in rows.iter().enumerate() {
+        let twin = exact.get(row.text.as_str()).copied();
+        let earlier = twin.or_else(|| search.best(at).map(|(first, _)| first));
+        roots.push(earlier.map_or(at, |earlier| roots[earlier]));
+        exact.entry(&row.text).or_insert(at);
+        search.add(at);
+    }
+    roots
+}
+
 /// What counts as the text of a row: all that a person or a model wrote in it, in lower case and
 /// with single spaces; a label is no part of it.
 pub(super) fn normal_text(example: &Example) -> String {

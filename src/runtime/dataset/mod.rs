@@ -18,6 +18,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use sha2::{Digest, Sha256};
 
 pub use error::{DataError, Fault};
 pub use shape::Shape;
@@ -83,6 +84,11 @@ impl Example {
             Self::Labelled { text, label } => json!({ "text": text, "label": label }),
         };
         value.to_string()
+    }
+
+    /// SHA-256 of its canonical line: what the row is called where it cannot be shown.
+    pub fn content_hash(&self) -> [u8; 32] {
+        Sha256::digest(digest::canonical_line(self)).into()
     }
 
     /// The label of a labelled row.

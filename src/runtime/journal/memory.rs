@@ -145,15 +145,11 @@ impl StoreReader for MemoryReader {
         Ok(rows(&self.shared).enclosed.get(request_id).cloned())
     }
 
-    fn metered(&mut self, request_id: &str) -> Result<Option<Row>, JournalError> {
-        let unique = Unique {
-            kind: "call_metered",
-            request_id: request_id.to_owned(),
-        };
+    fn unique(&mut self, unique: &Unique) -> Result<Option<Row>, JournalError> {
         let shared = rows(&self.shared);
         Ok(shared
             .unique
-            .get(&unique)
+            .get(unique)
             .and_then(|at| shared.rows.get(*at))
             .cloned())
     }

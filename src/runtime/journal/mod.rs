@@ -147,20 +147,22 @@ impl Journal {
     /// [`JournalError::Duplicate`] when the request already has such an event, and then nothing
     /// changed; otherwise the disk, and then nothing of the event was kept.
     pub async fn append(&self, event: Event) -> Result<Record, JournalError> {
-        self.append_with(event, None).await
+        self.append_with(event, Vec::new()).await
     }
 
-    /// Appends an event, and keeps beside it what is enclosed, for as long as there is room.
+    /// Appends an event with what is enclosed in it, and others that belong to it, in one
+    /// transaction: all of it is on disk when this returns the first one's record, or nothing.
+    /// When the first is a duplicate, the others stand without it.
     ///
     /// # Errors
-    /// Those of [`Self::append`]; then nothing is enclosed either.
+    /// Those of [`Self::append`], of the first.
     pub async fn append_with(
         &self,
-        event: Event,
-        enclosure: Option<Enclosure>,
+        first: impl Into<Entry>,
+        more: Vec<Event>,
     ) -> Result<Record, JournalError> {
-        let entry = Box::new(Entry { event, enclosure });
-        self.ask(|reply| Command::Append(entry, reply)).await
+        let first = Box::new(first.into());
+        self.ask(|reply| Command::Append(first, more, reply)).await
     }
 
     /// What was enclosed for a request, while it is kept.
@@ -243,9 +245,22 @@ impl Journal {
     /// # Errors
     /// The disk, or a record that this version cannot read.
     pub async fn metered(&self, request_id: &str) -> Result<Option<Record>, JournalError> {
-        let (inner, id) = (Arc::clone(&self.inner), request_id.to_owned());
+        self.unique(Unique::METERED, request_id).await
+    }
+
+    /// The one record of a kind that a request has, see [`Unique`].
+    ///
+    /// # Errors
+    /// The disk, or a record that this version cannot read.
+    pub async fn unique(
+        &self,
+        kind: &'static str,
+        request_id: &str,
+    ) -> Result<Option<Record>, JournalError> {
+        let inner = Arc::clone(&self.inner);
+        let unique = Unique::new(kind, request_id);
         blocking(move || {
-            let row = lock(&inner.points).metered(&id)?;
+            let row = lock(&inner.points).unique(&unique)?;
             row.map(|row| row.decode()).transpose()
         })
         .await

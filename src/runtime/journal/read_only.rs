@@ -3,7 +3,7 @@
 use super::{
     chain::Head,
     error::JournalError,
-    store::{Row, StoreReader},
+    store::{Row, StoreReader, Unique},
 };
 use crate::runtime::{event::Record, state::Snapshot};
 
@@ -51,6 +51,19 @@ impl ReadOnlyJournal {
             .iter()
             .map(Row::decode)
             .collect()
+    }
+
+    /// The one record of a kind that a request has, see [`Unique`].
+    ///
+    /// # Errors
+    /// The disk, or a record that this version cannot read.
+    pub fn unique(
+        &mut self,
+        kind: &'static str,
+        request_id: &str,
+    ) -> Result<Option<Record>, JournalError> {
+        let row = self.reader.unique(&Unique::new(kind, request_id))?;
+        row.map(|row| row.decode()).transpose()
     }
 
     /// Shows `visit` every record from `from` on, in order.

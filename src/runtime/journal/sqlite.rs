@@ -33,8 +33,31 @@ const INSERT: &str = "INSERT INTO events (sequence, time_ms, body, hash) VALUES 
 const READ: &str = "SELECT sequence, time_ms, body, hash FROM events WHERE sequence >= ?1 ORDER BY sequence LIMIT ?2";
 const LAST: &str =
     "SELECT sequence, time_ms, body, hash FROM events ORDER BY sequence DESC LIMIT 1";
-const METERED: &str = "SELECT sequence, time_ms, body, hash FROM events \
-     WHERE body ->> '$.type' = 'call_metered' AND body ->> '$.request_id' = ?1";
+/// What later versions have added beside [`SCHEMA`].
+const ADDITIONS: &str = include_str!("additions.sql");
+/// Spelt out, because only so SQLite finds the index of the kind.
+const UNIQUE: &[(&str, &str)] = &[
+    (
+        Unique::RESERVED,
+        "SELECT sequence, time_ms, body, hash FROM events \
+         WHERE body ->> '$.type' = 'call_reserved' AND body ->> '$.request_id' = ?1",
+    ),
+    (
+        Unique::METERED,
+        "SELECT sequence, time_ms, body, hash FROM events \
+         WHERE body ->> '$.type' = 'call_metered' AND body ->> '$.request_id' = ?1",
+    ),
+    (
+        Unique::TRACED,
+        "SELECT sequence, time_ms, body, hash FROM events \
+         WHERE body ->> '$.type' = 'traced' AND body ->> '$.request_id' = ?1",
+    ),
+    (
+        Unique::ATTRIBUTED,
+        "SELECT sequence, time_ms, body, hash FROM events \
+         WHERE body ->> '$.type' = 'attributed' AND body ->> '$.request_id' = ?1",
+    ),
+];
 const OPEN: &str = "SELECT sequence, time_ms, body, hash FROM events AS reserved \
      WHERE reserved.body ->> '$.type' = 'call_reserved' AND NOT EXISTS ( \
          SELECT 1 FROM events AS metered WHERE metered.body ->> '$.type' = 'call_metered' \
@@ -44,10 +67,6 @@ const CHECKPOINT: &str = "SELECT sequence, time_ms, body, hash FROM events WHERE
      AND body ->> '$.type' = 'call_checkpointed' AND body ->> '$.request_id' = ?2 \
      ORDER BY sequence DESC LIMIT 1";
 
-/// Not part of the history, which is why it may lose its oldest rows; added to journals that were
-/// made without it.
-const ENCLOSURES: &str = "CREATE TABLE IF NOT EXISTS enclosures ( \
-     age INTEGER PRIMARY KEY, request_id TEXT NOT NULL UNIQUE, bytes BLOB NOT NULL) STRICT";
 const ENCLOSE: &str = "INSERT OR IGNORE INTO enclosures (request_id, bytes) VALUES (?1, ?2)";
 const ENCLOSED_FOR: &str = "SELECT bytes FROM enclosures WHERE request_id = ?1";
 const DROP_OLDEST: &str = "DELETE FROM enclosures \
@@ -268,8 +287,12 @@ impl StoreReader for SqliteReader {
         self.file.head(&self.salt)
     }
 
-    fn metered(&mut self, request_id: &str) -> Result<Option<Row>, JournalError> {
-        Ok(self.rows(METERED, &[&request_id])?.pop())
+    fn unique(&mut self, unique: &Unique) -> Result<Option<Row>, JournalError> {
+        let known = UNIQUE.iter().find(|(kind, _)| *kind == unique.kind);
+        let Some((_, sql)) = known else {
+            return Ok(None);
+        };
+        Ok(self.rows(sql, &[&unique.request_id])?.pop())
     }
 
     fn enclosed(&mut self, request_id: &str) -> Result<Option<Vec<u8>>, JournalError> {
@@ -389,7 +412,9 @@ impl File {
         if !exists {
             self.create()?;
         }
-        let added = self.connection.execute_batch(ENCLOSURES);
+        // Journals of earlier versions get the tables and indexes that they lack; those versions
+        // read and write such a file as before.
+        let added = self.connection.execute_batch(ADDITIONS);
         added.map_err(|error| self.explain(error))
     }
 

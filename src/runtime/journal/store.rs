@@ -30,6 +30,12 @@ pub struct Entry {
     pub enclosure: Option<Enclosure>,
 }
 
+impl Entry {
+    pub fn enclosing(self, enclosure: Option<Enclosure>) -> Self {
+        Self { enclosure, ..self }
+    }
+}
+
 impl From<Event> for Entry {
     fn from(event: Event) -> Self {
         Self {
@@ -68,8 +74,13 @@ pub trait StoreReader: Send {
 
     fn head(&mut self) -> Result<Head, JournalError>;
 
+    /// The one event of its kind of a request.
+    fn unique(&mut self, unique: &Unique) -> Result<Option<Row>, JournalError>;
+
     /// The one `CallMetered` of a request.
-    fn metered(&mut self, request_id: &str) -> Result<Option<Row>, JournalError>;
+    fn metered(&mut self, request_id: &str) -> Result<Option<Row>, JournalError> {
+        self.unique(&Unique::new(Unique::METERED, request_id))
+    }
 
     /// What was enclosed for a request, while it is kept.
     fn enclosed(&mut self, request_id: &str) -> Result<Option<Vec<u8>>, JournalError>;
@@ -110,22 +121,33 @@ impl Row {
 /// The events of which a request has at most one.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Unique {
-    /// `call_reserved` or `call_metered`.
+    /// One of the constants here.
     pub kind: &'static str,
     pub request_id: String,
 }
 
 impl Unique {
+    pub const RESERVED: &str = "call_reserved";
+    pub const METERED: &str = "call_metered";
+    pub const TRACED: &str = "traced";
+    pub const ATTRIBUTED: &str = "attributed";
+
+    pub fn new(kind: &'static str, request_id: &str) -> Self {
+        Self {
+            kind,
+            request_id: request_id.to_owned(),
+        }
+    }
+
     pub fn of(event: &Event) -> Option<Self> {
         let (kind, request_id) = match event {
-            Event::CallReserved { request_id, .. } => ("call_reserved", request_id),
-            Event::CallMetered { request_id, .. } => ("call_metered", request_id),
+            Event::CallReserved { request_id, .. } => (Self::RESERVED, request_id),
+            Event::CallMetered { request_id, .. } => (Self::METERED, request_id),
+            Event::Traced(traced) => (Self::TRACED, &traced.request_id),
+            Event::Attributed(attributed) => (Self::ATTRIBUTED, &attributed.request_id),
             _ => return None,
         };
-        Some(Self {
-            kind,
-            request_id: request_id.clone(),
-        })
+        Some(Self::new(kind, request_id))
     }
 }
 

@@ -26,7 +26,8 @@ pub(super) type Reply<T> = oneshot::Sender<Result<T, JournalError>>;
 
 /// What the handle asks of the writer; kept in the order of asking.
 pub(super) enum Command {
-    Append(Box<Entry>, Reply<Record>),
+    /// With what is to be in the same transaction; the answer is the first one's.
+    Append(Box<Entry>, Vec<Event>, Reply<Record>),
     Note(Event),
     Flush(Reply<()>),
     Recover {
@@ -75,9 +76,13 @@ impl Writer {
         let mut waiting = Vec::new();
         for command in batch {
             match command {
-                Command::Append(entry, reply) => {
+                Command::Append(entry, more, reply) => {
                     events.push(*entry);
                     waiting.push(Waiting::Record(reply));
+                    for event in more {
+                        events.push(event.into());
+                        waiting.push(Waiting::Nobody);
+                    }
                 }
                 Command::Note(event) => {
                     events.push(event.into());

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Address, Amount, Charge, ReceiverKey, WHOLE_PPM};
-use crate::runtime::event::{Event, Record, SplitRead};
+use crate::runtime::event::{Event, Record, SplitPart, SplitRead};
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
@@ -74,6 +74,8 @@ pub struct Earnings {
     chains: BTreeMap<String, u64>,
     /// The latest reading.
     splits: BTreeMap<ReceiverKey, SplitRead>,
+    /// What attributed calls gave the contributors of each pool, by day, in millionths of a unit.
+    attributed: BTreeMap<(u64, ReceiverKey), BTreeMap<Address, u128>>,
 }
 
 /// Days from 1970 on, first and last included.
@@ -195,6 +197,14 @@ impl Earnings {
                     self.movements.remove(tx);
                 }
             }
+            Event::Attributed(attributed) => {
+                for amount in attributed.amounts.iter().flatten() {
+                    if let (Some(pool), Some(account)) = (amount.pool, amount.address) {
+                        let sums = self.attributed.entry((day, pool)).or_default();
+                        *sums.entry(account).or_default() += amount.micro.0;
+                    }
+                }
+            }
             Event::SplitRead(split) => {
                 self.splits.insert(split.receiver, SplitRead::clone(split));
             }
@@ -278,8 +288,8 @@ impl Earnings {
         self.calls.iter()
     }
 
-    /// What each account that a receiver pays has coming, pools divided by their static shares;
-    /// empty where the split was never read.
+    /// What each account that a receiver pays has coming, pools divided as calls were attributed and
+    /// by their static shares for the rest; empty where the split was never read.
     pub fn accruals(&self, receiver: ReceiverKey, days: Days) -> BTreeMap<Address, Accrual> {
         let Some(split) = self.splits.get(&receiver) else {
             return BTreeMap::new();
@@ -296,16 +306,49 @@ impl Earnings {
             if part.members.is_empty() {
                 add(part.recipient, charged, settled);
             }
-            for member in &part.members {
-                add(
-                    member.account,
-                    of(charged, member.ppm),
-                    of(settled, member.ppm),
-                );
+            let pool = ReceiverKey {
+                receiver: part.recipient,
+                ..receiver
+            };
+            for (account, amount) in self.pooled(pool, days, (charged, part)) {
+                let member = part.members.iter().find(|it| it.account == account);
+                let arrived = match charged.0 {
+                    0 => of(settled, member.map_or(0, |it| it.ppm)),
+                    charged => Amount(settled.0.saturating_mul(amount.0) / charged),
+                };
+                add(account, amount, arrived);
             }
         }
         self.add_releases(receiver, days, &mut accruals);
         accruals
+    }
+
+    /// A pool's part among its contributors.
+    fn pooled(
+        &self,
+        pool: ReceiverKey,
+        days: Days,
+        (charged, part): (Amount, &SplitPart),
+    ) -> BTreeMap<Address, Amount> {
+        let mut micro: BTreeMap<Address, u128> = BTreeMap::new();
+        let of_pool = self.attributed.iter();
+        for (_, sums) in of_pool.filter(|((day, key), _)| *key == pool && days.has(*day)) {
+            for (account, sum) in sums {
+                *micro.entry(*account).or_default() += sum;
+            }
+        }
+        let attributed = Amount(micro.values().sum::<u128>() / u128::from(WHOLE_PPM));
+        let rest = charged.saturating_sub(attributed);
+        let whole = |sum: u128| Amount(sum / u128::from(WHOLE_PPM));
+        let mut amounts: BTreeMap<Address, Amount> = micro
+            .into_iter()
+            .map(|(who, sum)| (who, whole(sum)))
+            .collect();
+        for member in &part.members {
+            let amount = amounts.entry(member.account).or_default();
+            *amount = amount.saturating_add(of(rest, member.ppm));
+        }
+        amounts
     }
 
     fn add_releases(

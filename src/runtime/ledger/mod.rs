@@ -4,16 +4,21 @@
 
 mod address;
 mod amount;
+mod anchors;
 mod book;
 mod channel;
+mod contributions;
 mod earnings;
 mod key;
 mod payment;
+mod payout;
 mod price;
+pub mod publication;
 mod shares;
 
 pub use address::{Address, AddressProblem};
 pub use amount::{Amount, AmountProblem};
+pub use anchors::Anchors;
 pub use book::{
     Book, Channel, ChannelView, ExactPayment, RECENT_VOUCHERS, Receiver, ReceiverView, UsedVoucher,
     Withdrawal,
@@ -22,8 +27,10 @@ pub use channel::{
     Authorised, Breach, ChannelConfig, Charged, Claimed, Released, Settled, Total, WITHDRAW_DELAY,
     Word, WordProblem,
 };
+pub use contributions::Allotment;
 pub use earnings::{Accrual, Calls, CallsKey, Days, Earnings, Sums};
 pub use key::{ChannelKey, ExactKey, KeyProblem, ReceiverKey};
 pub use payment::{Charge, Payment, Scheme};
+pub use payout::divide;
 pub use price::{Prices, TOKENS, Work};
 pub use shares::{Share, SplitProblem, WHOLE_PPM, apportion, check_split};

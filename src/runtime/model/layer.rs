@@ -9,6 +9,7 @@ use super::{
         plain,
     },
     noise::{Dropout, Noise},
+    tap::Tapped,
 };
 
 /// A tensor of the model.
@@ -70,6 +71,8 @@ pub struct Lora {
     pub dropout: f32,
     /// Tells this layer's dropout noise from the others'.
     pub site: u64,
+    /// Who takes the backward passes of these factors.
+    pub tap: Option<Tapped>,
 }
 
 /// A linear layer.
@@ -98,6 +101,7 @@ impl Linear {
             bias: self.bias.as_ref().map(|bias| bias.tensor().detach()),
             scale: lora.scale as f32,
             dropout: lora.noise(mode),
+            tap: lora.tap.clone(),
         };
         if mode.tracked {
             return x.apply_op3(lora.a.as_tensor(), lora.b.as_tensor(), op);

@@ -1,6 +1,8 @@
 //! Low-rank factors on a decoder: fresh ones to train, read ones to evaluate, and merging
 //! (arXiv:2106.09685; initial values and names as in PEFT).
 
+use std::sync::Arc;
+
 use candle_core::{DType, Device, Tensor, Var};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -9,6 +11,7 @@ use super::{
     decoder::Decoder,
     error::ModelError,
     layer::{Linear, Lora, Parameter},
+    tap::{Tap, Tapped},
 };
 
 /// What to adapt and how.
@@ -94,6 +97,25 @@ impl Decoder {
         self.linears_mut().for_each(|linear| linear.lora = None);
     }
 
+    /// Lets `tap` take the backward passes of all factors, in place of the factors' own gradients.
+    /// The modules that it is told of are numbered as [`Decoder::adapted`] lists them.
+    pub fn set_tap(&mut self, tap: &Arc<dyn Tap>) {
+        let adapted = self.linears_mut().filter_map(|linear| linear.lora.as_mut());
+        for (module, lora) in adapted.enumerate() {
+            lora.tap = Some(Tapped::new(module, tap.clone()));
+        }
+    }
+
+    /// Path, rank, input and output width of every module with factors.
+    pub fn adapted(&self) -> Vec<(String, [usize; 3])> {
+        let described = |linear: &Linear| {
+            let lora = linear.lora.as_ref()?;
+            let (rank, width) = lora.a.dims2().ok()?;
+            Some((linear.path.clone(), [rank, width, lora.b.dims()[0]]))
+        };
+        self.linears().filter_map(described).collect()
+    }
+
     /// Adds every s·B·A to its weight and takes the factors off.
     pub fn merge_lora(&mut self) -> Result<(), ModelError> {
         for linear in self.linears_mut() {
@@ -162,6 +184,7 @@ fn fresh(linear: &Linear, config: &LoraConfig, site: u64, seed: u64) -> Result<L
         scale: config.scale(),
         dropout: config.dropout,
         site,
+        tap: None,
     })
 }
 
@@ -186,5 +209,6 @@ fn trained(linear: &Linear, factors: &LoraFactors, site: u64) -> Result<Lora, Mo
         scale: factors.scale,
         dropout: 0.0,
         site,
+        tap: None,
     })
 }

@@ -18,6 +18,7 @@ pub mod nano;
 mod noise;
 mod save;
 mod shapes;
+mod tap;
 pub mod text;
 pub mod unpack;
 mod weights;
@@ -34,6 +35,7 @@ pub use shapes::{
     MemoryEstimate, ModuleShape, TensorShape, estimate_memory, lora_parameters, modules,
     parameters, tensors,
 };
+pub use tap::{Passed, Tap};
 
 /// How the frozen weights of a base are kept in memory; arithmetic is f32 throughout.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]

@@ -226,7 +226,7 @@ pub fn dataset_id(path: &str) -> String {
 }
 
 /// Everyone who gave data, with shares by rows × weight.
-fn contributors(sources: &[LockedSource]) -> Result<Vec<Contributor>, PackageError> {
+pub fn contributors(sources: &[LockedSource]) -> Result<Vec<Contributor>, PackageError> {
     let mut found: Vec<(Contributor, u128)> = Vec::new();
     for source in sources {
         let address = owner(source)?;

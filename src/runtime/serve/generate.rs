@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     answer::{Answer, ChunkWriter, Envelope, Form, frame},
-    intake::Intake,
+    intake::{Asked, Intake},
     meter::{Admission, Call},
     payment::{Opened, PAYMENT_RESPONSE, closing_event},
     refusal::Refusal,
@@ -84,9 +84,12 @@ pub async fn answer(app: &App, intake: Intake, job: Job) -> Result<Response, Ref
         Opened::Run(pass, tab) => (pass, tab),
         Opened::Repeated(answer) => return Ok(repeat(app, answer)),
     };
-    let call = app
-        .reserve(&intake, slot, (pass, tab), (job.form.kind(), prompt_tokens))
-        .await?;
+    let asked = Asked {
+        kind: job.form.kind(),
+        prompts: vec![job.prompt.clone()],
+        prompt_tokens,
+    };
+    let call = app.reserve(&intake, slot, (pass, tab), asked).await?;
     let generation = match intake.adapter.engine.generate(job.prompt, sampling).await {
         Ok(generation) => generation,
         Err(error) => {
@@ -213,7 +216,7 @@ impl Run {
                 }
             }
         };
-        self.call.deliver_whole(&text, tokens);
+        self.call.deliver_whole(&text, vec![text.clone()], tokens);
         self.close(finish);
         let logprobs = self.writes_logprobs.then_some(logprobs.as_slice());
         let payment = self.call.payment_response(finish);

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::{ServeError, payment::Currency, refusal::Refusal};
 use crate::runtime::{
+    attribution::Provenance,
     dataset::Task,
     ledger::{Prices, TOKENS},
     ports::{Engine, Message, Prompt},
@@ -33,6 +34,8 @@ pub struct Hosted {
     /// In base units; all zero where calls are free.
     pub prices: Prices,
     pub engine: Arc<dyn Engine>,
+    /// Whose data it was trained on.
+    pub provenance: Provenance,
 }
 
 impl Hosted {

@@ -36,12 +36,20 @@ pub struct Intake {
     pub resource: String,
 }
 
+/// What the model is asked in one call.
+pub struct Asked {
+    pub kind: CallKind,
+    pub prompts: Vec<Prompt>,
+    pub prompt_tokens: u64,
+}
+
 impl Intake {
     pub async fn read(app: &App, request: Request) -> Result<Self, Refusal> {
         let accepted = Instant::now();
         if app.stop.draining.is_cancelled() {
             return Err(draining());
         }
+        app.attributions.check_room()?;
         let (parts, body) = request.into_parts();
         let payment = payment::presented(&parts.headers)?;
         let resource = payment::resource(&parts.headers, parts.uri.path());
@@ -102,8 +110,13 @@ impl App {
         intake: &Intake,
         slot: Slot,
         (pass, tab): (Pass, Option<Box<dyn Tab>>),
-        (kind, prompt_tokens): (CallKind, u64),
+        asked: Asked,
     ) -> Result<Call, Refusal> {
+        let Asked {
+            kind,
+            prompts,
+            prompt_tokens,
+        } = asked;
         let reservation = Reservation {
             slot,
             imprint: intake.imprint.clone(),
@@ -113,6 +126,7 @@ impl App {
             accepted: intake.accepted,
             pass,
             tab,
+            prompts,
         };
         self.meter.reserve(reservation).await
     }

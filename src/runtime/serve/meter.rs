@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use super::{
     ServeError,
     answer::Answer,
+    attribution::{Attributions, prove::Ended},
     calls::{Calls, Claim, Slot, mismatch},
     gate::Pass,
     hosted::Hosted,
@@ -27,8 +28,8 @@ use super::{
 };
 use crate::runtime::{
     event::{CallKind, Event, Finish, Record, Usage},
-    journal::{Enclosure, Journal, JournalError, LARGEST_ENCLOSURE},
-    ports::Tab,
+    journal::{Enclosure, Entry, Journal, JournalError, LARGEST_ENCLOSURE},
+    ports::{Prompt, Tab},
 };
 
 /// Tokens between two checkpoints of a running call.
@@ -55,6 +56,7 @@ struct Inner {
     session: String,
     calls: Arc<Calls>,
     metrics: Metrics,
+    attributions: Attributions,
     /// When the journal last refused an event.
     refused: Mutex<Option<Instant>>,
     /// Calls reserved and not yet metered.
@@ -79,6 +81,7 @@ pub struct Reservation {
     pub pass: Pass,
     /// What pays for the call; none where calls are free.
     pub tab: Option<Box<dyn Tab>>,
+    pub prompts: Vec<Prompt>,
 }
 
 /// A reserved call. Dropped without [`Call::finish`], it counts as disconnected.
@@ -100,12 +103,19 @@ struct Open {
     first_token: Option<Duration>,
     delivered: Sha256,
     tab: Option<Box<dyn Tab>>,
+    prompts: Vec<Prompt>,
+    /// One per prompt.
+    answers: Vec<String>,
 }
 
 impl Meter {
     /// Meters what an earlier process left open, then counts for this one. `held` bounds the
     /// answers kept for repeated ids, in bytes.
-    pub async fn open(journal: Journal, metrics: Metrics, held: usize) -> Result<Self, ServeError> {
+    pub async fn open(
+        journal: Journal,
+        (attributions, metrics): (Attributions, Metrics),
+        held: usize,
+    ) -> Result<Self, ServeError> {
         let session = uuid::Uuid::now_v7().to_string();
         for record in journal.recover(&session).await? {
             metrics.metered(&record.event);
@@ -124,6 +134,7 @@ impl Meter {
             session,
             calls: Arc::new(Calls::new(held)),
             metrics,
+            attributions,
             refused: Mutex::new(None),
             open: watch::Sender::new(0),
         };
@@ -210,24 +221,22 @@ impl Inner {
         Ok(sealed.and_then(|sealed| imprint.unseal(id, &sealed)))
     }
 
-    async fn append(
-        &self,
-        event: Event,
-        enclosure: Option<Enclosure>,
-    ) -> Result<Record, JournalError> {
-        let appended = self.journal.append_with(event, enclosure).await;
+    async fn append(&self, event: Event) -> Result<Record, JournalError> {
+        let appended = self.journal.append(event).await;
+        self.noted(appended)
+    }
+
+    /// Remembers whether the journal takes events.
+    fn noted(&self, appended: Result<Record, JournalError>) -> Result<Record, JournalError> {
         let written = matches!(appended, Ok(_) | Err(JournalError::Duplicate(_)));
         *self.lock_refused() = (!written).then(Instant::now);
         appended
     }
 
     /// Appends a count. One that is there already (a commit whose answer was lost) is as good.
-    async fn append_count(
-        &self,
-        event: Event,
-        enclosure: Option<Enclosure>,
-    ) -> Result<Record, JournalError> {
-        match self.append(event, enclosure).await {
+    async fn append_count(&self, count: Entry, traced: Vec<Event>) -> Result<Record, JournalError> {
+        let appended = self.journal.append_with(count, traced).await;
+        match self.noted(appended) {
             Err(JournalError::Duplicate(unique)) => {
                 let found = self.journal.metered(&unique.request_id).await?;
                 found.ok_or(JournalError::Duplicate(unique))
@@ -246,6 +255,7 @@ impl Inner {
             accepted,
             pass,
             tab,
+            prompts,
         } = reservation;
         let event = Event::CallReserved {
             request_id: slot.id().as_str().to_owned(),
@@ -257,7 +267,7 @@ impl Inner {
             request_hash: slot.hash().to_owned(),
             payment: tab.as_ref().map(|tab| Box::new(tab.payment().clone())),
         };
-        self.append(event, None).await.map_err(|error| {
+        self.append(event).await.map_err(|error| {
             tracing::error!(%error, "a call was refused because the journal cannot be written");
             unwritable()
         })?;
@@ -274,6 +284,8 @@ impl Inner {
             first_token: None,
             delivered,
             tab,
+            answers: vec![String::new(); prompts.len()],
+            prompts,
         };
         let usage = Usage {
             prompt_tokens,
@@ -300,6 +312,9 @@ impl Call {
     pub fn deliver(&mut self, text: &str, tokens: u64) {
         let Some(open) = &mut self.open else { return };
         open.delivered.update(text);
+        if let Some(answer) = open.answers.first_mut() {
+            answer.push_str(text);
+        }
         self.usage.completion_tokens = self.usage.completion_tokens.saturating_add(tokens);
         let delivered = self.usage.completion_tokens;
         let (before, when) = self.checkpointed;
@@ -313,9 +328,11 @@ impl Call {
     }
 
     /// Counts an answer that reaches the caller in one piece, just before it is metered.
-    pub fn deliver_whole(&mut self, text: &str, tokens: u64) {
+    /// `answers` are the texts that it stands for, one per prompt.
+    pub fn deliver_whole(&mut self, text: &str, answers: Vec<String>, tokens: u64) {
         if let Some(open) = &mut self.open {
             open.delivered.update(text);
+            open.answers = answers;
             self.usage.completion_tokens = tokens;
         }
     }
@@ -392,10 +409,23 @@ impl Open {
             first_token,
             delivered,
             tab,
+            prompts,
+            answers,
         } = self;
         // The model has stopped: the next call need not wait for the disk.
         drop(pass);
         let charge = tab.as_ref().map(|tab| tab.payment().charge(usage, finish));
+        let payer = charge.as_ref().filter(|it| !it.amount.is_zero());
+        let ended = Ended {
+            request_id: slot.id().as_str().to_owned(),
+            adapter: Arc::clone(&adapter),
+            prompts,
+            answers,
+            finish,
+            payer: payer.map(|charge| charge.payer),
+        };
+        let traced = inner.attributions.prove(ended).await;
+        let traced: Vec<Event> = traced.into_iter().collect();
         let event = Event::CallMetered {
             request_id: slot.id().as_str().to_owned(),
             adapter: adapter.name.clone(),
@@ -412,8 +442,9 @@ impl Open {
         let enclosure = answer
             .as_ref()
             .and_then(|it| enclosure(slot.id(), &imprint, it));
+        let count = Entry::from(event).enclosing(enclosure);
         loop {
-            match inner.append_count(event.clone(), enclosure.clone()).await {
+            match inner.append_count(count.clone(), traced.clone()).await {
                 Ok(record) => {
                     inner.metrics.metered(&record.event);
                     if let (Some(tab), Some(charge)) = (tab, charge) {

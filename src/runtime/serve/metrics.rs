@@ -21,7 +21,10 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use super::gate::{Gate, Load};
+use super::{
+    attribution::Attributions,
+    gate::{Gate, Load},
+};
 use crate::runtime::event::{CallKind, Event, Finish, Usage};
 
 type Labels = Vec<(&'static str, String)>;
@@ -46,7 +49,7 @@ fn latency_buckets() -> Histogram {
 
 impl Metrics {
     /// `adapters` is how many adapters the server holds.
-    pub fn new(gate: Arc<Gate>, adapters: usize) -> Self {
+    pub fn new(gate: Arc<Gate>, adapters: usize, attributions: Attributions) -> Self {
         let mut registry = Registry::default();
         let histograms = || Histograms::new_with_constructor(latency_buckets as fn() -> Histogram);
         let metrics = Self {
@@ -61,6 +64,7 @@ impl Metrics {
         };
         metrics.register(&mut registry);
         registry.register_collector(Box::new(AdapterGauges { gate, adapters }));
+        registry.register_collector(Box::new(AttributionGauges(attributions)));
         Self {
             registry: Arc::new(registry),
             ..metrics
@@ -177,6 +181,38 @@ fn call_labels(adapter: &str, kind: CallKind, finish: Finish) -> Labels {
         ("kind", word(kind)),
         ("finish", word(finish)),
     ]
+}
+
+/// How far attribution is behind at this moment.
+struct AttributionGauges(Attributions);
+
+impl fmt::Debug for AttributionGauges {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("AttributionGauges")
+            .field(&self.0.lag())
+            .finish()
+    }
+}
+
+impl Collector for AttributionGauges {
+    fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), fmt::Error> {
+        let lag = self.0.lag();
+        let none = Labels::new();
+        gauge(
+            &mut encoder,
+            "openlora_attribution_waiting",
+            "Counted calls without a final attribution",
+            &none,
+            lag.waiting as f64,
+        )?;
+        gauge(
+            &mut encoder,
+            "openlora_attribution_lag_seconds",
+            "Age of the call that waits longest",
+            &none,
+            seconds(lag.milliseconds),
+        )
+    }
 }
 
 /// Who runs and who waits at this moment.

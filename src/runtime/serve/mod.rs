@@ -5,6 +5,7 @@
 //! know the terminal, the command line or any chain.
 
 pub mod answer;
+pub mod attribution;
 mod body;
 pub mod calls;
 pub mod engine;

@@ -5,7 +5,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{refusal::Refusal, request_id::RequestId};
+use super::{
+    attribution::published::{Found, PublishedShares},
+    refusal::Refusal,
+    request_id::RequestId,
+};
 use crate::runtime::{
     event::{CallKind, Event, Finish, Record, Usage},
     journal::{Journal, JournalError},
@@ -30,6 +34,8 @@ pub struct Receipt {
     pub response_hash: String,
     /// Absent where calls are free.
     pub charge: Option<Charge>,
+    /// As far as it is known.
+    pub attribution: Option<PublishedShares>,
 }
 
 impl Receipt {
@@ -66,6 +72,7 @@ impl Receipt {
             request_hash,
             response_hash,
             charge: charge.map(|charge| *charge),
+            attribution: None,
         })
     }
 
@@ -85,6 +92,7 @@ impl Receipt {
             first_token_milliseconds: self.first_token_milliseconds,
             request_hash: self.request_hash.clone(),
             response_hash: self.response_hash.clone(),
+            attribution: self.attribution.clone(),
             journal: JournalPlace {
                 sequence: self.sequence,
                 time_ms: self.time_ms,
@@ -122,6 +130,9 @@ pub struct PublishedReceipt {
     pub request_hash: String,
     /// SHA-256 over the salt and the delivered text, hex.
     pub response_hash: String,
+    /// Whose data shaped the answer, as far as it is known; null where nothing is yet.
+    #[serde(default)]
+    pub attribution: Option<PublishedShares>,
     pub journal: JournalPlace,
 }
 
@@ -153,12 +164,18 @@ pub struct JournalPlace {
     pub hash: String,
 }
 
+async fn look(journal: &Journal, id: &RequestId) -> Result<Option<Receipt>, JournalError> {
+    let record = journal.metered(id.as_str()).await?;
+    let Some(mut receipt) = record.as_ref().and_then(Receipt::from_record) else {
+        return Ok(None);
+    };
+    receipt.attribution = Found::of(journal, id.as_str()).await?.shares();
+    Ok(Some(receipt))
+}
+
 /// Looks up what was metered under an id.
 pub async fn find(journal: &Journal, id: &RequestId) -> Result<Option<Receipt>, Refusal> {
-    match journal.metered(id.as_str()).await {
-        Ok(record) => Ok(record.as_ref().and_then(Receipt::from_record)),
-        Err(error) => Err(unreadable(&error)),
-    }
+    look(journal, id).await.map_err(|error| unreadable(&error))
 }
 
 /// The answer to whatever needs the journal while it cannot be read.

@@ -18,6 +18,7 @@ use tower::ServiceExt;
 
 use super::{
     ServeError,
+    attribution::{Attributions, Keeping},
     gate::Gate,
     hosted::{Hosted, Shelf},
     meter::Meter,
@@ -102,6 +103,7 @@ pub struct Goods {
     pub adapters: Vec<Hosted>,
     /// Absent where calls are free.
     pub sales: Option<Sales>,
+    pub keeping: Keeping,
 }
 
 /// A server about to run.
@@ -123,8 +125,11 @@ impl Server {
         let shelf = Shelf::new(goods.adapters)?;
         let gate = Gate::new(limits.max_concurrent, limits.queue, stop.draining.clone());
         let gate = Arc::new(gate);
-        let metrics = Metrics::new(Arc::clone(&gate), shelf.len());
-        let meter = Meter::open(journal.clone(), metrics.clone(), HELD_ANSWERS).await?;
+        let keeping = goods.keeping;
+        let attributions = Attributions::open(journal.clone(), &shelf, keeping).await?;
+        let metrics = Metrics::new(Arc::clone(&gate), shelf.len(), attributions.clone());
+        let counted = (attributions.clone(), metrics.clone());
+        let meter = Meter::open(journal.clone(), counted, HELD_ANSWERS).await?;
         for adapter in shelf.iter() {
             journal
                 .append(Event::AdapterLoaded {
@@ -142,6 +147,7 @@ impl Server {
             journal,
             limits,
             stop,
+            attributions,
             sales: goods.sales,
         });
         Ok(Self { bound, app })
@@ -157,6 +163,9 @@ impl Server {
         let router = router(app.clone());
         let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
         let mut connections = JoinSet::new();
+        let closing = CancellationToken::new();
+        let (attributions, closed) = (app.attributions.clone(), closing.clone());
+        let worker = tokio::spawn(async move { attributions.run(closed).await });
         loop {
             let accepted = tokio::select! {
                 accepted = accept(&bound.listener, &room) => accepted,
@@ -174,7 +183,16 @@ impl Server {
         }
         drop(bound);
         app.stop.draining.cancel();
-        finish(&app, connections).await
+        let finished = finish(&app, connections).await;
+        // What waits longer than this waits for the next start.
+        tokio::select! {
+            () = app.attributions.settle_down(LAST_COUNTS) => {}
+            () = app.stop.hurry.cancelled() => {}
+        }
+        closing.cancel();
+        // A worker that panicked has nothing left to attribute.
+        let _ = worker.await;
+        finished
     }
 }
 

@@ -302,6 +302,7 @@ fn encode(codec: &TextCodec, dataset: &Dataset, context: usize) -> Result<Rows, 
         .collect::<Result<Vec<_>, _>>()?;
     Ok(Rows {
         sources: vec![0; encoded.len()],
+        origins: (0..encoded.len()).collect(),
         encoded,
     })
 }

@@ -30,6 +30,7 @@ pub use error::TrainError;
 pub use event::{Flow, Started, TrainEvent, TrainStep, Validated};
 pub use export::load_with_adapter;
 pub use inputs::{Inputs, ValidationWish};
+pub use rows::{Rows, ragged};
 pub use run::RunDir;
 pub use schedule::{Curve, Schedule};
 pub use session::{Listener, Outcome, Start, train};

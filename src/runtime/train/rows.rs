@@ -9,11 +9,13 @@ use crate::runtime::{
     model::{Batch, text::TextCodec},
 };
 
-/// Rows ready to learn from; `sources[i]` is where row `i` came from.
+/// Rows ready to learn from; `sources[i]` is where row `i` came from, `origins[i]` its place in the
+/// dataset.
 #[derive(Debug, Default)]
 pub struct Rows {
     pub encoded: Vec<Encoded>,
     pub sources: Vec<usize>,
+    pub origins: Vec<usize>,
 }
 
 impl Rows {
@@ -29,6 +31,7 @@ impl Rows {
         Ok(Self {
             encoded,
             sources: dataset.rows.iter().map(|row| row.source).collect(),
+            origins: (0..dataset.rows.len()).collect(),
         })
     }
 
@@ -73,6 +76,7 @@ impl Rows {
                 .map(|pick| self.encoded[*pick].clone())
                 .collect(),
             sources: picks.iter().map(|pick| self.sources[*pick]).collect(),
+            origins: picks.iter().map(|pick| self.origins[*pick]).collect(),
         }
     }
 }

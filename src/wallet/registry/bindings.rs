@@ -120,16 +120,59 @@ sol! {
         function predict(address operator, uint32 delay, Share[] shares, bytes32 salt) external view returns (address);
     }
 
+    #[derive(Debug, PartialEq, Eq)]
+    struct PoolAccount {
+        bytes32 root;
+        bytes32 pendingRoot;
+        uint128 total;
+        uint128 pendingTotal;
+        uint128 claimed;
+        uint128 released;
+        uint40 activatesAt;
+        uint40 answerBy;
+        bool contested;
+    }
+
     interface ContributorPool {
+        event RootProposed(address indexed token, bytes32 indexed root, uint256 total, uint256 activatesAt);
+        event Claimed(address indexed token, address indexed contributor, uint256 amount, uint256 cumulative);
+        event StaticReleased(address indexed token, address indexed contributor, uint256 amount);
+
         function shares() external view returns (Share[] memory);
         function terms() external view returns (address operator, uint32 delay);
         function pull(address splitter, address token) external returns (uint256 amount);
+        function propose(address token, bytes32 root, uint256 total) external;
+        function contest(address token) external;
+        function claim(address token, address contributor, uint256 cumulative, bytes32[] proof) external returns (uint256 amount);
+        function releaseStatic(address token, address contributor) external returns (uint256 amount);
+        function accountOf(address token) external view returns (PoolAccount memory account);
+        function received(address token) external view returns (uint256);
+        function paidTo(address token, address contributor) external view returns (uint256 claimed, uint256 released);
+        function pendingStatic(address token, address contributor) external view returns (uint256);
+    }
+
+    #[derive(Debug, PartialEq, Eq)]
+    struct AnchorLeaf {
+        bytes32 eventId;
+        uint256 adapterId;
+        uint32 version;
+        uint256 chainId;
+        bytes32 channelId;
+        uint128 cumulative;
+        uint128 charged;
+        bytes32 requestHash;
+        bytes32 responseHash;
+        bytes32 contributionsRoot;
+        uint64 time;
     }
 
     interface AttributionAnchor {
         event Anchored(uint256 indexed id, address indexed server, bytes32 indexed root, uint64 sequence, uint64 count, uint128 charged, string uri);
 
+        function anchor(uint256 id, bytes32 root, bytes32 prevRoot, uint64 count, uint128 charged, string uri) external;
         function headOf(uint256 id, address server) external view returns (Head);
+        function leafHash(AnchorLeaf leaf) external pure returns (bytes32);
+        function verifyLeaf(bytes32 root, AnchorLeaf leaf, bytes32[] proof) external pure returns (bool);
     }
 
     interface DevelopmentToken {

@@ -167,6 +167,14 @@ fn mark(event: &Event) -> Option<Mark> {
         Event::Settled(fact) => at!(fact, receiver),
         Event::Released(fact) => at!(fact, receiver),
         Event::Refunded(fact) => at!(fact, key),
+        Event::ContributionsProposed(fact) => at!(fact, pool),
+        Event::ContributionClaimed(fact) => at!(fact, pool),
+        Event::Anchored(fact) => Some(Mark {
+            chain_id: fact.chain_id,
+            tx: fact.tx.clone(),
+            block: fact.block,
+            hash: fact.block_hash,
+        }),
         _ => None,
     }
 }

@@ -15,7 +15,7 @@ use alloy::{
 use tokio::sync::{Notify, OwnedMutexGuard};
 
 use super::{
-    Deposit, Done, FRESH, Refund, Settlement, Transfer, Trouble,
+    Deposit, Done, FRESH, Refund, SettleError, Settlement, Transfer, Trouble,
     books::{Books, History, Mark, ask},
     facts,
     memory::Memory,
@@ -25,7 +25,7 @@ use super::{
 use crate::{
     runtime::{
         ledger::{Address, Amount, ChannelView, Word},
-        ports::FactLog,
+        ports::{FactLog, PublishedLog},
     },
     wallet::{
         WalletError,
@@ -33,6 +33,7 @@ use crate::{
         network::Network,
         provider::Chain,
         registry::SigningContract,
+        rewards,
         transaction::{Limits, Mined, Submission, TransactionError},
     },
 };
@@ -49,6 +50,8 @@ pub struct Options {
     pub fresh: Duration,
     /// Told what a person may want to know while waiting.
     pub tell: Teller,
+    /// What was published of the roots that this account sends; without it their facts are lost.
+    pub log: Option<Arc<dyn PublishedLog>>,
 }
 
 impl Options {
@@ -64,6 +67,7 @@ impl Options {
             poll,
             fresh: FRESH,
             tell: Arc::new(|_| {}),
+            log: None,
         }
     }
 }
@@ -104,6 +108,7 @@ impl Desk {
             memory.lock().watch(mark.clone());
         }
         let (seen, read) = (Arc::clone(&memory), Arc::clone(&books));
+        let log = options.log.clone();
         let reader = move |receipt: &TransactionReceipt| {
             seen.lock().watch(Mark {
                 chain_id,
@@ -111,7 +116,11 @@ impl Desk {
                 block: receipt.block_number.unwrap_or_default(),
                 hash: Word(receipt.block_hash.unwrap_or_default().0),
             });
-            ask(&*read, |book| facts::told_by(receipt, chain_id, book))
+            let mut told = ask(&*read, |book| facts::told_by(receipt, chain_id, book));
+            if let Some(log) = &log {
+                told.extend(rewards::told_by(receipt, chain_id, &**log));
+            }
+            told
         };
         let queue = Queue::new(
             (chain.clone(), account),
@@ -184,6 +193,17 @@ impl Desk {
             // The chain may be in another state by then; what is not used is not paid.
             gas: gas + gas / 5,
         })
+    }
+
+    /// Prepares a call, sends it and waits until it is mined; the facts of its receipt are kept.
+    pub async fn carry_out(
+        &self,
+        to: Address,
+        data: Bytes,
+        deed: String,
+    ) -> Result<Mined, SettleError> {
+        let call = self.prepared(to, data, deed).await?;
+        Ok(self.queue.send(call).await?)
     }
 
     /// Sends a call and waits until it is mined and deep enough.

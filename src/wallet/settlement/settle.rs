@@ -176,6 +176,23 @@ impl Treasurer {
         Ok(done)
     }
 
+    /// Has contributor pools fetch their shares; nothing else is paid out.
+    pub async fn fill_pools(&self) -> Result<Vec<Moved>, SettleError> {
+        let _round = self.round.lock().await;
+        self.desk.recover().await?;
+        let mut done = Vec::new();
+        for receiver in self.receivers(&Settled::default()) {
+            let shares = shares(&self.desk.chain, self.desk.account(), receiver).await?;
+            let due = shares
+                .into_iter()
+                .filter(|it| it.pool && !it.pending.is_zero());
+            for share in due {
+                done.extend(self.release(&share, None).await?);
+            }
+        }
+        Ok(done)
+    }
+
     async fn release(
         &self,
         share: &Share,
@@ -272,8 +289,7 @@ impl Treasurer {
     }
 
     async fn send(&self, to: Address, data: Bytes, deed: String) -> Result<Mined, SettleError> {
-        let call = self.desk.prepared(to, data, deed).await?;
-        Ok(self.desk.queue.send(call).await?)
+        self.desk.carry_out(to, data, deed).await
     }
 
     fn told(&self, mined: &Mined) -> Vec<Event> {

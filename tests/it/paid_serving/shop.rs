@@ -22,6 +22,7 @@ use openlora::{
         ports::{Cashier, Engine, Treasury},
         serve::{
             Bound, Goods, ServeLimits, Server, Stop,
+            attribution::Keeping,
             payment::{Currency, Sales},
         },
     },
@@ -365,6 +366,7 @@ async fn serve(
     let goods = Goods {
         adapters,
         sales: Some(sales),
+        keeping: Keeping::default(),
     };
     let bound = Bound::new("127.0.0.1", 0).await.unwrap();
     let stop = Stop::default();

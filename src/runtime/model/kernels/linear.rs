@@ -12,7 +12,10 @@ use rayon::prelude::*;
 use super::{
     BLOCK_ROWS, Held, for_row_blocks, matmul::*, matrix, norm::sum_blocks, output, tensor, values,
 };
-use crate::runtime::model::noise::Dropout;
+use crate::runtime::model::{
+    noise::Dropout,
+    tap::{Passed, Tapped},
+};
 
 /// Weights kept in bf16 are widened this many values at a time.
 const WIDENED: usize = 1 << 20;
@@ -50,6 +53,8 @@ pub struct LoraLinear {
     pub bias: Option<Tensor>,
     pub scale: f32,
     pub dropout: Option<Dropout>,
+    /// Takes what the factors' gradients are made of; the factors then get none themselves.
+    pub tap: Option<Tapped>,
 }
 
 impl LoraLinear {
@@ -129,9 +134,17 @@ impl CustomOp3 for LoraLinear {
         );
         let low = product(input, a_matrix.t(), 1.0);
         let grad_low = product(grads, b_matrix, self.scale);
+        if let Some(tap) = &self.tap {
+            tap.pass(&Passed {
+                input: dropped.as_deref().unwrap_or(x_held.values()?),
+                grad: grad_held.values()?,
+                low: &low,
+                grad_low: &grad_low,
+                scale: self.scale,
+                rank,
+            });
+        }
         let grad_low = Matrix::new(&grad_low, tokens, rank);
-        let grad_b = product(grads.t(), Matrix::new(&low, tokens, rank), self.scale);
-        let grad_a = product(grad_low.t(), input, 1.0);
         let grad_x = match x.track_op() {
             true => Some(tensor(
                 self.grad_x(grad_held.values()?, grad_low, a_matrix)?,
@@ -139,6 +152,11 @@ impl CustomOp3 for LoraLinear {
             )?),
             false => None,
         };
+        if self.tap.is_some() {
+            return Ok((grad_x, None, None));
+        }
+        let grad_b = product(grads.t(), Matrix::new(&low, tokens, rank), self.scale);
+        let grad_a = product(grad_low.t(), input, 1.0);
         Ok((
             grad_x,
             Some(tensor(grad_a, a.shape())?),

@@ -56,6 +56,25 @@ impl Labels {
     }
 }
 
+/// The tokens of an answer to a prompt that has the tokens `asked`, as training saw them.
+pub(super) fn answer_tokens(
+    codec: &TextCodec,
+    (prompt, asked): (&Prompt, &[u32]),
+    answer: &str,
+    ended: bool,
+) -> Option<Vec<u32>> {
+    let whole = answered(codec, prompt, answer).ok()?;
+    let mut ids = match whole.ids.strip_prefix(asked) {
+        Some(ids) => ids.to_vec(),
+        // The prompt's last token and the answer's first became one.
+        None => codec.encode(answer, false).ok()?,
+    };
+    while !ended && ids.last().is_some_and(|id| codec.is_special(*id)) {
+        ids.pop();
+    }
+    Some(ids)
+}
+
 fn answered(codec: &TextCodec, prompt: &Prompt, label: &str) -> Result<Answered, ModelTextError> {
     match prompt {
         Prompt::Chat(messages) => in_chat(codec, messages, label),

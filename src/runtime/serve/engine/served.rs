@@ -7,7 +7,12 @@ use std::sync::Arc;
 
 use futures::TryStreamExt;
 
-use super::{ask, labels::Labels, load::Running, walk::Walk};
+use super::{
+    ask,
+    labels::{Labels, answer_tokens},
+    load::Running,
+    walk::Walk,
+};
 use crate::runtime::{
     event::Usage,
     model::text::TextCodec,
@@ -118,6 +123,12 @@ impl Engine for Served {
 
     async fn count_prompt(&self, prompt: &Prompt) -> Result<u64, ServeError> {
         Ok(self.encode(prompt)?.len() as u64)
+    }
+
+    fn tokens(&self, prompt: &Prompt, answer: &str, ended: bool) -> Option<(Vec<u32>, Vec<u32>)> {
+        let asked = self.encode(prompt).ok()?;
+        let answer = answer_tokens(&self.codec, (prompt, &asked), answer, ended)?;
+        Some((asked, answer))
     }
 
     async fn generate(

@@ -17,7 +17,7 @@ use crate::runtime::{
         answer::Answer,
         gate::draining,
         generate::{repeat, respond},
-        intake::Intake,
+        intake::{Asked, Intake},
         meter::{Admission, Call},
         payment::Opened,
         refusal::Refusal,
@@ -79,9 +79,12 @@ pub async fn run(
         Opened::Run(pass, tab) => (pass, tab),
         Opened::Repeated(answer) => return Ok(repeat(app, answer)),
     };
-    let mut call = app
-        .reserve(&intake, slot, (pass, tab), (kind, prompt_tokens))
-        .await?;
+    let asked = Asked {
+        kind,
+        prompts: prompts.clone(),
+        prompt_tokens,
+    };
+    let mut call = app.reserve(&intake, slot, (pass, tab), asked).await?;
     let found = tokio::select! {
         found = label(&intake, &mut call, prompts) => found.map_err(|error| Refusal::from_engine(&error)),
         () = app.stop.hurry.cancelled() => Err(draining()),
@@ -94,7 +97,8 @@ pub async fn run(
         }
     };
     let tokens = found.iter().map(|one| one.usage.completion_tokens).sum();
-    call.deliver_whole(&shares(&found), tokens);
+    let answers = answers(&found, intake.adapter.labels());
+    call.deliver_whole(&shares(&found), answers, tokens);
     let payment = call.payment_response(Finish::Stop);
     let answer = Answer::json(&write(&found, call.usage(Finish::Stop))).paid(payment);
     call.finish(Finish::Stop, Some(answer.clone())).await?;
@@ -118,6 +122,20 @@ async fn label(
         call.first_token();
     }
     Ok(found)
+}
+
+/// The label that each text was given.
+fn answers(found: &[Classified], labels: &[String]) -> Vec<String> {
+    let best = |one: &Classified| {
+        let mut likely = (0, f64::MIN);
+        for (at, probability) in one.probabilities.iter().enumerate() {
+            if *probability > likely.1 {
+                likely = (at, *probability);
+            }
+        }
+        labels.get(likely.0).cloned().unwrap_or_default()
+    };
+    found.iter().map(best).collect()
 }
 
 /// The delivered probabilities as the text that the receipt's hash covers.

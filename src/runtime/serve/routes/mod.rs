@@ -2,6 +2,7 @@
 //!
 //! Documentation and tests read [`ROUTES`]; the router is built from it and from nothing else.
 
+mod attributions;
 mod classify;
 mod completions;
 mod edge;
@@ -27,6 +28,7 @@ use axum::{
 };
 
 use super::{
+    attribution::Attributions,
     gate::Gate,
     hosted::Shelf,
     meter::Meter,
@@ -49,6 +51,7 @@ pub struct Parts {
     pub journal: Journal,
     pub limits: ServeLimits,
     pub stop: Stop,
+    pub attributions: Attributions,
     /// Absent where calls are free.
     pub sales: Option<Sales>,
 }
@@ -175,6 +178,16 @@ pub const ROUTES: &[Route] = &[
         "/v1/receipts/{id}",
         "what was counted under a request id",
         || get(receipts::one),
+    ),
+    open(
+        "/v1/attributions/{id}",
+        "whose data shaped an answer, and why",
+        || get(attributions::one),
+    ),
+    open(
+        "/attribution-log/{file}",
+        "the published log of attributed calls",
+        || get(attributions::file),
     ),
     operator("/events", "the journal as server-sent events", || {
         get(events::follow)

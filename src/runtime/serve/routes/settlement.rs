@@ -1,6 +1,8 @@
 //! What is done about money beside calls: x402's facilitator, and settling and paying out on
 //! request. All of it costs this server gas, so only its operator may ask.
 
+use std::time::Duration;
+
 use axum::{
     Json,
     extract::{Request, State},
@@ -16,6 +18,9 @@ use crate::{
         serve::{body, payment::Sales, refusal::Refusal},
     },
 };
+
+/// How long settling waits for calls without a final attribution.
+const ATTRIBUTED: Duration = Duration::from_secs(10);
 
 /// Largest body of a facilitator's request in bytes.
 const LARGEST: usize = 64 * 1024;
@@ -39,6 +44,8 @@ pub async fn settle(State(app): State<App>, request: Request) -> Result<Json<Val
 /// A body of JSON is asked for, so that no foreign web page can have this done.
 pub async fn settle_now(State(app): State<App>, request: Request) -> Result<Json<Value>, Refusal> {
     read(request).await?;
+    // What was answered by now belongs under the root that is anchored.
+    app.attributions.settle_down(ATTRIBUTED).await;
     let settled = sales(&app)?.treasury.settle().await;
     settled.map(Json).map_err(|failure| failed(&failure))
 }

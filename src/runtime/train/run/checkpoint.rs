@@ -162,7 +162,8 @@ fn tensors(path: &Path, name: &str, state: &State) -> Result<HashMap<String, Ten
     Ok(candle_safetensors::load_buffer(&bytes, &Device::Cpu)?)
 }
 
-fn encode(tensors: &[(String, Tensor)], path: &Path) -> Result<Vec<u8>> {
+/// Tensors as the bytes of a safetensors file in f32; `path` is for errors.
+pub fn encode(tensors: &[(String, Tensor)], path: &Path) -> Result<Vec<u8>> {
     let host = tensors
         .iter()
         .map(|(name, tensor)| {

@@ -1,0 +1,300 @@
+//! How fast attribution is: `cargo bench --bench attribution [-- scan|trace|build]`.
+//!
+//! `scan`: scores of 100 000 examples (3 checkpoints, 1024 values) on one thread. `trace`: spans of
+//! 256-token answers in a million documents of 128 tokens. `build`: an index beside the epochs of
+//! the training that it is of. Percentiles go to stderr.
+
+#![allow(
+    clippy::expect_used,
+    clippy::print_stderr,
+    reason = "a bench stops at the first surprise and prints what it found"
+)]
+
+use std::{
+    hint::black_box,
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use openlora::runtime::{
+    attribution::{
+        Binding, CheckpointFacts, Contributor, Draft, Example, Index, Job, Material, Method,
+        Parameters, Places, Rows, Sketch, Suffixes, adapter_digest, build, kernels,
+    },
+    dataset::{Source, Task, TaskWish, load},
+    model::{BaseRequest, Precision, open_base, text::TextCodec},
+    train::{Flow, Inputs, RunDir, Start, TrainConfig, train},
+};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+fn main() {
+    let wanted: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|name| !name.starts_with('-'))
+        .collect();
+    let all: [(&str, fn()); 3] = [("scan", scan), ("trace", trace), ("build", build_time)];
+    for (name, bench) in all {
+        if wanted.is_empty() || wanted.iter().any(|wanted| wanted == name) {
+            bench();
+        }
+    }
+}
+
+fn tell(what: &str, mut times: Vec<Duration>) {
+    times.sort();
+    let at = |percent: usize| times[(times.len() * percent / 100).min(times.len() - 1)];
+    eprintln!(
+        "{what}: p50 {:?}, p95 {:?}, p99 {:?}",
+        at(50),
+        at(95),
+        at(99)
+    );
+}
+
+fn draft(documents: &[Vec<u32>], checkpoints: usize, width: usize) -> Draft {
+    Draft {
+        binding: Binding {
+            base: "base".into(),
+            adapter: "adapter".into(),
+            tokenizer: "tokenizer".into(),
+            data: "data".into(),
+            sources: vec![],
+            parameters: Parameters {
+                method: Method::Influence,
+                width,
+                damping: 0.1,
+                seed: "00".repeat(32),
+                lora_scale: 2.0,
+                precision: Precision::F32,
+            },
+            checkpoints: (0..checkpoints as u64)
+                .map(|step| CheckpointFacts {
+                    step,
+                    rate: 1.0,
+                    sha256: String::new(),
+                })
+                .collect(),
+            preconditioner: None,
+        },
+        contributors: vec![Contributor {
+            name: "one".into(),
+            address: None,
+        }],
+        examples: documents
+            .iter()
+            .enumerate()
+            .map(|(at, document)| Example {
+                cluster: at as u32,
+                tokens: document.len() as u32,
+                ..Example::default()
+            })
+            .collect(),
+        rows: Rows::default(),
+        suffixes: Suffixes::build(documents.iter().map(Vec::as_slice)).expect("the text is sorted"),
+    }
+}
+
+fn open(draft: &Draft) -> (tempfile::TempDir, Index) {
+    let dir = tempfile::tempdir().expect("a folder is made");
+    let path = dir.path().join("index.bin");
+    std::fs::write(&path, draft.encode()).expect("the index is written");
+    let began = Instant::now();
+    let index = Index::open(&path).expect("the index opens");
+    eprintln!(
+        "opened {:.0} MB in {:?}",
+        index.size() as f64 / 1e6,
+        began.elapsed()
+    );
+    (dir, index)
+}
+
+const EXAMPLES: usize = 100_000;
+
+fn scan() {
+    let [checkpoints, width] = [3, 1024];
+    let mut rng = ChaCha8Rng::seed_from_u64(1);
+    let mut draft = draft(&vec![vec![]; EXAMPLES], checkpoints, width);
+    let mut row = || {
+        (0..width)
+            .map(|_| rng.random::<f32>() - 0.5)
+            .collect::<Vec<f32>>()
+    };
+    let pool: Vec<Vec<f32>> = (0..64).map(|_| row()).collect();
+    let sketch = Sketch::of(&(0..checkpoints).map(|_| row()).collect::<Vec<_>>());
+    for _ in 0..checkpoints {
+        for at in 0..EXAMPLES {
+            draft.rows.push(&pool[at * 31 % 64], width, 1.0);
+        }
+    }
+    let (_dir, index) = open(&draft);
+    let trace: u64 = index.sizes().iter().skip(4).map(|(_, bytes)| bytes).sum();
+    let bytes = (index.size() - trace) as f64 / EXAMPLES as f64;
+    let mut times = Vec::new();
+    for _ in 0..60 {
+        let began = Instant::now();
+        black_box(index.scores(&sketch).expect("the sketch fits"));
+        times.push(began.elapsed());
+    }
+    tell(
+        &format!("scan of {EXAMPLES} examples, {bytes:.0} bytes each"),
+        times,
+    );
+    for kernel in kernels() {
+        let (left, right) = (vec![3i8; 1024], vec![-5i8; 1024]);
+        let began = Instant::now();
+        for _ in 0..1_000_000 {
+            black_box(kernel.dot(black_box(&left), black_box(&right), -5 * 1024));
+        }
+        eprintln!(
+            "kernel {}: {:?} per row of 1024",
+            kernel.name,
+            began.elapsed() / 1_000_000
+        );
+    }
+}
+
+const DOCUMENTS: usize = 1_000_000;
+const DOCUMENT: usize = 128;
+
+/// Text with common and rare words, a third of it stock phrases.
+struct Writer {
+    rng: ChaCha8Rng,
+    phrases: Vec<Vec<u32>>,
+}
+
+impl Writer {
+    fn new() -> Self {
+        let mut writer = Self {
+            rng: ChaCha8Rng::seed_from_u64(2),
+            phrases: vec![],
+        };
+        writer.phrases = (0..20_000).map(|at| writer.words(5 + at % 20)).collect();
+        writer
+    }
+
+    /// Zipf's law over 32 768 words.
+    fn words(&mut self, count: usize) -> Vec<u32> {
+        (0..count)
+            .map(|_| (32_768f64.powf(self.rng.random::<f64>()) - 1.0) as u32)
+            .collect()
+    }
+
+    fn text(&mut self, count: usize) -> Vec<u32> {
+        let mut text = Vec::with_capacity(count + 32);
+        while text.len() < count {
+            if self.rng.random::<f32>() < 0.3 {
+                let at = self.rng.random_range(0..self.phrases.len());
+                text.extend_from_slice(&self.phrases[at]);
+            } else {
+                let run = self.words(12);
+                text.extend(run);
+            }
+        }
+        text.truncate(count);
+        text
+    }
+}
+
+fn trace() {
+    let mut writer = Writer::new();
+    let documents: Vec<Vec<u32>> = (0..DOCUMENTS).map(|_| writer.text(DOCUMENT)).collect();
+    let began = Instant::now();
+    let draft = draft(&documents, 0, 1);
+    eprintln!(
+        "sorted {} tokens in {:?}",
+        DOCUMENTS * DOCUMENT,
+        began.elapsed()
+    );
+    drop(documents);
+    let (_dir, index) = open(&draft);
+    drop(draft);
+    let bytes: u64 = index.sizes().iter().skip(4).map(|(_, bytes)| bytes).sum();
+    eprintln!(
+        "{:.3} bytes per token",
+        bytes as f64 / (DOCUMENTS * DOCUMENT) as f64
+    );
+    let (mut times, mut spans) = (Vec::new(), 0);
+    for _ in 0..2000 {
+        let (prompt, answer) = (writer.text(64), writer.text(256));
+        let began = Instant::now();
+        let trace = index.trace(&prompt, &answer);
+        times.push(began.elapsed());
+        spans += trace.spans.len();
+    }
+    tell(
+        &format!(
+            "trace of 256 tokens, {:.1} spans each",
+            spans as f64 / 2000.0
+        ),
+        times,
+    );
+}
+
+fn build_time() {
+    let home = tempfile::tempdir().expect("a folder is made");
+    let request = BaseRequest {
+        id: "nano".into(),
+        revision: "main".into(),
+        endpoint: String::new(),
+        models_dir: home.path().join("models"),
+        nano_dir: home.path().join("nano"),
+        token: None,
+        offline: true,
+    };
+    let base = open_base(&request, &mut |_| {}).expect("the embedded base opens");
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("templates/sentiment/data");
+    let files = [
+        "harbor_forum.jsonl",
+        "ledger_wire.csv",
+        "pit_chat.parquet",
+        "council_letters.jsonl",
+    ];
+    let dataset = load(&files.map(|file| Source::of_file(data.join(file)))).expect("data loads");
+    let config = TrainConfig {
+        epochs: 2,
+        batch: 8,
+        max_len: 128,
+        lr: 3e-3,
+        ..TrainConfig::default()
+    };
+    let epochs = config.epochs as f64;
+    let inputs = Inputs {
+        name: "bench".into(),
+        codec: TextCodec::open(&base.dir).expect("the tokenizer opens"),
+        base,
+        task: Task::settle(&dataset, &TaskWish::default()).expect("a task fits"),
+        dataset,
+        validation: None,
+        config,
+        flags: vec![],
+        root: home.path().to_owned(),
+        out: None,
+    };
+    let runs = home.path().join("runs");
+    let start = Start::Fresh { runs: runs.clone() };
+    let (outcome, _) = train(&inputs, &start, &mut |_| Flow::Continue).expect("it trains");
+    let run = RunDir::find(&runs, None).expect("the run is there");
+    let material = Material::of_run(&run, &inputs.config, Method::Influence).expect("checkpoints");
+    let (rows, _) = inputs.rows().expect("rows encode");
+    let job = Job {
+        base: &inputs.base,
+        precision: inputs.config.precision,
+        dataset: &inputs.dataset,
+        rows: &rows,
+        material: &material,
+        adapter: adapter_digest(&run.adapter()).expect("an adapter"),
+        method: Method::Influence,
+        width: 1024,
+        damping: 0.1,
+    };
+    let built = build(&job, &Places::of_run(run.path()), &mut |_| {}).expect("an index");
+    let epoch = outcome.seconds / epochs;
+    eprintln!(
+        "index of {} examples, {} bytes each: {:.1} s, {:.2} epochs of {epoch:.1} s",
+        built.examples,
+        built.bytes / built.examples as u64,
+        built.seconds,
+        built.seconds / epoch
+    );
+}

@@ -1,0 +1,144 @@
+//! LDS, share error and top contributor, as the design page defines them.
+
+use serde::Serialize;
+
+use super::retrain::Truth;
+
+/// One method's figures in one world.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Figures {
+    pub lds: f64,
+    pub tv: f64,
+    pub top: f64,
+}
+
+/// Rank of each value; equal ones share the mean of theirs.
+fn ranks(values: &[f64]) -> Vec<f64> {
+    let mut order: Vec<usize> = (0..values.len()).collect();
+    order.sort_by(|a, b| values[*a].total_cmp(&values[*b]));
+    let mut ranks = vec![0.0; values.len()];
+    let mut start = 0;
+    while start < order.len() {
+        let mut end = start + 1;
+        while end < order.len() && values[order[end]] == values[order[start]] {
+            end += 1;
+        }
+        let rank = (start + end - 1) as f64 / 2.0;
+        order[start..end].iter().for_each(|at| ranks[*at] = rank);
+        start = end;
+    }
+    ranks
+}
+
+/// Rank correlation; 0 where one side does not vary.
+pub fn spearman(a: &[f64], b: &[f64]) -> f64 {
+    let (a, b) = (ranks(a), ranks(b));
+    let mean = (a.len() as f64 - 1.0) / 2.0;
+    let product = |a: &[f64], b: &[f64]| -> f64 {
+        a.iter().zip(b).map(|(a, b)| (a - mean) * (b - mean)).sum()
+    };
+    let scale = (product(&a, &a) * product(&b, &b)).sqrt();
+    if scale > 0.0 {
+        product(&a, &b) / scale
+    } else {
+        0.0
+    }
+}
+
+fn mean(values: impl Iterator<Item = f64>) -> f64 {
+    let (mut sum, mut count) = (0.0, 0.0);
+    for value in values {
+        sum += value;
+        count += 1.0;
+    }
+    if count > 0.0 { sum / count } else { 0.0 }
+}
+
+impl Truth {
+    /// Loss of a query on every half, averaged over seeds.
+    fn on_halves(&self, query: usize) -> Vec<f64> {
+        let of = |subset: usize| mean(self.halves.iter().map(|seed| seed[subset][query]));
+        (0..self.subsets.len()).map(of).collect()
+    }
+
+    /// Linear datamodelling score of `scores[queries][examples]`.
+    pub fn lds(&self, scores: &[Vec<f64>]) -> f64 {
+        let of = |(query, scores): (usize, &Vec<f64>)| {
+            let sums = self
+                .subsets
+                .iter()
+                .map(|half| half.iter().map(|at| scores[*at]).sum());
+            let losses: Vec<f64> = self.on_halves(query).iter().map(|loss| -loss).collect();
+            spearman(&sums.collect::<Vec<f64>>(), &losses)
+        };
+        mean(scores.iter().enumerate().map(of))
+    }
+
+    /// How well two seeds agree, corrected for the mean of both (Spearman–Brown).
+    pub fn ceiling(&self) -> f64 {
+        let [one, two, ..] = self.halves.as_slice() else {
+            return 0.0;
+        };
+        let of = |query: usize| {
+            let column =
+                |seed: &[Vec<f64>]| seed.iter().map(|row| row[query]).collect::<Vec<f64>>();
+            let agreement = spearman(&column(one), &column(two));
+            2.0 * agreement / (1.0 + agreement)
+        };
+        mean((0..self.queries.len()).map(of))
+    }
+
+    /// Each contributor's share of a query by leaving it out.
+    pub fn shares(&self, query: usize) -> Vec<f64> {
+        let contributors = self.without.first().map_or(0, Vec::len);
+        let harm = |contributor: usize| {
+            let seeds = self.without.iter().zip(&self.whole);
+            mean(seeds.map(|(without, whole)| without[contributor][query] - whole[query])).max(0.0)
+        };
+        normalised((0..contributors).map(harm).collect())
+    }
+
+    /// Figures of a method with these shares `[queries][contributors]`.
+    pub fn figures(&self, scores: &[Vec<f64>], shares: &[Vec<f64>]) -> Figures {
+        let truths: Vec<Vec<f64>> = (0..shares.len()).map(|query| self.shares(query)).collect();
+        let distance = |(a, b): (&Vec<f64>, &Vec<f64>)| {
+            a.iter().zip(b).map(|(a, b)| (a - b).abs()).sum::<f64>() / 2.0
+        };
+        let right = |(a, b): (&Vec<f64>, &Vec<f64>)| f64::from(u8::from(largest(a) == largest(b)));
+        Figures {
+            lds: self.lds(scores),
+            tv: mean(shares.iter().zip(&truths).map(distance)),
+            top: mean(shares.iter().zip(&truths).map(right)),
+        }
+    }
+}
+
+fn largest(values: &[f64]) -> Option<usize> {
+    (0..values.len()).max_by(|a, b| values[*a].total_cmp(&values[*b]))
+}
+
+/// Parts that sum to 1; equal ones where nothing is positive.
+pub fn normalised(values: Vec<f64>) -> Vec<f64> {
+    let sum: f64 = values.iter().sum();
+    let count = values.len() as f64;
+    values
+        .into_iter()
+        .map(|value| if sum > 0.0 { value / sum } else { 1.0 / count })
+        .collect()
+}
+
+/// Shares of contributors from the scores of one query: what an example scores above three times
+/// the median deviation counts.
+pub fn shares(scores: &[f64], contributors: &[usize], count: usize) -> Vec<f64> {
+    let median = |mut values: Vec<f64>| {
+        values.sort_by(f64::total_cmp);
+        values.get(values.len() / 2).copied().unwrap_or(0.0)
+    };
+    let middle = median(scores.to_vec());
+    let spread = median(scores.iter().map(|score| (score - middle).abs()).collect());
+    let mut sums = vec![0.0; count];
+    for (score, contributor) in scores.iter().zip(contributors) {
+        sums[*contributor] += (score - 3.0 * spread).max(0.0);
+    }
+    normalised(sums)
+}

@@ -1,0 +1,262 @@
+//! Trainings on parts of a world: what leaving examples out really does.
+
+use std::collections::BTreeMap;
+
+use candle_core::Tensor;
+use openlora::runtime::{
+    attribution::{Checkpoint, Material},
+    model::{Batch, Decoder, LoraConfig},
+    train::{
+        Curve, Rows, Schedule,
+        adamw::AdamWOptions,
+        order::{Cursor, Order, Walk, generator, shuffle},
+        step::{Noise, Stepper},
+    },
+};
+use serde::{Deserialize, Serialize};
+
+/// How every training of a world is done.
+#[derive(Clone, Copy, Debug)]
+pub struct Recipe {
+    pub epochs: usize,
+    pub batch: usize,
+    pub lr: f64,
+    pub warmup: u64,
+    pub rank: usize,
+}
+
+/// Shares of the steps after which weights are kept.
+pub const KEPT: [f64; 7] = [0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0];
+
+pub struct Trained {
+    pub decoder: Decoder,
+    /// Share of the steps, and the weights after them.
+    pub kept: Vec<(f64, Checkpoint)>,
+    pub moments: BTreeMap<String, Tensor>,
+    pub lora_scale: f64,
+}
+
+impl Recipe {
+    fn lora(&self) -> LoraConfig {
+        LoraConfig {
+            rank: self.rank,
+            alpha: 2.0 * self.rank as f64,
+            targets: vec!["all-linear".into()],
+            dropout: 0.0,
+            rslora: false,
+        }
+    }
+
+    /// Trains on the rows at `picks`.
+    pub fn train(&self, base: &Decoder, rows: &Rows, picks: &[usize], seed: u64) -> Trained {
+        let mut decoder = base.clone();
+        decoder
+            .attach_lora(&self.lora(), seed)
+            .expect("factors fit");
+        let mut stepper =
+            Stepper::new(decoder, AdamWOptions::default(), 1.0).expect("an optimizer starts");
+        let sources = vec![0; picks.len()];
+        let mut walk = Walk::new(Order::new(&sources, &[1.0], seed), Cursor::default());
+        let steps = (self.epochs * picks.len().div_ceil(self.batch)) as u64;
+        let schedule = Schedule::new(Curve::Cosine, self.lr, self.warmup, steps);
+        let mut kept = Vec::new();
+        for step in 0..steps {
+            let taken: Vec<usize> = walk
+                .take(self.batch)
+                .into_iter()
+                .map(|at| picks[at])
+                .collect();
+            let batch = rows.batch(&taken);
+            stepper
+                .step(&[batch], schedule.at(step), Noise::default())
+                .expect("a step succeeds");
+            for share in KEPT {
+                if (steps as f64 * share).round().max(1.0) as u64 == step + 1 {
+                    kept.push((share, snapshot(&stepper, step + 1, schedule.at(step))));
+                }
+            }
+        }
+        let correction = 1.0 - AdamWOptions::default().beta2.powi(steps as i32);
+        let moments = stepper
+            .optimizer
+            .state()
+            .into_iter()
+            .filter_map(|(name, tensor)| {
+                let name = name.strip_prefix("v.")?.to_owned();
+                Some((name, (tensor / correction).expect("a tensor divides")))
+            });
+        Trained {
+            moments: moments.collect(),
+            lora_scale: self.lora().scale(),
+            decoder: stepper.decoder,
+            kept,
+        }
+    }
+}
+
+fn snapshot(stepper: &Stepper, step: u64, rate: f64) -> Checkpoint {
+    let copy = |var: &candle_core::Var| var.as_tensor().copy().expect("a tensor copies").detach();
+    let weights = stepper
+        .trainable()
+        .iter()
+        .map(|(name, var)| (name.clone(), copy(var)));
+    Checkpoint {
+        step,
+        rate,
+        weights: weights.collect(),
+    }
+}
+
+impl Trained {
+    /// The material of attribution with the checkpoints at these shares.
+    pub fn material(&self, shares: &[f64], preconditioned: bool) -> Material {
+        let chosen = self.kept.iter().filter(|(share, _)| shares.contains(share));
+        Material {
+            checkpoints: chosen.map(|(_, checkpoint)| checkpoint.clone()).collect(),
+            moments: match preconditioned {
+                true => self.moments.clone(),
+                false => BTreeMap::new(),
+            },
+            lora_scale: self.lora_scale,
+        }
+    }
+}
+
+/// A prompt and the tuned model's own answer.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Query {
+    pub prompt: Vec<u32>,
+    pub answer: Vec<u32>,
+}
+
+/// The likeliest answer, token by token, to the end token or `most` tokens.
+pub fn answer(decoder: &Decoder, prompt: &[u32], end: u32, most: usize) -> Query {
+    let mut ids = prompt.to_vec();
+    while ids.len() < prompt.len() + most && (ids.len() == prompt.len() || ids.last() != Some(&end))
+    {
+        let batch = Batch {
+            targets: vec![false; ids.len()],
+            offsets: vec![0, ids.len()],
+            ids: ids.clone(),
+        };
+        let logits = decoder
+            .logits_at(&batch, &[ids.len() - 1])
+            .expect("a forward pass succeeds");
+        let values: Vec<f32> = logits
+            .flatten_all()
+            .and_then(|all| all.to_vec1())
+            .expect("logits are floats");
+        let best = (0..values.len()).max_by(|a, b| values[*a].total_cmp(&values[*b]));
+        ids.push(best.unwrap_or(0) as u32);
+    }
+    Query {
+        prompt: prompt.to_vec(),
+        answer: ids[prompt.len()..].to_vec(),
+    }
+}
+
+/// Sum of −log p over each answer.
+pub fn losses(decoder: &mut Decoder, queries: &[Query]) -> Vec<f64> {
+    decoder.set_training(false);
+    let loss = |query: &Query| {
+        let targets = [
+            vec![false; query.prompt.len()],
+            vec![true; query.answer.len()],
+        ]
+        .concat();
+        let batch = Batch {
+            ids: [query.prompt.as_slice(), &query.answer].concat(),
+            offsets: vec![0, targets.len()],
+            targets,
+        };
+        let (loss, _) = decoder.loss_sum(&batch).expect("a forward pass succeeds");
+        f64::from(loss.to_scalar::<f32>().expect("a loss is a float"))
+    };
+    queries.iter().map(loss).collect()
+}
+
+/// What the retrainings came to; kept in a file, since they take most of the time.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct Truth {
+    pub queries: Vec<Query>,
+    /// Examples of each random half.
+    pub subsets: Vec<Vec<usize>>,
+    /// `[seeds][subsets][queries]`
+    pub halves: Vec<Vec<Vec<f64>>>,
+    /// `[seeds][queries]`, on everything.
+    pub whole: Vec<Vec<f64>>,
+    /// `[seeds][contributors][queries]`, without one.
+    pub without: Vec<Vec<Vec<f64>>>,
+}
+
+/// How much is retrained.
+#[derive(Clone, Copy, Debug)]
+pub struct Effort {
+    pub subsets: usize,
+    pub seeds: u64,
+    pub contributor_seeds: u64,
+    pub seed: u64,
+}
+
+impl Truth {
+    pub fn find(
+        recipe: &Recipe,
+        base: &Decoder,
+        rows: &Rows,
+        (queries, effort): (Vec<Query>, Effort),
+        tell: &mut dyn FnMut(&str),
+    ) -> Self {
+        let all: Vec<usize> = (0..rows.len()).collect();
+        let mut truth = Self {
+            subsets: (0..effort.subsets as u64)
+                .map(|at| {
+                    let mut half = all.clone();
+                    shuffle(&mut half, &mut generator(effort.seed, "half", &[at]));
+                    half.truncate(all.len() / 2);
+                    half.sort_unstable();
+                    half
+                })
+                .collect(),
+            queries,
+            ..Self::default()
+        };
+        let mut measure = |picks: &[usize], seed: u64| {
+            let mut trained = recipe.train(base, rows, picks, effort.seed + 1000 + seed);
+            losses(&mut trained.decoder, &truth.queries)
+        };
+        let contributors = rows.sources.iter().max().map_or(0, |most| most + 1);
+        let (mut whole, mut without, mut halves) = (vec![], vec![], vec![]);
+        for seed in 0..effort.contributor_seeds {
+            whole.push(measure(&all, seed));
+            let mut found = Vec::new();
+            for left_out in 0..contributors {
+                let rest: Vec<usize> = all
+                    .iter()
+                    .copied()
+                    .filter(|at| rows.sources[*at] != left_out)
+                    .collect();
+                found.push(measure(&rest, seed));
+            }
+            without.push(found);
+            tell(&format!("seed {}: left every contributor out", seed + 1));
+        }
+        for seed in 0..effort.seeds {
+            let mut found = Vec::new();
+            for subset in &truth.subsets {
+                found.push(measure(subset, 100 + seed));
+            }
+            halves.push(found);
+            tell(&format!(
+                "seed {}: trained on {} halves",
+                seed + 1,
+                truth.subsets.len()
+            ));
+        }
+        Self {
+            whole,
+            without,
+            halves,
+            ..truth
+        }
+    }
+}

@@ -1,0 +1,256 @@
+//! One world: its truth, and every method's figures beside it.
+
+use std::{collections::HashMap, fs, path::PathBuf, sync::Arc};
+
+use openlora::runtime::{
+    attribution::{Index, Job, Material, Method, Pass, Places, Sketcher, build, influence_rows},
+    model::{Base, Batch, Decoder, Precision, text::TextCodec},
+};
+use serde_json::{Map, Value, json};
+
+use super::{
+    figures::{Figures, shares},
+    retrain::{Effort, Query, Recipe, Trained, Truth, answer},
+    worlds::{Size, World, world},
+};
+
+/// What is built, and how thoroughly.
+pub struct Plan {
+    pub size: Size,
+    pub recipe: Recipe,
+    pub effort: Effort,
+    /// Where retrainings are kept.
+    pub cache: Option<PathBuf>,
+    /// Whether other dampings, widths and checkpoints are tried too.
+    pub sweep: bool,
+}
+
+/// The checkpoints of the method.
+const SHARES: [f64; 3] = [0.05, 0.20, 0.50];
+pub const DAMPING: f64 = 0.1;
+const WIDTH: usize = 1024;
+/// Longest answer.
+const MOST: usize = 40;
+
+/// The world's figures as the committed report has them.
+pub fn study(plan: &Plan, base: &Base, name: &'static str, tell: &mut dyn FnMut(&str)) -> Value {
+    let codec = TextCodec::open(&base.dir).expect("the tokenizer opens");
+    let world = world(name, &codec, plan.size);
+    let frozen = Decoder::load(base, Precision::F32).expect("the base loads");
+    let all: Vec<usize> = (0..world.rows.len()).collect();
+    let trained = plan
+        .recipe
+        .train(&frozen, &world.rows, &all, plan.effort.seed);
+    tell(&format!("{name}: trained on {} examples", all.len()));
+    let truth = truth(plan, &world, &frozen, &trained, tell);
+    let lab = Lab {
+        base,
+        frozen: &frozen,
+        world: &world,
+        trained: &trained,
+        truth: &truth,
+    };
+    let mut report = Map::new();
+    report.insert("name".into(), json!(name));
+    report.insert("contributors".into(), json!(world.dataset.sources.len()));
+    report.insert("ceiling".into(), json!(truth.ceiling()));
+    for (method, figures) in lab.methods() {
+        tell(&format!("{name}: {method} {figures:?}"));
+        report.insert(method.into(), json!(figures));
+    }
+    if plan.sweep {
+        report.insert("sweep".into(), json!(lab.sweep(tell)));
+    }
+    Value::Object(report)
+}
+
+fn truth(
+    plan: &Plan,
+    world: &World,
+    frozen: &Decoder,
+    trained: &Trained,
+    tell: &mut dyn FnMut(&str),
+) -> Truth {
+    let file = plan
+        .cache
+        .as_ref()
+        .map(|dir| dir.join(format!("{}.json", world.name)));
+    if let Some(text) = file.as_ref().and_then(|file| fs::read_to_string(file).ok()) {
+        return serde_json::from_str(&text).expect("the cache is sound");
+    }
+    let queries = world
+        .prompts
+        .iter()
+        .map(|prompt| answer(&trained.decoder, prompt, END, MOST));
+    let asked = (queries.collect(), plan.effort);
+    let truth = Truth::find(&plan.recipe, frozen, &world.rows, asked, tell);
+    if let Some(file) = file {
+        let text = serde_json::to_string(&truth).expect("a truth becomes text");
+        fs::write(file, text).expect("the cache is written");
+    }
+    truth
+}
+
+/// The token that ends an answer of the embedded base.
+const END: u32 = 2;
+
+struct Lab<'a> {
+    base: &'a Base,
+    frozen: &'a Decoder,
+    world: &'a World,
+    trained: &'a Trained,
+    truth: &'a Truth,
+}
+
+impl Lab<'_> {
+    fn methods(&self) -> Vec<(&'static str, Figures)> {
+        let last = self.trained.material(&[1.0], false);
+        let ours = self.trained.material(&SHARES, true);
+        let scored = [
+            (
+                "static",
+                vec![vec![1.0; self.world.rows.len()]; self.truth.queries.len()],
+            ),
+            ("ngram", self.overlaps()),
+            ("gradient", self.indexed(&last, Method::Gradient)),
+            ("datainf", self.indexed(&last, Method::Datainf)),
+            ("ours", self.indexed(&ours, Method::Influence)),
+        ];
+        let figures = |(name, scores): (&'static str, Vec<Vec<f64>>)| (name, self.judge(&scores));
+        scored.into_iter().map(figures).collect()
+    }
+
+    fn judge(&self, scores: &[Vec<f64>]) -> Figures {
+        let count = self.world.dataset.sources.len();
+        let of = |scores: &Vec<f64>| shares(scores, &self.world.rows.sources, count);
+        self.truth
+            .figures(scores, &scores.iter().map(of).collect::<Vec<_>>())
+    }
+
+    fn job<'a>(
+        &'a self,
+        material: &'a Material,
+        method: Method,
+        (width, damping): (usize, f64),
+    ) -> Job<'a> {
+        Job {
+            base: self.base,
+            precision: Precision::F32,
+            dataset: &self.world.dataset,
+            rows: &self.world.rows,
+            material,
+            adapter: "truth".into(),
+            method,
+            width,
+            damping,
+        }
+    }
+
+    /// Scores through the file, 8-bit rows and sketches: as a server finds them.
+    fn indexed(&self, material: &Material, method: Method) -> Vec<Vec<f64>> {
+        let dir = tempfile::tempdir().expect("a folder is made");
+        let places = Places::new(dir.path());
+        let job = self.job(material, method, (WIDTH, DAMPING));
+        build(&job, &places, &mut |_| {}).expect("an index is built");
+        let index = Index::open(&places.index()).expect("the index opens");
+        let mut sketcher = Sketcher::open(&places, self.base).expect("the sketcher opens");
+        let scores = |query: &Query| -> Vec<f64> {
+            let sketch = sketcher
+                .sketch(&query.prompt, &query.answer)
+                .expect("a sketch is made");
+            let scores = index.scores(&sketch).expect("the sketch fits");
+            scores.into_iter().map(|score| score as f64).collect()
+        };
+        self.truth.queries.iter().map(scores).collect()
+    }
+
+    /// Scores in floats, without rounding.
+    fn exact(&self, material: &Material, method: Method, settings: (usize, f64)) -> Vec<Vec<f64>> {
+        let job = self.job(material, method, settings);
+        let mut scores = vec![vec![0.0; self.world.rows.len()]; self.truth.queries.len()];
+        for (at, checkpoint) in material.checkpoints.iter().enumerate() {
+            let (rows, projector) = influence_rows(&job, at).expect("rows are found");
+            let width = projector.width();
+            let placed = material.place(self.frozen, at).expect("factors fit");
+            let mut pass = Pass::new(placed, Arc::clone(&projector));
+            for (query, scores) in self.truth.queries.iter().zip(&mut scores) {
+                let ids = [query.prompt.as_slice(), &query.answer].concat();
+                let targets: Vec<bool> =
+                    (0..ids.len()).map(|at| at >= query.prompt.len()).collect();
+                let batch = Batch::from_rows([(ids.as_slice(), targets.as_slice())]);
+                let gradient = pass.of(&batch).expect("a gradient is found");
+                for (score, row) in scores.iter_mut().zip(rows.chunks(width)) {
+                    let products = row.iter().zip(&gradient);
+                    *score += checkpoint.rate
+                        * products
+                            .map(|(u, q)| f64::from(*u) * f64::from(*q))
+                            .sum::<f64>();
+                }
+            }
+        }
+        scores
+    }
+
+    /// Pairs of tokens that answer and example share, rare ones counting more.
+    fn overlaps(&self) -> Vec<Vec<f64>> {
+        let pairs = |ids: &[u32]| {
+            let mut pairs: Vec<[u32; 2]> = ids.windows(2).map(|pair| [pair[0], pair[1]]).collect();
+            pairs.sort_unstable();
+            pairs.dedup();
+            pairs
+        };
+        let rows: Vec<Vec<[u32; 2]>> = self
+            .world
+            .rows
+            .encoded
+            .iter()
+            .map(|row| pairs(&row.ids))
+            .collect();
+        let mut holders: HashMap<[u32; 2], f64> = HashMap::new();
+        rows.iter()
+            .flatten()
+            .for_each(|pair| *holders.entry(*pair).or_default() += 1.0);
+        let scores = |query: &Query| {
+            let asked = pairs(&query.answer);
+            let shared = |row: &Vec<[u32; 2]>| {
+                let both = asked.iter().filter(|pair| row.binary_search(pair).is_ok());
+                both.map(|pair| 1.0 / holders[pair]).sum::<f64>()
+            };
+            rows.iter().map(shared).collect::<Vec<f64>>()
+        };
+        self.truth.queries.iter().map(scores).collect()
+    }
+
+    /// What each choice of the method is worth.
+    fn sweep(&self, tell: &mut dyn FnMut(&str)) -> Vec<Value> {
+        let sets: [&[f64]; 7] = [
+            &SHARES,
+            &[0.2],
+            &[1.0],
+            &[0.05, 0.1, 0.2, 0.35, 0.5],
+            &[0.05, 0.2, 0.5, 1.0],
+            &[0.1, 0.35, 0.75],
+            &[0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0],
+        ];
+        let mut choices: Vec<(&[f64], usize, f64)> = Vec::new();
+        for damping in [0.003, 0.01, 0.03, 0.1, 0.3, 1.0, f64::INFINITY] {
+            choices.push((&SHARES, WIDTH, damping));
+        }
+        for width in [256, 512, 2048, 4096, 1 << 20] {
+            choices.push((&SHARES, width, DAMPING));
+        }
+        choices.extend(sets[1..].iter().map(|set| (*set, WIDTH, DAMPING)));
+        let mut found = Vec::new();
+        for (set, width, damping) in choices {
+            let material = self.trained.material(set, true);
+            let figures = self.judge(&self.exact(&material, Method::Influence, (width, damping)));
+            tell(&format!(
+                "{set:?} width {width} damping {damping}: {figures:?}"
+            ));
+            found.push(json!({
+                "checkpoints": set, "width": width, "damping": damping.to_string(), "figures": figures,
+            }));
+        }
+        found
+    }
+}

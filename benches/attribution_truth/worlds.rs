@@ -1,0 +1,347 @@
+//! Training sets of known structure from the templates' own rows.
+//!
+//! `lighthouse`: conversations of the chat template, each topic held by one of eight contributors.
+//! `bazaar`: ten contributors, each with one class of the sentiment or the filter template or with
+//! one source of the chat template.
+
+use std::path::{Path, PathBuf};
+
+use openlora::runtime::{
+    dataset::{
+        Dataset, Example, Row, Source, Task, TaskWish,
+        encode::{EncodeOptions, Encoded, LossOn, encode_row},
+        load,
+    },
+    model::text::TextCodec,
+    train::{Rows, order},
+};
+
+/// A training set whose contributors are known, and what it is asked.
+pub struct World {
+    pub name: &'static str,
+    pub dataset: Dataset,
+    pub rows: Rows,
+    /// Prompts, ready to be answered.
+    pub prompts: Vec<Vec<u32>>,
+}
+
+/// How large a world is.
+#[derive(Clone, Copy, Debug)]
+pub struct Size {
+    pub examples: usize,
+    pub queries: usize,
+    pub seed: u64,
+}
+
+pub const NAMES: [&str; 2] = ["lighthouse", "bazaar"];
+
+/// A row on its way into a world: who provides it, and the task that it is learned as.
+struct Entry {
+    contributor: String,
+    example: Example,
+    task: usize,
+}
+
+fn templates() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("templates")
+}
+
+fn read(template: &str, files: &[&str]) -> Vec<Dataset> {
+    let dir = templates().join(template).join("data");
+    let sources = files.iter().map(|file| Source::of_file(dir.join(file)));
+    sources
+        .map(|source| load(&[source]).expect("a template's data is sound"))
+        .collect()
+}
+
+const CHAT: [&str; 3] = [
+    "harbour_log.jsonl",
+    "coin_watch.jsonl",
+    "night_letters.jsonl",
+];
+const SENTIMENT: [&str; 4] = [
+    "harbor_forum.jsonl",
+    "ledger_wire.csv",
+    "pit_chat.parquet",
+    "council_letters.jsonl",
+];
+const FILTER: [&str; 4] = [
+    "help_board.jsonl",
+    "garden_square.csv",
+    "pixel_tavern.parquet",
+    "market_corner.jsonl",
+];
+
+const KEEPER: &str = "You are Maren, keeper of the lighthouse.";
+
+/// Topics of the chat template by contributor; the first six words of each say which source.
+const TOPICS: [(&str, &[&str]); 8] = [
+    (
+        "rocks",
+        &[
+            "the rocks",
+            "the horn",
+            "the stairs",
+            "the harbour",
+            "the fog",
+        ],
+    ),
+    (
+        "weather",
+        &[
+            "the storm",
+            "the wind",
+            "the winter",
+            "the night",
+            "the sea",
+            "the tide",
+        ],
+    ),
+    (
+        "house",
+        &[
+            "the old boat",
+            "the log book",
+            "the sailors",
+            "the gulls",
+            "the lamp",
+        ],
+    ),
+    (
+        "keys",
+        &[
+            "a wallet",
+            "a private key",
+            "a seed phrase",
+            "a blockchain",
+            "a token",
+            "a transaction",
+        ],
+    ),
+    (
+        "market",
+        &[
+            "a fee",
+            "a scam",
+            "an airdrop",
+            "an exchange",
+            "a dip",
+            "a rally",
+            "staking",
+        ],
+    ),
+    (
+        "makers",
+        &[
+            "a bridge",
+            "an audit",
+            "an adapter",
+            "a model",
+            "a dataset",
+            "attribution",
+            "a micropayment",
+        ],
+    ),
+    (
+        "heavy",
+        &[
+            "afraid", "sad", "angry", "lonely", "tired", "ashamed", "sick",
+        ],
+    ),
+    (
+        "light",
+        &[
+            "happy",
+            "in love",
+            "worried about money",
+            "bored",
+            "lost",
+            "proud of my work",
+            "in a hurry",
+        ],
+    ),
+];
+
+/// Who holds the topic of a conversation; the longest topic that is named wins.
+fn keeper_of(example: &Example) -> Option<&'static str> {
+    let Example::Chat { messages } = example else {
+        return None;
+    };
+    let [question, _] = messages.as_slice() else {
+        return None;
+    };
+    let words: Vec<String> = question
+        .content
+        .to_lowercase()
+        .split(|c: char| !c.is_alphanumeric())
+        .filter(|word| !word.is_empty())
+        .map(str::to_owned)
+        .collect();
+    let text = format!(" {} ", words.join(" "));
+    let named = TOPICS
+        .iter()
+        .flat_map(|(name, topics)| topics.iter().map(move |topic| (*name, *topic)));
+    named
+        .filter(|(_, topic)| text.contains(&format!(" {topic} ")))
+        .max_by_key(|(_, topic)| topic.len())
+        .map(|(name, _)| name)
+}
+
+fn examples(datasets: &[Dataset]) -> Vec<Example> {
+    datasets
+        .iter()
+        .flat_map(|set| set.rows.iter().map(|row| row.example.clone()))
+        .collect()
+}
+
+fn lighthouse(files: &[&str]) -> Vec<Entry> {
+    let held = examples(&read("chat", files))
+        .into_iter()
+        .filter_map(|example| {
+            let contributor = keeper_of(&example)?.to_owned();
+            Some(Entry {
+                contributor,
+                example,
+                task: 0,
+            })
+        });
+    held.collect()
+}
+
+fn bazaar(files: [&[&str]; 3]) -> Vec<Entry> {
+    let mut entries = Vec::new();
+    for (task, template) in [(1, "sentiment"), (2, "filter")] {
+        for example in examples(&read(template, files[task])) {
+            entries.push(Entry {
+                contributor: format!("{template} {}", example.label().unwrap_or("none")),
+                example,
+                task,
+            });
+        }
+    }
+    for file in files[0] {
+        for example in examples(&read("chat", &[file])) {
+            let short = matches!(&example, Example::Chat { messages } if messages.len() == 2);
+            if short {
+                entries.push(Entry {
+                    contributor: (*file).to_owned(),
+                    example,
+                    task: 0,
+                });
+            }
+        }
+    }
+    entries
+}
+
+fn tasks() -> [Task; 3] {
+    let classify = |template: &str, labels: &[&str], instruction: &str| {
+        let wish = TaskWish {
+            task: Some("classify".into()),
+            labels: labels.iter().map(|label| (*label).to_owned()).collect(),
+            instruction: Some(instruction.into()),
+        };
+        let rows = read(template, &["valid.jsonl"]);
+        Task::settle(&rows[0], &wish).expect("a template's task fits its data")
+    };
+    [
+        Task::Chat {
+            instruction: Some(KEEPER.into()),
+        },
+        classify(
+            "sentiment",
+            &["negative", "neutral", "positive"],
+            "Is the post negative, neutral or positive?",
+        ),
+        classify(
+            "filter",
+            &["allowed", "spam", "scam", "abuse"],
+            "Is the post allowed, spam, scam or abuse?",
+        ),
+    ]
+}
+
+/// As many of each contributor, in a drawn order.
+fn balanced(mut entries: Vec<Entry>, count: usize, seed: u64, purpose: &str) -> Vec<Entry> {
+    order::shuffle(&mut entries, &mut order::generator(seed, purpose, &[]));
+    let mut names: Vec<String> = entries
+        .iter()
+        .map(|entry| entry.contributor.clone())
+        .collect();
+    names.sort();
+    names.dedup();
+    let each = count.div_ceil(names.len());
+    let mut taken: Vec<(usize, Entry)> = Vec::new();
+    let mut counts = vec![0; names.len()];
+    for entry in entries {
+        let at = names.binary_search(&entry.contributor).unwrap_or(0);
+        if counts[at] < each {
+            taken.push((counts[at], entry));
+            counts[at] += 1;
+        }
+    }
+    // Round by round, so that a cut at `count` takes about as many of each.
+    taken.sort_by_key(|(round, _)| *round);
+    taken.truncate(count);
+    taken.into_iter().map(|(_, entry)| entry).collect()
+}
+
+pub fn world(name: &'static str, codec: &TextCodec, size: Size) -> World {
+    let held_out = ["valid.jsonl", "test.jsonl"];
+    let (learned, asked) = match name {
+        "lighthouse" => (lighthouse(&CHAT), lighthouse(&held_out)),
+        _ => (
+            bazaar([&CHAT, &SENTIMENT, &FILTER]),
+            bazaar([&held_out, &held_out, &held_out]),
+        ),
+    };
+    let tasks = tasks();
+    let learned = balanced(learned, size.examples, size.seed, "learned");
+    let asked = balanced(asked, size.queries, size.seed, "asked");
+    let (dataset, rows) = encoded(codec, &tasks, &learned);
+    let (_, asked) = encoded(codec, &tasks, &asked);
+    let prompts = asked.encoded.iter().map(|row| {
+        let first = row.targets.iter().position(|target| *target).unwrap_or(0);
+        row.ids[..first].to_vec()
+    });
+    World {
+        name,
+        dataset,
+        prompts: prompts.collect(),
+        rows,
+    }
+}
+
+fn encoded(codec: &TextCodec, tasks: &[Task; 3], entries: &[Entry]) -> (Dataset, Rows) {
+    let mut names: Vec<&str> = entries
+        .iter()
+        .map(|entry| entry.contributor.as_str())
+        .collect();
+    names.sort_unstable();
+    names.dedup();
+    let sources = names.iter().map(|name| Source {
+        contributor: (*name).to_owned(),
+        ..Source::of_file("templates")
+    });
+    let rows = entries.iter().enumerate().map(|(line, entry)| Row {
+        example: entry.example.clone(),
+        source: names
+            .binary_search(&entry.contributor.as_str())
+            .unwrap_or(0),
+        line: line + 1,
+    });
+    let dataset = Dataset::new(sources.collect(), rows.collect());
+    let options = EncodeOptions {
+        max_len: 256,
+        loss: LossOn::Completion,
+    };
+    let encode = |(row, entry): (&Row, &Entry)| -> Encoded {
+        encode_row(codec, &tasks[entry.task], &dataset, row, &options).expect("a row fits")
+    };
+    let rows = Rows {
+        encoded: dataset.rows.iter().zip(entries).map(encode).collect(),
+        sources: dataset.rows.iter().map(|row| row.source).collect(),
+        origins: (0..dataset.rows.len()).collect(),
+    };
+    (dataset, rows)
+}

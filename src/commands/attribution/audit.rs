@@ -1,0 +1,213 @@
+//! `attribution audit`: trains without a contributor and compares with what the index says.
+
+use serde::Serialize;
+
+use super::{super::Context, finished, on_its_own_thread};
+use crate::{
+    commands::project,
+    error::{ExitClass, ExitStatus, Failure},
+    runtime::{
+        adapter,
+        attribution::{
+            Contributor, Index, Places, Sketcher,
+            audit::{Asked, Audited, answer, compare, helped, losses},
+        },
+        dataset::{Dataset, encode::encode_all},
+        model::Decoder,
+        train::{Flow, Inputs, RunDir, Start, load_with_adapter, run::files, train},
+    },
+};
+
+/// Longest answer.
+const MOST_TOKENS: usize = 64;
+
+/// What the command line says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuditRequest {
+    pub run: Option<String>,
+    /// Whom to leave out; each in turn when empty.
+    pub contributors: Vec<String>,
+    /// Answers to compare.
+    pub answers: usize,
+}
+
+/// What `audit --json` prints, and the file beside the index.
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+pub struct AuditReport {
+    /// SHA-256 of the index, hex.
+    index: String,
+    answers: usize,
+    contributors: Vec<Audited>,
+    /// Share of the answers whose largest score is of the contributor that they miss most; only
+    /// where every contributor was left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    top: Option<f64>,
+}
+
+pub async fn audit(context: &Context, request: AuditRequest) -> Result<ExitStatus, Failure> {
+    let context = context.clone();
+    on_its_own_thread(move || work(&context, &request)).await
+}
+
+fn work(context: &Context, request: &AuditRequest) -> Result<ExitStatus, Failure> {
+    let (run, inputs) = finished(context, request.run.as_deref())?;
+    let places = Places::of_run(run.path());
+    let index = Index::open(&places.index())?;
+    let adapter = adapter::read(&run.adapter())?;
+    index
+        .binding()
+        .require(&inputs.base.digest, &adapter.digest)?;
+    let chosen = chosen(&index, &request.contributors)?;
+    let mut decoder = load_with_adapter(&inputs.base, &adapter, inputs.config.precision)?;
+    let asked = asked(context, &inputs, &decoder, request.answers)?;
+    let mut sketcher = Sketcher::of(index.binding(), &places, &inputs.base)?;
+    let scores = helped(&index, &mut sketcher, &asked)?;
+    let with = losses(&mut decoder, &asked)?;
+    let mut harms = Vec::new();
+    let mut audited = Vec::new();
+    for at in chosen {
+        let contributor = &index.contributors()[at];
+        context
+            .printer
+            .note(format!("training without {}", contributor.name));
+        let mut other = without(context, &run, contributor)?;
+        let found = losses(&mut other, &asked)?;
+        let own: Vec<f64> = scores.iter().map(|scores| scores[at]).collect();
+        audited.push(compare(contributor.clone(), &own, &with, &found));
+        harms.push((at, found));
+    }
+    let report = AuditReport {
+        index: index.digest().to_owned(),
+        answers: asked.len(),
+        top: top(&scores, &harms),
+        contributors: audited,
+    };
+    let text = serde_json::to_string_pretty(&report).unwrap_or_default();
+    files::replace(&places.dir.join("audit.json"), text.as_bytes())?;
+    show(context, &report);
+    Ok(ExitStatus::Success)
+}
+
+/// Places of the contributors that were named, or all.
+fn chosen(index: &Index, names: &[String]) -> Result<Vec<usize>, Failure> {
+    let contributors = index.contributors();
+    if names.is_empty() {
+        return Ok((0..contributors.len()).collect());
+    }
+    let find = |name: &String| {
+        let found = contributors
+            .iter()
+            .position(|contributor| contributor.name == *name);
+        found.ok_or_else(|| {
+            let known: Vec<&str> = contributors
+                .iter()
+                .map(|known| known.name.as_str())
+                .collect();
+            let message = format!("contributor `{name}` is not in the index");
+            let hint = format!("it has {}", known.join(", "));
+            Failure::new(ExitClass::Usage, message).with_hint(hint)
+        })
+    };
+    names.iter().map(find).collect()
+}
+
+/// Held-out prompts, evenly chosen, with the tuned model's answers.
+fn asked(
+    context: &Context,
+    inputs: &Inputs,
+    decoder: &Decoder,
+    count: usize,
+) -> Result<Vec<Asked>, Failure> {
+    let own = project::held_out(context, &[])?;
+    let dataset = own
+        .as_ref()
+        .or(inputs.validation.as_ref())
+        .unwrap_or(&inputs.dataset);
+    let rows = encode_all(
+        &inputs.codec,
+        &inputs.task,
+        dataset,
+        &inputs.config.encode_options(),
+    )?;
+    let ends = |token: u32| inputs.codec.stop_ids().contains(&token);
+    let step = rows.len().div_ceil(count.max(1)).max(1);
+    let mut asked = Vec::new();
+    for row in rows.iter().step_by(step) {
+        let first = row.targets.iter().position(|target| *target).unwrap_or(0);
+        let found = answer(decoder, &row.ids[..first], &ends, MOST_TOKENS)?;
+        if !found.answer.is_empty() {
+            asked.push(found);
+        }
+    }
+    Ok(asked)
+}
+
+/// The model of the same training without a contributor's rows.
+fn without(context: &Context, run: &RunDir, contributor: &Contributor) -> Result<Decoder, Failure> {
+    let (_, mut inputs) = finished(context, run.path().to_str())?;
+    let sources = &inputs.dataset.sources;
+    let left_out: Vec<bool> = sources
+        .iter()
+        .map(|source| {
+            source.contributor == contributor.name && source.address == contributor.address
+        })
+        .collect();
+    let rows = inputs
+        .dataset
+        .rows
+        .iter()
+        .filter(|row| !left_out[row.source])
+        .cloned();
+    inputs.dataset = Dataset::new(sources.clone(), rows.collect());
+    if inputs.dataset.rows.is_empty() {
+        let message = format!("without {} there is nothing to train on", contributor.name);
+        return Err(Failure::new(ExitClass::BadInput, message));
+    }
+    let fresh = tempfile::tempdir()
+        .map_err(|error| Failure::io("create a folder in", &std::env::temp_dir(), &error))?;
+    let start = Start::Fresh {
+        runs: fresh.path().to_owned(),
+    };
+    inputs.out = None;
+    let (_, decoder) = train(&inputs, &start, &mut |_| Flow::Continue)?;
+    Ok(decoder)
+}
+
+/// How often score and truth name the same contributor.
+fn top(scores: &[Vec<f64>], harms: &[(usize, Vec<f64>)]) -> Option<f64> {
+    let contributors = scores.first()?.len();
+    if harms.len() < contributors {
+        return None;
+    }
+    let largest =
+        |values: &[f64]| (0..values.len()).max_by(|a, b| values[*a].total_cmp(&values[*b]));
+    let right = scores.iter().enumerate().filter(|(query, scores)| {
+        let lost: Vec<f64> = harms.iter().map(|(_, losses)| losses[*query]).collect();
+        largest(scores) == largest(&lost)
+    });
+    Some(right.count() as f64 / scores.len() as f64)
+}
+
+fn show(context: &Context, report: &AuditReport) {
+    let printer = &context.printer;
+    if printer.is_json() {
+        printer.json(report);
+        return;
+    }
+    for audited in &report.contributors {
+        printer.line(format!(
+            "{}: agreement {:.3} over {} answers, loss {:.3} with and {:.3} without",
+            audited.contributor.name,
+            audited.agreement,
+            audited.answers,
+            audited.loss_with,
+            audited.loss_without
+        ));
+    }
+    if let Some(top) = report.top {
+        printer.line(format!(
+            "right top contributor in {:.0} % of the answers",
+            100.0 * top
+        ));
+    }
+}

@@ -1,0 +1,305 @@
+//! `audit`: everything that a server published of an adapter's calls, computed again from the
+//! package and the index and held against the chain: shares, roots, sums.
+
+mod sums;
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use serde::Serialize;
+
+use super::{Context, network, published::Source, serve::provenance};
+use crate::{
+    error::{ExitClass, ExitStatus, Failure},
+    runtime::{
+        attribution::{
+            Provenance,
+            recompute::{Bench, channels},
+        },
+        event::SplitRead,
+        ledger::{
+            Address, Amount, ReceiverKey, Word,
+            publication::{Batch, PublishedCall},
+        },
+        package,
+    },
+    wallet::{
+        deploy::{Id, parse_id, shown_id},
+        provider::Chain,
+        rewards::{anchored_on, batch_tree, split_of},
+    },
+};
+
+/// What `audit` is asked for.
+#[derive(Clone, Debug, Default)]
+pub struct AuditRequest {
+    /// The adapter's id, or its name where it was deployed from here.
+    pub adapter: String,
+    /// A server's address, or a copy of its log's folder.
+    pub log: String,
+    pub package: PathBuf,
+    /// The index's folder; without it only calls by static shares can be computed again.
+    pub index: Option<PathBuf>,
+}
+
+/// What `--json` prints.
+#[derive(Debug, Default, Serialize, schemars::JsonSchema)]
+pub struct Audited {
+    /// Nothing differs.
+    pub ok: bool,
+    pub adapter_id: String,
+    pub batches: u64,
+    pub calls: u64,
+    /// What they cost together, in base units.
+    pub charged: Amount,
+    /// Calls whose shares were computed again from their sketches.
+    pub by_evidence: u64,
+    /// Calls with static shares and without a sketch, by the reason that the server gives.
+    pub by_fallback: BTreeMap<String, u64>,
+    /// Roots of contributions that were computed again.
+    pub contributions: u64,
+    pub differences: Vec<String>,
+}
+
+/// Everything at hand.
+struct Desk {
+    chain: Chain,
+    source: Source,
+    adapter: Id,
+    adapter_id: String,
+    provenance: Provenance,
+}
+
+pub async fn run(context: &Context, request: AuditRequest) -> Result<ExitStatus, Failure> {
+    let source = Source::open(context, &request.log)?;
+    let dir = context.settings.working_dir.join(&request.package);
+    let package = package::read(&dir)?;
+    let mut provenance = Provenance {
+        parties: provenance::of_manifest(&package.manifest),
+        ..Provenance::default()
+    };
+    if let Some(index) = &request.index {
+        let dir = context.settings.working_dir.join(index);
+        provenance = provenance::with_index(provenance, &dir)?;
+    }
+    let network = network::reached(context).await?;
+    let adapter = number(context, &request.adapter)?;
+    let desk = Desk {
+        chain: Chain::connect(&network).await?,
+        source,
+        adapter,
+        adapter_id: shown_id(adapter),
+        provenance,
+    };
+    let audited = desk.audit().await?;
+    let printer = &context.printer;
+    match printer.is_json() {
+        true => printer.json(&audited),
+        false => show(context, &audited),
+    }
+    Ok(match audited.ok {
+        true => ExitStatus::Success,
+        false => ExitStatus::Verdict(ExitClass::Verification),
+    })
+}
+
+/// An id, or the name of an adapter that was deployed from here.
+fn number(context: &Context, text: &str) -> Result<Id, Failure> {
+    if let Some(number) = parse_id(text) {
+        return Ok(number);
+    }
+    let snapshot = crate::runtime::journal::Journal::snapshot_at(&context.dirs.journal())?;
+    let mut known = snapshot.deployments.iter().rev();
+    let known = known.find(|it| it.name == text);
+    known
+        .and_then(|it| parse_id(&it.adapter_id))
+        .ok_or_else(|| {
+            let message = format!("no adapter `{text}` was deployed from here");
+            Failure::new(ExitClass::BadInput, message)
+                .with_hint("name it by its id: 0x and 64 digits")
+        })
+}
+
+impl Desk {
+    async fn audit(mut self) -> Result<Audited, Failure> {
+        let mut audited = Audited {
+            adapter_id: self.adapter_id.clone(),
+            ..Audited::default()
+        };
+        let catalogue = self.source.catalogue().await?;
+        let batches = self.batches(&catalogue.batches, &mut audited).await?;
+        let calls: Vec<PublishedCall> = batches.iter().flat_map(|it| it.calls.clone()).collect();
+        let splits = self.splits(&calls).await?;
+        self.take_static_shares(&splits);
+        self.hold_roots(&batches, &mut audited).await?;
+        let bench = Bench {
+            provenance: &self.provenance,
+            splits: &splits,
+        };
+        for call in &calls {
+            let recomputed = bench.recompute(call);
+            audited.differences.extend(recomputed.differences);
+            match recomputed.unproven {
+                Some(why) => *audited.by_fallback.entry(why).or_default() += 1,
+                None => audited.by_evidence += 1,
+            }
+        }
+        audited.differences.extend(channels(&calls));
+        audited.calls = calls.len() as u64;
+        audited.charged = calls.iter().map(|call| call.charge.amount).sum();
+        let pools = pools(&splits);
+        sums::hold(
+            &self,
+            &catalogue.contributions,
+            (&calls, &pools),
+            &mut audited,
+        )
+        .await?;
+        audited.ok = audited.differences.is_empty();
+        Ok(audited)
+    }
+
+    async fn batches(&self, roots: &[Word], audited: &mut Audited) -> Result<Vec<Batch>, Failure> {
+        let mut batches: Vec<Batch> = Vec::new();
+        for root in roots {
+            match self.source.batch(*root).await? {
+                Some(batch) if batch.adapter_id == self.adapter_id => batches.push(batch),
+                Some(_) => {}
+                None => audited
+                    .differences
+                    .push(format!("the log has no batch {root}")),
+            }
+        }
+        audited.batches = batches.len() as u64;
+        Ok(batches)
+    }
+
+    /// Who is paid by the splitter of each version that calls were made of.
+    async fn splits(
+        &self,
+        calls: &[PublishedCall],
+    ) -> Result<BTreeMap<ReceiverKey, SplitRead>, Failure> {
+        let mut splits = BTreeMap::new();
+        for call in calls {
+            let key = call.charge.receiver_key();
+            if splits.contains_key(&key) {
+                continue;
+            }
+            let (splitter, parts) = split_of(&self.chain, self.adapter, call.version).await?;
+            // The splitter has one address on every chain.
+            let receiver = ReceiverKey {
+                receiver: splitter,
+                ..key
+            };
+            let split = SplitRead {
+                receiver,
+                adapter: self.adapter_id.clone(),
+                version: call.version,
+                parts,
+            };
+            splits.insert(receiver, split);
+        }
+        Ok(splits)
+    }
+
+    fn take_static_shares(&mut self, splits: &BTreeMap<ReceiverKey, SplitRead>) {
+        if let Some(split) = splits.values().next() {
+            provenance::take_static_shares(&mut self.provenance.parties, split);
+        }
+    }
+
+    /// Each batch makes its root, the roots follow each other, and the chain has just those.
+    async fn hold_roots(&self, batches: &[Batch], audited: &mut Audited) -> Result<(), Failure> {
+        let mut tell = |what: String| audited.differences.push(what);
+        let mut by_server: BTreeMap<Address, Vec<&Batch>> = BTreeMap::new();
+        for batch in batches {
+            let tree = batch_tree(batch).map(|tree| Word(tree.root().0));
+            if tree != Some(batch.root) {
+                tell(format!(
+                    "the batch {} makes another root: {tree:?}",
+                    batch.root
+                ));
+            }
+            if batch
+                .calls
+                .iter()
+                .any(|it| it.adapter_id != self.adapter_id)
+            {
+                tell(format!(
+                    "the batch {} has calls of another adapter",
+                    batch.root
+                ));
+            }
+            by_server.entry(batch.server).or_default().push(batch);
+        }
+        for (server, batches) in by_server {
+            let mut previous = Word::default();
+            let mut through = 0;
+            for batch in &batches {
+                if batch.previous != previous {
+                    tell(format!(
+                        "the batch {} follows {} and states {}",
+                        batch.root, previous, batch.previous
+                    ));
+                }
+                let mut places = batch.calls.iter().map(|call| call.sequence);
+                let in_order = places.try_fold(through, |last, at| (at > last).then_some(at));
+                if in_order.is_none_or(|last| last > batch.through) {
+                    tell(format!(
+                        "the calls of the batch {} are out of order",
+                        batch.root
+                    ));
+                }
+                (previous, through) = (batch.root, batch.through);
+            }
+            let stated: Vec<_> = batches
+                .iter()
+                .map(|it| (it.root, it.calls.len() as u64, it.charged()))
+                .collect();
+            let anchored = anchored_on(&self.chain, self.adapter, server).await?;
+            let anchored: Vec<_> = anchored
+                .iter()
+                .map(|it| (it.root, it.count, it.charged))
+                .collect();
+            if stated != anchored {
+                tell(format!(
+                    "roots, calls and charges of {server} are published as {stated:?} and \
+                     anchored as {anchored:?}"
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn pools(splits: &BTreeMap<ReceiverKey, SplitRead>) -> Vec<ReceiverKey> {
+    let mut pools = Vec::new();
+    for split in splits.values() {
+        let parts = split.parts.iter().filter(|part| !part.members.is_empty());
+        pools.extend(parts.map(|part| ReceiverKey {
+            receiver: part.recipient,
+            ..split.receiver
+        }));
+    }
+    pools
+}
+
+fn show(context: &Context, audited: &Audited) {
+    let printer = &context.printer;
+    printer.line(format!(
+        "{} calls in {} batches, {} base units charged",
+        audited.calls, audited.batches, audited.charged
+    ));
+    printer.line(format!(
+        "{} calls computed again from their sketches, {} roots of contributions",
+        audited.by_evidence, audited.contributions
+    ));
+    for (why, calls) in &audited.by_fallback {
+        printer.line(format!("{calls} calls by static shares, because of {why}"));
+    }
+    for difference in &audited.differences {
+        printer.line(format!("DIFFERS  {difference}"));
+    }
+    if audited.ok {
+        printer.line("the log, the package and the chain agree to the unit");
+    }
+}

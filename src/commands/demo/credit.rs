@@ -1,0 +1,282 @@
+//! The demo's attribution: why one call paid whom, what all calls came to, and contributors who
+//! fetch what they are owed.
+
+use std::{collections::BTreeMap, path::Path};
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::{
+    program::Program,
+    story::{Story, text},
+};
+use crate::{
+    commands::deploy::Deployed,
+    error::{ExitClass, Failure},
+    runtime::{
+        event::Event,
+        journal::Journal,
+        ledger::{Address, Amount, Anchors},
+    },
+    wallet::{balance::shown_amount, deploy::POOL_DELAY},
+};
+
+/// The demo's money has six decimals.
+const DECIMALS: u8 = 6;
+/// Millionths in a base unit.
+const MICRO: u128 = 1_000_000;
+
+/// Whose data the calls were about, and what came of it.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Attributed {
+    pub calls: u64,
+    /// Of those, how many by influence; the others have the static shares.
+    pub by_influence: u64,
+    pub contributors: Vec<Credited>,
+    /// Calls under roots on the chain.
+    pub anchored: u64,
+    /// What contributors fetched, in base units of the token.
+    pub claimed: Amount,
+}
+
+/// One contributor's part of all calls.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Credited {
+    pub name: String,
+    /// Of what all contributors earned, in millionths.
+    pub ppm: u64,
+    /// Whole base units of the token.
+    pub amount: Amount,
+    #[schemars(with = "Option<String>")]
+    pub address: Option<Address>,
+}
+
+/// What concerns attribution, out of the journal.
+#[derive(Default)]
+struct Facts {
+    calls: u64,
+    by_influence: u64,
+    /// Millionths and account by name.
+    earned: BTreeMap<String, (u128, Option<Address>)>,
+    anchors: Anchors,
+}
+
+impl Facts {
+    fn read(journal: &Path) -> Result<Self, Failure> {
+        let mut facts = Self::default();
+        Journal::open_read_only(journal)?.replay(1, |record| facts.apply(&record.event))?;
+        Ok(facts)
+    }
+
+    fn apply(&mut self, event: &Event) {
+        self.anchors.apply(event);
+        let Event::Attributed(it) = event else {
+            return;
+        };
+        self.calls += 1;
+        self.by_influence += u64::from(it.fallback.is_none());
+        for amount in it.amounts.iter().flatten().filter(|it| it.pool.is_some()) {
+            let earned = self.earned.entry(amount.recipient.clone()).or_default();
+            *earned = (earned.0 + amount.micro.0, amount.address);
+        }
+    }
+
+    fn credited(&self) -> Vec<Credited> {
+        let all: u128 = self.earned.values().map(|(micro, _)| micro).sum();
+        let each = self.earned.iter();
+        each.map(|(name, (micro, address))| Credited {
+            name: name.clone(),
+            ppm: u64::try_from(micro * MICRO / all.max(1)).unwrap_or(0),
+            amount: Amount(micro / MICRO),
+            address: *address,
+        })
+        .collect()
+    }
+}
+
+impl Story<'_> {
+    /// Shows why one of the buyer's calls paid whom.
+    pub(super) async fn tell_why(
+        &self,
+        buyer: &Program,
+        dir: &Path,
+        answer: &Value,
+    ) -> Result<(), Failure> {
+        let id = text(answer, "/receipt/id")?;
+        self.show(&["receipts", "show", id, "--why"]);
+        let why = self.final_attribution(buyer, dir, id).await?;
+        for share in why["shares"].as_array().into_iter().flatten() {
+            self.say(&format!(
+                "  {:>5.1} % to {}",
+                share["ppm"].as_f64().unwrap_or(0.0) / 10_000.0,
+                text(share, "/contributor")?
+            ));
+        }
+        match why["fallback"].as_str() {
+            Some(fallback) => self.say(&format!("  static shares, because of {fallback}")),
+            None => self.say(&format!(
+                "  by influence on the answer, which decides {:.0} % of it",
+                why["evidence_ppm"].as_f64().unwrap_or(0.0) / 10_000.0
+            )),
+        }
+        for example in why["examples"].as_array().into_iter().flatten().take(2) {
+            self.say(&format!(
+                "  most of all example {:.12}… by {}",
+                text(example, "/example")?,
+                text(example, "/contributor")?
+            ));
+        }
+        Ok(())
+    }
+
+    /// The server attributes calls after it has answered them.
+    async fn final_attribution(
+        &self,
+        buyer: &Program,
+        dir: &Path,
+        id: &str,
+    ) -> Result<Value, Failure> {
+        const PATIENCE: u32 = 50;
+        for _ in 0..PATIENCE {
+            let args = ["receipts", "show", id, "--why"];
+            let why = buyer.run(dir, &args, false).await?;
+            if why["stage"] == "final" {
+                return Ok(why);
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+        }
+        let message = format!("the call {id} was not attributed in time");
+        Err(Failure::new(ExitClass::Verification, message))
+    }
+
+    /// Lets the time pass in which contributors may contest, has each fetch what it is owed, and
+    /// computes everything again from what is published.
+    pub(super) async fn tell_claimed(
+        &self,
+        project: &Path,
+        deployed: &Deployed,
+        package: &Path,
+    ) -> Result<Attributed, Failure> {
+        let facts = Facts::read(&self.program.journal())?;
+        let credited = facts.credited();
+        for one in &credited {
+            self.say(&format!(
+                "  {:<12} {:>5.1} % of the contributors' part: {} dUSD",
+                one.name,
+                one.ppm as f64 / 10_000.0,
+                shown_amount(&one.amount.to_string(), DECIMALS)
+            ));
+        }
+        self.pass_time(project).await?;
+        let log = self.program.log();
+        let log = log.to_string_lossy();
+        let contributor = self.program.with_home("contributor");
+        let chain = self
+            .program
+            .run(project, &["devnet", "status"], false)
+            .await?;
+        contributor.use_chain(text(&chain, "/url")?)?;
+        contributor
+            .run(project, &["wallet", "new", "contributor"], false)
+            .await?;
+        let addresses = credited.iter().filter_map(|it| it.address);
+        let addresses: Vec<String> = addresses.map(|it| it.to_string()).collect();
+        let mut args = vec!["claim", "--log", &log];
+        for address in &addresses {
+            args.extend(["--contributor", address]);
+        }
+        self.show(&["claim", "--log", "LOG", "--contributor", "ADDRESS", "…"]);
+        let paid = contributor.run(project, &args, false).await?;
+        let claimed = sum(&paid)?;
+        self.say(&format!(
+            "  fetched from the pool: {} dUSD",
+            shown_amount(&claimed.to_string(), DECIMALS)
+        ));
+        self.audit((&contributor, project), (deployed, package))
+            .await?;
+        let (anchored, _) = facts.anchors.calls();
+        Ok(Attributed {
+            calls: facts.calls,
+            by_influence: facts.by_influence,
+            contributors: credited,
+            anchored,
+            claimed,
+        })
+    }
+
+    async fn audit(
+        &self,
+        (auditor, project): (&Program, &Path),
+        (deployed, package): (&Deployed, &Path),
+    ) -> Result<(), Failure> {
+        let log = self.program.log();
+        let index = package.parent().map(|run| run.join("attribution"));
+        let (log, package) = (log.to_string_lossy(), package.to_string_lossy());
+        let mut args = vec![
+            "audit",
+            &deployed.adapter_id,
+            "--log",
+            &log,
+            "--package",
+            &package,
+        ];
+        let index = index.filter(|index| index.is_dir());
+        let index = index.as_ref().map(|it| it.to_string_lossy());
+        if let Some(index) = &index {
+            args.extend(["--index", index]);
+        }
+        self.show(&[
+            "audit",
+            "ADAPTER",
+            "--log",
+            "LOG",
+            "--package",
+            "PACKAGE",
+            "--index",
+            "INDEX",
+        ]);
+        auditor.run(project, &args, false).await?;
+        self.say("  shares, roots and sums come out the same from what is published");
+        Ok(())
+    }
+
+    /// A proposal takes force after a day, which this chain can be told has passed.
+    async fn pass_time(&self, project: &Path) -> Result<(), Failure> {
+        let chain = self
+            .program
+            .run(project, &["devnet", "status"], false)
+            .await?;
+        let url = text(&chain, "/url")?;
+        let client = reqwest::Client::builder().no_proxy().build();
+        let broken = |error: reqwest::Error| {
+            Failure::new(
+                ExitClass::Network,
+                format!("the demo's chain broke off: {error}"),
+            )
+        };
+        let client = client.map_err(broken)?;
+        for (method, params) in [
+            ("evm_increaseTime", json!([POOL_DELAY])),
+            ("evm_mine", json!([])),
+        ] {
+            let call = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
+            client.post(url).json(&call).send().await.map_err(broken)?;
+        }
+        self.say("  a day passes on the demo's chain, in which contributors could contest");
+        Ok(())
+    }
+}
+
+fn sum(claimed: &Value) -> Result<Amount, Failure> {
+    let mut sum = Amount::ZERO;
+    for pool in claimed["pools"].as_array().into_iter().flatten() {
+        for payment in pool["payments"].as_array().into_iter().flatten() {
+            let amount: Amount = text(payment, "/amount")?.parse().map_err(|problem| {
+                Failure::new(ExitClass::Internal, format!("a claimed sum: {problem}"))
+            })?;
+            sum = sum.saturating_add(amount);
+        }
+    }
+    Ok(sum)
+}

@@ -1,0 +1,136 @@
+//! Reading a published log: a server's, or a copy of its folder. Nothing in it is believed; whoever
+//! uses a file compares its root with the chain's.
+
+use serde::de::DeserializeOwned;
+
+use super::Context;
+use crate::{
+    error::{ExitClass, Failure},
+    runtime::{
+        attribution::LogFolder,
+        ledger::{
+            Word,
+            publication::{
+                Batch, CATALOGUE, Catalogue, Contributions, FORMAT, batch_file, contributions_file,
+            },
+        },
+    },
+};
+
+/// Largest file of a log, in bytes.
+const LARGEST: usize = 256 << 20;
+
+/// Where a log is.
+pub enum Source {
+    Folder(LogFolder),
+    Server {
+        url: String,
+        client: reqwest::Client,
+    },
+}
+
+impl Source {
+    /// A server's address, or a folder.
+    pub fn open(context: &Context, text: &str) -> Result<Self, Failure> {
+        if !text.starts_with("http://") && !text.starts_with("https://") {
+            let dir = context.settings.working_dir.join(text);
+            if !dir.join(CATALOGUE).is_file() {
+                let message = format!("{} has no {CATALOGUE}", dir.display());
+                return Err(Failure::new(ExitClass::BadInput, message)
+                    .with_hint("name a server's address, or a copy of its log's folder"));
+            }
+            return Ok(Self::Folder(LogFolder::at(&dir)));
+        }
+        let local = reqwest::Url::parse(text).ok().is_some_and(|url| {
+            let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+            host == "localhost"
+                || host
+                    .parse()
+                    .is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
+        });
+        if context.offline && !local {
+            let message = format!("{text} is not on this machine");
+            return Err(Failure::new(ExitClass::Network, message).with_hint("leave --offline out"));
+        }
+        let mut client = reqwest::Client::builder();
+        if local {
+            client = client.no_proxy();
+        }
+        let client = client.build().map_err(|error| {
+            let message = format!("cannot make an HTTP client: {error}");
+            Failure::new(ExitClass::Internal, message)
+        })?;
+        Ok(Self::Server {
+            url: text.trim_end_matches('/').to_owned(),
+            client,
+        })
+    }
+
+    pub async fn catalogue(&self) -> Result<Catalogue, Failure> {
+        Ok(self.read(CATALOGUE).await?.unwrap_or_default())
+    }
+
+    pub async fn batch(&self, root: Word) -> Result<Option<Batch>, Failure> {
+        let name = batch_file(root);
+        let found: Option<Batch> = self.read(&name).await?;
+        check(found.as_ref().map(|it| it.format), &name)?;
+        Ok(found)
+    }
+
+    pub async fn contributions(&self, root: Word) -> Result<Option<Contributions>, Failure> {
+        let name = contributions_file(root);
+        let found: Option<Contributions> = self.read(&name).await?;
+        check(found.as_ref().map(|it| it.format), &name)?;
+        Ok(found)
+    }
+
+    /// Nothing where the log has no such file.
+    async fn read<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, Failure> {
+        let bytes = match self {
+            Self::Folder(folder) => folder.read(name),
+            Self::Server { url, client } => {
+                fetch(client, &format!("{url}/attribution-log/{name}")).await?
+            }
+        };
+        let Some(bytes) = bytes else { return Ok(None) };
+        let read = serde_json::from_slice(&bytes);
+        read.map(Some).map_err(|error| {
+            let message = format!("{name} of the log cannot be read: {error}");
+            Failure::new(ExitClass::BadInput, message)
+        })
+    }
+}
+
+async fn fetch(client: &reqwest::Client, url: &str) -> Result<Option<Vec<u8>>, Failure> {
+    let broken = |error: reqwest::Error| {
+        Failure::new(ExitClass::Network, format!("{url} broke off: {error}"))
+            .with_hint("is the server up? a copy of its log's folder does as well")
+    };
+    let mut answer = client.get(url).send().await.map_err(broken)?;
+    if answer.status() == reqwest::StatusCode::NOT_FOUND {
+        return Ok(None);
+    }
+    if !answer.status().is_success() {
+        let message = format!("{url} answers {}", answer.status());
+        return Err(Failure::new(ExitClass::Network, message));
+    }
+    let mut bytes = Vec::new();
+    while let Some(chunk) = answer.chunk().await.map_err(broken)? {
+        if bytes.len() + chunk.len() > LARGEST {
+            let message = format!("{url} is larger than {LARGEST} bytes");
+            return Err(Failure::new(ExitClass::BadInput, message));
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(Some(bytes))
+}
+
+fn check(format: Option<u32>, name: &str) -> Result<(), Failure> {
+    match format.filter(|format| *format != FORMAT) {
+        None => Ok(()),
+        Some(found) => {
+            let message = format!("{name} of the log has format {found}, expected {FORMAT}");
+            Err(Failure::new(ExitClass::BadInput, message))
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! `receipts show --why`: whose data shaped an answer, as the server that gave it explains.
+
+use serde_json::Value;
+
+use super::unknown;
+use crate::{
+    commands::{Context, serve::running::Running},
+    error::{ExitClass, ExitStatus, Failure},
+    printer::Printer,
+    runtime::{
+        event::{AttributionMethod, TracedSpan},
+        serve::attribution::published::{PublishedAttribution, PublishedShare, Stage},
+    },
+    wallet::purse::Purse,
+};
+
+/// Asks the server that is named, the one that was paid, or the one that runs in this home.
+pub(super) async fn run(
+    context: &Context,
+    id: &str,
+    url: Option<&str>,
+) -> Result<ExitStatus, Failure> {
+    let url = match url {
+        Some(url) => url.to_owned(),
+        None => server(context, id).await?,
+    };
+    let asked = format!("{}/v1/attributions/{id}", url.trim_end_matches('/'));
+    let found = ask(&asked).await?;
+    match context.printer.is_json() {
+        true => context.printer.json(&found),
+        false => show(&context.printer, &found),
+    }
+    Ok(ExitStatus::Success)
+}
+
+async fn server(context: &Context, id: &str) -> Result<String, Failure> {
+    let purse = Purse::open(&context.dirs.data)?;
+    if let Some(spending) = purse.spending(id)? {
+        return Ok(spending.server);
+    }
+    let running = Running::find(context).await?;
+    running
+        .map(|server| server.url().to_owned())
+        .ok_or_else(|| unknown(id).with_hint("name the server that answered: --url URL"))
+}
+
+async fn ask(url: &str) -> Result<PublishedAttribution, Failure> {
+    let broken = |error: reqwest::Error| {
+        Failure::new(ExitClass::Network, format!("{url} broke off: {error}"))
+    };
+    let answer = reqwest::get(url).await.map_err(broken)?;
+    let status = answer.status();
+    let body: Value = answer.json().await.map_err(broken)?;
+    if !status.is_success() {
+        let why = body.pointer("/error/message").and_then(Value::as_str);
+        let message = why.map_or_else(|| format!("{url} answers {status}"), str::to_owned);
+        let class = match status.as_u16() {
+            404 => ExitClass::BadInput,
+            _ => ExitClass::Network,
+        };
+        return Err(Failure::new(class, message));
+    }
+    serde_json::from_value(body).map_err(|error| {
+        Failure::new(
+            ExitClass::Network,
+            format!("{url} answers something else: {error}"),
+        )
+    })
+}
+
+fn percent(ppm: u32) -> String {
+    format!("{}.{:02} %", ppm / 10_000, ppm % 10_000 / 100)
+}
+
+fn show(printer: &Printer, found: &PublishedAttribution) {
+    let adapter = found.adapter.as_deref().unwrap_or("its adapter");
+    match found.stage {
+        Stage::Final => printer.line(format!("{} by {adapter}: {}", found.id, how(found))),
+        Stage::Provisional => printer.line(format!(
+            "{} by {adapter}: its attribution waits; this is what its text repeats",
+            found.id
+        )),
+    }
+    for share in &found.shares {
+        printer.line(shared(share));
+    }
+    for example in &found.examples {
+        let owner = example
+            .owner
+            .map_or(String::new(), |it| format!(" of {it}"));
+        printer.line(format!(
+            "  example {} by {}{owner}: {} of the influence",
+            example.example,
+            example.contributor,
+            percent(example.ppm)
+        ));
+        if let Some(text) = &example.text {
+            printer.line(format!("    {text}"));
+        }
+    }
+    if let Some(trace) = &found.trace {
+        printer.line(format!(
+            "  {} runs of tokens that training text has too cover {} of the answer",
+            trace.spans.len(),
+            percent(trace.covered_ppm)
+        ));
+        trace
+            .spans
+            .iter()
+            .for_each(|span| printer.line(spanned(span)));
+    }
+    for amount in found.amounts.iter().flatten() {
+        printer.line(format!(
+            "  paid {} millionths of a base unit to {}",
+            amount.micro, amount.recipient
+        ));
+    }
+}
+
+fn how(found: &PublishedAttribution) -> String {
+    let ppm = |ppm: Option<u32>| percent(ppm.unwrap_or_default());
+    match (found.method, &found.fallback) {
+        (_, Some(why)) => format!("static shares, because of {why}"),
+        (Some(AttributionMethod::Static) | None, None) => "static shares".to_owned(),
+        (Some(method), None) => format!(
+            "{} decides {} of the shares, spans {} of that; confidence {}",
+            format!("{method:?}").to_lowercase(),
+            ppm(found.evidence_ppm),
+            ppm(found.trace_ppm),
+            ppm(found.confidence_ppm)
+        ),
+    }
+}
+
+fn shared(share: &PublishedShare) -> String {
+    let account = share.address.map_or(String::new(), |it| format!(" ({it})"));
+    format!(
+        "  {:>9}  {}{account}",
+        percent(share.ppm),
+        share.contributor
+    )
+}
+
+fn spanned(span: &TracedSpan) -> String {
+    let of = span.examples.first().map_or("?", String::as_str);
+    format!(
+        "    tokens {} to {}: in {} documents, such as {of}",
+        span.start,
+        span.start + span.tokens,
+        span.documents
+    )
+}

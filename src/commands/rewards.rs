@@ -1,0 +1,346 @@
+//! Rewards of a server: attributed calls are published and anchored, and what contributors are owed
+//! is proposed to their pools. Everything comes from the journal and the chain, so a round that was
+//! cut off anywhere is finished by the next, and nothing is done twice.
+
+mod publish;
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use self::publish::Reading;
+use super::treasury::shown;
+use crate::{
+    error::{ExitClass, Failure},
+    printer::Printer,
+    runtime::{
+        attribution::LogFolder,
+        event::{Event, Record},
+        journal::Journal,
+        ledger::{
+            Allotment, Amount, Word,
+            publication::{Batch, Catalogue, FORMAT, batch_file},
+        },
+    },
+    wallet::{
+        deploy::{Id, parse_id},
+        network::Network,
+        rewards::{allot, batch_tree, head, pool_of, propose_root, publish_root},
+        settlement::{Desk, Treasurer},
+    },
+};
+
+/// When rewards are seen to by themselves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rounds {
+    /// Attributed calls that are worth a root.
+    pub calls: u64,
+    /// Longest time between two rounds.
+    pub interval: Duration,
+}
+
+/// A root that was anchored.
+#[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct AnchoredRoot {
+    pub tx: String,
+    pub adapter_id: String,
+    pub root: String,
+    pub calls: u64,
+    /// What they cost, in base units.
+    pub charged: Amount,
+    pub gas_used: u64,
+}
+
+/// A root that was proposed to a contributor pool.
+#[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct ProposedRoot {
+    pub tx: String,
+    pub pool: String,
+    /// ERC-20 contract of the money.
+    pub token: String,
+    pub root: String,
+    /// What the contributors are owed since the beginning, in base units.
+    pub total: Amount,
+    pub contributors: usize,
+    pub gas_used: u64,
+}
+
+/// What a round did.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Rewarded {
+    pub anchors: Vec<AnchoredRoot>,
+    pub proposals: Vec<ProposedRoot>,
+    /// Why the rest is left for the next round.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
+}
+
+/// One chain's rewards.
+pub struct Rewarder {
+    journal: Journal,
+    desk: Arc<Desk>,
+    log: LogFolder,
+    /// Where the log can be fetched; empty where nobody serves it.
+    address: String,
+    /// Roots over calls stand on the home chain alone.
+    is_home: bool,
+    /// One round at a time.
+    turn: tokio::sync::Mutex<()>,
+    /// Calls that were attributed since the last round.
+    news: Arc<(AtomicU64, Notify)>,
+}
+
+impl Rewarder {
+    pub fn new(
+        journal: Journal,
+        desk: Arc<Desk>,
+        (log, address): (LogFolder, String),
+        is_home: bool,
+    ) -> Self {
+        Self {
+            journal,
+            desk,
+            log,
+            address,
+            is_home,
+            turn: tokio::sync::Mutex::new(()),
+            news: Arc::default(),
+        }
+    }
+
+    /// Anchors what is attributed and proposes what is covered. What fails is told, not raised:
+    /// settling does not depend on it.
+    pub async fn round(&self) -> Rewarded {
+        let _turn = self.turn.lock().await;
+        self.news.0.store(0, Ordering::Relaxed);
+        let mut done = Rewarded::default();
+        let outcome = self.see_to(&mut done).await;
+        if let Err(failure) = outcome {
+            tracing::warn!("{}: rewards: {failure}", self.desk.chain().network.name);
+            done.problem = Some(failure.message);
+        }
+        done
+    }
+
+    async fn see_to(&self, done: &mut Rewarded) -> Result<(), Failure> {
+        self.desk.recover().await?;
+        if self.is_home {
+            self.anchor(done).await?;
+        }
+        self.propose(done).await?;
+        let reading = self.read().await?;
+        let (batches, contributions) = reading.anchors.roots();
+        let catalogue = Catalogue {
+            batches,
+            contributions,
+        };
+        if catalogue != self.log.catalogue() {
+            self.log.keep_catalogue(&catalogue)?;
+        }
+        Ok(())
+    }
+
+    async fn read(&self) -> Result<Reading, Failure> {
+        let journal = self.journal.clone();
+        let chain_id = self.desk.chain().network.chain_id;
+        let work = tokio::task::spawn_blocking(move || Reading::of(&journal, chain_id));
+        work.await.unwrap_or_else(|error| {
+            let message = format!("reading the journal stopped: {error}");
+            Err(Failure::new(ExitClass::Internal, message))
+        })
+    }
+
+    async fn anchor(&self, done: &mut Rewarded) -> Result<(), Failure> {
+        let reading = self.read().await?;
+        let server = self.desk.account();
+        for adapter_id in reading.adapters() {
+            let number = adapter_number(&adapter_id)?;
+            let last = reading.anchors.last(self.chain_id(), &adapter_id, server);
+            let (mut previous, after) =
+                last.map_or((Word::default(), 0), |it| (it.root, it.through));
+            let calls = reading.calls(&self.journal, &adapter_id, after)?;
+            for calls in calls.chunks(publish::LARGEST) {
+                let stands = head(self.desk.chain(), number, server).await?;
+                if Word(stands.root.0) != previous {
+                    return Err(foreign_root(&adapter_id, Word(stands.root.0), previous));
+                }
+                let mut batch = Batch {
+                    format: FORMAT,
+                    chain_id: self.chain_id(),
+                    adapter_id: adapter_id.clone(),
+                    server,
+                    root: Word::default(),
+                    previous,
+                    through: calls.last().map_or(after, |call| call.sequence),
+                    calls: calls.to_vec(),
+                };
+                let tree = batch_tree(&batch).ok_or_else(|| no_tree(&adapter_id))?;
+                batch.root = Word(tree.root().0);
+                self.log.keep_batch(&batch)?;
+                let uri = self.uri(&batch_file(batch.root));
+                let mined = publish_root(&self.desk, (number, &batch), &uri).await?;
+                previous = batch.root;
+                done.anchors.push(AnchoredRoot {
+                    tx: mined.tx.to_string(),
+                    adapter_id: adapter_id.clone(),
+                    root: batch.root.to_string(),
+                    calls: batch.calls.len() as u64,
+                    charged: batch.charged(),
+                    gas_used: mined.receipt.gas_used,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    async fn propose(&self, done: &mut Rewarded) -> Result<(), Failure> {
+        let reading = self.read().await?;
+        for key in reading.pools() {
+            let pool = pool_of(self.desk.chain(), key).await?;
+            if pool.operator != self.desk.account() || !pool.is_open() {
+                continue;
+            }
+            let mut allotment = Allotment::new(key, pool.received);
+            // What is owed can be computed again only from what is published.
+            let through = reading.through(key, self.desk.account());
+            self.journal.replay(1, |record| {
+                if record.sequence <= through {
+                    allotment.apply(record);
+                }
+            })?;
+            let Some(contributions) = allot(&allotment) else {
+                continue;
+            };
+            if contributions.total.0 <= pool.account.total {
+                continue;
+            }
+            self.log.keep_contributions(&contributions)?;
+            let mined = propose_root(&self.desk, &contributions).await?;
+            done.proposals.push(ProposedRoot {
+                tx: mined.tx.to_string(),
+                pool: key.receiver.to_string(),
+                token: key.token.to_string(),
+                root: contributions.root.to_string(),
+                total: contributions.total,
+                contributors: contributions.owed.len(),
+                gas_used: mined.receipt.gas_used,
+            });
+        }
+        Ok(())
+    }
+
+    fn chain_id(&self) -> u64 {
+        self.desk.chain().network.chain_id
+    }
+
+    fn uri(&self, file: &str) -> String {
+        match self.address.is_empty() {
+            true => String::new(),
+            false => format!("{}/attribution-log/{file}", self.address),
+        }
+    }
+
+    /// Counts attributed calls from now on.
+    pub async fn watch(&self) -> Result<(), Failure> {
+        let news = Arc::clone(&self.news);
+        let follow = move |record: &Record| {
+            if let Event::Attributed(attributed) = &record.event
+                && attributed.amounts.is_some()
+            {
+                news.0.fetch_add(1, Ordering::Relaxed);
+                news.1.notify_one();
+            }
+        };
+        self.journal.follow(Box::new(follow)).await?;
+        Ok(())
+    }
+
+    /// Sees to rewards whenever there is reason to, until told to stop. Pools fetch their shares
+    /// first, so that what is owed can be covered.
+    pub async fn run(&self, rounds: Rounds, treasurer: Arc<Treasurer>, stop: CancellationToken) {
+        loop {
+            let reason = async {
+                tokio::select! {
+                    () = tokio::time::sleep(rounds.interval) => {}
+                    () = self.reached(rounds.calls) => {}
+                }
+            };
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = reason => {}
+            }
+            if let Err(error) = treasurer.fill_pools().await {
+                tracing::warn!(
+                    "{}: pools are not filled: {error}",
+                    self.desk.chain().network.name
+                );
+            }
+            self.round().await;
+        }
+    }
+
+    async fn reached(&self, calls: u64) {
+        while self.news.0.load(Ordering::Relaxed) < calls {
+            self.news.1.notified().await;
+        }
+    }
+}
+
+fn adapter_number(text: &str) -> Result<Id, Failure> {
+    parse_id(text).ok_or_else(|| {
+        let message = format!("the journal names the adapter `{text}`, which is no id");
+        Failure::new(ExitClass::Internal, message)
+    })
+}
+
+/// For a person.
+pub fn show(printer: &Printer, network: &Network, rewarded: &Rewarded) {
+    let money = |amount: Amount| match &network.token {
+        Some(token) => shown(network, &token.address.to_string(), amount),
+        None => format!("{amount} base units"),
+    };
+    for anchored in &rewarded.anchors {
+        printer.line(format!(
+            "anchored      {} calls of {} in {} ({} gas)",
+            anchored.calls,
+            money(anchored.charged),
+            anchored.tx,
+            anchored.gas_used
+        ));
+    }
+    for proposed in &rewarded.proposals {
+        printer.line(format!(
+            "proposed      {} for {} contributors to the pool {} in {} ({} gas)",
+            shown(network, &proposed.token, proposed.total),
+            proposed.contributors,
+            proposed.pool,
+            proposed.tx,
+            proposed.gas_used
+        ));
+    }
+    if let Some(problem) = &rewarded.problem {
+        printer.warn(format!("rewards wait for the next round: {problem}"));
+    }
+}
+
+fn foreign_root(adapter_id: &str, found: Word, expected: Word) -> Failure {
+    let message = format!(
+        "the anchor has the root {found} of adapter {adapter_id}, and this journal's last is \
+         {expected}"
+    );
+    Failure::new(ExitClass::Verification, message)
+        .with_hint("another journal anchors for this account: serve from one home only")
+}
+
+fn no_tree(adapter_id: &str) -> Failure {
+    let message = format!("the calls of adapter {adapter_id} cannot be hashed");
+    Failure::new(ExitClass::Internal, message)
+}

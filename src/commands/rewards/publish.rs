@@ -1,0 +1,166 @@
+//! From the journal to what is published of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{
+    error::Failure,
+    runtime::{
+        attribution::settle::event_id,
+        event::{Attributed, Deployment, Event, Record, SplitRead, Traced},
+        journal::Journal,
+        ledger::{Address, Anchors, Charge, ReceiverKey, Word, publication::PublishedCall},
+    },
+};
+
+/// Most calls under one root.
+pub const LARGEST: usize = 8192;
+
+/// What is known of roots, releases and pools.
+#[derive(Default)]
+pub struct Reading {
+    chain_id: u64,
+    pub anchors: Anchors,
+    /// By splitter.
+    releases: BTreeMap<Address, Deployment>,
+    splits: BTreeMap<ReceiverKey, SplitRead>,
+}
+
+/// A call between its counting and its attribution.
+#[derive(Default)]
+struct Half {
+    charge: Option<Charge>,
+    request_hash: String,
+    response_hash: String,
+    traced: Option<Traced>,
+}
+
+impl Reading {
+    pub fn of(journal: &Journal, chain_id: u64) -> Result<Self, Failure> {
+        let mut reading = Self {
+            chain_id,
+            ..Self::default()
+        };
+        journal.replay(1, |record| reading.apply(&record.event))?;
+        Ok(reading)
+    }
+
+    fn apply(&mut self, event: &Event) {
+        self.anchors.apply(event);
+        match event {
+            // Splitters have one address on every chain.
+            Event::Deployed(release) => {
+                if let Ok(splitter) = release.splitter.parse() {
+                    self.releases.insert(splitter, Deployment::clone(release));
+                }
+            }
+            Event::SplitRead(split) => {
+                self.splits.insert(split.receiver, SplitRead::clone(split));
+            }
+            _ => {}
+        }
+    }
+
+    /// Ids of the adapters that were released from here.
+    pub fn adapters(&self) -> BTreeSet<String> {
+        let here = self.releases.values();
+        let here = here.filter(|it| it.chain_id == self.chain_id);
+        here.map(|it| it.adapter_id.clone()).collect()
+    }
+
+    /// Up to which record a pool's calls are published.
+    pub fn through(&self, pool: ReceiverKey, server: Address) -> u64 {
+        let pays = |split: &&SplitRead| {
+            let mut parts = split.parts.iter();
+            parts.any(|part| part.recipient == pool.receiver)
+        };
+        let mut splits = self.splits.values();
+        let release = splits
+            .find(pays)
+            .and_then(|it| self.releases.get(&it.receiver.receiver));
+        let last = release.and_then(|it| self.anchors.last(it.chain_id, &it.adapter_id, server));
+        last.map_or(0, |it| it.through)
+    }
+
+    /// Contributor pools on this chain.
+    pub fn pools(&self) -> BTreeSet<ReceiverKey> {
+        let here = self
+            .splits
+            .values()
+            .filter(|it| it.receiver.chain_id == self.chain_id);
+        let pools = here.flat_map(|split| {
+            let parts = split.parts.iter().filter(|part| !part.members.is_empty());
+            parts.map(|part| ReceiverKey {
+                receiver: part.recipient,
+                ..split.receiver
+            })
+        });
+        pools.collect()
+    }
+
+    /// An adapter's paid and attributed calls after a record, in their order.
+    pub fn calls(
+        &self,
+        journal: &Journal,
+        adapter_id: &str,
+        after: u64,
+    ) -> Result<Vec<PublishedCall>, Failure> {
+        let mut halves: BTreeMap<String, Half> = BTreeMap::new();
+        let mut calls = Vec::new();
+        journal.replay(1, |record| match &record.event {
+            Event::CallMetered {
+                request_id,
+                request_hash,
+                response_hash,
+                charge: Some(charge),
+                ..
+            } => {
+                let half = halves.entry(request_id.clone()).or_default();
+                half.charge = Some(Charge::clone(charge));
+                half.request_hash.clone_from(request_hash);
+                half.response_hash.clone_from(response_hash);
+            }
+            Event::Traced(traced) => {
+                let half = halves.entry(traced.request_id.clone()).or_default();
+                half.traced = Some(Traced::clone(traced));
+            }
+            Event::Attributed(attributed) => {
+                let half = halves.remove(&attributed.request_id).unwrap_or_default();
+                if record.sequence > after {
+                    calls.extend(self.call(record, attributed, half));
+                }
+            }
+            _ => {}
+        })?;
+        calls.retain(|call| call.adapter_id == adapter_id);
+        Ok(calls)
+    }
+
+    fn call(&self, record: &Record, attributed: &Attributed, half: Half) -> Option<PublishedCall> {
+        let charge = half.charge?;
+        let release = self.releases.get(&charge.receiver)?;
+        let event = event_id(&attributed.adapter_digest, &attributed.request_id);
+        Some(PublishedCall {
+            event_id: Word(event),
+            sequence: record.sequence,
+            time_ms: record.time_ms,
+            adapter_digest: attributed.adapter_digest.clone(),
+            adapter_id: release.adapter_id.clone(),
+            version: release.version,
+            charge,
+            request_hash: half.request_hash,
+            response_hash: half.response_hash,
+            index: attributed.index.clone(),
+            method: attributed.method,
+            fallback: attributed.fallback.clone(),
+            confidence_ppm: attributed.confidence_ppm,
+            evidence_ppm: attributed.evidence_ppm,
+            trace_ppm: attributed.trace_ppm,
+            answer_tokens: attributed.answer_tokens,
+            spans: half.traced.map_or_else(Vec::new, |it| it.spans),
+            sketch: attributed.sketch.clone(),
+            examples: attributed.examples.clone(),
+            shares: attributed.shares.clone(),
+            amounts: attributed.amounts.clone().unwrap_or_default(),
+        })
+    }
+}

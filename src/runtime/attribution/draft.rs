@@ -1,0 +1,90 @@
+//! An index before it is a file.
+
+use super::{
+    format,
+    index::{Binding, Contributor, Example, Meta},
+    sketch::quantise,
+    suffixes::Suffixes,
+};
+
+/// 8-bit rows of all examples, checkpoint after checkpoint.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Rows {
+    values: Vec<i8>,
+    /// Per checkpoint and example.
+    scales: Vec<f32>,
+}
+
+/// The largest scale of a row in the file.
+const UNIT: f64 = (1u32 << 31) as f64;
+
+impl Rows {
+    /// Appends a checkpoint's rows of `width` values, all times `rate`.
+    pub fn push(&mut self, rows: &[f32], width: usize, rate: f64) {
+        for row in rows.chunks(width.max(1)) {
+            let (scale, values) = quantise(row);
+            self.values.extend(values);
+            self.scales.push((f64::from(scale) * rate) as f32);
+        }
+    }
+
+    /// The scales as integers of one unit.
+    fn units(&self) -> Vec<u8> {
+        let largest = self
+            .scales
+            .iter()
+            .fold(0f32, |most, scale| most.max(*scale));
+        let unit = |scale: &f32| match largest > 0.0 {
+            true => (f64::from(*scale) / f64::from(largest) * UNIT).round() as u32,
+            false => 0,
+        };
+        self.scales
+            .iter()
+            .map(unit)
+            .flat_map(u32::to_le_bytes)
+            .collect()
+    }
+}
+
+/// Everything that an index holds.
+#[derive(Clone, Debug)]
+pub struct Draft {
+    pub binding: Binding,
+    pub contributors: Vec<Contributor>,
+    pub examples: Vec<Example>,
+    pub rows: Rows,
+    pub suffixes: Suffixes,
+}
+
+impl Draft {
+    /// The file's bytes: the same for the same content.
+    pub fn encode(&self) -> Vec<u8> {
+        let meta = Meta {
+            binding: self.binding.clone(),
+            contributors: self.contributors.clone(),
+        };
+        let mut examples = Vec::new();
+        self.examples
+            .iter()
+            .for_each(|example| example.encode(&mut examples));
+        let words = |words: &[u32]| words.iter().flat_map(|word| word.to_le_bytes()).collect();
+        let text = &self.suffixes.text;
+        format::encode(&[
+            // Texts and numbers under text keys: nothing in it can fail to become JSON.
+            serde_json::to_vec(&meta).unwrap_or_default(),
+            examples,
+            self.rows.units(),
+            self.rows
+                .values
+                .iter()
+                .map(|value| value.to_le_bytes()[0])
+                .collect(),
+            words(&self.suffixes.alphabet),
+            text.iter()
+                .flat_map(|number| number.to_le_bytes())
+                .collect(),
+            words(&self.suffixes.suffixes),
+            words(&self.suffixes.firsts),
+        ])
+    }
+}

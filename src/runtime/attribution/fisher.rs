@@ -1,0 +1,131 @@
+//! Rows u = w·(F + λI)⁻¹·g of gradients g, with F = Σ w·g·gᵀ / Σ w.
+//!
+//! λ is a share of the mean squared norm of the gradients. With fewer examples than values the
+//! same comes from the examples' own products (the dual form), which are the smaller matrix.
+
+use super::{
+    error::AttributionError,
+    matrix::{View, invert, multiply},
+};
+
+/// Examples that are widened to doubles at a time.
+const CHUNK: usize = 4096;
+
+/// What [`precondition`] needs besides the gradients.
+#[derive(Clone, Copy, Debug)]
+pub struct Curvature<'a> {
+    /// Values of a gradient.
+    pub width: usize,
+    /// How often each example is drawn.
+    pub weights: &'a [f64],
+    /// λ over the mean squared norm; infinite leaves the curvature out.
+    pub damping: f64,
+}
+
+/// Replaces gradients `[n, width]` by rows.
+pub fn precondition(rows: &mut [f32], curvature: Curvature<'_>) -> Result<(), AttributionError> {
+    let Curvature {
+        width,
+        weights,
+        damping,
+    } = curvature;
+    let total: f64 = weights.iter().sum();
+    if rows.is_empty() || total <= 0.0 {
+        return Ok(());
+    }
+    let squares = rows
+        .chunks(width)
+        .zip(weights)
+        .map(|(row, weight)| weight * square(row));
+    let mean = squares.sum::<f64>() / total;
+    let lambda = damping * mean;
+    if mean == 0.0 {
+        return Ok(());
+    }
+    let done = if !damping.is_finite() {
+        let scaled = rows.chunks_mut(width).zip(weights);
+        scaled.for_each(|(row, weight)| row.iter_mut().for_each(|value| *value *= *weight as f32));
+        Some(())
+    } else if weights.len() < width {
+        dual(rows, width, weights, lambda)
+    } else {
+        primal(rows, width, weights, lambda)
+    };
+    done.ok_or(AttributionError::Singular { damping })
+}
+
+fn square(row: &[f32]) -> f64 {
+    row.iter()
+        .map(|value| f64::from(*value) * f64::from(*value))
+        .sum()
+}
+
+/// H = √w·G / √Σw; (HᵀH + λ)⁻¹·Hᵀ = Hᵀ·(HHᵀ + λ)⁻¹, and w·u is √(w·Σw) of its column.
+fn dual(rows: &mut [f32], width: usize, weights: &[f64], lambda: f64) -> Option<()> {
+    let (count, total) = (weights.len(), weights.iter().sum::<f64>());
+    let mut wide = widened(rows, width, |row| (weights[row] / total).sqrt());
+    let mut gram = vec![0.0; count * count];
+    let view = View::new(&wide, count, width);
+    multiply(&mut gram, false, 1.0, view, view.t());
+    damp(&mut gram, count, lambda);
+    invert(&mut gram, count)?;
+    let mut solved = vec![0.0; count * width];
+    multiply(
+        &mut solved,
+        false,
+        1.0,
+        View::new(&gram, count, count),
+        View::new(&wide, count, width),
+    );
+    wide.clear();
+    for (row, solved) in solved.chunks(width).enumerate() {
+        let scale = (weights[row] * total).sqrt();
+        for (value, solved) in rows[row * width..][..width].iter_mut().zip(solved) {
+            *value = (solved * scale) as f32;
+        }
+    }
+    Some(())
+}
+
+fn primal(rows: &mut [f32], width: usize, weights: &[f64], lambda: f64) -> Option<()> {
+    let total: f64 = weights.iter().sum();
+    let mut fisher = vec![0.0; width * width];
+    for (rows, weights) in rows.chunks(CHUNK * width).zip(weights.chunks(CHUNK)) {
+        let wide = widened(rows, width, |row| (weights[row] / total).sqrt());
+        let view = View::new(&wide, weights.len(), width);
+        multiply(&mut fisher, true, 1.0, view.t(), view);
+    }
+    damp(&mut fisher, width, lambda);
+    invert(&mut fisher, width)?;
+    for (rows, weights) in rows.chunks_mut(CHUNK * width).zip(weights.chunks(CHUNK)) {
+        let wide = widened(rows, width, |row| weights[row]);
+        let mut solved = vec![0.0; wide.len()];
+        multiply(
+            &mut solved,
+            false,
+            1.0,
+            View::new(&wide, weights.len(), width),
+            View::new(&fisher, width, width),
+        );
+        for (value, solved) in rows.iter_mut().zip(&solved) {
+            *value = *solved as f32;
+        }
+    }
+    Some(())
+}
+
+fn widened(rows: &[f32], width: usize, scale: impl Fn(usize) -> f64) -> Vec<f64> {
+    let scaled = |(at, row): (usize, &[f32])| {
+        let scale = scale(at);
+        let row = row.iter().map(move |value| f64::from(*value) * scale);
+        row.collect::<Vec<f64>>()
+    };
+    rows.chunks(width).enumerate().flat_map(scaled).collect()
+}
+
+fn damp(matrix: &mut [f64], size: usize, lambda: f64) {
+    matrix
+        .iter_mut()
+        .step_by(size + 1)
+        .for_each(|value| *value += lambda);
+}

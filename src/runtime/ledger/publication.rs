@@ -1,0 +1,120 @@
+//! What a server publishes of its attributed calls, so that anybody can compute everything again:
+//! batches of calls, each under one anchored root, and the sums that contributors can claim.
+//!
+//! No prompt, answer or request id stands here, only digests of them.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Address, Amount, Charge, ReceiverKey, Word};
+use crate::runtime::event::{
+    AttributedAmount, AttributionMethod, ContributorShare, ShapingExample, TracedSpan,
+};
+
+/// The form of both files.
+pub const FORMAT: u32 = 1;
+
+/// One attributed call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PublishedCall {
+    /// SHA-256 over the adapter's digest, a zero byte and the request id.
+    pub event_id: Word,
+    /// Place of the attribution in the server's journal.
+    pub sequence: u64,
+    /// Unix milliseconds.
+    pub time_ms: u64,
+    pub adapter_digest: String,
+    /// 0x and 64 digits.
+    pub adapter_id: String,
+    pub version: u32,
+    pub charge: Charge,
+    pub request_hash: String,
+    pub response_hash: String,
+    pub index: Option<String>,
+    pub method: AttributionMethod,
+    pub fallback: Option<String>,
+    pub confidence_ppm: u32,
+    pub evidence_ppm: u32,
+    pub trace_ppm: u32,
+    pub answer_tokens: u32,
+    pub spans: Vec<TracedSpan>,
+    pub sketch: Option<String>,
+    pub examples: Vec<ShapingExample>,
+    pub shares: Vec<ContributorShare>,
+    pub amounts: Vec<AttributedAmount>,
+}
+
+/// Whose static share an adapter's package states.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PublishedParty {
+    pub name: String,
+    #[schemars(with = "Option<String>")]
+    pub address: Option<Address>,
+    #[schemars(with = "Option<String>")]
+    pub owner: Option<Address>,
+    pub static_ppm: u64,
+}
+
+/// The calls of one anchored root.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Batch {
+    pub format: u32,
+    /// Where the root is anchored.
+    pub chain_id: u64,
+    pub adapter_id: String,
+    pub server: Address,
+    pub root: Word,
+    /// The root before it; zero before the first.
+    pub previous: Word,
+    /// The last record of the journal that is in.
+    pub through: u64,
+    pub calls: Vec<PublishedCall>,
+}
+
+impl Batch {
+    /// What its calls cost together.
+    pub fn charged(&self) -> Amount {
+        self.calls.iter().map(|call| call.charge.amount).sum()
+    }
+}
+
+/// What one contributor was owed since the beginning.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Owed {
+    pub contributor: Address,
+    pub cumulative: Amount,
+}
+
+/// The sums under one root of a contributor pool.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Contributions {
+    pub format: u32,
+    pub pool: ReceiverKey,
+    pub root: Word,
+    pub total: Amount,
+    /// The last record of the journal that is in.
+    pub through: u64,
+    pub owed: Vec<Owed>,
+}
+
+/// Everything that a server published, by the names of its files.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Catalogue {
+    /// Roots of batches, oldest first per adapter.
+    pub batches: Vec<Word>,
+    /// Roots of contributions, oldest first per pool.
+    pub contributions: Vec<Word>,
+}
+
+/// Name of the catalogue's file.
+pub const CATALOGUE: &str = "catalogue.json";
+
+/// Name of a batch's file.
+pub fn batch_file(root: Word) -> String {
+    format!("batch-{root}.json")
+}
+
+/// Name of the file of a pool's contributions.
+pub fn contributions_file(root: Word) -> String {
+    format!("contributions-{root}.json")
+}

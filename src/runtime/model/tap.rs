@@ -1,0 +1,51 @@
+//! A tap on the backward passes of LoRA factors.
+//!
+//! A batch's gradient is a sum over its rows; whoever wants each row's own gradient (per-example
+//! gradients without one pass per example) takes the sums' terms here. Knows no projection.
+
+use std::{fmt, sync::Arc};
+
+/// What one module's backward pass went through; matrices are row-major over the batch's tokens.
+///
+/// A row's gradients are sums over its tokens t: dA = Σ grad_low_t ⊗ input_t `[rank, in]` and
+/// dB = scale · Σ grad_t ⊗ low_t `[out, rank]`.
+pub struct Passed<'a> {
+    /// `[tokens, in]`
+    pub input: &'a [f32],
+    /// `[tokens, out]`, of the loss by the module's output.
+    pub grad: &'a [f32],
+    /// `[tokens, rank]`: input · Aᵀ.
+    pub low: &'a [f32],
+    /// `[tokens, rank]`: scale · grad · B.
+    pub grad_low: &'a [f32],
+    pub scale: f32,
+    pub rank: usize,
+}
+
+/// Takes passes. A backward pass calls it once for every module with factors.
+pub trait Tap: Send + Sync {
+    fn pass(&self, module: usize, passed: &Passed<'_>);
+}
+
+/// A module's place at a tap.
+#[derive(Clone)]
+pub struct Tapped {
+    module: usize,
+    tap: Arc<dyn Tap>,
+}
+
+impl Tapped {
+    pub fn new(module: usize, tap: Arc<dyn Tap>) -> Self {
+        Self { module, tap }
+    }
+
+    pub fn pass(&self, passed: &Passed<'_>) {
+        self.tap.pass(self.module, passed);
+    }
+}
+
+impl fmt::Debug for Tapped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Tapped(module {})", self.module)
+    }
+}

@@ -1,0 +1,113 @@
+//! Which counted calls wait for their final attribution, folded from records.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use crate::runtime::{
+    event::{Event, Finish, Record, SplitRead},
+    ledger::{Charge, ReceiverKey},
+};
+
+/// A counted call without a final attribution.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Waiting {
+    pub time_ms: u64,
+    pub request_id: String,
+    pub adapter: String,
+    pub adapter_digest: String,
+    pub finish: Finish,
+    pub completion_tokens: u64,
+    pub charge: Option<Charge>,
+    /// Who is paid, as far as it was read.
+    pub split: Option<SplitRead>,
+}
+
+/// How far attribution is behind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lag {
+    pub waiting: usize,
+    /// Age of the call that waits longest.
+    pub milliseconds: u64,
+}
+
+/// Calls of the served adapters, in the order of their counting.
+#[derive(Debug, Default)]
+pub(super) struct Backlog {
+    served: BTreeSet<String>,
+    waiting: BTreeMap<u64, Waiting>,
+    places: HashMap<String, u64>,
+    splits: BTreeMap<ReceiverKey, SplitRead>,
+}
+
+impl Backlog {
+    pub fn of(served: impl Iterator<Item = String>) -> Self {
+        Self {
+            served: served.collect(),
+            ..Self::default()
+        }
+    }
+
+    /// Whether something new waits.
+    pub fn apply(&mut self, record: &Record) -> bool {
+        match &record.event {
+            Event::CallMetered {
+                request_id,
+                adapter,
+                adapter_digest,
+                usage,
+                finish,
+                charge,
+                ..
+            } if self.served.contains(adapter_digest) => {
+                let charge = charge.as_deref().cloned();
+                let waiting = Waiting {
+                    time_ms: record.time_ms,
+                    request_id: request_id.clone(),
+                    adapter: adapter.clone(),
+                    adapter_digest: adapter_digest.clone(),
+                    finish: *finish,
+                    completion_tokens: usage.completion_tokens,
+                    split: None,
+                    charge,
+                };
+                self.places.insert(request_id.clone(), record.sequence);
+                self.waiting.insert(record.sequence, waiting);
+                true
+            }
+            Event::Attributed(attributed) => {
+                if let Some(place) = self.places.remove(&attributed.request_id) {
+                    self.waiting.remove(&place);
+                }
+                false
+            }
+            Event::SplitRead(split) => {
+                self.splits.insert(split.receiver, SplitRead::clone(split));
+                false
+            }
+            _ => false,
+        }
+    }
+
+    /// The call that waits longest.
+    pub fn first(&self) -> Option<Waiting> {
+        let mut first = self.waiting.values().next()?.clone();
+        let receiver = first.charge.as_ref().map(Charge::receiver_key);
+        first.split = receiver.and_then(|it| self.splits.get(&it).cloned());
+        Some(first)
+    }
+
+    pub fn count(&self) -> usize {
+        self.waiting.len()
+    }
+
+    pub fn ids(&self) -> Vec<String> {
+        self.places.keys().cloned().collect()
+    }
+
+    pub fn lag(&self, now_ms: u64) -> Lag {
+        let first = self.waiting.values().next();
+        Lag {
+            waiting: self.waiting.len(),
+            milliseconds: first.map_or(0, |it| now_ms.saturating_sub(it.time_ms)),
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! The one worker that gives every counted call its final attribution, oldest first.
+
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::{Attributions, backlog::Waiting, lock, now_ms};
+use crate::runtime::{
+    attribution::{
+        Provenance,
+        queue::Kept,
+        settle::{Known, by_sketch, event_id, shaping, told},
+        shares::{Fallback, Settled},
+        witness,
+    },
+    event::{Attributed, AttributionMethod, Event, Finish, Traced},
+    journal::{JournalError, Unique},
+    ledger,
+};
+
+/// Pause before an attribution that the journal refused is offered again.
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
+
+impl Attributions {
+    /// Attributes whatever waits until told to stop.
+    pub async fn run(&self, stop: CancellationToken) {
+        loop {
+            let Some(waiting) = lock(&self.inner.backlog).first() else {
+                tokio::select! {
+                    () = self.inner.news.notified() => continue,
+                    () = stop.cancelled() => return,
+                }
+            };
+            let id = waiting.request_id.clone();
+            let done = tokio::select! {
+                done = self.attribute(waiting) => done,
+                () = stop.cancelled() => return,
+            };
+            if let Err(error) = done {
+                tracing::error!(%error, id, "an attribution waits for the journal");
+                tokio::time::sleep(RETRY_PAUSE).await;
+            }
+        }
+    }
+
+    async fn attribute(&self, waiting: Waiting) -> Result<(), JournalError> {
+        let id = waiting.request_id.clone();
+        let journal = &self.inner.journal;
+        let traced = journal.unique(Unique::TRACED, &id).await?;
+        let traced = traced.and_then(|record| match record.event {
+            Event::Traced(traced) => Some(*traced),
+            _ => None,
+        });
+        let this = self.clone();
+        let work = tokio::task::spawn_blocking(move || this.attributed(&waiting, traced.as_ref()));
+        let Ok(attributed) = work.await else {
+            // The process is ending.
+            return Ok(());
+        };
+        match journal
+            .append(Event::Attributed(Box::new(attributed)))
+            .await
+        {
+            Ok(_) | Err(JournalError::Duplicate(_)) => {}
+            Err(error) => return Err(error),
+        }
+        if let Some(vault) = &self.inner.keeping.vault
+            && let Err(error) = vault.erase(&id)
+        {
+            tracing::warn!(%error, "the tokens of an attributed call are not erased");
+        }
+        Ok(())
+    }
+
+    fn attributed(&self, waiting: &Waiting, traced: Option<&Traced>) -> Attributed {
+        let nobody = Provenance::default();
+        let provenance = self.provenance(&waiting.adapter_digest).unwrap_or(&nobody);
+        let event = event_id(&waiting.adapter_digest, &waiting.request_id);
+        let paid = waiting.charge.as_ref().filter(|it| !it.amount.is_zero());
+        let kept = self.kept(waiting, provenance);
+        let length = |kept: &Kept| kept.exchanges.iter().map(|it| it.answer.len() as u32).sum();
+        let known = Known {
+            event,
+            payer: paid.map(|charge| charge.payer),
+            spans: traced.map_or(&[], |it| &it.spans),
+            answer_tokens: kept.as_ref().map_or(0, length),
+        };
+        let sketch = kept.and_then(|kept| {
+            let witness = provenance.witness.as_deref().map_err(|why| *why)?;
+            witness::sketches(witness, &kept.exchanges)
+        });
+        let found = sketch.as_ref().map_err(|why| *why).and_then(|sketch| {
+            let witness = provenance.witness.as_deref().map_err(|why| *why)?;
+            Ok((witness, sketch.as_str()))
+        });
+        let settled = by_sketch(&provenance.parties, known, found);
+        let shares = told(&provenance.parties, &settled.shares);
+        let amounts = waiting
+            .charge
+            .as_ref()
+            .map(|charge| ledger::divide(charge, waiting.split.as_ref(), &shares, &event));
+        let examples = match &provenance.witness {
+            Ok(witness) => shaping(&provenance.parties, &**witness, &settled),
+            Err(_) => Vec::new(),
+        };
+        Attributed {
+            request_id: waiting.request_id.clone(),
+            adapter: waiting.adapter.clone(),
+            adapter_digest: waiting.adapter_digest.clone(),
+            index: provenance
+                .witness
+                .as_ref()
+                .ok()
+                .map(|it| it.index().to_owned()),
+            method: method(provenance, &settled),
+            fallback: settled.fallback.map(|why| why.word().to_owned()),
+            confidence_ppm: settled.confidence_ppm,
+            evidence_ppm: settled.evidence_ppm,
+            trace_ppm: settled.trace_ppm,
+            answer_tokens: known.answer_tokens,
+            sketch: sketch.ok(),
+            examples,
+            shares,
+            amounts,
+            lag_milliseconds: now_ms().saturating_sub(waiting.time_ms),
+        }
+    }
+
+    /// The call's tokens, or why there are none.
+    fn kept(&self, waiting: &Waiting, provenance: &Provenance) -> Result<Kept, Fallback> {
+        if waiting.completion_tokens == 0 {
+            return Err(Fallback::EmptyAnswer);
+        }
+        if let Err(why) = &provenance.witness {
+            return Err(*why);
+        }
+        let found = match &self.inner.keeping.vault {
+            Some(vault) => vault.find(&waiting.request_id),
+            None => Ok(None),
+        };
+        let lost = match waiting.finish {
+            Finish::Recovered => Fallback::Interrupted,
+            _ => Fallback::NoTokens,
+        };
+        match found {
+            Ok(Some(kept)) if kept.exchanges.iter().all(|it| it.answer.is_empty()) => {
+                Err(Fallback::EmptyAnswer)
+            }
+            Ok(kept) => kept.ok_or(lost),
+            Err(error) => {
+                tracing::error!(%error, "the tokens of a call cannot be read");
+                Err(lost)
+            }
+        }
+    }
+}
+
+fn method(provenance: &Provenance, settled: &Settled) -> AttributionMethod {
+    match (&provenance.witness, settled.fallback) {
+        (Ok(witness), None) => witness.method(),
+        _ => AttributionMethod::Static,
+    }
+}

@@ -1,0 +1,76 @@
+//! `GET /v1/attributions/{id}` and the published log.
+
+use axum::{
+    Json,
+    extract::{Path, State},
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+};
+
+use super::App;
+use crate::runtime::{
+    ledger::{
+        Word,
+        publication::{CATALOGUE, batch_file, contributions_file},
+    },
+    serve::{
+        answer::Answer,
+        attribution::published::{Found, PublishedAttribution},
+        receipt,
+        refusal::Refusal,
+        request_id::RequestId,
+    },
+};
+
+pub async fn one(
+    State(app): State<App>,
+    Path(id): Path<String>,
+) -> Result<Json<PublishedAttribution>, Refusal> {
+    let id = RequestId::parse(&id).ok_or_else(|| unknown(&id))?;
+    let counted = receipt::find(&app.journal, &id).await?;
+    if counted.is_none() {
+        return Err(unknown(id.as_str()));
+    }
+    let found = Found::of(&app.journal, id.as_str()).await;
+    let found = found.map_err(|error| {
+        tracing::error!(%error, "the journal cannot be read");
+        Refusal::unavailable("journal_unavailable", "The journal cannot be read now.")
+    })?;
+    Ok(Json(found.published(id.as_str(), &app.attributions)))
+}
+
+/// A file of the log; its name is the root that stands on the chain.
+pub async fn file(State(app): State<App>, Path(name): Path<String>) -> Result<Response, Refusal> {
+    let name = known(&name).ok_or_else(|| no_file(&name))?;
+    let folder = app.attributions.log().ok_or_else(|| no_file(&name))?;
+    match tokio::fs::read(folder.join(&name)).await {
+        Ok(bytes) => Ok(([(header::CONTENT_TYPE, Answer::JSON)], bytes).into_response()),
+        Err(_) => Err(no_file(&name)),
+    }
+}
+
+/// The name that a file of the log has, written anew from what it says.
+fn known(name: &str) -> Option<String> {
+    if name == CATALOGUE {
+        return Some(CATALOGUE.to_owned());
+    }
+    let (kind, rest) = name.split_once('-')?;
+    let root: Word = rest.strip_suffix(".json")?.parse().ok()?;
+    match kind {
+        "batch" => Some(batch_file(root)),
+        "contributions" => Some(contributions_file(root)),
+        _ => None,
+    }
+}
+
+fn no_file(name: &str) -> Refusal {
+    let shown: String = name.chars().take(128).collect();
+    let message = format!("The log has no file '{shown}'.");
+    Refusal::new(StatusCode::NOT_FOUND, "file_not_found", message)
+}
+
+fn unknown(id: &str) -> Refusal {
+    let shown: String = id.chars().take(128).collect();
+    let message = format!("No call was metered under the request id '{shown}'.");
+    Refusal::new(StatusCode::NOT_FOUND, "attribution_not_found", message)
+}

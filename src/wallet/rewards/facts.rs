@@ -1,0 +1,130 @@
+//! What a mined transaction did to anchors and pools, read from its logs; what the logs leave out
+//! stands in the published file of the root.
+
+use alloy::{rpc::types::TransactionReceipt, sol_types::SolEvent};
+
+use crate::{
+    runtime::{
+        event::{Anchored, ContributionClaimed, ContributionsProposed, Event},
+        ledger::{Amount, ReceiverKey, Word},
+        ports::PublishedLog,
+    },
+    wallet::{
+        deploy::shown_id,
+        registry::{AttributionAnchor, ContributorPool},
+    },
+};
+
+/// Where a log was found.
+struct Logged {
+    tx: String,
+    chain_id: u64,
+    block: u64,
+    block_hash: Word,
+}
+
+impl Logged {
+    fn of(chain_id: u64, receipt: &TransactionReceipt) -> Self {
+        Self {
+            tx: receipt.transaction_hash.to_string(),
+            chain_id,
+            block: receipt.block_number.unwrap_or_default(),
+            block_hash: Word(receipt.block_hash.unwrap_or_default().0),
+        }
+    }
+}
+
+/// The facts of a server's own transaction.
+pub fn told_by(receipt: &TransactionReceipt, chain_id: u64, log: &dyn PublishedLog) -> Vec<Event> {
+    let at = Logged::of(chain_id, receipt);
+    let mut facts = Vec::new();
+    for entry in receipt.logs() {
+        if let Ok(event) = AttributionAnchor::Anchored::decode_log(&entry.inner) {
+            facts.extend(anchored(&event, &at, log));
+        }
+        if let Ok(event) = ContributorPool::RootProposed::decode_log(&entry.inner) {
+            let pool = ReceiverKey {
+                chain_id,
+                receiver: entry.address().into(),
+                token: event.token.into(),
+            };
+            facts.extend(proposed(&event, &at, (pool, log)));
+        }
+    }
+    facts.extend(claimed_by(receipt, chain_id));
+    facts
+}
+
+fn anchored(
+    event: &AttributionAnchor::Anchored,
+    at: &Logged,
+    log: &dyn PublishedLog,
+) -> Option<Event> {
+    let root = Word(event.root.0);
+    let batch = log.batch(root)?;
+    Some(Event::Anchored(Box::new(Anchored {
+        tx: at.tx.clone(),
+        chain_id: at.chain_id,
+        adapter_id: shown_id(event.id),
+        server: event.server.into(),
+        root,
+        previous: batch.previous,
+        sequence: event.sequence,
+        count: event.count,
+        charged: Amount(event.charged),
+        through: batch.through,
+        block: at.block,
+        block_hash: at.block_hash,
+    })))
+}
+
+fn proposed(
+    event: &ContributorPool::RootProposed,
+    at: &Logged,
+    (pool, log): (ReceiverKey, &dyn PublishedLog),
+) -> Option<Event> {
+    let root = Word(event.root.0);
+    let contributions = log.contributions(root)?;
+    Some(Event::ContributionsProposed(Box::new(
+        ContributionsProposed {
+            tx: at.tx.clone(),
+            pool,
+            root,
+            total: Amount(u128::try_from(event.total).ok()?),
+            activates_at: u64::try_from(event.activatesAt).ok()?,
+            through: contributions.through,
+            block: at.block,
+            block_hash: at.block_hash,
+        },
+    )))
+}
+
+/// Reads a receipt's facts.
+pub type Harvester = Box<dyn Fn(&TransactionReceipt) -> Vec<Event> + Send + Sync>;
+
+/// Reads what contributors were paid on a chain.
+pub fn claim_facts(chain_id: u64) -> Harvester {
+    Box::new(move |receipt| claimed_by(receipt, chain_id))
+}
+
+/// What contributors were paid by a transaction, whoever sent it.
+pub fn claimed_by(receipt: &TransactionReceipt, chain_id: u64) -> Vec<Event> {
+    let at = Logged::of(chain_id, receipt);
+    let claimed = receipt.logs().iter().filter_map(|entry| {
+        let event = ContributorPool::Claimed::decode_log(&entry.inner).ok()?;
+        Some(Event::ContributionClaimed(Box::new(ContributionClaimed {
+            tx: at.tx.clone(),
+            pool: ReceiverKey {
+                chain_id,
+                receiver: entry.address().into(),
+                token: event.token.into(),
+            },
+            contributor: event.contributor.into(),
+            amount: Amount(u128::try_from(event.amount).ok()?),
+            cumulative: Amount(u128::try_from(event.cumulative).ok()?),
+            block: at.block,
+            block_hash: at.block_hash,
+        })))
+    });
+    claimed.collect()
+}

@@ -1,0 +1,19 @@
+//! Rewards on chain: roots over attributed calls in the anchor, roots over what contributors are
+//! owed in their pools, and what contributors fetch from there.
+//!
+//! What the roots are computed from is published in a folder that anybody may copy. Scores, shares
+//! and the journal's storage are unknown here.
+
+mod anchor;
+mod claim;
+mod facts;
+mod leaves;
+mod pool;
+mod split;
+
+pub use anchor::{OnChain, anchored_on, head, publish_root};
+pub use claim::{Claimable, Deed, Due, due, submission};
+pub use facts::{Harvester, claim_facts, claimed_by, told_by};
+pub use leaves::{batch_tree, contributions_root, contributions_tree, leaf_of};
+pub use pool::{Pool, allot, pool_of, propose_root, proposed_on};
+pub use split::split_of;

@@ -1,0 +1,170 @@
+//! The index of training examples: what it holds, what it refuses, and that it is true.
+
+mod classes;
+mod command;
+mod oracle;
+mod parts;
+mod refused;
+mod truth;
+
+use std::path::Path;
+
+use openlora::runtime::{
+    attribution::{
+        Binding, Built, CheckpointFacts, Contributor, Draft, Example, Index, Job, Material, Method,
+        Parameters, Places, Rows as IndexRows, Suffixes, adapter_digest, build,
+    },
+    model::{Base, BaseRequest, Precision, open_base},
+    train::{Flow, Inputs, Rows, RunDir, Start, TrainConfig, train},
+};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use tempfile::TempDir;
+
+use crate::tiny;
+
+/// A finished run on a tiny base.
+pub struct Trained {
+    _dir: TempDir,
+    pub inputs: Inputs,
+    pub run: RunDir,
+}
+
+impl Trained {
+    pub fn new() -> Self {
+        let dir = TempDir::new().unwrap();
+        let base = tiny::base(dir.path());
+        let config = TrainConfig {
+            rank: 2,
+            lr: 1e-2,
+            warmup: 2,
+            epochs: 3,
+            batch: 4,
+            max_len: 128,
+            ..TrainConfig::default()
+        };
+        let inputs = tiny::inputs(dir.path(), &base, 40, config);
+        let start = Start::Fresh {
+            runs: dir.path().join("runs"),
+        };
+        let (outcome, _) = train(&inputs, &start, &mut |_| Flow::Continue).unwrap();
+        let run = RunDir::find(&dir.path().join("runs"), outcome.run.to_str()).unwrap();
+        Self {
+            _dir: dir,
+            inputs,
+            run,
+        }
+    }
+
+    pub fn rows(&self) -> Rows {
+        self.inputs.rows().unwrap().0
+    }
+
+    pub fn material(&self, method: Method) -> Material {
+        Material::of_run(&self.run, &self.inputs.config, method).unwrap()
+    }
+
+    pub fn job<'a>(&'a self, rows: &'a Rows, material: &'a Material, method: Method) -> Job<'a> {
+        Job {
+            base: &self.inputs.base,
+            precision: Precision::F32,
+            dataset: &self.inputs.dataset,
+            rows,
+            material,
+            adapter: adapter_digest(&self.run.adapter()).unwrap(),
+            method,
+            width: 128,
+            damping: 0.1,
+        }
+    }
+
+    pub fn build(&self, method: Method, dir: &Path) -> (Built, Places) {
+        let (rows, material) = (self.rows(), self.material(method));
+        let places = Places::new(dir);
+        let built = build(&self.job(&rows, &material, method), &places, &mut |_| {}).unwrap();
+        (built, places)
+    }
+}
+
+/// An index of random rows: `examples` examples of `contributors` contributors.
+pub fn random_draft(examples: usize, contributors: usize, shape: [usize; 2]) -> Draft {
+    let [checkpoints, width] = shape;
+    let mut rng = ChaCha8Rng::seed_from_u64(7);
+    let mut rows = IndexRows::default();
+    for _ in 0..checkpoints {
+        let values: Vec<f32> = (0..examples * width)
+            .map(|_| rng.random::<f32>() - 0.5)
+            .collect();
+        rows.push(&values, width, 1.0);
+    }
+    let documents: Vec<Vec<u32>> = (0..examples as u32)
+        .map(|at| (0..8).map(|place| (at * 3 + place) % 97).collect())
+        .collect();
+    Draft {
+        binding: Binding {
+            base: "b".into(),
+            adapter: "a".into(),
+            tokenizer: "t".into(),
+            data: "d".into(),
+            sources: vec![],
+            parameters: Parameters {
+                method: Method::Influence,
+                width,
+                damping: 0.1,
+                seed: "00".repeat(32),
+                lora_scale: 2.0,
+                precision: Precision::F32,
+            },
+            checkpoints: (0..checkpoints as u64)
+                .map(|step| CheckpointFacts {
+                    step,
+                    rate: 1.0,
+                    sha256: String::new(),
+                })
+                .collect(),
+            preconditioner: None,
+        },
+        contributors: (0..contributors)
+            .map(|at| Contributor {
+                name: format!("contributor {at}"),
+                address: (at % 2 == 0).then(|| format!("0x{at:040x}")),
+            })
+            .collect(),
+        examples: (0..examples as u32)
+            .map(|at| Example {
+                hash: [at as u8; 32],
+                dataset: 0,
+                contributor: at % contributors.max(1) as u32,
+                cluster: at,
+                tokens: 8,
+                self_influence: 1.0,
+            })
+            .collect(),
+        rows,
+        suffixes: Suffixes::build(documents.iter().map(Vec::as_slice)).unwrap(),
+    }
+}
+
+pub fn written(draft: &Draft) -> (TempDir, Index) {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("index.bin");
+    std::fs::write(&path, draft.encode()).unwrap();
+    let index = Index::open(&path).unwrap();
+    (dir, index)
+}
+
+/// The embedded base, in a folder of its own.
+pub fn nano() -> (TempDir, Base) {
+    let dir = TempDir::new().unwrap();
+    let request = BaseRequest {
+        id: "nano".into(),
+        revision: "main".into(),
+        endpoint: String::new(),
+        models_dir: dir.path().join("models"),
+        nano_dir: dir.path().join("nano"),
+        token: None,
+        offline: true,
+    };
+    let base = open_base(&request, &mut |_| {}).unwrap();
+    (dir, base)
+}

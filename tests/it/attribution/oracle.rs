@@ -1,0 +1,204 @@
+//! Agreement with tests/oracles/attribution.py, which derives the same scores in float64 from the
+//! formulas.
+
+use std::{collections::BTreeMap, fs, path::PathBuf};
+
+use candle_core::{Device, Tensor, safetensors};
+use openlora::runtime::{
+    attribution::{Checkpoint, Job, Material, Method, Pass, influence_rows},
+    dataset::{Dataset, Source, encode::Encoded},
+    model::{Base, Batch, Decoder, ModelConfig, Precision},
+    train::Rows,
+};
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+struct Case {
+    rows: Vec<Row>,
+    weights: Vec<f64>,
+    queries: Vec<Query>,
+    rates: Vec<f64>,
+    scale: f64,
+    damping: f64,
+    data: String,
+    adapter: String,
+    cases: Vec<Expected>,
+}
+
+#[derive(Deserialize)]
+struct Row {
+    ids: Vec<u32>,
+    targets: Vec<bool>,
+}
+
+#[derive(Deserialize)]
+struct Query {
+    prompt: Vec<u32>,
+    answer: Vec<u32>,
+}
+
+#[derive(Deserialize)]
+struct Expected {
+    method: Method,
+    width: usize,
+    /// `[queries][rows]`
+    scores: Vec<Vec<f64>>,
+}
+
+fn folder() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data/attribution")
+}
+
+fn tensors(name: &str) -> BTreeMap<String, Tensor> {
+    let loaded = safetensors::load(folder().join(name), &Device::Cpu).unwrap();
+    loaded.into_iter().collect()
+}
+
+fn material(case: &Case, method: Method) -> Material {
+    let kept = match method {
+        Method::Influence => vec![0, 1, 2],
+        Method::Datainf | Method::Gradient => vec![2],
+    };
+    Material {
+        checkpoints: kept
+            .into_iter()
+            .map(|at| Checkpoint {
+                step: at as u64,
+                rate: case.rates[at],
+                weights: tensors(&format!("factors-{at}.safetensors")),
+            })
+            .collect(),
+        moments: match method {
+            Method::Influence => tensors("moments.safetensors"),
+            Method::Datainf | Method::Gradient => BTreeMap::new(),
+        },
+        lora_scale: case.scale,
+    }
+}
+
+/// Two sources, the second drawn twice as often.
+fn dataset(case: &Case) -> Dataset {
+    let source = |weight| Source {
+        weight,
+        ..Source::of_file("rows.jsonl")
+    };
+    Dataset {
+        sources: vec![source(1.0), source(2.0)],
+        rows: vec![],
+        digest: case.data.clone(),
+        source_digests: vec![],
+    }
+}
+
+fn rows(case: &Case) -> Rows {
+    Rows {
+        encoded: case
+            .rows
+            .iter()
+            .map(|row| Encoded {
+                ids: row.ids.clone(),
+                targets: row.targets.clone(),
+            })
+            .collect(),
+        sources: case
+            .weights
+            .iter()
+            .map(|weight| usize::from(*weight > 1.0))
+            .collect(),
+        origins: (0..case.rows.len()).collect(),
+    }
+}
+
+fn base() -> Base {
+    Base {
+        id: "oracle".into(),
+        revision: None,
+        dir: folder(),
+        config: ModelConfig::read(&folder().join("config.json")).unwrap(),
+        digest: String::new(),
+    }
+}
+
+/// Scores `[queries][rows]` in floats, before anything is rounded to 8 bits.
+fn scores(case: &Case, method: Method, width: usize) -> Vec<Vec<f64>> {
+    let (base, dataset, rows) = (base(), dataset(case), rows(case));
+    let material = material(case, method);
+    let job = Job {
+        base: &base,
+        precision: Precision::F32,
+        dataset: &dataset,
+        rows: &rows,
+        material: &material,
+        adapter: case.adapter.clone(),
+        method,
+        width,
+        damping: case.damping,
+    };
+    let decoder = Decoder::load(&base, Precision::F32).unwrap();
+    let mut scores = vec![vec![0.0; rows.len()]; case.queries.len()];
+    for (at, checkpoint) in material.checkpoints.iter().enumerate() {
+        let rate = if method == Method::Influence {
+            checkpoint.rate
+        } else {
+            1.0
+        };
+        let (found, projector) = influence_rows(&job, at).unwrap();
+        let mut pass = Pass::new(material.place(&decoder, at).unwrap(), projector.clone());
+        for (query, scores) in case.queries.iter().zip(&mut scores) {
+            let ids = [query.prompt.clone(), query.answer.clone()].concat();
+            let targets: Vec<bool> = (0..ids.len()).map(|at| at >= query.prompt.len()).collect();
+            let batch = Batch::from_rows([(ids.as_slice(), targets.as_slice())]);
+            let gradient = pass.of(&batch).unwrap();
+            // Kept apart by tensor for DataInf's rows, a query's parts add up.
+            let mut folded = vec![0f64; width];
+            for (at, value) in gradient.iter().enumerate() {
+                folded[at % width] += f64::from(*value);
+            }
+            for (score, row) in scores.iter_mut().zip(found.chunks(width)) {
+                let products = row.iter().zip(&folded);
+                *score += rate * products.map(|(u, q)| f64::from(*u) * q).sum::<f64>();
+            }
+        }
+    }
+    scores
+}
+
+fn ranks(values: &[f64]) -> Vec<f64> {
+    let mut order: Vec<usize> = (0..values.len()).collect();
+    order.sort_by(|a, b| values[*a].total_cmp(&values[*b]));
+    let mut ranks = vec![0.0; values.len()];
+    order
+        .into_iter()
+        .enumerate()
+        .for_each(|(rank, at)| ranks[at] = rank as f64);
+    ranks
+}
+
+fn spearman(a: &[f64], b: &[f64]) -> f64 {
+    let distance: f64 = ranks(a)
+        .iter()
+        .zip(ranks(b))
+        .map(|(a, b)| (a - b) * (a - b))
+        .sum();
+    let n = a.len() as f64;
+    1.0 - 6.0 * distance / (n * (n * n - 1.0))
+}
+
+#[test]
+fn every_method_agrees_with_the_second_derivation() {
+    let text = fs::read_to_string(folder().join("case.json")).unwrap();
+    let case: Case = serde_json::from_str(&text).unwrap();
+    assert_eq!(case.cases.len(), 9);
+    for expected in &case.cases {
+        let found = scores(&case, expected.method, expected.width);
+        for (found, wanted) in found.iter().zip(&expected.scores) {
+            let square = |values: &[f64]| values.iter().map(|value| value * value).sum::<f64>();
+            let differences: Vec<f64> = found.iter().zip(wanted).map(|(a, b)| a - b).collect();
+            let error = (square(&differences) / square(wanted)).sqrt();
+            let what = format!("{:?} at width {}", expected.method, expected.width);
+            assert!(error <= 1e-4, "{what}: relative error {error:.2e}");
+            let agreement = spearman(found, wanted);
+            assert!(agreement >= 0.9999, "{what}: Spearman {agreement}");
+        }
+    }
+}

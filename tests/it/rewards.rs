@@ -1,0 +1,196 @@
+//! Trees as npm's merkle-tree makes them, a call's money to the millionth, and what contributors
+//! are owed in the end.
+
+use std::path::Path;
+
+use alloy::{
+    primitives::{Address as RawAddress, B256, U256},
+    sol_types::SolValue,
+};
+use openlora::{
+    runtime::{
+        event::{AttributedAmount, ContributorShare, SplitMember, SplitPart, SplitRead},
+        ledger::{Address, Allotment, Amount, Charge, ReceiverKey, Scheme, Word, divide},
+    },
+    wallet::{
+        merkle::{MerkleTree, climb, leaf},
+        rewards::{allot, contributions_tree},
+    },
+};
+use proptest::prelude::*;
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+struct Golden {
+    trees: Vec<Tree>,
+}
+
+#[derive(Deserialize)]
+struct Tree {
+    leaves: Vec<(RawAddress, RawAddress, String)>,
+    hashes: Vec<B256>,
+    root: B256,
+    proofs: Vec<Proof>,
+}
+
+#[derive(Deserialize)]
+struct Proof {
+    leaf: usize,
+    proof: Vec<B256>,
+}
+
+#[test]
+fn trees_are_those_of_the_package_from_npm() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/merkle/trees.json");
+    let golden: Golden = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    assert_eq!(golden.trees.len(), 9);
+    for tree in golden.trees {
+        let hashes: Vec<B256> = tree
+            .leaves
+            .iter()
+            .map(|(token, who, sum)| {
+                let sum: U256 = sum.parse().unwrap();
+                leaf(&(*token, *who, sum).abi_encode())
+            })
+            .collect();
+        assert_eq!(hashes, tree.hashes);
+        let made = MerkleTree::new(&hashes).unwrap();
+        assert_eq!(made.root(), tree.root);
+        for Proof { leaf, proof } in tree.proofs {
+            assert_eq!(made.proof(leaf).unwrap(), proof);
+            assert_eq!(climb(hashes[leaf], &proof), tree.root);
+        }
+        assert_eq!(made.proof(hashes.len()), None);
+    }
+    assert_eq!(MerkleTree::new(&[]), None);
+}
+
+fn address(number: u8) -> Address {
+    Address([number; 20])
+}
+
+fn charge(amount: u128) -> Charge {
+    Charge {
+        scheme: Scheme::Exact,
+        chain_id: 31_337,
+        token: address(1),
+        receiver: address(2),
+        payer: address(3),
+        id: Word([4; 32]),
+        amount: Amount(amount),
+        cumulative: Amount(amount),
+    }
+}
+
+fn pool() -> ReceiverKey {
+    ReceiverKey {
+        chain_id: 31_337,
+        receiver: address(9),
+        token: address(1),
+    }
+}
+
+fn split(pool_ppm: u32) -> SplitRead {
+    let parts = [
+        (address(8), 1_000_000 - pool_ppm, 0),
+        (address(9), pool_ppm, 1),
+    ];
+    SplitRead {
+        receiver: charge(0).receiver_key(),
+        adapter: "tone".into(),
+        version: 1,
+        parts: parts
+            .map(|(recipient, ppm, members)| SplitPart {
+                recipient,
+                ppm,
+                members: vec![
+                    SplitMember {
+                        account: address(10),
+                        ppm: 1_000_000,
+                    };
+                    members
+                ],
+            })
+            .to_vec(),
+    }
+}
+
+fn shares(parts: &[u64]) -> Vec<ContributorShare> {
+    let weights: Vec<u128> = parts.iter().map(|it| u128::from(*it)).collect();
+    let ppm = openlora::runtime::ledger::apportion(1_000_000, &weights);
+    let share = |(at, ppm): (usize, u64)| ContributorShare {
+        contributor: at.to_string(),
+        address: Some(address(10 + at as u8)),
+        ppm: ppm as u32,
+    };
+    ppm.into_iter().enumerate().map(share).collect()
+}
+
+fn sum(amounts: &[AttributedAmount]) -> u128 {
+    amounts.iter().map(|it| it.micro.0).sum()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    #[test]
+    fn the_parts_of_a_charge_sum_to_it(
+        amount in prop_oneof![0_u128..1_000, Just(u128::from(u64::MAX)), 0_u128..1 << 80],
+        pool_ppm in 0_u32..=1_000_000,
+        parts in prop::collection::vec(1_u64..1_000, 1..20),
+        event in any::<[u8; 32]>(),
+    ) {
+        let shares = shares(&parts);
+        let amounts = divide(&charge(amount), Some(&split(pool_ppm)), &shares, &event);
+        prop_assert_eq!(sum(&amounts), amount * 1_000_000);
+        let pooled: Vec<AttributedAmount> =
+            amounts.iter().filter(|it| it.pool.is_some()).cloned().collect();
+        prop_assert_eq!(sum(&pooled), amount * u128::from(pool_ppm));
+        for it in &pooled {
+            prop_assert_eq!(it.pool, Some(pool()));
+            let share = shares.iter().find(|share| share.address == it.address).unwrap();
+            let exact = amount * u128::from(pool_ppm) / 1_000_000 * u128::from(share.ppm);
+            prop_assert!(it.micro.0.abs_diff(exact) <= 1_000_000);
+        }
+        // Who is behind the receiver is not known: it gets everything.
+        let whole = divide(&charge(amount), None, &shares, &event);
+        prop_assert_eq!(sum(&whole), amount * 1_000_000);
+    }
+
+    #[test]
+    fn what_is_owed_grows_with_the_calls_and_is_covered(
+        calls in prop::collection::vec((1_u128..5_000, 0_usize..4), 1..60),
+        limit in 0_u128..100_000,
+    ) {
+        let mut allotment = Allotment::new(pool(), Amount(limit));
+        let mut all = Allotment::new(pool(), Amount(u128::MAX));
+        let mut micro = 0_u128;
+        let mut last = Amount::ZERO;
+        for (at, (amount, first)) in calls.iter().enumerate() {
+            let shares = shares(&[1 + *first as u64, 2, 3]);
+            let amounts = divide(&charge(*amount), Some(&split(333_333)), &shares, &[at as u8; 32]);
+            allotment.add(at as u64 + 1, &amounts);
+            all.add(at as u64 + 1, &amounts);
+            micro += amounts.iter().filter(|it| it.pool.is_some()).map(|it| it.micro.0).sum::<u128>();
+            prop_assert!(allotment.total() >= last && allotment.total().0 <= limit);
+            last = allotment.total();
+        }
+        let owed: u128 = all.leaves().iter().map(|(_, amount)| amount.0).sum();
+        prop_assert_eq!(owed, all.total().0);
+        // Nothing is lost but fractions of a unit per contributor, which are carried on.
+        prop_assert!(owed * 1_000_000 <= micro && micro < (owed + 3) * 1_000_000);
+        // What is stated is the sum of the first calls, as many as are covered.
+        let mut again = Allotment::new(pool(), Amount(u128::MAX));
+        for (at, (amount, first)) in calls.iter().enumerate().take(allotment.through() as usize) {
+            let shares = shares(&[1 + *first as u64, 2, 3]);
+            again.add(at as u64 + 1, &divide(&charge(*amount), Some(&split(333_333)), &shares, &[at as u8; 32]));
+        }
+        prop_assert_eq!(again.leaves(), allotment.leaves());
+        if let Some(contributions) = allot(&allotment) {
+            let tree = contributions_tree(&contributions).unwrap();
+            prop_assert_eq!(contributions.root, Word(tree.root().0));
+        } else {
+            prop_assert_eq!(allotment.total(), Amount::ZERO);
+        }
+    }
+}

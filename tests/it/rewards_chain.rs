@@ -1,0 +1,574 @@
+//! Attributed calls from the journal to the contributors' accounts: anchored, proposed, fetched,
+//! contested, audited, and killed around every transaction.
+
+use std::{collections::BTreeMap, process::Stdio, sync::Arc};
+
+use alloy::{primitives::U256, sol_types::SolCall};
+use openlora::{
+    runtime::{
+        attribution::{
+            settle::{Known, by_sketch, event_id, told},
+            shares::{Fallback, Party},
+        },
+        event::{Attributed, AttributionMethod, CallKind, Event, Finish, SplitRead, Usage},
+        journal::Journal,
+        ledger::{Address, Amount, Charge, ReceiverKey, Scheme, Word, divide},
+    },
+    wallet::{
+        contracts::{COLLECTOR, DEPLOYER, ESCROW, SALT, deployments, runtime_code},
+        deploy::parse_id,
+        network::{Network, Wish},
+        provider::Chain as Connected,
+        registry::DevelopmentToken,
+        rewards::split_of,
+    },
+};
+use serde_json::{Value, json};
+use tokio::runtime::Runtime;
+
+use crate::{
+    deploy_support::{Act, Chain, Desk, OWN, Proxy, contract},
+    devnet_support::number,
+    settlement_support::send,
+};
+
+const DAY: u64 = 24 * 60 * 60;
+const ADA: &str = "0x1111111111111111111111111111111111111111";
+const BOB: &str = "0x2222222222222222222222222222222222222222";
+/// Who contributed the package's data, and their rows.
+const PARTIES: [(&str, &str, u64); 2] = [("Ada", ADA, 20), ("Bob", BOB, 10)];
+
+/// A registered adapter, its server's home, and calls as a server would have written them.
+struct Shop {
+    chain: Chain,
+    desk: Desk,
+    runtime: Arc<Runtime>,
+    adapter_id: String,
+    split: SplitRead,
+    calls: std::cell::Cell<u64>,
+}
+
+impl Shop {
+    fn embedded() -> Self {
+        Self::on(Chain::embedded())
+    }
+
+    fn anvil() -> Self {
+        let chain = Chain::anvil();
+        let rpc = chain.rpc();
+        for deployment in deployments().unwrap() {
+            let data = [SALT.as_slice(), &deployment.init_code].concat();
+            send(&rpc, DEPLOYER.into(), &data.into());
+        }
+        for (name, at) in [
+            ("BatchSettlementEscrow", ESCROW),
+            ("ERC3009DepositCollector", COLLECTOR),
+        ] {
+            let code = runtime_code(name).unwrap();
+            rpc.ok("anvil_setCode", json!([at, code]));
+        }
+        Self::on(chain)
+    }
+
+    fn on(chain: Chain) -> Self {
+        let desk = Desk::at(chain.url());
+        let deployed = desk.json(&["deploy", "first"]);
+        let adapter_id = deployed["adapter_id"].as_str().unwrap().to_owned();
+        let wish = Wish {
+            rpc: Some(chain.url().to_owned()),
+            registry: Some(contract("OpenLoraRegistry")),
+            ..Wish::default()
+        };
+        let network = Network::settle("local", &wish).unwrap();
+        let runtime = Arc::new(Runtime::new().unwrap());
+        let (splitter, parts) = runtime.block_on(async {
+            let connected = Connected::connect(&network).await.unwrap();
+            let id = parse_id(&adapter_id).unwrap();
+            split_of(&connected, id, 1).await.unwrap()
+        });
+        let split = SplitRead {
+            receiver: ReceiverKey {
+                chain_id: 31_337,
+                receiver: splitter,
+                token: contract("DevelopmentToken").parse().unwrap(),
+            },
+            adapter: "tone".into(),
+            version: 1,
+            parts,
+        };
+        let shop = Self {
+            chain,
+            desk,
+            runtime,
+            adapter_id,
+            split,
+            calls: std::cell::Cell::new(0),
+        };
+        shop.journal(|journal| {
+            vec![Event::SplitRead(Box::new(shop.split.clone()))]
+                .into_iter()
+                .for_each(|it| shop.keep(journal, it))
+        });
+        shop
+    }
+
+    fn keep(&self, journal: &Journal, event: Event) {
+        self.runtime.block_on(journal.append(event)).unwrap();
+    }
+
+    fn journal(&self, work: impl FnOnce(&Journal)) {
+        let path = self.desk.path().join("home/data/journal.sqlite");
+        work(&Journal::open(&path).unwrap());
+    }
+
+    fn pool(&self) -> Address {
+        let pool = self.split.parts.iter().find(|it| !it.members.is_empty());
+        pool.unwrap().recipient
+    }
+
+    /// Calls that were paid by transfers of their own, counted and attributed.
+    fn serves(&self, count: u64, each: u128) {
+        let mint = DevelopmentToken::mintCall {
+            to: self.split.receiver.receiver.into(),
+            amount: U256::from(each * u128::from(count)),
+        };
+        send(
+            &self.chain.rpc(),
+            self.split.receiver.token,
+            &mint.abi_encode().into(),
+        );
+        self.journal(|journal| {
+            for _ in 0..count {
+                let number = self.calls.get() + 1;
+                self.calls.set(number);
+                let (counted, attributed) = self.call(number, each);
+                self.keep(journal, counted);
+                self.keep(journal, attributed);
+            }
+        });
+    }
+
+    fn call(&self, number: u64, amount: u128) -> (Event, Event) {
+        let id = format!("call-{number}");
+        let mut nonce = [0; 32];
+        nonce[24..].copy_from_slice(&number.to_be_bytes());
+        let charge = Charge {
+            scheme: Scheme::Exact,
+            chain_id: 31_337,
+            token: self.split.receiver.token,
+            receiver: self.split.receiver.receiver,
+            payer: Address([0xbb; 20]),
+            id: Word(nonce),
+            amount: Amount(amount),
+            cumulative: Amount(amount),
+        };
+        let counted = Event::CallMetered {
+            request_id: id.clone(),
+            adapter: "tone".into(),
+            adapter_digest: "tone0digest".into(),
+            kind: CallKind::Chat,
+            usage: Usage {
+                prompt_tokens: 1,
+                completion_tokens: 2,
+            },
+            finish: Finish::Stop,
+            milliseconds: 1,
+            first_token_milliseconds: None,
+            request_hash: format!("{number:064x}"),
+            response_hash: "0f".repeat(32),
+            charge: Some(Box::new(charge.clone())),
+        };
+        let parties = PARTIES.map(|(name, address, weight)| Party {
+            name: name.into(),
+            address: Some(address.parse().unwrap()),
+            owner: None,
+            static_ppm: weight,
+        });
+        let event = event_id("tone0digest", &id);
+        let known = Known {
+            event,
+            payer: Some(charge.payer),
+            spans: &[],
+            answer_tokens: 0,
+        };
+        let settled = by_sketch(&parties, known, Err(Fallback::MissingIndex));
+        let shares = told(&parties, &settled.shares);
+        let amounts = divide(&charge, Some(&self.split), &shares, &event);
+        let attributed = Event::Attributed(Box::new(Attributed {
+            request_id: id,
+            adapter: "tone".into(),
+            adapter_digest: "tone0digest".into(),
+            index: None,
+            method: AttributionMethod::Static,
+            fallback: Some("missing_index".into()),
+            confidence_ppm: 0,
+            evidence_ppm: 0,
+            trace_ppm: 0,
+            answer_tokens: 0,
+            sketch: None,
+            examples: Vec::new(),
+            shares,
+            amounts: Some(amounts),
+            lag_milliseconds: 1,
+        }));
+        (counted, attributed)
+    }
+
+    fn balance(&self, of: &str) -> u128 {
+        let data = format!(
+            "0x70a08231{:0>64}",
+            of.trim_start_matches("0x").to_lowercase()
+        );
+        let call = json!([{ "to": self.split.receiver.token.to_string(), "data": data }, "latest"]);
+        number(&self.chain.rpc().ok("eth_call", call))
+    }
+
+    fn pass_a_day(&self) {
+        let rpc = self.chain.rpc();
+        rpc.ok("evm_increaseTime", json!([DAY]));
+        rpc.ok("evm_mine", json!([]));
+    }
+
+    fn claims(&self, args: &[&str]) -> Value {
+        let mut all = vec![
+            "claim",
+            "--log",
+            "home/data/attribution-log",
+            "--account",
+            "rich",
+        ];
+        all.extend(args);
+        self.desk.json(&all)
+    }
+
+    fn audit(&self) -> (i32, Value) {
+        let args = [
+            "audit",
+            &self.adapter_id,
+            "--log",
+            "home/data/attribution-log",
+            "--package",
+            "first",
+        ];
+        let run = self.desk.openlora(&["--json", "-q"]).args(args).run();
+        (
+            run.code,
+            serde_json::from_str(&run.stdout).unwrap_or_else(|_| panic!("{}", run.stderr)),
+        )
+    }
+
+    fn facts(&self, kind: &str) -> usize {
+        self.desk.count(kind)
+    }
+}
+
+fn payments(claimed: &Value) -> Vec<(String, String)> {
+    let pools = claimed["pools"].as_array().unwrap();
+    let each = pools
+        .iter()
+        .flat_map(|pool| pool["payments"].as_array().unwrap());
+    each.map(|it| {
+        (
+            it["by"].as_str().unwrap().into(),
+            it["amount"].as_str().unwrap().into(),
+        )
+    })
+    .collect()
+}
+
+fn the_whole_way(shop: &Shop) {
+    shop.serves(3, 1_001);
+    let settled = shop.desk.json(&["settle"]);
+    let anchor = &settled["rewards"]["anchors"][0];
+    assert_eq!(
+        (&anchor["calls"], &anchor["charged"]),
+        (&json!(3), &json!("3003")),
+        "{settled}"
+    );
+    assert_eq!(settled["rewards"]["proposals"], json!([]));
+    assert_eq!(settled["rewards"].get("problem"), None, "{settled}");
+    // Nothing new: nothing is sent.
+    let again = shop.desk.json(&["settle"]);
+    assert_eq!(again["rewards"]["anchors"], json!([]));
+    let withdrawn = shop.desk.json(&["withdraw"]);
+    let pool_ppm = shop
+        .split
+        .parts
+        .iter()
+        .find(|it| !it.members.is_empty())
+        .unwrap()
+        .ppm;
+    let pooled = 3_003 * u128::from(pool_ppm) / 1_000_000;
+    assert_eq!(shop.balance(&shop.pool().to_string()), pooled);
+    let proposal = &withdrawn["rewards"]["proposals"][0];
+    // What is less than a unit, of the pool's income or a contributor's sum, is carried on.
+    let first: u128 = proposal["total"].as_str().unwrap().parse().unwrap();
+    assert!(first <= pooled && first > pooled - 1_001, "{withdrawn}");
+    assert_eq!(proposal["contributors"], 2);
+    assert_eq!(
+        (shop.facts("anchored"), shop.facts("contributions_proposed")),
+        (1, 1)
+    );
+    // Before its time nothing can be fetched, and afterwards once.
+    let early = shop.claims(&["--contributor", ADA]);
+    assert_eq!(payments(&early), []);
+    assert_eq!(early["pools"][0]["pending"]["root"], proposal["root"]);
+    shop.pass_a_day();
+    let dry = shop.claims(&["--contributor", ADA, "--dry-run"]);
+    assert_eq!((payments(&dry).len(), shop.balance(ADA)), (1, 0));
+    for (who, weight) in [(ADA, 20), (BOB, 10)] {
+        let paid = payments(&shop.claims(&["--contributor", who]));
+        let exact = first * weight / 30;
+        let amount: u128 = paid[0].1.parse().unwrap();
+        assert_eq!(paid[0].0, "allotment");
+        assert!(amount.abs_diff(exact) <= 2, "{who}: {amount}, {exact}");
+        assert_eq!(shop.balance(who), amount);
+        assert_eq!(payments(&shop.claims(&["--contributor", who])), []);
+    }
+    assert_eq!(shop.balance(ADA) + shop.balance(BOB), first);
+    assert_eq!(shop.facts("contribution_claimed"), 2);
+    // Whoever contributed nothing gets nothing.
+    assert_eq!(payments(&shop.claims(&["--contributor", OWN])), []);
+    // Everything comes out the same, and a second round goes on where the first ended.
+    shop.serves(5, 7_777);
+    shop.desk.json(&["settle"]);
+    shop.desk.json(&["withdraw"]);
+    let (code, audited) = shop.audit();
+    assert_eq!(
+        (code, &audited["differences"]),
+        (0, &json!([])),
+        "{audited}"
+    );
+    assert_eq!(
+        (
+            &audited["calls"],
+            &audited["batches"],
+            &audited["contributions"]
+        ),
+        (&json!(8), &json!(2), &json!(2))
+    );
+    assert_eq!(audited["by_fallback"], json!({ "missing_index": 8 }));
+    assert_eq!(audited["charged"], "41888");
+    shop.pass_a_day();
+    for who in [ADA, BOB] {
+        assert_eq!(payments(&shop.claims(&["--contributor", who])).len(), 1);
+    }
+    let total = 41_888 * u128::from(pool_ppm) / 1_000_000;
+    let fetched = shop.balance(ADA) + shop.balance(BOB);
+    assert!(
+        fetched <= total && total - fetched < 7_777,
+        "{fetched} of {total}"
+    );
+}
+
+#[test]
+fn calls_pay_contributors_on_the_embedded_chain() {
+    the_whole_way(&Shop::embedded());
+}
+
+#[test]
+fn calls_pay_contributors_on_anvil() {
+    the_whole_way(&Shop::anvil());
+}
+
+#[test]
+fn a_contributor_contests_and_the_static_shares_pay() {
+    let shop = Shop::anvil();
+    shop.serves(2, 1_000_000);
+    shop.desk.json(&["settle"]);
+    shop.desk.json(&["withdraw"]);
+    // The contributors' keys are nobody's; the chain lets them act without.
+    let rpc = shop.chain.rpc();
+    let nothing = shop.desk.run(&[
+        "claim",
+        "--log",
+        "home/data/attribution-log",
+        "--account",
+        "rich",
+        "--contest",
+    ]);
+    assert_eq!(nothing.code, 6, "{}", nothing.stderr);
+    assert!(
+        nothing.stderr.contains("NotContributor"),
+        "{}",
+        nothing.stderr
+    );
+    rpc.ok("anvil_setBalance", json!([ADA, "0x8ac7230489e80000"]));
+    rpc.ok("anvil_impersonateAccount", json!([ADA]));
+    let token = shop.split.receiver.token.to_string();
+    let data = format!(
+        "0x{}{:0>64}",
+        hex::encode(&alloy::primitives::keccak256("contest(address)")[..4]),
+        token.trim_start_matches("0x").to_lowercase()
+    );
+    let call =
+        json!([{ "from": ADA, "to": shop.pool().to_string(), "data": data, "gas": "0x989680" }]);
+    rpc.ok("eth_sendTransaction", call);
+    // Nothing is proposed any more, and everything is paid by the static shares.
+    shop.pass_a_day();
+    let withdrawn = shop.desk.json(&["withdraw"]);
+    assert_eq!(withdrawn["rewards"]["proposals"], json!([]));
+    let pooled = shop.balance(&shop.pool().to_string());
+    for (who, weight) in [(ADA, 20), (BOB, 10)] {
+        let paid = shop.claims(&["--contributor", who]);
+        assert_eq!(paid["pools"][0]["contested"], true);
+        let (by, amount) = payments(&paid).remove(0);
+        let amount: u128 = amount.parse().unwrap();
+        assert_eq!(by, "static");
+        assert!(
+            amount.abs_diff(pooled * weight / 30) <= 2,
+            "{who}: {amount}"
+        );
+        assert_eq!(shop.balance(who), amount);
+    }
+}
+
+#[test]
+fn an_audit_finds_every_difference() {
+    let shop = Shop::embedded();
+    shop.serves(3, 90_000);
+    shop.desk.json(&["settle"]);
+    shop.desk.json(&["withdraw"]);
+    assert_eq!(shop.audit().0, 0);
+    let log = shop.desk.path().join("home/data/attribution-log");
+    let mut files = BTreeMap::new();
+    for entry in std::fs::read_dir(&log).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+        files.insert(name, std::fs::read_to_string(&path).unwrap());
+    }
+    let named = |kind: &str| {
+        let mut names = files.keys().filter(|name| name.starts_with(kind));
+        names.next().unwrap().clone()
+    };
+    let (batch, contributions) = (named("batch"), named("contributions"));
+    let edits: [(&str, &str, Value, &str); 7] = [
+        (
+            &batch,
+            "/calls/0/charge/amount",
+            json!("90001"),
+            "makes another root",
+        ),
+        (
+            &batch,
+            "/calls/1/shares/0/ppm",
+            json!(666_668),
+            "shares is stated",
+        ),
+        (
+            &batch,
+            "/calls/2/amounts/0/micro",
+            json!("1"),
+            "amounts is stated",
+        ),
+        (
+            &batch,
+            "/calls/2/fallback",
+            json!("they_said_so"),
+            "explains none",
+        ),
+        (
+            &batch,
+            "/calls/0/confidence_ppm",
+            json!(7),
+            "confidence is stated",
+        ),
+        (
+            &contributions,
+            "/owed/0/cumulative",
+            json!("1"),
+            "make another root",
+        ),
+        (&contributions, "/through", json!(1), "come out as"),
+    ];
+    for (name, place, value, expected) in edits {
+        let mut file: Value = serde_json::from_str(&files[name]).unwrap();
+        *file.pointer_mut(place).unwrap() = value;
+        std::fs::write(log.join(name), file.to_string()).unwrap();
+        let (code, audited) = shop.audit();
+        let told = audited["differences"].to_string();
+        assert_eq!((code, &audited["ok"]), (9, &json!(false)), "{place}");
+        assert!(told.contains(expected), "{place}: {told}");
+        std::fs::write(log.join(name), &files[name]).unwrap();
+    }
+    for name in [&batch, &contributions] {
+        std::fs::remove_file(log.join(name)).unwrap();
+        let (code, audited) = shop.audit();
+        assert_eq!(code, 9, "{audited}");
+        std::fs::write(log.join(name), &files[name]).unwrap();
+    }
+    // A log without the root that the chain has.
+    let mut catalogue: Value = serde_json::from_str(&files["catalogue.json"]).unwrap();
+    catalogue["contributions"] = json!([]);
+    std::fs::write(log.join("catalogue.json"), catalogue.to_string()).unwrap();
+    assert_eq!(shop.audit().0, 9);
+    std::fs::write(log.join("catalogue.json"), &files["catalogue.json"]).unwrap();
+    assert_eq!(shop.audit().0, 0);
+    let none = shop
+        .desk
+        .run(&["audit", "0x12", "--log", "nowhere", "--package", "first"]);
+    assert_eq!(none.code, 3, "{}", none.stderr);
+}
+
+/// The command that dies, and where, see `settlement_kill`.
+type Death = (&'static str, &'static str, usize, bool);
+
+const DEATHS: &[Death] = &[
+    ("settle", "eth_estimateGas", 1, false),
+    ("settle", "eth_sendRawTransaction", 1, false),
+    ("settle", "eth_sendRawTransaction", 1, true),
+    ("settle", "eth_getTransactionReceipt", 1, true),
+    // After the releases of the creator's and the contributors' parts.
+    ("withdraw", "eth_estimateGas", 3, false),
+    ("withdraw", "eth_sendRawTransaction", 3, false),
+    ("withdraw", "eth_sendRawTransaction", 3, true),
+    ("withdraw", "eth_getTransactionReceipt", 3, true),
+];
+
+#[test]
+fn killed_around_every_root_nothing_happens_twice() {
+    let shop = Shop::embedded();
+    for (round, death) in DEATHS.iter().enumerate() {
+        let (command, method, nth, after) = *death;
+        let at = format!("{death:?}");
+        shop.serves(2, 500_000);
+        if command == "withdraw" {
+            shop.desk.run(&["settle"]).succeeds();
+        }
+        let proxy = Proxy::new(shop.chain.url(), move |asked, count, _| {
+            match (asked == method && count == nth, after) {
+                (false, _) => Act::Forward,
+                (true, false) => Act::Hang,
+                (true, true) => Act::ForwardAndHang,
+            }
+        });
+        shop.desk.points_to(&proxy.url);
+        let mut child = shop
+            .desk
+            .openlora(&[command])
+            .into_command()
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        assert_eq!(proxy.wait_until_it_hangs(), method, "{at}");
+        child.kill().unwrap();
+        child.wait().unwrap();
+        shop.desk.points_to(shop.chain.url());
+        shop.desk.run(&["settle"]).succeeds();
+        shop.desk.run(&["withdraw"]).succeeds();
+        let rounds = round + 1;
+        assert_eq!(shop.facts("anchored"), rounds, "{at}");
+        assert_eq!(shop.facts("contributions_proposed"), rounds, "{at}");
+        // The next proposal can only follow this one's force.
+        shop.pass_a_day();
+        let (code, audited) = shop.audit();
+        assert_eq!((code, &audited["differences"]), (0, &json!([])), "{at}");
+        assert_eq!(audited["batches"], rounds, "{at}");
+        assert_eq!(audited["contributions"], rounds, "{at}");
+    }
+    for who in [ADA, BOB] {
+        assert_eq!(payments(&shop.claims(&["--contributor", who])).len(), 1);
+    }
+    assert_eq!(shop.balance(&shop.pool().to_string()), 0);
+}

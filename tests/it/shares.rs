@@ -1,0 +1,604 @@
+//! From scores to shares: the properties that everybody may rely on, and what attacks gain.
+
+use openlora::runtime::{
+    attribution::shares::{
+        Evidence, Example, Fallback, Party, Settled, Span, Table, WHOLE, credits, noise,
+        provisional, settle,
+    },
+    ledger::Address,
+};
+use proptest::prelude::*;
+
+const EVENT: [u8; 32] = [7; 32];
+
+fn address(number: u8) -> Address {
+    Address([number; 20])
+}
+
+fn party(number: u8, static_ppm: u64) -> Party {
+    Party {
+        name: format!("party {number}"),
+        address: Some(address(number)),
+        owner: None,
+        static_ppm,
+    }
+}
+
+/// A made-up call.
+#[derive(Clone, Debug)]
+struct World {
+    parties: Vec<Party>,
+    examples: Vec<Example>,
+    scores: Vec<i128>,
+    spans: Vec<Span>,
+    answer_tokens: u32,
+    payer: Option<Address>,
+}
+
+impl World {
+    fn settled(&self) -> Settled {
+        let table = Table {
+            event: EVENT,
+            parties: &self.parties,
+            payer: self.payer,
+        };
+        let evidence = Evidence {
+            examples: &self.examples,
+            scores: &self.scores,
+            spans: &self.spans,
+            answer_tokens: self.answer_tokens,
+        };
+        settle(&table, Ok(&evidence))
+    }
+
+    /// Millionths of an account.
+    fn of(&self, settled: &Settled, account: Address) -> u32 {
+        let theirs = settled.shares.iter();
+        let theirs = theirs.filter(|share| self.parties[share.party].address == Some(account));
+        theirs.map(|share| share.ppm).sum()
+    }
+
+    fn part(&self, account: Address) -> u32 {
+        self.of(&self.settled(), account)
+    }
+}
+
+/// Scores as they come: many around zero, some far out, some at the end of what fits.
+fn score() -> impl Strategy<Value = i128> {
+    prop_oneof![
+        8 => -1_000_i128..1_000,
+        3 => -1_000_000_i128..1_000_000,
+        1 => Just(0),
+        1 => -(1_i128 << 90)..=(1_i128 << 90),
+    ]
+}
+
+fn world() -> impl Strategy<Value = World> {
+    (1_usize..6, 0_usize..60, 1_u32..40).prop_flat_map(|(parties, examples, tokens)| {
+        let parties = prop::collection::vec(0_u64..1_000_000, parties);
+        (parties, Just(examples), Just(tokens)).prop_flat_map(|(statics, count, tokens)| {
+            let owners = statics.len() as u32;
+            let example = (0..owners, score());
+            let spans = prop::collection::vec(
+                (
+                    0..tokens,
+                    1..tokens + 1,
+                    prop::collection::vec(0..count.max(1) as u32, 1..5),
+                ),
+                0..4,
+            );
+            let examples = prop::collection::vec(example, count);
+            let payer = prop::option::of(0_u8..owners as u8 + 1);
+            (examples, spans, payer).prop_map(move |(examples, spans, payer)| World {
+                parties: statics
+                    .iter()
+                    .enumerate()
+                    .map(|(at, ppm)| party(at as u8, *ppm))
+                    .collect(),
+                examples: examples
+                    .iter()
+                    .enumerate()
+                    .map(|(at, (party, _))| Example {
+                        party: *party,
+                        cluster: at as u32,
+                    })
+                    .collect(),
+                scores: examples.iter().map(|(_, score)| *score).collect(),
+                spans: spans
+                    .into_iter()
+                    .filter(|_| count > 0)
+                    .map(|(start, tokens, examples)| Span {
+                        start,
+                        tokens,
+                        documents: examples.len() as u32,
+                        examples,
+                    })
+                    .collect(),
+                answer_tokens: tokens,
+                payer: payer.map(address),
+            })
+        })
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    #[test]
+    fn the_sum_is_exact_for_any_input(world in world()) {
+        let settled = world.settled();
+        let sum: u64 = settled.shares.iter().map(|share| u64::from(share.ppm)).sum();
+        prop_assert_eq!(sum, WHOLE);
+        prop_assert!(settled.confidence_ppm <= WHOLE as u32);
+        prop_assert!(settled.evidence_ppm <= WHOLE as u32);
+        prop_assert!(settled.trace_ppm <= 500_000);
+        prop_assert_eq!(settled.clone(), world.settled());
+    }
+
+    #[test]
+    fn the_order_of_examples_and_parties_does_not_matter(world in world(), seed in any::<u64>()) {
+        let mut order: Vec<usize> = (0..world.examples.len()).collect();
+        order.sort_by_key(|at| seed.rotate_left(*at as u32 % 64).wrapping_mul(*at as u64 + 1));
+        let mut moved = world.clone();
+        moved.parties.reverse();
+        let last = world.parties.len() as u32 - 1;
+        moved.examples = order.iter().map(|at| {
+            let example = world.examples[*at];
+            Example { party: last - example.party, ..example }
+        }).collect();
+        moved.scores = order.iter().map(|at| world.scores[*at]).collect();
+        for span in &mut moved.spans {
+            for example in &mut span.examples {
+                *example = order.iter().position(|at| *at == *example as usize).unwrap() as u32;
+            }
+        }
+        for party in &world.parties {
+            let account = party.address.unwrap();
+            prop_assert_eq!(world.part(account), moved.part(account));
+        }
+        let (before, after) = (world.settled(), moved.settled());
+        prop_assert_eq!(before.fallback, after.fallback);
+        prop_assert_eq!(before.confidence_ppm, after.confidence_ppm);
+    }
+
+    #[test]
+    fn a_null_player_gets_nothing(world in world(), scores in prop::collection::vec(-5_000_i128..=0, 1..8)) {
+        let mut with = world.clone();
+        with.payer = None;
+        with.parties.push(party(200, 0));
+        let null = with.parties.len() as u32 - 1;
+        for score in scores {
+            let cluster = with.examples.len() as u32 + 10_000;
+            with.examples.push(Example { party: null, cluster });
+            with.scores.push(score);
+        }
+        let settled = with.settled();
+        // Where nobody has anything coming, everybody has the same.
+        prop_assume!(world.parties.iter().any(|it| it.static_ppm > 0));
+        prop_assert_eq!(with.of(&settled, address(200)), 0);
+    }
+
+    #[test]
+    fn copies_earn_the_copier_nothing_and_cost_the_original_nothing(
+        world in world(), picks in prop::collection::vec(any::<prop::sample::Index>(), 1..6),
+    ) {
+        prop_assume!(!world.examples.is_empty());
+        let mut with = world.clone();
+        with.parties.push(party(200, 0));
+        let copier = with.parties.len() as u32 - 1;
+        let mut before = world.clone();
+        before.parties.push(party(200, 0));
+        for pick in picks {
+            let original = pick.index(world.examples.len());
+            let copy = with.examples.len() as u32;
+            with.examples.push(Example { party: copier, cluster: world.examples[original].cluster });
+            with.scores.push(world.scores[original]);
+            for span in &mut with.spans {
+                if span.examples.contains(&(original as u32)) {
+                    span.examples.push(copy);
+                    span.documents += 1;
+                }
+            }
+        }
+        let (one, other) = (before.settled(), with.settled());
+        prop_assert_eq!(&one.shares, &other.shares);
+        prop_assert_eq!(one.evidence_ppm, other.evidence_ppm);
+    }
+
+    #[test]
+    fn names_of_one_owner_change_nothing(world in world()) {
+        let mut one = world.clone();
+        one.payer = None;
+        let mut split = one.clone();
+        // Every second example of the first owner stands under another name of the same owner.
+        split.parties.push(Party { name: "alias".into(), static_ppm: 0, ..party(0, 0) });
+        let alias = split.parties.len() as u32 - 1;
+        let mut turn = false;
+        for example in split.examples.iter_mut().filter(|it| it.party == 0) {
+            turn = !turn;
+            if turn {
+                example.party = alias;
+            }
+        }
+        prop_assert_eq!(one.settled().shares, split.settled().shares);
+    }
+
+    #[test]
+    fn an_owner_that_becomes_two_gains_nothing(world in world(), parts in 0_u64..=4) {
+        let mut one = world.clone();
+        one.payer = None;
+        let mut split = one.clone();
+        let whole = one.parties[0].static_ppm;
+        split.parties[0].static_ppm = whole * parts / 4;
+        split.parties.push(party(201, whole - whole * parts / 4));
+        let second = split.parties.len() as u32 - 1;
+        let mut turn = false;
+        for example in split.examples.iter_mut().filter(|it| it.party == 0) {
+            turn = !turn;
+            if turn {
+                example.party = second;
+            }
+        }
+        // Equal parts where nobody has any go by owner.
+        prop_assume!(one.parties.iter().any(|it| it.static_ppm > 0));
+        let before = i64::from(one.part(address(0)));
+        let after = i64::from(split.part(address(0))) + i64::from(split.part(address(201)));
+        // One micro-unit of rounding for each of the two.
+        prop_assert!((before - after).abs() <= 2, "{before} became {after}");
+        let (a, b) = (one.settled(), split.settled());
+        prop_assert_eq!(a.evidence_ppm, b.evidence_ppm);
+        prop_assert_eq!(a.trace_ppm, b.trace_ppm);
+    }
+
+    #[test]
+    fn raising_a_positive_score_never_costs_its_owner(
+        world in world(), pick in any::<prop::sample::Index>(), more in 1_i128..1_000_000,
+    ) {
+        prop_assume!(!world.examples.is_empty());
+        let mut one = world.clone();
+        one.spans.clear();
+        one.payer = None;
+        let at = pick.index(one.examples.len());
+        // The score counts: it stands out of the noise.
+        prop_assume!(credits(&one.examples, &one.scores).unwrap().originals[at].credit > 0);
+        prop_assume!(one.scores[at] < 1 << 89);
+        let mut raised = one.clone();
+        raised.scores[at] += more;
+        let credit = |world: &World| {
+            let credits = credits(&world.examples, &world.scores).unwrap();
+            (credits.originals[at].credit, credits.total() - credits.originals[at].credit)
+        };
+        let ((before, others), (after, still)) = (credit(&one), credit(&raised));
+        prop_assert!(after >= before);
+        prop_assert_eq!(others, still);
+        prop_assert_eq!(
+            noise(one.scores.iter().copied()), noise(raised.scores.iter().copied())
+        );
+    }
+
+    #[test]
+    fn whoever_pays_earns_nothing_while_others_are_there(world in world()) {
+        prop_assume!(world.parties.len() > 1);
+        for party in &world.parties {
+            let mut paid = world.clone();
+            paid.payer = party.address;
+            prop_assert_eq!(paid.part(party.address.unwrap()), 0);
+            // Nor through somebody who is paid in the name of the same owner.
+            let mut behind = paid.clone();
+            behind.parties.push(Party { owner: party.address, ..self::party(202, 500_000) });
+            behind.examples.push(Example { party: behind.parties.len() as u32 - 1, cluster: 9_999 });
+            behind.scores.push(1 << 60);
+            prop_assert_eq!(behind.part(address(202)), 0);
+        }
+    }
+}
+
+fn few() -> World {
+    let examples: Vec<Example> = (0..40)
+        .map(|at| Example {
+            party: at % 4,
+            cluster: at,
+        })
+        .collect();
+    let mut scores: Vec<i128> = (0..40).map(|at| (at % 7) - 3).collect();
+    scores[1] = 500;
+    scores[5] = 400;
+    scores[2] = 300;
+    World {
+        parties: (0..4).map(|at| party(at, 250_000)).collect(),
+        examples,
+        scores,
+        spans: Vec::new(),
+        answer_tokens: 10,
+        payer: None,
+    }
+}
+
+#[test]
+fn what_stands_out_is_paid() {
+    let settled = few().settled();
+    // Noise 2: each of the three is capped at 4, so the second owner has two thirds of them.
+    assert_eq!(settled.fallback, None);
+    assert_eq!(settled.examples, [(1, 333_333), (2, 333_333), (5, 333_333)]);
+    assert_eq!(settled.confidence_ppm, 744_205);
+    let evidence = u64::from(settled.evidence_ppm);
+    let of = |account: u8, part: u64| {
+        let exact = evidence * part / 3 + (WHOLE - evidence) / 4;
+        let found = u64::from(few().of(&settled, address(account)));
+        assert!(found.abs_diff(exact) <= 1, "{account}: {found}, {exact}");
+    };
+    of(0, 0);
+    of(1, 2);
+    of(2, 1);
+    of(3, 0);
+}
+
+#[test]
+fn every_reason_to_fall_back_gives_the_static_shares() {
+    let parties = [party(1, 700_000), party(2, 200_000), party(3, 100_000)];
+    let table = Table {
+        event: EVENT,
+        parties: &parties,
+        payer: None,
+    };
+    let is_static = |settled: &Settled, reason: Fallback| {
+        assert_eq!(settled.fallback, Some(reason));
+        let shares: Vec<u32> = settled.shares.iter().map(|share| share.ppm).collect();
+        assert_eq!(shares, [700_000, 200_000, 100_000]);
+        assert_eq!((settled.evidence_ppm, settled.trace_ppm), (0, 0));
+    };
+    for reason in [
+        Fallback::MissingIndex,
+        Fallback::StaleIndex,
+        Fallback::EmptyAnswer,
+        Fallback::Interrupted,
+        Fallback::NoTokens,
+        Fallback::NotANumber,
+        Fallback::SketchFailed,
+    ] {
+        is_static(&settle(&table, Err(reason)), reason);
+    }
+    let examples = [
+        Example {
+            party: 0,
+            cluster: 0,
+        },
+        Example {
+            party: 1,
+            cluster: 1,
+        },
+    ];
+    let found = |scores: &[i128], examples: &[Example]| {
+        let evidence = Evidence {
+            examples,
+            scores,
+            spans: &[],
+            answer_tokens: 3,
+        };
+        settle(&table, Ok(&evidence))
+    };
+    is_static(&found(&[1], &examples), Fallback::Mismatch);
+    is_static(&found(&[1, i128::MAX], &examples), Fallback::OutOfRange);
+    is_static(&found(&[1, i128::MIN], &examples), Fallback::OutOfRange);
+    is_static(&found(&[-1, -9], &examples), Fallback::NoSurvivingScore);
+    is_static(&found(&[0, 0], &examples), Fallback::NoSurvivingScore);
+    is_static(&found(&[], &[]), Fallback::NoSurvivingScore);
+    let unknown = [Example {
+        party: 3,
+        cluster: 0,
+    }];
+    is_static(&found(&[9], &unknown), Fallback::Mismatch);
+    // Evidence for the payer alone.
+    let bought = Table {
+        payer: Some(address(1)),
+        ..table
+    };
+    let evidence = Evidence {
+        examples: &examples,
+        scores: &[9, 0],
+        spans: &[],
+        answer_tokens: 3,
+    };
+    let settled = settle(&bought, Ok(&evidence));
+    assert_eq!(settled.fallback, Some(Fallback::SelfDealing));
+    let shares: Vec<(usize, u32)> = settled.shares.iter().map(|it| (it.party, it.ppm)).collect();
+    assert_eq!(shares, [(1, 666_667), (2, 333_333)]);
+}
+
+#[test]
+fn nobody_one_and_ten_thousand_contributors() {
+    let evidence = Evidence {
+        examples: &[],
+        scores: &[],
+        spans: &[],
+        answer_tokens: 0,
+    };
+    let shares = |parties: &[Party], evidence: Result<&Evidence<'_>, Fallback>| {
+        let table = Table {
+            event: EVENT,
+            parties,
+            payer: None,
+        };
+        settle(&table, evidence).shares
+    };
+    assert_eq!(shares(&[], Ok(&evidence)), []);
+    let alone = shares(&[party(1, 0)], Ok(&evidence));
+    assert_eq!((alone.len(), alone[0].ppm), (1, 1_000_000));
+    let many: Vec<Party> = (0..10_000_u32)
+        .map(|at| Party {
+            name: at.to_string(),
+            address: None,
+            owner: None,
+            static_ppm: 3,
+        })
+        .collect();
+    let all = shares(&many, Ok(&evidence));
+    assert_eq!(all.len(), 10_000);
+    assert!(all.iter().all(|share| share.ppm == 100));
+    let examples: Vec<Example> = (0..10_000)
+        .map(|at| Example {
+            party: at,
+            cluster: at,
+        })
+        .collect();
+    let scores: Vec<i128> = (0..10_000)
+        .map(|at| i128::from(at == 77) * 1_000 + 1)
+        .collect();
+    let evidence = Evidence {
+        examples: &examples,
+        scores: &scores,
+        ..evidence
+    };
+    let sum: u32 = shares(&many, Ok(&evidence)).iter().map(|it| it.ppm).sum();
+    assert_eq!(sum, 1_000_000);
+}
+
+#[test]
+fn spans_pay_by_rarity_and_only_who_has_influence() {
+    let mut world = few();
+    let plain = world.settled();
+    // A phrase of the third owner's example that counted, a rare one.
+    world.spans = vec![Span {
+        start: 0,
+        tokens: 8,
+        documents: 1,
+        examples: vec![2],
+    }];
+    let traced = world.settled();
+    assert_eq!(traced.trace_ppm, 400_000);
+    assert!(world.of(&traced, address(2)) > world.of(&plain, address(2)));
+    // Too short, or of an example without influence: as if it were not there.
+    world.spans[0].tokens = 5;
+    assert_eq!(world.settled(), plain);
+    world.spans[0] = Span {
+        start: 0,
+        tokens: 8,
+        documents: 1,
+        examples: vec![3],
+    };
+    assert_eq!(world.settled(), plain);
+    // Before anything is scored a span counts for whoever has it.
+    let table = Table {
+        event: EVENT,
+        parties: &world.parties,
+        payer: None,
+    };
+    let (shares, covered) = provisional(&table, (&world.examples, &world.spans), 10);
+    assert_eq!(covered, 800_000);
+    let parts: Vec<u32> = shares.iter().map(|share| share.ppm).collect();
+    assert_eq!(parts, [50_000, 50_000, 50_000, 850_000]);
+    let (shares, covered) = provisional(&table, (&world.examples, &[]), 10);
+    assert_eq!((shares.len(), covered), (4, 0));
+}
+
+/// Numbers that look random and are the same everywhere.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        let mixed = self.0 ^ (self.0 >> 29);
+        mixed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 11
+    }
+
+    fn unit(&mut self) -> f64 {
+        self.next() as f64 / (1_u64 << 53) as f64
+    }
+
+    /// Heavy-tailed, around zero: a normal number over the square root of a gamma one.
+    fn score(&mut self) -> f64 {
+        let normal = |it: &mut Self| (0..12).map(|_| it.unit()).sum::<f64>() - 6.0;
+        let (top, a, b) = (normal(self), normal(self), normal(self));
+        top / ((a * a + b * b) / 2.0).sqrt().max(0.05)
+    }
+}
+
+const OWNERS: usize = 10;
+const EACH: usize = 40;
+const QUERIES: usize = 120;
+
+/// Mean share of the first owner over queries whose answers a tenth of all examples shaped.
+fn mean(attack: impl Fn(usize, &mut Vec<f64>, &mut Vec<Span>)) -> f64 {
+    let mut random = Random(11);
+    let mut sum = 0_u64;
+    for query in 0..QUERIES {
+        let count = OWNERS * EACH;
+        let mut scores: Vec<f64> = (0..count).map(|_| random.score()).collect();
+        for _ in 0..count / 10 {
+            let at = random.next() as usize % count;
+            scores[at] += 4.0 + 8.0 * random.unit();
+        }
+        let mut spans = Vec::new();
+        attack(query, &mut scores, &mut spans);
+        let world = World {
+            parties: (0..OWNERS as u8).map(|at| party(at, 100_000)).collect(),
+            examples: (0..count as u32)
+                .map(|at| Example {
+                    party: at / EACH as u32,
+                    cluster: at,
+                })
+                .collect(),
+            scores: scores.iter().map(|it| (it * 1e6) as i128).collect(),
+            spans,
+            answer_tokens: 32,
+            payer: None,
+        };
+        let settled = world.settled();
+        assert_eq!(settled.fallback, None);
+        sum += u64::from(world.of(&settled, address(0)));
+    }
+    sum as f64 / QUERIES as f64 / 1e6
+}
+
+/// What the attacker has of the plain positive scores, undefended.
+fn undefended(attack: impl Fn(usize, &mut Vec<f64>, &mut Vec<Span>)) -> f64 {
+    let mut random = Random(11);
+    let mut sum = 0.0;
+    for query in 0..QUERIES {
+        let count = OWNERS * EACH;
+        let mut scores: Vec<f64> = (0..count).map(|_| random.score()).collect();
+        for _ in 0..count / 10 {
+            let at = random.next() as usize % count;
+            scores[at] += 4.0 + 8.0 * random.unit();
+        }
+        attack(query, &mut scores, &mut Vec::new());
+        let positive = |part: &[f64]| part.iter().map(|it| it.max(0.0)).sum::<f64>();
+        sum += positive(&scores[..EACH]) / positive(&scores);
+    }
+    sum / QUERIES as f64
+}
+
+#[test]
+fn attacks_gain_at_most_a_fifth() {
+    let honest = mean(|_, _, _| {});
+    assert!((0.08..0.12).contains(&honest), "{honest}");
+    // A twentieth of the attacker's examples is made to have huge gradients.
+    let outlier = |_: usize, scores: &mut Vec<f64>, _: &mut Vec<Span>| {
+        scores[..EACH / 20].iter_mut().for_each(|it| *it *= 1e3);
+    };
+    // The same is made to look like a quarter of all queries.
+    let shadow = |query: usize, scores: &mut Vec<f64>, _: &mut Vec<Span>| {
+        if query.is_multiple_of(4) {
+            scores[..EACH / 20].iter_mut().for_each(|it| *it = 1e4);
+        }
+    };
+    // A stock phrase that stands in every hundredth document is put into all of the attacker's,
+    // and every answer says it.
+    let phrase = |_: usize, _: &mut Vec<f64>, spans: &mut Vec<Span>| {
+        let mut examples: Vec<u32> = (0..EACH as u32).collect();
+        examples.extend((1..OWNERS as u32).map(|owner| owner * EACH as u32));
+        spans.push(Span {
+            start: 0,
+            tokens: 8,
+            documents: examples.len() as u32,
+            examples,
+        });
+    };
+    let naive = [undefended(outlier), undefended(shadow)].map(|it| it / undefended(|_, _, _| {}));
+    assert!(naive.iter().all(|gain| *gain > 2.0), "{naive:?}");
+    let gains = [mean(outlier), mean(shadow), mean(phrase)].map(|it| it / honest);
+    assert!(gains.iter().all(|gain| *gain <= 1.2), "{gains:?}");
+}
