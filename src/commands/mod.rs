@@ -7,6 +7,7 @@ pub mod call;
 pub mod channel;
 pub mod completions;
 pub mod config;
+pub mod dash;
 pub mod data;
 pub mod demo;
 pub mod deploy;
@@ -61,6 +62,7 @@ pub struct Context {
 pub async fn dispatch(context: &Context, command: Command) -> Result<ExitStatus, Failure> {
     match command {
         Command::Demo(args) => demo::run(context, args.into()).await,
+        Command::Dash(args) => dash::run(context, args.into()).await,
         Command::Doctor => doctor::run(context),
         Command::Config(ConfigCommand::Show { origin }) => config::show(context, origin),
         Command::Config(ConfigCommand::Path) => config::path(context),

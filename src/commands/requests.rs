@@ -4,6 +4,7 @@ use super::{
     base::BaseBuildRequest,
     call::{self, CallRequest},
     channel::{ChannelRequest, OpenRequest},
+    dash::{DashRequest, Origin},
     demo::DemoRequest,
     deploy::DeployRequest,
     earnings::{self, EarningsRequest},
@@ -19,9 +20,9 @@ use super::{
 };
 use crate::{
     cli::{
-        BaseBuildArgs, CallArgs, CallKindArg, DemoArgs, DeployArgs, EarningsArgs, EarningsByArg,
-        EvalArgs, ExploreArgs, InitArgs, NewChannelArgs, OneChannelArgs, PackageArgs, PayerArgs,
-        SchemeArg, ServeArgs, TrainArgs, TreasuryArgs, VerifyArgs,
+        BaseBuildArgs, CallArgs, CallKindArg, DashArgs, DemoArgs, DeployArgs, EarningsArgs,
+        EarningsByArg, EvalArgs, ExploreArgs, InitArgs, NewChannelArgs, OneChannelArgs,
+        PackageArgs, PayerArgs, SchemeArg, ServeArgs, TrainArgs, TreasuryArgs, VerifyArgs,
     },
     runtime::ledger::Scheme,
     wallet::purse::Wish,
@@ -29,7 +30,25 @@ use crate::{
 
 impl From<DemoArgs> for DemoRequest {
     fn from(args: DemoArgs) -> Self {
-        Self { home: args.home }
+        Self {
+            home: args.home,
+            dash: args.dash,
+        }
+    }
+}
+
+impl From<DashArgs> for DashRequest {
+    fn from(args: DashArgs) -> Self {
+        let origin = match (args.attach, args.replay) {
+            (Some(url), _) => Origin::Attach(url),
+            (None, Some(file)) => Origin::Replay(file, args.speed),
+            (None, None) if args.demo => Origin::Demo,
+            (None, None) => Origin::Home,
+        };
+        Self {
+            origin,
+            record: args.record,
+        }
     }
 }
 

@@ -8,7 +8,9 @@ mod book;
 mod channel;
 mod earnings;
 mod key;
+pub mod pairs;
 mod payment;
+mod period;
 mod price;
 mod shares;
 
@@ -22,8 +24,9 @@ pub use channel::{
     Authorised, Breach, ChannelConfig, Charged, Claimed, Released, Settled, Total, WITHDRAW_DELAY,
     Word, WordProblem,
 };
-pub use earnings::{Accrual, Calls, CallsKey, Days, Earnings, Sums};
+pub use earnings::{Accrual, Calls, CallsKey, DAY_MS, Days, Earnings, Sums};
 pub use key::{ChannelKey, ExactKey, KeyProblem, ReceiverKey};
 pub use payment::{Charge, Payment, Scheme};
+pub use period::Period;
 pub use price::{Prices, TOKENS, Work};
 pub use shares::{Share, SplitProblem, WHOLE_PPM, apportion, check_split};
