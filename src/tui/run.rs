@@ -156,7 +156,11 @@ impl Running {
     fn draw(&mut self) -> io::Result<()> {
         self.drawn = Instant::now();
         let now_ms = (self.session.clock)();
+        let size = self.screen.size()?;
         let model = &mut self.session.model;
+        if model.size != (size.width, size.height) {
+            update(model, Message::Resize(size.width, size.height));
+        }
         update(model, Message::Frame(now_ms));
         self.screen.draw(|frame| view::draw(frame, model))?;
         self.due = model.is_moving().then(|| self.drawn + FRAME);

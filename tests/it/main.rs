@@ -9,6 +9,8 @@
 mod adapter;
 mod architecture;
 mod call;
+mod dash;
+mod dash_terminal;
 mod dataset;
 mod dataset_commands;
 mod dataset_encode;

@@ -88,7 +88,7 @@ impl Follower {
         let (_held, time) = channel();
         let mut journal = self.wait_for_journal(&time)?;
         self.catch_up(&mut journal)?;
-        let mut pulse = Pulse::new(&self.path);
+        let mut pulse = Pulse::new(self.path.clone());
         loop {
             if journal.changed()? {
                 self.send_news(&mut journal)?;
@@ -186,16 +186,16 @@ fn pause(time: &Receiver<()>, how_long: Duration) {
 }
 
 /// Whether the journal's writer lives.
-struct Pulse<'a> {
-    path: &'a Path,
+struct Pulse {
+    path: PathBuf,
     system: sysinfo::System,
     told: Option<Link>,
     seen_ms: u64,
     next: Instant,
 }
 
-impl<'a> Pulse<'a> {
-    fn new(path: &'a Path) -> Self {
+impl Pulse {
+    fn new(path: PathBuf) -> Self {
         Self {
             path,
             system: sysinfo::System::new(),
@@ -224,7 +224,7 @@ impl<'a> Pulse<'a> {
     }
 
     fn writer_lives(&mut self) -> bool {
-        let Some(pid) = writer_of(self.path).map(sysinfo::Pid::from_u32) else {
+        let Some(pid) = writer_of(&self.path).map(sysinfo::Pid::from_u32) else {
             return false;
         };
         let what = sysinfo::ProcessRefreshKind::nothing();

@@ -164,16 +164,19 @@ fn network(model: &Model, money: &Money) -> String {
 }
 
 fn link(model: &Model) -> (Standing, String) {
-    let since = |since_ms: u64| model.now_ms.saturating_sub(since_ms) / 1_000;
+    let since = |since_ms: u64| match model.now_ms.saturating_sub(since_ms) / 1_000 {
+        seconds @ 0..100 => format!("{seconds} s"),
+        seconds => figures::span(seconds * 1_000),
+    };
     match model.link {
         Link::Reading { done, total } => {
             let part = figures::percent(figures::ppm(done.into(), total.into()));
             (Standing::Waiting, format!("◌ reading the journal {part}"))
         }
         Link::Live => (Standing::Good, "● live".to_owned()),
-        Link::Stale { since_ms } => (Standing::Bad, format!("○ stale {} s", since(since_ms))),
+        Link::Stale { since_ms } => (Standing::Bad, format!("○ stale {}", since(since_ms))),
         Link::Reconnecting { since_ms } => {
-            let text = format!("◌ stale {} s, reconnecting", since(since_ms));
+            let text = format!("◌ stale {}, reconnecting", since(since_ms));
             (Standing::Bad, text)
         }
         Link::Replay => (Standing::Waiting, "▶ replay".to_owned()),

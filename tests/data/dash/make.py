@@ -40,7 +40,7 @@ class Journal:
         self.charged, self.claimed = {}, {}
         self.unsettled = 0
 
-    def add(self, kind, after=0, **fields):
+    def add(self, kind, after=0, /, **fields):
         self.now += after
         event = {"type": kind, **fields}
         sequence = len(self.records) + 1
