@@ -11,6 +11,9 @@ use crate::runtime::{
 /// Particles at once; more payments than that are in the sums only.
 const MOST: usize = 256;
 
+/// Payments that were made longer ago than this are history, and set nothing off.
+const LATE_MS: u64 = 5_000;
+
 /// How long the largest and the smallest payment travel.
 const FASTEST_MS: u64 = 1_000;
 const SLOWEST_MS: u64 = 2_600;
@@ -40,6 +43,9 @@ pub struct Flow {
 impl Flow {
     /// A record that is a payment sets particles off.
     pub fn note(&mut self, record: &Record, now_ms: u64) {
+        if record.time_ms + LATE_MS < now_ms {
+            return;
+        }
         match &record.event {
             Event::CallMetered {
                 charge: Some(charge),

@@ -35,7 +35,19 @@ impl Pane {
             Self::Inflow => "Inflow",
             Self::Pace => "Calls + latency",
             Self::Calls => "Live calls",
-            Self::Attribution => "Attribution",
+            Self::Attribution => "Attribution (PoA)",
+            Self::Flow => "Flow",
+            Self::Sums => "Sums",
+        }
+    }
+
+    /// For the line of tabs.
+    pub fn short(self) -> &'static str {
+        match self {
+            Self::Inflow => "Inflow",
+            Self::Pace => "Latency",
+            Self::Calls => "Calls",
+            Self::Attribution => "PoA",
             Self::Flow => "Flow",
             Self::Sums => "Sums",
         }

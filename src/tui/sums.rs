@@ -11,9 +11,9 @@ use crate::runtime::{
 /// What a row is about.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Group {
-    #[default]
     Adapter,
     Payer,
+    #[default]
     Contributor,
 }
 

@@ -67,7 +67,13 @@ pub fn update(model: &mut Model, message: Message) -> Vec<Effect> {
             model.flow.clear();
         }
         Message::Records(records) => absorb(model, &records),
-        Message::Link(link) => model.link = link,
+        Message::Link(link) => {
+            // A recording that is over has no time left for what is on its way.
+            if link == Link::Ended {
+                model.flow.clear();
+            }
+            model.link = link;
+        }
         Message::Tick(now_ms) => tick(model, now_ms),
         Message::Frame(now_ms) => {
             model.now_ms = model.now_ms.max(now_ms);

@@ -34,7 +34,7 @@ pub fn scenario(name: &str) -> Vec<Record> {
 }
 
 /// The money of the scenarios.
-pub const TOKEN: &str = "0x40302ab1995e744308c1a6972ee432d8a18d488a";
+pub const TOKEN: &str = "0x2903312562984717340103501615418775552954";
 
 pub fn token() -> Token {
     let address: Address = TOKEN.parse().unwrap();

@@ -121,6 +121,14 @@ impl Screen {
         self.wish(&json!({ "size": [columns, lines] }));
     }
 
+    /// What the program has used so far: `seconds` of processor time, memory in kilobytes.
+    pub fn usage(&mut self) -> Value {
+        self.wish(&json!({ "usage": true }));
+        let mut line = String::new();
+        self.answers.read_line(&mut line).unwrap();
+        serde_json::from_str(&line).unwrap()
+    }
+
     pub fn text(&self) -> String {
         self.cells.0.lock().unwrap().parser.screen().contents()
     }

@@ -2,7 +2,10 @@
 
 use super::{Model, Money, heading::quantiles};
 use crate::{
-    runtime::state::board::{Durations, MICRO, Ring, Slot},
+    runtime::{
+        ledger::Amount,
+        state::board::{Durations, MICRO, Ring, Slot},
+    },
     tui::{
         figures,
         flow::Leg,
@@ -157,7 +160,8 @@ pub(super) fn lanes(model: &Model, money: &Money) -> Lanes {
     let (payers, contributors) = (rows(Group::Payer), rows(Group::Contributor));
     let lane = |row: &sums::Sum, name: String| Lane {
         name,
-        amount: model.micro_shown(row.micro, money.decimals),
+        // Whole base units here; the sums have the exact ones.
+        amount: model.amount_shown(Amount(row.micro / MICRO), money.decimals),
     };
     let second = model.now_ms / 1_000;
     let mut lanes = Lanes {

@@ -114,9 +114,8 @@ fn pace(model: &Model, (board, money): (&Board, &Money), days: Days, heading: &m
     let delivered: u64 = whole.map(|slot| slot.completion_tokens).sum();
     heading.tokens_per_second = format!("{}.{}", delivered / 10, delivered % 10);
     heading.first_token = quantiles(&first_token);
-    // In millionths, so that small prices keep their digits.
-    let per_thousand = charged.0.saturating_mul(1_000_000_000) / u128::from(tokens.max(1));
-    heading.per_thousand = model.micro_shown(per_thousand, money.decimals);
+    let per_thousand = charged.0.saturating_mul(1_000) / u128::from(tokens.max(1));
+    heading.per_thousand = model.amount_shown(Amount(per_thousand), money.decimals);
 }
 
 /// `p50/p95` in milliseconds; a dash where there are none.

@@ -12,8 +12,9 @@ use ratatui::{layout::Rect, style::Style};
 use super::{Model, Pane, Pen, calls, framed};
 use crate::tui::{figures, shown::AttributionLine};
 
-/// Cells of the bar.
-const BAR: u16 = 12;
+/// Cells of the bar, where the pane is narrow and where it is broad.
+const BARS: (u16, u16) = (8, 12);
+const BROAD: u16 = 60;
 
 pub(super) fn draw(pen: &mut Pen, area: Rect, model: &Model) {
     let (palette, page) = (pen.palette(), &model.shown.attribution);
@@ -61,12 +62,16 @@ fn row(pen: &mut Pen, (inner, y): (Rect, u16), line: &AttributionLine) {
         palette.other,
         palette.dim,
     ];
-    stacked(pen, (inner.x + 20, y), line, styles);
-    let (mut x, end) = (inner.x + 20 + BAR + 1, inner.right());
+    let bar = if inner.width < BROAD { BARS.0 } else { BARS.1 };
+    stacked(pen, (inner.x + 20, y, bar), line, styles);
+    let (mut x, end) = (inner.x + 20 + bar + 1, inner.right());
     if !line.settled {
         x = pen.text((x, y), end.saturating_sub(x), "traced: ", palette.warn);
     }
     for (at, part) in line.parts.iter().enumerate() {
+        if end.saturating_sub(x) < 4 {
+            break;
+        }
         let style = styles[at.min(styles.len() - 1)];
         x = pen.text((x, y), end.saturating_sub(x), &part.name, style);
         let share = format!(" {}  ", figures::percent(part.ppm));
@@ -75,12 +80,17 @@ fn row(pen: &mut Pen, (inner, y): (Rect, u16), line: &AttributionLine) {
 }
 
 /// Parts side by side; each has a filling of its own, so that they differ without colour too.
-fn stacked(pen: &mut Pen, (x, y): (u16, u16), line: &AttributionLine, styles: [Style; 5]) {
+fn stacked(
+    pen: &mut Pen,
+    (x, y, cells): (u16, u16, u16),
+    line: &AttributionLine,
+    styles: [Style; 5],
+) {
     const FILLINGS: [&str; 5] = ["█", "▓", "▒", "░", "·"];
     let (mut from, mut sum) = (0u16, 0u64);
     for (at, part) in line.parts.iter().enumerate() {
         sum += part.ppm;
-        let to = (u64::from(BAR) * sum.min(1_000_000) + 500_000) / 1_000_000;
+        let to = (u64::from(cells) * sum.min(1_000_000) + 500_000) / 1_000_000;
         let at = at.min(FILLINGS.len() - 1);
         for cell in from..to as u16 {
             pen.text((x + cell, y), 1, FILLINGS[at], styles[at]);

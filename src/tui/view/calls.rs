@@ -16,18 +16,21 @@ use crate::tui::{
     theme::standing_words,
 };
 
-/// Columns in the order of the screen: name, cells, whether its text ends at its end. The adapter's
-/// column takes what is left.
-const COLUMNS: [(&str, u16, bool); 8] = [
-    ("time", 8, false),
-    ("payer", 11, false),
-    ("adapter", 0, false),
-    ("kind", 10, false),
-    ("in/out", 9, true),
-    ("ms", 6, true),
-    ("amount", 10, true),
-    ("state", 10, false),
+/// Columns in the order of the screen: name, cells on a narrow screen and on a broad one, whether
+/// its text ends at its end. The adapter's column takes what is left.
+const COLUMNS: [(&str, u16, u16, bool); 8] = [
+    ("time", 8, 8, false),
+    ("payer", 11, 11, false),
+    ("adapter", 0, 0, false),
+    ("kind", 8, 10, false),
+    ("in/out", 7, 9, true),
+    ("ms", 5, 6, true),
+    ("amount", 9, 12, true),
+    ("state", 10, 10, false),
 ];
+const ADAPTER: usize = 2;
+/// From so many cells on, a list is broad.
+const BROAD: u16 = 90;
 
 /// What a list says of itself at the top right.
 pub(super) fn remark<T>(model: &Model, pane: Pane, page: &Page<T>) -> String {
@@ -41,18 +44,16 @@ pub(super) fn remark<T>(model: &Model, pane: Pane, page: &Page<T>) -> String {
     format!("{filtered}, {by} {arrow}")
 }
 
-/// The cells of each column that fits: narrow screens go without those named last here.
+/// The cells of each column. Where there is no room for the adapter's, it is left out: most
+/// servers have one adapter, and the receipt names it.
 fn widths(cells: u16) -> [u16; 8] {
-    let mut widths = COLUMNS.map(|(_, width, _)| width);
-    for dropped in [3, 4] {
-        let used: u16 = widths.iter().filter(|it| **it > 0).map(|it| it + 1).sum();
-        if used + 8 <= cells {
-            break;
-        }
-        widths[dropped] = 0;
-    }
+    let mut widths = COLUMNS.map(|(_, narrow, broad, _)| match cells >= BROAD {
+        true => broad,
+        false => narrow,
+    });
     let used: u16 = widths.iter().filter(|it| **it > 0).map(|it| it + 1).sum();
-    widths[2] = cells.saturating_sub(used + 1).min(24);
+    let left = cells.saturating_sub(used);
+    widths[ADAPTER] = if left >= 8 { left.min(24) } else { 0 };
     widths
 }
 
@@ -65,7 +66,7 @@ pub(super) fn draw(pen: &mut Pen, area: Rect, model: &Model) {
     }
     let widths = widths(inner.width.saturating_sub(1));
     let mut x = inner.x + 1;
-    for ((name, _, right), cells) in COLUMNS.iter().zip(widths) {
+    for ((name, _, _, right), cells) in COLUMNS.iter().zip(widths) {
         match right {
             true => pen.right((x, inner.y), cells, name, palette.dim),
             false => {
@@ -102,7 +103,7 @@ fn row(pen: &mut Pen, (inner, y): (Rect, u16), line: &CallLine, widths: [u16; 8]
         (state.as_str(), palette.standing(line.standing)),
     ];
     let mut x = inner.x + 1;
-    for (((text, style), (_, _, right)), cells) in texts.into_iter().zip(COLUMNS).zip(widths) {
+    for (((text, style), (_, _, _, right)), cells) in texts.into_iter().zip(COLUMNS).zip(widths) {
         match right {
             true => pen.right((x, y), cells, text, style),
             false => {

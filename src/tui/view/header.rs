@@ -86,18 +86,20 @@ fn money(pen: &mut Pen, layout: &Layout, model: &Model) {
         None => palette.money,
     };
     pieces.extend([("  gross ", name), (&it.gross, gross), (" ", value)]);
-    pieces.extend([
-        (it.symbol.as_str(), name),
-        ("  gas ", name),
-        (&it.gas, value),
-    ]);
+    pieces.push((it.symbol.as_str(), name));
+    let full = layout.form == Form::Full;
+    if full {
+        pieces.extend([("  gas ", name), (&it.gas, value)]);
+    }
     pieces.extend([
         (" │ ", palette.line),
         ("settled ", name),
         (&it.settled, value),
     ]);
     pieces.extend([("  pending ", name), (&it.pending, palette.warn)]);
-    pieces.extend([("  withdrawable ", name), (&it.withdrawable, value)]);
+    if full {
+        pieces.extend([("  withdrawable ", name), (&it.withdrawable, value)]);
+    }
     line(pen, layout, 1, pieces);
 }
 
@@ -125,7 +127,7 @@ fn pace(pen: &mut Pen, layout: &Layout, model: &Model, y: u16) {
     let (palette, it) = (pen.palette(), &model.shown.heading);
     let (name, value) = (palette.dim, palette.base);
     let errors = if it.has_errors { palette.bad } else { value };
-    let pieces = vec![
+    let mut pieces = vec![
         ("calls ", name),
         (it.calls.as_str(), value),
         ("  err ", name),
@@ -136,9 +138,10 @@ fn pace(pen: &mut Pen, layout: &Layout, model: &Model, y: u16) {
         (&it.first_token, value),
         (" ms  queue ", name),
         (&it.queue, value),
-        ("  ", name),
-        (&it.per_thousand, value),
-        (" per 1k tokens", name),
     ];
+    if layout.form == Form::Full {
+        pieces.extend([("  ", name), (&it.per_thousand, value)]);
+        pieces.push((" per 1k tokens", name));
+    }
     line(pen, layout, y, pieces);
 }

@@ -94,7 +94,7 @@ fn tabs(pen: &mut Pen, area: Rect, model: &Model) {
             true => (palette.focus, "▸"),
             false => (palette.dim, " "),
         };
-        let text = format!("{mark}{} {}", pane.number(), pane.name());
+        let text = format!("{mark}{} {}", pane.number(), pane.short());
         pen.text((area.x + from, area.y), to - from, &text, style);
     }
 }

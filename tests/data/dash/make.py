@@ -20,7 +20,8 @@ def digest(*parts):
 
 
 def account(name):
-    return "0x" + digest("account", name)[:40]
+    """Decimal digits only: without letters there is no checksum to get right (EIP-55)."""
+    return "0x" + str(int(digest("account", name), 16))[:40]
 
 
 def word(*parts):

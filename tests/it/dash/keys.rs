@@ -85,7 +85,7 @@ fn choices_go_round() {
             Key::Char('T'),
         ],
     );
-    assert_eq!((model.window, model.group), (Window::Day, Group::Payer));
+    assert_eq!((model.window, model.group), (Window::Day, Group::Adapter));
     assert_eq!(
         (model.units, model.options.theme),
         (Units::Base, Theme::Light)
@@ -303,7 +303,7 @@ fn what_is_written_is_every_row_that_passes_the_filter() {
         lines.all(|line| line.ends_with(",0,dUSD,refunded")),
         "{contents}"
     );
-    press(&mut model, &[Key::Esc, Key::Char('6')]);
+    press(&mut model, &[Key::Esc, Key::Char('6'), Key::Char('b')]);
     let effects = update(&mut model, Message::Key(Key::Char('X')));
     let [Effect::Write { contents, .. }] = &effects[..] else {
         panic!("{effects:?}")
