@@ -11,6 +11,24 @@
 #[path = "../tests/it/scripted.rs"]
 mod scripted;
 
+// The tests' terminal emulator, around the real binary.
+#[allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "the tests use more of it, and a bench may stop at the first surprise"
+)]
+#[path = "../tests/it/dash_terminal.rs"]
+mod dash_terminal;
+#[allow(
+    dead_code,
+    clippy::unwrap_used,
+    reason = "the tests use more of it, and a bench may stop at the first surprise"
+)]
+#[path = "../tests/it/support.rs"]
+mod support;
+
+mod dashboard;
 mod metering;
 
 use std::{hint::black_box, sync::Arc};
@@ -26,7 +44,15 @@ use openlora::runtime::{
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
-criterion_group!(benches, journal, engine, metering::metering);
+criterion_group!(
+    benches,
+    journal,
+    engine,
+    metering::metering,
+    dashboard::frame,
+    dashboard::opening,
+    dashboard::following
+);
 criterion_main!(benches);
 
 /// Durable appends by one caller and by 64 at once; a replay folded into a snapshot, a walk along

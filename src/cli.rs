@@ -119,6 +119,8 @@ pub enum Command {
     Explore(ExploreArgs),
     /// Show what calls earned: today, 7 days, 30 days, all; pending, settled, withdrawable
     Earnings(EarningsArgs),
+    /// Show calls, attribution and money live on the terminal
+    Dash(DashArgs),
     /// Keep accounts in encrypted files
     #[command(subcommand)]
     Wallet(WalletCommand),
@@ -163,6 +165,37 @@ pub struct DemoArgs {
     /// Keep everything the demo makes in this folder instead of a temporary one
     #[arg(long, value_name = "DIR")]
     pub home: Option<PathBuf>,
+    /// Run it with the dashboard open
+    #[arg(long)]
+    pub dash: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct DashArgs {
+    /// Follow a running server instead of this home's journal
+    #[arg(long, value_name = "URL", conflicts_with_all = ["replay", "demo"])]
+    pub attach: Option<String>,
+    /// Play a recording
+    #[arg(long, value_name = "FILE", conflicts_with = "demo")]
+    pub replay: Option<PathBuf>,
+    /// How many times as fast a recording is played; 0 shows its end at once
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "replay")]
+    pub speed: u32,
+    /// Write every record to a new file, for --replay
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["replay", "demo"])]
+    pub record: Option<PathBuf>,
+    /// Play the recording that is compiled in
+    #[arg(long)]
+    pub demo: bool,
+    /// dark, light, high-contrast or mono
+    #[arg(long, value_name = "NAME")]
+    pub theme: Option<String>,
+    /// Let payments stand still
+    #[arg(long)]
+    pub no_animation: bool,
+    /// Leave the mouse to the terminal
+    #[arg(long)]
+    pub no_mouse: bool,
 }
 
 #[derive(Debug, Args)]
@@ -889,6 +922,15 @@ impl Command {
             Self::Deploy(args) => overrides([
                 Flag("deploy.max_fee", "--max-fee", args.max_fee.as_deref()),
                 Flag("wallet.account", "--account", args.account.as_deref()),
+            ]),
+            Self::Dash(args) => overrides([
+                Flag("dash.theme", "--theme", args.theme.as_deref()),
+                Flag(
+                    "dash.animation",
+                    "--no-animation",
+                    args.no_animation.then_some("false"),
+                ),
+                Flag("dash.mouse", "--no-mouse", args.no_mouse.then_some("false")),
             ]),
             Self::Settle(args) => args.overrides(),
             Self::Claim(args) => args.treasury.overrides(),

@@ -9,6 +9,7 @@ pub mod error;
 pub mod printer;
 pub mod runtime;
 pub mod settings;
+pub mod tui;
 pub mod wallet;
 
 use std::ffi::OsString;

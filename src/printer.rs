@@ -39,6 +39,7 @@ pub struct Printer {
     stdout_color: bool,
     stderr_color: bool,
     animated: bool,
+    accessible: bool,
 }
 
 /// An error as `--json` writes it to stderr.
@@ -73,11 +74,17 @@ impl Printer {
             stdout_color: allowed(std::io::stdout().is_terminal()),
             stderr_color: allowed(std::io::stderr().is_terminal()),
             animated: std::io::stderr().is_terminal() && !plain_terminal && !accessible,
+            accessible,
         }
     }
 
     pub fn is_json(&self) -> bool {
         self.json
+    }
+
+    /// Whether plain lines were asked for in place of whatever moves.
+    pub fn is_accessible(&self) -> bool {
+        self.accessible
     }
 
     /// Whether results may carry colour; callers that paint part of a line ask this first.

@@ -8,6 +8,7 @@ mod credit;
 mod program;
 mod story;
 mod trade;
+mod watched;
 
 use std::{path::PathBuf, time::Instant};
 
@@ -23,6 +24,8 @@ use crate::error::{ExitClass, ExitStatus, Failure};
 pub struct DemoRequest {
     /// Folder that keeps everything; a temporary one when absent.
     pub home: Option<PathBuf>,
+    /// Show the creator's journal live meanwhile.
+    pub dash: bool,
 }
 
 /// The result: a key per step.
@@ -46,15 +49,21 @@ pub struct Report {
 /// Runs the story; Ctrl-C stops its programs and leaves nothing behind.
 pub async fn run(context: &Context, request: DemoRequest) -> Result<ExitStatus, Failure> {
     let started = Instant::now();
+    if request.dash {
+        super::dash::needs_terminal()?;
+    }
     let home = Home::open(request.home)?;
-    let story = Story {
+    let mut story = Story {
         printer: &context.printer,
         program: Program::new(home.path())?,
+        watcher: None,
     };
-    let told = tokio::select! {
-        told = story.tell() => told,
-        _ = tokio::signal::ctrl_c() => {
-            Err(Failure::new(ExitClass::Interrupted, "the demo was interrupted"))
+    let told = if request.dash {
+        watched::tell(context, &mut story).await
+    } else {
+        tokio::select! {
+            told = story.tell() => told,
+            _ = tokio::signal::ctrl_c() => Err(interrupted()),
         }
     };
     let ended = story.end_chain().await;
@@ -67,6 +76,10 @@ pub async fn run(context: &Context, request: DemoRequest) -> Result<ExitStatus, 
         story.close(&report, home.is_kept());
     }
     Ok(ExitStatus::Success)
+}
+
+fn interrupted() -> Failure {
+    Failure::new(ExitClass::Interrupted, "the demo was interrupted")
 }
 
 /// Where the demo works.

@@ -16,6 +16,7 @@ use crate::{
     wallet::network::Network,
 };
 pub use report::Report;
+pub(super) use report::coin;
 
 /// What the rows of the table are about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

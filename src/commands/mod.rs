@@ -10,6 +10,7 @@ pub mod channel;
 pub mod claim;
 pub mod completions;
 pub mod config;
+pub mod dash;
 pub mod data;
 pub mod demo;
 pub mod deploy;
@@ -67,6 +68,7 @@ pub struct Context {
 pub async fn dispatch(context: &Context, command: Command) -> Result<ExitStatus, Failure> {
     match command {
         Command::Demo(args) => demo::run(context, args.into()).await,
+        Command::Dash(args) => dash::run(context, args.into()).await,
         Command::Doctor => doctor::run(context),
         Command::Config(ConfigCommand::Show { origin }) => config::show(context, origin),
         Command::Config(ConfigCommand::Path) => config::path(context),

@@ -6,6 +6,7 @@ use super::{
     call::{self, CallRequest},
     channel::{ChannelRequest, OpenRequest},
     claim::ClaimRequest,
+    dash::{DashRequest, Origin},
     demo::DemoRequest,
     deploy::DeployRequest,
     earnings::{self, EarningsRequest},
@@ -21,7 +22,7 @@ use super::{
 };
 use crate::{
     cli::{
-        AuditArgs, BaseBuildArgs, CallArgs, CallKindArg, ClaimArgs, DemoArgs, DeployArgs,
+        AuditArgs, BaseBuildArgs, CallArgs, CallKindArg, ClaimArgs, DashArgs, DemoArgs, DeployArgs,
         EarningsArgs, EarningsByArg, EvalArgs, ExploreArgs, InitArgs, NewChannelArgs,
         OneChannelArgs, PackageArgs, PayerArgs, SchemeArg, ServeArgs, TrainArgs, TreasuryArgs,
         VerifyArgs,
@@ -32,7 +33,25 @@ use crate::{
 
 impl From<DemoArgs> for DemoRequest {
     fn from(args: DemoArgs) -> Self {
-        Self { home: args.home }
+        Self {
+            home: args.home,
+            dash: args.dash,
+        }
+    }
+}
+
+impl From<DashArgs> for DashRequest {
+    fn from(args: DashArgs) -> Self {
+        let origin = match (args.attach, args.replay) {
+            (Some(url), _) => Origin::Attach(url),
+            (None, Some(file)) => Origin::Replay(file, args.speed),
+            (None, None) if args.demo => Origin::Demo,
+            (None, None) => Origin::Home,
+        };
+        Self {
+            origin,
+            record: args.record,
+        }
     }
 }
 

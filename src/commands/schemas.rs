@@ -3,8 +3,8 @@
 use schemars::{Schema, schema_for};
 
 use super::{
-    attribution, audit, call, channel, claim, config, data, demo, deploy, devnet, doctor, earnings,
-    init, package, receipts, serve, settle, train, wallet, withdraw,
+    attribution, audit, call, channel, claim, config, dash, data, demo, deploy, devnet, doctor,
+    earnings, init, package, receipts, serve, settle, train, wallet, withdraw,
 };
 use crate::{
     printer::ErrorEnvelope,
@@ -65,6 +65,7 @@ pub const SCHEMAS: &[Published] = &[
     ("deploy-dry-run", || schema_for!(deploy::Proposal)),
     ("deploy-contracts", || schema_for!(deploy::Contracts)),
     ("explore", || schema_for!(Explored)),
+    ("dash", || schema_for!(dash::Report)),
     ("earnings", || schema_for!(earnings::Report)),
     ("verify", || schema_for!(verify::Report)),
     ("wallet-account", || schema_for!(wallet::Listed)),

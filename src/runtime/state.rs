@@ -3,6 +3,8 @@
 //! No files, clock, randomness or floating point, so folding live and folding a replay give the
 //! same snapshot, and a stored snapshot plus the records after it gives it too.
 
+pub mod board;
+
 use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};

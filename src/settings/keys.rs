@@ -58,6 +58,7 @@ const TASKS: Kind = Kind::Choice(&["classify", "chat", "text"]);
 const SCHEDULES: Kind = Kind::Choice(&["cosine", "linear", "constant"]);
 const PRECISIONS: Kind = Kind::Choice(&["f32", "bf16", "auto"]);
 const QUANTS: Kind = Kind::Choice(&["auto", "f32", "q8_0", "q4k"]);
+const THEMES: Kind = Kind::Choice(&["dark", "light", "high-contrast", "mono"]);
 const LOSSES: Kind = Kind::Choice(&["completion", "all"]);
 const METHODS: Kind = Kind::Choice(&["influence", "datainf", "gradient"]);
 const LARGE: i64 = 1 << 40;
@@ -462,6 +463,24 @@ pub const KEYS: &[Key] = &[
         Kind::Text,
         None,
         "value of one coin of the chain in token units, for earnings net of gas",
+    ),
+    key(
+        "dash.theme",
+        THEMES,
+        Some("\"dark\""),
+        "colours of the dashboard",
+    ),
+    key(
+        "dash.animation",
+        Kind::Boolean,
+        Some("true"),
+        "whether payments move on the dashboard",
+    ),
+    key(
+        "dash.mouse",
+        Kind::Boolean,
+        Some("true"),
+        "whether the dashboard takes clicks; otherwise the terminal selects text",
     ),
     key(
         "devnet.chain_id",

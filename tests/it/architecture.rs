@@ -72,10 +72,11 @@ const IMPORTS: &[(&str, &[&str])] = &[
     (
         "commands/",
         &[
-            "cli", "commands", "error", "printer", "runtime", "settings", "wallet",
+            "cli", "commands", "error", "printer", "runtime", "settings", "tui", "wallet",
         ],
     ),
     ("runtime/", &["error", "runtime"]),
+    ("tui/", &["runtime", "tui"]),
     // Of the runtime, only what the wallet implements or writes down.
     ("wallet/devchain/", &["error", "wallet"]),
     ("wallet/", &["error", "runtime", "wallet"]),
@@ -84,12 +85,25 @@ const IMPORTS: &[(&str, &[&str])] = &[
 /// Rooms of the runtime that the wallet may know.
 const WALLET_KNOWS: &[&str] = &["event", "ledger", "package", "ports"];
 
+/// And those that the dashboard may know.
+const TUI_KNOWS: &[&str] = &["calendar", "event", "ledger", "state"];
+
 #[test]
 fn the_wallet_knows_the_runtime_by_its_ports_only() {
+    assert_eq!(rooms_beyond("wallet/", WALLET_KNOWS), Vec::<String>::new());
+}
+
+#[test]
+fn the_dashboard_knows_facts_sums_and_days_only() {
+    assert_eq!(rooms_beyond("tui/", TUI_KNOWS), Vec::<String>::new());
+}
+
+/// Rooms of the runtime that the files below `start` name and may not.
+fn rooms_beyond(start: &str, known: &[&str]) -> Vec<String> {
     let named = Regex::new(r"runtime::(\{[^;]*\}|\w+)").unwrap();
     let mut offences = Vec::new();
     for source in sources() {
-        if !source.path.starts_with("wallet/") {
+        if !source.path.starts_with(start) {
             continue;
         }
         for found in named.captures_iter(&source.code) {
@@ -99,13 +113,13 @@ fn the_wallet_knows_the_runtime_by_its_ports_only() {
                 None => vec![leading_name(list)],
             };
             for room in rooms.into_iter().filter(|room| !room.is_empty()) {
-                if !WALLET_KNOWS.contains(&room) {
+                if !known.contains(&room) {
                     offences.push(format!("{} imports runtime::{room}", source.path));
                 }
             }
         }
     }
-    assert_eq!(offences, Vec::<String>::new());
+    offences
 }
 
 /// What follows `crate::` anywhere: one name, or the outermost names of a braced list.
@@ -199,6 +213,8 @@ const THIRD_PARTIES: &[(&str, &[&str])] = &[
     ("alloy", &["wallet/", "runtime/ledger/"]),
     ("revm", &["wallet/devchain/"]),
     ("rpassword", &["commands/ask.rs"]),
+    ("ratatui", &["tui/"]),
+    ("crossterm", &["tui/"]),
 ];
 
 #[test]

@@ -12,6 +12,7 @@ use openlora::{
     error::EXIT_CLASSES,
     runtime::serve::{ROUTES, Route},
     settings::{KEYS, default_of, variable_of},
+    tui::keymap::{BINDINGS, Binding},
 };
 use tempfile::TempDir;
 
@@ -331,6 +332,12 @@ fn generated_table_of_routes_is_current() {
         [format!("`{} {path}`", route.method), route.about.to_owned()]
     };
     assert_table(["method and path", "what"], ROUTES.iter().map(row));
+}
+
+#[test]
+fn generated_table_of_keys_is_current() {
+    let row = |it: &Binding| [format!("`{}`", it.keys_shown()), it.about.to_owned()];
+    assert_table(["key", "what it does"], BINDINGS.iter().map(row));
 }
 
 #[test]

@@ -10,6 +10,8 @@ mod adapter;
 mod architecture;
 mod attribution;
 mod call;
+mod dash;
+mod dash_terminal;
 mod dataset;
 mod dataset_commands;
 mod dataset_encode;

@@ -8,7 +8,10 @@ use std::{
     process::{Command, Stdio},
 };
 
-use openlora::commands::schemas::SCHEMAS;
+use openlora::{
+    commands::schemas::SCHEMAS,
+    runtime::{event::Event, journal::Journal},
+};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -125,6 +128,8 @@ fn every_result_fits_its_schema() {
     let kept = home.path().join("kept");
     results.run("earnings", &kept, "earnings --by contributor");
     earned_what_was_paid(&results);
+    results.run("dash", &kept, "dash");
+    the_dashboard_says_the_same(&results, &kept);
 
     let seen: BTreeSet<_> = results.0.iter().map(|(name, _)| *name).collect();
     let published: BTreeSet<_> = SCHEMAS.iter().map(|(name, _)| *name).collect();
@@ -257,6 +262,55 @@ fn the_demo_attributed(report: &Value) {
     let (claimed, pooled) = (amount(&attributed["claimed"]), amount(&pooled["amount"]));
     assert_eq!(claimed, owed, "{report}");
     assert!(claimed <= pooled && pooled - claimed <= 4, "{report}");
+}
+
+/// The dashboard's headline is the sum of its rows, what `earnings` says, and what moved on the
+/// chain, to the unit.
+fn the_dashboard_says_the_same(results: &Results, kept: &Path) {
+    let of = |name: &str| &results.0.iter().rfind(|(it, _)| *it == name).unwrap().1;
+    let (demo, dash, earnings) = (of("demo"), of("dash"), of("earnings"));
+    let (shown, earned) = (&dash["tokens"][0], &earnings["tokens"][0]);
+    for range in ["today", "seven_days", "thirty_days", "all"] {
+        for figure in ["charged", "settled", "released", "gas_wei", "net"] {
+            assert_eq!(
+                shown[range][figure], earned[range][figure],
+                "{range} {figure}"
+            );
+        }
+    }
+    assert_eq!(shown["all"]["pending"], earned["pending"]);
+    assert_eq!(shown["all"]["withdrawable"], earned["withdrawable"]);
+    let charged = amount(&shown["all"]["charged"]);
+    for rows in ["by_adapter", "by_payer", "by_contributor"] {
+        let rows = shown[rows].as_array().unwrap();
+        let sum: u128 = rows.iter().map(|row| amount(&row["micro"])).sum();
+        assert_eq!(sum, charged * 1_000_000, "{rows:?}");
+    }
+    assert_eq!(dash["calls"], demo["paid"]["calls"]);
+    // What the chain's own logs say that the escrow claimed and sent, and the splitter paid out.
+    let (claimed, settled, released) = moved_on_chain(&kept.join("home/data/journal.sqlite"));
+    assert_eq!(claimed, charged);
+    assert_eq!(settled, amount(&shown["all"]["settled"]));
+    assert_eq!(released, amount(&shown["all"]["released"]));
+}
+
+fn moved_on_chain(journal: &Path) -> (u128, u128, u128) {
+    let (mut claimed, mut settled, mut released) = (0, 0, 0);
+    let mut journal = Journal::open_read_only(journal).unwrap();
+    journal
+        .replay(1, |record| match &record.event {
+            Event::Claimed(it) => claimed += it.rows.iter().map(|row| row.amount.0).sum::<u128>(),
+            Event::Settled(it) => settled += it.amount.0,
+            Event::Released(it) => released += it.amount.0,
+            // A transfer is there at once.
+            Event::PaymentReceived(it) => {
+                claimed += it.amount.0;
+                settled += it.amount.0;
+            }
+            _ => {}
+        })
+        .unwrap();
+    (claimed, settled, released)
 }
 
 /// `earnings` says of the demo's server what the demo says.

@@ -19,6 +19,7 @@ use crate::{
         journal::Journal,
         state::{Applied, Snapshot},
     },
+    tui::run::Feed,
     wallet::balance::shown_amount,
 };
 
@@ -78,6 +79,8 @@ const POSTS: &[&str] = &[
 pub struct Story<'a> {
     pub printer: &'a Printer,
     pub program: Program,
+    /// Who gets the story's lines in the printer's place.
+    pub watcher: Option<tokio::sync::mpsc::Sender<Feed>>,
 }
 
 impl Story<'_> {
@@ -170,7 +173,11 @@ impl Story<'_> {
         );
         let result = self
             .program
-            .run(project, &["train"], !self.printer.is_json())
+            .run(
+                project,
+                &["train"],
+                self.watcher.is_none() && !self.printer.is_json(),
+            )
             .await?;
         let trained = Trained {
             steps: count(&result, "/steps")?,
@@ -357,6 +364,13 @@ impl Story<'_> {
 
     /// The story is the result for a person; with `--json` it goes aside.
     pub fn say(&self, line: &str) {
+        if let Some(watcher) = &self.watcher {
+            // A screen that is behind shows the next line; one that was closed shows none.
+            if !line.trim().is_empty() {
+                let _ = watcher.try_send(Feed::Told(line.trim().to_owned()));
+            }
+            return;
+        }
         match self.printer.is_json() {
             true => self.printer.note(line),
             false => self.printer.line(line),

@@ -10,7 +10,7 @@ use crate::{
     commands::Context,
     error::{ExitClass, Failure},
     printer::Printer,
-    runtime::ledger::{Amount, Days, ReceiverKey, Sums},
+    runtime::ledger::{Amount, Days, ReceiverKey},
     wallet::balance::{from_units, shown_amount},
 };
 
@@ -86,9 +86,6 @@ pub struct ChainReport {
     pub withdrawable: Amount,
 }
 
-/// Wei in one coin.
-const COIN: u128 = 1_000_000_000_000_000_000;
-
 pub(super) fn of(
     context: &Context,
     books: &Books,
@@ -124,7 +121,7 @@ pub(super) fn of(
 }
 
 /// The value of one coin of the chain in base units of the token.
-fn coin(context: &Context, decimals: u8) -> Result<Option<u128>, Failure> {
+pub(in crate::commands) fn coin(context: &Context, decimals: u8) -> Result<Option<u128>, Failure> {
     let text = context.settings.text("pricing.coin");
     let read = |text: &str| {
         from_units(text, decimals).ok_or_else(|| {
@@ -146,7 +143,7 @@ struct Group<'a> {
 
 impl Group<'_> {
     fn report(&self, symbol: &str, decimals: u8) -> TokenReport {
-        let all = self.sums(Days::ALL);
+        let all = self.books.earnings.sums_of(self.receivers, Days::ALL);
         TokenReport {
             symbol: symbol.to_owned(),
             decimals,
@@ -159,34 +156,18 @@ impl Group<'_> {
         }
     }
 
-    fn sums(&self, days: Days) -> Sums {
-        let each = self.receivers.iter();
-        each.map(|it| self.books.earnings.sums(*it, days))
-            .fold(Sums::default(), Sums::plus)
-    }
-
     fn period(&self, days: Days) -> Period {
-        let sums = self.sums(days);
-        let mut chains: Vec<u64> = self.receivers.iter().map(|it| it.chain_id).collect();
-        chains.dedup();
-        let spent = chains.iter().map(|it| self.books.earnings.gas(*it, days));
-        let gas_wei: Amount = spent.sum();
+        let earnings = &self.books.earnings;
+        let period = earnings.period(self.receivers, days, self.coin);
         Period {
-            calls: sums.calls,
-            charged: sums.charged,
-            settled: sums.settled,
-            released: sums.released,
-            gas_wei,
-            net: self.coin.and_then(|coin| net(sums.charged, gas_wei, coin)),
+            calls: period.sums.calls,
+            charged: period.sums.charged,
+            settled: period.sums.settled,
+            released: period.sums.released,
+            gas_wei: period.gas_wei,
+            net: period.net.map(Net),
         }
     }
-}
-
-/// Gas is rounded up to whole base units.
-fn net(charged: Amount, gas_wei: Amount, coin: u128) -> Option<Net> {
-    let cost = gas_wei.0.checked_mul(coin)?.div_ceil(COIN);
-    let (charged, cost) = (i128::try_from(charged.0).ok()?, i128::try_from(cost).ok()?);
-    Some(Net(charged - cost))
 }
 
 fn chain(books: &Books, receiver: &ReceiverKey) -> ChainReport {

@@ -53,6 +53,12 @@ impl Drop for WriterLock {
     }
 }
 
+/// The process that opened the journal for writing last, unless it closed it. It may have died
+/// since; asking for the lock itself would shut out a writer that starts in that moment.
+pub fn writer_of(journal: &Path) -> Option<u32> {
+    holder(&mut File::open(lock_path(journal)).ok()?)
+}
+
 fn lock_path(journal: &Path) -> PathBuf {
     let mut name = journal.file_name().unwrap_or_default().to_owned();
     name.push(".lock");

@@ -8,6 +8,7 @@ mod chain;
 mod error;
 mod lock;
 mod memory;
+pub mod projection;
 mod read_only;
 mod sqlite;
 mod store;
@@ -25,6 +26,7 @@ use tokio::sync::{broadcast, oneshot, watch};
 
 pub use chain::{Hash, Head};
 pub use error::JournalError;
+pub use lock::writer_of;
 pub use memory::MemoryStore;
 pub use read_only::ReadOnlyJournal;
 pub use sqlite::{SqliteReader, SqliteStore};

@@ -5,13 +5,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Address, Amount, Charge, ReceiverKey, WHOLE_PPM};
+use serde::{Deserialize, Serialize};
+
+use super::{Address, Amount, Charge, ReceiverKey, WHOLE_PPM, pairs};
 use crate::runtime::event::{Event, Record, SplitPart, SplitRead};
 
-const DAY_MS: u64 = 24 * 60 * 60 * 1000;
+pub const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
 /// Whose calls a sum is about.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct CallsKey {
     pub day: u64,
     pub receiver: ReceiverKey,
@@ -20,14 +22,14 @@ pub struct CallsKey {
 }
 
 /// Calls that were charged.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Calls {
     pub calls: u64,
     pub charged: Amount,
 }
 
 /// Money that moved on a chain, by day and receiver.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Moved {
     pub claimed: Amount,
     /// Arrived at the receiver: from the escrow, or by `exact` transfers.
@@ -36,7 +38,7 @@ pub struct Moved {
 }
 
 /// One movement, kept so that a reorganisation can take it back.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Movement {
     day: u64,
     receiver: ReceiverKey,
@@ -63,18 +65,21 @@ impl Movement {
 }
 
 /// Everything that the journal says about income.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Earnings {
+    #[serde(with = "pairs")]
     calls: BTreeMap<CallsKey, Calls>,
     /// By transaction.
     movements: BTreeMap<String, Vec<Movement>>,
     /// Wei paid for gas, by day and chain.
+    #[serde(with = "pairs")]
     gas: BTreeMap<(u64, u64), Amount>,
     /// Chain of each transaction that was intended.
     chains: BTreeMap<String, u64>,
     /// The latest reading.
     splits: BTreeMap<ReceiverKey, SplitRead>,
     /// What attributed calls gave the contributors of each pool, by day, in millionths of a unit.
+    #[serde(with = "pairs")]
     attributed: BTreeMap<(u64, ReceiverKey), BTreeMap<Address, u128>>,
 }
 
@@ -100,7 +105,7 @@ impl Days {
         }
     }
 
-    fn has(self, day: u64) -> bool {
+    pub fn has(self, day: u64) -> bool {
         (self.first..=self.last).contains(&day)
     }
 }

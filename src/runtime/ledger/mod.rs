@@ -10,8 +10,10 @@ mod channel;
 mod contributions;
 mod earnings;
 mod key;
+pub mod pairs;
 mod payment;
 mod payout;
+mod period;
 mod price;
 pub mod publication;
 mod shares;
@@ -28,9 +30,10 @@ pub use channel::{
     Word, WordProblem,
 };
 pub use contributions::Allotment;
-pub use earnings::{Accrual, Calls, CallsKey, Days, Earnings, Sums};
+pub use earnings::{Accrual, Calls, CallsKey, DAY_MS, Days, Earnings, Sums};
 pub use key::{ChannelKey, ExactKey, KeyProblem, ReceiverKey};
 pub use payment::{Charge, Payment, Scheme};
 pub use payout::divide;
+pub use period::Period;
 pub use price::{Prices, TOKENS, Work};
 pub use shares::{Share, SplitProblem, WHOLE_PPM, apportion, check_split};

@@ -1,0 +1,250 @@
+//! `dash`: the journal of this home, of a running server, or a recording, on the terminal.
+
+mod attach;
+mod lines;
+mod local;
+mod recording;
+mod report;
+
+use std::{io::IsTerminal, path::PathBuf};
+
+use tokio::sync::mpsc;
+
+use super::{Context, earnings, network};
+use crate::{
+    error::{ExitClass, ExitStatus, Failure},
+    runtime::{
+        journal::{Journal, projection},
+        state::board::Board,
+    },
+    tui::{
+        model::{Model, Options},
+        money::Token,
+        run::{self, Clock, Feed, Session},
+        theme::{Depth, Theme},
+    },
+};
+pub use report::Report;
+
+/// Batches of records that wait for the screen; the source waits then.
+const WAITING: usize = 4;
+
+/// The form of the projection beside the journal; another number is another form.
+const FORM: &str = "openlora-board-1";
+
+/// What `dash` is asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DashRequest {
+    pub origin: Origin,
+    /// File that every record is written to.
+    pub record: Option<PathBuf>,
+}
+
+/// Where records come from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Origin {
+    /// The journal of this home.
+    #[default]
+    Home,
+    /// A server's `/events`.
+    Attach(String),
+    /// A recording, so many times as fast as it was made; all of it at once when 0.
+    Replay(PathBuf, u32),
+    /// The recording that is compiled in.
+    Demo,
+}
+
+pub async fn run(context: &Context, request: DashRequest) -> Result<ExitStatus, Failure> {
+    if context.printer.is_json() {
+        report::print(context, &request)?;
+        return Ok(ExitStatus::Success);
+    }
+    let accessible = context.printer.is_accessible();
+    if !accessible {
+        needs_terminal()?;
+    }
+    let options = options(context, &request)?;
+    let (sender, feed) = mpsc::channel(WAITING);
+    let clock = source(context, &request, sender)?;
+    if accessible {
+        return lines::run(&context.printer, options, (feed, clock)).await;
+    }
+    let folder = std::env::current_dir()
+        .map_err(|error| Failure::io("read the working directory", ".".as_ref(), &error))?;
+    let board = show(options, (feed, clock), folder).await?;
+    if request.origin == Origin::Home && request.record.is_none() {
+        keep(context, &board);
+    }
+    Ok(ExitStatus::Success)
+}
+
+/// Opens the screen until somebody quits.
+pub(super) async fn show(
+    options: Options,
+    (feed, clock): (mpsc::Receiver<Feed>, Clock),
+    folder: PathBuf,
+) -> Result<Board, Failure> {
+    let size = terminal_columns_and_lines();
+    let model = Model::new(options, size, clock());
+    let session = Session {
+        model,
+        feed,
+        clock,
+        folder,
+        suspend,
+    };
+    run::run(session).await.map_err(|error| {
+        let message = format!("the terminal went away: {error}");
+        Failure::new(ExitClass::Environment, message)
+    })
+}
+
+/// Columns and lines; the loop learns of every change.
+fn terminal_columns_and_lines() -> (u16, u16) {
+    let size = terminal_size::terminal_size();
+    size.map_or((80, 24), |(width, height)| (width.0, height.0))
+}
+
+/// Starts what records come from, and says what time it is there.
+fn source(
+    context: &Context,
+    request: &DashRequest,
+    sender: mpsc::Sender<Feed>,
+) -> Result<Clock, Failure> {
+    let recorder = request.record.as_deref().map(recording::Recorder::create);
+    let recorder = recorder.transpose()?;
+    match &request.origin {
+        Origin::Home => local::follow(context.dirs.journal(), recorder, sender)?,
+        Origin::Attach(url) => attach::follow(context, url, (recorder, sender))?,
+        Origin::Replay(path, speed) => {
+            let records = recording::read(path)?;
+            return Ok(recording::play(records, *speed, sender));
+        }
+        Origin::Demo => return Ok(recording::play(recording::demo()?, 1, sender)),
+    }
+    Ok(Box::new(now_ms))
+}
+
+/// Reading starts here the next time; that it cannot be kept only costs time then.
+fn keep(context: &Context, board: &Board) {
+    let path = projection::path_of(&context.dirs.journal(), "board");
+    if board.sequence > 0 {
+        let place = (board.sequence, board.hash.as_str());
+        if let Err(error) = projection::store(&path, place, FORM, board) {
+            tracing::debug!(%error, path = %path.display(), "the board was not kept");
+        }
+    }
+}
+
+/// # Errors
+/// What is there is no terminal, or none that can place letters.
+pub(super) fn needs_terminal() -> Result<(), Failure> {
+    let refused = |found: &str| {
+        let message = format!("the dashboard needs a terminal, and {found}");
+        Failure::new(ExitClass::Unconfirmed, message).with_hint(
+            "plain lines go anywhere: openlora dash --accessible; sums once: openlora --json dash",
+        )
+    };
+    if !std::io::stdout().is_terminal() {
+        return Err(refused("standard output is none"));
+    }
+    if !std::io::stdin().is_terminal() {
+        return Err(refused("standard input is none"));
+    }
+    match std::env::var("TERM") {
+        Ok(term) if term == "dumb" => Err(refused("TERM is `dumb`")),
+        _ => Ok(()),
+    }
+}
+
+fn options(context: &Context, request: &DashRequest) -> Result<Options, Failure> {
+    let theme = context.settings.text("dash.theme").unwrap_or("dark");
+    let demo = request.origin == Origin::Demo;
+    Ok(Options {
+        tokens: tokens(context)?,
+        depth: depth(context),
+        theme: Theme::named(theme).unwrap_or_default(),
+        animation: context.settings.flag("dash.animation"),
+        mouse: context.settings.flag("dash.mouse"),
+        watermark: demo.then(|| "DEMO: a recording, no money of yours".to_owned()),
+    })
+}
+
+/// The same for the demonstration's own screen.
+pub(super) fn demo_options(context: &Context) -> Result<Options, Failure> {
+    let mut options = options(context, &DashRequest::default())?;
+    options.watermark = Some("DEMO: no real money".to_owned());
+    Ok(options)
+}
+
+/// A remark for the screen.
+pub(super) fn told(text: String) -> Feed {
+    Feed::Told(text)
+}
+
+/// The journal at `path`, live.
+pub(super) fn follow(path: PathBuf, sender: mpsc::Sender<Feed>) -> Result<Clock, Failure> {
+    local::follow(path, None, sender)?;
+    Ok(Box::new(now_ms))
+}
+
+/// Every chain of the settings that calls are paid on, with its money.
+fn tokens(context: &Context) -> Result<Vec<Token>, Failure> {
+    let networks = network::paid_on(context)?;
+    let each = networks.into_iter().map(|network| {
+        let decimals = network.token.as_ref().map_or(0, |token| token.decimals);
+        Ok(Token {
+            chain_id: network.chain_id,
+            coin: earnings::coin(context, decimals)?,
+            token: network.token.map(|it| (it.address, it.symbol, it.decimals)),
+            network: network.name,
+        })
+    });
+    each.collect()
+}
+
+/// What the terminal says it can show.
+fn depth(context: &Context) -> Depth {
+    if !context.printer.paints() {
+        return Depth::None;
+    }
+    let says = |name: &str| std::env::var(name).unwrap_or_default();
+    let (colours, term) = (says("COLORTERM"), says("TERM"));
+    if colours == "truecolor" || colours == "24bit" {
+        Depth::True
+    } else if term.contains("256color") || term.contains("kitty") || term.contains("alacritty") {
+        Depth::Indexed
+    } else {
+        Depth::Sixteen
+    }
+}
+
+fn now_ms() -> u64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0, |since| {
+        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    })
+}
+
+/// Stops this process as Ctrl-Z would, had the keyboard not been taken over.
+fn suspend() {
+    let pid = sysinfo::Pid::from_u32(std::process::id());
+    let mut system = sysinfo::System::new();
+    system.refresh_processes(sysinfo::ProcessesToUpdate::Some(&[pid]), true);
+    if let Some(process) = system.process(pid) {
+        process.kill_with(sysinfo::Signal::TSTP);
+    }
+}
+
+/// The board of a journal, from its projection where there is one.
+fn opened(path: &std::path::Path) -> Result<Board, Failure> {
+    let mut journal = Journal::open_read_only(path)?;
+    let kept = projection::path_of(path, "board");
+    let known = projection::load::<Board>(&kept, &mut journal, FORM)?;
+    let mut board = known.map_or_else(Board::default, |(_, board)| board);
+    journal.replay(board.sequence + 1, |record| {
+        // The journal has no gaps.
+        let _ = board.apply(record);
+    })?;
+    Ok(board)
+}

@@ -1,0 +1,214 @@
+//! A running server's `/events`, followed over restarts: what was missed is asked for, what is
+//! known is not counted again, and another journal behind the same address starts anew.
+
+use std::time::Duration;
+
+use reqwest::{Client, Response};
+use tokio::{sync::mpsc, time::timeout};
+
+use super::{now_ms, recording::Recorder};
+use crate::{
+    commands::Context,
+    error::{ExitClass, Failure},
+    runtime::event::Record,
+    tui::{model::Link, run::Feed},
+};
+
+/// Silence after which the server is asked whether it lives.
+const SILENCE: Duration = Duration::from_secs(1);
+/// How long it may take to say so.
+const PATIENCE: Duration = Duration::from_millis(900);
+const RETRY: Duration = Duration::from_millis(500);
+/// Records sent to the screen at once.
+const PAGE: usize = 1024;
+
+pub(super) fn follow(
+    context: &Context,
+    url: &str,
+    (recorder, sender): (Option<Recorder>, mpsc::Sender<Feed>),
+) -> Result<(), Failure> {
+    let base = reqwest::Url::parse(url).ok().filter(|it| it.has_host());
+    let Some(base) = base else {
+        let message = format!("--attach {url}: expected an address such as http://127.0.0.1:8080");
+        return Err(Failure::new(ExitClass::Usage, message));
+    };
+    let local = matches!(base.host_str(), Some("127.0.0.1" | "localhost" | "[::1]"));
+    if context.offline && !local {
+        let message = format!("{url} is not on this machine");
+        return Err(Failure::new(ExitClass::Network, message).with_hint("leave --offline out"));
+    }
+    let client = Client::builder()
+        .no_proxy()
+        .connect_timeout(PATIENCE)
+        .build();
+    let client = client.map_err(|error| {
+        Failure::new(
+            ExitClass::Internal,
+            format!("cannot make an HTTP client: {error}"),
+        )
+    })?;
+    let mut follower = Follower {
+        client,
+        base: base.as_str().trim_end_matches('/').to_owned(),
+        recorder,
+        sender,
+        last: None,
+        heard_ms: now_ms(),
+    };
+    tokio::spawn(async move {
+        if let Err(Stop::Failed(error)) = follower.follow().await {
+            let _ = follower.sender.send(Feed::Told(error.to_string())).await;
+        }
+    });
+    Ok(())
+}
+
+struct Follower {
+    client: Client,
+    base: String,
+    recorder: Option<Recorder>,
+    sender: mpsc::Sender<Feed>,
+    /// The last record that was sent on: its sequence and hash.
+    last: Option<(u64, String)>,
+    heard_ms: u64,
+}
+
+enum Stop {
+    Closed,
+    Failed(Failure),
+}
+
+/// What one connection came to.
+enum Ended {
+    Lost,
+    /// Behind the address is the journal of another home.
+    OtherJournal,
+}
+
+impl Follower {
+    async fn send(&self, feed: Feed) -> Result<(), Stop> {
+        self.sender.send(feed).await.map_err(|_| Stop::Closed)
+    }
+
+    async fn follow(&mut self) -> Result<(), Stop> {
+        loop {
+            if let Some(response) = self.connect().await
+                && let Ended::OtherJournal = self.read(response).await?
+            {
+                self.last = None;
+                self.send(Feed::Board(Box::default())).await?;
+                self.send(Feed::Told("another journal; reading it anew".to_owned()))
+                    .await?;
+                continue;
+            }
+            let since_ms = self.heard_ms;
+            self.send(Feed::Link(Link::Reconnecting { since_ms }))
+                .await?;
+            tokio::time::sleep(RETRY).await;
+        }
+    }
+
+    /// Asks for the last known record too, to see that it is the same.
+    async fn connect(&self) -> Option<Response> {
+        let known = self.last.as_ref().map_or(0, |(sequence, _)| *sequence);
+        let request = self.client.get(format!("{}/events", self.base));
+        let request = request.header("Last-Event-ID", known.saturating_sub(1).to_string());
+        let response = timeout(PATIENCE * 2, request.send()).await.ok()?.ok()?;
+        response.status().is_success().then_some(response)
+    }
+
+    async fn read(&mut self, mut response: Response) -> Result<Ended, Stop> {
+        let mut lines = Lines::default();
+        let mut stale = false;
+        self.send(Feed::Link(Link::Live)).await?;
+        loop {
+            match timeout(SILENCE, response.chunk()).await {
+                Ok(Ok(Some(bytes))) => {
+                    self.heard_ms = now_ms();
+                    let records = lines.feed(&bytes).map_err(Stop::Failed)?;
+                    if let Some(ended) = self.pass_on(records).await? {
+                        return Ok(ended);
+                    }
+                }
+                Ok(Ok(None) | Err(_)) => return Ok(Ended::Lost),
+                // Nothing to say, or nobody to say it.
+                Err(_) if self.is_alive().await => self.heard_ms = now_ms(),
+                Err(_) => {
+                    stale = true;
+                    let since_ms = self.heard_ms;
+                    self.send(Feed::Link(Link::Stale { since_ms })).await?;
+                    continue;
+                }
+            }
+            if std::mem::take(&mut stale) {
+                self.send(Feed::Link(Link::Live)).await?;
+            }
+            if self.sender.is_closed() {
+                return Err(Stop::Closed);
+            }
+        }
+    }
+
+    async fn is_alive(&self) -> bool {
+        let asked = self.client.get(format!("{}/health", self.base)).send();
+        let answer = timeout(PATIENCE, asked).await;
+        answer.is_ok_and(|it| it.is_ok_and(|it| it.status().is_success()))
+    }
+
+    /// Sends on what is new, in pages.
+    async fn pass_on(&mut self, records: Vec<Record>) -> Result<Option<Ended>, Stop> {
+        let mut fresh = Vec::with_capacity(records.len());
+        for record in records {
+            match &self.last {
+                Some((known, hash)) if record.sequence == *known => {
+                    if record.hash != *hash {
+                        return Ok(Some(Ended::OtherJournal));
+                    }
+                    continue;
+                }
+                Some((known, _)) if record.sequence < *known => continue,
+                Some((known, _)) if record.sequence > *known + 1 => return Ok(Some(Ended::Lost)),
+                _ => {}
+            }
+            self.last = Some((record.sequence, record.hash.clone()));
+            fresh.push(record);
+        }
+        if let Some(recorder) = &mut self.recorder {
+            recorder.write(&fresh).map_err(Stop::Failed)?;
+        }
+        while !fresh.is_empty() {
+            let rest = fresh.split_off(fresh.len().min(PAGE));
+            self.send(Feed::Records(fresh)).await?;
+            fresh = rest;
+        }
+        Ok(None)
+    }
+}
+
+/// Lines of an event stream whose end has not come yet.
+#[derive(Default)]
+struct Lines {
+    rest: Vec<u8>,
+}
+
+impl Lines {
+    /// The records of every whole line; ids and names stand in the records themselves.
+    fn feed(&mut self, bytes: &[u8]) -> Result<Vec<Record>, Failure> {
+        self.rest.extend_from_slice(bytes);
+        let Some(end) = self.rest.iter().rposition(|byte| *byte == b'\n') else {
+            return Ok(Vec::new());
+        };
+        let rest = self.rest.split_off(end + 1);
+        let whole = std::mem::replace(&mut self.rest, rest);
+        let lines = whole.split(|byte| *byte == b'\n');
+        let data = lines.filter_map(|line| line.strip_prefix(b"data: "));
+        let records = data.map(|json| {
+            serde_json::from_slice(json).map_err(|error| {
+                let message = format!("the server's events cannot be read: {error}");
+                Failure::new(ExitClass::Network, message)
+                    .with_hint("use the version of openlora that the server has")
+            })
+        });
+        records.collect()
+    }
+}

@@ -1,0 +1,90 @@
+//! The accessible dashboard: facts as plain lines, appended as they come.
+
+use tokio::{
+    sync::mpsc,
+    time::{Duration, MissedTickBehavior, interval},
+};
+
+use crate::{
+    error::{ExitStatus, Failure},
+    printer::Printer,
+    tui::{
+        model::{Link, Model, Options},
+        plain,
+        run::{Clock, Feed},
+        update::{Message, update},
+    },
+};
+
+/// How often the sums are said though no money moved.
+const MINUTE: Duration = Duration::from_secs(60);
+
+pub(super) async fn run(
+    printer: &Printer,
+    options: Options,
+    (mut feed, clock): (mpsc::Receiver<Feed>, Clock),
+) -> Result<ExitStatus, Failure> {
+    let mut model = Model::new(options, (80, 24), clock());
+    let mut minute = interval(MINUTE);
+    minute.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    // The first tick is now.
+    minute.tick().await;
+    let mut told = None;
+    loop {
+        tokio::select! {
+            next = feed.recv() => match next {
+                Some(feed) => take(printer, &mut model, (feed, clock())),
+                None => return Ok(ExitStatus::Success),
+            },
+            _ = minute.tick() => {
+                update(&mut model, Message::Frame(clock()));
+                printer.line(plain::summary(&model));
+            }
+            _ = tokio::signal::ctrl_c() => return Ok(ExitStatus::Success),
+        }
+        let link = std::mem::discriminant(&model.link);
+        let reading = matches!(model.link, Link::Reading { .. });
+        if !reading && told.replace(link) != Some(link) {
+            update(&mut model, Message::Frame(clock()));
+            printer.line(plain::summary(&model));
+        }
+        if model.link == Link::Ended {
+            for line in plain::sums(&model) {
+                printer.line(line);
+            }
+            return Ok(ExitStatus::Success);
+        }
+    }
+}
+
+fn take(printer: &Printer, model: &mut Model, (feed, now_ms): (Feed, u64)) {
+    update(model, Message::Tick(now_ms));
+    let Feed::Records(records) = feed else {
+        if let Feed::Told(text) = &feed {
+            printer.note(text);
+        }
+        update(model, feed.into());
+        return;
+    };
+    let mut moved = false;
+    for record in records {
+        update(model, Message::Records(vec![record.clone()]));
+        if model
+            .shown
+            .moneys
+            .iter()
+            .all(|money| money.receivers.is_empty())
+        {
+            // The first charge tells which money it is.
+            update(model, Message::Frame(now_ms));
+        }
+        if let Some(line) = plain::line(model, &record) {
+            printer.line(line);
+        }
+        moved |= plain::moves_money(&record);
+    }
+    if moved {
+        update(model, Message::Frame(now_ms));
+        printer.line(plain::summary(model));
+    }
+}

@@ -1,0 +1,236 @@
+//! The journal of this machine, followed beside whoever writes it.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::mpsc::{Receiver, RecvTimeoutError, channel},
+    time::{Duration, Instant},
+};
+
+use tokio::sync::mpsc;
+
+use super::{FORM, now_ms, recording::Recorder};
+use crate::{
+    error::{ExitClass, Failure},
+    runtime::{
+        event::Record,
+        journal::{Journal, JournalError, ReadOnlyJournal, projection, writer_of},
+        state::board::Board,
+    },
+    tui::{model::Link, run::Feed},
+};
+
+/// How often the journal is asked whether it changed, which costs one read of shared memory.
+const POLL: Duration = Duration::from_millis(50);
+/// How often it is asked whether anybody writes.
+const PULSE: Duration = Duration::from_millis(500);
+/// Records sent at once.
+const PAGE: usize = 1024;
+/// Records between two words on how far reading is.
+const STRIDE: u64 = 20_000;
+/// A board is worth keeping when so many records had to be read for it.
+const WORTH: u64 = 20_000;
+
+/// Follows in a thread of its own, until nobody listens.
+pub(super) fn follow(
+    path: PathBuf,
+    recorder: Option<Recorder>,
+    sender: mpsc::Sender<Feed>,
+) -> Result<(), Failure> {
+    let mut follower = Follower {
+        path,
+        recorder,
+        sender,
+        next: 1,
+    };
+    let started = std::thread::Builder::new()
+        .name("dash-journal".into())
+        .spawn(move || {
+            if let Err(Stop::Failed(error)) = follower.follow() {
+                let _ = follower.sender.blocking_send(Feed::Told(error.to_string()));
+            }
+        });
+    started.map(drop).map_err(|error| {
+        Failure::new(
+            ExitClass::Environment,
+            format!("cannot start a thread: {error}"),
+        )
+    })
+}
+
+struct Follower {
+    path: PathBuf,
+    recorder: Option<Recorder>,
+    sender: mpsc::Sender<Feed>,
+    /// The first record that was not sent yet.
+    next: u64,
+}
+
+/// Why following ended.
+enum Stop {
+    /// Nobody listens any more.
+    Closed,
+    Failed(Failure),
+}
+
+impl From<JournalError> for Stop {
+    fn from(error: JournalError) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+impl Follower {
+    fn send(&self, feed: Feed) -> Result<(), Stop> {
+        self.sender.blocking_send(feed).map_err(|_| Stop::Closed)
+    }
+
+    fn follow(&mut self) -> Result<(), Stop> {
+        // Never sent to: waiting on it is waiting for time to pass.
+        let (_held, time) = channel();
+        let mut journal = self.wait_for_journal(&time)?;
+        self.catch_up(&mut journal)?;
+        let mut pulse = Pulse::new(self.path.clone());
+        loop {
+            if journal.changed()? {
+                self.send_news(&mut journal)?;
+            }
+            if let Some(link) = pulse.changed() {
+                self.send(Feed::Link(link))?;
+            }
+            if self.sender.is_closed() {
+                return Ok(());
+            }
+            pause(&time, POLL);
+        }
+    }
+
+    /// A home in which nothing was ever served has no journal yet.
+    fn wait_for_journal(&self, time: &Receiver<()>) -> Result<ReadOnlyJournal, Stop> {
+        let since_ms = now_ms();
+        loop {
+            match Journal::open_read_only(&self.path) {
+                Ok(journal) => return Ok(journal),
+                // It is being made at this very moment.
+                Err(JournalError::Missing { .. } | JournalError::NotAJournal { .. })
+                    if !self.path.exists() || is_new(&self.path) =>
+                {
+                    self.send(Feed::Link(Link::Stale { since_ms }))?;
+                }
+                Err(error) => return Err(error.into()),
+            }
+            pause(time, PULSE);
+        }
+    }
+
+    /// Folds what there is: from the projection where one belongs to this journal, and from the
+    /// first record where all of them are to be recorded.
+    fn catch_up(&mut self, journal: &mut ReadOnlyJournal) -> Result<(), Stop> {
+        let total = journal.head()?.sequence;
+        let kept = projection::path_of(&self.path, "board");
+        let known = match self.recorder {
+            Some(_) => None,
+            None => projection::load::<Board>(&kept, journal, FORM)?,
+        };
+        let mut board = known.map_or_else(Board::default, |(_, board)| board);
+        let first = board.sequence;
+        let mut failed = None;
+        let (recorder, sender) = (&mut self.recorder, &self.sender);
+        journal.replay(first + 1, |record| {
+            // The journal has no gaps.
+            let _ = board.apply(record);
+            if let Some(recorder) = recorder.as_mut()
+                && let Err(error) = recorder.write(std::slice::from_ref(record))
+            {
+                failed.get_or_insert(error);
+            }
+            if record.sequence % STRIDE == 0 {
+                let done = record.sequence;
+                // Who does not listen learns nothing.
+                let _ = sender.blocking_send(Feed::Link(Link::Reading { done, total }));
+            }
+        })?;
+        if let Some(error) = failed {
+            return Err(Stop::Failed(error));
+        }
+        self.next = board.sequence + 1;
+        if board.sequence - first >= WORTH {
+            let place = (board.sequence, board.hash.as_str());
+            // A folder that cannot be written only makes the next start slower.
+            let _ = projection::store(&kept, place, FORM, &board);
+        }
+        self.send(Feed::Board(Box::new(board)))
+    }
+
+    fn send_news(&mut self, journal: &mut ReadOnlyJournal) -> Result<(), Stop> {
+        loop {
+            let records: Vec<Record> = journal.read(self.next, PAGE)?;
+            let Some(last) = records.last() else {
+                return Ok(());
+            };
+            self.next = last.sequence + 1;
+            if let Some(recorder) = &mut self.recorder {
+                recorder.write(&records).map_err(Stop::Failed)?;
+            }
+            self.send(Feed::Records(records))?;
+        }
+    }
+}
+
+fn is_new(path: &Path) -> bool {
+    path.metadata().is_ok_and(|file| file.len() == 0)
+}
+
+fn pause(time: &Receiver<()>, how_long: Duration) {
+    // Its sender is kept, so only time ends this.
+    let (Ok(()) | Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected)) =
+        time.recv_timeout(how_long);
+}
+
+/// Whether the journal's writer lives.
+struct Pulse {
+    path: PathBuf,
+    system: sysinfo::System,
+    told: Option<Link>,
+    seen_ms: u64,
+    next: Instant,
+}
+
+impl Pulse {
+    fn new(path: PathBuf) -> Self {
+        Self {
+            path,
+            system: sysinfo::System::new(),
+            told: None,
+            seen_ms: now_ms(),
+            next: Instant::now(),
+        }
+    }
+
+    /// The state of the link when it is another one than the last time.
+    fn changed(&mut self) -> Option<Link> {
+        if Instant::now() < self.next {
+            return None;
+        }
+        self.next = Instant::now() + PULSE;
+        let link = match self.writer_lives() {
+            true => {
+                self.seen_ms = now_ms();
+                Link::Live
+            }
+            false => Link::Stale {
+                since_ms: self.seen_ms,
+            },
+        };
+        (self.told.replace(link) != Some(link)).then_some(link)
+    }
+
+    fn writer_lives(&mut self) -> bool {
+        let Some(pid) = writer_of(&self.path).map(sysinfo::Pid::from_u32) else {
+            return false;
+        };
+        let what = sysinfo::ProcessRefreshKind::nothing();
+        let only = sysinfo::ProcessesToUpdate::Some(&[pid]);
+        self.system.refresh_processes_specifics(only, true, what);
+        let process = self.system.process(pid);
+        process.is_some_and(|it| it.status() != sysinfo::ProcessStatus::Zombie)
+    }
+}

@@ -1,0 +1,154 @@
+//! Recordings: one record per line as JSON, written while following and played at their own pace.
+
+use std::{
+    fs::File,
+    io::{BufRead, BufReader, BufWriter, Read, Write},
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use tokio::{sync::mpsc, time::Instant};
+
+use crate::{
+    error::{ExitClass, Failure},
+    runtime::event::Record,
+    tui::{
+        model::Link,
+        run::{Clock, Feed},
+    },
+};
+
+/// A recording of the demonstration, every record as its server wrote it.
+const DEMO: &[u8] = include_bytes!("../../../assets/dash/demo.jsonl");
+
+/// Quiet times longer than this are cut short when played.
+const LONGEST: Duration = Duration::from_secs(2);
+
+pub(super) struct Recorder {
+    file: BufWriter<File>,
+    path: PathBuf,
+}
+
+impl Recorder {
+    /// # Errors
+    /// The file is there already or cannot be written.
+    pub(super) fn create(path: &Path) -> Result<Self, Failure> {
+        let file = File::create_new(path).map_err(|error| Failure::io("create", path, &error))?;
+        Ok(Self {
+            file: BufWriter::new(file),
+            path: path.to_owned(),
+        })
+    }
+
+    pub(super) fn write(&mut self, records: &[Record]) -> Result<(), Failure> {
+        let mut write = || {
+            for record in records {
+                serde_json::to_writer(&mut self.file, record)?;
+                self.file.write_all(b"\n")?;
+            }
+            self.file.flush()
+        };
+        write().map_err(|error| Failure::io("write", &self.path, &error))
+    }
+}
+
+pub(super) fn read(path: &Path) -> Result<Vec<Record>, Failure> {
+    let file = File::open(path).map_err(|error| Failure::io("read", path, &error))?;
+    parse(file, &path.display().to_string())
+}
+
+pub(super) fn demo() -> Result<Vec<Record>, Failure> {
+    parse(DEMO, "the compiled-in recording")
+}
+
+fn parse(from: impl Read, name: &str) -> Result<Vec<Record>, Failure> {
+    let mut records = Vec::new();
+    for (line, at) in BufReader::new(from).lines().zip(1..) {
+        let bad = |found: &dyn std::fmt::Display| {
+            let message =
+                format!("{name}:{at}: expected a record as `--record` writes it: {found}");
+            Failure::new(ExitClass::BadInput, message)
+        };
+        let line = line.map_err(|error| bad(&error))?;
+        let record: Record = serde_json::from_str(&line).map_err(|error| bad(&error))?;
+        let expected = u64::try_from(records.len()).unwrap_or(u64::MAX) + 1;
+        if record.sequence != expected {
+            return Err(bad(&format!(
+                "expected record {expected}, found {}",
+                record.sequence
+            )));
+        }
+        records.push(record);
+    }
+    Ok(records)
+}
+
+/// The recording's own time: it runs on between two records, never past the next one.
+#[derive(Clone, Copy)]
+struct Hand {
+    from_ms: u64,
+    until_ms: u64,
+    set: Instant,
+    speed: u32,
+}
+
+impl Hand {
+    fn now_ms(&self) -> u64 {
+        let passed = self.set.elapsed().as_millis() as u64 * u64::from(self.speed);
+        (self.from_ms + passed).min(self.until_ms)
+    }
+}
+
+/// Plays in the background; the clock is that of the recording.
+pub(super) fn play(records: Vec<Record>, speed: u32, sender: mpsc::Sender<Feed>) -> Clock {
+    let first = records.first().map_or(0, |record| record.time_ms);
+    let last = records.last().map_or(0, |record| record.time_ms);
+    let start = if speed == 0 { last } else { first };
+    let hand = Arc::new(Mutex::new(Hand {
+        from_ms: start,
+        until_ms: start,
+        set: Instant::now(),
+        speed,
+    }));
+    let shown = Arc::clone(&hand);
+    tokio::spawn(async move {
+        // A screen that was closed needs no more of it.
+        let _ = step_by_step(records, (speed, hand), sender).await;
+    });
+    Box::new(move || {
+        shown
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .now_ms()
+    })
+}
+
+async fn step_by_step(
+    records: Vec<Record>,
+    (speed, hand): (u32, Arc<Mutex<Hand>>),
+    sender: mpsc::Sender<Feed>,
+) -> Result<(), mpsc::error::SendError<Feed>> {
+    sender.send(Feed::Link(Link::Replay)).await?;
+    if speed == 0 {
+        sender.send(Feed::Records(records)).await?;
+        return sender.send(Feed::Link(Link::Ended)).await;
+    }
+    let mut before: Option<u64> = None;
+    for record in records {
+        let now = record.time_ms;
+        let gap = before.map_or(0, |before| now.saturating_sub(before));
+        let wait = Duration::from_millis(gap) / speed;
+        let from_ms = now.saturating_sub(LONGEST.as_millis() as u64 * u64::from(speed));
+        *hand.lock().unwrap_or_else(PoisonError::into_inner) = Hand {
+            from_ms: before.unwrap_or(now).max(from_ms),
+            until_ms: now,
+            set: Instant::now(),
+            speed,
+        };
+        tokio::time::sleep(wait.min(LONGEST)).await;
+        before = Some(now);
+        sender.send(Feed::Records(vec![record])).await?;
+    }
+    sender.send(Feed::Link(Link::Ended)).await
+}

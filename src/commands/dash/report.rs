@@ -1,0 +1,144 @@
+//! `--json`: the figures of the screen once, as integers.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::{DashRequest, Origin, opened, recording, tokens};
+use crate::{
+    commands::Context,
+    error::{ExitClass, Failure},
+    runtime::{
+        event::Record,
+        ledger::{Address, Amount},
+        state::board::Board,
+    },
+    tui::{
+        model::Range,
+        money::{Money, moneys},
+        sums::{self, Group},
+    },
+};
+
+/// What `dash --json` prints. Amounts are in base units; `micro` is in millionths of them.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Report {
+    /// The last record that was folded in.
+    pub sequence: u64,
+    pub calls: u64,
+    pub tokens: Vec<TokenFigures>,
+}
+
+/// Figures of one money.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct TokenFigures {
+    pub symbol: String,
+    pub decimals: u8,
+    pub today: Headline,
+    pub seven_days: Headline,
+    pub thirty_days: Headline,
+    pub all: Headline,
+    /// Rows over all time; those of each list sum to the headline.
+    pub by_adapter: Vec<RowFigures>,
+    pub by_payer: Vec<RowFigures>,
+    pub by_contributor: Vec<RowFigures>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Headline {
+    pub charged: Amount,
+    pub settled: Amount,
+    pub released: Amount,
+    pub gas_wei: Amount,
+    /// Charged less gas; null without `pricing.coin`.
+    pub net: Option<String>,
+    pub pending: Amount,
+    pub withdrawable: Amount,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct RowFigures {
+    pub key: String,
+    #[schemars(with = "Option<String>")]
+    pub address: Option<Address>,
+    pub calls: u64,
+    pub micro: Amount,
+}
+
+pub(super) fn print(context: &Context, request: &DashRequest) -> Result<(), Failure> {
+    let board = match &request.origin {
+        Origin::Home => {
+            let path = context.dirs.journal();
+            match path.exists() {
+                true => opened(&path)?,
+                false => Board::default(),
+            }
+        }
+        Origin::Replay(path, _) => folded(recording::read(path)?),
+        Origin::Demo => folded(recording::demo()?),
+        Origin::Attach(_) => {
+            let message = "--json reads what is on this machine, and a server's events never end";
+            return Err(Failure::new(ExitClass::Usage, message)
+                .with_hint("leave --attach out, or read the stream itself: curl -N URL/events"));
+        }
+    };
+    let now_ms = match &request.origin {
+        Origin::Home => super::now_ms(),
+        _ => board.time_ms,
+    };
+    let moneys = moneys(&board.earnings, &tokens(context)?);
+    context.printer.json(&Report {
+        sequence: board.sequence,
+        calls: board.metered,
+        tokens: moneys
+            .iter()
+            .map(|it| figures(&board, it, now_ms))
+            .collect(),
+    });
+    Ok(())
+}
+
+fn folded(records: Vec<Record>) -> Board {
+    let mut board = Board::default();
+    for record in records {
+        // Reading them made sure that there are no gaps.
+        let _ = board.apply(&record);
+    }
+    board
+}
+
+fn figures(board: &Board, money: &Money, now_ms: u64) -> TokenFigures {
+    let headline = |range: Range| {
+        let days = range.days(now_ms);
+        let period = board.earnings.period(&money.receivers, days, money.coin);
+        Headline {
+            charged: period.sums.charged,
+            settled: period.sums.settled,
+            released: period.sums.released,
+            gas_wei: period.gas_wei,
+            net: period.net.map(|it| it.to_string()),
+            pending: period.sums.pending(),
+            withdrawable: period.sums.withdrawable(),
+        }
+    };
+    let rows = |group| {
+        let rows = sums::rows(board, money, Range::All.days(now_ms), group);
+        let row = |it: sums::Sum| RowFigures {
+            key: it.name,
+            address: it.address,
+            calls: it.calls,
+            micro: Amount(it.micro),
+        };
+        rows.into_iter().map(row).collect()
+    };
+    TokenFigures {
+        symbol: money.symbol.clone(),
+        decimals: money.decimals,
+        today: headline(Range::Today),
+        seven_days: headline(Range::SevenDays),
+        thirty_days: headline(Range::ThirtyDays),
+        all: headline(Range::All),
+        by_adapter: rows(Group::Adapter),
+        by_payer: rows(Group::Payer),
+        by_contributor: rows(Group::Contributor),
+    }
+}

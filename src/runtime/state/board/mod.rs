@@ -1,0 +1,211 @@
+//! What a dashboard shows, folded from records: money, pace, the latest calls and what became of
+//! each, who got which part, and the transactions that moved it.
+//!
+//! Bounded however long the journal is: single calls are kept while they are recent, everything
+//! older is in sums per second, minute, hour and day. Stored and read back it is the same board.
+
+mod calls;
+mod claims;
+mod contributors;
+mod pace;
+
+use std::collections::{BTreeMap, VecDeque};
+
+use serde::{Deserialize, Serialize};
+
+pub use calls::{Attribution, BoardCall, Calls, KEPT_CALLS, Standing, Trace};
+pub use claims::Claims;
+pub use contributors::{Contributors, MICRO, Shared};
+pub use pace::{Durations, Pace, Ring, Slot};
+
+use super::{Applied, LoadedAdapter, Session};
+use crate::runtime::{
+    event::{
+        Anchored, ContributionClaimed, ContributionsProposed, Deployment, Event, Record, Settlement,
+    },
+    ledger::Earnings,
+};
+
+/// How many transactions and roots are remembered one by one.
+pub const KEPT_NOTES: usize = 64;
+
+/// Everything on the screen, up to one record.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Board {
+    /// The last record that was folded in; 0 before the first.
+    pub sequence: u64,
+    pub time_ms: u64,
+    /// Its chain hash, hex; tells one journal's board from another's.
+    pub hash: String,
+    pub earnings: Earnings,
+    pub metered: u64,
+    pub adapters: BTreeMap<String, LoadedAdapter>,
+    pub deployment: Option<Deployment>,
+    /// The latest server.
+    pub session: Option<Session>,
+    /// When calls were accepted that are not counted yet, by request id.
+    pub open: BTreeMap<String, u64>,
+    pub pace: Pace,
+    pub calls: Calls,
+    pub claims: Claims,
+    pub contributors: Contributors,
+    /// The latest, oldest first.
+    pub roots: VecDeque<Anchored>,
+    pub proposed: VecDeque<ContributionsProposed>,
+    pub paid_out: VecDeque<ContributionClaimed>,
+    pub transactions: VecDeque<Sent>,
+}
+
+/// A transaction of this journal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sent {
+    pub tx: String,
+    pub purpose: String,
+    pub chain_id: u64,
+    pub intended_ms: u64,
+    pub outcome: Option<Settlement>,
+    pub block: Option<u64>,
+}
+
+impl Board {
+    /// Folds in the next record.
+    pub fn apply(&mut self, record: &Record) -> Applied {
+        let expected = self.sequence + 1;
+        if record.sequence < expected {
+            return Applied::Known;
+        }
+        if record.sequence > expected {
+            return Applied::Gap { expected };
+        }
+        (self.sequence, self.time_ms) = (record.sequence, record.time_ms);
+        self.hash.clone_from(&record.hash);
+        self.fold(record);
+        Applied::Folded
+    }
+
+    fn fold(&mut self, record: &Record) {
+        self.earnings.apply(record);
+        match &record.event {
+            Event::ServerStarted { session, version } => {
+                self.session = Some(Session {
+                    id: session.clone(),
+                    version: version.clone(),
+                    started_ms: record.time_ms,
+                    stopped_ms: None,
+                });
+            }
+            Event::ServerStopped { session } => self.stop(session, record.time_ms),
+            Event::AdapterLoaded {
+                name,
+                adapter_digest,
+                base_digest,
+            } => {
+                let loaded = LoadedAdapter {
+                    digest: adapter_digest.clone(),
+                    base_digest: base_digest.clone(),
+                    loaded_ms: record.time_ms,
+                };
+                self.adapters.insert(name.clone(), loaded);
+            }
+            Event::CallReserved { request_id, .. } => {
+                self.open.insert(request_id.clone(), record.time_ms);
+            }
+            Event::CallMetered { .. } => self.meter(record),
+            Event::Traced(traced) => self.calls.trace(traced),
+            Event::Attributed(attributed) => {
+                self.calls.attribute(attributed, record.sequence);
+                self.contributors.attribute(attributed);
+            }
+            Event::Deployed(deployment) => self.deployment = Some(Deployment::clone(deployment)),
+            _ => self.fold_chain(record),
+        }
+    }
+
+    /// What happened on a chain.
+    fn fold_chain(&mut self, record: &Record) {
+        match &record.event {
+            Event::Claimed(it) => self.claims.claim(it),
+            Event::Settled(it) => self.claims.settle(it),
+            Event::Anchored(it) => remember(&mut self.roots, Anchored::clone(it)),
+            Event::ContributionsProposed(it) => {
+                remember(&mut self.proposed, ContributionsProposed::clone(it));
+            }
+            Event::ContributionClaimed(it) => self.pay_out(it),
+            Event::TransactionIntended(intent) => {
+                let sent = Sent {
+                    tx: intent.tx.clone(),
+                    purpose: intent.purpose.clone(),
+                    chain_id: intent.chain_id,
+                    intended_ms: record.time_ms,
+                    outcome: None,
+                    block: None,
+                };
+                remember(&mut self.transactions, sent);
+            }
+            Event::TransactionSettled {
+                tx, status, block, ..
+            } => {
+                let mut of = self.transactions.iter_mut().rev();
+                if let Some(sent) = of.find(|sent| sent.tx == *tx) {
+                    (sent.outcome, sent.block) = (Some(*status), *block);
+                }
+            }
+            Event::Reorganised { txs, .. } => {
+                self.claims.undo(txs);
+                self.roots.retain(|root| !txs.contains(&root.tx));
+                self.proposed.retain(|it| !txs.contains(&it.tx));
+                for it in self.paid_out.iter().filter(|it| txs.contains(&it.tx)) {
+                    self.contributors.take_back(it);
+                }
+                self.paid_out.retain(|it| !txs.contains(&it.tx));
+            }
+            _ => {}
+        }
+    }
+
+    fn stop(&mut self, id: &str, time_ms: u64) {
+        if let Some(session) = self.session.as_mut().filter(|it| it.id == id) {
+            session.stopped_ms = Some(time_ms);
+        }
+    }
+
+    fn meter(&mut self, record: &Record) {
+        let Some(call) = BoardCall::of(record) else {
+            return;
+        };
+        self.metered = self.metered.saturating_add(1);
+        self.open.remove(&call.request_id);
+        self.pace.meter(&call);
+        self.contributors.await_attribution(&call);
+        self.calls.push(call);
+    }
+
+    /// A process that was killed may note a payment twice; its transaction tells.
+    fn pay_out(&mut self, paid: &ContributionClaimed) {
+        let known = |it: &ContributionClaimed| {
+            (&it.tx, it.pool, it.contributor) == (&paid.tx, paid.pool, paid.contributor)
+        };
+        if !self.paid_out.iter().any(known) {
+            self.contributors.pay(paid);
+            remember(&mut self.paid_out, paid.clone());
+        }
+    }
+
+    /// What became of a call's payment, and the transaction that says so.
+    pub fn standing(&self, call: &BoardCall) -> (Standing, Option<&str>) {
+        self.claims.standing(call)
+    }
+
+    /// The root that holds a call's attribution.
+    pub fn root_of(&self, call: &BoardCall) -> Option<&Anchored> {
+        let attributed = call.attribution.as_ref()?.sequence;
+        self.roots.iter().find(|root| root.through >= attributed)
+    }
+}
+
+fn remember<T>(ring: &mut VecDeque<T>, item: T) {
+    if ring.len() >= KEPT_NOTES {
+        ring.pop_front();
+    }
+    ring.push_back(item);
+}

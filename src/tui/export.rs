@@ -1,0 +1,135 @@
+//! The focused pane's rows as a file: all that pass the filter, in the order of the screen,
+//! amounts in base units.
+
+use serde_json::{Value, json};
+
+use super::{
+    figures,
+    filter::{finish_name, kind_name},
+    layout::Pane,
+    model::Model,
+    money::{Money, in_units},
+    shown::{passing, sorted_sums},
+    sums::Sum,
+    theme::standing_words,
+};
+use crate::runtime::state::board::BoardCall;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    Csv,
+    Json,
+}
+
+/// A file's name and contents; nothing for a pane without rows.
+pub fn export(model: &Model, pane: Pane, format: Format) -> Option<(String, String)> {
+    let money = model.chosen_money()?;
+    let rows = match pane {
+        Pane::Calls => calls(model, money),
+        Pane::Attribution => attributions(model, money),
+        Pane::Sums => sums(model, money),
+        _ => return None,
+    };
+    let name = match pane {
+        Pane::Calls => "calls",
+        Pane::Attribution => "attribution",
+        _ => model.group.name(),
+    };
+    let stamp = figures::stamp(model.now_ms);
+    Some(match format {
+        Format::Csv => (format!("openlora-{name}-{stamp}.csv"), csv(&rows)),
+        Format::Json => {
+            let text = serde_json::to_string_pretty(&rows).unwrap_or_default();
+            (format!("openlora-{name}-{stamp}.json"), text + "\n")
+        }
+    })
+}
+
+fn calls(model: &Model, money: &Money) -> Vec<Value> {
+    let calls = passing(model, model.seen(), money.decimals);
+    let row = |(call, standing): &(&BoardCall, _)| {
+        let charge = call.charge.as_ref();
+        json!({
+            "sequence": call.sequence,
+            "time": figures::moment(call.time_ms),
+            "request_id": call.request_id,
+            "adapter": call.adapter,
+            "kind": kind_name(call.kind),
+            "prompt_tokens": call.usage.prompt_tokens,
+            "completion_tokens": call.usage.completion_tokens,
+            "milliseconds": call.milliseconds,
+            "finish": finish_name(call.finish),
+            "payer": charge.map(|it| it.payer.to_string()),
+            "amount": charge.map(|it| it.amount),
+            "symbol": money.symbol,
+            "status": standing_words(*standing).1,
+        })
+    };
+    calls.iter().map(row).collect()
+}
+
+/// One row per call and recipient, in millionths of base units.
+fn attributions(model: &Model, money: &Money) -> Vec<Value> {
+    let calls = passing(model, model.seen(), money.decimals);
+    let mut rows = Vec::new();
+    for (call, _) in calls {
+        let amounts = call.attribution.iter().flat_map(|it| &it.amounts).flatten();
+        rows.extend(amounts.map(|part| {
+            json!({
+                "request_id": call.request_id,
+                "time": figures::moment(call.time_ms),
+                "recipient": part.recipient,
+                "address": part.address,
+                "micro": part.micro,
+                "symbol": money.symbol,
+            })
+        }));
+    }
+    rows
+}
+
+fn sums(model: &Model, money: &Money) -> Vec<Value> {
+    let rows = sorted_sums(model, money);
+    let row = |row: &Sum| {
+        json!({
+            "key": row.name,
+            "address": row.address,
+            "calls": row.calls,
+            // Base units, with the millionths after the point where there are any.
+            "amount": in_units(row.micro, 6),
+            "symbol": money.symbol,
+            "range": model.range.name(),
+        })
+    };
+    rows.iter().map(row).collect()
+}
+
+/// With a header line (RFC 4180).
+fn csv(rows: &[Value]) -> String {
+    let Some(Value::Object(first)) = rows.first() else {
+        return String::new();
+    };
+    let mut text = first.keys().cloned().collect::<Vec<_>>().join(",") + "\r\n";
+    for row in rows {
+        let fields = row.as_object().into_iter().flat_map(|row| row.values());
+        let fields: Vec<String> = fields.map(field).collect();
+        text.push_str(&fields.join(","));
+        text.push_str("\r\n");
+    }
+    text
+}
+
+/// A text that a spreadsheet would take for a formula gets an apostrophe before it.
+fn field(value: &Value) -> String {
+    let text = match value {
+        Value::Null => return String::new(),
+        Value::String(text) => super::text::clean(text).into_owned(),
+        other => return other.to_string(),
+    };
+    let formula = text.starts_with(['=', '+', '-', '@']);
+    let text = if formula { format!("'{text}") } else { text };
+    match text.contains([',', '"']) {
+        true => format!("\"{}\"", text.replace('"', "\"\"")),
+        false => text,
+    }
+}

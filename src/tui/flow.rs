@@ -1,0 +1,126 @@
+//! One particle per payment, on its way from the payer to the model or from it to a contributor.
+
+use std::collections::VecDeque;
+
+use crate::runtime::{
+    event::{Event, Record},
+    ledger::Address,
+    state::board::MICRO,
+};
+
+/// Particles at once; more payments than that are in the sums only.
+const MOST: usize = 256;
+
+/// Payments that were made longer ago than this are history, and set nothing off.
+const LATE_MS: u64 = 5_000;
+
+/// How long the largest and the smallest payment travel.
+const FASTEST_MS: u64 = 1_000;
+const SLOWEST_MS: u64 = 2_600;
+
+/// Which part of the way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Leg {
+    In(Address),
+    Out(String),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Particle {
+    pub leg: Leg,
+    /// In millionths of base units.
+    pub micro: u128,
+    born_ms: u64,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Flow {
+    particles: VecDeque<Particle>,
+    /// The largest payment seen, which the others' speed and width are measured by.
+    largest: u128,
+}
+
+impl Flow {
+    /// A record that is a payment sets particles off.
+    pub fn note(&mut self, record: &Record, now_ms: u64) {
+        if record.time_ms + LATE_MS < now_ms {
+            return;
+        }
+        match &record.event {
+            Event::CallMetered {
+                charge: Some(charge),
+                ..
+            } => {
+                let micro = charge.amount.0.saturating_mul(MICRO);
+                self.start(Leg::In(charge.payer), micro, now_ms);
+            }
+            Event::Attributed(attributed) => {
+                for part in attributed.amounts.iter().flatten() {
+                    self.start(Leg::Out(part.recipient.clone()), part.micro.0, now_ms);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn start(&mut self, leg: Leg, micro: u128, born_ms: u64) {
+        if micro == 0 {
+            return;
+        }
+        if self.particles.len() >= MOST {
+            self.particles.pop_front();
+        }
+        self.largest = self.largest.max(micro);
+        self.particles.push_back(Particle {
+            leg,
+            micro,
+            born_ms,
+        });
+    }
+
+    /// Forgets those that have arrived.
+    pub fn advance(&mut self, now_ms: u64) {
+        let largest = self.largest;
+        self.particles
+            .retain(|it| now_ms < it.born_ms + travel_ms(it.micro, largest));
+    }
+
+    pub fn is_still(&self) -> bool {
+        self.particles.is_empty()
+    }
+
+    pub fn clear(&mut self) {
+        self.particles.clear();
+    }
+
+    /// Every particle, how far it is in thousandths, and how wide it is, 0 to 3.
+    pub fn dots(&self, now_ms: u64) -> impl Iterator<Item = (&Particle, u64, usize)> {
+        self.particles.iter().map(move |it| {
+            let whole = travel_ms(it.micro, self.largest);
+            let gone = now_ms.saturating_sub(it.born_ms).min(whole);
+            (it, gone * 1_000 / whole, width(it.micro, self.largest))
+        })
+    }
+}
+
+/// From 0 for a millionth of the largest or less to 20 for the largest itself: steps of a factor
+/// of two.
+fn size(micro: u128, largest: u128) -> u64 {
+    let (bits, most) = (128 - micro.leading_zeros(), 128 - largest.leading_zeros());
+    u64::from(20u32.saturating_sub(most - bits))
+}
+
+/// A larger payment is faster.
+fn travel_ms(micro: u128, largest: u128) -> u64 {
+    SLOWEST_MS - (SLOWEST_MS - FASTEST_MS) * size(micro, largest.max(micro)) / 20
+}
+
+/// A larger payment is wider.
+fn width(micro: u128, largest: u128) -> usize {
+    match size(micro, largest.max(micro)) {
+        0..14 => 0,
+        14..17 => 1,
+        17..20 => 2,
+        _ => 3,
+    }
+}

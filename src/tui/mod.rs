@@ -1,0 +1,28 @@
+//! The dashboard: what a journal says, live, on a terminal.
+//!
+//! A key becomes an [`Action`](action::Action), a pure [`update`](update::update) turns it into a
+//! changed [`Model`](model::Model) and [`Effect`](effect::Effect)s as data, views draw the model
+//! and compute nothing, and [`run`](run::run) alone touches the terminal. Where records come from
+//! is not known here.
+
+pub mod action;
+pub mod detail;
+pub mod effect;
+pub mod export;
+pub mod figures;
+pub mod filter;
+pub mod flow;
+pub mod guard;
+pub mod key;
+pub mod keymap;
+pub mod layout;
+pub mod model;
+pub mod money;
+pub mod plain;
+pub mod run;
+pub mod shown;
+pub mod sums;
+pub mod text;
+pub mod theme;
+pub mod update;
+pub mod view;

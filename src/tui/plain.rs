@@ -1,0 +1,122 @@
+//! The accessible dashboard: one plain line per fact, appended, nothing moves and nothing is
+//! redrawn. A line of sums follows whenever money has moved on a chain, and once a minute.
+
+use super::{
+    figures,
+    filter::kind_name,
+    model::{Model, Range},
+    money::in_units,
+    text,
+    theme::standing_words,
+};
+use crate::runtime::{
+    event::{Event, Record},
+    ledger::Amount,
+    state::board::MICRO,
+};
+
+/// How a record reads, after it was folded in; nothing for those that say little by themselves.
+pub fn line(model: &Model, record: &Record) -> Option<String> {
+    let money = model.chosen_money();
+    let (symbol, decimals) = money.map_or(("", 0), |it| (it.symbol.as_str(), it.decimals));
+    let amount = |it: Amount| format!("{} {symbol}", in_units(it.0, decimals));
+    let said = match &record.event {
+        Event::ServerStarted { version, .. } => format!("server {version} started"),
+        Event::ServerStopped { .. } => "server stopped".to_owned(),
+        Event::AdapterLoaded { name, .. } => format!("adapter {name} loaded"),
+        Event::CallMetered { request_id, .. } => {
+            let call = model.board.calls.get(request_id)?;
+            let paid = call.charge.as_ref().map_or("free".to_owned(), |charge| {
+                format!("{} from {}", amount(charge.amount), charge.payer)
+            });
+            let (_, standing) = standing_words(model.board.standing(call).0);
+            format!(
+                "call {} {} {}+{} tokens {} ms, {paid}, {standing}",
+                call.adapter,
+                kind_name(call.kind),
+                call.usage.prompt_tokens,
+                call.usage.completion_tokens,
+                call.milliseconds
+            )
+        }
+        Event::Attributed(it) => {
+            let whole: Amount = it.amounts.iter().flatten().map(|part| part.micro).sum();
+            let parts = it.amounts.iter().flatten().map(|part| {
+                let ppm = figures::ppm(part.micro.0, whole.0);
+                format!("{} {}", part.recipient, figures::percent(ppm))
+            });
+            let parts = parts.collect::<Vec<_>>().join(", ");
+            format!(
+                "call {} is attributed: {parts}",
+                text::short_id(&it.request_id)
+            )
+        }
+        Event::Claimed(it) => {
+            let claimed: Amount = it.rows.iter().map(|row| row.amount).sum();
+            format!("claimed {} in {}", amount(claimed), it.tx)
+        }
+        Event::Settled(it) => format!("settled {} in {}", amount(it.amount), it.tx),
+        Event::Released(it) => format!("paid out {} to {} in {}", amount(it.amount), it.to, it.tx),
+        Event::Refunded(it) => format!("refunded {} in {}", amount(it.amount), it.tx),
+        Event::Anchored(it) => format!("anchored {} calls in {}", it.count, it.tx),
+        Event::ContributionClaimed(it) => {
+            format!("paid contributor {} {}", it.contributor, amount(it.amount))
+        }
+        _ => return None,
+    };
+    Some(format!(
+        "{} {}",
+        figures::clock(record.time_ms),
+        text::clean(&said)
+    ))
+}
+
+/// Whether sums are worth saying again after a record.
+pub fn moves_money(record: &Record) -> bool {
+    matches!(
+        record.event,
+        Event::Settled(_) | Event::Released(_) | Event::Refunded(_) | Event::ContributionClaimed(_)
+    )
+}
+
+/// The headline in words, every range.
+pub fn summary(model: &Model) -> String {
+    let heading = &model.shown.heading;
+    let ranges = heading.ranges.iter().map(|(name, gross, net)| match net {
+        Some(net) => format!("{name} {gross} gross, {net} net"),
+        None => format!("{name} {gross}"),
+    });
+    let ranges = ranges.collect::<Vec<_>>().join("; ");
+    let said = format!(
+        "{} {}: earned {ranges} {}; pending {}, withdrawable {}; {} calls, {} failed {}",
+        figures::clock(model.now_ms),
+        heading.link.1,
+        heading.symbol,
+        heading.pending,
+        heading.withdrawable,
+        heading.calls,
+        heading.errors,
+        Range::name(model.range),
+    );
+    text::clean(&said).into_owned()
+}
+
+/// Sums of a group as lines.
+pub fn sums(model: &Model) -> Vec<String> {
+    let Some(money) = model.chosen_money() else {
+        return Vec::new();
+    };
+    let rows = super::shown::sorted_sums(model, money);
+    let line = |row: &super::sums::Sum| {
+        let amount = in_units(
+            row.micro,
+            money.decimals.saturating_add(MICRO.ilog10() as u8),
+        );
+        let said = format!(
+            "{} {amount} {}, {} calls",
+            row.name, money.symbol, row.calls
+        );
+        text::clean(&said).into_owned()
+    };
+    rows.iter().map(line).collect()
+}

@@ -1,0 +1,286 @@
+//! The loop: keys, records and seconds in, frames and effects out. The only part of the dashboard
+//! that touches the terminal.
+
+use std::{
+    io::{self, BufWriter, Stdout, Write},
+    path::PathBuf,
+    time::Duration,
+};
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use crossterm::event::{
+    Event as Input, EventStream, KeyCode, KeyEvent, KeyEventKind, KeyModifiers, MouseButton,
+    MouseEvent, MouseEventKind,
+};
+use futures::StreamExt;
+use ratatui::{Terminal, backend::CrosstermBackend};
+use tokio::{
+    sync::mpsc,
+    time::{Instant, MissedTickBehavior, interval, sleep_until},
+};
+
+use super::{
+    effect::Effect,
+    guard::Guard,
+    key::Key,
+    model::{Link, Model},
+    update::{Message, update},
+    view,
+};
+use crate::runtime::{event::Record, state::board::Board};
+
+/// Shortest time between two frames.
+const FRAME: Duration = Duration::from_millis(100);
+const HEARTBEAT: Duration = Duration::from_secs(1);
+
+/// What a source of records says.
+#[derive(Clone, Debug)]
+pub enum Feed {
+    Board(Box<Board>),
+    Records(Vec<Record>),
+    Link(Link),
+    Told(String),
+}
+
+impl From<Feed> for Message {
+    fn from(feed: Feed) -> Self {
+        match feed {
+            Feed::Board(board) => Self::Board(board),
+            Feed::Records(records) => Self::Records(records),
+            Feed::Link(link) => Self::Link(link),
+            Feed::Told(text) => Self::Told(text),
+        }
+    }
+}
+
+/// The time in Unix milliseconds: the system's, or that of a recording.
+pub type Clock = Box<dyn Fn() -> u64 + Send>;
+
+/// What the dashboard runs with.
+pub struct Session {
+    pub model: Model,
+    pub feed: mpsc::Receiver<Feed>,
+    pub clock: Clock,
+    /// Where exports are written.
+    pub folder: PathBuf,
+    /// Stops this process until somebody continues it.
+    pub suspend: fn(),
+}
+
+/// Why the loop ended.
+enum Flow {
+    On,
+    Over,
+}
+
+type Screen = Terminal<CrosstermBackend<BufWriter<Stdout>>>;
+
+struct Running {
+    session: Session,
+    guard: Option<Guard>,
+    screen: Screen,
+    /// When the next frame is due, if anything changed.
+    due: Option<Instant>,
+    drawn: Instant,
+}
+
+/// Runs until somebody quits; returns everything that was folded.
+///
+/// # Errors
+/// The terminal refuses or goes away.
+pub async fn run(session: Session) -> io::Result<Board> {
+    let guard = Guard::take(session.model.options.mouse)?;
+    let out = BufWriter::with_capacity(1 << 16, io::stdout());
+    let screen = Terminal::new(CrosstermBackend::new(out))?;
+    let now = Instant::now();
+    let mut running = Running {
+        session,
+        guard: Some(guard),
+        screen,
+        due: Some(now),
+        drawn: now - FRAME,
+    };
+    running.go().await?;
+    Ok(running.session.model.board)
+}
+
+impl Running {
+    async fn go(&mut self) -> io::Result<()> {
+        let mut input = EventStream::new();
+        let mut heartbeat = interval(HEARTBEAT);
+        heartbeat.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        let mut ended = std::pin::pin!(ended());
+        let mut fed = true;
+        loop {
+            let due = self.due;
+            let flow = tokio::select! {
+                event = input.next() => match event {
+                    Some(event) => self.input(event?)?,
+                    None => Flow::Over,
+                },
+                feed = self.session.feed.recv(), if fed => match feed {
+                    Some(feed) => self.take(feed.into())?,
+                    None => {
+                        fed = false;
+                        Flow::On
+                    }
+                },
+                _ = heartbeat.tick() => {
+                    let now_ms = (self.session.clock)();
+                    self.take(Message::Tick(now_ms))?
+                }
+                () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
+                    self.draw()?;
+                    Flow::On
+                }
+                () = &mut ended => Flow::Over,
+            };
+            if let Flow::Over = flow {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Changes the model and does what follows; a frame is due then, though not at once when one
+    /// was drawn a moment ago.
+    fn take(&mut self, message: Message) -> io::Result<Flow> {
+        self.due.get_or_insert(self.drawn + FRAME);
+        for effect in update(&mut self.session.model, message) {
+            if let Flow::Over = self.perform(effect)? {
+                return Ok(Flow::Over);
+            }
+        }
+        Ok(Flow::On)
+    }
+
+    fn draw(&mut self) -> io::Result<()> {
+        self.drawn = Instant::now();
+        let now_ms = (self.session.clock)();
+        let size = self.screen.size()?;
+        let model = &mut self.session.model;
+        if model.size != (size.width, size.height) {
+            update(model, Message::Resize(size.width, size.height));
+        }
+        update(model, Message::Frame(now_ms));
+        self.screen.draw(|frame| view::draw(frame, model))?;
+        self.due = model.is_moving().then(|| self.drawn + FRAME);
+        Ok(())
+    }
+
+    fn input(&mut self, event: Input) -> io::Result<Flow> {
+        match message(event) {
+            Some(message) => self.take(message),
+            None => Ok(Flow::On),
+        }
+    }
+
+    fn perform(&mut self, effect: Effect) -> io::Result<Flow> {
+        match effect {
+            Effect::Quit => return Ok(Flow::Over),
+            Effect::Write { name, contents } => {
+                let told = self.write(&name, &contents);
+                return self.take(Message::Told(told));
+            }
+            Effect::Copy(text) => {
+                let code = BASE64_STANDARD.encode(&text);
+                let mut out = io::stdout();
+                write!(out, "\x1b]52;c;{code}\x07")?;
+                out.flush()?;
+                return self.take(Message::Told(format!("copied {text}")));
+            }
+            Effect::Mouse(on) => {
+                if let Some(guard) = &self.guard {
+                    guard.mouse(on)?;
+                }
+            }
+            Effect::Redraw => self.screen.clear()?,
+            Effect::Suspend => {
+                self.guard = None;
+                (self.session.suspend)();
+                self.guard = Some(Guard::take(self.session.model.options.mouse)?);
+                self.screen.clear()?;
+            }
+        }
+        Ok(Flow::On)
+    }
+
+    /// Never over a file that is there.
+    fn write(&self, name: &str, contents: &str) -> String {
+        let path = self.session.folder.join(name);
+        let written = std::fs::File::create_new(&path)
+            .and_then(|mut file| file.write_all(contents.as_bytes()));
+        match written {
+            Ok(()) => format!("written: {}", path.display()),
+            Err(error) => format!("cannot write {}: {error}", path.display()),
+        }
+    }
+}
+
+/// A terminal event as the state machine takes it.
+fn message(event: Input) -> Option<Message> {
+    match event {
+        Input::Key(key) if key.kind != KeyEventKind::Release => key_of(key).map(Message::Key),
+        Input::Mouse(mouse) => mouse_of(mouse),
+        Input::Paste(text) => Some(Message::Paste(text)),
+        Input::Resize(width, height) => Some(Message::Resize(width, height)),
+        _ => None,
+    }
+}
+
+fn key_of(key: KeyEvent) -> Option<Key> {
+    let control = key.modifiers.contains(KeyModifiers::CONTROL);
+    Some(match key.code {
+        KeyCode::Char(letter) if control => Key::Ctrl(letter.to_ascii_lowercase()),
+        KeyCode::Char(letter) => Key::Char(letter),
+        KeyCode::Enter => Key::Enter,
+        KeyCode::Esc => Key::Esc,
+        KeyCode::Tab => Key::Tab,
+        KeyCode::BackTab => Key::BackTab,
+        KeyCode::Backspace => Key::Backspace,
+        KeyCode::Up => Key::Up,
+        KeyCode::Down => Key::Down,
+        KeyCode::Left => Key::Left,
+        KeyCode::Right => Key::Right,
+        KeyCode::Home => Key::Home,
+        KeyCode::End => Key::End,
+        KeyCode::PageUp => Key::PageUp,
+        KeyCode::PageDown => Key::PageDown,
+        _ => return None,
+    })
+}
+
+fn mouse_of(mouse: MouseEvent) -> Option<Message> {
+    let (x, y) = (mouse.column, mouse.row);
+    match mouse.kind {
+        MouseEventKind::Down(MouseButton::Left) => Some(Message::Click { x, y }),
+        MouseEventKind::ScrollDown => Some(Message::Scroll { x, y, down: true }),
+        MouseEventKind::ScrollUp => Some(Message::Scroll { x, y, down: false }),
+        _ => None,
+    }
+}
+
+/// Waits for a signal that asks to end.
+#[cfg(unix)]
+async fn ended() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let each = [
+        SignalKind::terminate(),
+        SignalKind::interrupt(),
+        SignalKind::hangup(),
+    ];
+    let waiting = each.into_iter().filter_map(|kind| signal(kind).ok());
+    let waiting = waiting.map(|mut signal| Box::pin(async move { signal.recv().await }));
+    let waiting: Vec<_> = waiting.collect();
+    if waiting.is_empty() {
+        return std::future::pending().await;
+    }
+    futures::future::select_all(waiting).await;
+}
+
+#[cfg(not(unix))]
+async fn ended() {
+    // Failing to listen, the keyboard still ends it.
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending().await
+    }
+}

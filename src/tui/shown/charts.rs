@@ -1,0 +1,205 @@
+//! Bars over time, and the lanes that payments flow through.
+
+use super::{Model, Money, heading::quantiles};
+use crate::{
+    runtime::{
+        ledger::Amount,
+        state::board::{Durations, MICRO, Ring, Slot},
+    },
+    tui::{
+        figures,
+        flow::Leg,
+        model::Window,
+        sums::{self, Group, REST},
+        text,
+    },
+};
+
+/// One value per slot of time, oldest first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Bars {
+    pub values: Vec<u128>,
+    /// Of the values, those that are to stand out: failed calls.
+    pub marked: Vec<u128>,
+    pub peak: String,
+    pub total: String,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Charts {
+    pub window: &'static str,
+    /// What one bar is about, such as `1 min`.
+    pub step: &'static str,
+    pub money: Bars,
+    pub calls: Bars,
+    /// 95th percentile per slot, in milliseconds.
+    pub latency: Bars,
+    /// p50/p95 over the window.
+    pub whole_call: String,
+    pub first_token: String,
+    /// Clock or date at the left end.
+    pub from: String,
+}
+
+/// Slots of a window: the ring they are in, how many of its slots make a bar, how many bars.
+fn shape(window: Window) -> (u64, u64, &'static str) {
+    match window {
+        Window::Minute => (1, 60, "1 s"),
+        Window::Hour => (1, 60, "1 min"),
+        Window::Day => (30, 48, "30 min"),
+        Window::Month => (1, 30, "1 day"),
+    }
+}
+
+pub(super) fn charts(model: &Model, money: &Money) -> Charts {
+    let pace = &model.seen().pace;
+    let ring = match model.window {
+        Window::Minute => &pace.seconds,
+        Window::Hour | Window::Day => &pace.minutes,
+        Window::Month => &pace.days,
+    };
+    let (group, bars, step) = shape(model.window);
+    let (slots, from_ms) = grouped(ring, model.now_ms, (group, bars));
+    let each = |value: fn(&Slot) -> u128| slots.iter().map(value).collect::<Vec<_>>();
+    let charged: Vec<u128> = slots
+        .iter()
+        .map(|it| it.charged(&money.receivers).0)
+        .collect();
+    let shown = |amount: u128| model.micro_shown(amount.saturating_mul(MICRO), money.decimals);
+    let calls = each(|slot| slot.calls.into());
+    let latency = each(|slot| slot.latency.quantile_ms(950).unwrap_or(0).into());
+    let merged = |of: fn(&Slot) -> &Durations| {
+        let mut all = Durations::default();
+        slots.iter().for_each(|slot| all.merge(of(slot)));
+        quantiles(&all)
+    };
+    Charts {
+        window: model.window.name(),
+        step,
+        whole_call: merged(|slot| &slot.latency),
+        first_token: merged(|slot| &slot.first_token),
+        from: match model.window {
+            Window::Month => figures::moment(from_ms).chars().take(10).collect(),
+            _ => figures::clock(from_ms),
+        },
+        money: bars_of(charged, Vec::new(), shown),
+        calls: bars_of(calls, each(|slot| slot.failed.into()), |it| {
+            figures::count(u64::try_from(it).unwrap_or(u64::MAX))
+        }),
+        latency: bars_of(latency, Vec::new(), |it| {
+            format!(
+                "{} ms",
+                figures::took(u64::try_from(it).unwrap_or(u64::MAX))
+            )
+        }),
+    }
+}
+
+fn bars_of(values: Vec<u128>, marked: Vec<u128>, shown: impl Fn(u128) -> String) -> Bars {
+    let peak = values.iter().copied().max().unwrap_or(0);
+    let total = values.iter().fold(0u128, |sum, it| sum.saturating_add(*it));
+    Bars {
+        peak: shown(peak),
+        total: shown(total),
+        values,
+        marked,
+    }
+}
+
+/// The last `bars` bars of `group` slots each, the one that has just begun included.
+fn grouped(ring: &Ring, now_ms: u64, (group, bars): (u64, u64)) -> (Vec<Slot>, u64) {
+    let last = now_ms / ring.width_ms / group;
+    let first = (last + 1).saturating_sub(bars);
+    let mut all = vec![Slot::default(); bars as usize];
+    for slot in ring.since(first * group) {
+        if let Some(bar) = all.get_mut((slot.index / group - first) as usize) {
+            bar.merge(slot);
+        }
+    }
+    (all, first * group * ring.width_ms)
+}
+
+/// One end of the flow.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Lane {
+    pub name: String,
+    pub amount: String,
+}
+
+/// A particle: which lane, how far in thousandths, how wide.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Dot {
+    pub out: bool,
+    pub lane: usize,
+    pub permille: u64,
+    pub width: usize,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Lanes {
+    pub payers: Vec<Lane>,
+    pub model: String,
+    pub contributors: Vec<Lane>,
+    pub dots: Vec<Dot>,
+    /// Whether anything moved within the last minute.
+    pub flows: bool,
+}
+
+/// Lanes on each side; what does not fit shares the last one.
+const LANES: usize = 8;
+
+pub(super) fn lanes(model: &Model, money: &Money) -> Lanes {
+    let (board, days) = (model.seen(), model.range.days(model.now_ms));
+    let rows = |group| {
+        let mut rows = sums::rows(board, money, days, group);
+        rows.sort_by(|a, b| b.micro.cmp(&a.micro).then_with(|| a.name.cmp(&b.name)));
+        // What nobody was credited with has no one to flow to.
+        rows.retain(|row| row.name != REST);
+        rows
+    };
+    let (payers, contributors) = (rows(Group::Payer), rows(Group::Contributor));
+    let lane = |row: &sums::Sum, name: String| Lane {
+        name,
+        // Whole base units here; the sums have the exact ones.
+        amount: model.amount_shown(Amount(row.micro / MICRO), money.decimals),
+    };
+    let second = model.now_ms / 1_000;
+    let mut lanes = Lanes {
+        payers: payers
+            .iter()
+            .take(LANES)
+            .map(|row| lane(row, text::short_id(&row.name)))
+            .collect(),
+        model: super::heading::adapter(board),
+        contributors: contributors
+            .iter()
+            .take(LANES)
+            .map(|row| lane(row, text::clean(&row.name).into_owned()))
+            .collect(),
+        dots: Vec::new(),
+        flows: board
+            .pace
+            .seconds
+            .since(second.saturating_sub(60))
+            .next()
+            .is_some(),
+    };
+    if !model.options.animation {
+        return lanes;
+    }
+    let of_payer = |payer| payers.iter().position(|row| row.address == Some(payer));
+    let of_recipient = |name: &str| contributors.iter().position(|row| row.name == name);
+    for (particle, permille, width) in model.flow.dots(model.now_ms) {
+        let (out, lane) = match &particle.leg {
+            Leg::In(payer) => (false, of_payer(*payer)),
+            Leg::Out(name) => (true, of_recipient(name)),
+        };
+        lanes.dots.push(Dot {
+            out,
+            lane: lane.unwrap_or(0),
+            permille,
+            width,
+        });
+    }
+    lanes
+}

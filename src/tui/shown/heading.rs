@@ -1,0 +1,197 @@
+//! The figures above the panes.
+
+use super::{Model, Money};
+use crate::{
+    runtime::{
+        ledger::{Amount, DAY_MS, Days, Period},
+        state::board::{Board, Durations},
+    },
+    tui::{
+        figures,
+        model::{Link, Range},
+        money, text,
+    },
+};
+
+/// A state in words, and how good it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Standing {
+    Good,
+    #[default]
+    Waiting,
+    Bad,
+}
+
+/// Each a text that is ready to be placed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Heading {
+    pub adapter: String,
+    pub network: String,
+    pub link: (Standing, String),
+    pub up: String,
+    pub range: &'static str,
+    pub symbol: String,
+    pub net: Option<String>,
+    pub gross: String,
+    pub gas: String,
+    pub settled: String,
+    pub pending: String,
+    pub withdrawable: String,
+    /// Name, gross and net of every range.
+    pub ranges: Vec<(&'static str, String, Option<String>)>,
+    pub calls: String,
+    pub errors: String,
+    /// Whether any call of the range failed.
+    pub has_errors: bool,
+    pub tokens_per_second: String,
+    pub first_token: String,
+    pub queue: String,
+    pub per_thousand: String,
+}
+
+pub(super) fn heading(model: &Model, money: &Money) -> Heading {
+    let board = model.seen();
+    let days = model.range.days(model.now_ms);
+    let period = |range: Range| {
+        let days = range.days(model.now_ms);
+        board.earnings.period(&money.receivers, days, money.coin)
+    };
+    let (now, all) = (period(model.range), period(Range::All));
+    let amount = |amount: Amount| model.amount_shown(amount, money.decimals);
+    let net = |period: &Period| {
+        let net = period.net?;
+        Some(money::shown_net(net, money.decimals, model.units))
+    };
+    let mut heading = Heading {
+        adapter: adapter(board),
+        network: network(model, money),
+        link: link(model),
+        up: up(model, board),
+        range: model.range.name(),
+        symbol: match model.units {
+            money::Units::Token => text::clean(&money.symbol).into_owned(),
+            money::Units::Base => "base units".to_owned(),
+        },
+        net: net(&now),
+        gross: amount(now.sums.charged),
+        gas: match now.gas {
+            Some(gas) => format!("−{}", amount(gas)),
+            None => format!("{} ETH", money::in_units(now.gas_wei.0, 18)),
+        },
+        settled: amount(now.sums.settled),
+        pending: amount(all.sums.pending()),
+        withdrawable: amount(all.sums.withdrawable()),
+        ranges: Range::ALL
+            .iter()
+            .map(|range| (range.name(), period(*range)))
+            .map(|(name, it)| (name, amount(it.sums.charged), net(&it)))
+            .collect(),
+        queue: figures::count(board.open.len() as u64),
+        ..Heading::default()
+    };
+    pace(model, (board, money), days, &mut heading);
+    heading
+}
+
+/// Calls, errors, tokens and their price over the range; speed over the last ten seconds.
+fn pace(model: &Model, (board, money): (&Board, &Money), days: Days, heading: &mut Heading) {
+    let (mut calls, mut failed, mut tokens) = (0u64, 0u64, 0u64);
+    let mut first_token = Durations::default();
+    let mut charged = Amount::ZERO;
+    for slot in board.pace.days.since(days.first) {
+        calls += slot.calls;
+        failed += slot.failed;
+        tokens += slot.prompt_tokens + slot.completion_tokens;
+        first_token.merge(&slot.first_token);
+        charged = charged.saturating_add(slot.charged(&money.receivers));
+    }
+    heading.calls = figures::count(calls);
+    heading.errors = figures::percent(figures::ppm(failed.into(), calls.into()));
+    heading.has_errors = failed > 0;
+    let second = model.now_ms / 1_000;
+    let lately = board.pace.seconds.since(second.saturating_sub(10));
+    let whole = lately.filter(|slot| slot.index < second);
+    let delivered: u64 = whole.map(|slot| slot.completion_tokens).sum();
+    heading.tokens_per_second = format!("{}.{}", delivered / 10, delivered % 10);
+    heading.first_token = quantiles(&first_token);
+    let per_thousand = charged.0.saturating_mul(1_000) / u128::from(tokens.max(1));
+    heading.per_thousand = model.amount_shown(Amount(per_thousand), money.decimals);
+}
+
+/// `p50/p95` in milliseconds; a dash where there are none.
+pub(super) fn quantiles(durations: &Durations) -> String {
+    let at = |permille| {
+        let found = durations.quantile_ms(permille);
+        found.map_or("–".to_owned(), figures::took)
+    };
+    format!("{}/{}", at(500), at(950))
+}
+
+pub(super) fn adapter(board: &Board) -> String {
+    let latest = board.adapters.iter().max_by_key(|(_, it)| it.loaded_ms);
+    let Some((name, loaded)) = latest else {
+        return board.deployment.as_ref().map_or(String::new(), |it| {
+            format!("{} {}", text::clean(&it.name), text::clean(&it.release))
+        });
+    };
+    let digest: String = loaded.digest.chars().take(4).collect();
+    let more = board.adapters.len() - 1;
+    let others = if more > 0 {
+        format!(" +{more}")
+    } else {
+        String::new()
+    };
+    format!("{}@{}{others}", text::clean(name), text::clean(&digest))
+}
+
+fn network(model: &Model, money: &Money) -> String {
+    let mut chains: Vec<u64> = money.receivers.iter().map(|it| it.chain_id).collect();
+    chains.dedup();
+    let name = |chain: u64| {
+        let known = model.options.tokens.iter().find(|it| it.chain_id == chain);
+        known.map_or(format!("chain {chain}"), |it| {
+            format!("{} {chain}", text::clean(&it.network))
+        })
+    };
+    match (&chains[..], model.options.tokens.first()) {
+        ([], Some(token)) => name(token.chain_id),
+        _ => {
+            let names: Vec<String> = chains.iter().map(|it| name(*it)).collect();
+            names.join(", ")
+        }
+    }
+}
+
+fn link(model: &Model) -> (Standing, String) {
+    let since = |since_ms: u64| match model.now_ms.saturating_sub(since_ms) / 1_000 {
+        seconds @ 0..100 => format!("{seconds} s"),
+        seconds => figures::span(seconds * 1_000),
+    };
+    match model.link {
+        Link::Reading { done, total } => {
+            let part = figures::percent(figures::ppm(done.into(), total.into()));
+            (Standing::Waiting, format!("◌ reading the journal {part}"))
+        }
+        Link::Live => (Standing::Good, "● live".to_owned()),
+        Link::Stale { since_ms } => (Standing::Bad, format!("○ stale {}", since(since_ms))),
+        Link::Reconnecting { since_ms } => {
+            let text = format!("◌ stale {}, reconnecting", since(since_ms));
+            (Standing::Bad, text)
+        }
+        Link::Replay => (Standing::Waiting, "▶ replay".to_owned()),
+        Link::Ended => (Standing::Waiting, "■ replay ended".to_owned()),
+    }
+}
+
+fn up(model: &Model, board: &Board) -> String {
+    let Some(session) = &board.session else {
+        return "no server yet".to_owned();
+    };
+    match session.stopped_ms {
+        Some(stopped) => format!("stopped {}", figures::clock(stopped % DAY_MS)),
+        None => {
+            let up = model.now_ms.saturating_sub(session.started_ms);
+            format!("up {}", figures::span(up))
+        }
+    }
+}

@@ -1,0 +1,344 @@
+//! Rows: filtered, sorted, and of these the ones that fit.
+
+use super::{Model, Money};
+use crate::{
+    runtime::{
+        ledger::Amount,
+        state::board::{Board, BoardCall, MICRO, Standing},
+    },
+    tui::{
+        figures,
+        filter::kind_name,
+        layout::Pane,
+        model::{Selection, Sort},
+        sums::{self, REST, Sum},
+        text,
+    },
+};
+
+/// The rows that fit, out of how many.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page<T> {
+    pub rows: Vec<T>,
+    /// Before and after filtering.
+    pub all: usize,
+    pub total: usize,
+    pub offset: usize,
+    /// Of the selected row, among those that fit.
+    pub selected: Option<usize>,
+}
+
+impl<T> Default for Page<T> {
+    fn default() -> Self {
+        Self {
+            rows: Vec::new(),
+            all: 0,
+            total: 0,
+            offset: 0,
+            selected: None,
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallLine {
+    pub id: String,
+    pub time: String,
+    pub payer: String,
+    pub adapter: String,
+    pub kind: &'static str,
+    pub tokens: String,
+    pub took: String,
+    pub amount: String,
+    pub standing: Standing,
+}
+
+/// One part of a call's reward.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    pub name: String,
+    pub ppm: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AttributionLine {
+    pub id: String,
+    pub time: String,
+    pub amount: String,
+    /// False while only the traced text speaks.
+    pub settled: bool,
+    pub parts: Vec<Part>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SumLine {
+    pub id: String,
+    pub name: String,
+    pub calls: String,
+    pub amount: String,
+    pub ppm: u64,
+    pub paid: Option<String>,
+    /// What nobody was credited with.
+    pub rest: bool,
+}
+
+/// Below the sums: their total, which is the headline.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Total {
+    pub group: &'static str,
+    pub range: &'static str,
+    pub micro: u128,
+    pub amount: String,
+    pub rows: usize,
+}
+
+/// Keeps the selected row where it is seen: the offset, and the row's place.
+fn placed(ids: &[&str], selection: &Selection, fits: usize) -> Selection {
+    let mut next = selection.clone();
+    if ids.is_empty() {
+        return Selection::default();
+    }
+    let found = selection.id.as_deref();
+    let found = found.and_then(|id| ids.iter().position(|it| *it == id));
+    next.at = match (&selection.id, found) {
+        (_, Some(at)) => at,
+        (Some(_), None) => selection.at.min(ids.len() - 1),
+        (None, None) => 0,
+    };
+    if selection.id.is_some() && found.is_none() {
+        next.id = Some(ids[next.at].to_owned());
+    }
+    let fits = fits.max(1);
+    let last = ids.len().saturating_sub(fits);
+    next.offset = next
+        .offset
+        .clamp((next.at + 1).saturating_sub(fits), next.at)
+        .min(last);
+    next
+}
+
+/// The part of the rows that shows.
+fn page<T, R>(
+    rows: &[T],
+    (selection, fits, all): (&Selection, usize, usize),
+    line: impl Fn(&T) -> R,
+) -> Page<R> {
+    let shown = rows.iter().skip(selection.offset).take(fits);
+    Page {
+        rows: shown.map(line).collect(),
+        all,
+        total: rows.len(),
+        offset: selection.offset,
+        selected: (!rows.is_empty()).then(|| selection.at - selection.offset),
+    }
+}
+
+/// The calls that pass the filter, sorted, each with what became of it.
+pub(in crate::tui) fn passing<'a>(
+    model: &Model,
+    board: &'a Board,
+    decimals: u8,
+) -> Vec<(&'a BoardCall, Standing)> {
+    let filter = &model.filter.filter;
+    let newest = board.calls.iter().rev();
+    let with = newest.map(|call| (call, board.standing(call).0));
+    let mut calls: Vec<_> = with
+        .filter(|(call, standing)| filter.passes(call, *standing, decimals))
+        .collect();
+    let amount = |call: &BoardCall| call.charge.as_ref().map(|it| it.amount);
+    let tokens = |call: &BoardCall| call.usage.prompt_tokens + call.usage.completion_tokens;
+    let Sort { column, reversed } = model.sort(Pane::Calls);
+    match column {
+        1 => calls.sort_by_key(|(call, _)| std::cmp::Reverse(amount(call))),
+        2 => calls.sort_by_key(|(call, _)| std::cmp::Reverse(call.milliseconds)),
+        3 => calls.sort_by_key(|(call, _)| std::cmp::Reverse(tokens(call))),
+        _ => {}
+    }
+    if reversed {
+        calls.reverse();
+    }
+    calls
+}
+
+pub(super) fn calls(model: &Model, money: &Money, fits: usize) -> (Page<CallLine>, Selection) {
+    let board = model.seen();
+    let calls = passing(model, board, money.decimals);
+    let ids: Vec<&str> = calls.iter().map(|(it, _)| it.request_id.as_str()).collect();
+    let selection = placed(&ids, model.selection(Pane::Calls), fits);
+    let page = page(
+        &calls,
+        (&selection, fits, board.calls.iter().len()),
+        |(call, standing)| {
+            let charge = call.charge.as_ref();
+            CallLine {
+                id: call.request_id.clone(),
+                time: figures::clock(call.time_ms),
+                payer: charge.map_or("–".to_owned(), |it| text::short_id(&it.payer.to_string())),
+                adapter: text::clean(&call.adapter).into_owned(),
+                kind: kind_name(call.kind),
+                tokens: tokens(call),
+                took: figures::took(call.milliseconds),
+                amount: charge.map_or("free".to_owned(), |it| {
+                    model.amount_shown(it.amount, money.decimals)
+                }),
+                standing: *standing,
+            }
+        },
+    );
+    (page, selection)
+}
+
+fn tokens(call: &BoardCall) -> String {
+    let shown = figures::count;
+    let usage = call.usage;
+    format!(
+        "{}/{}",
+        shown(usage.prompt_tokens),
+        shown(usage.completion_tokens)
+    )
+}
+
+/// A call's parts, and whether they are the final ones.
+pub(in crate::tui) fn parts(call: &BoardCall) -> Option<(Vec<Part>, bool)> {
+    let named = |name: &str, ppm: u64| Part {
+        name: text::clean(name).into_owned(),
+        ppm,
+    };
+    let Some(attribution) = &call.attribution else {
+        let shares = call.trace.as_ref()?.shares.iter();
+        let parts = shares.map(|it| named(&it.contributor, it.ppm.into()));
+        return Some((parts.collect(), false));
+    };
+    let parts = match &attribution.amounts {
+        Some(amounts) => {
+            let whole: Amount = amounts.iter().map(|it| it.micro).sum();
+            let each = amounts.iter();
+            each.map(|it| named(&it.recipient, figures::ppm(it.micro.0, whole.0)))
+                .collect()
+        }
+        None => {
+            let each = attribution.shares.iter();
+            each.map(|it| named(&it.contributor, it.ppm.into()))
+                .collect()
+        }
+    };
+    Some((parts, true))
+}
+
+/// The calls of which it is known whose data shaped them, the newest first unless sorted.
+fn attributed<'a>(model: &Model, board: &'a Board, decimals: u8) -> Vec<(&'a BoardCall, Standing)> {
+    let mut calls = passing(model, board, decimals);
+    calls.retain(|(call, _)| call.attribution.is_some() || call.trace.is_some());
+    calls.sort_by_key(|(call, _)| std::cmp::Reverse(call.sequence));
+    let Sort { column, reversed } = model.sort(Pane::Attribution);
+    if column == 1 {
+        let amount = |call: &BoardCall| call.charge.as_ref().map(|it| it.amount);
+        calls.sort_by_key(|(call, _)| std::cmp::Reverse(amount(call)));
+    }
+    if reversed {
+        calls.reverse();
+    }
+    calls
+}
+
+/// The ids of a pane's rows, those that do not fit included.
+pub(in crate::tui) fn ids(model: &Model, money: &Money, pane: Pane) -> Vec<String> {
+    let of_calls = |calls: Vec<(&BoardCall, Standing)>| {
+        let each = calls.iter();
+        each.map(|(call, _)| call.request_id.clone()).collect()
+    };
+    let board = model.seen();
+    match pane {
+        Pane::Calls => of_calls(passing(model, board, money.decimals)),
+        Pane::Attribution => of_calls(attributed(model, board, money.decimals)),
+        Pane::Sums => sorted_sums(model, money)
+            .into_iter()
+            .map(|row| row.name)
+            .collect(),
+        _ => Vec::new(),
+    }
+}
+
+pub(super) fn attribution(
+    model: &Model,
+    money: &Money,
+    fits: usize,
+) -> (Page<AttributionLine>, Selection) {
+    let board = model.seen();
+    let all = board.calls.iter();
+    let all = all
+        .filter(|it| it.attribution.is_some() || it.trace.is_some())
+        .count();
+    let calls = attributed(model, board, money.decimals);
+    let ids: Vec<&str> = calls.iter().map(|(it, _)| it.request_id.as_str()).collect();
+    let selection = placed(&ids, model.selection(Pane::Attribution), fits);
+    let page = page(&calls, (&selection, fits, all), |(call, _)| {
+        let (mut parts, settled) = parts(call).unwrap_or_default();
+        parts.sort_by_key(|part| std::cmp::Reverse(part.ppm));
+        let charge = call.charge.as_ref();
+        AttributionLine {
+            id: call.request_id.clone(),
+            time: figures::clock(call.time_ms),
+            amount: charge.map_or("free".to_owned(), |it| {
+                model.amount_shown(it.amount, money.decimals)
+            }),
+            settled,
+            parts,
+        }
+    });
+    (page, selection)
+}
+
+/// The rows of the chosen group, sorted.
+pub(in crate::tui) fn sorted_sums(model: &Model, money: &Money) -> Vec<Sum> {
+    let days = model.range.days(model.now_ms);
+    let mut rows = sums::rows(model.seen(), money, days, model.group);
+    let Sort { column, reversed } = model.sort(Pane::Sums);
+    match column {
+        1 => rows.sort_by_key(|row| std::cmp::Reverse(row.calls)),
+        2 => {}
+        _ => rows.sort_by_key(|row| std::cmp::Reverse(row.micro)),
+    }
+    if reversed {
+        rows.reverse();
+    }
+    // What belongs to nobody yet stands last, however rows are sorted.
+    rows.sort_by_key(|row| row.name == REST);
+    rows
+}
+
+pub(super) fn sums(model: &Model, money: &Money, fits: usize) -> (Page<SumLine>, Total, Selection) {
+    let rows = sorted_sums(model, money);
+    let micro = rows
+        .iter()
+        .fold(0u128, |sum, row| sum.saturating_add(row.micro));
+    let ids: Vec<&str> = rows.iter().map(|row| row.name.as_str()).collect();
+    let selection = placed(&ids, model.selection(Pane::Sums), fits);
+    let page = page(&rows, (&selection, fits, rows.len()), |row| SumLine {
+        id: row.name.clone(),
+        name: match row.address {
+            Some(address) if row.name == address.to_string() => row.name.clone(),
+            Some(address) => format!(
+                "{}  {}",
+                text::clean(&row.name),
+                text::short_id(&address.to_string())
+            ),
+            None => text::clean(&row.name).into_owned(),
+        },
+        calls: figures::count(row.calls),
+        amount: model.micro_shown(row.micro, money.decimals),
+        ppm: figures::ppm(row.micro, micro),
+        paid: row
+            .paid
+            .map(|it| model.micro_shown(it.0.saturating_mul(MICRO), money.decimals)),
+        rest: row.name == REST,
+    });
+    let total = Total {
+        group: model.group.name(),
+        range: model.range.name(),
+        micro,
+        amount: model.micro_shown(micro, money.decimals),
+        rows: rows.len(),
+    };
+    (page, total, selection)
+}

@@ -1,0 +1,122 @@
+//! Sums by adapter, payer or contributor: the rows whose total is the headline, as integers.
+
+use std::collections::BTreeMap;
+
+use super::money::Money;
+use crate::runtime::{
+    ledger::{Address, Amount, CallsKey, Days},
+    state::board::{Board, MICRO},
+};
+
+/// What a row is about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Group {
+    Adapter,
+    Payer,
+    #[default]
+    Contributor,
+}
+
+impl Group {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Adapter => "adapter",
+            Self::Payer => "payer",
+            Self::Contributor => "contributor",
+        }
+    }
+
+    pub fn next(self) -> Self {
+        match self {
+            Self::Adapter => Self::Payer,
+            Self::Payer => Self::Contributor,
+            Self::Contributor => Self::Adapter,
+        }
+    }
+}
+
+/// One row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sum {
+    pub name: String,
+    /// Of a payer, or of a contributor where it is known.
+    pub address: Option<Address>,
+    pub calls: u64,
+    /// In millionths of base units: contributors' parts are finer than a unit.
+    pub micro: u128,
+    /// Paid to a contributor from the pools, over all time.
+    pub paid: Option<Amount>,
+}
+
+/// What nobody was credited with yet.
+pub const REST: &str = "not attributed";
+
+/// Rows whose `micro` sums to a million times what was charged over those days.
+pub fn rows(board: &Board, money: &Money, days: Days, group: Group) -> Vec<Sum> {
+    match group {
+        Group::Adapter => by_key(board, money, days, |key| (key.adapter.clone(), None)),
+        Group::Payer => by_key(board, money, days, |key| {
+            (key.payer.to_string(), Some(key.payer))
+        }),
+        Group::Contributor => by_contributor(board, money, days),
+    }
+}
+
+fn by_key(
+    board: &Board,
+    money: &Money,
+    days: Days,
+    name: impl Fn(&CallsKey) -> (String, Option<Address>),
+) -> Vec<Sum> {
+    let mut sums: BTreeMap<(String, Option<Address>), (u64, Amount)> = BTreeMap::new();
+    for (key, calls) in board.earnings.calls() {
+        if days.has(key.day) && money.receivers.contains(&key.receiver) {
+            let sum = sums.entry(name(key)).or_default();
+            sum.0 = sum.0.saturating_add(calls.calls);
+            sum.1 = sum.1.saturating_add(calls.charged);
+        }
+    }
+    let row = |((name, address), (calls, charged)): (_, (u64, Amount))| Sum {
+        name,
+        address,
+        calls,
+        micro: charged.0.saturating_mul(MICRO),
+        paid: None,
+    };
+    sums.into_iter().map(row).collect()
+}
+
+fn by_contributor(board: &Board, money: &Money, days: Days) -> Vec<Sum> {
+    let charged = board.earnings.sums_of(&money.receivers, days);
+    let shares = board.contributors.shares(&money.receivers, days);
+    let mut left = charged.charged.0.saturating_mul(MICRO);
+    let mut rows = Vec::with_capacity(shares.len() + 1);
+    for (name, shared) in shares {
+        left = left.saturating_sub(shared.micro.0);
+        let paid = shared.address.map(|account| {
+            let of = money.receivers.iter();
+            let mut tokens: Vec<_> = of.map(|it| (it.chain_id, it.token)).collect();
+            tokens.dedup();
+            let each = tokens.into_iter();
+            each.map(|(chain, token)| board.contributors.paid(account, chain, token))
+                .sum()
+        });
+        rows.push(Sum {
+            name: name.to_owned(),
+            address: shared.address,
+            calls: shared.calls,
+            micro: shared.micro.0,
+            paid,
+        });
+    }
+    if left > 0 {
+        rows.push(Sum {
+            name: REST.to_owned(),
+            address: None,
+            calls: 0,
+            micro: left,
+            paid: None,
+        });
+    }
+    rows
+}

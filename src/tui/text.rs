@@ -1,0 +1,88 @@
+//! Text from outside, made safe for a terminal's cells.
+//!
+//! Names come from other people. What would move the cursor, change direction, join with its
+//! neighbour or take a width that terminals disagree on is left out or shown as a dot.
+
+use std::borrow::Cow;
+
+use ratatui::text::Span;
+
+/// Stands for a letter that cannot be shown safely.
+const DOT: char = '·';
+
+/// Only letters that every terminal gives one or two cells.
+pub fn clean(text: &str) -> Cow<'_, str> {
+    if text.bytes().all(|byte| (0x20..0x7f).contains(&byte)) {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(text.chars().filter_map(shown).collect())
+}
+
+fn shown(letter: char) -> Option<char> {
+    if letter.is_ascii() {
+        return Some(if letter.is_control() { DOT } else { letter });
+    }
+    if letter.is_control() || is_unsafe(letter) {
+        return Some(DOT);
+    }
+    let mut buffer = [0; 4];
+    match Span::raw(&*letter.encode_utf8(&mut buffer)).width() {
+        0 => None,
+        1 | 2 => Some(letter),
+        _ => Some(DOT),
+    }
+}
+
+/// Letters that change what stands beside them, or that are written from the right.
+fn is_unsafe(letter: char) -> bool {
+    matches!(u32::from(letter),
+        // Hebrew to Arabic, their presentation forms, and what else is written from the right.
+        0x0590..=0x08ff | 0xfb1d..=0xfdff | 0xfe70..=0xfeff | 0x10800..=0x10fff | 0x1e800..=0x1efff
+        // Marks of direction and joining, line and paragraph ends.
+        | 0x200b..=0x200f | 0x2028..=0x202f | 0x2060..=0x206f
+        // Parts that build one syllable or one picture out of several letters.
+        | 0x1100..=0x11ff | 0xa960..=0xa97f | 0xd7b0..=0xd7ff | 0xfe00..=0xfe0f
+        | 0x1f1e6..=0x1f1ff | 0x1f3fb..=0x1f3ff | 0xe0000..=0xe0fff
+        // Private and unassigned shapes.
+        | 0xe000..=0xf8ff | 0xfff0..=0xffff | 0xf0000..)
+}
+
+/// How many cells a cleaned text takes.
+pub fn width(text: &str) -> usize {
+    if text.is_ascii() {
+        return text.len();
+    }
+    Span::raw(text).width()
+}
+
+/// The beginning of a text in at most `cells` cells, an ellipsis where something is missing.
+pub fn clip(text: &str, cells: usize) -> Cow<'_, str> {
+    if width(text) <= cells {
+        return Cow::Borrowed(text);
+    }
+    let mut kept = String::new();
+    let mut used = 0;
+    for letter in text.chars() {
+        let mut buffer = [0; 4];
+        used += width(letter.encode_utf8(&mut buffer));
+        if used + 1 > cells {
+            break;
+        }
+        kept.push(letter);
+    }
+    if cells > 0 {
+        kept.push('…');
+    }
+    Cow::Owned(kept)
+}
+
+/// A long id by its beginning and end.
+pub fn short_id(id: &str) -> String {
+    let letters = id.chars().count();
+    if letters <= 13 {
+        return id.to_owned();
+    }
+    let first: String = id.chars().take(6).collect();
+    let last: String = id.chars().skip(letters - 4).collect();
+    format!("{first}…{last}")
+}

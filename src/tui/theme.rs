@@ -1,0 +1,266 @@
+//! The four themes, resolved for what the terminal can show.
+
+use ratatui::style::{Color, Modifier, Style};
+
+use crate::runtime::state::board::Standing;
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Theme {
+    #[default]
+    Dark,
+    Light,
+    HighContrast,
+    Mono,
+}
+
+/// Every theme and its name, in the order in which they follow each other.
+pub const THEMES: &[(Theme, &str)] = &[
+    (Theme::Dark, "dark"),
+    (Theme::Light, "light"),
+    (Theme::HighContrast, "high-contrast"),
+    (Theme::Mono, "mono"),
+];
+
+impl Theme {
+    pub fn named(name: &str) -> Option<Self> {
+        let found = THEMES.iter().find(|(_, it)| *it == name);
+        found.map(|(theme, _)| *theme)
+    }
+
+    pub fn name(self) -> &'static str {
+        let found = THEMES.iter().find(|(theme, _)| *theme == self);
+        found.map_or("dark", |(_, name)| name)
+    }
+
+    pub fn next(self) -> Self {
+        let at = THEMES.iter().position(|(theme, _)| *theme == self);
+        THEMES[at.map_or(0, |at| (at + 1) % THEMES.len())].0
+    }
+}
+
+/// How many colours the terminal has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Depth {
+    None,
+    /// The sixteen of ANSI.
+    Sixteen,
+    #[default]
+    Indexed,
+    True,
+}
+
+/// Red, green and blue.
+type Rgb = (u8, u8, u8);
+
+/// A theme's colours before they are fitted to a terminal.
+struct Colours {
+    background: Rgb,
+    text: Rgb,
+    dim: Rgb,
+    line: Rgb,
+    accent: Rgb,
+    money: Rgb,
+    warn: Rgb,
+    bad: Rgb,
+    other: Rgb,
+    /// Background of what is selected.
+    selected: Rgb,
+}
+
+const DARK: Colours = Colours {
+    background: (13, 17, 23),
+    text: (214, 221, 230),
+    dim: (139, 152, 169),
+    line: (58, 68, 82),
+    accent: (92, 200, 255),
+    money: (110, 226, 131),
+    warn: (242, 204, 96),
+    bad: (255, 123, 114),
+    other: (198, 160, 255),
+    selected: (33, 50, 71),
+};
+
+const LIGHT: Colours = Colours {
+    background: (255, 255, 255),
+    text: (31, 35, 40),
+    dim: (94, 102, 112),
+    line: (190, 197, 205),
+    accent: (9, 105, 218),
+    money: (17, 107, 44),
+    warn: (138, 93, 0),
+    bad: (190, 20, 32),
+    other: (115, 66, 202),
+    selected: (214, 232, 255),
+};
+
+const HIGH_CONTRAST: Colours = Colours {
+    background: (0, 0, 0),
+    text: (255, 255, 255),
+    dim: (208, 208, 208),
+    line: (160, 160, 160),
+    accent: (0, 255, 255),
+    money: (0, 255, 0),
+    warn: (255, 255, 0),
+    bad: (255, 120, 120),
+    other: (255, 150, 255),
+    selected: (0, 60, 140),
+};
+
+/// What views draw with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Palette {
+    pub base: Style,
+    pub dim: Style,
+    pub strong: Style,
+    pub accent: Style,
+    pub money: Style,
+    pub warn: Style,
+    pub bad: Style,
+    pub other: Style,
+    /// Frames, and the frame of the focused pane.
+    pub line: Style,
+    pub focus: Style,
+    /// Laid over the selected row.
+    pub selected: Style,
+}
+
+impl Default for Palette {
+    fn default() -> Self {
+        Self::mono()
+    }
+}
+
+impl Palette {
+    pub fn of(theme: Theme, depth: Depth) -> Self {
+        let colours = match theme {
+            Theme::Dark => DARK,
+            Theme::Light => LIGHT,
+            Theme::HighContrast => HIGH_CONTRAST,
+            Theme::Mono => return Self::mono(),
+        };
+        if depth == Depth::None {
+            return Self::mono();
+        }
+        let on = |rgb: Rgb| fitted(rgb, depth);
+        let plain = Style::new().bg(on(colours.background));
+        let ink = |rgb: Rgb| plain.fg(on(rgb));
+        let bold = |style: Style| style.add_modifier(Modifier::BOLD);
+        let louder = |style: Style| match theme {
+            Theme::HighContrast => bold(style),
+            _ => style,
+        };
+        Self {
+            base: ink(colours.text),
+            dim: ink(colours.dim),
+            strong: bold(ink(colours.text)),
+            accent: louder(ink(colours.accent)),
+            money: louder(ink(colours.money)),
+            warn: louder(ink(colours.warn)),
+            bad: louder(ink(colours.bad)),
+            other: louder(ink(colours.other)),
+            line: ink(colours.line),
+            focus: bold(ink(colours.accent)),
+            selected: Style::new().bg(on(colours.selected)),
+        }
+    }
+
+    /// No colour at all, the terminal's own letters: weight and inversion tell things apart.
+    fn mono() -> Self {
+        let plain = Style::new();
+        let with = |modifier| plain.add_modifier(modifier);
+        Self {
+            base: plain,
+            dim: with(Modifier::DIM),
+            strong: with(Modifier::BOLD),
+            accent: with(Modifier::BOLD),
+            money: with(Modifier::BOLD),
+            warn: with(Modifier::UNDERLINED),
+            bad: with(Modifier::BOLD | Modifier::UNDERLINED),
+            other: plain,
+            line: with(Modifier::DIM),
+            focus: with(Modifier::BOLD),
+            selected: with(Modifier::REVERSED),
+        }
+    }
+
+    pub fn standing(&self, standing: Standing) -> Style {
+        match standing {
+            Standing::Free => self.dim,
+            Standing::Pending => self.warn,
+            Standing::Claimed => self.accent,
+            Standing::Settled => self.money,
+            Standing::Refunded => self.other,
+            Standing::Failed => self.bad,
+        }
+    }
+}
+
+/// A state as a sign and a word, so that colour is never the only difference.
+pub fn standing_words(standing: Standing) -> (&'static str, &'static str) {
+    match standing {
+        Standing::Free => ("·", "free"),
+        Standing::Pending => ("○", "pending"),
+        Standing::Claimed => ("◐", "claimed"),
+        Standing::Settled => ("●", "settled"),
+        Standing::Refunded => ("↺", "refunded"),
+        Standing::Failed => ("✗", "failed"),
+    }
+}
+
+fn fitted((red, green, blue): Rgb, depth: Depth) -> Color {
+    match depth {
+        Depth::None => Color::Reset,
+        Depth::True => Color::Rgb(red, green, blue),
+        Depth::Indexed => Color::Indexed(indexed((red, green, blue))),
+        Depth::Sixteen => sixteen((red, green, blue)),
+    }
+}
+
+/// The nearest of the 6×6×6 cube and the 24 greys of 256 colours.
+fn indexed(wanted: Rgb) -> u8 {
+    const STEPS: [u8; 6] = [0, 95, 135, 175, 215, 255];
+    let mut best = (u32::MAX, 16);
+    let mut consider = |index: u8, rgb: Rgb| {
+        let distance = distance(wanted, rgb);
+        if distance < best.0 {
+            best = (distance, index);
+        }
+    };
+    for index in 0..216u8 {
+        let step = |at: u8| STEPS[usize::from(at % 6)];
+        consider(16 + index, (step(index / 36), step(index / 6), step(index)));
+    }
+    for grey in 0..24u8 {
+        let level = 8 + grey * 10;
+        consider(232 + grey, (level, level, level));
+    }
+    best.1
+}
+
+fn sixteen(wanted: Rgb) -> Color {
+    const ANSI: [(Color, Rgb); 16] = [
+        (Color::Black, (0, 0, 0)),
+        (Color::Red, (170, 0, 0)),
+        (Color::Green, (0, 170, 0)),
+        (Color::Yellow, (170, 85, 0)),
+        (Color::Blue, (0, 0, 170)),
+        (Color::Magenta, (170, 0, 170)),
+        (Color::Cyan, (0, 170, 170)),
+        (Color::Gray, (170, 170, 170)),
+        (Color::DarkGray, (85, 85, 85)),
+        (Color::LightRed, (255, 85, 85)),
+        (Color::LightGreen, (85, 255, 85)),
+        (Color::LightYellow, (255, 255, 85)),
+        (Color::LightBlue, (85, 85, 255)),
+        (Color::LightMagenta, (255, 85, 255)),
+        (Color::LightCyan, (85, 255, 255)),
+        (Color::White, (255, 255, 255)),
+    ];
+    let nearest = ANSI.iter().min_by_key(|(_, rgb)| distance(wanted, *rgb));
+    nearest.map_or(Color::Reset, |(color, _)| *color)
+}
+
+fn distance(a: Rgb, b: Rgb) -> u32 {
+    let square = |a: u8, b: u8| u32::from(a.abs_diff(b)).pow(2);
+    2 * square(a.0, b.0) + 4 * square(a.1, b.1) + 3 * square(a.2, b.2)
+}

@@ -1,0 +1,139 @@
+//! Payments on their way, one particle each, wider and faster the larger it is:
+//!
+//! ```text
+//! ╭─ 5 Flow ───────────────────────────────────────────────────────────────────────╮
+//! │ 0x12ab…9f01 0.0123 ──•─────────●──▶ ╭───────────╮ ──•─────▶ creator      0.0074 │
+//! │ 0x77cd…1122 0.0042 ────•──────────▶ │ sentiment │ ────●───▶ Harbor Forum 0.0031 │
+//! │                                     ╰───────────╯                               │
+//! ╰─────────────────────────────────────────────────────────────────────────────────╯
+//! ```
+
+use ratatui::layout::Rect;
+
+use super::{Model, Pane, Pen, framed};
+use crate::tui::{
+    shown::{Lane, Lanes},
+    text,
+};
+
+/// By width, the smallest first.
+const DOTS: [&str; 4] = ["·", "•", "●", "◆"];
+
+/// Where things stand, from the left: names, lane, box, lane, names.
+struct Columns {
+    names: u16,
+    lane: u16,
+    middle: (u16, u16),
+    out: u16,
+}
+
+pub(super) fn draw(pen: &mut Pen, area: Rect, model: &Model) {
+    let lanes = &model.shown.lanes;
+    let remark = match (model.options.animation, lanes.flows) {
+        (_, false) => "nothing within the last minute",
+        (true, true) => "one particle per payment",
+        (false, true) => "animation off",
+    };
+    let inner = framed(pen, area, (model, Pane::Flow), remark);
+    if inner.height < 1 || inner.width < 40 {
+        return;
+    }
+    let columns = columns(inner, &lanes.model);
+    middle(pen, inner, (&columns, &lanes.model));
+    let (left, right) = (inner.x + 1, inner.right() - 1 - columns.names);
+    for (at, y) in (inner.y..inner.bottom()).enumerate() {
+        if let Some(lane) = lanes.payers.get(at) {
+            named(pen, (left, y), columns.names, lane);
+            wire(pen, (left + columns.names + 1, y), columns.lane);
+        }
+        if let Some(lane) = lanes.contributors.get(at) {
+            wire(pen, (columns.out, y), columns.lane);
+            named(pen, (right, y), columns.names, lane);
+        }
+    }
+    dots(pen, inner, (&columns, lanes));
+    if lanes.payers.is_empty() {
+        let text = "no payment in this range yet";
+        let palette = pen.palette();
+        pen.text(
+            (left, inner.y),
+            columns.names + columns.lane,
+            text,
+            palette.dim,
+        );
+    }
+}
+
+fn columns(inner: Rect, name: &str) -> Columns {
+    let wide = inner.width.saturating_sub(2);
+    let middle = (text::width(name) as u16 + 4).clamp(10, 30).min(wide / 4);
+    let names = (wide / 5).clamp(10, 34);
+    let lane = wide.saturating_sub(middle + 2 * names + 4) / 2;
+    let from = inner.x + 1 + names + 1 + lane + 1;
+    Columns {
+        names,
+        lane,
+        middle: (from, middle),
+        out: from + middle + 1,
+    }
+}
+
+/// The box in the middle, over the whole height.
+fn middle(pen: &mut Pen, inner: Rect, (columns, name): (&Columns, &str)) {
+    let palette = pen.palette();
+    let (x, width) = columns.middle;
+    let area = Rect::new(x, inner.y, width, inner.height);
+    if inner.height < 3 {
+        pen.text((x, inner.y), width, name, palette.accent);
+        return;
+    }
+    pen.frame(area, ("", ""), false);
+    let used = (text::width(name) as u16).min(width.saturating_sub(2));
+    let start = x + (width - used) / 2;
+    pen.text(
+        (start, inner.y + inner.height / 2),
+        used,
+        name,
+        palette.accent,
+    );
+}
+
+fn named(pen: &mut Pen, (x, y): (u16, u16), cells: u16, lane: &Lane) {
+    let palette = pen.palette();
+    let amount = (text::width(&lane.amount) as u16).min(cells / 2 + 2);
+    pen.text(
+        (x, y),
+        cells.saturating_sub(amount + 1),
+        &lane.name,
+        palette.other,
+    );
+    pen.right((x + cells - amount, y), amount, &lane.amount, palette.money);
+}
+
+fn wire(pen: &mut Pen, (x, y): (u16, u16), cells: u16) {
+    let palette = pen.palette();
+    for at in 0..cells.saturating_sub(1) {
+        pen.text((x + at, y), 1, "─", palette.line);
+    }
+    if cells > 0 {
+        pen.text((x + cells - 1, y), 1, "▶", palette.line);
+    }
+}
+
+/// Lanes that do not fit share the last one that does.
+fn dots(pen: &mut Pen, inner: Rect, (columns, lanes): (&Columns, &Lanes)) {
+    let palette = pen.palette();
+    let fits = usize::from(inner.height);
+    for dot in &lanes.dots {
+        let (x, known) = match dot.out {
+            true => (columns.out, lanes.contributors.len()),
+            false => (inner.x + 1 + columns.names + 1, lanes.payers.len()),
+        };
+        let last = fits.min(known).saturating_sub(1);
+        let y = inner.y + dot.lane.min(last) as u16;
+        let cells = u64::from(columns.lane.saturating_sub(2));
+        let at = (cells * dot.permille.min(1_000) / 1_000) as u16;
+        let style = if dot.out { palette.money } else { palette.warn };
+        pen.text((x + at, y), 1, DOTS[dot.width.min(3)], style);
+    }
+}

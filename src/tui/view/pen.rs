@@ -1,0 +1,131 @@
+//! The one way to cells: every text is cleaned and clipped on its way there.
+
+use ratatui::{buffer::Buffer, layout::Rect, style::Style};
+
+use crate::tui::{
+    text::{clean, clip, width},
+    theme::Palette,
+};
+
+pub struct Pen<'a> {
+    buffer: &'a mut Buffer,
+    palette: Palette,
+}
+
+impl<'a> Pen<'a> {
+    pub fn new(buffer: &'a mut Buffer, palette: Palette) -> Self {
+        Self { buffer, palette }
+    }
+
+    pub fn palette(&self) -> Palette {
+        self.palette
+    }
+
+    /// Empties an area.
+    pub fn fill(&mut self, area: Rect, style: Style) {
+        let area = area.intersection(self.buffer.area);
+        for y in area.top()..area.bottom() {
+            for x in area.left()..area.right() {
+                if let Some(cell) = self.buffer.cell_mut((x, y)) {
+                    cell.reset();
+                    cell.set_style(style);
+                }
+            }
+        }
+    }
+
+    /// Writes at most `cells` cells from a place on; returns where the text ended.
+    pub fn text(&mut self, (x, y): (u16, u16), cells: u16, text: &str, style: Style) -> u16 {
+        let area = self.buffer.area;
+        if y >= area.bottom() || x >= area.right() || cells == 0 {
+            return x;
+        }
+        let cells = cells.min(area.right() - x);
+        let text = clean(text);
+        let text = clip(&text, usize::from(cells));
+        if text.is_ascii() {
+            return self.ascii((x, y), &text, style);
+        }
+        self.buffer
+            .set_stringn(x, y, &text, usize::from(cells), style)
+            .0
+    }
+
+    /// Most of what is shown; needs no look at what belongs together.
+    fn ascii(&mut self, (mut x, y): (u16, u16), text: &str, style: Style) -> u16 {
+        for letter in text.chars() {
+            if let Some(cell) = self.buffer.cell_mut((x, y)) {
+                cell.set_char(letter);
+                cell.set_style(style);
+            }
+            x += 1;
+        }
+        x
+    }
+
+    /// Writes so that the text ends at the end of `cells`.
+    pub fn right(&mut self, (x, y): (u16, u16), cells: u16, text: &str, style: Style) {
+        let text = clean(text);
+        let text = clip(&text, usize::from(cells));
+        let used = u16::try_from(width(&text)).unwrap_or(cells).min(cells);
+        self.text((x + cells - used, y), used, &text, style);
+    }
+
+    /// Lays a style over cells that are drawn already.
+    pub fn over(&mut self, area: Rect, style: Style) {
+        self.buffer.set_style(area, style);
+    }
+
+    /// A frame with a title at its left and a remark at its right; returns what is inside.
+    pub fn frame(&mut self, area: Rect, (title, remark): (&str, &str), focused: bool) -> Rect {
+        let line = match focused {
+            true => self.palette.focus,
+            false => self.palette.line,
+        };
+        if area.width < 2 || area.height < 2 {
+            return Rect::default();
+        }
+        let (right, bottom) = (area.right() - 1, area.bottom() - 1);
+        for x in area.x + 1..right {
+            self.text((x, area.y), 1, "─", line);
+            self.text((x, bottom), 1, "─", line);
+        }
+        for y in area.y + 1..bottom {
+            self.text((area.x, y), 1, "│", line);
+            self.text((right, y), 1, "│", line);
+        }
+        for (at, corner) in [
+            ((area.x, area.y), "╭"),
+            ((right, area.y), "╮"),
+            ((area.x, bottom), "╰"),
+            ((right, bottom), "╯"),
+        ] {
+            self.text(at, 1, corner, line);
+        }
+        let inner = area.width.saturating_sub(4);
+        let style = match focused {
+            true => self.palette.focus,
+            false => self.palette.strong,
+        };
+        let end = self.text((area.x + 2, area.y), inner, title, style);
+        let left = (area.x + 2 + inner).saturating_sub(end + 1);
+        if !remark.is_empty() && left > 4 {
+            let remark = format!(" {remark} ");
+            self.right((end + 1, area.y), left, &remark, self.palette.dim);
+        }
+        Rect::new(area.x + 1, area.y + 1, area.width - 2, area.height - 2)
+    }
+
+    /// A bar of eighths of a cell: `ppm` of `cells`.
+    pub fn meter(&mut self, (x, y): (u16, u16), cells: u16, ppm: u64, style: Style) {
+        const EIGHTHS: [&str; 7] = ["▏", "▎", "▍", "▌", "▋", "▊", "▉"];
+        let eighths = (u64::from(cells) * 8 * ppm.min(1_000_000)).div_ceil(1_000_000);
+        let (whole, rest) = (eighths / 8, eighths % 8);
+        for at in 0..whole {
+            self.text((x + at as u16, y), 1, "█", style);
+        }
+        if rest > 0 {
+            self.text((x + whole as u16, y), 1, EIGHTHS[rest as usize - 1], style);
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! The dashboard: its fold, its state machine, its screens, and the real thing on a terminal.
+
+mod board;
+mod cells;
+mod filter;
+mod keys;
+mod live;
+mod plain;
+mod screens;
+mod terminal;
+
+use std::path::{Path, PathBuf};
+
+use openlora::{
+    runtime::{event::Record, ledger::Address, state::board::Board},
+    tui::{
+        key::Key,
+        model::{Link, Model, Options},
+        money::Token,
+        theme::{Depth, Theme},
+        update::{Message, update},
+    },
+};
+
+/// Where the scenarios are; `make.py` there writes them.
+pub fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/dash")
+}
+
+pub fn scenario(name: &str) -> Vec<Record> {
+    let text = std::fs::read_to_string(folder().join(format!("{name}.jsonl"))).unwrap();
+    let each = text.lines().map(|line| serde_json::from_str(line).unwrap());
+    each.collect()
+}
+
+/// The money of the scenarios.
+pub const TOKEN: &str = "0x2903312562984717340103501615418775552954";
+
+pub fn token() -> Token {
+    let address: Address = TOKEN.parse().unwrap();
+    Token {
+        chain_id: 31_337,
+        network: "local".to_owned(),
+        token: Some((address, "dUSD".to_owned(), 6)),
+        coin: None,
+    }
+}
+
+pub fn options(theme: Theme) -> Options {
+    Options {
+        tokens: vec![token()],
+        depth: Depth::True,
+        theme,
+        animation: true,
+        mouse: true,
+        watermark: None,
+    }
+}
+
+/// A model that was shown every record of a scenario and stands at its end.
+pub fn model(name: &str, size: (u16, u16), theme: Theme) -> Model {
+    let records = scenario(name);
+    let now_ms = records.last().unwrap().time_ms;
+    let mut model = Model::new(options(theme), size, now_ms);
+    update(&mut model, Message::Link(Link::Ended));
+    update(&mut model, Message::Records(records));
+    // Payments that are on their way have arrived.
+    model.flow.clear();
+    update(&mut model, Message::Frame(now_ms));
+    model
+}
+
+pub fn fold(records: &[Record]) -> Board {
+    let mut board = Board::default();
+    for record in records {
+        let _ = board.apply(record);
+    }
+    board
+}
+
+/// Presses keys and draws.
+pub fn press(model: &mut Model, keys: &[Key]) {
+    for key in keys {
+        update(model, Message::Key(*key));
+        let now_ms = model.now_ms;
+        update(model, Message::Frame(now_ms));
+    }
+}
