@@ -25,7 +25,7 @@ use crate::tiny;
 
 /// A finished run on a tiny base.
 pub struct Trained {
-    pub dir: TempDir,
+    _dir: TempDir,
     pub inputs: Inputs,
     pub run: RunDir,
 }
@@ -49,7 +49,11 @@ impl Trained {
         };
         let (outcome, _) = train(&inputs, &start, &mut |_| Flow::Continue).unwrap();
         let run = RunDir::find(&dir.path().join("runs"), outcome.run.to_str()).unwrap();
-        Self { dir, inputs, run }
+        Self {
+            _dir: dir,
+            inputs,
+            run,
+        }
     }
 
     pub fn rows(&self) -> Rows {

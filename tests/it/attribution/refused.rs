@@ -78,9 +78,9 @@ fn every_flipped_byte_is_found() {
     };
     fs::write(&path, &whole).unwrap();
     let digest = Index::open(&path).unwrap().digest().to_owned();
-    for at in 0..whole.len() {
+    for (at, byte) in whole.iter().enumerate() {
         if let Some(found) = padding(at) {
-            assert_eq!(whole[at], 0, "byte {at} is read");
+            assert_eq!(*byte, 0, "byte {at} is read");
             assert_ne!(found, digest, "byte {at}");
         }
     }
