@@ -24,7 +24,7 @@ use crate::runtime::{
 };
 
 /// λ over the mean squared norm of the gradients, where nobody says otherwise.
-pub const DAMPING: f64 = 0.1;
+pub const DAMPING: f64 = 0.03;
 /// Values of a projected gradient, where nobody says otherwise.
 pub const WIDTH: usize = 1024;
 
@@ -134,7 +134,7 @@ fn finish(
     weights: &[f64],
 ) -> Result<Vec<f32>, AttributionError> {
     if job.method == Method::Datainf {
-        return datainf::rows(&gradients, width, &projector.group_sizes(), weights);
+        return datainf::rows(&gradients, width, &projector.groups(), weights);
     }
     let damping = match job.method {
         Method::Influence => job.damping,
