@@ -245,7 +245,10 @@ fn choose(model: &mut Model, action: Action) {
             model.group = model.group.next();
             *model.selection_mut(Pane::Sums) = Selection::default();
         }
-        Action::Money => model.money = (model.money + 1) % model.shown.moneys.len().max(1),
+        Action::Money => match model.shown.moneys.len() {
+            0 | 1 => model.notice("calls are paid in one money only"),
+            moneys => model.money = (model.money + 1) % moneys,
+        },
         Action::Units => {
             model.units = match model.units {
                 Units::Token => Units::Base,
