@@ -80,7 +80,10 @@ pub(super) fn heading(model: &Model, money: &Money) -> Heading {
         gas: match now.gas {
             Some(gas) => format!("−{}", amount(gas)),
             // Millionths of a coin are enough to see; `earnings --json` has every wei.
-            None => format!("{} ETH", money::in_units(now.gas_wei.0.div_ceil(GAS_STEP), 6)),
+            None => format!(
+                "{} ETH",
+                money::in_units(now.gas_wei.0.div_ceil(GAS_STEP), 6)
+            ),
         },
         settled: amount(now.sums.settled),
         pending: amount(all.sums.pending()),
