@@ -43,6 +43,7 @@ mod model_kernels;
 mod package;
 mod package_bad;
 mod paid_serving;
+mod payment_overhead;
 mod purse;
 mod purse_parallel;
 mod schemas;

@@ -30,7 +30,9 @@ pub use lock::writer_of;
 pub use memory::MemoryStore;
 pub use read_only::ReadOnlyJournal;
 pub use sqlite::{SqliteReader, SqliteStore};
-pub use store::{OpenCall, Outcome, Row, Store, StoreReader, Unique};
+pub use store::{
+    Enclosure, Entry, LARGEST_ENCLOSURE, OpenCall, Outcome, Row, Store, StoreReader, Unique,
+};
 
 use super::{
     event::{Event, Record},
@@ -147,7 +149,29 @@ impl Journal {
     /// [`JournalError::Duplicate`] when the request already has such an event, and then nothing
     /// changed; otherwise the disk, and then nothing of the event was kept.
     pub async fn append(&self, event: Event) -> Result<Record, JournalError> {
-        self.ask(|reply| Command::Append(event, reply)).await
+        self.append_with(event, None).await
+    }
+
+    /// Appends an event, and keeps beside it what is enclosed, for as long as there is room.
+    ///
+    /// # Errors
+    /// Those of [`Self::append`]; then nothing is enclosed either.
+    pub async fn append_with(
+        &self,
+        event: Event,
+        enclosure: Option<Enclosure>,
+    ) -> Result<Record, JournalError> {
+        let entry = Box::new(Entry { event, enclosure });
+        self.ask(|reply| Command::Append(entry, reply)).await
+    }
+
+    /// What was enclosed for a request, while it is kept.
+    ///
+    /// # Errors
+    /// The disk.
+    pub async fn enclosed(&self, request_id: &str) -> Result<Option<Vec<u8>>, JournalError> {
+        let (inner, id) = (Arc::clone(&self.inner), request_id.to_owned());
+        blocking(move || lock(&inner.points).enclosed(&id)).await
     }
 
     /// Queues an event that nobody waits for: written soon, after everything queued before it

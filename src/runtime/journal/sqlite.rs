@@ -14,7 +14,7 @@ use super::{
     chain::Head,
     error::JournalError,
     lock::{WriterLock, unwritable},
-    store::{OpenCall, Outcome, Row, Store, StoreReader, Unique},
+    store::{ENCLOSED, Enclosure, Entry, OpenCall, Outcome, Row, Store, StoreReader, Unique},
 };
 use crate::runtime::event::{Event, Record};
 
@@ -44,10 +44,21 @@ const CHECKPOINT: &str = "SELECT sequence, time_ms, body, hash FROM events WHERE
      AND body ->> '$.type' = 'call_checkpointed' AND body ->> '$.request_id' = ?2 \
      ORDER BY sequence DESC LIMIT 1";
 
+/// Not part of the history, which is why it may lose its oldest rows; added to journals that were
+/// made without it.
+const ENCLOSURES: &str = "CREATE TABLE IF NOT EXISTS enclosures ( \
+     age INTEGER PRIMARY KEY, request_id TEXT NOT NULL UNIQUE, bytes BLOB NOT NULL) STRICT";
+const ENCLOSE: &str = "INSERT OR IGNORE INTO enclosures (request_id, bytes) VALUES (?1, ?2)";
+const ENCLOSED_FOR: &str = "SELECT bytes FROM enclosures WHERE request_id = ?1";
+const DROP_OLDEST: &str = "DELETE FROM enclosures \
+     WHERE age = (SELECT min(age) FROM enclosures) RETURNING length(bytes)";
+
 /// The writing side, which holds the journal's lock.
 pub struct SqliteStore {
     file: File,
     head: Head,
+    /// Bytes of all enclosures.
+    enclosed: u64,
     _lock: WriterLock,
 }
 
@@ -76,28 +87,39 @@ impl SqliteStore {
         file.prepare_for_writing()?;
         let salt = file.salt()?;
         let head = file.head(&salt)?;
+        let enclosed = file.bytes_enclosed()?;
         Ok(Self {
             file,
             head,
+            enclosed,
             _lock: lock,
         })
     }
 }
 
 impl Store for SqliteStore {
-    fn append(&mut self, now_ms: u64, batch: &[Event]) -> Result<Vec<Outcome>, JournalError> {
-        let mut head = self.head;
+    fn append(&mut self, now_ms: u64, batch: &[Entry]) -> Result<Vec<Outcome>, JournalError> {
+        let (mut head, mut enclosed) = (self.head, self.enclosed);
         let path = self.file.path.clone();
         let transaction = self.file.begin()?;
         let mut outcomes = Vec::with_capacity(batch.len());
-        for event in batch {
-            outcomes.push(insert(&transaction, &path, &mut head, now_ms, event)?);
+        for Entry { event, enclosure } in batch {
+            let outcome = insert(&transaction, &path, &mut head, now_ms, event)?;
+            if let (Outcome::Stored(_), Some(enclosure)) = (&outcome, enclosure) {
+                let kept = enclose(&transaction, enclosure);
+                enclosed += kept.map_err(|error| explain(&path, error))?;
+            }
+            outcomes.push(outcome);
+        }
+        if enclosed > ENCLOSED {
+            let dropped = make_room(&transaction, enclosed - ENCLOSED);
+            enclosed -= dropped.map_err(|error| explain(&path, error))?;
         }
         transaction
             .commit()
             .map_err(|error| explain(&path, error))?;
         // Only what is on disk is built upon.
-        self.head = head;
+        (self.head, self.enclosed) = (head, enclosed);
         Ok(outcomes)
     }
 
@@ -147,6 +169,31 @@ fn insert(
         (Err(error), Some(unique)) if is_duplicate(&error) => Ok(Outcome::Duplicate(unique)),
         (Err(error), _) => Err(explain(path, error)),
     }
+}
+
+/// Returns how many bytes more there are.
+fn enclose(transaction: &Transaction, enclosure: &Enclosure) -> rusqlite::Result<u64> {
+    let Enclosure { request_id, bytes } = enclosure;
+    let inserted = transaction
+        .prepare_cached(ENCLOSE)?
+        .execute(params![request_id, bytes])?;
+    Ok(inserted as u64 * bytes.len() as u64)
+}
+
+/// Drops the oldest enclosures until so many bytes are free; returns how many are.
+fn make_room(transaction: &Transaction, wanted: u64) -> rusqlite::Result<u64> {
+    let mut freed = 0;
+    while freed < wanted {
+        let oldest = transaction
+            .prepare_cached(DROP_OLDEST)?
+            .query_row([], |row| row.get::<_, i64>(0))
+            .optional()?;
+        match oldest {
+            Some(bytes) => freed += unsigned(bytes),
+            None => break,
+        }
+    }
+    Ok(freed)
 }
 
 fn is_duplicate(error: &rusqlite::Error) -> bool {
@@ -223,6 +270,17 @@ impl StoreReader for SqliteReader {
 
     fn metered(&mut self, request_id: &str) -> Result<Option<Row>, JournalError> {
         Ok(self.rows(METERED, &[&request_id])?.pop())
+    }
+
+    fn enclosed(&mut self, request_id: &str) -> Result<Option<Vec<u8>>, JournalError> {
+        if !self.file.has_enclosures()? {
+            return Ok(None);
+        }
+        let connection = &self.file.connection;
+        let found = connection
+            .prepare_cached(ENCLOSED_FOR)
+            .and_then(|mut it| it.query_row([request_id], |row| row.get(0)).optional());
+        found.map_err(|error| self.file.explain(error))
     }
 
     fn open_calls(&mut self) -> Result<Vec<OpenCall>, JournalError> {
@@ -328,7 +386,26 @@ impl File {
         set(self, "journal_mode", "WAL")?;
         // NORMAL would leave the last commits to the next checkpoint's sync.
         set(self, "synchronous", "FULL")?;
-        if exists { Ok(()) } else { self.create() }
+        if !exists {
+            self.create()?;
+        }
+        let added = self.connection.execute_batch(ENCLOSURES);
+        added.map_err(|error| self.explain(error))
+    }
+
+    /// A journal of an earlier version has none until it is written again.
+    fn has_enclosures(&self) -> Result<bool, JournalError> {
+        let sql = "SELECT count(*) FROM sqlite_schema WHERE name = 'enclosures'";
+        let tables = self
+            .connection
+            .query_row(sql, [], |row| row.get::<_, i64>(0));
+        Ok(tables.map_err(|error| self.explain(error))? > 0)
+    }
+
+    fn bytes_enclosed(&self) -> Result<u64, JournalError> {
+        let sql = "SELECT coalesce(sum(length(bytes)), 0) FROM enclosures";
+        let sum = self.connection.query_row(sql, [], |row| row.get(0));
+        sum.map(unsigned).map_err(|error| self.explain(error))
     }
 
     /// In one transaction, so that a crash leaves either nothing or a whole journal.

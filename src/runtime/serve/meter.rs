@@ -19,6 +19,7 @@ use super::{
     calls::{Calls, Claim, Slot, mismatch},
     gate::Pass,
     hosted::Hosted,
+    imprint::Imprint,
     metrics::Metrics,
     receipt::{self, already_metered},
     refusal::Refusal,
@@ -26,7 +27,7 @@ use super::{
 };
 use crate::runtime::{
     event::{CallKind, Event, Finish, Record, Usage},
-    journal::{Journal, JournalError},
+    journal::{Enclosure, Journal, JournalError, LARGEST_ENCLOSURE},
     ports::Tab,
 };
 
@@ -70,6 +71,7 @@ pub enum Admission {
 /// A call about to be reserved.
 pub struct Reservation {
     pub slot: Slot,
+    pub imprint: Imprint,
     pub adapter: Arc<Hosted>,
     pub kind: CallKind,
     pub prompt_tokens: u64,
@@ -90,6 +92,7 @@ pub struct Call {
 struct Open {
     inner: Arc<Inner>,
     slot: Slot,
+    imprint: Imprint,
     pass: Pass,
     adapter: Arc<Hosted>,
     kind: CallKind,
@@ -139,26 +142,28 @@ impl Meter {
         self.inner.calls.is_running(id)
     }
 
-    /// Salted SHA-256 over `parts`, hex.
-    pub fn hash(&self, parts: &[&[u8]]) -> String {
-        let mut hasher = self.inner.hasher();
-        for part in parts {
-            hasher.update((part.len() as u64).to_le_bytes());
-            hasher.update(part);
-        }
-        hex::encode(hasher.finalize())
+    /// What tells a request from others, over its parts.
+    pub fn imprint(&self, parts: &[&[u8]]) -> Imprint {
+        Imprint::new(&self.inner.salt, parts)
     }
 
-    /// Decides whether a request runs, is a repeat with a held answer, or was counted before.
-    pub async fn admit(&self, id: &RequestId, hash: &str) -> Result<Admission, Refusal> {
-        let slot = match self.inner.calls.claim(id, hash).await? {
+    /// Decides whether a request runs, is a repeat with an answer that is still kept, or was
+    /// counted before.
+    pub async fn admit(&self, id: &RequestId, imprint: &Imprint) -> Result<Admission, Refusal> {
+        let slot = match self.inner.calls.claim(id, &imprint.hash).await? {
             Claim::Held(answer) => return Ok(Admission::Repeated(answer)),
             Claim::Fresh(slot) => slot,
         };
         match receipt::find(&self.inner.journal, id).await? {
             None => Ok(Admission::Fresh(slot)),
-            Some(found) if found.request_hash != hash => Err(mismatch(id)),
-            Some(found) => Err(already_metered(&found)),
+            Some(found) if found.request_hash != imprint.hash => Err(mismatch(id)),
+            Some(found) => match self.inner.kept(id, imprint).await? {
+                Some(answer) => {
+                    slot.complete(Some(answer.clone()));
+                    Ok(Admission::Repeated(answer))
+                }
+                None => Err(already_metered(&found)),
+            },
         }
     }
 
@@ -198,16 +203,31 @@ impl Inner {
         Sha256::new().chain_update(&self.salt)
     }
 
-    async fn append(&self, event: Event) -> Result<Record, JournalError> {
-        let appended = self.journal.append(event).await;
+    /// The answer of a call that an earlier process, or this one long ago, has given.
+    async fn kept(&self, id: &RequestId, imprint: &Imprint) -> Result<Option<Answer>, Refusal> {
+        let sealed = self.journal.enclosed(id.as_str()).await;
+        let sealed = sealed.map_err(|error| receipt::unreadable(&error))?;
+        Ok(sealed.and_then(|sealed| imprint.unseal(id, &sealed)))
+    }
+
+    async fn append(
+        &self,
+        event: Event,
+        enclosure: Option<Enclosure>,
+    ) -> Result<Record, JournalError> {
+        let appended = self.journal.append_with(event, enclosure).await;
         let written = matches!(appended, Ok(_) | Err(JournalError::Duplicate(_)));
         *self.lock_refused() = (!written).then(Instant::now);
         appended
     }
 
     /// Appends a count. One that is there already (a commit whose answer was lost) is as good.
-    async fn append_count(&self, event: Event) -> Result<Record, JournalError> {
-        match self.append(event).await {
+    async fn append_count(
+        &self,
+        event: Event,
+        enclosure: Option<Enclosure>,
+    ) -> Result<Record, JournalError> {
+        match self.append(event, enclosure).await {
             Err(JournalError::Duplicate(unique)) => {
                 let found = self.journal.metered(&unique.request_id).await?;
                 found.ok_or(JournalError::Duplicate(unique))
@@ -219,6 +239,7 @@ impl Inner {
     async fn reserve(self: Arc<Self>, reservation: Reservation) -> Result<Call, Refusal> {
         let Reservation {
             slot,
+            imprint,
             adapter,
             kind,
             prompt_tokens,
@@ -236,7 +257,7 @@ impl Inner {
             request_hash: slot.hash().to_owned(),
             payment: tab.as_ref().map(|tab| Box::new(tab.payment().clone())),
         };
-        self.append(event).await.map_err(|error| {
+        self.append(event, None).await.map_err(|error| {
             tracing::error!(%error, "a call was refused because the journal cannot be written");
             unwritable()
         })?;
@@ -245,6 +266,7 @@ impl Inner {
         let open = Open {
             inner: self,
             slot,
+            imprint,
             pass,
             adapter,
             kind,
@@ -362,6 +384,7 @@ impl Open {
         let Self {
             inner,
             slot,
+            imprint,
             pass,
             adapter,
             kind,
@@ -386,8 +409,11 @@ impl Open {
             response_hash: hex::encode(delivered.finalize()),
             charge: charge.clone().map(Box::new),
         };
+        let enclosure = answer
+            .as_ref()
+            .and_then(|it| enclosure(slot.id(), &imprint, it));
         loop {
-            match inner.append_count(event.clone()).await {
+            match inner.append_count(event.clone(), enclosure.clone()).await {
                 Ok(record) => {
                     inner.metrics.metered(&record.event);
                     if let (Some(tab), Some(charge)) = (tab, charge) {
@@ -411,6 +437,15 @@ impl Open {
             }
         }
     }
+}
+
+/// An answer as it is kept for repeats that come after this process.
+fn enclosure(id: &RequestId, imprint: &Imprint, answer: &Answer) -> Option<Enclosure> {
+    let bytes = imprint.seal(id, answer);
+    (bytes.len() <= LARGEST_ENCLOSURE).then(|| Enclosure {
+        request_id: id.as_str().to_owned(),
+        bytes,
+    })
 }
 
 /// Nothing is counted when the engine failed before anything was delivered.

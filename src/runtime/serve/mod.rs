@@ -12,6 +12,7 @@ pub mod error;
 pub mod gate;
 mod generate;
 pub mod hosted;
+mod imprint;
 mod intake;
 pub mod meter;
 pub mod metrics;

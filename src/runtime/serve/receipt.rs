@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{refusal::Refusal, request_id::RequestId};
 use crate::runtime::{
     event::{CallKind, Event, Finish, Record, Usage},
-    journal::Journal,
+    journal::{Journal, JournalError},
     ledger::{Amount, Charge},
 };
 
@@ -157,12 +157,15 @@ pub struct JournalPlace {
 pub async fn find(journal: &Journal, id: &RequestId) -> Result<Option<Receipt>, Refusal> {
     match journal.metered(id.as_str()).await {
         Ok(record) => Ok(record.as_ref().and_then(Receipt::from_record)),
-        Err(error) => {
-            tracing::error!(%error, "the journal cannot be read");
-            let message = "The journal cannot be read now.";
-            Err(Refusal::unavailable("journal_unavailable", message))
-        }
+        Err(error) => Err(unreadable(&error)),
     }
+}
+
+/// The answer to whatever needs the journal while it cannot be read.
+pub fn unreadable(error: &JournalError) -> Refusal {
+    tracing::error!(%error, "the journal cannot be read");
+    let message = "The journal cannot be read now.";
+    Refusal::unavailable("journal_unavailable", message)
 }
 
 /// The answer to a repeated id whose call was metered and whose text is no longer held.
