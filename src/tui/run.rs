@@ -40,6 +40,8 @@ pub enum Feed {
     Records(Vec<Record>),
     Link(Link),
     Told(String),
+    /// Nothing more comes, and why.
+    Failed(String),
 }
 
 impl From<Feed> for Message {
@@ -49,6 +51,7 @@ impl From<Feed> for Message {
             Feed::Records(records) => Self::Records(records),
             Feed::Link(link) => Self::Link(link),
             Feed::Told(text) => Self::Told(text),
+            Feed::Failed(text) => Self::Failed(text),
         }
     }
 }

@@ -61,7 +61,7 @@ pub(super) async fn run(
 fn take(printer: &Printer, model: &mut Model, (feed, now_ms): (Feed, u64)) {
     update(model, Message::Tick(now_ms));
     let Feed::Records(records) = feed else {
-        if let Feed::Told(text) = &feed {
+        if let Feed::Told(text) | Feed::Failed(text) = &feed {
             printer.note(text);
         }
         update(model, feed.into());
