@@ -67,7 +67,7 @@ def box(x, title, lines, colour):
 def arrow(x, text):
     return [
         f'<path d="M{x} 210 h32 m-9 -7 l9 7 l-9 7" fill="none" stroke="#57606a" stroke-width="2.5"/>',
-        f'<text x="{x + 18}" y="192" text-anchor="middle" font-size="12" fill="#57606a">{escape(text)}</text>',
+        f'<text x="{x + 18}" y="192" text-anchor="middle" font-size="10" fill="#57606a">{escape(text)}</text>',
     ]
 
 
@@ -82,7 +82,7 @@ def main(recording, picture):
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDE} {HIGH}" width="{WIDE}" height="{HIGH}" '
         'font-family="Helvetica, Arial, sans-serif" fill="#1f2328">',
         f'<rect width="{WIDE}" height="{HIGH}" rx="16" fill="#f6f8fa"/>',
-        '<text x="24" y="38" font-size="20" font-weight="bold">One recorded run of the demo: '
+        '<text x="24" y="38" font-size="20" font-weight="bold">One recorded run: '
         "deploy, attribution, reward</text>",
     ]
     svg += box(24, "deploy", [
@@ -100,7 +100,7 @@ def main(recording, picture):
         ("signed per call", False),
     ], "#8a5d00")
     svg += arrow(542, "answer")
-    svg += box(580, "attribution", [(methods, True), *shares, (f'{it["roots"]} roots on chain', False)], "#7342ca")
+    svg += box(580, "attribution", [(methods, True), *shares, (f'roots on chain: {it["roots"]}', False)], "#7342ca")
     svg += arrow(820, "claim")
     svg += box(858, "reward", [
         (f'{units(it["settled"])} dUSD settled', True),

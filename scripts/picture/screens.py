@@ -113,7 +113,8 @@ def picture(terminal, theme, fonts):
 
 
 def busiest(recording):
-    """How long after its beginning, as played, most payments within four seconds begin."""
+    """How long after its beginning, as played, most payments within four seconds begin, and the last
+    one comes."""
     played, before, calls = 0.0, None, []
     with open(recording, encoding="utf-8") as file:
         for line in file:
@@ -123,7 +124,8 @@ def busiest(recording):
             before = now
             if record["event"]["type"] in ("call_metered", "attributed"):
                 calls.append(played)
-    return max(calls, key=lambda start: sum(start <= it < start + 4 for it in calls), default=0)
+    busy = max(calls, key=lambda start: sum(start <= it < start + 4 for it in calls), default=0)
+    return busy, max(calls, default=0)
 
 
 def main(openlora, recording, folder, ttf):
@@ -131,10 +133,13 @@ def main(openlora, recording, folder, ttf):
     fonts = [ImageFont.truetype(f"{ttf}/DejaVuSansMono{weight}.ttf", SIZE) for weight in ("", "-Bold")]
     environment = {"TERM": "xterm-256color", "COLORTERM": "truecolor", "OPENLORA_HOME": tempfile.mkdtemp(), "LANG": "C.UTF-8"}
     environment = {**environment, "NO_COLOR": ""}
-    start = busiest(recording)
+    start, last = busiest(recording)
     for theme in ("dark", "light"):
         terminal = Terminal([openlora, "dash", "--replay", recording, "--theme", theme], environment)
-        terminal.read(start + 3.2)
+        terminal.read(0.5)
+        # Charts over the last minute.
+        terminal.press("www")
+        terminal.read(last - 0.8)
         (folder / f"dashboard-{theme}.svg").write_text(svg(terminal, theme), encoding="utf-8")
         picture(terminal, theme, fonts).save(folder / f"dashboard-{theme}.png", optimize=True)
         terminal.end()

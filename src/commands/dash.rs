@@ -6,7 +6,11 @@ mod local;
 mod recording;
 mod report;
 
-use std::{io::IsTerminal, path::PathBuf};
+use std::{
+    io::IsTerminal,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use tokio::sync::mpsc;
 
@@ -14,7 +18,7 @@ use super::{Context, earnings, network};
 use crate::{
     error::{ExitClass, ExitStatus, Failure},
     runtime::{
-        journal::{Journal, projection},
+        journal::{Journal, ReadOnlyJournal, projection},
         state::board::Board,
     },
     tui::{
@@ -127,12 +131,8 @@ fn source(
 
 /// Reading starts here the next time; that it cannot be kept only costs time then.
 fn keep(context: &Context, board: &Board) {
-    let path = projection::path_of(&context.dirs.journal(), "board");
     if board.sequence > 0 {
-        let place = (board.sequence, board.hash.as_str());
-        if let Err(error) = projection::store(&path, place, FORM, board) {
-            tracing::debug!(%error, path = %path.display(), "the board was not kept");
-        }
+        store(&context.dirs.journal(), board);
     }
 }
 
@@ -236,12 +236,66 @@ fn suspend() {
     }
 }
 
-/// The board of a journal, from its projection where there is one.
-fn opened(path: &std::path::Path) -> Result<Board, Failure> {
+/// How often a server brings the board beside its journal up to date, and after how many records.
+const KEEPING: Duration = Duration::from_secs(60);
+const WORTH: u64 = 20_000;
+
+/// Keeps the board of a journal that is being written, until it is aborted.
+pub(super) fn keep_ready(path: PathBuf) -> tokio::task::JoinHandle<()> {
+    tokio::spawn(async move {
+        let mut ticks = tokio::time::interval(KEEPING);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            let path = path.clone();
+            let kept = tokio::task::spawn_blocking(move || bring_up_to_date(&path)).await;
+            // Without it the next dashboard reads longer; calls are served all the same.
+            if let Ok(Err(error)) = kept {
+                tracing::debug!(%error, "the board was not kept");
+            }
+        }
+    })
+}
+
+fn bring_up_to_date(path: &Path) -> Result<(), Failure> {
+    let (mut journal, mut board) = reopened(path)?;
+    let first = board.sequence;
+    if journal.head()?.sequence < first + WORTH {
+        return Ok(());
+    }
+    journal.replay(first + 1, |record| {
+        // The journal has no gaps.
+        let _ = board.apply(record);
+        if board.sequence % STRIDE == 0 {
+            store(path, &board);
+        }
+    })?;
+    store(path, &board);
+    Ok(())
+}
+
+/// Records after which a board that is being made is kept as far as it is.
+const STRIDE: u64 = 250_000;
+
+fn store(journal: &Path, board: &Board) {
+    let path = projection::path_of(journal, "board");
+    let place = (board.sequence, board.hash.as_str());
+    if let Err(error) = projection::store(&path, place, FORM, board) {
+        tracing::debug!(%error, path = %path.display(), "the board was not kept");
+    }
+}
+
+/// A journal, and its board as far as it was kept.
+fn reopened(path: &Path) -> Result<(ReadOnlyJournal, Board), Failure> {
     let mut journal = Journal::open_read_only(path)?;
     let kept = projection::path_of(path, "board");
     let known = projection::load::<Board>(&kept, &mut journal, FORM)?;
-    let mut board = known.map_or_else(Board::default, |(_, board)| board);
+    Ok((journal, known.map_or_else(Board::default, |(_, it)| it)))
+}
+
+/// The board of a journal, from its projection where there is one.
+fn opened(path: &Path) -> Result<Board, Failure> {
+    let (mut journal, mut board) = reopened(path)?;
     journal.replay(board.sequence + 1, |record| {
         // The journal has no gaps.
         let _ = board.apply(record);

@@ -17,7 +17,7 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use self::{paid::Selling, running::Sign};
-use super::{Context, network, project};
+use super::{Context, dash, network, project};
 use crate::{
     error::{ExitClass, ExitStatus, Failure},
     runtime::{
@@ -103,8 +103,11 @@ pub async fn run(context: &Context, request: ServeRequest) -> Result<ExitStatus,
     let closing = CancellationToken::new();
     let settling = selling.as_ref().map(|selling| selling.start(&closing));
     let sign = Sign::put_up(context, &url_of(server.address()))?;
+    // So that the dashboard opens at once, however long the journal grows.
+    let boarding = dash::keep_ready(context.dirs.journal());
     announce(context, server.address(), &names, selling.as_ref());
     server.run().await?;
+    boarding.abort();
     drop(sign);
     context.printer.note("drained: every call is counted");
     closing.cancel();

@@ -213,6 +213,7 @@ impl Model {
             palette,
             size,
             now_ms,
+            link: Link::Reading { done: 0, total: 0 },
             ..Self::default()
         };
         model.refresh();

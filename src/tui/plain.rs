@@ -26,12 +26,12 @@ pub fn line(model: &Model, record: &Record) -> Option<String> {
         Event::AdapterLoaded { name, .. } => format!("adapter {name} loaded"),
         Event::CallMetered { request_id, .. } => {
             let call = model.board.calls.get(request_id)?;
-            let paid = call.charge.as_ref().map_or("free".to_owned(), |charge| {
-                format!("{} from {}", amount(charge.amount), charge.payer)
+            let paid = call.charge.as_ref().map_or(String::new(), |charge| {
+                format!(", {} from {}", amount(charge.amount), charge.payer)
             });
             let (_, standing) = standing_words(model.board.standing(call).0);
             format!(
-                "call {} {} {}+{} tokens {} ms, {paid}, {standing}",
+                "call {} {} {}+{} tokens {} ms{paid}, {standing}",
                 call.adapter,
                 kind_name(call.kind),
                 call.usage.prompt_tokens,

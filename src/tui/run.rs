@@ -40,6 +40,8 @@ pub enum Feed {
     Records(Vec<Record>),
     Link(Link),
     Told(String),
+    /// Nothing more comes, and why.
+    Failed(String),
 }
 
 impl From<Feed> for Message {
@@ -49,6 +51,7 @@ impl From<Feed> for Message {
             Feed::Records(records) => Self::Records(records),
             Feed::Link(link) => Self::Link(link),
             Feed::Told(text) => Self::Told(text),
+            Feed::Failed(text) => Self::Failed(text),
         }
     }
 }
@@ -82,6 +85,8 @@ struct Running {
     /// When the next frame is due, if anything changed.
     due: Option<Instant>,
     drawn: Instant,
+    /// The terminal changed its size, and with it perhaps what it shows.
+    resized: bool,
 }
 
 /// Runs until somebody quits; returns everything that was folded.
@@ -99,6 +104,7 @@ pub async fn run(session: Session) -> io::Result<Board> {
         screen,
         due: Some(now),
         drawn: now - FRAME,
+        resized: false,
     };
     running.go().await?;
     Ok(running.session.model.board)
@@ -156,6 +162,9 @@ impl Running {
     fn draw(&mut self) -> io::Result<()> {
         self.drawn = Instant::now();
         let now_ms = (self.session.clock)();
+        if std::mem::take(&mut self.resized) {
+            self.screen.clear()?;
+        }
         let size = self.screen.size()?;
         let model = &mut self.session.model;
         if model.size != (size.width, size.height) {
@@ -168,6 +177,7 @@ impl Running {
     }
 
     fn input(&mut self, event: Input) -> io::Result<Flow> {
+        self.resized |= matches!(event, Input::Resize(..));
         match message(event) {
             Some(message) => self.take(message),
             None => Ok(Flow::On),

@@ -25,8 +25,7 @@ fn shown(letter: char) -> Option<char> {
     if letter.is_control() || is_unsafe(letter) {
         return Some(DOT);
     }
-    let mut buffer = [0; 4];
-    match Span::raw(&*letter.encode_utf8(&mut buffer)).width() {
+    match letter_width(letter) {
         0 => None,
         1 | 2 => Some(letter),
         _ => Some(DOT),
@@ -52,7 +51,13 @@ pub fn width(text: &str) -> usize {
     if text.is_ascii() {
         return text.len();
     }
-    Span::raw(text).width()
+    text.chars().map(letter_width).sum()
+}
+
+/// How many cells one letter takes.
+pub fn letter_width(letter: char) -> usize {
+    let mut buffer = [0; 4];
+    Span::raw(&*letter.encode_utf8(&mut buffer)).width()
 }
 
 /// The beginning of a text in at most `cells` cells, an ellipsis where something is missing.
@@ -63,8 +68,7 @@ pub fn clip(text: &str, cells: usize) -> Cow<'_, str> {
     let mut kept = String::new();
     let mut used = 0;
     for letter in text.chars() {
-        let mut buffer = [0; 4];
-        used += width(letter.encode_utf8(&mut buffer));
+        used += letter_width(letter);
         if used + 1 > cells {
             break;
         }

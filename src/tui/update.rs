@@ -46,6 +46,8 @@ pub enum Message {
     Frame(u64),
     /// What became of an effect.
     Told(String),
+    /// Nothing more comes, and why.
+    Failed(String),
 }
 
 /// Lines that the wheel scrolls.
@@ -80,6 +82,11 @@ pub fn update(model: &mut Model, message: Message) -> Vec<Effect> {
             model.refresh();
         }
         Message::Told(text) => model.notice(text),
+        Message::Failed(text) => {
+            let since_ms = model.now_ms;
+            model.link = Link::Stale { since_ms };
+            model.notice = Some((text, u64::MAX));
+        }
     }
     Vec::new()
 }
@@ -245,7 +252,10 @@ fn choose(model: &mut Model, action: Action) {
             model.group = model.group.next();
             *model.selection_mut(Pane::Sums) = Selection::default();
         }
-        Action::Money => model.money = (model.money + 1) % model.shown.moneys.len().max(1),
+        Action::Money => match model.shown.moneys.len() {
+            0 | 1 => model.notice("calls are paid in one money only"),
+            moneys => model.money = (model.money + 1) % moneys,
+        },
         Action::Units => {
             model.units = match model.units {
                 Units::Token => Units::Base,

@@ -122,6 +122,7 @@ impl Screen {
     }
 
     /// What the program has used so far: `seconds` of processor time, memory in kilobytes.
+    #[allow(dead_code, reason = "only the benches ask")]
     pub fn usage(&mut self) -> Value {
         self.wish(&json!({ "usage": true }));
         let mut line = String::new();

@@ -57,7 +57,7 @@ pub(super) fn follow(
     };
     tokio::spawn(async move {
         if let Err(Stop::Failed(error)) = follower.follow().await {
-            let _ = follower.sender.send(Feed::Told(error.to_string())).await;
+            let _ = follower.sender.send(Feed::Failed(error.to_string())).await;
         }
     });
     Ok(())

@@ -43,7 +43,8 @@ pub(super) async fn run(
             _ = tokio::signal::ctrl_c() => return Ok(ExitStatus::Success),
         }
         let link = std::mem::discriminant(&model.link);
-        let reading = matches!(model.link, Link::Reading { .. });
+        // Until the journal has been read the sums are not complete, and a replay has yet to begin.
+        let reading = matches!(model.link, Link::Reading { .. } | Link::Replay);
         if !reading && told.replace(link) != Some(link) {
             update(&mut model, Message::Frame(clock()));
             printer.line(plain::summary(&model));
@@ -60,7 +61,7 @@ pub(super) async fn run(
 fn take(printer: &Printer, model: &mut Model, (feed, now_ms): (Feed, u64)) {
     update(model, Message::Tick(now_ms));
     let Feed::Records(records) = feed else {
-        if let Feed::Told(text) = &feed {
+        if let Feed::Told(text) | Feed::Failed(text) = &feed {
             printer.note(text);
         }
         update(model, feed.into());

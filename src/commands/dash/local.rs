@@ -8,7 +8,7 @@ use std::{
 
 use tokio::sync::mpsc;
 
-use super::{FORM, now_ms, recording::Recorder};
+use super::{FORM, WORTH, now_ms, recording::Recorder, store};
 use crate::{
     error::{ExitClass, Failure},
     runtime::{
@@ -27,8 +27,6 @@ const PULSE: Duration = Duration::from_millis(500);
 const PAGE: usize = 1024;
 /// Records between two words on how far reading is.
 const STRIDE: u64 = 20_000;
-/// A board is worth keeping when so many records had to be read for it.
-const WORTH: u64 = 20_000;
 
 /// Follows in a thread of its own, until nobody listens.
 pub(super) fn follow(
@@ -46,7 +44,9 @@ pub(super) fn follow(
         .name("dash-journal".into())
         .spawn(move || {
             if let Err(Stop::Failed(error)) = follower.follow() {
-                let _ = follower.sender.blocking_send(Feed::Told(error.to_string()));
+                let _ = follower
+                    .sender
+                    .blocking_send(Feed::Failed(error.to_string()));
             }
         });
     started.map(drop).map_err(|error| {
@@ -132,6 +132,7 @@ impl Follower {
         };
         let mut board = known.map_or_else(Board::default, |(_, board)| board);
         let first = board.sequence;
+        let path = self.path.clone();
         let mut failed = None;
         let (recorder, sender) = (&mut self.recorder, &self.sender);
         journal.replay(first + 1, |record| {
@@ -141,6 +142,9 @@ impl Follower {
                 && let Err(error) = recorder.write(std::slice::from_ref(record))
             {
                 failed.get_or_insert(error);
+            }
+            if record.sequence % super::STRIDE == 0 {
+                store(&path, &board);
             }
             if record.sequence % STRIDE == 0 {
                 let done = record.sequence;
@@ -153,9 +157,7 @@ impl Follower {
         }
         self.next = board.sequence + 1;
         if board.sequence - first >= WORTH {
-            let place = (board.sequence, board.hash.as_str());
-            // A folder that cannot be written only makes the next start slower.
-            let _ = projection::store(&kept, place, FORM, &board);
+            store(&path, &board);
         }
         self.send(Feed::Board(Box::new(board)))
     }

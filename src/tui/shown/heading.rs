@@ -13,6 +13,9 @@ use crate::{
     },
 };
 
+/// Wei in a millionth of a coin.
+const GAS_STEP: u128 = 1_000_000_000_000;
+
 /// A state in words, and how good it is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Standing {
@@ -69,14 +72,18 @@ pub(super) fn heading(model: &Model, money: &Money) -> Heading {
         up: up(model, board),
         range: model.range.name(),
         symbol: match model.units {
-            money::Units::Token => text::clean(&money.symbol).into_owned(),
+            money::Units::Token => symbol(money),
             money::Units::Base => "base units".to_owned(),
         },
         net: net(&now),
         gross: amount(now.sums.charged),
         gas: match now.gas {
             Some(gas) => format!("−{}", amount(gas)),
-            None => format!("{} ETH", money::in_units(now.gas_wei.0, 18)),
+            // Millionths of a coin are enough to see; `earnings --json` has every wei.
+            None => format!(
+                "{} ETH",
+                money::in_units(now.gas_wei.0.div_ceil(GAS_STEP), 6)
+            ),
         },
         settled: amount(now.sums.settled),
         pending: amount(all.sums.pending()),
@@ -142,6 +149,14 @@ pub(super) fn adapter(board: &Board) -> String {
         String::new()
     };
     format!("{}@{}{others}", text::clean(name), text::clean(&digest))
+}
+
+/// A token that the settings do not know is named by its address, shortened.
+fn symbol(money: &Money) -> String {
+    match money.symbol.strip_prefix("units of ") {
+        Some(address) => format!("units of {}", text::short_id(address)),
+        None => text::clean(&money.symbol).into_owned(),
+    }
 }
 
 fn network(model: &Model, money: &Money) -> String {

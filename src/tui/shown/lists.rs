@@ -330,6 +330,7 @@ pub(super) fn sums(model: &Model, money: &Money, fits: usize) -> (Page<SumLine>,
         ppm: figures::ppm(row.micro, micro),
         paid: row
             .paid
+            .filter(|it| !it.is_zero())
             .map(|it| model.micro_shown(it.0.saturating_mul(MICRO), money.decimals)),
         rest: row.name == REST,
     });

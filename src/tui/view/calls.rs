@@ -25,7 +25,7 @@ const COLUMNS: [(&str, u16, u16, bool); 8] = [
     ("kind", 8, 10, false),
     ("in/out", 7, 9, true),
     ("ms", 5, 6, true),
-    ("amount", 9, 12, true),
+    ("amount", 8, 12, true),
     ("state", 10, 10, false),
 ];
 const ADAPTER: usize = 2;

@@ -3,7 +3,7 @@
 use ratatui::{buffer::Buffer, layout::Rect, style::Style};
 
 use crate::tui::{
-    text::{clean, clip, width},
+    text::{clean, clip, letter_width, width},
     theme::Palette,
 };
 
@@ -25,6 +25,7 @@ impl<'a> Pen<'a> {
     pub fn fill(&mut self, area: Rect, style: Style) {
         let area = area.intersection(self.buffer.area);
         for y in area.top()..area.bottom() {
+            self.part((area.x, y));
             for x in area.left()..area.right() {
                 if let Some(cell) = self.buffer.cell_mut((x, y)) {
                     cell.reset();
@@ -35,7 +36,7 @@ impl<'a> Pen<'a> {
     }
 
     /// Writes at most `cells` cells from a place on; returns where the text ended.
-    pub fn text(&mut self, (x, y): (u16, u16), cells: u16, text: &str, style: Style) -> u16 {
+    pub fn text(&mut self, (mut x, y): (u16, u16), cells: u16, text: &str, style: Style) -> u16 {
         let area = self.buffer.area;
         if y >= area.bottom() || x >= area.right() || cells == 0 {
             return x;
@@ -43,24 +44,36 @@ impl<'a> Pen<'a> {
         let cells = cells.min(area.right() - x);
         let text = clean(text);
         let text = clip(&text, usize::from(cells));
-        if text.is_ascii() {
-            return self.ascii((x, y), &text, style);
-        }
-        self.buffer
-            .set_stringn(x, y, &text, usize::from(cells), style)
-            .0
-    }
-
-    /// Most of what is shown; needs no look at what belongs together.
-    fn ascii(&mut self, (mut x, y): (u16, u16), text: &str, style: Style) -> u16 {
+        self.part((x, y));
+        // A letter per cell: what joins in a terminal would take other cells than it was given.
         for letter in text.chars() {
             if let Some(cell) = self.buffer.cell_mut((x, y)) {
                 cell.set_char(letter);
                 cell.set_style(style);
             }
             x += 1;
+            if !letter.is_ascii() && letter_width(letter) > 1 {
+                if let Some(cell) = self.buffer.cell_mut((x, y)) {
+                    cell.reset();
+                    cell.set_style(style);
+                }
+                x += 1;
+            }
         }
         x
+    }
+
+    /// A broad letter whose second cell is written over is gone from its first one too.
+    fn part(&mut self, (x, y): (u16, u16)) {
+        let Some(before) = x.checked_sub(1) else {
+            return;
+        };
+        if let Some(cell) = self.buffer.cell_mut((before, y))
+            && cell.symbol().len() > 1
+            && width(cell.symbol()) > 1
+        {
+            cell.set_char(' ');
+        }
     }
 
     /// Writes so that the text ends at the end of `cells`.

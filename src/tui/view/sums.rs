@@ -4,7 +4,7 @@
 //! ╭─ 6 Sums ─────────────────────────────────────────── 4, amount ↓ ─╮
 //! │ payer                                calls     amount       part  │
 //! │ 0x12ab…                                812     1.2310  ████ 80.0% │
-//! │ all of today                                   1.5310             │
+//! │ sum of today, 5 rows                                   1.5310             │
 //! ╰───────────────────────────────────────────────────────────────────╯
 //! ```
 
@@ -36,7 +36,7 @@ pub(super) fn draw(pen: &mut Pen, area: Rect, model: &Model) {
             pen.text((inner.x, y), 1, "▸", palette.focus.patch(palette.selected));
         }
     }
-    let text = format!("all of {} in {} rows", total.range, total.rows);
+    let text = format!("sum of {}, {} rows", total.range, total.rows);
     pen.text((inner.x + 1, bottom), columns.name, &text, palette.strong);
     pen.right(
         (columns.amount, bottom),

@@ -28,7 +28,7 @@ pub fn drawn(model: &Model) -> Buffer {
 
 /// The letters of a screen, spaces at the ends of lines left out.
 pub fn text(buffer: &Buffer) -> String {
-    let width = usize::from(buffer.area.width);
+    let width = usize::from(buffer.area.width).max(1);
     let mut text = String::new();
     for row in buffer.content.chunks(width) {
         let mut skip = 0;

@@ -123,7 +123,7 @@ fn a_storm_of_sizes_ends_with_the_kept_screen() {
 /// Whether a byte stream chooses a colour: 3x, 4x, 9x, 10x of SGR, 39 and 49 left out.
 fn has_colour(bytes: &[u8]) -> bool {
     let text = String::from_utf8_lossy(bytes);
-    let colour = regex::Regex::new(r"\x1b\[(?:\d+;)*(?:3[0-8]|4[0-8]|9\d|10\d)[;m]").unwrap();
+    let colour = regex::Regex::new(r"\x1b\[(?:\d+;)*(?:3[0-8]|4[0-8]|9\d|10\d)(?:;\d+)*m").unwrap();
     colour.is_match(&text)
 }
 

@@ -20,6 +20,7 @@ struct Claim {
     /// The channel's total after it.
     total: Amount,
     tx: String,
+    receiver: ReceiverKey,
     /// The transaction that sent the money on.
     settled: Option<String>,
 }
@@ -49,6 +50,7 @@ impl Claims {
             claims.push_back(Claim {
                 total: row.total,
                 tx: claimed.tx.clone(),
+                receiver: claimed.receiver,
                 settled: None,
             });
             let waiting = self.waiting.entry(claimed.receiver).or_default();
@@ -69,10 +71,15 @@ impl Claims {
     }
 
     pub(super) fn undo(&mut self, txs: &[String]) {
-        for claims in self.channels.values_mut() {
+        for (key, claims) in &mut self.channels {
             claims.retain(|claim| !txs.contains(&claim.tx));
             for claim in claims {
-                claim.settled.take_if(|tx| txs.contains(tx));
+                if claim.settled.take_if(|tx| txs.contains(tx)).is_some() {
+                    let waiting = self.waiting.entry(claim.receiver).or_default();
+                    if !waiting.contains(key) {
+                        waiting.push(*key);
+                    }
+                }
             }
         }
     }
