@@ -41,14 +41,14 @@ fn main() {
     let seed = number("--seed", 20_260_131) as u64;
     let plan = Plan {
         size: Size {
-            examples: number("--examples", 256),
-            queries: number("--queries", 40),
+            examples: number("--examples", 80),
+            queries: number("--queries", 24),
             seed,
         },
         recipe: Recipe {
-            epochs: number("--epochs", 5),
-            batch: 8,
-            lr: 2e-3,
+            epochs: number("--epochs", 8),
+            batch: number("--batch", 4),
+            lr: option("--lr").map_or(4e-3, |text| text.parse().expect("a number")),
             warmup: 10,
             rank: 8,
         },
@@ -87,6 +87,9 @@ fn main() {
         "command": format!("cargo bench --bench attribution_truth -- {}", arguments.join(" ")).trim(),
         "seed": seed,
         "commit": option("--commit").unwrap_or_else(commit),
+        "epochs": plan.recipe.epochs,
+        "batch": plan.recipe.batch,
+        "lr": plan.recipe.lr,
         "examples": plan.size.examples,
         "queries": plan.size.queries,
         "subsets": plan.effort.subsets,

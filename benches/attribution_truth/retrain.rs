@@ -207,7 +207,7 @@ impl Truth {
         tell: &mut dyn FnMut(&str),
     ) -> Self {
         let all: Vec<usize> = (0..rows.len()).collect();
-        let mut truth = Self {
+        let truth = Self {
             subsets: (0..effort.subsets as u64)
                 .map(|at| {
                     let mut half = all.clone();
@@ -220,7 +220,7 @@ impl Truth {
             queries,
             ..Self::default()
         };
-        let mut measure = |picks: &[usize], seed: u64| {
+        let measure = |picks: &[usize], seed: u64| {
             let mut trained = recipe.train(base, rows, picks, effort.seed + 1000 + seed);
             losses(&mut trained.decoder, &truth.queries)
         };

@@ -3,7 +3,9 @@
 use std::{collections::HashMap, fs, path::PathBuf, sync::Arc};
 
 use openlora::runtime::{
-    attribution::{Index, Job, Material, Method, Pass, Places, Sketcher, build, influence_rows},
+    attribution::{
+        DAMPING, Index, Job, Material, Method, Pass, Places, Sketcher, WIDTH, build, influence_rows,
+    },
     model::{Base, Batch, Decoder, Precision, text::TextCodec},
 };
 use serde_json::{Map, Value, json};
@@ -27,8 +29,7 @@ pub struct Plan {
 
 /// The checkpoints of the method.
 const SHARES: [f64; 3] = [0.05, 0.20, 0.50];
-pub const DAMPING: f64 = 0.1;
-const WIDTH: usize = 1024;
+const EXACT: usize = 1 << 24;
 /// Longest answer.
 const MOST: usize = 40;
 
@@ -112,9 +113,10 @@ impl Lab<'_> {
                 vec![vec![1.0; self.world.rows.len()]; self.truth.queries.len()],
             ),
             ("ngram", self.overlaps()),
-            ("gradient", self.indexed(&last, Method::Gradient)),
-            ("datainf", self.indexed(&last, Method::Datainf)),
-            ("ours", self.indexed(&ours, Method::Influence)),
+            // Without projection, so that the baselines lose nothing to it.
+            ("gradient", self.indexed(&last, Method::Gradient, EXACT)),
+            ("datainf", self.indexed(&last, Method::Datainf, EXACT)),
+            ("ours", self.indexed(&ours, Method::Influence, WIDTH)),
         ];
         let figures = |(name, scores): (&'static str, Vec<Vec<f64>>)| (name, self.judge(&scores));
         scored.into_iter().map(figures).collect()
@@ -147,10 +149,10 @@ impl Lab<'_> {
     }
 
     /// Scores through the file, 8-bit rows and sketches: as a server finds them.
-    fn indexed(&self, material: &Material, method: Method) -> Vec<Vec<f64>> {
+    fn indexed(&self, material: &Material, method: Method, width: usize) -> Vec<Vec<f64>> {
         let dir = tempfile::tempdir().expect("a folder is made");
         let places = Places::new(dir.path());
-        let job = self.job(material, method, (WIDTH, DAMPING));
+        let job = self.job(material, method, (width, DAMPING));
         build(&job, &places, &mut |_| {}).expect("an index is built");
         let index = Index::open(&places.index()).expect("the index opens");
         let mut sketcher = Sketcher::open(&places, self.base).expect("the sketcher opens");
@@ -236,7 +238,7 @@ impl Lab<'_> {
         for damping in [0.003, 0.01, 0.03, 0.1, 0.3, 1.0, f64::INFINITY] {
             choices.push((&SHARES, WIDTH, damping));
         }
-        for width in [256, 512, 2048, 4096, 1 << 20] {
+        for width in [256, 512, 2048, 4096, EXACT] {
             choices.push((&SHARES, width, DAMPING));
         }
         choices.extend(sets[1..].iter().map(|set| (*set, WIDTH, DAMPING)));

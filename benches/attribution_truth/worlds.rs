@@ -1,6 +1,6 @@
 //! Training sets of known structure from the templates' own rows.
 //!
-//! `lighthouse`: conversations of the chat template, each topic held by one of eight contributors.
+//! `lighthouse`: conversations of the chat template, each of eight contributors holding two topics.
 //! `bazaar`: ten contributors, each with one class of the sentiment or the filter template or with
 //! one source of the chat template.
 
@@ -74,93 +74,28 @@ const FILTER: [&str; 4] = [
 
 const KEEPER: &str = "You are Maren, keeper of the lighthouse.";
 
-/// Topics of the chat template by contributor; the first six words of each say which source.
+/// Topics of the chat template by contributor: few enough that each is learned by heart.
 const TOPICS: [(&str, &[&str]); 8] = [
-    (
-        "rocks",
-        &[
-            "the rocks",
-            "the horn",
-            "the stairs",
-            "the harbour",
-            "the fog",
-        ],
-    ),
-    (
-        "weather",
-        &[
-            "the storm",
-            "the wind",
-            "the winter",
-            "the night",
-            "the sea",
-            "the tide",
-        ],
-    ),
-    (
-        "house",
-        &[
-            "the old boat",
-            "the log book",
-            "the sailors",
-            "the gulls",
-            "the lamp",
-        ],
-    ),
-    (
-        "keys",
-        &[
-            "a wallet",
-            "a private key",
-            "a seed phrase",
-            "a blockchain",
-            "a token",
-            "a transaction",
-        ],
-    ),
-    (
-        "market",
-        &[
-            "a fee",
-            "a scam",
-            "an airdrop",
-            "an exchange",
-            "a dip",
-            "a rally",
-            "staking",
-        ],
-    ),
-    (
-        "makers",
-        &[
-            "a bridge",
-            "an audit",
-            "an adapter",
-            "a model",
-            "a dataset",
-            "attribution",
-            "a micropayment",
-        ],
-    ),
-    (
-        "heavy",
-        &[
-            "afraid", "sad", "angry", "lonely", "tired", "ashamed", "sick",
-        ],
-    ),
-    (
-        "light",
-        &[
-            "happy",
-            "in love",
-            "worried about money",
-            "bored",
-            "lost",
-            "proud of my work",
-            "in a hurry",
-        ],
-    ),
+    ("horn", &["the horn", "the stairs"]),
+    ("weather", &["the winter", "the tide"]),
+    ("books", &["the log book", "the gulls"]),
+    ("keys", &["a seed phrase", "a blockchain"]),
+    ("market", &["an airdrop", "staking"]),
+    ("makers", &["an adapter", "a micropayment"]),
+    ("heavy", &["angry", "ashamed"]),
+    ("light", &["worried about money", "bored"]),
 ];
+
+/// A conversation's first question and answer.
+fn opening(example: Example) -> Example {
+    match example {
+        Example::Chat { mut messages } => {
+            messages.truncate(2);
+            Example::Chat { messages }
+        }
+        other => other,
+    }
+}
 
 /// Who holds the topic of a conversation; the longest topic that is named wins.
 fn keeper_of(example: &Example) -> Option<&'static str> {
@@ -194,17 +129,18 @@ fn examples(datasets: &[Dataset]) -> Vec<Example> {
         .collect()
 }
 
-fn lighthouse(files: &[&str]) -> Vec<Entry> {
-    let held = examples(&read("chat", files))
-        .into_iter()
-        .filter_map(|example| {
-            let contributor = keeper_of(&example)?.to_owned();
-            Some(Entry {
-                contributor,
-                example,
-                task: 0,
-            })
-        });
+/// Of longer conversations only the opening is taken, and only where `openings` are asked for.
+fn lighthouse(files: &[&str], openings: bool) -> Vec<Entry> {
+    let all = examples(&read("chat", files)).into_iter();
+    let held = all.filter_map(|example| {
+        let example = if openings { opening(example) } else { example };
+        let contributor = keeper_of(&example)?.to_owned();
+        Some(Entry {
+            contributor,
+            example,
+            task: 0,
+        })
+    });
     held.collect()
 }
 
@@ -289,7 +225,7 @@ fn balanced(mut entries: Vec<Entry>, count: usize, seed: u64, purpose: &str) -> 
 pub fn world(name: &'static str, codec: &TextCodec, size: Size) -> World {
     let held_out = ["valid.jsonl", "test.jsonl"];
     let (learned, asked) = match name {
-        "lighthouse" => (lighthouse(&CHAT), lighthouse(&held_out)),
+        "lighthouse" => (lighthouse(&CHAT, false), lighthouse(&held_out, true)),
         _ => (
             bazaar([&CHAT, &SENTIMENT, &FILTER]),
             bazaar([&held_out, &held_out, &held_out]),

@@ -152,15 +152,17 @@ def influence(rows, query, weights):
 
 
 def datainf(rows, query, sizes, weights):
-    """`rows` [n, tensors, k], `query` [tensors, k]; equation 5 of arXiv:2310.00902."""
-    scores = np.zeros(len(rows))
+    """`rows` [n, tensors, k], `query` [tensors, k]; equation 5 of arXiv:2310.00902, applied to the
+    examples. Where tensors share the places of a projection, an index keeps their sum."""
+    solved = np.zeros_like(rows)
     for tensor, size in enumerate(sizes):
-        g, v = rows[:, tensor], query[tensor]
+        g = rows[:, tensor]
         norms = (g**2).sum(1)
         damping = 0.1 * norms.mean() / size
-        inverse = [v / damping - g_i * (g_i @ v) / (damping * (damping + n)) for g_i, n in zip(g, norms)]
-        scores += g @ np.mean(inverse, 0)
-    return scores * weights
+        for k, v in enumerate(g):
+            inverse = [v / damping - g_i * (g_i @ v) / (damping * (damping + n)) for g_i, n in zip(g, norms)]
+            solved[k, tensor] = np.mean(inverse, 0)
+    return solved.sum(1) @ query.sum(0) * weights
 
 
 def save(path, tensors):

@@ -134,7 +134,7 @@ fn finish(
     weights: &[f64],
 ) -> Result<Vec<f32>, AttributionError> {
     if job.method == Method::Datainf {
-        return datainf::rows(&gradients, width, &projector.group_sizes(), weights);
+        return datainf::rows(&gradients, width, &projector.groups(), weights);
     }
     let damping = match job.method {
         Method::Influence => job.damping,

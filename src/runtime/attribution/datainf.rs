@@ -4,6 +4,7 @@
 use super::{
     error::AttributionError,
     matrix::{View, multiply},
+    projection::Group,
 };
 
 /// The product of all pairs of examples is kept: beyond this the baseline is not worth it.
@@ -11,11 +12,11 @@ const MOST_EXAMPLES: usize = 8192;
 /// λ of a tensor over the mean square of its gradients' values.
 const DAMPING: f64 = 0.1;
 
-/// From gradients `[n, groups, width]` to rows `[n, width]`. `sizes` are the tensors' values.
+/// From gradients, their tensors kept apart, to rows `[n, width]`.
 pub fn rows(
     gradients: &[f32],
     width: usize,
-    sizes: &[usize],
+    groups: &[Group],
     weights: &[f64],
 ) -> Result<Vec<f32>, AttributionError> {
     let count = weights.len();
@@ -26,17 +27,22 @@ pub fn rows(
             limit: MOST_EXAMPLES as u64,
         });
     }
+    let whole = gradients.len() / count.max(1);
     let mut sums = vec![0.0; count * width];
-    for (group, size) in sizes.iter().enumerate() {
+    for group in groups {
         let of_group = |row: &[f32]| -> Vec<f64> {
-            let part = &row[group * width..][..width];
-            part.iter().map(|value| f64::from(*value)).collect()
+            row[group.place.clone()]
+                .iter()
+                .map(|value| f64::from(*value))
+                .collect()
         };
-        let wide: Vec<f64> = gradients
-            .chunks(sizes.len() * width)
-            .flat_map(of_group)
-            .collect();
-        add_group(&mut sums, &wide, width, *size);
+        let wide: Vec<f64> = gradients.chunks(whole.max(1)).flat_map(of_group).collect();
+        let solved = solve(&wide, count, group.size);
+        let parts = solved.chunks(group.folded.len());
+        for (row, part) in sums.chunks_mut(width).zip(parts) {
+            let row = row[group.folded.clone()].iter_mut();
+            row.zip(part).for_each(|(sum, value)| *sum += value);
+        }
     }
     let scaled = sums.chunks(width).zip(weights);
     Ok(scaled
@@ -44,25 +50,25 @@ pub fn rows(
         .collect())
 }
 
-/// u_k = (g_k − Σ_i (g_i·g_k) / (λ + ‖g_i‖²) g_i / n) / λ
-fn add_group(sums: &mut [f64], wide: &[f64], width: usize, size: usize) {
-    let count = wide.len() / width;
+/// u_k = (g_k − Σ_i (g_i·g_k) / (λ + ‖g_i‖²) g_i / n) / λ for one tensor of `size` values.
+fn solve(wide: &[f64], count: usize, size: usize) -> Vec<f64> {
+    let width = wide.len() / count.max(1);
     let view = View::new(wide, count, width);
     let mut products = vec![0.0; count * count];
     multiply(&mut products, false, 1.0, view, view.t());
     let norms: Vec<f64> = products.iter().step_by(count + 1).copied().collect();
     let lambda = DAMPING * norms.iter().sum::<f64>() / (count * size) as f64;
     if lambda <= 0.0 {
-        return;
+        return vec![0.0; wide.len()];
     }
     for line in products.chunks_mut(count) {
         for (product, norm) in line.iter_mut().zip(&norms) {
             *product /= lambda + norm;
         }
     }
-    sums.iter_mut()
-        .zip(wide)
-        .for_each(|(sum, value)| *sum += value / lambda);
+    let mut solved: Vec<f64> = wide.iter().map(|value| value / lambda).collect();
     let scale = -1.0 / (lambda * count as f64);
-    multiply(sums, true, scale, View::new(&products, count, count), view);
+    let products = View::new(&products, count, count);
+    multiply(&mut solved, true, scale, products, view);
+    solved
 }

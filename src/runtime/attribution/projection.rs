@@ -7,7 +7,7 @@
 //! the run, so that anybody can draw them again. Where k has room for everything nothing is
 //! projected. The preconditioner is multiplied in before.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::Range};
 
 use sha2::{Digest, Sha256};
 
@@ -27,6 +27,19 @@ pub struct Projector {
     /// A and B of every module.
     modules: Vec<[Part; 2]>,
     grouped: bool,
+    /// Every value has a place of its own.
+    exact: bool,
+}
+
+/// Where a tensor's values are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Group {
+    /// Values of its gradient before projection.
+    pub size: usize,
+    /// In a row that [`Projector::add`] fills.
+    pub place: Range<usize>,
+    /// In a row of the width that was asked for.
+    pub folded: Range<usize>,
 }
 
 /// A module's name and its rank, input and output width.
@@ -80,34 +93,46 @@ impl Projector {
             width,
             modules: parts,
             grouped: false,
+            exact,
         })
     }
 
-    /// Keeps the tensors apart: the result has a part of `width` values for each of them.
+    /// Keeps the tensors apart: where they share places, the result has a part of `width` values
+    /// for each of them.
     pub fn grouped(self) -> Self {
         Self {
-            grouped: true,
+            grouped: !self.exact,
             ..self
         }
     }
 
     /// Values of a projected gradient.
     pub fn width(&self) -> usize {
-        self.width * if self.grouped { self.groups() } else { 1 }
+        let groups = 2 * self.modules.len();
+        self.width * if self.grouped { groups } else { 1 }
     }
 
-    pub fn groups(&self) -> usize {
-        2 * self.modules.len()
-    }
-
-    pub fn modules(&self) -> usize {
-        self.modules.len()
-    }
-
-    /// Values of each tensor, in the order of the groups.
-    pub fn group_sizes(&self) -> Vec<usize> {
-        let parts = self.modules.iter().flatten();
-        parts.map(|part| part.factors.len()).collect()
+    /// The tensors of a projector whose tensors are kept apart.
+    pub fn groups(&self) -> Vec<Group> {
+        let sizes = self.modules.iter().flatten().map(|part| part.factors.len());
+        let mut start = 0;
+        let group = |(at, size): (usize, usize)| {
+            let place = match self.exact {
+                true => start..start + size,
+                false => at * self.width..(at + 1) * self.width,
+            };
+            let folded = match self.exact {
+                true => place.clone(),
+                false => 0..self.width,
+            };
+            start += size;
+            Group {
+                size,
+                place,
+                folded,
+            }
+        };
+        sizes.enumerate().map(group).collect()
     }
 
     /// Adds the projected gradient of one factor (0 for A, 1 for B) of a module to `row`.

@@ -210,7 +210,8 @@ fn an_answer_is_helped_by_examples_that_say_the_same() {
             let best = (0..scores.len()).max_by_key(|at| scores[*at]).unwrap();
             right += usize::from(best == at || rows.encoded[best].ids[cut..] == row.ids[cut..]);
         }
-        assert!(right >= 36, "{method:?}: {right} of 40");
+        // Of two answers, chance names 28 or more in fewer than one of a hundred tries.
+        assert!(right >= 28, "{method:?}: {right} of 40");
     }
 }
 

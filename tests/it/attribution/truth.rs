@@ -9,6 +9,7 @@ mod retrain;
 #[allow(dead_code, reason = "the bench uses more of it")]
 #[path = "../../../benches/attribution_truth/study.rs"]
 mod study;
+#[allow(dead_code, reason = "the bench uses more of it")]
 #[path = "../../../benches/attribution_truth/worlds.rs"]
 mod worlds;
 
