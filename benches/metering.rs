@@ -126,13 +126,14 @@ impl Counter {
     async fn metered(&self) -> Duration {
         let accepted = Instant::now();
         let id = RequestId::parse(&uuid::Uuid::now_v7().to_string()).expect("a valid id");
-        let hash = self.meter.hash(&[b"/v1/chat/completions", b"hello"]);
-        let Ok(Admission::Fresh(slot)) = self.meter.admit(&id, &hash).await else {
+        let imprint = self.meter.imprint(&[b"/v1/chat/completions", b"hello"]);
+        let Ok(Admission::Fresh(slot)) = self.meter.admit(&id, &imprint).await else {
             unreachable!("every id is new")
         };
         let pass = self.gate.enter("bench").await.expect("a turn is free");
         let reservation = Reservation {
             slot,
+            imprint,
             adapter: Arc::clone(&self.adapter),
             kind: CallKind::Chat,
             prompt_tokens: 1,

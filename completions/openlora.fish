@@ -377,7 +377,7 @@ complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_see
 complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from new" -s h -l help -d 'Print help'
 complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from new" -s V -l version -d 'Print version'
 complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from import" -l from -d 'File with the secret, or - for standard input; typed when left out' -r -F
-complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from import" -l path -d 'Derivation path of a mnemonic; m/44\'/60\'/0\'/0/0 when left out' -r
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from import" -l path -d 'Derivation path of a mnemonic or on a Ledger; m/44\'/60\'/0\'/0/0 when left out' -r
 complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from import" -l password-file -d 'File with the password, or - for standard input' -r -F
 complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from import" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
 complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from import" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
@@ -385,6 +385,7 @@ complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_see
 complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from import" -l color -d 'When to colour output' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from import" -l ledger -d 'Leave the key on the Ledger that is connected, and sign there'
 complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from import" -l json -d 'Print the result as JSON; implies --no-input'
 complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from import" -s q -l quiet -d 'Say less on stderr'
 complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from import" -s v -l verbose -d 'Say more on stderr; twice for debugging logs'

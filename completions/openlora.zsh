@@ -513,12 +513,13 @@ _arguments "${_arguments_options[@]}" : \
 (import)
 _arguments "${_arguments_options[@]}" : \
 '--from=[File with the secret, or - for standard input; typed when left out]:FILE|-:_files' \
-'--path=[Derivation path of a mnemonic; m/44'\''/60'\''/0'\''/0/0 when left out]:PATH:_default' \
+'--path=[Derivation path of a mnemonic or on a Ledger; m/44'\''/60'\''/0'\''/0/0 when left out]:PATH:_default' \
 '--password-file=[File with the password, or - for standard input]:F|-:_files' \
 '--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
 '--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
 '--network=[Chain to use\: a preset such as base-sepolia, or one of the settings]:NAME:_default' \
 '--color=[When to colour output]:WHEN:(auto always never)' \
+'(--from --password-file)--ledger[Leave the key on the Ledger that is connected, and sign there]' \
 '--json[Print the result as JSON; implies --no-input]' \
 '(-v --verbose)-q[Say less on stderr]' \
 '(-v --verbose)--quiet[Say less on stderr]' \

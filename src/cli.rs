@@ -542,9 +542,12 @@ pub enum WalletCommand {
         /// File with the secret, or - for standard input; typed when left out
         #[arg(long, value_name = "FILE|-")]
         from: Option<PathBuf>,
-        /// Derivation path of a mnemonic; m/44'/60'/0'/0/0 when left out
+        /// Derivation path of a mnemonic or on a Ledger; m/44'/60'/0'/0/0 when left out
         #[arg(long, value_name = "PATH")]
         path: Option<String>,
+        /// Leave the key on the Ledger that is connected, and sign there
+        #[arg(long, conflicts_with_all = ["from", "password_file"])]
+        ledger: bool,
         #[command(flatten)]
         password: PasswordArgs,
     },

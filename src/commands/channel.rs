@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::{
     Context, ask,
     call::client::{Client, Reply},
-    network,
+    money, network,
     payer::{self, PayerRequest},
 };
 use crate::{
@@ -109,7 +109,7 @@ pub async fn list(context: &Context) -> Result<ExitStatus, Failure> {
     }
     let network = network::reached(context).await?;
     let chain = Chain::connect(&network).await?;
-    let token = payer::token(&network)?;
+    let token = money::token(&network)?;
     let mut all = Vec::with_capacity(channels.len());
     for mut channel in channels {
         let fresh = channel.chain_id == network.chain_id;
@@ -123,7 +123,7 @@ pub async fn list(context: &Context) -> Result<ExitStatus, Failure> {
         return Ok(ExitStatus::Success);
     }
     for channel in &all {
-        printer.line(line(channel, &token));
+        printer.line(line(channel, token));
     }
     Ok(ExitStatus::Success)
 }
@@ -178,7 +178,7 @@ pub async fn open(context: &Context, request: &OpenRequest) -> Result<ExitStatus
         route: client.url(ROUTE),
     };
     let (payer, _, offer) = terms(context, &client, &seller, &request.payer).await?;
-    let amount = payer::flag("--amount", &request.amount, &payer.token)?;
+    let amount = money::flag("--amount", &request.amount, &payer.token)?;
     check(&payer, &offer, amount)?;
     let network = &payer.chain.network;
     let wanted = offer.wanted(network.chain_id, payer.account.address(), &seller);
@@ -201,7 +201,7 @@ pub async fn topup(
     amount: &str,
 ) -> Result<ExitStatus, Failure> {
     let payer = payer::open(context, &request.payer).await?;
-    let amount = payer::flag("--amount", amount, &payer.token)?;
+    let amount = money::flag("--amount", amount, &payer.token)?;
     let mut leased = chosen(&payer, request.channel.as_deref(), &[ChannelState::Open])?;
     payer.observe(&mut leased.channel).await?;
     let deed = format!(

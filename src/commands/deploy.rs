@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Context,
+    money::prices,
     package::{self, PackageRequest},
     project, verify,
 };
@@ -16,7 +17,7 @@ use crate::{
     error::{ExitClass, ExitStatus, Failure},
     runtime::{
         event::Deployment,
-        ledger::Address,
+        ledger::{Address, Amount},
         package::{
             Package,
             release::Domain,
@@ -30,6 +31,7 @@ use crate::{
             Action, DeployError, Goods, Place, Plan, Quote, Step, Wish, carry_out, found, keep,
             observe, parse_id, payout, plan, quote, shown_id, splitter,
         },
+        network::Network,
     },
 };
 pub use contracts::Contracts;
@@ -120,6 +122,7 @@ pub async fn run(context: &Context, request: DeployRequest) -> Result<ExitStatus
     }
     let wish = Wish {
         remembered: remembered(&desk, &goods),
+        price: price(context, &desk.chain.network)?,
         ..wish
     };
     let plan = planned(&desk, &goods, &wish).await?;
@@ -155,6 +158,23 @@ fn wish(request: &DeployRequest) -> Result<Wish, Failure> {
         server,
         adapter: request.adapter.as_deref().map(id).transpose()?,
         remembered: Vec::new(),
+        price: 0,
+    })
+}
+
+/// What the registry is told that 1 000 generated tokens cost: nothing where nothing is sold.
+fn price(context: &Context, network: &Network) -> Result<u128, Failure> {
+    /// Of the token that the registry counts in.
+    const DECIMALS: u8 = 6;
+    let Some(token) = &network.token else {
+        return Ok(0);
+    };
+    let Amount(price) = prices(context, token)?.completion;
+    let times = 10u128.saturating_pow(u32::from(token.decimals.abs_diff(DECIMALS)));
+    Ok(if token.decimals < DECIMALS {
+        price.saturating_mul(times)
+    } else {
+        price / times
     })
 }
 

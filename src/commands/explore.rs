@@ -123,6 +123,10 @@ fn show_release(printer: &Printer, release: &ReleaseView) {
         "version {:<5} manifest sha256 {}",
         release.version, release.manifest_sha256
     ));
+    printer.line(format!(
+        "  price       {} for 1000 generated tokens",
+        shown_amount(&release.price, 6)
+    ));
     printer.line(format!("  splitter    {}", release.splitter));
     for share in &release.shares {
         show_share(printer, share, "  ");

@@ -20,6 +20,7 @@ pub mod eval;
 pub mod explore;
 pub mod figures;
 pub mod init;
+mod money;
 mod network;
 pub mod package;
 mod payer;
@@ -160,12 +161,14 @@ async fn run_wallet(context: &Context, command: WalletCommand) -> Result<ExitSta
             name,
             from,
             path,
+            ledger,
             password,
         } => {
             let request = wallet::ImportRequest {
                 name,
                 from,
                 path,
+                ledger,
                 password_file: password.password_file,
             };
             wallet::import(context, &request)

@@ -5,17 +5,17 @@ use std::path::PathBuf;
 use super::{
     Context, ask,
     deploy::desk::{limits, tell},
-    network, wallet,
+    money, network, wallet,
 };
 use crate::{
     error::{ExitClass, Failure},
     runtime::ledger::Amount,
     wallet::{
-        balance::{from_units, in_units},
+        balance::in_units,
         deploy::{FUNDS, funding},
         development,
         keystore::Account,
-        network::{Network, Token},
+        network::Network,
         provider::Chain,
         purse::{
             Lease, Payer, Purse,
@@ -40,8 +40,9 @@ pub struct PayerRequest {
 /// A payer on the chosen network, which is reached and has a token.
 pub async fn open(context: &Context, request: &PayerRequest) -> Result<Payer, Failure> {
     let network = network::reached(context).await?;
-    let token = token(&network)?;
-    let budget = units(context, "call.budget", "1", &token)?;
+    let token = money::token(&network)?.clone();
+    // The setting has a default.
+    let budget = money::setting(context, "call.budget", &token)?.unwrap_or_default();
     let account = account(context, &network, request)?;
     let chain = Chain::connect(&network).await?;
     Ok(Payer {
@@ -51,44 +52,6 @@ pub async fn open(context: &Context, request: &PayerRequest) -> Result<Payer, Fa
         account,
         budget,
     })
-}
-
-/// What calls are paid in there.
-pub fn token(network: &Network) -> Result<Token, Failure> {
-    network.token.clone().ok_or_else(|| {
-        let message = format!("the network `{}` has no `token` to pay in", network.name);
-        Failure::new(ExitClass::BadInput, message).with_hint(format!(
-            "add a line `token = \"0x…\"` under `[network.{}]`",
-            network.name
-        ))
-    })
-}
-
-/// A setting in token units as an amount.
-pub fn units(context: &Context, key: &str, unset: &str, token: &Token) -> Result<Amount, Failure> {
-    let text = context.settings.text(key).unwrap_or(unset);
-    parse(text, token).ok_or_else(|| {
-        let message = format!(
-            "`{key}` must be an amount of {} with at most {} decimals, found `{text}`",
-            token.symbol, token.decimals
-        );
-        Failure::new(ExitClass::BadInput, message)
-    })
-}
-
-/// A flag in token units as an amount.
-pub fn flag(name: &str, text: &str, token: &Token) -> Result<Amount, Failure> {
-    parse(text, token).ok_or_else(|| {
-        let message = format!(
-            "{name} {text}: expected an amount of {} with at most {} decimals, such as 0.01",
-            token.symbol, token.decimals
-        );
-        Failure::new(ExitClass::Usage, message)
-    })
-}
-
-fn parse(text: &str, token: &Token) -> Option<Amount> {
-    from_units(text, token.decimals).map(Amount)
 }
 
 fn account(
@@ -108,6 +71,14 @@ fn account(
         return Ok(account);
     }
     let entry = wallet::choose(context, named)?;
+    if entry.ledger.is_some() {
+        let message = format!(
+            "`{}` is on a Ledger, which would ask before every call",
+            entry.name
+        );
+        return Err(Failure::new(ExitClass::Wallet, message)
+            .with_hint("pay from an account of this machine: openlora wallet new NAME"));
+    }
     let file = request.password_file.as_deref();
     let password = ask::password(context, file, &entry.name)?;
     Ok(keystores.unlock(&entry.name, &password)?)

@@ -7,7 +7,11 @@ use super::{Context, ask, wallet};
 use crate::{
     error::{ExitClass, Failure},
     runtime::ledger::Address,
-    wallet::{development, keystore::Account, network::Network},
+    wallet::{
+        development,
+        keystore::{Account, Entry},
+        network::Network,
+    },
 };
 
 /// The development account of whoever makes and serves adapters.
@@ -19,6 +23,8 @@ pub struct Signer {
     pub name: String,
     pub address: Address,
     development: Option<Account>,
+    /// Of the wallet, with the key on a Ledger.
+    ledger: Option<Entry>,
 }
 
 impl Signer {
@@ -37,9 +43,10 @@ impl Signer {
                 .with_hint("import it again: openlora wallet import NAME --from FILE")
         })?;
         Ok(Self {
-            name: entry.name,
+            name: entry.name.clone(),
             address,
             development: None,
+            ledger: entry.ledger.is_some().then_some(entry),
         })
     }
 
@@ -54,6 +61,7 @@ impl Signer {
             name: account.name().to_owned(),
             address: account.address(),
             development: Some(account),
+            ledger: None,
         })
     }
 
@@ -65,6 +73,12 @@ impl Signer {
     ) -> Result<Account, Failure> {
         if let Some(account) = &self.development {
             return Ok(account.clone());
+        }
+        if let Some(entry) = &self.ledger {
+            context
+                .printer
+                .note("look at your Ledger: it asks before it signs");
+            return Ok(wallet::keystores(context).connect(entry)?);
         }
         let password = ask::password(context, password_file, &self.name)?;
         Ok(wallet::keystores(context).unlock(&self.name, &password)?)

@@ -12,8 +12,12 @@ use crate::{
     error::{ExitClass, ExitStatus, Failure},
     runtime::ledger::Address,
     wallet::{
+        WalletError,
         balance::{funds, in_units},
-        keystore::{Entry, Imported, Keystores, Password, SecretKey, open_bytes, parse_secret},
+        keystore::{
+            DEFAULT_PATH, Entry, Imported, Keystores, Password, SecretKey, find_ledger, open_bytes,
+            parse_secret,
+        },
     },
 };
 
@@ -23,8 +27,10 @@ pub struct ImportRequest {
     pub name: String,
     /// `-` is standard input; typed when `None`.
     pub from: Option<PathBuf>,
-    /// Derivation path of a mnemonic.
+    /// Derivation path of a mnemonic, or on a Ledger.
     pub path: Option<String>,
+    /// The key is on the Ledger that is connected, and stays there.
+    pub ledger: bool,
     pub password_file: Option<PathBuf>,
 }
 
@@ -35,6 +41,9 @@ pub struct Listed {
     /// Absent when the keystore does not say it.
     address: Option<String>,
     keystore: PathBuf,
+    /// Derivation path of an account whose key is on a Ledger.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ledger: Option<String>,
     /// Whether it signs when none is named.
     chosen: bool,
 }
@@ -95,6 +104,11 @@ pub fn new(
 pub fn import(context: &Context, request: &ImportRequest) -> Result<ExitStatus, Failure> {
     let store = keystores(context);
     store.require_free(&request.name)?;
+    if request.ledger {
+        let path = request.path.as_deref().unwrap_or(DEFAULT_PATH);
+        let entry = store.remember(&request.name, &find_ledger(path)?)?;
+        return Ok(remembered(context, entry));
+    }
     let password_file = request.password_file.as_deref();
     let stdin = Some(Path::new("-"));
     if request.from.as_deref() == stdin && password_file == stdin {
@@ -133,6 +147,17 @@ fn created(context: &Context, entry: Entry) -> ExitStatus {
     ExitStatus::Success
 }
 
+fn remembered(context: &Context, entry: Entry) -> ExitStatus {
+    let printer = &context.printer;
+    if printer.is_json() {
+        printer.json(&listed(context, entry));
+    } else {
+        printer.line(address_of(&entry));
+        printer.note("its key stays on the Ledger, which asks before it signs");
+    }
+    ExitStatus::Success
+}
+
 fn address_of(entry: &Entry) -> String {
     entry
         .address
@@ -145,6 +170,7 @@ fn listed(context: &Context, entry: Entry) -> Listed {
         name: entry.name,
         address: entry.address.map(|address| address.to_string()),
         keystore: entry.path,
+        ledger: entry.ledger,
         chosen,
     }
 }
@@ -163,7 +189,12 @@ pub fn list(context: &Context) -> Result<ExitStatus, Failure> {
     for entry in all {
         let mark = if entry.chosen { "*" } else { " " };
         let address = entry.address.as_deref().unwrap_or("unknown until unlocked");
-        printer.line(format!("{mark} {:<20} {address}", entry.name));
+        let place = if entry.ledger.is_some() {
+            " Ledger"
+        } else {
+            ""
+        };
+        printer.line(format!("{mark} {:<20} {address}{place}", entry.name));
     }
     Ok(ExitStatus::Success)
 }
@@ -179,12 +210,8 @@ pub fn address(context: &Context, name: Option<&str>) -> Result<ExitStatus, Fail
 }
 
 pub async fn balance(context: &Context, account: Option<&str>) -> Result<ExitStatus, Failure> {
-    let network = network::chosen(context)?;
     let account = account_address(context, account)?;
-    if context.offline && !network.is_loopback() {
-        let message = format!("{} is not on this machine", network.rpc_shown());
-        return Err(Failure::new(ExitClass::Network, message).with_hint("leave --offline out"));
-    }
+    let network = network::reached(context).await?;
     let found = funds(&network, account).await?;
     let token = network.token.as_ref().zip(found.token);
     let balance = Balance {
@@ -237,6 +264,9 @@ pub fn export(
     password_file: Option<&Path>,
 ) -> Result<ExitStatus, Failure> {
     let entry = choose(context, name)?;
+    if entry.ledger.is_some() {
+        return Err(WalletError::KeyOnLedger { name: entry.name }.into());
+    }
     let deed = format!("revealing the private key of `{}`", entry.name);
     ask::confirm(context, &deed, &entry.name)?;
     let password = ask::password(context, password_file, &entry.name)?;
@@ -286,6 +316,9 @@ pub fn change_password(
     if old.as_deref() == stdin && new.as_deref() == stdin {
         let message = "both passwords read standard input";
         return Err(Failure::new(ExitClass::Usage, message).with_hint("give one of them a file"));
+    }
+    if entry.ledger.is_some() {
+        return Err(WalletError::KeyOnLedger { name: entry.name }.into());
     }
     let was: Password = ask::password(context, old.as_deref(), &entry.name)?;
     let is = ask::new_password(context, new.as_deref(), &entry.name)?;

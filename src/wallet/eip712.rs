@@ -7,7 +7,6 @@ use std::borrow::Cow;
 
 use alloy::{
     primitives::{B256, Signature, U256},
-    signers::SignerSync,
     sol_types::{Eip712Domain, SolStruct},
 };
 
@@ -55,7 +54,8 @@ impl ReleaseSigner for Account {
     }
 
     fn sign(&self, statement: &Statement) -> Result<[u8; 65], SignatureProblem> {
-        let signed = self.signer().sign_hash_sync(&digest(statement));
+        let release = AdapterRelease::from(&statement.release);
+        let signed = self.sign_struct(&release, &domain(&statement.domain));
         let signature = signed.map_err(|error| SignatureProblem::CannotSign {
             reason: error.to_string(),
         })?;

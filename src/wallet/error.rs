@@ -105,6 +105,20 @@ pub enum WalletError {
     Signature { reason: &'static str },
     #[error("the account {address} cannot sign: {reason}")]
     CannotSign { address: Address, reason: String },
+    #[error("this openlora was built without support for Ledger devices")]
+    NoLedgerSupport,
+    #[error("the key of `{name}` is on a Ledger, which never gives it away")]
+    KeyOnLedger { name: String },
+    #[cfg(feature = "ledger")]
+    #[error("no Ledger answers: {reason}")]
+    Ledger { reason: String },
+    #[cfg(feature = "ledger")]
+    #[error("the Ledger that is connected holds {found}, expected {expected} for `{name}`")]
+    OtherLedger {
+        name: String,
+        expected: Address,
+        found: Address,
+    },
 }
 
 /// What is wrong with a keystore file.
@@ -145,7 +159,7 @@ impl WalletError {
 impl Explain for WalletError {
     fn class(&self) -> ExitClass {
         match self {
-            Self::Io { .. } => ExitClass::Environment,
+            Self::Io { .. } | Self::NoLedgerSupport => ExitClass::Environment,
             Self::Name { .. } | Self::PathWithout { .. } => ExitClass::Usage,
             Self::NetworkAddress { .. } | Self::NetworkField { .. } | Self::RpcAddress { .. } => {
                 ExitClass::BadInput
@@ -176,6 +190,14 @@ impl Explain for WalletError {
             Self::Keystore { .. } => "take the file from a backup".to_owned(),
             Self::KeyLength { .. } | Self::KeyOdd { .. } | Self::KeyDigit { .. } => {
                 "a private key is 64 hexadecimal digits, with or without 0x".to_owned()
+            }
+            Self::NoLedgerSupport => {
+                "build it with the feature: cargo install --path . --features ledger".to_owned()
+            }
+            #[cfg(feature = "ledger")]
+            Self::Ledger { .. } => {
+                "connect and unlock it, open its Ethereum app, and close other programs that use it"
+                    .to_owned()
             }
             Self::EmptyPassword => "choose one of at least a few words".to_owned(),
             Self::NetworkField { network, field } => {

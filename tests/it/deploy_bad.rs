@@ -2,13 +2,21 @@
 
 use std::fs;
 
+use alloy::sol_types::SolCall;
 use openlora::{
     error::Explain,
-    runtime::package::{
-        build::{About, SplitWish},
-        read,
+    runtime::{
+        event::{Event, Settlement},
+        package::{
+            build::{About, SplitWish},
+            read,
+            release::Domain,
+        },
     },
-    wallet::deploy::{Goods, payout},
+    wallet::{
+        deploy::{Goods, Place, id_of, payout, registration},
+        registry::{OpenLoraRegistry as Registry, Share},
+    },
 };
 use serde_json::json;
 
@@ -308,6 +316,50 @@ fn a_contract_that_refuses_is_quoted() {
     );
 }
 
+/// Mined, and undone by the chain: it is said, journalled, and a second attempt goes through.
+#[test]
+fn a_transaction_that_reverts_when_it_is_mined() {
+    let (desk, chain) = at_embedded();
+    let sparing = Proxy::new(chain.url(), |method, _, _| match method {
+        // Enough to be taken, too little to get anywhere.
+        "eth_estimateGas" => Act::Answer(json!("0xea60")),
+        _ => Act::Forward,
+    });
+    desk.points_to(&sparing.url);
+    let run = desk.run(&["deploy", "first", "-q"]);
+    let intended = desk
+        .journal()
+        .into_iter()
+        .find_map(|record| match record.event {
+            Event::TransactionIntended(intent) if intent.from == OWN => Some(intent.tx),
+            _ => None,
+        });
+    let tx = intended.unwrap();
+    let receipt = chain.rpc().ok("eth_getTransactionReceipt", json!([tx]));
+    let block = receipt["blockNumber"].as_str().unwrap();
+    let block = u64::from_str_radix(&block[2..], 16).unwrap();
+    assert_eq!(receipt["status"], "0x0");
+    run.fails(
+        6,
+        &format!(
+            "error: transaction {tx} for creating the contributors' pool of tone 1.0.0 was \
+             reverted in block {block}: it gives no reason\n"
+        ),
+    );
+    let outcome = desk
+        .journal()
+        .into_iter()
+        .find_map(|record| match record.event {
+            Event::TransactionSettled { tx: of, status, .. } if of == tx => Some(status),
+            _ => None,
+        });
+    assert_eq!(outcome, Some(Settlement::Reverted));
+    assert_eq!(desk.count("deployed"), 0);
+    desk.points_to(chain.url());
+    desk.run(&["deploy", "first"]).succeeds();
+    assert_eq!(desk.count("deployed"), 1);
+}
+
 /// What the contract answers when shares sum to 999 999.
 fn share_sum_invalid() -> String {
     use alloy::{sol, sol_types::SolError};
@@ -410,6 +462,103 @@ fn a_package_that_the_registry_does_not_know_fails_with_every_difference() {
                 "the registry has version 2, and this package is version 1"
             )]
         )
+    );
+}
+
+/// The checks of `explore --verify` that failed, with their reasons.
+fn failed(desk: &Desk, package: &str) -> Vec<(String, String)> {
+    let run = desk.run(&["--json", "explore", "--verify", package]);
+    assert_eq!(run.code, 9, "{}", run.stderr);
+    let said: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+    let checks = said["verified"]["checks"].as_array().unwrap();
+    let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+    let failed = checks.iter().filter(|check| check["status"] == "fail");
+    failed
+        .map(|check| (text(&check["name"]), text(&check["reason"])))
+        .collect()
+}
+
+#[test]
+fn a_registration_by_somebody_else_with_another_split_is_told() {
+    let (desk, chain) = at_embedded();
+    let goods = Goods::of(&read(&desk.path().join("first")).unwrap()).unwrap();
+    let thief: openlora::runtime::ledger::Address = ADDRESS.parse().unwrap();
+    let place = Place {
+        registry: contract("OpenLoraRegistry").parse().unwrap(),
+        pool_factory: contract("ContributorPoolFactory").parse().unwrap(),
+        account: thief,
+        server: thief,
+        price: 0,
+    };
+    let all = Share {
+        recipient: thief.into(),
+        ppm: 1_000_000,
+    };
+    let call = Registry::registerCall {
+        registration: registration(&goods, &[all], &place),
+    };
+    let sent = chain.rpc().ok(
+        "eth_sendTransaction",
+        json!([{
+            "from": ADDRESS, "to": contract("OpenLoraRegistry"),
+            "data": alloy::hex::encode_prefixed(call.abi_encode()),
+        }]),
+    );
+    let receipt = chain.rpc().ok("eth_getTransactionReceipt", json!([sent]));
+    assert_eq!(receipt["status"], "0x1");
+    let shown = |id| openlora::wallet::deploy::shown_id(id);
+    let (theirs, ours) = (
+        shown(id_of(thief, goods.weights_sha256)),
+        shown(id_of(goods.publisher, goods.weights_sha256)),
+    );
+    let reason = |what: &str, found: &str, expected: &str| {
+        format!("{what} is {found} in the registry, and {expected} in the package")
+    };
+    let found = failed(&desk, "first");
+    assert_eq!(
+        found,
+        [
+            (
+                "publisher".to_owned(),
+                reason("the publisher", ADDRESS, OWN)
+            ),
+            (
+                "adapter-id".to_owned(),
+                reason("the adapter's id", &theirs, &ours)
+            ),
+            // The contributors' part has no address before their pool is there.
+            (
+                "split".to_owned(),
+                reason(
+                    "the split",
+                    &format!("{ADDRESS} 1000000 ppm"),
+                    &format!("{OWN} 600000 ppm")
+                )
+            ),
+        ]
+    );
+}
+
+#[test]
+fn a_signature_that_is_missing_or_for_another_registry_is_told() {
+    let (desk, _chain) = at_embedded();
+    desk.run(&["deploy", "first"]).succeeds();
+    let domain = Domain::of(1, None);
+    let draft = crate::package::drafted(&own_about("1.0.0")).unwrap();
+    let signer = crate::deploy_support::account(crate::deploy_support::OWN_KEY);
+    let place = desk.path().join("elsewhere");
+    openlora::runtime::package::write(&place, &draft, Some((&domain, &signer))).unwrap();
+    let same = |name: &str| read(&desk.path().join(name)).unwrap().manifest_sha256;
+    assert_eq!(same("first"), same("elsewhere"));
+    assert_eq!(
+        failed(&desk, "elsewhere"),
+        [(
+            "signature".to_owned(),
+            format!(
+                "the signature is for chain 1 and no registry, expected chain 31337 and {}",
+                contract("OpenLoraRegistry")
+            )
+        )]
     );
 }
 

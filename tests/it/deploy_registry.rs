@@ -16,7 +16,7 @@ use openlora::{
     },
     wallet::{
         contracts::ABIS,
-        deploy::{Goods, id_of, payout, registration},
+        deploy::{Goods, Place, id_of, payout, registration},
         eip712::digest,
         registry::{
             AttributionAnchor, BatchSettlementEscrow as Escrow, ContributorPool,
@@ -260,7 +260,14 @@ fn digests_equal_those_that_the_contract_computes() {
         .unwrap();
     let shares = payout(&goods).unwrap().shares(Some(pool)).unwrap();
     let own = account(crate::deploy_support::OWN_KEY).address();
-    let made = registration(&goods, &shares, own);
+    let place = Place {
+        registry: registry.parse().unwrap(),
+        pool_factory: contract("ContributorPoolFactory").parse().unwrap(),
+        account: own,
+        server: own,
+        price: 1_000,
+    };
+    let made = registration(&goods, &shares, &place);
     let deadline = U256::from(1_900_000_000_u64);
     let call = Registry::registrationDigestCall {
         publisher: own.into(),

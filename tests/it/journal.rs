@@ -14,7 +14,8 @@ use openlora::{
     runtime::{
         event::{CallKind, Event, Finish, Usage},
         journal::{
-            Head, Journal, JournalError, MemoryStore, Outcome, SqliteStore, Store, StoreReader,
+            Enclosure, Entry, Head, Journal, JournalError, MemoryStore, Outcome, SqliteStore,
+            Store, StoreReader,
         },
     },
 };
@@ -261,7 +262,7 @@ struct Controlled {
 }
 
 impl Store for Controlled {
-    fn append(&mut self, now_ms: u64, batch: &[Event]) -> Result<Vec<Outcome>, JournalError> {
+    fn append(&mut self, now_ms: u64, batch: &[Entry]) -> Result<Vec<Outcome>, JournalError> {
         if let Some(gate) = self.gate.take() {
             gate.recv().unwrap();
         }
@@ -378,7 +379,9 @@ async fn what_was_queued_is_written_before_the_last_handle_is_gone() {
 fn the_store_can_be_used_without_a_handle() {
     let (_dir, path) = place();
     let mut store = SqliteStore::open(&path).unwrap();
-    let outcomes = store.append(5, &[metered("a"), metered("a")]).unwrap();
+    let outcomes = store
+        .append(5, &[metered("a").into(), metered("a").into()])
+        .unwrap();
     let places: Vec<Option<u64>> = outcomes
         .iter()
         .map(|outcome| match outcome {
@@ -390,4 +393,77 @@ fn the_store_can_be_used_without_a_handle() {
     let mut reader = store.reader().unwrap();
     assert_eq!(reader.head().unwrap().sequence, 1);
     assert_eq!(Head::genesis(reader.salt()).sequence, 0);
+}
+
+/// What is enclosed stands beside the history: with its event or not at all, and not for ever.
+#[tokio::test]
+async fn enclosures_come_with_their_event_and_the_oldest_go() {
+    let (_dir, path) = place();
+    for journal in [Journal::open(&path).unwrap(), Journal::in_memory().unwrap()] {
+        let enclosed = |id: &str, bytes: Vec<u8>| Enclosure {
+            request_id: id.to_owned(),
+            bytes,
+        };
+        let first = enclosed("a", vec![1; 3]);
+        journal
+            .append_with(with(metered("a"), first), Vec::new())
+            .await
+            .unwrap();
+        // The event is refused as a repetition, and so is what comes with it.
+        let second = enclosed("a", vec![2; 3]);
+        let again = journal
+            .append_with(with(metered("a"), second), Vec::new())
+            .await;
+        assert!(matches!(again, Err(JournalError::Duplicate(_))));
+        assert_eq!(journal.enclosed("a").await.unwrap(), Some(vec![1; 3]));
+        assert_eq!(journal.enclosed("b").await.unwrap(), None);
+        assert_eq!(journal.verify().await.unwrap().sequence, 1);
+    }
+    let journal = Journal::open(&path).unwrap();
+    for index in 0..33 {
+        let id = format!("large-{index}");
+        let large = Enclosure {
+            request_id: id.clone(),
+            bytes: vec![0; 1 << 20],
+        };
+        journal
+            .append_with(with(metered(&id), large), Vec::new())
+            .await
+            .unwrap();
+    }
+    assert_eq!(journal.enclosed("a").await.unwrap(), None);
+    assert_eq!(journal.enclosed("large-0").await.unwrap(), None);
+    assert!(journal.enclosed("large-1").await.unwrap().is_some());
+    drop(journal);
+    // A journal of a version that knew none is read as it is, and gets them when it is written.
+    let file = Connection::open(&path).unwrap();
+    file.execute("DROP TABLE enclosures", []).unwrap();
+    assert_eq!(
+        Journal::open_read_only(&path)
+            .unwrap()
+            .verify()
+            .unwrap()
+            .sequence,
+        34
+    );
+    let journal = Journal::open(&path).unwrap();
+    assert_eq!(journal.enclosed("large-1").await.unwrap(), None);
+    let id = enclosure_of(&journal, "late").await;
+    assert_eq!(journal.enclosed(&id).await.unwrap(), Some(vec![7]));
+}
+
+fn with(event: Event, enclosure: Enclosure) -> Entry {
+    Entry::from(event).enclosing(Some(enclosure))
+}
+
+async fn enclosure_of(journal: &Journal, id: &str) -> String {
+    let enclosure = Enclosure {
+        request_id: id.to_owned(),
+        bytes: vec![7],
+    };
+    journal
+        .append_with(with(metered(id), enclosure), Vec::new())
+        .await
+        .unwrap();
+    id.to_owned()
 }

@@ -42,6 +42,7 @@ mod model_kernels;
 mod package;
 mod package_bad;
 mod paid_serving;
+mod payment_overhead;
 mod proofs;
 mod purse;
 mod purse_parallel;

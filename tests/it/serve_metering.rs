@@ -8,7 +8,7 @@ use std::sync::{
 use futures::StreamExt;
 use openlora::runtime::{
     event::{CallKind, Event, Finish, Record, Usage},
-    journal::{Head, Journal, JournalError, MemoryStore, Outcome, Store, StoreReader},
+    journal::{Entry, Head, Journal, JournalError, MemoryStore, Outcome, Store, StoreReader},
 };
 use serde_json::{Value, json};
 
@@ -321,12 +321,51 @@ async fn an_id_used_for_another_request_is_422() {
 }
 
 #[tokio::test]
-async fn after_a_restart_a_metered_id_is_409_with_its_receipt() {
-    let journal = test_journal();
-    let server = start_with(LIMITS, journal.clone()).await;
+async fn after_a_restart_a_metered_id_has_its_answer_still() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal.sqlite");
+    let server = start_with(LIMITS, Journal::open(&path).unwrap()).await;
+    let whole = server.post_as("old", CHAT, &chat("persona", "hi")).await;
+    let streaming = json!({
+        "model": "persona", "stream": true,
+        "messages": [{ "role": "user", "content": "hi" }],
+    });
+    let streamed = server.post_as("streamed", CHAT, &streaming).await;
+    server.drain().await;
+    let server = start_with(LIMITS, Journal::open(&path).unwrap()).await;
+    for (id, body, first) in [
+        ("old", &chat("persona", "hi"), &whole),
+        ("streamed", &streaming, &streamed),
+    ] {
+        let again = server.post_as(id, CHAT, body).await;
+        assert_eq!((again.status, &again.text), (200, &first.text));
+        assert_eq!(again.header("content-type"), first.header("content-type"));
+        assert_eq!(again.header("x-openlora-replayed"), Some("true"));
+    }
+    assert_eq!(server.begun.load(Ordering::SeqCst), 0);
+    server.drain().await;
+    // The file holds neither question nor answer.
+    let bytes = std::fs::read(&path).unwrap();
+    let said = whole.json()["choices"][0]["message"]["content"].clone();
+    for secret in [said.as_str().unwrap(), "choices", "messages"] {
+        let found = bytes
+            .windows(secret.len())
+            .any(|it| it == secret.as_bytes());
+        assert!(!found, "{secret}");
+    }
+}
+
+#[tokio::test]
+async fn a_metered_id_whose_answer_is_gone_is_409_with_its_receipt() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal.sqlite");
+    let server = start_with(LIMITS, Journal::open(&path).unwrap()).await;
     server.post_as("old", CHAT, &chat("persona", "hi")).await;
     server.drain().await;
-    let server = start_with(LIMITS, journal).await;
+    let file = rusqlite::Connection::open(&path).unwrap();
+    assert_eq!(file.execute("DELETE FROM enclosures", []).unwrap(), 1);
+    drop(file);
+    let server = start_with(LIMITS, Journal::open(&path).unwrap()).await;
     let receipt = server.get("/v1/receipts/old").await.json();
     let found = server.post_as("old", CHAT, &chat("persona", "hi")).await;
     let expected = json!({ "error": {
@@ -524,7 +563,7 @@ struct Fragile {
 }
 
 impl Store for Fragile {
-    fn append(&mut self, now_ms: u64, batch: &[Event]) -> Result<Vec<Outcome>, JournalError> {
+    fn append(&mut self, now_ms: u64, batch: &[Entry]) -> Result<Vec<Outcome>, JournalError> {
         match self.full.load(Ordering::SeqCst) {
             true => Err(JournalError::Full {
                 path: "journal.sqlite".into(),

@@ -2,7 +2,7 @@
 
 use openlora::runtime::{
     event::{CallKind, Event, Finish, Record, Usage},
-    journal::{Journal, MemoryStore, Outcome, Store},
+    journal::{Entry, Journal, MemoryStore, Outcome, Store},
     state::{
         Applied, Histogram, LATENCY_BOUNDS_MS, LoadedAdapter, OpenCall, RECENT_CALLS,
         RECENT_SESSIONS, Session, Snapshot, Totals,
@@ -232,7 +232,8 @@ fn event() -> impl Strategy<Value = Event> {
 /// What a store makes of the events: repetitions of unique ones are left out.
 fn stored(events: &[Event]) -> (MemoryStore, Vec<Record>) {
     let mut store = MemoryStore::new();
-    let outcomes = store.append(1, events).unwrap();
+    let entries: Vec<Entry> = events.iter().cloned().map(Entry::from).collect();
+    let outcomes = store.append(1, &entries).unwrap();
     let records = outcomes.into_iter().filter_map(|outcome| match outcome {
         Outcome::Stored(record) => Some(record),
         Outcome::Duplicate(_) => None,

@@ -5,7 +5,7 @@ use std::{
     io::{BufRead, BufReader, Read, Write},
     net::TcpListener,
     path::{Path, PathBuf},
-    process::Stdio,
+    process::{Command, Stdio},
 };
 
 use tempfile::TempDir;
@@ -399,4 +399,125 @@ fn wrong_networks_and_addresses_are_told_whole() {
             file.display()
         ),
     );
+}
+
+/// An account on a Ledger is known without the device: everything but its key is in the file.
+#[test]
+fn an_account_on_a_ledger_is_listed_and_keeps_its_key() {
+    let home = home(true);
+    let file = keystore(home.path(), "nano");
+    let text = format!(r#"{{"address":"{ADDRESS}","ledger":{{"path":"m/44'/60'/1'/0/0"}}}}"#);
+    fs::write(&file, text).unwrap();
+    let list = wallet(home.path(), &["list"]).succeeds();
+    assert_eq!(
+        list.stdout,
+        format!(
+            "  {:<20} {ADDRESS}\n  {:<20} {ADDRESS} Ledger\n",
+            "dev", "nano"
+        )
+    );
+    let json = wallet(home.path(), &["--json", "address", "nano"]).succeeds();
+    assert_eq!(
+        serde_json::from_str::<serde_json::Value>(&json.stdout).unwrap(),
+        serde_json::json!({
+            "name": "nano", "address": ADDRESS, "keystore": file, "chosen": false,
+            "ledger": "m/44'/60'/1'/0/0",
+        })
+    );
+    let kept = "error: the key of `nano` is on a Ledger, which never gives it away\n";
+    wallet(
+        home.path(),
+        &["export", "nano", "--yes", "--password-file", "pw"],
+    )
+    .fails(8, kept);
+    let change = ["change-password", "nano", "--password-file", "pw"];
+    let new = ["--new-password-file", "pw"];
+    wallet(home.path(), &[&change[..], &new].concat()).fails(8, kept);
+    for (text, problem) in [
+        (
+            format!(r#"{{"address":"{ADDRESS}","ledger":{{"path":"44/60"}}}}"#),
+            "`ledger.path`: expected a derivation path, found 44/60",
+        ),
+        (
+            r#"{"address":"0x12","ledger":{"path":"m/0"}}"#.to_owned(),
+            "`address`: expected an account's address, found 0x12",
+        ),
+    ] {
+        fs::write(&file, text).unwrap();
+        let said = format!(
+            "error: {} is no usable keystore: {problem}\nhint: take the file from a backup\n",
+            file.display()
+        );
+        wallet(home.path(), &["address", "nano"]).fails(8, &said);
+    }
+}
+
+#[cfg(not(feature = "ledger"))]
+#[test]
+fn without_the_feature_a_ledger_is_not_reached() {
+    let home = home(false);
+    let said = "error: this openlora was built without support for Ledger devices\nhint: build it \
+                with the feature: cargo install --path . --features ledger\n";
+    wallet(home.path(), &["import", "nano", "--ledger"]).fails(4, said);
+    let path = ["import", "nano", "--ledger", "--path", "m/x"];
+    wallet(home.path(), &path).fails(
+        8,
+        "error: `m/x` is no derivation path: expected one such as m/44'/60'/0'/0/0\n",
+    );
+    assert!(!keystore(home.path(), "nano").exists());
+}
+
+/// A terminal of our own: what is written there, and nothing else, is typed.
+fn at_a_terminal(home: &Path, args: &[&str], typed: &[(&str, &str)]) -> (i32, String) {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/terminal.py");
+    let prepared = openlora(home).into_command();
+    let mut python = Command::new("python3");
+    let settings = prepared.get_envs();
+    python
+        .arg(script)
+        .current_dir(prepared.get_current_dir().unwrap())
+        .envs(settings.filter_map(|(name, value)| Some((name, value?))));
+    for (prompt, answer) in typed {
+        python.args(["--secret", prompt, answer]);
+    }
+    let output = python
+        .arg("--")
+        .arg(env!("CARGO_BIN_EXE_openlora"))
+        .args(["--color", "never"])
+        .args(args)
+        .output()
+        .unwrap();
+    let shown = String::from_utf8(output.stdout).unwrap();
+    (output.status.code().unwrap(), shown.replace("\r\n", "\n"))
+}
+
+#[test]
+fn a_password_is_typed_twice_and_never_shown() {
+    let home = home(false);
+    let (new, again) = ("new password of typed: ", "the same again: ");
+    let make = ["wallet", "new", "typed"];
+    let (code, shown) = at_a_terminal(home.path(), &make, &[(new, "one two"), (again, "one tow")]);
+    assert_eq!(
+        (code, shown.as_str()),
+        (
+            8,
+            "new password of typed: \nthe same again: \nerror: the two passwords differ\n\
+             hint: type them again\n"
+        )
+    );
+    assert!(!keystore(home.path(), "typed").exists());
+    let (code, shown) = at_a_terminal(home.path(), &make, &[(new, "one two"), (again, "one two")]);
+    assert_eq!(code, 0, "{shown}");
+    assert!(!shown.contains("one two"), "{shown}");
+    let account = wallet(home.path(), &["address", "typed"]).succeeds();
+    fs::write(home.path().join("typed-pw"), "one two\n").unwrap();
+    let export = ["export", "typed", "--yes", "--password-file", "typed-pw"];
+    let key = wallet(home.path(), &export).succeeds().stdout;
+    let (code, shown) = at_a_terminal(
+        home.path(),
+        &["wallet", "export", "typed", "--yes"],
+        &[("password of typed: ", "one two")],
+    );
+    assert_eq!((code, shown), (0, format!("password of typed: \n{key}")));
+    assert_eq!(account.stdout.len(), 43);
 }

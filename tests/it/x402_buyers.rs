@@ -78,7 +78,7 @@ impl Drop for Market {
 }
 
 /// Registers `persona` and sells its calls.
-fn serve(dir: &Path) -> (Child, String) {
+pub fn serve(dir: &Path) -> (Child, String) {
     let base = golden("llama").display().to_string();
     let package = ["package", "persona", "--out", "pkg", "--base", &base];
     openlora(dir).args(package).run().succeeds();

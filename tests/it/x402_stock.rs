@@ -17,9 +17,11 @@ use serde_json::{Value, json};
 
 use crate::{
     deploy_support::contract,
-    devnet_support::{Devnet, Rpc},
+    devnet_support::{Devnet, Rpc, signal},
+    live::write_adapters,
     sdk::{javascript, suite},
     support::{Invocation, Run, openlora},
+    x402_buyers::serve,
 };
 
 /// The account that buys when there is no wallet.
@@ -35,7 +37,8 @@ struct Shop {
 }
 
 impl Shop {
-    fn open(rpc: &str) -> Self {
+    /// With the stock facilitator, or through the one at an address.
+    fn open(rpc: &str, facilitator: Option<&str>) -> Self {
         let folder = javascript("x402");
         // Modules resolve from the script's own folder.
         let script = folder.join("seller.mjs");
@@ -45,6 +48,7 @@ impl Shop {
             .arg(script)
             .args([rpc, &contract("DevelopmentToken")])
             .arg(root.join("contracts/artifacts/DevelopmentMulticall.json"))
+            .args(facilitator)
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
@@ -90,14 +94,42 @@ struct Market {
     dir: tempfile::TempDir,
     devnet: Devnet,
     shop: Shop,
+    /// Our server, where the shop's payments are cleared by it.
+    clearing: Option<Child>,
 }
 
 impl Market {
     fn open() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let devnet = Devnet::start(dir.path(), 31_337);
-        let shop = Shop::open(&devnet.rpc.url);
-        let market = Self { dir, devnet, shop };
+        let shop = Shop::open(&devnet.rpc.url, None);
+        let market = Self {
+            dir,
+            devnet,
+            shop,
+            clearing: None,
+        };
+        market.configure("");
+        market
+    }
+
+    /// A shop whose facilitator is a server of ours.
+    fn cleared_by_us() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let devnet = Devnet::start(dir.path(), 31_337);
+        let home = dir.path().join("seller");
+        fs::create_dir(&home).unwrap();
+        let text = format!("[network.local]\nrpc = \"{}\"\n", devnet.rpc.url);
+        fs::write(home.join("openlora.toml"), text).unwrap();
+        write_adapters(&home);
+        let (server, url) = serve(&home);
+        let shop = Shop::open(&devnet.rpc.url, Some(&url));
+        let market = Self {
+            dir,
+            devnet,
+            shop,
+            clearing: Some(server),
+        };
         market.configure("");
         market
     }
@@ -152,6 +184,15 @@ impl Market {
         assert_eq!(ours[0]["channel"], theirs[0]["channelId"]);
         assert_eq!(ours[0]["charged"], charged);
         assert_eq!(theirs[0]["chargedCumulativeAmount"], charged);
+    }
+}
+
+impl Drop for Market {
+    fn drop(&mut self) {
+        if let Some(mut server) = self.clearing.take() {
+            signal(server.id(), "TERM");
+            let _ = server.wait();
+        }
     }
 }
 
@@ -428,4 +469,21 @@ fn limits_are_kept_before_anything_is_signed() {
     );
     assert_eq!(amounts(&market.spendings()), [Some(1_500)]);
     market.agrees("1500");
+}
+
+#[test]
+fn a_stock_seller_clears_its_payments_through_our_server() {
+    let market = Market::cleared_by_us();
+    // A deposit, a voucher, one payment by `exact`, and the rest of the channel back.
+    for number in 1..=2 {
+        let answer = market.pay(&[]);
+        assert_eq!(answer["text"], format!("answer {number} to hello"));
+        assert_eq!(answer["paid"], "1500");
+    }
+    market.agrees("3000");
+    let before = market.held(RECEIVER);
+    assert_eq!(market.pay(&["--scheme", "exact"])["paid"], "1500");
+    assert_eq!(market.held(RECEIVER) - before, 1_500);
+    market.json(&["channel", "refund"]);
+    assert_eq!(market.held(BUYER), 100_000_000 - 3_000 - 1_500);
 }

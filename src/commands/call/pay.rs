@@ -11,7 +11,7 @@ use super::{
     client::{Client, Reply},
 };
 use crate::{
-    commands::{Context, ask, payer},
+    commands::{Context, ask, money, payer},
     error::{ExitClass, Failure},
     runtime::serve::PublishedReceipt,
     wallet::{
@@ -189,7 +189,7 @@ impl Shop<'_> {
         let quote = offer.terms.amount;
         let price = payer.money(quote);
         let allowed = self.request.max_price.as_deref();
-        let allowed = allowed.map(|text| payer::flag("--max-price", text, &payer.token));
+        let allowed = allowed.map(|text| money::flag("--max-price", text, &payer.token));
         let allowed = allowed.transpose()?;
         if let Some(limit) = allowed.filter(|limit| quote > *limit) {
             let limit = payer.money(limit);
@@ -200,7 +200,8 @@ impl Shop<'_> {
             "{adapter} costs up to {price} on {}, paid by {}",
             payer.chain.network.name, offer.terms.scheme
         ));
-        let free_hand = payer::units(context, "call.ask_above", "0.01", &payer.token)?;
+        let free_hand =
+            money::setting(context, "call.ask_above", &payer.token)?.unwrap_or_default();
         if quote <= free_hand || allowed.is_some() {
             return Ok(());
         }

@@ -16,6 +16,7 @@ use crate::{
     commands::{
         Context,
         deploy::desk::{Gifts, limits, tell},
+        money::{prices, setting, token},
         network,
         rewards::{Rewarder, Rounds},
         serve::provenance::LOG,
@@ -36,10 +37,9 @@ use crate::{
         state::Snapshot,
     },
     wallet::{
-        balance::from_units,
         deploy::{Payee, payee, quote},
         keystore::Account,
-        network::{Network, Token},
+        network::Network,
         provider::Chain,
         settlement::{Books, Desk, History, Options, Records, Treasurer, Triggers},
         transaction::{Sender, no_facts, recover},
@@ -111,43 +111,6 @@ pub(super) async fn open(
     let payees = plan.payees(chosen).await?;
     plan.prepare(&payees).await?;
     plan.sell(&payees).await
-}
-
-/// The settings' prices in base units.
-pub fn prices(context: &Context, token: &Token) -> Result<Prices, Failure> {
-    let price = |key: &str| amount(context, key, token).map(Option::unwrap_or_default);
-    Ok(Prices {
-        prompt: price("pricing.prompt")?,
-        completion: price("pricing.completion")?,
-        classification: price("pricing.classification")?,
-        image: price("pricing.image")?,
-        minimum: price("pricing.minimum")?,
-    })
-}
-
-fn amount(context: &Context, key: &str, token: &Token) -> Result<Option<Amount>, Failure> {
-    let Some(text) = context.settings.text(key) else {
-        return Ok(None);
-    };
-    let found = from_units(text, token.decimals).map(Amount);
-    found.map(Some).ok_or_else(|| {
-        let message = format!(
-            "`{key}` is wrong: expected {} with at most {} decimals, such as \"0.001\", \
-             found `{text}`",
-            token.symbol, token.decimals
-        );
-        Failure::new(ExitClass::BadInput, message)
-    })
-}
-
-fn token(network: &Network) -> Result<&Token, Failure> {
-    network.token.as_ref().ok_or_else(|| {
-        let message = format!("the network `{}` has no token to be paid in", network.name);
-        Failure::new(ExitClass::BadInput, message).with_hint(format!(
-            "name one: openlora config set network.{}.token 0x…",
-            network.name
-        ))
-    })
 }
 
 impl Plan<'_> {
@@ -259,7 +222,7 @@ impl Plan<'_> {
             .unwrap_or_else(|poisoned| poisoned.into_inner())
             .clone();
         let triggers = Triggers {
-            threshold: amount(self.context, "serve.settle_at", &money)?
+            threshold: setting(self.context, "serve.settle_at", &money)?
                 .unwrap_or(Amount(1_000_000)),
             interval: seconds(self.context, "serve.settle_every", 3600),
         };
@@ -341,7 +304,7 @@ impl Plan<'_> {
             token_name: token.name.clone(),
             token_version: token.version.clone(),
             withdraw_delay: seconds(self.context, "serve.withdraw_delay", 3600).as_secs(),
-            min_deposit: amount(self.context, "serve.min_deposit", token)?.unwrap_or_default(),
+            min_deposit: setting(self.context, "serve.min_deposit", token)?.unwrap_or_default(),
         })
     }
 }

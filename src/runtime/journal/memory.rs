@@ -8,7 +8,7 @@ use std::{
 use super::{
     chain::Head,
     error::JournalError,
-    store::{OpenCall, Outcome, Row, Store, StoreReader, Unique},
+    store::{Enclosure, Entry, OpenCall, Outcome, Row, Store, StoreReader, Unique},
 };
 use crate::runtime::event::{Event, Record};
 
@@ -17,6 +17,7 @@ use crate::runtime::event::{Event, Record};
 struct Rows {
     rows: Vec<Row>,
     unique: HashMap<Unique, usize>,
+    enclosed: HashMap<String, Vec<u8>>,
 }
 
 pub struct MemoryStore {
@@ -54,15 +55,15 @@ impl Default for MemoryStore {
 }
 
 impl Store for MemoryStore {
-    fn append(&mut self, now_ms: u64, batch: &[Event]) -> Result<Vec<Outcome>, JournalError> {
+    fn append(&mut self, now_ms: u64, batch: &[Entry]) -> Result<Vec<Outcome>, JournalError> {
         let bodies = batch
             .iter()
-            .map(serde_json::to_vec)
+            .map(|entry| serde_json::to_vec(&entry.event))
             .collect::<Result<Vec<_>, _>>();
         let bodies = bodies.map_err(|error| JournalError::Unwritable(error.to_string()))?;
         let mut shared = rows(&self.shared);
         let mut outcomes = Vec::with_capacity(batch.len());
-        for (event, body) in batch.iter().zip(bodies) {
+        for (Entry { event, enclosure }, body) in batch.iter().zip(bodies) {
             let unique = Unique::of(event);
             if let Some(unique) = unique.clone().filter(|u| shared.unique.contains_key(u)) {
                 outcomes.push(Outcome::Duplicate(unique));
@@ -84,6 +85,9 @@ impl Store for MemoryStore {
                 body,
                 hash,
             });
+            if let Some(Enclosure { request_id, bytes }) = enclosure.clone() {
+                shared.enclosed.insert(request_id, bytes);
+            }
             let event = event.clone();
             outcomes.push(Outcome::Stored(Record {
                 sequence,
@@ -135,6 +139,10 @@ impl StoreReader for MemoryReader {
             .rows
             .last()
             .map_or_else(|| Head::genesis(&self.salt), head))
+    }
+
+    fn enclosed(&mut self, request_id: &str) -> Result<Option<Vec<u8>>, JournalError> {
+        Ok(rows(&self.shared).enclosed.get(request_id).cloned())
     }
 
     fn unique(&mut self, unique: &Unique) -> Result<Option<Row>, JournalError> {

@@ -28,7 +28,9 @@ pub use error::JournalError;
 pub use memory::MemoryStore;
 pub use read_only::ReadOnlyJournal;
 pub use sqlite::{SqliteReader, SqliteStore};
-pub use store::{OpenCall, Outcome, Row, Store, StoreReader, Unique};
+pub use store::{
+    Enclosure, Entry, LARGEST_ENCLOSURE, OpenCall, Outcome, Row, Store, StoreReader, Unique,
+};
 
 use super::{
     event::{Event, Record},
@@ -145,21 +147,31 @@ impl Journal {
     /// [`JournalError::Duplicate`] when the request already has such an event, and then nothing
     /// changed; otherwise the disk, and then nothing of the event was kept.
     pub async fn append(&self, event: Event) -> Result<Record, JournalError> {
-        self.ask(|reply| Command::Append(event, reply)).await
+        self.append_with(event, Vec::new()).await
     }
 
-    /// Appends an event and others that belong to it in one transaction: all of them are on disk
-    /// when this returns the first one's record, or none.
+    /// Appends an event with what is enclosed in it, and others that belong to it, in one
+    /// transaction: all of it is on disk when this returns the first one's record, or nothing.
+    /// When the first is a duplicate, the others stand without it.
     ///
     /// # Errors
-    /// As [`Self::append`], of the first.
+    /// Those of [`Self::append`], of the first.
     pub async fn append_with(
         &self,
-        event: Event,
+        first: impl Into<Entry>,
         more: Vec<Event>,
     ) -> Result<Record, JournalError> {
-        self.ask(|reply| Command::AppendWith(event, more, reply))
-            .await
+        let first = Box::new(first.into());
+        self.ask(|reply| Command::Append(first, more, reply)).await
+    }
+
+    /// What was enclosed for a request, while it is kept.
+    ///
+    /// # Errors
+    /// The disk.
+    pub async fn enclosed(&self, request_id: &str) -> Result<Option<Vec<u8>>, JournalError> {
+        let (inner, id) = (Arc::clone(&self.inner), request_id.to_owned());
+        blocking(move || lock(&inner.points).enclosed(&id)).await
     }
 
     /// Queues an event that nobody waits for: written soon, after everything queued before it

@@ -14,7 +14,7 @@ use super::{
     chain::Head,
     error::JournalError,
     lock::{WriterLock, unwritable},
-    store::{OpenCall, Outcome, Row, Store, StoreReader, Unique},
+    store::{ENCLOSED, Enclosure, Entry, OpenCall, Outcome, Row, Store, StoreReader, Unique},
 };
 use crate::runtime::event::{Event, Record};
 
@@ -33,7 +33,8 @@ const INSERT: &str = "INSERT INTO events (sequence, time_ms, body, hash) VALUES 
 const READ: &str = "SELECT sequence, time_ms, body, hash FROM events WHERE sequence >= ?1 ORDER BY sequence LIMIT ?2";
 const LAST: &str =
     "SELECT sequence, time_ms, body, hash FROM events ORDER BY sequence DESC LIMIT 1";
-const INDEXES: &str = include_str!("indexes.sql");
+/// What later versions have added beside [`SCHEMA`].
+const ADDITIONS: &str = include_str!("additions.sql");
 /// Spelt out, because only so SQLite finds the index of the kind.
 const UNIQUE: &[(&str, &str)] = &[
     (
@@ -66,10 +67,17 @@ const CHECKPOINT: &str = "SELECT sequence, time_ms, body, hash FROM events WHERE
      AND body ->> '$.type' = 'call_checkpointed' AND body ->> '$.request_id' = ?2 \
      ORDER BY sequence DESC LIMIT 1";
 
+const ENCLOSE: &str = "INSERT OR IGNORE INTO enclosures (request_id, bytes) VALUES (?1, ?2)";
+const ENCLOSED_FOR: &str = "SELECT bytes FROM enclosures WHERE request_id = ?1";
+const DROP_OLDEST: &str = "DELETE FROM enclosures \
+     WHERE age = (SELECT min(age) FROM enclosures) RETURNING length(bytes)";
+
 /// The writing side, which holds the journal's lock.
 pub struct SqliteStore {
     file: File,
     head: Head,
+    /// Bytes of all enclosures.
+    enclosed: u64,
     _lock: WriterLock,
 }
 
@@ -98,28 +106,39 @@ impl SqliteStore {
         file.prepare_for_writing()?;
         let salt = file.salt()?;
         let head = file.head(&salt)?;
+        let enclosed = file.bytes_enclosed()?;
         Ok(Self {
             file,
             head,
+            enclosed,
             _lock: lock,
         })
     }
 }
 
 impl Store for SqliteStore {
-    fn append(&mut self, now_ms: u64, batch: &[Event]) -> Result<Vec<Outcome>, JournalError> {
-        let mut head = self.head;
+    fn append(&mut self, now_ms: u64, batch: &[Entry]) -> Result<Vec<Outcome>, JournalError> {
+        let (mut head, mut enclosed) = (self.head, self.enclosed);
         let path = self.file.path.clone();
         let transaction = self.file.begin()?;
         let mut outcomes = Vec::with_capacity(batch.len());
-        for event in batch {
-            outcomes.push(insert(&transaction, &path, &mut head, now_ms, event)?);
+        for Entry { event, enclosure } in batch {
+            let outcome = insert(&transaction, &path, &mut head, now_ms, event)?;
+            if let (Outcome::Stored(_), Some(enclosure)) = (&outcome, enclosure) {
+                let kept = enclose(&transaction, enclosure);
+                enclosed += kept.map_err(|error| explain(&path, error))?;
+            }
+            outcomes.push(outcome);
+        }
+        if enclosed > ENCLOSED {
+            let dropped = make_room(&transaction, enclosed - ENCLOSED);
+            enclosed -= dropped.map_err(|error| explain(&path, error))?;
         }
         transaction
             .commit()
             .map_err(|error| explain(&path, error))?;
         // Only what is on disk is built upon.
-        self.head = head;
+        (self.head, self.enclosed) = (head, enclosed);
         Ok(outcomes)
     }
 
@@ -169,6 +188,31 @@ fn insert(
         (Err(error), Some(unique)) if is_duplicate(&error) => Ok(Outcome::Duplicate(unique)),
         (Err(error), _) => Err(explain(path, error)),
     }
+}
+
+/// Returns how many bytes more there are.
+fn enclose(transaction: &Transaction, enclosure: &Enclosure) -> rusqlite::Result<u64> {
+    let Enclosure { request_id, bytes } = enclosure;
+    let inserted = transaction
+        .prepare_cached(ENCLOSE)?
+        .execute(params![request_id, bytes])?;
+    Ok(inserted as u64 * bytes.len() as u64)
+}
+
+/// Drops the oldest enclosures until so many bytes are free; returns how many are.
+fn make_room(transaction: &Transaction, wanted: u64) -> rusqlite::Result<u64> {
+    let mut freed = 0;
+    while freed < wanted {
+        let oldest = transaction
+            .prepare_cached(DROP_OLDEST)?
+            .query_row([], |row| row.get::<_, i64>(0))
+            .optional()?;
+        match oldest {
+            Some(bytes) => freed += unsigned(bytes),
+            None => break,
+        }
+    }
+    Ok(freed)
 }
 
 fn is_duplicate(error: &rusqlite::Error) -> bool {
@@ -249,6 +293,17 @@ impl StoreReader for SqliteReader {
             return Ok(None);
         };
         Ok(self.rows(sql, &[&unique.request_id])?.pop())
+    }
+
+    fn enclosed(&mut self, request_id: &str) -> Result<Option<Vec<u8>>, JournalError> {
+        if !self.file.has_enclosures()? {
+            return Ok(None);
+        }
+        let connection = &self.file.connection;
+        let found = connection
+            .prepare_cached(ENCLOSED_FOR)
+            .and_then(|mut it| it.query_row([request_id], |row| row.get(0)).optional());
+        found.map_err(|error| self.file.explain(error))
     }
 
     fn open_calls(&mut self) -> Result<Vec<OpenCall>, JournalError> {
@@ -357,10 +412,25 @@ impl File {
         if !exists {
             self.create()?;
         }
-        // Journals of earlier versions get the indexes that they lack; those versions read and
-        // write such a file as before.
-        let added = self.connection.execute_batch(INDEXES);
+        // Journals of earlier versions get the tables and indexes that they lack; those versions
+        // read and write such a file as before.
+        let added = self.connection.execute_batch(ADDITIONS);
         added.map_err(|error| self.explain(error))
+    }
+
+    /// A journal of an earlier version has none until it is written again.
+    fn has_enclosures(&self) -> Result<bool, JournalError> {
+        let sql = "SELECT count(*) FROM sqlite_schema WHERE name = 'enclosures'";
+        let tables = self
+            .connection
+            .query_row(sql, [], |row| row.get::<_, i64>(0));
+        Ok(tables.map_err(|error| self.explain(error))? > 0)
+    }
+
+    fn bytes_enclosed(&self) -> Result<u64, JournalError> {
+        let sql = "SELECT coalesce(sum(length(bytes)), 0) FROM enclosures";
+        let sum = self.connection.query_row(sql, [], |row| row.get(0));
+        sum.map(unsigned).map_err(|error| self.explain(error))
     }
 
     /// In one transaction, so that a crash leaves either nothing or a whole journal.

@@ -13,7 +13,7 @@ use crate::runtime::{
 pub trait Store: Send {
     /// Appends in order, in one transaction, durable on return: all of the batch or, on an
     /// error, nothing. A duplicate takes no place and does not disturb the others.
-    fn append(&mut self, now_ms: u64, batch: &[Event]) -> Result<Vec<Outcome>, JournalError>;
+    fn append(&mut self, now_ms: u64, batch: &[Entry]) -> Result<Vec<Outcome>, JournalError>;
 
     /// The last committed record, known without asking the disk: once a batch is committed,
     /// nothing may fail any more that would make its callers believe it was not.
@@ -22,6 +22,40 @@ pub trait Store: Send {
     /// An independent reader of what has been committed.
     fn reader(&self) -> Result<Box<dyn StoreReader>, JournalError>;
 }
+
+/// An event to be appended, with what is kept beside it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    pub event: Event,
+    pub enclosure: Option<Enclosure>,
+}
+
+impl Entry {
+    pub fn enclosing(self, enclosure: Option<Enclosure>) -> Self {
+        Self { enclosure, ..self }
+    }
+}
+
+impl From<Event> for Entry {
+    fn from(event: Event) -> Self {
+        Self {
+            event,
+            enclosure: None,
+        }
+    }
+}
+
+/// Bytes that are committed together with an event and are no part of the history: the oldest
+/// make room for new ones.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Enclosure {
+    pub request_id: String,
+    pub bytes: Vec<u8>,
+}
+
+/// Bytes of all enclosures that a store keeps, and of the largest.
+pub const ENCLOSED: u64 = 32 << 20;
+pub const LARGEST_ENCLOSURE: usize = 1 << 20;
 
 /// What became of one event of a batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +81,9 @@ pub trait StoreReader: Send {
     fn metered(&mut self, request_id: &str) -> Result<Option<Row>, JournalError> {
         self.unique(&Unique::new(Unique::METERED, request_id))
     }
+
+    /// What was enclosed for a request, while it is kept.
+    fn enclosed(&mut self, request_id: &str) -> Result<Option<Vec<u8>>, JournalError>;
 
     /// Reservations without a `CallMetered`, in order.
     fn open_calls(&mut self) -> Result<Vec<OpenCall>, JournalError>;

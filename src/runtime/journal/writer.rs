@@ -12,7 +12,7 @@ use super::{
     Clock,
     chain::Head,
     error::JournalError,
-    store::{OpenCall, Outcome, Store, StoreReader},
+    store::{Entry, OpenCall, Outcome, Store, StoreReader},
 };
 use crate::runtime::event::{Event, Finish, Record, Usage};
 
@@ -26,9 +26,8 @@ pub(super) type Reply<T> = oneshot::Sender<Result<T, JournalError>>;
 
 /// What the handle asks of the writer; kept in the order of asking.
 pub(super) enum Command {
-    Append(Event, Reply<Record>),
-    /// In one transaction with the first; the answer is the first one's.
-    AppendWith(Event, Vec<Event>, Reply<Record>),
+    /// With what is to be in the same transaction; the answer is the first one's.
+    Append(Box<Entry>, Vec<Event>, Reply<Record>),
     Note(Event),
     Flush(Reply<()>),
     Recover {
@@ -77,20 +76,16 @@ impl Writer {
         let mut waiting = Vec::new();
         for command in batch {
             match command {
-                Command::Append(event, reply) => {
-                    events.push(event);
-                    waiting.push(Waiting::Record(reply));
-                }
-                Command::AppendWith(event, more, reply) => {
-                    events.push(event);
+                Command::Append(entry, more, reply) => {
+                    events.push(*entry);
                     waiting.push(Waiting::Record(reply));
                     for event in more {
-                        events.push(event);
+                        events.push(event.into());
                         waiting.push(Waiting::Nobody);
                     }
                 }
                 Command::Note(event) => {
-                    events.push(event);
+                    events.push(event.into());
                     waiting.push(Waiting::Nobody);
                 }
                 Command::Flush(reply) => {
@@ -118,7 +113,7 @@ impl Writer {
     /// Commits and tells those who wait; both lists are empty afterwards.
     fn commit_for(
         &mut self,
-        events: &mut Vec<Event>,
+        events: &mut Vec<Entry>,
         waiting: &mut Vec<Waiting>,
     ) -> Result<(), JournalError> {
         let (events, waiting) = (std::mem::take(events), std::mem::take(waiting));
@@ -140,7 +135,7 @@ impl Writer {
         }
     }
 
-    fn commit(&mut self, events: &[Event]) -> Result<Vec<Outcome>, JournalError> {
+    fn commit(&mut self, events: &[Entry]) -> Result<Vec<Outcome>, JournalError> {
         let outcomes = self.store.append((self.clock)(), events)?;
         for outcome in &outcomes {
             if let Outcome::Stored(record) = outcome {
@@ -175,9 +170,9 @@ impl Writer {
         let mut open = self.reader.open_calls()?;
         open.retain(|call| call.session != session);
         let salt = self.reader.salt().to_vec();
-        let events: Vec<Event> = open
+        let events: Vec<Entry> = open
             .into_iter()
-            .map(|call| recovered(call, &salt))
+            .map(|call| recovered(call, &salt).into())
             .collect();
         if events.is_empty() {
             return Ok(Vec::new());

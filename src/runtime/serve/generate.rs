@@ -61,7 +61,7 @@ enum Step {
 
 /// Answers a request, or gives a repeated one its answer again.
 pub async fn answer(app: &App, intake: Intake, job: Job) -> Result<Response, Refusal> {
-    let slot = match app.meter.admit(&intake.id, &intake.hash).await? {
+    let slot = match app.meter.admit(&intake.id, &intake.imprint).await? {
         Admission::Repeated(answer) => return Ok(repeat(app, answer)),
         Admission::Fresh(slot) => slot,
     };

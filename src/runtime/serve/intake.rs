@@ -9,6 +9,7 @@ use super::{
     calls::Slot,
     gate::{Pass, draining},
     hosted::Hosted,
+    imprint::Imprint,
     meter::{Call, Reservation},
     payment,
     refusal::Refusal,
@@ -25,8 +26,8 @@ use crate::runtime::{
 pub struct Intake {
     pub id: RequestId,
     pub fields: Fields,
-    /// Salted hash of route and body: what makes a repeated id the same call.
-    pub hash: String,
+    /// Of route and body: what makes a repeated id the same call.
+    pub imprint: Imprint,
     pub adapter: Arc<Hosted>,
     pub accepted: Instant,
     /// The value of `PAYMENT-SIGNATURE`.
@@ -55,7 +56,7 @@ impl Intake {
         let body = body::read(&parts.headers, body, app.limits.max_body).await?;
         let fields = Fields::parse(&body)?;
         let adapter = app.shelf.find(fields.required_string("model")?)?;
-        let hash = app.meter.hash(&[parts.uri.path().as_bytes(), &body]);
+        let imprint = app.meter.imprint(&[parts.uri.path().as_bytes(), &body]);
         // The edge put the id there; a router without the edge still counts under a fresh one.
         let id = match parts.extensions.get::<RequestId>() {
             Some(id) => id.clone(),
@@ -64,7 +65,7 @@ impl Intake {
         Ok(Self {
             id,
             fields,
-            hash,
+            imprint,
             adapter,
             accepted,
             payment,
@@ -118,6 +119,7 @@ impl App {
         } = asked;
         let reservation = Reservation {
             slot,
+            imprint: intake.imprint.clone(),
             adapter: Arc::clone(&intake.adapter),
             kind,
             prompt_tokens,

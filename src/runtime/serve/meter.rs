@@ -20,6 +20,7 @@ use super::{
     calls::{Calls, Claim, Slot, mismatch},
     gate::Pass,
     hosted::Hosted,
+    imprint::Imprint,
     metrics::Metrics,
     receipt::{self, already_metered},
     refusal::Refusal,
@@ -27,7 +28,7 @@ use super::{
 };
 use crate::runtime::{
     event::{CallKind, Event, Finish, Record, Usage},
-    journal::{Journal, JournalError},
+    journal::{Enclosure, Entry, Journal, JournalError, LARGEST_ENCLOSURE},
     ports::{Prompt, Tab},
 };
 
@@ -72,6 +73,7 @@ pub enum Admission {
 /// A call about to be reserved.
 pub struct Reservation {
     pub slot: Slot,
+    pub imprint: Imprint,
     pub adapter: Arc<Hosted>,
     pub kind: CallKind,
     pub prompt_tokens: u64,
@@ -93,6 +95,7 @@ pub struct Call {
 struct Open {
     inner: Arc<Inner>,
     slot: Slot,
+    imprint: Imprint,
     pass: Pass,
     adapter: Arc<Hosted>,
     kind: CallKind,
@@ -150,26 +153,28 @@ impl Meter {
         self.inner.calls.is_running(id)
     }
 
-    /// Salted SHA-256 over `parts`, hex.
-    pub fn hash(&self, parts: &[&[u8]]) -> String {
-        let mut hasher = self.inner.hasher();
-        for part in parts {
-            hasher.update((part.len() as u64).to_le_bytes());
-            hasher.update(part);
-        }
-        hex::encode(hasher.finalize())
+    /// What tells a request from others, over its parts.
+    pub fn imprint(&self, parts: &[&[u8]]) -> Imprint {
+        Imprint::new(&self.inner.salt, parts)
     }
 
-    /// Decides whether a request runs, is a repeat with a held answer, or was counted before.
-    pub async fn admit(&self, id: &RequestId, hash: &str) -> Result<Admission, Refusal> {
-        let slot = match self.inner.calls.claim(id, hash).await? {
+    /// Decides whether a request runs, is a repeat with an answer that is still kept, or was
+    /// counted before.
+    pub async fn admit(&self, id: &RequestId, imprint: &Imprint) -> Result<Admission, Refusal> {
+        let slot = match self.inner.calls.claim(id, &imprint.hash).await? {
             Claim::Held(answer) => return Ok(Admission::Repeated(answer)),
             Claim::Fresh(slot) => slot,
         };
         match receipt::find(&self.inner.journal, id).await? {
             None => Ok(Admission::Fresh(slot)),
-            Some(found) if found.request_hash != hash => Err(mismatch(id)),
-            Some(found) => Err(already_metered(&found)),
+            Some(found) if found.request_hash != imprint.hash => Err(mismatch(id)),
+            Some(found) => match self.inner.kept(id, imprint).await? {
+                Some(answer) => {
+                    slot.complete(Some(answer.clone()));
+                    Ok(Admission::Repeated(answer))
+                }
+                None => Err(already_metered(&found)),
+            },
         }
     }
 
@@ -209,6 +214,13 @@ impl Inner {
         Sha256::new().chain_update(&self.salt)
     }
 
+    /// The answer of a call that an earlier process, or this one long ago, has given.
+    async fn kept(&self, id: &RequestId, imprint: &Imprint) -> Result<Option<Answer>, Refusal> {
+        let sealed = self.journal.enclosed(id.as_str()).await;
+        let sealed = sealed.map_err(|error| receipt::unreadable(&error))?;
+        Ok(sealed.and_then(|sealed| imprint.unseal(id, &sealed)))
+    }
+
     async fn append(&self, event: Event) -> Result<Record, JournalError> {
         let appended = self.journal.append(event).await;
         self.noted(appended)
@@ -222,8 +234,8 @@ impl Inner {
     }
 
     /// Appends a count. One that is there already (a commit whose answer was lost) is as good.
-    async fn append_count(&self, event: Event, traced: Vec<Event>) -> Result<Record, JournalError> {
-        let appended = self.journal.append_with(event, traced).await;
+    async fn append_count(&self, count: Entry, traced: Vec<Event>) -> Result<Record, JournalError> {
+        let appended = self.journal.append_with(count, traced).await;
         match self.noted(appended) {
             Err(JournalError::Duplicate(unique)) => {
                 let found = self.journal.metered(&unique.request_id).await?;
@@ -236,6 +248,7 @@ impl Inner {
     async fn reserve(self: Arc<Self>, reservation: Reservation) -> Result<Call, Refusal> {
         let Reservation {
             slot,
+            imprint,
             adapter,
             kind,
             prompt_tokens,
@@ -263,6 +276,7 @@ impl Inner {
         let open = Open {
             inner: self,
             slot,
+            imprint,
             pass,
             adapter,
             kind,
@@ -387,6 +401,7 @@ impl Open {
         let Self {
             inner,
             slot,
+            imprint,
             pass,
             adapter,
             kind,
@@ -424,8 +439,12 @@ impl Open {
             response_hash: hex::encode(delivered.finalize()),
             charge: charge.clone().map(Box::new),
         };
+        let enclosure = answer
+            .as_ref()
+            .and_then(|it| enclosure(slot.id(), &imprint, it));
+        let count = Entry::from(event).enclosing(enclosure);
         loop {
-            match inner.append_count(event.clone(), traced.clone()).await {
+            match inner.append_count(count.clone(), traced.clone()).await {
                 Ok(record) => {
                     inner.metrics.metered(&record.event);
                     if let (Some(tab), Some(charge)) = (tab, charge) {
@@ -449,6 +468,15 @@ impl Open {
             }
         }
     }
+}
+
+/// An answer as it is kept for repeats that come after this process.
+fn enclosure(id: &RequestId, imprint: &Imprint, answer: &Answer) -> Option<Enclosure> {
+    let bytes = imprint.seal(id, answer);
+    (bytes.len() <= LARGEST_ENCLOSURE).then(|| Enclosure {
+        request_id: id.as_str().to_owned(),
+        bytes,
+    })
 }
 
 /// Nothing is counted when the engine failed before anything was delivered.

@@ -13,6 +13,7 @@ pub mod error;
 pub mod gate;
 mod generate;
 pub mod hosted;
+mod imprint;
 mod intake;
 pub mod meter;
 pub mod metrics;

@@ -119,11 +119,11 @@ impl App {
         request_hash: &str,
         otherwise: Unpaid,
     ) -> Result<Opened, Refusal> {
-        let id = RequestId::parse(request_id).filter(|_| request_hash == intake.hash);
+        let id = RequestId::parse(request_id).filter(|_| request_hash == intake.imprint.hash);
         let Some(id) = id else {
             return Err(unpaid(otherwise));
         };
-        match self.meter.admit(&id, &intake.hash).await? {
+        match self.meter.admit(&id, &intake.imprint).await? {
             Admission::Repeated(answer) => Ok(Opened::Repeated(answer)),
             Admission::Fresh(_) => Err(unpaid(otherwise)),
         }
@@ -138,7 +138,7 @@ impl Intake {
             resource: self.resource.clone(),
             media_type,
             request_id: self.id.as_str().to_owned(),
-            request_hash: self.hash.clone(),
+            request_hash: self.imprint.hash.clone(),
             work,
             prices: self.adapter.prices,
             quote: self.adapter.prices.of(work),

@@ -175,14 +175,14 @@ async fn look(journal: &Journal, id: &RequestId) -> Result<Option<Receipt>, Jour
 
 /// Looks up what was metered under an id.
 pub async fn find(journal: &Journal, id: &RequestId) -> Result<Option<Receipt>, Refusal> {
-    match look(journal, id).await {
-        Ok(receipt) => Ok(receipt),
-        Err(error) => {
-            tracing::error!(%error, "the journal cannot be read");
-            let message = "The journal cannot be read now.";
-            Err(Refusal::unavailable("journal_unavailable", message))
-        }
-    }
+    look(journal, id).await.map_err(|error| unreadable(&error))
+}
+
+/// The answer to whatever needs the journal while it cannot be read.
+pub fn unreadable(error: &JournalError) -> Refusal {
+    tracing::error!(%error, "the journal cannot be read");
+    let message = "The journal cannot be read now.";
+    Refusal::unavailable("journal_unavailable", message)
 }
 
 /// The answer to a repeated id whose call was metered and whose text is no longer held.

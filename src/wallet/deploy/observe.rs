@@ -29,6 +29,8 @@ pub struct Wish {
     pub adapter: Option<U256>,
     /// Adapters of this name that this journal has registered, newest first.
     pub remembered: Vec<U256>,
+    /// For 1 000 generated tokens, in base units of a token with six decimals.
+    pub price: u128,
 }
 
 impl Place {
@@ -51,6 +53,7 @@ impl Place {
             pool_factory,
             account,
             server: wish.server.unwrap_or(account),
+            price: wish.price,
         })
     }
 }

@@ -113,6 +113,8 @@ pub struct Place {
     pub pool_factory: Address,
     pub account: Address,
     pub server: Address,
+    /// For 1 000 generated tokens, in base units of a token with six decimals.
+    pub price: u128,
 }
 
 fn ppm(ppm: u64) -> u32 {
@@ -289,45 +291,45 @@ fn create_pool(goods: &Goods, pool: &Pool, address: Address, place: &Place) -> S
 }
 
 /// Price and place of download are stated by later releases of this program.
-fn release(goods: &Goods) -> Release {
+fn release(goods: &Goods, price: u128) -> Release {
     Release {
         manifestSha256: goods.manifest_sha256,
         baseRoot: goods.base_root,
         datasetsRoot: goods.datasets_root,
-        price: 0,
+        price,
         uri: String::new(),
     }
 }
 
-fn release_arguments(goods: &Goods, shares: &[Share]) -> Vec<(&'static str, String)> {
+fn release_arguments(goods: &Goods, shares: &[Share], price: u128) -> Vec<(&'static str, String)> {
     vec![
         ("manifestSha256", goods.manifest_sha256.to_string()),
         ("baseRoot", goods.base_root.to_string()),
         ("datasetsRoot", goods.datasets_root.to_string()),
-        ("price", "0".to_owned()),
+        ("price", price.to_string()),
         ("uri", "none".to_owned()),
         ("shares", shown_shares(shares)),
     ]
 }
 
 /// The registration of a first release.
-pub fn registration(goods: &Goods, shares: &[Share], server: Address) -> Registration {
+pub fn registration(goods: &Goods, shares: &[Share], place: &Place) -> Registration {
     Registration {
         weightsHash: goods.weights_sha256,
         royaltyBps: 0,
-        release: release(goods),
+        release: release(goods, place.price),
         shares: shares.to_vec(),
-        servers: vec![server.into()],
+        servers: vec![place.server.into()],
     }
 }
 
 fn register(goods: &Goods, shares: &[Share], place: &Place) -> Step {
-    let registration = registration(goods, shares, place.server);
+    let registration = registration(goods, shares, place);
     let mut arguments = vec![
         ("weightsHash", goods.weights_sha256.to_string()),
         ("royaltyBps", "0".to_owned()),
     ];
-    arguments.extend(release_arguments(goods, shares));
+    arguments.extend(release_arguments(goods, shares, place.price));
     arguments.push(("servers", place.server.to_string()));
     Step {
         to: place.registry,
@@ -342,11 +344,11 @@ fn register(goods: &Goods, shares: &[Share], place: &Place) -> Step {
 fn publish(goods: &Goods, shares: &[Share], place: &Place, id: U256, has_server: bool) -> Step {
     let call = Registry::publishVersionCall {
         id,
-        next: release(goods),
+        next: release(goods, place.price),
         shares: shares.to_vec(),
     };
     let mut arguments = vec![("id", shown_id(id))];
-    arguments.extend(release_arguments(goods, shares));
+    arguments.extend(release_arguments(goods, shares, place.price));
     let (mut name, mut data) = ("publishVersion", Bytes::from(call.abi_encode()));
     if !has_server {
         let data_of_both = vec![data, set_server(id, place.server)];

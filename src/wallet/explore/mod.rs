@@ -54,7 +54,7 @@ pub struct ReleaseView {
     pub manifest_sha256: String,
     pub base_root: String,
     pub datasets_root: String,
-    /// Base units of a token with six decimals.
+    /// For 1 000 generated tokens, in base units of a token with six decimals.
     pub price: String,
     pub uri: String,
     pub splitter: String,

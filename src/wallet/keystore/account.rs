@@ -1,8 +1,13 @@
-//! An unlocked account, which signs.
+//! An unlocked account, which signs: with a key in memory, or with a Ledger that asks its owner.
 
 use std::fmt;
 
-use alloy::signers::local::PrivateKeySigner;
+use alloy::{
+    consensus::TxEip1559,
+    primitives::{B256, Signature},
+    signers::{self, SignerSync, local::PrivateKeySigner},
+    sol_types::{Eip712Domain, SolStruct},
+};
 
 use super::secret::SecretKey;
 use crate::runtime::ledger::Address;
@@ -11,14 +16,29 @@ use crate::runtime::ledger::Address;
 #[derive(Clone)]
 pub struct Account {
     name: String,
-    signer: PrivateKeySigner,
+    key: Key,
+}
+
+#[derive(Clone)]
+enum Key {
+    Held(PrivateKeySigner),
+    #[cfg(feature = "ledger")]
+    Ledger(std::sync::Arc<super::hardware::LedgerDevice>),
 }
 
 impl Account {
     pub fn new(name: impl Into<String>, key: SecretKey) -> Self {
         Self {
             name: name.into(),
-            signer: key.into_signer(),
+            key: Key::Held(key.into_signer()),
+        }
+    }
+
+    #[cfg(feature = "ledger")]
+    pub fn on_ledger(name: impl Into<String>, device: super::hardware::LedgerDevice) -> Self {
+        Self {
+            name: name.into(),
+            key: Key::Ledger(std::sync::Arc::new(device)),
         }
     }
 
@@ -27,12 +47,61 @@ impl Account {
     }
 
     pub fn address(&self) -> Address {
-        self.signer.address().into()
+        match &self.key {
+            Key::Held(signer) => signer.address().into(),
+            #[cfg(feature = "ledger")]
+            Key::Ledger(device) => device.address(),
+        }
     }
 
-    /// What transactions are signed with.
-    pub fn signer(&self) -> &PrivateKeySigner {
-        &self.signer
+    /// Signs a transaction; on a Ledger its owner sees it and presses the buttons.
+    pub async fn sign_transaction(
+        &self,
+        transaction: &mut TxEip1559,
+    ) -> signers::Result<Signature> {
+        match &self.key {
+            Key::Held(signer) => {
+                use alloy::network::TxSignerSync;
+                signer.sign_transaction_sync(transaction)
+            }
+            #[cfg(feature = "ledger")]
+            Key::Ledger(device) => {
+                use alloy::network::TxSigner;
+                device.signer().sign_transaction(transaction).await
+            }
+        }
+    }
+
+    /// Signs a struct by EIP-712; on a Ledger its owner sees the two hashes.
+    pub fn sign_struct<T: SolStruct + Send + Sync>(
+        &self,
+        value: &T,
+        domain: &Eip712Domain,
+    ) -> signers::Result<Signature> {
+        match &self.key {
+            Key::Held(signer) => signer.sign_hash_sync(&value.eip712_signing_hash(domain)),
+            #[cfg(feature = "ledger")]
+            Key::Ledger(device) => {
+                use alloy::signers::Signer;
+                // The transport answers from a thread of its own, so waiting here starves nobody.
+                futures::executor::block_on(device.signer().sign_typed_data(value, domain))
+            }
+        }
+    }
+
+    /// Signs a bare digest, as vouchers need it for every call.
+    ///
+    /// # Errors
+    /// A Ledger signs only what it can show.
+    pub fn sign_digest(&self, digest: &B256) -> signers::Result<Signature> {
+        match &self.key {
+            Key::Held(signer) => signer.sign_hash_sync(digest),
+            #[cfg(feature = "ledger")]
+            Key::Ledger(_) => Err(signers::Error::other(
+                "it is on a Ledger, which signs only what it can show; payments by the call need \
+                 an account of this machine",
+            )),
+        }
     }
 }
 

@@ -1,4 +1,5 @@
-//! Accounts as encrypted files in one private folder: `NAME.json`, Web3 secret storage version 3.
+//! Accounts as encrypted files in one private folder: `NAME.json`, Web3 secret storage version 3,
+//! or for one on a Ledger where its key is.
 //!
 //! A file appears whole or not at all, readable by its owner alone, and is never overwritten
 //! except by a change of its own password. Keys live in memory that is wiped after use.
@@ -6,11 +7,13 @@
 mod account;
 mod cipher;
 mod format;
+mod hardware;
 mod import;
 mod secret;
 mod store;
 
 pub use account::Account;
+pub use hardware::find as find_ledger;
 pub use import::{DEFAULT_PATH, Imported, from_mnemonic as import_mnemonic, parse_secret};
 pub use secret::{Password, SecretKey};
 pub use store::{Entry, Keystores, open_bytes};

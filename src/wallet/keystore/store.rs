@@ -10,6 +10,7 @@ use super::{
     account::Account,
     cipher,
     format::{Keystore, LARGEST},
+    hardware::Hardware,
     secret::{Password, SecretKey},
 };
 use crate::{
@@ -32,6 +33,14 @@ pub struct Entry {
     pub path: PathBuf,
     /// As the file says; absent in files of programs that leave it out.
     pub address: Option<Address>,
+    /// Derivation path of an account whose key is on a Ledger.
+    pub ledger: Option<String>,
+}
+
+/// What a file of the folder holds.
+enum Stored {
+    Sealed(Keystore),
+    Ledger(Hardware),
 }
 
 impl Keystores {
@@ -76,19 +85,21 @@ impl Keystores {
             return Err(WalletError::EmptyPassword);
         }
         let fresh = self.write(&path, key, password)?;
-        // Another process may have taken the name since.
-        fresh
-            .persist_noclobber(&path)
-            .map_err(|error| match error.error.kind() {
-                std::io::ErrorKind::AlreadyExists => exists(name, path.clone()),
-                _ => WalletError::io("write", &path)(error.error),
-            })?;
-        self.sync()?;
+        self.place(fresh, name, &path)?;
         Ok(Entry {
             name: name.to_owned(),
             path,
             address: Some(key.address()),
+            ledger: None,
         })
+    }
+
+    /// Remembers under `name` an account whose key is on a Ledger.
+    pub fn remember(&self, name: &str, account: &Hardware) -> Result<Entry, WalletError> {
+        let path = self.require_free(name)?;
+        let fresh = self.beside(&path, &account.to_bytes())?;
+        self.place(fresh, name, &path)?;
+        self.entry(name)
     }
 
     /// Seals the account's key with another password.
@@ -115,9 +126,38 @@ impl Keystores {
         Ok(Account::new(name, self.open(name, password)?))
     }
 
+    /// The account on the Ledger that is connected, ready to sign.
+    #[cfg(feature = "ledger")]
+    pub fn connect(&self, entry: &Entry) -> Result<Account, WalletError> {
+        let path = entry.ledger.as_deref().unwrap_or_default();
+        let device = super::hardware::LedgerDevice::connect(path)?;
+        match entry.address {
+            Some(expected) if expected != device.address() => Err(WalletError::OtherLedger {
+                name: entry.name.clone(),
+                expected,
+                found: device.address(),
+            }),
+            _ => Ok(Account::on_ledger(&entry.name, device)),
+        }
+    }
+
+    /// The account on the Ledger that is connected, ready to sign.
+    ///
+    /// # Errors
+    /// Always: this program was built without the way to the device.
+    #[cfg(not(feature = "ledger"))]
+    pub fn connect(&self, _: &Entry) -> Result<Account, WalletError> {
+        Err(WalletError::NoLedgerSupport)
+    }
+
     /// The account's key.
     pub fn open(&self, name: &str, password: &Password) -> Result<SecretKey, WalletError> {
-        let path = self.entry(name)?.path;
+        let Entry { path, ledger, .. } = self.entry(name)?;
+        if ledger.is_some() {
+            return Err(WalletError::KeyOnLedger {
+                name: name.to_owned(),
+            });
+        }
         open_bytes(&path, &read(&path)?, password)
     }
 
@@ -152,11 +192,15 @@ impl Keystores {
                 known: self.names(),
             });
         }
-        let keystore = parse(&path, &read(&path)?)?;
+        let (address, ledger) = match stored(&path, &read(&path)?)? {
+            Stored::Sealed(keystore) => (keystore.address, None),
+            Stored::Ledger(account) => (Some(account.address), Some(account.path)),
+        };
         Ok(Entry {
             name: name.to_owned(),
             path,
-            address: keystore.address,
+            address,
+            ledger,
         })
     }
 
@@ -189,20 +233,40 @@ impl Keystores {
         key: &SecretKey,
         password: &Password,
     ) -> Result<tempfile::NamedTempFile, WalletError> {
-        make_private(&self.dir).map_err(WalletError::io("create", &self.dir))?;
         let sealed = cipher::seal(key, password).map_err(WalletError::io("encrypt", path))?;
         let keystore = Keystore {
             address: Some(key.address()),
             sealed,
         };
+        self.beside(path, &keystore.to_bytes())
+    }
+
+    fn beside(&self, path: &Path, bytes: &[u8]) -> Result<tempfile::NamedTempFile, WalletError> {
+        make_private(&self.dir).map_err(WalletError::io("create", &self.dir))?;
         let write = || {
             // Temporary files have mode 0600 from the start.
             let mut fresh = tempfile::NamedTempFile::new_in(&self.dir)?;
-            fresh.write_all(&keystore.to_bytes())?;
+            fresh.write_all(bytes)?;
             fresh.as_file().sync_all()?;
             Ok(fresh)
         };
         write().map_err(WalletError::io("write", path))
+    }
+
+    /// Gives a file its name, which another process may have taken since.
+    fn place(
+        &self,
+        fresh: tempfile::NamedTempFile,
+        name: &str,
+        path: &Path,
+    ) -> Result<(), WalletError> {
+        fresh
+            .persist_noclobber(path)
+            .map_err(|error| match error.error.kind() {
+                std::io::ErrorKind::AlreadyExists => exists(name, path.to_owned()),
+                _ => WalletError::io("write", path)(error.error),
+            })?;
+        self.sync()
     }
 
     /// A rename lasts only once the folder is on disk.
@@ -248,6 +312,18 @@ pub fn open_bytes(
             held: key.address(),
         })),
         _ => Ok(key),
+    }
+}
+
+fn stored(path: &Path, bytes: &[u8]) -> Result<Stored, WalletError> {
+    match Hardware::parse(bytes) {
+        Some(account) => account
+            .map(Stored::Ledger)
+            .map_err(|problem| WalletError::Keystore {
+                path: path.to_owned(),
+                problem,
+            }),
+        None => parse(path, bytes).map(Stored::Sealed),
     }
 }
 

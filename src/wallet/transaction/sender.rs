@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 use alloy::{
     consensus::{SignableTransaction, TxEip1559, TxEnvelope},
     eips::eip2718::Encodable2718,
-    network::TxSignerSync,
     primitives::{B256, Bytes, TxKind, U256},
     rpc::types::TransactionReceipt,
 };
@@ -207,10 +206,7 @@ impl Sender<'_> {
         replaces: Option<B256>,
     ) -> Result<(Attempt, Result<(), String>), TransactionError> {
         let account = self.account.address();
-        let signature = self
-            .account
-            .signer()
-            .sign_transaction_sync(&mut transaction);
+        let signature = self.account.sign_transaction(&mut transaction).await;
         let signature = signature.map_err(|error| TransactionError::CannotSign {
             account,
             reason: error.to_string(),

@@ -3,7 +3,7 @@
 //! libsecp256k1 does the curve's arithmetic; it is several times faster than the alternatives,
 //! and every paid call waits for it.
 
-use alloy::{primitives::keccak256, signers::SignerSync};
+use alloy::primitives::keccak256;
 use secp256k1::{
     Message, SECP256K1,
     ecdsa::{RecoverableSignature, RecoveryId},
@@ -60,7 +60,7 @@ pub fn recover(digest: Word, signature: &[u8]) -> Result<Address, Forged> {
 
 /// An account's signature: r, s and v; the same digest gives the same bytes.
 pub fn sign(account: &Account, digest: Word) -> Result<[u8; 65], WalletError> {
-    let signed = account.signer().sign_hash_sync(&digest.0.into());
+    let signed = account.sign_digest(&digest.0.into());
     let signature = signed.map_err(|error| WalletError::CannotSign {
         address: account.address(),
         reason: error.to_string(),

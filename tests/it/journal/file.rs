@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use openlora::runtime::journal::Journal;
+use openlora::runtime::{event::Event, journal::Journal};
 use rusqlite::Connection;
 
 use super::{metered, place, refused, said};
@@ -126,14 +126,14 @@ async fn an_event_of_a_later_version_is_named() {
         .unwrap()
         .verify()
         .unwrap_err();
+    // Which events are known is serde's to list.
+    let unknown = serde_json::from_str::<Event>(body).unwrap_err();
     assert_eq!(
         said(&error, &path),
-        "record 6 of the journal cannot be read: unknown variant `moon_landed`, expected one of \
-         `server_started`, `server_stopped`, `adapter_loaded`, `call_reserved`, \
-         `call_checkpointed`, `call_metered`, `transaction_intended`, `transaction_settled`, \
-         `deployed`, \
-         `channel_opened`, `channel_observed`, `receiver_observed`, `payment_received`, `claimed`, \
-         `settled`, `released`, `refunded`, `split_read`, `reorganised` at line 1 column 21\nhint: a later openlora may have written it; use that one, or restore the last backup"
+        format!(
+            "record 6 of the journal cannot be read: {unknown}\nhint: a later openlora may have \
+             written it; use that one, or restore the last backup"
+        )
     );
 }
 

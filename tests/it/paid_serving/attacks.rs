@@ -361,13 +361,19 @@ fn a_replay_whose_answer_is_gone_gets_the_receipt() {
     assert_eq!(shop.begun(), begun);
     assert_eq!(shop.charged(payer.channel()), COST);
 
-    // A process takes its answers with it; the receipts stay.
+    // The next process has it, and so has whoever asks it under another id.
     let last = shop.payment(&call, &payer.voucher(COST + QUOTE));
     let answered = shop.send(&call, Some(&last));
     shop.close();
     let shop = Shop::of(&market);
-    let gone = shop.send(&call, Some(&last));
-    assert_eq!(whole(&gone), counted(&shop, &answered.json()["id"]));
+    let renamed = call.clone().named("renamed");
+    for call in [&call, &renamed] {
+        let again = shop.send(call, Some(&last));
+        assert_eq!((again.status, &again.text), (200, &answered.text));
+        assert_eq!(told(&again), told(&answered));
+        assert_eq!(again.header("x-openlora-replayed"), Some("true"));
+    }
+    assert_eq!(shop.begun(), 0);
     assert_eq!(shop.charged(payer.channel()), 2 * COST);
     shop.settled();
     shop.close();

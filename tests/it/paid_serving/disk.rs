@@ -8,7 +8,7 @@ use std::sync::{
 
 use openlora::runtime::{
     event::Event,
-    journal::{Head, JournalError, Outcome, SqliteStore, Store, StoreReader},
+    journal::{Entry, Head, JournalError, Outcome, SqliteStore, Store, StoreReader},
 };
 use serde_json::{Value, json};
 
@@ -33,8 +33,8 @@ struct Fragile {
 }
 
 impl Store for Fragile {
-    fn append(&mut self, now_ms: u64, batch: &[Event]) -> Result<Vec<Outcome>, JournalError> {
-        let counts = |event: &Event| matches!(event, Event::CallMetered { .. });
+    fn append(&mut self, now_ms: u64, batch: &[Entry]) -> Result<Vec<Outcome>, JournalError> {
+        let counts = |entry: &Entry| matches!(entry.event, Event::CallMetered { .. });
         let refused = self.room.full.load(Ordering::SeqCst)
             || self.room.counts.load(Ordering::SeqCst) && batch.iter().any(counts);
         match refused {

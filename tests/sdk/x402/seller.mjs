@@ -1,7 +1,9 @@
 // A shop made of the stock packages alone: express with x402's middleware, its batch-settlement
-// and exact schemes, and its facilitator, in one process. Says where it listens, then sells.
+// and exact schemes, and its facilitator, in one process or at the address that is given. Says
+// where it listens, then sells.
 import { readFileSync } from "node:fs";
 import { x402Facilitator } from "@x402/core/facilitator";
+import { HTTPFacilitatorClient } from "@x402/core/server";
 import { toFacilitatorEvmSigner } from "@x402/evm";
 import { BatchSettlementEvmScheme as BatchFacilitator } from "@x402/evm/batch-settlement/facilitator";
 import { BatchSettlementEvmScheme as BatchServer } from "@x402/evm/batch-settlement/server";
@@ -13,7 +15,7 @@ import { createWalletClient, http, publicActions, testActions } from "viem";
 import { mnemonicToAccount } from "viem/accounts";
 import { foundry } from "viem/chains";
 
-const [rpc, token, multicall] = process.argv.slice(2);
+const [rpc, token, multicall, elsewhere] = process.argv.slice(2);
 const NETWORK = "eip155:31337";
 const QUOTE = "1500";
 const account = (addressIndex) =>
@@ -27,9 +29,11 @@ const { deployedBytecode } = JSON.parse(readFileSync(multicall, "utf8"));
 await wallet.setCode({ address: "0xcA11bde05977b3631167028862bE2a173976CA11", bytecode: deployedBytecode });
 
 const signer = toFacilitatorEvmSigner({ ...wallet, address: relayer.address });
-const facilitator = new x402Facilitator()
-  .register(NETWORK, new BatchFacilitator(signer, authorizer))
-  .register(NETWORK, new ExactFacilitator(signer));
+const facilitator = elsewhere
+  ? new HTTPFacilitatorClient({ url: elsewhere })
+  : new x402Facilitator()
+      .register(NETWORK, new BatchFacilitator(signer, authorizer))
+      .register(NETWORK, new ExactFacilitator(signer));
 const batch = new BatchServer(receiver, { receiverAuthorizerSigner: authorizer });
 const server = new x402ResourceServer(facilitator).register(NETWORK, batch).register(NETWORK, new ExactServer());
 

@@ -66,7 +66,7 @@ pub async fn run(
     prompts: Vec<Prompt>,
     write: impl FnOnce(&[Classified], Usage) -> serde_json::Value,
 ) -> Result<Response, Refusal> {
-    let slot = match app.meter.admit(&intake.id, &intake.hash).await? {
+    let slot = match app.meter.admit(&intake.id, &intake.imprint).await? {
         Admission::Repeated(answer) => return Ok(repeat(app, answer)),
         Admission::Fresh(slot) => slot,
     };

@@ -1,0 +1,64 @@
+//! Amounts and prices in token units, as settings and flags say them, in base units.
+
+use super::Context;
+use crate::{
+    error::{ExitClass, Failure},
+    runtime::ledger::{Amount, Prices},
+    wallet::{
+        balance::from_units,
+        network::{Network, Token},
+    },
+};
+
+/// What calls are paid in there.
+pub fn token(network: &Network) -> Result<&Token, Failure> {
+    network.token.as_ref().ok_or_else(|| {
+        let message = format!("the network `{}` has no token to be paid in", network.name);
+        Failure::new(ExitClass::BadInput, message).with_hint(format!(
+            "name one: openlora config set network.{}.token 0x…",
+            network.name
+        ))
+    })
+}
+
+/// A setting in token units as an amount.
+pub fn setting(context: &Context, key: &str, token: &Token) -> Result<Option<Amount>, Failure> {
+    let Some(text) = context.settings.text(key) else {
+        return Ok(None);
+    };
+    parse(text, token).map(Some).ok_or_else(|| {
+        let message = format!(
+            "`{key}` is wrong: expected {} with at most {} decimals, such as \"0.001\", \
+             found `{text}`",
+            token.symbol, token.decimals
+        );
+        Failure::new(ExitClass::BadInput, message)
+    })
+}
+
+/// A flag in token units as an amount.
+pub fn flag(name: &str, text: &str, token: &Token) -> Result<Amount, Failure> {
+    parse(text, token).ok_or_else(|| {
+        let message = format!(
+            "{name} {text}: expected an amount of {} with at most {} decimals, such as 0.01",
+            token.symbol, token.decimals
+        );
+        Failure::new(ExitClass::Usage, message)
+    })
+}
+
+fn parse(text: &str, token: &Token) -> Option<Amount> {
+    from_units(text, token.decimals).map(Amount)
+}
+
+/// The settings' prices.
+pub fn prices(context: &Context, token: &Token) -> Result<Prices, Failure> {
+    let price = |key| setting(context, key, token).map(Option::unwrap_or_default);
+    Ok(Prices {
+        prompt: price("pricing.prompt")?,
+        completion: price("pricing.completion")?,
+        classification: price("pricing.classification")?,
+        image: price("pricing.image")?,
+        minimum: price("pricing.minimum")?,
+    })
+}
