@@ -19,8 +19,8 @@ use crate::{
     runtime::{
         adapter,
         attribution::{
-            Binding, Contributor, Index, Job, Material, Method, Places, Sketcher, adapter_digest,
-            build as build_index,
+            Binding, Contributor, DAMPING, Index, Job, Material, Method, Places, Sketcher, WIDTH,
+            adapter_digest, build as build_index,
         },
         train::{Inputs, RunDir, Start, run::lock::Lock},
     },
@@ -130,8 +130,8 @@ pub(super) fn index(context: &Context, inputs: &Inputs, run: &RunDir) -> Result<
     };
     let wish = Wish {
         method,
-        width: settings.count("attribution.width").unwrap_or(1024),
-        damping: settings.number("attribution.damping").unwrap_or(0.1),
+        width: settings.count("attribution.width").unwrap_or(WIDTH),
+        damping: settings.number("attribution.damping").unwrap_or(DAMPING),
     };
     index_at(context, inputs, run, (&wish, &Places::of_run(run.path())))
 }

@@ -321,7 +321,7 @@ pub const KEYS: &[Key] = &[
     key(
         "attribution.damping",
         number(1e-9, 1e9),
-        Some("0.1"),
+        Some("0.03"),
         "damping of the curvature, over the mean squared norm of the gradients",
     ),
     key(
