@@ -45,6 +45,7 @@ complete -c openlora -n "__fish_openlora_needs_command" -f -a "doctor" -d 'Check
 complete -c openlora -n "__fish_openlora_needs_command" -f -a "data" -d 'Look at training data before using it'
 complete -c openlora -n "__fish_openlora_needs_command" -f -a "train" -d 'Train a LoRA adapter'
 complete -c openlora -n "__fish_openlora_needs_command" -f -a "eval" -d 'Measure an adapter against its base on labelled data'
+complete -c openlora -n "__fish_openlora_needs_command" -f -a "attribution" -d 'Build and check the index that calls are attributed with'
 complete -c openlora -n "__fish_openlora_needs_command" -f -a "package" -d 'Write a signed package from a finished run'
 complete -c openlora -n "__fish_openlora_needs_command" -f -a "verify" -d 'Check a package: structure, digests, signature, base, data'
 complete -c openlora -n "__fish_openlora_needs_command" -f -a "deploy" -d 'Register a package in the chain\'s registry, or publish its next version there'
@@ -54,6 +55,8 @@ complete -c openlora -n "__fish_openlora_needs_command" -f -a "wallet" -d 'Keep 
 complete -c openlora -n "__fish_openlora_needs_command" -f -a "serve" -d 'Answer calls over HTTP'
 complete -c openlora -n "__fish_openlora_needs_command" -f -a "settle" -d 'Claim what calls have cost, and have it sent to the splitters'
 complete -c openlora -n "__fish_openlora_needs_command" -f -a "withdraw" -d 'Pay out your share of the splitters, and the contributor pools\''
+complete -c openlora -n "__fish_openlora_needs_command" -f -a "claim" -d 'Fetch what contributor pools owe you, with only an address, a published log and a chain'
+complete -c openlora -n "__fish_openlora_needs_command" -f -a "audit" -d 'Compute again what a server published of an adapter\'s calls, and hold it against the chain'
 complete -c openlora -n "__fish_openlora_needs_command" -f -a "call" -d 'Send one call to a server, pay for it, and print the answer'
 complete -c openlora -n "__fish_openlora_needs_command" -f -a "channel" -d 'Open, list, fill and empty the channels that calls are paid from'
 complete -c openlora -n "__fish_openlora_needs_command" -f -a "receipts" -d 'Show what calls have cost, and check servers\' receipts'
@@ -213,6 +216,7 @@ always\t''
 never\t''"
 complete -c openlora -n "__fish_openlora_using_subcommand train" -l rslora -d 'Scale by alpha/sqrt(rank)'
 complete -c openlora -n "__fish_openlora_using_subcommand train" -l dry-run -d 'Show rows, steps, memory and time, and train nothing'
+complete -c openlora -n "__fish_openlora_using_subcommand train" -l no-attribution -d 'Leave out the index that calls are attributed with'
 complete -c openlora -n "__fish_openlora_using_subcommand train" -l json -d 'Print the result as JSON; implies --no-input'
 complete -c openlora -n "__fish_openlora_using_subcommand train" -s q -l quiet -d 'Say less on stderr'
 complete -c openlora -n "__fish_openlora_using_subcommand train" -s v -l verbose -d 'Say more on stderr; twice for debugging logs'
@@ -241,6 +245,98 @@ complete -c openlora -n "__fish_openlora_using_subcommand eval" -l offline -d 'N
 complete -c openlora -n "__fish_openlora_using_subcommand eval" -l accessible -d 'Plain lines instead of animated output'
 complete -c openlora -n "__fish_openlora_using_subcommand eval" -s h -l help -d 'Print help'
 complete -c openlora -n "__fish_openlora_using_subcommand eval" -s V -l version -d 'Print version'
+complete -c openlora -n "__fish_openlora_using_subcommand attribution; and not __fish_seen_subcommand_from build inspect verify audit help" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand attribution; and not __fish_seen_subcommand_from build inspect verify audit help" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
+complete -c openlora -n "__fish_openlora_using_subcommand attribution; and not __fish_seen_subcommand_from build inspect verify audit help" -l network -d 'Chain to use: a preset such as base-sepolia, or one of the settings' -r
+complete -c openlora -n "__fish_openlora_using_subcommand attribution; and not __fish_seen_subcommand_from build inspect verify audit help" -l color -d 'When to colour output' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c openlora -n "__fish_openlora_using_subcommand attribution; and not __fish_seen_subcommand_from build inspect verify audit help" -l json -d 'Print the result as JSON; implies --no-input'
+complete -c openlora -n "__fish_openlora_using_subcommand attribution; and not __fish_seen_subcommand_from build inspect verify audit help" -s q -l quiet -d 'Say less on stderr'
+complete -c openlora -n "__fish_openlora_using_subcommand attribution; and not __fish_seen_subcommand_from build inspect verify audit help" -s v -l verbose -d 'Say more on stderr; twice for debugging logs'
+complete -c openlora -n "__fish_openlora_using_subcommand attribution; and not __fish_seen_subcommand_from build inspect verify audit help" -l no-input -d 'Never ask; a question becomes an error'
+complete -c openlora -n "__fish_openlora_using_subcommand attribution; and not __fish_seen_subcommand_from build inspect verify audit help" -s y -l yes -d 'Answer every question with yes'
+complete -c openlora -n "__fish_openlora_using_subcommand attribution; and not __fish_seen_subcommand_from build inspect verify audit help" -l offline -d 'No network access besides this machine'
+complete -c openlora -n "__fish_openlora_using_subcommand attribution; and not __fish_seen_subcommand_from build inspect verify audit help" -l accessible -d 'Plain lines instead of animated output'
+complete -c openlora -n "__fish_openlora_using_subcommand attribution; and not __fish_seen_subcommand_from build inspect verify audit help" -s h -l help -d 'Print help'
+complete -c openlora -n "__fish_openlora_using_subcommand attribution; and not __fish_seen_subcommand_from build inspect verify audit help" -s V -l version -d 'Print version'
+complete -c openlora -n "__fish_openlora_using_subcommand attribution; and not __fish_seen_subcommand_from build inspect verify audit help" -f -a "build" -d 'Build the index of a finished run'
+complete -c openlora -n "__fish_openlora_using_subcommand attribution; and not __fish_seen_subcommand_from build inspect verify audit help" -f -a "inspect" -d 'Show what an index was built from and what it holds'
+complete -c openlora -n "__fish_openlora_using_subcommand attribution; and not __fish_seen_subcommand_from build inspect verify audit help" -f -a "verify" -d 'Hold an index against its run: hashes, base, adapter, data; exit 9 when they disagree'
+complete -c openlora -n "__fish_openlora_using_subcommand attribution; and not __fish_seen_subcommand_from build inspect verify audit help" -f -a "audit" -d 'Train without a contributor and compare with what the index says'
+complete -c openlora -n "__fish_openlora_using_subcommand attribution; and not __fish_seen_subcommand_from build inspect verify audit help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c openlora -n "__fish_openlora_using_subcommand attribution; and __fish_seen_subcommand_from build" -l method -d 'influence, datainf or gradient' -r
+complete -c openlora -n "__fish_openlora_using_subcommand attribution; and __fish_seen_subcommand_from build" -l width -d 'Values that a gradient is projected to' -r
+complete -c openlora -n "__fish_openlora_using_subcommand attribution; and __fish_seen_subcommand_from build" -l damping -d 'Damping of the curvature, over the mean squared norm of the gradients' -r
+complete -c openlora -n "__fish_openlora_using_subcommand attribution; and __fish_seen_subcommand_from build" -l base -d 'Base model: nano, a folder, or a Hub id' -r
+complete -c openlora -n "__fish_openlora_using_subcommand attribution; and __fish_seen_subcommand_from build" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand attribution; and __fish_seen_subcommand_from build" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
+complete -c openlora -n "__fish_openlora_using_subcommand attribution; and __fish_seen_subcommand_from build" -l network -d 'Chain to use: a preset such as base-sepolia, or one of the settings' -r
+complete -c openlora -n "__fish_openlora_using_subcommand attribution; and __fish_seen_subcommand_from build" -l color -d 'When to colour output' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c openlora -n "__fish_openlora_using_subcommand attribution; and __fish_seen_subcommand_from build" -l json -d 'Print the result as JSON; implies --no-input'
+complete -c openlora -n "__fish_openlora_using_subcommand attribution; and __fish_seen_subcommand_from build" -s q -l quiet -d 'Say less on stderr'
+complete -c openlora -n "__fish_openlora_using_subcommand attribution; and __fish_seen_subcommand_from build" -s v -l verbose -d 'Say more on stderr; twice for debugging logs'
+complete -c openlora -n "__fish_openlora_using_subcommand attribution; and __fish_seen_subcommand_from build" -l no-input -d 'Never ask; a question becomes an error'
+complete -c openlora -n "__fish_openlora_using_subcommand attribution; and __fish_seen_subcommand_from build" -s y -l yes -d 'Answer every question with yes'
+complete -c openlora -n "__fish_openlora_using_subcommand attribution; and __fish_seen_subcommand_from build" -l offline -d 'No network access besides this machine'
+complete -c openlora -n "__fish_openlora_using_subcommand attribution; and __fish_seen_subcommand_from build" -l accessible -d 'Plain lines instead of animated output'
+complete -c openlora -n "__fish_openlora_using_subcommand attribution; and __fish_seen_subcommand_from build" -s h -l help -d 'Print help'
+complete -c openlora -n "__fish_openlora_using_subcommand attribution; and __fish_seen_subcommand_from build" -s V -l version -d 'Print version'
+complete -c openlora -n "__fish_openlora_using_subcommand attribution; and __fish_seen_subcommand_from inspect" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand attribution; and __fish_seen_subcommand_from inspect" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
+complete -c openlora -n "__fish_openlora_using_subcommand attribution; and __fish_seen_subcommand_from inspect" -l network -d 'Chain to use: a preset such as base-sepolia, or one of the settings' -r
+complete -c openlora -n "__fish_openlora_using_subcommand attribution; and __fish_seen_subcommand_from inspect" -l color -d 'When to colour output' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c openlora -n "__fish_openlora_using_subcommand attribution; and __fish_seen_subcommand_from inspect" -l json -d 'Print the result as JSON; implies --no-input'
+complete -c openlora -n "__fish_openlora_using_subcommand attribution; and __fish_seen_subcommand_from inspect" -s q -l quiet -d 'Say less on stderr'
+complete -c openlora -n "__fish_openlora_using_subcommand attribution; and __fish_seen_subcommand_from inspect" -s v -l verbose -d 'Say more on stderr; twice for debugging logs'
+complete -c openlora -n "__fish_openlora_using_subcommand attribution; and __fish_seen_subcommand_from inspect" -l no-input -d 'Never ask; a question becomes an error'
+complete -c openlora -n "__fish_openlora_using_subcommand attribution; and __fish_seen_subcommand_from inspect" -s y -l yes -d 'Answer every question with yes'
+complete -c openlora -n "__fish_openlora_using_subcommand attribution; and __fish_seen_subcommand_from inspect" -l offline -d 'No network access besides this machine'
+complete -c openlora -n "__fish_openlora_using_subcommand attribution; and __fish_seen_subcommand_from inspect" -l accessible -d 'Plain lines instead of animated output'
+complete -c openlora -n "__fish_openlora_using_subcommand attribution; and __fish_seen_subcommand_from inspect" -s h -l help -d 'Print help'
+complete -c openlora -n "__fish_openlora_using_subcommand attribution; and __fish_seen_subcommand_from inspect" -s V -l version -d 'Print version'
+complete -c openlora -n "__fish_openlora_using_subcommand attribution; and __fish_seen_subcommand_from verify" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand attribution; and __fish_seen_subcommand_from verify" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
+complete -c openlora -n "__fish_openlora_using_subcommand attribution; and __fish_seen_subcommand_from verify" -l network -d 'Chain to use: a preset such as base-sepolia, or one of the settings' -r
+complete -c openlora -n "__fish_openlora_using_subcommand attribution; and __fish_seen_subcommand_from verify" -l color -d 'When to colour output' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c openlora -n "__fish_openlora_using_subcommand attribution; and __fish_seen_subcommand_from verify" -l rebuild -d 'Build the index once more and compare every byte'
+complete -c openlora -n "__fish_openlora_using_subcommand attribution; and __fish_seen_subcommand_from verify" -l json -d 'Print the result as JSON; implies --no-input'
+complete -c openlora -n "__fish_openlora_using_subcommand attribution; and __fish_seen_subcommand_from verify" -s q -l quiet -d 'Say less on stderr'
+complete -c openlora -n "__fish_openlora_using_subcommand attribution; and __fish_seen_subcommand_from verify" -s v -l verbose -d 'Say more on stderr; twice for debugging logs'
+complete -c openlora -n "__fish_openlora_using_subcommand attribution; and __fish_seen_subcommand_from verify" -l no-input -d 'Never ask; a question becomes an error'
+complete -c openlora -n "__fish_openlora_using_subcommand attribution; and __fish_seen_subcommand_from verify" -s y -l yes -d 'Answer every question with yes'
+complete -c openlora -n "__fish_openlora_using_subcommand attribution; and __fish_seen_subcommand_from verify" -l offline -d 'No network access besides this machine'
+complete -c openlora -n "__fish_openlora_using_subcommand attribution; and __fish_seen_subcommand_from verify" -l accessible -d 'Plain lines instead of animated output'
+complete -c openlora -n "__fish_openlora_using_subcommand attribution; and __fish_seen_subcommand_from verify" -s h -l help -d 'Print help'
+complete -c openlora -n "__fish_openlora_using_subcommand attribution; and __fish_seen_subcommand_from verify" -s V -l version -d 'Print version'
+complete -c openlora -n "__fish_openlora_using_subcommand attribution; and __fish_seen_subcommand_from audit" -l contributor -d 'Contributor to leave out; each in turn when left out' -r
+complete -c openlora -n "__fish_openlora_using_subcommand attribution; and __fish_seen_subcommand_from audit" -l answers -d 'Held-out answers to compare' -r
+complete -c openlora -n "__fish_openlora_using_subcommand attribution; and __fish_seen_subcommand_from audit" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand attribution; and __fish_seen_subcommand_from audit" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
+complete -c openlora -n "__fish_openlora_using_subcommand attribution; and __fish_seen_subcommand_from audit" -l network -d 'Chain to use: a preset such as base-sepolia, or one of the settings' -r
+complete -c openlora -n "__fish_openlora_using_subcommand attribution; and __fish_seen_subcommand_from audit" -l color -d 'When to colour output' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c openlora -n "__fish_openlora_using_subcommand attribution; and __fish_seen_subcommand_from audit" -l json -d 'Print the result as JSON; implies --no-input'
+complete -c openlora -n "__fish_openlora_using_subcommand attribution; and __fish_seen_subcommand_from audit" -s q -l quiet -d 'Say less on stderr'
+complete -c openlora -n "__fish_openlora_using_subcommand attribution; and __fish_seen_subcommand_from audit" -s v -l verbose -d 'Say more on stderr; twice for debugging logs'
+complete -c openlora -n "__fish_openlora_using_subcommand attribution; and __fish_seen_subcommand_from audit" -l no-input -d 'Never ask; a question becomes an error'
+complete -c openlora -n "__fish_openlora_using_subcommand attribution; and __fish_seen_subcommand_from audit" -s y -l yes -d 'Answer every question with yes'
+complete -c openlora -n "__fish_openlora_using_subcommand attribution; and __fish_seen_subcommand_from audit" -l offline -d 'No network access besides this machine'
+complete -c openlora -n "__fish_openlora_using_subcommand attribution; and __fish_seen_subcommand_from audit" -l accessible -d 'Plain lines instead of animated output'
+complete -c openlora -n "__fish_openlora_using_subcommand attribution; and __fish_seen_subcommand_from audit" -s h -l help -d 'Print help'
+complete -c openlora -n "__fish_openlora_using_subcommand attribution; and __fish_seen_subcommand_from audit" -s V -l version -d 'Print version'
+complete -c openlora -n "__fish_openlora_using_subcommand attribution; and __fish_seen_subcommand_from help" -f -a "build" -d 'Build the index of a finished run'
+complete -c openlora -n "__fish_openlora_using_subcommand attribution; and __fish_seen_subcommand_from help" -f -a "inspect" -d 'Show what an index was built from and what it holds'
+complete -c openlora -n "__fish_openlora_using_subcommand attribution; and __fish_seen_subcommand_from help" -f -a "verify" -d 'Hold an index against its run: hashes, base, adapter, data; exit 9 when they disagree'
+complete -c openlora -n "__fish_openlora_using_subcommand attribution; and __fish_seen_subcommand_from help" -f -a "audit" -d 'Train without a contributor and compare with what the index says'
+complete -c openlora -n "__fish_openlora_using_subcommand attribution; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c openlora -n "__fish_openlora_using_subcommand package" -l out -d 'Folder for the package; `package` inside the run when left out' -r -F
 complete -c openlora -n "__fish_openlora_using_subcommand package" -l account -d 'Account that signs; wallet.account when left out' -r
 complete -c openlora -n "__fish_openlora_using_subcommand package" -l base -d 'Base model: nano, a folder, or a Hub id' -r
@@ -545,6 +641,47 @@ complete -c openlora -n "__fish_openlora_using_subcommand withdraw" -l offline -
 complete -c openlora -n "__fish_openlora_using_subcommand withdraw" -l accessible -d 'Plain lines instead of animated output'
 complete -c openlora -n "__fish_openlora_using_subcommand withdraw" -s h -l help -d 'Print help'
 complete -c openlora -n "__fish_openlora_using_subcommand withdraw" -s V -l version -d 'Print version'
+complete -c openlora -n "__fish_openlora_using_subcommand claim" -l log -d 'Published log: a server\'s address, or a copy of its folder' -r
+complete -c openlora -n "__fish_openlora_using_subcommand claim" -l pool -d 'Pool to fetch from; all of the log\'s when left out' -r
+complete -c openlora -n "__fish_openlora_using_subcommand claim" -l contributor -d 'Who is paid, repeated for several; the account itself when left out' -r
+complete -c openlora -n "__fish_openlora_using_subcommand claim" -l max-fee -d 'Most that a unit of gas may cost, in gwei' -r
+complete -c openlora -n "__fish_openlora_using_subcommand claim" -l account -d 'Account that signs and pays; wallet.account when left out' -r
+complete -c openlora -n "__fish_openlora_using_subcommand claim" -l password-file -d 'File with the password, or - for standard input' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand claim" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand claim" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
+complete -c openlora -n "__fish_openlora_using_subcommand claim" -l network -d 'Chain to use: a preset such as base-sepolia, or one of the settings' -r
+complete -c openlora -n "__fish_openlora_using_subcommand claim" -l color -d 'When to colour output' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c openlora -n "__fish_openlora_using_subcommand claim" -l contest -d 'Refuse the sums that wait to take force: the static shares pay instead, for good'
+complete -c openlora -n "__fish_openlora_using_subcommand claim" -l dry-run -d 'Show what would be moved, and send nothing'
+complete -c openlora -n "__fish_openlora_using_subcommand claim" -l json -d 'Print the result as JSON; implies --no-input'
+complete -c openlora -n "__fish_openlora_using_subcommand claim" -s q -l quiet -d 'Say less on stderr'
+complete -c openlora -n "__fish_openlora_using_subcommand claim" -s v -l verbose -d 'Say more on stderr; twice for debugging logs'
+complete -c openlora -n "__fish_openlora_using_subcommand claim" -l no-input -d 'Never ask; a question becomes an error'
+complete -c openlora -n "__fish_openlora_using_subcommand claim" -s y -l yes -d 'Answer every question with yes'
+complete -c openlora -n "__fish_openlora_using_subcommand claim" -l offline -d 'No network access besides this machine'
+complete -c openlora -n "__fish_openlora_using_subcommand claim" -l accessible -d 'Plain lines instead of animated output'
+complete -c openlora -n "__fish_openlora_using_subcommand claim" -s h -l help -d 'Print help'
+complete -c openlora -n "__fish_openlora_using_subcommand claim" -s V -l version -d 'Print version'
+complete -c openlora -n "__fish_openlora_using_subcommand audit" -l log -d 'Published log: a server\'s address, or a copy of its folder' -r
+complete -c openlora -n "__fish_openlora_using_subcommand audit" -l package -d 'Folder of the adapter\'s package' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand audit" -l index -d 'Folder of the adapter\'s attribution index' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand audit" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand audit" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
+complete -c openlora -n "__fish_openlora_using_subcommand audit" -l network -d 'Chain to use: a preset such as base-sepolia, or one of the settings' -r
+complete -c openlora -n "__fish_openlora_using_subcommand audit" -l color -d 'When to colour output' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c openlora -n "__fish_openlora_using_subcommand audit" -l json -d 'Print the result as JSON; implies --no-input'
+complete -c openlora -n "__fish_openlora_using_subcommand audit" -s q -l quiet -d 'Say less on stderr'
+complete -c openlora -n "__fish_openlora_using_subcommand audit" -s v -l verbose -d 'Say more on stderr; twice for debugging logs'
+complete -c openlora -n "__fish_openlora_using_subcommand audit" -l no-input -d 'Never ask; a question becomes an error'
+complete -c openlora -n "__fish_openlora_using_subcommand audit" -s y -l yes -d 'Answer every question with yes'
+complete -c openlora -n "__fish_openlora_using_subcommand audit" -l offline -d 'No network access besides this machine'
+complete -c openlora -n "__fish_openlora_using_subcommand audit" -l accessible -d 'Plain lines instead of animated output'
+complete -c openlora -n "__fish_openlora_using_subcommand audit" -s h -l help -d 'Print help'
+complete -c openlora -n "__fish_openlora_using_subcommand audit" -s V -l version -d 'Print version'
 complete -c openlora -n "__fish_openlora_using_subcommand call" -l url -d 'Server address; the project\'s own when left out' -r
 complete -c openlora -n "__fish_openlora_using_subcommand call" -l adapter -d 'Adapter to call; needed when the server has several' -r
 complete -c openlora -n "__fish_openlora_using_subcommand call" -l kind -d 'Kind of call; what the adapter was trained for when left out' -r -f -a "chat\t''
@@ -705,12 +842,14 @@ complete -c openlora -n "__fish_openlora_using_subcommand receipts; and not __fi
 complete -c openlora -n "__fish_openlora_using_subcommand receipts; and not __fish_seen_subcommand_from show verify help" -f -a "show" -d 'Show what a call cost'
 complete -c openlora -n "__fish_openlora_using_subcommand receipts; and not __fish_seen_subcommand_from show verify help" -f -a "verify" -d 'Compare a receipt with what was signed and with the chain'
 complete -c openlora -n "__fish_openlora_using_subcommand receipts; and not __fish_seen_subcommand_from show verify help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from show" -l url -d 'Server to ask; the one that was paid when left out' -r
 complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from show" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
 complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from show" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
 complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from show" -l network -d 'Chain to use: a preset such as base-sepolia, or one of the settings' -r
 complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from show" -l color -d 'When to colour output' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from show" -l why -d 'Explain whose data shaped the answer, as its server says'
 complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from show" -l json -d 'Print the result as JSON; implies --no-input'
 complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from show" -s q -l quiet -d 'Say less on stderr'
 complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from show" -s v -l verbose -d 'Say more on stderr; twice for debugging logs'
@@ -967,33 +1106,40 @@ complete -c openlora -n "__fish_openlora_using_subcommand base; and __fish_seen_
 complete -c openlora -n "__fish_openlora_using_subcommand base; and __fish_seen_subcommand_from build" -s V -l version -d 'Print version'
 complete -c openlora -n "__fish_openlora_using_subcommand base; and __fish_seen_subcommand_from help" -f -a "build" -d 'Train a small base model from text, tokenizer included'
 complete -c openlora -n "__fish_openlora_using_subcommand base; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify deploy explore earnings wallet serve settle withdraw call channel receipts devnet config completions man base help" -f -a "demo" -d 'Run the whole story on the embedded base model, really executed'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify deploy explore earnings wallet serve settle withdraw call channel receipts devnet config completions man base help" -f -a "init" -d 'Write a new project from a template'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify deploy explore earnings wallet serve settle withdraw call channel receipts devnet config completions man base help" -f -a "doctor" -d 'Check the machine: processor, memory, disk, folders, models'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify deploy explore earnings wallet serve settle withdraw call channel receipts devnet config completions man base help" -f -a "data" -d 'Look at training data before using it'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify deploy explore earnings wallet serve settle withdraw call channel receipts devnet config completions man base help" -f -a "train" -d 'Train a LoRA adapter'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify deploy explore earnings wallet serve settle withdraw call channel receipts devnet config completions man base help" -f -a "eval" -d 'Measure an adapter against its base on labelled data'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify deploy explore earnings wallet serve settle withdraw call channel receipts devnet config completions man base help" -f -a "package" -d 'Write a signed package from a finished run'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify deploy explore earnings wallet serve settle withdraw call channel receipts devnet config completions man base help" -f -a "verify" -d 'Check a package: structure, digests, signature, base, data'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify deploy explore earnings wallet serve settle withdraw call channel receipts devnet config completions man base help" -f -a "deploy" -d 'Register a package in the chain\'s registry, or publish its next version there'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify deploy explore earnings wallet serve settle withdraw call channel receipts devnet config completions man base help" -f -a "explore" -d 'Show what the registry knows: releases, split, servers, calls, revenue'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify deploy explore earnings wallet serve settle withdraw call channel receipts devnet config completions man base help" -f -a "earnings" -d 'Show what calls earned: today, 7 days, 30 days, all; pending, settled, withdrawable'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify deploy explore earnings wallet serve settle withdraw call channel receipts devnet config completions man base help" -f -a "wallet" -d 'Keep accounts in encrypted files'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify deploy explore earnings wallet serve settle withdraw call channel receipts devnet config completions man base help" -f -a "serve" -d 'Answer calls over HTTP'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify deploy explore earnings wallet serve settle withdraw call channel receipts devnet config completions man base help" -f -a "settle" -d 'Claim what calls have cost, and have it sent to the splitters'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify deploy explore earnings wallet serve settle withdraw call channel receipts devnet config completions man base help" -f -a "withdraw" -d 'Pay out your share of the splitters, and the contributor pools\''
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify deploy explore earnings wallet serve settle withdraw call channel receipts devnet config completions man base help" -f -a "call" -d 'Send one call to a server, pay for it, and print the answer'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify deploy explore earnings wallet serve settle withdraw call channel receipts devnet config completions man base help" -f -a "channel" -d 'Open, list, fill and empty the channels that calls are paid from'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify deploy explore earnings wallet serve settle withdraw call channel receipts devnet config completions man base help" -f -a "receipts" -d 'Show what calls have cost, and check servers\' receipts'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify deploy explore earnings wallet serve settle withdraw call channel receipts devnet config completions man base help" -f -a "devnet" -d 'Run a development chain on this machine'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify deploy explore earnings wallet serve settle withdraw call channel receipts devnet config completions man base help" -f -a "config" -d 'Show and change settings'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify deploy explore earnings wallet serve settle withdraw call channel receipts devnet config completions man base help" -f -a "completions" -d 'Print a completion script for a shell'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify deploy explore earnings wallet serve settle withdraw call channel receipts devnet config completions man base help" -f -a "man" -d 'Print the manual page'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify deploy explore earnings wallet serve settle withdraw call channel receipts devnet config completions man base help" -f -a "base" -d 'Build base models from scratch'
-complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval package verify deploy explore earnings wallet serve settle withdraw call channel receipts devnet config completions man base help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify deploy explore earnings wallet serve settle withdraw claim audit call channel receipts devnet config completions man base help" -f -a "demo" -d 'Run the whole story on the embedded base model, really executed'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify deploy explore earnings wallet serve settle withdraw claim audit call channel receipts devnet config completions man base help" -f -a "init" -d 'Write a new project from a template'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify deploy explore earnings wallet serve settle withdraw claim audit call channel receipts devnet config completions man base help" -f -a "doctor" -d 'Check the machine: processor, memory, disk, folders, models'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify deploy explore earnings wallet serve settle withdraw claim audit call channel receipts devnet config completions man base help" -f -a "data" -d 'Look at training data before using it'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify deploy explore earnings wallet serve settle withdraw claim audit call channel receipts devnet config completions man base help" -f -a "train" -d 'Train a LoRA adapter'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify deploy explore earnings wallet serve settle withdraw claim audit call channel receipts devnet config completions man base help" -f -a "eval" -d 'Measure an adapter against its base on labelled data'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify deploy explore earnings wallet serve settle withdraw claim audit call channel receipts devnet config completions man base help" -f -a "attribution" -d 'Build and check the index that calls are attributed with'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify deploy explore earnings wallet serve settle withdraw claim audit call channel receipts devnet config completions man base help" -f -a "package" -d 'Write a signed package from a finished run'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify deploy explore earnings wallet serve settle withdraw claim audit call channel receipts devnet config completions man base help" -f -a "verify" -d 'Check a package: structure, digests, signature, base, data'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify deploy explore earnings wallet serve settle withdraw claim audit call channel receipts devnet config completions man base help" -f -a "deploy" -d 'Register a package in the chain\'s registry, or publish its next version there'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify deploy explore earnings wallet serve settle withdraw claim audit call channel receipts devnet config completions man base help" -f -a "explore" -d 'Show what the registry knows: releases, split, servers, calls, revenue'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify deploy explore earnings wallet serve settle withdraw claim audit call channel receipts devnet config completions man base help" -f -a "earnings" -d 'Show what calls earned: today, 7 days, 30 days, all; pending, settled, withdrawable'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify deploy explore earnings wallet serve settle withdraw claim audit call channel receipts devnet config completions man base help" -f -a "wallet" -d 'Keep accounts in encrypted files'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify deploy explore earnings wallet serve settle withdraw claim audit call channel receipts devnet config completions man base help" -f -a "serve" -d 'Answer calls over HTTP'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify deploy explore earnings wallet serve settle withdraw claim audit call channel receipts devnet config completions man base help" -f -a "settle" -d 'Claim what calls have cost, and have it sent to the splitters'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify deploy explore earnings wallet serve settle withdraw claim audit call channel receipts devnet config completions man base help" -f -a "withdraw" -d 'Pay out your share of the splitters, and the contributor pools\''
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify deploy explore earnings wallet serve settle withdraw claim audit call channel receipts devnet config completions man base help" -f -a "claim" -d 'Fetch what contributor pools owe you, with only an address, a published log and a chain'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify deploy explore earnings wallet serve settle withdraw claim audit call channel receipts devnet config completions man base help" -f -a "audit" -d 'Compute again what a server published of an adapter\'s calls, and hold it against the chain'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify deploy explore earnings wallet serve settle withdraw claim audit call channel receipts devnet config completions man base help" -f -a "call" -d 'Send one call to a server, pay for it, and print the answer'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify deploy explore earnings wallet serve settle withdraw claim audit call channel receipts devnet config completions man base help" -f -a "channel" -d 'Open, list, fill and empty the channels that calls are paid from'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify deploy explore earnings wallet serve settle withdraw claim audit call channel receipts devnet config completions man base help" -f -a "receipts" -d 'Show what calls have cost, and check servers\' receipts'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify deploy explore earnings wallet serve settle withdraw claim audit call channel receipts devnet config completions man base help" -f -a "devnet" -d 'Run a development chain on this machine'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify deploy explore earnings wallet serve settle withdraw claim audit call channel receipts devnet config completions man base help" -f -a "config" -d 'Show and change settings'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify deploy explore earnings wallet serve settle withdraw claim audit call channel receipts devnet config completions man base help" -f -a "completions" -d 'Print a completion script for a shell'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify deploy explore earnings wallet serve settle withdraw claim audit call channel receipts devnet config completions man base help" -f -a "man" -d 'Print the manual page'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify deploy explore earnings wallet serve settle withdraw claim audit call channel receipts devnet config completions man base help" -f -a "base" -d 'Build base models from scratch'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and not __fish_seen_subcommand_from demo init doctor data train eval attribution package verify deploy explore earnings wallet serve settle withdraw claim audit call channel receipts devnet config completions man base help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c openlora -n "__fish_openlora_using_subcommand help; and __fish_seen_subcommand_from data" -f -a "check" -d 'Report on formats, duplicates, label balance and lengths'
 complete -c openlora -n "__fish_openlora_using_subcommand help; and __fish_seen_subcommand_from data" -f -a "preview" -d 'Show rows as the model sees them, learned tokens coloured'
 complete -c openlora -n "__fish_openlora_using_subcommand help; and __fish_seen_subcommand_from data" -f -a "split" -d 'Divide rows into train, valid and test files, the same way every time'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and __fish_seen_subcommand_from attribution" -f -a "build" -d 'Build the index of a finished run'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and __fish_seen_subcommand_from attribution" -f -a "inspect" -d 'Show what an index was built from and what it holds'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and __fish_seen_subcommand_from attribution" -f -a "verify" -d 'Hold an index against its run: hashes, base, adapter, data; exit 9 when they disagree'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and __fish_seen_subcommand_from attribution" -f -a "audit" -d 'Train without a contributor and compare with what the index says'
 complete -c openlora -n "__fish_openlora_using_subcommand help; and __fish_seen_subcommand_from wallet" -f -a "new" -d 'Make an account with a new key'
 complete -c openlora -n "__fish_openlora_using_subcommand help; and __fish_seen_subcommand_from wallet" -f -a "import" -d 'Take over an account: private key, mnemonic or Web3 keystore'
 complete -c openlora -n "__fish_openlora_using_subcommand help; and __fish_seen_subcommand_from wallet" -f -a "list" -d 'List the accounts'

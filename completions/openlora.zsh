@@ -281,6 +281,7 @@ _arguments "${_arguments_options[@]}" : \
 '--color=[When to colour output]:WHEN:(auto always never)' \
 '--rslora[Scale by alpha/sqrt(rank)]' \
 '--dry-run[Show rows, steps, memory and time, and train nothing]' \
+'--no-attribution[Leave out the index that calls are attributed with]' \
 '--json[Print the result as JSON; implies --no-input]' \
 '(-v --verbose)-q[Say less on stderr]' \
 '(-v --verbose)--quiet[Say less on stderr]' \
@@ -323,6 +324,175 @@ _arguments "${_arguments_options[@]}" : \
 '--version[Print version]' \
 '::adapter -- Adapter folder or run; the latest run when left out:_files' \
 && ret=0
+;;
+(attribution)
+_arguments "${_arguments_options[@]}" : \
+'--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
+'--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
+'--network=[Chain to use\: a preset such as base-sepolia, or one of the settings]:NAME:_default' \
+'--color=[When to colour output]:WHEN:(auto always never)' \
+'--json[Print the result as JSON; implies --no-input]' \
+'(-v --verbose)-q[Say less on stderr]' \
+'(-v --verbose)--quiet[Say less on stderr]' \
+'*-v[Say more on stderr; twice for debugging logs]' \
+'*--verbose[Say more on stderr; twice for debugging logs]' \
+'--no-input[Never ask; a question becomes an error]' \
+'-y[Answer every question with yes]' \
+'--yes[Answer every question with yes]' \
+'--offline[No network access besides this machine]' \
+'--accessible[Plain lines instead of animated output]' \
+'-h[Print help]' \
+'--help[Print help]' \
+'-V[Print version]' \
+'--version[Print version]' \
+":: :_openlora__subcmd__attribution_commands" \
+"*::: :->attribution" \
+&& ret=0
+
+    case $state in
+    (attribution)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:openlora-attribution-command-$line[1]:"
+        case $line[1] in
+            (build)
+_arguments "${_arguments_options[@]}" : \
+'--method=[influence, datainf or gradient]:NAME:_default' \
+'--width=[Values that a gradient is projected to]:N:_default' \
+'--damping=[Damping of the curvature, over the mean squared norm of the gradients]:F:_default' \
+'--base=[Base model\: nano, a folder, or a Hub id]:DIR|ID:_default' \
+'--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
+'--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
+'--network=[Chain to use\: a preset such as base-sepolia, or one of the settings]:NAME:_default' \
+'--color=[When to colour output]:WHEN:(auto always never)' \
+'--json[Print the result as JSON; implies --no-input]' \
+'(-v --verbose)-q[Say less on stderr]' \
+'(-v --verbose)--quiet[Say less on stderr]' \
+'*-v[Say more on stderr; twice for debugging logs]' \
+'*--verbose[Say more on stderr; twice for debugging logs]' \
+'--no-input[Never ask; a question becomes an error]' \
+'-y[Answer every question with yes]' \
+'--yes[Answer every question with yes]' \
+'--offline[No network access besides this machine]' \
+'--accessible[Plain lines instead of animated output]' \
+'-h[Print help]' \
+'--help[Print help]' \
+'-V[Print version]' \
+'--version[Print version]' \
+'::run -- Run to index; the latest run when left out:_default' \
+&& ret=0
+;;
+(inspect)
+_arguments "${_arguments_options[@]}" : \
+'--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
+'--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
+'--network=[Chain to use\: a preset such as base-sepolia, or one of the settings]:NAME:_default' \
+'--color=[When to colour output]:WHEN:(auto always never)' \
+'--json[Print the result as JSON; implies --no-input]' \
+'(-v --verbose)-q[Say less on stderr]' \
+'(-v --verbose)--quiet[Say less on stderr]' \
+'*-v[Say more on stderr; twice for debugging logs]' \
+'*--verbose[Say more on stderr; twice for debugging logs]' \
+'--no-input[Never ask; a question becomes an error]' \
+'-y[Answer every question with yes]' \
+'--yes[Answer every question with yes]' \
+'--offline[No network access besides this machine]' \
+'--accessible[Plain lines instead of animated output]' \
+'-h[Print help]' \
+'--help[Print help]' \
+'-V[Print version]' \
+'--version[Print version]' \
+'::run -- Run, or the file of an index; the latest run when left out:_files' \
+&& ret=0
+;;
+(verify)
+_arguments "${_arguments_options[@]}" : \
+'--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
+'--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
+'--network=[Chain to use\: a preset such as base-sepolia, or one of the settings]:NAME:_default' \
+'--color=[When to colour output]:WHEN:(auto always never)' \
+'--rebuild[Build the index once more and compare every byte]' \
+'--json[Print the result as JSON; implies --no-input]' \
+'(-v --verbose)-q[Say less on stderr]' \
+'(-v --verbose)--quiet[Say less on stderr]' \
+'*-v[Say more on stderr; twice for debugging logs]' \
+'*--verbose[Say more on stderr; twice for debugging logs]' \
+'--no-input[Never ask; a question becomes an error]' \
+'-y[Answer every question with yes]' \
+'--yes[Answer every question with yes]' \
+'--offline[No network access besides this machine]' \
+'--accessible[Plain lines instead of animated output]' \
+'-h[Print help]' \
+'--help[Print help]' \
+'-V[Print version]' \
+'--version[Print version]' \
+'::run -- Run to check; the latest run when left out:_default' \
+&& ret=0
+;;
+(audit)
+_arguments "${_arguments_options[@]}" : \
+'*--contributor=[Contributor to leave out; each in turn when left out]:NAME:_default' \
+'--answers=[Held-out answers to compare]:N:_default' \
+'--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
+'--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
+'--network=[Chain to use\: a preset such as base-sepolia, or one of the settings]:NAME:_default' \
+'--color=[When to colour output]:WHEN:(auto always never)' \
+'--json[Print the result as JSON; implies --no-input]' \
+'(-v --verbose)-q[Say less on stderr]' \
+'(-v --verbose)--quiet[Say less on stderr]' \
+'*-v[Say more on stderr; twice for debugging logs]' \
+'*--verbose[Say more on stderr; twice for debugging logs]' \
+'--no-input[Never ask; a question becomes an error]' \
+'-y[Answer every question with yes]' \
+'--yes[Answer every question with yes]' \
+'--offline[No network access besides this machine]' \
+'--accessible[Plain lines instead of animated output]' \
+'-h[Print help]' \
+'--help[Print help]' \
+'-V[Print version]' \
+'--version[Print version]' \
+'::run -- Run to audit; the latest run when left out:_default' \
+&& ret=0
+;;
+(help)
+_arguments "${_arguments_options[@]}" : \
+":: :_openlora__subcmd__attribution__subcmd__help_commands" \
+"*::: :->help" \
+&& ret=0
+
+    case $state in
+    (help)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:openlora-attribution-help-command-$line[1]:"
+        case $line[1] in
+            (build)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(inspect)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(verify)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(audit)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(help)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+        esac
+    ;;
+esac
+;;
+        esac
+    ;;
+esac
 ;;
 (package)
 _arguments "${_arguments_options[@]}" : \
@@ -791,6 +961,62 @@ _arguments "${_arguments_options[@]}" : \
 '--version[Print version]' \
 && ret=0
 ;;
+(claim)
+_arguments "${_arguments_options[@]}" : \
+'--log=[Published log\: a server'\''s address, or a copy of its folder]:URL|DIR:_default' \
+'--pool=[Pool to fetch from; all of the log'\''s when left out]:ADDRESS:_default' \
+'*--contributor=[Who is paid, repeated for several; the account itself when left out]:ADDRESS:_default' \
+'--max-fee=[Most that a unit of gas may cost, in gwei]:GWEI:_default' \
+'--account=[Account that signs and pays; wallet.account when left out]:NAME:_default' \
+'--password-file=[File with the password, or - for standard input]:F|-:_files' \
+'--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
+'--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
+'--network=[Chain to use\: a preset such as base-sepolia, or one of the settings]:NAME:_default' \
+'--color=[When to colour output]:WHEN:(auto always never)' \
+'--contest[Refuse the sums that wait to take force\: the static shares pay instead, for good]' \
+'--dry-run[Show what would be moved, and send nothing]' \
+'--json[Print the result as JSON; implies --no-input]' \
+'(-v --verbose)-q[Say less on stderr]' \
+'(-v --verbose)--quiet[Say less on stderr]' \
+'*-v[Say more on stderr; twice for debugging logs]' \
+'*--verbose[Say more on stderr; twice for debugging logs]' \
+'--no-input[Never ask; a question becomes an error]' \
+'-y[Answer every question with yes]' \
+'--yes[Answer every question with yes]' \
+'--offline[No network access besides this machine]' \
+'--accessible[Plain lines instead of animated output]' \
+'-h[Print help]' \
+'--help[Print help]' \
+'-V[Print version]' \
+'--version[Print version]' \
+&& ret=0
+;;
+(audit)
+_arguments "${_arguments_options[@]}" : \
+'--log=[Published log\: a server'\''s address, or a copy of its folder]:URL|DIR:_default' \
+'--package=[Folder of the adapter'\''s package]:PKG:_files' \
+'--index=[Folder of the adapter'\''s attribution index]:DIR:_files' \
+'--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
+'--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
+'--network=[Chain to use\: a preset such as base-sepolia, or one of the settings]:NAME:_default' \
+'--color=[When to colour output]:WHEN:(auto always never)' \
+'--json[Print the result as JSON; implies --no-input]' \
+'(-v --verbose)-q[Say less on stderr]' \
+'(-v --verbose)--quiet[Say less on stderr]' \
+'*-v[Say more on stderr; twice for debugging logs]' \
+'*--verbose[Say more on stderr; twice for debugging logs]' \
+'--no-input[Never ask; a question becomes an error]' \
+'-y[Answer every question with yes]' \
+'--yes[Answer every question with yes]' \
+'--offline[No network access besides this machine]' \
+'--accessible[Plain lines instead of animated output]' \
+'-h[Print help]' \
+'--help[Print help]' \
+'-V[Print version]' \
+'--version[Print version]' \
+':adapter -- Adapter\: its id, or the name of one deployed from here:_default' \
+&& ret=0
+;;
 (call)
 _arguments "${_arguments_options[@]}" : \
 '--url=[Server address; the project'\''s own when left out]:URL:_default' \
@@ -1056,10 +1282,12 @@ _arguments "${_arguments_options[@]}" : \
         case $line[1] in
             (show)
 _arguments "${_arguments_options[@]}" : \
+'--url=[Server to ask; the one that was paid when left out]:URL:_default' \
 '--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
 '--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
 '--network=[Chain to use\: a preset such as base-sepolia, or one of the settings]:NAME:_default' \
 '--color=[When to colour output]:WHEN:(auto always never)' \
+'--why[Explain whose data shaped the answer, as its server says]' \
 '--json[Print the result as JSON; implies --no-input]' \
 '(-v --verbose)-q[Say less on stderr]' \
 '(-v --verbose)--quiet[Say less on stderr]' \
@@ -1621,6 +1849,38 @@ _arguments "${_arguments_options[@]}" : \
 _arguments "${_arguments_options[@]}" : \
 && ret=0
 ;;
+(attribution)
+_arguments "${_arguments_options[@]}" : \
+":: :_openlora__subcmd__help__subcmd__attribution_commands" \
+"*::: :->attribution" \
+&& ret=0
+
+    case $state in
+    (attribution)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:openlora-help-attribution-command-$line[1]:"
+        case $line[1] in
+            (build)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(inspect)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(verify)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(audit)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+        esac
+    ;;
+esac
+;;
 (package)
 _arguments "${_arguments_options[@]}" : \
 && ret=0
@@ -1694,6 +1954,14 @@ _arguments "${_arguments_options[@]}" : \
 && ret=0
 ;;
 (withdraw)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(claim)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(audit)
 _arguments "${_arguments_options[@]}" : \
 && ret=0
 ;;
@@ -1871,6 +2139,7 @@ _openlora_commands() {
 'data:Look at training data before using it' \
 'train:Train a LoRA adapter' \
 'eval:Measure an adapter against its base on labelled data' \
+'attribution:Build and check the index that calls are attributed with' \
 'package:Write a signed package from a finished run' \
 'verify:Check a package\: structure, digests, signature, base, data' \
 'deploy:Register a package in the chain'\''s registry, or publish its next version there' \
@@ -1880,6 +2149,8 @@ _openlora_commands() {
 'serve:Answer calls over HTTP' \
 'settle:Claim what calls have cost, and have it sent to the splitters' \
 'withdraw:Pay out your share of the splitters, and the contributor pools'\''' \
+'claim:Fetch what contributor pools owe you, with only an address, a published log and a chain' \
+'audit:Compute again what a server published of an adapter'\''s calls, and hold it against the chain' \
 'call:Send one call to a server, pay for it, and print the answer' \
 'channel:Open, list, fill and empty the channels that calls are paid from' \
 'receipts:Show what calls have cost, and check servers'\'' receipts' \
@@ -1891,6 +2162,78 @@ _openlora_commands() {
 'help:Print this message or the help of the given subcommand(s)' \
     )
     _describe -t commands 'openlora commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__attribution_commands] )) ||
+_openlora__subcmd__attribution_commands() {
+    local commands; commands=(
+'build:Build the index of a finished run' \
+'inspect:Show what an index was built from and what it holds' \
+'verify:Hold an index against its run\: hashes, base, adapter, data; exit 9 when they disagree' \
+'audit:Train without a contributor and compare with what the index says' \
+'help:Print this message or the help of the given subcommand(s)' \
+    )
+    _describe -t commands 'openlora attribution commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__attribution__subcmd__audit_commands] )) ||
+_openlora__subcmd__attribution__subcmd__audit_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora attribution audit commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__attribution__subcmd__build_commands] )) ||
+_openlora__subcmd__attribution__subcmd__build_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora attribution build commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__attribution__subcmd__help_commands] )) ||
+_openlora__subcmd__attribution__subcmd__help_commands() {
+    local commands; commands=(
+'build:Build the index of a finished run' \
+'inspect:Show what an index was built from and what it holds' \
+'verify:Hold an index against its run\: hashes, base, adapter, data; exit 9 when they disagree' \
+'audit:Train without a contributor and compare with what the index says' \
+'help:Print this message or the help of the given subcommand(s)' \
+    )
+    _describe -t commands 'openlora attribution help commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__attribution__subcmd__help__subcmd__audit_commands] )) ||
+_openlora__subcmd__attribution__subcmd__help__subcmd__audit_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora attribution help audit commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__attribution__subcmd__help__subcmd__build_commands] )) ||
+_openlora__subcmd__attribution__subcmd__help__subcmd__build_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora attribution help build commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__attribution__subcmd__help__subcmd__help_commands] )) ||
+_openlora__subcmd__attribution__subcmd__help__subcmd__help_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora attribution help help commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__attribution__subcmd__help__subcmd__inspect_commands] )) ||
+_openlora__subcmd__attribution__subcmd__help__subcmd__inspect_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora attribution help inspect commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__attribution__subcmd__help__subcmd__verify_commands] )) ||
+_openlora__subcmd__attribution__subcmd__help__subcmd__verify_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora attribution help verify commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__attribution__subcmd__inspect_commands] )) ||
+_openlora__subcmd__attribution__subcmd__inspect_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora attribution inspect commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__attribution__subcmd__verify_commands] )) ||
+_openlora__subcmd__attribution__subcmd__verify_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora attribution verify commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__audit_commands] )) ||
+_openlora__subcmd__audit_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora audit commands' commands "$@"
 }
 (( $+functions[_openlora__subcmd__base_commands] )) ||
 _openlora__subcmd__base_commands() {
@@ -2006,6 +2349,11 @@ _openlora__subcmd__channel__subcmd__topup_commands() {
 _openlora__subcmd__channel__subcmd__withdraw_commands() {
     local commands; commands=()
     _describe -t commands 'openlora channel withdraw commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__claim_commands] )) ||
+_openlora__subcmd__claim_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora claim commands' commands "$@"
 }
 (( $+functions[_openlora__subcmd__completions_commands] )) ||
 _openlora__subcmd__completions_commands() {
@@ -2228,6 +2576,7 @@ _openlora__subcmd__help_commands() {
 'data:Look at training data before using it' \
 'train:Train a LoRA adapter' \
 'eval:Measure an adapter against its base on labelled data' \
+'attribution:Build and check the index that calls are attributed with' \
 'package:Write a signed package from a finished run' \
 'verify:Check a package\: structure, digests, signature, base, data' \
 'deploy:Register a package in the chain'\''s registry, or publish its next version there' \
@@ -2237,6 +2586,8 @@ _openlora__subcmd__help_commands() {
 'serve:Answer calls over HTTP' \
 'settle:Claim what calls have cost, and have it sent to the splitters' \
 'withdraw:Pay out your share of the splitters, and the contributor pools'\''' \
+'claim:Fetch what contributor pools owe you, with only an address, a published log and a chain' \
+'audit:Compute again what a server published of an adapter'\''s calls, and hold it against the chain' \
 'call:Send one call to a server, pay for it, and print the answer' \
 'channel:Open, list, fill and empty the channels that calls are paid from' \
 'receipts:Show what calls have cost, and check servers'\'' receipts' \
@@ -2248,6 +2599,41 @@ _openlora__subcmd__help_commands() {
 'help:Print this message or the help of the given subcommand(s)' \
     )
     _describe -t commands 'openlora help commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__help__subcmd__attribution_commands] )) ||
+_openlora__subcmd__help__subcmd__attribution_commands() {
+    local commands; commands=(
+'build:Build the index of a finished run' \
+'inspect:Show what an index was built from and what it holds' \
+'verify:Hold an index against its run\: hashes, base, adapter, data; exit 9 when they disagree' \
+'audit:Train without a contributor and compare with what the index says' \
+    )
+    _describe -t commands 'openlora help attribution commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__help__subcmd__attribution__subcmd__audit_commands] )) ||
+_openlora__subcmd__help__subcmd__attribution__subcmd__audit_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora help attribution audit commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__help__subcmd__attribution__subcmd__build_commands] )) ||
+_openlora__subcmd__help__subcmd__attribution__subcmd__build_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora help attribution build commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__help__subcmd__attribution__subcmd__inspect_commands] )) ||
+_openlora__subcmd__help__subcmd__attribution__subcmd__inspect_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora help attribution inspect commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__help__subcmd__attribution__subcmd__verify_commands] )) ||
+_openlora__subcmd__help__subcmd__attribution__subcmd__verify_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora help attribution verify commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__help__subcmd__audit_commands] )) ||
+_openlora__subcmd__help__subcmd__audit_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora help audit commands' commands "$@"
 }
 (( $+functions[_openlora__subcmd__help__subcmd__base_commands] )) ||
 _openlora__subcmd__help__subcmd__base_commands() {
@@ -2301,6 +2687,11 @@ _openlora__subcmd__help__subcmd__channel__subcmd__topup_commands() {
 _openlora__subcmd__help__subcmd__channel__subcmd__withdraw_commands() {
     local commands; commands=()
     _describe -t commands 'openlora help channel withdraw commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__help__subcmd__claim_commands] )) ||
+_openlora__subcmd__help__subcmd__claim_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora help claim commands' commands "$@"
 }
 (( $+functions[_openlora__subcmd__help__subcmd__completions_commands] )) ||
 _openlora__subcmd__help__subcmd__completions_commands() {
