@@ -260,6 +260,8 @@ impl Rewarder {
             }
         };
         self.journal.follow(Box::new(follow)).await?;
+        // What stands in the journal already was counted by an earlier process.
+        self.news.0.store(0, Ordering::Relaxed);
         Ok(())
     }
 

@@ -570,5 +570,6 @@ fn killed_around_every_root_nothing_happens_twice() {
     for who in [ADA, BOB] {
         assert_eq!(payments(&shop.claims(&["--contributor", who])).len(), 1);
     }
-    assert_eq!(shop.balance(&shop.pool().to_string()), 0);
+    // Less than a unit of each contributor is carried on.
+    assert!(shop.balance(&shop.pool().to_string()) <= 1);
 }

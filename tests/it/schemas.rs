@@ -94,6 +94,14 @@ fn every_result_fits_its_schema() {
     results.run("train-dry-run", &project, "train --dry-run");
     results.run("train", &project, "train --max-steps 2");
     results.run("eval", &project, "eval --vs base");
+    for (schema, line) in [
+        ("attribution-build", "attribution build"),
+        ("attribution-inspect", "attribution inspect"),
+        ("attribution-verify", "attribution verify"),
+        ("attribution-audit", "attribution audit --answers 2"),
+    ] {
+        results.run(schema, &project, line);
+    }
     wallet_and_package(&mut results, &project);
     let error = openlora(&project)
         .args(["--json", "train", "--rank", "0"])

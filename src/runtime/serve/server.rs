@@ -183,12 +183,7 @@ impl Server {
         }
         drop(bound);
         app.stop.draining.cancel();
-        let finished = finish(&app, connections).await;
-        // What waits longer than this waits for the next start.
-        tokio::select! {
-            () = app.attributions.settle_down(LAST_COUNTS) => {}
-            () = app.stop.hurry.cancelled() => {}
-        }
+        let finished = finish(&app, connections, &closing).await;
         closing.cancel();
         // A worker that panicked has nothing left to attribute.
         let _ = worker.await;
@@ -196,14 +191,26 @@ impl Server {
     }
 }
 
-async fn finish(app: &App, mut connections: JoinSet<()>) -> Result<(), ServeError> {
+async fn finish(
+    app: &App,
+    mut connections: JoinSet<()>,
+    closing: &CancellationToken,
+) -> Result<(), ServeError> {
     while connections.join_next().await.is_some() {}
     let last_counts = async {
         app.stop.hurry.cancelled().await;
         tokio::time::sleep(LAST_COUNTS).await;
     };
     tokio::select! {
-        () = app.meter.idle() => app.meter.close().await,
+        () = app.meter.idle() => {
+            // What waits longer than this waits for the next start.
+            tokio::select! {
+                () = app.attributions.settle_down(LAST_COUNTS) => {}
+                () = app.stop.hurry.cancelled() => {}
+            }
+            closing.cancel();
+            app.meter.close().await
+        }
         () = last_counts => {
             tracing::error!("the journal did not take the last counts; the next start will");
             Ok(())

@@ -185,7 +185,7 @@ pub const ROUTES: &[Route] = &[
         || get(attributions::one),
     ),
     open(
-        "/attribution-log/{file}",
+        "/attribution-log/{id}",
         "the published log of attributed calls",
         || get(attributions::file),
     ),
