@@ -88,29 +88,59 @@ impl Truth {
         mean((0..self.queries.len()).map(of))
     }
 
-    /// Each contributor's share of a query by leaving it out.
-    pub fn shares(&self, query: usize) -> Vec<f64> {
+    /// Each contributor's share of a query by leaving it out, over these seeds.
+    fn shares(&self, query: usize, seeds: std::ops::Range<usize>) -> Vec<f64> {
         let contributors = self.without.first().map_or(0, Vec::len);
         let harm = |contributor: usize| {
-            let seeds = self.without.iter().zip(&self.whole);
-            mean(seeds.map(|(without, whole)| without[contributor][query] - whole[query])).max(0.0)
+            let found = seeds
+                .clone()
+                .map(|seed| self.without[seed][contributor][query] - self.whole[seed][query]);
+            mean(found).max(0.0)
         };
         normalised((0..contributors).map(harm).collect())
     }
 
+    /// How far the truth of one seed is from that of the next, as TV and top: what no method can
+    /// be asked to beat by much.
+    pub fn noise(&self) -> (f64, f64) {
+        let of = |query: usize| {
+            let pairs = 1..self.without.len();
+            let pair = move |seed: usize| {
+                let (one, two) = (
+                    self.shares(query, seed - 1..seed),
+                    self.shares(query, seed..seed + 1),
+                );
+                (
+                    distance(&one, &two),
+                    f64::from(u8::from(largest(&one) == largest(&two))),
+                )
+            };
+            pairs.map(pair)
+        };
+        let all: Vec<(f64, f64)> = (0..self.queries.len()).flat_map(of).collect();
+        (
+            mean(all.iter().map(|pair| pair.0)),
+            mean(all.iter().map(|pair| pair.1)),
+        )
+    }
+
     /// Figures of a method with these shares `[queries][contributors]`.
     pub fn figures(&self, scores: &[Vec<f64>], shares: &[Vec<f64>]) -> Figures {
-        let truths: Vec<Vec<f64>> = (0..shares.len()).map(|query| self.shares(query)).collect();
-        let distance = |(a, b): (&Vec<f64>, &Vec<f64>)| {
-            a.iter().zip(b).map(|(a, b)| (a - b).abs()).sum::<f64>() / 2.0
-        };
+        let truths: Vec<Vec<f64>> = (0..shares.len())
+            .map(|query| self.shares(query, 0..self.without.len()))
+            .collect();
         let right = |(a, b): (&Vec<f64>, &Vec<f64>)| f64::from(u8::from(largest(a) == largest(b)));
         Figures {
             lds: self.lds(scores),
-            tv: mean(shares.iter().zip(&truths).map(distance)),
+            tv: mean(shares.iter().zip(&truths).map(|(a, b)| distance(a, b))),
             top: mean(shares.iter().zip(&truths).map(right)),
         }
     }
+}
+
+/// Total variation.
+fn distance(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| (a - b).abs()).sum::<f64>() / 2.0
 }
 
 fn largest(values: &[f64]) -> Option<usize> {

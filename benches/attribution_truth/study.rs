@@ -55,6 +55,8 @@ pub fn study(plan: &Plan, base: &Base, name: &'static str, tell: &mut dyn FnMut(
     report.insert("name".into(), json!(name));
     report.insert("contributors".into(), json!(world.dataset.sources.len()));
     report.insert("ceiling".into(), json!(truth.ceiling()));
+    let (tv, top) = truth.noise();
+    report.insert("noise".into(), json!({ "tv": tv, "top": top }));
     for (method, figures) in lab.methods() {
         tell(&format!("{name}: {method} {figures:?}"));
         report.insert(method.into(), json!(figures));

@@ -118,7 +118,8 @@ fn train_ends_with_one_json_object_and_eval_agrees_with_it() {
             "tokens_per_second",
             "peak_memory_bytes",
             "final_loss",
-            "eval"
+            "eval",
+            "attribution"
         ]
     );
     assert_eq!(summary["steps"], 16);
