@@ -322,7 +322,7 @@ pub const KEYS: &[Key] = &[
     key(
         "attribution.damping",
         number(1e-9, 1e9),
-        Some("0.03"),
+        Some("0.1"),
         "damping of the curvature, over the mean squared norm of the gradients",
     ),
     key(

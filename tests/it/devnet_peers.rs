@@ -76,8 +76,13 @@ pub struct Anvil {
 
 impl Anvil {
     pub fn start() -> Self {
+        Self::of(31_337)
+    }
+
+    pub fn of(chain_id: u64) -> Self {
         let mut child = Command::new(foundry("anvil"))
             .args(["--port", "0", "--color", "never"])
+            .args(["--chain-id", &chain_id.to_string()])
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()

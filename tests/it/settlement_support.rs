@@ -85,6 +85,21 @@ pub struct Market {
     pub pool: Address,
 }
 
+/// What a development chain of ours has from the beginning.
+pub fn put_contracts(rpc: &Rpc) {
+    for deployment in deployments().unwrap() {
+        let data = [SALT.as_slice(), &deployment.init_code].concat();
+        send(rpc, DEPLOYER.into(), &data.into());
+    }
+    for (name, at) in [
+        ("BatchSettlementEscrow", ESCROW),
+        ("ERC3009DepositCollector", COLLECTOR),
+    ] {
+        let code = runtime_code(name).unwrap();
+        rpc.ok("anvil_setCode", json!([at, code]));
+    }
+}
+
 impl Market {
     pub fn embedded() -> Self {
         Self::on(Chain::embedded())
@@ -92,18 +107,7 @@ impl Market {
 
     pub fn anvil() -> Self {
         let chain = Chain::anvil();
-        let rpc = chain.rpc();
-        for deployment in deployments().unwrap() {
-            let data = [SALT.as_slice(), &deployment.init_code].concat();
-            send(&rpc, DEPLOYER.into(), &data.into());
-        }
-        for (name, at) in [
-            ("BatchSettlementEscrow", ESCROW),
-            ("ERC3009DepositCollector", COLLECTOR),
-        ] {
-            let code = runtime_code(name).unwrap();
-            rpc.ok("anvil_setCode", json!([at, code]));
-        }
+        put_contracts(&chain.rpc());
         Self::on(chain)
     }
 

@@ -24,7 +24,7 @@ use crate::runtime::{
 };
 
 /// λ over the mean squared norm of the gradients, where nobody says otherwise.
-pub const DAMPING: f64 = 0.03;
+pub const DAMPING: f64 = 0.1;
 /// Values of a projected gradient, where nobody says otherwise.
 pub const WIDTH: usize = 1024;
 

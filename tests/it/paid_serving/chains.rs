@@ -15,8 +15,9 @@ use serde_json::json;
 use super::shop::{CHAIN, COST, Call, Payer, QUOTE, Setup, Shop, cost, token};
 use crate::{
     deploy_support::{Desk, OWN, contract},
-    devnet_support::Devnet,
-    settlement_support::{Market, send},
+    devnet_peers::Anvil,
+    devnet_support::{Devnet, Rpc},
+    settlement_support::{Market, put_contracts, send},
 };
 
 const SECOND: u64 = 31_338;
@@ -33,17 +34,13 @@ fn network(name: &str, url: &str) -> Network {
     Network::settle(name, &wish).unwrap()
 }
 
-/// A second chain with money for the seller.
-fn second() -> (tempfile::TempDir, Devnet) {
-    let dir = tempfile::tempdir().unwrap();
-    let devnet = Devnet::start(dir.path(), SECOND);
-    let rich = json!([OWN, "0x8ac7230489e80000"]);
-    devnet.rpc.ok("anvil_setBalance", rich);
-    (dir, devnet)
+/// Money for the seller's gas.
+fn enrich(rpc: &Rpc) {
+    rpc.ok("anvil_setBalance", json!([OWN, "0x8ac7230489e80000"]));
 }
 
 /// Deploys an adapter at home and puts its splitter on the other chain too.
-fn splitter(market: &Market, other: &Devnet, networks: &[Network; 2]) -> Address {
+fn splitter(market: &Market, other: &Rpc, networks: &[Network; 2]) -> Address {
     let desk = Desk::at(market.chain.url());
     desk.run(&["deploy", "first"]).succeeds();
     let mut deployments = desk.journal().into_iter().filter_map(|it| match it.event {
@@ -60,21 +57,34 @@ fn splitter(market: &Market, other: &Devnet, networks: &[Network; 2]) -> Address
     let missing = |chain| market.runtime.block_on(payee.missing_on(chain)).unwrap();
     assert_eq!(missing(&home), None);
     let step = missing(&away).unwrap();
-    send(&other.rpc, step.to, &step.data);
+    send(other, step.to, &step.data);
     // Where it was to be, which is where it is at home.
     assert_eq!(missing(&away), None);
     payee.splitter
 }
 
 #[test]
-fn one_server_is_paid_on_two_chains() {
-    let market = Market::embedded();
-    let (_dir, other) = second();
+fn one_server_is_paid_on_two_embedded_chains() {
+    let dir = tempfile::tempdir().unwrap();
+    let other = Devnet::start(dir.path(), SECOND);
+    one_server_is_paid_on_two_chains(&Market::embedded(), &other.rpc);
+}
+
+#[test]
+fn one_server_is_paid_on_two_anvils() {
+    let other = Anvil::of(SECOND);
+    let rpc = Rpc::new(&other.url);
+    put_contracts(&rpc);
+    one_server_is_paid_on_two_chains(&Market::anvil(), &rpc);
+}
+
+fn one_server_is_paid_on_two_chains(market: &Market, other: &Rpc) {
+    enrich(other);
     let networks = [
         network("local", market.chain.url()),
-        network("local-2", &other.rpc.url),
+        network("local-2", &other.url),
     ];
-    let splitter = splitter(&market, &other, &networks);
+    let splitter = splitter(market, other, &networks);
     let path = market.dir.path().join("shop.sqlite");
     let setup = Setup {
         networks: networks.to_vec(),
@@ -83,7 +93,7 @@ fn one_server_is_paid_on_two_chains() {
     let mut shop = Shop::open(&market.runtime, setup);
     let payer = Payer::to(splitter, 1);
     payer.funded(&market.rpc, 10_000);
-    payer.funded(&other.rpc, 10_000);
+    payer.funded(other, 10_000);
     let call = Call::usual();
     let offers = shop.required(&call)["accepts"].clone();
     let offered: Vec<String> = offers

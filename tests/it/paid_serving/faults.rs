@@ -410,11 +410,16 @@ impl Round {
                 // The payment alone finds the call too, under whatever id.
                 let renamed = call.clone().named(&format!("again-{}", self.points));
                 let found = shop.send(&renamed, Some(&payment));
-                assert_eq!(
-                    (found.status, &found.text),
-                    (repeated.status, &repeated.text),
-                    "{point}"
-                );
+                if repeated.status == 200 {
+                    assert_eq!(
+                        (found.status, &found.text),
+                        (200, &repeated.text),
+                        "{point}"
+                    );
+                } else {
+                    // The receipt gets its attribution meanwhile.
+                    assert_eq!(metered(point, &found), metered(point, &repeated));
+                }
                 amount
             }
         };

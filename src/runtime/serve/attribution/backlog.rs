@@ -87,12 +87,13 @@ impl Backlog {
         }
     }
 
-    /// The call that waits longest.
-    pub fn first(&self) -> Option<Waiting> {
-        let mut first = self.waiting.values().next()?.clone();
+    /// The first call that waits after a place, and its place; places begin at 1.
+    pub fn after(&self, place: u64) -> Option<(u64, Waiting)> {
+        let (place, waiting) = self.waiting.range(place + 1..).next()?;
+        let mut first = waiting.clone();
         let receiver = first.charge.as_ref().map(Charge::receiver_key);
         first.split = receiver.and_then(|it| self.splits.get(&it).cloned());
-        Some(first)
+        Some((*place, first))
     }
 
     pub fn count(&self) -> usize {

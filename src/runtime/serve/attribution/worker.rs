@@ -1,6 +1,6 @@
 //! The one worker that gives every counted call its final attribution, oldest first.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
@@ -18,6 +18,10 @@ use crate::runtime::{
     ledger,
 };
 
+/// Most attributions of one transaction, and how long they may gather.
+const BATCH: usize = 256;
+const SOON: Duration = Duration::from_millis(20);
+
 /// Pause before an attribution that the journal refused is offered again.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
@@ -25,51 +29,69 @@ impl Attributions {
     /// Attributes whatever waits until told to stop.
     pub async fn run(&self, stop: CancellationToken) {
         loop {
-            let Some(waiting) = lock(&self.inner.backlog).first() else {
+            if lock(&self.inner.backlog).count() == 0 {
                 tokio::select! {
                     () = self.inner.news.notified() => continue,
                     () = stop.cancelled() => return,
                 }
-            };
-            let id = waiting.request_id.clone();
+            }
             let done = tokio::select! {
-                done = self.attribute(waiting) => done,
+                done = self.attribute() => done,
                 () = stop.cancelled() => return,
             };
             if let Err(error) = done {
-                tracing::error!(%error, id, "an attribution waits for the journal");
+                tracing::error!(%error, "attributions wait for the journal");
                 tokio::time::sleep(RETRY_PAUSE).await;
             }
         }
     }
 
-    async fn attribute(&self, waiting: Waiting) -> Result<(), JournalError> {
-        let id = waiting.request_id.clone();
-        let journal = &self.inner.journal;
-        let traced = journal.unique(Unique::TRACED, &id).await?;
+    /// Attributes the calls that have waited longest, as many as are done soon, and writes them in
+    /// one transaction: where there is no index to ask, the disk is all that takes time.
+    async fn attribute(&self) -> Result<(), JournalError> {
+        let (began, mut place) = (Instant::now(), 0);
+        let mut done = Vec::new();
+        while done.len() < BATCH && began.elapsed() < SOON {
+            let next = lock(&self.inner.backlog).after(place);
+            let Some((at, waiting)) = next else { break };
+            place = at;
+            done.push(self.attribution(waiting).await?);
+        }
+        let ids: Vec<String> = done.iter().map(|it| it.request_id.clone()).collect();
+        let mut events = done.into_iter().map(|it| Event::Attributed(Box::new(it)));
+        let Some(first) = events.next() else {
+            return Ok(());
+        };
+        match self
+            .inner
+            .journal
+            .append_with(first, events.collect())
+            .await
+        {
+            Ok(_) | Err(JournalError::Duplicate(_)) => {}
+            Err(error) => return Err(error),
+        }
+        if let Some(vault) = &self.inner.keeping.vault {
+            for id in ids {
+                if let Err(error) = vault.erase(&id) {
+                    tracing::warn!(%error, "the tokens of an attributed call are not erased");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn attribution(&self, waiting: Waiting) -> Result<Attributed, JournalError> {
+        let id = &waiting.request_id;
+        let traced = self.inner.journal.unique(Unique::TRACED, id).await?;
         let traced = traced.and_then(|record| match record.event {
             Event::Traced(traced) => Some(*traced),
             _ => None,
         });
         let this = self.clone();
         let work = tokio::task::spawn_blocking(move || this.attributed(&waiting, traced.as_ref()));
-        let Ok(attributed) = work.await else {
-            // The process is ending.
-            return Ok(());
-        };
-        match journal
-            .append(Event::Attributed(Box::new(attributed)))
-            .await
-        {
-            Ok(_) | Err(JournalError::Duplicate(_)) => {}
-            Err(error) => return Err(error),
-        }
-        if let Some(vault) = &self.inner.keeping.vault
-            && let Err(error) = vault.erase(&id)
-        {
-            tracing::warn!(%error, "the tokens of an attributed call are not erased");
-        }
-        Ok(())
+        // A task that was not run to its end belongs to a process that ends.
+        work.await.map_err(|_| JournalError::Closed)
     }
 
     fn attributed(&self, waiting: &Waiting, traced: Option<&Traced>) -> Attributed {
