@@ -49,6 +49,7 @@ _arguments "${_arguments_options[@]}" : \
 '--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
 '--network=[Chain to use\: a preset such as base-sepolia, or one of the settings]:NAME:_default' \
 '--color=[When to colour output]:WHEN:(auto always never)' \
+'--dash[Run it with the dashboard open]' \
 '--json[Print the result as JSON; implies --no-input]' \
 '(-v --verbose)-q[Say less on stderr]' \
 '(-v --verbose)--quiet[Say less on stderr]' \
@@ -440,6 +441,36 @@ _arguments "${_arguments_options[@]}" : \
 '--color=[When to colour output]:WHEN:(auto always never)' \
 '--csv[Print only the table, as CSV in base units; by day when --by is left out]' \
 '(--csv)--audit[Hold the ledger against the chains; exit 9 when they disagree]' \
+'--json[Print the result as JSON; implies --no-input]' \
+'(-v --verbose)-q[Say less on stderr]' \
+'(-v --verbose)--quiet[Say less on stderr]' \
+'*-v[Say more on stderr; twice for debugging logs]' \
+'*--verbose[Say more on stderr; twice for debugging logs]' \
+'--no-input[Never ask; a question becomes an error]' \
+'-y[Answer every question with yes]' \
+'--yes[Answer every question with yes]' \
+'--offline[No network access besides this machine]' \
+'--accessible[Plain lines instead of animated output]' \
+'-h[Print help]' \
+'--help[Print help]' \
+'-V[Print version]' \
+'--version[Print version]' \
+&& ret=0
+;;
+(dash)
+_arguments "${_arguments_options[@]}" : \
+'(--replay --demo)--attach=[Follow a running server instead of this home'\''s journal]:URL:_default' \
+'(--demo)--replay=[Play a recording]:FILE:_files' \
+'--speed=[How many times as fast a recording is played; 0 shows its end at once]:N:_default' \
+'(--replay --demo)--record=[Write every record to a new file, for --replay]:FILE:_files' \
+'--theme=[dark, light, high-contrast or mono]:NAME:_default' \
+'--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
+'--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
+'--network=[Chain to use\: a preset such as base-sepolia, or one of the settings]:NAME:_default' \
+'--color=[When to colour output]:WHEN:(auto always never)' \
+'--demo[Play the recording that is compiled in]' \
+'--no-animation[Let payments stand still]' \
+'--no-mouse[Leave the mouse to the terminal]' \
 '--json[Print the result as JSON; implies --no-input]' \
 '(-v --verbose)-q[Say less on stderr]' \
 '(-v --verbose)--quiet[Say less on stderr]' \
@@ -1641,6 +1672,10 @@ _arguments "${_arguments_options[@]}" : \
 _arguments "${_arguments_options[@]}" : \
 && ret=0
 ;;
+(dash)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
 (wallet)
 _arguments "${_arguments_options[@]}" : \
 ":: :_openlora__subcmd__help__subcmd__wallet_commands" \
@@ -1876,6 +1911,7 @@ _openlora_commands() {
 'deploy:Register a package in the chain'\''s registry, or publish its next version there' \
 'explore:Show what the registry knows\: releases, split, servers, calls, revenue' \
 'earnings:Show what calls earned\: today, 7 days, 30 days, all; pending, settled, withdrawable' \
+'dash:Show calls, attribution and money live on the terminal' \
 'wallet:Keep accounts in encrypted files' \
 'serve:Answer calls over HTTP' \
 'settle:Claim what calls have cost, and have it sent to the splitters' \
@@ -2067,6 +2103,11 @@ _openlora__subcmd__config__subcmd__show_commands() {
     local commands; commands=()
     _describe -t commands 'openlora config show commands' commands "$@"
 }
+(( $+functions[_openlora__subcmd__dash_commands] )) ||
+_openlora__subcmd__dash_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora dash commands' commands "$@"
+}
 (( $+functions[_openlora__subcmd__data_commands] )) ||
 _openlora__subcmd__data_commands() {
     local commands; commands=(
@@ -2233,6 +2274,7 @@ _openlora__subcmd__help_commands() {
 'deploy:Register a package in the chain'\''s registry, or publish its next version there' \
 'explore:Show what the registry knows\: releases, split, servers, calls, revenue' \
 'earnings:Show what calls earned\: today, 7 days, 30 days, all; pending, settled, withdrawable' \
+'dash:Show calls, attribution and money live on the terminal' \
 'wallet:Keep accounts in encrypted files' \
 'serve:Answer calls over HTTP' \
 'settle:Claim what calls have cost, and have it sent to the splitters' \
@@ -2330,6 +2372,11 @@ _openlora__subcmd__help__subcmd__config__subcmd__set_commands() {
 _openlora__subcmd__help__subcmd__config__subcmd__show_commands() {
     local commands; commands=()
     _describe -t commands 'openlora help config show commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__help__subcmd__dash_commands] )) ||
+_openlora__subcmd__help__subcmd__dash_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora help dash commands' commands "$@"
 }
 (( $+functions[_openlora__subcmd__help__subcmd__data_commands] )) ||
 _openlora__subcmd__help__subcmd__data_commands() {
