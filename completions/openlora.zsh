@@ -281,6 +281,7 @@ _arguments "${_arguments_options[@]}" : \
 '--color=[When to colour output]:WHEN:(auto always never)' \
 '--rslora[Scale by alpha/sqrt(rank)]' \
 '--dry-run[Show rows, steps, memory and time, and train nothing]' \
+'--no-attribution[Leave out the index that calls are attributed with]' \
 '--json[Print the result as JSON; implies --no-input]' \
 '(-v --verbose)-q[Say less on stderr]' \
 '(-v --verbose)--quiet[Say less on stderr]' \
@@ -323,6 +324,175 @@ _arguments "${_arguments_options[@]}" : \
 '--version[Print version]' \
 '::adapter -- Adapter folder or run; the latest run when left out:_files' \
 && ret=0
+;;
+(attribution)
+_arguments "${_arguments_options[@]}" : \
+'--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
+'--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
+'--network=[Chain to use\: a preset such as base-sepolia, or one of the settings]:NAME:_default' \
+'--color=[When to colour output]:WHEN:(auto always never)' \
+'--json[Print the result as JSON; implies --no-input]' \
+'(-v --verbose)-q[Say less on stderr]' \
+'(-v --verbose)--quiet[Say less on stderr]' \
+'*-v[Say more on stderr; twice for debugging logs]' \
+'*--verbose[Say more on stderr; twice for debugging logs]' \
+'--no-input[Never ask; a question becomes an error]' \
+'-y[Answer every question with yes]' \
+'--yes[Answer every question with yes]' \
+'--offline[No network access besides this machine]' \
+'--accessible[Plain lines instead of animated output]' \
+'-h[Print help]' \
+'--help[Print help]' \
+'-V[Print version]' \
+'--version[Print version]' \
+":: :_openlora__subcmd__attribution_commands" \
+"*::: :->attribution" \
+&& ret=0
+
+    case $state in
+    (attribution)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:openlora-attribution-command-$line[1]:"
+        case $line[1] in
+            (build)
+_arguments "${_arguments_options[@]}" : \
+'--method=[influence, datainf or gradient]:NAME:_default' \
+'--width=[Values that a gradient is projected to]:N:_default' \
+'--damping=[Damping of the curvature, over the mean squared norm of the gradients]:F:_default' \
+'--base=[Base model\: nano, a folder, or a Hub id]:DIR|ID:_default' \
+'--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
+'--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
+'--network=[Chain to use\: a preset such as base-sepolia, or one of the settings]:NAME:_default' \
+'--color=[When to colour output]:WHEN:(auto always never)' \
+'--json[Print the result as JSON; implies --no-input]' \
+'(-v --verbose)-q[Say less on stderr]' \
+'(-v --verbose)--quiet[Say less on stderr]' \
+'*-v[Say more on stderr; twice for debugging logs]' \
+'*--verbose[Say more on stderr; twice for debugging logs]' \
+'--no-input[Never ask; a question becomes an error]' \
+'-y[Answer every question with yes]' \
+'--yes[Answer every question with yes]' \
+'--offline[No network access besides this machine]' \
+'--accessible[Plain lines instead of animated output]' \
+'-h[Print help]' \
+'--help[Print help]' \
+'-V[Print version]' \
+'--version[Print version]' \
+'::run -- Run to index; the latest run when left out:_default' \
+&& ret=0
+;;
+(inspect)
+_arguments "${_arguments_options[@]}" : \
+'--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
+'--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
+'--network=[Chain to use\: a preset such as base-sepolia, or one of the settings]:NAME:_default' \
+'--color=[When to colour output]:WHEN:(auto always never)' \
+'--json[Print the result as JSON; implies --no-input]' \
+'(-v --verbose)-q[Say less on stderr]' \
+'(-v --verbose)--quiet[Say less on stderr]' \
+'*-v[Say more on stderr; twice for debugging logs]' \
+'*--verbose[Say more on stderr; twice for debugging logs]' \
+'--no-input[Never ask; a question becomes an error]' \
+'-y[Answer every question with yes]' \
+'--yes[Answer every question with yes]' \
+'--offline[No network access besides this machine]' \
+'--accessible[Plain lines instead of animated output]' \
+'-h[Print help]' \
+'--help[Print help]' \
+'-V[Print version]' \
+'--version[Print version]' \
+'::run -- Run, or the file of an index; the latest run when left out:_files' \
+&& ret=0
+;;
+(verify)
+_arguments "${_arguments_options[@]}" : \
+'--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
+'--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
+'--network=[Chain to use\: a preset such as base-sepolia, or one of the settings]:NAME:_default' \
+'--color=[When to colour output]:WHEN:(auto always never)' \
+'--rebuild[Build the index once more and compare every byte]' \
+'--json[Print the result as JSON; implies --no-input]' \
+'(-v --verbose)-q[Say less on stderr]' \
+'(-v --verbose)--quiet[Say less on stderr]' \
+'*-v[Say more on stderr; twice for debugging logs]' \
+'*--verbose[Say more on stderr; twice for debugging logs]' \
+'--no-input[Never ask; a question becomes an error]' \
+'-y[Answer every question with yes]' \
+'--yes[Answer every question with yes]' \
+'--offline[No network access besides this machine]' \
+'--accessible[Plain lines instead of animated output]' \
+'-h[Print help]' \
+'--help[Print help]' \
+'-V[Print version]' \
+'--version[Print version]' \
+'::run -- Run to check; the latest run when left out:_default' \
+&& ret=0
+;;
+(audit)
+_arguments "${_arguments_options[@]}" : \
+'*--contributor=[Contributor to leave out; each in turn when left out]:NAME:_default' \
+'--answers=[Held-out answers to compare]:N:_default' \
+'--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
+'--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
+'--network=[Chain to use\: a preset such as base-sepolia, or one of the settings]:NAME:_default' \
+'--color=[When to colour output]:WHEN:(auto always never)' \
+'--json[Print the result as JSON; implies --no-input]' \
+'(-v --verbose)-q[Say less on stderr]' \
+'(-v --verbose)--quiet[Say less on stderr]' \
+'*-v[Say more on stderr; twice for debugging logs]' \
+'*--verbose[Say more on stderr; twice for debugging logs]' \
+'--no-input[Never ask; a question becomes an error]' \
+'-y[Answer every question with yes]' \
+'--yes[Answer every question with yes]' \
+'--offline[No network access besides this machine]' \
+'--accessible[Plain lines instead of animated output]' \
+'-h[Print help]' \
+'--help[Print help]' \
+'-V[Print version]' \
+'--version[Print version]' \
+'::run -- Run to audit; the latest run when left out:_default' \
+&& ret=0
+;;
+(help)
+_arguments "${_arguments_options[@]}" : \
+":: :_openlora__subcmd__attribution__subcmd__help_commands" \
+"*::: :->help" \
+&& ret=0
+
+    case $state in
+    (help)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:openlora-attribution-help-command-$line[1]:"
+        case $line[1] in
+            (build)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(inspect)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(verify)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(audit)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(help)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+        esac
+    ;;
+esac
+;;
+        esac
+    ;;
+esac
 ;;
 (package)
 _arguments "${_arguments_options[@]}" : \
@@ -1621,6 +1791,38 @@ _arguments "${_arguments_options[@]}" : \
 _arguments "${_arguments_options[@]}" : \
 && ret=0
 ;;
+(attribution)
+_arguments "${_arguments_options[@]}" : \
+":: :_openlora__subcmd__help__subcmd__attribution_commands" \
+"*::: :->attribution" \
+&& ret=0
+
+    case $state in
+    (attribution)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:openlora-help-attribution-command-$line[1]:"
+        case $line[1] in
+            (build)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(inspect)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(verify)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(audit)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+        esac
+    ;;
+esac
+;;
 (package)
 _arguments "${_arguments_options[@]}" : \
 && ret=0
@@ -1871,6 +2073,7 @@ _openlora_commands() {
 'data:Look at training data before using it' \
 'train:Train a LoRA adapter' \
 'eval:Measure an adapter against its base on labelled data' \
+'attribution:Build and check the index that calls are attributed with' \
 'package:Write a signed package from a finished run' \
 'verify:Check a package\: structure, digests, signature, base, data' \
 'deploy:Register a package in the chain'\''s registry, or publish its next version there' \
@@ -1891,6 +2094,73 @@ _openlora_commands() {
 'help:Print this message or the help of the given subcommand(s)' \
     )
     _describe -t commands 'openlora commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__attribution_commands] )) ||
+_openlora__subcmd__attribution_commands() {
+    local commands; commands=(
+'build:Build the index of a finished run' \
+'inspect:Show what an index was built from and what it holds' \
+'verify:Hold an index against its run\: hashes, base, adapter, data; exit 9 when they disagree' \
+'audit:Train without a contributor and compare with what the index says' \
+'help:Print this message or the help of the given subcommand(s)' \
+    )
+    _describe -t commands 'openlora attribution commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__attribution__subcmd__audit_commands] )) ||
+_openlora__subcmd__attribution__subcmd__audit_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora attribution audit commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__attribution__subcmd__build_commands] )) ||
+_openlora__subcmd__attribution__subcmd__build_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora attribution build commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__attribution__subcmd__help_commands] )) ||
+_openlora__subcmd__attribution__subcmd__help_commands() {
+    local commands; commands=(
+'build:Build the index of a finished run' \
+'inspect:Show what an index was built from and what it holds' \
+'verify:Hold an index against its run\: hashes, base, adapter, data; exit 9 when they disagree' \
+'audit:Train without a contributor and compare with what the index says' \
+'help:Print this message or the help of the given subcommand(s)' \
+    )
+    _describe -t commands 'openlora attribution help commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__attribution__subcmd__help__subcmd__audit_commands] )) ||
+_openlora__subcmd__attribution__subcmd__help__subcmd__audit_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora attribution help audit commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__attribution__subcmd__help__subcmd__build_commands] )) ||
+_openlora__subcmd__attribution__subcmd__help__subcmd__build_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora attribution help build commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__attribution__subcmd__help__subcmd__help_commands] )) ||
+_openlora__subcmd__attribution__subcmd__help__subcmd__help_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora attribution help help commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__attribution__subcmd__help__subcmd__inspect_commands] )) ||
+_openlora__subcmd__attribution__subcmd__help__subcmd__inspect_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora attribution help inspect commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__attribution__subcmd__help__subcmd__verify_commands] )) ||
+_openlora__subcmd__attribution__subcmd__help__subcmd__verify_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora attribution help verify commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__attribution__subcmd__inspect_commands] )) ||
+_openlora__subcmd__attribution__subcmd__inspect_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora attribution inspect commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__attribution__subcmd__verify_commands] )) ||
+_openlora__subcmd__attribution__subcmd__verify_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora attribution verify commands' commands "$@"
 }
 (( $+functions[_openlora__subcmd__base_commands] )) ||
 _openlora__subcmd__base_commands() {
@@ -2228,6 +2498,7 @@ _openlora__subcmd__help_commands() {
 'data:Look at training data before using it' \
 'train:Train a LoRA adapter' \
 'eval:Measure an adapter against its base on labelled data' \
+'attribution:Build and check the index that calls are attributed with' \
 'package:Write a signed package from a finished run' \
 'verify:Check a package\: structure, digests, signature, base, data' \
 'deploy:Register a package in the chain'\''s registry, or publish its next version there' \
@@ -2248,6 +2519,36 @@ _openlora__subcmd__help_commands() {
 'help:Print this message or the help of the given subcommand(s)' \
     )
     _describe -t commands 'openlora help commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__help__subcmd__attribution_commands] )) ||
+_openlora__subcmd__help__subcmd__attribution_commands() {
+    local commands; commands=(
+'build:Build the index of a finished run' \
+'inspect:Show what an index was built from and what it holds' \
+'verify:Hold an index against its run\: hashes, base, adapter, data; exit 9 when they disagree' \
+'audit:Train without a contributor and compare with what the index says' \
+    )
+    _describe -t commands 'openlora help attribution commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__help__subcmd__attribution__subcmd__audit_commands] )) ||
+_openlora__subcmd__help__subcmd__attribution__subcmd__audit_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora help attribution audit commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__help__subcmd__attribution__subcmd__build_commands] )) ||
+_openlora__subcmd__help__subcmd__attribution__subcmd__build_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora help attribution build commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__help__subcmd__attribution__subcmd__inspect_commands] )) ||
+_openlora__subcmd__help__subcmd__attribution__subcmd__inspect_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora help attribution inspect commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__help__subcmd__attribution__subcmd__verify_commands] )) ||
+_openlora__subcmd__help__subcmd__attribution__subcmd__verify_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora help attribution verify commands' commands "$@"
 }
 (( $+functions[_openlora__subcmd__help__subcmd__base_commands] )) ||
 _openlora__subcmd__help__subcmd__base_commands() {
