@@ -19,12 +19,9 @@ _openlora() {
             openlora,attribution)
                 cmd="openlora__subcmd__attribution"
                 ;;
-<<<<<<< HEAD
             openlora,audit)
                 cmd="openlora__subcmd__audit"
                 ;;
-=======
->>>>>>> influence
             openlora,base)
                 cmd="openlora__subcmd__base"
                 ;;
@@ -262,12 +259,9 @@ _openlora() {
             openlora__subcmd__help,attribution)
                 cmd="openlora__subcmd__help__subcmd__attribution"
                 ;;
-<<<<<<< HEAD
             openlora__subcmd__help,audit)
                 cmd="openlora__subcmd__help__subcmd__audit"
                 ;;
-=======
->>>>>>> influence
             openlora__subcmd__help,base)
                 cmd="openlora__subcmd__help__subcmd__base"
                 ;;
@@ -506,11 +500,7 @@ _openlora() {
 
     case "${cmd}" in
         openlora)
-<<<<<<< HEAD
             opts="-q -v -y -h -V --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version demo init doctor data train eval attribution package verify deploy explore earnings dash wallet serve settle withdraw claim audit call channel receipts devnet config completions man base help"
-=======
-            opts="-q -v -y -h -V --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version demo init doctor data train eval attribution package verify deploy explore earnings wallet serve settle withdraw call channel receipts devnet config completions man base help"
->>>>>>> influence
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -797,7 +787,6 @@ _openlora() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-<<<<<<< HEAD
         openlora__subcmd__audit)
             opts="-q -v -y -h -V --log --package --index --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -840,8 +829,6 @@ _openlora() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-=======
->>>>>>> influence
         openlora__subcmd__base)
             opts="-q -v -y -h -V --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version build help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -2373,11 +2360,7 @@ _openlora() {
             return 0
             ;;
         openlora__subcmd__help)
-<<<<<<< HEAD
             opts="demo init doctor data train eval attribution package verify deploy explore earnings dash wallet serve settle withdraw claim audit call channel receipts devnet config completions man base help"
-=======
-            opts="demo init doctor data train eval attribution package verify deploy explore earnings wallet serve settle withdraw call channel receipts devnet config completions man base help"
->>>>>>> influence
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2460,7 +2443,6 @@ _openlora() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-<<<<<<< HEAD
         openlora__subcmd__help__subcmd__audit)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -2475,8 +2457,6 @@ _openlora() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-=======
->>>>>>> influence
         openlora__subcmd__help__subcmd__base)
             opts="build"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then

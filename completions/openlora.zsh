@@ -2266,14 +2266,11 @@ _openlora__subcmd__attribution__subcmd__verify_commands() {
     local commands; commands=()
     _describe -t commands 'openlora attribution verify commands' commands "$@"
 }
-<<<<<<< HEAD
 (( $+functions[_openlora__subcmd__audit_commands] )) ||
 _openlora__subcmd__audit_commands() {
     local commands; commands=()
     _describe -t commands 'openlora audit commands' commands "$@"
 }
-=======
->>>>>>> influence
 (( $+functions[_openlora__subcmd__base_commands] )) ||
 _openlora__subcmd__base_commands() {
     local commands; commands=(
@@ -2675,14 +2672,11 @@ _openlora__subcmd__help__subcmd__attribution__subcmd__verify_commands() {
     local commands; commands=()
     _describe -t commands 'openlora help attribution verify commands' commands "$@"
 }
-<<<<<<< HEAD
 (( $+functions[_openlora__subcmd__help__subcmd__audit_commands] )) ||
 _openlora__subcmd__help__subcmd__audit_commands() {
     local commands; commands=()
     _describe -t commands 'openlora help audit commands' commands "$@"
 }
-=======
->>>>>>> influence
 (( $+functions[_openlora__subcmd__help__subcmd__base_commands] )) ||
 _openlora__subcmd__help__subcmd__base_commands() {
     local commands; commands=(
