@@ -13,7 +13,7 @@ use crossterm::event::{
     MouseEvent, MouseEventKind,
 };
 use futures::StreamExt;
-use ratatui::{Terminal, backend::CrosstermBackend};
+use ratatui::{Terminal, backend::CrosstermBackend, layout::Rect};
 use tokio::{
     sync::mpsc,
     time::{Instant, MissedTickBehavior, interval, sleep_until},
@@ -163,7 +163,7 @@ impl Running {
         self.drawn = Instant::now();
         let now_ms = (self.session.clock)();
         if std::mem::take(&mut self.resized) {
-            self.screen.clear()?;
+            self.wipe()?;
         }
         let size = self.screen.size()?;
         let model = &mut self.session.model;
@@ -174,6 +174,13 @@ impl Running {
         self.screen.draw(|frame| view::draw(frame, model))?;
         self.due = model.is_moving().then(|| self.drawn + FRAME);
         Ok(())
+    }
+
+    /// Empties the terminal, so that the next frame writes every cell. A resize asks the terminal
+    /// nothing, as clearing would: the reader of keys would take the answer.
+    fn wipe(&mut self) -> io::Result<()> {
+        let size = self.screen.size()?;
+        self.screen.resize(Rect::new(0, 0, size.width, size.height))
     }
 
     fn input(&mut self, event: Input) -> io::Result<Flow> {
@@ -203,12 +210,12 @@ impl Running {
                     guard.mouse(on)?;
                 }
             }
-            Effect::Redraw => self.screen.clear()?,
+            Effect::Redraw => self.wipe()?,
             Effect::Suspend => {
                 self.guard = None;
                 (self.session.suspend)();
                 self.guard = Some(Guard::take(self.session.model.options.mouse)?);
-                self.screen.clear()?;
+                self.wipe()?;
             }
         }
         Ok(Flow::On)
