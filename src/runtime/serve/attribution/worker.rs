@@ -55,7 +55,12 @@ impl Attributions {
             let next = lock(&self.inner.backlog).after(place);
             let Some((at, waiting)) = next else { break };
             place = at;
-            done.push(self.attribution(waiting).await?);
+            let asks = |it: &Provenance| it.witness.is_ok();
+            done.push(match self.provenance(&waiting.adapter_digest) {
+                Some(it) if asks(it) => self.attribution(waiting).await?,
+                // Nothing was traced, and nothing takes long.
+                _ => self.attributed(&waiting, None),
+            });
         }
         let ids: Vec<String> = done.iter().map(|it| it.request_id.clone()).collect();
         let mut events = done.into_iter().map(|it| Event::Attributed(Box::new(it)));
