@@ -546,13 +546,17 @@ async fn events_follow_new_calls_and_end_with_the_server() {
         .header("last-event-id", head);
     let response = request.send().await.unwrap();
     server.post_as("live", CHAT, &chat("persona", "hi")).await;
+    let attributed = |record: &Record| matches!(record.event, Event::Attributed(_));
+    while !server.records().await.iter().any(attributed) {
+        tokio::task::yield_now().await;
+    }
     server.stop.draining.cancel();
     let text = response.text().await.unwrap();
     let names: Vec<_> = text
         .lines()
         .filter_map(|line| line.strip_prefix("event: "))
         .collect();
-    assert_eq!(names, ["call_reserved", "call_metered"]);
+    assert_eq!(names, ["call_reserved", "call_metered", "attributed"]);
     server.running.await.unwrap().unwrap();
 }
 
