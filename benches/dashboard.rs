@@ -11,7 +11,7 @@ use criterion::Criterion;
 use openlora::{
     runtime::{
         event::{CallKind, Event, Finish, Record, Usage},
-        journal::{Journal, SqliteStore, Store, projection},
+        journal::{Entry, Journal, SqliteStore, Store, projection},
         ledger::{Address, Amount, Charge, Payment, Prices, Scheme, Word, Work},
     },
     tui::{
@@ -75,7 +75,7 @@ fn event(number: u64) -> Event {
     let adapter = format!("adapter-{}", call % 3);
     let adapter_digest = "0123456789abcdef".repeat(4);
     let (kind, request_hash) = (CallKind::Chat, "fedcba9876543210".repeat(4));
-    if number % 2 == 0 {
+    if number.is_multiple_of(2) {
         return Event::CallReserved {
             request_id,
             session: "s1".into(),
@@ -180,9 +180,10 @@ pub fn opening(_: &mut Criterion) {
     let path = home.path().join("home/data/journal.sqlite");
     let mut store = SqliteStore::open(&path).expect("a new journal");
     for page in 0..LONG / 10_000 {
-        let events: Vec<Event> = (page * 10_000..(page + 1) * 10_000).map(event).collect();
+        let events = (page * 10_000..(page + 1) * 10_000).map(event);
+        let entries: Vec<Entry> = events.map(Entry::from).collect();
         store
-            .append(START_MS + page * 60_000, &events)
+            .append(START_MS + page * 60_000, &entries)
             .expect("room on the disk");
     }
     drop(store);
