@@ -5,7 +5,10 @@
 
 pub mod board;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::{
+    cmp::Ordering,
+    collections::{BTreeMap, VecDeque},
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -168,19 +171,27 @@ pub enum Applied {
     },
 }
 
+impl Applied {
+    /// What becomes of a record in a fold that has seen the records up to `sequence`.
+    fn after(sequence: u64, record: &Record) -> Self {
+        let expected = sequence + 1;
+        match record.sequence.cmp(&expected) {
+            Ordering::Less => Self::Known,
+            Ordering::Equal => Self::Folded,
+            Ordering::Greater => Self::Gap { expected },
+        }
+    }
+}
+
 impl Snapshot {
     /// Folds in the next record.
     pub fn apply(&mut self, record: &Record) -> Applied {
-        let expected = self.sequence + 1;
-        if record.sequence < expected {
-            return Applied::Known;
+        let applied = Applied::after(self.sequence, record);
+        if applied == Applied::Folded {
+            (self.sequence, self.time_ms) = (record.sequence, record.time_ms);
+            self.fold(record);
         }
-        if record.sequence > expected {
-            return Applied::Gap { expected };
-        }
-        (self.sequence, self.time_ms) = (record.sequence, record.time_ms);
-        self.fold(record);
-        Applied::Folded
+        applied
     }
 
     fn fold(&mut self, record: &Record) {

@@ -8,12 +8,12 @@ use super::{
     filter::{finish_name, kind_name},
     layout::Pane,
     model::Model,
-    money::{Money, in_units},
+    money::Money,
     shown::{passing, sorted_sums},
     sums::Sum,
     theme::standing_words,
 };
-use crate::runtime::state::board::BoardCall;
+use crate::runtime::{ledger::in_units, state::board::BoardCall};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {

@@ -139,7 +139,7 @@ fn comparison(word: &str) -> Option<Result<Test, String>> {
         )));
     };
     let (parsed, example) = match number {
-        Number::Amount => (super::money::from_units(value, DECIMALS), "0.01"),
+        Number::Amount => (crate::runtime::ledger::from_units(value, DECIMALS), "0.01"),
         _ => (value.parse().ok(), "200"),
     };
     Some(match parsed {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::runtime::ledger::{Address, Amount, Earnings, ReceiverKey};
+use crate::runtime::ledger::{Address, Amount, Earnings, ReceiverKey, in_units};
 
 /// A token on a chain, and the chain's name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,17 +64,6 @@ pub fn shown(amount: Amount, decimals: u8, units: Units) -> String {
     }
 }
 
-/// Whole units without trailing zeros: 1500000 with six decimals is `1.5`.
-pub fn in_units(amount: u128, decimals: u8) -> String {
-    let width = usize::from(decimals) + 1;
-    let digits = format!("{amount:0>width$}");
-    let (whole, part) = digits.split_at(digits.len() - usize::from(decimals));
-    match part.trim_end_matches('0') {
-        "" => whole.to_owned(),
-        part => format!("{whole}.{part}"),
-    }
-}
-
 /// With a sign.
 pub fn shown_net(net: i128, decimals: u8, units: Units) -> String {
     let sign = if net < 0 { "−" } else { "" };
@@ -82,16 +71,4 @@ pub fn shown_net(net: i128, decimals: u8, units: Units) -> String {
         "{sign}{}",
         shown(Amount(net.unsigned_abs()), decimals, units)
     )
-}
-
-/// Whole units as base units; nothing when it has more decimals than the money.
-pub fn from_units(text: &str, decimals: u8) -> Option<u128> {
-    let (whole, part) = text.split_once('.').unwrap_or((text, ""));
-    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-    let fits = part.len() <= usize::from(decimals) && !(whole.is_empty() && part.is_empty());
-    if !fits || !digits(whole) || !digits(part) {
-        return None;
-    }
-    let part = format!("{part:0<width$}", width = usize::from(decimals));
-    format!("{whole}{part}").parse().ok()
 }

@@ -5,13 +5,12 @@ use super::{
     figures,
     filter::kind_name,
     model::{Model, Range},
-    money::in_units,
     text,
     theme::standing_words,
 };
 use crate::runtime::{
     event::{Event, Record},
-    ledger::Amount,
+    ledger::{Amount, in_units},
     state::board::MICRO,
 };
 

@@ -18,7 +18,7 @@ use super::{
     model::Model,
     money::{self, Money},
 };
-use crate::runtime::ledger::Amount;
+use crate::runtime::ledger::{Amount, in_units};
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Shown {
@@ -96,8 +96,8 @@ impl Model {
     /// Millionths of base units in the chosen units; a part of a base unit shows as decimals.
     pub fn micro_shown(&self, micro: u128, decimals: u8) -> String {
         match self.units {
-            money::Units::Base => money::in_units(micro, 6),
-            money::Units::Token => money::in_units(micro, decimals.saturating_add(6)),
+            money::Units::Base => in_units(micro, 6),
+            money::Units::Token => in_units(micro, decimals.saturating_add(6)),
         }
     }
 

@@ -4,6 +4,7 @@ use alloy::primitives::U256;
 
 use super::{WalletError, network::Network, provider::Chain, registry::Token};
 use crate::runtime::ledger::Address;
+pub use crate::runtime::ledger::{from_units, in_units};
 
 /// An account's funds in base units.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,31 +30,6 @@ pub async fn funds(network: &Network, account: Address) -> Result<Funds, WalletE
         }
     };
     Ok(Funds { native, token })
-}
-
-/// An amount of base units in whole units, exact: `1500000` with six decimals is `1.5`.
-pub fn in_units(amount: U256, decimals: u8) -> String {
-    let width = usize::from(decimals) + 1;
-    let digits = format!("{:0>width$}", amount.to_string());
-    let (whole, part) = digits.split_at(digits.len() - usize::from(decimals));
-    let part = part.trim_end_matches('0');
-    if part.is_empty() {
-        whole.to_owned()
-    } else {
-        format!("{whole}.{part}")
-    }
-}
-
-/// Whole units with at most `decimals` decimals as base units: `1.5` with six is `1500000`.
-pub fn from_units(text: &str, decimals: u8) -> Option<u128> {
-    let (whole, part) = text.split_once('.').unwrap_or((text, ""));
-    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-    let fits = part.len() <= usize::from(decimals) && !(whole.is_empty() && part.is_empty());
-    if !fits || !digits(whole) || !digits(part) {
-        return None;
-    }
-    let part = format!("{part:0<width$}", width = usize::from(decimals));
-    format!("{whole}{part}").parse().ok()
 }
 
 /// A number of wei and the like as an amount.

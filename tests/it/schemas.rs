@@ -225,7 +225,9 @@ fn amount(value: &Value) -> u128 {
 fn the_demo_paid(report: &Value) {
     let (paid, settled) = (&report["paid"], &report["settled"]);
     assert_eq!(paid["calls"], 50);
-    assert_eq!(paid["channels"], 5);
+    // Five calls run at once; one that is done early leaves its channel to the next.
+    let channels = paid["channels"].as_u64().unwrap();
+    assert!((1..=5).contains(&channels), "{report}");
     assert!(amount(&paid["charged"]) > 0, "{report}");
     assert_eq!(settled["amount"], paid["charged"]);
     let recipients = settled["recipients"].as_array().unwrap();

@@ -23,7 +23,7 @@ use crate::{
 
 /// How many calls the buyer makes.
 const CALLS: usize = 50;
-/// How many of them run at once, from as many channels.
+/// How many of them run at once, from as many channels at most.
 const TOGETHER: usize = 5;
 /// The demo's money has six decimals.
 const DECIMALS: u8 = 6;

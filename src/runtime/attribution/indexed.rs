@@ -93,14 +93,7 @@ impl Witness for Indexed {
     }
 
     fn trace(&self, exchange: &Exchange) -> Vec<Span> {
-        let trace = self.index.trace(&exchange.prompt, &exchange.answer);
-        let span = |it: super::Span| Span {
-            start: it.start,
-            tokens: it.tokens,
-            documents: it.documents,
-            examples: it.examples,
-        };
-        trace.spans.into_iter().map(span).collect()
+        self.index.trace(&exchange.prompt, &exchange.answer).spans
     }
 
     fn sketch(&self, exchange: &Exchange) -> Result<String, Fallback> {

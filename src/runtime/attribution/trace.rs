@@ -5,24 +5,13 @@
 
 use std::{cmp::Ordering, collections::HashSet};
 
+pub use super::shares::Span;
 use super::suffixes::{SHORTEST, number};
 
 /// Documents named per span.
 const NAMED: usize = 64;
 /// Occurrences that are looked at to count documents.
 const LOOKED_AT: usize = 1024;
-
-/// A shared run of tokens.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Span {
-    /// First token of it in the answer.
-    pub start: u32,
-    pub tokens: u32,
-    /// Different documents among the first 1024 occurrences.
-    pub documents: u32,
-    /// The first of those by their place in the training set, at most 64.
-    pub examples: Vec<u32>,
-}
 
 /// What an answer shares with the training text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

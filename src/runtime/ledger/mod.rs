@@ -17,6 +17,7 @@ mod period;
 mod price;
 pub mod publication;
 mod shares;
+mod units;
 
 pub use address::{Address, AddressProblem};
 pub use amount::{Amount, AmountProblem};
@@ -37,3 +38,4 @@ pub use payout::divide;
 pub use period::Period;
 pub use price::{Prices, TOKENS, Work};
 pub use shares::{Share, SplitProblem, WHOLE_PPM, apportion, check_split};
+pub use units::{from_units, in_units};

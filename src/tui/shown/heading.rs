@@ -3,7 +3,7 @@
 use super::{Model, Money};
 use crate::{
     runtime::{
-        ledger::{Amount, DAY_MS, Days, Period},
+        ledger::{Amount, DAY_MS, Days, Period, in_units},
         state::board::{Board, Durations},
     },
     tui::{
@@ -80,10 +80,7 @@ pub(super) fn heading(model: &Model, money: &Money) -> Heading {
         gas: match now.gas {
             Some(gas) => format!("−{}", amount(gas)),
             // Millionths of a coin are enough to see; `earnings --json` has every wei.
-            None => format!(
-                "{} ETH",
-                money::in_units(now.gas_wei.0.div_ceil(GAS_STEP), 6)
-            ),
+            None => format!("{} ETH", in_units(now.gas_wei.0.div_ceil(GAS_STEP), 6)),
         },
         settled: amount(now.sums.settled),
         pending: amount(all.sums.pending()),

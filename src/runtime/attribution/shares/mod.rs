@@ -50,9 +50,10 @@ pub struct Span {
     /// First token of it in the answer.
     pub start: u32,
     pub tokens: u32,
-    /// How many documents hold it.
+    /// Different documents among the first 1024 occurrences.
     pub documents: u32,
-    /// Some of them, as indices into the examples.
+    /// The first of those by their place in the training set, at most 64, as indices into the
+    /// examples.
     pub examples: Vec<u32>,
 }
 

@@ -70,17 +70,13 @@ pub struct Sent {
 impl Board {
     /// Folds in the next record.
     pub fn apply(&mut self, record: &Record) -> Applied {
-        let expected = self.sequence + 1;
-        if record.sequence < expected {
-            return Applied::Known;
+        let applied = Applied::after(self.sequence, record);
+        if applied == Applied::Folded {
+            (self.sequence, self.time_ms) = (record.sequence, record.time_ms);
+            self.hash.clone_from(&record.hash);
+            self.fold(record);
         }
-        if record.sequence > expected {
-            return Applied::Gap { expected };
-        }
-        (self.sequence, self.time_ms) = (record.sequence, record.time_ms);
-        self.hash.clone_from(&record.hash);
-        self.fold(record);
-        Applied::Folded
+        applied
     }
 
     fn fold(&mut self, record: &Record) {
