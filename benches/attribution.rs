@@ -1,4 +1,4 @@
-//! How fast attribution is: `cargo bench --bench attribution [-- scan|trace|build]`.
+//! How fast attribution is: `cargo bench --bench attribution [-- scan|trace|build|classes]`.
 //!
 //! `scan`: scores of 100 000 examples (3 checkpoints, 1024 values) on one thread. `trace`: spans of
 //! 256-token answers in a million documents of 128 tokens. `build`: an index beside the epochs of
@@ -18,10 +18,11 @@ use std::{
 
 use openlora::runtime::{
     attribution::{
-        Binding, CheckpointFacts, Contributor, Draft, Example, Index, Job, Material, Method,
-        Parameters, Places, Rows, Sketch, Suffixes, adapter_digest, build, kernels,
+        Binding, Built, CheckpointFacts, Contributor, DAMPING, Draft, Example, Index, Job,
+        Material, Method, Parameters, Places, Rows, Sketch, Sketcher, Suffixes, WIDTH,
+        adapter_digest, build, kernels,
     },
-    dataset::{Source, Task, TaskWish, load},
+    dataset::{Dataset, Source, Task, TaskWish, encode::encode_all, load},
     model::{BaseRequest, Precision, open_base, text::TextCodec},
     train::{Flow, Inputs, RunDir, Start, TrainConfig, train},
 };
@@ -33,7 +34,12 @@ fn main() {
         .skip(1)
         .filter(|name| !name.starts_with('-'))
         .collect();
-    let all: [(&str, fn()); 3] = [("scan", scan), ("trace", trace), ("build", build_time)];
+    let all: [(&str, fn()); 4] = [
+        ("scan", scan),
+        ("trace", trace),
+        ("build", build_time),
+        ("classes", classes),
+    ];
     for (name, bench) in all {
         if wanted.is_empty() || wanted.iter().any(|wanted| wanted == name) {
             bench();
@@ -261,7 +267,25 @@ fn trace() {
     tell("trace, processor time of its one thread", times);
 }
 
-fn build_time() {
+/// A finished training on rows of the sentiment template, every `step`th.
+struct Sentiment {
+    inputs: Inputs,
+    run: RunDir,
+    seconds: f64,
+    _home: tempfile::TempDir,
+}
+
+fn sentiment_rows(files: &[&str], step: usize) -> Dataset {
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("templates/sentiment/data");
+    let sources: Vec<Source> = files
+        .iter()
+        .map(|file| Source::of_file(data.join(file)))
+        .collect();
+    let all = load(&sources).expect("data loads");
+    Dataset::new(sources, all.rows.into_iter().step_by(step).collect())
+}
+
+fn sentiment(step: usize) -> Sentiment {
     let home = tempfile::tempdir().expect("a folder is made");
     let request = BaseRequest {
         id: "nano".into(),
@@ -273,14 +297,13 @@ fn build_time() {
         offline: true,
     };
     let base = open_base(&request, &mut |_| {}).expect("the embedded base opens");
-    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("templates/sentiment/data");
     let files = [
         "harbor_forum.jsonl",
         "ledger_wire.csv",
         "pit_chat.parquet",
         "council_letters.jsonl",
     ];
-    let dataset = load(&files.map(|file| Source::of_file(data.join(file)))).expect("data loads");
+    let dataset = sentiment_rows(&files, step);
     let config = TrainConfig {
         epochs: 2,
         batch: 8,
@@ -288,7 +311,6 @@ fn build_time() {
         lr: 3e-3,
         ..TrainConfig::default()
     };
-    let epochs = config.epochs as f64;
     let inputs = Inputs {
         name: "bench".into(),
         codec: TextCodec::open(&base.dir).expect("the tokenizer opens"),
@@ -304,22 +326,39 @@ fn build_time() {
     let runs = home.path().join("runs");
     let start = Start::Fresh { runs: runs.clone() };
     let (outcome, _) = train(&inputs, &start, &mut |_| Flow::Continue).expect("it trains");
-    let run = RunDir::find(&runs, None).expect("the run is there");
-    let material = Material::of_run(&run, &inputs.config, Method::Influence).expect("checkpoints");
-    let (rows, _) = inputs.rows().expect("rows encode");
-    let job = Job {
-        base: &inputs.base,
-        precision: inputs.config.precision,
-        dataset: &inputs.dataset,
-        rows: &rows,
-        material: &material,
-        adapter: adapter_digest(&run.adapter()).expect("an adapter"),
-        method: Method::Influence,
-        width: 1024,
-        damping: 0.1,
-    };
-    let built = build(&job, &Places::of_run(run.path()), &mut |_| {}).expect("an index");
-    let epoch = outcome.seconds / epochs;
+    Sentiment {
+        run: RunDir::find(&runs, None).expect("the run is there"),
+        seconds: outcome.seconds,
+        inputs,
+        _home: home,
+    }
+}
+
+impl Sentiment {
+    fn index(&self, damping: f64) -> Built {
+        let (inputs, run) = (&self.inputs, &self.run);
+        let material =
+            Material::of_run(run, &inputs.config, Method::Influence).expect("checkpoints");
+        let (rows, _) = inputs.rows().expect("rows encode");
+        let job = Job {
+            base: &inputs.base,
+            precision: inputs.config.precision,
+            dataset: &inputs.dataset,
+            rows: &rows,
+            material: &material,
+            adapter: adapter_digest(&run.adapter()).expect("an adapter"),
+            method: Method::Influence,
+            width: WIDTH,
+            damping,
+        };
+        build(&job, &Places::of_run(run.path()), &mut |_| {}).expect("an index")
+    }
+}
+
+fn build_time() {
+    let trained = sentiment(1);
+    let built = trained.index(DAMPING);
+    let epoch = trained.seconds / trained.inputs.config.epochs as f64;
     eprintln!(
         "index of {} examples, {} bytes each: {:.1} s, {:.2} epochs of {epoch:.1} s",
         built.examples,
@@ -327,4 +366,65 @@ fn build_time() {
         built.seconds,
         built.seconds / epoch
     );
+}
+
+/// The chance that an example of the answer's class scores above one of another, and the share of
+/// the class among as many best examples as it has; means over answers.
+fn classes() {
+    let trained = sentiment(6);
+    let inputs = &trained.inputs;
+    let asked = sentiment_rows(&["test.jsonl"], 11);
+    let encoded = encode_all(
+        &inputs.codec,
+        &inputs.task,
+        &asked,
+        &inputs.config.encode_options(),
+    )
+    .expect("rows encode");
+    let places = Places::of_run(trained.run.path());
+    for damping in [0.01, DAMPING, 0.1, 0.3, 1.0, 10.0] {
+        trained.index(damping);
+        let index = Index::open(&places.index()).expect("the index opens");
+        let mut sketcher = Sketcher::open(&places, &inputs.base).expect("the sketcher opens");
+        let (mut area, mut recall) = (0.0, 0.0);
+        for (row, encoded) in asked.rows.iter().zip(&encoded) {
+            let first = encoded
+                .targets
+                .iter()
+                .position(|target| *target)
+                .unwrap_or(0);
+            let (prompt, answer) = encoded.ids.split_at(first);
+            let sketch = sketcher.sketch(prompt, answer).expect("a sketch is made");
+            let scores = index.scores(&sketch).expect("the sketch fits");
+            let mut order: Vec<usize> = (0..scores.len()).collect();
+            order.sort_by_key(|at| scores[*at]);
+            let label = row.example.label();
+            let same: Vec<bool> = order
+                .iter()
+                .map(|at| inputs.dataset.rows[*at].example.label() == label)
+                .collect();
+            let members = same.iter().filter(|same| **same).count();
+            let (mut below, mut pairs) = (0, 0);
+            for same in &same {
+                match same {
+                    true => pairs += below,
+                    false => below += 1,
+                }
+            }
+            let best = same
+                .iter()
+                .rev()
+                .take(members)
+                .filter(|same| **same)
+                .count();
+            area += f64::from(pairs) / (members as f64 * f64::from(below));
+            recall += best as f64 / members as f64;
+        }
+        let count = encoded.len() as f64;
+        eprintln!(
+            "damping {damping}: AUC {:.4}, recall {:.4}",
+            area / count,
+            recall / count
+        );
+    }
 }

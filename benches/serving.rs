@@ -28,6 +28,7 @@ mod dash_terminal;
 #[path = "../tests/it/support.rs"]
 mod support;
 
+mod attributing;
 mod dashboard;
 mod metering;
 
@@ -51,7 +52,8 @@ criterion_group!(
     metering::metering,
     dashboard::frame,
     dashboard::opening,
-    dashboard::following
+    dashboard::following,
+    attributing::attributing
 );
 criterion_main!(benches);
 

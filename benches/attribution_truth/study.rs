@@ -4,10 +4,15 @@ use std::{collections::HashMap, fs, path::PathBuf, sync::Arc};
 
 use openlora::runtime::{
     attribution::{
-        DAMPING, Index, Job, Material, Method, Pass, Places, Sketcher, WIDTH, build, influence_rows,
+        DAMPING, Index, Indexed, Job, Material, Method, Pass, Places, Sketcher, WIDTH, Witness,
+        build, influence_rows,
+        queue::Exchange,
+        shares::{Evidence, Party, Table, settle},
     },
+    dataset::Source,
     model::{Base, Batch, Decoder, Precision, text::TextCodec},
 };
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -57,9 +62,19 @@ pub fn study(plan: &Plan, base: &Base, name: &'static str, tell: &mut dyn FnMut(
     report.insert("ceiling".into(), json!(truth.ceiling()));
     let (tv, top) = truth.noise();
     report.insert("noise".into(), json!({ "tv": tv, "top": top }));
-    for (method, figures) in lab.methods() {
+    let methods = lab.methods();
+    for (method, said) in &methods {
+        let figures = truth.figures(&said.scores, &said.shares);
         tell(&format!("{name}: {method} {figures:?}"));
-        report.insert(method.into(), json!(figures));
+        report.insert((*method).into(), json!(figures));
+    }
+    if let Some(dir) = &plan.cache {
+        let said: Map<String, Value> = methods
+            .iter()
+            .map(|(method, said)| ((*method).to_owned(), json!(said)))
+            .collect();
+        let text = serde_json::to_string(&said).expect("numbers become text");
+        fs::write(dir.join(format!("{name}.said.json")), text).expect("the cache is written");
     }
     if plan.sweep {
         report.insert("sweep".into(), json!(lab.sweep(tell)));
@@ -105,30 +120,54 @@ struct Lab<'a> {
     truth: &'a Truth,
 }
 
+/// What a method says of every query.
+#[derive(Serialize)]
+struct Said {
+    /// `[queries][examples]`
+    scores: Vec<Vec<f64>>,
+    /// `[queries][contributors]`
+    shares: Vec<Vec<f64>>,
+}
+
 impl Lab<'_> {
-    fn methods(&self) -> Vec<(&'static str, Figures)> {
+    /// All but ours are divided by their scores alone; ours as calls are, and by its scores alone
+    /// beside that.
+    fn methods(&self) -> Vec<(&'static str, Said)> {
         let last = self.trained.material(&[1.0], false);
         let ours = self.trained.material(&SHARES, true);
-        let scored = [
+        let (scores, paid) = self.indexed(&ours, Method::Influence, WIDTH);
+        // Without projection, so that the baselines lose nothing to it.
+        let (gradient, _) = self.indexed(&last, Method::Gradient, EXACT);
+        let (datainf, _) = self.indexed(&last, Method::Datainf, EXACT);
+        let alike = vec![vec![1.0; self.world.rows.len()]; self.truth.queries.len()];
+        vec![
+            ("static", self.by_scores(alike)),
+            ("ngram", self.by_scores(self.overlaps())),
+            ("gradient", self.by_scores(gradient)),
+            ("datainf", self.by_scores(datainf)),
+            ("influence", self.by_scores(scores.clone())),
             (
-                "static",
-                vec![vec![1.0; self.world.rows.len()]; self.truth.queries.len()],
+                "ours",
+                Said {
+                    scores,
+                    shares: paid,
+                },
             ),
-            ("ngram", self.overlaps()),
-            // Without projection, so that the baselines lose nothing to it.
-            ("gradient", self.indexed(&last, Method::Gradient, EXACT)),
-            ("datainf", self.indexed(&last, Method::Datainf, EXACT)),
-            ("ours", self.indexed(&ours, Method::Influence, WIDTH)),
-        ];
-        let figures = |(name, scores): (&'static str, Vec<Vec<f64>>)| (name, self.judge(&scores));
-        scored.into_iter().map(figures).collect()
+        ]
     }
 
-    fn judge(&self, scores: &[Vec<f64>]) -> Figures {
+    fn by_scores(&self, scores: Vec<Vec<f64>>) -> Said {
         let count = self.world.dataset.sources.len();
         let of = |scores: &Vec<f64>| shares(scores, &self.world.rows.sources, count);
-        self.truth
-            .figures(scores, &scores.iter().map(of).collect::<Vec<_>>())
+        Said {
+            shares: scores.iter().map(of).collect(),
+            scores,
+        }
+    }
+
+    fn judge(&self, scores: Vec<Vec<f64>>) -> Figures {
+        let said = self.by_scores(scores);
+        self.truth.figures(&said.scores, &said.shares)
     }
 
     fn job<'a>(
@@ -150,22 +189,56 @@ impl Lab<'_> {
         }
     }
 
-    /// Scores through the file, 8-bit rows and sketches: as a server finds them.
-    fn indexed(&self, material: &Material, method: Method, width: usize) -> Vec<Vec<f64>> {
+    /// Scores through the file, 8-bit rows and sketches, and the shares that a server makes of
+    /// them and the spans.
+    fn indexed(
+        &self,
+        material: &Material,
+        method: Method,
+        width: usize,
+    ) -> (Vec<Vec<f64>>, Vec<Vec<f64>>) {
         let dir = tempfile::tempdir().expect("a folder is made");
         let places = Places::new(dir.path());
         let job = self.job(material, method, (width, DAMPING));
         build(&job, &places, &mut |_| {}).expect("an index is built");
         let index = Index::open(&places.index()).expect("the index opens");
-        let mut sketcher = Sketcher::open(&places, self.base).expect("the sketcher opens");
-        let scores = |query: &Query| -> Vec<f64> {
-            let sketch = sketcher
-                .sketch(&query.prompt, &query.answer)
-                .expect("a sketch is made");
-            let scores = index.scores(&sketch).expect("the sketch fits");
-            scores.into_iter().map(|score| score as f64).collect()
+        let sketcher = Sketcher::open(&places, self.base).expect("the sketcher opens");
+        let sources = &self.world.dataset.sources;
+        let party = |source: &Source| Party {
+            name: source.contributor.clone(),
+            address: None,
+            owner: None,
+            static_ppm: 1,
         };
-        self.truth.queries.iter().map(scores).collect()
+        let mut parties: Vec<Party> = sources.iter().map(party).collect();
+        let witness = Indexed::new(index, Some(sketcher), &mut parties);
+        let asked = self.truth.queries.iter().enumerate();
+        let said = asked.map(|(number, query)| {
+            let exchange = Exchange {
+                prompt: query.prompt.clone(),
+                answer: query.answer.clone(),
+            };
+            let sketch = witness.sketch(&exchange).expect("a sketch is made");
+            let scores = witness.scores(&sketch).expect("the sketch fits");
+            let evidence = Evidence {
+                examples: witness.examples(),
+                scores: &scores,
+                spans: &witness.trace(&exchange),
+                answer_tokens: query.answer.len() as u32,
+            };
+            let table = Table {
+                event: [number as u8; 32],
+                parties: &parties,
+                payer: None,
+            };
+            let mut shares = vec![0.0; parties.len()];
+            for share in settle(&table, Ok(&evidence)).shares {
+                shares[share.party] = f64::from(share.ppm) / 1e6;
+            }
+            let scores: Vec<f64> = scores.into_iter().map(|score| score as f64).collect();
+            (scores, shares)
+        });
+        said.unzip()
     }
 
     /// Scores in floats, without rounding.
@@ -247,7 +320,7 @@ impl Lab<'_> {
         let mut found = Vec::new();
         for (set, width, damping) in choices {
             let material = self.trained.material(set, true);
-            let figures = self.judge(&self.exact(&material, Method::Influence, (width, damping)));
+            let figures = self.judge(self.exact(&material, Method::Influence, (width, damping)));
             tell(&format!(
                 "{set:?} width {width} damping {damping}: {figures:?}"
             ));

@@ -190,7 +190,6 @@ fn pause(time: &Receiver<()>, how_long: Duration) {
 /// Whether the journal's writer lives.
 struct Pulse {
     path: PathBuf,
-    system: sysinfo::System,
     told: Option<Link>,
     seen_ms: u64,
     next: Instant,
@@ -200,7 +199,6 @@ impl Pulse {
     fn new(path: PathBuf) -> Self {
         Self {
             path,
-            system: sysinfo::System::new(),
             told: None,
             seen_ms: now_ms(),
             next: Instant::now(),
@@ -225,14 +223,32 @@ impl Pulse {
         (self.told.replace(link) != Some(link)).then_some(link)
     }
 
-    fn writer_lives(&mut self) -> bool {
-        let Some(pid) = writer_of(&self.path).map(sysinfo::Pid::from_u32) else {
-            return false;
-        };
-        let what = sysinfo::ProcessRefreshKind::nothing();
-        let only = sysinfo::ProcessesToUpdate::Some(&[pid]);
-        self.system.refresh_processes_specifics(only, true, what);
-        let process = self.system.process(pid);
-        process.is_some_and(|it| it.status() != sysinfo::ProcessStatus::Zombie)
+    fn writer_lives(&self) -> bool {
+        writer_of(&self.path).is_some_and(runs)
     }
+}
+
+/// Whether a process runs: it is there, and is more than what its parent has yet to bury.
+///
+/// This one file, because `sysinfo` walks through all processes to find one, and that would be
+/// most of what an idle dashboard does.
+#[cfg(target_os = "linux")]
+fn runs(pid: u32) -> bool {
+    let said = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // The name before the state stands in parentheses and may hold any character.
+    let state = said
+        .rsplit_once(") ")
+        .and_then(|(_, rest)| rest.chars().next());
+    state.is_some_and(|state| !matches!(state, 'Z' | 'X'))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn runs(pid: u32) -> bool {
+    let pid = sysinfo::Pid::from_u32(pid);
+    let mut system = sysinfo::System::new();
+    let what = sysinfo::ProcessRefreshKind::nothing();
+    let only = sysinfo::ProcessesToUpdate::Some(&[pid]);
+    system.refresh_processes_specifics(only, true, what);
+    let process = system.process(pid);
+    process.is_some_and(|it| it.status() != sysinfo::ProcessStatus::Zombie)
 }

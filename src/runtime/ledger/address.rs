@@ -1,13 +1,27 @@
 //! Accounts of EVM chains, written with the checksum of EIP-55.
 
-use std::{fmt, str::FromStr};
+use std::{cell::RefCell, fmt, str::FromStr};
 
 use alloy::primitives::Address as RawAddress;
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{self, Visitor},
+};
 
 /// A 20-byte account. Texts carry the EIP-55 checksum.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Address(pub [u8; 20]);
+
+/// An address as it is written: `0x` and 40 digits.
+type Spelling = [u8; 42];
+
+/// A checksum costs a hash, and a history names few addresses over and over: each thread keeps
+/// the spellings it met last, each in the one place that its address may take.
+const KEPT: usize = 64;
+
+thread_local! {
+    static SPELLINGS: RefCell<[Option<(Address, Spelling)>; KEPT]> = const { RefCell::new([None; KEPT]) };
+}
 
 /// What is wrong with a text that should be an address.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -24,6 +38,41 @@ impl Address {
     pub fn is_zero(&self) -> bool {
         *self == Self::ZERO
     }
+
+    /// With the checksum.
+    fn spelling(&self) -> Spelling {
+        let place = self
+            .0
+            .iter()
+            .fold(0, |sum: usize, byte| sum + usize::from(*byte))
+            % KEPT;
+        SPELLINGS.with_borrow_mut(|kept| match kept[place] {
+            Some((address, spelling)) if address == *self => spelling,
+            _ => {
+                let mut spelling = [0; 42];
+                // What it returns is the same text.
+                let _ = RawAddress::from(self.0).to_checksum_raw(&mut spelling, None);
+                kept[place] = Some((*self, spelling));
+                spelling
+            }
+        })
+    }
+
+    fn check(&self, found: &str) -> Result<(), AddressProblem> {
+        if found.as_bytes() == self.spelling() {
+            return Ok(());
+        }
+        Err(AddressProblem::Checksum {
+            found: found.to_owned(),
+            expected: self.to_string(),
+        })
+    }
+
+    fn of_digits(text: &str) -> Option<Self> {
+        let mut bytes = [0; 20];
+        hex::decode_to_slice(text.strip_prefix("0x")?, &mut bytes).ok()?;
+        Some(Self(bytes))
+    }
 }
 
 /// A text in one case has no checksum and is taken as it is; one in mixed case must fit its own.
@@ -31,27 +80,26 @@ impl FromStr for Address {
     type Err = AddressProblem;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let form = || AddressProblem::Form {
-            found: text.to_owned(),
-        };
-        let digits = text.strip_prefix("0x").ok_or_else(form)?;
-        let mut bytes = [0; 20];
-        hex::decode_to_slice(digits, &mut bytes).map_err(|_| form())?;
-        let address = Self(bytes);
-        let mixed = digits.bytes().any(|b| b.is_ascii_lowercase())
-            && digits.bytes().any(|b| b.is_ascii_uppercase());
-        let expected = address.to_string();
-        if mixed && text != expected {
-            let found = text.to_owned();
-            return Err(AddressProblem::Checksum { found, expected });
+        let address = Self::of_digits(text).ok_or_else(|| form(text))?;
+        let digits = &text.as_bytes()[2..];
+        let mixed =
+            digits.iter().any(u8::is_ascii_lowercase) && digits.iter().any(u8::is_ascii_uppercase);
+        if mixed {
+            address.check(text)?;
         }
         Ok(address)
     }
 }
 
+fn form(text: &str) -> AddressProblem {
+    AddressProblem::Form {
+        found: text.to_owned(),
+    }
+}
+
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&RawAddress::from(self.0).to_checksum(None))
+        f.write_str(&String::from_utf8_lossy(&self.spelling()))
     }
 }
 
@@ -82,15 +130,22 @@ impl Serialize for Address {
 /// Files have one spelling of an address: the checksummed one.
 impl<'de> Deserialize<'de> for Address {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let found = String::deserialize(deserializer)?;
-        let address: Self = found.parse().map_err(D::Error::custom)?;
-        let expected = address.to_string();
-        if found != expected {
-            return Err(D::Error::custom(AddressProblem::Checksum {
-                found,
-                expected,
-            }));
-        }
+        deserializer.deserialize_str(Written)
+    }
+}
+
+struct Written;
+
+impl Visitor<'_> for Written {
+    type Value = Address;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Address, E> {
+        let address = Address::of_digits(text).ok_or_else(|| E::custom(form(text)))?;
+        address.check(text).map_err(E::custom)?;
         Ok(address)
     }
 }
