@@ -101,6 +101,7 @@ fn draft(documents: &[Vec<u32>], checkpoints: usize, width: usize) -> Draft {
                 method: Method::Influence,
                 width,
                 damping: 0.1,
+                leverage: None,
                 seed: "00".repeat(32),
                 lora_scale: 2.0,
                 precision: Precision::F32,
@@ -382,7 +383,7 @@ fn classes() {
     )
     .expect("rows encode");
     let places = Places::of_run(trained.run.path());
-    for damping in [0.01, DAMPING, 0.1, 0.3, 1.0, 10.0] {
+    for damping in [0.01, 0.03, DAMPING, 0.3, 1.0, 10.0] {
         trained.index(damping);
         let index = Index::open(&places.index()).expect("the index opens");
         let mut sketcher = Sketcher::open(&places, &inputs.base).expect("the sketcher opens");

@@ -251,6 +251,46 @@ pub fn following(_: &mut Criterion) {
     }
 }
 
+/// Calls that are timed on their way to the screen.
+const SEEN: u64 = 200;
+
+/// From the commit of a call in another process's journal to its cells on a terminal.
+pub fn pixel(_: &mut Criterion) {
+    if !wanted("pixel") {
+        return;
+    }
+    let runtime = Runtime::new().expect("a runtime starts");
+    let home = tempfile::tempdir().expect("a temporary folder");
+    let path = home.path().join("home/data/journal.sqlite");
+    let journal = Journal::open(&path).expect("a new journal");
+    let screen_size = (120, 40);
+    let mut screen = on_terminal(home.path(), screen_size, &["dash", "--no-animation"]);
+    screen.shows("● live");
+    let mut times = Vec::new();
+    for call in 0..SEEN {
+        // In no step with the dashboard's own clocks.
+        std::thread::sleep(Duration::from_millis(60 + call * 37 % 190));
+        for number in [2 * call, 2 * call + 1] {
+            journal.note(event(number)).expect("the writer runs");
+        }
+        let committed = runtime.block_on(journal.flush());
+        committed.expect("room on the disk");
+        let started = Instant::now();
+        screen.shows(&format!("calls {} ", call + 1));
+        times.push(started.elapsed());
+    }
+    screen.press("q");
+    assert_eq!(screen.end().0, 0);
+    times.sort();
+    let at = |percent: usize| times[times.len() * percent / 100];
+    tell(&format!(
+        "dashboard from a commit to the screen: p50 {:?}, p95 {:?}, p99 {:?}",
+        at(50),
+        at(95),
+        at(99)
+    ));
+}
+
 async fn write_at(journal: &Journal, per_second: u64) -> u64 {
     let mut ticks = interval(Duration::from_millis(20));
     let started = Instant::now();

@@ -53,6 +53,7 @@ criterion_group!(
     dashboard::frame,
     dashboard::opening,
     dashboard::following,
+    dashboard::pixel,
     attributing::attributing
 );
 criterion_main!(benches);

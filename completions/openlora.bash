@@ -4036,7 +4036,7 @@ _openlora() {
             return 0
             ;;
         openlora__subcmd__wallet__subcmd__new)
-            opts="-q -v -y -h -V --password-file --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
+            opts="-q -v -y -h -V --light-kdf --password-file --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -488,6 +488,7 @@ complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_see
 complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from new" -l color -d 'When to colour output' -r -f -a "auto\t''
 always\t''
 never\t''"
+complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from new" -l light-kdf -d 'Unlock in a moment, which also makes guessing the password cheap: for an account that holds little'
 complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from new" -l json -d 'Print the result as JSON; implies --no-input'
 complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from new" -s q -l quiet -d 'Say less on stderr'
 complete -c openlora -n "__fish_openlora_using_subcommand wallet; and __fish_seen_subcommand_from new" -s v -l verbose -d 'Say more on stderr; twice for debugging logs'

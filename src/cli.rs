@@ -565,6 +565,10 @@ pub enum WalletCommand {
     New {
         /// Name of the account
         name: String,
+        /// Unlock in a moment, which also makes guessing the password cheap: for an account that
+        /// holds little
+        #[arg(long)]
+        light_kdf: bool,
         #[command(flatten)]
         password: PasswordArgs,
     },

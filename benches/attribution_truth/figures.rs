@@ -8,9 +8,22 @@ use super::retrain::Truth;
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Figures {
     pub lds: f64,
+    /// Over the answers whose truth is told apart from its own noise.
+    pub tv: f64,
+    pub top: f64,
+    /// Over all answers.
+    pub all: Compared,
+}
+
+/// How far shares are from the truth.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Compared {
     pub tv: f64,
     pub top: f64,
 }
+
+/// Standard errors by which the largest effect of leaving somebody out must exceed nothing.
+const TOLD_APART: f64 = 3.0;
 
 /// Rank of each value; equal ones share the mean of theirs.
 fn ranks(values: &[f64]) -> Vec<f64> {
@@ -124,16 +137,52 @@ impl Truth {
         )
     }
 
+    /// Whether a query's truth is more than the noise of its retrainings: an answer that nobody's
+    /// data decides has none, and what is left of the noise after clipping is no share of anybody's.
+    /// One seed does not tell.
+    pub fn told_apart(&self) -> Vec<bool> {
+        let seeds = self.without.len();
+        let contributors = self.without.first().map_or(0, Vec::len);
+        let of = |query: usize| {
+            let effects = |contributor: usize| {
+                let of = move |seed: usize| {
+                    self.without[seed][contributor][query] - self.whole[seed][query]
+                };
+                (0..seeds).map(of)
+            };
+            let (mut largest, mut variance) = (0f64, 0.0);
+            for contributor in 0..contributors {
+                let middle = mean(effects(contributor));
+                largest = largest.max(middle);
+                let squares = effects(contributor).map(|it| (it - middle) * (it - middle));
+                variance += squares.sum::<f64>() / (seeds as f64 - 1.0).max(1.0);
+            }
+            seeds < 2 || largest > TOLD_APART * (variance / seeds as f64).sqrt()
+        };
+        (0..self.queries.len()).map(of).collect()
+    }
+
     /// Figures of a method with these shares `[queries][contributors]`.
     pub fn figures(&self, scores: &[Vec<f64>], shares: &[Vec<f64>]) -> Figures {
-        let truths: Vec<Vec<f64>> = (0..shares.len())
-            .map(|query| self.shares(query, 0..self.without.len()))
-            .collect();
-        let right = |(a, b): (&Vec<f64>, &Vec<f64>)| f64::from(u8::from(largest(a) == largest(b)));
+        let told_apart = self.told_apart();
+        let compared = |which: &dyn Fn(usize) -> bool| {
+            let chosen = (0..shares.len()).filter(|query| which(*query));
+            let pairs: Vec<(&Vec<f64>, Vec<f64>)> = chosen
+                .map(|query| (&shares[query], self.shares(query, 0..self.without.len())))
+                .collect();
+            let right =
+                |(a, b): &(&Vec<f64>, Vec<f64>)| f64::from(u8::from(largest(a) == largest(b)));
+            Compared {
+                tv: mean(pairs.iter().map(|(a, b)| distance(a, b))),
+                top: mean(pairs.iter().map(right)),
+            }
+        };
+        let Compared { tv, top } = compared(&|query| told_apart[query]);
         Figures {
             lds: self.lds(scores),
-            tv: mean(shares.iter().zip(&truths).map(|(a, b)| distance(a, b))),
-            top: mean(shares.iter().zip(&truths).map(right)),
+            tv,
+            top,
+            all: compared(&|_| true),
         }
     }
 }

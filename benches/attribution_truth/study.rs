@@ -11,6 +11,7 @@ use openlora::runtime::{
     },
     dataset::Source,
     model::{Base, Batch, Decoder, Precision, text::TextCodec},
+    train::run::checkpoint::MILESTONES,
 };
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -32,8 +33,6 @@ pub struct Plan {
     pub sweep: bool,
 }
 
-/// The checkpoints of the method.
-const SHARES: [f64; 3] = [0.05, 0.20, 0.50];
 const EXACT: usize = 1 << 24;
 /// Longest answer.
 const MOST: usize = 40;
@@ -62,6 +61,10 @@ pub fn study(plan: &Plan, base: &Base, name: &'static str, tell: &mut dyn FnMut(
     report.insert("ceiling".into(), json!(truth.ceiling()));
     let (tv, top) = truth.noise();
     report.insert("noise".into(), json!({ "tv": tv, "top": top }));
+    let told_apart = truth.told_apart();
+    let count = |which: bool| told_apart.iter().filter(|it| **it == which).count();
+    report.insert("told_apart".into(), json!(count(true)));
+    report.insert("not_told_apart".into(), json!(count(false)));
     let methods = lab.methods();
     for (method, said) in &methods {
         let figures = truth.figures(&said.scores, &said.shares);
@@ -134,7 +137,7 @@ impl Lab<'_> {
     /// beside that.
     fn methods(&self) -> Vec<(&'static str, Said)> {
         let last = self.trained.material(&[1.0], false);
-        let ours = self.trained.material(&SHARES, true);
+        let ours = self.trained.material(&MILESTONES, true);
         let (scores, paid) = self.indexed(&ours, Method::Influence, WIDTH);
         // Without projection, so that the baselines lose nothing to it.
         let (gradient, _) = self.indexed(&last, Method::Gradient, EXACT);
@@ -300,8 +303,9 @@ impl Lab<'_> {
 
     /// What each choice of the method is worth.
     fn sweep(&self, tell: &mut dyn FnMut(&str)) -> Vec<Value> {
-        let sets: [&[f64]; 7] = [
-            &SHARES,
+        let sets: [&[f64]; 8] = [
+            &MILESTONES,
+            &[0.05, 0.2, 0.5],
             &[0.2],
             &[1.0],
             &[0.05, 0.1, 0.2, 0.35, 0.5],
@@ -311,10 +315,10 @@ impl Lab<'_> {
         ];
         let mut choices: Vec<(&[f64], usize, f64)> = Vec::new();
         for damping in [0.003, 0.01, 0.03, 0.1, 0.3, 1.0, f64::INFINITY] {
-            choices.push((&SHARES, WIDTH, damping));
+            choices.push((&MILESTONES, WIDTH, damping));
         }
         for width in [256, 512, 2048, 4096, EXACT] {
-            choices.push((&SHARES, width, DAMPING));
+            choices.push((&MILESTONES, width, DAMPING));
         }
         choices.extend(sets[1..].iter().map(|set| (*set, WIDTH, DAMPING)));
         let mut found = Vec::new();

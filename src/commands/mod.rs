@@ -156,9 +156,15 @@ async fn run_devnet(context: &Context, command: DevnetCommand) -> Result<ExitSta
 
 async fn run_wallet(context: &Context, command: WalletCommand) -> Result<ExitStatus, Failure> {
     match command {
-        WalletCommand::New { name, password } => {
-            wallet::new(context, &name, password.password_file.as_deref())
-        }
+        WalletCommand::New {
+            name,
+            light_kdf,
+            password,
+        } => wallet::new(
+            context,
+            &name,
+            (password.password_file.as_deref(), light_kdf),
+        ),
         WalletCommand::Import {
             name,
             from,

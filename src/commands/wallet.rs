@@ -15,8 +15,8 @@ use crate::{
         WalletError,
         balance::{funds, in_units},
         keystore::{
-            DEFAULT_PATH, Entry, Imported, Keystores, Password, SecretKey, find_ledger, open_bytes,
-            parse_secret,
+            DEFAULT_PATH, Entry, Imported, Keystores, Password, SecretKey, Strength, find_ledger,
+            open_bytes, parse_secret,
         },
     },
 };
@@ -92,12 +92,16 @@ pub fn choose(context: &Context, name: Option<&str>) -> Result<Entry, Failure> {
 pub fn new(
     context: &Context,
     name: &str,
-    password_file: Option<&Path>,
+    (password_file, light_kdf): (Option<&Path>, bool),
 ) -> Result<ExitStatus, Failure> {
+    let strength = match light_kdf {
+        true => Strength::Light,
+        false => Strength::Standard,
+    };
     let store = keystores(context);
     store.require_free(name)?;
     let password = ask::new_password(context, password_file, name)?;
-    let entry = store.create(name, &SecretKey::random()?, &password)?;
+    let entry = store.create(name, &SecretKey::random()?, (&password, strength))?;
     Ok(created(context, entry))
 }
 
@@ -127,7 +131,7 @@ pub fn import(context: &Context, request: &ImportRequest) -> Result<ExitStatus, 
             (open_bytes(&path, &bytes, &password)?, password)
         }
     };
-    let entry = store.create(&request.name, &key, &password)?;
+    let entry = store.create(&request.name, &key, (&password, Strength::Standard))?;
     Ok(created(context, entry))
 }
 

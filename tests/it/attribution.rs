@@ -111,6 +111,7 @@ pub fn random_draft(examples: usize, contributors: usize, shape: [usize; 2]) -> 
                 method: Method::Influence,
                 width,
                 damping: 0.1,
+                leverage: None,
                 seed: "00".repeat(32),
                 lora_scale: 2.0,
                 precision: Precision::F32,

@@ -15,7 +15,7 @@ fn served(script: &str) -> Run {
     let serve = serve_args(0).join("' '");
     let script = format!(
         "set -u\n\
-         ask() {{ \"$0\" call hello --adapter persona --max-tokens 2 --json --url \"$url\"; }}\n\
+         ask() {{ \"$0\" call hello --adapter persona --max-tokens 2 --temperature 0 --json --url \"$url\"; }}\n\
          begin() {{ mkfifo ready; \"$0\" '{serve}' > ready 2> server.log & server=$!\n\
            read -r line < ready; url=$(echo \"$line\" | sed 's/.*\"url\":\"\\([^\"]*\\)\".*/\\1/'); }}\n\
          mkdir home; {script}"

@@ -1,9 +1,12 @@
 //! From scores to shares: the properties that everybody may rely on, and what attacks gain.
 
 use openlora::runtime::{
-    attribution::shares::{
-        Evidence, Example, Fallback, Party, Settled, Span, Table, WHOLE, credits, noise,
-        provisional, settle,
+    attribution::{
+        Curvature, DAMPING, limit, precondition,
+        shares::{
+            Evidence, Example, Fallback, Party, Settled, Span, Table, WHOLE, credits, noise,
+            provisional, settle,
+        },
     },
     ledger::Address,
 };
@@ -268,11 +271,15 @@ proptest! {
         raised.scores[at] += more;
         let credit = |world: &World| {
             let credits = credits(&world.examples, &world.scores).unwrap();
-            (credits.originals[at].credit, credits.total() - credits.originals[at].credit)
+            let own = credits.originals[at];
+            let part = own.credit as f64 / credits.total() as f64;
+            (own.excess, credits.originals.iter().map(|it| it.excess).sum::<u128>() - own.excess, part)
         };
-        let ((before, others), (after, still)) = (credit(&one), credit(&raised));
-        prop_assert!(after >= before);
+        let ((before, others, part), (after, still, larger)) = (credit(&one), credit(&raised));
+        prop_assert_eq!(after, before + more as u128);
         prop_assert_eq!(others, still);
+        // Both are rounded to 47 bits.
+        prop_assert!(larger >= part - 1e-12, "{part} became {larger}");
         prop_assert_eq!(
             noise(one.scores.iter().copied()), noise(raised.scores.iter().copied())
         );
@@ -319,19 +326,19 @@ fn few() -> World {
 #[test]
 fn what_stands_out_is_paid() {
     let settled = few().settled();
-    // Noise 2: each of the three is capped at 4, so the second owner has two thirds of them.
+    // Noise 2: credit begins at 6, so the three have the squares of 494, 394 and 294.
     assert_eq!(settled.fallback, None);
-    assert_eq!(settled.examples, [(1, 333_333), (2, 333_333), (5, 333_333)]);
+    assert_eq!(settled.examples, [(1, 502_433), (5, 319_607), (2, 177_958)]);
     assert_eq!(settled.confidence_ppm, 744_205);
     let evidence = u64::from(settled.evidence_ppm);
     let of = |account: u8, part: u64| {
-        let exact = evidence * part / 3 + (WHOLE - evidence) / 4;
+        let exact = evidence * part / 485_708 + (WHOLE - evidence) / 4;
         let found = u64::from(few().of(&settled, address(account)));
         assert!(found.abs_diff(exact) <= 1, "{account}: {found}, {exact}");
     };
     of(0, 0);
-    of(1, 2);
-    of(2, 1);
+    of(1, 494 * 494 + 394 * 394);
+    of(2, 294 * 294);
     of(3, 0);
 }
 
@@ -510,97 +517,141 @@ impl Random {
         self.next() as f64 / (1_u64 << 53) as f64
     }
 
-    /// Heavy-tailed, around zero: a normal number over the square root of a gamma one.
-    fn score(&mut self) -> f64 {
-        let normal = |it: &mut Self| (0..12).map(|_| it.unit()).sum::<f64>() - 6.0;
-        let (top, a, b) = (normal(self), normal(self), normal(self));
-        top / ((a * a + b * b) / 2.0).sqrt().max(0.05)
+    fn normal(&mut self) -> f32 {
+        ((0..12).map(|_| self.unit()).sum::<f64>() - 6.0) as f32
     }
 }
 
 const OWNERS: usize = 10;
 const EACH: usize = 40;
+const COUNT: usize = OWNERS * EACH;
+/// Values of a gradient.
+const DIMENSIONS: usize = 64;
+/// What answers are about; a tenth of everybody's examples is about each.
+const TOPICS: usize = 10;
 const QUERIES: usize = 120;
+/// The attacker's examples that are made up: a twentieth.
+const MADE_UP: usize = EACH / 20;
 
-/// Mean share of the first owner over queries whose answers a tenth of all examples shaped.
-fn mean(attack: impl Fn(usize, &mut Vec<f64>, &mut Vec<Span>)) -> f64 {
-    let mut random = Random(11);
-    let mut sum = 0_u64;
-    for query in 0..QUERIES {
-        let count = OWNERS * EACH;
-        let mut scores: Vec<f64> = (0..count).map(|_| random.score()).collect();
-        for _ in 0..count / 10 {
-            let at = random.next() as usize % count;
-            scores[at] += 4.0 + 8.0 * random.unit();
-        }
-        let mut spans = Vec::new();
-        attack(query, &mut scores, &mut spans);
-        let world = World {
-            parties: (0..OWNERS as u8).map(|at| party(at, 100_000)).collect(),
-            examples: (0..count as u32)
-                .map(|at| Example {
-                    party: at / EACH as u32,
-                    cluster: at,
-                })
-                .collect(),
-            scores: scores.iter().map(|it| (it * 1e6) as i128).collect(),
-            spans,
-            answer_tokens: 32,
-            payer: None,
-        };
-        let settled = world.settled();
-        assert_eq!(settled.fallback, None);
-        sum += u64::from(world.of(&settled, address(0)));
-    }
-    sum as f64 / QUERIES as f64 / 1e6
+/// Gradients of a training set and of answers, each near its topic's direction.
+struct Gradients {
+    examples: Vec<f32>,
+    queries: Vec<Vec<f32>>,
 }
 
-/// What the attacker has of the plain positive scores, undefended.
-fn undefended(attack: impl Fn(usize, &mut Vec<f64>, &mut Vec<Span>)) -> f64 {
-    let mut random = Random(11);
-    let mut sum = 0.0;
-    for query in 0..QUERIES {
-        let count = OWNERS * EACH;
-        let mut scores: Vec<f64> = (0..count).map(|_| random.score()).collect();
-        for _ in 0..count / 10 {
-            let at = random.next() as usize % count;
-            scores[at] += 4.0 + 8.0 * random.unit();
+impl Gradients {
+    fn new() -> Self {
+        let mut random = Random(11);
+        let mut noisy = |topic: usize| -> Vec<f32> {
+            let mut row: Vec<f32> = (0..DIMENSIONS).map(|_| random.normal() / 8.0).collect();
+            row[topic] += 1.0;
+            row
+        };
+        Self {
+            examples: (0..COUNT).flat_map(|at| noisy(at % TOPICS)).collect(),
+            queries: (0..QUERIES).map(|at| noisy(at % TOPICS)).collect(),
         }
-        attack(query, &mut scores, &mut Vec::new());
-        let positive = |part: &[f64]| part.iter().map(|it| it.max(0.0)).sum::<f64>();
-        sum += positive(&scores[..EACH]) / positive(&scores);
     }
-    sum / QUERIES as f64
+
+    fn made_up(&mut self) -> impl Iterator<Item = &mut [f32]> {
+        self.examples.chunks_mut(DIMENSIONS).take(MADE_UP)
+    }
+
+    /// `[queries][examples]`
+    fn scores(&self, rows: &[f32]) -> Vec<Vec<f64>> {
+        let score = |query: &Vec<f32>, row: &[f32]| -> f64 {
+            let products = query.iter().zip(row);
+            products.map(|(q, u)| f64::from(*q) * f64::from(*u)).sum()
+        };
+        let of = |query| {
+            rows.chunks(DIMENSIONS)
+                .map(|row| score(query, row))
+                .collect()
+        };
+        self.queries.iter().map(of).collect()
+    }
+
+    /// As an index has them.
+    fn rows(&self) -> Vec<f32> {
+        let curvature = Curvature {
+            width: DIMENSIONS,
+            weights: &[1.0; COUNT],
+            damping: DAMPING,
+        };
+        let mut rows = self.examples.clone();
+        precondition(&mut rows, curvature).unwrap();
+        limit(&mut rows, &self.examples, curvature);
+        rows
+    }
+
+    /// Mean share of the first owner over the answers.
+    fn share(&self, spans: &[Span]) -> f64 {
+        let mut sum = 0_u64;
+        for scores in self.scores(&self.rows()) {
+            let world = World {
+                parties: (0..OWNERS as u8).map(|at| party(at, 100_000)).collect(),
+                examples: (0..COUNT as u32)
+                    .map(|at| Example {
+                        party: at / EACH as u32,
+                        cluster: at,
+                    })
+                    .collect(),
+                scores: scores.iter().map(|it| (it * 1e12) as i128).collect(),
+                spans: spans.to_vec(),
+                answer_tokens: 32,
+                payer: None,
+            };
+            let settled = world.settled();
+            assert_eq!(settled.fallback, None);
+            sum += u64::from(world.of(&settled, address(0)));
+        }
+        sum as f64 / QUERIES as f64 / 1e6
+    }
+
+    /// What the first owner has of the plain positive products, undefended.
+    fn undefended(&self) -> f64 {
+        let positive = |part: &[f64]| part.iter().map(|it| it.max(0.0)).sum::<f64>();
+        let scores = self.scores(&self.examples);
+        let parts = scores
+            .iter()
+            .map(|scores| positive(&scores[..EACH]) / positive(scores));
+        parts.sum::<f64>() / QUERIES as f64
+    }
 }
 
 #[test]
 fn attacks_gain_at_most_a_fifth() {
-    let honest = mean(|_, _, _| {});
+    let plain = Gradients::new();
+    let honest = plain.share(&[]);
     assert!((0.08..0.12).contains(&honest), "{honest}");
-    // A twentieth of the attacker's examples is made to have huge gradients.
-    let outlier = |_: usize, scores: &mut Vec<f64>, _: &mut Vec<Span>| {
-        scores[..EACH / 20].iter_mut().for_each(|it| *it *= 1e3);
-    };
-    // The same is made to look like a quarter of all queries.
-    let shadow = |query: usize, scores: &mut Vec<f64>, _: &mut Vec<Span>| {
-        if query.is_multiple_of(4) {
-            scores[..EACH / 20].iter_mut().for_each(|it| *it = 1e4);
-        }
-    };
+    // Gradients made huge, whatever they are about.
+    let mut outlier = Gradients::new();
+    outlier
+        .made_up()
+        .for_each(|row| row.iter_mut().for_each(|value| *value *= 1e3));
+    // Made to look like the answers of three topics at once, and huge.
+    let mut shadow = Gradients::new();
+    shadow.made_up().for_each(|row| {
+        row.fill(0.0);
+        row[..3].fill(1e3);
+    });
+    let naive = [&outlier, &shadow].map(|it| it.undefended() / plain.undefended());
+    assert!(naive.iter().all(|gain| *gain > 2.0), "{naive:?}");
     // A stock phrase that stands in every hundredth document is put into all of the attacker's,
     // and every answer says it.
-    let phrase = |_: usize, _: &mut Vec<f64>, spans: &mut Vec<Span>| {
-        let mut examples: Vec<u32> = (0..EACH as u32).collect();
-        examples.extend((1..OWNERS as u32).map(|owner| owner * EACH as u32));
-        spans.push(Span {
-            start: 0,
-            tokens: 8,
-            documents: examples.len() as u32,
-            examples,
-        });
+    let mut examples: Vec<u32> = (0..EACH as u32).collect();
+    examples.extend((1..OWNERS as u32).map(|owner| owner * EACH as u32));
+    let phrase = Span {
+        start: 0,
+        tokens: 8,
+        documents: examples.len() as u32,
+        examples,
     };
-    let naive = [undefended(outlier), undefended(shadow)].map(|it| it / undefended(|_, _, _| {}));
-    assert!(naive.iter().all(|gain| *gain > 2.0), "{naive:?}");
-    let gains = [mean(outlier), mean(shadow), mean(phrase)].map(|it| it / honest);
+    let gains = [
+        outlier.share(&[]),
+        shadow.share(&[]),
+        plain.share(&[phrase]),
+    ];
+    let gains = gains.map(|it| it / honest);
     assert!(gains.iter().all(|gain| *gain <= 1.2), "{gains:?}");
 }

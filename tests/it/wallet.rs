@@ -8,7 +8,9 @@ use openlora::{
         WalletError,
         balance::in_units,
         development,
-        keystore::{DEFAULT_PATH, Imported, Keystores, Password, SecretKey, parse_secret},
+        keystore::{
+            DEFAULT_PATH, Imported, Keystores, Password, SecretKey, Strength, parse_secret,
+        },
         network::{Network, PRESETS, Wish},
     },
 };
@@ -322,13 +324,19 @@ fn a_keystore_is_private_and_never_overwritten() {
     let home = TempDir::new().unwrap();
     let store = store(&home);
     let key = SecretKey::from_hex(KEY).unwrap();
-    let entry = store.create("a", &key, &password("one")).unwrap();
+    let entry = store
+        .create("a", &key, (&password("one"), Strength::Standard))
+        .unwrap();
     assert_eq!(
         (mode(&entry.path), mode(&home.path().join("keys"))),
         (0o600, 0o700)
     );
     let before = fs::read(&entry.path).unwrap();
-    let again = store.create("a", &SecretKey::random().unwrap(), &password("two"));
+    let again = store.create(
+        "a",
+        &SecretKey::random().unwrap(),
+        (&password("two"), Strength::Light),
+    );
     assert_eq!(
         again.unwrap_err().to_string(),
         format!("the account `a` exists already: {}", entry.path.display())

@@ -14,7 +14,7 @@ use openlora::{
     },
     wallet::{
         development, eip712,
-        keystore::{Keystores, SecretKey},
+        keystore::{Keystores, SecretKey, Strength},
         network::{Network, Wish},
     },
 };
@@ -47,17 +47,26 @@ fn our_keystores_open_elsewhere() {
     let home = TempDir::new().unwrap();
     let store = Keystores::new(home.path());
     let key = SecretKey::from_hex(KEY).unwrap();
-    let entry = store.create("a", &key, &password("päss wörd")).unwrap();
     fs::write(home.path().join("pw"), "päss wörd").unwrap();
-    let said = run(Command::new(foundry("cast"))
-        .args(["wallet", "address", "--password-file"])
-        .arg(home.path().join("pw"))
-        .arg("--keystore")
-        .arg(&entry.path));
-    assert_eq!(said.trim(), ADDRESS);
-    let path = entry.path.to_str().unwrap();
-    let opened = keys(&["decrypt", path, "päss wörd"]);
-    assert_eq!(opened, serde_json::json!({"key": KEY, "address": ADDRESS}));
+    for (name, strength, n) in [
+        ("a", Strength::Standard, 262_144),
+        ("b", Strength::Light, 4_096),
+    ] {
+        let with = (&password("päss wörd"), strength);
+        let entry = store.create(name, &key, with).unwrap();
+        let written: serde_json::Value =
+            serde_json::from_slice(&fs::read(&entry.path).unwrap()).unwrap();
+        assert_eq!(written["crypto"]["kdfparams"]["n"], n);
+        let said = run(Command::new(foundry("cast"))
+            .args(["wallet", "address", "--password-file"])
+            .arg(home.path().join("pw"))
+            .arg("--keystore")
+            .arg(&entry.path));
+        assert_eq!(said.trim(), ADDRESS);
+        let path = entry.path.to_str().unwrap();
+        let opened = keys(&["decrypt", path, "päss wörd"]);
+        assert_eq!(opened, serde_json::json!({"key": KEY, "address": ADDRESS}));
+    }
 }
 
 #[test]

@@ -16,7 +16,7 @@ import numpy as np
 OUT = Path(__file__).parent.parent / "data" / "attribution"
 STEP = 1e-40
 H, I, HEADS, KV, HD, LAYERS, VOCAB, RANK = 16, 24, 2, 1, 8, 2, 40, 2
-SCALE, EPS, THETA, DAMPING = 3.0, 1e-5, 10000.0, 0.05
+SCALE, EPS, THETA, DAMPING, LEVERAGE = 3.0, 1e-5, 10000.0, 0.05, 2.0
 SHAPES = {
     "self_attn.q_proj": (HEADS * HD, H),
     "self_attn.k_proj": (KV * HD, H),
@@ -147,8 +147,10 @@ def influence(rows, query, weights):
     total = weights.sum()
     fisher = (rows * weights[:, None]).T @ rows / total
     damping = DAMPING * (weights * (rows**2).sum(1)).sum() / total
-    inverse = np.linalg.inv(fisher + damping * np.eye(len(fisher)))
-    return (rows @ inverse @ query) * weights
+    solved = rows @ np.linalg.inv(fisher + damping * np.eye(len(fisher)))
+    own = (solved * rows).sum(1)
+    most = LEVERAGE * np.sort(own)[(len(own) - 1) // 2]
+    return (solved @ query) * weights * np.minimum(1, np.sqrt(most / own))
 
 
 def datainf(rows, query, sizes, weights):

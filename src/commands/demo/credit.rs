@@ -178,7 +178,11 @@ impl Story<'_> {
             .await?;
         contributor.use_chain(text(&chain, "/url")?)?;
         contributor
-            .run(project, &["wallet", "new", "contributor"], false)
+            .run(
+                project,
+                &["wallet", "new", "contributor", "--light-kdf"],
+                false,
+            )
             .await?;
         let addresses = credited.iter().filter_map(|it| it.address);
         let addresses: Vec<String> = addresses.map(|it| it.to_string()).collect();

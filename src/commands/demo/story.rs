@@ -221,7 +221,7 @@ impl Story<'_> {
 
     /// Signs the adapter with a new account, registers it, and asks the registry what it knows.
     async fn register(&self, project: &Path) -> Result<(Deployed, PathBuf), Failure> {
-        let account = ["wallet", "new", "creator"];
+        let account = ["wallet", "new", "creator", "--light-kdf"];
         self.step(
             4,
             "The creator signs it with an account of their own",

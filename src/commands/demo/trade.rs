@@ -83,7 +83,7 @@ impl Buyer {
         let program = story.program.with_home("buyer");
         let chain = story.program.run(dir, &["devnet", "status"], false).await?;
         program.use_chain(text(&chain, "/url")?)?;
-        let account = ["wallet", "new", "buyer"];
+        let account = ["wallet", "new", "buyer", "--light-kdf"];
         story.show(&account);
         let made = program.run(dir, &account, false).await?;
         story.say(&format!("  the buyer is {}", text(&made, "/address")?));

@@ -9,7 +9,7 @@ use super::{
     datainf,
     draft::{Draft, Rows as IndexRows},
     error::AttributionError,
-    fisher::{Curvature, precondition},
+    fisher::{Curvature, limit, precondition},
     gradients::{Pass, gradient_rows},
     index::{Binding, CheckpointFacts, Contributor, Example, Method, Parameters},
     material::Material,
@@ -25,6 +25,9 @@ use crate::runtime::{
 
 /// λ over the mean squared norm of the gradients, where nobody says otherwise.
 pub const DAMPING: f64 = 0.1;
+/// An example's influence on itself, in multiples of the median, that counts in full. Gradients that
+/// are made huge, or that no other resembles, weigh no more than ordinary ones.
+pub const LEVERAGE: f64 = 2.0;
 /// Values of a projected gradient, where nobody says otherwise.
 pub const WIDTH: usize = 1024;
 
@@ -76,9 +79,9 @@ pub fn build(
     let (mut rows, mut selves) = (IndexRows::default(), vec![0f64; job.rows.len()]);
     let projector = Arc::new(job.projector(&base, width)?);
     for (at, checkpoint) in job.material.checkpoints.iter().enumerate() {
-        let mut pass = Pass::new(job.material.place(&base, at)?, projector.clone());
-        let gradients = gradient_rows(&mut pass, &job.rows.encoded)?;
-        let found = finish(job, &projector, gradients.clone(), width, &weights)?;
+        let pass = Pass::new(job.material.place(&base, at)?, projector.clone());
+        let gradients = gradient_rows(&pass, &job.rows.encoded)?;
+        let found = finish(job, &projector, &gradients, width, &weights)?;
         for (own, score) in selves
             .iter_mut()
             .zip(job.own_scores(&gradients, &found, width))
@@ -118,10 +121,10 @@ pub fn influence_rows(
     let base = Decoder::load(job.base, job.precision)?;
     let width = job.fitting_width(&base)?;
     let projector = Arc::new(job.projector(&base, width)?);
-    let mut pass = Pass::new(job.material.place(&base, at)?, projector.clone());
-    let gradients = gradient_rows(&mut pass, &job.rows.encoded)?;
+    let pass = Pass::new(job.material.place(&base, at)?, projector.clone());
+    let gradients = gradient_rows(&pass, &job.rows.encoded)?;
     Ok((
-        finish(job, &projector, gradients, width, &job.weights())?,
+        finish(job, &projector, &gradients, width, &job.weights())?,
         projector,
     ))
 }
@@ -129,12 +132,12 @@ pub fn influence_rows(
 fn finish(
     job: &Job<'_>,
     projector: &Projector,
-    mut gradients: Vec<f32>,
+    gradients: &[f32],
     width: usize,
     weights: &[f64],
 ) -> Result<Vec<f32>, AttributionError> {
     if job.method == Method::Datainf {
-        return datainf::rows(&gradients, width, &projector.groups(), weights);
+        return datainf::rows(gradients, width, &projector.groups(), weights);
     }
     let damping = match job.method {
         Method::Influence => job.damping,
@@ -145,8 +148,12 @@ fn finish(
         weights,
         damping,
     };
-    precondition(&mut gradients, curvature)?;
-    Ok(gradients)
+    let mut rows = gradients.to_vec();
+    precondition(&mut rows, curvature)?;
+    if job.method == Method::Influence {
+        limit(&mut rows, gradients, curvature);
+    }
+    Ok(rows)
 }
 
 impl Job<'_> {
@@ -218,6 +225,10 @@ impl Job<'_> {
                 method: self.method,
                 width,
                 damping: self.damping,
+                leverage: match self.method {
+                    Method::Influence => Some(LEVERAGE),
+                    Method::Datainf | Method::Gradient => None,
+                },
                 seed: hex::encode(self.seed()),
                 lora_scale: self.material.lora_scale,
                 precision: self.precision,

@@ -4,6 +4,7 @@
 //! same comes from the examples' own products (the dual form), which are the smaller matrix.
 
 use super::{
+    build::LEVERAGE,
     error::AttributionError,
     matrix::{View, invert, multiply},
 };
@@ -52,6 +53,39 @@ pub fn precondition(rows: &mut [f32], curvature: Curvature<'_>) -> Result<(), At
         primal(rows, width, weights, lambda)
     };
     done.ok_or(AttributionError::Singular { damping })
+}
+
+/// Scales rows down whose example moves itself more than [`LEVERAGE`] times as much as the median
+/// one, by the root of how much: what an example can score with any answer is bounded by that
+/// (Cauchy–Schwarz in the curvature's metric), however large its gradient was made.
+pub fn limit(rows: &mut [f32], gradients: &[f32], curvature: Curvature<'_>) {
+    let Curvature { width, weights, .. } = curvature;
+    let own = rows.chunks(width).zip(gradients.chunks(width)).zip(weights);
+    let own: Vec<f64> = own
+        .map(|((row, gradient), weight)| match weight {
+            0.0 => 0.0,
+            weight => dot(row, gradient) / weight,
+        })
+        .collect();
+    let mut sorted = own.clone();
+    sorted.sort_by(f64::total_cmp);
+    let middle = sorted.len().saturating_sub(1) / 2;
+    let most = LEVERAGE * sorted.get(middle).copied().unwrap_or(0.0);
+    if most <= 0.0 {
+        return;
+    }
+    for (row, own) in rows.chunks_mut(width).zip(own) {
+        if own > most {
+            let factor = (most / own).sqrt();
+            let scaled = row.iter_mut();
+            scaled.for_each(|value| *value = (f64::from(*value) * factor) as f32);
+        }
+    }
+}
+
+fn dot(a: &[f32], b: &[f32]) -> f64 {
+    let products = a.iter().zip(b);
+    products.map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
 }
 
 fn square(row: &[f32]) -> f64 {

@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 use super::error::IndexError;
 
 const MAGIC: &[u8; 8] = b"OLORATTR";
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 const ALIGNMENT: usize = 64;
 const FIXED: usize = 16;
 const ENTRY: usize = 56;

@@ -4,7 +4,10 @@
 //! tap takes each module's part of it and sums it per example, preconditions and projects it at
 //! once. Loss and mask are those of training: the sum of −log p over an example's targets.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    ops::Range,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use rayon::prelude::*;
 
@@ -17,8 +20,11 @@ use crate::runtime::{
     },
 };
 
-/// Tokens that go through the model at once.
-const BATCH_TOKENS: usize = 2048;
+/// Tokens that go through the model at once. Which examples share a batch never depends on how
+/// many threads there are, so neither do the gradients.
+const BATCH_TOKENS: usize = 1024;
+/// Batches in flight, each with its own activations in memory.
+const IN_FLIGHT: usize = 4;
 
 /// A model and where its gradients go.
 pub struct Pass {
@@ -61,7 +67,7 @@ impl Tap for Collector {
 /// One example's tokens among those of a batch.
 struct Parts {
     tokens: usize,
-    span: std::ops::Range<usize>,
+    span: Range<usize>,
 }
 
 impl Parts {
@@ -101,6 +107,11 @@ impl Pass {
         Self { decoder, collector }
     }
 
+    /// Another over the same weights, to be used at the same time.
+    fn beside(&self) -> Self {
+        Self::new(self.decoder.clone(), Arc::clone(&self.collector.projector))
+    }
+
     /// Projected gradients `[rows, width]` of the rows of one batch.
     pub fn of(&mut self, batch: &Batch) -> Result<Vec<f32>, AttributionError> {
         let count = batch.offsets.len().saturating_sub(1);
@@ -125,33 +136,62 @@ impl Pass {
 ///
 /// # Errors
 /// Names the first example whose gradient is not finite.
-pub fn gradient_rows(pass: &mut Pass, examples: &[Encoded]) -> Result<Vec<f32>, AttributionError> {
-    let width = pass.collector.projector.width();
-    let mut rows = Vec::with_capacity(examples.len() * width);
-    let mut start = 0;
-    while start < examples.len() {
-        let mut end = start;
-        let mut tokens = 0;
-        while end < examples.len()
-            && (end == start || tokens + examples[end].ids.len() <= BATCH_TOKENS)
-        {
-            tokens += examples[end].ids.len();
-            end += 1;
-        }
-        let chosen = examples[start..end].iter();
-        let batch =
-            Batch::from_rows(chosen.map(|row| (row.ids.as_slice(), row.targets.as_slice())));
-        let found = pass.of(&batch)?;
-        let bad = found
-            .chunks(width)
-            .position(|row| row.iter().any(|value| !value.is_finite()));
-        if let Some(bad) = bad {
-            return Err(AttributionError::NotFinite {
-                what: format!("example {}", start + bad),
-            });
-        }
-        rows.extend(found);
-        start = end;
+pub fn gradient_rows(pass: &Pass, examples: &[Encoded]) -> Result<Vec<f32>, AttributionError> {
+    let batches = batches(examples);
+    // The model's own products are small: whole batches side by side keep more threads busy.
+    let workers = rayon::current_num_threads().clamp(1, IN_FLIGHT);
+    let work = |worker: usize| {
+        let mut pass = pass.beside();
+        let own = batches.iter().skip(worker).step_by(workers);
+        own.map(|batch| batch_rows(&mut pass, examples, batch.clone()))
+            .collect()
+    };
+    let mut found: Vec<std::vec::IntoIter<_>> = (0..workers)
+        .into_par_iter()
+        .map(|worker| -> Vec<Result<Vec<f32>, AttributionError>> { work(worker) })
+        .map(Vec::into_iter)
+        .collect();
+    let mut rows = Vec::with_capacity(examples.len() * pass.collector.projector.width());
+    for at in 0..batches.len() {
+        // In turn, as they were dealt out.
+        rows.extend(found[at % workers].next().transpose()?.unwrap_or_default());
     }
     Ok(rows)
+}
+
+/// Runs of examples with few enough tokens, of at least one example.
+fn batches(examples: &[Encoded]) -> Vec<Range<usize>> {
+    let mut batches = Vec::new();
+    let (mut start, mut tokens) = (0, 0);
+    for (at, example) in examples.iter().enumerate() {
+        if at > start && tokens + example.ids.len() > BATCH_TOKENS {
+            batches.push(start..at);
+            (start, tokens) = (at, 0);
+        }
+        tokens += example.ids.len();
+    }
+    if start < examples.len() {
+        batches.push(start..examples.len());
+    }
+    batches
+}
+
+fn batch_rows(
+    pass: &mut Pass,
+    examples: &[Encoded],
+    range: Range<usize>,
+) -> Result<Vec<f32>, AttributionError> {
+    let chosen = examples[range.clone()].iter();
+    let batch = Batch::from_rows(chosen.map(|row| (row.ids.as_slice(), row.targets.as_slice())));
+    let found = pass.of(&batch)?;
+    let width = pass.collector.projector.width();
+    let bad = found
+        .chunks(width)
+        .position(|row| row.iter().any(|value| !value.is_finite()));
+    match bad {
+        None => Ok(found),
+        Some(bad) => Err(AttributionError::NotFinite {
+            what: format!("example {}", range.start + bad),
+        }),
+    }
 }

@@ -48,6 +48,9 @@ pub struct Parameters {
     pub width: usize,
     /// λ over the mean squared norm of the gradients.
     pub damping: f64,
+    /// Influence on itself, in multiples of the median, beyond which a row is scaled down.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub leverage: Option<f64>,
     /// Of the projection, hex: SHA-256 over the digests of data and adapter.
     pub seed: String,
     /// α / r of the factors.

@@ -12,25 +12,38 @@ use super::{
     secret::{Password, SecretKey},
 };
 
-/// The parameters that geth writes by default: about a second and 256 MiB.
-const STANDARD: Kdf = Kdf::Scrypt {
-    log_n: 18,
-    r: 8,
-    p: 1,
-};
+/// What each guess of a password costs, with geth's parameters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Strength {
+    /// About a second and 256 MiB.
+    Standard,
+    /// A fraction of that, and 4 MiB: for accounts that hold little.
+    Light,
+}
+
+impl Strength {
+    fn kdf(self) -> Kdf {
+        let (log_n, p) = match self {
+            Self::Standard => (18, 1),
+            Self::Light => (12, 6),
+        };
+        Kdf::Scrypt { log_n, r: 8, p }
+    }
+}
 
 type Aes128Ctr = ctr::Ctr128BE<aes::Aes128>;
 type Derived = Zeroizing<[u8; 32]>;
 
-/// Seals `key` with standard parameters, a new salt and a new initial vector.
-pub fn seal(key: &SecretKey, password: &Password) -> std::io::Result<Sealed> {
+/// Seals `key` with a new salt and a new initial vector.
+pub fn seal(key: &SecretKey, password: &Password, strength: Strength) -> std::io::Result<Sealed> {
+    let kdf = strength.kdf();
     let (mut salt, mut iv) = (vec![0; 32], [0; 16]);
     for bytes in [salt.as_mut_slice(), iv.as_mut_slice()] {
         OsRng
             .try_fill_bytes(bytes)
             .map_err(|error| std::io::Error::other(error.to_string()))?;
     }
-    let derived = derive(STANDARD, password, &salt)
+    let derived = derive(kdf, password, &salt)
         .ok_or_else(|| std::io::Error::other("scrypt refused its parameters"))?;
     let mut ciphertext = key.bytes().to_vec();
     stream(&derived, &iv, &mut ciphertext);
@@ -39,7 +52,7 @@ pub fn seal(key: &SecretKey, password: &Password) -> std::io::Result<Sealed> {
         iv,
         ciphertext,
         mac,
-        kdf: STANDARD,
+        kdf,
         salt,
     })
 }

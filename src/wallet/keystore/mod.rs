@@ -13,6 +13,7 @@ mod secret;
 mod store;
 
 pub use account::Account;
+pub use cipher::Strength;
 pub use hardware::find as find_ledger;
 pub use import::{DEFAULT_PATH, Imported, from_mnemonic as import_mnemonic, parse_secret};
 pub use secret::{Password, SecretKey};

@@ -8,7 +8,7 @@ use std::{
 
 use super::{
     account::Account,
-    cipher,
+    cipher::{self, Strength},
     format::{Keystore, LARGEST},
     hardware::Hardware,
     secret::{Password, SecretKey},
@@ -78,13 +78,13 @@ impl Keystores {
         &self,
         name: &str,
         key: &SecretKey,
-        password: &Password,
+        (password, strength): (&Password, Strength),
     ) -> Result<Entry, WalletError> {
         let path = self.require_free(name)?;
         if password.is_empty() {
             return Err(WalletError::EmptyPassword);
         }
-        let fresh = self.write(&path, key, password)?;
+        let fresh = self.write(&path, key, (password, strength))?;
         self.place(fresh, name, &path)?;
         Ok(Entry {
             name: name.to_owned(),
@@ -102,7 +102,7 @@ impl Keystores {
         self.entry(name)
     }
 
-    /// Seals the account's key with another password.
+    /// Seals the account's key with another password, at full strength.
     pub fn change_password(
         &self,
         name: &str,
@@ -114,7 +114,7 @@ impl Keystores {
         if new.is_empty() {
             return Err(WalletError::EmptyPassword);
         }
-        let fresh = self.write(&path, &key, new)?;
+        let fresh = self.write(&path, &key, (new, Strength::Standard))?;
         fresh
             .persist(&path)
             .map_err(|error| WalletError::io("write", &path)(error.error))?;
@@ -231,9 +231,10 @@ impl Keystores {
         &self,
         path: &Path,
         key: &SecretKey,
-        password: &Password,
+        (password, strength): (&Password, Strength),
     ) -> Result<tempfile::NamedTempFile, WalletError> {
-        let sealed = cipher::seal(key, password).map_err(WalletError::io("encrypt", path))?;
+        let sealed =
+            cipher::seal(key, password, strength).map_err(WalletError::io("encrypt", path))?;
         let keystore = Keystore {
             address: Some(key.address()),
             sealed,

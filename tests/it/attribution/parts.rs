@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use openlora::runtime::{
     attribution::{
-        Curvature, Index, Method, Pass, Projector, Sketch, Sketcher, Suffixes, gradient_rows,
-        kernels, precondition,
+        Curvature, Index, LEVERAGE, Method, Pass, Projector, Sketch, Sketcher, Suffixes,
+        gradient_rows, kernels, limit, precondition,
     },
     model::{Batch, Decoder, Precision},
 };
@@ -32,8 +32,8 @@ fn an_examples_gradient_is_what_training_on_it_alone_gives() {
         .map(|(_, var)| var.elem_count())
         .sum();
     let projector = Projector::new(&modules, values, &[0; 32], &BTreeMap::new()).unwrap();
-    let mut pass = Pass::new(placed, Arc::new(projector));
-    let found = gradient_rows(&mut pass, &rows.encoded).unwrap();
+    let pass = Pass::new(placed, Arc::new(projector));
+    let found = gradient_rows(&pass, &rows.encoded).unwrap();
     for (example, found) in rows.encoded.iter().zip(found.chunks(values)) {
         let batch = Batch::from_rows([(example.ids.as_slice(), example.targets.as_slice())]);
         let grads = plain.loss_sum(&batch).unwrap().0.backward().unwrap();
@@ -141,6 +141,44 @@ fn rows_solve_their_equation_with_more_and_with_fewer_examples_than_values() {
     }
 }
 
+/// However large a gradient is made, no answer can give it more than its limited influence on
+/// itself allows; ordinary rows stay as they are.
+#[test]
+fn huge_gradients_are_scaled_down() {
+    let width = 4;
+    let weights = [1.0, 1.0, 1.0, 2.0, 1.0];
+    let curvature = Curvature {
+        width,
+        weights: &weights,
+        damping: 0.1,
+    };
+    let mut gradients = vec![0f32; 5 * width];
+    for (at, row) in gradients.chunks_mut(width).enumerate() {
+        row[at % width] = 1.0;
+    }
+    gradients[4 * width] = 1e3;
+    let mut rows = gradients.clone();
+    precondition(&mut rows, curvature).unwrap();
+    let before = rows.clone();
+    limit(&mut rows, &gradients, curvature);
+    let own = |rows: &[f32], at: usize| {
+        let span = at * width..(at + 1) * width;
+        dot(&rows[span.clone()], &gradients[span]) / weights[at]
+    };
+    let mut all: Vec<f64> = (0..5).map(|at| own(&before, at)).collect();
+    assert!(all[4] > 100.0 * all[1], "{all:?}");
+    all.sort_by(f64::total_cmp);
+    // Scaling by the root brings what a row scores with itself to the root of the excess.
+    let excess = own(&before, 4) / (LEVERAGE * all[2]);
+    let left = own(&rows, 4) / own(&before, 4);
+    assert!(
+        (left * excess.sqrt() - 1.0).abs() < 1e-5,
+        "{left}, {excess}"
+    );
+    // Also where an example is drawn twice as often.
+    assert_eq!(rows[..4 * width], before[..4 * width]);
+}
+
 #[test]
 fn two_builds_are_the_same_bytes_on_one_thread_and_on_four() {
     let trained = Trained::new();
@@ -180,7 +218,7 @@ fn an_index_says_what_it_was_built_from() {
         .iter()
         .map(|checkpoint| checkpoint.step)
         .collect();
-    assert_eq!(steps, [2, 6, 15]);
+    assert_eq!(steps, [3, 6, 11]);
     let rows = trained.rows();
     assert_eq!(index.examples().len(), rows.len());
     for (at, example) in index.examples().iter().enumerate() {

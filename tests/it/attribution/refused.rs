@@ -48,7 +48,7 @@ fn truncated_foreign_and_damaged_files_each_have_their_error() {
     newer[8] = 9;
     assert_eq!(
         refusal(&newer),
-        "FILE is an attribution index of version 9; this program reads 1"
+        "FILE is an attribution index of version 9; this program reads 2"
     );
     let mut flipped = whole.clone();
     flipped[length - 1] ^= 1;

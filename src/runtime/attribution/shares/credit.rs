@@ -2,18 +2,22 @@
 //!
 //! Only a cluster's original has a score that counts, so copies earn nothing and change nothing.
 //! The noise is the median absolute deviation from zero, the score of an example without
-//! influence. Credit begins above three times the noise and ends two further: within that range
-//! raising a score that counts never moves the noise, and no single example decides a call.
+//! influence. What counts is the excess over three times the noise, so raising a score that counts
+//! never moves the noise; and it counts squared, because what an answer loses without its examples
+//! grows faster than their scores do: so says leaving contributors out, see the ground-truth bench.
+//! How far a single example can get is bounded where rows are made, by
+//! [`LEVERAGE`](crate::runtime::attribution::LEVERAGE).
 
 use super::{Example, Fallback, WHOLE};
 
 /// Credit begins above so many times the noise.
 pub const CLIP: u128 = 3;
-/// The largest credit, in multiples of the noise.
-pub const CAP: u128 = 2;
 
 /// The largest absolute score that is added up; four billion of them still fit.
 const LARGEST: u128 = 1 << 90;
+
+/// Bits of an excess that is squared; four billion squares still fit.
+const PRECISION: u32 = 47;
 
 /// A cluster's original.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +26,9 @@ pub struct Credit {
     pub example: usize,
     pub party: u32,
     pub score: i128,
+    /// By how much the score stands out of the noise.
+    pub excess: u128,
+    /// The square of that, in a unit that only has a meaning within one call.
     pub credit: u128,
 }
 
@@ -51,12 +58,13 @@ pub fn credits(examples: &[Example], scores: &[i128]) -> Result<Credits, Fallbac
     found.noise = noise;
     for original in &mut found.originals {
         let positive = u128::try_from(original.score).unwrap_or(0);
-        let above = positive.saturating_sub(CLIP * noise);
-        // Without noise there is nothing to measure an outlier by.
-        original.credit = match noise {
-            0 => above,
-            noise => above.min(CAP * noise),
-        };
+        original.excess = positive.saturating_sub(CLIP * noise);
+    }
+    let largest = found.originals.iter().map(|it| it.excess).max();
+    let bits = 128 - largest.unwrap_or(0).leading_zeros();
+    let shift = bits.saturating_sub(PRECISION);
+    for original in &mut found.originals {
+        original.credit = (original.excess >> shift).pow(2);
     }
     Ok(found)
 }
@@ -71,6 +79,7 @@ fn originals(examples: &[Example], scores: &[i128]) -> Credits {
                 example: index,
                 party: example.party,
                 score: *score,
+                excess: 0,
                 credit: 0,
             });
             originals.len() - 1
@@ -106,17 +115,12 @@ impl Credits {
         self.originals.iter().map(|it| it.credit).sum()
     }
 
-    /// How much of all that was scored stands out of the noise, scores beyond the largest credit
-    /// counted as that: whole clusters count, so neither copies nor the division of data among
-    /// names change it.
+    /// How much of all that was scored stands out of the noise: whole clusters count, so neither
+    /// copies nor the division of data among names change it.
     pub fn strength_ppm(&self) -> u64 {
-        let above: u128 = self.originals.iter().map(|it| it.credit).sum();
-        let most = match self.noise {
-            0 => u128::MAX,
-            noise => (CLIP + CAP) * noise,
-        };
+        let above: u128 = self.originals.iter().map(|it| it.excess).sum();
         let sizes = self.originals.iter().map(|it| it.score.unsigned_abs());
-        let all: u128 = sizes.map(|size| size.min(most)).sum();
+        let all: u128 = sizes.sum();
         // Fewer than 2^32 scores below 2^90 leave room for a factor of 2^6; a shift makes more.
         let shift = 128_u32.saturating_sub(all.leading_zeros() + 100);
         let ppm = ((above >> shift) * u128::from(WHOLE)).checked_div(all >> shift);

@@ -9,7 +9,7 @@ mod credit;
 mod divide;
 mod trace;
 
-pub use credit::{CAP, CLIP, credits, noise};
+pub use credit::{CLIP, credits, noise};
 pub use trace::{LEAST_SPAN, TRACE_CEILING};
 
 use crate::runtime::ledger::Address;
