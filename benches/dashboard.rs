@@ -269,7 +269,8 @@ pub fn pixel(_: &mut Criterion) {
     let mut times = Vec::new();
     for call in 0..SEEN {
         // In no step with the dashboard's own clocks.
-        std::thread::sleep(Duration::from_millis(60 + call * 37 % 190));
+        let pause = Duration::from_millis(60 + call * 37 % 190);
+        runtime.block_on(async move { tokio::time::sleep(pause).await });
         for number in [2 * call, 2 * call + 1] {
             journal.note(event(number)).expect("the writer runs");
         }
