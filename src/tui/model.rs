@@ -199,6 +199,8 @@ pub struct Model {
     pub flow: Flow,
     /// A remark, and until when it stands.
     pub notice: Option<(String, u64)>,
+    /// What goes on behind the dashboard.
+    pub story: String,
     /// The beginning of a sequence of keys.
     pub begun: Vec<Key>,
     pub shown: Shown,

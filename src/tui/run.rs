@@ -50,7 +50,7 @@ impl From<Feed> for Message {
             Feed::Board(board) => Self::Board(board),
             Feed::Records(records) => Self::Records(records),
             Feed::Link(link) => Self::Link(link),
-            Feed::Told(text) => Self::Told(text),
+            Feed::Told(text) => Self::Story(text),
             Feed::Failed(text) => Self::Failed(text),
         }
     }

@@ -46,6 +46,8 @@ pub enum Message {
     Frame(u64),
     /// What became of an effect.
     Told(String),
+    /// What goes on behind the dashboard, until the next is told.
+    Story(String),
     /// Nothing more comes, and why.
     Failed(String),
 }
@@ -82,6 +84,7 @@ pub fn update(model: &mut Model, message: Message) -> Vec<Effect> {
             model.refresh();
         }
         Message::Told(text) => model.notice(text),
+        Message::Story(text) => model.story = text,
         Message::Failed(text) => {
             let since_ms = model.now_ms;
             model.link = Link::Stale { since_ms };

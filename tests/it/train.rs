@@ -160,7 +160,7 @@ fn a_run_killed_between_checkpoints_repeats_the_lost_steps_exactly() {
     let resumed = train_until(&inputs, &Start::Resume(run.clone()), u64::MAX).unwrap();
     assert_eq!(weights(&resumed), wanted);
     assert_eq!(metrics(run.path()), before);
-    assert_eq!(checkpoints(run.path()), [1, 2, 4, 8, 12]);
+    assert_eq!(checkpoints(run.path()), [2, 4, 6, 8, 12]);
 }
 
 #[test]
@@ -516,9 +516,9 @@ fn old_checkpoints_go_and_milestones_stay() {
     };
     let outcome = train_all(&bench.inputs(config), &bench.path("runs"));
     assert_eq!(outcome.steps, 50);
-    // 10, 20 and 35 % of 50 steps, and the two newest.
-    assert_eq!(checkpoints(&outcome.run), [5, 10, 18, 48, 50]);
-    for step in [5, 10, 18] {
+    // 20, 35 and 50 % of 50 steps, and the two newest.
+    assert_eq!(checkpoints(&outcome.run), [10, 18, 25, 48, 50]);
+    for step in [10, 18, 25] {
         let folder = outcome.run.join(format!("checkpoints/step-{step}"));
         let optimizer = candle_core::safetensors::load(
             folder.join("optimizer.safetensors"),

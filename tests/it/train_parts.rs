@@ -248,7 +248,7 @@ fn plans_count_steps_validations_and_checkpoints() {
         .collect();
     assert_eq!(validated, [5, 10, 15]);
     assert!((1..=15).all(|step| !plan.validates(step, false)));
-    // Every second step, the milestones at 10, 20 and 35 %, and the end.
+    // Every second step, the milestones at 20, 35 and 50 %, and the end.
     let saved: Vec<u64> = (1..=15).filter(|step| plan.saves(*step)).collect();
     assert_eq!(saved, [2, 3, 4, 5, 6, 8, 10, 12, 14, 15]);
     let short = TrainConfig {

@@ -1,4 +1,4 @@
-//! The last line: what is typed, a remark, or the keys.
+//! The last line: what is typed, a remark, or what goes on and the keys.
 
 use ratatui::layout::Rect;
 
@@ -33,6 +33,10 @@ pub(super) fn draw(pen: &mut Pen, area: Rect, model: &Model) {
     }
     if !model.filter.text.is_empty() {
         let text = format!("filter: {}  ", model.filter.text);
+        x = pen.text((x, area.y), end.saturating_sub(x), &text, palette.accent);
+    }
+    if !model.story.is_empty() {
+        let text = format!("{}  ", model.story);
         x = pen.text((x, area.y), end.saturating_sub(x), &text, palette.accent);
     }
     for binding in BINDINGS.iter().filter(|it| !it.short.is_empty()) {

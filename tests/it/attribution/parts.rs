@@ -218,7 +218,7 @@ fn an_index_says_what_it_was_built_from() {
         .iter()
         .map(|checkpoint| checkpoint.step)
         .collect();
-    assert_eq!(steps, [3, 6, 11]);
+    assert_eq!(steps, [6, 11, 15]);
     let rows = trained.rows();
     assert_eq!(index.examples().len(), rows.len());
     for (at, example) in index.examples().iter().enumerate() {

@@ -389,3 +389,23 @@ fn without_animation_nothing_moves() {
     update(&mut model, Message::Records(scenario("busy")));
     assert!(!model.is_moving());
 }
+
+#[test]
+fn what_goes_on_stays_until_something_else_does() {
+    let mut model = busy();
+    let story = "2. A LoRA adapter is trained";
+    let last_line = |model: &Model| {
+        let text = super::screens::text(&super::screens::drawn(model));
+        text.lines().last().unwrap().to_owned()
+    };
+    update(&mut model, Message::Story(story.into()));
+    // A remark passes over it, and the keys stay beside it.
+    press(&mut model, &[Key::Char('T')]);
+    assert!(last_line(&model).contains("theme"));
+    let later = model.now_ms + 600_000;
+    update(&mut model, Message::Tick(later));
+    let line = last_line(&model);
+    assert!(line.contains(story) && line.contains("? help"), "{line}");
+    update(&mut model, Message::Story("3. It is measured".into()));
+    assert!(!last_line(&model).contains(story));
+}
