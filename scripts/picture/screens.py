@@ -139,7 +139,7 @@ def main(openlora, recording, folder, ttf):
         terminal.read(0.5)
         # Charts over the last minute.
         terminal.press("www")
-        terminal.read(last + 0.6)
+        terminal.read(last - 0.3)
         (folder / f"dashboard-{theme}.svg").write_text(svg(terminal, theme), encoding="utf-8")
         picture(terminal, theme, fonts).save(folder / f"dashboard-{theme}.png", optimize=True)
         terminal.end()
