@@ -58,9 +58,9 @@ fn title(pen: &mut Pen, layout: &Layout, model: &Model) {
     line(pen, layout, 0, pieces);
     let mark = mark(model);
     if !mark.is_empty() {
-        let wide = layout.header.width;
-        let cells = (mark.chars().count() as u16 + 1).min(wide);
-        pen.right((wide - cells, 0), cells, &format!("{mark} "), palette.warn);
+        let (wide, mark) = (layout.header.width, format!("  {mark} "));
+        let cells = (mark.chars().count() as u16).min(wide);
+        pen.right((wide - cells, 0), cells, &mark, palette.warn);
     }
 }
 

@@ -39,16 +39,21 @@ impl Attributions {
                 done = self.attribute() => done,
                 () = stop.cancelled() => return,
             };
-            if let Err(error) = done {
+            // What is written is also erased, however soon the end comes.
+            let written = match done {
+                Ok(done) => self.write(done).await,
+                Err(error) => Err(error),
+            };
+            if let Err(error) = written {
                 tracing::error!(%error, "attributions wait for the journal");
                 tokio::time::sleep(RETRY_PAUSE).await;
             }
         }
     }
 
-    /// Attributes the calls that have waited longest, as many as are done soon, and writes them in
-    /// one transaction: where there is no index to ask, the disk is all that takes time.
-    async fn attribute(&self) -> Result<(), JournalError> {
+    /// Attributes the calls that have waited longest, as many as are done soon: where there is no
+    /// index to ask, the disk is all that takes time.
+    async fn attribute(&self) -> Result<Vec<Attributed>, JournalError> {
         let (began, mut place) = (Instant::now(), 0);
         let mut done = Vec::new();
         while done.len() < BATCH && began.elapsed() < SOON {
@@ -62,6 +67,11 @@ impl Attributions {
                 _ => self.attributed(&waiting, None),
             });
         }
+        Ok(done)
+    }
+
+    /// Writes attributions in one transaction, and erases what waited for them.
+    async fn write(&self, done: Vec<Attributed>) -> Result<(), JournalError> {
         let ids: Vec<String> = done.iter().map(|it| it.request_id.clone()).collect();
         let mut events = done.into_iter().map(|it| Event::Attributed(Box::new(it)));
         let Some(first) = events.next() else {
