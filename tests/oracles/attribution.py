@@ -17,6 +17,7 @@ OUT = Path(__file__).parent.parent / "data" / "attribution"
 STEP = 1e-40
 H, I, HEADS, KV, HD, LAYERS, VOCAB, RANK = 16, 24, 2, 1, 8, 2, 40, 2
 SCALE, EPS, THETA, DAMPING, LEVERAGE = 3.0, 1e-5, 10000.0, 0.05, 2.0
+SKETCHED = 64
 SHAPES = {
     "self_attn.q_proj": (HEADS * HD, H),
     "self_attn.k_proj": (KV * HD, H),
@@ -200,7 +201,7 @@ def main():
     ]
     ones, halves = {}, {n: 1 / np.sqrt(np.sqrt(v.astype(np.float64).ravel()) + 1e-8) for n, v in moments.items()}
     sizes = [checkpoints[0][name].size for name in names]
-    cases = []
+    cases, asked_at = [], []
     for width in (8, 64, -(-sum(sizes) // 64) * 64):
         for method in ("influence", "datainf", "gradient"):
             chosen = range(3) if method == "influence" else [2]
@@ -210,6 +211,8 @@ def main():
                 grouped = method == "datainf"
                 found = [projected(g, scales, width, seed, grouped) for g in taken[at]]
                 g, asked = np.array(found[: len(rows)]), found[len(rows) :]
+                if method == "influence" and width == SKETCHED:
+                    asked_at.append([q.tolist() for q in asked])
                 for which, q in enumerate(asked):
                     if method == "influence":
                         scores[which] += rates[at] * influence(g, q, weights)
@@ -236,7 +239,7 @@ def main():
         "weights": weights.tolist(),
         "queries": [{"prompt": prompt, "answer": answer} for prompt, answer in queries],
         "rates": rates, "scale": SCALE, "damping": DAMPING, "data": digest, "adapter": adapter,
-        "cases": cases,
+        "cases": cases, "sketched": {"width": SKETCHED, "gradients": asked_at},
     }
     (OUT / "case.json").write_text(json.dumps(case, indent=1) + "\n")
 

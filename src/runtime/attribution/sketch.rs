@@ -6,6 +6,10 @@
 //! ```
 //!
 //! A gradient is its integers times its scale, up to one factor for all checkpoints.
+//!
+//! Everything after a sketch is integers and the same anywhere. The sketch itself comes from floats:
+//! made again from the same tokens on another kind of processor, each integer is at most
+//! [`TOLERANCE`] away and each scale at most [`SCALE_TOLERANCE`] of itself.
 
 use super::error::IndexError;
 
@@ -13,6 +17,11 @@ const VERSION: u8 = 1;
 const HEAD: usize = 6;
 /// The largest scale of a sketch.
 const UNIT: f64 = (1u32 << 30) as f64;
+
+/// How far an integer of a sketch that is made again may be from the first.
+pub const TOLERANCE: u8 = 1;
+/// The same of a scale, as a part of it.
+pub const SCALE_TOLERANCE: f64 = 1e-3;
 
 /// A quantised gradient per checkpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,6 +62,20 @@ impl Sketch {
 
     pub fn parts(&self) -> &[(u32, Vec<i8>)] {
         &self.parts
+    }
+
+    /// Whether both are sketches of one answer, within what kinds of processors differ.
+    pub fn agrees(&self, other: &Self) -> bool {
+        let near = |a: &(u32, Vec<i8>), b: &(u32, Vec<i8>)| {
+            let apart = f64::from(a.0.abs_diff(b.0));
+            apart <= SCALE_TOLERANCE * f64::from(a.0.max(b.0))
+                && a.1
+                    .iter()
+                    .zip(&b.1)
+                    .all(|(a, b)| a.abs_diff(*b) <= TOLERANCE)
+        };
+        let shape = |it: &Self| (it.width, it.parts.len());
+        shape(self) == shape(other) && self.parts.iter().zip(&other.parts).all(|(a, b)| near(a, b))
     }
 
     pub fn to_bytes(&self) -> Vec<u8> {

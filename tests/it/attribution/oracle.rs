@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fs, path::PathBuf};
 
 use candle_core::{Device, Tensor, safetensors};
 use openlora::runtime::{
-    attribution::{Checkpoint, Job, Material, Method, Pass, influence_rows},
+    attribution::{Checkpoint, Job, Material, Method, Pass, Sketch, influence_rows},
     dataset::{Dataset, Source, encode::Encoded},
     model::{Base, Batch, Decoder, ModelConfig, Precision},
     train::Rows,
@@ -23,6 +23,14 @@ struct Case {
     data: String,
     adapter: String,
     cases: Vec<Expected>,
+    sketched: Sketched,
+}
+
+#[derive(Deserialize)]
+struct Sketched {
+    width: usize,
+    /// `[checkpoints][queries][width]`
+    gradients: Vec<Vec<Vec<f32>>>,
 }
 
 #[derive(Deserialize)]
@@ -119,8 +127,13 @@ fn base() -> Base {
     }
 }
 
-/// Scores `[queries][rows]` in floats, before anything is rounded to 8 bits.
-fn scores(case: &Case, method: Method, width: usize) -> Vec<Vec<f64>> {
+/// The weight, the rows and the queries' gradients of one checkpoint.
+fn checkpoint(
+    case: &Case,
+    method: Method,
+    width: usize,
+    at: usize,
+) -> (f64, Vec<f32>, Vec<Vec<f32>>) {
     let (base, dataset, rows) = (base(), dataset(case), rows(case));
     let material = material(case, method);
     let job = Job {
@@ -134,21 +147,28 @@ fn scores(case: &Case, method: Method, width: usize) -> Vec<Vec<f64>> {
         width,
         damping: case.damping,
     };
+    let rate = match method {
+        Method::Influence => material.checkpoints[at].rate,
+        _ => 1.0,
+    };
+    let (found, projector) = influence_rows(&job, at).unwrap();
     let decoder = Decoder::load(&base, Precision::F32).unwrap();
-    let mut scores = vec![vec![0.0; rows.len()]; case.queries.len()];
-    for (at, checkpoint) in material.checkpoints.iter().enumerate() {
-        let rate = if method == Method::Influence {
-            checkpoint.rate
-        } else {
-            1.0
-        };
-        let (found, projector) = influence_rows(&job, at).unwrap();
-        let mut pass = Pass::new(material.place(&decoder, at).unwrap(), projector.clone());
-        for (query, scores) in case.queries.iter().zip(&mut scores) {
-            let ids = [query.prompt.clone(), query.answer.clone()].concat();
-            let targets: Vec<bool> = (0..ids.len()).map(|at| at >= query.prompt.len()).collect();
-            let batch = Batch::from_rows([(ids.as_slice(), targets.as_slice())]);
-            let gradient = pass.of(&batch).unwrap();
+    let mut pass = Pass::new(material.place(&decoder, at).unwrap(), projector);
+    let gradient = |query: &Query| {
+        let ids = [query.prompt.clone(), query.answer.clone()].concat();
+        let targets: Vec<bool> = (0..ids.len()).map(|at| at >= query.prompt.len()).collect();
+        let batch = Batch::from_rows([(ids.as_slice(), targets.as_slice())]);
+        pass.of(&batch).unwrap()
+    };
+    (rate, found, case.queries.iter().map(gradient).collect())
+}
+
+/// Scores `[queries][rows]` in floats, before anything is rounded to 8 bits.
+fn scores(case: &Case, method: Method, width: usize) -> Vec<Vec<f64>> {
+    let mut scores = vec![vec![0.0; case.rows.len()]; case.queries.len()];
+    for at in 0..material(case, method).checkpoints.len() {
+        let (rate, found, asked) = checkpoint(case, method, width, at);
+        for (gradient, scores) in asked.iter().zip(&mut scores) {
             // Kept apart by tensor for DataInf's rows, a query's parts add up.
             let mut folded = vec![0f64; width];
             for (at, value) in gradient.iter().enumerate() {
@@ -200,5 +220,27 @@ fn every_method_agrees_with_the_second_derivation() {
             let agreement = spearman(found, wanted);
             assert!(agreement >= 0.9999, "{what}: Spearman {agreement}");
         }
+    }
+}
+
+/// A sketch that somebody else makes of the same tokens, in other arithmetic, is the same within
+/// what is promised; one of another answer is not.
+#[test]
+fn a_sketch_comes_out_again_in_other_arithmetic() {
+    let text = fs::read_to_string(folder().join("case.json")).unwrap();
+    let case: Case = serde_json::from_str(&text).unwrap();
+    let Sketched { width, gradients } = &case.sketched;
+    let ours: Vec<Vec<Vec<f32>>> = (0..gradients.len())
+        .map(|at| checkpoint(&case, Method::Influence, *width, at).2)
+        .collect();
+    let sketch = |gradients: &[Vec<Vec<f32>>], query: usize| {
+        let of = gradients.iter().map(|checkpoint| checkpoint[query].clone());
+        Sketch::of(&of.collect::<Vec<_>>())
+    };
+    for query in 0..case.queries.len() {
+        let (one, two) = (sketch(&ours, query), sketch(gradients, query));
+        assert!(one.agrees(&two), "{one:?} is not {two:?}");
+        let other = sketch(gradients, (query + 1) % case.queries.len());
+        assert!(!one.agrees(&other));
     }
 }
