@@ -2,7 +2,7 @@
 //!
 //! Builds worlds of known structure, retrains on random halves and without each contributor, and
 //! compares what that does to answers with what each method says. The retrainings are kept in
-//! `--cache DIR`, so that methods can be compared again at once.
+//! `--cache DIR`, so that methods can be compared again at once, and what they say beside them.
 
 #![allow(
     clippy::expect_used,
