@@ -5,10 +5,14 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::Context;
+use super::{
+    Context, ask,
+    serve::{self, running::Running},
+};
 use crate::{
     error::{ExitClass, ExitStatus, Failure},
     printer::Printer,
+    runtime::event::Event,
     wallet::devchain::{
         ETHER, MNEMONIC,
         supervisor::{self, Endpoint, Folder, Status},
@@ -239,7 +243,31 @@ fn describe(chain_id: u64, status: &Status, folder: &Folder) -> State {
 pub async fn reset(context: &Context) -> Result<ExitStatus, Failure> {
     let chain_id = chain_id(context);
     let home = &context.dirs.data;
+    if let Some(server) = Running::find(context)
+        .await?
+        .filter(|it| it.is_on(chain_id))
+    {
+        let message = format!(
+            "the server at {} takes money on the development chain {chain_id}",
+            server.url()
+        );
+        return Err(Failure::new(ExitClass::Environment, message).with_hint("stop it first"));
+    }
+    // Whoever writes the journal now would go on with facts of a chain that is gone.
+    let path = context.dirs.journal();
+    let journal = match path.exists() {
+        true => Some(serve::open_journal(&path)?),
+        false => None,
+    };
+    if Folder::new(home, chain_id).has_state() {
+        let deed = format!("deleting the development chain {chain_id} and all that is on it");
+        ask::confirm(context, &deed, "yes")?;
+    }
     let before = supervisor::reset(home, chain_id).await?;
+    // Where this is not reached, the next command finds another chain than the journal's.
+    if let Some(journal) = &journal {
+        journal.append(Event::ChainEnded { chain_id }).await?;
+    }
     let restarted = match &before {
         Some(endpoint) => {
             let port = endpoint

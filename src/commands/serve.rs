@@ -4,6 +4,8 @@ mod paid;
 pub mod provenance;
 pub mod running;
 
+pub(super) use paid::known;
+
 use std::{
     collections::BTreeMap,
     net::{IpAddr, Ipv4Addr, SocketAddr},
@@ -71,6 +73,9 @@ struct Chosen {
 /// Serves until SIGINT or SIGTERM, then drains.
 pub async fn run(context: &Context, request: ServeRequest) -> Result<ExitStatus, Failure> {
     let networks = networks(context, &request)?;
+    if networks.is_some() {
+        paid::settle_every(context)?;
+    }
     let host = host(context)?;
     check_exposure(context, host, &request)?;
     let port = context.settings.count("serve.port").unwrap_or(0);
@@ -102,7 +107,8 @@ pub async fn run(context: &Context, request: ServeRequest) -> Result<ExitStatus,
     // Settling ends after the last call is charged, with a last round.
     let closing = CancellationToken::new();
     let settling = selling.as_ref().map(|selling| selling.start(&closing));
-    let sign = Sign::put_up(context, &url_of(server.address()))?;
+    let chains = selling.as_ref().map(Selling::chains).unwrap_or_default();
+    let sign = Sign::put_up(context, &url_of(server.address()), chains)?;
     // So that the dashboard opens at once, however long the journal grows.
     let boarding = dash::keep_ready(context.dirs.journal());
     announce(context, server.address(), &names, selling.as_ref());

@@ -149,6 +149,37 @@ pub enum Event {
     ContributionsProposed(Box<ContributionsProposed>),
     /// A contributor was paid from a pool.
     ContributionClaimed(Box<ContributionClaimed>),
+    /// Which chain answers under an id, by the hash of its first block: every fact about the id
+    /// that follows, until it ends, is of this chain.
+    ChainIdentified { chain_id: u64, genesis: Word },
+    /// A chain is gone, and another may answer under its id. What was written of the id so far is
+    /// about the chain that is gone.
+    ChainEnded { chain_id: u64 },
+    /// How far another seller's payment is cleared.
+    Clearing(Box<Clearing>),
+}
+
+/// How far the clearing of another seller's payment has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ClearingStage {
+    /// The authorization belongs to one request from here on; written before anything is sent.
+    Started,
+    /// The request is about to be told that the payment was made; no other request ever is.
+    Confirmed,
+    /// Nothing was sent, and the authorization is free again.
+    Dropped,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Clearing {
+    /// The authorization, of a transfer or of a deposit.
+    pub key: ExactKey,
+    /// SHA-256 of the request that it is cleared for.
+    pub request: Word,
+    pub stage: ClearingStage,
+    /// Hash of the transaction; empty before one is mined.
+    pub tx: String,
 }
 
 /// Parts of a whole among contributors; those of one list sum to a million.

@@ -216,6 +216,16 @@ pub trait Cashier: Send + Sync {
     /// which nobody else can use until the tab is closed or dropped. No chain is changed.
     async fn open(&self, sale: &Sale, payment: &str) -> Result<Box<dyn Tab>, Unpaid>;
 
+    /// The networks on which no money can be taken now, and why.
+    fn troubles(&self) -> Vec<(String, String)> {
+        Vec::new()
+    }
+
+    /// Whether money can be taken on some network, as far as is known.
+    fn is_open(&self) -> bool {
+        true
+    }
+
     /// Returns to a payer what its channel holds and calls have not cost.
     async fn refund(&self, sale: &Sale, payment: &str) -> Result<Refunded, Unpaid>;
 }
@@ -231,6 +241,11 @@ pub trait Tab: Send + Sync {
 
     /// The value of `PAYMENT-RESPONSE` for a charge.
     fn response(&self, charge: &Charge) -> String;
+
+    /// The longest that the call may run, so that what it costs can still be collected.
+    fn time_limit(&self) -> Option<std::time::Duration> {
+        None
+    }
 
     /// The charge is durable, in the journal's record: the next call of the channel may follow.
     fn close(self: Box<Self>, charge: &Charge);

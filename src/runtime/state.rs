@@ -225,6 +225,10 @@ impl Snapshot {
             Event::TransactionIntended(intent) => self.unsettled.push(Intent::clone(intent)),
             Event::TransactionSettled { tx, .. } => self.unsettled.retain(|it| it.tx != *tx),
             Event::Deployed(deployment) => self.deploy(deployment),
+            Event::ChainEnded { chain_id } => {
+                self.unsettled.retain(|it| it.chain_id != *chain_id);
+                self.deployments.retain(|it| it.chain_id != *chain_id);
+            }
             Event::ChannelOpened(_)
             | Event::ChannelObserved(_)
             | Event::ReceiverObserved(_)
@@ -239,7 +243,9 @@ impl Snapshot {
             | Event::Attributed(_)
             | Event::Anchored(_)
             | Event::ContributionsProposed(_)
-            | Event::ContributionClaimed(_) => {}
+            | Event::ContributionClaimed(_)
+            | Event::ChainIdentified { .. }
+            | Event::Clearing(_) => {}
         }
     }
 

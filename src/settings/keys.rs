@@ -425,8 +425,9 @@ pub const KEYS: &[Key] = &[
     key(
         "serve.settle_every",
         integer(1, LARGE),
-        Some("3600"),
-        "seconds between settlements of unclaimed income",
+        None,
+        "seconds between settlements of unclaimed income; at most, and when unset, a quarter of \
+         `serve.withdraw_delay`",
     ),
     key(
         "pricing.prompt",

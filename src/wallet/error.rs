@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::{
     error::{ExitClass, Explain, describe_io},
-    runtime::ledger::{Address, AddressProblem},
+    runtime::ledger::{Address, AddressProblem, Word},
 };
 
 /// Every way in which the wallet fails.
@@ -94,6 +94,16 @@ pub enum WalletError {
         expected: u64,
         found: u64,
     },
+    #[error(
+        "{rpc} answers from another chain with the id of `{network}` than the one that the journal \
+         is about: the hash of its first block is {found}, expected {expected}"
+    )]
+    OtherGenesis {
+        network: String,
+        rpc: String,
+        expected: Word,
+        found: Word,
+    },
     /// A call that would fail, or did: the contract says why.
     #[error("{deed} is refused by the contract: {reason}")]
     Reverted { deed: String, reason: String },
@@ -164,7 +174,9 @@ impl Explain for WalletError {
             Self::NetworkAddress { .. } | Self::NetworkField { .. } | Self::RpcAddress { .. } => {
                 ExitClass::BadInput
             }
-            Self::Rpc { .. } | Self::OtherChain { .. } => ExitClass::Network,
+            Self::Rpc { .. } | Self::OtherChain { .. } | Self::OtherGenesis { .. } => {
+                ExitClass::Network
+            }
             Self::Reverted { .. } => ExitClass::Reverted,
             Self::Artifact(error) => error.class(),
             _ => ExitClass::Wallet,
@@ -209,6 +221,10 @@ impl Explain for WalletError {
             Self::OtherChain { network, .. } => {
                 format!("correct `rpc` or `chain_id` under `[network.{network}]`")
             }
+            Self::OtherGenesis { network, .. } => format!(
+                "correct `rpc` under `[network.{network}]`; a development chain that began anew wants \
+                 a new `openlora deploy` and a restart of the server"
+            ),
             _ => return None,
         };
         Some(hint)

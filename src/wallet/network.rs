@@ -172,8 +172,7 @@ impl Network {
             .chain_id
             .or(preset.map(|preset| preset.chain_id))
             .ok_or_else(|| missing("chain_id"))?;
-        let development = LOCAL_CHAINS.contains(&chain_id);
-        Ok(Self {
+        let mut network = Self {
             name: name.to_owned(),
             chain_id,
             rpc: wish
@@ -185,18 +184,17 @@ impl Network {
                 .mainnet
                 .unwrap_or(preset.is_some_and(|preset| preset.mainnet)),
             token,
-            confirmations: wish.confirmations.unwrap_or(if development {
-                0
-            } else {
-                CONFIRMATIONS
-            }),
+            confirmations: CONFIRMATIONS,
             contracts: Contracts {
                 registry: address("registry", wish.registry.as_deref())?,
                 splitter_factory: address("splitter_factory", wish.splitter_factory.as_deref())?,
                 pool_factory: address("pool_factory", wish.pool_factory.as_deref())?,
                 anchor: address("anchor", wish.anchor.as_deref())?,
             },
-        })
+        };
+        let usual = if network.is_local() { 0 } else { CONFIRMATIONS };
+        network.confirmations = wish.confirmations.unwrap_or(usual);
+        Ok(network)
     }
 
     /// Whether this is a development chain on this machine: its id, its address and its name

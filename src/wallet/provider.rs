@@ -14,7 +14,7 @@ use alloy::{
 };
 
 use super::{WalletError, network::Network, registry::explain};
-use crate::runtime::ledger::Address;
+use crate::runtime::ledger::{Address, Word};
 
 /// How long an RPC may take for one answer.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -194,6 +194,23 @@ impl Chain {
     pub async fn height(&self) -> Result<u64, WalletError> {
         let asked = self.provider.get_block_number().await;
         asked.map_err(|error| self.failed("eth_blockNumber", &error))
+    }
+
+    /// The hash of the first block, which tells chains with one id apart.
+    pub async fn genesis(&self) -> Result<Word, WalletError> {
+        let found = self.block(BlockNumberOrTag::Number(0)).await?;
+        let found = found.ok_or_else(|| WalletError::Rpc {
+            rpc: self.network.rpc_shown(),
+            method: "eth_getBlockByNumber",
+            reason: "there is no first block".to_owned(),
+        })?;
+        Ok(Word(found.hash.0))
+    }
+
+    /// Whether it has this block at this height.
+    pub async fn stands(&self, number: u64, hash: Word) -> Result<bool, WalletError> {
+        let found = self.block(BlockNumberOrTag::Number(number)).await?;
+        Ok(found.is_some_and(|block| block.hash.0 == hash.0))
     }
 
     /// The newest block.

@@ -164,6 +164,11 @@ pub enum Chain {
         devnet: Box<Devnet>,
         _dir: tempfile::TempDir,
     },
+    /// One of a home, which can begin anew at the same address.
+    Kept {
+        home: Home,
+        url: String,
+    },
 }
 
 impl Chain {
@@ -179,8 +184,25 @@ impl Chain {
         }
     }
 
+    pub fn kept() -> Self {
+        let home = Home::new();
+        let started = home.devnet(&["start", "--port", "0"]);
+        let url = started["url"].as_str().unwrap().to_owned();
+        Self::Kept { home, url }
+    }
+
+    /// Begins anew.
+    pub fn reset(&self) {
+        let Self::Kept { home, .. } = self else {
+            panic!("a chain of a home can be reset")
+        };
+        let reset = home.devnet(&["reset", "--yes"]);
+        assert_eq!(reset["url"], json!(self.url()));
+    }
+
     pub fn url(&self) -> &str {
         match self {
+            Self::Kept { url, .. } => url,
             Self::Anvil(anvil) => &anvil.url,
             Self::Embedded { devnet, .. } => &devnet.rpc.url,
         }

@@ -209,7 +209,7 @@ fn start_status_stop_and_reset_say_what_they_do() {
         json!([{ "from": FIRST, "to": NOBODY, "value": "0x1" }]),
     );
     // A new chain at the same address.
-    let reset = home.devnet(&["reset"]);
+    let reset = home.devnet(&["reset", "--yes"]);
     let url = &started["url"];
     assert_eq!(
         reset,
@@ -218,7 +218,7 @@ fn start_status_stop_and_reset_say_what_they_do() {
     assert_eq!(rpc.ok("eth_blockNumber", json!([])), "0x0");
     assert_eq!(home.devnet(&["stop"])["stopped"], true);
     assert_eq!(home.devnet(&["status"])["running"], false);
-    let reset = home.devnet(&["reset"]);
+    let reset = home.devnet(&["reset", "--yes"]);
     assert_eq!(
         reset,
         json!({ "chain_id": 31337, "restarted": false, "url": null })
@@ -264,7 +264,7 @@ fn a_taken_port_and_a_damaged_file_are_explained() {
     );
     let args = ["devnet", "start", "--port", "0"];
     openlora(home.path()).args(args).run().fails(4, &expected);
-    home.devnet(&["reset"]);
+    home.devnet(&["reset", "--yes"]);
     assert_eq!(home.devnet(&["start", "--port", "0"])["started"], true);
 }
 

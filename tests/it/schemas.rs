@@ -123,7 +123,7 @@ fn every_result_fits_its_schema() {
     for (schema, line) in [
         ("devnet-start", "devnet start --port 0"),
         ("devnet-status", "devnet status"),
-        ("devnet-reset", "devnet reset"),
+        ("devnet-reset", "devnet reset --yes"),
         ("devnet-stop", "devnet stop"),
     ] {
         results.run(schema, home.path(), line);

@@ -123,9 +123,10 @@ fn an_exact_payment_is_taken_once() {
     // The same nonce for another sum is another payment, and the nonce is spent.
     let other = buyer.transfer(200, 5);
     let refused = seller.wait(desk.transfer(&other)).unwrap_err();
-    let reason = format!("transaction {} moved something else", one.tx);
-    let deed = "the transfer";
-    assert_eq!(refused, Trouble::Rejected { deed, reason });
+    let nonce = other.nonce;
+    assert_eq!(refused, Trouble::Spent { nonce });
+    let refused = seller.wait(desk.check_transfer(&other)).unwrap_err();
+    assert_eq!(refused, Trouble::Spent { nonce });
     drop(seller);
     let seller = market.seller();
     assert_eq!(seller.wait(seller.desk.transfer(&transfer)), Ok(one));

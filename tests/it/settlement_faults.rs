@@ -246,7 +246,10 @@ fn an_rpc_that_stands_behind_is_not_believed() {
         let newest = method == "eth_getBlockByNumber" && params[0] == "latest";
         newest.then(|| Act::Answer(block.clone()))
     });
-    let seller = market.seller_through(&proxy.url, |options| options.fresh = Duration::ZERO);
+    let seller = market.seller_through(&proxy.url, |options| {
+        options.fresh = Duration::ZERO;
+        options.lag = Duration::from_secs(600);
+    });
     let (_, channel) = opened(&market, &seller);
     let seen = market.height();
     behind.store(true, Ordering::SeqCst);

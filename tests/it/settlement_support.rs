@@ -111,6 +111,20 @@ impl Market {
         Self::on(chain)
     }
 
+    /// One on a chain that can be reset.
+    pub fn kept() -> Self {
+        Self::on(Chain::kept())
+    }
+
+    /// The same market after its chain began anew.
+    pub fn again(&self) {
+        self.chain.reset();
+        self.rpc
+            .ok("anvil_setBalance", json!([OWN, "0x8ac7230489e80000"]));
+        let (pool, splitter) = put_up(&self.rpc);
+        assert_eq!((pool, splitter), (self.pool, self.splitter));
+    }
+
     fn on(chain: Chain) -> Self {
         let rpc = chain.rpc();
         rpc.ok("anvil_setBalance", json!([OWN, "0x8ac7230489e80000"]));

@@ -678,11 +678,11 @@ fn exact_payments_that_pay_otherwise_are_refused() {
     let mut tab = stand.open(&sale, &good).ok().unwrap();
     stand.cancel(&buyer, number(7));
     let unpaid = stand.wait(tab.secure()).unwrap_err();
-    assert_eq!(refusal(unpaid), stand.because(&sale, Reason::ExactFailed));
+    assert_eq!(refusal(unpaid), stand.because(&sale, Reason::ExactUsed));
     drop(tab);
     assert_eq!(
         stand.refused(&sale, &good),
-        stand.because(&sale, Reason::ExactRefused)
+        stand.because(&sale, Reason::ExactUsed)
     );
     // Without the money.
     let poor = stand.market.buyer(2, 999);

@@ -3,22 +3,28 @@
 use openlora::{
     runtime::{
         ledger::{Address, Amount, ChannelConfig},
-        ports::{Facilitator, Unserved},
+        ports::{Cashier, Facilitator, Unserved},
     },
-    wallet::x402::{
-        Clearing, Reason,
-        digest::{ClaimEntry, EscrowDomain},
-        signature::sign,
-        wire::Deed,
+    wallet::{
+        settlement::{Settlement, Transfer},
+        x402::{
+            Clearing, Reason,
+            digest::{ClaimEntry, EscrowDomain},
+            signature::sign,
+            wire::Deed,
+        },
     },
 };
 use serde_json::{Value, json};
 
 use crate::{
-    deploy_support::{OWN, account},
+    deploy_support::{Act, OWN, Proxy, account},
     settlement_support::{Buyer, channel_id},
     wallet::{ADDRESS, KEY},
-    x402_support::{Stand, TOKEN_NAME, batch, deposit, exact, state, voucher},
+    x402_support::{
+        Stand, TOKEN_NAME, batch, deposit, exact, header, moved, refusal, sale, state, submission,
+        voucher,
+    },
 };
 
 /// Another seller, who has no chain of its own.
@@ -33,7 +39,10 @@ struct Seller {
 
 impl Seller {
     fn new() -> Self {
-        let stand = Stand::new();
+        Self::at(Stand::new())
+    }
+
+    fn at(stand: Stand) -> Self {
         let clearing = Clearing::new(stand.counters(), OWN.parse().unwrap());
         let buyer = stand.market.buyer(1, 100_000);
         let config = ChannelConfig {
@@ -48,6 +57,50 @@ impl Seller {
             buyer,
             config,
         }
+    }
+
+    /// The same after a restart.
+    fn again(self) -> Self {
+        let stand = self.stand.again();
+        Self {
+            clearing: Clearing::new(stand.counters(), OWN.parse().unwrap()),
+            stand,
+            ..self
+        }
+    }
+
+    /// A transfer to somebody.
+    fn transfer(&self, nonce: u64, to: Address) -> Transfer {
+        let mut transfer = self.buyer.transfer(1_000, nonce);
+        transfer.to = to;
+        let said = openlora::wallet::x402::wire::Authorization {
+            from: transfer.from,
+            to,
+            value: transfer.value,
+            valid_after: transfer.valid_after,
+            valid_before: transfer.valid_before,
+            nonce: transfer.nonce,
+        };
+        let domain = crate::x402_support::token_domain(self.stand.market.token);
+        transfer.signature = crate::x402_support::signed(&self.buyer, domain.transfer(&said));
+        transfer
+    }
+
+    /// A request for something that the other seller sells.
+    fn request(&self, thing: &str, scheme: &str, payload: &Value) -> Value {
+        let mut body = self.body(scheme, payload);
+        body["paymentPayload"]["resource"] = json!({ "url": thing });
+        body
+    }
+
+    /// Both routes say that the authorization is used.
+    #[track_caller]
+    fn is_used(&self, body: &Value) {
+        let verified = self.verify(body.clone());
+        assert_eq!(verified, Ok(invalid(&self.buyer, Reason::ExactUsed)));
+        let mut expected = failed(Reason::ExactUsed);
+        expected["payer"] = json!(self.buyer.address());
+        assert_eq!(self.settle(body.clone()), Ok(expected));
     }
 
     fn offer(&self, scheme: &str) -> Value {
@@ -156,18 +209,7 @@ fn both_schemes_are_supported_and_no_authorizer_is_lent() {
 #[test]
 fn an_exact_payment_is_cleared_for_another_seller() {
     let seller = Seller::new();
-    let mut transfer = seller.buyer.transfer(1_000, 1);
-    transfer.to = SHOP;
-    let said = openlora::wallet::x402::wire::Authorization {
-        from: transfer.from,
-        to: SHOP,
-        value: transfer.value,
-        valid_after: transfer.valid_after,
-        valid_before: transfer.valid_before,
-        nonce: transfer.nonce,
-    };
-    let domain = crate::x402_support::token_domain(seller.stand.market.token);
-    transfer.signature = crate::x402_support::signed(&seller.buyer, domain.transfer(&said));
+    let transfer = seller.transfer(1, SHOP);
     let body = seller.body("exact", &exact(&transfer));
     let valid = json!({ "isValid": true, "payer": seller.buyer.address() });
     assert_eq!(seller.verify(body.clone()), Ok(valid));
@@ -182,6 +224,7 @@ fn an_exact_payment_is_cleared_for_another_seller() {
     assert_eq!(settled, expected);
     assert_eq!(seller.stand.market.balance(SHOP), 1_000);
 
+    let transfer = seller.transfer(2, SHOP);
     let mut short = seller.body("exact", &exact(&transfer));
     short["paymentRequirements"]["amount"] = json!("1001");
     let answer = seller.verify(short);
@@ -207,7 +250,7 @@ fn a_channel_is_cleared_from_deposit_to_refund() {
         })
     };
     assert_eq!(seller.verify(body.clone()), Ok(valid(0, 0)));
-    let settled = seller.settle(body).unwrap();
+    let settled = seller.settle(body.clone()).unwrap();
     let expected = json!({
         "success": true,
         "payer": buyer.address(),
@@ -217,6 +260,8 @@ fn a_channel_is_cleared_from_deposit_to_refund() {
         "extra": { "channelState": seen(channel, 5_000, 0) },
     });
     assert_eq!(settled, expected);
+    // It is confirmed once.
+    seller.is_used(&body);
 
     let paid = seller.body(scheme, &voucher(buyer, config, 2_000));
     assert_eq!(seller.verify(paid), Ok(valid(5_000, 0)));
@@ -307,4 +352,171 @@ fn requests_for_other_things_are_told_apart() {
     assert_eq!(seller.settle(json!({})), malformed);
     let nothing = seller.settle(body).unwrap();
     assert_eq!(nothing["errorReason"], Reason::ChannelNotFound.code());
+}
+
+#[test]
+fn a_payment_is_confirmed_once_whatever_is_bought() {
+    let seller = Seller::new();
+    let paid = exact(&seller.transfer(1, SHOP));
+    let first = seller.request("http://shop/1", "exact", &paid);
+    assert_eq!(seller.settle(first.clone()).unwrap()["success"], true);
+    for thing in ["http://shop/1", "http://shop/2", "http://shop/3"] {
+        seller.is_used(&seller.request(thing, "exact", &paid));
+    }
+    let seller = seller.again();
+    seller.is_used(&first);
+    seller.is_used(&seller.request("http://shop/4", "exact", &paid));
+    assert_eq!(seller.stand.market.balance(SHOP), 1_000);
+
+    // A hundred at once, for a hundred things.
+    let paid = exact(&seller.transfer(2, SHOP));
+    let bodies: Vec<Value> = (0..100)
+        .map(|it| seller.request(&format!("http://shop/{it}"), "exact", &paid))
+        .collect();
+    let answers = seller.stand.wait(async {
+        let all = bodies.iter().map(|it| seller.clearing.settle(it.clone()));
+        futures::future::join_all(all).await
+    });
+    let told = answers.iter().map(|it| it.as_ref().unwrap());
+    let (good, bad): (Vec<&Value>, Vec<&Value>) = told.partition(|it| it["success"] == true);
+    assert_eq!((good.len(), bad.len()), (1, 99));
+    assert!(
+        bad.iter()
+            .all(|it| it["errorReason"] == Reason::ExactUsed.code())
+    );
+    assert_eq!(seller.stand.market.balance(SHOP), 2_000);
+}
+
+#[test]
+fn what_others_have_used_is_not_confirmed() {
+    let seller = Seller::new();
+    let market = &seller.stand.market;
+    // A transfer that somebody else has submitted, and a cancelled one.
+    let strange = seller.transfer(1, SHOP);
+    let data = submission(&strange);
+    crate::settlement_support::send(&market.rpc, market.token, &data);
+    seller.is_used(&seller.body("exact", &exact(&strange)));
+    let void = seller.transfer(2, SHOP);
+    seller.stand.cancel(&seller.buyer, void.nonce);
+    seller.is_used(&seller.body("exact", &exact(&void)));
+    assert_eq!(market.balance(SHOP), 1_000);
+    assert_eq!(market.sent(), 0);
+    // Nor a deposit that is there.
+    let paid = seller.buyer.deposit(&seller.config, 5_000, 1);
+    let (_, again) = seller.stand.wait(async {
+        let made = seller.stand.seller.desk.deposit(&paid).await.unwrap();
+        (made, seller.stand.seller.desk.check_deposit(&paid).await)
+    });
+    again.unwrap();
+    let payload = deposit(&seller.buyer, &seller.config, 1_000, (5_000, 1));
+    seller.is_used(&seller.body("batch-settlement", &payload));
+}
+
+#[test]
+fn one_transfer_pays_a_call_here_or_is_confirmed_to_another() {
+    let seller = Seller::new();
+    let (stand, ours) = (&seller.stand, seller.stand.market.splitter);
+    let to_us = |body: Value| {
+        let mut body = body;
+        for path in ["/paymentPayload/accepted", "/paymentRequirements"] {
+            body.pointer_mut(path).unwrap()["payTo"] = json!(ours);
+        }
+        body
+    };
+    // Called first.
+    let paid = exact(&seller.transfer(1, ours));
+    stand.call(&sale(1_000), &paid, 1_000).unwrap();
+    seller.is_used(&to_us(seller.body("exact", &paid)));
+    // Paid for a call that was not answered yet.
+    let owed = exact(&seller.transfer(2, ours));
+    let mut tab = stand.open(&sale(1_000), &owed).ok().unwrap();
+    stand.wait(tab.secure()).unwrap();
+    drop(tab);
+    seller.is_used(&to_us(seller.body("exact", &owed)));
+    // Cleared first.
+    let paid = exact(&seller.transfer(3, ours));
+    let settled = seller.settle(to_us(seller.body("exact", &paid))).unwrap();
+    assert_eq!(settled["success"], true);
+    let late = sale(1_000);
+    assert_eq!(
+        stand.refused(&late, &paid),
+        stand.because(&late, Reason::ExactUsed)
+    );
+    let sale = sale(1_000);
+    let header = header(&stand.offers(&sale)[1], &paid);
+    let seller = seller.again();
+    let stand = &seller.stand;
+    let opened = stand.wait(stand.till.open(&sale, &header));
+    let unpaid = match opened {
+        Err(unpaid) => unpaid,
+        Ok(mut tab) => stand.wait(tab.secure()).unwrap_err(),
+    };
+    assert_eq!(refusal(unpaid), stand.because(&sale, Reason::ExactUsed));
+    // To whomever a nonce was spent.
+    let elsewhere = exact(&seller.transfer(4, SHOP));
+    let settled = seller.settle(seller.body("exact", &elsewhere)).unwrap();
+    assert_eq!(settled["success"], true);
+    let twin = exact(&seller.transfer(4, ours));
+    let stand = &seller.stand;
+    assert_eq!(
+        stand.refused(&sale, &twin),
+        stand.because(&sale, Reason::ExactUsed)
+    );
+}
+
+#[test]
+fn the_same_request_goes_on_after_an_unknown_outcome_and_no_other_does() {
+    for restart in [false, true] {
+        let market = crate::settlement_support::Market::embedded();
+        let lost = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(true));
+        let on = std::sync::Arc::clone(&lost);
+        let proxy = Proxy::new(market.chain.url(), move |method, _, _| {
+            let is_lost = on.load(std::sync::atomic::Ordering::SeqCst);
+            match method {
+                "eth_getTransactionReceipt" if is_lost => {
+                    Act::Refuse(json!({ "code": -32000, "message": "overloaded" }))
+                }
+                _ => Act::Forward,
+            }
+        });
+        let stand = Stand::through(market, &proxy.url, |_| {});
+        let mut seller = Seller::at(stand);
+        let paid = exact(&seller.transfer(1, SHOP));
+        let first = seller.request("http://shop/1", "exact", &paid);
+        let other = seller.request("http://shop/2", "exact", &paid);
+        let pending = seller.settle(first.clone()).unwrap();
+        assert_eq!(pending["errorReason"], Reason::Pending.code());
+        seller.is_used(&other);
+        lost.store(false, std::sync::atomic::Ordering::SeqCst);
+        if restart {
+            seller = seller.again();
+        }
+        seller.is_used(&other);
+        let valid = json!({ "isValid": true, "payer": seller.buyer.address() });
+        assert_eq!(seller.verify(first.clone()), Ok(valid));
+        let settled = seller.settle(first.clone()).unwrap();
+        assert_eq!(
+            (&settled["success"], &settled["transaction"]),
+            (&json!(true), &pending["transaction"])
+        );
+        seller.is_used(&first);
+        seller.is_used(&other);
+        assert_eq!(seller.stand.market.balance(SHOP), 1_000);
+        assert_eq!(seller.stand.market.sent(), 1);
+    }
+}
+
+#[test]
+fn a_request_that_sent_nothing_leaves_its_authorization_free() {
+    let seller = Seller::new();
+    let paid = exact(&seller.transfer(1, SHOP));
+    let (token, rpc) = (seller.stand.market.token, &seller.stand.market.rpc);
+    let (buyer, friend) = (seller.buyer.address(), Address([0x56; 20]));
+    moved(rpc, token, (buyer, friend), 100_000);
+    let body = seller.request("http://shop/1", "exact", &paid);
+    let refused = seller.settle(body).unwrap();
+    assert_eq!(refused["errorReason"], Reason::ExactRefused.code());
+    moved(rpc, token, (friend, buyer), 100_000);
+    let other = seller.request("http://shop/2", "exact", &paid);
+    assert_eq!(seller.settle(other).unwrap()["success"], true);
 }

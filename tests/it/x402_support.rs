@@ -44,6 +44,8 @@ use crate::{
 sol! {
     interface Cancels {
         function cancelAuthorization(address authorizer, bytes32 nonce, bytes signature) external;
+        function transfer(address to, uint256 value) external returns (bool);
+        function transferWithAuthorization(address from, address to, uint256 value, uint256 validAfter, uint256 validBefore, bytes32 nonce, bytes signature) external;
     }
 }
 
@@ -266,6 +268,33 @@ impl Stand {
             &call.abi_encode().into(),
         );
     }
+}
+
+/// Submits a transfer, as anybody may.
+pub fn submission(transfer: &Transfer) -> Bytes {
+    let call = Cancels::transferWithAuthorizationCall {
+        from: transfer.from.into(),
+        to: transfer.to.into(),
+        value: U256::from(transfer.value.0),
+        validAfter: transfer.valid_after,
+        validBefore: transfer.valid_before,
+        nonce: transfer.nonce.0.into(),
+        signature: transfer.signature.clone(),
+    };
+    call.abi_encode().into()
+}
+
+/// Money from one account to another, whosever they are.
+pub fn moved(rpc: &Rpc, token: Address, (from, to): (Address, Address), amount: u128) {
+    let from = from.to_string();
+    rpc.ok("anvil_setBalance", json!([from, "0x8ac7230489e80000"]));
+    rpc.ok("anvil_impersonateAccount", json!([from]));
+    let call = Cancels::transferCall {
+        to: to.into(),
+        value: U256::from(amount),
+    };
+    let data = call.abi_encode().into();
+    crate::settlement_support::send_from(rpc, &from, token, &data);
 }
 
 pub fn token_domain(token: Address) -> openlora::wallet::x402::digest::TokenDomain {

@@ -41,6 +41,7 @@ impl Desk {
         let network = network::reached(context).await?;
         let chain = Chain::connect(&network).await?;
         let journal = serve::open_journal(&context.dirs.journal())?;
+        serve::known(&journal, &chain, &context.printer).await?;
         let snapshot = journal.snapshot()?;
         let printer = context.printer.clone();
         Ok(Self {

@@ -9,13 +9,16 @@ use crate::{
     printer::Printer,
     runtime::{
         journal::Journal,
-        ledger::{Address, Amount},
+        ledger::{Address, Amount, FormerChain},
     },
     wallet::{
         balance::shown_amount,
         network::Network,
         provider::Chain,
-        settlement::audit::{Audit, Check, Relation, audit},
+        settlement::{
+            audit::{Audit, Check, Relation, audit},
+            check_genesis,
+        },
     },
 };
 
@@ -54,13 +57,28 @@ pub(super) async fn all(context: &Context) -> Result<Vec<Audited>, Failure> {
     for network in network::paid_on(context)? {
         let network = network::reach(context, network).await?;
         let chain = Chain::connect(&network).await?;
+        check_genesis(&chain, &snapshot.book).await?;
         let found = audit(&chain, &snapshot.book, 0).await?;
         audited.extend(found.iter().map(|audit| of(&network, audit)));
+    }
+    for gone in &snapshot.book.former {
+        context.printer.note(former(gone));
     }
     for breach in &snapshot.book.breaches {
         context.printer.warn(breach);
     }
     Ok(audited)
+}
+
+/// A chain that is gone has nothing to be held against.
+fn former(gone: &FormerChain) -> String {
+    let genesis = gone
+        .genesis
+        .map_or_else(String::new, |it| format!(" ({it})"));
+    format!(
+        "an earlier chain with id {}{genesis} is gone, with {} channels and {} base units charged",
+        gone.chain_id, gone.channels, gone.charged
+    )
 }
 
 fn of(network: &Network, audit: &Audit) -> Audited {

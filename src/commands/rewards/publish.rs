@@ -56,6 +56,10 @@ impl Reading {
             Event::SplitRead(split) => {
                 self.splits.insert(split.receiver, SplitRead::clone(split));
             }
+            Event::ChainEnded { chain_id } => {
+                self.releases.retain(|_, it| it.chain_id != *chain_id);
+                self.splits.retain(|it, _| it.chain_id != *chain_id);
+            }
             _ => {}
         }
     }
@@ -128,6 +132,12 @@ impl Reading {
                 if record.sequence > after {
                     calls.extend(self.call(record, attributed, half));
                 }
+            }
+            // What was paid on a chain that is gone is no call of the one that took its id.
+            Event::ChainEnded { chain_id } => {
+                let is_gone = |charge: &Charge| charge.chain_id == *chain_id;
+                halves.retain(|_, half| !half.charge.as_ref().is_some_and(is_gone));
+                calls.retain(|call: &PublishedCall| !is_gone(&call.charge));
             }
             _ => {}
         })?;

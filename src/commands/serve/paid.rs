@@ -25,12 +25,13 @@ use crate::{
         withdraw::Withdrawal,
     },
     error::{ExitClass, Failure},
+    printer::Printer,
     runtime::{
         adapter::WEIGHTS_FILE,
         attribution::LogFolder,
         event::{Deployment, Event, SplitRead},
         journal::Journal,
-        ledger::{Amount, Book, Prices},
+        ledger::{Amount, Book, Prices, WITHDRAW_SHARE},
         package::hash,
         ports::Treasury,
         serve::payment::{Currency, Sales},
@@ -41,7 +42,9 @@ use crate::{
         keystore::Account,
         network::Network,
         provider::Chain,
-        settlement::{Books, Desk, History, Options, Records, Treasurer, Triggers},
+        settlement::{
+            Books, Desk, History, Options, Records, SettleError, Treasurer, Triggers, identify,
+        },
         transaction::{Sender, no_facts, recover},
         x402::{Clearing, Counter, Shop, Till},
     },
@@ -100,6 +103,9 @@ pub(super) async fn open(
     let signer = Signer::choose(context, home)?;
     // What a killed server left open is charged before anybody reads the ledger.
     journal.recover("none").await?;
+    for chain in &chains {
+        known(journal, chain, &context.printer).await?;
+    }
     let plan = Plan {
         context,
         journal,
@@ -111,6 +117,32 @@ pub(super) async fn open(
     let payees = plan.payees(chosen).await?;
     plan.prepare(&payees).await?;
     plan.sell(&payees).await
+}
+
+/// Holds a chain against what the journal says of its id. A development chain that began anew
+/// begins a new account of its money.
+pub(in crate::commands) async fn known(
+    journal: &Journal,
+    chain: &Chain,
+    printer: &Printer,
+) -> Result<(), Failure> {
+    let before = journal.snapshot()?.book;
+    let history = || {
+        let mut history = History::default();
+        journal.replay(1, |record| history.apply(&record.event))?;
+        Ok(history)
+    };
+    if identify(chain, &before, history, journal).await? {
+        let former = journal.snapshot()?.book.former;
+        if former.len() > before.former.len() {
+            printer.warn(format!(
+                "`{}` began anew: what the journal says of the chain before is kept and counts no \
+                 more",
+                chain.network.name
+            ));
+        }
+    }
+    Ok(())
 }
 
 impl Plan<'_> {
@@ -207,6 +239,9 @@ impl Plan<'_> {
         }
         let counters = treasurers.iter().map(|it| self.counter(&it.desk));
         let counters: Vec<Counter> = counters.collect::<Result<_, _>>()?;
+        for Office { desk, .. } in &treasurers {
+            desk.refresh().await.map_err(SettleError::from)?;
+        }
         let facilitator = Clearing::new(counters.clone(), self.account.address());
         let shop = Shop {
             stalls: payees
@@ -224,7 +259,7 @@ impl Plan<'_> {
         let triggers = Triggers {
             threshold: setting(self.context, "serve.settle_at", &money)?
                 .unwrap_or(Amount(1_000_000)),
-            interval: seconds(self.context, "serve.settle_every", 3600),
+            interval: settle_every(self.context)?,
         };
         let home = &self.chains[0].network;
         let split = |payee: &Payee| payee.split(home.chain_id, money.address);
@@ -271,7 +306,6 @@ impl Plan<'_> {
         let open = |(place, chain): (usize, &Chain)| {
             let printer = self.context.printer.clone();
             let options = Options {
-                confirmations: chain.network.confirmations,
                 tell: Arc::new(move |news| tell(&printer, news)),
                 log: Some(Arc::new(log.clone())),
                 ..Options::of(&chain.network, limits)
@@ -337,12 +371,44 @@ impl Treasury for Offices {
     }
 }
 
+/// Time between two rounds, well within the delay of a payer's withdrawal: what is charged in
+/// between has to be claimed before the payer has it back.
+pub(super) fn settle_every(context: &Context) -> Result<Duration, Failure> {
+    let delay = seconds(context, "serve.withdraw_delay", 3600);
+    let longest = delay / WITHDRAW_SHARE;
+    let Some(every) = context.settings.count("serve.settle_every") else {
+        return Ok(longest);
+    };
+    let every = Duration::from_secs(every as u64);
+    if every <= longest {
+        return Ok(every);
+    }
+    let (every, delay, longest) = (every.as_secs(), delay.as_secs(), longest.as_secs());
+    let message = format!(
+        "`serve.settle_every` is {every} s and `serve.withdraw_delay` {delay} s: payers could take \
+         back what calls have cost before it is claimed; expected at most a quarter of the delay, \
+         {longest} s"
+    );
+    let least = every.saturating_mul(u64::from(WITHDRAW_SHARE));
+    Err(
+        Failure::new(ExitClass::BadInput, message).with_hint(format!(
+            "lower `serve.settle_every` to {longest}, or raise `serve.withdraw_delay` to {least}"
+        )),
+    )
+}
+
 fn seconds(context: &Context, key: &str, otherwise: usize) -> Duration {
     let count = context.settings.count(key).unwrap_or(otherwise);
     Duration::from_secs(count as u64)
 }
 
 impl Selling {
+    /// Ids of the chains on which calls are paid.
+    pub fn chains(&self) -> Vec<u64> {
+        let id = |office: &Office| office.desk.chain().network.chain_id;
+        self.treasurers.iter().map(id).collect()
+    }
+
     /// Watches the chains and settles what is earned until `stop`, then once more.
     pub fn start(&self, stop: &CancellationToken) -> JoinSet<()> {
         let mut tasks = JoinSet::new();

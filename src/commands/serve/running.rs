@@ -23,6 +23,7 @@ const ALIVE: Duration = Duration::from_secs(2);
 /// A server of this home.
 pub struct Running {
     url: String,
+    chains: Option<Vec<u64>>,
     client: Client,
 }
 
@@ -32,13 +33,17 @@ pub struct Sign(PathBuf);
 #[derive(Serialize, Deserialize)]
 struct Place {
     url: String,
+    /// Chains on which calls are paid; absent from signs of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    chains: Option<Vec<u64>>,
 }
 
 impl Sign {
-    pub fn put_up(context: &Context, url: &str) -> Result<Self, Failure> {
+    pub fn put_up(context: &Context, url: &str, chains: Vec<u64>) -> Result<Self, Failure> {
         let path = context.dirs.data.join(FILE);
         let place = Place {
             url: url.to_owned(),
+            chains: Some(chains),
         };
         let text = json!(place).to_string();
         disk::replace_file(&path, text.as_bytes(), Readers::Owner)
@@ -61,7 +66,7 @@ impl Running {
         let Ok(text) = std::fs::read_to_string(&path) else {
             return Ok(None);
         };
-        let Ok(Place { url }) = serde_json::from_str(&text) else {
+        let Ok(Place { url, chains }) = serde_json::from_str(&text) else {
             return Ok(None);
         };
         let client = Client::builder().no_proxy().build().map_err(|error| {
@@ -70,7 +75,17 @@ impl Running {
         })?;
         let health = client.get(format!("{url}/health")).timeout(ALIVE);
         let alive = health.send().await.is_ok_and(|it| it.status().is_success());
-        Ok(alive.then_some(Self { url, client }))
+        Ok(alive.then_some(Self {
+            url,
+            chains,
+            client,
+        }))
+    }
+
+    /// Whether the server takes money on a chain; an earlier version may.
+    pub fn is_on(&self, chain_id: u64) -> bool {
+        let chains = self.chains.as_ref();
+        chains.is_none_or(|chains| chains.contains(&chain_id))
     }
 
     pub fn url(&self) -> &str {

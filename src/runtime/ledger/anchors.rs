@@ -25,6 +25,10 @@ impl Anchors {
                 self.proposed
                     .retain(|it| it.pool.chain_id != *chain_id || !txs.contains(&it.tx));
             }
+            Event::ChainEnded { chain_id } => {
+                self.anchored.retain(|it| it.chain_id != *chain_id);
+                self.proposed.retain(|it| it.pool.chain_id != *chain_id);
+            }
             _ => {}
         }
     }

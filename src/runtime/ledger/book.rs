@@ -11,7 +11,7 @@ use super::{
     Amount, Authorised, Breach, ChannelConfig, ChannelKey, Charge, Charged, Claimed, ExactKey,
     Payment, ReceiverKey, Scheme, Total, Word,
 };
-use crate::runtime::event::Event;
+use crate::runtime::event::{Clearing, ClearingStage, Event};
 
 /// How many vouchers of a channel are remembered for repeats.
 pub const RECENT_VOUCHERS: usize = 16;
@@ -145,12 +145,41 @@ pub struct ExactPayment {
     pub request_hash: Option<String>,
 }
 
+/// Another seller's payment that is being cleared, or was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cleared {
+    /// SHA-256 of the request that it belongs to.
+    pub request: Word,
+    /// The request was told that the payment was made.
+    pub confirmed: bool,
+}
+
+/// What the journal said of a chain that is gone.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FormerChain {
+    pub chain_id: u64,
+    /// Absent where nobody ever asked.
+    pub genesis: Option<Word>,
+    pub channels: u64,
+    /// What calls have cost there, `exact` payments included.
+    pub charged: Amount,
+}
+
 /// Everything that the journal says about money.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Book {
     pub channels: BTreeMap<ChannelKey, Channel>,
     pub receivers: BTreeMap<ReceiverKey, Receiver>,
     pub exact: BTreeMap<ExactKey, ExactPayment>,
+    /// Payments that were cleared for other sellers, by their authorization.
+    #[serde(default)]
+    pub clearings: BTreeMap<ExactKey, Cleared>,
+    /// Hash of the first block of the chain that answers under an id, where it was asked for.
+    #[serde(default)]
+    pub genesis: BTreeMap<u64, Word>,
+    /// Chains that are gone; nothing else here is about them.
+    #[serde(default)]
+    pub former: Vec<FormerChain>,
     /// Facts that contradict the order of totals; empty unless something is badly wrong.
     pub breaches: Vec<String>,
 }
@@ -178,8 +207,16 @@ impl Book {
                     request_id: None,
                     request_hash: None,
                 };
-                self.exact.entry(received.key).or_insert(payment);
+                // The same payment may be mined again, in another transaction, after a
+                // reorganisation.
+                let known = self.exact.entry(received.key).or_insert(payment);
+                known.tx.clone_from(&received.tx);
             }
+            Event::Clearing(clearing) => self.clear(clearing),
+            Event::ChainIdentified { chain_id, genesis } => {
+                self.genesis.insert(*chain_id, *genesis);
+            }
+            Event::ChainEnded { chain_id } => self.end(*chain_id),
             Event::CallReserved {
                 request_id,
                 request_hash,
@@ -197,6 +234,46 @@ impl Book {
                 !undone || paid.request_id.is_some()
             }),
             _ => {}
+        }
+    }
+
+    fn clear(&mut self, clearing: &Clearing) {
+        let confirmed = match clearing.stage {
+            ClearingStage::Started => false,
+            ClearingStage::Confirmed => true,
+            ClearingStage::Dropped => {
+                self.clearings.remove(&clearing.key);
+                return;
+            }
+        };
+        let cleared = Cleared {
+            request: clearing.request,
+            confirmed,
+        };
+        self.clearings.insert(clearing.key, cleared);
+    }
+
+    /// Sets aside whatever is known of a chain that is gone.
+    fn end(&mut self, chain_id: u64) {
+        let mut gone = FormerChain {
+            chain_id,
+            genesis: self.genesis.remove(&chain_id),
+            ..FormerChain::default()
+        };
+        let known = self.channels.len();
+        self.channels.retain(|key, _| key.chain_id != chain_id);
+        gone.channels = (known - self.channels.len()) as u64;
+        let receivers = std::mem::take(&mut self.receivers);
+        let (ended, others) = receivers
+            .into_iter()
+            .partition(|(key, _)| key.chain_id == chain_id);
+        self.receivers = others;
+        let ended: BTreeMap<ReceiverKey, Receiver> = ended;
+        gone.charged = ended.values().map(|it| it.charged).sum();
+        self.exact.retain(|key, _| key.chain_id != chain_id);
+        self.clearings.retain(|key, _| key.chain_id != chain_id);
+        if gone.genesis.is_some() || gone.channels > 0 || !ended.is_empty() {
+            self.former.push(gone);
         }
     }
 

@@ -13,6 +13,10 @@ use super::{Address, Amount};
 /// Shortest and longest delay between starting and ending a payer's withdrawal, in seconds.
 pub const WITHDRAW_DELAY: std::ops::RangeInclusive<u64> = 900..=2_592_000;
 
+/// What part of a withdrawal's delay a running call, and a round of claims, may take: together they
+/// leave half of it for whatever goes wrong.
+pub const WITHDRAW_SHARE: u32 = 4;
+
 /// 32 bytes, written as 0x and 64 lower-case digits: a channel's id, an authorization's nonce.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Word(pub [u8; 32]);

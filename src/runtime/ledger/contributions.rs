@@ -42,8 +42,15 @@ impl Allotment {
 
     /// Adds a record's call, if it is one and the pool covers it.
     pub fn apply(&mut self, record: &Record) {
-        if let Event::Attributed(attributed) = &record.event {
-            self.add(record.sequence, attributed.amounts.iter().flatten());
+        match &record.event {
+            Event::Attributed(attributed) => {
+                self.add(record.sequence, attributed.amounts.iter().flatten());
+            }
+            // The pool of this address is another one from here on.
+            Event::ChainEnded { chain_id } if *chain_id == self.pool.chain_id => {
+                *self = Self::new(self.pool, self.limit);
+            }
+            _ => {}
         }
     }
 

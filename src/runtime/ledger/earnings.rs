@@ -202,6 +202,7 @@ impl Earnings {
                     self.movements.remove(tx);
                 }
             }
+            Event::ChainEnded { chain_id } => self.end(*chain_id),
             Event::Attributed(attributed) => {
                 for amount in attributed.amounts.iter().flatten() {
                     if let (Some(pool), Some(account)) = (amount.pool, amount.address) {
@@ -226,6 +227,20 @@ impl Earnings {
             }
             _ => {}
         }
+    }
+
+    /// Money of a chain that is gone is nobody's any more.
+    fn end(&mut self, chain_id: u64) {
+        self.calls
+            .retain(|key, _| key.receiver.chain_id != chain_id);
+        for moved in self.movements.values_mut() {
+            moved.retain(|it| it.receiver.chain_id != chain_id);
+        }
+        self.movements.retain(|_, moved| !moved.is_empty());
+        self.attributed
+            .retain(|(_, pool), _| pool.chain_id != chain_id);
+        self.splits.retain(|key, _| key.chain_id != chain_id);
+        self.gas.retain(|(_, chain), _| *chain != chain_id);
     }
 
     fn charge(&mut self, day: u64, adapter: &str, charge: &Charge) {

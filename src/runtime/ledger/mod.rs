@@ -23,12 +23,12 @@ pub use address::{Address, AddressProblem};
 pub use amount::{Amount, AmountProblem};
 pub use anchors::Anchors;
 pub use book::{
-    Book, Channel, ChannelView, ExactPayment, RECENT_VOUCHERS, Receiver, ReceiverView, UsedVoucher,
-    Withdrawal,
+    Book, Channel, ChannelView, Cleared, ExactPayment, FormerChain, RECENT_VOUCHERS, Receiver,
+    ReceiverView, UsedVoucher, Withdrawal,
 };
 pub use channel::{
     Authorised, Breach, ChannelConfig, Charged, Claimed, Released, Settled, Total, WITHDRAW_DELAY,
-    Word, WordProblem,
+    WITHDRAW_SHARE, Word, WordProblem,
 };
 pub use contributions::Allotment;
 pub use earnings::{Accrual, Calls, CallsKey, DAY_MS, Days, Earnings, Sums};

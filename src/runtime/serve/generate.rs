@@ -2,7 +2,7 @@
 
 use std::{
     convert::Infallible,
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Instant, SystemTime, UNIX_EPOCH},
 };
 
 use axum::{
@@ -163,9 +163,12 @@ pub fn events(body: Body) -> Response {
 
 impl Run {
     async fn step(&mut self) -> Step {
+        let deadline = self.call.deadline();
         let next = tokio::select! {
             next = self.generation.next() => next,
             () = self.hurry.cancelled() => return Step::Broken(hurried()),
+            // As if its limit of tokens were reached: what came is paid for.
+            () = passed(deadline) => return Step::End(Finish::Length),
         };
         match next {
             Some(Ok(Generated::Delta {
@@ -275,6 +278,14 @@ impl Run {
                 }
             }
         }
+    }
+}
+
+/// Waits for a point in time; without one, for ever.
+async fn passed(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
+        None => std::future::pending().await,
     }
 }
 

@@ -100,6 +100,7 @@ struct Open {
     adapter: Arc<Hosted>,
     kind: CallKind,
     accepted: Instant,
+    reserved: Instant,
     first_token: Option<Duration>,
     delivered: Sha256,
     tab: Option<Box<dyn Tab>>,
@@ -281,6 +282,7 @@ impl Inner {
             adapter,
             kind,
             accepted,
+            reserved: Instant::now(),
             first_token: None,
             delivered,
             tab,
@@ -340,6 +342,12 @@ impl Call {
     /// What will be counted if the call ends as `finish` now.
     pub fn usage(&self, finish: Finish) -> Usage {
         counted(self.usage, finish)
+    }
+
+    /// When the call has to end, whatever is missing of its answer.
+    pub fn deadline(&self) -> Option<Instant> {
+        let open = self.open.as_ref()?;
+        Some(open.reserved + open.tab.as_ref()?.time_limit()?)
     }
 
     /// What the payer is told of its payment if the call ends as `finish` now.
@@ -406,6 +414,7 @@ impl Open {
             adapter,
             kind,
             accepted,
+            reserved: _,
             first_token,
             delivered,
             tab,

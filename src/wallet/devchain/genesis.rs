@@ -1,9 +1,11 @@
 //! What stands on the chain before its first block: funded development accounts, the
 //! deterministic deployer, and contracts whose code is set at given addresses.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use alloy::{
     consensus::{Header, Sealed},
-    primitives::{Address, B256, Bytes, TxKind, U256, bytes},
+    primitives::{Address, B256, Bytes, TxKind, U256, bytes, keccak256},
 };
 use revm::{context::TxEnv, state::Bytecode};
 
@@ -131,6 +133,10 @@ pub(super) fn write(
     let changes = &overlay.changes;
     let commitment = changes.commit_to(B256::ZERO);
     header.state_root = commitment;
+    if genesis.timestamp.is_none() {
+        // Two chains that begin in one second are two chains.
+        header.mix_hash = unlike_any();
+    }
     let block = StoredBlock {
         header: Sealed::new(header),
         step: 1,
@@ -141,6 +147,13 @@ pub(super) fn write(
         block: Some((&block, &[])),
         ..Entry::default()
     })
+}
+
+fn unlike_any() -> B256 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let nanoseconds = now.unwrap_or_default().as_nanos().to_be_bytes();
+    let process = std::process::id().to_be_bytes();
+    keccak256([nanoseconds.as_slice(), &process].concat())
 }
 
 fn deploy(

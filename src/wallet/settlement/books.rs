@@ -2,7 +2,7 @@
 //! process left open. Where the journal is kept is unknown here.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeSet, VecDeque},
     sync::{Mutex, PoisonError, RwLock},
 };
 
@@ -92,6 +92,8 @@ pub struct History {
     told: Vec<Event>,
     /// Where the latest facts stand, oldest first.
     marks: VecDeque<Mark>,
+    /// Transactions whose blocks went away; their chain may take them again.
+    undone: BTreeSet<String>,
 }
 
 /// Where a fact stands on its chain.
@@ -109,6 +111,7 @@ impl History {
 
     pub fn apply(&mut self, event: &Event) {
         if let Some(mark) = mark(event) {
+            self.undone.remove(&mark.tx);
             if self.marks.len() >= Self::MARKS {
                 self.marks.pop_front();
             }
@@ -116,7 +119,17 @@ impl History {
         }
         match event {
             Event::TransactionIntended(intent) => self.open.push(Intent::clone(intent)),
-            Event::Reorganised { txs, .. } => self.marks.retain(|it| !txs.contains(&it.tx)),
+            Event::Reorganised { txs, .. } => {
+                self.marks.retain(|it| !txs.contains(&it.tx));
+                self.undone.extend(txs.iter().cloned());
+            }
+            // Transactions of a chain that is gone mean nothing on another.
+            Event::ChainEnded { chain_id } => {
+                self.open.retain(|it| it.chain_id != *chain_id);
+                self.marks.retain(|it| it.chain_id != *chain_id);
+                let elsewhere = |mark: Mark| mark.chain_id != *chain_id;
+                self.told.retain(|it| mark(it).is_some_and(elsewhere));
+            }
             Event::TransactionSettled { tx, .. } => {
                 self.open.retain(|it| it.tx != *tx);
                 self.told
@@ -141,6 +154,15 @@ impl History {
     pub(super) fn marks(&self, chain_id: u64) -> impl Iterator<Item = &Mark> {
         let here = move |mark: &&Mark| mark.chain_id == chain_id;
         self.marks.iter().filter(here)
+    }
+
+    /// Whether a transaction of ours was mined once, and then was not.
+    pub(super) fn is_undone(&self, tx: &str) -> bool {
+        self.undone.contains(tx)
+    }
+
+    pub(super) fn has_undone(&self) -> bool {
+        !self.undone.is_empty()
     }
 
     /// What is open, in the order of intending.

@@ -25,7 +25,7 @@ impl Deposit {
         Word(keccak256([self.channel.0, self.salt.0].concat()).0)
     }
 
-    fn deed(&self) -> String {
+    pub(super) fn deed(&self) -> String {
         let nonce = self.nonce();
         format!(
             "a deposit of {} into channel {} by authorization {nonce}",
@@ -62,6 +62,7 @@ impl Deposit {
 impl Desk {
     /// A deposit that is mined already passes: it would be found.
     pub(super) async fn would_deposit(&self, deposit: &Deposit) -> Result<(), Trouble> {
+        self.in_sight().await?;
         let (token, payer) = (deposit.config.token, deposit.config.payer);
         if self.used(token, payer, deposit.nonce()).await? {
             return self.mined_deposit(deposit).await.map(|_| ());
@@ -74,7 +75,17 @@ impl Desk {
 
     pub(super) async fn put_in(&self, deposit: &Deposit) -> Result<Done, Trouble> {
         let _turn = self.turn(deposit.nonce()).await;
-        let deed = deposit.deed();
+        self.make_deposit(deposit, deposit.deed()).await
+    }
+
+    /// Puts the money in, or finds that it is: whoever did, it is the payer's own channel that
+    /// has it.
+    pub(super) async fn make_deposit(
+        &self,
+        deposit: &Deposit,
+        deed: String,
+    ) -> Result<Done, Trouble> {
+        self.in_sight().await?;
         if let Some(mined) = self.earlier(&deed).await? {
             return self.deposited(deposit, &mined).await;
         }
@@ -170,6 +181,6 @@ impl Desk {
 }
 
 /// Why an authorization is of no use.
-pub(super) fn spent(nonce: Word) -> String {
+fn spent(nonce: Word) -> String {
     format!("the authorization {nonce} was cancelled, or used for something else")
 }

@@ -15,7 +15,7 @@ use alloy::{
 use tokio::sync::{Notify, OwnedMutexGuard};
 
 use super::{
-    Deposit, Done, FRESH, Refund, SettleError, Settlement, Transfer, Trouble,
+    Deposit, Done, FRESH, Foreign, Refund, SettleError, Settlement, Transfer, Trouble,
     books::{Books, History, Mark, ask},
     facts,
     memory::Memory,
@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     runtime::{
-        ledger::{Address, Amount, ChannelView, Word},
+        ledger::{Address, Amount, ChannelKey, ChannelView, Word},
         ports::{FactLog, PublishedLog},
     },
     wallet::{
@@ -48,6 +48,8 @@ pub struct Options {
     pub poll: Duration,
     /// How long a look is good for.
     pub fresh: Duration,
+    /// How long a newest block below the last one may be an RPC's that lags, and no reorganisation.
+    pub lag: Duration,
     /// Told what a person may want to know while waiting.
     pub tell: Teller,
     /// What was published of the roots that this account sends; without it their facts are lost.
@@ -57,15 +59,16 @@ pub struct Options {
 impl Options {
     /// What suits a network.
     pub fn of(network: &Network, limits: Limits) -> Self {
-        let (confirmations, poll) = match network.is_local() {
-            true => (0, Duration::from_millis(250)),
-            false => (2, Duration::from_secs(2)),
+        let (poll, lag) = match network.is_local() {
+            true => (Duration::from_millis(250), Duration::from_secs(1)),
+            false => (Duration::from_secs(2), Duration::from_secs(30)),
         };
         Self {
             limits,
-            confirmations,
+            confirmations: network.confirmations,
             poll,
             fresh: FRESH,
+            lag,
             tell: Arc::new(|_| {}),
             log: None,
         }
@@ -151,6 +154,7 @@ impl Desk {
 
     /// Finds out what became of the transactions that an earlier process left open.
     pub async fn recover(&self) -> Result<(), TransactionError> {
+        self.check_chain().await?;
         self.queue.settle_lost().await
     }
 
@@ -167,6 +171,9 @@ impl Desk {
     /// What became of an earlier attempt at a deed whose transaction had been lost from sight.
     pub(super) async fn earlier(&self, deed: &str) -> Result<Option<Mined>, Trouble> {
         self.queue.until_idle(deed).await;
+        if self.queue.has_lost() {
+            self.check_chain().await.map_err(Trouble::unreachable)?;
+        }
         match self.queue.settle_lost().await {
             Ok(()) => Ok(self.queue.resolved(deed)),
             Err(error) => Err(match self.queue.open(deed) {
@@ -183,6 +190,7 @@ impl Desk {
         data: Bytes,
         deed: String,
     ) -> Result<Submission, WalletError> {
+        self.check_chain().await?;
         let from = self.account();
         let gas = self.chain.estimate(from, to, &data, &deed).await?;
         Ok(Submission {
@@ -244,10 +252,25 @@ impl Desk {
         }
     }
 
+    /// Looks again where the last look is too old to take money on.
+    pub(super) async fn in_sight(&self) -> Result<(), Trouble> {
+        let is_fresh = self.memory.lock().is_fresh(self.options.fresh);
+        match is_fresh {
+            true => Ok(()),
+            false => self.refresh().await,
+        }
+    }
+
     async fn viewed(&self, channel: Word) -> Result<ChannelView, Trouble> {
+        let key = ChannelKey {
+            chain_id: self.chain.network.chain_id,
+            channel,
+        };
+        // Nobody begins to be served on what was so a moment ago.
+        let in_use = ask(&*self.books, |book| book.channels.contains_key(&key));
         let known = {
             let seen = self.memory.lock();
-            let fresh = seen.is_fresh(self.options.fresh);
+            let fresh = in_use && seen.is_fresh(self.options.fresh);
             let known = seen.channels.get(&channel).filter(|_| fresh);
             let known = known.map(|it| (it.view.clone(), it.told));
             if let (None, Some(reason)) = (&known, seen.just_failed(RETRY)) {
@@ -311,6 +334,14 @@ impl Settlement for Desk {
         self.put_in(deposit).await
     }
 
+    fn trouble(&self) -> Option<String> {
+        self.memory.lock().trouble(self.options.fresh)
+    }
+
+    fn has_begun(&self, transfer: &Transfer) -> bool {
+        self.begun(transfer)
+    }
+
     async fn check_transfer(&self, transfer: &Transfer) -> Result<bool, Trouble> {
         self.would_transfer(transfer).await
     }
@@ -331,6 +362,14 @@ impl Settlement for Desk {
     ) -> Result<bool, Trouble> {
         let asked = self.asked_contract(account, digest, signature).await;
         asked.map_err(Trouble::unreachable)
+    }
+
+    async fn clearable(&self, payment: Foreign<'_>, request: Word) -> Result<bool, Trouble> {
+        self.could_clear(payment, request).await
+    }
+
+    async fn clear(&self, payment: Foreign<'_>, request: Word) -> Result<Done, Trouble> {
+        self.clear_payment(payment, request).await
     }
 
     async fn relay(&self, name: &'static str, calls: Vec<Bytes>) -> Result<Done, Trouble> {

@@ -20,7 +20,7 @@ pub enum SettleError {
 impl Explain for SettleError {
     fn class(&self) -> ExitClass {
         match self {
-            Self::Trouble(Trouble::Rejected { .. }) => ExitClass::Reverted,
+            Self::Trouble(Trouble::Rejected { .. } | Trouble::Spent { .. }) => ExitClass::Reverted,
             Self::Trouble(_) => ExitClass::Network,
             Self::Transaction(error) => error.class(),
             Self::Wallet(error) => error.class(),
@@ -29,7 +29,7 @@ impl Explain for SettleError {
 
     fn hint(&self) -> Option<String> {
         match self {
-            Self::Trouble(Trouble::Rejected { .. }) => None,
+            Self::Trouble(Trouble::Rejected { .. } | Trouble::Spent { .. }) => None,
             Self::Trouble(_) => Some("run the same command again".to_owned()),
             Self::Transaction(error) => error.hint(),
             Self::Wallet(error) => error.hint(),

@@ -1,23 +1,21 @@
 //! Payments of the `exact` scheme: one ERC-3009 transfer each.
 
 use alloy::{
-    primitives::{Bytes, U256},
+    primitives::{B256, Bytes, U256},
+    rpc::types::TransactionReceipt,
     sol_types::{SolCall, SolEvent},
 };
 
-use super::{Done, Transfer, Trouble, books::ask, deposit::spent, desk::Desk};
+use super::{Done, Transfer, Trouble, books::ask, desk::Desk};
 use crate::{
-    runtime::{
-        event::{Event, PaymentReceived},
-        ledger::{Address, ExactKey, Word},
-    },
+    runtime::ledger::{Address, ExactKey},
     wallet::{registry::Token, transaction::Mined},
 };
 
 const NAME: &str = "the transfer";
 
 impl Transfer {
-    fn deed(&self) -> String {
+    pub(super) fn deed(&self) -> String {
         format!(
             "a transfer of {} from {} to {} by authorization {}",
             self.value, self.from, self.to, self.nonce
@@ -39,10 +37,9 @@ impl Transfer {
 }
 
 impl Transfer {
-    /// What the transaction that used the authorization moved, where it is what was signed.
-    fn fact(&self, key: ExactKey, mined: &Mined) -> Option<PaymentReceived> {
-        let receipt = &mined.receipt;
-        let moved = receipt.logs().iter().any(|log| {
+    /// Whether a receipt is of a transaction that moved what was signed.
+    fn is_in(&self, receipt: &TransactionReceipt) -> bool {
+        receipt.logs().iter().any(|log| {
             let event = Token::Transfer::decode_log(&log.inner);
             let fits = |from: Address, to: Address, value: U256| {
                 (from, to, value) == (self.from, self.to, U256::from(self.value.0))
@@ -51,33 +48,31 @@ impl Transfer {
                 Address::from(log.address()) == self.token
                     && fits(it.from.into(), it.to.into(), it.value)
             })
-        });
-        moved.then(|| PaymentReceived {
-            key,
-            receiver: self.to,
-            amount: self.value,
-            tx: mined.tx.to_string(),
-            block: receipt.block_number.unwrap_or_default(),
-            block_hash: Word(receipt.block_hash.unwrap_or_default().0),
         })
     }
 }
 
 impl Desk {
     fn exact_key(&self, transfer: &Transfer) -> ExactKey {
-        ExactKey {
-            chain_id: self.chain.network.chain_id,
-            token: transfer.token,
-            payer: transfer.from,
-            nonce: transfer.nonce,
-        }
+        self.key_of(transfer.token, transfer.from, transfer.nonce)
+    }
+
+    pub(super) fn begun(&self, transfer: &Transfer) -> bool {
+        let key = self.exact_key(transfer);
+        let paid = ask(&*self.books, |book| book.exact.contains_key(&key));
+        paid || self.queue.open(&transfer.deed()).is_some()
     }
 
     pub(super) async fn would_transfer(&self, transfer: &Transfer) -> Result<bool, Trouble> {
-        let (token, payer) = (transfer.token, transfer.from);
-        if self.used(token, payer, transfer.nonce).await? {
-            self.mined_transfer(transfer).await?;
+        self.check_free(transfer)?;
+        self.in_sight().await?;
+        let begun = self.queue.open(&transfer.deed()).is_some();
+        if begun || self.own_transfer(transfer).await?.is_some() {
             return Ok(true);
+        }
+        let token = transfer.token;
+        if self.used(token, transfer.from, transfer.nonce).await? {
+            return Err(spent_by_others(transfer));
         }
         let (from, data) = (self.account(), transfer.data());
         let tried = self.chain.simulate(from, token, &data, NAME).await;
@@ -87,51 +82,108 @@ impl Desk {
 
     pub(super) async fn take_payment(&self, transfer: &Transfer) -> Result<Done, Trouble> {
         let _turn = self.turn(transfer.nonce).await;
-        let deed = transfer.deed();
-        let mined = match self.earlier(&deed).await? {
-            Some(mined) => mined,
-            None => {
-                let (token, payer) = (transfer.token, transfer.from);
-                match self.used(token, payer, transfer.nonce).await? {
-                    true => self.mined_transfer(transfer).await?,
-                    false => {
-                        let call = self.prepared(token, transfer.data(), deed).await;
-                        let call = call.map_err(|error| Trouble::of_read(NAME, &error))?;
-                        match self.done(NAME, call).await {
-                            // Another one with this authorization was faster.
-                            Err(trouble @ Trouble::Rejected { .. }) => {
-                                let mined = self.mined_transfer(transfer).await;
-                                mined.map_err(|_| trouble)?
-                            }
-                            done => done?,
-                        }
-                    }
-                }
-            }
-        };
-        self.counted(&mined).await?;
-        self.received(transfer, &mined).await
+        self.check_free(transfer)?;
+        self.make_transfer(transfer, transfer.deed()).await
     }
 
-    async fn mined_transfer(&self, transfer: &Transfer) -> Result<Mined, Trouble> {
+    /// An authorization that is cleared for another seller pays nothing here.
+    fn check_free(&self, transfer: &Transfer) -> Result<(), Trouble> {
+        let key = self.exact_key(transfer);
+        match ask(&*self.books, |book| book.clearings.contains_key(&key)) {
+            true => Err(spent_by_others(transfer)),
+            false => Ok(()),
+        }
+    }
+
+    /// Moves the money by a transaction of our own, or finds the one that did.
+    pub(super) async fn make_transfer(
+        &self,
+        transfer: &Transfer,
+        deed: String,
+    ) -> Result<Done, Trouble> {
+        self.in_sight().await?;
+        self.earlier(&deed).await?;
+        if let Some(mined) = self.own_transfer(transfer).await? {
+            self.counted(&mined).await?;
+            return Ok(done(&mined));
+        }
+        let (token, payer) = (transfer.token, transfer.from);
+        if self.used(token, payer, transfer.nonce).await? {
+            return Err(spent_by_others(transfer));
+        }
+        let call = self.prepared(token, transfer.data(), deed).await;
+        let sent = match call {
+            Ok(call) => self.done(NAME, call).await,
+            Err(error) => Err(Trouble::of_read(NAME, &error)),
+        };
+        let mined = match sent {
+            // Somebody else may have been faster with it.
+            Err(trouble @ Trouble::Rejected { .. }) => {
+                let used = self.used(token, payer, transfer.nonce).await?;
+                return Err(match used {
+                    true => spent_by_others(transfer),
+                    false => trouble,
+                });
+            }
+            sent => sent?,
+        };
+        match transfer.is_in(&mined.receipt) {
+            true => Ok(done(&mined)),
+            false => Err(Trouble::Rejected {
+                deed: NAME,
+                reason: format!("transaction {} moved something else", mined.tx),
+            }),
+        }
+    }
+
+    /// The transaction of our own that moved the money, as far as it stands. Whoever else uses an
+    /// authorization has paid nobody: other servers may be paid through the same splitter, and
+    /// would each find the same transfer there.
+    async fn own_transfer(&self, transfer: &Transfer) -> Result<Option<Mined>, Trouble> {
+        let key = self.exact_key(transfer);
+        let known = ask(&*self.books, |book| {
+            book.exact.get(&key).map(|it| it.tx.clone())
+        });
+        let Some(known) = known else {
+            return self.come_back(transfer).await;
+        };
+        let tx = known.parse::<B256>().unwrap_or_default();
+        let receipt = self.chain.receipt(tx).await.map_err(Trouble::unreachable)?;
+        match receipt {
+            None => Ok(None),
+            Some(receipt) if transfer.is_in(&receipt) => Ok(Some(Mined { tx, receipt })),
+            // The same nonce, and another receiver or sum.
+            Some(_) => Err(spent_by_others(transfer)),
+        }
+    }
+
+    /// A transaction of ours that was undone by a reorganisation, and is mined again since.
+    async fn come_back(&self, transfer: &Transfer) -> Result<Option<Mined>, Trouble> {
+        if !self.queue.has_undone() {
+            return Ok(None);
+        }
         let (token, payer) = (transfer.token, transfer.from);
         let found = self.user(token, payer, transfer.nonce, transfer.valid_after);
-        found.await?.ok_or_else(|| Trouble::Rejected {
-            deed: NAME,
-            reason: spent(transfer.nonce),
-        })
-    }
-
-    /// Checks what arrived, and writes it down where nobody has: somebody else may have sent it.
-    async fn received(&self, transfer: &Transfer, mined: &Mined) -> Result<Done, Trouble> {
-        let (key, tx) = (self.exact_key(transfer), mined.tx.to_string());
-        let Some(fact) = transfer.fact(key, mined) else {
-            let reason = format!("transaction {tx} moved something else");
-            return Err(Trouble::Rejected { deed: NAME, reason });
-        };
-        if !ask(&*self.books, |book| book.exact.contains_key(&key)) {
-            self.keep(Event::PaymentReceived(Box::new(fact))).await?;
+        let found = found.await?.filter(|mined| {
+            self.queue.is_undone(&mined.tx.to_string()) && transfer.is_in(&mined.receipt)
+        });
+        if let Some(mined) = &found {
+            for fact in self.queue.facts_of(&mined.receipt) {
+                self.keep(fact).await?;
+            }
         }
-        Ok(Done { tx, view: None })
+        Ok(found)
     }
+}
+
+fn done(mined: &Mined) -> Done {
+    Done {
+        tx: mined.tx.to_string(),
+        view: None,
+    }
+}
+
+fn spent_by_others(transfer: &Transfer) -> Trouble {
+    let nonce = transfer.nonce;
+    Trouble::Spent { nonce }
 }

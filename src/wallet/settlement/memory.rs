@@ -25,6 +25,8 @@ pub(super) struct Seen {
     /// When the chain last answered, and when it last did not.
     pub looked: Option<Instant>,
     pub failed: Option<(Instant, String)>,
+    /// Since when the newest block stands below the last one.
+    pub lower: Option<Instant>,
     pub channels: BTreeMap<Word, Known>,
     pub marks: VecDeque<Mark>,
 }
@@ -49,6 +51,17 @@ impl Seen {
         self.looked.is_some_and(|at| at.elapsed() <= longest)
     }
 
+    /// Nothing is served from memory until the next look succeeds.
+    pub fn forget(&mut self) {
+        self.looked = None;
+    }
+
+    /// Why nothing can be served from memory, after a look that failed.
+    pub fn trouble(&self, longest: Duration) -> Option<String> {
+        let (_, reason) = self.failed.as_ref()?;
+        (!self.is_fresh(longest)).then(|| reason.clone())
+    }
+
     /// Why the chain did not answer a moment ago.
     pub fn just_failed(&self, moment: Duration) -> Option<String> {
         let (at, reason) = self.failed.as_ref()?;
@@ -63,7 +76,7 @@ impl Seen {
     /// Takes a new head in, and lets go of facts that nobody will undo.
     pub fn arrive(&mut self, head: Head) {
         self.head = Some(head);
-        (self.looked, self.failed) = (Some(Instant::now()), None);
+        (self.looked, self.failed, self.lower) = (Some(Instant::now()), None, None);
         let oldest = head.number.saturating_sub(WATCHED);
         self.marks.retain(|mark| mark.block >= oldest);
     }

@@ -6,11 +6,13 @@
 pub mod audit;
 mod books;
 mod claims;
+mod clearing;
 mod deposit;
 mod desk;
 mod error;
 mod exact;
 mod facts;
+mod identity;
 mod memory;
 mod queue;
 mod refund;
@@ -25,8 +27,10 @@ use alloy::primitives::{Bytes, U256};
 
 pub use books::{Books, History, Ledger};
 pub use claims::{LeftOut, ROWS, Row, select};
+pub use clearing::Foreign;
 pub use desk::{Desk, Options, Records};
 pub use error::SettleError;
+pub use identity::{check_genesis, identify};
 pub use queue::Teller;
 pub use settle::{Moved, Settled, Treasurer, Triggers, receivers_of};
 pub use shares::{Due, Share, due, shares};
@@ -93,6 +97,9 @@ pub enum Trouble {
     /// Nothing happened: the chain cannot be asked, or what it says is too old.
     #[error("the chain cannot be asked now: {reason}")]
     Unreachable { reason: String },
+    /// Nothing happened: the authorization was used or cancelled, and not by this server for this.
+    #[error("the authorization {nonce} was used or cancelled before")]
+    Spent { nonce: Word },
     /// A transaction is under way or lost from sight; asking again with the same thing goes on.
     #[error("it is not known yet what became of transaction {tx}")]
     Unknown { tx: String },
@@ -113,12 +120,20 @@ pub trait Settlement: Send + Sync {
     /// Puts a deposit on the chain. The same deposit a second time is found, not repeated.
     async fn deposit(&self, deposit: &Deposit) -> Result<Done, Trouble>;
 
-    /// Whether the chain would take a transfer now; nothing is sent. `Ok(true)` when this very
-    /// authorization was already mined.
+    /// Why no money can be taken now; nothing where it can.
+    fn trouble(&self) -> Option<String>;
+
+    /// Whether this server has put this very transfer on the chain, or has begun to. No chain is
+    /// asked.
+    fn has_begun(&self, transfer: &Transfer) -> bool;
+
+    /// Whether the chain would take a transfer now; nothing is sent. `Ok(true)` when this server
+    /// has made it already, or has begun to.
     async fn check_transfer(&self, transfer: &Transfer) -> Result<bool, Trouble>;
 
     /// Puts a transfer on the chain and writes `PaymentReceived`. The same authorization a second
-    /// time is found, not repeated.
+    /// time is found, not repeated; one that somebody else has used is spent, whatever it moved:
+    /// only so does one transfer pay one call of one server.
     async fn transfer(&self, transfer: &Transfer) -> Result<Done, Trouble>;
 
     /// Claims what is charged to a channel and returns the rest, or a part of it, to the payer.
@@ -132,6 +147,14 @@ pub trait Settlement: Send + Sync {
         digest: Word,
         signature: &[u8],
     ) -> Result<bool, Trouble>;
+
+    /// Whether a request for another seller's payment began to clear it and was never told of its
+    /// end. `Spent` where its authorization is not for this request to clear.
+    async fn clearable(&self, payment: Foreign<'_>, request: Word) -> Result<bool, Trouble>;
+
+    /// Puts another seller's payment on the chain and returns once, for this request alone, that
+    /// it was made.
+    async fn clear(&self, payment: Foreign<'_>, request: Word) -> Result<Done, Trouble>;
 
     /// Puts calls to the escrow that others have signed on the chain, all or none; `name` says
     /// what they are.

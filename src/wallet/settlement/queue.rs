@@ -220,6 +220,24 @@ impl Queue {
             .map(|it| it.tx.clone())
     }
 
+    /// Whether a transaction of ours was mined once, and then was not.
+    pub fn is_undone(&self, tx: &str) -> bool {
+        self.state().history.is_undone(tx)
+    }
+
+    pub fn has_undone(&self) -> bool {
+        self.state().history.has_undone()
+    }
+
+    /// What a receipt of ours says.
+    pub fn facts_of(&self, receipt: &TransactionReceipt) -> Vec<Event> {
+        (self.read)(receipt)
+    }
+
+    pub fn has_lost(&self) -> bool {
+        !self.lost().is_empty()
+    }
+
     fn lost(&self) -> Vec<Intent> {
         let state = self.state();
         let open = state.history.open().iter();

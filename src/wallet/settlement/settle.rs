@@ -256,9 +256,10 @@ impl Treasurer {
         }
     }
 
-    /// Waits until so much is unclaimed for one receiver.
+    /// Waits until so much is unclaimed for one receiver, or anything of a payer who withdraws: a
+    /// call that was running when the withdrawal began costs something only once it ends.
     async fn until(&self, threshold: Amount) {
-        while !self.is_reached(threshold) {
+        while !self.is_reached(threshold) && !self.is_leaving() {
             // The ledger says nothing by itself.
             tokio::time::sleep(self.desk.options.poll).await;
         }
@@ -278,6 +279,22 @@ impl Treasurer {
                 *sum = sum.saturating_add(amount);
             }
             sums.values().any(|sum| !sum.is_zero() && *sum >= threshold)
+        })
+    }
+
+    fn is_leaving(&self) -> bool {
+        let here = self.chain_id();
+        let stuck = self.stuck.lock().unwrap_or_else(PoisonError::into_inner);
+        let stuck = stuck.clone();
+        ask(&*self.desk.books, |book| {
+            let mut channels = book.channels.iter();
+            channels.any(|(key, channel)| {
+                let stuck = stuck.get(&key.channel).copied().unwrap_or_default();
+                let view = channel.view.as_ref();
+                key.chain_id == here
+                    && view.is_some_and(|view| view.withdrawal.is_some())
+                    && channel.unclaimed() > stuck
+            })
         })
     }
 

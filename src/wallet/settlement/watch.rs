@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use alloy::{eips::BlockNumberOrTag, primitives::B256, rpc::types::Filter, sol_types::SolEvent};
+use alloy::{primitives::B256, rpc::types::Filter, sol_types::SolEvent};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -96,6 +96,10 @@ impl Desk {
         let head = asked.map_err(Trouble::unreachable)?;
         self.check_age(&head)?;
         let change = self.change(&head).await?;
+        if matches!(change, Change::First | Change::Reorganised) {
+            self.memory.lock().forget();
+            self.check_chain().await.map_err(Trouble::unreachable)?;
+        }
         let mut ids: BTreeSet<Word> = wanted.iter().copied().collect();
         let mut unripe = Vec::new();
         let mut receivers = BTreeSet::new();
@@ -154,6 +158,9 @@ impl Desk {
             return Ok(Change::Nothing);
         }
         if head.number < last.number {
+            if self.is_reorganised_below().await? {
+                return Ok(Change::Reorganised);
+            }
             return Err(Trouble::unreachable(format!(
                 "its newest block is {}, and block {} was seen before",
                 head.number, last.number
@@ -166,11 +173,22 @@ impl Desk {
         })
     }
 
-    /// Whether the chain has this block at this height.
+    /// What to make of a newest block below the last one: another chain, a node that lags behind
+    /// the one that answered before, or, when it stays so, blocks that were taken back. Nothing
+    /// is served on the old ones meanwhile.
+    async fn is_reorganised_below(&self) -> Result<bool, Trouble> {
+        let since = {
+            let mut seen = self.memory.lock();
+            seen.forget();
+            *seen.lower.get_or_insert_with(Instant::now)
+        };
+        self.check_chain().await.map_err(Trouble::unreachable)?;
+        Ok(since.elapsed() >= self.options.lag)
+    }
+
     async fn stands(&self, number: u64, hash: B256) -> Result<bool, Trouble> {
-        let found = self.chain.block(BlockNumberOrTag::Number(number)).await;
-        let found = found.map_err(Trouble::unreachable)?;
-        Ok(found.is_some_and(|block| block.hash == hash))
+        let stands = self.chain.stands(number, Word(hash.0)).await;
+        stands.map_err(Trouble::unreachable)
     }
 
     /// Looks for every fact that is watched, and tells which did not happen.

@@ -3,12 +3,18 @@
 //! It holds no key of theirs: claims and refunds need the signature of the seller's receiver
 //! authorizer, so none is offered to be delegated to. Only the tokens of our own counters are
 //! moved. Answers have the forms that stock sellers read.
+//!
+//! A payment is confirmed once: `/settle` says `success` to the first request with an
+//! authorization that nobody has used, and `invalid_exact_evm_nonce_already_used` to every request
+//! after that, this one included. Until then the same request, byte for byte, may be repeated: the
+//! first answer of success ends it, whether or not it arrives.
 
 mod deeds;
 
 use std::sync::Arc;
 
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use super::{
     batch::{covers, state},
@@ -24,10 +30,10 @@ use super::{
 };
 use crate::{
     runtime::{
-        ledger::{Address, Amount, ChannelConfig},
+        ledger::{Address, Amount, ChannelConfig, Word},
         ports::{Facilitator, Unserved},
     },
-    wallet::settlement::{Deposit, Transfer, Trouble},
+    wallet::settlement::{Deposit, Foreign, Transfer, Trouble},
 };
 
 /// When to ask again for what the chain does not say now, in seconds.
@@ -45,6 +51,8 @@ struct Asked {
     lane: Arc<Lane>,
     offer: Requirements,
     payload: Payload,
+    /// SHA-256 of the whole request: what is cleared for one is not cleared for another.
+    request: Word,
 }
 
 /// A payment that is good, and what is to be done for it.
@@ -106,7 +114,7 @@ impl Clearing {
         Ok(Arc::clone(lane))
     }
 
-    fn asked(&self, request: ClearingRequest) -> Result<Asked, Refused> {
+    fn asked(&self, request: ClearingRequest, digest: Word) -> Result<Asked, Refused> {
         let lane = self.lane(&request)?;
         let offer = request.requirements;
         let payload = Payload::of(&offer.scheme, &request.payment.payload)?;
@@ -115,6 +123,7 @@ impl Clearing {
             lane,
             offer,
             payload,
+            request: digest,
         })
     }
 
@@ -126,12 +135,14 @@ impl Clearing {
         let (done, amount, channel) = match &good.deed {
             Clear::Nothing => return Err(owner(Reason::PayloadType.into())),
             Clear::Transfer(transfer) => {
-                let done = settlement.transfer(transfer).await;
+                let done = settlement.clear(Foreign::Transfer(transfer), asked.request);
+                let done = done.await;
                 let done = done.map_err(|it| owner(Refused::of(Reason::ExactFailed)(it)))?;
                 (done, transfer.value, None)
             }
             Clear::Deposit(deposit) => {
-                let done = settlement.deposit(deposit).await;
+                let done = settlement.clear(Foreign::Deposit(deposit), asked.request);
+                let done = done.await;
                 let done = done.map_err(|it| owner(Refused::of(Reason::DepositFailed)(it)))?;
                 (done, deposit.amount, Some(deposit.channel))
             }
@@ -165,8 +176,17 @@ impl Asked {
         self.check_domain()?;
         self.lane.check_signature(exact).await?;
         let transfer = self.lane.transfer(exact);
-        self.lane.check_transfer(&transfer).await?;
+        if !self.has_begun(Foreign::Transfer(&transfer)).await? {
+            self.lane.check_transfer(&transfer).await?;
+        }
         Ok((Value::Null, Clear::Transfer(transfer)))
+    }
+
+    /// Whether this very request was not told yet what became of the payment. One whose
+    /// authorization is used, or belongs to another request, is refused.
+    async fn has_begun(&self, payment: Foreign<'_>) -> Result<bool, Refused> {
+        let asked = self.lane.settlement().clearable(payment, self.request);
+        asked.await.map_err(Refused::of(Reason::ExactUsed))
     }
 
     /// The seller's offer names the token's own signing domain.
@@ -191,8 +211,10 @@ impl Asked {
             Deed::Deposit(part) => {
                 let channel = voucher.channel_id;
                 let deposit = lane.deposit(channel, &config, part, Amount(1)).await?;
-                let checked = settlement.check_deposit(&deposit).await;
-                checked.map_err(Refused::of(Reason::DepositRefused))?;
+                if !self.has_begun(Foreign::Deposit(&deposit)).await? {
+                    let checked = settlement.check_deposit(&deposit).await;
+                    checked.map_err(Refused::of(Reason::DepositRefused))?;
+                }
                 (deposit.amount, Clear::Deposit(deposit))
             }
             Deed::Voucher | Deed::Refund { .. } => (Amount::ZERO, Clear::Nothing),
@@ -207,6 +229,11 @@ impl Asked {
         let extra = serde_json::to_value(state(voucher.channel_id, &view));
         Ok((extra.unwrap_or_default(), deed))
     }
+}
+
+/// What tells a request from others.
+fn digest(body: &Value) -> Word {
+    Word(Sha256::digest(body.to_string()).into())
 }
 
 /// An answer, or the reason that there is none.
@@ -273,8 +300,9 @@ impl Facilitator for Clearing {
     }
 
     async fn verify(&self, body: Value) -> Result<Value, Unserved> {
+        let digest = digest(&body);
         let checked = async {
-            let asked = self.asked(ClearingRequest::from_value(body)?)?;
+            let asked = self.asked(ClearingRequest::from_value(body)?, digest)?;
             asked.checked().await
         };
         said(checked.await, verified, invalid)
@@ -282,6 +310,7 @@ impl Facilitator for Clearing {
 
     async fn settle(&self, body: Value) -> Result<Value, Unserved> {
         let wanted = body["paymentRequirements"]["network"].clone();
+        let digest = digest(&body);
         let settled = async {
             let request = ClearingRequest::from_value(body)?;
             match Signed::of(&request.payment.payload)? {
@@ -289,7 +318,7 @@ impl Facilitator for Clearing {
                     let lane = self.lane(&request)?;
                     Ok(deeds::passed_on(&lane, &signed).await?)
                 }
-                _ => self.cleared(&self.asked(request)?).await,
+                _ => self.cleared(&self.asked(request, digest)?).await,
             }
         };
         let good = |response| serde_json::to_value::<SettleResponse>(response).unwrap_or_default();

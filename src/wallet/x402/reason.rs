@@ -49,7 +49,7 @@ reasons! {
     ExactSignature => "invalid_exact_evm_signature",
         "The authorization is not signed by its payer.";
     ExactUsed => "invalid_exact_evm_nonce_already_used",
-        "The authorization has paid another call.";
+        "The authorization was used before, or cancelled.";
     ExactRefused => "invalid_exact_evm_transaction_simulation_failed",
         "The chain would refuse the transfer.";
     ExactFailed => "invalid_exact_evm_transaction_failed",

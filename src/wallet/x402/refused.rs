@@ -59,6 +59,7 @@ impl Refused {
                 tracing::info!(deed, %why, "the chain refuses a payment");
                 Self::Because(reason)
             }
+            Trouble::Spent { .. } => Self::Because(Reason::ExactUsed),
             trouble => Self::Trouble(trouble),
         }
     }

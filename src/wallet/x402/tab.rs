@@ -1,7 +1,7 @@
 //! Open tabs: calls that are allowed for. A tab holds its channel or its authorization until it is
 //! closed or dropped; dropped, it charges nothing.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use super::{
     batch::Line,
@@ -15,6 +15,7 @@ use crate::{
     runtime::{
         ledger::{
             Amount, Charge, ExactKey, ExactPayment, Payment, RECENT_VOUCHERS, Total, UsedVoucher,
+            WITHDRAW_SHARE,
         },
         ports::{Sale, Tab, Unpaid},
     },
@@ -54,6 +55,11 @@ impl BatchTab {
     }
 
     async fn settle(&mut self) -> Result<(), Refused> {
+        // A call may have waited for its turn for long.
+        let view = self.lane.settlement().channel(self.line.key.channel);
+        if view.await?.withdrawal.is_some() {
+            return Err(Reason::Withdrawal.into());
+        }
         self.back.opened(&mut self.line).await?;
         let Some(deposit) = &self.deposit else {
             return Ok(());
@@ -122,6 +128,13 @@ impl Tab for BatchTab {
 
     fn close(mut self: Box<Self>, charge: &Charge) {
         self.charge(charge);
+    }
+
+    /// What the call costs can be claimed until the channel's delay after the start of a
+    /// withdrawal, which may come at once.
+    fn time_limit(&self) -> Option<Duration> {
+        let delay = self.line.channel.config.withdraw_delay;
+        Some(Duration::from_secs(delay) / WITHDRAW_SHARE)
     }
 }
 

@@ -106,6 +106,10 @@ impl Back {
         }
     }
 
+    pub fn lanes(&self) -> &[Arc<Lane>] {
+        &self.lanes
+    }
+
     /// The offers for a sale, channels first; none when nobody is paid for the adapter.
     fn offers(&self, sale: &Sale) -> impl Iterator<Item = (&Arc<Lane>, Requirements)> {
         let receiver = self.stalls.get(&sale.adapter_digest).copied();

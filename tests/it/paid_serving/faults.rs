@@ -199,6 +199,10 @@ impl Tab for DeadlyTab {
         self.tab.response(charge)
     }
 
+    fn time_limit(&self) -> Option<std::time::Duration> {
+        self.tab.time_limit()
+    }
+
     fn close(self: Box<Self>, charge: &Charge) {
         dies(&self.point, "before close");
         self.tab.close(charge);

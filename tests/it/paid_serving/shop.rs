@@ -35,6 +35,7 @@ use openlora::{
         settlement::{
             Deposit, Desk, History, Options, Records, Settlement, Treasurer,
             audit::{Figures, audit},
+            identify,
         },
         transaction::Limits,
         x402::{
@@ -91,6 +92,8 @@ pub struct Setup {
     /// Who is paid, by the adapter's name.
     pub stalls: Vec<(&'static str, Address)>,
     pub limits: ServeLimits,
+    /// Whose account serves.
+    pub key: &'static str,
     pub cashier: AroundCashier,
     pub engine: AroundEngine,
 }
@@ -111,6 +114,7 @@ impl Setup {
             networks: vec![network],
             stalls: vec![("persona", splitter), ("filter", splitter)],
             limits: LIMITS,
+            key: OWN_KEY,
             cashier: Box::new(|cashier| cashier),
             engine: Box::new(|engine| engine),
         }
@@ -159,6 +163,16 @@ impl Shop {
     async fn opened(runtime: Arc<Runtime>, setup: Setup) -> Self {
         let journal = Journal::start(setup.store, Box::new(now_ms)).unwrap();
         journal.recover("none").await.unwrap();
+        for network in &setup.networks {
+            let chain = Chain::connect(network).await.unwrap();
+            let known = journal.snapshot().unwrap().book;
+            let history = || {
+                let mut history = History::default();
+                journal.replay(1, |record| history.apply(&record.event))?;
+                Ok(history)
+            };
+            identify(&chain, &known, history, &journal).await.unwrap();
+        }
         let book = Arc::new(RwLock::new(Book::default()));
         let folded = Arc::clone(&book);
         let follow = move |record: &Record| folded.write().unwrap().apply(&record.event);
@@ -168,12 +182,12 @@ impl Shop {
         journal.replay(1, fold).unwrap();
         let mut desks = Vec::new();
         for network in &setup.networks {
-            let desk = desk(network, &journal, &book, &history).await;
+            let desk = desk((network, setup.key), &journal, &book, &history).await;
             desk.recover().await.unwrap();
             desks.push(desk);
         }
         let counters: Vec<Counter> = desks.iter().map(counter).collect();
-        let own: Address = OWN.parse().unwrap();
+        let own = account(setup.key).address();
         let digest = |name: &str| format!("{name}0digest");
         let stalls = setup.stalls.iter().map(|(name, to)| (digest(name), *to));
         let stalls = Stalls {
@@ -321,7 +335,7 @@ fn now_ms() -> u64 {
 }
 
 async fn desk(
-    network: &Network,
+    (network, key): (&Network, &str),
     journal: &Journal,
     book: &Arc<RwLock<Book>>,
     history: &History,
@@ -337,7 +351,7 @@ async fn desk(
     };
     let chain = Chain::connect(network).await.unwrap();
     let options = Options::of(network, limits);
-    Arc::new(Desk::new(chain, account(OWN_KEY), records, options))
+    Arc::new(Desk::new(chain, account(key), records, options))
 }
 
 fn counter(desk: &Arc<Desk>) -> Counter {

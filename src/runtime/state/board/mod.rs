@@ -155,6 +155,10 @@ impl Board {
                 }
                 self.paid_out.retain(|it| !txs.contains(&it.tx));
             }
+            Event::ChainEnded { chain_id } => {
+                self.roots.retain(|root| root.chain_id != *chain_id);
+                self.proposed.retain(|it| it.pool.chain_id != *chain_id);
+            }
             _ => {}
         }
     }

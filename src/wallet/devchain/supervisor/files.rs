@@ -94,6 +94,10 @@ impl Folder {
         let _ = std::fs::remove_file(self.endpoint_file());
     }
 
+    pub fn has_state(&self) -> bool {
+        self.0.join("chain.sqlite").exists()
+    }
+
     pub(super) fn delete_state(&self) -> Result<(), SupervisorError> {
         for name in ["chain.sqlite", "chain.sqlite-wal", "chain.sqlite-shm"] {
             let path = self.0.join(name);
