@@ -10,6 +10,7 @@ mod adapter;
 mod architecture;
 mod attribution;
 mod call;
+mod chain_identity;
 mod dash;
 mod dash_terminal;
 mod dataset;

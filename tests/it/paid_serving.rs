@@ -5,5 +5,8 @@ mod attacks;
 mod chains;
 mod disk;
 mod faults;
+mod identity;
+mod leaving;
 mod shop;
 mod soak;
+mod transfers;
