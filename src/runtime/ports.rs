@@ -216,14 +216,9 @@ pub trait Cashier: Send + Sync {
     /// which nobody else can use until the tab is closed or dropped. No chain is changed.
     async fn open(&self, sale: &Sale, payment: &str) -> Result<Box<dyn Tab>, Unpaid>;
 
-    /// The networks on which no money can be taken now, and why.
-    fn troubles(&self) -> Vec<(String, String)> {
-        Vec::new()
-    }
-
-    /// Whether money can be taken on some network, as far as is known.
-    fn is_open(&self) -> bool {
-        true
+    /// Whether a payment could be taken now; the reason where it could not.
+    fn ready(&self) -> Result<(), String> {
+        Ok(())
     }
 
     /// Returns to a payer what its channel holds and calls have not cost.

@@ -254,8 +254,7 @@ impl Desk {
 
     /// Looks again where the last look is too old to take money on.
     pub(super) async fn in_sight(&self) -> Result<(), Trouble> {
-        let is_fresh = self.memory.lock().is_fresh(self.options.fresh);
-        match is_fresh {
+        match self.is_fresh() {
             true => Ok(()),
             false => self.refresh().await,
         }
@@ -322,6 +321,10 @@ impl Settlement for Desk {
         &self.chain.network
     }
 
+    fn is_fresh(&self) -> bool {
+        self.memory.lock().is_fresh(self.options.fresh)
+    }
+
     async fn channel(&self, channel: Word) -> Result<ChannelView, Trouble> {
         self.viewed(channel).await
     }
@@ -332,10 +335,6 @@ impl Settlement for Desk {
 
     async fn deposit(&self, deposit: &Deposit) -> Result<Done, Trouble> {
         self.put_in(deposit).await
-    }
-
-    fn trouble(&self) -> Option<String> {
-        self.memory.lock().trouble(self.options.fresh)
     }
 
     fn has_begun(&self, transfer: &Transfer) -> bool {

@@ -56,12 +56,6 @@ impl Seen {
         self.looked = None;
     }
 
-    /// Why nothing can be served from memory, after a look that failed.
-    pub fn trouble(&self, longest: Duration) -> Option<String> {
-        let (_, reason) = self.failed.as_ref()?;
-        (!self.is_fresh(longest)).then(|| reason.clone())
-    }
-
     /// Why the chain did not answer a moment ago.
     pub fn just_failed(&self, moment: Duration) -> Option<String> {
         let (at, reason) = self.failed.as_ref()?;

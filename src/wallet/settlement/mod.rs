@@ -110,6 +110,9 @@ pub enum Trouble {
 pub trait Settlement: Send + Sync {
     fn network(&self) -> &Network;
 
+    /// Whether the chain was heard of lately enough to take payments.
+    fn is_fresh(&self) -> bool;
+
     /// What a channel holds, by a view of the chain that is fresh enough to serve on; written to
     /// the journal when it changed.
     async fn channel(&self, channel: Word) -> Result<ChannelView, Trouble>;
@@ -119,9 +122,6 @@ pub trait Settlement: Send + Sync {
 
     /// Puts a deposit on the chain. The same deposit a second time is found, not repeated.
     async fn deposit(&self, deposit: &Deposit) -> Result<Done, Trouble>;
-
-    /// Why no money can be taken now; nothing where it can.
-    fn trouble(&self) -> Option<String>;
 
     /// Whether this server has put this very transfer on the chain, or has begun to. No chain is
     /// asked.

@@ -73,17 +73,11 @@ impl Cashier for Till {
         opened.map_err(|refused| self.back.unpaid(sale, refused))
     }
 
-    fn troubles(&self) -> Vec<(String, String)> {
-        let lanes = self.back.lanes().iter();
-        let trouble = lanes.filter_map(|lane| {
-            let reason = lane.settlement().trouble()?;
-            Some((lane.settlement().network().name.clone(), reason))
-        });
-        trouble.collect()
-    }
-
-    fn is_open(&self) -> bool {
-        self.troubles().len() < self.back.lanes().len()
+    fn ready(&self) -> Result<(), String> {
+        match self.back.is_fresh() {
+            true => Ok(()),
+            false => Err("No chain that calls are paid on was heard of lately.".to_owned()),
+        }
     }
 
     async fn refund(&self, sale: &Sale, payment: &str) -> Result<Refunded, Unpaid> {

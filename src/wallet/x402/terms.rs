@@ -106,8 +106,10 @@ impl Back {
         }
     }
 
-    pub fn lanes(&self) -> &[Arc<Lane>] {
-        &self.lanes
+    /// Whether any chain could take a payment now.
+    pub fn is_fresh(&self) -> bool {
+        let mut lanes = self.lanes.iter();
+        lanes.any(|lane| lane.counter.settlement.is_fresh())
     }
 
     /// The offers for a sale, channels first; none when nobody is paid for the adapter.

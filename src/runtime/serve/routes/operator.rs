@@ -1,7 +1,5 @@
 //! `GET /health`, `GET /ready` and `GET /metrics`.
 
-use std::collections::BTreeMap;
-
 use axum::{
     Json,
     extract::State,
@@ -19,8 +17,8 @@ pub async fn health() -> Json<Value> {
     Json(json!({ "status": "alive", "version": env!("CARGO_PKG_VERSION") }))
 }
 
-/// Ready means: not draining, the journal took the last event, and where calls are paid, some
-/// network's money can be taken.
+/// Ready means: not draining, the journal took the last event, and where calls are paid, a chain was
+/// heard of lately: one that is another than the journal's is none.
 pub async fn ready(State(app): State<App>) -> Result<Json<Value>, Refusal> {
     if app.stop.draining.is_cancelled() {
         return Err(draining());
@@ -29,29 +27,16 @@ pub async fn ready(State(app): State<App>) -> Result<Json<Value>, Refusal> {
         let message = "The journal cannot be written, so calls cannot be counted.";
         return Err(Refusal::unavailable("journal_unavailable", message));
     }
-    let troubles = app.sales.iter().flat_map(|sales| sales.cashier.troubles());
-    let troubles: BTreeMap<String, String> = troubles.collect();
-    if app
-        .sales
-        .as_ref()
-        .is_some_and(|sales| !sales.cashier.is_open())
-    {
-        // Why is the operator's to know: it names the chain's RPC.
-        let networks: Vec<&str> = troubles.keys().map(String::as_str).collect();
-        let message = format!("No payment can be taken on {} now.", networks.join(", "));
-        return Err(Refusal::unavailable("chain_unavailable", message));
+    if let Some(sales) = &app.sales {
+        let ready = sales.cashier.ready();
+        ready.map_err(|reason| Refusal::unavailable("chain_unavailable", reason))?;
     }
     let names: Vec<&str> = app
         .shelf
         .iter()
         .map(|adapter| adapter.name.as_str())
         .collect();
-    let mut ready = json!({ "status": "ready", "adapters": names });
-    if !troubles.is_empty() {
-        let networks: Vec<&String> = troubles.keys().collect();
-        ready["networks_unavailable"] = json!(networks);
-    }
-    Ok(Json(ready))
+    Ok(Json(json!({ "status": "ready", "adapters": names })))
 }
 
 pub async fn metrics(State(app): State<App>) -> Result<Response, Refusal> {
