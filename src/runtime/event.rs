@@ -449,6 +449,9 @@ pub struct Intent {
     /// Hash of the transaction.
     pub tx: String,
     pub chain_id: u64,
+    /// Hash of the chain's first block; absent from journals of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub genesis: Option<Word>,
     pub from: String,
     pub to: String,
     pub nonce: u64,

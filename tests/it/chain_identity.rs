@@ -15,12 +15,13 @@ use openlora::{
         network::{Network, Wish},
         provider::Chain,
         settlement::{History, Settlement, Treasurer, Trouble, identify},
+        transaction::{Limits, Sender, no_facts, recover},
     },
 };
 use serde_json::{Value, json};
 
 use crate::{
-    deploy_support::{Act, Desk, Proxy},
+    deploy_support::{Act, Desk, OWN_KEY, Proxy, account},
     devnet_support::{Home, Rpc},
     settlement_support::{CHAIN_ID, Market, Seller, channel_id},
     support::openlora,
@@ -402,4 +403,57 @@ fn settlements_are_far_more_frequent_than_withdrawals_are_long() {
     // What fits goes on to the next question.
     let next = serve("225", "900");
     assert!(!next.stderr.contains("settle_every"), "{}", next.stderr);
+}
+
+#[test]
+fn a_transaction_of_a_chain_that_is_gone_is_sent_to_no_other() {
+    let market = Market::kept();
+    let proxy = Proxy::new(market.chain.url(), |method, _, _| match method {
+        "eth_sendRawTransaction" => Act::Refuse(json!({ "code": -32000, "message": "overloaded" })),
+        _ => Act::Forward,
+    });
+    let seller = market.seller_through(&proxy.url, |_| {});
+    let buyer = market.buyer(1, 1_000);
+    let sent = seller.wait(seller.desk.transfer(&buyer.transfer(70, 1)));
+    assert!(matches!(sent, Err(Trouble::Unknown { .. })), "{sent:?}");
+    let intents = seller.records().into_iter();
+    let open: Vec<_> = intents
+        .filter_map(|record| match record.event {
+            Event::TransactionIntended(intent) => Some(*intent),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(open.len(), 1);
+    assert_eq!(open[0].genesis, Some(genesis(&market.rpc)));
+    market.again();
+    let recovered = |network: &Network| {
+        market.runtime.block_on(async {
+            let chain = Chain::connect(network).await.unwrap();
+            let sender = Sender {
+                chain: &chain,
+                account: &account(OWN_KEY),
+                facts: &seller.journal,
+                limits: Limits {
+                    max_fee: None,
+                    patience: Duration::from_secs(5),
+                },
+                tell: &|_| {},
+                harvest: &no_facts,
+            };
+            recover(&sender, &open).await
+        })
+    };
+    // Where it is not known to be gone, somebody has to look.
+    let mut public = market.network(market.chain.url());
+    public.mainnet = true;
+    let refused = recovered(&public).unwrap_err().to_string();
+    assert!(refused.contains("answers from another chain"), "{refused}");
+    assert_eq!(seller.events("transaction_settled").len(), 0);
+    let mined = recovered(&market.network(market.chain.url())).unwrap();
+    assert_eq!((mined.len(), market.sent()), (0, 0));
+    let settled = seller.events("transaction_settled");
+    assert_eq!(
+        (settled.len(), &settled[0]["status"]),
+        (1, &json!("refused"))
+    );
 }

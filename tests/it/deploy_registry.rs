@@ -315,6 +315,7 @@ fn the_snapshot_lists_deployments_and_what_is_open() {
         Event::TransactionIntended(Box::new(Intent {
             tx: tx.into(),
             chain_id: 31_337,
+            genesis: None,
             from: OWN.into(),
             to: OWN.into(),
             nonce: 0,

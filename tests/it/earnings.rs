@@ -332,6 +332,7 @@ fn gas_counts_on_the_chain_of_its_transaction() {
     let intent = Intent {
         tx: "0x9".into(),
         chain_id: 31_338,
+        genesis: None,
         from: String::new(),
         to: String::new(),
         nonce: 0,

@@ -6,7 +6,10 @@ use super::{
     error::TransactionError,
     sender::{Attempt, Mined, News, Sender, is_final},
 };
-use crate::runtime::event::{Intent, Settlement};
+use crate::{
+    runtime::event::{Intent, Settlement},
+    wallet::WalletError,
+};
 
 /// Settles every open intent of the sender's account on its chain: those mined are taken over,
 /// unknown ones are sent again byte for byte and waited for.
@@ -16,6 +19,7 @@ pub async fn recover(sender: &Sender<'_>, open: &[Intent]) -> Result<Vec<Mined>,
         .iter()
         .filter(|intent| intent.chain_id == chain && intent.from == account.to_string())
         .collect();
+    drop_foreign(sender, &mut mine).await?;
     // Attempts with the same nonce stay in their order.
     mine.sort_by_key(|intent| intent.nonce);
     let mut mined = Vec::new();
@@ -23,6 +27,37 @@ pub async fn recover(sender: &Sender<'_>, open: &[Intent]) -> Result<Vec<Mined>,
         mined.extend(recover_nonce(sender, same_nonce).await?);
     }
     Ok(mined)
+}
+
+/// Leaves out transactions of another chain with this id: sent here they would do something else.
+///
+/// # Errors
+/// It is another chain than they were signed for, and no development chain that began anew.
+async fn drop_foreign(
+    sender: &Sender<'_>,
+    mine: &mut Vec<&Intent>,
+) -> Result<(), TransactionError> {
+    if mine.iter().all(|intent| intent.genesis.is_none()) {
+        return Ok(());
+    }
+    let (chain, found) = (sender.chain, sender.chain.genesis().await?);
+    for intent in mine.iter() {
+        let Some(expected) = intent.genesis.filter(|it| *it != found) else {
+            continue;
+        };
+        if !chain.network.is_local() {
+            return Err(TransactionError::Wallet(WalletError::OtherGenesis {
+                network: chain.network.name.clone(),
+                rpc: chain.network.rpc_shown(),
+                expected,
+                found,
+            }));
+        }
+        let tx = intent.tx.parse().map_err(|_| unreadable(intent))?;
+        sender.settle(tx, Settlement::Refused, None).await?;
+    }
+    mine.retain(|intent| intent.genesis.is_none_or(|it| it == found));
+    Ok(())
 }
 
 async fn recover_nonce(

@@ -206,6 +206,7 @@ impl Sender<'_> {
         replaces: Option<B256>,
     ) -> Result<(Attempt, Result<(), String>), TransactionError> {
         let account = self.account.address();
+        let genesis = Some(self.chain.genesis().await?);
         let signature = self.account.sign_transaction(&mut transaction).await;
         let signature = signature.map_err(|error| TransactionError::CannotSign {
             account,
@@ -218,6 +219,7 @@ impl Sender<'_> {
         self.keep(Event::TransactionIntended(Box::new(Intent {
             tx: hash.to_string(),
             chain_id: transaction.chain_id,
+            genesis,
             from: account.to_string(),
             to: to.unwrap_or_default().to_string(),
             nonce: transaction.nonce,
