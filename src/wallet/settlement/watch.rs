@@ -158,7 +158,7 @@ impl Desk {
             return Ok(Change::Nothing);
         }
         if head.number < last.number {
-            if self.is_reorganised_below().await? {
+            if self.is_reorganised_below(last.number - head.number).await? {
                 return Ok(Change::Reorganised);
             }
             return Err(Trouble::unreachable(format!(
@@ -175,11 +175,13 @@ impl Desk {
 
     /// What to make of a newest block below the last one: another chain, a node that lags behind
     /// the one that answered before, or, when it stays so, blocks that were taken back. Nothing
-    /// is served on the old ones meanwhile.
-    async fn is_reorganised_below(&self) -> Result<bool, Trouble> {
+    /// is served on the old ones meanwhile, unless they are too new to be counted on anyway.
+    async fn is_reorganised_below(&self, missing: u64) -> Result<bool, Trouble> {
         let since = {
             let mut seen = self.memory.lock();
-            seen.forget();
+            if missing > self.options.confirmations {
+                seen.forget();
+            }
             *seen.lower.get_or_insert_with(Instant::now)
         };
         self.check_chain().await.map_err(Trouble::unreachable)?;
