@@ -9,6 +9,8 @@
 mod adapter;
 mod architecture;
 mod attribution;
+mod audit;
+mod audit_histories;
 mod call;
 mod dash;
 mod dash_terminal;

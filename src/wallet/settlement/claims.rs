@@ -176,6 +176,10 @@ pub async fn sift(
 }
 
 impl Row {
+    pub fn has_voucher(&self) -> bool {
+        !self.claim.signature.is_empty()
+    }
+
     pub fn left_out(self, reason: String) -> LeftOut {
         LeftOut {
             channel: self.channel,
