@@ -16,7 +16,7 @@ use openlora::{
     wallet::{
         contracts::ESCROW,
         registry::{BatchSettlementEscrow as Escrow, ChannelVoucher, VoucherClaim},
-        settlement::{Settlement, Treasurer},
+        settlement::{LeftOut, Settled, Settlement, Treasurer},
     },
 };
 use serde_json::{Value, json};
@@ -29,9 +29,9 @@ use crate::{
     },
 };
 
-fn settle(seller: &Seller) {
+fn settle(seller: &Seller) -> Settled {
     let treasurer = Treasurer::new(Arc::clone(&seller.desk));
-    seller.wait(treasurer.settle_now()).unwrap();
+    seller.wait(treasurer.settle_now()).unwrap()
 }
 
 #[track_caller]
@@ -130,8 +130,19 @@ fn what_a_payer_withdrew_first_is_a_loss_with_its_calls() {
     );
     assert_eq!(failed(&audit), ["uncollectable = 0"]);
 
-    // The command says so too, and a claim of the rest changes nothing of the loss.
-    settle(&seller);
+    // A claim of the rest says what it leaves out, and changes nothing of the loss.
+    let done = settle(&seller);
+    assert_eq!(done.claims[0].amount, Amount(150));
+    let reason = "the channel holds 750".to_owned();
+    assert_eq!(
+        done.left_out,
+        [LeftOut {
+            channel,
+            amount: Amount(250),
+            reason
+        }]
+    );
+    // The command says so too.
     drop(seller);
     let token = market.token;
     let url = market.chain.url();

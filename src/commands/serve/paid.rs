@@ -16,7 +16,7 @@ use crate::{
     commands::{
         Context,
         deploy::desk::{Gifts, limits, tell},
-        money::{prices, refuse_free, setting, token},
+        money::{prices, setting, token},
         network,
         rewards::{Rewarder, Rounds},
         serve::provenance::LOG,
@@ -188,7 +188,6 @@ impl Plan<'_> {
     async fn sell(self, payees: &BTreeMap<String, Payee>) -> Result<Selling, Failure> {
         let money = token(&self.chains[0].network)?.clone();
         let prices = prices(self.context, &money)?;
-        refuse_free(&prices)?;
         let book = Arc::new(RwLock::new(Book::default()));
         let folded = Arc::clone(&book);
         let follower = move |record: &crate::runtime::event::Record| {
