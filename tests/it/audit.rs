@@ -15,6 +15,10 @@ use openlora::{
     },
     wallet::{
         contracts::ESCROW,
+        purse::{
+            Fate, Spending,
+            audit::{Finding as Finds, against_chain, agreed},
+        },
         registry::{BatchSettlementEscrow as Escrow, ChannelVoucher, VoucherClaim},
         settlement::{LeftOut, Settled, Settlement, Treasurer},
     },
@@ -518,4 +522,98 @@ fn a_withdrawal_that_has_begun_is_a_warning() {
     assert_eq!(kinds(&audit), [FindingKind::WithdrawalPending]);
     assert_eq!(audit.findings[0].severity(), Severity::Note);
     assert!(audit.holds());
+}
+
+/// The purse's record of a payment that allowed `quote`, as the purse stores it.
+fn spending(charge: &Charge, quote: u128) -> Spending {
+    let spending = json!({
+        "request_id": "one", "time_ms": 1_000, "server": "http://shop", "adapter": "tone",
+        "scheme": charge.scheme, "chain_id": charge.chain_id, "token": charge.token,
+        "receiver": charge.receiver, "payer": charge.payer, "word": charge.id,
+        "before": "0", "quote": quote.to_string(), "deposit": "0", "signature": "0x",
+        "valid_before": 0, "fate": { "is": "charged", "amount": charge.amount }, "receipt": null,
+    });
+    serde_json::from_value(spending).unwrap()
+}
+
+#[test]
+fn a_buyer_sees_what_a_seller_claims_beyond_its_charges() {
+    let market = Market::embedded();
+    let seller = market.seller();
+    let buyer = market.buyer(1, 10_000);
+    let config = buyer.config(1);
+    let channel = seller.opens(&buyer, &config, 1_000);
+    let charge = Charge {
+        scheme: Scheme::BatchSettlement,
+        chain_id: CHAIN_ID,
+        token: market.token,
+        receiver: market.splitter,
+        payer: buyer.address(),
+        id: channel,
+        amount: Amount(300),
+        cumulative: Amount(300),
+    };
+    let signed = spending(&charge, 500);
+    let open = Spending {
+        fate: Fate::Open,
+        ..signed.clone()
+    };
+    assert_eq!(agreed(std::slice::from_ref(&signed), &charge), Amount(300));
+    assert_eq!(agreed(&[signed.clone(), open], &charge), Amount(800));
+    let claims = |total: u128| {
+        let claim = Escrow::claimCall {
+            voucherClaims: vec![VoucherClaim {
+                voucher: ChannelVoucher {
+                    channel: (&config).into(),
+                    maxClaimableAmount: 500,
+                },
+                signature: buyer.voucher(&config, 500),
+                totalClaimed: total,
+            }],
+        };
+        sends_as(
+            &market,
+            config.receiver_authorizer,
+            ESCROW.into(),
+            claim.abi_encode(),
+        );
+        let chain = seller.desk.chain();
+        let found = against_chain(&charge, (&signed, Amount(300)), chain);
+        seller.wait(found).unwrap().1
+    };
+    assert_eq!(claims(300), Finds::Fits);
+    assert_eq!(
+        claims(500),
+        Finds::Differs("500 of the channel are claimed, more than 300 charged".into())
+    );
+
+    // An exact payment is a transfer to the one who was signed for, not a used nonce.
+    let transfer = buyer.transfer(70, 1);
+    let exact = Charge {
+        scheme: Scheme::Exact,
+        id: transfer.nonce,
+        amount: Amount(70),
+        cumulative: Amount(70),
+        ..charge.clone()
+    };
+    let holds = |signed: &Spending| {
+        let chain = seller.desk.chain();
+        let found = against_chain(&exact, (signed, Amount(70)), chain);
+        seller.wait(found).unwrap().1
+    };
+    let signed = spending(&exact, 70);
+    assert_eq!(
+        holds(&signed),
+        Finds::Differs("the chain has not seen its authorization".into())
+    );
+    seller.wait(seller.desk.transfer(&transfer)).unwrap();
+    assert_eq!(holds(&signed), Finds::Fits);
+    let splitter = market.splitter;
+    assert_eq!(
+        holds(&spending(&exact, 71)),
+        Finds::Differs(format!(
+            "its authorization was used: expected a transfer of 71 to {splitter}, found 70 to \
+             {splitter}"
+        ))
+    );
 }

@@ -474,7 +474,11 @@ fn calls_that_cost_nothing_are_asked_for_by_name() {
     desk.configure("[pricing]\nclassification = \"0\"\nminimum = \"0\"\n");
     let run = desk.run(&["serve", "--local"]);
     assert_eq!(run.code, 3);
-    assert!(run.stderr.contains("`pricing.classification`"), "{}", run.stderr);
+    assert!(
+        run.stderr.contains("`pricing.classification`"),
+        "{}",
+        run.stderr
+    );
 }
 
 #[test]
