@@ -3,7 +3,10 @@
 
 mod sums;
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use serde::Serialize;
 
@@ -12,7 +15,7 @@ use crate::{
     error::{ExitClass, ExitStatus, Failure},
     runtime::{
         attribution::{
-            Provenance,
+            Places, Provenance,
             recompute::{Bench, channels},
         },
         event::SplitRead,
@@ -37,7 +40,7 @@ pub struct AuditRequest {
     /// A server's address, or a copy of its log's folder.
     pub log: String,
     pub package: PathBuf,
-    /// The index's folder; without it only calls by static shares can be computed again.
+    /// The index's folder; without it calls with a sketch are skipped.
     pub index: Option<PathBuf>,
 }
 
@@ -57,7 +60,23 @@ pub struct Audited {
     pub by_fallback: BTreeMap<String, u64>,
     /// Roots of contributions that were computed again.
     pub contributions: u64,
+    /// Nothing was skipped.
+    pub complete: bool,
+    /// What was not computed again, and why; neither right nor wrong.
+    pub skipped: Vec<Skipped>,
     pub differences: Vec<String>,
+}
+
+/// One check of some calls that was not made.
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+pub struct Skipped {
+    /// Such as "shares".
+    pub check: String,
+    /// Event ids of the calls.
+    pub calls: Vec<String>,
+    pub reason: String,
+    /// Where the attribution index is, or is expected.
+    pub index: String,
 }
 
 /// Everything at hand.
@@ -67,6 +86,8 @@ struct Desk {
     adapter: Id,
     adapter_id: String,
     provenance: Provenance,
+    /// Of the run that the package is of.
+    index: PathBuf,
 }
 
 pub async fn run(context: &Context, request: AuditRequest) -> Result<ExitStatus, Failure> {
@@ -89,6 +110,7 @@ pub async fn run(context: &Context, request: AuditRequest) -> Result<ExitStatus,
         adapter,
         adapter_id: shown_id(adapter),
         provenance,
+        index: Places::of_run(dir.parent().unwrap_or(&dir)).index(),
     };
     let audited = desk.audit().await?;
     let printer = &context.printer;
@@ -119,6 +141,28 @@ fn number(context: &Context, text: &str) -> Result<Id, Failure> {
         })
 }
 
+impl Audited {
+    fn skip(&mut self, checks: &[&str], call: &PublishedCall, index: &Path) {
+        for check in checks {
+            let id = call.event_id.to_string();
+            if let Some(known) = self.skipped.iter_mut().find(|it| it.check == *check) {
+                known.calls.push(id);
+                continue;
+            }
+            let found = match index.is_file() {
+                true => "it lies there",
+                false => "it is expected there, and nothing is there",
+            };
+            self.skipped.push(Skipped {
+                check: (*check).to_owned(),
+                calls: vec![id],
+                reason: format!("no attribution index is given; {found}"),
+                index: index.display().to_string(),
+            });
+        }
+    }
+}
+
 impl Desk {
     async fn audit(mut self) -> Result<Audited, Failure> {
         let mut audited = Audited {
@@ -140,7 +184,8 @@ impl Desk {
             audited.differences.extend(recomputed.differences);
             match recomputed.unproven {
                 Some(why) => *audited.by_fallback.entry(why).or_default() += 1,
-                None => audited.by_evidence += 1,
+                None if recomputed.skipped.is_empty() => audited.by_evidence += 1,
+                None => audited.skip(recomputed.skipped, call, &self.index),
             }
         }
         audited.differences.extend(channels(&calls));
@@ -155,6 +200,7 @@ impl Desk {
         )
         .await?;
         audited.ok = audited.differences.is_empty();
+        audited.complete = audited.skipped.is_empty();
         Ok(audited)
     }
 
@@ -286,7 +332,7 @@ fn pools(splits: &BTreeMap<ReceiverKey, SplitRead>) -> Vec<ReceiverKey> {
 fn show(context: &Context, audited: &Audited) {
     let printer = &context.printer;
     printer.line(format!(
-        "{} calls in {} batches, {} base units charged",
+        "{} calls in {} batches, {} base units charged, as the server states",
         audited.calls, audited.batches, audited.charged
     ));
     printer.line(format!(
@@ -296,10 +342,24 @@ fn show(context: &Context, audited: &Audited) {
     for (why, calls) in &audited.by_fallback {
         printer.line(format!("{calls} calls by static shares, because of {why}"));
     }
+    for skipped in &audited.skipped {
+        printer.line(format!(
+            "skipped  {} of {} calls: {}, {}",
+            skipped.check,
+            skipped.calls.len(),
+            skipped.reason,
+            skipped.index
+        ));
+    }
     for difference in &audited.differences {
         printer.line(format!("DIFFERS  {difference}"));
     }
-    if audited.ok {
-        printer.line("the log, the package and the chain agree to the unit");
+    match (audited.ok, audited.skipped.first()) {
+        (true, None) => printer.line("the log, the package and the chain agree to the unit"),
+        (true, Some(skipped)) => {
+            printer.line("what was compared agrees; what was skipped may be wrong");
+            printer.hint(format!("give the index: --index {}", skipped.index));
+        }
+        (false, _) => {}
     }
 }

@@ -34,7 +34,7 @@ pub use report::Report;
 const WAITING: usize = 4;
 
 /// The form of the projection beside the journal; another number is another form.
-const FORM: &str = "openlora-board-1";
+const FORM: &str = "openlora-board-2";
 
 /// What `dash` is asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Context,
-    money::prices,
+    money::{prices, token},
     package::{self, PackageRequest},
     project, verify,
 };
@@ -26,12 +26,15 @@ use crate::{
         train::RunDir,
     },
     wallet::{
-        balance::in_units,
+        WalletError,
+        balance::{from_units, in_units},
         deploy::{
             Action, DeployError, Goods, Place, Plan, Quote, Step, Wish, carry_out, found, keep,
             observe, parse_id, payout, plan, quote, shown_id, splitter,
         },
-        network::Network,
+        network::Token,
+        provider::Chain,
+        registry::Token as Contract,
     },
 };
 pub use contracts::Contracts;
@@ -122,7 +125,7 @@ pub async fn run(context: &Context, request: DeployRequest) -> Result<ExitStatus
     }
     let wish = Wish {
         remembered: remembered(&desk, &goods),
-        price: price(context, &desk.chain.network)?,
+        price: price(context, &desk.chain).await?,
         ..wish
     };
     let plan = planned(&desk, &goods, &wish).await?;
@@ -162,20 +165,68 @@ fn wish(request: &DeployRequest) -> Result<Wish, Failure> {
     })
 }
 
-/// What the registry is told that 1 000 generated tokens cost: nothing where nothing is sold.
-fn price(context: &Context, network: &Network) -> Result<u128, Failure> {
+/// What the registry is told that 1 000 generated tokens cost. Zero only where the settings say
+/// zero: a token that is missing or counts otherwise must not make the calls free.
+async fn price(context: &Context, chain: &Chain) -> Result<u128, Failure> {
     /// Of the token that the registry counts in.
     const DECIMALS: u8 = 6;
-    let Some(token) = &network.token else {
+    const KEY: &str = "pricing.completion";
+    let network = &chain.network;
+    let stated = context.settings.text(KEY);
+    let is_free = stated.is_some_and(|text| from_units(text, u8::MAX) == Some(0));
+    if network.token.is_none() && is_free {
         return Ok(0);
-    };
+    }
+    let token = token(network).map_err(|failure| {
+        let message = format!("{}, so its calls would cost nothing", failure.message);
+        Failure { message, ..failure }
+    })?;
+    check_decimals(chain, token).await?;
     let Amount(price) = prices(context, token)?.completion;
-    let times = 10u128.saturating_pow(u32::from(token.decimals.abs_diff(DECIMALS)));
-    Ok(if token.decimals < DECIMALS {
-        price.saturating_mul(times)
-    } else {
-        price / times
+    let times = 10u128.checked_pow(u32::from(token.decimals.abs_diff(DECIMALS)));
+    let stated = times.and_then(|times| match token.decimals < DECIMALS {
+        true => price.checked_mul(times),
+        false => (price % times == 0).then(|| price / times),
+    });
+    stated.ok_or_else(|| {
+        let found = context.settings.text(KEY).unwrap_or_default();
+        let message = format!(
+            "`{KEY}` is wrong: the registry counts prices in millionths of {}, expected at most \
+             {DECIMALS} decimals, found `{found}`",
+            token.symbol
+        );
+        Failure::new(ExitClass::BadInput, message)
+            .with_hint(format!("set it: openlora config set {KEY} 0.001"))
     })
+}
+
+/// The settings say how a token counts, and so does the token.
+async fn check_decimals(chain: &Chain, token: &Token) -> Result<(), Failure> {
+    if !chain.has_code(token.address).await? {
+        return Ok(());
+    }
+    let call = Contract::decimalsCall {};
+    let asked = chain.read("decimals of the token", token.address, &call);
+    let found = match asked.await {
+        Ok(found) => found,
+        // ERC-20 does not ask for it.
+        Err(WalletError::Reverted { .. }) => return Ok(()),
+        Err(error) => return Err(error.into()),
+    };
+    if found == token.decimals {
+        return Ok(());
+    }
+    let network = &chain.network.name;
+    let message = format!(
+        "`network.{network}.token_decimals` is wrong: expected {found}, as the token {} says, \
+         found {}",
+        token.address, token.decimals
+    );
+    Err(
+        Failure::new(ExitClass::BadInput, message).with_hint(format!(
+            "set it: openlora config set network.{network}.token_decimals {found}"
+        )),
+    )
 }
 
 /// The package that is named, or the latest run's, which is made now when it has none.

@@ -56,16 +56,21 @@ pub async fn run(context: &Context, request: EarningsRequest) -> Result<ExitStat
         return Ok(ExitStatus::Success);
     }
     let mut report = report::of(context, &books, rows)?;
-    if request.audit {
-        report.audit = Some(audit::all(context).await?);
+    let audits = match request.audit {
+        true => Some(audit::all(context).await?),
+        false => None,
+    };
+    let holds = audits.as_ref().is_none_or(audit::Audits::holds);
+    if let Some(audits) = audits {
+        report.audit = Some(audits.audited);
+        report.audit_problems = Some(audits.problems);
     }
     if printer.is_json() {
         printer.json(&report);
     } else {
         report::show(printer, &report);
     }
-    let mut audited = report.audit.iter().flatten();
-    Ok(match audited.all(|one| one.ok) {
+    Ok(match holds {
         true => ExitStatus::Success,
         false => ExitStatus::Verdict(ExitClass::Verification),
     })

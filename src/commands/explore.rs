@@ -107,12 +107,13 @@ fn show_adapter(printer: &Printer, adapter: &AdapterView) {
     for release in &adapter.releases {
         show_release(printer, release);
     }
+    // The anchor contract checks the order of roots, not what a server says is in them.
     for anchored in &adapter.anchored {
         printer.line(format!(
-            "anchored      {} calls by {} in {} anchors, charged {}",
-            anchored.calls,
-            anchored.server,
+            "anchored      {} anchors by {}, which states {} calls and {} charged",
             anchored.anchors,
+            anchored.server,
+            anchored.calls,
             shown_amount(&anchored.charged, 6)
         ));
     }

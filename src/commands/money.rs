@@ -3,7 +3,7 @@
 use super::Context;
 use crate::{
     error::{ExitClass, Failure},
-    runtime::ledger::{Amount, Prices},
+    runtime::ledger::{Amount, Prices, Work},
     wallet::{
         balance::from_units,
         network::{Network, Token},
@@ -61,4 +61,31 @@ pub fn prices(context: &Context, token: &Token) -> Result<Prices, Failure> {
         image: price("pricing.image")?,
         minimum: price("pricing.minimum")?,
     })
+}
+
+/// Refuses prices at which some call would cost nothing: free calls are asked for by name.
+pub fn refuse_free(prices: &Prices) -> Result<(), Failure> {
+    let least = [
+        (
+            "pricing.completion",
+            Work::Tokens {
+                prompt: 1,
+                completion: 1,
+            },
+        ),
+        ("pricing.classification", Work::Classifications { texts: 1 }),
+        ("pricing.image", Work::Images { pictures: 1 }),
+    ];
+    let mut free = least.iter().filter(|(_, work)| prices.of(*work).is_zero());
+    let Some((key, _)) = free.next() else {
+        return Ok(());
+    };
+    let message = format!(
+        "`{key}` and `pricing.minimum` are 0, so calls would cost nothing: expected one of them \
+         above 0"
+    );
+    Err(Failure::new(ExitClass::BadInput, message).with_hint(
+        "set a price: openlora config set pricing.minimum 0.00001; or serve without payment: \
+         openlora serve --local --free",
+    ))
 }

@@ -20,7 +20,7 @@ use crate::{
         provider::Chain,
         purse::{
             Channel, Fate, Purse, Spending,
-            audit::{Finding, Line, against_chain, against_signature},
+            audit::{Finding, Line, against_chain, against_signature, agreed},
         },
     },
 };
@@ -145,7 +145,8 @@ pub async fn verify(context: &Context, what: &str) -> Result<ExitStatus, Failure
     };
     let channel = channel(&purse, &charge)?;
     let mut lines = against_signature(&charge, &spending, channel.as_ref());
-    lines.push(on_chain(context, &charge, channel.as_ref()).await?);
+    let agreed = agreed(&purse.spendings()?, &charge);
+    lines.push(on_chain(context, &charge, (&spending, agreed)).await?);
     let checks: Vec<Check> = lines.into_iter().map(check).collect();
     let verified = Verified {
         ok: checks.iter().all(|check| check.status != Status::Fail),
@@ -178,7 +179,7 @@ fn channel(purse: &Purse, charge: &Charge) -> Result<Option<Channel>, Failure> {
 async fn on_chain(
     context: &Context,
     charge: &Charge,
-    channel: Option<&Channel>,
+    expected: (&Spending, Amount),
 ) -> Result<Line, Failure> {
     let network = network::chosen(context)?;
     if network.chain_id != charge.chain_id {
@@ -190,7 +191,7 @@ async fn on_chain(
     }
     let network = network::reached(context).await?;
     let chain = Chain::connect(&network).await?;
-    Ok(against_chain(charge, channel, &chain).await?)
+    Ok(against_chain(charge, expected, &chain).await?)
 }
 
 fn check((name, finding): Line) -> Check {

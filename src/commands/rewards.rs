@@ -311,7 +311,7 @@ pub fn show(printer: &Printer, network: &Network, rewarded: &Rewarded) {
     };
     for anchored in &rewarded.anchors {
         printer.line(format!(
-            "anchored      {} calls of {} in {} ({} gas)",
+            "anchored      {} calls of {}, as this server states, in {} ({} gas)",
             anchored.calls,
             money(anchored.charged),
             anchored.tx,

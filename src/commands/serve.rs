@@ -19,7 +19,7 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use self::{paid::Selling, running::Sign};
-use super::{Context, dash, network, project};
+use super::{Context, dash, money, network, project};
 use crate::{
     error::{ExitClass, ExitStatus, Failure},
     runtime::{
@@ -147,7 +147,13 @@ fn networks(context: &Context, request: &ServeRequest) -> Result<Option<Vec<Netw
     let networks = network::paid_on(context)?;
     let foreign = networks.iter().find(|network| !network.is_local());
     match foreign.filter(|_| request.local) {
-        None => Ok(Some(networks)),
+        None => {
+            // The first is the project's own.
+            for home in networks.iter().take(1) {
+                money::refuse_free(&money::prices(context, money::token(home)?)?)?;
+            }
+            Ok(Some(networks))
+        }
         Some(network) => {
             let message = format!(
                 "--local serves on development chains, not on `{}`",

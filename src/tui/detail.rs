@@ -247,7 +247,10 @@ fn transactions(
         Some(root) => {
             lines.push(Field(
                 "root",
-                format!("{} of {} calls", root.root, root.count),
+                format!(
+                    "{} of {} calls, as the server states",
+                    root.root, root.count
+                ),
             ));
             lines.push(Field("anchored by", root.tx.clone()));
         }

@@ -57,7 +57,12 @@ pub fn line(model: &Model, record: &Record) -> Option<String> {
         Event::Settled(it) => format!("settled {} in {}", amount(it.amount), it.tx),
         Event::Released(it) => format!("paid out {} to {} in {}", amount(it.amount), it.to, it.tx),
         Event::Refunded(it) => format!("refunded {} in {}", amount(it.amount), it.tx),
-        Event::Anchored(it) => format!("anchored {} calls in {}", it.count, it.tx),
+        Event::Anchored(it) => {
+            format!(
+                "anchored {} calls, as the server states, in {}",
+                it.count, it.tx
+            )
+        }
         Event::ContributionClaimed(it) => {
             format!("paid contributor {} {}", it.contributor, amount(it.amount))
         }

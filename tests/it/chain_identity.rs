@@ -138,8 +138,7 @@ fn facts_of_a_chain_that_is_gone_count_no_more() {
     seller.wait(treasurer.settle_now()).unwrap();
     let book = seller.ledger.book();
     assert_eq!(book.breaches, Vec::<String>::new());
-    let audits = openlora::wallet::settlement::audit::audit(seller.desk.chain(), &book, 0);
-    let audits = seller.wait(audits).unwrap();
+    let audits = seller.audits();
     assert!(audits.iter().all(|it| it.holds()), "{audits:#?}");
     let sums = audits
         .iter()
@@ -243,9 +242,7 @@ fn a_revert_is_a_reorganisation_and_serves_nobody_meanwhile() {
     seller.charges(&buyer, &config, 300);
     let treasurer = Treasurer::new(std::sync::Arc::clone(desk));
     seller.wait(treasurer.settle_now()).unwrap();
-    let book = seller.ledger.book();
-    let audits = openlora::wallet::settlement::audit::audit(desk.chain(), &book, 0);
-    let audits = seller.wait(audits).unwrap();
+    let audits = seller.audits();
     assert!(audits.iter().all(|it| it.holds()), "{audits:#?}");
 }
 

@@ -311,7 +311,7 @@ fn explore_adds_up_what_was_anchored_and_earned_through_a_narrow_rpc() {
     let said = desk.run(&["explore", "tone"]).succeeds().stdout;
     assert!(said.ends_with(&format!(
         "  revenue     2.5 dUSD received, 0 released, 2.5 pending\n\
-         anchored      7 calls by {server} in 2 anchors, charged 0.5007\n"
+         anchored      2 anchors by {server}, which states 7 calls and 0.5007 charged\n"
     )));
 }
 

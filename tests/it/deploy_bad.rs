@@ -429,6 +429,59 @@ fn an_adapter_that_is_not_there_or_not_ours() {
 }
 
 #[test]
+fn a_price_of_zero_is_only_what_the_settings_say() {
+    let (desk, chain) = at_embedded();
+    let settings = |more: &str| {
+        let url = chain.url();
+        desk.configure(&format!("[network.local]\nrpc = \"{url}\"\n{more}"));
+        desk.run(&["deploy", "first", "--dry-run"])
+    };
+    // Not this machine's own chain by its settings, and no token is named.
+    settings("mainnet = true\n").fails(
+        3,
+        "error: the network `local` has no token to be paid in, so its calls would cost nothing\n\
+         hint: name one: openlora config set network.local.token 0x…\n",
+    );
+    settings("mainnet = true\n[pricing]\ncompletion = \"0\"\n").succeeds();
+    let token = contract("DevelopmentToken");
+    settings(&format!("token = \"{token}\"\ntoken_decimals = 18\n")).fails(
+        3,
+        &format!(
+            "error: `network.local.token_decimals` is wrong: expected 6, as the token {token} \
+             says, found 18\nhint: set it: openlora config set network.local.token_decimals 6\n"
+        ),
+    );
+    settings("[pricing]\ncompletion = \"0.0000001\"\n").fails(
+        3,
+        "error: `pricing.completion` is wrong: expected dUSD with at most 6 decimals, such as \
+         \"0.001\", found `0.0000001`\n",
+    );
+    settings("[pricing]\ncompletion = \"0\"\n").succeeds();
+    settings("").succeeds();
+}
+
+#[test]
+fn calls_that_cost_nothing_are_asked_for_by_name() {
+    let desk = Desk::new();
+    let zero = "[pricing]\nprompt = \"0\"\ncompletion = \"0\"\nminimum = \"0\"\n";
+    desk.configure(zero);
+    desk.run(&["serve", "--local"]).fails(
+        3,
+        "error: `pricing.completion` and `pricing.minimum` are 0, so calls would cost nothing: \
+         expected one of them above 0\nhint: set a price: openlora config set pricing.minimum \
+         0.00001; or serve without payment: openlora serve --local --free\n",
+    );
+    desk.configure("[pricing]\nclassification = \"0\"\nminimum = \"0\"\n");
+    let run = desk.run(&["serve", "--local"]);
+    assert_eq!(run.code, 3);
+    assert!(
+        run.stderr.contains("`pricing.classification`"),
+        "{}",
+        run.stderr
+    );
+}
+
+#[test]
 fn a_package_that_the_registry_does_not_know_fails_with_every_difference() {
     let (desk, _chain) = at_embedded();
     desk.run(&["deploy", "first"]).succeeds();

@@ -9,6 +9,8 @@
 mod adapter;
 mod architecture;
 mod attribution;
+mod audit;
+mod audit_histories;
 mod call;
 mod chain_identity;
 mod dash;

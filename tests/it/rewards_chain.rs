@@ -510,6 +510,103 @@ fn an_audit_finds_every_difference() {
     assert_eq!(none.code, 3, "{}", none.stderr);
 }
 
+#[test]
+fn without_the_index_a_check_is_skipped_and_not_wrong() {
+    let shop = Shop::embedded();
+    shop.serves(1, 90_000);
+    shop.journal(|journal| {
+        let (counted, attributed) = shop.call(2, 90_000);
+        let Event::Attributed(mut attributed) = attributed else {
+            panic!("{attributed:?}");
+        };
+        attributed.method = AttributionMethod::Influence;
+        (attributed.fallback, attributed.index) = (None, Some("ab".repeat(32)));
+        attributed.sketch = Some("AAAA".into());
+        shop.keep(journal, counted);
+        shop.keep(journal, Event::Attributed(attributed));
+    });
+    shop.desk.json(&["settle"]);
+    let (code, audited) = shop.audit();
+    assert_eq!(
+        (code, &audited["differences"]),
+        (0, &json!([])),
+        "{audited}"
+    );
+    assert_eq!(
+        [&audited["ok"], &audited["complete"]],
+        [&json!(true), &json!(false)]
+    );
+    let index = shop.desk.path().join("attribution").join("index.bin");
+    let call = Word(event_id("tone0digest", "call-2")).to_string();
+    let skipped = audited["skipped"].as_array().unwrap();
+    let checks: Vec<&str> = skipped
+        .iter()
+        .map(|it| it["check"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        checks,
+        [
+            "index",
+            "method",
+            "fallback",
+            "confidence",
+            "evidence",
+            "trace",
+            "shares",
+            "examples"
+        ]
+    );
+    for it in skipped {
+        assert_eq!(it["calls"], json!([call]));
+        assert_eq!(it["index"], json!(index.display().to_string()));
+    }
+    let log = "home/data/attribution-log";
+    let said = shop
+        .desk
+        .run(&[
+            "audit",
+            &shop.adapter_id,
+            "--log",
+            log,
+            "--package",
+            "first",
+        ])
+        .succeeds();
+    let line = format!(
+        "skipped  shares of 1 calls: no attribution index is given; it is expected there, and \
+         nothing is there, {}\n",
+        index.display()
+    );
+    assert!(said.stdout.contains(&line), "{}", said.stdout);
+    assert!(!said.stdout.contains("DIFFERS"), "{}", said.stdout);
+    assert!(
+        !said.stdout.contains("agree to the unit"),
+        "{}",
+        said.stdout
+    );
+
+    // The stated shares must come to the stated amounts, index or not.
+    let folder = shop.desk.path().join(log);
+    let name = std::fs::read_dir(&folder)
+        .unwrap()
+        .map(|it| it.unwrap().path())
+        .find(|it| {
+            it.file_name()
+                .unwrap()
+                .to_str()
+                .unwrap()
+                .starts_with("batch")
+        })
+        .unwrap();
+    let mut batch: Value = serde_json::from_slice(&std::fs::read(&name).unwrap()).unwrap();
+    batch["calls"][1]["amounts"][0]["micro"] = json!("1");
+    std::fs::write(&name, batch.to_string()).unwrap();
+    let (code, audited) = shop.audit();
+    let told = audited["differences"].to_string();
+    assert_eq!(code, 9, "{audited}");
+    assert!(told.contains("amounts is stated"), "{told}");
+}
+
 /// The command that dies, and where, see `settlement_kill`.
 type Death = (&'static str, &'static str, usize, bool);
 

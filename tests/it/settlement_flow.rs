@@ -5,11 +5,15 @@ use std::{sync::Arc, time::Duration};
 
 use alloy::{primitives::U256, sol, sol_types::SolCall};
 use openlora::{
-    runtime::ledger::{Address, Amount, Book, Total},
+    runtime::ledger::{
+        Address, Amount,
+        findings::{FindingKind, Severity},
+        trail::AuditTrail,
+    },
     wallet::{
         contracts::ESCROW,
         registry::BatchSettlementEscrow as Escrow,
-        settlement::{Moved, Settlement, Treasurer, Triggers, audit, due, shares},
+        settlement::{Moved, Settlement, Treasurer, Triggers, due, shares},
     },
 };
 use serde_json::json;
@@ -33,10 +37,8 @@ fn amounts(moved: &[Moved]) -> Vec<(u128, usize)> {
 
 /// Every check of the audit holds, with these sums of settled, released and held.
 #[track_caller]
-fn audited(market: &Market, seller: &Seller, expected: (u128, u128, u128)) {
-    let book = seller.ledger.book();
-    let audits = audit::audit(seller.desk.chain(), &book, 0);
-    let audits = market.runtime.block_on(audits).unwrap();
+fn audited(seller: &Seller, expected: (u128, u128, u128)) {
+    let audits = seller.audits();
     assert_eq!(audits.len(), 1);
     let audit = &audits[0];
     assert!(audit.holds(), "{audit:#?}");
@@ -82,7 +84,7 @@ fn the_whole_way(market: &Market) {
     assert_eq!(amounts(&first.claims), [(3_500, 3)]);
     assert_eq!(amounts(&first.settles), [(3_500, 0)]);
     assert_eq!(market.sent(), before + 2);
-    audited(market, &seller, (3_500, 0, 3_900));
+    audited(&seller, (3_500, 0, 3_900));
     let nothing = seller.wait(treasurer.settle_now()).unwrap();
     assert_eq!(nothing, Default::default());
 
@@ -98,7 +100,7 @@ fn the_whole_way(market: &Market) {
     assert_eq!(paid.len(), 2);
     assert_eq!(market.balance(own), 2_730);
     assert_eq!(market.balance(market.pool), 1_170);
-    audited(market, &seller, (3_500, 3_900, 0));
+    audited(&seller, (3_500, 3_900, 0));
     assert_eq!(seller.wait(treasurer.withdraw(None)).unwrap(), []);
 
     // Everything is warm now: what one channel costs, and what each further one does.
@@ -116,7 +118,7 @@ fn the_whole_way(market: &Market) {
         .parse()
         .unwrap();
     assert_eq!(market.balance(elsewhere), 0);
-    audited(market, &seller, (24_500, 24_900, 0));
+    audited(&seller, (24_500, 24_900, 0));
 
     // A claim is one voucher, whatever it sums to: what ten thousand calls in a channel cost when
     // eleven such channels are settled together, and when one is alone.
@@ -137,7 +139,7 @@ fn the_whole_way(market: &Market) {
         market.balance(elsewhere),
         1_000 * u128::from(OWN_PPM) / 1_000_000
     );
-    audited(market, &seller, (25_500, 25_900, 0));
+    audited(&seller, (25_500, 25_900, 0));
     assert_eq!(seller.ledger.book().breaches, Vec::<String>::new());
 }
 
@@ -163,28 +165,28 @@ fn an_audit_tells_what_does_not_fit() {
         .wait(seller.desk.transfer(&buyer.transfer(70, 1)))
         .unwrap();
     seller.wait(treasurer(&seller).settle_now()).unwrap();
-    let failed = |book: &Book| -> Vec<(&str, u128, u128)> {
-        let audits = seller
-            .wait(audit::audit(seller.desk.chain(), book, 0))
-            .unwrap();
-        let broken = audits[0].checks.iter().filter(|check| !check.holds());
-        broken
-            .map(|check| (check.name, check.left.0, check.right.0))
+    let found = |trail: &AuditTrail| -> Vec<(FindingKind, u128, u128)> {
+        let audits = seller.audits_of(trail);
+        let findings = audits[0].findings.iter();
+        findings
+            .filter(|it| it.severity() != Severity::Note)
+            .map(|it| (it.kind, it.expected.0, it.found.0))
             .collect()
     };
-    let book = seller.ledger.book();
-    assert_eq!(failed(&book), []);
-    // A ledger that forgot a charge, and one that remembers a larger payment.
-    let mut forgot = book.clone();
-    let lost = &mut forgot.channels.get_mut(&channel_key(channel)).unwrap();
-    lost.charged = Total::lost(Total::observed(Amount(899)));
-    assert_eq!(failed(&forgot), [("charged ≥ claimed", 899, 900)]);
-    let mut inflated = book.clone();
+    let trail = seller.trail();
+    assert_eq!(found(&trail), []);
+    // A journal that forgot a call, and one that remembers a larger payment.
+    let mut forgot = trail.clone();
+    forgot.calls.remove(&channel_key(channel));
+    assert_eq!(found(&forgot), [(FindingKind::ClaimedAboveCharged, 0, 900)]);
+    assert!(!seller.audits_of(&forgot)[0].holds());
+    let mut inflated = trail.clone();
     inflated
-        .exact
+        .payments
         .values_mut()
         .for_each(|paid| paid.amount = Amount(71));
-    assert_eq!(failed(&inflated), [("by exact = the ledger's", 70, 71)]);
+    assert_eq!(found(&inflated), [(FindingKind::PaymentDiffers, 71, 70)]);
+    assert!(!seller.audits_of(&inflated)[0].holds());
     // A gift is nobody's charge, and is told apart.
     let gift = Transfers::transferCall {
         to: market.splitter.into(),
@@ -198,9 +200,7 @@ fn an_audit_tells_what_does_not_fit() {
     };
     send(&market.rpc, market.token, &mint.abi_encode().into());
     send(&market.rpc, market.token, &gift.abi_encode().into());
-    let audits = seller
-        .wait(audit::audit(seller.desk.chain(), &book, 0))
-        .unwrap();
+    let audits = seller.audits();
     let figures = &audits[0].figures;
     assert!(audits[0].holds());
     let sums = [figures.from_escrow, figures.from_exact, figures.from_others];

@@ -15,7 +15,7 @@ use openlora::{
         journal::Journal,
         ledger::{
             Address, Amount, Book, ChannelConfig, ChannelKey, Payment, Prices, ReceiverKey, Scheme,
-            Word, Work,
+            Word, Work, findings::Audit, trail::AuditTrail,
         },
         ports::FactLog,
     },
@@ -24,7 +24,9 @@ use openlora::{
         network::{Network, Wish},
         provider::Chain as Connected,
         registry::{ContributorPoolFactory, Origin, RevenueSplitterFactory, Share},
-        settlement::{Deposit, Desk, History, Ledger, Options, Records, Settlement, Transfer},
+        settlement::{
+            Deposit, Desk, History, Ledger, Options, Records, Settlement, Transfer, audit,
+        },
         transaction::Limits,
     },
 };
@@ -340,6 +342,25 @@ impl Seller {
         records
     }
 
+    /// What an audit reads of the journal.
+    pub fn trail(&self) -> AuditTrail {
+        let mut trail = AuditTrail::default();
+        self.journal
+            .replay(1, |record| trail.apply(record))
+            .unwrap();
+        trail
+    }
+
+    /// The journal against the chain, one receiver after the other.
+    pub fn audits(&self) -> Vec<Audit> {
+        self.audits_of(&self.trail())
+    }
+
+    pub fn audits_of(&self, trail: &AuditTrail) -> Vec<Audit> {
+        self.wait(audit::audit(self.desk.chain(), trail, 0))
+            .unwrap()
+    }
+
     /// Events of a type, without their places.
     pub fn events(&self, kind: &str) -> Vec<Value> {
         let records = self.records().into_iter();
@@ -439,6 +460,14 @@ pub struct Buyer {
 }
 
 impl Buyer {
+    /// The same one where somebody else is paid.
+    pub fn paying(&self, splitter: Address) -> Self {
+        Self {
+            splitter,
+            ..self.clone()
+        }
+    }
+
     pub fn address(&self) -> Address {
         self.signer.address().into()
     }

@@ -52,6 +52,8 @@ pub struct Headline {
     /// Charged less gas; null without `pricing.coin`.
     pub net: Option<String>,
     pub pending: Amount,
+    /// Charged, and taken back by payers before it was claimed; of all time.
+    pub uncollectable: Amount,
     pub withdrawable: Amount,
 }
 
@@ -117,6 +119,7 @@ fn figures(board: &Board, money: &Money, now_ms: u64) -> TokenFigures {
             gas_wei: period.gas_wei,
             net: period.net.map(|it| it.to_string()),
             pending: period.sums.pending(),
+            uncollectable: period.sums.uncollectable,
             withdrawable: period.sums.withdrawable(),
         }
     };

@@ -1,4 +1,4 @@
-//! The ledger beside the chains: every relation between sums, with its numbers.
+//! The journal beside the chains: every relation between sums, and every difference with its calls.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -9,18 +9,25 @@ use crate::{
     printer::Printer,
     runtime::{
         journal::Journal,
-        ledger::{Address, Amount, FormerChain},
+        ledger::{
+            Address, Amount, FormerChain,
+            findings::{
+                Audit, Check, Finding, FindingKind, FoundCall, LossCause, Relation, Severity,
+            },
+            reconcile::reconcile,
+            trail::AuditTrail,
+        },
     },
     wallet::{
         balance::shown_amount,
         network::Network,
         provider::Chain,
-        settlement::{
-            audit::{Audit, Check, Relation, audit},
-            check_genesis,
-        },
+        settlement::{audit::gather, check_genesis},
     },
 };
+
+/// How many calls of a finding are listed for a person; `--json` has all of them.
+const LISTED: usize = 8;
 
 /// One receiver on one chain.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -35,13 +42,16 @@ pub struct Audited {
     /// The block at which the chain was asked.
     pub block: u64,
     pub checks: Vec<Checked>,
+    /// Every loss, difference and note.
+    pub findings: Vec<Found>,
+    /// Every check holds, and no finding is a loss or a difference.
     pub ok: bool,
 }
 
 /// One relation; sums in base units.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Checked {
-    /// Such as "charged ≥ claimed".
+    /// Such as "received = held + released".
     pub name: String,
     pub left: Amount,
     /// `=` or `≥`.
@@ -50,24 +60,85 @@ pub struct Checked {
     pub ok: bool,
 }
 
+/// One loss, difference or note; sums in base units.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Found {
+    pub kind: FindingKind,
+    pub severity: Severity,
+    /// Why calls cannot be collected.
+    pub cause: Option<LossCause>,
+    /// 0x and 64 digits.
+    pub channel: Option<String>,
+    /// Hash of the transaction that it is about.
+    pub tx: Option<String>,
+    /// The calls behind it, each with its part.
+    pub calls: Vec<FoundCall>,
+    pub expected: Amount,
+    pub found: Amount,
+    /// The same in words.
+    pub text: String,
+}
+
+/// What was audited, and what could not be.
+#[derive(Debug, Default)]
+pub(super) struct Audits {
+    pub audited: Vec<Audited>,
+    /// Contradictions inside the journal, and chains that no network of the settings is.
+    pub problems: Vec<String>,
+}
+
+impl Audits {
+    pub fn holds(&self) -> bool {
+        self.problems.is_empty() && self.audited.iter().all(|one| one.ok)
+    }
+}
+
 /// Asks every chain on which calls are paid.
-pub(super) async fn all(context: &Context) -> Result<Vec<Audited>, Failure> {
-    let snapshot = Journal::snapshot_at(&context.dirs.journal())?;
-    let mut audited = Vec::new();
+pub(super) async fn all(context: &Context) -> Result<Audits, Failure> {
+    let path = context.dirs.journal();
+    let mut trail = AuditTrail::default();
+    if !path.exists() {
+        return Ok(Audits::default());
+    }
+    let mut journal = Journal::open_read_only(&path)?;
+    journal.replay(1, |record| trail.apply(record))?;
+    // A server may go on meanwhile: what it writes after this is told apart.
+    trail.begin_reading_the_chain();
+    let mut gathered = Vec::new();
+    let mut missing = trail.chains();
     for network in network::paid_on(context)? {
+        if !missing.remove(&network.chain_id) {
+            continue;
+        }
         let network = network::reach(context, network).await?;
         let chain = Chain::connect(&network).await?;
-        check_genesis(&chain, &snapshot.book).await?;
-        let found = audit(&chain, &snapshot.book, 0).await?;
-        audited.extend(found.iter().map(|audit| of(&network, audit)));
+        check_genesis(&chain, &trail.book).await?;
+        gathered.push((gather(&chain, &trail, 0).await?, network));
     }
-    for gone in &snapshot.book.former {
+    journal.replay(trail.sequence + 1, |record| trail.apply(record))?;
+    for gone in &trail.book.former {
         context.printer.note(former(gone));
     }
-    for breach in &snapshot.book.breaches {
-        context.printer.warn(breach);
-    }
-    Ok(audited)
+    let audited = gathered.iter().flat_map(|(evidence, network)| {
+        let audits = evidence.iter().map(|it| reconcile(&trail, it));
+        audits.map(|audit| of(network, &audit))
+    });
+    let unaudited = missing.iter().map(|chain| {
+        format!(
+            "calls were paid on chain {chain}, and neither `project.network` nor `serve.networks` \
+             names a network with this chain id: they are not audited"
+        )
+    });
+    Ok(Audits {
+        audited: audited.collect(),
+        problems: trail
+            .book
+            .breaches
+            .iter()
+            .cloned()
+            .chain(unaudited)
+            .collect(),
+    })
 }
 
 /// A chain that is gone has nothing to be held against.
@@ -84,14 +155,20 @@ fn former(gone: &FormerChain) -> String {
 fn of(network: &Network, audit: &Audit) -> Audited {
     let token = network.token.as_ref();
     let known = token.filter(|token| token.address == audit.receiver.token);
+    let decimals = known.map_or(0, |token| token.decimals);
     Audited {
         network: network.name.clone(),
         chain_id: network.chain_id,
         receiver: audit.receiver.receiver,
         token: audit.receiver.token,
-        decimals: known.map_or(0, |token| token.decimals),
+        decimals,
         block: audit.block,
         checks: audit.checks.iter().map(checked).collect(),
+        findings: audit
+            .findings
+            .iter()
+            .map(|it| found(it, decimals))
+            .collect(),
         ok: audit.holds(),
     }
 }
@@ -109,8 +186,93 @@ fn checked(check: &Check) -> Checked {
     }
 }
 
-pub(super) fn show(printer: &Printer, audited: &[Audited]) {
-    for one in audited {
+fn found(finding: &Finding, decimals: u8) -> Found {
+    Found {
+        kind: finding.kind,
+        severity: finding.severity(),
+        cause: finding.cause,
+        channel: finding.channel.map(|it| it.to_string()),
+        tx: finding.tx.clone(),
+        calls: finding.calls.clone(),
+        expected: finding.expected,
+        found: finding.found,
+        text: text(finding, decimals),
+    }
+}
+
+/// What is the matter, with both sums and where.
+fn text(finding: &Finding, decimals: u8) -> String {
+    let amount = |amount: Amount| shown_amount(&amount.to_string(), decimals);
+    let (expected, sum) = (amount(finding.expected), amount(finding.found));
+    let what = match finding.kind {
+        FindingKind::Uncollectable => {
+            let lost = finding.expected.0.abs_diff(finding.found.0);
+            let lost = amount(Amount(lost));
+            let why = match finding.cause {
+                Some(LossCause::Withdrawn) => "the payer withdrew it before it was claimed",
+                Some(LossCause::Refunded) => "it was refunded before it was claimed",
+                Some(LossCause::MissingVoucher) => "the journal has no voucher over it",
+                Some(LossCause::Refused) => "the escrow refuses the voucher",
+                Some(LossCause::AboveBalance) | None => "the channel does not hold it",
+            };
+            format!("{lost} of {expected} charged cannot be collected: {why}")
+        }
+        FindingKind::PaymentMissing => {
+            format!("an exact payment of {expected} is not on the chain, found {sum}")
+        }
+        FindingKind::PaymentReused => {
+            format!("calls of {expected} were answered for one exact payment of {sum}")
+        }
+        FindingKind::PaymentDiffers => {
+            format!("an exact payment of {expected} is on the chain as {sum} or elsewhere")
+        }
+        FindingKind::PaymentUnrecorded => {
+            format!("an exact call of {expected} was paid {sum}, which the journal does not have")
+        }
+        FindingKind::ClaimedAboveCharged => {
+            format!("{sum} are claimed, and the journal's calls cost {expected}")
+        }
+        FindingKind::ChargeGap => {
+            format!("calls cost {expected} before this one, which begins at {sum}")
+        }
+        FindingKind::ClaimMissing => format!("a claim of {expected} is not on the chain"),
+        FindingKind::ClaimUnrecorded => format!("a claim of {sum} is not in the journal"),
+        FindingKind::SettlementMissing => {
+            format!("a settlement of {expected} is not on the chain")
+        }
+        FindingKind::ReleaseMissing => format!("a payout of {expected} is not on the chain"),
+        FindingKind::RefundMissing => format!("a refund of {expected} is not on the chain"),
+        FindingKind::RefundUnrecorded => format!("a refund of {sum} is not in the journal"),
+        FindingKind::PaymentOwed => {
+            format!("an exact payment of {expected} was received and no call was charged for it")
+        }
+        FindingKind::WithdrawalPending => {
+            format!("the payer withdraws {sum}, and {expected} are not claimed yet")
+        }
+        FindingKind::ClaimedByOthers => {
+            format!("{sum} were claimed from channels that are not in the journal")
+        }
+        FindingKind::SettledByOthers => format!("somebody else settled {sum}"),
+        FindingKind::ReceivedFromOthers => {
+            format!("{sum} arrived that the journal does not explain")
+        }
+    };
+    let detail = match finding.detail.as_str() {
+        "" => String::new(),
+        detail => format!(" ({detail})"),
+    };
+    let channel = finding
+        .channel
+        .map_or(String::new(), |it| format!(", channel {it}"));
+    let tx = finding
+        .tx
+        .as_ref()
+        .map_or(String::new(), |it| format!(", transaction {it}"));
+    format!("{what}{detail}{channel}{tx}")
+}
+
+pub(super) fn show(printer: &Printer, audits: &[Audited], problems: &[String]) {
+    for one in audits {
         printer.line(format!(
             "audit of {} on {} ({}), block {}",
             one.receiver, one.network, one.chain_id, one.block
@@ -118,7 +280,7 @@ pub(super) fn show(printer: &Printer, audited: &[Audited]) {
         for check in &one.checks {
             let amount = |amount: Amount| shown_amount(&amount.to_string(), one.decimals);
             printer.line(format!(
-                "  {:<4}{:<44}{} {} {}",
+                "  {:<4}{:<47}{} {} {}",
                 if check.ok { "ok" } else { "BAD" },
                 check.name,
                 amount(check.left),
@@ -126,8 +288,37 @@ pub(super) fn show(printer: &Printer, audited: &[Audited]) {
                 amount(check.right)
             ));
         }
+        for found in &one.findings {
+            show_found(printer, found, one.decimals);
+        }
     }
-    if audited.is_empty() {
+    for problem in problems {
+        printer.line(format!("  BAD {problem}"));
+    }
+    if audits.is_empty() && problems.is_empty() {
         printer.line("there is nothing to audit: no call was charged");
+    }
+}
+
+fn show_found(printer: &Printer, found: &Found, decimals: u8) {
+    let severity = match found.severity {
+        Severity::Loss => "LOSS",
+        Severity::Difference => "DIFFERS",
+        Severity::Note => "note",
+    };
+    printer.line(format!("  {severity:<9}{}", found.text));
+    for call in found.calls.iter().take(LISTED) {
+        let amount = shown_amount(&call.amount.to_string(), decimals);
+        printer.line(format!("           call {}  {amount}", call.request_id));
+    }
+    if let Some(more) = found
+        .calls
+        .len()
+        .checked_sub(LISTED)
+        .filter(|more| *more > 0)
+    {
+        printer.line(format!(
+            "           and {more} more calls, listed by --json"
+        ));
     }
 }

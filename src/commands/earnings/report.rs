@@ -26,6 +26,9 @@ pub struct Report {
     /// With `--audit`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub audit: Option<Vec<Audited>>,
+    /// With `--audit`: contradictions inside the journal, and what could not be audited.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub audit_problems: Option<Vec<String>>,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -36,8 +39,10 @@ pub struct TokenReport {
     pub seven_days: Period,
     pub thirty_days: Period,
     pub all: Period,
-    /// Charged and not yet at the receiver.
+    /// Charged and not yet at the receiver, as far as it can still arrive.
     pub pending: Amount,
+    /// Charged, and taken back by payers before it was claimed.
+    pub uncollectable: Amount,
     /// At the receiver and not yet paid out.
     pub withdrawable: Amount,
 }
@@ -83,6 +88,7 @@ pub struct ChainReport {
     pub settled: Amount,
     pub released: Amount,
     pub pending: Amount,
+    pub uncollectable: Amount,
     pub withdrawable: Amount,
 }
 
@@ -117,6 +123,7 @@ pub(super) fn of(
         chains,
         rows,
         audit: None,
+        audit_problems: None,
     })
 }
 
@@ -152,6 +159,7 @@ impl Group<'_> {
             thirty_days: self.period(self.books.days(30)),
             all: self.period(Days::ALL),
             pending: all.pending(),
+            uncollectable: all.uncollectable,
             withdrawable: all.withdrawable(),
         }
     }
@@ -186,6 +194,7 @@ fn chain(books: &Books, receiver: &ReceiverKey) -> ChainReport {
         settled: sums.settled,
         released: sums.released,
         pending: sums.pending(),
+        uncollectable: sums.uncollectable,
         withdrawable: sums.withdrawable(),
     }
 }
@@ -220,7 +229,8 @@ pub(super) fn show(printer: &Printer, report: &Report) {
     }
     if let Some(audited) = &report.audit {
         printer.line("");
-        super::audit::show(printer, audited);
+        let problems = report.audit_problems.as_deref().unwrap_or_default();
+        super::audit::show(printer, audited, problems);
     }
 }
 
@@ -263,6 +273,14 @@ fn show_token(printer: &Printer, token: &TokenReport) {
         printer.line(format!(
             "{name:<14}{:>12} {}  {about}",
             amount(sum),
+            token.symbol
+        ));
+    }
+    if !token.uncollectable.is_zero() {
+        printer.line(format!(
+            "{:<14}{:>12} {}  charged, and taken back by payers before it was claimed",
+            "uncollectable",
+            amount(token.uncollectable),
             token.symbol
         ));
     }

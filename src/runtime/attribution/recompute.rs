@@ -8,7 +8,7 @@ use super::{
     shares::{Fallback, Settled},
 };
 use crate::runtime::{
-    event::{AttributionMethod, SplitRead},
+    event::{AttributionMethod, ContributorShare, SplitRead},
     ledger::{Amount, ReceiverKey, Scheme, Word, divide, publication::PublishedCall},
 };
 
@@ -26,7 +26,21 @@ pub struct Recomputed {
     pub differences: Vec<String>,
     /// Why the server had only the static shares, where nothing else can be computed again.
     pub unproven: Option<String>,
+    /// What was not computed again because the index is not at hand.
+    pub skipped: &'static [&'static str],
 }
+
+/// What a sketch decides together with the index.
+const BY_INDEX: &[&str] = &[
+    "index",
+    "method",
+    "fallback",
+    "confidence",
+    "evidence",
+    "trace",
+    "shares",
+    "examples",
+];
 
 impl Bench<'_> {
     /// Computes a call's shares and amounts again.
@@ -41,9 +55,18 @@ impl Bench<'_> {
             Some(_) => None,
         };
         let Some(settled) = settled else {
+            let skipped = match &call.sketch {
+                Some(_) => BY_INDEX,
+                None => &[],
+            };
+            // The stated shares must still come to the stated amounts.
+            if call.sketch.is_some() {
+                self.hold_amounts(call, &call.shares, &mut found);
+            }
             return Recomputed {
                 differences: found.differences,
                 unproven,
+                skipped,
             };
         };
         let parties = &self.provenance.parties;
@@ -64,13 +87,18 @@ impl Bench<'_> {
         found.hold("trace", &call.trace_ppm, &settled.trace_ppm);
         found.hold("shares", &call.shares, &shares);
         found.hold("examples", &call.examples, &examples);
-        let split = self.splits.get(&call.charge.receiver_key());
-        let amounts = divide(&call.charge, split, &shares, &call.event_id.0);
-        found.hold("amounts", &call.amounts, &amounts);
+        self.hold_amounts(call, &shares, &mut found);
         Recomputed {
             differences: found.differences,
             unproven,
+            skipped: &[],
         }
+    }
+
+    fn hold_amounts(&self, call: &PublishedCall, shares: &[ContributorShare], found: &mut Found) {
+        let split = self.splits.get(&call.charge.receiver_key());
+        let amounts = divide(&call.charge, split, shares, &call.event_id.0);
+        found.hold("amounts", &call.amounts, &amounts);
     }
 
     fn settle(&self, call: &PublishedCall, found: &mut Found) -> Option<Settled> {
@@ -99,10 +127,7 @@ impl Bench<'_> {
                 found.hold("index", &index.as_str(), &witness.index());
                 Some(by_sketch(parties, known, Ok((witness, sketch))))
             }
-            Err(_) => {
-                found.tell("it cannot be computed again without the index".to_owned());
-                None
-            }
+            Err(_) => None,
         }
     }
 }

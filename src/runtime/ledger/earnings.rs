@@ -1,14 +1,21 @@
 //! What was earned: sums per day, adapter, payer and recipient, folded from records.
 //!
 //! Days are days of UTC, counted from 1970. Money of different tokens is never added up here;
-//! every sum belongs to one receiver of one token on one chain.
+//! every sum belongs to one receiver of one token on one chain. Only what calls of this journal
+//! cost is income: other servers may be paid at the same receiver, and receipts of transactions
+//! that were sent for other sellers tell of theirs.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Address, Amount, Charge, ReceiverKey, WHOLE_PPM, pairs};
-use crate::runtime::event::{Event, Record, SplitPart, SplitRead};
+use super::{
+    Address, Amount, ChannelKey, ChannelView, Charge, ExactKey, ReceiverKey, Scheme, WHOLE_PPM,
+    pairs,
+};
+use crate::runtime::event::{
+    Event, PaymentReceived, ReceiverObserved, ReceiverSettled, Record, SplitPart, SplitRead,
+};
 
 pub const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
@@ -32,9 +39,37 @@ pub struct Calls {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Moved {
     pub claimed: Amount,
-    /// Arrived at the receiver: from the escrow, or by `exact` transfers.
+    /// Of what was claimed, arrived at the receiver: from the escrow, or by `exact` transfers.
     pub settled: Amount,
     pub released: Amount,
+    /// Settled together with it, and claimed by other servers of the same receiver.
+    #[serde(default)]
+    pub others: Amount,
+}
+
+/// Claims of a receiver that no settlement has sent on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Waiting {
+    amount: Amount,
+    /// Of the latest claim.
+    block: u64,
+}
+
+/// A channel's calls, and what the chain last said of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Line {
+    receiver: ReceiverKey,
+    charged: Amount,
+}
+
+/// An `exact` payment, which is income once a call was charged for it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Paid {
+    tx: String,
+    amount: Amount,
+    receiver: ReceiverKey,
+    /// The day and the sum of the call.
+    call: Option<(u64, Amount)>,
 }
 
 /// One movement, kept so that a reorganisation can take it back.
@@ -59,8 +94,12 @@ impl Movement {
 
     /// Whether it is the same but for the day on which it was noted.
     fn is_same(&self, other: &Self) -> bool {
-        (self.receiver, self.moved, self.recipient)
-            == (other.receiver, other.moved, other.recipient)
+        let sums = |it: &Self| {
+            let sent = it.moved.settled.saturating_add(it.moved.others);
+            (it.moved.claimed, sent, it.moved.released)
+        };
+        (self.receiver, self.recipient, sums(self))
+            == (other.receiver, other.recipient, sums(other))
     }
 }
 
@@ -71,6 +110,10 @@ pub struct Earnings {
     calls: BTreeMap<CallsKey, Calls>,
     /// By transaction.
     movements: BTreeMap<String, Vec<Movement>>,
+    waiting: BTreeMap<ReceiverKey, Waiting>,
+    exact: BTreeMap<ExactKey, Paid>,
+    lines: BTreeMap<ChannelKey, Line>,
+    views: BTreeMap<ChannelKey, ChannelView>,
     /// Wei paid for gas, by day and chain.
     #[serde(with = "pairs")]
     gas: BTreeMap<(u64, u64), Amount>,
@@ -118,17 +161,23 @@ pub struct Sums {
     pub claimed: Amount,
     pub settled: Amount,
     pub released: Amount,
+    /// Charged, and taken back by payers before it was claimed; of all time.
+    pub uncollectable: Amount,
+    pending: Amount,
+    withdrawable: Amount,
 }
 
 impl Sums {
-    /// Charged and not yet at the receiver.
+    /// Charged and not yet at the receiver, as far as it can still arrive. Over several receivers
+    /// the sum of each: what one got too much of is no money of another.
     pub fn pending(&self) -> Amount {
-        self.charged.saturating_sub(self.settled)
+        self.pending
     }
 
-    /// At the receiver and not yet paid out.
+    /// At the receiver and not yet paid out. What a splitter paid out of others' money besides
+    /// does not make this less than nothing; `withdraw --dry-run` asks the chain.
     pub fn withdrawable(&self) -> Amount {
-        self.settled.saturating_sub(self.released)
+        self.withdrawable
     }
 
     pub fn plus(self, other: Self) -> Self {
@@ -138,6 +187,19 @@ impl Sums {
             claimed: self.claimed.saturating_add(other.claimed),
             settled: self.settled.saturating_add(other.settled),
             released: self.released.saturating_add(other.released),
+            uncollectable: self.uncollectable.saturating_add(other.uncollectable),
+            pending: self.pending.saturating_add(other.pending),
+            withdrawable: self.withdrawable.saturating_add(other.withdrawable),
+        }
+    }
+
+    /// Of one receiver, when its sums are complete.
+    fn closed(self) -> Self {
+        let arrived = self.settled.saturating_add(self.uncollectable);
+        Self {
+            pending: self.charged.saturating_sub(arrived),
+            withdrawable: self.settled.saturating_sub(self.released),
+            ..self
         }
     }
 }
@@ -161,32 +223,23 @@ impl Earnings {
                 charge: Some(charge),
                 ..
             } => self.charge(day, adapter, charge),
-            Event::PaymentReceived(paid) => {
-                let receiver = ReceiverKey {
-                    chain_id: paid.key.chain_id,
-                    receiver: paid.receiver,
-                    token: paid.key.token,
-                };
-                let moved = Moved {
-                    claimed: paid.amount,
-                    settled: paid.amount,
-                    ..Moved::default()
-                };
-                self.note(&paid.tx, Movement::new(day, receiver, moved));
-            }
+            Event::PaymentReceived(paid) => self.receive(paid),
             Event::Claimed(it) => {
+                let amount = it.rows.iter().map(|row| row.amount).sum();
                 let moved = Moved {
-                    claimed: it.rows.iter().map(|row| row.amount).sum(),
+                    claimed: amount,
                     ..Moved::default()
                 };
-                self.note(&it.tx, Movement::new(day, it.receiver, moved));
+                if self.note(&it.tx, Movement::new(day, it.receiver, moved)) {
+                    let waiting = self.waiting.entry(it.receiver).or_default();
+                    waiting.amount = waiting.amount.saturating_add(amount);
+                    waiting.block = waiting.block.max(it.block);
+                }
             }
-            Event::Settled(it) => {
-                let moved = Moved {
-                    settled: it.amount,
-                    ..Moved::default()
-                };
-                self.note(&it.tx, Movement::new(day, it.receiver, moved));
+            Event::Settled(it) => self.settle(day, it),
+            Event::ReceiverObserved(it) => self.observe(day, it),
+            Event::ChannelObserved(it) => {
+                self.views.insert(it.key, it.view.clone());
             }
             Event::Released(it) => {
                 let moved = Moved {
@@ -197,11 +250,7 @@ impl Earnings {
                 movement.recipient = Some(it.recipient);
                 self.note(&it.tx, movement);
             }
-            Event::Reorganised { txs, .. } => {
-                for tx in txs {
-                    self.movements.remove(tx);
-                }
-            }
+            Event::Reorganised { chain_id, txs } => self.undo(*chain_id, txs),
             Event::ChainEnded { chain_id } => self.end(*chain_id),
             Event::Attributed(attributed) => {
                 for amount in attributed.amounts.iter().flatten() {
@@ -240,6 +289,7 @@ impl Earnings {
         self.attributed
             .retain(|(_, pool), _| pool.chain_id != chain_id);
         self.splits.retain(|key, _| key.chain_id != chain_id);
+        self.waiting.retain(|key, _| key.chain_id != chain_id);
         self.gas.retain(|(_, chain), _| *chain != chain_id);
     }
 
@@ -253,26 +303,162 @@ impl Earnings {
         let calls = self.calls.entry(key).or_default();
         calls.calls = calls.calls.saturating_add(1);
         calls.charged = calls.charged.saturating_add(charge.amount);
-    }
-
-    /// A process that was killed may have noted a movement twice; its transaction tells.
-    fn note(&mut self, tx: &str, movement: Movement) {
-        let known = self.movements.entry(tx.to_owned()).or_default();
-        if !known.iter().any(|it| it.is_same(&movement)) {
-            known.push(movement);
+        if charge.amount.is_zero() {
+            return;
+        }
+        match charge.scheme {
+            Scheme::Exact => self.earn(day, charge),
+            Scheme::BatchSettlement => {
+                let line = self.lines.entry(charge.channel_key()).or_insert(Line {
+                    receiver: charge.receiver_key(),
+                    charged: Amount::ZERO,
+                });
+                line.charged = charge.cumulative;
+            }
         }
     }
 
-    /// Every receiver that money is known of.
+    /// A payment owes its payer a call, and may be another seller's, until a call is charged.
+    fn receive(&mut self, paid: &PaymentReceived) {
+        let known = self.exact.get(&paid.key);
+        let is_noted = |it: &Paid| it.tx == paid.tx && self.movements.contains_key(&paid.tx);
+        if known.is_some_and(is_noted) {
+            return;
+        }
+        let call = known.and_then(|it| it.call);
+        let received = Paid {
+            tx: paid.tx.clone(),
+            amount: paid.amount,
+            receiver: ReceiverKey {
+                chain_id: paid.key.chain_id,
+                receiver: paid.receiver,
+                token: paid.key.token,
+            },
+            call,
+        };
+        // Received again after a reorganisation.
+        if let Some((day, amount)) = call {
+            self.arrive(day, &received, amount);
+        }
+        self.exact.insert(paid.key, received);
+    }
+
+    fn earn(&mut self, day: u64, charge: &Charge) {
+        let Some(paid) = self.exact.get_mut(&charge.exact_key()) else {
+            return;
+        };
+        // A second call for the same payment brings nothing.
+        if paid.call.is_none() && paid.receiver == charge.receiver_key() {
+            paid.call = Some((day, charge.amount));
+            let paid = paid.clone();
+            self.arrive(day, &paid, charge.amount);
+        }
+    }
+
+    fn arrive(&mut self, day: u64, paid: &Paid, charged: Amount) {
+        let amount = charged.min(paid.amount);
+        let moved = Moved {
+            claimed: amount,
+            settled: amount,
+            ..Moved::default()
+        };
+        // One transaction may hold several equal payments.
+        let movement = Movement::new(day, paid.receiver, moved);
+        let known = self.movements.entry(paid.tx.clone()).or_default();
+        known.push(movement);
+    }
+
+    /// A settlement sends on everything that was claimed for the receiver, whoever claimed it.
+    fn settle(&mut self, day: u64, it: &ReceiverSettled) {
+        let waiting = self.waiting.get(&it.receiver).copied().unwrap_or_default();
+        let moved = Moved {
+            settled: waiting.amount,
+            others: it.amount.saturating_sub(waiting.amount),
+            ..Moved::default()
+        };
+        if self.note(&it.tx, Movement::new(day, it.receiver, moved)) {
+            self.waiting.remove(&it.receiver);
+        }
+    }
+
+    /// Anybody may settle: what was claimed arrived when nothing is left to settle.
+    fn observe(&mut self, day: u64, it: &ReceiverObserved) {
+        let (view, key) = (&it.view, it.key);
+        let Some(waiting) = self.waiting.get(&key).copied() else {
+            return;
+        };
+        if view.settled < view.claimed || view.block < waiting.block || waiting.amount.is_zero() {
+            return;
+        }
+        let moved = Moved {
+            settled: waiting.amount,
+            ..Moved::default()
+        };
+        self.waiting.remove(&key);
+        let at = format!("block {} {}", view.block, view.block_hash);
+        self.movements
+            .entry(at)
+            .or_default()
+            .push(Movement::new(day, key, moved));
+    }
+
+    fn undo(&mut self, chain_id: u64, txs: &[String]) {
+        let mut touched = BTreeSet::new();
+        for tx in txs {
+            let Some(undone) = self.movements.get_mut(tx) else {
+                continue;
+            };
+            touched.extend(undone.iter().map(|it| it.receiver));
+            undone.retain(|it| it.receiver.chain_id != chain_id);
+            if undone.is_empty() {
+                self.movements.remove(tx);
+            }
+        }
+        for receiver in touched {
+            let sums = self.moved(receiver, Days::ALL);
+            let amount = sums.claimed.saturating_sub(sums.settled);
+            self.waiting.entry(receiver).or_default().amount = amount;
+        }
+    }
+
+    /// A process that was killed may have noted a movement twice; its transaction tells. Says
+    /// whether it is new.
+    fn note(&mut self, tx: &str, movement: Movement) -> bool {
+        let known = self.movements.entry(tx.to_owned()).or_default();
+        let is_new = !known.iter().any(|it| it.is_same(&movement));
+        if is_new {
+            known.push(movement);
+        }
+        is_new
+    }
+
+    /// Every receiver of calls of this journal, or of its own server; receipts of what was sent
+    /// for other sellers are no income.
     pub fn receivers(&self) -> BTreeSet<ReceiverKey> {
         let called = self.calls.keys().map(|key| key.receiver);
         let moved = self.movements.values().flatten().map(|it| it.receiver);
-        called.chain(moved).collect()
+        let own = moved.filter(|key| self.splits.contains_key(key));
+        called.chain(own).collect()
     }
 
     pub fn sums(&self, receiver: ReceiverKey, days: Days) -> Sums {
-        self.sums_where(|key| key.receiver == receiver && days.has(key.day))
-            .plus(self.moved(receiver, days))
+        let charged = self.sums_where(|key| key.receiver == receiver && days.has(key.day));
+        let uncollectable = self.uncollectable(receiver);
+        let moved = Sums {
+            uncollectable,
+            ..self.moved(receiver, days)
+        };
+        charged.plus(moved).closed()
+    }
+
+    /// What calls of a receiver cost beyond what their channels hold and was claimed of them.
+    fn uncollectable(&self, receiver: ReceiverKey) -> Amount {
+        let lines = self.lines.iter().filter(|(_, it)| it.receiver == receiver);
+        let lost = lines.filter_map(|(key, line)| {
+            let view = self.views.get(key)?;
+            Some(line.charged.saturating_sub(view.balance.max(view.claimed)))
+        });
+        lost.sum()
     }
 
     /// Calls and charges of those that fit.

@@ -9,6 +9,7 @@ mod book;
 mod channel;
 mod contributions;
 mod earnings;
+pub mod findings;
 mod key;
 pub mod pairs;
 mod payment;
@@ -16,7 +17,9 @@ mod payout;
 mod period;
 mod price;
 pub mod publication;
+pub mod reconcile;
 mod shares;
+pub mod trail;
 mod units;
 
 pub use address::{Address, AddressProblem};

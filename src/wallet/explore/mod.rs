@@ -95,13 +95,15 @@ pub struct Revenue {
     pub pending: String,
 }
 
-/// What one server has anchored of an adapter.
+/// What one server has anchored of an adapter. How many calls and what they cost is the server's
+/// own word: the chain has the roots, and `audit` computes the rest from the published log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct AnchoredView {
     pub server: String,
     pub anchors: u64,
+    /// As the server states it; not checked by the chain.
     pub calls: u64,
-    /// Base units of a token with six decimals.
+    /// As the server states it; base units of a token with six decimals.
     pub charged: String,
     /// The newest root.
     pub root: String,

@@ -1,8 +1,8 @@
 //! Whether a receipt says what we signed and the chain shows.
 
-use super::{Channel, PurseError, Spending, chain, resync::check_voucher};
+use super::{Channel, Fate, PurseError, Spending, chain, resync::check_voucher};
 use crate::{
-    runtime::ledger::{Charge, Scheme},
+    runtime::ledger::{Amount, Charge, Scheme},
     wallet::provider::Chain,
 };
 
@@ -75,26 +75,65 @@ fn signature(spending: &Spending, channel: Option<&Channel>) -> Finding {
     }
 }
 
-/// Compares a charge with what the chain shows of its channel or authorization.
+/// Seconds before a payment from which its transaction is looked for: clocks differ.
+const EARLIER: u64 = 24 * 3600;
+
+/// What all calls of a channel may have cost by our own records: what was charged, and the most
+/// that those may cost that nobody has answered for.
+pub fn agreed(spendings: &[Spending], charge: &Charge) -> Amount {
+    let of_channel = spendings
+        .iter()
+        .filter(|it| (it.chain_id, it.word) == (charge.chain_id, charge.id));
+    let cost = of_channel.map(|it| match it.fate {
+        Fate::Charged { amount } => amount,
+        Fate::Open => it.quote,
+        Fate::Void => Amount::ZERO,
+    });
+    cost.sum()
+}
+
+/// Compares a charge with what the chain shows of its channel or authorization; `agreed` is what
+/// all calls of the channel may have cost.
 pub async fn against_chain(
     charge: &Charge,
-    channel: Option<&Channel>,
+    (spending, agreed): (&Spending, Amount),
     chain: &Chain,
 ) -> Result<Line, PurseError> {
     let finding = match charge.scheme {
-        Scheme::Exact => {
-            let used = chain::is_used(chain, charge.token, charge.payer, charge.id).await?;
-            found((!used).then(|| "the chain has not seen its authorization".to_owned()))
-        }
+        Scheme::Exact => transferred(charge, spending, chain).await?,
         Scheme::BatchSettlement => {
             let held = chain::held(chain, charge.id).await?;
-            let signed = channel.and_then(|channel| channel.signed.as_ref());
-            let signed = signed.map_or(charge.cumulative, |signed| signed.max);
-            found((held.claimed > signed).then(|| {
+            // Vouchers allow for more than calls cost, so a seller could claim more than it charged.
+            found((held.claimed > agreed).then(|| {
                 let claimed = held.claimed;
-                format!("{claimed} of the channel are claimed, more than {signed} signed for")
+                format!("{claimed} of the channel are claimed, more than {agreed} charged")
             }))
         }
     };
     Ok(("chain", finding))
+}
+
+/// A cancelled authorization counts as used too, so the transfer itself is looked for.
+async fn transferred(
+    charge: &Charge,
+    spending: &Spending,
+    chain: &Chain,
+) -> Result<Finding, PurseError> {
+    if !chain::is_used(chain, charge.token, charge.payer, charge.id).await? {
+        let problem = "the chain has not seen its authorization";
+        return Ok(Finding::Differs(problem.to_owned()));
+    }
+    let since = (spending.time_ms / 1_000).saturating_sub(EARLIER);
+    let authorization = (charge.token, charge.payer, charge.id);
+    let moved = chain::transfers_by(chain, authorization, since).await?;
+    let (receiver, quote) = (spending.receiver, spending.quote);
+    Ok(found((!moved.contains(&(receiver, quote))).then(|| {
+        let shown = moved.iter().map(|(to, amount)| format!("{amount} to {to}"));
+        let shown: Vec<String> = shown.collect();
+        let shown = match shown.is_empty() {
+            true => "none".to_owned(),
+            false => shown.join(", "),
+        };
+        format!("its authorization was used: expected a transfer of {quote} to {receiver}, found {shown}")
+    })))
 }

@@ -1,8 +1,9 @@
 //! What a payer asks the chain, and the calls by which it puts money in and takes it back itself.
 
 use alloy::{
-    primitives::{Bytes, U256, hex},
-    sol_types::{SolCall, SolValue},
+    primitives::{B256, Bytes, U256, hex},
+    rpc::types::Filter,
+    sol_types::{SolCall, SolEvent, SolValue},
 };
 
 use super::channel::{Channel, Pending};
@@ -80,6 +81,35 @@ pub async fn is_used(
     chain
         .read("authorizationState of the token", token, &asked)
         .await
+}
+
+/// Who got how much in the transaction that used an authorization, mined since `since` (Unix
+/// seconds); nothing where the authorization was only taken back.
+pub async fn transfers_by(
+    chain: &Chain,
+    (token, payer, nonce): (Address, Address, Word),
+    since: u64,
+) -> Result<Vec<(Address, Amount)>, WalletError> {
+    let contract = alloy::primitives::Address::from(token);
+    let filter = Filter::new()
+        .address(contract)
+        .event_signature(Token::AuthorizationUsed::SIGNATURE_HASH)
+        .topic1(B256::left_padding_from(&payer.0))
+        .topic2(B256::from(nonce.0));
+    let from = chain.block_at(since).await?;
+    let used = chain.logs(&filter, from).await?;
+    let Some(tx) = used.first().and_then(|log| log.transaction_hash) else {
+        return Ok(Vec::new());
+    };
+    let receipt = chain.receipt(tx).await?;
+    let logs = receipt.iter().flat_map(|it| it.logs().iter());
+    let moved = logs.filter_map(|log| {
+        let event = Token::Transfer::decode_log(&log.inner).ok()?;
+        let amount = u128::try_from(event.value).ok()?;
+        let fits = log.address() == contract && Address::from(event.from) == payer;
+        fits.then_some((event.to.into(), Amount(amount)))
+    });
+    Ok(moved.collect())
 }
 
 /// A call of a contract, not sent yet.

@@ -184,6 +184,7 @@ sol! {
         event AuthorizationUsed(address indexed authorizer, bytes32 indexed nonce);
 
         function balanceOf(address account) external view returns (uint256);
+        function decimals() external view returns (uint8);
         function authorizationState(address authorizer, bytes32 nonce) external view returns (bool);
         function transferWithAuthorization(address from, address to, uint256 value, uint256 validAfter, uint256 validBefore, bytes32 nonce, bytes signature) external;
     }

@@ -1,253 +1,300 @@
-//! The ledger beside the chain, receiver by receiver: every sum by itself, and every relation
-//! that must hold between them.
+//! Reading what a chain has of a journal's receivers, for the audit in
+//! [`crate::runtime::ledger::reconcile`].
+//!
+//! Everything is read as of one block. Nothing is compared here, and nothing of the journal is
+//! believed but which channels, payers and receivers to look for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use alloy::{
-    primitives::{B256, U256},
+    primitives::{Address as RawAddress, B256, U256},
     rpc::types::{Filter, Log},
     sol_types::SolEvent,
 };
 
-use super::{settle::receivers_of, view};
+use super::{claims, view};
+pub use crate::runtime::ledger::findings::{Audit, Figures};
 use crate::{
-    runtime::ledger::{Amount, Book, Channel, ChannelKey, ReceiverKey, ReceiverView},
+    runtime::ledger::{
+        Address, Amount, ChannelView, ReceiverKey, Word,
+        reconcile::{
+            ChannelEvidence, Evidence, LoggedAuthorization, LoggedRelease, LoggedSum,
+            LoggedTransfer, PaidBack, reconcile,
+        },
+        trail::AuditTrail,
+    },
     wallet::{
         WalletError,
         contracts::ESCROW,
         provider::{Chain, Head},
-        registry::Token,
+        registry::{BatchSettlementEscrow as Escrow, RevenueSplitter, Token},
     },
 };
 
-/// What two sums must be to each other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Relation {
-    Equal,
-    AtLeast,
+/// Channels or payers that one request for logs names.
+const NAMED: usize = 256;
+
+/// What the escrow says of channels.
+const OF_CHANNELS: [B256; 3] = [
+    Escrow::Claimed::SIGNATURE_HASH,
+    Escrow::Refunded::SIGNATURE_HASH,
+    Escrow::WithdrawFinalized::SIGNATURE_HASH,
+];
+
+/// Reads and compares every receiver that the journal knows on a chain.
+pub async fn audit(
+    chain: &Chain,
+    trail: &AuditTrail,
+    from_block: u64,
+) -> Result<Vec<Audit>, WalletError> {
+    let evidence = gather(chain, trail, from_block).await?;
+    Ok(evidence.iter().map(|it| reconcile(trail, it)).collect())
 }
 
-/// One relation, with its numbers.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Check {
-    /// Such as "charged ≥ claimed".
-    pub name: &'static str,
-    pub left: Amount,
-    pub relation: Relation,
-    pub right: Amount,
-}
-
-impl Check {
-    pub fn holds(&self) -> bool {
-        match self.relation {
-            Relation::Equal => self.left == self.right,
-            Relation::AtLeast => self.left >= self.right,
-        }
-    }
-}
-
-/// All sums of one receiver.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Figures {
-    /// Signed for and charged, over the ledger's channels.
-    pub signed: Amount,
-    pub charged: Amount,
-    /// Of these channels, as the chain has it.
-    pub claimed: Amount,
-    /// Of the receiver, whoever claimed.
-    pub claimed_by_all: Amount,
-    pub settled: Amount,
-    pub released: Amount,
-    pub held: Amount,
-    /// Every transfer to the receiver, and where it came from.
-    pub received: Amount,
-    pub from_escrow: Amount,
-    pub from_exact: Amount,
-    pub from_others: Amount,
-    /// Payments of the `exact` scheme that the ledger has, and what calls cost of them.
-    pub exact: Amount,
-    pub exact_charged: Amount,
-}
-
-/// One receiver's audit.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Audit {
-    pub receiver: ReceiverKey,
-    /// The block at which the chain was asked.
-    pub block: u64,
-    pub figures: Figures,
-    pub checks: Vec<Check>,
-}
-
-impl Audit {
-    pub fn holds(&self) -> bool {
-        self.checks.iter().all(Check::holds)
-    }
-}
-
-/// Audits every receiver that the ledger knows on a chain. Transfers are read from `from_block`
-/// on, which must not be later than the receivers' first.
-pub async fn audit(chain: &Chain, book: &Book, from_block: u64) -> Result<Vec<Audit>, WalletError> {
+/// Reads every receiver that the journal knows on a chain. Logs are read from `from_block` on,
+/// which must not be later than the receivers' first.
+pub async fn gather(
+    chain: &Chain,
+    trail: &AuditTrail,
+    from_block: u64,
+) -> Result<Vec<Evidence>, WalletError> {
     let head = chain.head().await?;
-    let mut audits = Vec::new();
-    for receiver in receivers_of(book, chain.network.chain_id) {
-        audits.push(of(chain, book, (from_block, &head), receiver).await?);
+    let reader = Reader {
+        chain,
+        trail,
+        head,
+        from_block,
+    };
+    let mut all = Vec::new();
+    for receiver in trail.receivers(chain.network.chain_id) {
+        all.push(reader.receiver(receiver).await?);
     }
-    Ok(audits)
+    Ok(all)
 }
 
-async fn of(
-    chain: &Chain,
-    book: &Book,
-    (from_block, head): (u64, &Head),
-    receiver: ReceiverKey,
-) -> Result<Audit, WalletError> {
-    let mut figures = signed_and_charged(book, receiver);
-    figures.claimed = claimed(chain, book, head, receiver).await?;
-    let seen = view::receiver(chain, head, receiver).await?;
-    let ReceiverView {
-        claimed,
-        settled,
-        released,
-        held,
-        ..
-    } = seen;
-    figures.claimed_by_all = claimed;
-    (figures.settled, figures.released, figures.held) = (settled, released, held);
-    transfers(chain, book, (from_block, head), receiver, &mut figures).await?;
-    let checks = checks(&figures);
-    Ok(Audit {
-        receiver,
-        block: head.number,
-        figures,
-        checks,
-    })
+struct Reader<'a> {
+    chain: &'a Chain,
+    trail: &'a AuditTrail,
+    head: Head,
+    from_block: u64,
 }
 
-fn of_receiver(
-    book: &Book,
-    receiver: ReceiverKey,
-) -> impl Iterator<Item = (&ChannelKey, &Channel)> {
-    book.channels.iter().filter(move |(key, channel)| {
-        key.chain_id == receiver.chain_id
-            && channel.config.receiver == receiver.receiver
-            && channel.config.token == receiver.token
-    })
-}
-
-fn signed_and_charged(book: &Book, receiver: ReceiverKey) -> Figures {
-    let of = || of_receiver(book, receiver);
-    let charged = of().map(|(_, channel)| channel.charged.amount()).sum();
-    Figures {
-        // A channel of which only the chain's memory is left has no voucher here.
-        signed: of()
-            .map(|(_, channel)| channel.authorised.amount().max(lost(channel)))
-            .sum(),
-        charged,
-        exact_charged: book
-            .receivers
-            .get(&receiver)
-            .map_or(Amount::ZERO, |it| it.exact),
-        ..Figures::default()
+impl Reader<'_> {
+    async fn receiver(&self, receiver: ReceiverKey) -> Result<Evidence, WalletError> {
+        let view = view::receiver(self.chain, &self.head, receiver).await?;
+        let is_splitter = self.is_splitter(receiver.receiver).await?;
+        let sent = transfer_filter(receiver).topic1(padded(receiver.receiver));
+        let spent = self.logs(&sent).await?;
+        let spent = spent.iter().filter_map(transferred);
+        Ok(Evidence {
+            receiver,
+            escrow: ESCROW.into(),
+            is_splitter,
+            channels: self.channels(receiver).await?,
+            settlements: self.settlements(receiver).await?,
+            incoming: self.incoming(receiver).await?,
+            spent: spent.map(|it| it.logged.amount).sum(),
+            releases: self.releases(receiver).await?,
+            authorizations: self.authorizations(receiver).await?,
+            view,
+        })
     }
-}
 
-/// What the chain paid of a channel before this ledger began.
-fn lost(channel: &Channel) -> Amount {
-    match channel.signature.is_empty() {
-        true => channel.charged.amount(),
-        false => Amount::ZERO,
+    async fn logs(&self, filter: &Filter) -> Result<Vec<Log>, WalletError> {
+        let blocks = self.from_block..=self.head.number;
+        self.chain.logs_in(filter, blocks).await
     }
-}
 
-async fn claimed(
-    chain: &Chain,
-    book: &Book,
-    head: &Head,
-    receiver: ReceiverKey,
-) -> Result<Amount, WalletError> {
-    let ids: Vec<_> = of_receiver(book, receiver)
-        .map(|(key, _)| key.channel)
-        .collect();
-    let views = view::channels(chain, head, 0, &ids).await?;
-    Ok(views.iter().map(|view| view.claimed).sum())
-}
-
-/// Sorts every transfer to the receiver by where it came from.
-async fn transfers(
-    chain: &Chain,
-    book: &Book,
-    (from_block, head): (u64, &Head),
-    receiver: ReceiverKey,
-    figures: &mut Figures,
-) -> Result<(), WalletError> {
-    let filter = Filter::new()
-        .address(alloy::primitives::Address::from(receiver.token))
-        .event_signature(Token::Transfer::SIGNATURE_HASH)
-        .topic2(B256::left_padding_from(&receiver.receiver.0));
-    let logs = chain.logs_in(&filter, from_block..=head.number).await?;
-    // The ledger's payments by transaction; each transfer pays for one of them.
-    let mut exact: BTreeMap<String, Vec<Amount>> = BTreeMap::new();
-    for (key, paid) in &book.exact {
-        if key.chain_id == receiver.chain_id && key.token == receiver.token {
-            exact.entry(paid.tx.clone()).or_default().push(paid.amount);
+    async fn is_splitter(&self, receiver: Address) -> Result<bool, WalletError> {
+        if !self.chain.has_code(receiver).await? {
+            return Ok(false);
+        }
+        let call = RevenueSplitter::sharesCall {};
+        let asked = self.chain.read("shares of the splitter", receiver, &call);
+        match asked.await {
+            Ok(_) => Ok(true),
+            Err(WalletError::Reverted { .. }) => Ok(false),
+            // Another contract answers something else; an RPC that is gone answers nothing.
+            Err(error) => self.chain.height().await.map(|_| false).map_err(|_| error),
         }
     }
-    for log in &logs {
-        let Some((from, amount, tx)) = transfer(log) else {
-            continue;
-        };
-        let sum = if from == ESCROW {
-            &mut figures.from_escrow
-        } else if let Some(paid) = exact.get_mut(&tx).and_then(Vec::pop) {
-            figures.exact = figures.exact.saturating_add(paid);
-            &mut figures.from_exact
-        } else {
-            &mut figures.from_others
-        };
-        *sum = sum.saturating_add(amount);
-        figures.received = figures.received.saturating_add(amount);
+
+    async fn channels(
+        &self,
+        receiver: ReceiverKey,
+    ) -> Result<BTreeMap<Word, ChannelEvidence>, WalletError> {
+        let channels = self.trail.book.channels.iter().filter(|(key, channel)| {
+            key.chain_id == receiver.chain_id
+                && channel.config.receiver == receiver.receiver
+                && channel.config.token == receiver.token
+        });
+        let ids: Vec<Word> = channels.map(|(key, _)| key.channel).collect();
+        let views = view::channels(self.chain, &self.head, 0, &ids).await?;
+        let mut seen: BTreeMap<Word, ChannelEvidence> = BTreeMap::new();
+        for (id, view) in ids.iter().zip(views) {
+            seen.entry(*id).or_default().view = view;
+        }
+        for some in ids.chunks(NAMED) {
+            let topics: Vec<B256> = some.iter().map(|id| id.0.into()).collect();
+            let filter = Filter::new()
+                .address(ESCROW)
+                .event_signature(OF_CHANNELS.to_vec())
+                .topic1(topics);
+            for log in self.logs(&filter).await? {
+                take_in(&log, &mut seen);
+            }
+        }
+        for (channel, reason) in self.refused(&seen).await? {
+            seen.entry(channel).or_default().refused = Some(reason);
+        }
+        Ok(seen)
     }
-    Ok(())
+
+    /// What the escrow would refuse to whoever may claim it, tried without being sent.
+    async fn refused(
+        &self,
+        seen: &BTreeMap<Word, ChannelEvidence>,
+    ) -> Result<Vec<(Word, String)>, WalletError> {
+        let chain_id = self.chain.network.chain_id;
+        let views: BTreeMap<Word, ChannelView> =
+            seen.iter().map(|(id, it)| (*id, it.view.clone())).collect();
+        let here = self.trail.book.channels.iter();
+        let here = here.filter(|(key, _)| views.contains_key(&key.channel));
+        let claimers: BTreeSet<Address> = here
+            .map(|(_, channel)| channel.config.receiver_authorizer)
+            .collect();
+        let mut refused = Vec::new();
+        for claimer in claimers {
+            let (mut rows, _) = claims::select(&self.trail.book, chain_id, claimer, &views);
+            // Those without a voucher are found out without the chain.
+            rows.retain(|row| row.has_voucher());
+            for batch in claims::batches(rows) {
+                let (_, left_out) = claims::sift(self.chain, claimer, batch).await?;
+                refused.extend(left_out.into_iter().map(|out| (out.channel, out.reason)));
+            }
+        }
+        Ok(refused)
+    }
+
+    async fn settlements(&self, receiver: ReceiverKey) -> Result<Vec<LoggedSum>, WalletError> {
+        let filter = Filter::new()
+            .address(ESCROW)
+            .event_signature(Escrow::Settled::SIGNATURE_HASH)
+            .topic1(padded(receiver.receiver))
+            .topic2(padded(receiver.token));
+        let logs = self.logs(&filter).await?;
+        let settled = logs.iter().filter_map(|log| {
+            let event = Escrow::Settled::decode_log(&log.inner).ok()?;
+            Some(logged(log, event.amount))
+        });
+        Ok(settled.collect())
+    }
+
+    async fn incoming(&self, receiver: ReceiverKey) -> Result<Vec<LoggedTransfer>, WalletError> {
+        let filter = transfer_filter(receiver).topic2(padded(receiver.receiver));
+        let logs = self.logs(&filter).await?;
+        Ok(logs.iter().filter_map(transferred).collect())
+    }
+
+    async fn releases(&self, receiver: ReceiverKey) -> Result<Vec<LoggedRelease>, WalletError> {
+        let filter = Filter::new()
+            .address(RawAddress::from(receiver.receiver))
+            .event_signature(RevenueSplitter::Released::SIGNATURE_HASH)
+            .topic1(padded(receiver.token));
+        let logs = self.logs(&filter).await?;
+        let released = logs.iter().filter_map(|log| {
+            let event = RevenueSplitter::Released::decode_log(&log.inner).ok()?;
+            Some(LoggedRelease {
+                recipient: event.recipient.into(),
+                logged: logged(log, clamped(event.amount)),
+            })
+        });
+        Ok(released.collect())
+    }
+
+    async fn authorizations(
+        &self,
+        receiver: ReceiverKey,
+    ) -> Result<Vec<LoggedAuthorization>, WalletError> {
+        let paid = self.trail.payments.keys();
+        let keys = paid.chain(self.trail.exact_calls.keys());
+        let here =
+            keys.filter(|key| (key.chain_id, key.token) == (receiver.chain_id, receiver.token));
+        let payers: BTreeSet<Address> = here.map(|key| key.payer).collect();
+        let payers: Vec<B256> = payers.into_iter().map(padded).collect();
+        let mut used = Vec::new();
+        for some in payers.chunks(NAMED) {
+            let filter = Filter::new()
+                .address(RawAddress::from(receiver.token))
+                .event_signature(Token::AuthorizationUsed::SIGNATURE_HASH)
+                .topic1(some.to_vec());
+            for log in self.logs(&filter).await? {
+                let Ok(event) = Token::AuthorizationUsed::decode_log(&log.inner) else {
+                    continue;
+                };
+                used.push(LoggedAuthorization {
+                    payer: event.authorizer.into(),
+                    nonce: Word(event.nonce.0),
+                    tx: tx_of(&log),
+                });
+            }
+        }
+        Ok(used)
+    }
 }
 
-fn transfer(log: &Log) -> Option<(alloy::primitives::Address, Amount, String)> {
-    let event = Token::Transfer::decode_log(&log.inner).ok()?;
-    let amount = u128::try_from(event.value.min(U256::from(u128::MAX))).ok()?;
-    Some((
-        event.from,
-        Amount(amount),
-        log.transaction_hash?.to_string(),
-    ))
-}
-
-fn checks(it: &Figures) -> Vec<Check> {
-    let check = |name, left, relation, right| Check {
-        name,
-        left,
-        relation,
-        right,
+fn take_in(log: &Log, seen: &mut BTreeMap<Word, ChannelEvidence>) {
+    let id = log.topics().get(1).map(|topic| Word(topic.0));
+    let Some(channel) = id.and_then(|id| seen.get_mut(&id)) else {
+        return;
     };
-    use Relation::{AtLeast, Equal};
-    let accounted = it.held.saturating_add(it.released);
-    vec![
-        check("signed ≥ charged", it.signed, AtLeast, it.charged),
-        check("charged ≥ claimed", it.charged, AtLeast, it.claimed),
-        check(
-            "claimed by all ≥ claimed",
-            it.claimed_by_all,
-            AtLeast,
-            it.claimed,
-        ),
-        check("claimed ≥ settled", it.claimed_by_all, AtLeast, it.settled),
-        check(
-            "from the escrow = settled",
-            it.from_escrow,
-            Equal,
-            it.settled,
-        ),
-        check("by exact = the ledger's", it.from_exact, Equal, it.exact),
-        check("exact ≥ charged of it", it.exact, AtLeast, it.exact_charged),
-        check("received = held + released", it.received, Equal, accounted),
-    ]
+    if let Ok(event) = Escrow::Claimed::decode_log(&log.inner) {
+        channel.claims.push(logged(log, event.claimAmount));
+    } else if let Ok(event) = Escrow::Refunded::decode_log(&log.inner) {
+        channel.paid_back.push(PaidBack {
+            logged: logged(log, event.amount),
+            is_refund: true,
+        });
+    } else if let Ok(event) = Escrow::WithdrawFinalized::decode_log(&log.inner) {
+        channel.paid_back.push(PaidBack {
+            logged: logged(log, event.amount),
+            is_refund: false,
+        });
+    }
+}
+
+fn transfer_filter(receiver: ReceiverKey) -> Filter {
+    Filter::new()
+        .address(RawAddress::from(receiver.token))
+        .event_signature(Token::Transfer::SIGNATURE_HASH)
+}
+
+fn transferred(log: &Log) -> Option<LoggedTransfer> {
+    let event = Token::Transfer::decode_log(&log.inner).ok()?;
+    Some(LoggedTransfer {
+        from: event.from.into(),
+        logged: logged(log, clamped(event.value)),
+    })
+}
+
+/// More than can be counted is no sum of a real token, and fits nothing that it is compared with.
+fn clamped(value: U256) -> u128 {
+    u128::try_from(value).unwrap_or(u128::MAX)
+}
+
+fn logged(log: &Log, amount: u128) -> LoggedSum {
+    let block = log.block_number.unwrap_or_default();
+    LoggedSum {
+        tx: tx_of(log),
+        amount: Amount(amount),
+        place: (block, log.log_index.unwrap_or_default()),
+    }
+}
+
+fn tx_of(log: &Log) -> String {
+    log.transaction_hash.unwrap_or_default().to_string()
+}
+
+fn padded(address: Address) -> B256 {
+    B256::left_padding_from(&address.0)
 }

@@ -62,6 +62,7 @@ pub fn select(
             Ok(None) => {}
             Err(out) => left_out.push(out),
         }
+        left_out.extend(lost(key, channel, view));
     }
     // What pays most comes first, so that a block that ends early costs least.
     rows.sort_by(|a, b| (a.by_contract, b.amount).cmp(&(b.by_contract, a.amount)));
@@ -79,32 +80,37 @@ pub fn owed(book: &Book, chain_id: u64) -> Vec<Word> {
     owed.map(|(key, _)| key.channel).collect()
 }
 
+/// What was charged and the channel does not hold, whether or not the rest can be claimed.
+fn lost(key: &ChannelKey, channel: &Channel, view: &ChannelView) -> Option<LeftOut> {
+    let reach = view.balance.max(view.claimed);
+    let lost = channel.charged.amount().saturating_sub(reach);
+    (!lost.is_zero()).then(|| LeftOut {
+        channel: key.channel,
+        amount: lost,
+        reason: format!("the channel holds {}", view.balance),
+    })
+}
+
 fn row(
     key: &ChannelKey,
     channel: &Channel,
     account: Address,
     view: &ChannelView,
 ) -> Result<Option<Row>, LeftOut> {
-    let charged = channel.charged.amount();
     // What the payer took back in the meantime cannot be claimed any more.
-    let total = charged.min(view.balance);
-    let lost = charged.saturating_sub(view.balance.max(view.claimed));
-    let out = |amount, reason: String| LeftOut {
-        channel: key.channel,
-        amount,
-        reason,
-    };
+    let total = channel.charged.amount().min(view.balance);
     let config = &channel.config;
     if total <= view.claimed {
-        return match lost.is_zero() {
-            true => Ok(None),
-            false => Err(out(lost, format!("the channel holds {}", view.balance))),
-        };
+        return Ok(None);
     }
     let amount = total.saturating_sub(view.claimed);
     if config.receiver_authorizer != account {
         let claimer = config.receiver_authorizer;
-        return Err(out(amount, format!("only {claimer} may claim it")));
+        return Err(LeftOut {
+            channel: key.channel,
+            amount,
+            reason: format!("only {claimer} may claim it"),
+        });
     }
     let signature = hex::decode(&channel.signature).unwrap_or_default();
     let claim = VoucherClaim {
@@ -176,6 +182,10 @@ pub async fn sift(
 }
 
 impl Row {
+    pub fn has_voucher(&self) -> bool {
+        !self.claim.signature.is_empty()
+    }
+
     pub fn left_out(self, reason: String) -> LeftOut {
         LeftOut {
             channel: self.channel,

@@ -93,8 +93,12 @@ impl Treasurer {
         for receiver in self.receivers(&done) {
             done.settles.extend(self.settle(receiver).await?);
         }
-        let stuck = done.left_out.iter().map(|out| (out.channel, out.amount));
-        *self.stuck.lock().unwrap_or_else(PoisonError::into_inner) = stuck.collect();
+        let mut stuck: BTreeMap<Word, Amount> = BTreeMap::new();
+        for out in &done.left_out {
+            let sum = stuck.entry(out.channel).or_default();
+            *sum = sum.saturating_add(out.amount);
+        }
+        *self.stuck.lock().unwrap_or_else(PoisonError::into_inner) = stuck;
         Ok(done)
     }
 

@@ -2,12 +2,12 @@
 
 use alloy::{
     eips::{BlockId, BlockNumberOrTag},
-    primitives::Bytes,
+    primitives::{Bytes, U256},
     sol_types::SolCall,
 };
 
 use crate::{
-    runtime::ledger::{Amount, ChannelView, ReceiverKey, ReceiverView, Withdrawal, Word},
+    runtime::ledger::{Address, Amount, ChannelView, ReceiverKey, ReceiverView, Withdrawal, Word},
     wallet::{
         WalletError,
         contracts::ESCROW,
@@ -108,16 +108,11 @@ pub async fn receiver(
     let totals = chain.read_at("receivers of the escrow", ESCROW.into(), &call, at);
     let totals = totals.await?;
     let call = Token::balanceOfCall { account: receiver };
-    let held = chain.read_at("balanceOf of the token", key.token, &call, at);
-    let held = held.await?;
+    let asked = chain.read_at("balanceOf of the token", key.token, &call, at);
+    let held = if_deployed(chain, key.token, asked.await).await?;
     let call = RevenueSplitter::totalReleasedCall { token };
     let asked = chain.read_at("totalReleased of the splitter", key.receiver, &call, at);
-    let released = match asked.await {
-        Ok(released) => released,
-        // A receiver that is no splitter pays nobody out.
-        Err(WalletError::Reverted { .. }) => Default::default(),
-        Err(error) => return Err(error),
-    };
+    let released = if_deployed(chain, key.receiver, asked.await).await?;
     Ok(ReceiverView {
         claimed: Amount(totals.totalClaimed),
         settled: Amount(totals.totalSettled),
@@ -126,4 +121,20 @@ pub async fn receiver(
         block: head.number,
         block_hash: Word(head.hash.0),
     })
+}
+
+/// Nothing where there is no such contract: another kind of receiver, or a chain that was replaced.
+async fn if_deployed(
+    chain: &Chain,
+    contract: Address,
+    asked: Result<U256, WalletError>,
+) -> Result<U256, WalletError> {
+    match asked {
+        Err(WalletError::Reverted { .. }) => Ok(U256::ZERO),
+        Err(error) => match chain.has_code(contract).await? {
+            true => Err(error),
+            false => Ok(U256::ZERO),
+        },
+        answered => answered,
+    }
 }

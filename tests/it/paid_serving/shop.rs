@@ -18,7 +18,9 @@ use openlora::{
     runtime::{
         event::{Event, Record},
         journal::{Journal, SqliteStore, Store},
-        ledger::{Address, Amount, Book, ChannelConfig, ChannelKey, Prices, Word},
+        ledger::{
+            Address, Amount, Book, ChannelConfig, ChannelKey, Prices, Word, trail::AuditTrail,
+        },
         ports::{Cashier, Engine, Treasury},
         serve::{
             Bound, Goods, ServeLimits, Server, Stop,
@@ -299,10 +301,14 @@ impl Shop {
     /// The audit of every chain, in their order, each with one receiver; every check holds.
     #[track_caller]
     pub fn audited(&self) -> Vec<Figures> {
-        let book = self.book();
-        assert_eq!(book.breaches, Vec::<String>::new());
+        let mut trail = AuditTrail::default();
+        self.server
+            .journal
+            .replay(1, |record| trail.apply(record))
+            .unwrap();
+        assert_eq!(trail.book.breaches, Vec::<String>::new());
         let figures = |desk: &Arc<Desk>| {
-            let mut audits = self.wait(audit(desk.chain(), &book, 0)).unwrap();
+            let mut audits = self.wait(audit(desk.chain(), &trail, 0)).unwrap();
             assert!(audits.iter().all(|it| it.holds()), "{audits:#?}");
             assert_eq!(audits.len(), 1, "{audits:#?}");
             audits.remove(0).figures
