@@ -1,6 +1,7 @@
 //! `audit`: everything that a server published of an adapter's calls, computed again from the
 //! package and the index and held against the chain: shares, roots, sums.
 
+mod collected;
 mod sums;
 
 use std::{collections::BTreeMap, path::PathBuf};
@@ -57,6 +58,11 @@ pub struct Audited {
     pub by_fallback: BTreeMap<String, u64>,
     /// Roots of contributions that were computed again.
     pub contributions: u64,
+    /// Of these, roots of earlier versions, which do not say what was collected of their calls:
+    /// every charge counts there, and the chain is not asked.
+    pub contributions_by_charge: u64,
+    /// What was collected of the calls' charges when contributions were last stated, in base units.
+    pub collected: Amount,
     pub differences: Vec<String>,
 }
 
@@ -295,6 +301,16 @@ fn show(context: &Context, audited: &Audited) {
     ));
     for (why, calls) in &audited.by_fallback {
         printer.line(format!("{calls} calls by static shares, because of {why}"));
+    }
+    printer.line(format!(
+        "{} base units collected for calls whose contributors were allotted something",
+        audited.collected
+    ));
+    if audited.contributions_by_charge > 0 {
+        printer.line(format!(
+            "{} roots of contributions do not say what was collected: held against the charges only",
+            audited.contributions_by_charge
+        ));
     }
     for difference in &audited.differences {
         printer.line(format!("DIFFERS  {difference}"));

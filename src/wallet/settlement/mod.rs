@@ -30,6 +30,7 @@ pub use error::SettleError;
 pub use queue::Teller;
 pub use settle::{Moved, Settled, Treasurer, Triggers, receivers_of};
 pub use shares::{Due, Share, due, shares};
+pub use view::{channels as channel_views, receiver as receiver_view};
 pub use watch::FRESH;
 
 use super::network::Network;
