@@ -117,6 +117,7 @@ pub async fn run(context: &Context, request: DeployRequest) -> Result<ExitStatus
         }
         .into());
     }
+    package::tell_static_shares(&context.printer, &package.manifest);
     if !request.dry_run {
         desk.recover().await?;
     }

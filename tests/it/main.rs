@@ -7,6 +7,7 @@
 )]
 
 mod adapter;
+mod allotment;
 mod architecture;
 mod attribution;
 mod call;
