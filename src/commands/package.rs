@@ -22,7 +22,7 @@ use crate::{
         train::RunDir,
     },
     settings::Settings,
-    wallet::keystore::Account,
+    wallet::{WalletError, development::check_payee, keystore::Account, network::Network},
 };
 
 /// What the command line says besides settings.
@@ -104,6 +104,7 @@ fn work(context: &Context, request: &PackageRequest) -> Result<Made, Failure> {
         None => origin.default_out.clone(),
     };
     let network = network::chosen(context)?;
+    check_payees(&network, &draft.manifest)?;
     let domain = Domain::of(network.chain_id, network.contracts.registry);
     let signer = account
         .as_ref()
@@ -280,6 +281,30 @@ fn report(context: &Context, draft: &Draft, written: &Written) {
         "check it with `openlora verify {}`",
         shown.display()
     ));
+}
+
+/// Refuses a package for a network on which somebody in it cannot be paid.
+pub(super) fn check_payees(network: &Network, manifest: &Manifest) -> Result<(), WalletError> {
+    let publisher = manifest.trainer.evm_address;
+    let publisher = publisher.map(|address| ("the publisher".to_owned(), address));
+    let split = manifest.split.iter().filter_map(|share| {
+        let who = format!("the split's {}", share.role);
+        Some((who, share.address?))
+    });
+    let contributors = manifest.contributors.iter().filter_map(|it| {
+        let who = format!("the contributor {}", it.name);
+        Some((who, it.address?))
+    });
+    let owners = manifest.datasets.iter().filter_map(|data| {
+        let who = format!("the owner of {}", data.id);
+        Some((who, data.owner?))
+    });
+    let mut all = publisher
+        .into_iter()
+        .chain(split)
+        .chain(contributors)
+        .chain(owners);
+    all.try_for_each(|(who, address)| check_payee(network, &who, address))
 }
 
 fn packaged_contributors(manifest: &Manifest) -> Vec<PackagedContributor> {
