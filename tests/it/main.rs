@@ -8,6 +8,7 @@
 
 mod adapter;
 mod allotment;
+mod allotted_serving;
 mod architecture;
 mod attribution;
 mod call;

@@ -38,8 +38,8 @@ use tempfile::TempDir;
 
 use crate::{support::openlora, tiny};
 
-const ADA: &str = "0x1111111111111111111111111111111111111111";
-const BOB: &str = "0x2222222222222222222222222222222222222222";
+const ADA: &str = "0x5Ab1c2D3E4f5061728394a5b6C7D8E9F0a1b2c3d";
+const BOB: &str = "0x6BC2d3e4f506172839405a6B7c8D9eA0B1c2D3e4";
 
 /// A finished run and its base, made once.
 pub struct Made {

@@ -168,7 +168,7 @@ const BAD_MANIFESTS: &[(Change, &str)] = &[
     (
         |m| m["contributors"][1]["address"] = m["contributors"][0]["address"].clone(),
         "`contributors`: Ada and Bob are paid at the same address \
-         0x1111111111111111111111111111111111111111",
+         0x5Ab1c2D3E4f5061728394a5b6C7D8E9F0a1b2c3d",
     ),
     (
         |m| m["contributors"][0]["staticPpm"] = 666_666.into(),

@@ -5,5 +5,5 @@ mod attacks;
 mod chains;
 mod disk;
 mod faults;
-mod shop;
+pub mod shop;
 mod soak;
