@@ -278,15 +278,7 @@ impl Desk {
 }
 
 fn pools(splits: &BTreeMap<ReceiverKey, SplitRead>) -> Vec<ReceiverKey> {
-    let mut pools = Vec::new();
-    for split in splits.values() {
-        let parts = split.parts.iter().filter(|part| !part.members.is_empty());
-        pools.extend(parts.map(|part| ReceiverKey {
-            receiver: part.recipient,
-            ..split.receiver
-        }));
-    }
-    pools
+    splits.values().flat_map(SplitRead::pools).collect()
 }
 
 fn show(context: &Context, audited: &Audited) {

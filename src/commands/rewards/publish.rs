@@ -92,14 +92,7 @@ impl Reading {
             .splits
             .values()
             .filter(|it| it.receiver.chain_id == self.chain_id);
-        let pools = here.flat_map(|split| {
-            let parts = split.parts.iter().filter(|part| !part.members.is_empty());
-            parts.map(|part| ReceiverKey {
-                receiver: part.recipient,
-                ..split.receiver
-            })
-        });
-        pools.collect()
+        here.flat_map(SplitRead::pools).collect()
     }
 
     /// An adapter's paid and attributed calls after a record, in their order.
