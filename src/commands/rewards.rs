@@ -209,7 +209,8 @@ impl Rewarder {
             if pool.operator != self.desk.account() || !pool.is_open() {
                 continue;
             }
-            let stated = self.stated(pool.root());
+            let last = reading.anchors.proposal(key);
+            let stated = self.stated(last.map(|it| it.root));
             let allotment = self.allotment(&reading, key)?;
             let Some(contributions) = allot(&allotment, &stated, pool.received) else {
                 continue;
