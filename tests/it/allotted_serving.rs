@@ -43,6 +43,11 @@ struct Fair {
 
 impl Fair {
     fn open() -> Self {
+        Self::with(OTHER)
+    }
+
+    /// One whose third contributor has this address.
+    fn with(other: &str) -> Self {
         let chain = Chain::embedded();
         let desk = Desk::at(chain.url());
         let dir = desk.path().to_owned();
@@ -71,7 +76,7 @@ impl Fair {
             chain.url(),
             source("honest.jsonl", "Honest", HONEST),
             source("copy.jsonl", "Copycat", COPYCAT),
-            source("other.jsonl", "Other", OTHER),
+            source("other.jsonl", "Other", other),
         );
         desk.configure(&text);
         let trained = desk.run(&["train"]).succeeds().stderr;
@@ -223,6 +228,30 @@ fn classify(name: &str, row: usize) -> Call {
         body: json!({ "model": "tone", "input": text }),
         id: Some(format!("{name}-{row}-of-this-test")),
     }
+}
+
+#[test]
+fn a_server_for_real_money_pays_nobody_at_a_placeholder() {
+    let threes = "0x3333333333333333333333333333333333333333";
+    let fair = Fair::with(threes);
+    assert_eq!(fair.serve().drain().0, 0);
+    // The same chain, as one on which money is real.
+    let text = fs::read_to_string(fair.desk.path().join("openlora.toml")).unwrap();
+    let shop = format!(
+        "[network.shop]\nchain_id = 31337\nrpc = \"{}\"\nmainnet = true\n",
+        fair.chain.url()
+    );
+    fair.desk.configure(&(text + &shop));
+    let args = ["serve", "--network", "shop", "--port", "0", "-q"];
+    fair.desk.run(&args).fails(
+        3,
+        &format!(
+            "error: a contributor of tone has the address {threes}, which is a placeholder that \
+             nobody can spend from; on `shop` that is refused\nhint: give it an account of its \
+             own: `address` of its `[[data]]` entry, `split.creator_address`, or another --account, \
+             --server or --to\n"
+        ),
+    );
 }
 
 #[test]

@@ -531,6 +531,22 @@ fn the_command_packages_and_verifies_a_project() {
         (&report["ok"], report["checks"].as_array().unwrap().len()),
         (&true.into(), 10)
     );
+    // A placeholder is good enough on a development chain only.
+    let dead = "0x000000000000000000000000000000000000dEaD";
+    run(&["config", "set", "split.creator_address", dead]).succeeds();
+    let unsigned = ["package", &adapter, "--base", &base, "--unsigned", "--out"];
+    run(&[&unsigned[..], &["local"]].concat()).succeeds();
+    let refused = run(&[&unsigned[..], &["public"], &public].concat());
+    refused.fails(
+        3,
+        &format!(
+            "error: the split's creator has the address {dead}, which is a placeholder that nobody \
+             can spend from; on `base-sepolia` that is refused\nhint: give it an account of its \
+             own: `address` of its `[[data]]` entry, `split.creator_address`, or another --account, \
+             --server or --to\n"
+        ),
+    );
+    assert!(!home.path().join("public").exists());
     fs::write(home.path().join("p/LICENSE"), "mine now").unwrap();
     let broken = run(&["verify", "p", "--base", &base]);
     assert_eq!(broken.code, 9);
