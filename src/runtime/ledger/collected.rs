@@ -8,19 +8,19 @@
 //! charge) belongs to no call and makes no other call whole. A fact that leaves open which call
 //! it paid counts for none.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Address, Amount, ChannelKey, Charge, ExactKey, ReceiverKey, Scheme};
 use crate::runtime::event::{ChannelsClaimed, Event, PaymentReceived};
 
-/// A claim from one channel that still stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A claim from one channel that still stands; the total orders them.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct StandingClaim {
-    tx: String,
-    receiver: ReceiverKey,
-    block: u64,
     /// Claimed from the channel since it began.
     total: Amount,
+    block: u64,
+    receiver: ReceiverKey,
+    tx: String,
 }
 
 /// A transfer that paid an `exact` call.
@@ -34,9 +34,9 @@ struct StandingTransfer {
 /// Everything that the facts say was collected.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Collected {
-    claims: BTreeMap<ChannelKey, Vec<StandingClaim>>,
+    claims: BTreeMap<ChannelKey, BTreeSet<StandingClaim>>,
     /// Blocks of transactions by which the escrow sent a receiver all that was claimed for it.
-    settles: BTreeMap<ReceiverKey, Vec<(String, u64)>>,
+    settles: BTreeMap<ReceiverKey, BTreeSet<(u64, String)>>,
     /// The latest block at which the escrow owed a receiver nothing, whoever had settled.
     even_at: BTreeMap<ReceiverKey, u64>,
     transfers: BTreeMap<ExactKey, StandingTransfer>,
@@ -56,7 +56,7 @@ impl Collected {
             Event::Claimed(claimed) => self.claim(claimed),
             Event::Settled(settled) => {
                 let settles = self.settles.entry(settled.receiver).or_default();
-                settles.push((settled.tx.clone(), settled.block));
+                settles.insert((settled.block, settled.tx.clone()));
             }
             Event::ReceiverObserved(seen) if seen.view.claimed == seen.view.settled => {
                 let block = self.even_at.entry(seen.key).or_default();
@@ -80,7 +80,7 @@ impl Collected {
                 chain_id: claimed.receiver.chain_id,
                 channel: row.channel,
             };
-            self.claims.entry(key).or_default().push(StandingClaim {
+            self.claims.entry(key).or_default().insert(StandingClaim {
                 tx: claimed.tx.clone(),
                 receiver: claimed.receiver,
                 block: claimed.block,
@@ -119,7 +119,7 @@ impl Collected {
             claims.retain(|it| key.chain_id != chain_id || !txs.contains(&it.tx));
         }
         for (key, settles) in &mut self.settles {
-            settles.retain(|(tx, _)| key.chain_id != chain_id || !txs.contains(tx));
+            settles.retain(|(_, tx)| key.chain_id != chain_id || !txs.contains(tx));
         }
         self.transfers
             .retain(|key, it| key.chain_id != chain_id || !txs.contains(&it.tx));
@@ -129,17 +129,14 @@ impl Collected {
 
     /// What was claimed from a channel and has arrived at its receiver.
     pub fn of_channel(&self, channel: ChannelKey, receiver: ReceiverKey) -> Amount {
-        let Some(claims) = self.claims.get(&channel) else {
-            return Amount::ZERO;
-        };
-        let settles = self.settles.get(&receiver).into_iter().flatten();
-        let settled = settles.map(|(_, block)| *block);
-        let Some(through) = settled.chain(self.even_at.get(&receiver).copied()).max() else {
+        let settled = self.settles.get(&receiver).and_then(BTreeSet::last);
+        let settled = settled.map(|(block, _)| *block);
+        let Some(through) = settled.max(self.even_at.get(&receiver).copied()) else {
             return Amount::ZERO;
         };
         let arrived = |it: &&StandingClaim| it.receiver == receiver && it.block <= through;
-        let totals = claims.iter().filter(arrived).map(|it| it.total);
-        totals.max().unwrap_or(Amount::ZERO)
+        let mut claims = self.claims.get(&channel).into_iter().flatten().rev();
+        claims.find(arrived).map_or(Amount::ZERO, |it| it.total)
     }
 
     /// How much of a charge was collected.
