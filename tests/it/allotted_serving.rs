@@ -54,12 +54,11 @@ impl Fair {
         tiny::base(&dir);
         tiny::labelled(&dir, "honest.jsonl", 0..20);
         tiny::labelled(&dir, "other.jsonl", 20..30);
-        // Louder, with wider spaces and a joiner that nobody sees, and under the other label.
+        // With a capital, a wider space and a joiner that nobody sees, and under the other label.
         let copied: String = (0..20)
             .map(|index| {
                 let (text, label) = tiny::row(index);
-                let text = text.to_uppercase().replace(' ', "  ");
-                let text = text.replacen('E', "E\u{200d}", 1);
+                let text = text.replacen("the ", "The  ", 1) + "\u{200d}";
                 let label = if label == "up" { "down" } else { "up" };
                 json!({ "text": text, "label": label }).to_string() + "\n"
             })
