@@ -1,6 +1,7 @@
 //! `audit`: everything that a server published of an adapter's calls, computed again from the
 //! package and the index and held against the chain: shares, roots, sums.
 
+mod collected;
 mod sums;
 
 use std::{
@@ -64,6 +65,11 @@ pub struct Audited {
     pub complete: bool,
     /// What was not computed again, and why; neither right nor wrong.
     pub skipped: Vec<Skipped>,
+    /// Of these, roots of earlier versions, which do not say what was collected of their calls:
+    /// every charge counts there, and the chain is not asked.
+    pub contributions_by_charge: u64,
+    /// What was collected of the calls' charges when contributions were last stated, in base units.
+    pub collected: Amount,
     pub differences: Vec<String>,
 }
 
@@ -318,15 +324,7 @@ impl Desk {
 }
 
 fn pools(splits: &BTreeMap<ReceiverKey, SplitRead>) -> Vec<ReceiverKey> {
-    let mut pools = Vec::new();
-    for split in splits.values() {
-        let parts = split.parts.iter().filter(|part| !part.members.is_empty());
-        pools.extend(parts.map(|part| ReceiverKey {
-            receiver: part.recipient,
-            ..split.receiver
-        }));
-    }
-    pools
+    splits.values().flat_map(SplitRead::pools).collect()
 }
 
 fn show(context: &Context, audited: &Audited) {
@@ -349,6 +347,16 @@ fn show(context: &Context, audited: &Audited) {
             skipped.calls.len(),
             skipped.reason,
             skipped.index
+        ));
+    }
+    printer.line(format!(
+        "{} base units collected for calls whose contributors were allotted something",
+        audited.collected
+    ));
+    if audited.contributions_by_charge > 0 {
+        printer.line(format!(
+            "{} roots of contributions do not say what was collected: held against the charges only",
+            audited.contributions_by_charge
         ));
     }
     for difference in &audited.differences {

@@ -32,6 +32,7 @@ use crate::{
             Action, DeployError, Goods, Place, Plan, Quote, Step, Wish, carry_out, found, keep,
             observe, parse_id, payout, plan, quote, shown_id, splitter,
         },
+        development::check_payee,
         network::Token,
         provider::Chain,
         registry::Token as Contract,
@@ -119,6 +120,13 @@ pub async fn run(context: &Context, request: DeployRequest) -> Result<ExitStatus
             account: desk.account,
         }
         .into());
+    }
+    package::tell_static_shares(&context.printer, &package.manifest);
+    package::check_payees(&desk.chain.network, &package.manifest)?;
+    for (who, address) in [("--account", Some(desk.account)), ("--server", wish.server)] {
+        if let Some(address) = address {
+            check_payee(&desk.chain.network, who, address)?;
+        }
     }
     if !request.dry_run {
         desk.recover().await?;

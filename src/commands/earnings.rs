@@ -4,14 +4,18 @@ mod audit;
 mod report;
 mod table;
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use super::{Context, network};
 use crate::{
     error::{ExitClass, ExitStatus, Failure},
     runtime::{
+        event::Event,
         journal::Journal,
-        ledger::{Days, Earnings, ReceiverKey},
+        ledger::{Address, Allotment, Amount, Collected, Days, Earnings, ReceiverKey},
     },
     wallet::network::Network,
 };
@@ -38,6 +42,8 @@ pub struct EarningsRequest {
 /// The journal's income, and what is needed to show it.
 struct Books {
     earnings: Earnings,
+    /// What collected calls gave the contributors of each pool.
+    allotted: BTreeMap<(ReceiverKey, Address), Amount>,
     networks: Vec<Network>,
     now_ms: u64,
 }
@@ -45,6 +51,10 @@ struct Books {
 pub async fn run(context: &Context, request: EarningsRequest) -> Result<ExitStatus, Failure> {
     let books = Books {
         earnings: read(context)?,
+        allotted: match request.by {
+            Some(By::Contributor) => allotted(context)?,
+            _ => BTreeMap::new(),
+        },
         networks: network::paid_on(context)?,
         now_ms: now_ms(),
     };
@@ -83,6 +93,32 @@ fn read(context: &Context) -> Result<Earnings, Failure> {
         Journal::open_read_only(&path)?.replay(1, |record| earnings.apply(record))?;
     }
     Ok(earnings)
+}
+
+fn allotted(context: &Context) -> Result<BTreeMap<(ReceiverKey, Address), Amount>, Failure> {
+    let path = context.dirs.journal();
+    if !path.exists() {
+        return Ok(BTreeMap::new());
+    }
+    let mut journal = Journal::open_read_only(&path)?;
+    let (mut collected, mut pools) = (Collected::default(), BTreeSet::new());
+    journal.replay(1, |record| {
+        collected.apply(&record.event);
+        if let Event::SplitRead(split) = &record.event {
+            pools.extend(split.pools());
+        }
+    })?;
+    let mut allotments: Vec<Allotment> = pools.into_iter().map(Allotment::new).collect();
+    journal.replay(1, |record| {
+        for allotment in &mut allotments {
+            allotment.apply(record, &collected);
+        }
+    })?;
+    let each = allotments.iter().flat_map(|allotment| {
+        let leaves = allotment.leaves().into_iter();
+        leaves.map(|(who, sum)| ((allotment.pool, who), sum))
+    });
+    Ok(each.collect())
 }
 
 fn now_ms() -> u64 {

@@ -7,12 +7,14 @@ use serde::Serialize;
 use super::{Context, network, project, signer::Signer};
 use crate::{
     error::{ExitClass, ExitStatus, Failure},
+    printer::Printer,
     runtime::{
         adapter::{self, Adapter, CONFIG_FILE},
+        ledger::Address,
         package::{
             BaseFacts, RunFacts, Written,
             build::{About, Draft, Parts, SplitWish, draft},
-            manifest::CONTRIBUTORS,
+            manifest::{CONTRIBUTORS, Contributor, Manifest},
             release::Domain,
             write,
         },
@@ -20,7 +22,7 @@ use crate::{
         train::RunDir,
     },
     settings::Settings,
-    wallet::keystore::Account,
+    wallet::{WalletError, development::check_payee, keystore::Account, network::Network},
 };
 
 /// What the command line says besides settings.
@@ -46,6 +48,22 @@ pub struct Packaged {
     publisher: Option<String>,
     /// Chain that the signature is for.
     chain_id: Option<u64>,
+    /// Whose data it was made of.
+    contributors: Vec<PackagedContributor>,
+}
+
+/// A contributor and what its static share counts.
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+pub struct PackagedContributor {
+    name: String,
+    #[schemars(with = "Option<String>")]
+    address: Option<Address>,
+    /// Among the contributors, where calls are not attributed.
+    static_ppm: u64,
+    records: u64,
+    /// Of these, records that no earlier dataset says too, or nearly; null for a run of an older
+    /// version, whose shares count all records.
+    distinct_records: Option<u64>,
 }
 
 /// A package as it was written.
@@ -86,6 +104,7 @@ fn work(context: &Context, request: &PackageRequest) -> Result<Made, Failure> {
         None => origin.default_out.clone(),
     };
     let network = network::chosen(context)?;
+    check_payees(&network, &draft.manifest)?;
     let domain = Domain::of(network.chain_id, network.contracts.registry);
     let signer = account
         .as_ref()
@@ -189,9 +208,7 @@ fn about(
     })
 }
 
-fn creator_address(
-    settings: &Settings,
-) -> Result<Option<crate::runtime::ledger::Address>, Failure> {
+fn creator_address(settings: &Settings) -> Result<Option<Address>, Failure> {
     let parsed = settings.text("split.creator_address").map(str::parse);
     parsed
         .transpose()
@@ -232,6 +249,7 @@ fn report(context: &Context, draft: &Draft, written: &Written) {
             files: manifest.files.len(),
             publisher: written.envelope.as_ref().map(|e| e.address.to_string()),
             chain_id: written.envelope.as_ref().map(|e| e.domain.chain_id.0),
+            contributors: packaged_contributors(manifest),
         });
     }
     printer.line(format!("package       {}", shown.display()));
@@ -255,6 +273,7 @@ fn report(context: &Context, draft: &Draft, written: &Written) {
         };
         printer.line(format!("{:<13} {} ppm, {to}", share.role, share.ppm));
     }
+    tell_static_shares(printer, manifest);
     if context.settings.text("project.license").is_none() {
         printer.hint("name a licence: openlora config set project.license CC-BY-4.0");
     }
@@ -262,4 +281,63 @@ fn report(context: &Context, draft: &Draft, written: &Written) {
         "check it with `openlora verify {}`",
         shown.display()
     ));
+}
+
+/// Refuses a package for a network on which somebody in it cannot be paid.
+pub(super) fn check_payees(network: &Network, manifest: &Manifest) -> Result<(), WalletError> {
+    let publisher = manifest.trainer.evm_address;
+    let publisher = publisher.map(|address| ("the publisher".to_owned(), address));
+    let split = manifest.split.iter().filter_map(|share| {
+        let who = format!("the split's {}", share.role);
+        Some((who, share.address?))
+    });
+    let contributors = manifest.contributors.iter().filter_map(|it| {
+        let who = format!("the contributor {}", it.name);
+        Some((who, it.address?))
+    });
+    let owners = manifest.datasets.iter().filter_map(|data| {
+        let who = format!("the owner of {}", data.id);
+        Some((who, data.owner?))
+    });
+    let mut all = publisher
+        .into_iter()
+        .chain(split)
+        .chain(contributors)
+        .chain(owners);
+    all.try_for_each(|(who, address)| check_payee(network, &who, address))
+}
+
+fn packaged_contributors(manifest: &Manifest) -> Vec<PackagedContributor> {
+    let packaged = |contributor: &Contributor| {
+        let theirs = || {
+            let datasets = manifest.datasets.iter();
+            datasets.filter(|it| it.contributor == contributor.name)
+        };
+        let distinct = theirs().map(|it| it.distinct_records.map(|rows| rows.0));
+        PackagedContributor {
+            name: contributor.name.clone(),
+            address: contributor.address,
+            static_ppm: contributor.static_ppm,
+            records: theirs().map(|it| it.records.0).sum(),
+            distinct_records: distinct.sum(),
+        }
+    };
+    manifest.contributors.iter().map(packaged).collect()
+}
+
+/// Names the contributors whose data earns nothing by itself, and says where copies still count.
+pub(super) fn tell_static_shares(printer: &Printer, manifest: &Manifest) {
+    for copier in manifest.copiers() {
+        printer.note(format!(
+            "{} has no static share and is no recipient of the contributors' part: all of its \
+             records repeat earlier ones",
+            copier.name
+        ));
+    }
+    if manifest.counts_copies() {
+        printer.note(
+            "the static shares count every record, copies too: the training was one of an older \
+             version",
+        );
+    }
 }

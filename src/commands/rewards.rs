@@ -26,9 +26,10 @@ use crate::{
         event::{Event, Record},
         journal::Journal,
         ledger::{
-            Allotment, Amount, Word,
+            Allotment, Amount, ReceiverKey, Stated, Word,
             publication::{Batch, Catalogue, FORMAT, batch_file},
         },
+        ports::PublishedLog,
     },
     wallet::{
         deploy::{Id, parse_id},
@@ -208,15 +209,10 @@ impl Rewarder {
             if pool.operator != self.desk.account() || !pool.is_open() {
                 continue;
             }
-            let mut allotment = Allotment::new(key, pool.received);
-            // What is owed can be computed again only from what is published.
-            let through = reading.through(key, self.desk.account());
-            self.journal.replay(1, |record| {
-                if record.sequence <= through {
-                    allotment.apply(record);
-                }
-            })?;
-            let Some(contributions) = allot(&allotment) else {
+            let last = reading.anchors.proposal(key);
+            let stated = self.stated(last.map(|it| it.root));
+            let allotment = self.allotment(&reading, key)?;
+            let Some(contributions) = allot(&allotment, &stated, pool.received) else {
                 continue;
             };
             if contributions.total.0 <= pool.account.total {
@@ -235,6 +231,32 @@ impl Rewarder {
             });
         }
         Ok(())
+    }
+
+    /// What collected calls give a pool's contributors. What is owed can be computed again only
+    /// from what is published, so calls count once they are anchored.
+    fn allotment(&self, reading: &Reading, pool: ReceiverKey) -> Result<Allotment, Failure> {
+        let through = reading.through(pool, self.desk.account());
+        let mut allotment = Allotment::new(pool);
+        self.journal.replay(1, |record| {
+            if record.sequence <= through {
+                allotment.apply(record, &reading.collected);
+            }
+        })?;
+        Ok(allotment)
+    }
+
+    /// What was stated up to a root, as far as the published files go back.
+    fn stated(&self, root: Option<Word>) -> Stated {
+        let mut files = Vec::new();
+        let mut next = root;
+        while let Some(file) = next.and_then(|root| self.log.contributions(root)) {
+            next = file.source.as_ref().and_then(|source| source.previous);
+            files.push(file);
+        }
+        let mut stated = Stated::default();
+        files.iter().rev().for_each(|file| stated.follow(file));
+        stated
     }
 
     fn chain_id(&self) -> u64 {

@@ -1,6 +1,7 @@
 //! `train`: a LoRA adapter from the project's data, from the start or from where a run stopped.
 
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -105,11 +106,10 @@ fn work(
         .map(|set| evaluate(context, &set, decoder))
         .transpose()?;
     RunResult::now(eval.as_ref()).write(&outcome.run)?;
+    let run = RunDir::find(&project::runs(context), outcome.run.to_str())?;
+    tell_repeats(&context.printer, &Lock::read(&run.lock())?);
     let attribution = match context.settings.flag("attribution.enabled") {
-        true => {
-            let run = RunDir::find(&project::runs(context), outcome.run.to_str())?;
-            Some(attribution::index(context, &inputs, &run)?)
-        }
+        true => Some(attribution::index(context, &inputs, &run)?),
         false => None,
     };
     report(
@@ -121,6 +121,23 @@ fn work(
         },
     );
     Ok(ExitStatus::Success)
+}
+
+/// Says whose rows count for less than there are.
+fn tell_repeats(printer: &Printer, lock: &Lock) {
+    let mut rows: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
+    for source in &lock.data {
+        let sums = rows.entry(&source.contributor).or_default();
+        *sums = (sums.0 + source.rows, sums.1 + source.counted());
+    }
+    for (contributor, (all, counted)) in rows {
+        if counted < all {
+            printer.note(format!(
+                "{contributor}: {counted} of {all} rows count for its static share, the others \
+                 repeat earlier ones"
+            ));
+        }
+    }
 }
 
 fn start(context: &Context, request: &TrainRequest) -> Result<Start, Failure> {

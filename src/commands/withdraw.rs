@@ -12,6 +12,7 @@ use crate::{
     error::{ExitClass, ExitStatus, Failure},
     runtime::ledger::Address,
     wallet::{
+        development::check_payee,
         network::Network,
         settlement::{Moved, Share, receivers_of, shares},
     },
@@ -44,6 +45,9 @@ pub async fn run(
     to: Option<String>,
 ) -> Result<ExitStatus, Failure> {
     let to = destination(to.as_deref())?;
+    if let Some(to) = to {
+        check_payee(&network::chosen(context)?, "--to", to)?;
+    }
     if let Some(server) = Running::find(context).await? {
         if to.is_some() {
             return Err(Running::busy("--to", &server));

@@ -418,6 +418,17 @@ pub struct SplitRead {
     pub parts: Vec<SplitPart>,
 }
 
+impl SplitRead {
+    /// The recipients that are contributor pools, as receivers of the same money.
+    pub fn pools(&self) -> impl Iterator<Item = ReceiverKey> {
+        let pools = self.parts.iter().filter(|part| !part.members.is_empty());
+        pools.map(|part| ReceiverKey {
+            receiver: part.recipient,
+            ..self.receiver
+        })
+    }
+}
+
 /// A recipient of a splitter.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SplitPart {

@@ -68,6 +68,13 @@ pub enum WalletError {
         chain_id: u64,
         rpc: String,
     },
+    #[error("{who} has the address {address}, {why}; on `{network}` that is refused")]
+    Unowned {
+        who: String,
+        address: Address,
+        network: String,
+        why: &'static str,
+    },
     #[error("network `{network}`: `{field}`: {problem}")]
     NetworkAddress {
         network: String,
@@ -171,9 +178,10 @@ impl Explain for WalletError {
         match self {
             Self::Io { .. } | Self::NoLedgerSupport => ExitClass::Environment,
             Self::Name { .. } | Self::PathWithout { .. } => ExitClass::Usage,
-            Self::NetworkAddress { .. } | Self::NetworkField { .. } | Self::RpcAddress { .. } => {
-                ExitClass::BadInput
-            }
+            Self::NetworkAddress { .. }
+            | Self::NetworkField { .. }
+            | Self::RpcAddress { .. }
+            | Self::Unowned { .. } => ExitClass::BadInput,
             Self::Rpc { .. } | Self::OtherChain { .. } | Self::OtherGenesis { .. } => {
                 ExitClass::Network
             }
@@ -212,6 +220,11 @@ impl Explain for WalletError {
                     .to_owned()
             }
             Self::EmptyPassword => "choose one of at least a few words".to_owned(),
+            Self::Unowned { .. } => {
+                "give it an account of its own: `address` of its `[[data]]` entry, \
+                 `split.creator_address`, or another --account, --server or --to"
+                    .to_owned()
+            }
             Self::NetworkField { network, field } => {
                 format!("add a line `{field} = …` under `[network.{network}]`")
             }

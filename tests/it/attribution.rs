@@ -14,6 +14,7 @@ use openlora::runtime::{
         Binding, Built, CheckpointFacts, Contributor, Draft, Example, Index, Job, Material, Method,
         Parameters, Places, Rows as IndexRows, Suffixes, adapter_digest, build,
     },
+    dataset::{Dataset, Row, Source},
     model::{Base, BaseRequest, Precision, open_base},
     train::{Flow, Inputs, Rows, RunDir, Start, TrainConfig, train},
 };
@@ -84,6 +85,47 @@ impl Trained {
         let built = build(&self.job(&rows, &material, method), &places, &mut |_| {}).unwrap();
         (built, places)
     }
+}
+
+#[test]
+fn a_copy_of_a_row_that_was_held_out_is_credited_to_the_first() {
+    let mut trained = Trained::new();
+    let mut rows = trained.inputs.dataset.rows.clone();
+    let copy = |of: &Row, line: usize| Row {
+        source: 1,
+        line,
+        ..of.clone()
+    };
+    let copies = [copy(&rows[3], 1), copy(&rows[4], 2)];
+    rows.extend(copies);
+    let mut sources = trained.inputs.dataset.sources.clone();
+    sources[0].contributor = "first".into();
+    let copier = Source {
+        contributor: "copier".into(),
+        ..Source::of_file("copy.jsonl")
+    };
+    sources.push(copier);
+    trained.inputs.dataset = Dataset::new(sources, rows);
+    let all = trained.rows();
+    // Row 3 is held out, its copy is trained on; row 4 and its copy both are.
+    let kept: Vec<usize> = (0..all.len()).filter(|at| *at != 3).collect();
+    let (rows, material) = (all.select(&kept), trained.material(Method::Gradient));
+    let dir = TempDir::new().unwrap();
+    let places = Places::new(dir.path());
+    let job = trained.job(&rows, &material, Method::Gradient);
+    build(&job, &places, &mut |_| {}).unwrap();
+    let index = Index::open(&places.index()).unwrap();
+    let examples = index.examples();
+    let whose = |at: usize| {
+        index.contributors()[examples[at].contributor as usize]
+            .name
+            .as_str()
+    };
+    let (of_held_out, of_trained) = (examples.len() - 2, examples.len() - 1);
+    assert_eq!(examples[of_held_out].cluster as usize, of_held_out);
+    assert_eq!(whose(of_held_out), "first");
+    assert_eq!(whose(examples[of_trained].cluster as usize), "first");
+    assert_eq!(whose(of_trained), "copier");
 }
 
 /// An index of random rows: `examples` examples of `contributors` contributors.

@@ -236,3 +236,34 @@ proptest! {
         prop_assert_eq!(found, expected);
     }
 }
+
+#[test]
+fn copies_count_for_whoever_said_it_first() {
+    let long = "one two three four five six seven eight nine ten eleven twelve thirteen";
+    let sources = ["first", "copier", "second", "own"].map(Source::of_file);
+    let rows = [
+        (0, long.to_owned()),
+        (0, "short and sweet".to_owned()),
+        // Equal, louder, wider, with what nobody sees, nearly equal, and under another label.
+        (1, long.to_owned()),
+        (1, long.to_uppercase()),
+        (1, long.replace(' ', "\t \u{a0}")),
+        (1, long.replace('e', "e\u{200b}")),
+        (1, format!("{long} fourteen")),
+        (1, format!("{long}!!")),
+        // New words, and a copy of a copier's copy.
+        (2, "something else that nobody said before".to_owned()),
+        (2, format!("{long} fourteen")),
+        // Twice the same of its own.
+        (3, "said here and here alone".to_owned()),
+        (3, "Said here and here alone.".to_owned()),
+    ];
+    let row = |(at, (source, text)): (usize, (usize, String))| Row {
+        example: labelled(&text, ["a", "b"][at % 2]),
+        source,
+        line: at + 1,
+    };
+    let rows = rows.into_iter().enumerate().map(row).collect();
+    let dataset = Dataset::new(sources.to_vec(), rows);
+    assert_eq!(duplicates::distinct(&dataset), [2, 0, 1, 1]);
+}

@@ -663,3 +663,57 @@ fn a_split_without_contributors_needs_no_pool() {
     let shares = &explored["adapters"][0]["releases"][0]["shares"];
     assert_eq!(*shares, json!([{ "recipient": OWN, "ppm": 1_000_000 }]));
 }
+
+/// What is said of an address on the network `shop`.
+fn refused(who: &str, address: &str, why: &str) -> String {
+    format!(
+        "error: {who} has the address {address}, {why}; on `shop` that is refused\nhint: give it an \
+         account of its own: `address` of its `[[data]]` entry, `split.creator_address`, or another \
+         --account, --server or --to\n"
+    )
+}
+
+#[test]
+fn nobody_is_paid_at_a_placeholder_or_a_published_account_for_real_money() {
+    const NOBODYS: &str = "which is a placeholder that nobody can spend from";
+    const EVERYBODYS: &str =
+        "a development account whose key is published, so that anybody can spend from it";
+    let (desk, chain) = at_embedded();
+    let signer = crate::deploy_support::account(crate::deploy_support::OWN_KEY);
+    let place =
+        |name: &str, change: &dyn Fn(&mut openlora::runtime::package::manifest::Manifest)| {
+            let registry = contract("OpenLoraRegistry").parse().unwrap();
+            let domain = Domain::of(31_337, Some(registry));
+            let mut draft = crate::package::drafted(&own_about("1.0.0")).unwrap();
+            change(&mut draft.manifest);
+            let place = desk.path().join(name);
+            openlora::runtime::package::write(&place, &draft, Some((&domain, &signer))).unwrap();
+        };
+    let ones = "0x1111111111111111111111111111111111111111";
+    let known = ADDRESS;
+    place("contributor", &|m| {
+        m.contributors[0].address = Some(ones.parse().unwrap());
+    });
+    place("creator", &|m| {
+        m.split[0].address = Some(known.parse().unwrap());
+    });
+    place("owner", &|m| {
+        m.datasets[1].owner = Some(known.parse().unwrap());
+    });
+    // On the development chain they deploy.
+    desk.run(&["deploy", "contributor", "--dry-run"]).succeeds();
+    real_money(&desk, &chain);
+    let deploy = |package: &str, more: &[&str]| {
+        let args = ["deploy", package, "--network", "shop", "--dry-run"];
+        desk.run(&[args.as_slice(), more].concat())
+    };
+    deploy("contributor", &[]).fails(3, &refused("the contributor Ada", ones, NOBODYS));
+    deploy("creator", &[]).fails(3, &refused("the split's creator", known, EVERYBODYS));
+    deploy("owner", &[]).fails(3, &refused("the owner of z.jsonl", known, EVERYBODYS));
+    deploy("first", &["--server", known]).fails(3, &refused("--server", known, EVERYBODYS));
+    deploy("first", &[]).succeeds();
+    let dead = "0x000000000000000000000000000000000000dEaD";
+    let withdraw = ["withdraw", "--network", "shop", "--to", dead, "--dry-run"];
+    desk.run(&withdraw)
+        .fails(3, &refused("--to", dead, NOBODYS));
+}

@@ -1,5 +1,7 @@
 //! What calls cost, and what the journal says was earned.
 
+use std::collections::BTreeMap;
+
 use openlora::runtime::{
     event::{
         Attributed, AttributedAmount, AttributionMethod, CallKind, ChannelsClaimed, ClaimedRow,
@@ -260,7 +262,7 @@ fn contributors_accrue_their_part_of_the_pools_part() {
         (DAY, settled("0x2", 1_001)),
         (DAY, released("0x3", CREATOR, 600)),
     ]);
-    let accruals = earnings.accruals(receiver(), Days::ALL);
+    let accruals = earnings.accruals(receiver(), Days::ALL, &BTreeMap::new());
     let of = |account: Address| accruals[&account];
     // Rounded down as the splitter and the pool do: 600.6, 400.4, and of these 300 and 100.
     assert_eq!(
@@ -268,8 +270,13 @@ fn contributors_accrue_their_part_of_the_pools_part() {
         (Amount(600), Amount(600))
     );
     assert_eq!(
-        (of(GIVER).settled, of(TAKER).settled),
+        (of(GIVER).charged, of(TAKER).charged),
         (Amount(300), Amount(100))
+    );
+    // Nobody's calls are collected yet, as far as they are attributed.
+    assert_eq!(
+        (of(GIVER).settled, of(TAKER).settled),
+        (Amount::ZERO, Amount::ZERO)
     );
     assert!(!accruals.contains_key(&POOL));
 }
@@ -321,10 +328,16 @@ fn contributors_accrue_what_calls_were_attributed_to_them() {
         (DAY, call(400, PAYER)),
         (DAY, settled("0x2", 700)),
     ]);
-    let accruals = earnings.accruals(receiver(), Days::ALL);
-    // One call as it was attributed, the other by the static shares; half of it has arrived.
+    let pool = ReceiverKey {
+        receiver: POOL,
+        ..receiver()
+    };
+    let allotted = BTreeMap::from([((pool, GIVER), Amount(7))]);
+    let accruals = earnings.accruals(receiver(), Days::ALL, &allotted);
+    // One call as it was attributed, the other by the static shares; what arrived is whose calls
+    // were collected.
     let of = |account: Address| (accruals[&account].charged.0, accruals[&account].settled.0);
-    assert_eq!((of(GIVER), of(TAKER)), ((400, 200), (999, 499)));
+    assert_eq!((of(GIVER), of(TAKER)), ((400, 7), (999, 0)));
 }
 
 #[test]

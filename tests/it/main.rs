@@ -7,6 +7,8 @@
 )]
 
 mod adapter;
+mod allotment;
+mod allotted_serving;
 mod architecture;
 mod attribution;
 mod audit;

@@ -38,8 +38,8 @@ use tempfile::TempDir;
 
 use crate::{support::openlora, tiny};
 
-const ADA: &str = "0x1111111111111111111111111111111111111111";
-const BOB: &str = "0x2222222222222222222222222222222222222222";
+const ADA: &str = "0x5Ab1c2D3E4f5061728394a5b6C7D8E9F0a1b2c3d";
+const BOB: &str = "0x6BC2d3e4f506172839405a6B7c8D9eA0B1c2D3e4";
 
 /// A finished run and its base, made once.
 pub struct Made {
@@ -219,6 +219,9 @@ fn the_manifest_holds_the_facts_of_the_run() {
         (of_bob.records.0, of_bob.owner),
         (10, Some(BOB.parse().unwrap()))
     );
+    assert_eq!(of_bob.distinct_records.unwrap().0, 10);
+    assert!(!manifest.counts_copies());
+    assert_eq!(manifest.copiers().count(), 0);
     let normalised = |index: usize| {
         let row = tiny::row(index);
         let line = format!(
@@ -250,6 +253,54 @@ fn the_manifest_holds_the_facts_of_the_run() {
         manifest.adapter.tensor_count.0,
         2 * manifest.adapter.modules.len() as u64
     );
+}
+
+#[test]
+fn a_run_of_an_older_version_keeps_its_static_shares_and_its_manifest_is_read() {
+    let mut run = RunFacts::read(&made().run).unwrap();
+    let text = toml::to_string(&run.lock).unwrap();
+    let without: Vec<&str> = text
+        .lines()
+        .filter(|line| !line.starts_with("distinct"))
+        .collect();
+    assert_eq!(text.lines().count(), without.len() + 2);
+    run.lock = toml::from_str(&without.join("\n")).unwrap();
+    // As if most of its rows were copies.
+    assert_eq!(run.lock.data[0].counted(), 20);
+    let adapter = adapter::read(&made().run.adapter()).unwrap();
+    let draft = |run: &RunFacts| {
+        draft(&Parts {
+            about: &about(),
+            adapter: &adapter,
+            base: &base_facts(),
+            run: Some(run),
+        })
+    };
+    let manifest = draft(&run).unwrap().manifest;
+    let bytes = manifest.to_bytes().unwrap();
+    assert!(
+        !String::from_utf8(bytes.clone())
+            .unwrap()
+            .contains("distinct")
+    );
+    let read = Manifest::parse(&bytes).unwrap();
+    assert_eq!(read, manifest);
+    assert!(read.counts_copies());
+    assert_eq!(read.contributors[0].static_ppm, 666_667);
+    // Distinct rows alone count.
+    (run.lock.data[0].distinct, run.lock.data[1].distinct) = (Some(10), Some(10));
+    let manifest = draft(&run).unwrap().manifest;
+    assert_eq!(manifest.contributors[0].static_ppm, 500_000);
+    run.lock.data[1].distinct = Some(0);
+    let manifest = draft(&run).unwrap().manifest;
+    let shares: Vec<u64> = manifest
+        .contributors
+        .iter()
+        .map(|it| it.static_ppm)
+        .collect();
+    assert_eq!(shares, [1_000_000, 0]);
+    let copiers: Vec<&str> = manifest.copiers().map(|it| it.name.as_str()).collect();
+    assert_eq!(copiers, ["Bob"]);
 }
 
 #[test]
@@ -480,6 +531,22 @@ fn the_command_packages_and_verifies_a_project() {
         (&report["ok"], report["checks"].as_array().unwrap().len()),
         (&true.into(), 10)
     );
+    // A placeholder is good enough on a development chain only.
+    let dead = "0x000000000000000000000000000000000000dEaD";
+    run(&["config", "set", "split.creator_address", dead]).succeeds();
+    let unsigned = ["package", &adapter, "--base", &base, "--unsigned", "--out"];
+    run(&[&unsigned[..], &["local"]].concat()).succeeds();
+    let refused = run(&[&unsigned[..], &["public"], &public].concat());
+    refused.fails(
+        3,
+        &format!(
+            "error: the split's creator has the address {dead}, which is a placeholder that nobody \
+             can spend from; on `base-sepolia` that is refused\nhint: give it an account of its \
+             own: `address` of its `[[data]]` entry, `split.creator_address`, or another --account, \
+             --server or --to\n"
+        ),
+    );
+    assert!(!home.path().join("public").exists());
     fs::write(home.path().join("p/LICENSE"), "mine now").unwrap();
     let broken = run(&["verify", "p", "--base", &base]);
     assert_eq!(broken.code, 9);

@@ -168,11 +168,20 @@ const BAD_MANIFESTS: &[(Change, &str)] = &[
     (
         |m| m["contributors"][1]["address"] = m["contributors"][0]["address"].clone(),
         "`contributors`: Ada and Bob are paid at the same address \
-         0x1111111111111111111111111111111111111111",
+         0x5Ab1c2D3E4f5061728394a5b6C7D8E9F0a1b2c3d",
     ),
     (
         |m| m["contributors"][0]["staticPpm"] = 666_666.into(),
         "`contributors`: the shares sum to 999999 ppm (Ada 666666, Bob 333333), expected 1000000",
+    ),
+    (
+        |m| m["datasets"][0]["distinctRecords"] = 0.into(),
+        "`contributors.staticPpm`: expected 0 ppm for a contributor all of whose records are \
+         copies, found `333333 ppm for Bob`",
+    ),
+    (
+        |m| m["datasets"][0]["distinctRecords"] = 11.into(),
+        "`datasets.distinctRecords`: expected at most the dataset's records, found `11`",
     ),
 ];
 

@@ -7,6 +7,6 @@ mod disk;
 mod faults;
 mod identity;
 mod leaving;
-mod shop;
+pub mod shop;
 mod soak;
 mod transfers;

@@ -1,5 +1,4 @@
-//! Trees as npm's merkle-tree makes them, a call's money to the millionth, and what contributors
-//! are owed in the end.
+//! Trees as npm's merkle-tree makes them, and a call's money to the millionth.
 
 use std::path::Path;
 
@@ -10,12 +9,9 @@ use alloy::{
 use openlora::{
     runtime::{
         event::{AttributedAmount, ContributorShare, SplitMember, SplitPart, SplitRead},
-        ledger::{Address, Allotment, Amount, Charge, ReceiverKey, Scheme, Word, divide},
+        ledger::{Address, Amount, Charge, ReceiverKey, Scheme, Word, divide},
     },
-    wallet::{
-        merkle::{MerkleTree, climb, leaf},
-        rewards::{allot, contributions_tree},
-    },
+    wallet::merkle::{MerkleTree, climb, leaf},
 };
 use proptest::prelude::*;
 use serde::Deserialize;
@@ -155,42 +151,5 @@ proptest! {
         // Who is behind the receiver is not known: it gets everything.
         let whole = divide(&charge(amount), None, &shares, &event);
         prop_assert_eq!(sum(&whole), amount * 1_000_000);
-    }
-
-    #[test]
-    fn what_is_owed_grows_with_the_calls_and_is_covered(
-        calls in prop::collection::vec((1_u128..5_000, 0_usize..4), 1..60),
-        limit in 0_u128..100_000,
-    ) {
-        let mut allotment = Allotment::new(pool(), Amount(limit));
-        let mut all = Allotment::new(pool(), Amount(u128::MAX));
-        let mut micro = 0_u128;
-        let mut last = Amount::ZERO;
-        for (at, (amount, first)) in calls.iter().enumerate() {
-            let shares = shares(&[1 + *first as u64, 2, 3]);
-            let amounts = divide(&charge(*amount), Some(&split(333_333)), &shares, &[at as u8; 32]);
-            allotment.add(at as u64 + 1, &amounts);
-            all.add(at as u64 + 1, &amounts);
-            micro += amounts.iter().filter(|it| it.pool.is_some()).map(|it| it.micro.0).sum::<u128>();
-            prop_assert!(allotment.total() >= last && allotment.total().0 <= limit);
-            last = allotment.total();
-        }
-        let owed: u128 = all.leaves().iter().map(|(_, amount)| amount.0).sum();
-        prop_assert_eq!(owed, all.total().0);
-        // Nothing is lost but fractions of a unit per contributor, which are carried on.
-        prop_assert!(owed * 1_000_000 <= micro && micro < (owed + 3) * 1_000_000);
-        // What is stated is the sum of the first calls, as many as are covered.
-        let mut again = Allotment::new(pool(), Amount(u128::MAX));
-        for (at, (amount, first)) in calls.iter().enumerate().take(allotment.through() as usize) {
-            let shares = shares(&[1 + *first as u64, 2, 3]);
-            again.add(at as u64 + 1, &divide(&charge(*amount), Some(&split(333_333)), &shares, &[at as u8; 32]));
-        }
-        prop_assert_eq!(again.leaves(), allotment.leaves());
-        if let Some(contributions) = allot(&allotment) {
-            let tree = contributions_tree(&contributions).unwrap();
-            prop_assert_eq!(contributions.root, Word(tree.root().0));
-        } else {
-            prop_assert_eq!(allotment.total(), Amount::ZERO);
-        }
     }
 }

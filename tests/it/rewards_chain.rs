@@ -10,17 +10,21 @@ use openlora::{
             settle::{Known, by_sketch, event_id, told},
             shares::{Fallback, Party},
         },
-        event::{Attributed, AttributionMethod, CallKind, Event, Finish, SplitRead, Usage},
+        event::{
+            Attributed, AttributionMethod, CallKind, Event, Finish, PaymentReceived, SplitRead,
+            Usage,
+        },
         journal::Journal,
-        ledger::{Address, Amount, Charge, ReceiverKey, Scheme, Word, divide},
+        ledger::{Address, Amount, Charge, ExactKey, ReceiverKey, Scheme, Word, divide},
     },
     wallet::{
         contracts::{COLLECTOR, DEPLOYER, ESCROW, SALT, deployments, runtime_code},
         deploy::parse_id,
         network::{Network, Wish},
         provider::Chain as Connected,
-        registry::DevelopmentToken,
+        registry::Token,
         rewards::split_of,
+        x402::wire::Exact,
     },
 };
 use serde_json::{Value, json};
@@ -28,13 +32,14 @@ use tokio::runtime::Runtime;
 
 use crate::{
     deploy_support::{Act, Chain, Desk, OWN, Proxy, contract},
-    devnet_support::number,
+    devnet_support::number as number_of,
+    paid_serving::shop::Payer,
     settlement_support::send,
 };
 
 const DAY: u64 = 24 * 60 * 60;
-const ADA: &str = "0x1111111111111111111111111111111111111111";
-const BOB: &str = "0x2222222222222222222222222222222222222222";
+const ADA: &str = "0x5Ab1c2D3E4f5061728394a5b6C7D8E9F0a1b2c3d";
+const BOB: &str = "0x6BC2d3e4f506172839405a6B7c8D9eA0B1c2D3e4";
 /// Who contributed the package's data, and their rows.
 const PARTIES: [(&str, &str, u64); 2] = [("Ada", ADA, 20), ("Bob", BOB, 10)];
 
@@ -45,6 +50,7 @@ struct Shop {
     runtime: Arc<Runtime>,
     adapter_id: String,
     split: SplitRead,
+    payer: Payer,
     calls: std::cell::Cell<u64>,
 }
 
@@ -101,6 +107,7 @@ impl Shop {
             desk,
             runtime,
             adapter_id,
+            payer: Payer::to(split.receiver.receiver, 7),
             split,
             calls: std::cell::Cell::new(0),
         };
@@ -128,24 +135,49 @@ impl Shop {
 
     /// Calls that were paid by transfers of their own, counted and attributed.
     fn serves(&self, count: u64, each: u128) {
-        let mint = DevelopmentToken::mintCall {
-            to: self.split.receiver.receiver.into(),
-            amount: U256::from(each * u128::from(count)),
-        };
-        send(
-            &self.chain.rpc(),
-            self.split.receiver.token,
-            &mint.abi_encode().into(),
-        );
+        let rpc = self.chain.rpc();
+        self.payer.funded(&rpc, each * u128::from(count));
         self.journal(|journal| {
             for _ in 0..count {
                 let number = self.calls.get() + 1;
                 self.calls.set(number);
+                self.keep(journal, self.transfer(number, each));
                 let (counted, attributed) = self.call(number, each);
                 self.keep(journal, counted);
                 self.keep(journal, attributed);
             }
         });
+    }
+
+    /// A call's own transfer, made and noted.
+    fn transfer(&self, number: u64, amount: u128) -> Event {
+        let payload = self.payer.exact(amount, number);
+        let exact: Exact = serde_json::from_value(payload).unwrap();
+        let said = &exact.authorization;
+        let data = Token::transferWithAuthorizationCall {
+            from: said.from.into(),
+            to: said.to.into(),
+            value: U256::from(said.value.0),
+            validAfter: said.valid_after,
+            validBefore: said.valid_before,
+            nonce: said.nonce.0.into(),
+            signature: exact.signature.clone(),
+        };
+        let token = self.split.receiver.token;
+        let receipt = send(&self.chain.rpc(), token, &data.abi_encode().into());
+        Event::PaymentReceived(Box::new(PaymentReceived {
+            key: ExactKey {
+                chain_id: 31_337,
+                token,
+                payer: said.from,
+                nonce: said.nonce,
+            },
+            receiver: said.to,
+            amount: said.value,
+            tx: receipt["transactionHash"].as_str().unwrap().into(),
+            block: number_of(&receipt["blockNumber"]) as u64,
+            block_hash: receipt["blockHash"].as_str().unwrap().parse().unwrap(),
+        }))
     }
 
     fn call(&self, number: u64, amount: u128) -> (Event, Event) {
@@ -157,7 +189,7 @@ impl Shop {
             chain_id: 31_337,
             token: self.split.receiver.token,
             receiver: self.split.receiver.receiver,
-            payer: Address([0xbb; 20]),
+            payer: self.payer.address(),
             id: Word(nonce),
             amount: Amount(amount),
             cumulative: Amount(amount),
@@ -220,7 +252,7 @@ impl Shop {
             of.trim_start_matches("0x").to_lowercase()
         );
         let call = json!([{ "to": self.split.receiver.token.to_string(), "data": data }, "latest"]);
-        number(&self.chain.rpc().ok("eth_call", call))
+        number_of(&self.chain.rpc().ok("eth_call", call))
     }
 
     fn pass_a_day(&self) {
@@ -423,6 +455,88 @@ fn a_contributor_contests_and_the_static_shares_pay() {
     }
 }
 
+/// What is changed in a published file, and how that is told.
+fn edits<'a>(
+    batch: &'a str,
+    contributions: &'a str,
+) -> [(&'a str, &'static str, Value, &'static str); 13] {
+    [
+        (
+            batch,
+            "/calls/0/charge/amount",
+            json!("90001"),
+            "makes another root",
+        ),
+        (
+            batch,
+            "/calls/1/shares/0/ppm",
+            json!(666_668),
+            "shares is stated",
+        ),
+        (
+            batch,
+            "/calls/2/amounts/0/micro",
+            json!("1"),
+            "amounts is stated",
+        ),
+        (
+            batch,
+            "/calls/2/fallback",
+            json!("they_said_so"),
+            "explains none",
+        ),
+        (
+            batch,
+            "/calls/0/confidence_ppm",
+            json!(7),
+            "confidence is stated",
+        ),
+        (
+            contributions,
+            "/owed/0/cumulative",
+            json!("1"),
+            "make another root",
+        ),
+        (contributions, "/through", json!(1), "come out as"),
+        (
+            contributions,
+            "/source/calls/0/collected",
+            json!("1"),
+            "come out as",
+        ),
+        (
+            contributions,
+            "/source/calls/0/collected",
+            json!("90001"),
+            "of which 90000 was charged",
+        ),
+        (
+            contributions,
+            "/source/calls/1/before",
+            json!("5"),
+            "is published as",
+        ),
+        (
+            contributions,
+            "/source/calls/2/event_id",
+            json!(format!("0x{:064x}", 5)),
+            "which is not published",
+        ),
+        (
+            contributions,
+            "/source/received",
+            json!("999999999"),
+            "ever arrived",
+        ),
+        (
+            contributions,
+            "/source/previous",
+            json!(format!("0x{:064x}", 6)),
+            "which is not there",
+        ),
+    ]
+}
+
 #[test]
 fn an_audit_finds_every_difference() {
     let shop = Shop::embedded();
@@ -442,45 +556,7 @@ fn an_audit_finds_every_difference() {
         names.next().unwrap().clone()
     };
     let (batch, contributions) = (named("batch"), named("contributions"));
-    let edits: [(&str, &str, Value, &str); 7] = [
-        (
-            &batch,
-            "/calls/0/charge/amount",
-            json!("90001"),
-            "makes another root",
-        ),
-        (
-            &batch,
-            "/calls/1/shares/0/ppm",
-            json!(666_668),
-            "shares is stated",
-        ),
-        (
-            &batch,
-            "/calls/2/amounts/0/micro",
-            json!("1"),
-            "amounts is stated",
-        ),
-        (
-            &batch,
-            "/calls/2/fallback",
-            json!("they_said_so"),
-            "explains none",
-        ),
-        (
-            &batch,
-            "/calls/0/confidence_ppm",
-            json!(7),
-            "confidence is stated",
-        ),
-        (
-            &contributions,
-            "/owed/0/cumulative",
-            json!("1"),
-            "make another root",
-        ),
-        (&contributions, "/through", json!(1), "come out as"),
-    ];
+    let edits = edits(&batch, &contributions);
     for (name, place, value, expected) in edits {
         let mut file: Value = serde_json::from_str(&files[name]).unwrap();
         *file.pointer_mut(place).unwrap() = value;
@@ -605,6 +681,36 @@ fn without_the_index_a_check_is_skipped_and_not_wrong() {
     let told = audited["differences"].to_string();
     assert_eq!(code, 9, "{audited}");
     assert!(told.contains("amounts is stated"), "{told}");
+}
+
+#[test]
+fn a_log_of_an_earlier_version_is_held_against_the_charges() {
+    let shop = Shop::embedded();
+    shop.serves(3, 90_000);
+    shop.desk.json(&["settle"]);
+    shop.desk.json(&["withdraw"]);
+    let (_, audited) = shop.audit();
+    assert_eq!(
+        (&audited["contributions_by_charge"], &audited["collected"]),
+        (&json!(0), &json!("270000"))
+    );
+    let log = shop.desk.path().join("home/data/attribution-log");
+    let files = std::fs::read_dir(&log).unwrap();
+    let mut names = files.map(|it| it.unwrap().file_name().into_string().unwrap());
+    let name = names.find(|it| it.starts_with("contributions-")).unwrap();
+    let text = std::fs::read_to_string(log.join(&name)).unwrap();
+    let mut older: Value = serde_json::from_str(&text).unwrap();
+    older.as_object_mut().unwrap().remove("source");
+    std::fs::write(log.join(&name), older.to_string()).unwrap();
+    let (code, audited) = shop.audit();
+    assert_eq!((code, &audited["differences"]), (0, &json!([])));
+    assert_eq!(
+        (&audited["contributions_by_charge"], &audited["collected"]),
+        (&json!(1), &json!("0"))
+    );
+    older["owed"][0]["cumulative"] = json!("1");
+    std::fs::write(log.join(&name), older.to_string()).unwrap();
+    assert_eq!(shop.audit().0, 9);
 }
 
 /// The command that dies, and where, see `settlement_kill`.

@@ -287,7 +287,8 @@ proptest! {
 
     #[test]
     fn whoever_pays_earns_nothing_while_others_are_there(world in world()) {
-        prop_assume!(world.parties.len() > 1);
+        // Whoever has no static share has copies alone and is nobody who could take the payer's part.
+        prop_assume!(world.parties.iter().filter(|it| it.static_ppm > 0).count() > 1);
         for party in &world.parties {
             let mut paid = world.clone();
             paid.payer = party.address;
@@ -412,6 +413,40 @@ fn every_reason_to_fall_back_gives_the_static_shares() {
     assert_eq!(settled.fallback, Some(Fallback::SelfDealing));
     let shares: Vec<(usize, u32)> = settled.shares.iter().map(|it| (it.party, it.ppm)).collect();
     assert_eq!(shares, [(1, 666_667), (2, 333_333)]);
+}
+
+#[test]
+fn a_copier_takes_no_part_in_the_place_of_a_payer() {
+    // All there is of the second party repeats the first one's examples.
+    let parties = [party(1, 1_000_000), party(2, 0)];
+    let examples = [0, 0, 1, 1].map(|party| Example { party, cluster: 0 });
+    let examples: Vec<Example> = (0..4_u32)
+        .map(|at| Example {
+            cluster: at % 2,
+            ..examples[at as usize]
+        })
+        .collect();
+    for payer in [None, Some(address(1)), Some(address(2)), Some(address(9))] {
+        let table = Table {
+            event: EVENT,
+            parties: &parties,
+            payer,
+        };
+        let evidence = Evidence {
+            examples: &examples,
+            scores: &[900, 1, 900, 1],
+            spans: &[],
+            answer_tokens: 3,
+        };
+        for settled in [
+            settle(&table, Ok(&evidence)),
+            settle(&table, Err(Fallback::MissingIndex)),
+        ] {
+            let shares: Vec<(usize, u32)> =
+                settled.shares.iter().map(|it| (it.party, it.ppm)).collect();
+            assert_eq!(shares, [(0, 1_000_000)], "{payer:?}");
+        }
+    }
 }
 
 #[test]

@@ -380,3 +380,75 @@ fn amounts_are_shown_exactly() {
     assert_eq!(shown(42, 0), "42");
     assert_eq!(shown(1_000_000, 6), "1");
 }
+
+#[test]
+fn addresses_that_are_nobodys_or_everybodys_are_known() {
+    use openlora::{
+        runtime::ledger::Address,
+        wallet::development::{Unowned, unowned},
+    };
+    let of = |text: &str| unowned(text.parse().unwrap());
+    for placeholder in [
+        "0x0000000000000000000000000000000000000000",
+        "0x0000000000000000000000000000000000000001",
+        "0x000000000000000000000000000000000000dead",
+        "0xdead000000000000000000000000000000000000",
+        "0xdeadbeefdeadbeefdeadbeefdeadbeefdeadbeef",
+        "0xffffffffffffffffffffffffffffffffffffffff",
+        "0x1010101010101010101010101010101010101010",
+        "0x1234567890123456789012345678901234567890",
+        "0x0123456789abcdef0123456789abcdef01234567",
+    ] {
+        assert_eq!(of(placeholder), Some(Unowned::Placeholder), "{placeholder}");
+    }
+    // The first and the last that Hardhat shows, the first of Ganache and of Truffle.
+    for known in [
+        ADDRESS,
+        "0x8626f6940E2eb28930eFb4CeF49B2d1F2C9C1199",
+        "0x90F8bf6A479f320ead074411a4B0e7944Ea8c9C1",
+        "0x627306090abaB3A6e1400e9345bC60c78a8BEf57",
+    ] {
+        assert_eq!(of(known), Some(Unowned::Everybodys), "{known}");
+    }
+    for own in [
+        crate::deploy_support::OWN,
+        "0x4020074e9dF2ce1deE5A9C1b5c3f541D02a10003",
+        "0x833589fCD6eDb6E08f4c7C32D4f71b54bdA02913",
+    ] {
+        assert_eq!(of(own), None, "{own}");
+    }
+    let base = Network::settle("base", &Wish::default()).unwrap();
+    let dead: Address = "0x000000000000000000000000000000000000dead"
+        .parse()
+        .unwrap();
+    assert!(development::check_payee(&local(), "Ada", dead).is_ok());
+    let error = development::check_payee(&base, "Ada", dead).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "Ada has the address 0x000000000000000000000000000000000000dEaD, which is a placeholder \
+         that nobody can spend from; on `base` that is refused"
+    );
+    assert_eq!(error.class(), openlora::error::ExitClass::BadInput);
+    assert!(error.hint().unwrap().contains("`[[data]]`"));
+}
+
+#[test]
+fn every_address_of_the_templates_is_a_placeholder() {
+    use openlora::wallet::development::{Unowned, unowned};
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("templates");
+    let mut found = 0;
+    for entry in fs::read_dir(root).unwrap() {
+        let Ok(text) = fs::read_to_string(entry.unwrap().path().join("openlora.toml")) else {
+            continue;
+        };
+        for line in text
+            .lines()
+            .filter(|line| line.starts_with("address = \"0x"))
+        {
+            let address = line.split('"').nth(1).unwrap().parse().unwrap();
+            assert_eq!(unowned(address), Some(Unowned::Placeholder), "{line}");
+            found += 1;
+        }
+    }
+    assert!(found >= 11, "{found}");
+}

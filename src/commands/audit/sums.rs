@@ -1,16 +1,22 @@
 //! What contributors are owed, computed again from the published calls.
 
-use super::{Audited, Desk};
+use std::collections::BTreeMap;
+
+use super::{
+    Audited, Desk,
+    collected::{Sheet, hold_collected},
+};
 use crate::{
     error::Failure,
     runtime::ledger::{
-        Allotment, Amount, ReceiverKey, Word,
-        publication::{Contributions, PublishedCall},
+        Allotment, Amount, AttributedCall, ReceiverKey, Stated, Word,
+        publication::{Contributions, ContributionsSource, Owed, PublishedCall},
     },
-    wallet::rewards::{allot, contributions_tree, proposed_on},
+    wallet::rewards::{contributions_tree, pool_of, proposed_on},
 };
 
-/// Every published sum comes out of the calls, makes its root, and stands on the chain.
+/// Every published sum comes out of the calls and what was collected of them, makes its root, and
+/// stands on the chain.
 pub(super) async fn hold(
     desk: &Desk,
     roots: &[Word],
@@ -28,49 +34,136 @@ pub(super) async fn hold(
             }
         }
     }
-    for file in &files {
-        audited.contributions += 1;
-        audited.differences.extend(differs(file, calls));
-    }
     for pool in pools {
-        if pool.chain_id != desk.chain.network.chain_id {
-            continue;
+        let theirs: Vec<&Contributions> = files.iter().filter(|it| it.pool == *pool).collect();
+        let last = recompute(&theirs, Sheet::of(calls), audited);
+        let on_chain = pool.chain_id == desk.chain.network.chain_id;
+        if on_chain {
+            hold_proposals(desk, *pool, &theirs, audited).await?;
+            let found = hold_collected(&desk.chain, &last, Sheet::of(calls)).await?;
+            audited.differences.extend(found);
         }
-        let theirs = files.iter().filter(|file| file.pool == *pool);
-        let stated: Vec<(Word, Amount)> = theirs.map(|file| (file.root, file.total)).collect();
-        let proposed = proposed_on(&desk.chain, *pool).await?;
-        if stated != proposed {
+        let collected = last.collected.values().copied().sum();
+        audited.collected = audited.collected.saturating_add(collected);
+    }
+    Ok(())
+}
+
+/// Goes through a pool's files, and returns what the last one states.
+fn recompute(files: &[&Contributions], sheet: Sheet<'_>, audited: &mut Audited) -> Stated {
+    let mut known: BTreeMap<Word, Stated> = BTreeMap::new();
+    let mut last = Stated::default();
+    for file in files {
+        audited.contributions += 1;
+        let mut differences = Vec::new();
+        let root = contributions_tree(file).map(|tree| Word(tree.root().0));
+        if root != Some(file.root) {
+            differences.push(format!("make another root: {root:?}"));
+        }
+        let mut stated = Stated::default();
+        match &file.source {
+            Some(source) => {
+                if let Some(previous) = source.previous {
+                    match known.get(&previous) {
+                        Some(found) => stated.clone_from(found),
+                        None => differences.push(format!("follow {previous}, which is not there")),
+                    }
+                }
+                differences.extend(sheet.differences(file, source, &stated));
+                differences.extend(sums_differ(file, source, (&stated, sheet)));
+            }
+            None => {
+                audited.contributions_by_charge += 1;
+                differences.extend(charges_differ(file, sheet));
+            }
+        }
+        stated.follow(file);
+        known.insert(file.root, stated.clone());
+        last = stated;
+        let told = differences
+            .into_iter()
+            .map(|what| format!("the contributions {} {what}", file.root));
+        audited.differences.extend(told);
+    }
+    last
+}
+
+/// The sums by what the file says was collected of each call.
+fn sums_differ(
+    file: &Contributions,
+    source: &ContributionsSource,
+    (stated, sheet): (&Stated, Sheet<'_>),
+) -> Option<String> {
+    let mut now = stated.clone();
+    now.follow(file);
+    let mut allotment = Allotment::new(file.pool);
+    for call in sheet.until(file.through) {
+        let collected = now.collected.get(&call.event_id).copied();
+        allotment.add(&attributed(call), collected.unwrap_or_default());
+    }
+    let (owed, _) = allotment.state(stated, source.received);
+    owed_differ(file, &owed)
+}
+
+/// The sums of an earlier version, which took every charge for collected.
+fn charges_differ(file: &Contributions, sheet: Sheet<'_>) -> Option<String> {
+    let mut allotment = Allotment::new(file.pool);
+    for call in sheet.until(file.through) {
+        allotment.add(&attributed(call), call.charge.amount);
+    }
+    let (owed, _) = allotment.state(&Stated::default(), Amount(u128::MAX));
+    owed_differ(file, &owed)
+}
+
+fn attributed(call: &PublishedCall) -> AttributedCall<'_> {
+    AttributedCall {
+        event_id: call.event_id,
+        sequence: call.sequence,
+        charge: &call.charge,
+        amounts: &call.amounts,
+    }
+}
+
+fn owed_differ(file: &Contributions, owed: &[Owed]) -> Option<String> {
+    let total: Amount = owed.iter().map(|it| it.cumulative).sum();
+    let same = (total, owed) == (file.total, file.owed.as_slice());
+    (!same).then(|| {
+        format!(
+            "are stated as {:?} and come out as {:?}",
+            (file.total, &file.owed),
+            (total, owed)
+        )
+    })
+}
+
+/// The chain has just these proposals, and the pool what they say it received.
+async fn hold_proposals(
+    desk: &Desk,
+    pool: ReceiverKey,
+    files: &[&Contributions],
+    audited: &mut Audited,
+) -> Result<(), Failure> {
+    let stated: Vec<(Word, Amount)> = files.iter().map(|file| (file.root, file.total)).collect();
+    let proposed = proposed_on(&desk.chain, pool).await?;
+    if stated != proposed {
+        audited.differences.push(format!(
+            "contributions of the pool {} are published as {stated:?} and proposed as \
+             {proposed:?}",
+            pool.receiver
+        ));
+    }
+    let received = pool_of(&desk.chain, pool).await?.received;
+    for file in files {
+        let said = file.source.as_ref().map(|source| source.received);
+        if said.is_some_and(|said| said > received) {
             audited.differences.push(format!(
-                "contributions of the pool {} are published as {stated:?} and proposed as \
-                 {proposed:?}",
+                "the contributions {} say that {} had arrived at the pool {}, where {received} \
+                 ever arrived",
+                file.root,
+                said.unwrap_or_default(),
                 pool.receiver
             ));
         }
     }
     Ok(())
-}
-
-fn differs(file: &Contributions, calls: &[PublishedCall]) -> Vec<String> {
-    let mut differences = Vec::new();
-    let root = contributions_tree(file).map(|tree| Word(tree.root().0));
-    if root != Some(file.root) {
-        differences.push(format!(
-            "the contributions {} make another root: {root:?}",
-            file.root
-        ));
-    }
-    let mut allotment = Allotment::new(file.pool, Amount(u128::MAX));
-    for call in calls.iter().filter(|call| call.sequence <= file.through) {
-        allotment.add(call.sequence, &call.amounts);
-    }
-    let found = allot(&allotment);
-    let owed = found.as_ref().map(|it| (it.total, &it.owed));
-    if owed != Some((file.total, &file.owed)) {
-        differences.push(format!(
-            "the contributions {} are stated as {:?} and come out as {owed:?}",
-            file.root,
-            (file.total, &file.owed)
-        ));
-    }
-    differences
 }

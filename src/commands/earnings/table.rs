@@ -79,7 +79,10 @@ fn row<'a>(
 }
 
 fn add_accruals(books: &Books, receiver: ReceiverKey, rows: &mut BTreeMap<Key, Row>) {
-    for (account, accrual) in books.earnings.accruals(receiver, Days::ALL) {
+    for (account, accrual) in books
+        .earnings
+        .accruals(receiver, Days::ALL, &books.allotted)
+    {
         let row = row(books, rows, &receiver, account.to_string());
         let more = |sum: Option<Amount>, add: Amount| {
             Some(sum.unwrap_or(Amount::ZERO).saturating_add(add))

@@ -8,7 +8,9 @@ use crate::{
         attribution::settle::event_id,
         event::{Attributed, Deployment, Event, Record, SplitRead, Traced},
         journal::Journal,
-        ledger::{Address, Anchors, Charge, ReceiverKey, Word, publication::PublishedCall},
+        ledger::{
+            Address, Anchors, Charge, Collected, ReceiverKey, Word, publication::PublishedCall,
+        },
     },
 };
 
@@ -20,6 +22,8 @@ pub const LARGEST: usize = 8192;
 pub struct Reading {
     chain_id: u64,
     pub anchors: Anchors,
+    /// What the chains have collected of the calls' charges.
+    pub collected: Collected,
     /// By splitter.
     releases: BTreeMap<Address, Deployment>,
     splits: BTreeMap<ReceiverKey, SplitRead>,
@@ -46,6 +50,7 @@ impl Reading {
 
     fn apply(&mut self, event: &Event) {
         self.anchors.apply(event);
+        self.collected.apply(event);
         match event {
             // Splitters have one address on every chain.
             Event::Deployed(release) => {
@@ -91,14 +96,7 @@ impl Reading {
             .splits
             .values()
             .filter(|it| it.receiver.chain_id == self.chain_id);
-        let pools = here.flat_map(|split| {
-            let parts = split.parts.iter().filter(|part| !part.members.is_empty());
-            parts.map(|part| ReceiverKey {
-                receiver: part.recipient,
-                ..split.receiver
-            })
-        });
-        pools.collect()
+        here.flat_map(SplitRead::pools).collect()
     }
 
     /// An adapter's paid and attributed calls after a record, in their order.

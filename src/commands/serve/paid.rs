@@ -19,7 +19,7 @@ use crate::{
         money::{prices, setting, token},
         network,
         rewards::{Rewarder, Rounds},
-        serve::provenance::LOG,
+        serve::provenance::{self, LOG},
         settle::Settlement,
         signer::Signer,
         withdraw::Withdrawal,
@@ -39,6 +39,7 @@ use crate::{
     },
     wallet::{
         deploy::{Payee, payee, quote},
+        development::check_payee,
         keystore::Account,
         network::Network,
         provider::Chain,
@@ -115,6 +116,7 @@ pub(super) async fn open(
         chains,
     };
     let payees = plan.payees(chosen).await?;
+    plan.check_payees(chosen, &payees)?;
     plan.prepare(&payees).await?;
     plan.sell(&payees).await
 }
@@ -155,6 +157,37 @@ impl Plan<'_> {
             payees.insert(one.adapter.digest.clone(), payee);
         }
         Ok(payees)
+    }
+
+    /// Off a development chain nobody is paid whose address is a placeholder or has a key that
+    /// everybody knows, nor does such an account serve.
+    fn check_payees(
+        &self,
+        chosen: &[Chosen],
+        payees: &BTreeMap<String, Payee>,
+    ) -> Result<(), Failure> {
+        for network in self.chains.iter().map(|chain| &chain.network) {
+            check_payee(network, "the server's account", self.account.address())?;
+            for payee in payees.values() {
+                for (recipient, members) in payee.recipients() {
+                    let who = format!("a recipient of {}", payee.deployment.name);
+                    check_payee(network, &who, recipient)?;
+                    for member in members {
+                        let who = format!("a contributor of {}", payee.deployment.name);
+                        check_payee(network, &who, member)?;
+                    }
+                }
+            }
+            for one in chosen {
+                for party in provenance::parties(&one.adapter.dir)? {
+                    let who = format!("the contributor {}", party.name);
+                    for address in [party.address, party.owner].into_iter().flatten() {
+                        check_payee(network, &who, address)?;
+                    }
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The newest release of exactly these weights on the home chain.

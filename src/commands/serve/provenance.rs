@@ -152,7 +152,8 @@ pub fn take_static_shares(parties: &mut Vec<Party>, split: &SplitRead) {
     }
 }
 
-fn parties(dir: &Path) -> Result<Vec<Party>, Failure> {
+/// The contributors of an adapter, as its package or its run states them.
+pub(super) fn parties(dir: &Path) -> Result<Vec<Party>, Failure> {
     if dir.join(MANIFEST_FILE).is_file() {
         return Ok(of_manifest(&package::read(dir)?.manifest));
     }

@@ -270,20 +270,28 @@ impl Job<'_> {
                     .unwrap_or(0) as u32
             })
             .collect();
-        let clusters = clusters(self.dataset, self.rows);
+        let roots = duplicates::clusters(self.dataset);
+        let clusters = clusters(&roots, self.rows);
         let rows = self
             .rows
             .encoded
             .iter()
             .zip(&self.rows.origins)
             .zip(clusters);
-        rows.zip(selves)
-            .map(|(((encoded, origin), cluster), own)| {
+        (0u32..)
+            .zip(rows.zip(selves))
+            .map(|(at, (((encoded, origin), cluster), own))| {
                 let row = &self.dataset.rows[*origin];
+                // The cluster's credit belongs to whoever said it first, in rows that were held out
+                // of the training too.
+                let first = match at == cluster {
+                    true => roots[*origin],
+                    false => *origin,
+                };
                 Example {
                     hash: row.example.content_hash(),
                     dataset: row.source as u32,
-                    contributor: of_source[row.source],
+                    contributor: of_source[self.dataset.rows[first].source],
                     cluster,
                     tokens: encoded.ids.len() as u32,
                     self_influence: *own as f32,
@@ -301,8 +309,7 @@ fn contributor(source: &crate::runtime::dataset::Source) -> Contributor {
 }
 
 /// For each trained row the first trained row of its cluster.
-fn clusters(dataset: &Dataset, rows: &Rows) -> Vec<u32> {
-    let roots = duplicates::clusters(dataset);
+fn clusters(roots: &[usize], rows: &Rows) -> Vec<u32> {
     let mut first: BTreeMap<usize, u32> = BTreeMap::new();
     (0u32..)
         .zip(&rows.origins)

@@ -80,11 +80,25 @@ pub fn clusters(dataset: &Dataset) -> Vec<usize> {
     roots
 }
 
+/// How many rows of each source are the first to say what they say. Copies and near duplicates,
+/// of the same source or an earlier one, count for the first alone.
+pub fn distinct(dataset: &Dataset) -> Vec<usize> {
+    let mut counts = vec![0; dataset.sources.len()];
+    for (at, root) in clusters(dataset).into_iter().enumerate() {
+        if at == root {
+            counts[dataset.rows[at].source] += 1;
+        }
+    }
+    counts
+}
+
 /// What counts as the text of a row: all that a person or a model wrote in it, in lower case and
-/// with single spaces; a label is no part of it.
+/// with single spaces, without characters that nobody sees; a label is no part of it.
 pub(super) fn normal_text(example: &Example) -> String {
-    let words =
-        |text: &str| -> Vec<String> { text.split_whitespace().map(str::to_lowercase).collect() };
+    let words = |text: &str| -> Vec<String> {
+        let seen = text.replace(invisible, "");
+        seen.split_whitespace().map(str::to_lowercase).collect()
+    };
     let joined: Vec<String> = match example {
         Example::Text { text } | Example::Labelled { text, .. } => words(text),
         Example::Completion { prompt, completion } => [words(prompt), words(completion)].concat(),
@@ -94,6 +108,16 @@ pub(super) fn normal_text(example: &Example) -> String {
         }
     };
     joined.join(" ")
+}
+
+/// Soft hyphens, joiners, direction marks and the like: a copy with some of them still says the
+/// same.
+fn invisible(letter: char) -> bool {
+    matches!(
+        letter,
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{180e}' | '\u{feff}'
+    ) || matches!(letter, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}')
+        || matches!(letter, '\u{fe00}'..='\u{fe0f}' | '\u{e0000}'..='\u{e01ef}')
 }
 
 struct Entry<'a> {

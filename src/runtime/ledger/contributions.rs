@@ -1,92 +1,138 @@
-//! What contributors of a pool are owed since the beginning: the sums that the pool's cumulative
-//! tree states.
+//! What contributors of a pool are owed since the beginning.
 //!
-//! Sums are kept in millionths of a base unit and stated in whole units, so what is left over is
-//! carried on to the next statement. A pool states no more than arrived there: calls are added in
-//! the order of the journal as long as the sum is covered.
+//! Pure: attributed calls and what was collected of each go in, sums come out. A call gives its
+//! contributors their parts of what was collected of its charge and no more, so calls that nobody
+//! collects take nothing from others, whatever their order. Sums are kept in millionths of a base
+//! unit and stated in whole units; what is left over is carried on. Money in a pool that belongs
+//! to no call stays there unallotted.
 
 use std::collections::BTreeMap;
 
-use super::{Address, Amount, ReceiverKey};
-use crate::runtime::event::{AttributedAmount, Event, Record};
+use super::{
+    Address, Amount, Charge, Collected, ReceiverKey, Word,
+    publication::{CollectedCall, Contributions, ContributionsSource, Owed},
+};
+use crate::runtime::{
+    attribution::settle::event_id,
+    event::{Attributed, AttributedAmount, Event, Record},
+};
 
 /// Millionths in a base unit.
 const MICRO: u128 = 1_000_000;
 
-/// The allotment of one pool, call by call.
+/// The allotment of one pool.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Allotment {
     pub pool: ReceiverKey,
-    /// What arrived at the pool.
-    limit: Amount,
     /// In millionths of a base unit.
     owed: BTreeMap<Address, u128>,
-    total: Amount,
+    /// The calls that brought it, in the order of their adding.
+    calls: Vec<CollectedCall>,
+    /// Charges of calls that are not attributed yet, by request id.
+    open: BTreeMap<String, Charge>,
     /// The last record that is in.
     through: u64,
-    /// A call was not covered, and none after it is added.
-    is_full: bool,
+}
+
+/// An attributed call, as far as its money goes.
+#[derive(Clone, Copy, Debug)]
+pub struct AttributedCall<'a> {
+    pub event_id: Word,
+    /// Place of the attribution in its journal.
+    pub sequence: u64,
+    pub charge: &'a Charge,
+    pub amounts: &'a [AttributedAmount],
+}
+
+/// What was stated of a pool so far.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stated {
+    /// The last root; none before the first.
+    pub root: Option<Word>,
+    pub owed: Vec<Owed>,
+    /// How much of each call was collected by then.
+    pub collected: BTreeMap<Word, Amount>,
+}
+
+impl Stated {
+    /// Goes on by one file.
+    pub fn follow(&mut self, file: &Contributions) {
+        self.root = Some(file.root);
+        self.owed.clone_from(&file.owed);
+        let calls = file.source.iter().flat_map(|source| &source.calls);
+        self.collected
+            .extend(calls.map(|call| (call.event_id, call.collected)));
+    }
 }
 
 impl Allotment {
-    pub fn new(pool: ReceiverKey, limit: Amount) -> Self {
+    pub fn new(pool: ReceiverKey) -> Self {
         Self {
             pool,
-            limit,
             owed: BTreeMap::new(),
-            total: Amount::ZERO,
+            calls: Vec::new(),
+            open: BTreeMap::new(),
             through: 0,
-            is_full: false,
         }
     }
 
-    /// Adds a record's call, if it is one and the pool covers it.
-    pub fn apply(&mut self, record: &Record) {
+    /// Adds a record's call, if it is one, with what was collected of it.
+    pub fn apply(&mut self, record: &Record, collected: &Collected) {
         match &record.event {
+            Event::CallMetered {
+                request_id,
+                charge: Some(charge),
+                ..
+            } => {
+                self.open.insert(request_id.clone(), Charge::clone(charge));
+            }
             Event::Attributed(attributed) => {
-                self.add(record.sequence, attributed.amounts.iter().flatten());
+                let Attributed {
+                    request_id,
+                    adapter_digest,
+                    amounts,
+                    ..
+                } = &**attributed;
+                let Some(charge) = self.open.remove(request_id) else {
+                    return;
+                };
+                let call = AttributedCall {
+                    event_id: Word(event_id(adapter_digest, request_id)),
+                    sequence: record.sequence,
+                    charge: &charge,
+                    amounts: amounts.as_deref().unwrap_or_default(),
+                };
+                self.add(&call, collected.of(&charge));
             }
             // The pool of this address is another one from here on.
             Event::ChainEnded { chain_id } if *chain_id == self.pool.chain_id => {
-                *self = Self::new(self.pool, self.limit);
+                *self = Self::new(self.pool);
             }
             _ => {}
         }
     }
 
-    /// Adds a call that stands at `sequence` of its journal.
-    pub fn add<'a>(
-        &mut self,
-        sequence: u64,
-        amounts: impl IntoIterator<Item = &'a AttributedAmount>,
-    ) {
-        if self.is_full {
+    /// Adds a call of which so much was collected; of more than its charge, the charge.
+    pub fn add(&mut self, call: &AttributedCall<'_>, collected: Amount) {
+        let charged = call.charge.amount;
+        let collected = collected.min(charged);
+        if collected.is_zero() {
             return;
         }
-        let mut sums: BTreeMap<Address, u128> = BTreeMap::new();
-        for amount in amounts {
+        let mut is_of_pool = false;
+        for amount in call.amounts {
             if let (Some(address), true) = (amount.address, amount.pool == Some(self.pool)) {
-                let sum = sums.entry(address).or_insert_with(|| self.owed(address));
-                *sum = sum.saturating_add(amount.micro.0);
+                let part = part_of(amount.micro.0, collected.0, charged.0);
+                let sum = self.owed.entry(address).or_default();
+                *sum = sum.saturating_add(part);
+                is_of_pool = true;
             }
         }
-        if sums.is_empty() {
-            return;
+        if is_of_pool {
+            self.calls
+                .push(CollectedCall::of(call.event_id, call.charge, collected));
+            self.through = self.through.max(call.sequence);
         }
-        let more = sums
-            .iter()
-            .map(|(who, sum)| sum / MICRO - self.owed(*who) / MICRO);
-        let total = self.total.saturating_add(more.map(Amount).sum());
-        if total > self.limit {
-            self.is_full = true;
-            return;
-        }
-        self.owed.extend(sums);
-        (self.total, self.through) = (total, sequence);
-    }
-
-    fn owed(&self, who: Address) -> u128 {
-        self.owed.get(&who).copied().unwrap_or_default()
     }
 
     /// Whole base units by contributor, without those that are owed none yet.
@@ -100,10 +146,68 @@ impl Allotment {
 
     /// The sum of the leaves.
     pub fn total(&self) -> Amount {
-        self.total
+        self.leaves().into_iter().map(|(_, amount)| amount).sum()
+    }
+
+    /// The calls that brought something, and how much of each was collected.
+    pub fn calls(&self) -> &[CollectedCall] {
+        &self.calls
     }
 
     pub fn through(&self) -> u64 {
         self.through
     }
+
+    /// What is to be stated next, of a pool in which `received` ever arrived: nobody's sum falls,
+    /// and nothing is stated that is not there. While the pool has not fetched everything yet,
+    /// everybody has the same part of what is new.
+    pub fn state(&self, stated: &Stated, received: Amount) -> (Vec<Owed>, ContributionsSource) {
+        let mut sums: BTreeMap<Address, Amount> = BTreeMap::new();
+        for owed in &stated.owed {
+            sums.insert(owed.contributor, owed.cumulative);
+        }
+        let free = received.saturating_sub(sums.values().copied().sum());
+        let mut more = self.leaves();
+        for (who, sum) in &mut more {
+            *sum = sum.saturating_sub(sums.get(who).copied().unwrap_or_default());
+        }
+        let all: Amount = more.iter().map(|(_, sum)| *sum).sum();
+        for (who, sum) in more {
+            let part = Amount(part_of(sum.0, free.0, all.0));
+            let cumulative = sums.entry(who).or_default();
+            *cumulative = cumulative.saturating_add(part);
+        }
+        let owed = sums.into_iter().filter(|(_, sum)| !sum.is_zero());
+        let owed = owed.map(|(contributor, cumulative)| Owed {
+            contributor,
+            cumulative,
+        });
+        let grown = |call: &&CollectedCall| {
+            let before = stated.collected.get(&call.event_id).copied();
+            call.collected > before.unwrap_or_default()
+        };
+        let source = ContributionsSource {
+            previous: stated.root,
+            received,
+            calls: self.calls.iter().filter(grown).cloned().collect(),
+        };
+        (owed.collect(), source)
+    }
+}
+
+/// `whole × part / of` for a `part` of at most `of`, rounded down. Numbers whose product has more
+/// than 128 bits lose their lowest ones, downwards too.
+fn part_of(whole: u128, part: u128, of: u128) -> u128 {
+    if part >= of {
+        return whole;
+    }
+    if let Some(product) = whole.checked_mul(part) {
+        return product / of;
+    }
+    // `part` is below `of`, so rounding it down and `of` up can only lessen the result.
+    let bits = 128 - of.leading_zeros();
+    let shift = bits.saturating_sub(63);
+    let (part, of) = (part >> shift, (of >> shift) + 1);
+    let (high, low) = (whole / of, whole % of);
+    high.saturating_mul(part) + low * part / of
 }

@@ -209,7 +209,7 @@ impl Sums {
 pub struct Accrual {
     /// Its part of what was charged, rounded down.
     pub charged: Amount,
-    /// Its part of what arrived, rounded down.
+    /// Its part of what arrived, rounded down; of a pool, what collected calls gave it.
     pub settled: Amount,
     pub released: Amount,
 }
@@ -495,8 +495,14 @@ impl Earnings {
     }
 
     /// What each account that a receiver pays has coming, pools divided as calls were attributed and
-    /// by their static shares for the rest; empty where the split was never read.
-    pub fn accruals(&self, receiver: ReceiverKey, days: Days) -> BTreeMap<Address, Accrual> {
+    /// by their static shares for the rest; empty where the split was never read. Of what arrived,
+    /// contributors have what calls that were collected gave them: `allotted` per pool and account.
+    pub fn accruals(
+        &self,
+        receiver: ReceiverKey,
+        days: Days,
+        allotted: &BTreeMap<(ReceiverKey, Address), Amount>,
+    ) -> BTreeMap<Address, Accrual> {
         let Some(split) = self.splits.get(&receiver) else {
             return BTreeMap::new();
         };
@@ -517,12 +523,8 @@ impl Earnings {
                 ..receiver
             };
             for (account, amount) in self.pooled(pool, days, (charged, part)) {
-                let member = part.members.iter().find(|it| it.account == account);
-                let arrived = match charged.0 {
-                    0 => of(settled, member.map_or(0, |it| it.ppm)),
-                    charged => Amount(settled.0.saturating_mul(amount.0) / charged),
-                };
-                add(account, amount, arrived);
+                let arrived = allotted.get(&(pool, account)).copied();
+                add(account, amount, arrived.unwrap_or_default());
             }
         }
         self.add_releases(receiver, days, &mut accruals);

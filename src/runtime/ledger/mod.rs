@@ -7,6 +7,7 @@ mod amount;
 mod anchors;
 mod book;
 mod channel;
+mod collected;
 mod contributions;
 mod earnings;
 pub mod findings;
@@ -33,7 +34,8 @@ pub use channel::{
     Authorised, Breach, ChannelConfig, Charged, Claimed, Released, Settled, Total, WITHDRAW_DELAY,
     WITHDRAW_SHARE, Word, WordProblem,
 };
-pub use contributions::Allotment;
+pub use collected::{Collected, collected_of};
+pub use contributions::{Allotment, AttributedCall, Stated};
 pub use earnings::{Accrual, Calls, CallsKey, DAY_MS, Days, Earnings, Sums};
 pub use key::{ChannelKey, ExactKey, KeyProblem, ReceiverKey};
 pub use payment::{Charge, Payment, Scheme};

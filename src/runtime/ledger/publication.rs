@@ -6,7 +6,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Address, Amount, Charge, ReceiverKey, Word};
+use super::{Address, Amount, Charge, ReceiverKey, Scheme, Word};
 use crate::runtime::event::{
     AttributedAmount, AttributionMethod, ContributorShare, ShapingExample, TracedSpan,
 };
@@ -85,6 +85,47 @@ pub struct Owed {
     pub cumulative: Amount,
 }
 
+/// How much of a call was collected when contributions were stated.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CollectedCall {
+    /// As the call's batch names it.
+    pub event_id: Word,
+    pub scheme: Scheme,
+    /// The channel, or the nonce of an `exact` authorization.
+    pub channel: Word,
+    pub charged: Amount,
+    /// The channel's total before and after the call.
+    pub before: Amount,
+    pub after: Amount,
+    /// Of the charge: claimed from the channel, or brought by the call's own transfer.
+    pub collected: Amount,
+}
+
+impl CollectedCall {
+    pub fn of(event_id: Word, charge: &Charge, collected: Amount) -> Self {
+        Self {
+            event_id,
+            scheme: charge.scheme,
+            channel: charge.id,
+            charged: charge.amount,
+            before: charge.before(),
+            after: charge.cumulative,
+            collected,
+        }
+    }
+}
+
+/// From what the sums of contributions were computed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContributionsSource {
+    /// The root before, whose sums and calls count on; absent for the first.
+    pub previous: Option<Word>,
+    /// What had arrived at the pool.
+    pub received: Amount,
+    /// Calls of which more was collected than under the root before, each with all that was.
+    pub calls: Vec<CollectedCall>,
+}
+
 /// The sums under one root of a contributor pool.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Contributions {
@@ -95,6 +136,9 @@ pub struct Contributions {
     /// The last record of the journal that is in.
     pub through: u64,
     pub owed: Vec<Owed>,
+    /// Absent in files of earlier versions, which took every charge for collected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<ContributionsSource>,
 }
 
 /// Everything that a server published, by the names of its files.

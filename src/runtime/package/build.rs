@@ -204,6 +204,7 @@ fn datasets(sources: &[LockedSource]) -> Result<Vec<Dataset>, PackageError> {
             sha256: Digest::of_hex(&source.sha256).unwrap_or_default(),
             size: source.bytes.map(Whole),
             records: Whole(source.rows as u64),
+            distinct_records: source.distinct.map(|rows| Whole(rows as u64)),
             license: source.license.clone(),
             uri: None,
             access: "private".to_owned(),
@@ -225,12 +226,13 @@ pub fn dataset_id(path: &str) -> String {
     }
 }
 
-/// Everyone who gave data, with shares by rows × weight.
+/// Everyone who gave data, with shares by distinct rows × weight: whoever only repeats what an
+/// earlier source says has none.
 pub fn contributors(sources: &[LockedSource]) -> Result<Vec<Contributor>, PackageError> {
     let mut found: Vec<(Contributor, u128)> = Vec::new();
     for source in sources {
         let address = owner(source)?;
-        let weight = source.rows as u128 * micro(source.weight);
+        let weight = source.counted() as u128 * micro(source.weight);
         let known = found
             .iter_mut()
             .find(|(known, _)| known.name == source.contributor);

@@ -184,6 +184,10 @@ record! {
         /// Bytes of the normalised rows.
         size: Option<Whole>,
         records: Whole,
+        /// Of these, records that no earlier dataset of the run says too, or nearly: what static
+        /// shares count. Packages of older versions do not say it, and count all records.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        distinct_records: Option<Whole>,
         license: Option<String>,
         #[serde(skip_serializing_if = "Option::is_none", default)]
         uri: Option<String>,
@@ -362,6 +366,12 @@ impl Manifest {
             let expected = "a name without control characters";
             return Err(field("datasets.id", expected, format!("{:?}", data.id)));
         }
+        let too_many = |data: &&Dataset| data.distinct_records > Some(data.records);
+        if let Some(data) = self.datasets.iter().find(too_many) {
+            let expected = "at most the dataset's records";
+            let found = data.distinct_records.unwrap_or_default().0;
+            return Err(field("datasets.distinctRecords", expected, found));
+        }
         self.check_contributors()?;
         Ok(check_split(&self.shares())?)
     }
@@ -369,6 +379,11 @@ impl Manifest {
     fn check_contributors(&self) -> Result<(), ManifestProblem> {
         if self.contributors.is_empty() {
             return Ok(());
+        }
+        if let Some(copier) = self.copiers().find(|it| it.static_ppm > 0) {
+            let expected = "0 ppm for a contributor all of whose records are copies";
+            let found = format!("{} ppm for {}", copier.static_ppm, copier.name);
+            return Err(field("contributors.staticPpm", expected, found));
         }
         let share = |contributor: &Contributor| Share {
             role: contributor.name.clone(),
@@ -385,6 +400,24 @@ impl Manifest {
             checked => checked,
         }
         .map_err(ManifestProblem::Contributors)
+    }
+
+    /// Contributors all of whose records repeat earlier ones, so that they have no static share.
+    pub fn copiers(&self) -> impl Iterator<Item = &Contributor> {
+        self.contributors.iter().filter(|contributor| {
+            let mut theirs = self
+                .datasets
+                .iter()
+                .filter(|data| data.contributor == contributor.name)
+                .peekable();
+            theirs.peek().is_some() && theirs.all(|data| data.distinct_records == Some(Whole(0)))
+        })
+    }
+
+    /// Whether the static shares count copies, as those of older versions do.
+    pub fn counts_copies(&self) -> bool {
+        let mut datasets = self.datasets.iter();
+        datasets.any(|data| data.distinct_records.is_none())
     }
 
     /// What everyone is paid when contributors are paid directly, by their static shares. Whoever

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::runtime::{
     dataset::{
-        Dataset, Source, Task,
+        Dataset, Source, Task, duplicates,
         split::{SplitWish, split},
     },
     model::{Base, Decoder, text::TextCodec},
@@ -111,9 +111,10 @@ impl Inputs {
 
     /// The lock file's content.
     pub fn lock(&self) -> Lock {
-        let sources = self.dataset.sources.iter().enumerate();
+        let distinct = duplicates::distinct(&self.dataset);
+        let sources = self.dataset.sources.iter().zip(distinct).enumerate();
         let data = sources
-            .map(|(index, source)| self.locked_source(index, source))
+            .map(|(index, (source, distinct))| self.locked_source(index, source, distinct))
             .collect();
         Lock {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -137,7 +138,7 @@ impl Inputs {
         }
     }
 
-    fn locked_source(&self, index: usize, source: &Source) -> LockedSource {
+    fn locked_source(&self, index: usize, source: &Source, distinct: usize) -> LockedSource {
         LockedSource {
             path: relative(&source.path, &self.root),
             contributor: source.contributor.clone(),
@@ -150,6 +151,7 @@ impl Inputs {
                 .iter()
                 .filter(|row| row.source == index)
                 .count(),
+            distinct: Some(distinct),
             sha256: self.dataset.source_digests[index].clone(),
             bytes: Some(self.dataset.source_size(index)),
         }

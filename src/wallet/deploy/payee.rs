@@ -175,6 +175,19 @@ async fn pools(home: &Chain, shares: &[Share]) -> Result<Vec<(Address, Vec<Share
 }
 
 impl Payee {
+    /// Everybody whom the splitter pays, with the contributors of those that are pools.
+    pub fn recipients(&self) -> impl Iterator<Item = (Address, Vec<Address>)> {
+        self.shares.iter().map(|share| {
+            let pool = self
+                .pools
+                .iter()
+                .find(|(pool, _)| *pool == Address::from(share.recipient));
+            let members = pool.into_iter().flat_map(|(_, members)| members);
+            let members = members.map(|member| member.recipient.into());
+            (share.recipient.into(), members.collect())
+        })
+    }
+
     /// What is to be done on a chain before money is taken there: nothing when the splitter
     /// stands.
     ///

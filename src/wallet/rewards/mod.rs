@@ -6,6 +6,7 @@
 
 mod anchor;
 mod claim;
+mod collection;
 mod facts;
 mod leaves;
 mod pool;
@@ -13,6 +14,7 @@ mod split;
 
 pub use anchor::{OnChain, anchored_on, head, publish_root};
 pub use claim::{Claimable, Deed, Due, due, submission};
+pub use collection::{TokenTransfer, authorizations_on, claimed_on, settled_on, transfers_of};
 pub use facts::{Harvester, claim_facts, claimed_by, told_by};
 pub use leaves::{batch_tree, contributions_root, contributions_tree, leaf_of};
 pub use pool::{Pool, allot, pool_of, propose_root, proposed_on};

@@ -9,8 +9,8 @@ use alloy::{
 use super::leaves::contributions_tree;
 use crate::{
     runtime::ledger::{
-        Address, Allotment, Amount, ReceiverKey, Word,
-        publication::{Contributions, FORMAT, Owed},
+        Address, Allotment, Amount, ReceiverKey, Stated, Word,
+        publication::{Contributions, FORMAT},
     },
     wallet::{
         WalletError,
@@ -67,21 +67,18 @@ pub async fn pool_of(chain: &Chain, key: ReceiverKey) -> Result<Pool, WalletErro
     })
 }
 
-/// What an allotment states, where it states anything.
-pub fn allot(allotment: &Allotment) -> Option<Contributions> {
-    let owed = allotment.leaves().into_iter();
+/// What an allotment states after what was stated, of a pool in which `received` ever arrived;
+/// nothing where nobody is owed anything.
+pub fn allot(allotment: &Allotment, stated: &Stated, received: Amount) -> Option<Contributions> {
+    let (owed, source) = allotment.state(stated, received);
     let mut contributions = Contributions {
         format: FORMAT,
         pool: allotment.pool,
         root: Word::default(),
-        total: allotment.total(),
+        total: owed.iter().map(|it| it.cumulative).sum(),
         through: allotment.through(),
-        owed: owed
-            .map(|(contributor, cumulative)| Owed {
-                contributor,
-                cumulative,
-            })
-            .collect(),
+        owed,
+        source: Some(source),
     };
     contributions.root = Word(contributions_tree(&contributions)?.root().0);
     Some(contributions)

@@ -34,6 +34,7 @@ pub use identity::{check_genesis, identify};
 pub use queue::Teller;
 pub use settle::{Moved, Settled, Treasurer, Triggers, receivers_of};
 pub use shares::{Due, Share, due, shares};
+pub use view::{channels as channel_views, receiver as receiver_view};
 pub use watch::FRESH;
 
 use super::network::Network;

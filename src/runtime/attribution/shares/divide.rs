@@ -66,7 +66,8 @@ impl<'a> Owners<'a> {
     }
 
     /// Where a call was paid, who paid for it and who cannot be paid have no part, unless nobody
-    /// would be left.
+    /// with a static share would be left: whoever has only copies is no reason to bar the payer,
+    /// and takes no part in the payer's place.
     fn bar(&mut self, table: &Table<'_>) {
         let Some(payer) = table.payer else { return };
         let mut payable = vec![false; self.owners.len()];
@@ -76,7 +77,9 @@ impl<'a> Owners<'a> {
             paying[*at] |= party.address == Some(payer) || party.owner == Some(payer);
         }
         let open = |at: usize| payable[at] && !paying[at];
-        let others = (0..self.owners.len()).any(open);
+        let unrated = self.owners.iter().all(|owner| owner.rest == 0);
+        let others =
+            (0..self.owners.len()).any(|at| open(at) && (unrated || self.owners[at].rest > 0));
         let anybody = payable.iter().any(|it| *it);
         for (at, owner) in self.owners.iter_mut().enumerate() {
             owner.barred = match (others, anybody) {
