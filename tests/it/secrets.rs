@@ -7,4 +7,5 @@ mod advisories;
 mod commands;
 mod files;
 mod memory;
+mod model;
 mod truncated;
