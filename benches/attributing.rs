@@ -99,6 +99,8 @@ struct Server {
     url: String,
     adapter: String,
     client: reqwest::Client,
+    /// For the metrics.
+    token: String,
 }
 
 impl Server {
@@ -114,8 +116,10 @@ impl Server {
         let mut line = String::new();
         stdout.read_line(&mut line).expect("a line");
         let ready: Value = serde_json::from_str(&line).expect("it is ready");
+        let token = std::fs::read_to_string(project.join("home/data/operator.token"));
         Self {
             child,
+            token: token.expect("the server makes one").trim().to_owned(),
             url: ready["url"].as_str().expect("an address").to_owned(),
             adapter: ready["adapters"][0]
                 .as_str()
@@ -149,7 +153,8 @@ impl Server {
 
     /// Attributions that wait.
     async fn lag(&self) -> f64 {
-        let sent = self.client.get(format!("{}/metrics", self.url)).send();
+        let asked = self.client.get(format!("{}/metrics", self.url));
+        let sent = asked.bearer_auth(&self.token).send();
         let text = sent.await.expect("metrics").text().await.expect("text");
         let line = text
             .lines()

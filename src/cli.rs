@@ -175,6 +175,14 @@ pub struct DashArgs {
     /// Follow a running server instead of this home's journal
     #[arg(long, value_name = "URL", conflicts_with_all = ["replay", "demo"])]
     pub attach: Option<String>,
+    /// File with the operator token of that server; this home's own when left out
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "OPENLORA_TOKEN_FILE",
+        requires = "attach"
+    )]
+    pub token_file: Option<PathBuf>,
     /// Play a recording
     #[arg(long, value_name = "FILE", conflicts_with = "demo")]
     pub replay: Option<PathBuf>,
@@ -639,6 +647,9 @@ pub struct ServeArgs {
     /// Allow an address that other machines can reach
     #[arg(long)]
     pub expose: bool,
+    /// Make new tokens for the operator's routes and for sellers that settle here
+    #[arg(long)]
+    pub rotate_operator_token: bool,
     /// Base model: nano, a folder, or a Hub id
     #[arg(long, value_name = "DIR|ID")]
     pub base: Option<String>,

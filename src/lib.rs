@@ -7,23 +7,26 @@ pub mod cli;
 pub mod commands;
 pub mod error;
 pub mod printer;
+pub mod private;
 pub mod runtime;
 pub mod settings;
 pub mod tui;
 pub mod wallet;
 
-use std::ffi::OsString;
+use std::{borrow::Cow, ffi::OsString};
 
 use clap::Parser;
 
 use cli::{Cli, GlobalArgs};
 use error::{ExitClass, ExitStatus, Failure};
 use printer::Printer;
+use private::redact;
 use settings::{Dirs, Layered, Settings};
 
 /// Parses, settles and runs one command line; returns the exit code.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
     let args: Vec<OsString> = args.into_iter().collect();
+    remember_addresses(&args);
     let cli = match Cli::try_parse_from(&args) {
         Ok(cli) => cli,
         Err(error) => return refuse(&args, &error),
@@ -45,6 +48,18 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
     }
 }
 
+/// Learns the credentials of addresses before anything can be said; settings files do the same as
+/// they are read.
+fn remember_addresses(args: &[OsString]) {
+    let proxies = ["http_proxy", "https_proxy", "all_proxy", "hf_endpoint"];
+    let told = std::env::vars_os().filter(|(name, _)| {
+        let name = name.to_string_lossy();
+        name.starts_with("OPENLORA_") || proxies.contains(&name.to_lowercase().as_str())
+    });
+    let texts = told.map(|(_, value)| value).chain(args.iter().cloned());
+    texts.for_each(|text| redact::remember(&text.to_string_lossy()));
+}
+
 /// Help and version go to stdout; a wrong command line becomes a usage error in the form asked for.
 fn refuse(args: &[OsString], error: &clap::Error) -> u8 {
     if !error.use_stderr() {
@@ -61,23 +76,34 @@ fn refuse(args: &[OsString], error: &clap::Error) -> u8 {
             .trim_start_matches("error: ");
         let failure = Failure::new(ExitClass::Usage, first)
             .with_hint("`openlora --help` lists verbs and flags");
-        Printer::new(
-            true,
-            printer::Verbosity::Normal,
-            printer::ColorChoice::Never,
-            true,
-        )
-        .failure(&failure);
+        plain_printer(true).failure(&failure);
     } else {
-        let _ = error.print();
+        let text = error.render().to_string();
+        match redact::scrub(&text) {
+            // With its colours.
+            Cow::Borrowed(_) => drop(error.print()),
+            Cow::Owned(text) => plain_printer(false).complain(&text),
+        }
     }
     ExitClass::Usage.code()
+}
+
+fn plain_printer(json: bool) -> Printer {
+    Printer::new(
+        json,
+        printer::Verbosity::Normal,
+        printer::ColorChoice::Never,
+        true,
+    )
 }
 
 fn execute(cli: Cli, printer: Printer) -> Result<ExitStatus, Failure> {
     let home = std::env::var_os("OPENLORA_HOME").filter(|home| !home.is_empty());
     let dirs = Dirs::discover(home.as_ref().map(std::path::Path::new))?;
     let settings = settle(&cli, &dirs)?;
+    for (_, rpc) in settings.endpoints() {
+        redact::remember_endpoint(rpc);
+    }
     let context = commands::Context {
         printer,
         settings,
@@ -154,7 +180,7 @@ fn start_logs(global: &GlobalArgs) {
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(default));
     let started = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(printer::LogWriter::default)
         .try_init();
     // A second start within one process (tests) keeps the first one's logs.
     drop(started);

@@ -1,7 +1,7 @@
 //! The only writer to stdout and stderr.
 //!
 //! stdout carries results, stderr everything else; `--json` changes the form of a result and
-//! never its channel. Progress bars exist only on a terminal; elsewhere they become plain lines.
+//! never its channel, and nothing shows the credentials of an address. Progress bars exist only on a terminal; elsewhere they become plain lines.
 
 use std::{
     io::{IsTerminal, Write},
@@ -12,7 +12,7 @@ use anstyle::{AnsiColor, Style};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
-use crate::error::Failure;
+use crate::{error::Failure, private::redact};
 
 /// When output is coloured.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -184,14 +184,37 @@ impl Printer {
 
     fn write_stdout(&self, text: &str) {
         let mut out = std::io::stdout().lock();
+        let text = redact::scrub(text);
         let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
         exit_on_broken_pipe(written);
     }
 
     fn write_stderr(&self, text: &str) {
         let mut out = std::io::stderr().lock();
+        let text = redact::scrub(text);
         // Nobody is left to tell when stderr itself is gone.
         let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    }
+
+    /// What the command line's parser says, as it says it.
+    pub fn complain(&self, text: &str) {
+        self.write_stderr(text);
+    }
+}
+
+/// Where log lines go: to stderr, each whole, without the credentials of addresses.
+#[derive(Debug, Default)]
+pub struct LogWriter;
+
+impl Write for LogWriter {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let text = String::from_utf8_lossy(bytes);
+        std::io::stderr().write_all(redact::scrub(&text).as_bytes())?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        std::io::stderr().flush()
     }
 }
 

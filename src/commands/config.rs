@@ -12,6 +12,7 @@ use toml_edit::{DocumentMut, Item, Table};
 use super::Context;
 use crate::{
     error::{ExitClass, ExitStatus, Failure},
+    private::files,
     runtime::disk::{self, Readers},
     settings::{Key, SettingsError, SourceEntry, Value, closest, keys},
 };
@@ -185,9 +186,17 @@ fn change(file: &Path, key: &Key, text: &str) -> Result<String, Failure> {
     Ok(new)
 }
 
+/// The program's own folder is private; a project's is there and is its owner's.
+fn make_folder(dir: &Path) -> std::io::Result<()> {
+    match dir.as_os_str().is_empty() || dir.is_dir() {
+        true => Ok(()),
+        false => files::folder(dir),
+    }
+}
+
 fn write_atomically(file: &Path, text: &str) -> Result<(), Failure> {
     let dir = file.parent().unwrap_or(Path::new("."));
-    std::fs::create_dir_all(dir).map_err(|error| Failure::io("create", dir, &error))?;
+    make_folder(dir).map_err(|error| Failure::io("create", dir, &error))?;
     disk::replace_file(file, text.as_bytes(), Readers::Owner)
         .map_err(|error| Failure::io("write", file, &error))
 }

@@ -42,6 +42,8 @@ pub struct DashRequest {
     pub origin: Origin,
     /// File that every record is written to.
     pub record: Option<PathBuf>,
+    /// Of the server that is followed; this home's own when there is none.
+    pub token_file: Option<PathBuf>,
 }
 
 /// Where records come from.
@@ -119,7 +121,10 @@ fn source(
     let recorder = recorder.transpose()?;
     match &request.origin {
         Origin::Home => local::follow(context.dirs.journal(), recorder, sender)?,
-        Origin::Attach(url) => attach::follow(context, url, (recorder, sender))?,
+        Origin::Attach(url) => {
+            let server = (url.as_str(), request.token_file.as_deref());
+            attach::follow(context, server, (recorder, sender))?;
+        }
         Origin::Replay(path, speed) => {
             let records = recording::read(path)?;
             return Ok(recording::play(records, *speed, sender));

@@ -6,7 +6,10 @@ use serde::Serialize;
 use sysinfo::{Disks, System};
 
 use super::Context;
-use crate::error::{ExitClass, ExitStatus, Failure};
+use crate::{
+    error::{ExitClass, ExitStatus, Failure},
+    private::files,
+};
 
 /// Verdict on one aspect of the machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
@@ -162,7 +165,7 @@ fn memory() -> Check {
 
 fn folder(name: &'static str, path: &Path) -> Check {
     let shown = path.display().to_string();
-    let probe = std::fs::create_dir_all(path).and_then(|()| tempfile::tempfile_in(path));
+    let probe = files::folder(path).and_then(|()| tempfile::tempfile_in(path));
     match probe {
         Ok(_) => Check::good(name, shown),
         Err(error) => Check::bad(

@@ -20,6 +20,7 @@ pub mod earnings;
 pub mod eval;
 pub mod explore;
 pub mod figures;
+mod guard;
 pub mod init;
 mod money;
 mod network;
@@ -66,6 +67,7 @@ pub struct Context {
 
 /// Runs the verb.
 pub async fn dispatch(context: &Context, command: Command) -> Result<ExitStatus, Failure> {
+    guard::raise(context);
     match command {
         Command::Demo(args) => demo::run(context, args.into()).await,
         Command::Dash(args) => dash::run(context, args.into()).await,

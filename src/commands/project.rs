@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::Context;
 use crate::{
     error::{ExitClass, Failure},
+    private::files,
     runtime::{
         dataset::{Dataset, Source, TaskWish, load},
         model::{Base, BaseRequest, Download, HubToken, open_base},
@@ -41,6 +42,11 @@ pub fn base(context: &Context, id: Option<&str>) -> Result<Base, Failure> {
         }
         Download::Advanced { .. } | Download::Finished { .. } => {}
     };
+    if request.id != "nano" {
+        // Whatever is fetched into it inherits that nobody else gets in.
+        let cache = &context.dirs.cache;
+        files::folder(cache).map_err(|error| Failure::io("create the folder", cache, &error))?;
+    }
     Ok(open_base(&request, &mut report)?)
 }
 

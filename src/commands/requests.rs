@@ -51,6 +51,7 @@ impl From<DashArgs> for DashRequest {
         Self {
             origin,
             record: args.record,
+            token_file: args.token_file,
         }
     }
 }
@@ -192,6 +193,7 @@ impl From<ServeArgs> for ServeRequest {
             local: args.local,
             free: args.free,
             expose: args.expose,
+            rotate_tokens: args.rotate_operator_token,
             adapters: args.adapter,
             password_file: args.password.password_file,
         }

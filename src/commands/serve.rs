@@ -1,5 +1,6 @@
 //! `serve`: adapters on their base behind HTTP, until told to stop.
 
+pub mod access;
 mod paid;
 pub mod provenance;
 pub mod running;
@@ -22,6 +23,7 @@ use self::{paid::Selling, running::Sign};
 use super::{Context, dash, money, network, project};
 use crate::{
     error::{ExitClass, ExitStatus, Failure},
+    private::files,
     runtime::{
         adapter::{self, Adapter},
         attribution::queue::Vault,
@@ -47,6 +49,8 @@ pub struct ServeRequest {
     pub free: bool,
     /// Listening where other machines can reach it is meant.
     pub expose: bool,
+    /// Make new tokens for the operator and for sellers.
+    pub rotate_tokens: bool,
     /// `NAME=PATH` as typed; the newest run's adapter when empty.
     pub adapters: Vec<String>,
     /// Of the account that serves.
@@ -81,6 +85,8 @@ pub async fn run(context: &Context, request: ServeRequest) -> Result<ExitStatus,
     let port = context.settings.count("serve.port").unwrap_or(0);
     let bound = Bound::new(&host.to_string(), u16::try_from(port).unwrap_or(0)).await?;
     let journal = open_journal(&context.dirs.journal())?;
+    // After the journal: of two servers of one home, only one may make tokens.
+    let access = access::open(context, request.rotate_tokens)?;
     let chosen = choose(context, &request.adapters)?;
     let selling = match networks {
         None => None,
@@ -101,6 +107,7 @@ pub async fn run(context: &Context, request: ServeRequest) -> Result<ExitStatus,
         adapters: hosted,
         sales: selling.as_ref().map(|selling| selling.sales.clone()),
         keeping: keeping(context)?,
+        access,
     };
     let server = Server::new(bound, goods, journal, limits(context), stop.clone()).await?;
     let signals = tokio::spawn(obey(Signals::install()?, stop, context.clone()));
@@ -196,22 +203,23 @@ fn check_exposure(context: &Context, host: IpAddr, request: &ServeRequest) -> Re
     };
     context.printer.warn(format!(
         "whoever reaches {host} can call the adapters {}: {}; \
-         only this machine can use {}",
+         the rest needs a token of {} ({}, {})",
         if request.free {
             "without payment or password"
         } else {
             "for payment"
         },
         paths(Audience::Anyone),
-        paths(Audience::Operator)
+        context.dirs.data.display(),
+        paths(Audience::Operator),
+        paths(Audience::Sellers)
     ));
     Ok(())
 }
 
 pub(super) fn open_journal(path: &Path) -> Result<Journal, Failure> {
     if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder)
-            .map_err(|error| Failure::io("create the folder", folder, &error))?;
+        files::folder(folder).map_err(|error| Failure::io("create the folder", folder, &error))?;
     }
     Ok(Journal::open(path)?)
 }

@@ -5,7 +5,12 @@ use std::{path::PathBuf, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Context, deploy::desk::Desk as Office, rewards::Rewarder, serve::provenance::LOG};
+use super::{
+    Context,
+    deploy::desk::Desk as Office,
+    rewards::Rewarder,
+    serve::{access::public_url, provenance::LOG},
+};
 use crate::{
     error::Failure,
     runtime::{
@@ -122,11 +127,7 @@ impl Treasury {
         options.log = Some(Arc::new(log.clone()));
         let desk = Desk::new(self.office.chain.clone(), account, records, options);
         let desk = Arc::new(desk);
-        let address = context
-            .settings
-            .text("serve.public_url")
-            .unwrap_or_default();
-        let published = (log, address.trim_end_matches('/').to_owned());
+        let published = (log, public_url(context)?.unwrap_or_default());
         let journal = self.office.journal.clone();
         let rewarder = Rewarder::new(journal, Arc::clone(&desk), published, true);
         Ok((Treasurer::new(desk), rewarder))

@@ -1,5 +1,7 @@
 //! Files and folders that are there whole or not at all, and that stay when the power goes.
 
+pub mod frozen;
+
 use std::{
     fs::{self, File},
     io::{self, Write},

@@ -11,7 +11,10 @@ use super::{
     keys::{self, DATA_FIELDS, KEYS, NETWORK_FIELDS},
     resolve::{NetworkEntry, Origin, SourceEntry, Value},
 };
-use crate::error::{ExitClass, Explain};
+use crate::{
+    error::{ExitClass, Explain},
+    private::redact,
+};
 
 /// Name of the project file.
 pub const PROJECT_FILE: &str = "openlora.toml";
@@ -183,6 +186,7 @@ pub fn read_file(path: &Path, profile: Option<&str>) -> Result<FileLayer, Settin
 
 /// As [`read_file`], for text already read.
 pub fn parse(path: &Path, text: &str, profile: Option<&str>) -> Result<FileLayer, SettingsError> {
+    redact::remember(text);
     let reader = Reader { path, text };
     let document = Document::parse(text).map_err(|error| SettingsError::Syntax {
         place: reader.place(error.span()),

@@ -276,6 +276,7 @@ const OTHER_VARIABLES: &[&str] = &[
     "OPENLORA_LOG",
     "OPENLORA_OFFLINE",
     "OPENLORA_PASSWORD_FILE",
+    "OPENLORA_TOKEN_FILE",
 ];
 
 /// A misspelt variable would silently do nothing.
@@ -360,6 +361,21 @@ impl Settings {
     /// Every key with its value, in the table's order.
     pub fn rows(&self) -> impl Iterator<Item = (&'static Key, Option<&(Value, Origin)>)> {
         KEYS.iter().map(|key| (key, self.values.get(key.name)))
+    }
+
+    /// The RPC of every `[network.NAME]` table that names one, with the network's name.
+    pub fn endpoints(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.networks.iter().flat_map(|network| {
+            network
+                .values
+                .iter()
+                .filter_map(|(field, value)| match value {
+                    Value::Text(text) if *field == "rpc" => {
+                        Some((network.name.as_str(), text.as_str()))
+                    }
+                    _ => None,
+                })
+        })
     }
 
     /// Folder of the project file, or the working directory.

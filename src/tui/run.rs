@@ -27,7 +27,10 @@ use super::{
     update::{Message, update},
     view,
 };
-use crate::runtime::{event::Record, state::board::Board};
+use crate::{
+    private::files,
+    runtime::{event::Record, state::board::Board},
+};
 
 /// Shortest time between two frames.
 const FRAME: Duration = Duration::from_millis(100);
@@ -224,7 +227,8 @@ impl Running {
     /// Never over a file that is there.
     fn write(&self, name: &str, contents: &str) -> String {
         let path = self.session.folder.join(name);
-        let written = std::fs::File::create_new(&path)
+        let mut options = std::fs::File::options();
+        let written = files::open(options.write(true).create_new(true), &path)
             .and_then(|mut file| file.write_all(contents.as_bytes()));
         match written {
             Ok(()) => format!("written: {}", path.display()),

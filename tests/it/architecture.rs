@@ -63,23 +63,25 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("main.rs", &[]),
     (
         "lib.rs",
-        &["cli", "commands", "error", "printer", "settings"],
+        &["cli", "commands", "error", "printer", "private", "settings"],
     ),
     ("error.rs", &[]),
+    ("private/", &[]),
     ("cli.rs", &["printer", "settings"]),
-    ("printer.rs", &["error"]),
-    ("settings/", &["error", "settings"]),
+    ("printer.rs", &["error", "private"]),
+    ("settings/", &["error", "private", "settings"]),
     (
         "commands/",
         &[
-            "cli", "commands", "error", "printer", "runtime", "settings", "tui", "wallet",
+            "cli", "commands", "error", "printer", "private", "runtime", "settings", "tui",
+            "wallet",
         ],
     ),
-    ("runtime/", &["error", "runtime"]),
-    ("tui/", &["runtime", "tui"]),
+    ("runtime/", &["error", "private", "runtime"]),
+    ("tui/", &["private", "runtime", "tui"]),
     // Of the runtime, only what the wallet implements or writes down.
-    ("wallet/devchain/", &["error", "wallet"]),
-    ("wallet/", &["error", "runtime", "wallet"]),
+    ("wallet/devchain/", &["error", "private", "wallet"]),
+    ("wallet/", &["error", "private", "runtime", "wallet"]),
 ];
 
 /// Rooms of the runtime that the wallet may know.

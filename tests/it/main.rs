@@ -58,6 +58,7 @@ mod rewards_chain;
 mod schemas;
 mod scripted;
 mod sdk;
+mod secrets;
 mod serve_bad_requests;
 mod serve_command;
 mod serve_disk;

@@ -26,7 +26,9 @@ use openlora::runtime::{
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
-use crate::serve_support::{LIMITS, TestServer, adapters, chat, test_journal, with};
+use crate::serve_support::{
+    LIMITS, TestServer, access, adapters, chat, operator_client, test_journal, with,
+};
 
 /// The engine of the other tests, with a token per letter.
 struct Spelling(Arc<dyn Engine>);
@@ -181,6 +183,7 @@ async fn start(setup: Setup<'_>) -> TestServer {
             log: None,
             most: setup.most,
         },
+        access: access(),
     };
     let bound = Bound::new("127.0.0.1", 0).await.unwrap();
     let stop = Stop::default();
@@ -194,7 +197,7 @@ async fn start(setup: Setup<'_>) -> TestServer {
         steps,
         begun,
         running: tokio::spawn(server.run()),
-        client: reqwest::Client::builder().no_proxy().build().unwrap(),
+        client: operator_client(),
     }
 }
 

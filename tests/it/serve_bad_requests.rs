@@ -227,7 +227,7 @@ async fn bad_request_ids_are_refused() {
 }
 
 #[tokio::test]
-async fn operator_routes_refuse_a_foreign_name() {
+async fn operator_routes_refuse_a_foreign_name_even_with_the_token() {
     let server = start().await;
     for path in ["/metrics", "/events"] {
         let found = reply(
@@ -239,7 +239,8 @@ async fn operator_routes_refuse_a_foreign_name() {
         .await;
         let expected = envelope(
             "invalid_request_error",
-            "This route answers callers on the server's own machine only.",
+            "This route answers no web pages, and only under localhost, a numeric address or the \
+             host of serve.public_url.",
             Value::Null,
             "operator_only",
         );

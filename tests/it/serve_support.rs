@@ -21,7 +21,10 @@ use openlora::runtime::{
     journal::Journal,
     ledger::Prices,
     ports::{Classified, Engine, Generated, Generation, Limits, Prompt, Sampling, TokenLogprob},
-    serve::{Bound, Goods, Hosted, ServeError, ServeLimits, Server, Stop, attribution::Keeping},
+    serve::{
+        Bound, Goods, Hosted, ServeError, ServeLimits, Server, Stop, access::Access,
+        attribution::Keeping,
+    },
 };
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
@@ -198,11 +201,34 @@ pub async fn start() -> TestServer {
     start_with(LIMITS, test_journal()).await
 }
 
+/// The operator's token of every test server.
+pub const OPERATOR: &str = "0f1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4c3d2e1f0";
+
+/// What a server has unless a test says otherwise.
+pub fn access() -> Access {
+    Access {
+        operator: OPERATOR.parse().unwrap(),
+        ..Access::closed().unwrap()
+    }
+}
+
+/// A client that has the operator's token.
+pub fn operator_client() -> reqwest::Client {
+    let token = access().operator.bearer();
+    let headers = [(reqwest::header::AUTHORIZATION, token)];
+    let builder = reqwest::Client::builder().default_headers(headers.into_iter().collect());
+    builder.no_proxy().build().unwrap()
+}
+
 pub fn test_journal() -> Journal {
     Journal::in_memory().unwrap()
 }
 
 pub async fn start_with(limits: ServeLimits, journal: Journal) -> TestServer {
+    start_behind(access(), limits, journal).await
+}
+
+pub async fn start_behind(access: Access, limits: ServeLimits, journal: Journal) -> TestServer {
     let (steps, begun) = (Arc::new(Semaphore::new(0)), Arc::new(AtomicUsize::new(0)));
     let stop = Stop::default();
     let bound = Bound::new("127.0.0.1", 0).await.unwrap();
@@ -210,13 +236,14 @@ pub async fn start_with(limits: ServeLimits, journal: Journal) -> TestServer {
         adapters: adapters(&steps, &begun),
         sales: None,
         keeping: Keeping::default(),
+        access,
     };
     let server = Server::new(bound, goods, journal.clone(), limits, stop.clone())
         .await
         .unwrap();
     let address = server.address();
     let running = tokio::spawn(server.run());
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let client = operator_client();
     TestServer {
         address,
         journal,

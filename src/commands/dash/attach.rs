@@ -1,16 +1,23 @@
 //! A running server's `/events`, followed over restarts: what was missed is asked for, what is
 //! known is not counted again, and another journal behind the same address starts anew.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
-use reqwest::{Client, Response};
+use reqwest::{Client, Response, StatusCode, header::AUTHORIZATION};
 use tokio::{sync::mpsc, time::timeout};
 
 use super::{now_ms, recording::Recorder};
 use crate::{
-    commands::Context,
+    commands::{
+        Context,
+        serve::{
+            access::{operator_token, read_token},
+            running::{Holder, holder},
+        },
+    },
     error::{ExitClass, Failure},
-    runtime::event::Record,
+    private::redact,
+    runtime::{event::Record, serve::access::Token},
     tui::{model::Link, run::Feed},
 };
 
@@ -24,19 +31,25 @@ const PAGE: usize = 1024;
 
 pub(super) fn follow(
     context: &Context,
-    url: &str,
+    (url, token_file): (&str, Option<&Path>),
     (recorder, sender): (Option<Recorder>, mpsc::Sender<Feed>),
 ) -> Result<(), Failure> {
     let base = reqwest::Url::parse(url).ok().filter(|it| it.has_host());
     let Some(base) = base else {
-        let message = format!("--attach {url}: expected an address such as http://127.0.0.1:8080");
+        let shown = redact::address(url);
+        let message =
+            format!("--attach {shown}: expected an address such as http://127.0.0.1:8080");
         return Err(Failure::new(ExitClass::Usage, message));
     };
     let local = matches!(base.host_str(), Some("127.0.0.1" | "localhost" | "[::1]"));
     if context.offline && !local {
-        let message = format!("{url} is not on this machine");
+        let message = format!("{} is not on this machine", redact::address(url));
         return Err(Failure::new(ExitClass::Network, message).with_hint("leave --offline out"));
     }
+    let token = match token_file {
+        Some(file) => read_token(file)?,
+        None => own_token(context)?,
+    };
     let client = Client::builder()
         .no_proxy()
         .connect_timeout(PATIENCE)
@@ -50,6 +63,7 @@ pub(super) fn follow(
     let mut follower = Follower {
         client,
         base: base.as_str().trim_end_matches('/').to_owned(),
+        token,
         recorder,
         sender,
         last: None,
@@ -63,9 +77,23 @@ pub(super) fn follow(
     Ok(())
 }
 
+/// This home's own, of a server that it has or had.
+fn own_token(context: &Context) -> Result<Token, Failure> {
+    let file = operator_token(context);
+    if file.exists() {
+        return read_token(&file);
+    }
+    let message = "--attach needs the operator token of the server, and this home has none";
+    Err(Failure::new(ExitClass::Usage, message).with_hint(
+        "copy operator.token from the data folder of the server's home, and name the copy with \
+         --token-file",
+    ))
+}
+
 struct Follower {
     client: Client,
     base: String,
+    token: Token,
     recorder: Option<Recorder>,
     sender: mpsc::Sender<Feed>,
     /// The last record that was sent on: its sequence and hash.
@@ -92,7 +120,7 @@ impl Follower {
 
     async fn follow(&mut self) -> Result<(), Stop> {
         loop {
-            if let Some(response) = self.connect().await
+            if let Some(response) = self.connect().await?
                 && let Ended::OtherJournal = self.read(response).await?
             {
                 self.last = None;
@@ -109,12 +137,43 @@ impl Follower {
     }
 
     /// Asks for the last known record too, to see that it is the same.
-    async fn connect(&self) -> Option<Response> {
+    async fn connect(&self) -> Result<Option<Response>, Stop> {
+        let asked = timeout(PATIENCE * 2, holder(&self.client, &self.base, &self.token)).await;
+        match asked.unwrap_or(Holder::Nobody) {
+            Holder::Nobody => return Ok(None),
+            Holder::Stranger => return Err(Stop::Failed(self.stranger())),
+            Holder::Server => {}
+        }
         let known = self.last.as_ref().map_or(0, |(sequence, _)| *sequence);
         let request = self.client.get(format!("{}/events", self.base));
         let request = request.header("Last-Event-ID", known.saturating_sub(1).to_string());
-        let response = timeout(PATIENCE * 2, request.send()).await.ok()?.ok()?;
-        response.status().is_success().then_some(response)
+        let request = request.header(AUTHORIZATION, self.token.bearer());
+        let Ok(Ok(response)) = timeout(PATIENCE * 2, request.send()).await else {
+            return Ok(None);
+        };
+        match response.status() {
+            StatusCode::FORBIDDEN => Err(Stop::Failed(self.refused(response).await)),
+            status => Ok(status.is_success().then_some(response)),
+        }
+    }
+
+    fn stranger(&self) -> Failure {
+        let place = redact::address(&self.base);
+        let message = format!("the server at {place} does not have this operator token");
+        Failure::new(ExitClass::Network, message)
+            .with_hint("name the file with its token: --token-file FILE")
+    }
+
+    /// The server has the token and yet refuses: its reason is worth more than ours.
+    async fn refused(&self, response: Response) -> Failure {
+        let place = redact::address(&self.base);
+        let body: serde_json::Value = response.json().await.unwrap_or_default();
+        let why = body.pointer("/error/message").and_then(|it| it.as_str());
+        let why = why.unwrap_or("it does not say why");
+        Failure::new(
+            ExitClass::Network,
+            format!("the server at {place} refuses: {why}"),
+        )
     }
 
     async fn read(&mut self, mut response: Response) -> Result<Ended, Stop> {

@@ -12,7 +12,8 @@ use tokio::{sync::mpsc, time::Instant};
 
 use crate::{
     error::{ExitClass, Failure},
-    runtime::event::Record,
+    private::files,
+    runtime::{disclosure, event::Record},
     tui::{
         model::Link,
         run::{Clock, Feed},
@@ -34,7 +35,8 @@ impl Recorder {
     /// # Errors
     /// The file is there already or cannot be written.
     pub(super) fn create(path: &Path) -> Result<Self, Failure> {
-        let file = File::create_new(path).map_err(|error| Failure::io("create", path, &error))?;
+        let file = files::open(File::options().write(true).create_new(true), path)
+            .map_err(|error| Failure::io("create", path, &error))?;
         Ok(Self {
             file: BufWriter::new(file),
             path: path.to_owned(),
@@ -44,7 +46,7 @@ impl Recorder {
     pub(super) fn write(&mut self, records: &[Record]) -> Result<(), Failure> {
         let mut write = || {
             for record in records {
-                serde_json::to_writer(&mut self.file, record)?;
+                serde_json::to_writer(&mut self.file, &disclosure::told(record))?;
                 self.file.write_all(b"\n")?;
             }
             self.file.flush()

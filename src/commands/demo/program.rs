@@ -11,7 +11,11 @@ use tokio::{
     process::{Child, Command},
 };
 
-use crate::error::{EXIT_CLASSES, ExitClass, Failure};
+use crate::{
+    error::{EXIT_CLASSES, ExitClass, Failure},
+    private::files,
+    runtime::disk::{self, Readers},
+};
 
 /// Holds the password of the demo's account, made up for this one demo.
 const PASSWORD_FILE: &str = "password";
@@ -68,17 +72,19 @@ impl Program {
     /// Has this home use a chain that runs already.
     pub fn use_chain(&self, rpc: &str) -> Result<(), Failure> {
         let folder = self.dir.join(self.home).join("config");
-        std::fs::create_dir_all(&folder)
+        files::folder(&folder)
             .map_err(|error| Failure::io("create the folder", &folder, &error))?;
         let path = folder.join("config.toml");
-        std::fs::write(&path, format!("[network.local]\nrpc = \"{rpc}\"\n"))
+        let text = format!("[network.local]\nrpc = \"{rpc}\"\n");
+        disk::replace_file(&path, text.as_bytes(), Readers::Owner)
             .map_err(|error| Failure::io("write", &path, &error))
     }
 
     /// Makes up the password that the commands find in their environment.
     pub fn write_password(&self) -> Result<(), Failure> {
         let path = self.dir.join(PASSWORD_FILE);
-        std::fs::write(&path, format!("{:032x}\n", rand::random::<u128>()))
+        let password = format!("{:032x}\n", rand::random::<u128>());
+        disk::replace_file(&path, password.as_bytes(), Readers::Owner)
             .map_err(|error| Failure::io("write", &path, &error))
     }
 

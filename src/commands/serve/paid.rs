@@ -11,7 +11,7 @@ use std::{
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::Chosen;
+use super::{Chosen, access::public_url};
 use crate::{
     commands::{
         Context,
@@ -334,8 +334,7 @@ impl Plan<'_> {
     ) -> Result<Vec<Office>, Failure> {
         let limits = limits(self.context)?;
         let log = LogFolder::at(&self.context.dirs.data.join(LOG));
-        let named = self.context.settings.text("serve.public_url");
-        let address = named.unwrap_or(&self.url).trim_end_matches('/').to_owned();
+        let address = public_url(self.context)?.unwrap_or_else(|| self.url.clone());
         let open = |(place, chain): (usize, &Chain)| {
             let printer = self.context.printer.clone();
             let options = Options {

@@ -3,14 +3,18 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use reqwest::Client;
+use reqwest::{Client, header::AUTHORIZATION};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
+use super::access::{operator_token, read_token};
 use crate::{
     commands::Context,
     error::{ExitClass, Failure},
-    runtime::disk::{self, Readers},
+    runtime::{
+        disk::{self, Readers},
+        serve::{CHALLENGE, access::Token},
+    },
     wallet::network::Network,
 };
 
@@ -25,6 +29,36 @@ pub struct Running {
     url: String,
     chains: Option<Vec<u64>>,
     client: Client,
+    token: Token,
+}
+
+/// Who answers at an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Holder {
+    Nobody,
+    /// The server that has the token.
+    Server,
+    /// Anybody else, who must not be shown it.
+    Stranger,
+}
+
+/// Asks whoever answers at `url` to prove that it has the token.
+pub async fn holder(client: &Client, url: &str, token: &Token) -> Holder {
+    let challenge = hex::encode(rand::random::<[u8; 32]>());
+    let asked = client.get(format!("{url}/health"));
+    let asked = asked.header(CHALLENGE, &challenge).timeout(ALIVE);
+    let Ok(answer) = asked.send().await else {
+        return Holder::Nobody;
+    };
+    if !answer.status().is_success() {
+        return Holder::Nobody;
+    }
+    let health: Value = answer.json().await.unwrap_or_default();
+    let proof = health["proof"].as_str().unwrap_or_default();
+    match token.proves(&challenge, proof) {
+        true => Holder::Server,
+        false => Holder::Stranger,
+    }
 }
 
 /// Says where the server is while it lives.
@@ -60,7 +94,8 @@ impl Drop for Sign {
 }
 
 impl Running {
-    /// The server that answers where the sign says; a sign of a dead one says nothing.
+    /// The server that answers where the sign says; a sign of a dead one says nothing, whoever has
+    /// taken its port since.
     pub async fn find(context: &Context) -> Result<Option<Self>, Failure> {
         let path = context.dirs.data.join(FILE);
         let Ok(text) = std::fs::read_to_string(&path) else {
@@ -73,12 +108,13 @@ impl Running {
             let message = format!("cannot make an HTTP client: {error}");
             Failure::new(ExitClass::Internal, message)
         })?;
-        let health = client.get(format!("{url}/health")).timeout(ALIVE);
-        let alive = health.send().await.is_ok_and(|it| it.status().is_success());
-        Ok(alive.then_some(Self {
+        let token = read_token(&operator_token(context))?;
+        let found = holder(&client, &url, &token).await;
+        Ok((found == Holder::Server).then_some(Self {
             url,
             chains,
             client,
+            token,
         }))
     }
 
@@ -102,6 +138,7 @@ impl Running {
             let message = format!("the server at {} broke off: {error}", self.url);
             Failure::new(ExitClass::Network, message)
         };
+        let asked = asked.header(AUTHORIZATION, self.token.bearer());
         let answer = asked.json(&json!({})).send().await.map_err(broken)?;
         let fine = answer.status().is_success();
         let body: Value = answer.json().await.map_err(broken)?;

@@ -1,6 +1,6 @@
-//! An opened index: mapped, checked, and asked for traces and scores.
+//! An opened index: read, checked, and asked for traces and scores.
 
-use std::{fs::File, path::Path, sync::Arc};
+use std::{path::Path, sync::Arc};
 
 use memmap2::Mmap;
 use serde::{Deserialize, Serialize};
@@ -13,7 +13,7 @@ use super::{
     sketch::Sketch,
     trace::{Corpus, Trace},
 };
-use crate::runtime::{event::AttributionMethod, model::Precision};
+use crate::runtime::{disk::frozen, event::AttributionMethod, model::Precision};
 
 /// How rows were made.
 #[derive(
@@ -190,17 +190,10 @@ pub struct Index {
 }
 
 impl Index {
-    /// Maps the file and checks every section's hash and that the sections fit together.
+    /// Reads the file and checks every section's hash and that the sections fit together. What
+    /// becomes of the file afterwards changes nothing.
     pub fn open(path: &Path) -> Result<Self, IndexError> {
-        let file = File::open(path).map_err(|error| IndexError::io("open", path, error))?;
-        let empty = file.metadata().is_ok_and(|facts| facts.len() == 0);
-        if empty {
-            format::decode(&[], path)?;
-        }
-        // SAFETY: the file is replaced by renaming, never written to in place; who else truncates
-        // it while it is open stops this process, as with any mapped file.
-        let map =
-            unsafe { Mmap::map(&file) }.map_err(|error| IndexError::io("map", path, error))?;
+        let map = frozen::read(path).map_err(|error| IndexError::io("read", path, error))?;
         let sections = format::decode(&map, path)?;
         let meta: Meta = serde_json::from_slice(&map[sections[0].clone()])
             .map_err(|error| IndexError::malformed(path, error.to_string()))?;

@@ -7,6 +7,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     error::{ExitClass, Failure},
+    private::files,
     runtime::{
         disk::{self, Readers},
         ledger::{
@@ -54,14 +55,14 @@ impl LogFolder {
     }
 
     fn keep<T: Serialize>(&self, name: &str, value: &T) -> Result<(), Failure> {
-        std::fs::create_dir_all(&self.dir)
+        files::folder(&self.dir)
             .map_err(|error| Failure::io("make the folder", &self.dir, &error))?;
         let path = self.dir.join(name);
         let bytes = serde_json::to_vec(value).map_err(|error| {
             let message = format!("cannot write {}: {error}", path.display());
             Failure::new(ExitClass::Internal, message)
         })?;
-        disk::replace_file(&path, &bytes, Readers::Everyone)
+        disk::replace_file(&path, &bytes, Readers::Owner)
             .and_then(|()| disk::sync_folder(&self.dir))
             .map_err(|error| Failure::io("write", &path, &error))
     }

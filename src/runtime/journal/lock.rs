@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::error::JournalError;
-use crate::error::describe_io;
+use crate::{error::describe_io, private::files};
 
 /// Held as long as the journal is open for writing.
 #[derive(Debug)]
@@ -20,13 +20,9 @@ pub(super) struct WriterLock {
 impl WriterLock {
     pub(super) fn acquire(journal: &Path) -> Result<Self, JournalError> {
         let refused = |error: std::io::Error| unwritable(journal, &error);
-        let mut file = File::options()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(lock_path(journal))
-            .map_err(refused)?;
+        let mut options = File::options();
+        options.read(true).write(true).create(true).truncate(false);
+        let mut file = files::open(&mut options, &lock_path(journal)).map_err(refused)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {

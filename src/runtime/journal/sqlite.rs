@@ -16,7 +16,10 @@ use super::{
     lock::{WriterLock, unwritable},
     store::{ENCLOSED, Enclosure, Entry, OpenCall, Outcome, Row, Store, StoreReader, Unique},
 };
-use crate::runtime::event::{Event, Record};
+use crate::{
+    private::files,
+    runtime::event::{Event, Record},
+};
 
 /// `application_id` of the file: "olra".
 const APPLICATION: i64 = 0x6f6c_7261;
@@ -98,9 +101,12 @@ impl SqliteStore {
     /// Opens or creates the journal at `path` and becomes its only writer.
     pub fn open(path: &Path) -> Result<Self, JournalError> {
         if let Some(parent) = path.parent() {
-            std::fs::create_dir_all(parent).map_err(|error| unwritable(path, &error))?;
+            make_folder(parent).map_err(|error| unwritable(path, &error))?;
         }
         let lock = WriterLock::acquire(path)?;
+        for name in ["", "-wal", "-shm"] {
+            keep_private(path, name).map_err(|error| unwritable(path, &error))?;
+        }
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
         let mut file = File::connect(path, flags)?;
         file.prepare_for_writing()?;
@@ -113,6 +119,26 @@ impl SqliteStore {
             enclosed,
             _lock: lock,
         })
+    }
+}
+
+/// A folder that is there already is whatever its owner made it: the program's own are private.
+fn make_folder(folder: &Path) -> std::io::Result<()> {
+    match folder.as_os_str().is_empty() || folder.is_dir() {
+        true => Ok(()),
+        false => files::folder(folder),
+    }
+}
+
+/// SQLite gives the files beside the journal the journal's own mode; those of earlier versions may
+/// be there already.
+fn keep_private(journal: &Path, ending: &str) -> std::io::Result<()> {
+    let mut name = journal.file_name().unwrap_or_default().to_owned();
+    name.push(ending);
+    let path = journal.with_file_name(name);
+    match ending.is_empty() || path.exists() {
+        true => files::file(&path),
+        false => Ok(()),
     }
 }
 

@@ -3,7 +3,10 @@
 use std::path::Path;
 
 use super::error::ModelError;
-use crate::runtime::disk::{self, Readers};
+use crate::{
+    private::files,
+    runtime::disk::{self, Readers},
+};
 
 /// A file that the binary carries.
 #[derive(Clone, Copy, Debug)]
@@ -17,15 +20,20 @@ pub struct EmbeddedFile {
 ///
 /// # Errors
 /// When the folder or a file cannot be read or written.
-pub fn unpack(files: &[EmbeddedFile], dir: &Path) -> Result<(), ModelError> {
-    let wrong: Vec<&EmbeddedFile> = files.iter().filter(|file| !is_there(file, dir)).collect();
+pub fn unpack(embedded: &[EmbeddedFile], dir: &Path) -> Result<(), ModelError> {
+    let wrong: Vec<&EmbeddedFile> = embedded
+        .iter()
+        .filter(|file| !is_there(file, dir))
+        .collect();
     if wrong.is_empty() {
         return Ok(());
     }
-    std::fs::create_dir_all(dir).map_err(ModelError::io("create", dir))?;
-    wrong
-        .into_iter()
-        .try_for_each(|file| write_whole(&dir.join(file.name), file.bytes))
+    files::folder(dir).map_err(ModelError::io("create", dir))?;
+    wrong.into_iter().try_for_each(|file| {
+        let path = dir.join(file.name);
+        disk::replace_file(&path, file.bytes, Readers::Owner)
+            .map_err(ModelError::io("write", &path))
+    })
 }
 
 fn is_there(file: &EmbeddedFile, dir: &Path) -> bool {

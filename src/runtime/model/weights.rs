@@ -1,20 +1,22 @@
 //! Reading the weights of a checkpoint folder: one safetensors file, or shards with an index.
 //!
-//! Files are mapped, checked against the shapes that config.json implies, and converted on the way
-//! in. Pickle files are refused unread.
+//! Headers are checked against the shapes that config.json implies; tensors are read one by one and
+//! converted on the way in. Nothing is mapped, so that a file that another program cuts short is an
+//! error. Pickle files are refused unread.
 
 use std::{
     collections::HashMap,
     fs::File,
+    io::Read,
+    os::unix::fs::FileExt,
     path::{Path, PathBuf},
 };
 
 use candle_core::{Device, Tensor};
 use half::{bf16, f16};
-use memmap2::Mmap;
 use rayon::prelude::*;
 use safetensors::{
-    SafeTensors,
+    SafeTensorError, SafeTensors,
     tensor::{Dtype, Metadata, TensorInfo},
 };
 use serde_json::Value;
@@ -24,37 +26,85 @@ use super::{Precision, error::ModelError, shapes::TensorShape};
 pub(super) const SINGLE: &str = "model.safetensors";
 pub(super) const INDEX: &str = "model.safetensors.index.json";
 
+/// Bytes before the header, which say how long it is.
+const LENGTH: u64 = 8;
+/// Longest header that is read, as the format has it.
+const LARGEST_HEADER: u64 = 100_000_000;
+
 struct Shard {
     path: PathBuf,
-    bytes: Mmap,
+    file: File,
     /// Where the tensors' data begin.
-    start: usize,
+    start: u64,
     metadata: Metadata,
 }
 
 impl Shard {
     fn open(path: PathBuf) -> Result<Self, ModelError> {
         let file = File::open(&path).map_err(ModelError::io("read", &path))?;
-        // SAFETY: the mapping is only read; a model file that another process rewrites meanwhile
-        // gives wrong numbers, which no way of reading would prevent.
-        let bytes = unsafe { Mmap::map(&file) }.map_err(ModelError::io("map", &path))?;
-        let broken = |reason: String| ModelError::Safetensors {
+        let length = file
+            .metadata()
+            .map_err(ModelError::io("read", &path))?
+            .len();
+        let header = read_header(&file, length).map_err(ModelError::io("read", &path))?;
+        let metadata = parse_header(&header, length).map_err(|reason| ModelError::Safetensors {
             path: path.clone(),
             reason,
-        };
-        SafeTensors::deserialize(&bytes).map_err(|error| broken(error.to_string()))?;
-        let (length, metadata) =
-            SafeTensors::read_metadata(&bytes).map_err(|error| broken(error.to_string()))?;
+        })?;
         Ok(Self {
-            start: length + 8,
+            start: header.len() as u64,
             path,
-            bytes,
+            file,
             metadata,
         })
     }
 
-    fn data(&self, info: &TensorInfo) -> &[u8] {
-        &self.bytes[self.start + info.data_offsets.0..self.start + info.data_offsets.1]
+    fn data(&self, name: &str, info: &TensorInfo) -> Result<Vec<u8>, ModelError> {
+        let (start, end) = info.data_offsets;
+        let mut bytes = vec![0; end - start];
+        let read = self
+            .file
+            .read_exact_at(&mut bytes, self.start + start as u64);
+        read.map(|()| bytes).map_err(|error| match error.kind() {
+            std::io::ErrorKind::UnexpectedEof => ModelError::Safetensors {
+                path: self.path.clone(),
+                reason: format!("another program cuts it short: tensor {name} is gone"),
+            },
+            _ => ModelError::io("read", &self.path)(error),
+        })
+    }
+}
+
+/// A file's length of the header and the header, or as much of both as there is.
+fn read_header(file: &File, length: u64) -> std::io::Result<Vec<u8>> {
+    let mut header = Vec::new();
+    let mut rest = file.take(LENGTH);
+    rest.read_to_end(&mut header)?;
+    let Ok(size) = <[u8; 8]>::try_from(header.as_slice()) else {
+        return Ok(header);
+    };
+    // What claims to be longer is refused by its length alone.
+    let size = u64::from_le_bytes(size).min(length.saturating_sub(LENGTH));
+    if size <= LARGEST_HEADER {
+        file.take(size).read_to_end(&mut header)?;
+    }
+    Ok(header)
+}
+
+/// What a header says, if it fits a file of `length` bytes.
+fn parse_header(header: &[u8], length: u64) -> Result<Metadata, String> {
+    // Without the data behind it, a good header lacks only them.
+    match SafeTensors::read_metadata(header) {
+        Ok(_) | Err(SafeTensorError::MetadataIncompleteBuffer) => {}
+        Err(error) => return Err(error.to_string()),
+    }
+    let text = header.get(LENGTH as usize..).unwrap_or_default();
+    let metadata: Metadata = serde_json::from_slice(text).map_err(|error| error.to_string())?;
+    let tensors = metadata.tensors();
+    let ends = tensors.values().map(|info| info.data_offsets.1 as u64);
+    match ends.max().unwrap_or(0) + header.len() as u64 == length {
+        true => Ok(metadata),
+        false => Err(SafeTensorError::MetadataIncompleteBuffer.to_string()),
     }
 }
 
@@ -135,7 +185,7 @@ impl Checkpoint {
         info: &TensorInfo,
         wanted: &TensorShape,
     ) -> Result<Vec<f32>, ModelError> {
-        let bytes = shard.data(info);
+        let bytes = shard.data(&wanted.name, info)?;
         let half = |pair: &[u8]| u16::from_le_bytes([pair[0], pair[1]]);
         match info.dtype {
             Dtype::F32 => Ok(bytes

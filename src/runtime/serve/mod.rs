@@ -1,13 +1,15 @@
 //! Serving: the OpenAI-compatible HTTP surface, metering and the engines behind it.
 //!
-//! A request passes the edge (headers, request id), the intake (body, adapter), the gate (turns)
+//! A request passes the edge (headers, audience, request id), the intake (body, adapter), the gate (turns)
 //! and the meter (exactly one count per request id) before an engine sees it. This room must not
 //! know the terminal, the command line or any chain.
 
+pub mod access;
 pub mod answer;
 pub mod attribution;
 mod body;
 pub mod calls;
+pub mod client;
 pub mod engine;
 pub mod error;
 pub mod gate;
@@ -29,5 +31,5 @@ pub mod wire;
 pub use error::ServeError;
 pub use hosted::{Hosted, Shelf};
 pub use receipt::{JournalPlace, PublishedReceipt, PublishedUsage};
-pub use routes::{Audience, ROUTES, Route};
+pub use routes::{Audience, CHALLENGE, Client, ROUTES, Route};
 pub use server::{Bound, Goods, ServeLimits, Server, Stop};

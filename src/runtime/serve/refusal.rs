@@ -12,6 +12,7 @@ use axum::{
 use serde_json::{Value, json};
 
 use super::{ServeError, payment::PAYMENT_REQUIRED};
+use crate::private::redact;
 
 /// Tells the OpenAI SDKs whether repeating the request can help.
 pub const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
@@ -107,7 +108,7 @@ impl Refusal {
     /// The envelope as JSON, also used inside event streams.
     pub fn envelope(&self) -> Value {
         let mut error = json!({
-            "message": self.message,
+            "message": redact::scrub(&self.message),
             "type": self.kind(),
             "param": self.param,
             "code": self.code,
@@ -127,6 +128,10 @@ impl IntoResponse for Refusal {
         if let Some(terms) = terms {
             headers.insert(PAYMENT_REQUIRED, terms);
             headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            let scheme = HeaderValue::from_static("Bearer realm=\"openlora\"");
+            headers.insert(header::WWW_AUTHENTICATE, scheme);
         }
         match self.retry_after {
             Some(seconds) => {

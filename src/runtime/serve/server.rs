@@ -18,6 +18,7 @@ use tower::ServiceExt;
 
 use super::{
     ServeError,
+    access::Access,
     attribution::{Attributions, Keeping},
     gate::Gate,
     hosted::{Hosted, Shelf},
@@ -104,6 +105,7 @@ pub struct Goods {
     /// Absent where calls are free.
     pub sales: Option<Sales>,
     pub keeping: Keeping,
+    pub access: Access,
 }
 
 /// A server about to run.
@@ -149,6 +151,7 @@ impl Server {
             stop,
             attributions,
             sales: goods.sales,
+            access: goods.access,
         });
         Ok(Self { bound, app })
     }

@@ -20,6 +20,7 @@ use super::{
     error::{ChainError, store_error},
     state::{Changes, Record},
 };
+use crate::{error::describe_io, private::files};
 
 /// NORMAL in WAL mode: the file is never torn, and a killed process loses nothing. Pages are carried
 /// over from the log in batches of 32 MiB, so that one written by many blocks is carried once.
@@ -84,6 +85,10 @@ impl Store {
     /// Opens or creates the file; the second value says whether it holds a chain already.
     pub(super) fn open(path: &Path) -> Result<(Self, bool), ChainError> {
         let explain = |error: rusqlite::Error| store_error(path, &error);
+        files::file(path).map_err(|error| ChainError::Store {
+            path: path.to_owned(),
+            detail: describe_io(&error),
+        })?;
         let mut connection = Connection::open(path).map_err(explain)?;
         connection.set_prepared_statement_cache_capacity(64);
         let identity = |name: &str| {

@@ -1,6 +1,6 @@
 //! An unlocked account, which signs: with a key in memory, or with a Ledger that asks its owner.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use alloy::{
     consensus::TxEip1559,
@@ -10,7 +10,7 @@ use alloy::{
 };
 
 use super::secret::SecretKey;
-use crate::runtime::ledger::Address;
+use crate::{private::memory::Locked, runtime::ledger::Address};
 
 /// An account that can sign until it is dropped.
 #[derive(Clone)]
@@ -21,9 +21,9 @@ pub struct Account {
 
 #[derive(Clone)]
 enum Key {
-    Held(PrivateKeySigner),
+    Held(Arc<Locked<PrivateKeySigner>>),
     #[cfg(feature = "ledger")]
-    Ledger(std::sync::Arc<super::hardware::LedgerDevice>),
+    Ledger(Arc<super::hardware::LedgerDevice>),
 }
 
 impl Account {
@@ -38,7 +38,7 @@ impl Account {
     pub fn on_ledger(name: impl Into<String>, device: super::hardware::LedgerDevice) -> Self {
         Self {
             name: name.into(),
-            key: Key::Ledger(std::sync::Arc::new(device)),
+            key: Key::Ledger(Arc::new(device)),
         }
     }
 

@@ -57,5 +57,5 @@ pub fn from_mnemonic(text: &str, path: &str) -> Result<SecretKey, WalletError> {
         .build()
         // Words and path are known to be good, so only the checksum is left.
         .map_err(|_| WalletError::WordChecksum)?;
-    Ok(SecretKey::from_signer(signer))
+    SecretKey::from_signer(signer)
 }

@@ -1,12 +1,12 @@
 //! Passwords and private keys in memory: wiped when dropped, never shown.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use alloy::signers::local::PrivateKeySigner;
 use rand::{TryRngCore, rngs::OsRng};
 use zeroize::Zeroizing;
 
-use crate::{runtime::ledger::Address, wallet::WalletError};
+use crate::{private::memory::Locked, runtime::ledger::Address, wallet::WalletError};
 
 /// What a keystore is locked with.
 #[derive(Clone)]
@@ -42,8 +42,8 @@ impl fmt::Debug for Password {
 /// A private key that belongs to an account: neither zero nor beyond the order of secp256k1.
 #[derive(Clone)]
 pub struct SecretKey {
-    bytes: Zeroizing<[u8; 32]>,
-    signer: PrivateKeySigner,
+    bytes: Arc<Locked<Zeroizing<[u8; 32]>>>,
+    signer: Arc<Locked<PrivateKeySigner>>,
 }
 
 impl SecretKey {
@@ -60,15 +60,20 @@ impl SecretKey {
 
     pub fn from_bytes(bytes: &[u8; 32]) -> Result<Self, WalletError> {
         let signer = PrivateKeySigner::from_slice(bytes).map_err(|_| WalletError::KeyRange)?;
-        Ok(Self {
-            bytes: Zeroizing::new(*bytes),
-            signer,
-        })
+        Self::locked(Zeroizing::new(*bytes), signer)
     }
 
-    pub(super) fn from_signer(signer: PrivateKeySigner) -> Self {
+    pub(super) fn from_signer(signer: PrivateKeySigner) -> Result<Self, WalletError> {
         let bytes = Zeroizing::new(signer.to_bytes().0);
-        Self { bytes, signer }
+        Self::locked(bytes, signer)
+    }
+
+    fn locked(bytes: Zeroizing<[u8; 32]>, signer: PrivateKeySigner) -> Result<Self, WalletError> {
+        let refused = || WalletError::io("take", "memory for a key");
+        Ok(Self {
+            bytes: Arc::new(Locked::new(bytes).map_err(refused())?),
+            signer: Arc::new(Locked::new(signer).map_err(refused())?),
+        })
     }
 
     /// From hexadecimal digits, with or without 0x.
@@ -102,7 +107,7 @@ impl SecretKey {
     pub fn reveal(&self) -> Zeroizing<String> {
         let mut text = Zeroizing::new(String::with_capacity(66));
         text.push_str("0x");
-        text.push_str(&Zeroizing::new(hex::encode(self.bytes.as_ref())));
+        text.push_str(&Zeroizing::new(hex::encode(self.bytes())));
         text
     }
 
@@ -110,7 +115,7 @@ impl SecretKey {
         &self.bytes
     }
 
-    pub(super) fn into_signer(self) -> PrivateKeySigner {
+    pub(super) fn into_signer(self) -> Arc<Locked<PrivateKeySigner>> {
         self.signer
     }
 }

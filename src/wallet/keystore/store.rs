@@ -14,6 +14,7 @@ use super::{
     secret::{Password, SecretKey},
 };
 use crate::{
+    private::files,
     runtime::ledger::Address,
     wallet::{WalletError, error::KeystoreProblem},
 };
@@ -243,7 +244,7 @@ impl Keystores {
     }
 
     fn beside(&self, path: &Path, bytes: &[u8]) -> Result<tempfile::NamedTempFile, WalletError> {
-        make_private(&self.dir).map_err(WalletError::io("create", &self.dir))?;
+        files::folder(&self.dir).map_err(WalletError::io("create", &self.dir))?;
         let write = || {
             // Temporary files have mode 0600 from the start.
             let mut fresh = tempfile::NamedTempFile::new_in(&self.dir)?;
@@ -351,23 +352,4 @@ fn read(path: &Path) -> Result<Vec<u8>, WalletError> {
         });
     }
     Ok(bytes)
-}
-
-#[cfg(unix)]
-fn make_private(dir: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
-    if let Some(parent) = dir.parent() {
-        fs::create_dir_all(parent)?;
-    }
-    match fs::DirBuilder::new().mode(0o700).create(dir) {
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-            fs::set_permissions(dir, fs::Permissions::from_mode(0o700))
-        }
-        made => made,
-    }
-}
-
-#[cfg(not(unix))]
-fn make_private(dir: &Path) -> std::io::Result<()> {
-    fs::create_dir_all(dir)
 }

@@ -6,6 +6,8 @@ use std::{
     path::Path,
 };
 
+use crate::private::files;
+
 /// Held until dropped; nobody else has it, in this process or another.
 #[derive(Debug)]
 pub struct Lease {
@@ -34,7 +36,7 @@ impl Lease {
 fn open(path: &Path) -> std::io::Result<File> {
     let mut options = File::options();
     options.read(true).write(true).create(true).truncate(false);
-    options.open(path)
+    files::open(&mut options, path)
 }
 
 impl Drop for Lease {

@@ -2,7 +2,6 @@
 //! after the other, readable by its owner alone.
 
 use std::{
-    fs::{self, File},
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -11,7 +10,7 @@ use std::{
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
 use super::{PurseError, lease::Lease};
-use crate::error::describe_io;
+use crate::{error::describe_io, private::files};
 
 /// `application_id` of the file: "olpu".
 const APPLICATION: i64 = 0x6f6c_7075;
@@ -60,11 +59,12 @@ impl Purse {
         let path = dir.join("purse.db");
         let locks = dir.join("purse.locks");
         let io = |error: std::io::Error| store(&path, describe_io(&error));
-        fs::create_dir_all(&locks).map_err(io)?;
-        private_folder(&locks).map_err(io)?;
+        files::folder(dir).map_err(io)?;
+        files::folder(&locks).map_err(io)?;
         // Of several processes that find no purse, one makes it.
         let _making = Lease::take(&locks.join("purse")).map_err(io)?;
-        private_file(&path).map_err(io)?;
+        // SQLite gives the files beside it the same mode.
+        files::file(&path).map_err(io)?;
         let connection = connect(&path).map_err(|error| store(&path, error.to_string()))?;
         let purse = Self {
             connection: Mutex::new(connection),
@@ -173,26 +173,6 @@ fn connect(path: &Path) -> rusqlite::Result<Connection> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     Ok(connection)
-}
-
-/// SQLite gives the files beside it the same mode.
-fn private_file(path: &Path) -> std::io::Result<()> {
-    let mut options = File::options();
-    options.read(true).write(true).create(true).truncate(false);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path).map(drop)
-}
-
-#[cfg(unix)]
-fn private_folder(path: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    fs::set_permissions(path, fs::Permissions::from_mode(0o700))
-}
-
-#[cfg(not(unix))]
-fn private_folder(_path: &Path) -> std::io::Result<()> {
-    Ok(())
 }
 
 /// Unix time in milliseconds.

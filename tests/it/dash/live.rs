@@ -38,7 +38,15 @@ fn a_killed_server_is_stale_within_two_seconds_and_its_restart_repeats_nothing()
     call(home.path(), &server.url, 2);
     let mut local = on_terminal(home.path(), (120, 40), &["dash"]);
     let elsewhere = tempfile::tempdir().unwrap();
-    let args = ["dash", "--attach", server.url.as_str()];
+    let token = home.path().join("home/data/operator.token");
+    let token = token.to_str().unwrap();
+    let args = [
+        "dash",
+        "--attach",
+        server.url.as_str(),
+        "--token-file",
+        token,
+    ];
     let mut attached = on_terminal(elsewhere.path(), (120, 40), &args);
     for screen in [&local, &attached] {
         screen.shows("● live");

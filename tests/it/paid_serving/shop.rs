@@ -58,7 +58,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     deploy_support::{OWN, OWN_KEY, account, contract},
     devnet_support::Rpc,
-    serve_support::{Reply, TestServer, adapters, chat, with},
+    serve_support::{Reply, TestServer, access, adapters, chat, with},
     settlement_support::{Market, send},
     x402_support::{MIN_DEPOSIT, TOKEN_NAME, decoded, header},
 };
@@ -387,6 +387,7 @@ async fn serve(
         adapters,
         sales: Some(sales),
         keeping: Keeping::default(),
+        access: access(),
     };
     let bound = Bound::new("127.0.0.1", 0).await.unwrap();
     let stop = Stop::default();

@@ -15,7 +15,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::runtime::disk;
+use crate::{private::files, runtime::disk};
 
 /// What a call was asked and answered, as token ids.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,8 +41,7 @@ pub struct Vault {
 impl Vault {
     /// Opens or makes the folder.
     pub fn open(dir: &Path) -> io::Result<Self> {
-        fs::create_dir_all(dir)?;
-        disk::set_mode(dir, 0o700)?;
+        files::folder(dir)?;
         Ok(Self {
             dir: dir.to_owned(),
         })

@@ -1,16 +1,17 @@
-//! What every request passes before its handler: header size, request id, audience.
+//! What every request passes before its handler: header size, audience, origin, request id.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use axum::{
     extract::Request,
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode},
     middleware::Next,
     response::{IntoResponse, Response},
 };
 
-use super::{App, Audience, Route};
+use super::{App, Route};
 use crate::runtime::serve::{
+    client::{FORWARDING, client_address},
     refusal::Refusal,
     request_id::{REQUEST_ID, RequestId},
 };
@@ -22,9 +23,14 @@ pub const MAX_HEADERS: usize = 16 * 1024;
 #[derive(Clone, Copy, Debug)]
 pub struct Peer(pub SocketAddr);
 
+/// Whom a request counts for; see [`client_address`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Client(pub IpAddr);
+
 /// Checks a request, hands it on, and marks the answer with its id.
 pub async fn pass(app: App, route: &'static Route, mut request: Request, next: Next) -> Response {
-    let checked = check(route, &request);
+    let checked = check(&app, route, &request);
+    place(&app, &mut request);
     let id = checked.as_ref().ok().cloned();
     let mut response = match checked {
         Ok(id) => {
@@ -52,12 +58,26 @@ pub async fn unknown(app: App, request: Request) -> Response {
     Refusal::new(StatusCode::NOT_FOUND, "unknown_url", message).into_response()
 }
 
-fn check(route: &Route, request: &Request) -> Result<RequestId, Refusal> {
+fn check(app: &App, route: &Route, request: &Request) -> Result<RequestId, Refusal> {
     check_size(request.headers())?;
-    if route.audience == Audience::Operator {
-        check_operator(request)?;
-    }
+    app.access.admit(route.audience, request.headers())?;
     RequestId::from_headers(request.headers())
+}
+
+/// Says whom a request counts for. Whoever is no trusted proxy has no say in that: nothing behind
+/// the edge sees the headers in which it says so.
+fn place(app: &App, request: &mut Request) {
+    let peer = request.extensions().get::<Peer>().map(|it| it.0.ip());
+    let proxies = &app.access.proxies;
+    if let Some(peer) = peer {
+        let client = client_address(peer, request.headers(), proxies);
+        request.extensions_mut().insert(Client(client));
+    }
+    if !peer.is_some_and(|peer| proxies.contains(peer.to_canonical())) {
+        for name in &FORWARDING {
+            request.headers_mut().remove(name);
+        }
+    }
 }
 
 fn check_size(headers: &HeaderMap) -> Result<(), Refusal> {
@@ -72,36 +92,4 @@ fn check_size(headers: &HeaderMap) -> Result<(), Refusal> {
         format!("The request's headers take {size} bytes; at most {MAX_HEADERS} are read.");
     let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
     Err(Refusal::new(status, "headers_too_large", message))
-}
-
-/// Operator routes answer this machine only, and only under a name that no foreign web page can
-/// make its own (DNS rebinding).
-fn check_operator(request: &Request) -> Result<(), Refusal> {
-    let local_peer = request
-        .extensions()
-        .get::<Peer>()
-        .is_none_or(|peer| peer.0.ip().to_canonical().is_loopback());
-    let host = request
-        .headers()
-        .get(header::HOST)
-        .and_then(|host| host.to_str().ok());
-    if local_peer && host.is_none_or(is_plain_host) {
-        return Ok(());
-    }
-    let message = "This route answers callers on the server's own machine only.";
-    Err(Refusal::new(
-        StatusCode::FORBIDDEN,
-        "operator_only",
-        message,
-    ))
-}
-
-/// `localhost` or a numeric address, with or without a port.
-fn is_plain_host(host: &str) -> bool {
-    let name = match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
-        _ => host,
-    };
-    let bare = name.trim_start_matches('[').trim_end_matches(']');
-    name.eq_ignore_ascii_case("localhost") || bare.parse::<std::net::IpAddr>().is_ok()
 }

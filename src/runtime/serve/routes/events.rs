@@ -1,7 +1,8 @@
 //! `GET /events`: the journal as server-sent events (WHATWG HTML, section 9.2).
 //!
 //! The event id is the record's sequence. A client that reconnects with `Last-Event-ID` gets what
-//! it missed; a new one gets the whole journal first, so that a fold over the stream is the state.
+//! it missed; a new one gets the whole journal first, so that a fold over the stream is the state. What
+//! could be spent is withheld, see [`disclosure`].
 
 use std::{convert::Infallible, time::Duration};
 
@@ -15,6 +16,7 @@ use futures::Stream;
 
 use super::App;
 use crate::runtime::{
+    disclosure,
     event::Record,
     serve::{generate, refusal::Refusal, wire::fields::wrong_value},
 };
@@ -72,7 +74,7 @@ fn records(app: App, mut after: u64) -> impl Stream<Item = Result<Bytes, Infalli
 }
 
 fn write(record: &Record) -> Bytes {
-    let data = serde_json::to_value(record).unwrap_or_default();
+    let data = disclosure::told(record);
     let name = data
         .pointer("/event/type")
         .and_then(|name| name.as_str())

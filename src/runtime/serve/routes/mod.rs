@@ -15,7 +15,8 @@ mod receipts;
 mod refund;
 mod settlement;
 
-pub use edge::Peer;
+pub use edge::{Client, Peer};
+pub use operator::CHALLENGE;
 
 use std::sync::Arc;
 
@@ -28,6 +29,7 @@ use axum::{
 };
 
 use super::{
+    access::Access,
     attribution::Attributions,
     gate::Gate,
     hosted::Shelf,
@@ -54,6 +56,7 @@ pub struct Parts {
     pub attributions: Attributions,
     /// Absent where calls are free.
     pub sales: Option<Sales>,
+    pub access: Access,
 }
 
 impl App {
@@ -80,8 +83,11 @@ impl std::ops::Deref for App {
 pub enum Audience {
     /// Whoever reaches the address.
     Anyone,
-    /// Callers on this machine only, whatever address the server listens on.
+    /// Whoever has the operator's token, wherever the call comes from.
     Operator,
+    /// Sellers that settle through this server: by a token of their own, unless the operator lets
+    /// everybody.
+    Sellers,
 }
 
 /// One route.
@@ -148,6 +154,17 @@ const fn command(
     }
 }
 
+const fn clearing(
+    path: &'static str,
+    about: &'static str,
+    mount: fn() -> MethodRouter<App>,
+) -> Route {
+    Route {
+        audience: Audience::Sellers,
+        ..command(path, about, mount)
+    }
+}
+
 /// Every route of the server.
 pub const ROUTES: &[Route] = &[
     metered("/v1/chat/completions", "chat, whole or streamed", || {
@@ -192,15 +209,18 @@ pub const ROUTES: &[Route] = &[
     operator("/events", "the journal as server-sent events", || {
         get(events::follow)
     }),
-    operator(
-        "/supported",
-        "what this server clears for other sellers (x402)",
-        || get(settlement::supported),
-    ),
-    command("/verify", "check another seller's payment (x402)", || {
+    Route {
+        audience: Audience::Sellers,
+        ..open(
+            "/supported",
+            "what this server clears for other sellers (x402)",
+            || get(settlement::supported),
+        )
+    },
+    clearing("/verify", "check another seller's payment (x402)", || {
         post(settlement::verify)
     }),
-    command(
+    clearing(
         "/settle",
         "put another seller's payment on its chain (x402)",
         || post(settlement::settle),

@@ -3,7 +3,7 @@
 use axum::{
     Json,
     extract::State,
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use serde_json::{Value, json};
@@ -13,8 +13,19 @@ use crate::runtime::serve::{gate::draining, refusal::Refusal};
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-pub async fn health() -> Json<Value> {
-    Json(json!({ "status": "alive", "version": env!("CARGO_PKG_VERSION") }))
+/// A client that is about to show its token asks for a proof that the server has it already.
+pub const CHALLENGE: HeaderName = HeaderName::from_static("openlora-challenge");
+
+/// Longest challenge that is answered.
+const LONGEST_CHALLENGE: usize = 128;
+
+pub async fn health(State(app): State<App>, headers: HeaderMap) -> Json<Value> {
+    let mut health = json!({ "status": "alive", "version": env!("CARGO_PKG_VERSION") });
+    let challenge = headers.get(CHALLENGE).and_then(|it| it.to_str().ok());
+    if let Some(challenge) = challenge.filter(|it| it.len() <= LONGEST_CHALLENGE) {
+        health["proof"] = json!(app.access.operator.proof(challenge));
+    }
+    Json(health)
 }
 
 /// Ready means: not draining, the journal took the last event, and where calls are paid, a chain was

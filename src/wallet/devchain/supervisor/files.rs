@@ -3,11 +3,11 @@
 use std::{
     fs::{File, OpenOptions, TryLockError},
     io::{Read, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
 use super::{Endpoint, error::SupervisorError};
+use crate::private::files;
 
 /// The folder of one chain in a home.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,11 +45,7 @@ impl Folder {
 
     /// Only its owner may look in: the file with the endpoint can stop the chain.
     pub(super) fn create(&self) -> Result<(), SupervisorError> {
-        std::fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&self.0)
-            .map_err(SupervisorError::io("create the folder", &self.0))
+        files::folder(&self.0).map_err(SupervisorError::io("create the folder", &self.0))
     }
 
     /// Whether a process has the chain open.
@@ -78,13 +74,9 @@ impl Folder {
         let failed = || SupervisorError::io("write", &path);
         let text = serde_json::to_string(endpoint)
             .map_err(|error| SupervisorError::Client(error.to_string()))?;
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&fresh)
-            .map_err(failed())?;
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(true);
+        let mut file = files::open(&mut options, &fresh).map_err(failed())?;
         file.write_all(text.as_bytes()).map_err(failed())?;
         std::fs::rename(&fresh, &path).map_err(failed())
     }
@@ -116,15 +108,13 @@ impl Folder {
         let path = self.log();
         let large = std::fs::metadata(&path).is_ok_and(|found| found.len() > LARGE);
         let mut options = OpenOptions::new();
-        options.create(true).mode(0o600);
+        options.create(true);
         if large {
             options.write(true).truncate(true);
         } else {
             options.append(true);
         }
-        options
-            .open(&path)
-            .map_err(SupervisorError::io("open", &path))
+        files::open(&mut options, &path).map_err(SupervisorError::io("open", &path))
     }
 }
 
@@ -136,14 +126,9 @@ pub(super) struct Lock {
 
 impl Lock {
     fn open(path: &Path) -> Result<File, SupervisorError> {
-        OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(path)
-            .map_err(SupervisorError::io("open", path))
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false);
+        files::open(&mut options, path).map_err(SupervisorError::io("open", path))
     }
 
     /// Takes the lock, or says that it is taken.

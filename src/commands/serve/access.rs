@@ -1,0 +1,105 @@
+//! Who may use which route of this home's server, as its settings and the tokens in its data folder
+//! say.
+
+use std::path::{Path, PathBuf};
+
+use crate::{
+    commands::Context,
+    error::{ExitClass, Failure},
+    private::{files, redact},
+    runtime::serve::{
+        access::{Access, Facilitation, Token},
+        client::Proxies,
+    },
+};
+
+/// Name of the file with the operator's token, below the data directory.
+const OPERATOR: &str = "operator.token";
+/// Name of the file with the token of sellers that settle here.
+const SELLERS: &str = "facilitator.token";
+
+/// Where the operator's token is.
+pub fn operator_token(context: &Context) -> PathBuf {
+    context.dirs.data.join(OPERATOR)
+}
+
+/// The tokens and rules of a server that starts, new tokens when `rotate` says so.
+pub fn open(context: &Context, rotate: bool) -> Result<Access, Failure> {
+    let proxies = context.settings.list("serve.trusted_proxies");
+    let proxies = Proxies::parse(proxies.iter().map(String::as_str)).map_err(|problem| {
+        Failure::new(
+            ExitClass::BadInput,
+            format!("serve.trusted_proxies: {problem}"),
+        )
+        .with_hint("name the proxy's own address, as the server sees it")
+    })?;
+    let facilitation = match context.settings.text("serve.facilitator") {
+        Some("off") => Facilitation::Off,
+        Some("public") => Facilitation::Public,
+        _ => Facilitation::Token,
+    };
+    let public_host = public_url(context)?.and_then(|url| {
+        let url = reqwest::Url::parse(&url).ok()?;
+        url.host_str().map(str::to_owned)
+    });
+    let data = &context.dirs.data;
+    files::folder(data).map_err(|error| Failure::io("create the folder", data, &error))?;
+    let token = |path: &Path| {
+        if rotate {
+            forget(path)?;
+        }
+        Token::at(path).map_err(|error| unusable(path, &error))
+    };
+    Ok(Access {
+        operator: token(&operator_token(context))?,
+        sellers: token(&data.join(SELLERS))?,
+        facilitation,
+        proxies,
+        public_host,
+    })
+}
+
+/// Reads a token that a server made.
+pub fn read_token(path: &Path) -> Result<Token, Failure> {
+    Token::read(path).map_err(|error| unusable(path, &error))
+}
+
+fn unusable(path: &Path, error: &std::io::Error) -> Failure {
+    Failure::io("use the token in", path, error)
+        .with_hint("delete the file and start the server again: it makes a new token")
+}
+
+fn forget(path: &Path) -> Result<(), Failure> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(Failure::io("delete", path, &error))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// `serve.public_url`. It is published with the log, and its readers append to it, so it can carry
+/// neither credentials nor a query.
+pub fn public_url(context: &Context) -> Result<Option<String>, Failure> {
+    let Some(text) = context.settings.text("serve.public_url") else {
+        return Ok(None);
+    };
+    let url = reqwest::Url::parse(text).ok();
+    let fits = url.is_some_and(|url| {
+        matches!(url.scheme(), "http" | "https")
+            && url.has_host()
+            && url.username().is_empty()
+            && url.password().is_none()
+            && url.query().is_none()
+            && url.fragment().is_none()
+    });
+    if fits {
+        return Ok(Some(text.trim_end_matches('/').to_owned()));
+    }
+    let message = format!(
+        "serve.public_url must be an http address without user, password and query, found {}",
+        redact::address(text)
+    );
+    Err(Failure::new(ExitClass::BadInput, message)
+        .with_hint("everybody reads it: name the address as strangers may have it"))
+}

@@ -1,0 +1,77 @@
+//! Keys in memory: no core dump has them, and they are not swapped out.
+
+use std::{fmt, io, marker::PhantomData, ops::Deref, ptr};
+
+use memmap2::MmapMut;
+use zeroize::Zeroize;
+
+/// Has the system write no core dump of this process and of those it starts, and lets no other
+/// process of the same user attach to it.
+///
+/// # Errors
+/// The system refuses, which Linux does not.
+pub fn forbid_dumps() -> io::Result<()> {
+    let none = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: the call reads a struct that outlives it.
+    let mut refused = unsafe { libc::setrlimit(libc::RLIMIT_CORE, &none) };
+    #[cfg(target_os = "linux")]
+    if refused == 0 {
+        // SAFETY: the call takes numbers only.
+        refused = unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0) };
+    }
+    match refused {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// A value on pages of its own, which dumps leave out (`MADV_DONTDUMP`), which stay in memory where
+/// the system allows it (`mlock`), and which are wiped when it is dropped.
+pub struct Locked<T> {
+    pages: MmapMut,
+    holds: PhantomData<T>,
+}
+
+impl<T> Locked<T> {
+    /// # Errors
+    /// The system has no memory left.
+    pub fn new(value: T) -> io::Result<Self> {
+        let mut pages = MmapMut::map_anon(size_of::<T>().max(1))?;
+        #[cfg(target_os = "linux")]
+        pages.advise(memmap2::Advice::DontDump)?;
+        // A process may lock little; the key is as good in memory that could be swapped out.
+        let _ = pages.lock();
+        // SAFETY: the pages are writable, no smaller than the value, and aligned to a page.
+        unsafe { pages.as_mut_ptr().cast::<T>().write(value) };
+        Ok(Self {
+            pages,
+            holds: PhantomData,
+        })
+    }
+}
+
+impl<T> Deref for Locked<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        // SAFETY: `new` has put a value there, which stays until this is dropped.
+        unsafe { &*self.pages.as_ptr().cast::<T>() }
+    }
+}
+
+impl<T> Drop for Locked<T> {
+    fn drop(&mut self) {
+        // SAFETY: the value is there and is not used again.
+        unsafe { ptr::drop_in_place(self.pages.as_mut_ptr().cast::<T>()) };
+        self.pages.zeroize();
+    }
+}
+
+impl<T> fmt::Debug for Locked<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Locked(hidden)")
+    }
+}

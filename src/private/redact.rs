@@ -1,0 +1,194 @@
+//! Credentials in addresses: `https://user:password@host`, `?apikey=…`, and keys in a path such as
+//! `/v3/0123456789abcdef…`.
+//!
+//! Every address that comes in by the command line, the environment or a settings file is
+//! remembered with what may be shown of it. Whatever is printed, logged or answered passes
+//! [`scrub`], so a library's own error text shows no more than ours.
+
+use std::{
+    borrow::Cow,
+    sync::{PoisonError, RwLock},
+};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+
+/// Stands for what is left out.
+const HIDDEN: &str = "…";
+/// Shortest part of a path that can be a key.
+const SHORTEST_KEY: usize = 16;
+/// Shortest credential that is looked for outside its address: shorter ones are words of any text.
+const SHORTEST_PART: usize = 8;
+
+/// What must not be shown, and what is shown instead; longer texts first.
+static KNOWN: RwLock<Vec<(String, String)>> = RwLock::new(Vec::new());
+
+/// An address, cut where its parts end.
+struct Address<'a> {
+    scheme: &'a str,
+    credentials: Option<&'a str>,
+    /// Host and port.
+    host: &'a str,
+    path: &'a str,
+    /// With its question mark, and with the fragment.
+    query: &'a str,
+}
+
+impl<'a> Address<'a> {
+    fn parse(text: &'a str) -> Option<Self> {
+        let (scheme, rest) = text.split_once("://")?;
+        let (authority, rest) = cut(rest, &['/', '?', '#']);
+        let (path, query) = cut(rest, &['?', '#']);
+        let (credentials, host) = match authority.rsplit_once('@') {
+            Some((credentials, host)) => (Some(credentials), host),
+            None => (None, authority),
+        };
+        Some(Self {
+            scheme,
+            credentials,
+            host,
+            path,
+            query,
+        })
+    }
+
+    fn origin(&self) -> String {
+        format!("{}://{}", self.scheme, self.host)
+    }
+
+    fn shown(&self) -> String {
+        let part = |part| if is_key(part) { HIDDEN } else { part };
+        let path: Vec<&str> = self.path.split('/').map(part).collect();
+        let query = match self.query {
+            "" => String::new(),
+            query => format!("{}{HIDDEN}", &query[..1]),
+        };
+        format!("{}{}{query}", self.origin(), path.join("/"))
+    }
+
+    /// What may appear without its address around it.
+    fn parts(&self) -> Vec<String> {
+        let mut parts = Vec::new();
+        if let Some(credentials) = self.credentials {
+            parts.push(credentials.to_owned());
+            parts.push(STANDARD.encode(credentials));
+            parts.extend(credentials.split(':').nth(1).map(str::to_owned));
+        }
+        parts.extend(
+            self.path
+                .split('/')
+                .filter(|it| is_key(it))
+                .map(str::to_owned),
+        );
+        let pairs = self.query.split(['?', '&', '#']);
+        parts.extend(pairs.map(|pair| pair.rsplit('=').next().unwrap_or(pair).to_owned()));
+        parts.retain(|part| part.len() >= SHORTEST_PART);
+        parts
+    }
+}
+
+/// `text` up to the first of `ends`, and the rest with it.
+fn cut<'a>(text: &'a str, ends: &[char]) -> (&'a str, &'a str) {
+    text.split_at(text.find(ends).unwrap_or(text.len()))
+}
+
+/// Whether a part of a path is longer than a word and no word.
+fn is_key(part: &str) -> bool {
+    let has = |kind: fn(&u8) -> bool| part.as_bytes().iter().any(kind);
+    part.len() >= SHORTEST_KEY
+        && has(u8::is_ascii_alphanumeric)
+        && (has(u8::is_ascii_digit) || part.len() >= 2 * SHORTEST_KEY)
+}
+
+/// An address as it may be shown: without user, password, query and keys in its path. What is no
+/// address stays as it is.
+pub fn address(text: &str) -> String {
+    Address::parse(text).map_or_else(|| text.to_owned(), |it| it.shown())
+}
+
+/// Whether an address carries anything that [`address`] leaves out.
+pub fn has_credentials(text: &str) -> bool {
+    address(text) != text
+}
+
+/// Remembers the credentials of all addresses in `text`.
+pub fn remember(text: &str) {
+    for found in addresses(text) {
+        let Some(address) = Address::parse(found) else {
+            continue;
+        };
+        let shown = address.shown();
+        if shown == found {
+            continue;
+        }
+        for spelt in spellings(found) {
+            keep(spelt, shown.clone());
+        }
+        for part in address.parts() {
+            keep(part, HIDDEN.to_owned());
+        }
+    }
+}
+
+/// Remembers an address of which only scheme, host and port are shown: what follows them may be an
+/// access key of any form.
+pub fn remember_endpoint(text: &str) {
+    remember(text);
+    let Some(address) = Address::parse(text) else {
+        return;
+    };
+    if address.path.len() > 1 || !address.query.is_empty() {
+        for spelt in spellings(text) {
+            keep(spelt, address.origin());
+        }
+    }
+}
+
+/// `text` without any credentials of addresses.
+pub fn scrub(text: &str) -> Cow<'_, str> {
+    let mut scrubbed = Cow::Borrowed(text);
+    let known = KNOWN.read().unwrap_or_else(PoisonError::into_inner);
+    for (secret, shown) in known.iter() {
+        if scrubbed.contains(secret.as_str()) {
+            scrubbed = Cow::Owned(scrubbed.replace(secret.as_str(), shown));
+        }
+    }
+    // Those that nobody has seen come in: an address that a server names, for one.
+    let strange: Vec<String> = addresses(&scrubbed)
+        .filter(|it| Address::parse(it).is_some_and(|it| it.credentials.is_some()))
+        .map(str::to_owned)
+        .collect();
+    for found in strange {
+        scrubbed = Cow::Owned(scrubbed.replace(&found, &address(&found)));
+    }
+    scrubbed
+}
+
+/// An address as it was written and as libraries write it.
+fn spellings(text: &str) -> Vec<String> {
+    let mut all = vec![text.to_owned()];
+    all.extend(reqwest::Url::parse(text).map(String::from));
+    all
+}
+
+fn keep(secret: String, shown: String) {
+    let mut known = KNOWN.write().unwrap_or_else(PoisonError::into_inner);
+    known.retain(|(known, _)| *known != secret);
+    known.push((secret, shown));
+    known.sort_by_key(|(secret, _)| std::cmp::Reverse(secret.len()));
+}
+
+/// Every address in a text: it ends before white space and quotation marks.
+fn addresses(text: &str) -> impl Iterator<Item = &str> {
+    let ends = |letter: char| letter.is_whitespace() || "\"'`<>".contains(letter);
+    text.match_indices("://").filter_map(move |(at, _)| {
+        let scheme = |letter: char| letter.is_ascii_alphanumeric() || "+-.".contains(letter);
+        let before = text[..at].rfind(|letter| !scheme(letter));
+        let start = before.map_or(0, |place| {
+            place + text[place..].chars().next().map_or(1, char::len_utf8)
+        });
+        let end = text[at..]
+            .find(ends)
+            .map_or(text.len(), |length| at + length);
+        (start < at).then(|| &text[start..end])
+    })
+}
