@@ -12,10 +12,10 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 
 use super::{
     answer::Answer,
-    client::{FORWARDED_HOST, FORWARDED_PROTO},
     gate::Pass,
     intake::Intake,
     meter::Admission,
+    proxies::{FORWARDED_HOST, FORWARDED_PROTO},
     refusal::Refusal,
     request_id::RequestId,
     routes::App,
