@@ -11,7 +11,7 @@ use std::{
 use openlora::runtime::{adapter::TaskCard, dataset::Task, model::Base};
 use serde_json::Value;
 
-use crate::support::openlora;
+use crate::support::{Invocation, openlora};
 
 /// Where the golden vectors are.
 pub fn golden(name: &str) -> PathBuf {
@@ -85,13 +85,13 @@ pub struct Live {
 impl Live {
     /// Starts a server in `dir` and returns once it is ready.
     pub fn start(dir: &Path, port: u16) -> Self {
-        Self::start_with(dir, &serve_args(port))
+        let args = serve_args(port);
+        Self::of(openlora(dir).args(args.iter().map(String::as_str)))
     }
 
-    pub fn start_with(dir: &Path, args: &[String]) -> Self {
-        let mut command = openlora(dir)
-            .args(args.iter().map(String::as_str))
-            .into_command();
+    /// Runs `serve --json` and returns once it is ready.
+    pub fn of(serve: Invocation) -> Self {
+        let mut command = serve.into_command();
         let mut child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
