@@ -176,12 +176,7 @@ pub struct DashArgs {
     #[arg(long, value_name = "URL", conflicts_with_all = ["replay", "demo"])]
     pub attach: Option<String>,
     /// File with the operator token of that server; this home's own when left out
-    #[arg(
-        long,
-        value_name = "FILE",
-        env = "OPENLORA_TOKEN_FILE",
-        requires = "attach"
-    )]
+    #[arg(long, value_name = "FILE", env = "OPENLORA_TOKEN_FILE")]
     pub token_file: Option<PathBuf>,
     /// Play a recording
     #[arg(long, value_name = "FILE", conflicts_with = "demo")]

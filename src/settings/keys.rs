@@ -61,7 +61,6 @@ const QUANTS: Kind = Kind::Choice(&["auto", "f32", "q8_0", "q4k"]);
 const THEMES: Kind = Kind::Choice(&["dark", "light", "high-contrast", "mono"]);
 const LOSSES: Kind = Kind::Choice(&["completion", "all"]);
 const METHODS: Kind = Kind::Choice(&["influence", "datainf", "gradient"]);
-const FACILITATION: Kind = Kind::Choice(&["off", "token", "public"]);
 const LARGE: i64 = 1 << 40;
 
 /// Every setting outside `[[data]]`, in the order in which it is shown.
@@ -338,6 +337,18 @@ pub const KEYS: &[Key] = &[
         Some("8080"),
         "port to listen on; 0 takes a free one",
     ),
+    key(
+        "serve.facilitator",
+        Kind::Choice(&["off", "token", "public"]),
+        Some("\"token\""),
+        "whose payments the server clears for other sellers: nobody's, holders of the token's, everybody's",
+    ),
+    key(
+        "serve.trusted_proxies",
+        Kind::List,
+        None,
+        "addresses and ranges whose word on where a call comes from counts, such as 10.0.0.0/8",
+    ),
     key("serve.quant", QUANTS, Some("\"auto\""), "weights in memory"),
     key(
         "serve.max_concurrent",
@@ -416,18 +427,6 @@ pub const KEYS: &[Key] = &[
         Kind::Text,
         None,
         "address under which others reach the server, for links to its published log",
-    ),
-    key(
-        "serve.facilitator",
-        FACILITATION,
-        Some("\"token\""),
-        "whose payments the server clears for other sellers: nobody's, holders of the token's, everybody's",
-    ),
-    key(
-        "serve.trusted_proxies",
-        Kind::List,
-        None,
-        "addresses and ranges whose word on where a call comes from counts, such as 10.0.0.0/8",
     ),
     key(
         "serve.settle_at",

@@ -85,10 +85,7 @@ pub struct Live {
 impl Live {
     /// Starts a server in `dir` and returns once it is ready.
     pub fn start(dir: &Path, port: u16) -> Self {
-        Self::start_with(dir, &serve_args(port))
-    }
-
-    pub fn start_with(dir: &Path, args: &[String]) -> Self {
+        let args = serve_args(port);
         Self::of(openlora(dir).args(args.iter().map(String::as_str)))
     }
 

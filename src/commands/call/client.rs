@@ -10,6 +10,7 @@ use super::pay::Wanted;
 use crate::{
     commands::Context,
     error::{ExitClass, Failure},
+    private::redact,
     runtime::serve::PublishedReceipt,
     wallet::x402::wire::{PAYMENT_REQUIRED, PAYMENT_SIGNATURE},
 };
@@ -69,12 +70,12 @@ impl Client {
     }
 
     pub fn url(&self, path: &str) -> String {
-        format!("{}{path}", self.place())
+        format!("{}{path}", self.base.as_str().trim_end_matches('/'))
     }
 
-    /// The server's address as people write it.
+    /// The server's address as people may see it.
     pub fn place(&self) -> String {
-        self.base.as_str().trim_end_matches('/').to_owned()
+        redact::address(self.base.as_str().trim_end_matches('/'))
     }
 
     /// The adapters that the server has.

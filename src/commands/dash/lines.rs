@@ -6,7 +6,7 @@ use tokio::{
 };
 
 use crate::{
-    error::{ExitStatus, Failure},
+    error::{ExitClass, ExitStatus, Failure},
     printer::Printer,
     tui::{
         model::{Link, Model, Options},
@@ -33,6 +33,7 @@ pub(super) async fn run(
     loop {
         tokio::select! {
             next = feed.recv() => match next {
+                Some(Feed::Failed(text)) => return Err(Failure::new(ExitClass::Network, text)),
                 Some(feed) => take(printer, &mut model, (feed, clock())),
                 None => return Ok(ExitStatus::Success),
             },
@@ -61,7 +62,7 @@ pub(super) async fn run(
 fn take(printer: &Printer, model: &mut Model, (feed, now_ms): (Feed, u64)) {
     update(model, Message::Tick(now_ms));
     let Feed::Records(records) = feed else {
-        if let Feed::Told(text) | Feed::Failed(text) = &feed {
+        if let Feed::Told(text) = &feed {
             printer.note(text);
         }
         update(model, feed.into());

@@ -9,7 +9,7 @@ use crate::{
     private::{files, redact},
     runtime::serve::{
         access::{Access, Facilitation, Token},
-        client::Proxies,
+        proxies::Proxies,
     },
 };
 

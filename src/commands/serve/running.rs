@@ -108,7 +108,13 @@ impl Running {
             let message = format!("cannot make an HTTP client: {error}");
             Failure::new(ExitClass::Internal, message)
         })?;
-        let token = read_token(&operator_token(context))?;
+        let file = operator_token(context);
+        if !file.exists() {
+            // What cannot prove itself is not asked; a live server of an earlier version has the
+            // journal, and whoever needs that is told.
+            return Ok(None);
+        }
+        let token = read_token(&file)?;
         let found = holder(&client, &url, &token).await;
         Ok((found == Holder::Server).then_some(Self {
             url,

@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-use super::{client::Proxies, refusal::Refusal, routes::Audience};
+use super::{proxies::Proxies, refusal::Refusal, routes::Audience};
 use crate::{private::files, runtime::disk};
 
 /// Bytes of a token.

@@ -11,14 +11,8 @@ use axum::{
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
 use super::{
-    answer::Answer,
-    client::{FORWARDED_HOST, FORWARDED_PROTO},
-    gate::Pass,
-    intake::Intake,
-    meter::Admission,
-    refusal::Refusal,
-    request_id::RequestId,
-    routes::App,
+    answer::Answer, gate::Pass, intake::Intake, meter::Admission, refusal::Refusal,
+    request_id::RequestId, routes::App,
 };
 use crate::runtime::{
     ledger::Work,
@@ -75,10 +69,11 @@ pub fn presented(headers: &HeaderMap) -> Result<Option<String>, Refusal> {
 
 /// The address that was called, as the caller wrote it.
 pub fn resource(headers: &HeaderMap, path: &str) -> String {
+    use super::proxies;
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
     // The edge leaves these only where a trusted proxy wrote them.
-    let host = text(FORWARDED_HOST).or(text(header::HOST));
-    let secure = text(FORWARDED_PROTO).is_some_and(|it| it.eq_ignore_ascii_case("https"));
+    let host = text(proxies::FORWARDED_HOST).or(text(header::HOST));
+    let secure = text(proxies::FORWARDED_PROTO).is_some_and(|it| it.eq_ignore_ascii_case("https"));
     let scheme = if secure { "https" } else { "http" };
     format!("{scheme}://{}{path}", host.unwrap_or("localhost"))
 }

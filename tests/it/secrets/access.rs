@@ -10,8 +10,8 @@ use openlora::runtime::{
     serve::{
         Audience, ROUTES, Route,
         access::{Access, Facilitation, Token},
-        client::{Proxies, client_address},
         payment::resource,
+        proxies::{Proxies, client_address},
     },
 };
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};

@@ -102,6 +102,9 @@ fn a_hub_s_credentials_are_nowhere() {
 #[test]
 fn credentials_on_the_command_line_and_in_variables_are_nowhere() {
     let dir = tempfile::tempdir().unwrap();
+    // A chain that does not answer, so that no development chain is started.
+    let config = "[network.local]\nrpc = \"http://127.0.0.1:9\"\n";
+    fs::write(dir.path().join("openlora.toml"), config).unwrap();
     let server = address("");
     for args in [
         &["call", "hello", "--url", &server][..],

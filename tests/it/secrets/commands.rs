@@ -172,12 +172,15 @@ fn whoever_takes_a_dead_server_s_port_is_not_shown_the_token() {
     ] {
         let home = tempfile::tempdir().unwrap();
         write_adapters(home.path());
+        // A chain that does not answer, so that no development chain is started.
+        let config = "[network.local]\nrpc = \"http://127.0.0.1:9\"\n";
+        std::fs::write(home.path().join("openlora.toml"), config).unwrap();
         let server = Live::start(home.path(), 0);
         let port = server.port;
         server.kill();
         assert!(home.path().join("home/data/serve.json").is_file());
         let heard = impostor(port, body);
-        // As without a server: there is no money in the journal of free calls.
+        // As without a server.
         let run = openlora(home.path()).args(["settle", "--dry-run"]).run();
         let heard = heard.lock().unwrap().join("\n").to_lowercase();
         assert!(heard.contains("get /health"), "{heard}");
@@ -225,6 +228,7 @@ fn the_dashboard_says_when_a_token_is_missing_or_wrong() {
         server.url
     );
     assert!(said.contains(&expected), "{said}");
+    assert_eq!(run.code, 5, "{said}");
     assert_eq!(server.drain().0, 0);
 }
 

@@ -54,6 +54,8 @@ fn unmasked(dir: &Path, args: &[&str]) -> Run {
         .env("PATH", std::env::var_os("PATH").unwrap_or_default())
         .env("HOME", dir)
         .env("OPENLORA_HOME", dir.join("home"))
+        // Of several tests at once, each has a chain of its own.
+        .env("OPENLORA_DEVNET_PORT", "0")
         .stdin(Stdio::null())
         .output()
         .unwrap();
@@ -61,6 +63,22 @@ fn unmasked(dir: &Path, args: &[&str]) -> Run {
         code: output.status.code().unwrap_or(-1),
         stdout: String::from_utf8(output.stdout).unwrap(),
         stderr: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+/// A development chain in the background, which ends with the test.
+struct Chain<'a>(&'a Path);
+
+impl<'a> Chain<'a> {
+    fn start(dir: &'a Path) -> Self {
+        unmasked(dir, &["devnet", "start"]).succeeds();
+        Self(dir)
+    }
+}
+
+impl Drop for Chain<'_> {
+    fn drop(&mut self) {
+        unmasked(self.0, &["devnet", "stop"]);
     }
 }
 
@@ -77,13 +95,13 @@ fn no_command_leaves_anything_in_its_home_that_others_can_read() {
     .succeeds();
     unmasked(dir.path(), &["config", "set", "--user", "train.rank", "4"]).succeeds();
     unmasked(dir.path(), &["doctor"]).succeeds();
-    unmasked(dir.path(), &["devnet", "start"]).succeeds();
+    let chain = Chain::start(dir.path());
     unmasked(dir.path(), &["wallet", "balance", "me"]).succeeds();
     // A purse and a channel's lock, without a seller.
     assert_ne!(unmasked(dir.path(), &["channel", "refund", "0x00"]).code, 0);
     serve_once(dir.path());
     unmasked(dir.path(), &["--json", "dash"]).succeeds();
-    unmasked(dir.path(), &["devnet", "stop"]).succeeds();
+    drop(chain);
     let home = dir.path().join("home");
     for name in ["config", "data"] {
         assert_eq!(open_to_others(&home.join(name)), Vec::new());

@@ -11,7 +11,7 @@ use axum::{
 
 use super::{App, Route};
 use crate::runtime::serve::{
-    client::{FORWARDING, client_address},
+    proxies::{FORWARDING, client_address},
     refusal::Refusal,
     request_id::{REQUEST_ID, RequestId},
 };
