@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use openlora::runtime::{
     event::{
-        Attributed, AttributedAmount, AttributionMethod, CallKind, ChannelsClaimed, ClaimedRow,
-        Event, Finish, Intent, ReceiverSettled, Record, Settlement, ShareReleased, SplitMember,
-        SplitPart, SplitRead, Usage,
+        Attributed, AttributedAmount, AttributionMethod, CallKind, ChannelObserved,
+        ChannelsClaimed, ClaimedRow, Event, Finish, Intent, PaymentReceived, ReceiverSettled,
+        Record, Settlement, ShareReleased, SplitMember, SplitPart, SplitRead, Usage,
     },
     ledger::{
-        Address, Amount, Charge, Days, Earnings, Payment, Prices, ReceiverKey, Scheme, Word, Work,
+        Address, Amount, ChannelKey, ChannelView, Charge, Days, Earnings, ExactKey, Payment,
+        Prices, ReceiverKey, Scheme, Word, Work,
     },
 };
 
@@ -233,6 +234,190 @@ fn a_reorganisation_takes_back_what_did_not_happen() {
     let all = earnings.sums(receiver(), Days::ALL);
     assert_eq!((all.claimed, all.settled), (Amount(100), Amount::ZERO));
     assert_eq!(all.pending(), Amount(100));
+}
+
+/// Another seller, whose payments this server clears as a facilitator.
+const ELSEWHERE: Address = Address([6; 20]);
+
+fn exact_key() -> ExactKey {
+    ExactKey {
+        chain_id: 31_337,
+        token: receiver().token,
+        payer: PAYER,
+        nonce: Word([5; 32]),
+    }
+}
+
+fn paid(tx: &str, to: Address, amount: u128) -> Event {
+    Event::PaymentReceived(Box::new(PaymentReceived {
+        key: exact_key(),
+        receiver: to,
+        amount: Amount(amount),
+        tx: tx.into(),
+        block: 1,
+        block_hash: Word::default(),
+    }))
+}
+
+fn exact_call(amount: u128) -> Event {
+    let Event::CallMetered {
+        request_id,
+        adapter,
+        adapter_digest,
+        kind,
+        usage,
+        finish,
+        milliseconds,
+        first_token_milliseconds,
+        request_hash,
+        response_hash,
+        charge,
+    } = call(amount, PAYER)
+    else {
+        panic!("a call is metered");
+    };
+    let charge = charge.map(|it| {
+        Box::new(Charge {
+            scheme: Scheme::Exact,
+            id: exact_key().nonce,
+            ..*it
+        })
+    });
+    Event::CallMetered {
+        request_id,
+        adapter,
+        adapter_digest,
+        kind,
+        usage,
+        finish,
+        milliseconds,
+        first_token_milliseconds,
+        request_hash,
+        response_hash,
+        charge,
+    }
+}
+
+fn undone(tx: &str) -> Event {
+    Event::Reorganised {
+        chain_id: 31_337,
+        txs: vec![tx.into()],
+    }
+}
+
+fn observed(balance: u128, claimed: u128) -> Event {
+    Event::ChannelObserved(Box::new(ChannelObserved {
+        key: ChannelKey {
+            chain_id: 31_337,
+            channel: Word([7; 32]),
+        },
+        view: ChannelView {
+            balance: Amount(balance),
+            claimed: Amount(claimed),
+            ..ChannelView::default()
+        },
+    }))
+}
+
+#[test]
+fn a_settlement_is_income_as_far_as_our_calls_were_claimed() {
+    let earnings = fold([
+        (DAY, call(100, PAYER)),
+        (DAY, claimed("0x1", 100)),
+        // The receiver's, 900 of which other servers had claimed.
+        (DAY, settled("0x2", 1_000)),
+        (DAY, settled("0x3", 50)),
+    ]);
+    let all = earnings.sums(receiver(), Days::ALL);
+    assert_eq!((all.claimed, all.settled), (Amount(100), Amount(100)));
+    assert_eq!(all.pending(), Amount::ZERO);
+    // Undone and done again, it is the same.
+    let again = fold([
+        (DAY, call(100, PAYER)),
+        (DAY, claimed("0x1", 100)),
+        (DAY, settled("0x2", 1_000)),
+        (DAY, undone("0x2")),
+        (DAY, settled("0x4", 1_000)),
+    ]);
+    assert_eq!(again.sums(receiver(), Days::ALL).settled, Amount(100));
+}
+
+#[test]
+fn receipts_for_other_sellers_are_no_income() {
+    let theirs = ReceiverKey {
+        receiver: ELSEWHERE,
+        ..receiver()
+    };
+    let earnings = fold([
+        (DAY, call(100, PAYER)),
+        (DAY, paid("0x1", ELSEWHERE, 5_000)),
+        (
+            DAY,
+            Event::Settled(Box::new(ReceiverSettled {
+                tx: "0x2".into(),
+                receiver: theirs,
+                amount: Amount(7_000),
+                block: 1,
+                block_hash: Word::default(),
+            })),
+        ),
+    ]);
+    assert_eq!(earnings.receivers(), [receiver()].into());
+    assert_eq!(earnings.sums(theirs, Days::ALL).settled, Amount::ZERO);
+}
+
+#[test]
+fn an_exact_payment_is_income_once_a_call_is_charged_for_it() {
+    let splitter = receiver().receiver;
+    let settled = |events: Vec<Event>| {
+        let earnings = fold(events.into_iter().map(|it| (DAY, it)));
+        let all = earnings.sums(receiver(), Days::ALL);
+        (
+            all.settled.0,
+            all.pending().0,
+            earnings.is_undone(exact_key()),
+        )
+    };
+    let (arrives, charged) = (|| paid("0x1", splitter, 70), || exact_call(70));
+    assert_eq!(settled(vec![arrives()]), (0, 0, false));
+    assert_eq!(settled(vec![arrives(), charged()]), (70, 0, false));
+    // Noted twice, or called for twice, it is one payment.
+    assert_eq!(
+        settled(vec![arrives(), charged(), arrives()]),
+        (70, 0, false)
+    );
+    assert_eq!(
+        settled(vec![arrives(), charged(), charged()]),
+        (70, 70, false)
+    );
+    assert_eq!(settled(vec![charged()]), (0, 70, false));
+    // A reorganisation takes it back until it is received again.
+    let gone = vec![arrives(), charged(), undone("0x1")];
+    assert_eq!(settled(gone.clone()), (0, 70, true));
+    let back = [gone, vec![paid("0x9", splitter, 70)]].concat();
+    assert_eq!(settled(back), (70, 0, false));
+}
+
+#[test]
+fn what_payers_took_back_is_not_on_its_way() {
+    let earnings = fold([
+        (DAY, call(100, PAYER)),
+        (DAY, observed(500, 0)),
+        (DAY, claimed("0x1", 20)),
+        (DAY, observed(60, 20)),
+    ]);
+    let all = earnings.sums(receiver(), Days::ALL);
+    assert_eq!((all.uncollectable, all.pending()), (Amount(40), Amount(60)));
+    // What one receiver got is not taken from what another has coming.
+    let other = ReceiverKey {
+        chain_id: 31_338,
+        ..receiver()
+    };
+    let both = earnings.sums_of(&[receiver(), other], Days::ALL);
+    assert_eq!(
+        (both.uncollectable, both.pending()),
+        (Amount(40), Amount(60))
+    );
 }
 
 #[test]

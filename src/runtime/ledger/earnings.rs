@@ -343,6 +343,12 @@ impl Earnings {
         self.exact.insert(paid.key, received);
     }
 
+    /// Whether the payment of an `exact` call was taken back by a reorganisation.
+    pub fn is_undone(&self, key: ExactKey) -> bool {
+        let paid = self.exact.get(&key);
+        paid.is_some_and(|it| it.call.is_some() && !self.movements.contains_key(&it.tx))
+    }
+
     fn earn(&mut self, day: u64, charge: &Charge) {
         let Some(paid) = self.exact.get_mut(&charge.exact_key()) else {
             return;

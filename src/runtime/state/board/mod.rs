@@ -23,7 +23,7 @@ use crate::runtime::{
     event::{
         Anchored, ContributionClaimed, ContributionsProposed, Deployment, Event, Record, Settlement,
     },
-    ledger::Earnings,
+    ledger::{Earnings, Scheme},
 };
 
 /// How many transactions and roots are remembered one by one.
@@ -193,6 +193,10 @@ impl Board {
 
     /// What became of a call's payment, and the transaction that says so.
     pub fn standing(&self, call: &BoardCall) -> (Standing, Option<&str>) {
+        let exact = call.charge.as_ref().filter(|it| it.scheme == Scheme::Exact);
+        if exact.is_some_and(|it| self.earnings.is_undone(it.exact_key())) {
+            return (Standing::Pending, None);
+        }
         self.claims.standing(call)
     }
 
