@@ -70,6 +70,9 @@ pub struct Audited {
     pub contributions_by_charge: u64,
     /// What was collected of the calls' charges when contributions were last stated, in base units.
     pub collected: Amount,
+    /// What the chain has collected since, of the published calls' charges: no fault as long as it
+    /// is stated soon.
+    pub unstated: Amount,
     pub differences: Vec<String>,
 }
 
@@ -350,8 +353,9 @@ fn show(context: &Context, audited: &Audited) {
         ));
     }
     printer.line(format!(
-        "{} base units collected for calls whose contributors were allotted something",
-        audited.collected
+        "{} base units were collected for calls and allotted to contributors, {} more are collected \
+         and not allotted yet",
+        audited.collected, audited.unstated
     ));
     if audited.contributions_by_charge > 0 {
         printer.line(format!(

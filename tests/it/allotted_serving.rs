@@ -336,6 +336,7 @@ fn calls_that_are_never_collected_and_copies_earn_nothing() {
     );
     assert_eq!(audited["collected"], (paid + amount).to_string());
     assert_eq!(audited["contributions_by_charge"], 0);
+    assert_eq!(audited["unstated"], "0");
     let text = fs::read_to_string(&path).unwrap();
     let attack = fair.first_call_of_the_attack();
     let mut claims_more: Value = serde_json::from_str(&text).unwrap();

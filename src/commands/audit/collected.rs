@@ -21,8 +21,23 @@ pub(super) struct Sheet<'a> {
     calls: &'a [PublishedCall],
 }
 
-/// A call of which something was collected.
+/// A call, and what is stated as collected of it.
 type Collection<'a> = (&'a PublishedCall, Amount);
+
+/// What a chain says of the collection of a pool's calls.
+#[derive(Debug, Default)]
+pub(super) struct Held {
+    pub differences: Vec<String>,
+    /// Collected on the chain and not stated yet, of the calls' charges.
+    pub unstated: Amount,
+}
+
+impl Held {
+    fn note_unstated(&mut self, collected: Amount, stated: Amount) {
+        let more = collected.saturating_sub(stated);
+        self.unstated = self.unstated.saturating_add(more);
+    }
+}
 
 impl<'a> Sheet<'a> {
     pub fn of(calls: &'a [PublishedCall]) -> Self {
@@ -77,15 +92,22 @@ impl<'a> Sheet<'a> {
         differences.extend(out_of_order(&until, &now, file.pool));
         differences
     }
+
+    /// The calls that have something for a pool, with what is stated as collected of them.
+    fn of_pool(self, pool: ReceiverKey, stated: &Stated) -> Vec<Collection<'a>> {
+        let of_pool = self.calls.iter().filter(|call| gives(call, pool));
+        let each = of_pool.map(|call| {
+            let collected = stated.collected.get(&call.event_id).copied();
+            (call, collected.unwrap_or_default())
+        });
+        each.collect()
+    }
 }
 
-/// The calls of a state of which something was collected.
-fn collections<'a>(sheet: Sheet<'a>, stated: &Stated) -> Vec<Collection<'a>> {
-    let each = sheet.calls.iter().filter_map(|call| {
-        let collected = stated.collected.get(&call.event_id)?;
-        Some((call, *collected))
-    });
-    each.collect()
+/// Whether a call has something for a contributor of a pool.
+fn gives(call: &PublishedCall, pool: ReceiverKey) -> bool {
+    let mut amounts = call.amounts.iter();
+    amounts.any(|it| it.pool == Some(pool) && it.address.is_some())
 }
 
 /// How much was claimed from a channel at least, for so much of a call to be collected.
@@ -102,9 +124,7 @@ fn out_of_order(calls: &[&PublishedCall], now: &Stated, pool: ReceiverKey) -> Ve
     };
     let of_channels = || {
         let paid = |call: &&&PublishedCall| {
-            let mut amounts = call.amounts.iter();
-            call.charge.scheme == Scheme::BatchSettlement
-                && amounts.any(|it| it.pool == Some(pool) && it.address.is_some())
+            call.charge.scheme == Scheme::BatchSettlement && gives(call, pool)
         };
         calls.iter().filter(paid).copied()
     };
@@ -131,72 +151,76 @@ fn out_of_order(calls: &[&PublishedCall], now: &Stated, pool: ReceiverKey) -> Ve
 /// Holds what a pool's last file says was collected against the chain.
 pub(super) async fn hold_collected(
     chain: &Chain,
-    last: &Stated,
+    (pool, last): (ReceiverKey, &Stated),
     sheet: Sheet<'_>,
-) -> Result<Vec<String>, Failure> {
-    let here = chain.network.chain_id;
-    let (channels, transfers): (Vec<Collection<'_>>, Vec<Collection<'_>>) =
-        collections(sheet, last)
-            .into_iter()
-            .filter(|(call, _)| call.charge.chain_id == here)
-            .partition(|(call, _)| call.charge.scheme == Scheme::BatchSettlement);
-    let mut differences = hold_claims(chain, &channels).await?;
-    differences.extend(hold_settled(chain, &channels).await?);
-    differences.extend(hold_transfers(chain, &transfers).await?);
-    Ok(differences)
+) -> Result<Held, Failure> {
+    let (channels, transfers): (Vec<Collection<'_>>, Vec<Collection<'_>>) = sheet
+        .of_pool(pool, last)
+        .into_iter()
+        .partition(|(call, _)| call.charge.scheme == Scheme::BatchSettlement);
+    let mut held = Held::default();
+    hold_claims(chain, &channels, &mut held).await?;
+    hold_settled(chain, &channels, &mut held).await?;
+    hold_transfers(chain, &transfers, &mut held).await?;
+    Ok(held)
 }
 
-async fn hold_claims(chain: &Chain, calls: &[Collection<'_>]) -> Result<Vec<String>, Failure> {
-    let mut stated: BTreeMap<Word, Amount> = BTreeMap::new();
-    for (call, collected) in calls {
-        let most = stated.entry(call.charge.id).or_default();
-        *most = reach(call, *collected).max(*most);
-    }
-    let ids: Vec<Word> = stated.keys().copied().collect();
+async fn hold_claims(
+    chain: &Chain,
+    calls: &[Collection<'_>],
+    held: &mut Held,
+) -> Result<(), Failure> {
+    let ids: BTreeSet<Word> = calls.iter().map(|(call, _)| call.charge.id).collect();
+    let ids: Vec<Word> = ids.into_iter().collect();
     let claimed = claimed_on(chain, &ids).await?;
     let claimed: BTreeMap<Word, Amount> = ids.into_iter().zip(claimed).collect();
-    let short = |(call, collected): &&Collection<'_>| {
+    for (call, stated) in calls {
         let on_chain = claimed.get(&call.charge.id).copied().unwrap_or_default();
-        reach(call, *collected) > on_chain
-    };
-    let told = calls.iter().filter(short).map(|(call, collected)| {
-        let on_chain = claimed.get(&call.charge.id).copied().unwrap_or_default();
-        format!(
-            "call {}: {collected} is stated as collected from {} on, and only {on_chain} was \
-             claimed from its channel {}",
-            call.event_id,
-            call.charge.before(),
-            call.charge.id
-        )
-    });
-    Ok(told.collect())
+        held.note_unstated(collected_of(&call.charge, on_chain), *stated);
+        if !stated.is_zero() && reach(call, *stated) > on_chain {
+            held.differences.push(format!(
+                "call {}: {stated} is stated as collected from {} on, and only {on_chain} was \
+                 claimed from its channel {}",
+                call.event_id,
+                call.charge.before(),
+                call.charge.id
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// Channels pay whoever they were opened for: together they brought no more than was settled.
-async fn hold_settled(chain: &Chain, calls: &[Collection<'_>]) -> Result<Vec<String>, Failure> {
+async fn hold_settled(
+    chain: &Chain,
+    calls: &[Collection<'_>],
+    held: &mut Held,
+) -> Result<(), Failure> {
     let mut sums: BTreeMap<ReceiverKey, Amount> = BTreeMap::new();
-    for (call, collected) in calls {
+    for (call, stated) in calls {
         let sum = sums.entry(call.charge.receiver_key()).or_default();
-        *sum = sum.saturating_add(*collected);
+        *sum = sum.saturating_add(*stated);
     }
-    let mut differences = Vec::new();
     for (receiver, sum) in sums {
         let settled = settled_on(chain, receiver).await?;
         if sum > settled {
-            differences.push(format!(
+            held.differences.push(format!(
                 "{sum} is stated as collected from channels for {}, and the escrow sent it \
                  {settled}",
                 receiver.receiver
             ));
         }
     }
-    Ok(differences)
+    Ok(())
 }
 
 /// What a transaction moved from a payer to a receiver pays the calls that name it, once.
-async fn hold_transfers(chain: &Chain, calls: &[Collection<'_>]) -> Result<Vec<String>, Failure> {
+async fn hold_transfers(
+    chain: &Chain,
+    calls: &[Collection<'_>],
+    held: &mut Held,
+) -> Result<(), Failure> {
     let tokens: BTreeSet<Address> = calls.iter().map(|(call, _)| call.charge.token).collect();
-    let mut differences = Vec::new();
     for token in tokens {
         let of_token = || calls.iter().filter(|(call, _)| call.charge.token == token);
         let keys: Vec<ExactKey> = of_token()
@@ -205,29 +229,32 @@ async fn hold_transfers(chain: &Chain, calls: &[Collection<'_>]) -> Result<Vec<S
         let used = authorizations_on(chain, token, &keys).await?;
         let mut shared: BTreeMap<(Word, Address, Address), Vec<&Collection<'_>>> = BTreeMap::new();
         for entry in of_token() {
-            let charge = &entry.0.charge;
-            match used.get(&charge.exact_key()) {
-                Some(tx) => {
-                    let way = (*tx, charge.payer, charge.receiver);
-                    shared.entry(way).or_default().push(entry);
-                }
-                None => differences.push(format!(
-                    "call {}: {} is stated as collected, and nobody used its authorization {}",
-                    entry.0.event_id, entry.1, charge.id
-                )),
+            let (call, stated) = entry;
+            let charge = &call.charge;
+            if let Some(tx) = used.get(&charge.exact_key()) {
+                let way = (*tx, charge.payer, charge.receiver);
+                shared.entry(way).or_default().push(entry);
+            } else if !stated.is_zero() {
+                held.differences.push(format!(
+                    "call {}: {stated} is stated as collected, and nobody used its authorization \
+                     {}",
+                    call.event_id, charge.id
+                ));
             }
         }
         for ((tx, from, to), entries) in shared {
             let moved = transfers_of(chain, token, tx).await?;
             let fits = moved.iter().filter(|it| (it.from, it.to) == (from, to));
             let moved: Amount = fits.map(|it| it.amount).sum();
-            let sum: Amount = entries.iter().map(|(_, collected)| *collected).sum();
+            let sum: Amount = entries.iter().map(|(_, stated)| *stated).sum();
+            let charged: Amount = entries.iter().map(|(call, _)| call.charge.amount).sum();
+            held.note_unstated(moved.min(charged), sum);
             if sum > moved {
                 let ids: Vec<String> = entries
                     .iter()
                     .map(|(call, _)| call.event_id.to_string())
                     .collect();
-                differences.push(format!(
+                held.differences.push(format!(
                     "calls {}: {sum} is stated as collected together, and transaction {tx} moved \
                      {moved} from {from} to {to}",
                     ids.join(", ")
@@ -235,5 +262,5 @@ async fn hold_transfers(chain: &Chain, calls: &[Collection<'_>]) -> Result<Vec<S
             }
         }
     }
-    Ok(differences)
+    Ok(())
 }

@@ -40,8 +40,9 @@ pub(super) async fn hold(
         let on_chain = pool.chain_id == desk.chain.network.chain_id;
         if on_chain {
             hold_proposals(desk, *pool, &theirs, audited).await?;
-            let found = hold_collected(&desk.chain, &last, Sheet::of(calls)).await?;
-            audited.differences.extend(found);
+            let held = hold_collected(&desk.chain, (*pool, &last), Sheet::of(calls)).await?;
+            audited.differences.extend(held.differences);
+            audited.unstated = audited.unstated.saturating_add(held.unstated);
         }
         let collected = last.collected.values().copied().sum();
         audited.collected = audited.collected.saturating_add(collected);

@@ -69,7 +69,11 @@ impl Collected {
             } if charge.scheme == Scheme::Exact && !charge.amount.is_zero() => {
                 *self.named.entry(charge.exact_key()).or_default() += 1;
             }
-            Event::Reorganised { chain_id, txs } => self.undo(*chain_id, txs),
+            Event::Reorganised { chain_id, txs } => {
+                self.keep_standing(|chain, tx| {
+                    chain != *chain_id || !txs.iter().any(|it| it == tx)
+                });
+            }
             Event::ChainEnded { chain_id } => self.end(*chain_id),
             _ => {}
         }
@@ -115,17 +119,18 @@ impl Collected {
         self.transfers.insert(received.key, transfer);
     }
 
-    fn undo(&mut self, chain_id: u64, txs: &[String]) {
+    /// Forgets what transactions did that do not stand any more, by their chain and hash.
+    fn keep_standing(&mut self, stands: impl Fn(u64, &str) -> bool) {
         for (key, claims) in &mut self.claims {
-            claims.retain(|it| key.chain_id != chain_id || !txs.contains(&it.tx));
+            claims.retain(|it| stands(key.chain_id, &it.tx));
         }
         for (key, settles) in &mut self.settles {
-            settles.retain(|(_, tx)| key.chain_id != chain_id || !txs.contains(tx));
+            settles.retain(|(_, tx)| stands(key.chain_id, tx));
         }
         self.transfers
-            .retain(|key, it| key.chain_id != chain_id || !txs.contains(&it.tx));
+            .retain(|key, it| stands(key.chain_id, &it.tx));
         self.alike
-            .retain(|(tx, receiver, ..), _| receiver.chain_id != chain_id || !txs.contains(tx));
+            .retain(|(tx, receiver, ..), _| stands(receiver.chain_id, tx));
     }
 
     /// A chain that is gone has collected nothing.
