@@ -28,7 +28,8 @@ use crate::{
         ledger::Prices,
         model::Base,
         serve::{
-            Audience, Bound, Goods, Hosted, ROUTES, ServeError, ServeLimits, Server, Stop,
+            Audience, Bound, ConnectionLimits, Goods, Hosted, ROUTES, ServeError, ServeLimits,
+            Server, Stop,
             attribution::{Keeping, MOST_WAITING},
             engine::{EngineSpec, Engines, Quant},
         },
@@ -98,6 +99,7 @@ pub async fn run(context: &Context, request: ServeRequest) -> Result<ExitStatus,
         keeping: keeping(context)?,
     };
     let server = Server::new(bound, goods, journal, limits(context), stop.clone()).await?;
+    let server = server.with_connections(connections(context));
     let signals = tokio::spawn(obey(Signals::install()?, stop, context.clone()));
     // Settling ends after the last call is charged, with a last round.
     let closing = CancellationToken::new();
@@ -347,6 +349,15 @@ fn limits(context: &Context) -> ServeLimits {
         queue: count("serve.queue", 64),
         max_body: count("serve.max_body", 1 << 20),
         max_tokens: count("serve.max_tokens", 256),
+    }
+}
+
+fn connections(context: &Context) -> ConnectionLimits {
+    let limits = ConnectionLimits::default();
+    let count = |key: &str, otherwise: usize| context.settings.count(key).unwrap_or(otherwise);
+    ConnectionLimits {
+        total: count("serve.max_connections", limits.total),
+        per_address: count("serve.max_connections_per_address", limits.per_address),
     }
 }
 

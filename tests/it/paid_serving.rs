@@ -5,5 +5,6 @@ mod attacks;
 mod chains;
 mod disk;
 mod faults;
+mod hang_ups;
 mod shop;
 mod soak;

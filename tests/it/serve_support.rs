@@ -21,7 +21,10 @@ use openlora::runtime::{
     journal::Journal,
     ledger::Prices,
     ports::{Classified, Engine, Generated, Generation, Limits, Prompt, Sampling, TokenLogprob},
-    serve::{Bound, Goods, Hosted, ServeError, ServeLimits, Server, Stop, attribution::Keeping},
+    serve::{
+        Bound, ConnectionLimits, Goods, Hosted, ServeError, ServeLimits, Server, Stop,
+        attribution::Keeping,
+    },
 };
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
@@ -203,6 +206,14 @@ pub fn test_journal() -> Journal {
 }
 
 pub async fn start_with(limits: ServeLimits, journal: Journal) -> TestServer {
+    start_bounded(limits, journal, ConnectionLimits::default()).await
+}
+
+pub async fn start_bounded(
+    limits: ServeLimits,
+    journal: Journal,
+    connections: ConnectionLimits,
+) -> TestServer {
     let (steps, begun) = (Arc::new(Semaphore::new(0)), Arc::new(AtomicUsize::new(0)));
     let stop = Stop::default();
     let bound = Bound::new("127.0.0.1", 0).await.unwrap();
@@ -213,7 +224,8 @@ pub async fn start_with(limits: ServeLimits, journal: Journal) -> TestServer {
     };
     let server = Server::new(bound, goods, journal.clone(), limits, stop.clone())
         .await
-        .unwrap();
+        .unwrap()
+        .with_connections(connections);
     let address = server.address();
     let running = tokio::spawn(server.run());
     let client = reqwest::Client::builder().no_proxy().build().unwrap();

@@ -299,6 +299,10 @@ impl Settlement for Desk {
         &self.chain.network
     }
 
+    fn is_fresh(&self) -> bool {
+        self.memory.lock().is_fresh(self.options.fresh)
+    }
+
     async fn channel(&self, channel: Word) -> Result<ChannelView, Trouble> {
         self.viewed(channel).await
     }

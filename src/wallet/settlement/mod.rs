@@ -103,6 +103,9 @@ pub enum Trouble {
 pub trait Settlement: Send + Sync {
     fn network(&self) -> &Network;
 
+    /// Whether the chain was heard of lately enough to take payments.
+    fn is_fresh(&self) -> bool;
+
     /// What a channel holds, by a view of the chain that is fresh enough to serve on; written to
     /// the journal when it changed.
     async fn channel(&self, channel: Word) -> Result<ChannelView, Trouble>;

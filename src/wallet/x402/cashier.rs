@@ -73,6 +73,13 @@ impl Cashier for Till {
         opened.map_err(|refused| self.back.unpaid(sale, refused))
     }
 
+    fn ready(&self) -> Result<(), String> {
+        match self.back.is_fresh() {
+            true => Ok(()),
+            false => Err("No chain that calls are paid on was heard of lately.".to_owned()),
+        }
+    }
+
     async fn refund(&self, sale: &Sale, payment: &str) -> Result<Refunded, Unpaid> {
         let refunded = self.refunded(sale, payment).await;
         refunded.map_err(|refused| self.back.unpaid(sale, refused))

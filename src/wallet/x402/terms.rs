@@ -106,6 +106,12 @@ impl Back {
         }
     }
 
+    /// Whether any chain could take a payment now.
+    pub fn is_fresh(&self) -> bool {
+        let mut lanes = self.lanes.iter();
+        lanes.any(|lane| lane.counter.settlement.is_fresh())
+    }
+
     /// The offers for a sale, channels first; none when nobody is paid for the adapter.
     fn offers(&self, sale: &Sale) -> impl Iterator<Item = (&Arc<Lane>, Requirements)> {
         let receiver = self.stalls.get(&sale.adapter_digest).copied();

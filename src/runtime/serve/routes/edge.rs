@@ -54,6 +54,7 @@ pub async fn unknown(app: App, request: Request) -> Response {
 
 fn check(route: &Route, request: &Request) -> Result<RequestId, Refusal> {
     check_size(request.headers())?;
+    check_path(request.uri().path())?;
     if route.audience == Audience::Operator {
         check_operator(request)?;
     }
@@ -72,6 +73,40 @@ fn check_size(headers: &HeaderMap) -> Result<(), Refusal> {
         format!("The request's headers take {size} bytes; at most {MAX_HEADERS} are read.");
     let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
     Err(Refusal::new(status, "headers_too_large", message))
+}
+
+/// Parts of a path are text: what is no UTF-8 is no id of ours.
+fn check_path(path: &str) -> Result<(), Refusal> {
+    let digit = |byte: Option<&u8>| byte.and_then(|it| char::from(*it).to_digit(16));
+    let mut bytes = path.as_bytes();
+    let mut decoded = Vec::with_capacity(bytes.len());
+    while let Some((byte, rest)) = bytes.split_first() {
+        let code = (*byte == b'%').then(|| digit(rest.first()).zip(digit(rest.get(1))));
+        match code
+            .flatten()
+            .map(|(high, low)| u8::try_from(16 * high + low))
+        {
+            Some(Ok(code)) => {
+                decoded.push(code);
+                bytes = &rest[2..];
+            }
+            _ => {
+                decoded.push(*byte);
+                bytes = rest;
+            }
+        }
+    }
+    match String::from_utf8(decoded) {
+        Ok(_) => Ok(()),
+        Err(_) => {
+            let message = "The path is not UTF-8 once its percent-encoding is undone.";
+            Err(Refusal::new(
+                StatusCode::BAD_REQUEST,
+                "invalid_path",
+                message,
+            ))
+        }
+    }
 }
 
 /// Operator routes answer this machine only, and only under a name that no foreign web page can

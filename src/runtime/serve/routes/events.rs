@@ -16,7 +16,7 @@ use futures::Stream;
 use super::App;
 use crate::runtime::{
     event::Record,
-    serve::{generate, refusal::Refusal, wire::fields::wrong_value},
+    serve::{connections::Connection, generate, refusal::Refusal, wire::fields::wrong_value},
 };
 
 const LAST_EVENT_ID: &str = "last-event-id";
@@ -29,6 +29,9 @@ const HEARTBEAT: Duration = Duration::from_secs(15);
 
 pub async fn follow(State(app): State<App>, request: Request) -> Result<Response, Refusal> {
     let after = resume_after(request.headers())?;
+    if let Some(connection) = request.extensions().get::<Connection>() {
+        connection.keep();
+    }
     Ok(generate::events(Body::from_stream(records(app, after))))
 }
 

@@ -29,13 +29,16 @@ use axum::{
 
 use super::{
     attribution::Attributions,
+    body::BodyMemory,
     gate::Gate,
     hosted::Shelf,
     meter::Meter,
     metrics::Metrics,
     payment::{Currency, Sales},
+    quotes::Quotes,
     refusal::Refusal,
     server::{ServeLimits, Stop},
+    unread::Unread,
 };
 use crate::runtime::journal::Journal;
 
@@ -52,6 +55,9 @@ pub struct Parts {
     pub limits: ServeLimits,
     pub stop: Stop,
     pub attributions: Attributions,
+    pub bodies: BodyMemory,
+    pub quotes: Quotes,
+    pub unread: Arc<Unread>,
     /// Absent where calls are free.
     pub sales: Option<Sales>,
 }

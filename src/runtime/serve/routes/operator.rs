@@ -1,7 +1,7 @@
 //! `GET /health`, `GET /ready` and `GET /metrics`.
 
 use axum::{
-    Json,
+    Extension, Json,
     extract::State,
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
@@ -9,7 +9,10 @@ use axum::{
 use serde_json::{Value, json};
 
 use super::App;
-use crate::runtime::serve::{gate::draining, refusal::Refusal};
+use crate::runtime::{
+    ledger::Address,
+    serve::{connections::Connection, gate::draining, refusal::Refusal},
+};
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -17,7 +20,8 @@ pub async fn health() -> Json<Value> {
     Json(json!({ "status": "alive", "version": env!("CARGO_PKG_VERSION") }))
 }
 
-/// Ready means: not draining, and the journal took the last event.
+/// Ready means that a new payer's call would be answered: the server is not draining, the journal
+/// took the last event, its queue for attribution has room, and a chain was heard of lately.
 pub async fn ready(State(app): State<App>) -> Result<Json<Value>, Refusal> {
     if app.stop.draining.is_cancelled() {
         return Err(draining());
@@ -25,6 +29,13 @@ pub async fn ready(State(app): State<App>) -> Result<Json<Value>, Refusal> {
     if !app.meter.is_writable() {
         let message = "The journal cannot be written, so calls cannot be counted.";
         return Err(Refusal::unavailable("journal_unavailable", message));
+    }
+    // Whoever has no call waiting is refused last.
+    let newcomer = app.sales.as_ref().map(|_| Address::default());
+    app.attributions.check_room(newcomer)?;
+    if let Some(sales) = &app.sales {
+        let ready = sales.cashier.ready();
+        ready.map_err(|reason| Refusal::unavailable("chain_unavailable", reason))?;
     }
     let names: Vec<&str> = app
         .shelf
@@ -34,7 +45,12 @@ pub async fn ready(State(app): State<App>) -> Result<Json<Value>, Refusal> {
     Ok(Json(json!({ "status": "ready", "adapters": names })))
 }
 
-pub async fn metrics(State(app): State<App>) -> Result<Response, Refusal> {
+pub async fn metrics(
+    State(app): State<App>,
+    connection: Option<Extension<Connection>>,
+) -> Result<Response, Refusal> {
+    let open = connection.map_or(0, |it| it.0.all());
+    app.metrics.observe(open, app.unread.bytes());
     let text = app.metrics.render().map_err(|_| {
         let message = "The metrics could not be written.";
         Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", message)
