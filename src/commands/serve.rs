@@ -375,13 +375,6 @@ fn announce(context: &Context, address: SocketAddr, names: &[String], selling: O
     let url = url_of(address);
     let network = selling.map_or("local".to_owned(), |it| it.networks.join(","));
     let printer = &context.printer;
-    if printer.is_json() {
-        printer.json(&Ready {
-            url: &url,
-            adapters: names,
-            network: network.as_str(),
-        });
-    }
     let first = names.first().map_or("NAME", String::as_str);
     printer.note(format!(
         "serving {} at {url}, {}; Ctrl-C drains",
@@ -397,6 +390,14 @@ fn announce(context: &Context, address: SocketAddr, names: &[String], selling: O
         "  curl {url}/v1/chat/completions -H 'content-type: application/json' \
          -d '{{\"model\":\"{first}\",\"messages\":[{{\"role\":\"user\",\"content\":\"hello\"}}]}}'"
     ));
+    // Last, because whoever reads it may stop the server at once.
+    if printer.is_json() {
+        printer.json(&Ready {
+            url: &url,
+            adapters: names,
+            network: network.as_str(),
+        });
+    }
 }
 
 /// The signals that ask a server to stop.

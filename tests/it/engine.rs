@@ -767,7 +767,8 @@ async fn stop_strings_end_the_answer_and_every_token_counts() {
                 delta("c", 1),
                 delta("d", 1),
                 delta("e", 1),
-                delta("f", 1),
+                delta("", 1),
+                delta("f", 0),
             ],
         ),
     ];

@@ -322,7 +322,7 @@ async fn readers_who_do_not_read_hold_no_turn() {
     let server = start_with(limits, test_journal()).await;
     let word = "w".repeat(400_000);
     let mut unread = Vec::new();
-    for number in 0..6 {
+    for number in 0..12 {
         let stream = number % 2 == 0;
         let body = with(
             chat("persona", &word),
@@ -339,9 +339,10 @@ async fn readers_who_do_not_read_hold_no_turn() {
         socket.write_all(body.as_bytes()).await.unwrap();
         unread.push(socket);
     }
-    for number in 0..6 {
+    for number in 0..12 {
         let id = format!("unread-{number}");
-        let (usage, finish) = timeout(SOON, server.metered(&id)).await.unwrap();
+        let counted = timeout(2 * SOON, server.metered(&id)).await;
+        let (usage, finish) = counted.unwrap();
         assert_eq!((usage.completion_tokens, finish), (60, Finish::Length));
     }
     let found = timeout(SOON, server.post(CHAT, &chat("persona", "hi"))).await;
@@ -411,7 +412,9 @@ async fn floods_of_pipelined_requests_and_half_closed_sockets_leave_the_server_w
         let head = b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n{";
         socket.write_all(head).await.unwrap();
         socket.shutdown().await.unwrap();
-        assert!(is_closed(&mut socket).await);
+        let mut answer = Vec::new();
+        let read = timeout(SOON, socket.read_to_end(&mut answer)).await;
+        read.expect("the server closes").unwrap();
     }
     assert_eq!(server.get("/health").await.status, 200);
     server.drain().await;

@@ -24,6 +24,9 @@ use crate::runtime::{
     ports::{Prompt, Tab},
 };
 
+/// What a body of unknown length counts for, in bytes.
+const UNANNOUNCED: usize = 64 * 1024;
+
 /// A request for a served adapter.
 pub struct Intake {
     pub id: RequestId,
@@ -61,8 +64,8 @@ impl Intake {
         let address = ClientAddress::from_request(&parts.extensions);
         let limit = app.limits.max_body;
         if app.sales.is_some() && payment.is_none() {
-            let length = body::announced(&parts.headers).unwrap_or(limit);
-            app.quotes.spend(address, length)?;
+            let length = body::announced(&parts.headers);
+            app.quotes.spend(address, length.unwrap_or(UNANNOUNCED))?;
         }
         let resource = payment::resource(&parts.headers, parts.uri.path());
         let body = body::read(&parts.headers, body, limit, &app.bodies).await?;

@@ -2,7 +2,7 @@
 //!
 //! A reader who is slow costs the memory of its own answer, for a bounded time, and no turn on an
 //! engine. All unread answers together are bounded: beyond that the largest of them is cut off.
-//! Whoever is cut off gets its answer by repeating the request.
+//! Whoever is cut off gets its answer by repeating the request, as far as answers are kept.
 
 use std::{
     collections::BTreeMap,

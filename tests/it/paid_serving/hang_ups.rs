@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use openlora::runtime::{
     event::Finish,
-    ports::{Classified, Engine, Generation, Limits, Prompt, Sampling},
+    ports::{
+        Cashier, Classified, Engine, Generation, Limits, Prompt, Refunded, Sale, Sampling, Tab,
+        Unpaid,
+    },
     serve::ServeError,
 };
 use serde_json::json;
@@ -147,5 +150,54 @@ fn unpaid_requests_use_up_an_allowance_and_payers_go_on() {
     let served = shop.send(&call, Some(&second));
     assert_eq!((served.status, cost(&served)), (200, COST));
     assert_eq!(shop.begun(), 2);
+    shop.close();
+}
+
+/// A till whose chains were not heard of for long.
+struct Deaf(Arc<dyn Cashier>);
+
+#[async_trait::async_trait]
+impl Cashier for Deaf {
+    fn terms(&self, sale: &Sale) -> Unpaid {
+        self.0.terms(sale)
+    }
+
+    async fn open(&self, sale: &Sale, payment: &str) -> Result<Box<dyn Tab>, Unpaid> {
+        self.0.open(sale, payment).await
+    }
+
+    fn ready(&self) -> Result<(), String> {
+        self.0.ready()?;
+        Err("Nothing was heard.".to_owned())
+    }
+
+    async fn refund(&self, sale: &Sale, payment: &str) -> Result<Refunded, Unpaid> {
+        self.0.refund(sale, payment).await
+    }
+}
+
+#[test]
+fn a_server_whose_chain_is_silent_says_that_it_is_not_ready() {
+    let market = Market::embedded();
+    let shop = Shop::of(&market);
+    let payer = Payer::new(&market, 1, 10_000);
+    // A payment looks at the chain.
+    shop.buys(&Call::usual(), &payer.deposit(QUOTE, 2_000));
+    assert_eq!(shop.wait(shop.server.get("/ready")).status, 200);
+    shop.close();
+    let setup = Setup {
+        cashier: Box::new(|cashier| Arc::new(Deaf(cashier))),
+        ..Setup::of(&market)
+    };
+    let shop = Shop::open(&market.runtime, setup);
+    shop.buys(&Call::usual(), &payer.voucher(COST + QUOTE));
+    let ready = shop.wait(shop.server.get("/ready"));
+    let error = ready.json()["error"].clone();
+    assert_eq!(
+        (ready.status, error["code"].as_str()),
+        (503, Some("chain_unavailable"))
+    );
+    assert_eq!(error["message"], "Nothing was heard.");
+    assert_eq!(ready.header("retry-after"), Some("1"));
     shop.close();
 }

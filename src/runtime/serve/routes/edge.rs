@@ -11,6 +11,7 @@ use axum::{
 
 use super::{App, Audience, Route};
 use crate::runtime::serve::{
+    client::ClientAddress,
     refusal::Refusal,
     request_id::{REQUEST_ID, RequestId},
 };
@@ -24,7 +25,7 @@ pub struct Peer(pub SocketAddr);
 
 /// Checks a request, hands it on, and marks the answer with its id.
 pub async fn pass(app: App, route: &'static Route, mut request: Request, next: Next) -> Response {
-    let checked = check(route, &request);
+    let checked = check(&app, route, &request);
     let id = checked.as_ref().ok().cloned();
     let mut response = match checked {
         Ok(id) => {
@@ -52,7 +53,12 @@ pub async fn unknown(app: App, request: Request) -> Response {
     Refusal::new(StatusCode::NOT_FOUND, "unknown_url", message).into_response()
 }
 
-fn check(route: &Route, request: &Request) -> Result<RequestId, Refusal> {
+fn check(app: &App, route: &Route, request: &Request) -> Result<RequestId, Refusal> {
+    if route.audience == Audience::Anyone && !route.metered {
+        // Behind a proxy's address are many clients, and operators' tools are on loopback.
+        let address = ClientAddress::from_request(request.extensions());
+        app.quotes.spend(address.filter(|it| !it.is_shared()), 0)?;
+    }
     check_size(request.headers())?;
     check_path(request.uri().path())?;
     if route.audience == Audience::Operator {
