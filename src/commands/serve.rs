@@ -32,7 +32,8 @@ use crate::{
         ledger::Prices,
         model::Base,
         serve::{
-            Audience, Bound, Goods, Hosted, ROUTES, ServeError, ServeLimits, Server, Stop,
+            Audience, Bound, ConnectionLimits, Goods, Hosted, ROUTES, ServeError, ServeLimits,
+            Server, Stop,
             attribution::{Keeping, MOST_WAITING},
             engine::{EngineSpec, Engines, Quant},
         },
@@ -110,6 +111,7 @@ pub async fn run(context: &Context, request: ServeRequest) -> Result<ExitStatus,
         access,
     };
     let server = Server::new(bound, goods, journal, limits(context), stop.clone()).await?;
+    let server = server.with_connections(connections(context));
     let signals = tokio::spawn(obey(Signals::install()?, stop, context.clone()));
     // Settling ends after the last call is charged, with a last round.
     let closing = CancellationToken::new();
@@ -370,6 +372,15 @@ fn limits(context: &Context) -> ServeLimits {
     }
 }
 
+fn connections(context: &Context) -> ConnectionLimits {
+    let limits = ConnectionLimits::default();
+    let count = |key: &str, otherwise: usize| context.settings.count(key).unwrap_or(otherwise);
+    ConnectionLimits {
+        total: count("serve.max_connections", limits.total),
+        per_address: count("serve.max_connections_per_address", limits.per_address),
+    }
+}
+
 /// The address as a client on this machine writes it.
 fn url_of(address: SocketAddr) -> String {
     let ip = if address.ip().is_unspecified() {
@@ -384,13 +395,6 @@ fn announce(context: &Context, address: SocketAddr, names: &[String], selling: O
     let url = url_of(address);
     let network = selling.map_or("local".to_owned(), |it| it.networks.join(","));
     let printer = &context.printer;
-    if printer.is_json() {
-        printer.json(&Ready {
-            url: &url,
-            adapters: names,
-            network: network.as_str(),
-        });
-    }
     let first = names.first().map_or("NAME", String::as_str);
     printer.note(format!(
         "serving {} at {url}, {}; Ctrl-C drains",
@@ -406,6 +410,14 @@ fn announce(context: &Context, address: SocketAddr, names: &[String], selling: O
         "  curl {url}/v1/chat/completions -H 'content-type: application/json' \
          -d '{{\"model\":\"{first}\",\"messages\":[{{\"role\":\"user\",\"content\":\"hello\"}}]}}'"
     ));
+    // Last, because whoever reads it may stop the server at once.
+    if printer.is_json() {
+        printer.json(&Ready {
+            url: &url,
+            adapters: names,
+            network: network.as_str(),
+        });
+    }
 }
 
 /// The signals that ask a server to stop.

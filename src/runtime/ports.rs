@@ -75,9 +75,10 @@ pub struct TokenLogprob {
 /// One step of an answer.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Generated {
-    /// Newly decoded text; `tokens` is how many tokens it stands for. Over an answer they sum to
-    /// `completion_tokens`. A token counts once any of its text is delivered; the token that ends
-    /// the answer does not.
+    /// Newly decoded text, and how many tokens were generated since the last one. Over an answer
+    /// they sum to `completion_tokens`: every token that was computed for it, also those that a
+    /// stop string holds back or cuts off, but not the token that ends the answer. `logprobs` are
+    /// those of the tokens whose text is delivered.
     Delta {
         text: String,
         tokens: u64,
@@ -104,6 +105,12 @@ pub type Generation =
 #[async_trait::async_trait]
 pub trait Engine: Send + Sync {
     fn limits(&self) -> Limits;
+
+    /// Bytes of the longest token, if it is known: a prompt of more than so many bytes per token of
+    /// the context does not fit, which is told without counting.
+    fn longest_token(&self) -> Option<usize> {
+        None
+    }
 
     /// Counts the tokens that a prompt will take, as the engine will render it.
     async fn count_prompt(&self, prompt: &Prompt) -> Result<u64, super::serve::ServeError>;

@@ -375,6 +375,18 @@ pub const KEYS: &[Key] = &[
         "largest request body in bytes",
     ),
     key(
+        "serve.max_connections",
+        integer(16, 1 << 20),
+        Some("2048"),
+        "open connections; those that wait give way to new ones",
+    ),
+    key(
+        "serve.max_connections_per_address",
+        integer(1, 1 << 20),
+        Some("128"),
+        "open connections of one IPv4 address or IPv6 /64 network; not on loopback",
+    ),
+    key(
         "serve.max_tokens",
         integer(1, 1 << 20),
         Some("256"),

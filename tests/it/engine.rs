@@ -731,19 +731,33 @@ async fn deltas_are_whole_characters_and_count_their_tokens() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn stop_strings_end_the_answer_and_are_not_billed() {
+async fn stop_strings_end_the_answer_and_every_token_counts() {
     let engine = Script::new().line("x", "abcdef", true).load().await;
     let delta = |text: &str, tokens| (text.to_owned(), tokens);
     let each = |text: &str| -> Vec<_> { text.chars().map(|c| delta(&c.to_string(), 1)).collect() };
     let cases: [(&[&str], Deltas); 6] = [
-        (&["d"], each("abc")),
-        (&["cd"], each("ab")),
-        (&["ef", "bc"], each("a")),
-        (&["a"], vec![]),
-        // Held back until it turns out to be something else.
+        // What a stop string cuts off was computed, too.
+        (&["d"], [each("abc"), vec![delta("", 1)]].concat()),
+        (
+            &["cd"],
+            [each("ab"), vec![delta("", 1), delta("", 1)]].concat(),
+        ),
+        (
+            &["ef", "bc"],
+            vec![delta("a", 1), delta("", 1), delta("", 1)],
+        ),
+        (&["a"], vec![delta("", 1)]),
+        // Text is held back until it turns out to be something else; tokens count at once.
         (
             &["bcx"],
-            vec![delta("a", 1), delta("bcd", 3), delta("e", 1), delta("f", 1)],
+            vec![
+                delta("a", 1),
+                delta("", 1),
+                delta("", 1),
+                delta("bcd", 1),
+                delta("e", 1),
+                delta("f", 1),
+            ],
         ),
         (
             &["fg", ""],
@@ -753,7 +767,8 @@ async fn stop_strings_end_the_answer_and_are_not_billed() {
                 delta("c", 1),
                 delta("d", 1),
                 delta("e", 1),
-                delta("f", 1),
+                delta("", 1),
+                delta("f", 0),
             ],
         ),
     ];

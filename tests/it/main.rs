@@ -62,6 +62,7 @@ mod secrets;
 mod serve_bad_requests;
 mod serve_command;
 mod serve_disk;
+mod serve_hostile;
 mod serve_metering;
 mod serve_routes;
 mod serve_support;

@@ -5,6 +5,7 @@ mod attacks;
 mod chains;
 mod disk;
 mod faults;
+mod hang_ups;
 mod identity;
 mod leaving;
 pub mod shop;

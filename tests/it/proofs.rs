@@ -17,9 +17,9 @@ use openlora::runtime::{
         shares::{Example, Fallback, Party, Span},
         witness,
     },
-    event::{Attributed, AttributionMethod, Event, Finish, Record},
+    event::{Attributed, AttributionMethod, CallKind, Event, Finish, Record, Usage},
     journal::{Journal, Unique},
-    ledger::Address,
+    ledger::{Address, Amount, Charge, Scheme, Word},
     ports::{Classified, Engine, Generation, Limits, Prompt, Sampling},
     serve::{Bound, Goods, ServeError, Server, Stop, attribution::Keeping},
 };
@@ -408,6 +408,69 @@ async fn when_too_many_wait_new_calls_are_refused() {
     server.drain().await;
 }
 
+/// A call that somebody paid for, as the journal has it.
+fn paid_call(id: &str, payer: Address) -> Event {
+    Event::CallMetered {
+        request_id: id.to_owned(),
+        adapter: "persona".to_owned(),
+        adapter_digest: "persona0digest".to_owned(),
+        kind: CallKind::Chat,
+        usage: Usage {
+            prompt_tokens: 1,
+            completion_tokens: 1,
+        },
+        finish: Finish::Stop,
+        milliseconds: 1,
+        first_token_milliseconds: None,
+        request_hash: "aa".to_owned(),
+        response_hash: "bb".to_owned(),
+        charge: Some(Box::new(Charge {
+            scheme: Scheme::Exact,
+            chain_id: 1,
+            token: Address([1; 20]),
+            receiver: Address([2; 20]),
+            payer,
+            id: Word::default(),
+            amount: Amount(5),
+            cumulative: Amount(5),
+        })),
+    }
+}
+
+#[tokio::test]
+async fn one_payers_backlog_leaves_room_for_others() {
+    let dir = tempfile::tempdir().unwrap();
+    let stub = Stub::new(false);
+    let server = start(Setup {
+        journal: test_journal(),
+        vault: Some(dir.path()),
+        witness: Ok(Arc::clone(&stub)),
+        most: 4,
+    })
+    .await;
+    // The worker is held by this one; all others wait behind it.
+    assert_eq!(server.post_as("held", CHAT, &said("a b")).await.status, 200);
+    for number in 0..8 {
+        let id = format!("flood-{number}");
+        let flood = paid_call(&id, Address([7; 20]));
+        server.journal.append(flood).await.unwrap();
+    }
+    // Nine wait where four are meant to. Whoever has one of them goes on up to an equal part.
+    assert_eq!(server.get("/ready").await.status, 200);
+    assert_eq!(server.post_as("next", CHAT, &said("a b")).await.status, 200);
+    let refused = server.post_as("third", CHAT, &said("a b")).await;
+    assert_eq!(refused.status, 503);
+    assert_eq!(refused.json()["error"]["code"], "attribution_backlog");
+    // So says readiness: all callers of a free server are one.
+    let ready = server.get("/ready").await;
+    assert_eq!(ready.status, 503);
+    assert_eq!(ready.json()["error"]["code"], "attribution_backlog");
+    stub.open();
+    attributed(&server.journal, "next").await;
+    assert_eq!(server.get("/ready").await.status, 200);
+    server.drain().await;
+}
+
 /// A server that is gone without a word between count and attribution, and the next one.
 #[tokio::test]
 async fn what_waits_survives_the_server() {
@@ -484,7 +547,7 @@ async fn a_call_that_its_server_did_not_survive_has_the_static_shares() {
         session: "earlier".into(),
         adapter: "persona".into(),
         adapter_digest: "persona0digest".into(),
-        kind: openlora::runtime::event::CallKind::Chat,
+        kind: CallKind::Chat,
         prompt_tokens: 3,
         request_hash: "00".into(),
         payment: None,

@@ -174,7 +174,7 @@ async fn a_reader_who_leaves_is_counted_for_what_was_delivered() {
 }
 
 #[tokio::test]
-async fn a_caller_who_leaves_before_a_whole_answer_pays_for_the_prompt() {
+async fn a_whole_answer_runs_to_its_end_without_its_caller() {
     let server = start().await;
     let body = chat("persona", "!step a b c");
     let request = server
@@ -185,14 +185,50 @@ async fn a_caller_who_leaves_before_a_whole_answer_pays_for_the_prompt() {
     let call = tokio::spawn(request.send());
     reserved(&server, "early").await;
     call.abort();
-    assert_eq!(
-        server.metered("early").await,
-        (usage(6, 0), Finish::Disconnected)
-    );
+    assert!(call.await.unwrap_err().is_cancelled());
+    server.steps.add_permits(5);
+    assert_eq!(server.metered("early").await, (usage(6, 5), Finish::Length));
     assert_eq!(
         story(&server, "early").await,
-        ["reserved 6", "metered 6+0 Disconnected"]
+        ["reserved 6", "metered 6+5 Length"]
     );
+    // Whoever lost the connection gets what was computed.
+    let again = server.post_as("early", CHAT, &body).await;
+    assert_eq!(
+        (again.status, again.header("x-openlora-replayed")),
+        (200, Some("true"))
+    );
+    let said = again.json()["choices"][0]["message"]["content"].clone();
+    assert_eq!(said, "persona a b c persona");
+    assert_eq!(server.begun.load(Ordering::SeqCst), 1);
+    server.drain().await;
+}
+
+#[tokio::test]
+async fn a_stream_that_was_left_is_given_again_as_far_as_it_came() {
+    let server = start().await;
+    let body = with(
+        chat("persona", "!step a b c"),
+        json!({ "stream": true, "stream_options": { "include_usage": true } }),
+    );
+    server.steps.add_permits(2);
+    drop(read_pieces(&server, "cut", &body, 2).await);
+    assert_eq!(
+        server.metered("cut").await,
+        (usage(6, 2), Finish::Disconnected)
+    );
+    let again = server.post_as("cut", CHAT, &body).await;
+    let (chunks, done) = again.chunks();
+    assert!(done);
+    let said: Vec<_> = chunks
+        .iter()
+        .filter_map(|chunk| chunk["choices"][0]["delta"]["content"].as_str())
+        .collect();
+    assert_eq!(said.concat(), "persona a");
+    let finish = &chunks[chunks.len() - 2]["choices"][0]["finish_reason"];
+    assert_eq!(finish, "length");
+    assert_eq!(chunks.last().unwrap()["usage"]["completion_tokens"], 2);
+    assert_eq!(server.begun.load(Ordering::SeqCst), 1);
     server.drain().await;
 }
 

@@ -22,8 +22,8 @@ use openlora::runtime::{
     ledger::Prices,
     ports::{Classified, Engine, Generated, Generation, Limits, Prompt, Sampling, TokenLogprob},
     serve::{
-        Bound, Goods, Hosted, ServeError, ServeLimits, Server, Stop, access::Access,
-        attribution::Keeping,
+        Bound, ConnectionLimits, Goods, Hosted, ServeError, ServeLimits, Server, Stop,
+        access::Access, attribution::Keeping,
     },
 };
 use serde_json::{Value, json};
@@ -229,6 +229,15 @@ pub async fn start_with(limits: ServeLimits, journal: Journal) -> TestServer {
 }
 
 pub async fn start_behind(access: Access, limits: ServeLimits, journal: Journal) -> TestServer {
+    start_bounded(access, limits, journal, ConnectionLimits::default()).await
+}
+
+pub async fn start_bounded(
+    access: Access,
+    limits: ServeLimits,
+    journal: Journal,
+    connections: ConnectionLimits,
+) -> TestServer {
     let (steps, begun) = (Arc::new(Semaphore::new(0)), Arc::new(AtomicUsize::new(0)));
     let stop = Stop::default();
     let bound = Bound::new("127.0.0.1", 0).await.unwrap();
@@ -240,7 +249,8 @@ pub async fn start_behind(access: Access, limits: ServeLimits, journal: Journal)
     };
     let server = Server::new(bound, goods, journal.clone(), limits, stop.clone())
         .await
-        .unwrap();
+        .unwrap()
+        .with_connections(connections);
     let address = server.address();
     let running = tokio::spawn(server.run());
     let client = operator_client();

@@ -40,6 +40,7 @@ pub struct TextCodec {
     special: Vec<(u32, String)>,
     document_end: Option<u32>,
     stop_ids: Vec<u32>,
+    longest_token: usize,
 }
 
 impl TextCodec {
@@ -55,6 +56,7 @@ impl TextCodec {
         let template = ChatTemplate::find(dir, &settings, Names::read(&settings))?;
         let mut codec = Self {
             special: special_tokens(&tokenizer),
+            longest_token: longest_token(&tokenizer),
             dir: dir.to_path_buf(),
             tokenizer,
             processor,
@@ -159,6 +161,11 @@ impl TextCodec {
             .find(|token| text.starts_with(token))
     }
 
+    /// Bytes of the longest token: no text of more bytes than that is one token.
+    pub fn longest_token(&self) -> usize {
+        self.longest_token
+    }
+
     /// Number of tokens, added ones included.
     pub fn vocab_size(&self) -> usize {
         self.tokenizer.get_vocab_size(true)
@@ -247,6 +254,12 @@ fn open_tokenizer(path: &Path) -> Result<Tokenizer, ModelTextError> {
     // Setting no truncation at all has nothing to reject.
     let _ = tokenizer.with_truncation(None);
     Ok(tokenizer)
+}
+
+/// Byte-level tokens are written with one or two bytes for each of theirs, so this is a bound.
+fn longest_token(tokenizer: &Tokenizer) -> usize {
+    let vocabulary = tokenizer.get_vocab(true);
+    vocabulary.keys().map(String::len).max().unwrap_or(1)
 }
 
 fn special_tokens(tokenizer: &Tokenizer) -> Vec<(u32, String)> {

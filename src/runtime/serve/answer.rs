@@ -24,7 +24,8 @@ pub struct Envelope {
 impl Envelope {
     pub fn finish_reason(&self) -> &'static str {
         match self.finish {
-            Finish::Length => "length",
+            // A stream that its reader left is cut short, too.
+            Finish::Length | Finish::Disconnected => "length",
             _ => "stop",
         }
     }

@@ -1,12 +1,13 @@
-//! Request bodies: JSON only, bounded in size and time.
+//! Request bodies: JSON only, bounded in size and time, and in memory over all callers.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     body::{Body, Bytes},
     http::{HeaderMap, StatusCode, header},
 };
 use futures::StreamExt;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::refusal::Refusal;
 
@@ -17,10 +18,64 @@ const LONGEST: Duration = Duration::from_secs(30);
 /// the answer instead of a broken connection.
 const DISCARDED: usize = 32 << 20;
 
+/// Memory for bodies that are larger than this is shared.
+const SMALL: usize = 16 * 1024;
+
+/// The unit in which it is shared.
+const UNIT: usize = 1024;
+
+/// Memory for large bodies, of all callers together.
+#[derive(Clone, Debug)]
+pub struct BodyMemory(Arc<Semaphore>);
+
+/// A body with its part of the memory.
+#[derive(Debug)]
+pub struct Held {
+    pub bytes: Bytes,
+    _memory: Option<OwnedSemaphorePermit>,
+}
+
+impl BodyMemory {
+    pub fn new(bytes: usize) -> Self {
+        Self(Arc::new(Semaphore::new(bytes / UNIT)))
+    }
+
+    /// Holds memory for a body of `length` bytes in all.
+    fn grow(&self, held: &mut Option<OwnedSemaphorePermit>, length: usize) -> Result<(), Refusal> {
+        let has = held.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+        let wants = length.saturating_sub(SMALL).div_ceil(UNIT);
+        let more = u32::try_from(wants.saturating_sub(has)).unwrap_or(u32::MAX);
+        if more == 0 {
+            return Ok(());
+        }
+        let more = Arc::clone(&self.0).try_acquire_many_owned(more);
+        let more = more.map_err(|_| {
+            let message = "Too many large requests arrive at once; try again shortly.";
+            Refusal::unavailable("too_many_large_requests", message)
+        })?;
+        match held {
+            Some(held) => held.merge(more),
+            None => *held = Some(more),
+        }
+        Ok(())
+    }
+}
+
+/// The length that a request's head announces, where it announces one.
+pub fn announced(headers: &HeaderMap) -> Option<usize> {
+    let length = headers.get(header::CONTENT_LENGTH)?;
+    length.to_str().ok()?.parse().ok()
+}
+
 /// Reads a JSON body of at most `limit` bytes.
-pub async fn read(headers: &HeaderMap, body: Body, limit: usize) -> Result<Bytes, Refusal> {
+pub async fn read(
+    headers: &HeaderMap,
+    body: Body,
+    limit: usize,
+    memory: &BodyMemory,
+) -> Result<Held, Refusal> {
     check_type(headers)?;
-    match tokio::time::timeout(LONGEST, collect(body, limit)).await {
+    match tokio::time::timeout(LONGEST, collect(body, limit, memory)).await {
         Ok(read) => read,
         Err(_) => {
             let message = format!(
@@ -69,9 +124,10 @@ fn check_type(headers: &HeaderMap) -> Result<(), Refusal> {
     ))
 }
 
-async fn collect(body: Body, limit: usize) -> Result<Bytes, Refusal> {
+async fn collect(body: Body, limit: usize, memory: &BodyMemory) -> Result<Held, Refusal> {
     let mut stream = body.into_data_stream();
     let mut collected = Vec::new();
+    let mut held = None;
     let mut total = 0_usize;
     while let Some(chunk) = stream.next().await {
         let chunk = chunk.map_err(|_| {
@@ -80,15 +136,19 @@ async fn collect(body: Body, limit: usize) -> Result<Bytes, Refusal> {
         })?;
         total = total.saturating_add(chunk.len());
         if total <= limit {
+            memory.grow(&mut held, total)?;
             collected.extend_from_slice(&chunk);
         } else if total > DISCARDED {
             break;
         } else {
-            collected = Vec::new();
+            (collected, held) = (Vec::new(), None);
         }
     }
     if total <= limit {
-        Ok(collected.into())
+        Ok(Held {
+            bytes: collected.into(),
+            _memory: held,
+        })
     } else {
         Err(too_large(limit))
     }

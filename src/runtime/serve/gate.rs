@@ -1,7 +1,8 @@
 //! How many calls run at once and how many may wait.
 //!
-//! A call enters before its prompt is tokenised and leaves when the model stops, so that neither
-//! memory nor threads grow with the number of callers. Counts per adapter feed the metrics.
+//! A call enters once it is paid for, or before its prompt is tokenised where calls are free, and
+//! leaves when the model stops, however slowly its answer is read. Counts per adapter feed the
+//! metrics.
 
 use std::{
     collections::BTreeMap,

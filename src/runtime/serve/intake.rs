@@ -2,11 +2,13 @@
 
 use std::{sync::Arc, time::Instant};
 
-use axum::extract::Request;
+use axum::{extract::Request, http::StatusCode};
 
 use super::{
-    body,
+    body::{self, Held},
     calls::Slot,
+    client::ClientAddress,
+    connections::Connection,
     gate::{Pass, draining},
     hosted::Hosted,
     imprint::Imprint,
@@ -22,6 +24,9 @@ use crate::runtime::{
     ports::{Prompt, Tab},
 };
 
+/// What a body of unknown length counts for, in bytes.
+const UNANNOUNCED: usize = 64 * 1024;
+
 /// A request for a served adapter.
 pub struct Intake {
     pub id: RequestId,
@@ -34,6 +39,11 @@ pub struct Intake {
     pub payment: Option<String>,
     /// The address that was called, as the caller wrote it.
     pub resource: String,
+    /// Who asks, and on which connection; none where the request came over none.
+    pub address: Option<ClientAddress>,
+    pub connection: Option<Connection>,
+    /// Keeps the request's part of the memory for bodies.
+    _body: Held,
 }
 
 /// What the model is asked in one call.
@@ -49,14 +59,26 @@ impl Intake {
         if app.stop.draining.is_cancelled() {
             return Err(draining());
         }
-        app.attributions.check_room()?;
         let (parts, body) = request.into_parts();
         let payment = payment::presented(&parts.headers)?;
+        let address = ClientAddress::from_request(&parts.extensions);
+        let limit = app.limits.max_body;
+        if app.sales.is_some() && payment.is_none() {
+            let length = body::announced(&parts.headers);
+            app.quotes.spend(address, length.unwrap_or(UNANNOUNCED))?;
+        }
         let resource = payment::resource(&parts.headers, parts.uri.path());
-        let body = body::read(&parts.headers, body, app.limits.max_body).await?;
-        let fields = Fields::parse(&body)?;
+        let body = body::read(&parts.headers, body, limit, &app.bodies).await?;
+        let connection = parts.extensions.get::<Connection>().cloned();
+        // Until here, and without a payment, the connection gives way to others.
+        if let (Some(connection), true) = (&connection, app.sales.is_none() || payment.is_some()) {
+            connection.keep();
+        }
+        let fields = Fields::parse(&body.bytes)?;
         let adapter = app.shelf.find(fields.required_string("model")?)?;
-        let imprint = app.meter.imprint(&[parts.uri.path().as_bytes(), &body]);
+        let imprint = app
+            .meter
+            .imprint(&[parts.uri.path().as_bytes(), &body.bytes]);
         // The edge put the id there; a router without the edge still counts under a fresh one.
         let id = match parts.extensions.get::<RequestId>() {
             Some(id) => id.clone(),
@@ -70,13 +92,59 @@ impl Intake {
             accepted,
             payment,
             resource,
+            address,
+            connection,
+            _body: body,
         })
     }
 }
 
 impl Intake {
-    /// Tokens of the prompts, each of which must leave room for at least one more token.
-    pub async fn count(&self, prompts: &[Prompt]) -> Result<u64, Refusal> {
+    /// Tokens of the prompts, each of which must leave room for at least one more token. A request
+    /// is counted once; what can never fit is refused uncounted.
+    pub async fn count(&self, app: &App, prompts: &[Prompt]) -> Result<u64, Refusal> {
+        let hash = &self.imprint.hash;
+        if let Some(tokens) = app.quotes.known(hash) {
+            return Ok(tokens);
+        }
+        for prompt in prompts {
+            self.check_length(prompt)?;
+        }
+        // Where calls are free, whoever counts has a turn on an engine already.
+        let _counting = match app.sales.is_some() {
+            true => Some(app.quotes.enter(self.address).await?),
+            false => None,
+        };
+        let tokens = self.counted(prompts).await?;
+        app.quotes.remember(hash, tokens);
+        Ok(tokens)
+    }
+
+    /// A token stands for a bounded number of bytes.
+    fn check_length(&self, prompt: &Prompt) -> Result<(), Refusal> {
+        let context = self.adapter.engine.limits().context_tokens;
+        let Some(longest) = self.adapter.engine.longest_token() else {
+            return Ok(());
+        };
+        let (bytes, least) = match prompt {
+            Prompt::Text(text) => (text.len(), 0),
+            Prompt::Chat(messages) => {
+                let bytes = messages.iter().map(|message| message.content.len()).sum();
+                (bytes, messages.len())
+            }
+        };
+        let most = context.saturating_mul(longest);
+        if bytes <= most && least < context {
+            return Ok(());
+        }
+        let message = format!(
+            "The prompt takes {bytes} bytes in {least} messages and the model's context holds \
+             {context} tokens of at most {longest} bytes. Shorten the prompt."
+        );
+        Err(context_exceeded(message))
+    }
+
+    async fn counted(&self, prompts: &[Prompt]) -> Result<u64, Refusal> {
         let context = self.adapter.engine.limits().context_tokens as u64;
         let mut total = 0_u64;
         for prompt in prompts {
@@ -96,11 +164,11 @@ fn too_long(context: u64, tokens: u64) -> Refusal {
         "The prompt takes {tokens} tokens and the model's context holds {context}, \
          one of which must be left for the answer. Shorten the prompt."
     );
-    Refusal::new(
-        axum::http::StatusCode::BAD_REQUEST,
-        "context_length_exceeded",
-        message,
-    )
+    context_exceeded(message)
+}
+
+fn context_exceeded(message: String) -> Refusal {
+    Refusal::new(StatusCode::BAD_REQUEST, "context_length_exceeded", message)
 }
 
 impl App {

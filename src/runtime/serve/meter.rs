@@ -1,8 +1,8 @@
 //! Counting: exactly one `CallMetered` per request id, whatever happens to the connection.
 //!
-//! A call is reserved durably before the model runs, checkpointed while text is handed to the
-//! connection, and metered durably before the caller learns that it ended. Dropping a [`Call`]
-//! counts what was handed over so far. What a dead process left open is metered at the next
+//! A call is reserved durably before the model runs, checkpointed while text is generated, and
+//! metered durably before the caller learns that it ended. Dropping a [`Call`] counts what was
+//! generated so far. What a dead process left open is metered at the next
 //! start from its last checkpoint. The meter knows neither HTTP bodies nor the engine.
 
 use std::{
@@ -310,7 +310,7 @@ impl Call {
         }
     }
 
-    /// Counts text at the moment it is handed to the connection.
+    /// Counts text at the moment it is generated.
     pub fn deliver(&mut self, text: &str, tokens: u64) {
         let Some(open) = &mut self.open else { return };
         open.delivered.update(text);

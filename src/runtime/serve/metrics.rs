@@ -15,7 +15,7 @@ use prometheus_client::{
     metrics::{
         counter::Counter,
         family::Family,
-        gauge::ConstGauge,
+        gauge::{ConstGauge, Gauge},
         histogram::{Histogram, exponential_buckets},
     },
     registry::{Registry, Unit},
@@ -41,6 +41,8 @@ pub struct Metrics {
     first_token_seconds: Histograms,
     responses: Family<Labels, Counter>,
     repeats: Counter,
+    connections: Gauge,
+    unread: Gauge,
 }
 
 fn latency_buckets() -> Histogram {
@@ -61,6 +63,8 @@ impl Metrics {
             first_token_seconds: histograms(),
             responses: Family::default(),
             repeats: Counter::default(),
+            connections: Gauge::default(),
+            unread: Gauge::default(),
         };
         metrics.register(&mut registry);
         registry.register_collector(Box::new(AdapterGauges { gate, adapters }));
@@ -105,6 +109,13 @@ impl Metrics {
             "repeats",
             "Answers given again to a repeated id",
             self.repeats.clone(),
+        );
+        own.register("connections", "Open connections", self.connections.clone());
+        own.register_with_unit(
+            "unread_answers",
+            "Answers that were generated and are not read yet",
+            Unit::Bytes,
+            self.unread.clone(),
         );
     }
 
@@ -153,6 +164,13 @@ impl Metrics {
     /// Counts an answer that was given again.
     pub fn repeated(&self) {
         self.repeats.inc();
+    }
+
+    /// Takes in what is open at this moment.
+    pub fn observe(&self, connections: usize, unread_bytes: usize) {
+        let shown = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        self.connections.set(shown(connections));
+        self.unread.set(shown(unread_bytes));
     }
 
     /// The whole exposition.

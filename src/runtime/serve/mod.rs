@@ -1,7 +1,8 @@
 //! Serving: the OpenAI-compatible HTTP surface, metering and the engines behind it.
 //!
-//! A request passes the edge (headers, audience, request id), the intake (body, adapter), the gate (turns)
-//! and the meter (exactly one count per request id) before an engine sees it. This room must not
+//! A request passes its connection (its head), the edge (headers, audience, request id), the intake
+//! (body, adapter), the cashier, the gate (turns) and the meter (exactly one count per request id)
+//! before an engine sees it. This room must not
 //! know the terminal, the command line or any chain.
 
 pub mod access;
@@ -9,10 +10,14 @@ pub mod answer;
 pub mod attribution;
 mod body;
 pub mod calls;
+mod client;
+pub mod connections;
+mod descriptors;
 pub mod engine;
 pub mod error;
 pub mod gate;
 mod generate;
+mod head;
 pub mod hosted;
 mod imprint;
 mod intake;
@@ -20,14 +25,17 @@ pub mod meter;
 pub mod metrics;
 pub mod payment;
 pub mod proxies;
+mod quotes;
 mod receipt;
 pub mod refusal;
 pub mod request_id;
 mod routes;
 mod server;
 mod stall;
+mod unread;
 pub mod wire;
 
+pub use connections::ConnectionLimits;
 pub use error::ServeError;
 pub use hosted::{Hosted, Shelf};
 pub use receipt::{JournalPlace, PublishedReceipt, PublishedUsage};

@@ -79,16 +79,20 @@ pub fn resource(headers: &HeaderMap, path: &str) -> String {
 }
 
 impl App {
-    /// Lets a call go on that is free or paid for. Whoever waits for a payer's channel gives its
-    /// turn to others meanwhile.
+    /// Lets a call go on that is free or paid for: the payment is checked before the call waits
+    /// for its turn, and a deposit is made after that.
     pub async fn open(
         &self,
         intake: &Intake,
-        pass: Pass,
+        pass: Option<Pass>,
         work: Work,
         media_type: &'static str,
     ) -> Result<Opened, Refusal> {
         let Some(sales) = &self.sales else {
+            let pass = match pass {
+                Some(pass) => pass,
+                None => self.gate.enter(&intake.adapter.name).await?,
+            };
             return Ok(Opened::Run(pass, None));
         };
         drop(pass);
@@ -109,9 +113,19 @@ impl App {
             }
             Err(why) => return Err(unpaid(why)),
         };
+        self.attributions.check_room(Some(tab.payment().payer))?;
         let pass = self.gate.enter(&intake.adapter.name).await?;
         tab.secure().await.map_err(unpaid)?;
         Ok(Opened::Run(pass, Some(tab)))
+    }
+
+    /// A turn on an engine where calls are free: there nothing else bounds the work before a call.
+    pub async fn turn_if_free(&self, intake: &Intake) -> Result<Option<Pass>, Refusal> {
+        if self.sales.is_some() {
+            return Ok(None);
+        }
+        self.attributions.check_room(None)?;
+        Ok(Some(self.gate.enter(&intake.adapter.name).await?))
     }
 
     /// A payment that was used for the same request gets the same answer.

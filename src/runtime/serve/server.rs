@@ -3,14 +3,26 @@
 //! Draining stops accepting, lets running calls finish, then metering; hurrying cuts running
 //! calls short. Either way every reserved call is metered before [`Server::run`] returns.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    io::Write,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
-use axum::{Router, extract::Request};
+use axum::{
+    Router,
+    extract::Request,
+    http::{HeaderValue, header},
+    response::{IntoResponse, Response},
+};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore},
     task::JoinSet,
 };
 use tokio_util::sync::CancellationToken;
@@ -20,27 +32,38 @@ use super::{
     ServeError,
     access::Access,
     attribution::{Attributions, Keeping},
+    body::BodyMemory,
+    client::ClientAddress,
+    connections::{Connection, ConnectionLimits, Connections, Watched},
+    descriptors,
     gate::Gate,
     hosted::{Hosted, Shelf},
     meter::Meter,
     metrics::Metrics,
     payment::Sales,
+    quotes::Quotes,
+    refusal::Refusal,
     routes::{App, Parts, Peer, router},
-    stall::Impatient,
+    stall::{Guarded, LastRequest},
+    unread::Unread,
 };
 use crate::runtime::{event::Event, journal::Journal};
 
-/// Longest time for a request's head to arrive, and for a connection to idle.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// Longest time for a connection to idle.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Read buffer of a connection; a longer head is answered with 431 without an envelope.
-const HEAD_BUFFER: usize = 64 * 1024;
+/// Buffer of a connection; a head fits with the piece that follows it.
+const BUFFER: usize = 96 * 1024;
 
-/// Longest time without progress in writing to a client.
+/// Longest time that writes to a client are blocked while it reads next to nothing.
 const WRITE_PATIENCE: Duration = Duration::from_secs(30);
 
-/// Most connections at once.
-const MAX_CONNECTIONS: usize = 1024;
+/// Connections that are closed at once when the system has no room for a new one.
+const MADE_ROOM: usize = 16;
+
+/// Bound on request bodies beyond the small ones, and on answers that are not read yet, in bytes.
+const LARGE_BODIES: usize = 64 << 20;
+const UNREAD_ANSWERS: usize = 128 << 20;
 
 /// Bound on answers held for repeated request ids, in bytes.
 const HELD_ANSWERS: usize = 32 << 20;
@@ -112,6 +135,7 @@ pub struct Goods {
 pub struct Server {
     bound: Bound,
     app: App,
+    connections: ConnectionLimits,
 }
 
 impl Server {
@@ -141,7 +165,15 @@ impl Server {
                 })
                 .await?;
         }
+        // Prompts are counted one after another where calls are sold, so that payers have the rest.
+        let counting = match goods.sales {
+            Some(_) => 1,
+            None => limits.max_concurrent,
+        };
         let app = App::new(Parts {
+            bodies: BodyMemory::new(LARGE_BODIES.max(2 * limits.max_body)),
+            quotes: Quotes::new(counting),
+            unread: Arc::new(Unread::new(UNREAD_ANSWERS)),
             shelf,
             meter,
             gate,
@@ -153,7 +185,17 @@ impl Server {
             sales: goods.sales,
             access: goods.access,
         });
-        Ok(Self { bound, app })
+        Ok(Self {
+            bound,
+            app,
+            connections: ConnectionLimits::default(),
+        })
+    }
+
+    /// Bounds the connections otherwise.
+    pub fn with_connections(mut self, limits: ConnectionLimits) -> Self {
+        self.connections = limits;
+        self
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -162,26 +204,41 @@ impl Server {
 
     /// Serves until told to stop, then until every call is metered.
     pub async fn run(self) -> Result<(), ServeError> {
-        let Self { bound, app } = self;
+        let Self {
+            bound,
+            app,
+            connections: limits,
+        } = self;
         let router = router(app.clone());
-        let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+        descriptors::raise_limit();
+        let open = Arc::new(Connections::new(limits));
         let mut connections = JoinSet::new();
         let closing = CancellationToken::new();
         let (attributions, closed) = (app.attributions.clone(), closing.clone());
         let worker = tokio::spawn(async move { attributions.run(closed).await });
         loop {
             let accepted = tokio::select! {
-                accepted = accept(&bound.listener, &room) => accepted,
+                accepted = bound.listener.accept() => accepted,
                 () = app.stop.draining.cancelled() => break,
                 () = app.stop.hurry.cancelled() => break,
                 Some(_) = connections.join_next(), if !connections.is_empty() => continue,
             };
-            if let Some((stream, peer, permit)) = accepted {
-                let work = serve(stream, peer, router.clone(), app.stop.clone());
-                connections.spawn(async move {
-                    work.await;
-                    drop(permit);
-                });
+            match accepted {
+                Ok((stream, peer)) => match open
+                    .admit(ClientAddress::of_peer(peer, &app.access.proxies))
+                {
+                    Some(connection) => {
+                        let work = serve(stream, (peer, connection), router.clone(), app.clone());
+                        connections.spawn(work);
+                    }
+                    None => turn_away(stream),
+                },
+                Err(error) => {
+                    // Out of file descriptors, or a client that was gone at once.
+                    tracing::warn!(%error, open = open.count(), "a connection was not accepted");
+                    open.make_room(MADE_ROOM);
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
             }
         }
         drop(bound);
@@ -221,49 +278,93 @@ async fn finish(
     }
 }
 
-/// The next connection, once there is room for it.
-async fn accept(
-    listener: &TcpListener,
-    room: &Arc<Semaphore>,
-) -> Option<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
-    let permit = Arc::clone(room).acquire_owned().await.ok()?;
-    match listener.accept().await {
-        Ok((stream, peer)) => Some((stream, peer, permit)),
-        Err(error) => {
-            // Out of file descriptors, or a client that was gone at once: a pause lets others end.
-            tracing::warn!(%error, "a connection was not accepted");
-            tokio::time::sleep(Duration::from_millis(50)).await;
-            None
-        }
-    }
+/// Tells a client that every connection is at work.
+fn turn_away(stream: TcpStream) {
+    let message = "All connections of this server are in use; try again shortly.";
+    let body = Refusal::unavailable("too_many_connections", message).envelope();
+    let body = body.to_string();
+    let answer = format!(
+        "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\n\
+         content-length: {}\r\nretry-after: 1\r\nconnection: close\r\n\r\n{body}",
+        body.len()
+    );
+    // It fits into the empty buffer of a new socket; a client that is gone needs no answer.
+    let _ = stream
+        .into_std()
+        .and_then(|mut stream| stream.write_all(answer.as_bytes()));
 }
 
-async fn serve(stream: TcpStream, peer: SocketAddr, router: Router, stop: Stop) {
+async fn serve(
+    stream: TcpStream,
+    (peer, place): (SocketAddr, Connection),
+    router: Router,
+    app: App,
+) {
+    // A connection that was only opened costs no buffers.
+    tokio::select! {
+        begun = tokio::time::timeout(IDLE_TIMEOUT, stream.readable()) => match begun {
+            Ok(Ok(())) => {}
+            _ => return,
+        },
+        () = place.closed() => return,
+        () = app.stop.draining.cancelled() => return,
+    }
     // Tokens go out one by one; a delay for fuller packets would be seen by the reader.
     let _ = stream.set_nodelay(true);
+    let last = LastRequest::default();
+    let stream = Guarded::new(stream, WRITE_PATIENCE, last.clone());
+    let (requests, connection) = (AtomicU64::new(0), place.clone());
+    let stop = app.stop.clone();
     let service = service_fn(move |mut request: hyper::Request<Incoming>| {
+        let number = requests.fetch_add(1, Ordering::Relaxed) + 1;
         request.extensions_mut().insert(Peer(peer));
-        router
-            .clone()
-            .oneshot(request.map(axum::body::Body::new) as Request)
+        request.extensions_mut().insert(connection.clone());
+        let request = request.map(axum::body::Body::new);
+        answer(
+            request,
+            last.look(number),
+            (router.clone(), app.clone(), connection.clone()),
+        )
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
-        .max_buf_size(HEAD_BUFFER)
-        .serve_connection(
-            TokioIo::new(Impatient::new(stream, WRITE_PATIENCE)),
-            service,
-        );
+        .header_read_timeout(IDLE_TIMEOUT)
+        .max_buf_size(BUFFER)
+        .serve_connection(TokioIo::new(stream), service);
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
+        () = place.closed() => return,
         () = stop.draining.cancelled() => {
             connection.as_mut().graceful_shutdown();
-            connection.await
+            tokio::select! {
+                ended = connection => ended,
+                () = place.closed() => return,
+            }
         }
     };
     if let Err(error) = ended {
         tracing::debug!(%error, %peer, "a connection ended early");
     }
+}
+
+/// Answers one request of a connection; after the last one the connection ends.
+async fn answer(
+    request: Request,
+    last: Option<Option<Refusal>>,
+    (router, app, connection): (Router, App, Connection),
+) -> Result<Response, std::convert::Infallible> {
+    let ends = last.is_some();
+    let mut response = match last.flatten() {
+        Some(refusal) => {
+            app.metrics.responded("malformed", refusal.status.as_u16());
+            refusal.into_response()
+        }
+        None => router.oneshot(request).await?,
+    };
+    if ends {
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(header::CONNECTION, close);
+    }
+    Ok(response.map(|body| Watched::body(body, connection)))
 }

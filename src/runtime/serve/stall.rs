@@ -1,11 +1,14 @@
-//! A connection that gives up when its other end stops reading.
+//! A socket that gives up on a client that does not read, and hands on only requests whose head
+//! was checked.
 //!
-//! Without this a client that opens a stream and never reads it would hold its turn on the
-//! engine for ever, because nothing polls a body that cannot be written.
+//! A head that is refused is replaced by a plain request, so that its refusal takes its turn
+//! behind the answers to earlier requests. Where bodies end is followed by their length; a chunked
+//! body is the last one of its connection.
 
 use std::{
     io,
     pin::Pin,
+    sync::{Arc, OnceLock},
     task::{Context, Poll},
     time::Duration,
 };
@@ -16,70 +19,300 @@ use tokio::{
     time::{Instant, Sleep},
 };
 
-/// A TCP stream whose writes fail after making no progress for `patience`.
-pub struct Impatient {
+use super::{
+    head::{self, Framing},
+    refusal::Refusal,
+};
+
+/// Longest time for a head to arrive after its first byte.
+const LONGEST_HEAD: Duration = Duration::from_secs(10);
+
+/// Read from the socket at a time.
+const PIECE: usize = 8 * 1024;
+
+/// Least bytes that a client reads in the time that writes to it may be blocked.
+const LEAST_READ: u64 = 32 * 1024;
+
+/// What stands in for a head that is refused.
+const SUBSTITUTE: &[u8] = b"GET / HTTP/1.1\r\nhost: refused\r\nconnection: close\r\n\r\n";
+
+/// How much of what follows a refused head is thrown away, and for how long, so that the client
+/// gets to read the answer instead of a broken connection.
+const DISCARDED: usize = 4 << 20;
+const LINGER: Duration = Duration::from_secs(2);
+
+/// Tells the service which request is the last one, and why.
+#[derive(Clone, Debug, Default)]
+pub struct LastRequest(Arc<OnceLock<(u64, Option<Refusal>)>>);
+
+impl LastRequest {
+    /// Whether the request of that number (from 1) is the last, and its refusal if it has one.
+    pub fn look(&self, number: u64) -> Option<Option<Refusal>> {
+        let (last, refusal) = self.0.get()?;
+        (*last == number).then(|| refusal.clone())
+    }
+}
+
+/// A TCP stream between a client and HTTP.
+pub struct Guarded {
     stream: TcpStream,
-    patience: Duration,
-    /// Runs while a write is blocked.
+    last: LastRequest,
+    reading: Reading,
+    writing: Writing,
+}
+
+/// What was read and not handed on.
+struct Reading {
+    bytes: Vec<u8>,
+    /// How many of `bytes` may be handed on.
+    cleared: usize,
+    place: Place,
+    /// How many of `bytes` were searched for the end of a head.
+    searched: usize,
+    heads: u64,
+    /// Runs while a head is incomplete.
     deadline: Option<Pin<Box<Sleep>>>,
 }
 
-impl Impatient {
-    pub fn new(stream: TcpStream, patience: Duration) -> Self {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Head,
+    Body(u64),
+    /// Whatever comes belongs to the last request.
+    Rest,
+    /// Nothing is handed on any more; so much was thrown away.
+    Refused(usize),
+}
+
+/// How long writes were blocked since the client last had read enough.
+struct Writing {
+    patience: Duration,
+    blocked: Duration,
+    written: u64,
+    since: Option<Instant>,
+    deadline: Option<Pin<Box<Sleep>>>,
+    linger: Option<Pin<Box<Sleep>>>,
+}
+
+impl Guarded {
+    /// `patience` is how long writes may be blocked while the client reads next to nothing.
+    pub fn new(stream: TcpStream, patience: Duration, last: LastRequest) -> Self {
         Self {
             stream,
-            patience,
-            deadline: None,
-        }
-    }
-
-    fn judge<T>(
-        &mut self,
-        cx: &mut Context<'_>,
-        progress: Poll<io::Result<T>>,
-    ) -> Poll<io::Result<T>> {
-        if progress.is_ready() {
-            self.deadline = None;
-            return progress;
-        }
-        let patience = self.patience;
-        let deadline = self
-            .deadline
-            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(Instant::now() + patience)));
-        match deadline.as_mut().poll(cx) {
-            Poll::Ready(()) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
-            Poll::Pending => Poll::Pending,
+            last,
+            reading: Reading {
+                bytes: Vec::new(),
+                cleared: 0,
+                place: Place::Head,
+                searched: 0,
+                heads: 0,
+                deadline: None,
+            },
+            writing: Writing {
+                patience,
+                blocked: Duration::ZERO,
+                written: 0,
+                since: None,
+                deadline: None,
+                linger: None,
+            },
         }
     }
 }
 
-impl AsyncRead for Impatient {
+impl Reading {
+    /// Clears what may be handed on; false when more must be read first.
+    fn advance(&mut self, last: &LastRequest) -> bool {
+        match self.place {
+            _ if self.bytes.is_empty() => false,
+            Place::Body(left) => {
+                let here = self.bytes.len() as u64;
+                self.cleared = usize::try_from(left.min(here)).unwrap_or(self.bytes.len());
+                self.place = match left.saturating_sub(here) {
+                    0 => Place::Head,
+                    more => Place::Body(more),
+                };
+                true
+            }
+            Place::Rest => {
+                self.cleared = self.bytes.len();
+                true
+            }
+            Place::Refused(discarded) => {
+                self.place = Place::Refused(discarded + self.bytes.len());
+                self.bytes.clear();
+                false
+            }
+            Place::Head => self.head(last),
+        }
+    }
+
+    fn head(&mut self, last: &LastRequest) -> bool {
+        // Empty lines before a request are skipped, as RFC 9112 (2.2) asks.
+        let blank = self.bytes.chunks(2).take_while(|it| it == b"\r\n").count();
+        if blank > 0 {
+            self.bytes.drain(..2 * blank);
+            self.searched = 0;
+        }
+        let end = head::end_of(&self.bytes, self.searched);
+        self.searched = self.bytes.len();
+        let first = &self.bytes[..end.unwrap_or(self.bytes.len())];
+        let checked = match (head::check_size(first), end) {
+            (Err(refusal), _) => Err(refusal),
+            (Ok(()), None) => return false,
+            (Ok(()), Some(_)) => head::check(first),
+        };
+        self.heads += 1;
+        (self.searched, self.deadline) = (0, None);
+        match (checked, end) {
+            (Ok(framing), Some(end)) => {
+                self.cleared = end;
+                self.place = match framing {
+                    Framing::Length(0) => Place::Head,
+                    Framing::Length(length) => Place::Body(length),
+                    Framing::Chunked => {
+                        // Set once: this is the last head.
+                        let _ = last.0.set((self.heads, None));
+                        Place::Rest
+                    }
+                };
+            }
+            (Ok(_), None) => return false,
+            (Err(refusal), _) => self.refuse(last, refusal),
+        }
+        true
+    }
+
+    fn refuse(&mut self, last: &LastRequest, refusal: Refusal) {
+        let _ = last.0.set((self.heads, Some(refusal)));
+        self.bytes = SUBSTITUTE.to_vec();
+        self.cleared = self.bytes.len();
+        self.place = Place::Refused(0);
+    }
+
+    /// Gives up on a head that takes too long.
+    fn judge(&mut self, cx: &mut Context<'_>, last: &LastRequest) -> bool {
+        if self.place != Place::Head || self.bytes.is_empty() {
+            return false;
+        }
+        let deadline = self
+            .deadline
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep(LONGEST_HEAD)));
+        if deadline.as_mut().poll(cx).is_pending() {
+            return false;
+        }
+        let message = format!(
+            "The request's head did not arrive within {} s.",
+            LONGEST_HEAD.as_secs()
+        );
+        let status = axum::http::StatusCode::REQUEST_TIMEOUT;
+        self.heads += 1;
+        self.refuse(last, Refusal::new(status, "request_timeout", message));
+        true
+    }
+}
+
+impl Writing {
+    fn judge(
+        &mut self,
+        cx: &mut Context<'_>,
+        progress: Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        let Poll::Ready(progress) = progress else {
+            let left = self.patience.saturating_sub(self.blocked);
+            self.since.get_or_insert_with(Instant::now);
+            let deadline = self
+                .deadline
+                .get_or_insert_with(|| Box::pin(tokio::time::sleep(left)));
+            return match deadline.as_mut().poll(cx) {
+                Poll::Ready(()) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
+                Poll::Pending => Poll::Pending,
+            };
+        };
+        if let Some(since) = self.since.take() {
+            self.blocked += since.elapsed();
+        }
+        self.deadline = None;
+        if let Ok(count) = &progress {
+            self.written += *count as u64;
+            if self.written >= LEAST_READ {
+                (self.written, self.blocked) = (0, Duration::ZERO);
+            }
+        }
+        Poll::Ready(progress)
+    }
+}
+
+impl AsyncRead for Guarded {
     fn poll_read(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buffer)
+        let this = self.get_mut();
+        let reading = &mut this.reading;
+        loop {
+            if reading.cleared > 0 {
+                let count = reading.cleared.min(buffer.remaining());
+                buffer.put_slice(&reading.bytes[..count]);
+                reading.bytes.drain(..count);
+                reading.cleared -= count;
+                return Poll::Ready(Ok(()));
+            }
+            if reading.advance(&this.last) || reading.judge(cx, &this.last) {
+                continue;
+            }
+            if matches!(reading.place, Place::Refused(discarded) if discarded > DISCARDED) {
+                return Poll::Ready(Ok(()));
+            }
+            let mut piece = [0; PIECE];
+            let mut piece = ReadBuf::new(&mut piece);
+            std::task::ready!(Pin::new(&mut this.stream).poll_read(cx, &mut piece))?;
+            if piece.filled().is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+            reading.bytes.extend_from_slice(piece.filled());
+        }
     }
 }
 
-impl AsyncWrite for Impatient {
+impl AsyncWrite for Guarded {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let progress = Pin::new(&mut self.stream).poll_write(cx, bytes);
-        self.judge(cx, progress)
+        self.writing.judge(cx, progress)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let progress = Pin::new(&mut self.stream).poll_flush(cx);
-        self.judge(cx, progress)
+        Pin::new(&mut self.stream).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        std::task::ready!(Pin::new(&mut self.stream).poll_shutdown(cx))?;
+        if !matches!(self.reading.place, Place::Refused(_)) {
+            return Poll::Ready(Ok(()));
+        }
+        let linger = self
+            .writing
+            .linger
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep(LINGER)));
+        if linger.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Ok(()));
+        }
+        let mut rest = [0; PIECE];
+        let mut rest = ReadBuf::new(&mut rest);
+        // Nothing is ever handed on from here, so this ends with the connection or its deadline.
+        while let Poll::Ready(read) = self.as_mut().poll_read(cx, &mut rest) {
+            read?;
+            if rest.filled().is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+            rest.clear();
+        }
+        Poll::Pending
     }
 
     fn poll_write_vectored(
@@ -88,7 +321,7 @@ impl AsyncWrite for Impatient {
         buffers: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let progress = Pin::new(&mut self.stream).poll_write_vectored(cx, buffers);
-        self.judge(cx, progress)
+        self.writing.judge(cx, progress)
     }
 
     fn is_write_vectored(&self) -> bool {

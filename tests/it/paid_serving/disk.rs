@@ -7,7 +7,7 @@ use std::sync::{
 };
 
 use openlora::runtime::{
-    event::Event,
+    event::{Event, Record},
     journal::{Entry, Head, JournalError, Outcome, SqliteStore, Store, StoreReader},
 };
 use serde_json::{Value, json};
@@ -97,6 +97,11 @@ fn a_full_disk_serves_and_charges_nothing() {
         shop.payment(&call, &new.deposit(QUOTE, 2_000)),
         shop.payment(&call, &once.exact(QUOTE, 1)),
     ];
+    // The first call's attribution is written after its answer.
+    let attributed = |it: &Record| matches!(it.event, Event::Attributed(_));
+    while !shop.records().iter().any(attributed) {
+        std::thread::yield_now();
+    }
     let (sent, begun, written) = (market.sent(), shop.begun(), shop.records().len());
     room.full.store(true, Ordering::SeqCst);
     for _ in 0..2 {

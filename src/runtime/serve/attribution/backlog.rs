@@ -4,8 +4,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::runtime::{
     event::{Event, Finish, Record, SplitRead},
-    ledger::{Charge, ReceiverKey},
+    ledger::{Address, Charge, ReceiverKey},
 };
+
+/// How many times the queue's length may wait so that other payers go on beside one who fills it.
+const OVERDRAFT: usize = 4;
 
 /// A counted call without a final attribution.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +38,8 @@ pub(super) struct Backlog {
     served: BTreeSet<String>,
     waiting: BTreeMap<u64, Waiting>,
     places: HashMap<String, u64>,
+    /// Waiting calls by who paid for them; none for free calls.
+    payers: HashMap<Option<Address>, usize>,
     splits: BTreeMap<ReceiverKey, SplitRead>,
 }
 
@@ -69,13 +74,15 @@ impl Backlog {
                     split: None,
                     charge,
                 };
+                let payer = payer(waiting.charge.as_ref());
+                *self.payers.entry(payer).or_default() += 1;
                 self.places.insert(request_id.clone(), record.sequence);
                 self.waiting.insert(record.sequence, waiting);
                 true
             }
             Event::Attributed(attributed) => {
                 if let Some(place) = self.places.remove(&attributed.request_id) {
-                    self.waiting.remove(&place);
+                    self.leave(place);
                 }
                 false
             }
@@ -100,6 +107,31 @@ impl Backlog {
         self.waiting.len()
     }
 
+    fn leave(&mut self, place: u64) {
+        let Some(waiting) = self.waiting.remove(&place) else {
+            return;
+        };
+        let payer = payer(waiting.charge.as_ref());
+        if let Some(count) = self.payers.get_mut(&payer) {
+            *count -= 1;
+            if *count == 0 {
+                self.payers.remove(&payer);
+            }
+        }
+    }
+
+    /// Whether one more call of a payer may wait when `most` are meant to. Beyond that, payers who
+    /// wait for less than an equal part go on, up to `OVERDRAFT` times as many calls.
+    pub fn has_room(&self, payer: Option<Address>, most: usize) -> bool {
+        let waiting = self.waiting.len();
+        if waiting < most {
+            return true;
+        }
+        let own = self.payers.get(&payer).copied().unwrap_or(0);
+        let payers = self.payers.len() + usize::from(own == 0);
+        own < most / payers && waiting < most.saturating_mul(OVERDRAFT)
+    }
+
     pub fn ids(&self) -> Vec<String> {
         self.places.keys().cloned().collect()
     }
@@ -111,4 +143,8 @@ impl Backlog {
             milliseconds: first.map_or(0, |it| now_ms.saturating_sub(it.time_ms)),
         }
     }
+}
+
+fn payer(charge: Option<&Charge>) -> Option<Address> {
+    charge.map(|charge| charge.payer)
 }

@@ -2,8 +2,8 @@
 //! counting, one final attribution per call whatever happens to the process.
 //!
 //! What waits is folded from the journal; the tokens lie in a vault. More than a bounded number of
-//! calls never wait: further ones are refused before anything is paid for them. HTTP, chains and
-//! what an index is made of are unknown here.
+//! calls never wait: further ones are refused before anything is taken for them, those of whoever
+//! fills the queue first. HTTP, chains and what an index is made of are unknown here.
 
 mod backlog;
 pub(super) mod prove;
@@ -25,6 +25,7 @@ use super::{ServeError, hosted::Shelf, refusal::Refusal};
 use crate::runtime::{
     attribution::{Provenance, queue::Vault},
     journal::Journal,
+    ledger::Address,
 };
 
 /// How many calls may wait for their attribution unless settings say otherwise.
@@ -105,12 +106,15 @@ impl Attributions {
         })
     }
 
-    /// Refuses a call while too many wait: nothing has been paid for it yet.
-    pub fn check_room(&self) -> Result<(), Refusal> {
-        let waiting = lock(&self.inner.backlog).count();
-        if waiting < self.inner.keeping.most {
+    /// Refuses a call while too many of its payer's wait: nothing was taken for it yet. Calls
+    /// without a payer are one payer's.
+    pub fn check_room(&self, payer: Option<Address>) -> Result<(), Refusal> {
+        let backlog = lock(&self.inner.backlog);
+        if backlog.has_room(payer, self.inner.keeping.most) {
             return Ok(());
         }
+        let waiting = backlog.count();
+        drop(backlog);
         let message = format!("{waiting} answered calls wait for their attribution; try again.");
         Err(Refusal::unavailable("attribution_backlog", message).retry_after(5))
     }

@@ -30,39 +30,43 @@ pub(super) struct Served {
     pub context: usize,
 }
 
-impl Served {
-    /// The tokens of a prompt, as training saw them.
-    fn encode(&self, prompt: &Prompt) -> Result<Vec<u32>, ServeError> {
-        let ids = match prompt {
-            Prompt::Chat(messages) => {
-                self.check_spelling(messages)?;
-                let text = self.codec.render_chat(messages, true);
-                text.and_then(|text| self.codec.encode(&text, false))
-            }
-            Prompt::Text(text) => self.codec.encode(text, true),
-        };
-        match ids {
-            Err(error) => Err(invalid(prompt, error.to_string())),
-            Ok(ids) if ids.is_empty() => Err(invalid(prompt, "the prompt is empty".to_owned())),
-            Ok(ids) => Ok(ids),
+/// The tokens of a prompt, as training saw them.
+fn encode(codec: &TextCodec, prompt: &Prompt) -> Result<Vec<u32>, ServeError> {
+    let ids = match prompt {
+        Prompt::Chat(messages) => {
+            check_spelling(codec, messages)?;
+            let text = codec.render_chat(messages, true);
+            text.and_then(|text| codec.encode(&text, false))
+        }
+        Prompt::Text(text) => codec.encode(text, true),
+    };
+    match ids {
+        Err(error) => Err(invalid(prompt, error.to_string())),
+        Ok(ids) if ids.is_empty() => Err(invalid(prompt, "the prompt is empty".to_owned())),
+        Ok(ids) => Ok(ids),
+    }
+}
+
+/// A message that spells a token of the template could end itself and open another one, such as an
+/// answer of the model's.
+fn check_spelling(codec: &TextCodec, messages: &[Message]) -> Result<(), ServeError> {
+    for (at, message) in messages.iter().enumerate() {
+        if let Some(token) = codec.special_inside(&message.content) {
+            return Err(ServeError::Invalid {
+                message: format!(
+                    "message {} contains {token}, which only the chat template may write",
+                    at + 1
+                ),
+                parameter: Some("messages"),
+            });
         }
     }
+    Ok(())
+}
 
-    /// A message that spells a token of the template could end itself and open another one, such
-    /// as an answer of the model's.
-    fn check_spelling(&self, messages: &[Message]) -> Result<(), ServeError> {
-        for (at, message) in messages.iter().enumerate() {
-            if let Some(token) = self.codec.special_inside(&message.content) {
-                return Err(ServeError::Invalid {
-                    message: format!(
-                        "message {} contains {token}, which only the chat template may write",
-                        at + 1
-                    ),
-                    parameter: Some("messages"),
-                });
-            }
-        }
-        Ok(())
+impl Served {
+    fn encode(&self, prompt: &Prompt) -> Result<Vec<u32>, ServeError> {
+        encode(&self.codec, prompt)
     }
 
     /// How many tokens an answer to a prompt of `length` tokens may have.
@@ -121,8 +125,16 @@ impl Engine for Served {
         }
     }
 
+    fn longest_token(&self) -> Option<usize> {
+        Some(self.codec.longest_token())
+    }
+
     async fn count_prompt(&self, prompt: &Prompt) -> Result<u64, ServeError> {
-        Ok(self.encode(prompt)?.len() as u64)
+        let (codec, prompt) = (Arc::clone(&self.codec), prompt.clone());
+        // A long prompt takes a while, and connections must not wait for it.
+        let encoded = tokio::task::spawn_blocking(move || encode(&codec, &prompt)).await;
+        let encoded = encoded.map_err(|error| ServeError::Engine(error.to_string()))?;
+        Ok(encoded?.len() as u64)
     }
 
     fn tokens(&self, prompt: &Prompt, answer: &str, ended: bool) -> Option<(Vec<u32>, Vec<u32>)> {

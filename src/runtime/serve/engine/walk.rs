@@ -47,6 +47,8 @@ pub(super) struct Walk {
     /// Bytes of `text` that were handed out.
     delivered: usize,
     pending: VecDeque<Pending>,
+    /// Tokens that were generated and not yet told.
+    untold: u64,
 }
 
 impl Walk {
@@ -68,6 +70,7 @@ impl Walk {
             text: String::new(),
             delivered: 0,
             pending: VecDeque::new(),
+            untold: 0,
         }
     }
 
@@ -98,7 +101,13 @@ impl Walk {
         if self.remaining == 0 {
             return self.end(Finish::Length, false);
         }
-        let free = self.text.len() - self.possible_stop();
+        let held = self.possible_stop();
+        let free = self.text.len() - held;
+        if held == 0 && free == self.delivered {
+            // A character that is not whole yet: its tokens are told with it.
+            return Ok((Some(id), Vec::new()));
+        }
+        // Tokens that a stop string holds back were computed like any others, and are told now.
         Ok((Some(id), self.deliver(free, false).into_iter().collect()))
     }
 
@@ -117,6 +126,7 @@ impl Walk {
             logprob,
         });
         self.ids.push(choice.id);
+        self.untold += 1;
         let known = self.decode(self.context, self.decoded)?;
         let longer = self.decode(self.context, self.ids.len())?;
         // An incomplete character decodes to U+FFFD until its last byte is there.
@@ -162,18 +172,17 @@ impl Walk {
             .map_or(0, str::len)
     }
 
-    /// Hands out the text up to byte `until` and the tokens that it stands for; `all` also hands
-    /// out tokens that added no text.
+    /// Hands out the text up to byte `until`, and tells the tokens generated since the last time;
+    /// `all` also hands out tokens that added no text.
     fn deliver(&mut self, until: usize, all: bool) -> Option<Step> {
         let text = self.text[self.delivered..until].to_owned();
-        let mut tokens = 0;
+        let tokens = std::mem::take(&mut self.untold);
         let mut logprobs = Vec::new();
         while self
             .pending
             .front()
             .is_some_and(|token| all || token.start < until)
         {
-            tokens += 1;
             logprobs.extend(self.pending.pop_front().and_then(|token| token.logprob));
         }
         self.delivered = until;

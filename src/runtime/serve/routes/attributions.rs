@@ -2,10 +2,13 @@
 
 use axum::{
     Json,
+    body::{Body, Bytes},
     extract::{Path, State},
-    http::{StatusCode, header},
+    http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use futures::Stream;
+use tokio::io::AsyncReadExt;
 
 use super::App;
 use crate::runtime::{
@@ -21,6 +24,9 @@ use crate::runtime::{
         request_id::RequestId,
     },
 };
+
+/// Bytes of a file that are read at a time.
+const PIECE: usize = 64 * 1024;
 
 pub async fn one(
     State(app): State<App>,
@@ -43,9 +49,31 @@ pub async fn one(
 pub async fn file(State(app): State<App>, Path(name): Path<String>) -> Result<Response, Refusal> {
     let name = known(&name).ok_or_else(|| no_file(&name))?;
     let folder = app.attributions.log().ok_or_else(|| no_file(&name))?;
-    match tokio::fs::read(folder.join(&name)).await {
-        Ok(bytes) => Ok(([(header::CONTENT_TYPE, Answer::JSON)], bytes).into_response()),
-        Err(_) => Err(no_file(&name)),
+    let opened = tokio::fs::File::open(folder.join(&name)).await;
+    let file = opened.map_err(|_| no_file(&name))?;
+    let length = file.metadata().await.map_err(|_| no_file(&name))?.len();
+    let headers = [
+        (header::CONTENT_TYPE, HeaderValue::from_static(Answer::JSON)),
+        (header::CONTENT_LENGTH, HeaderValue::from(length)),
+    ];
+    Ok((headers, Body::from_stream(pieces(file, length))).into_response())
+}
+
+/// A file as it is read: a slow reader holds one piece of it.
+fn pieces(file: tokio::fs::File, length: u64) -> impl Stream<Item = std::io::Result<Bytes>> {
+    async_stream::stream! {
+        let mut rest = file.take(length);
+        loop {
+            let mut piece = Vec::with_capacity(PIECE);
+            match (&mut rest).take(PIECE as u64).read_to_end(&mut piece).await {
+                Ok(0) => return,
+                Ok(_) => yield Ok(piece.into()),
+                Err(error) => {
+                    yield Err(error);
+                    return;
+                }
+            }
+        }
     }
 }
 

@@ -1,10 +1,13 @@
 //! `POST /v1/classify`, and the run of a classifier that moderation shares.
 
+use std::sync::Arc;
+
 use axum::{
     extract::{Request, State},
     http::StatusCode,
     response::Response,
 };
+use tokio_util::sync::CancellationToken;
 
 use super::App;
 use crate::runtime::{
@@ -16,7 +19,8 @@ use crate::runtime::{
         ServeError,
         answer::Answer,
         gate::draining,
-        generate::{repeat, respond},
+        generate::{deliver, finished, repeat},
+        hosted::Hosted,
         intake::{Asked, Intake},
         meter::{Admission, Call},
         payment::Opened,
@@ -30,14 +34,14 @@ pub async fn classify(State(app): State<App>, request: Request) -> Result<Respon
     let task = classifier(&intake)?;
     let text = inputs::classify_text(&intake.fields)?;
     let prompt = Prompt::Chat(task.prompt_messages(&text));
-    let adapter = std::sync::Arc::clone(&intake.adapter);
+    let adapter = Arc::clone(&intake.adapter);
     let id = intake.id.as_str().to_owned();
     run(
         &app,
         intake,
         CallKind::Classify,
         vec![prompt],
-        |found, usage| {
+        move |found, usage| {
             let probabilities = found.first().map_or(&[][..], |one| &one.probabilities);
             inputs::classify_answer(&id, &adapter.name, adapter.labels(), probabilities, usage)
         },
@@ -64,14 +68,14 @@ pub async fn run(
     intake: Intake,
     kind: CallKind,
     prompts: Vec<Prompt>,
-    write: impl FnOnce(&[Classified], Usage) -> serde_json::Value,
+    write: impl FnOnce(&[Classified], Usage) -> serde_json::Value + Send + 'static,
 ) -> Result<Response, Refusal> {
     let slot = match app.meter.admit(&intake.id, &intake.imprint).await? {
         Admission::Repeated(answer) => return Ok(repeat(app, answer)),
         Admission::Fresh(slot) => slot,
     };
-    let pass = app.gate.enter(&intake.adapter.name).await?;
-    let prompt_tokens = intake.count(&prompts).await?;
+    let pass = app.turn_if_free(&intake).await?;
+    let prompt_tokens = intake.count(app, &prompts).await?;
     let work = Work::Classifications {
         texts: prompts.len() as u64,
     };
@@ -84,41 +88,66 @@ pub async fn run(
         prompts: prompts.clone(),
         prompt_tokens,
     };
-    let mut call = app.reserve(&intake, slot, (pass, tab), asked).await?;
-    let found = tokio::select! {
-        found = label(&intake, &mut call, prompts) => found.map_err(|error| Refusal::from_engine(&error)),
-        () = app.stop.hurry.cancelled() => Err(draining()),
+    let call = app.reserve(&intake, slot, (pass, tab), asked).await?;
+    let connection = intake.connection.clone();
+    let run = Run {
+        adapter: Arc::clone(&intake.adapter),
+        call,
+        hurry: app.stop.hurry.clone(),
     };
-    let found = match found {
-        Ok(found) => found,
-        Err(refusal) => {
-            call.finish(Finish::Failed, None).await?;
-            return Err(refusal);
-        }
-    };
-    let tokens = found.iter().map(|one| one.usage.completion_tokens).sum();
-    let answers = answers(&found, intake.adapter.labels());
-    call.deliver_whole(&shares(&found), answers, tokens);
-    let payment = call.payment_response(Finish::Stop);
-    let answer = Answer::json(&write(&found, call.usage(Finish::Stop))).paid(payment);
-    call.finish(Finish::Stop, Some(answer.clone())).await?;
-    Ok(respond(answer))
+    let answer = finished(run.whole(prompts, write)).await?;
+    Ok(deliver(app, connection, answer))
+}
+
+/// A classification on its engine.
+struct Run {
+    adapter: Arc<Hosted>,
+    call: Call,
+    hurry: CancellationToken,
+}
+
+impl Run {
+    /// The answer, metered before it is returned. It is charged for its work, whether or not the
+    /// caller still listens.
+    async fn whole(
+        mut self,
+        prompts: Vec<Prompt>,
+        write: impl FnOnce(&[Classified], Usage) -> serde_json::Value + Send,
+    ) -> Result<Answer, Refusal> {
+        let found = tokio::select! {
+            found = label(&self.adapter, &mut self.call, prompts) => {
+                found.map_err(|error| Refusal::from_engine(&error))
+            }
+            () = self.hurry.cancelled() => Err(draining()),
+        };
+        let Self {
+            adapter, mut call, ..
+        } = self;
+        let found = match found {
+            Ok(found) => found,
+            Err(refusal) => {
+                call.finish(Finish::Failed, None).await?;
+                return Err(refusal);
+            }
+        };
+        let tokens = found.iter().map(|one| one.usage.completion_tokens).sum();
+        let answers = answers(&found, adapter.labels());
+        call.deliver_whole(&shares(&found), answers, tokens);
+        let payment = call.payment_response(Finish::Stop);
+        let answer = Answer::json(&write(&found, call.usage(Finish::Stop))).paid(payment);
+        call.finish(Finish::Stop, Some(answer.clone())).await?;
+        Ok(answer)
+    }
 }
 
 async fn label(
-    intake: &Intake,
+    adapter: &Hosted,
     call: &mut Call,
     prompts: Vec<Prompt>,
 ) -> Result<Vec<Classified>, ServeError> {
     let mut found = Vec::with_capacity(prompts.len());
     for prompt in prompts {
-        found.push(
-            intake
-                .adapter
-                .engine
-                .classify(prompt, intake.adapter.labels())
-                .await?,
-        );
+        found.push(adapter.engine.classify(prompt, adapter.labels()).await?);
         call.first_token();
     }
     Ok(found)

@@ -9,8 +9,9 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use super::{App, Route};
+use super::{App, Audience, Route};
 use crate::runtime::serve::{
+    client::ClientAddress,
     proxies::{FORWARDING, client_address},
     refusal::Refusal,
     request_id::{REQUEST_ID, RequestId},
@@ -29,8 +30,8 @@ pub struct Client(pub IpAddr);
 
 /// Checks a request, hands it on, and marks the answer with its id.
 pub async fn pass(app: App, route: &'static Route, mut request: Request, next: Next) -> Response {
-    let checked = check(&app, route, &request);
     place(&app, &mut request);
+    let checked = check(&app, route, &request);
     let id = checked.as_ref().ok().cloned();
     let mut response = match checked {
         Ok(id) => {
@@ -59,7 +60,13 @@ pub async fn unknown(app: App, request: Request) -> Response {
 }
 
 fn check(app: &App, route: &Route, request: &Request) -> Result<RequestId, Refusal> {
+    if route.audience == Audience::Anyone && !route.metered {
+        // Behind a proxy's address are many clients, and operators' tools are on loopback.
+        let address = ClientAddress::from_request(request.extensions());
+        app.quotes.spend(address.filter(|it| !it.is_shared()), 0)?;
+    }
     check_size(request.headers())?;
+    check_path(request.uri().path())?;
     app.access.admit(route.audience, request.headers())?;
     RequestId::from_headers(request.headers())
 }
@@ -92,4 +99,38 @@ fn check_size(headers: &HeaderMap) -> Result<(), Refusal> {
         format!("The request's headers take {size} bytes; at most {MAX_HEADERS} are read.");
     let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
     Err(Refusal::new(status, "headers_too_large", message))
+}
+
+/// Parts of a path are text: what is no UTF-8 is no id of ours.
+fn check_path(path: &str) -> Result<(), Refusal> {
+    let digit = |byte: Option<&u8>| byte.and_then(|it| char::from(*it).to_digit(16));
+    let mut bytes = path.as_bytes();
+    let mut decoded = Vec::with_capacity(bytes.len());
+    while let Some((byte, rest)) = bytes.split_first() {
+        let code = (*byte == b'%').then(|| digit(rest.first()).zip(digit(rest.get(1))));
+        match code
+            .flatten()
+            .map(|(high, low)| u8::try_from(16 * high + low))
+        {
+            Some(Ok(code)) => {
+                decoded.push(code);
+                bytes = &rest[2..];
+            }
+            _ => {
+                decoded.push(*byte);
+                bytes = rest;
+            }
+        }
+    }
+    match String::from_utf8(decoded) {
+        Ok(_) => Ok(()),
+        Err(_) => {
+            let message = "The path is not UTF-8 once its percent-encoding is undone.";
+            Err(Refusal::new(
+                StatusCode::BAD_REQUEST,
+                "invalid_path",
+                message,
+            ))
+        }
+    }
 }

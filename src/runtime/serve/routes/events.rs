@@ -18,7 +18,7 @@ use super::App;
 use crate::runtime::{
     disclosure,
     event::Record,
-    serve::{generate, refusal::Refusal, wire::fields::wrong_value},
+    serve::{connections::Connection, generate, refusal::Refusal, wire::fields::wrong_value},
 };
 
 const LAST_EVENT_ID: &str = "last-event-id";
@@ -31,6 +31,9 @@ const HEARTBEAT: Duration = Duration::from_secs(15);
 
 pub async fn follow(State(app): State<App>, request: Request) -> Result<Response, Refusal> {
     let after = resume_after(request.headers())?;
+    if let Some(connection) = request.extensions().get::<Connection>() {
+        connection.keep();
+    }
     Ok(generate::events(Body::from_stream(records(app, after))))
 }
 

@@ -31,13 +31,16 @@ use axum::{
 use super::{
     access::Access,
     attribution::Attributions,
+    body::BodyMemory,
     gate::Gate,
     hosted::Shelf,
     meter::Meter,
     metrics::Metrics,
     payment::{Currency, Sales},
+    quotes::Quotes,
     refusal::Refusal,
     server::{ServeLimits, Stop},
+    unread::Unread,
 };
 use crate::runtime::journal::Journal;
 
@@ -54,6 +57,9 @@ pub struct Parts {
     pub limits: ServeLimits,
     pub stop: Stop,
     pub attributions: Attributions,
+    pub bodies: BodyMemory,
+    pub quotes: Quotes,
+    pub unread: Arc<Unread>,
     /// Absent where calls are free.
     pub sales: Option<Sales>,
     pub access: Access,

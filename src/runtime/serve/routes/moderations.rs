@@ -32,7 +32,7 @@ pub async fn moderate(State(app): State<App>, request: Request) -> Result<Respon
         intake,
         CallKind::Moderation,
         prompts,
-        |found, usage| {
+        move |found, usage| {
             let result = |probabilities: &[f64]| {
                 inputs::moderation_result(adapter.labels(), harmless, probabilities)
             };

@@ -1,7 +1,7 @@
 //! `GET /health`, `GET /ready` and `GET /metrics`.
 
 use axum::{
-    Json,
+    Extension, Json,
     extract::State,
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
@@ -9,7 +9,10 @@ use axum::{
 use serde_json::{Value, json};
 
 use super::App;
-use crate::runtime::serve::{gate::draining, refusal::Refusal};
+use crate::runtime::{
+    ledger::Address,
+    serve::{connections::Connection, gate::draining, refusal::Refusal},
+};
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -28,7 +31,8 @@ pub async fn health(State(app): State<App>, headers: HeaderMap) -> Json<Value> {
     Json(health)
 }
 
-/// Ready means: not draining, the journal took the last event, and where calls are paid, a chain was
+/// Ready means that a new payer's call would be answered: the server is not draining, the journal
+/// took the last event, its queue for attribution has room, and where calls are paid, a chain was
 /// heard of lately: one that is another than the journal's is none.
 pub async fn ready(State(app): State<App>) -> Result<Json<Value>, Refusal> {
     if app.stop.draining.is_cancelled() {
@@ -38,6 +42,9 @@ pub async fn ready(State(app): State<App>) -> Result<Json<Value>, Refusal> {
         let message = "The journal cannot be written, so calls cannot be counted.";
         return Err(Refusal::unavailable("journal_unavailable", message));
     }
+    // Whoever has no call waiting is refused last.
+    let newcomer = app.sales.as_ref().map(|_| Address::default());
+    app.attributions.check_room(newcomer)?;
     if let Some(sales) = &app.sales {
         let ready = sales.cashier.ready();
         ready.map_err(|reason| Refusal::unavailable("chain_unavailable", reason))?;
@@ -50,7 +57,12 @@ pub async fn ready(State(app): State<App>) -> Result<Json<Value>, Refusal> {
     Ok(Json(json!({ "status": "ready", "adapters": names })))
 }
 
-pub async fn metrics(State(app): State<App>) -> Result<Response, Refusal> {
+pub async fn metrics(
+    State(app): State<App>,
+    connection: Option<Extension<Connection>>,
+) -> Result<Response, Refusal> {
+    let open = connection.map_or(0, |it| it.0.all());
+    app.metrics.observe(open, app.unread.bytes());
     let text = app.metrics.render().map_err(|_| {
         let message = "The metrics could not be written.";
         Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", message)

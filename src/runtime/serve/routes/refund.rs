@@ -5,7 +5,7 @@
 
 use axum::{
     Extension,
-    extract::{Query, Request, State},
+    extract::{Query, Request, State, rejection::QueryRejection},
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -32,13 +32,14 @@ pub struct Wanted {
 
 pub async fn terms(
     State(app): State<App>,
-    Query(wanted): Query<Wanted>,
+    wanted: Result<Query<Wanted>, QueryRejection>,
     id: Option<Extension<RequestId>>,
     request: Request,
 ) -> Result<Response, Refusal> {
     let Some(sales) = &app.sales else {
         return Ok(free(&request));
     };
+    let Query(wanted) = wanted.map_err(|_| unreadable())?;
     let adapter = chosen(&app, wanted.model.as_deref())?;
     let work = Work::Tokens {
         prompt: 0,
@@ -65,6 +66,11 @@ pub async fn terms(
             ))
         }
     }
+}
+
+fn unreadable() -> Refusal {
+    let message = "Invalid query: expected ?model=NAME, once.";
+    Refusal::invalid("invalid_query", "model", message)
 }
 
 fn chosen(app: &App, model: Option<&str>) -> Result<std::sync::Arc<Hosted>, Refusal> {

@@ -30,20 +30,20 @@ pub async fn supported(State(app): State<App>) -> Result<Json<Value>, Refusal> {
 }
 
 pub async fn verify(State(app): State<App>, request: Request) -> Result<Json<Value>, Refusal> {
-    let asked = read(request).await?;
+    let asked = read(&app, request).await?;
     let answer = sales(&app)?.facilitator.verify(asked).await;
     answer.map(Json).map_err(unserved)
 }
 
 pub async fn settle(State(app): State<App>, request: Request) -> Result<Json<Value>, Refusal> {
-    let asked = read(request).await?;
+    let asked = read(&app, request).await?;
     let answer = sales(&app)?.facilitator.settle(asked).await;
     answer.map(Json).map_err(unserved)
 }
 
 /// A body of JSON is asked for, so that no foreign web page can have this done.
 pub async fn settle_now(State(app): State<App>, request: Request) -> Result<Json<Value>, Refusal> {
-    read(request).await?;
+    read(&app, request).await?;
     // What was answered by now belongs under the root that is anchored.
     app.attributions.settle_down(ATTRIBUTED).await;
     let settled = sales(&app)?.treasury.settle().await;
@@ -51,15 +51,15 @@ pub async fn settle_now(State(app): State<App>, request: Request) -> Result<Json
 }
 
 pub async fn withdraw(State(app): State<App>, request: Request) -> Result<Json<Value>, Refusal> {
-    read(request).await?;
+    read(&app, request).await?;
     let paid = sales(&app)?.treasury.withdraw().await;
     paid.map(Json).map_err(|failure| failed(&failure))
 }
 
-async fn read(request: Request) -> Result<Value, Refusal> {
+async fn read(app: &App, request: Request) -> Result<Value, Refusal> {
     let (parts, body) = request.into_parts();
-    let bytes = body::read(&parts.headers, body, LARGEST).await?;
-    serde_json::from_slice(&bytes).map_err(|_| {
+    let body = body::read(&parts.headers, body, LARGEST, &app.bodies).await?;
+    serde_json::from_slice(&body.bytes).map_err(|_| {
         let message = "The request body is not valid JSON.";
         Refusal::new(StatusCode::BAD_REQUEST, "invalid_json", message)
     })

@@ -137,6 +137,9 @@ pub fn refuse_unsupported(fields: &Fields) -> Result<(), Refusal> {
 /// Longest list of stop sequences, as in OpenAI's API.
 const MOST_STOPS: usize = 4;
 
+/// Longest stop sequence in bytes: each is looked for after every token, and holds back as much.
+const LONGEST_STOP: usize = 256;
+
 impl SamplingWish {
     /// Reads what both kinds of completion share; log-probabilities differ and stay unset.
     pub fn read(fields: &Fields) -> Result<Self, Refusal> {
@@ -200,6 +203,11 @@ fn read_stop(fields: &Fields) -> Result<Vec<String>, Refusal> {
             expected,
             &format!("{} texts", stop.len()),
         ));
+    }
+    if let Some(long) = stop.iter().find(|stop| stop.len() > LONGEST_STOP) {
+        let expected = format!("texts of at most {LONGEST_STOP} bytes");
+        let found = format!("one of {} bytes", long.len());
+        return Err(wrong_value("stop", &expected, &found));
     }
     match stop.iter().any(String::is_empty) {
         true => Err(wrong_value("stop", expected, "an empty text")),

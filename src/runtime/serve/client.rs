@@ -1,0 +1,51 @@
+//! Who is at the other end of a connection, as limits count: an IPv4 address, or the /64 network
+//! of an IPv6 address, because whoever has one address of such a network has all of them.
+
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+
+use axum::http::Extensions;
+
+use super::{proxies::Proxies, routes::Client};
+
+/// Leading bits of an IPv6 address that one subscriber shares.
+const NETWORK: u128 = !0 << 64;
+
+/// The address that limits are kept by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ClientAddress {
+    network: IpAddr,
+    is_shared: bool,
+}
+
+impl ClientAddress {
+    /// The other end of a connection, which may be a trusted proxy's.
+    pub fn of_peer(peer: SocketAddr, trusted: &Proxies) -> Self {
+        let mut address = Self::of(peer.ip());
+        address.is_shared |= trusted.contains(peer.ip().to_canonical());
+        address
+    }
+
+    fn of(address: IpAddr) -> Self {
+        let canonical = address.to_canonical();
+        let network = match canonical {
+            IpAddr::V6(address) if !address.is_loopback() => {
+                IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & NETWORK))
+            }
+            address => address,
+        };
+        Self {
+            network,
+            is_shared: canonical.is_loopback(),
+        }
+    }
+
+    /// Whom a request counts for; none where no connection brought it.
+    pub fn from_request(extensions: &Extensions) -> Option<Self> {
+        extensions.get::<Client>().map(|client| Self::of(client.0))
+    }
+
+    /// Loopback connections and those of trusted proxies speak for many clients.
+    pub fn is_shared(self) -> bool {
+        self.is_shared
+    }
+}

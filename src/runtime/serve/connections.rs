@@ -1,0 +1,292 @@
+//! The open connections: how many there may be, and which one gives way when there are too many.
+//!
+//! A connection that waits for a request, or whose request nobody has paid for, gives way to a new
+//! one: first those that never sent a complete request, then the ones idle longest, of the address
+//! that holds the most. Connections with work in progress are kept.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll},
+};
+
+use axum::body::{Body, Bytes, HttpBody};
+use hyper::body::{Frame, SizeHint};
+use tokio_util::sync::CancellationToken;
+
+use super::client::ClientAddress;
+
+/// How many connections there may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConnectionLimits {
+    pub total: usize,
+    /// Of one address; loopback, where proxies are, is bounded by the total alone.
+    pub per_address: usize,
+}
+
+impl Default for ConnectionLimits {
+    fn default() -> Self {
+        Self {
+            total: 2048,
+            per_address: 128,
+        }
+    }
+}
+
+/// All open connections of a server.
+#[derive(Debug)]
+pub struct Connections {
+    limits: ConnectionLimits,
+    table: Mutex<Table>,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    /// Orders both arrivals and the moments at which connections became idle.
+    clock: u64,
+    open: BTreeMap<u64, Open>,
+    /// Those that may be closed; the first of an address is the first to go.
+    idle: BTreeSet<Idle>,
+    per_address: BTreeMap<ClientAddress, usize>,
+}
+
+#[derive(Debug)]
+struct Open {
+    address: ClientAddress,
+    /// Its place among the idle; none while it is kept.
+    idle: Option<Idle>,
+    close: CancellationToken,
+}
+
+/// By address, then never served before served, then idle longest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Idle {
+    address: ClientAddress,
+    served: bool,
+    since: u64,
+    id: u64,
+}
+
+/// A connection's place, which ends with the last clone of this.
+#[derive(Clone, Debug)]
+pub struct Connection(Arc<Place>);
+
+#[derive(Debug)]
+struct Place {
+    id: u64,
+    connections: Arc<Connections>,
+    close: CancellationToken,
+}
+
+impl Connections {
+    pub fn new(limits: ConnectionLimits) -> Self {
+        Self {
+            limits,
+            table: Mutex::default(),
+        }
+    }
+
+    /// Takes a connection in, closing another one where there is no room; none when all others
+    /// are at work.
+    pub fn admit(self: &Arc<Self>, address: ClientAddress) -> Option<Connection> {
+        let mut table = self.lock();
+        let of_address = table.per_address.get(&address).copied().unwrap_or(0);
+        if !address.is_shared() && of_address >= self.limits.per_address {
+            table.evict(address).then_some(())?;
+        }
+        if table.open.len() >= self.limits.total {
+            table.evict_greediest().then_some(())?;
+        }
+        let id = table.tick();
+        let close = CancellationToken::new();
+        table.open.insert(
+            id,
+            Open {
+                address,
+                idle: None,
+                close: close.clone(),
+            },
+        );
+        *table.per_address.entry(address).or_default() += 1;
+        table.rest(id, false);
+        drop(table);
+        Some(Connection(Arc::new(Place {
+            id,
+            connections: Arc::clone(self),
+            close,
+        })))
+    }
+
+    /// Closes up to `count` connections that wait, for when the system has no room for more.
+    pub fn make_room(&self, count: usize) {
+        let mut table = self.lock();
+        for _ in 0..count {
+            if !table.evict_greediest() {
+                return;
+            }
+        }
+    }
+
+    pub fn count(&self) -> usize {
+        self.lock().open.len()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Table {
+    fn tick(&mut self) -> u64 {
+        self.clock += 1;
+        self.clock
+    }
+
+    /// Closes the idle connection of an address that goes first.
+    fn evict(&mut self, address: ClientAddress) -> bool {
+        let first = Idle {
+            address,
+            served: false,
+            since: 0,
+            id: 0,
+        };
+        let found = self.idle.range(first..).next().copied();
+        match found.filter(|idle| idle.address == address) {
+            Some(idle) => {
+                if let Some(open) = self.remove(idle.id) {
+                    open.close.cancel();
+                }
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// The same, of the address with the most connections that has an idle one.
+    fn evict_greediest(&mut self) -> bool {
+        let mut greediest: Option<(usize, ClientAddress)> = None;
+        let mut next = self.idle.first().copied();
+        while let Some(idle) = next {
+            let count = self.per_address.get(&idle.address).copied().unwrap_or(0);
+            if greediest.is_none_or(|(most, _)| count > most) {
+                greediest = Some((count, idle.address));
+            }
+            let last = Idle {
+                served: true,
+                since: u64::MAX,
+                id: u64::MAX,
+                ..idle
+            };
+            let behind = (std::ops::Bound::Excluded(last), std::ops::Bound::Unbounded);
+            next = self.idle.range(behind).next().copied();
+        }
+        greediest.is_some_and(|(_, address)| self.evict(address))
+    }
+
+    fn remove(&mut self, id: u64) -> Option<Open> {
+        let open = self.open.remove(&id)?;
+        if let Some(idle) = &open.idle {
+            self.idle.remove(idle);
+        }
+        if let Some(count) = self.per_address.get_mut(&open.address) {
+            *count -= 1;
+            if *count == 0 {
+                self.per_address.remove(&open.address);
+            }
+        }
+        Some(open)
+    }
+
+    fn work(&mut self, id: u64) {
+        let idle = self.open.get_mut(&id).and_then(|open| open.idle.take());
+        if let Some(idle) = idle {
+            self.idle.remove(&idle);
+        }
+    }
+
+    fn rest(&mut self, id: u64, served: bool) {
+        self.work(id);
+        let since = self.tick();
+        let Some(open) = self.open.get_mut(&id) else {
+            return;
+        };
+        let idle = Idle {
+            address: open.address,
+            served,
+            since,
+            id,
+        };
+        open.idle = Some(idle);
+        self.idle.insert(idle);
+    }
+}
+
+impl Connection {
+    /// Keeps the connection until its answer is handed over: work was begun for it.
+    pub fn keep(&self) {
+        self.0.connections.lock().work(self.0.id);
+    }
+
+    /// Notes that an answer was handed over.
+    pub fn served(&self) {
+        self.0.connections.lock().rest(self.0.id, true);
+    }
+
+    /// How many connections the server has.
+    pub fn all(&self) -> usize {
+        self.0.connections.count()
+    }
+
+    pub fn close(&self) {
+        self.0.close.cancel();
+    }
+
+    pub async fn closed(&self) {
+        self.0.close.cancelled().await;
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.connections.lock().remove(self.id);
+    }
+}
+
+/// A body that tells its connection when it was handed over.
+pub struct Watched {
+    body: Body,
+    connection: Connection,
+}
+
+impl Watched {
+    pub fn body(body: Body, connection: Connection) -> Body {
+        Body::new(Self { body, connection })
+    }
+}
+
+impl HttpBody for Watched {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        self.connection.served();
+    }
+}

@@ -1,0 +1,202 @@
+//! What prompts take, before anybody has paid: counted once per request, in a lane that leaves the
+//! processor to calls that are paid for, and within an allowance per address.
+
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque},
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Instant,
+};
+
+use axum::http::StatusCode;
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+use super::{client::ClientAddress, refusal::Refusal};
+
+/// Requests whose count is remembered, so that the paid repeat of a quoted request costs nothing.
+const REMEMBERED: usize = 8192;
+
+/// Requests that may wait for their count, in all and of one address.
+const MOST_WAITING: usize = 128;
+const MOST_WAITING_PER_ADDRESS: usize = 16;
+
+/// What an address may send without payment: so many bytes at once, and so many a second.
+const ALLOWANCE: i64 = 8 << 20;
+const ALLOWANCE_PER_SECOND: i64 = 1 << 20;
+
+/// What a request costs of the allowance besides its bytes.
+const PER_REQUEST: i64 = 4096;
+
+/// Addresses that are kept apart; beyond that the fullest allowances are forgotten.
+const MOST_ADDRESSES: usize = 16_384;
+
+/// Counts prompts for quotes.
+#[derive(Debug)]
+pub struct Quotes {
+    known: Mutex<Known>,
+    callers: Mutex<Callers>,
+    lane: Semaphore,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    tokens: HashMap<String, u64>,
+    order: VecDeque<String>,
+}
+
+#[derive(Debug, Default)]
+struct Callers {
+    allowances: HashMap<ClientAddress, Allowance>,
+    waiting: BTreeMap<ClientAddress, usize>,
+    all_waiting: usize,
+}
+
+/// Bytes that an address has left; below zero after a request larger than that.
+#[derive(Clone, Copy, Debug)]
+struct Allowance {
+    left: i64,
+    at: Instant,
+}
+
+/// The right to count; ends when dropped.
+#[derive(Debug)]
+pub struct Counting<'a> {
+    _permit: SemaphorePermit<'a>,
+    _place: Option<WaitingPlace<'a>>,
+}
+
+#[derive(Debug)]
+struct WaitingPlace<'a> {
+    quotes: &'a Quotes,
+    address: ClientAddress,
+}
+
+impl Quotes {
+    /// Counts at most `concurrent` requests at once.
+    pub fn new(concurrent: usize) -> Self {
+        Self {
+            known: Mutex::default(),
+            callers: Mutex::default(),
+            lane: Semaphore::new(concurrent),
+        }
+    }
+
+    /// The tokens of a request that was counted before.
+    pub fn known(&self, hash: &str) -> Option<u64> {
+        lock(&self.known).tokens.get(hash).copied()
+    }
+
+    pub fn remember(&self, hash: &str, tokens: u64) {
+        let mut known = lock(&self.known);
+        if known.tokens.insert(hash.to_owned(), tokens).is_none() {
+            known.order.push_back(hash.to_owned());
+        }
+        while known.order.len() > REMEMBERED {
+            if let Some(oldest) = known.order.pop_front() {
+                known.tokens.remove(&oldest);
+            }
+        }
+    }
+
+    /// Charges a request without payment to the allowance of its address: 429 when that is used
+    /// up.
+    pub fn spend(&self, address: Option<ClientAddress>, bytes: usize) -> Result<(), Refusal> {
+        let Some(address) = address else {
+            return Ok(());
+        };
+        let cost = i64::try_from(bytes).unwrap_or(i64::MAX).min(ALLOWANCE) + PER_REQUEST;
+        let mut callers = lock(&self.callers);
+        callers.forget();
+        let fresh = Allowance {
+            left: ALLOWANCE,
+            at: Instant::now(),
+        };
+        let allowance = callers.allowances.entry(address).or_insert(fresh);
+        allowance.refill();
+        if allowance.left > 0 {
+            allowance.left -= cost;
+            return Ok(());
+        }
+        let seconds = allowance.left.unsigned_abs() / ALLOWANCE_PER_SECOND.unsigned_abs() + 1;
+        let message = "Too much was sent from this address without payment; try again later.";
+        let status = StatusCode::TOO_MANY_REQUESTS;
+        Err(Refusal::new(status, "unpaid_limit", message).retry_after(seconds))
+    }
+
+    /// Waits to count a request's prompts: 429 when too many wait.
+    pub async fn enter(&self, address: Option<ClientAddress>) -> Result<Counting<'_>, Refusal> {
+        let place = address.map(|address| self.wait(address)).transpose()?;
+        let permit = self.lane.acquire().await.map_err(|_| full())?;
+        Ok(Counting {
+            _permit: permit,
+            _place: place,
+        })
+    }
+
+    fn wait(&self, address: ClientAddress) -> Result<WaitingPlace<'_>, Refusal> {
+        let mut callers = lock(&self.callers);
+        let own = callers.waiting.get(&address).copied().unwrap_or(0);
+        let many = !address.is_shared() && own >= MOST_WAITING_PER_ADDRESS;
+        if many || callers.all_waiting >= MOST_WAITING {
+            return Err(full());
+        }
+        callers.all_waiting += 1;
+        *callers.waiting.entry(address).or_default() += 1;
+        Ok(WaitingPlace {
+            quotes: self,
+            address,
+        })
+    }
+}
+
+impl Callers {
+    /// An allowance that is full again need not be kept.
+    fn forget(&mut self) {
+        if self.allowances.len() < MOST_ADDRESSES {
+            return;
+        }
+        self.allowances.retain(|_, it| {
+            it.refill();
+            it.left < ALLOWANCE
+        });
+        if self.allowances.len() >= MOST_ADDRESSES {
+            self.allowances.retain(|_, it| it.left < ALLOWANCE / 2);
+        }
+        if self.allowances.len() >= MOST_ADDRESSES {
+            self.allowances.clear();
+        }
+    }
+}
+
+impl Allowance {
+    fn refill(&mut self) {
+        let now = Instant::now();
+        let past = i64::try_from(now.duration_since(self.at).as_millis()).unwrap_or(i64::MAX);
+        let more = past.saturating_mul(ALLOWANCE_PER_SECOND) / 1000;
+        if more > 0 {
+            self.left = self.left.saturating_add(more).min(ALLOWANCE);
+            self.at = now;
+        }
+    }
+}
+
+impl Drop for WaitingPlace<'_> {
+    fn drop(&mut self) {
+        let mut callers = lock(&self.quotes.callers);
+        callers.all_waiting -= 1;
+        if let Some(own) = callers.waiting.get_mut(&self.address) {
+            *own -= 1;
+            if *own == 0 {
+                callers.waiting.remove(&self.address);
+            }
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn full() -> Refusal {
+    let message = "Too many requests wait for their price; try again shortly.";
+    Refusal::new(StatusCode::TOO_MANY_REQUESTS, "quote_queue_full", message).retry_after(1)
+}

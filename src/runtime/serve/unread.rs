@@ -1,0 +1,215 @@
+//! Answers that were generated and are not read yet.
+//!
+//! A reader who is slow costs the memory of its own answer, for a bounded time, and no turn on an
+//! engine. All unread answers together are bounded: beyond that the largest of them is cut off.
+//! Whoever is cut off gets its answer by repeating the request, as far as answers are kept.
+
+use std::{
+    collections::BTreeMap,
+    convert::Infallible,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use axum::body::{Body, Bytes};
+use futures::Stream;
+use tokio::sync::mpsc;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::connections::Connection;
+
+/// Longest time for an answer to be read after it was generated.
+const LONGEST_READ: Duration = Duration::from_secs(600);
+
+/// An answer no larger than this goes straight to its connection.
+const SMALL: usize = 64 * 1024;
+
+/// All answers that are being read.
+#[derive(Debug)]
+pub struct Unread {
+    /// In bytes.
+    bound: usize,
+    table: Mutex<Table>,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    next: u64,
+    total: usize,
+    answers: BTreeMap<u64, Answer>,
+}
+
+#[derive(Debug)]
+struct Answer {
+    bytes: usize,
+    connection: Option<Connection>,
+}
+
+/// Where an answer is written; never waits.
+#[derive(Debug)]
+pub struct AnswerWriter {
+    id: u64,
+    unread: Arc<Unread>,
+    sender: mpsc::UnboundedSender<Bytes>,
+    connection: Option<Connection>,
+    gone: CancellationToken,
+}
+
+/// Where it is read.
+#[derive(Debug)]
+struct AnswerReader {
+    id: u64,
+    unread: Arc<Unread>,
+    receiver: mpsc::UnboundedReceiver<Bytes>,
+    _gone: DropGuard,
+}
+
+impl Unread {
+    pub fn new(bound: usize) -> Self {
+        Self {
+            bound,
+            table: Mutex::default(),
+        }
+    }
+
+    /// An answer that is written in pieces, and the body that it becomes.
+    pub fn answer(self: &Arc<Self>, connection: Option<Connection>) -> (AnswerWriter, Body) {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        let gone = CancellationToken::new();
+        let mut table = self.lock();
+        table.next += 1;
+        let id = table.next;
+        let answer = Answer {
+            bytes: 0,
+            connection: connection.clone(),
+        };
+        table.answers.insert(id, answer);
+        drop(table);
+        let reader = AnswerReader {
+            id,
+            unread: Arc::clone(self),
+            receiver,
+            _gone: gone.clone().drop_guard(),
+        };
+        let writer = AnswerWriter {
+            id,
+            unread: Arc::clone(self),
+            sender,
+            connection,
+            gone,
+        };
+        (writer, Body::from_stream(reader))
+    }
+
+    /// An answer that is complete.
+    pub fn whole(self: &Arc<Self>, bytes: Bytes, connection: Option<Connection>) -> Body {
+        if bytes.len() <= SMALL {
+            return Body::from(bytes);
+        }
+        let (writer, body) = self.answer(connection);
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            writer.write(rest.split_to(SMALL.min(rest.len())));
+        }
+        tokio::spawn(writer.finish());
+        body
+    }
+
+    /// Bytes that wait for their readers.
+    pub fn bytes(&self) -> usize {
+        self.lock().total
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn add(&self, id: u64, count: usize) {
+        let mut table = self.lock();
+        let Some(answer) = table.answers.get_mut(&id) else {
+            return;
+        };
+        answer.bytes += count;
+        table.total += count;
+        while table.total > self.bound && table.cut_largest() {}
+    }
+
+    fn take(&self, id: u64, count: usize) {
+        let mut table = self.lock();
+        if let Some(answer) = table.answers.get_mut(&id) {
+            answer.bytes -= count;
+            table.total -= count;
+        }
+    }
+}
+
+impl Table {
+    fn remove(&mut self, id: u64) -> Option<Answer> {
+        let answer = self.answers.remove(&id)?;
+        self.total -= answer.bytes;
+        Some(answer)
+    }
+
+    fn cut_largest(&mut self) -> bool {
+        let largest = self.answers.iter().max_by_key(|(_, answer)| answer.bytes);
+        let cut = largest.map(|(id, _)| *id).and_then(|id| self.remove(id));
+        match cut {
+            Some(answer) => {
+                if let Some(connection) = answer.connection {
+                    connection.close();
+                }
+                true
+            }
+            None => false,
+        }
+    }
+}
+
+impl AnswerWriter {
+    pub fn write(&self, bytes: Bytes) {
+        let count = bytes.len();
+        if self.sender.send(bytes).is_ok() {
+            self.unread.add(self.id, count);
+        }
+    }
+
+    /// Waits until nobody reads on.
+    pub async fn gone(&self) {
+        self.gone.cancelled().await;
+    }
+
+    /// Ends the answer and gives its reader a bounded time.
+    pub async fn finish(self) {
+        let Self {
+            sender,
+            connection,
+            gone,
+            ..
+        } = self;
+        drop(sender);
+        let read = tokio::time::timeout(LONGEST_READ, gone.cancelled()).await;
+        if let (Err(_), Some(connection)) = (read, connection) {
+            connection.close();
+        }
+    }
+}
+
+impl Stream for AnswerReader {
+    type Item = Result<Bytes, Infallible>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let next = std::task::ready!(self.receiver.poll_recv(cx));
+        Poll::Ready(next.map(|bytes| {
+            self.unread.take(self.id, bytes.len());
+            Ok(bytes)
+        }))
+    }
+}
+
+impl Drop for AnswerReader {
+    fn drop(&mut self) {
+        self.unread.lock().remove(self.id);
+    }
+}
