@@ -444,6 +444,7 @@ fn contributors_accrue_their_part_of_the_pools_part() {
     let earnings = fold([
         (DAY, Event::SplitRead(Box::new(split))),
         (DAY, call(1_001, PAYER)),
+        (DAY, claimed("0x1", 1_001)),
         (DAY, settled("0x2", 1_001)),
         (DAY, released("0x3", CREATOR, 600)),
     ]);
@@ -511,6 +512,7 @@ fn contributors_accrue_what_calls_were_attributed_to_them() {
         (DAY, call(1_000, PAYER)),
         (DAY, Event::Attributed(Box::new(attributed))),
         (DAY, call(400, PAYER)),
+        (DAY, claimed("0x1", 700)),
         (DAY, settled("0x2", 700)),
     ]);
     let pool = ReceiverKey {
