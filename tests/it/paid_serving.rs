@@ -5,5 +5,6 @@ mod attacks;
 mod chains;
 mod disk;
 mod faults;
+mod proxies;
 mod shop;
 mod soak;
