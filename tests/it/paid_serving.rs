@@ -8,6 +8,7 @@ mod faults;
 mod hang_ups;
 mod identity;
 mod leaving;
+mod proxies;
 pub mod shop;
 mod soak;
 mod transfers;

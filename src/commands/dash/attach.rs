@@ -12,7 +12,7 @@ use crate::{
         Context,
         serve::{
             access::{operator_token, read_token},
-            running::{Holder, holder},
+            running::{Holder, holder, operator_client},
         },
     },
     error::{ExitClass, Failure},
@@ -50,16 +50,7 @@ pub(super) fn follow(
         Some(file) => read_token(file)?,
         None => own_token(context)?,
     };
-    let client = Client::builder()
-        .no_proxy()
-        .connect_timeout(PATIENCE)
-        .build();
-    let client = client.map_err(|error| {
-        Failure::new(
-            ExitClass::Internal,
-            format!("cannot make an HTTP client: {error}"),
-        )
-    })?;
+    let client = operator_client()?;
     let mut follower = Follower {
         client,
         base: base.as_str().trim_end_matches('/').to_owned(),

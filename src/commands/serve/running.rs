@@ -3,7 +3,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use reqwest::{Client, header::AUTHORIZATION};
+use reqwest::{Client, header::AUTHORIZATION, redirect::Policy};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
@@ -30,6 +30,15 @@ pub struct Running {
     chains: Option<Vec<u64>>,
     client: Client,
     token: Token,
+}
+
+/// A client that shows a token: it goes where it was told, and follows nobody elsewhere.
+pub fn operator_client() -> Result<Client, Failure> {
+    let builder = Client::builder().no_proxy().redirect(Policy::none());
+    builder.connect_timeout(ALIVE).build().map_err(|error| {
+        let message = format!("cannot make an HTTP client: {error}");
+        Failure::new(ExitClass::Internal, message)
+    })
 }
 
 /// Who answers at an address.
@@ -104,10 +113,7 @@ impl Running {
         let Ok(Place { url, chains }) = serde_json::from_str(&text) else {
             return Ok(None);
         };
-        let client = Client::builder().no_proxy().build().map_err(|error| {
-            let message = format!("cannot make an HTTP client: {error}");
-            Failure::new(ExitClass::Internal, message)
-        })?;
+        let client = operator_client()?;
         let file = operator_token(context);
         if !file.exists() {
             // What cannot prove itself is not asked; a live server of an earlier version has the

@@ -40,6 +40,16 @@ fn a_command_shows_the_server_its_token_by_itself() {
         server.url
     );
     settle(home.path()).fails(5, &message);
+    let logged = openlora(home.path())
+        .args(["settle"])
+        .env("OPENLORA_LOG", "trace")
+        .run();
+    assert!(logged.stderr.contains(&message), "{}", logged.stderr);
+    assert!(
+        !logged.stderr.contains(&token(home.path())),
+        "{}",
+        logged.stderr
+    );
     assert_eq!(status(&server.url, &token(home.path())), 200);
     assert_eq!(status(&server.url, &"0".repeat(64)), 401);
     assert_eq!(server.drain().0, 0);
