@@ -33,6 +33,8 @@ use crate::{
 
 const RECEIVER: &str = "0x976EA74026E726554dB657fA54763abd0C3a0aa9";
 const SHOP: &str = "http://shop.example";
+/// More than any deposit here.
+const FREE: Amount = Amount(u128::MAX);
 const MISMATCH: &str = "invalid_batch_settlement_evm_cumulative_amount_mismatch";
 
 fn token() -> Token {
@@ -159,7 +161,7 @@ fn a_file_of_another_format_is_left_alone() {
     drop(file);
     assert_eq!(
         Purse::open(dir.path()).unwrap_err().to_string(),
-        format!("the purse {} has format 7, expected 1", path.display())
+        format!("the purse {} has format 7, expected 2", path.display())
     );
 }
 
@@ -214,12 +216,36 @@ impl Desk {
     }
 
     fn try_pay(&self, payer: &Payer, required: &PaymentRequired) -> Result<Sent, PurseError> {
+        self.try_pay_within(payer, required, FREE)
+    }
+
+    /// As a call does that may put no more than `free` into channels of its own accord.
+    fn try_pay_within(
+        &self,
+        payer: &Payer,
+        required: &PaymentRequired,
+        free: Amount,
+    ) -> Result<Sent, PurseError> {
         let offer = self.choose(required, Wish::Auto)?;
         let order = Order {
             request_id: format!("call-{}", payer.purse.spendings()?.len()),
             seller: seller(),
+            path: "/v1/chat/completions".into(),
+            body: "{}".into(),
         };
-        self.runtime.block_on(payer.pay(required, offer, order))
+        let prepared = self.runtime.block_on(payer.prepare(offer, order, free))?;
+        payer.sign_payment(prepared, required)
+    }
+
+    fn correct(
+        &self,
+        payer: &Payer,
+        sent: Sent,
+        required: &PaymentRequired,
+    ) -> Result<Sent, PurseError> {
+        let offer = sent.offer().renewed(required).unwrap();
+        let corrected = payer.correct(sent, required, (offer, FREE));
+        payer.sign_payment(self.runtime.block_on(corrected)?, required)
     }
 
     #[track_caller]
@@ -325,7 +351,8 @@ fn a_signature_counts_from_before_it_leaves_until_its_end_is_known() {
     let said = says(40, 40, paid.voucher.channel_id);
     let settled = desk.settle(&payer, sent, &said).unwrap();
     assert_eq!(settled.spending.charged(), Some(Amount(40)));
-    assert_eq!(today(), Amount(40));
+    // What is in the channel is not at hand, so it counts until it is back.
+    assert_eq!(today(), Amount(500));
     assert_eq!(only_channel(&payer.purse).charged, Amount(40));
     let yesterday = settled.spending.time_ms - 86_400_000;
     let spent = payer
@@ -459,7 +486,7 @@ fn another_total_needs_our_own_signature() {
     let correct = |charged, (signed, signature): (u128, &[u8])| {
         let sent = desk.pay(&payer, &asks(100));
         let asked = corrects(&channel, charged, (signed, signature));
-        desk.runtime.block_on(payer.correct(sent, &asked))
+        desk.correct(&payer, sent, &asked)
     };
     let unproven = |reason: &str| {
         format!(
@@ -568,6 +595,11 @@ fn offers_that_nobody_should_sign_are_refused() {
         refused(json!([nobody]), Wish::Auto),
         terms("extra.receiverAuthorizer", "an account", "none")
     );
+    for (field, known) in [("name", "OpenLoRA Development USD"), ("version", "1")] {
+        let renamed = offer(9, &|it| it["extra"][field] = json!("2"));
+        let expected = terms(&format!("extra.{field}"), &format!("`{known}`"), "`2`");
+        assert_eq!(refused(json!([renamed]), Wish::Auto), expected);
+    }
     let nameless = offer(9, &|it| it["extra"]["name"] = Value::Null);
     assert_eq!(
         refused(json!([nameless]), Wish::Auto),
