@@ -6,6 +6,7 @@ use std::{
     collections::BTreeMap,
     fs,
     sync::{Arc, Mutex},
+    time::{Duration, Instant},
 };
 
 use alloy::{
@@ -14,11 +15,13 @@ use alloy::{
 };
 use axum::{
     Json, Router,
+    body::Body,
     extract::State,
     http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
+use futures::StreamExt as _;
 use openlora::{
     runtime::ledger::{Address, Amount, ChannelConfig, Word},
     wallet::{
@@ -49,6 +52,16 @@ enum Loot {
     Transfer(Box<Exact>),
 }
 
+#[derive(Clone, Copy, Debug)]
+enum Stuck {
+    /// Nothing comes.
+    Silent,
+    /// A little comes again and again.
+    Slow,
+    /// More comes than anybody wants.
+    Endless,
+}
+
 /// What a seller does; the tests change it between calls.
 struct Wish {
     rng: StdRng,
@@ -56,6 +69,8 @@ struct Wish {
     offers: Vec<Value>,
     /// Whether what is paid is answered honestly, or as chance has it.
     honest: bool,
+    /// How a paid answer never ends.
+    stuck: Option<Stuck>,
     loot: Vec<Loot>,
     /// The highest total of each channel.
     signed: BTreeMap<Word, Amount>,
@@ -72,6 +87,7 @@ impl Seller {
             rng: StdRng::seed_from_u64(seed),
             offers: Vec::new(),
             honest: true,
+            stuck: None,
             loot: Vec::new(),
             signed: BTreeMap::new(),
             paid: 0,
@@ -149,9 +165,17 @@ async fn stray(State(seller): State<Seller>) -> Response {
 }
 
 async fn sell(State(seller): State<Seller>, headers: HeaderMap) -> Response {
+    let stuck = match decide(&seller, &headers) {
+        Ok(response) => return response,
+        Err(stuck) => stuck,
+    };
+    never_ending(stuck).await
+}
+
+fn decide(seller: &Seller, headers: &HeaderMap) -> Result<Response, Stuck> {
     let mut wish = seller.0.lock().unwrap();
     let Some(payment) = headers.get("payment-signature") else {
-        return terms(&wish.offers, None);
+        return Ok(terms(&wish.offers, None));
     };
     wish.paid += 1;
     let payment = PaymentPayload::decode(payment.to_str().unwrap()).unwrap();
@@ -173,6 +197,9 @@ async fn sell(State(seller): State<Seller>, headers: HeaderMap) -> Response {
             found
         }
     };
+    if let Some(stuck) = wish.stuck {
+        return Err(stuck);
+    }
     let quote: u128 = accepted["amount"].as_str().unwrap().parse().unwrap();
     let chance = match wish.honest {
         true => 0,
@@ -201,7 +228,7 @@ async fn sell(State(seller): State<Seller>, headers: HeaderMap) -> Response {
     };
     let same = accepted["payTo"].as_str().unwrap();
     let mismatch = Some("invalid_batch_settlement_evm_cumulative_amount_mismatch");
-    match chance {
+    Ok(match chance {
         4 => terms(&[lie(quote, same)], mismatch),
         5 => terms(&[lie(quote * 7, same)], mismatch),
         6 => terms(&[lie(quote, &account(wish.rng.random()))], mismatch),
@@ -235,7 +262,20 @@ async fn sell(State(seller): State<Seller>, headers: HeaderMap) -> Response {
                 },
             },
         }))),
-    }
+    })
+}
+
+async fn never_ending(stuck: Stuck) -> Response {
+    let (pause, piece) = match stuck {
+        Stuck::Silent => std::future::pending().await,
+        Stuck::Slow => (Duration::from_millis(100), vec![b' '; 1]),
+        Stuck::Endless => (Duration::ZERO, vec![b' '; 1 << 20]),
+    };
+    let pieces = futures::stream::repeat(piece).then(move |piece| async move {
+        tokio::time::sleep(pause).await;
+        Ok::<_, std::io::Error>(piece)
+    });
+    Body::from_stream(pieces).into_response()
 }
 
 fn answer(said: Option<Value>) -> Response {
@@ -469,6 +509,28 @@ fn nothing_that_a_seller_says_steers_the_terminal_or_leads_a_payment_elsewhere()
         assert!(!text.contains(steers), "{text:?}");
     }
     assert_eq!(run.stdout, "ok \u{fffd}]0;owned\u{fffd}\u{fffd}[31mRED\n");
+}
+
+#[test]
+fn a_seller_chooses_neither_how_long_nor_how_large_an_answer_is() {
+    let market = Market::open("timeout = 2");
+    let (seller, url) = Seller::open(&market.runtime, 6);
+    seller.offer(vec![offer(10, &|_| {})], true);
+    for stuck in [Stuck::Silent, Stuck::Slow, Stuck::Endless] {
+        for args in [&[][..], &["--stream"]] {
+            seller.0.lock().unwrap().stuck = Some(stuck);
+            let began = Instant::now();
+            let run = market.call(&url, args);
+            assert!(matches!(run.code, 5 | 9), "{stuck:?}: {}", run.stderr);
+            let hint = "openlora call --again ";
+            assert!(run.stderr.contains(hint), "{stuck:?}: {}", run.stderr);
+            // One that is let wait for its whole time is not asked for again and again.
+            assert!(began.elapsed() < Duration::from_secs(20), "{stuck:?}");
+        }
+    }
+    // However often: the payments stand for one total of one channel.
+    let signed = seller.signed();
+    assert_eq!((signed.len(), total(&signed)), (1, 10));
 }
 
 /// Offers as chance has them.

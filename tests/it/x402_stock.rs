@@ -361,6 +361,41 @@ fn a_call_killed_before_its_answer_is_neither_lost_nor_paid_twice() {
 }
 
 #[test]
+fn a_stock_sellers_lost_answer_is_not_paid_for_again() {
+    let market = Market::open();
+    market.pay(&[]);
+    market.shop.control(json!({ "holding": true }));
+    let mut killed = market.call(&["--json"]).into_command();
+    killed.stdout(Stdio::null()).stderr(Stdio::null());
+    let mut killed = killed.spawn().unwrap();
+    while market.shop.control(json!({}))["held"] != 1 {
+        std::thread::yield_now();
+    }
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    market.shop.control(json!({ "holding": false }));
+    while market.shop.channels()[0]["chargedCumulativeAmount"] != "3000" {
+        std::thread::yield_now();
+    }
+    let waiting = market.json(&["receipts", "pending"]);
+    let id = waiting[0]["id"].as_str().unwrap();
+    let lost = market.openlora(&["-q", "call", "--again", id]).run();
+    let url = &market.shop.url;
+    lost.fails(
+        5,
+        &format!(
+            "error: {url} has taken 0.0015 dUSD for this call and does not give its answer again \
+             (invalid_batch_settlement_evm_cumulative_amount_mismatch)\n\
+             hint: make the call anew if its answer is worth its price twice; `openlora receipts \
+             show ID` keeps what was paid\n"
+        ),
+    );
+    market.agrees("3000");
+    assert_eq!(amounts(&market.spendings()), [Some(1_500), Some(1_500)]);
+    assert_eq!(market.json(&["receipts", "pending"]), json!([]));
+}
+
+#[test]
 fn a_refund_brings_the_rest_back_and_ends_the_channel() {
     let market = Market::open();
     market.pay(&[]);

@@ -29,6 +29,8 @@ pub const LARGEST: usize = 16 << 20;
 pub struct Client {
     http: reqwest::Client,
     base: Url,
+    /// The longest that an answer may take.
+    pub longest: Duration,
 }
 
 /// How a server took a call.
@@ -60,8 +62,13 @@ impl Client {
                 .with_hint("leave --offline out, or call a server on this machine"));
         }
         let longest = context.settings.count("call.timeout").unwrap_or_default();
-        let http = http(&base, Duration::from_secs(longest as u64))?;
-        Ok(Self { http, base })
+        let longest = Duration::from_secs(longest as u64);
+        let http = http(&base, longest)?;
+        Ok(Self {
+            http,
+            base,
+            longest,
+        })
     }
 
     /// Asks for something small that costs nothing.

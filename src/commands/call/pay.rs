@@ -2,7 +2,7 @@
 //! high, and signed once they are allowed. What was paid is asked for again, with the same payment,
 //! until its answer is here.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use reqwest::Response;
 
@@ -54,6 +54,8 @@ pub struct Account {
     used: Used,
     repeats: u32,
     corrections: usize,
+    /// Repeating ends when an answer's longest time is over.
+    began: Instant,
 }
 
 /// What a call has taken of what was allowed.
@@ -131,6 +133,7 @@ pub async fn resume(
         payer,
         repeats: REPEATS,
         corrections: CORRECTIONS,
+        began: Instant::now(),
     };
     shop.conclude(account).await
 }
@@ -184,6 +187,7 @@ impl Shop<'_> {
             used,
             repeats: REPEATS,
             corrections: CORRECTIONS,
+            began: Instant::now(),
         })
         .await
     }
@@ -265,7 +269,8 @@ impl Shop<'_> {
     ) -> Result<Account, Failure> {
         account.sent.repeat();
         let id = &account.sent.order().request_id;
-        if account.repeats == 0 || failure.class != ExitClass::Network {
+        let late = account.began.elapsed() >= self.client.longest;
+        if late || account.repeats == 0 || failure.class != ExitClass::Network {
             return Err(failure.with_hint(format!(
                 "its payment, at most {}, may have arrived; ask for the same answer with the same \
                  payment: openlora call --again {id}",
@@ -291,6 +296,7 @@ impl Shop<'_> {
             mut used,
             repeats,
             corrections,
+            began,
         } = account;
         let (id, repeated) = (sent.order().request_id.clone(), sent.is_repeated());
         let corrected = async {
@@ -321,6 +327,7 @@ impl Shop<'_> {
                 used,
                 repeats,
                 corrections: corrections - 1,
+                began,
             }),
             Err(failure) => {
                 if !repeated {
