@@ -4,7 +4,7 @@ use crate::{
     commands::{Context, ask, money},
     error::{ExitClass, Failure},
     runtime::ledger::{Address, Amount},
-    wallet::purse::{Money, Offer, Payer, PurseError},
+    wallet::purse::{Offer, Payer, PurseError},
 };
 
 /// Where a deposit goes.
@@ -94,6 +94,7 @@ impl<'a> Limits<'a> {
         }
         let limit = self.payer.money(self.ask_above);
         let deed = format!("this call may cost {price}");
+        let limit = format!("{limit} (`call.ask_above`)");
         self.confirm(&deed, &limit, format!("--max-price {}", price.number()))
     }
 
@@ -140,13 +141,18 @@ impl<'a> Limits<'a> {
             return Ok(());
         }
         let deed = format!("this call puts {all} into a channel with {receiver}");
+        let setting = match self.standing > self.ask_above {
+            true => "call.max_deposit",
+            false => "call.ask_above",
+        };
+        let limit = format!("{limit} (`{setting}`)");
         self.confirm(&deed, &limit, format!("--max-deposit {}", all.number()))
     }
 
     /// Money above the limit is a person's decision: `--yes` does not stand for it.
-    fn confirm(&self, deed: &str, limit: &Money, flag: String) -> Result<(), Failure> {
+    fn confirm(&self, deed: &str, limit: &str, flag: String) -> Result<(), Failure> {
         if self.context.yes || self.context.no_input {
-            let message = format!("{deed}, and above {limit} (`call.ask_above`) a person is asked");
+            let message = format!("{deed}, and above {limit} a person is asked");
             let failure = Failure::new(ExitClass::Unconfirmed, message);
             return Err(failure.with_hint(format!("allow it with {flag}")));
         }

@@ -8,7 +8,7 @@ use reqwest::Response;
 
 use super::{
     CallRequest,
-    client::{Client, Reply},
+    client::{Client, Reply, is_id},
     limits::{Destination, Limits},
 };
 use crate::{
@@ -439,6 +439,7 @@ impl Closed {
                 self.shown().unwrap_or_default()
             ));
         }
+        let id = if is_id(id) { id } else { &self.request_id };
         let text = receipt.and_then(|receipt| serde_json::to_value(receipt).ok());
         let purse = &self.payer.purse;
         Ok(purse.keep_receipt(*number, spending.clone(), (id, text))?)
