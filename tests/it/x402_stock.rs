@@ -8,16 +8,21 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
+use alloy::{primitives::Bytes, sol_types::SolCall};
 use openlora::{
     runtime::ledger::{Amount, Scheme},
-    wallet::purse::{Fate, Purse, Spending},
+    wallet::{
+        balance::amount,
+        purse::{Fate, Purse, Spending},
+        registry::DevelopmentToken,
+    },
 };
 use regex::Regex;
 use serde_json::{Value, json};
 
 use crate::{
     deploy_support::contract,
-    devnet_support::{Devnet, Rpc, signal},
+    devnet_support::{Devnet, FIRST, Rpc, signal},
     live::write_adapters,
     sdk::{javascript, suite},
     support::{Invocation, Run, openlora},
@@ -45,7 +50,10 @@ impl Shop {
         let folder = javascript("x402");
         // Modules resolve from the script's own folder.
         let script = folder.join("seller.mjs");
-        fs::copy(suite("x402").join("seller.mjs"), &script).unwrap();
+        // Other tests may read it at this moment, so it is whole at any.
+        let fresh = tempfile::NamedTempFile::new_in(&folder).unwrap();
+        fs::copy(suite("x402").join("seller.mjs"), fresh.path()).unwrap();
+        fresh.persist(&script).unwrap();
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let mut child = Command::new("node")
             .arg(script)
@@ -477,6 +485,14 @@ fn one_transfer_pays_one_call_when_exact_is_asked_for() {
 fn limits_are_kept_before_anything_is_signed() {
     let market = Market::open();
     let notes = format!("there is no wallet, so development account 3 pays: {BUYER}\n");
+    // Money is there, so none is made on the way.
+    let mint = DevelopmentToken::mintCall {
+        to: BUYER.parse().unwrap(),
+        amount: amount(1_000_000),
+    };
+    let (to, data) = (contract("DevelopmentToken"), Bytes::from(mint.abi_encode()));
+    let call = json!([{ "from": FIRST, "to": to, "data": data }]);
+    market.devnet.rpc.ok("eth_sendTransaction", call);
     market.call(&["--max-price", "0.001"]).run().fails(
         7,
         &format!(

@@ -62,6 +62,24 @@ const REMEDIES: &[(&str, Remedy)] = &[
     ("invalid_batch_settlement_evm_channel_busy", Remedy::Other),
 ];
 
+/// What a channel is found to have been charged.
+#[derive(Clone, Copy)]
+struct Found {
+    total: Amount,
+    /// The total of the signature that allows it.
+    proof: Amount,
+}
+
+impl Found {
+    /// What was claimed was signed for.
+    fn of_chain(total: Amount) -> Self {
+        Self {
+            total,
+            proof: total,
+        }
+    }
+}
+
 /// Whether a code is answered from another channel. The voucher that was refused stays claimable
 /// then, beside the one that follows it.
 pub fn leaves_channel(code: Option<&str>) -> bool {
@@ -104,15 +122,15 @@ impl Payer {
                 .settle(sent.number, &sent.spending, Some(&leased.channel))?;
         }
         let was = leased.channel.charged;
-        let total = match remedy {
+        let found = match remedy {
             Remedy::Total => self.total(&mut leased.channel, required, &offer).await?,
             Remedy::Balance | Remedy::Other => {
                 self.observe(&mut leased.channel).await?;
-                leased.channel.charged
+                Found::of_chain(leased.channel.charged)
             }
         };
-        self.check_unused(&mut sent, &leased.channel, (total, code))?;
-        leased.channel.charged = total;
+        leased.channel.charged = found.total;
+        self.check_unused(&mut sent, &leased.channel, (found, code))?;
         self.purse.settle_doubts(&leased.channel, was)?;
         let prior = sent.prior;
         let order = sent.order;
@@ -127,12 +145,15 @@ impl Payer {
         &self,
         sent: &mut Sent,
         channel: &Channel,
-        (total, code): (Amount, &str),
+        (found, code): (Found, &str),
     ) -> Result<(), PurseError> {
-        let before = sent.spending.before;
+        let (before, total) = (sent.spending.before, found.total);
         let server = sent.offer.server.clone();
         if !sent.repeated {
-            if total <= before.max(sent.prior) {
+            // A signature over more than this payment allows was made before it, by a purse whose
+            // memory is lost.
+            let max = before.saturating_add(sent.spending.quote);
+            if total <= before.max(sent.prior) || found.proof > max {
                 return Ok(());
             }
             sent.spending.fate = Fate::Charged {
@@ -154,7 +175,8 @@ impl Payer {
             }
             Fate::Charged { .. } => {}
         }
-        self.purse.settle(sent.number, &sent.spending, None)?;
+        self.purse
+            .settle(sent.number, &sent.spending, Some(channel))?;
         match sent.spending.charged() {
             None => Ok(()),
             Some(charged) => {
@@ -226,7 +248,7 @@ impl Payer {
     ) -> Result<(), PurseError> {
         let channel = &mut leased.channel;
         let was = channel.charged;
-        channel.charged = self.total(channel, required, offer).await?;
+        channel.charged = self.total(channel, required, offer).await?.total;
         self.purse.settle_doubts(channel, was)
     }
 
@@ -236,7 +258,7 @@ impl Payer {
         channel: &mut Channel,
         required: &PaymentRequired,
         offer: &Offer,
-    ) -> Result<Amount, PurseError> {
+    ) -> Result<Found, PurseError> {
         self.observe(channel).await?;
         let same = required.offers().find(|(_, it)| {
             let terms = &offer.terms;
@@ -253,7 +275,7 @@ impl Payer {
                 })
             }
             // A server without a voucher has nothing but the chain to go by, and so have we.
-            _ => Ok(channel.claimed),
+            _ => Ok(Found::of_chain(channel.claimed)),
         }
     }
 }
@@ -263,7 +285,7 @@ fn proven(
     channel: &Channel,
     state: &ChannelState,
     voucher: &VoucherState,
-) -> Result<Amount, String> {
+) -> Result<Found, String> {
     if state.channel_id != channel.id {
         return Err(format!("it speaks of channel {}", state.channel_id));
     }
@@ -279,7 +301,10 @@ fn proven(
         return Err(format!("{charged} charged is less than {claimed} claimed"));
     }
     check_voucher(channel, signed, &voucher.signature)?;
-    Ok(charged)
+    Ok(Found {
+        total: charged,
+        proof: signed,
+    })
 }
 
 /// Whether a voucher over `max` was signed by the channel's payer.
