@@ -557,13 +557,13 @@ fn random_offer(rng: &mut StdRng) -> Value {
 
 #[test]
 fn random_sellers_take_no_more_than_was_allowed() {
-    const BUDGET: u128 = 60_000;
-    let market = Market::open("budget = \"0.06\"");
+    const BUDGET: u128 = 200_000;
+    let market = Market::open("budget = \"0.2\"");
     let (seller, url) = Seller::open(&market.runtime, 4);
     let mut rng = StdRng::seed_from_u64(5);
     let mut kept = Vec::new();
     let (mut taken, mut seen) = (0, BTreeSet::new());
-    for round in 0..150 {
+    for round in 0..400 {
         let offers = (0..rng.random_range(1..3))
             .map(|_| random_offer(&mut rng))
             .collect();
@@ -599,7 +599,7 @@ fn random_sellers_take_no_more_than_was_allowed() {
     market.fetch(kept);
     let lost = FUNDS - market.held();
     assert_eq!(lost, taken);
-    assert!((BUDGET / 2..=BUDGET).contains(&lost), "{lost}");
+    assert!((BUDGET / 10..=BUDGET).contains(&lost), "{lost}");
     let wish = seller.0.lock().unwrap();
     assert_eq!(wish.strayed, 0);
     assert!(wish.paid > 20, "{}", wish.paid);

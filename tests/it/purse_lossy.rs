@@ -12,7 +12,13 @@ use std::{
 
 use openlora::{
     runtime::ledger::Amount,
-    wallet::purse::{Fate, Purse, Spending},
+    wallet::{
+        purse::{Fate, Purse, Spending},
+        x402::{
+            binding::{RefundRequest, extension},
+            wire::PaymentPayload,
+        },
+    },
 };
 use serde_json::{Value, json};
 
@@ -326,4 +332,34 @@ fn a_killed_client_leaves_what_it_takes_to_fetch_its_answer() {
         .map(|it| it.0)
         .sum();
     assert_eq!(spent, sum);
+}
+
+#[test]
+fn a_refund_is_asked_for_by_the_payer_and_ends_the_channel() {
+    let market = Market::open();
+    let answer = json_of(market.call(&[]).run());
+    let sum = |value: &Value| value.as_str().unwrap().parse::<u128>().unwrap();
+    market.proxy.lose(&[]);
+    let back = json_of(market.openlora(&["--json", "channel", "refund"]).run());
+    let channel = &back["channel"];
+    assert_eq!(channel["state"], "refunded");
+    // What the server keeps for its gas stays in the channel.
+    assert_eq!(sum(&back["kept"]), sum(&channel["left"]));
+    let parts = sum(&back["amount"]) + sum(&back["kept"]) + sum(&answer["paid"]);
+    assert_eq!(parts, 500);
+    // The wish was signed for now and once.
+    let asked = market.proxy.paid();
+    assert_eq!(asked.len(), 1);
+    let header = asked[0]
+        .lines()
+        .find_map(|it| it.strip_prefix("payment-signature: "));
+    let payment = PaymentPayload::decode(header.unwrap()).unwrap();
+    let request: Option<RefundRequest> = extension(payment.extensions.as_ref()).unwrap();
+    assert_eq!(request.unwrap().refund_nonce, 0);
+    // The next call opens another channel.
+    let next = json_of(market.call(&[]).run());
+    assert_eq!(next["paid"], answer["paid"]);
+    let run = market.openlora(&["--json", "channel", "list"]).run();
+    let all: Value = serde_json::from_str(&run.succeeds().stdout).unwrap();
+    assert_eq!(all.as_array().unwrap().len(), 2);
 }

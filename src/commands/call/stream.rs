@@ -9,6 +9,9 @@ use crate::{
     printer::{Printer, harmless},
 };
 
+/// The longest line of a stream, in bytes.
+const LONGEST_LINE: usize = 1 << 20;
+
 /// What has been read of an event stream.
 #[derive(Debug, Default)]
 struct Events {
@@ -131,6 +134,10 @@ impl Events {
             } else if line.is_empty() {
                 self.event.clear();
             }
+        }
+        if self.rest.len() > LONGEST_LINE {
+            let message = format!("the answer has a line of more than {LONGEST_LINE} bytes");
+            return Err(Failure::new(ExitClass::Verification, message));
         }
         Ok(texts)
     }
