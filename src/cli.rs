@@ -661,7 +661,13 @@ pub struct ServeArgs {
 #[derive(Debug, Args)]
 pub struct CallArgs {
     /// What to say or classify; `-` reads standard input
-    pub prompt: String,
+    #[arg(required_unless_present = "again")]
+    pub prompt: Option<String>,
+    /// Ask again for the answer to a call that was paid and not answered, with the same payment
+    #[arg(long, value_name = "ID", conflicts_with_all = [
+        "prompt", "url", "adapter", "kind", "max_tokens", "temperature", "system", "stream",
+    ])]
+    pub again: Option<String>,
     /// Server address; the project's own when left out
     #[arg(long, value_name = "URL")]
     pub url: Option<String>,
@@ -674,6 +680,10 @@ pub struct CallArgs {
     /// Most that the call may cost, in token units
     #[arg(long, value_name = "P")]
     pub max_price: Option<String>,
+    /// Most that the call may put into channels, in token units; as much as it may cost when left
+    /// out
+    #[arg(long, value_name = "P")]
+    pub max_deposit: Option<String>,
     /// Longest answer in tokens
     #[arg(long, value_name = "N")]
     pub max_tokens: Option<u32>,
@@ -765,6 +775,8 @@ pub enum ReceiptsCommand {
         #[arg(long, value_name = "URL", requires = "why")]
         url: Option<String>,
     },
+    /// List the calls that were paid and not answered
+    Pending,
     /// Compare a receipt with what was signed and with the chain
     Verify {
         /// Request id, or a file with the receipt

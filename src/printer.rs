@@ -42,6 +42,12 @@ pub struct Printer {
     accessible: bool,
 }
 
+/// A text of others that steers no terminal: control characters are replaced.
+pub fn harmless(text: &str) -> String {
+    let steers = |letter: char| letter.is_control() && !matches!(letter, '\n' | '\t');
+    text.replace(steers, "\u{fffd}")
+}
+
 /// An error as `--json` writes it to stderr.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct ErrorEnvelope<'a> {
@@ -118,26 +124,26 @@ impl Printer {
     /// A remark for the person at the terminal.
     pub fn note(&self, text: impl AsRef<str>) {
         if self.verbosity >= Verbosity::Normal {
-            self.write_stderr(&format!("{}\n", text.as_ref()));
+            self.write_stderr(&format!("{}\n", harmless(text.as_ref())));
         }
     }
 
     /// A remark that only `-v` shows.
     pub fn detail(&self, text: impl AsRef<str>) {
         if self.verbosity >= Verbosity::Verbose {
-            self.write_stderr(&format!("{}\n", text.as_ref()));
+            self.write_stderr(&format!("{}\n", harmless(text.as_ref())));
         }
     }
 
     pub fn warn(&self, text: impl AsRef<str>) {
         let label = painted(self.stderr_color, WARNING, "warning:");
-        self.write_stderr(&format!("{label} {}\n", text.as_ref()));
+        self.write_stderr(&format!("{label} {}\n", harmless(text.as_ref())));
     }
 
     pub fn hint(&self, text: impl AsRef<str>) {
         if self.verbosity >= Verbosity::Normal {
             let label = painted(self.stderr_color, HINT, "hint:");
-            self.write_stderr(&format!("{label} {}\n", text.as_ref()));
+            self.write_stderr(&format!("{label} {}\n", harmless(text.as_ref())));
         }
     }
 
@@ -155,10 +161,10 @@ impl Printer {
             return;
         }
         let label = painted(self.stderr_color, ERROR, "error:");
-        self.write_stderr(&format!("{label} {}\n", failure.message));
+        self.write_stderr(&format!("{label} {}\n", harmless(&failure.message)));
         if let Some(hint) = &failure.hint {
             let label = painted(self.stderr_color, HINT, "hint:");
-            self.write_stderr(&format!("{label} {hint}\n"));
+            self.write_stderr(&format!("{label} {}\n", harmless(hint)));
         }
     }
 

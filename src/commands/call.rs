@@ -2,6 +2,7 @@
 
 mod answer;
 pub(super) mod client;
+pub(super) mod limits;
 mod pay;
 mod stream;
 
@@ -12,12 +13,13 @@ use serde_json::{Value, json};
 use super::{Context, payer::PayerRequest};
 use crate::{
     error::{ExitClass, ExitStatus, Failure},
-    wallet::purse::Wish,
+    printer::harmless,
+    wallet::purse::{Purse, Wish},
 };
 pub use answer::Answered;
 use answer::{Said, Share};
 use client::{Client, text_at};
-use pay::{Account, Wanted, buy};
+use pay::{Bought, Wanted, buy, resume};
 
 /// What is asked of the adapter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,12 +33,16 @@ pub enum Kind {
 pub struct CallRequest {
     /// `-` reads standard input.
     pub prompt: String,
+    /// A call that was paid and not answered, to be asked for again.
+    pub again: Option<String>,
     pub url: Option<String>,
     pub adapter: Option<String>,
     /// What the adapter was trained for when unset.
     pub kind: Option<Kind>,
     /// In token units, as typed.
     pub max_price: Option<String>,
+    /// In token units, as typed.
+    pub max_deposit: Option<String>,
     pub max_tokens: Option<u32>,
     pub temperature: Option<f64>,
     pub system: Option<String>,
@@ -48,7 +54,11 @@ pub struct CallRequest {
 
 /// Makes the call and prints its answer.
 pub async fn run(context: &Context, request: CallRequest) -> Result<ExitStatus, Failure> {
-    check_price(request.max_price.as_deref())?;
+    check_amount("--max-price", request.max_price.as_deref())?;
+    check_amount("--max-deposit", request.max_deposit.as_deref())?;
+    if let Some(id) = &request.again {
+        return again(context, &request, id).await;
+    }
     let prompt = read_prompt(&request.prompt)?;
     let client = Client::new(context, request.url.as_deref())?;
     let models = client.models().await?;
@@ -57,6 +67,25 @@ pub async fn run(context: &Context, request: CallRequest) -> Result<ExitStatus, 
         Kind::Chat => chat(context, &client, &request, model, &prompt).await?,
         Kind::Classify => classify(context, &client, &request, model, &prompt).await?,
     }
+    Ok(ExitStatus::Success)
+}
+
+/// Asks for the answer to a call that was paid and not answered.
+async fn again(context: &Context, request: &CallRequest, id: &str) -> Result<ExitStatus, Failure> {
+    let attempt = Purse::open(&context.dirs.data)?.attempt_named(id)?;
+    let client = Client::new(context, Some(&attempt.order.seller.server))?;
+    let body: Value = serde_json::from_str(&attempt.order.body).unwrap_or_default();
+    let form = Form {
+        stream: body["stream"].as_bool().unwrap_or_default(),
+        labels: attempt.order.path == CLASSIFY,
+    };
+    let bought = resume(context, &client, request, attempt).await?;
+    let counter = Counter {
+        context,
+        client: &client,
+        request,
+    };
+    counter.take(bought, form).await?;
     Ok(ExitStatus::Success)
 }
 
@@ -83,14 +112,14 @@ fn read_prompt(text: &str) -> Result<String, Failure> {
 }
 
 /// A price is a decimal number; what it buys is up to the server.
-fn check_price(price: Option<&str>) -> Result<(), Failure> {
-    let Some(text) = price else { return Ok(()) };
+fn check_amount(name: &str, amount: Option<&str>) -> Result<(), Failure> {
+    let Some(text) = amount else { return Ok(()) };
     let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
     let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
     if digits(whole) && digits(fraction) && !whole.is_empty() && !fraction.is_empty() {
         return Ok(());
     }
-    let message = format!("--max-price {text}: expected a decimal number such as 0.01");
+    let message = format!("{name} {text}: expected a decimal number such as 0.01");
     Err(Failure::new(ExitClass::Usage, message))
 }
 
@@ -167,34 +196,21 @@ async fn chat(
         stream::wish(&mut body);
     }
     let wanted = Wanted {
-        adapter: text_at(model, "id"),
-        path: "/v1/chat/completions",
-        body: &body,
+        adapter: text_at(model, "id").to_owned(),
+        path: "/v1/chat/completions".to_owned(),
+        body: body.to_string(),
     };
     let bought = buy(context, client, request, &wanted).await?;
-    let shop = Counter {
+    let form = Form {
+        stream,
+        labels: false,
+    };
+    let counter = Counter {
         context,
         client,
-        account: bought.account,
+        request,
     };
-    if stream {
-        let streamed = stream::show(client, bought.response, printer).await?;
-        let said = streamed.payment.map(pay::Said::Event);
-        let text = streamed.text;
-        return shop
-            .close(&streamed.answer, said, Said::Text { text })
-            .await;
-    }
-    let said = pay::Said::in_header(&bought.response);
-    let answer = client.json(bought.response).await?;
-    let text = answer
-        .pointer("/choices/0/message/content")
-        .and_then(Value::as_str);
-    let text = text.unwrap_or_default().to_owned();
-    if !printer.is_json() {
-        printer.line(&text);
-    }
-    shop.close(&answer, said, Said::Text { text }).await
+    counter.take(bought, form).await
 }
 
 async fn classify(
@@ -217,89 +233,169 @@ async fn classify(
     }
     let body = json!({ "model": model["id"], "input": prompt });
     let wanted = Wanted {
-        adapter: text_at(model, "id"),
-        path: "/v1/classify",
-        body: &body,
+        adapter: text_at(model, "id").to_owned(),
+        path: CLASSIFY.to_owned(),
+        body: body.to_string(),
     };
     let bought = buy(context, client, request, &wanted).await?;
-    let said = pay::Said::in_header(&bought.response);
-    let answer = client.json(bought.response).await?;
-    let labels: Vec<Share> = client.typed(&answer["labels"])?;
-    if !context.printer.is_json() {
-        let mut ranked: Vec<&Share> = labels.iter().collect();
-        ranked.sort_by(|left, right| right.probability.total_cmp(&left.probability));
-        for Share { label, probability } in ranked {
-            context.printer.line(format!("{probability:.4}  {label}"));
-        }
-    }
-    let label = text_at(&answer, "label").to_owned();
-    let shop = Counter {
+    let form = Form {
+        stream: false,
+        labels: true,
+    };
+    let counter = Counter {
         context,
         client,
-        account: bought.account,
+        request,
     };
-    shop.close(&answer, said, Said::Labels { label, labels })
-        .await
+    counter.take(bought, form).await
 }
 
-/// Where an answer is paid and its receipt handed over.
+const CLASSIFY: &str = "/v1/classify";
+
+/// The form in which an answer comes.
+#[derive(Clone, Copy)]
+struct Form {
+    stream: bool,
+    labels: bool,
+}
+
+/// An answer that has come whole.
+struct Told {
+    answer: Value,
+    payment: Option<pay::Said>,
+    said: Said,
+}
+
+/// Where an answer is taken, paid and its receipt handed over.
 struct Counter<'a> {
     context: &'a Context,
     client: &'a Client,
-    account: Option<Account>,
+    request: &'a CallRequest,
 }
 
 impl Counter<'_> {
+    /// Reads and shows the answer; a paid one that is lost on its way is asked for again.
+    async fn take(self, mut bought: Bought, form: Form) -> Result<(), Failure> {
+        let mut screen = stream::Screen::default();
+        loop {
+            let Bought { response, account } = bought;
+            let told = match form {
+                Form { labels: true, .. } => self.labels(response).await,
+                Form { stream: true, .. } => self.streamed(response, &mut screen).await,
+                Form { .. } => self.text(response).await,
+            };
+            match told {
+                Ok(told) => return self.close(account, told).await,
+                Err(failure) => {
+                    let what = (self.request, failure);
+                    bought = pay::again(account, self.context, self.client, what).await?;
+                }
+            }
+        }
+    }
+
+    async fn streamed(
+        &self,
+        response: reqwest::Response,
+        screen: &mut stream::Screen,
+    ) -> Result<Told, Failure> {
+        let to = (&self.context.printer, screen);
+        let streamed = stream::show(self.client, response, to).await?;
+        Ok(Told {
+            answer: streamed.answer,
+            payment: streamed.payment.map(pay::Said::Event),
+            said: Said::Text {
+                text: streamed.text,
+            },
+        })
+    }
+
+    async fn text(&self, response: reqwest::Response) -> Result<Told, Failure> {
+        let payment = pay::Said::in_header(&response);
+        let answer = self.client.json(response).await?;
+        let text = answer
+            .pointer("/choices/0/message/content")
+            .and_then(Value::as_str);
+        let text = text.unwrap_or_default().to_owned();
+        if !self.context.printer.is_json() {
+            self.context.printer.line(harmless(&text));
+        }
+        Ok(Told {
+            answer,
+            payment,
+            said: Said::Text { text },
+        })
+    }
+
+    async fn labels(&self, response: reqwest::Response) -> Result<Told, Failure> {
+        let payment = pay::Said::in_header(&response);
+        let answer = self.client.json(response).await?;
+        let labels: Vec<Share> = self.client.typed(&answer["labels"])?;
+        if !self.context.printer.is_json() {
+            let mut ranked: Vec<&Share> = labels.iter().collect();
+            ranked.sort_by(|left, right| right.probability.total_cmp(&left.probability));
+            for Share { label, probability } in ranked {
+                let line = format!("{probability:.4}  {}", harmless(label));
+                self.context.printer.line(line);
+            }
+        }
+        let label = text_at(&answer, "label").to_owned();
+        Ok(Told {
+            answer,
+            payment,
+            said: Said::Labels { label, labels },
+        })
+    }
+
     /// Settles the payment, keeps the receipt, and prints the JSON result or the closing remark.
-    async fn close(
-        self,
-        answer: &Value,
-        payment: Option<pay::Said>,
-        said: Said,
-    ) -> Result<(), Failure> {
+    async fn close(self, account: Option<pay::Account>, told: Told) -> Result<(), Failure> {
         let (context, client) = (self.context, self.client);
-        let (pays, settled) = match self.account {
-            Some(account) => (true, account.settle(context, payment).await),
-            None => (false, None),
+        let Told {
+            answer,
+            payment,
+            said,
+        } = told;
+        let closed = match account {
+            Some(account) => Some(account.settle(context, payment).await),
+            None => None,
         };
-        let id = text_at(answer, "id").to_owned();
+        let id = text_at(&answer, "id").to_owned();
         let receipt = match client.receipt(&id).await {
             // The answer is here and paid: what is missing is only the proof.
-            Err(failure) if pays => {
+            Err(failure) if closed.is_some() => {
                 context.printer.warn(failure.message);
                 None
             }
             receipt => receipt?,
         };
-        let charged = settled.as_ref().map(|settled| settled.amount());
+        let charged = closed.as_ref().and_then(pay::Closed::amount);
         let quoted = receipt.as_ref().map(|receipt| receipt.paid);
         let paid = charged.or(quoted).unwrap_or_default();
-        let shown = match (&settled, pays) {
-            (Some(settled), _) => settled.shown(),
-            (None, true) => "an unknown amount".to_owned(),
-            (None, false) => paid.to_string(),
+        let shown = match &closed {
+            Some(closed) => closed.shown().unwrap_or_else(|| "an unknown amount".into()),
+            None => paid.to_string(),
         };
-        if let Some(settled) = settled {
-            settled.keep(context, &id, receipt.as_ref())?;
+        if let Some(closed) = &closed {
+            closed.keep(context, &id, receipt.as_ref())?;
         }
         let usage = match &receipt {
             Some(receipt) => receipt.usage,
             None => client.typed(&answer["usage"])?,
         };
-        if !context.printer.is_json() {
+        if context.printer.is_json() {
+            context.printer.json(&Answered {
+                id,
+                said,
+                usage,
+                paid,
+                receipt,
+            });
+        } else {
             context.printer.note(format!(
                 "{} + {} tokens, paid {shown}, receipt {id}",
                 usage.prompt_tokens, usage.completion_tokens
             ));
-            return Ok(());
         }
-        context.printer.json(&Answered {
-            id,
-            said,
-            usage,
-            paid,
-            receipt,
-        });
-        Ok(())
+        closed.map_or(Ok(()), |closed| closed.shown_to_caller())
     }
 }

@@ -7,7 +7,10 @@ use serde::Serialize;
 
 use super::{
     Context, ask,
-    call::client::{Client, Reply},
+    call::{
+        client::{Client, Reply},
+        limits::{Destination, Limits},
+    },
     money, network,
     payer::{self, PayerRequest},
 };
@@ -180,6 +183,12 @@ pub async fn open(context: &Context, request: &OpenRequest) -> Result<ExitStatus
     let (payer, _, offer) = terms(context, &client, &seller, &request.payer).await?;
     let amount = money::flag("--amount", &request.amount, &payer.token)?;
     check(&payer, &offer, amount)?;
+    show(
+        context,
+        &payer,
+        (&request.amount, amount),
+        Destination::of(&offer),
+    )?;
     let network = &payer.chain.network;
     let wanted = offer.wanted(network.chain_id, payer.account.address(), &seller);
     let deed = format!(
@@ -198,12 +207,19 @@ pub async fn open(context: &Context, request: &OpenRequest) -> Result<ExitStatus
 pub async fn topup(
     context: &Context,
     request: &ChannelRequest,
-    amount: &str,
+    text: &str,
 ) -> Result<ExitStatus, Failure> {
     let payer = payer::open(context, &request.payer).await?;
-    let amount = money::flag("--amount", amount, &payer.token)?;
+    let amount = money::flag("--amount", text, &payer.token)?;
     let mut leased = chosen(&payer, request.channel.as_deref(), &[ChannelState::Open])?;
     payer.observe(&mut leased.channel).await?;
+    let channel = &leased.channel;
+    let to = Destination {
+        server: &channel.seller.server,
+        receiver: channel.config.receiver,
+        delay: channel.config.withdraw_delay,
+    };
+    show(context, &payer, (text, amount), to)?;
     let deed = format!(
         "putting {} into channel {} on `{}`",
         payer.money(amount),
@@ -290,6 +306,18 @@ fn check(payer: &Payer, offer: &Offer, amount: Amount) -> Result<(), Failure> {
     Err(Failure::new(ExitClass::Usage, message))
 }
 
+/// Who gets a deposit, and how long taking it back may need. The amount was typed, so it is not
+/// asked for again.
+fn show(
+    context: &Context,
+    payer: &Payer,
+    (text, amount): (&str, Amount),
+    to: Destination<'_>,
+) -> Result<(), Failure> {
+    let limits = Limits::settle(context, payer, (None, Some(text)))?;
+    limits.allow_deposit((amount, Amount::ZERO), to)
+}
+
 /// Money on public chains moves after a yes.
 fn confirm(context: &Context, payer: &Payer, deed: &str) -> Result<(), Failure> {
     match payer.chain.network.is_local() {
@@ -321,7 +349,7 @@ async fn deposit(
     let pending = payer.authorize_deposit(channel, amount, until)?;
     let call = chain::deposit(channel, &pending);
     channel.pending = Some(pending);
-    payer.purse.keep_channel(channel)?;
+    payer.purse.record_deposit(channel, payer.day())?;
     let deed = format!("depositing {}", payer.money(amount));
     desk.send(&turn, call, &deed).await?;
     payer.observe(channel).await?;

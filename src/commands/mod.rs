@@ -102,6 +102,7 @@ pub async fn dispatch(context: &Context, command: Command) -> Result<ExitStatus,
         Command::Receipts(ReceiptsCommand::Show { id, why, url }) => {
             receipts::show(context, &id, why, url.as_deref()).await
         }
+        Command::Receipts(ReceiptsCommand::Pending) => receipts::pending(context),
         Command::Receipts(ReceiptsCommand::Verify { receipt }) => {
             receipts::verify(context, &receipt).await
         }

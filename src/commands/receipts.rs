@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::{Context, network};
 use crate::{
     error::{ExitClass, ExitStatus, Failure},
+    printer::harmless,
     runtime::{
         ledger::{Amount, Charge},
         package::verify::Status,
@@ -104,12 +105,68 @@ pub async fn show(
         .map_or_else(|| "not said yet".to_owned(), |paid| paid.to_string());
     printer.line(format!(
         "{} from {} at {}",
-        kept.id, kept.adapter, kept.server
+        kept.id,
+        harmless(&kept.adapter),
+        kept.server
     ));
     printer.line(format!(
         "paid {paid} of {} base units of {} signed for, to {}",
         kept.quote, spending.token, spending.receiver
     ));
+    if purse.attempts()?.iter().any(|it| it.order.request_id == id) {
+        printer.hint(format!(
+            "its answer has not come; ask again: openlora call --again {id}"
+        ));
+    }
+    Ok(ExitStatus::Success)
+}
+
+/// A call that was paid and not answered.
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+pub struct Waiting {
+    /// The request id.
+    pub id: String,
+    /// Unix time in milliseconds.
+    pub time_ms: u64,
+    pub server: String,
+    pub adapter: String,
+    pub chain_id: u64,
+    /// The most that it costs, in base units.
+    pub quote: Amount,
+}
+
+/// Lists the calls whose answers have not come, and how to have them.
+pub fn pending(context: &Context) -> Result<ExitStatus, Failure> {
+    let attempts = Purse::open(&context.dirs.data)?.attempts()?;
+    let waiting: Vec<Waiting> = attempts
+        .into_iter()
+        .map(|it| Waiting {
+            id: it.order.request_id,
+            time_ms: it.time_ms,
+            server: it.order.seller.server,
+            adapter: it.order.seller.adapter,
+            chain_id: it.chain_id,
+            quote: it.quote,
+        })
+        .collect();
+    let printer = &context.printer;
+    if printer.is_json() {
+        printer.json(&waiting);
+        return Ok(ExitStatus::Success);
+    }
+    for it in &waiting {
+        printer.line(format!(
+            "{}  {} at {}, at most {} base units",
+            it.id,
+            harmless(&it.adapter),
+            it.server,
+            it.quote
+        ));
+    }
+    printer.hint(match waiting.is_empty() {
+        true => "every paid call has been answered",
+        false => "ask for an answer again, with the same payment: openlora call --again ID",
+    });
     Ok(ExitStatus::Success)
 }
 

@@ -203,7 +203,8 @@ impl From<ServeArgs> for ServeRequest {
 impl From<CallArgs> for CallRequest {
     fn from(args: CallArgs) -> Self {
         Self {
-            prompt: args.prompt,
+            prompt: args.prompt.unwrap_or_default(),
+            again: args.again,
             url: args.url,
             adapter: args.adapter,
             kind: args.kind.map(|kind| match kind {
@@ -211,6 +212,7 @@ impl From<CallArgs> for CallRequest {
                 CallKindArg::Classify => call::Kind::Classify,
             }),
             max_price: args.max_price,
+            max_deposit: args.max_deposit,
             max_tokens: args.max_tokens,
             temperature: args.temperature,
             system: args.system,

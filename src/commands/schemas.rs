@@ -56,6 +56,7 @@ pub const SCHEMAS: &[Published] = &[
     ("channel-refund", || schema_for!(channel::Refunded)),
     ("channel-withdraw", || schema_for!(channel::Withdrawn)),
     ("receipts-show", || schema_for!(receipts::Kept)),
+    ("receipts-pending", || schema_for!(Vec<receipts::Waiting>)),
     ("receipts-why", || schema_for!(PublishedAttribution)),
     ("receipts-verify", || schema_for!(receipts::Verified)),
     ("config-show", || schema_for!(config::Shown)),

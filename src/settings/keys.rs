@@ -396,13 +396,31 @@ pub const KEYS: &[Key] = &[
         "call.ask_above",
         Kind::Text,
         Some("\"0.01\""),
-        "price of one call, in token units, above which `call` asks",
+        "price or deposit of one call, in token units, above which `call` asks",
     ),
     key(
         "call.budget",
         Kind::Text,
         Some("\"1\""),
-        "most that calls may cost in a day (UTC), in token units",
+        "most that calls and deposits may take in a day (UTC), in token units",
+    ),
+    key(
+        "call.max_deposit",
+        Kind::Text,
+        None,
+        "deposit that one call may make without being asked for; `call.ask_above` when unset",
+    ),
+    key(
+        "call.max_delay",
+        integer(900, 2_592_000),
+        Some("86400"),
+        "longest that a seller may have a deposit wait when it is taken back, in seconds",
+    ),
+    key(
+        "call.timeout",
+        integer(1, 86_400),
+        Some("600"),
+        "seconds that an answer may take until its last byte",
     ),
     key(
         "serve.networks",
@@ -419,7 +437,7 @@ pub const KEYS: &[Key] = &[
     key(
         "serve.min_deposit",
         Kind::Text,
-        Some("\"0.05\""),
+        Some("\"0.0005\""),
         "least deposit into a channel, in token units",
     ),
     key(

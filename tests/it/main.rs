@@ -52,6 +52,8 @@ mod paid_serving;
 mod payment_overhead;
 mod proofs;
 mod purse;
+mod purse_hostile;
+mod purse_lossy;
 mod purse_parallel;
 mod rewards;
 mod rewards_chain;

@@ -8,17 +8,19 @@ use openlora::{
     runtime::ledger::{Address, Amount, Scheme, Word},
     wallet::{
         balance::amount,
+        contracts::ESCROW,
         development,
         network::{Network, Token, Wish as NetworkWish},
         provider::Chain,
         purse::{
             Channel, ChannelState, Fate, Offer, Order, Paid, Payer, Purse, PurseError, Seller,
-            Sent, TokenName, Wanted, Wish, choose,
+            Sent, Spending, Stage, TokenName, Wanted, Wish, choose,
         },
         registry::DevelopmentToken,
         x402::{
+            binding::{BindingDomain, RefundRequest, RequestBinding, extension, request_hash},
             digest::EscrowDomain,
-            signature,
+            signature::{self, recover},
             wire::{Batch, Deed, Payload, PaymentPayload, PaymentRequired, SettleResponse},
         },
     },
@@ -33,6 +35,8 @@ use crate::{
 
 const RECEIVER: &str = "0x976EA74026E726554dB657fA54763abd0C3a0aa9";
 const SHOP: &str = "http://shop.example";
+/// More than any deposit here.
+const FREE: Amount = Amount(u128::MAX);
 const MISMATCH: &str = "invalid_batch_settlement_evm_cumulative_amount_mismatch";
 
 fn token() -> Token {
@@ -159,7 +163,7 @@ fn a_file_of_another_format_is_left_alone() {
     drop(file);
     assert_eq!(
         Purse::open(dir.path()).unwrap_err().to_string(),
-        format!("the purse {} has format 7, expected 1", path.display())
+        format!("the purse {} has format 7, expected 2", path.display())
     );
 }
 
@@ -214,12 +218,36 @@ impl Desk {
     }
 
     fn try_pay(&self, payer: &Payer, required: &PaymentRequired) -> Result<Sent, PurseError> {
+        self.try_pay_within(payer, required, FREE)
+    }
+
+    /// As a call does that may put no more than `free` into channels of its own accord.
+    fn try_pay_within(
+        &self,
+        payer: &Payer,
+        required: &PaymentRequired,
+        free: Amount,
+    ) -> Result<Sent, PurseError> {
         let offer = self.choose(required, Wish::Auto)?;
         let order = Order {
             request_id: format!("call-{}", payer.purse.spendings()?.len()),
             seller: seller(),
+            path: "/v1/chat/completions".into(),
+            body: "{}".into(),
         };
-        self.runtime.block_on(payer.pay(required, offer, order))
+        let prepared = self.runtime.block_on(payer.prepare(offer, order, free))?;
+        payer.sign_payment(prepared, required)
+    }
+
+    fn correct(
+        &self,
+        payer: &Payer,
+        sent: Sent,
+        required: &PaymentRequired,
+    ) -> Result<Sent, PurseError> {
+        let offer = sent.offer().renewed(required).unwrap();
+        let corrected = payer.correct(sent, required, (offer, FREE));
+        payer.sign_payment(self.runtime.block_on(corrected)?, required)
     }
 
     #[track_caller]
@@ -325,7 +353,8 @@ fn a_signature_counts_from_before_it_leaves_until_its_end_is_known() {
     let said = says(40, 40, paid.voucher.channel_id);
     let settled = desk.settle(&payer, sent, &said).unwrap();
     assert_eq!(settled.spending.charged(), Some(Amount(40)));
-    assert_eq!(today(), Amount(40));
+    // What is in the channel is not at hand, so it counts until it is back.
+    assert_eq!(today(), Amount(500));
     assert_eq!(only_channel(&payer.purse).charged, Amount(40));
     let yesterday = settled.spending.time_ms - 86_400_000;
     let spent = payer
@@ -459,7 +488,7 @@ fn another_total_needs_our_own_signature() {
     let correct = |charged, (signed, signature): (u128, &[u8])| {
         let sent = desk.pay(&payer, &asks(100));
         let asked = corrects(&channel, charged, (signed, signature));
-        desk.runtime.block_on(payer.correct(sent, &asked))
+        desk.correct(&payer, sent, &asked)
     };
     let unproven = |reason: &str| {
         format!(
@@ -568,9 +597,289 @@ fn offers_that_nobody_should_sign_are_refused() {
         refused(json!([nobody]), Wish::Auto),
         terms("extra.receiverAuthorizer", "an account", "none")
     );
+    for (field, known) in [("name", "OpenLoRA Development USD"), ("version", "1")] {
+        let renamed = offer(9, &|it| it["extra"][field] = json!("2"));
+        let expected = terms(&format!("extra.{field}"), &format!("`{known}`"), "`2`");
+        assert_eq!(refused(json!([renamed]), Wish::Auto), expected);
+    }
     let nameless = offer(9, &|it| it["extra"]["name"] = Value::Null);
     assert_eq!(
         refused(json!([nameless]), Wish::Auto),
         terms("extra.name", "the token's name and version", "none")
     );
+}
+
+/// What counts against today's budget.
+fn today(purse: &Purse) -> Amount {
+    let time = purse.spendings().unwrap().last().unwrap().time_ms;
+    purse.spent(31_337, token().address, time).unwrap()
+}
+
+fn fates(purse: &Purse) -> Vec<Fate> {
+    let all = purse.spendings().unwrap();
+    all.iter().map(|it| it.fate).collect()
+}
+
+#[test]
+fn money_in_a_channel_counts_until_it_is_back() {
+    let desk = Desk::new();
+    let payer = desk.payer(700);
+    let sent = desk.pay(&payer, &asks(100));
+    let id = batch(&sent).voucher.channel_id;
+    desk.settle(&payer, sent, &says(40, 40, id)).unwrap();
+    assert_eq!(today(&payer.purse), Amount(500));
+    // Calls from the channel cost what is in it, which counts already.
+    let mut channel = only_channel(&payer.purse);
+    channel.balance = Amount(500);
+    channel.pending = None;
+    payer.purse.keep_channel(&channel).unwrap();
+    for number in 1..=4_u128 {
+        let sent = desk.pay(&payer, &asks(100));
+        assert_eq!(sent.deposit(), Amount::ZERO);
+        let said = says(100, 40 + 100 * number, id);
+        desk.settle(&payer, sent, &said).unwrap();
+        assert_eq!(today(&payer.purse), Amount(500));
+    }
+    // The next one needs a deposit of 300, and 200 of the budget are left.
+    let refused = desk.try_pay(&payer, &asks(100)).unwrap_err();
+    assert!(matches!(refused, PurseError::Budget { .. }), "{refused}");
+    let channel = only_channel(&payer.purse);
+    payer.purse.returned(&channel, Amount(60)).unwrap();
+    assert_eq!(today(&payer.purse), Amount(440));
+    // Nothing that comes back makes calls free.
+    payer.purse.returned(&channel, Amount(1_000)).unwrap();
+    assert_eq!(today(&payer.purse), Amount(440));
+}
+
+#[test]
+fn a_deposit_counts_until_the_chain_shows_that_it_can_no_longer_be_fetched() {
+    let desk = Desk::new();
+    let payer = desk.payer(10_000);
+    drop(desk.pay(&payer, &asks(100)));
+    let now = payer.now();
+    assert_eq!(payer.purse.expired_deposits(31_337, now).unwrap(), []);
+    let ended = payer.purse.expired_deposits(31_337, now + 601).unwrap();
+    let [(number, deposit)] = ended.as_slice() else {
+        panic!("expected one deposit, found {ended:?}")
+    };
+    assert_eq!((deposit.amount, deposit.stage), (Amount(500), Stage::Open));
+    let mut deposit = deposit.clone();
+    deposit.stage = Stage::Void;
+    payer.purse.settle_deposit(*number, &deposit).unwrap();
+    // What is left is the voucher, which is worth something where the channel has money.
+    assert_eq!(today(&payer.purse), Amount(100));
+}
+
+#[test]
+fn of_its_own_accord_a_call_puts_in_no_more_than_it_may() {
+    let desk = Desk::new();
+    let payer = desk.payer(10_000);
+    let within = |free| {
+        let prepared = desk.try_pay_within(&payer, &asks(100), Amount(free));
+        prepared.unwrap().deposit()
+    };
+    // At least what the server takes, at most five calls.
+    assert_eq!(within(350), Amount(350));
+    let other = required(json!([offer(100, &|it| {
+        it["payTo"] = json!("0x0000000000000000000000000000000000000777");
+    })]));
+    let deposit = |free| {
+        let sent = desk.try_pay_within(&payer, &other, Amount(free)).unwrap();
+        sent.deposit()
+    };
+    assert_eq!(deposit(10), Amount(300));
+}
+
+#[test]
+fn a_purse_of_the_first_format_opens_and_its_deposit_counts() {
+    let desk = Desk::new();
+    let payer = desk.payer(10_000);
+    let sent = desk.pay(&payer, &asks(100));
+    let (spending, channel) = (sent.spending().clone(), only_channel(&payer.purse));
+    drop((sent, payer));
+    let dir = tempfile::tempdir().unwrap();
+    let file = rusqlite::Connection::open(dir.path().join("purse.db")).unwrap();
+    let schema = include_str!("../../src/wallet/purse/schema.sql");
+    file.execute_batch(schema).unwrap();
+    file.pragma_update(None, "application_id", 0x6f6c_7075)
+        .unwrap();
+    file.pragma_update(None, "user_version", 1).unwrap();
+    let body = serde_json::to_string(&channel).unwrap();
+    let row = rusqlite::params![31_337, channel.id.to_string(), "open", 1, body];
+    let insert = "INSERT INTO channels (chain_id, id, state, used_ms, body) \
+                  VALUES (?1, ?2, ?3, ?4, ?5)";
+    file.execute(insert, row).unwrap();
+    let body = serde_json::to_string(&spending).unwrap();
+    let day = i64::try_from(spending.time_ms / 86_400_000).unwrap();
+    let (asset, word) = (spending.token.to_string(), spending.word.to_string());
+    let row = rusqlite::params!["call-0", 31_337, asset, word, day, true, "500", body];
+    let insert = "INSERT INTO spendings \
+                  (request_id, chain_id, token, word, day, open, counted, body) \
+                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+    file.execute(insert, row).unwrap();
+    drop(file);
+    for _ in 0..2 {
+        let purse = Purse::open(dir.path()).unwrap();
+        assert_eq!(purse.channels().unwrap(), std::slice::from_ref(&channel));
+        assert_eq!(purse.spendings().unwrap(), std::slice::from_ref(&spending));
+        assert_eq!(today(&purse), Amount(500));
+        assert_eq!(purse.attempts().unwrap(), []);
+    }
+}
+
+#[test]
+fn a_seller_that_counts_the_payment_that_it_refuses_is_not_followed() {
+    let desk = Desk::new();
+    let payer = desk.payer(10_000);
+    let sent = desk.pay(&payer, &asks(100));
+    let voucher = batch(&sent).voucher;
+    let lie = corrects(&only_channel(&payer.purse), 100, (100, &voucher.signature));
+    let refused = desk.correct(&payer, sent, &lie).unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        format!(
+            "{SHOP} says that channel {} stands otherwise and does not prove it: it counts the \
+             payment that it refuses",
+            voucher.channel_id
+        )
+    );
+    // It may be used, so it counts, and nothing more was signed.
+    let charged = Fate::Charged {
+        amount: Amount(100),
+    };
+    assert_eq!(fates(&payer.purse), [charged]);
+    let signed = only_channel(&payer.purse).signed.unwrap();
+    assert_eq!(signed.max, Amount(100));
+}
+
+#[test]
+fn a_payment_that_was_not_used_is_made_anew_and_one_that_was_is_not() {
+    let desk = Desk::new();
+    let payer = desk.payer(10_000);
+    let first = batch(&desk.pay(&payer, &asks(100))).voucher;
+    let resume = || {
+        let attempt = payer.purse.attempt_named("call-0").unwrap();
+        payer.resume(attempt).unwrap()
+    };
+    // Another refusal than one about totals proves nothing.
+    let mut denied = asks(100);
+    denied.error = Some("invalid_payload".into());
+    let refused = desk.correct(&payer, resume(), &denied).unwrap_err();
+    assert!(matches!(refused, PurseError::Refused { .. }), "{refused}");
+    assert_eq!(fates(&payer.purse), [Fate::Open]);
+    // The server has charged nothing: the next voucher takes the place of the first.
+    let signature = first.signature.clone();
+    let proof = (100, signature.as_ref());
+    let unused = corrects(&only_channel(&payer.purse), 0, proof);
+    let anew = desk.correct(&payer, resume(), &unused).unwrap();
+    assert_eq!(batch(&anew).voucher, first);
+    assert_eq!(anew.order().request_id, "call-0");
+    assert_eq!(fates(&payer.purse), [Fate::Void, Fate::Open]);
+    drop(anew);
+    let used = corrects(&only_channel(&payer.purse), 60, proof);
+    let lost = desk.correct(&payer, resume(), &used).unwrap_err();
+    assert_eq!(
+        lost.to_string(),
+        format!(
+            "{SHOP} has taken 0.00006 dUSD for this call and does not give its answer again \
+             ({MISMATCH})"
+        )
+    );
+    let charged = Fate::Charged { amount: Amount(60) };
+    assert_eq!(fates(&payer.purse), [Fate::Void, charged]);
+    assert_eq!(payer.purse.attempts().unwrap(), []);
+}
+
+#[test]
+fn a_transfer_that_was_sent_is_not_made_anew_while_it_can_be_used() {
+    let desk = Desk::new();
+    let payer = desk.payer(10_000);
+    let asked = required(json!([offer(70, &|it| it["scheme"] = json!("exact"))]));
+    drop(desk.pay(&payer, &asked));
+    let attempt = payer.purse.attempt_named("call-0").unwrap();
+    let mut denied = asked.clone();
+    denied.error = Some("invalid_exact_evm_payload".into());
+    let resumed = payer.resume(attempt).unwrap();
+    let until = resumed.spending().valid_before + 120;
+    let refused = desk.correct(&payer, resumed, &denied).unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        format!(
+            "{SHOP} refuses the payment (invalid_exact_evm_payload) and may still use it until \
+             {until}, Unix seconds"
+        )
+    );
+    assert_eq!(fates(&payer.purse), [Fate::Open]);
+    assert_eq!(payer.purse.attempts().unwrap().len(), 1);
+}
+
+#[test]
+fn a_payment_names_the_one_request_that_it_is_for() {
+    let desk = Desk::new();
+    let payer = desk.payer(10_000);
+    let hash = request_hash("POST", "/v1/chat/completions", b"{}");
+    let bound = |header: &str| -> RequestBinding {
+        let payment = PaymentPayload::decode(header).unwrap();
+        extension(payment.extensions.as_ref()).unwrap().unwrap()
+    };
+    // What the server has in its extensions stays there.
+    let mut asked = asks(100);
+    asked.extensions = Some(json!({ "theirs": { "a": 1 } }));
+    let sent = desk.pay(&payer, &asked);
+    let voucher = batch(&sent).voucher;
+    let binding = bound(&sent.header);
+    assert_eq!(binding.request_hash, hash);
+    let domain = BindingDomain::of(31_337, ESCROW.into());
+    let digest = domain.request(voucher.channel_id, Amount(100), hash);
+    let account = payer.account.address();
+    assert_eq!(recover(digest, &binding.signature), Ok(account));
+    let payment = PaymentPayload::decode(&sent.header).unwrap();
+    assert_eq!(payment.extensions.unwrap()["theirs"], json!({ "a": 1 }));
+    drop(sent);
+    let asked = required(json!([offer(70, &|it| it["scheme"] = json!("exact"))]));
+    let sent = desk.pay(&payer, &asked);
+    let binding = bound(&sent.header);
+    let domain = BindingDomain::of(31_337, token().address);
+    let digest = domain.request(sent.spending().word, Amount(70), hash);
+    assert_eq!(recover(digest, &binding.signature), Ok(account));
+}
+
+#[test]
+fn a_wish_for_a_refund_is_signed_for_now_and_once() {
+    let desk = Desk::new();
+    let payer = desk.payer(10_000);
+    drop(desk.pay(&payer, &asks(100)));
+    let id = only_channel(&payer.purse).id;
+    let mut leased = payer.purse.lease(31_337, id).unwrap();
+    let offered = desk.choose(&asks(100), Wish::Auto).unwrap();
+    let (asked, now) = (asks(100), payer.now());
+    let asked = payer.ask_refund(&mut leased, &asked, &offered);
+    let header = desk.runtime.block_on(asked).unwrap();
+    let payment = PaymentPayload::decode(&header).unwrap();
+    let request: RefundRequest = extension(payment.extensions.as_ref()).unwrap().unwrap();
+    assert_eq!((request.amount, request.refund_nonce), (None, 0));
+    assert!((now + 300..=now + 305).contains(&request.valid_before));
+    let domain = BindingDomain::of(31_337, ESCROW.into());
+    let digest = domain.refund(id, None, 0, request.valid_before);
+    let account = payer.account.address();
+    assert_eq!(recover(digest, &request.signature), Ok(account));
+}
+
+#[test]
+fn a_servers_id_takes_no_other_calls_place() {
+    let desk = Desk::new();
+    let payer = desk.payer(10_000);
+    let pay = || {
+        let sent = desk.pay(&payer, &asks(100));
+        let id = batch(&sent).voucher.channel_id;
+        let total = only_channel(&payer.purse).charged.0 + 40;
+        desk.settle(&payer, sent, &says(40, total, id)).unwrap()
+    };
+    for (said, kept) in [("theirs", "theirs"), ("theirs", "call-1")] {
+        let Paid { number, spending } = pay();
+        let receipt = (said, Some(json!({ "for": kept })));
+        payer.purse.keep_receipt(number, spending, receipt).unwrap();
+        let found: Spending = payer.purse.spending(kept).unwrap().unwrap();
+        assert_eq!(found.receipt, Some(json!({ "for": kept })));
+    }
 }

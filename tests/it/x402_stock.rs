@@ -8,16 +8,21 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
+use alloy::{primitives::Bytes, sol_types::SolCall};
 use openlora::{
     runtime::ledger::{Amount, Scheme},
-    wallet::purse::{Fate, Purse, Spending},
+    wallet::{
+        balance::amount,
+        purse::{Fate, Purse, Spending},
+        registry::DevelopmentToken,
+    },
 };
 use regex::Regex;
 use serde_json::{Value, json};
 
 use crate::{
     deploy_support::contract,
-    devnet_support::{Devnet, Rpc, signal},
+    devnet_support::{Devnet, FIRST, Rpc, signal},
     live::write_adapters,
     sdk::{javascript, suite},
     support::{Invocation, Run, openlora},
@@ -28,6 +33,9 @@ use crate::{
 const BUYER: &str = "0x90F79bf6EB2c4f870365E785982E1f101E93b906";
 /// Who is paid at the shop.
 const RECEIVER: &str = "0x976ea74026e726554db657fa54763abd0c3a0aa9";
+
+/// The same with its checksum, as it is shown.
+const RECEIVER_SHOWN: &str = "0x976EA74026E726554dB657fA54763abd0C3a0aa9";
 
 /// A shop in a process of its own, which ends with the test.
 struct Shop {
@@ -42,7 +50,10 @@ impl Shop {
         let folder = javascript("x402");
         // Modules resolve from the script's own folder.
         let script = folder.join("seller.mjs");
-        fs::copy(suite("x402").join("seller.mjs"), &script).unwrap();
+        // Other tests may read it at this moment, so it is whole at any.
+        let fresh = tempfile::NamedTempFile::new_in(&folder).unwrap();
+        fs::copy(suite("x402").join("seller.mjs"), fresh.path()).unwrap();
+        fresh.persist(&script).unwrap();
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let mut child = Command::new("node")
             .arg(script)
@@ -136,7 +147,12 @@ impl Market {
 
     fn configure(&self, more: &str) {
         let rpc = &self.devnet.rpc.url;
-        let text = format!("{more}\n[network.local]\nrpc = \"{rpc}\"\n");
+        // The stock seller asks for ten calls' price at once, more than a call may cost unasked.
+        let deposit = match more.contains("max_deposit") {
+            true => "",
+            false => "max_deposit = \"0.015\"\n",
+        };
+        let text = format!("[call]\n{deposit}{more}\n[network.local]\nrpc = \"{rpc}\"\n");
         fs::write(self.dir.path().join("openlora.toml"), text).unwrap();
     }
 
@@ -231,6 +247,7 @@ pub fn results() -> Vec<(&'static str, Value)> {
     for (schema, verb) in [("receipts-show", "show"), ("receipts-verify", "verify")] {
         results.push((schema, market.json(&["receipts", verb, "stock-1"])));
     }
+    results.push(("receipts-pending", market.json(&["receipts", "pending"])));
     results.push(("channel-refund", market.json(&["channel", "refund"])));
     market.json(&open);
     results.push(("channel-withdraw", market.json(&["channel", "withdraw"])));
@@ -247,6 +264,8 @@ fn a_call_opens_a_channel_and_further_ones_use_it() {
          stock costs up to 0.0015 dUSD on local, paid by batch-settlement\n\
          making 100 dUSD: sent as HASH\n\
          {BUYER} had too little on the development chain and got 100 dUSD\n\
+         0.015 dUSD go into a channel with {RECEIVER_SHOWN}; taking back what is left of it takes \
+         up to 900 seconds\n\
          3 + 5 tokens, paid 0.0015 dUSD, receipt stock-1\n"
     );
     assert_eq!(without_hashes(&first.stderr), expected);
@@ -350,6 +369,41 @@ fn a_call_killed_before_its_answer_is_neither_lost_nor_paid_twice() {
 }
 
 #[test]
+fn a_stock_sellers_lost_answer_is_not_paid_for_again() {
+    let market = Market::open();
+    market.pay(&[]);
+    market.shop.control(json!({ "holding": true }));
+    let mut killed = market.call(&["--json"]).into_command();
+    killed.stdout(Stdio::null()).stderr(Stdio::null());
+    let mut killed = killed.spawn().unwrap();
+    while market.shop.control(json!({}))["held"] != 1 {
+        std::thread::yield_now();
+    }
+    killed.kill().unwrap();
+    killed.wait().unwrap();
+    market.shop.control(json!({ "holding": false }));
+    while market.shop.channels()[0]["chargedCumulativeAmount"] != "3000" {
+        std::thread::yield_now();
+    }
+    let waiting = market.json(&["receipts", "pending"]);
+    let id = waiting[0]["id"].as_str().unwrap();
+    let lost = market.openlora(&["-q", "call", "--again", id]).run();
+    let url = &market.shop.url;
+    lost.fails(
+        5,
+        &format!(
+            "error: {url} has taken 0.0015 dUSD for this call and does not give its answer again \
+             (invalid_batch_settlement_evm_cumulative_amount_mismatch)\n\
+             hint: make the call anew if its answer is worth its price twice; `openlora receipts \
+             show ID` keeps what was paid\n"
+        ),
+    );
+    market.agrees("3000");
+    assert_eq!(amounts(&market.spendings()), [Some(1_500), Some(1_500)]);
+    assert_eq!(market.json(&["receipts", "pending"]), json!([]));
+}
+
+#[test]
 fn a_refund_brings_the_rest_back_and_ends_the_channel() {
     let market = Market::open();
     market.pay(&[]);
@@ -431,6 +485,14 @@ fn one_transfer_pays_one_call_when_exact_is_asked_for() {
 fn limits_are_kept_before_anything_is_signed() {
     let market = Market::open();
     let notes = format!("there is no wallet, so development account 3 pays: {BUYER}\n");
+    // Money is there, so none is made on the way.
+    let mint = DevelopmentToken::mintCall {
+        to: BUYER.parse().unwrap(),
+        amount: amount(1_000_000),
+    };
+    let (to, data) = (contract("DevelopmentToken"), Bytes::from(mint.abi_encode()));
+    let call = json!([{ "from": FIRST, "to": to, "data": data }]);
+    market.devnet.rpc.ok("eth_sendTransaction", call);
     market.call(&["--max-price", "0.001"]).run().fails(
         7,
         &format!(
@@ -446,7 +508,7 @@ fn limits_are_kept_before_anything_is_signed() {
         ),
     );
     let price = "stock costs up to 0.0015 dUSD on local, paid by batch-settlement\n";
-    market.configure("[call]\nask_above = \"0.001\"\n");
+    market.configure("ask_above = \"0.001\"\n");
     market.call(&["--yes"]).run().fails(
         7,
         &format!(
@@ -456,19 +518,58 @@ fn limits_are_kept_before_anything_is_signed() {
         ),
     );
     assert_eq!(market.spendings(), []);
-    assert_eq!(market.pay(&["--max-price", "0.002"])["paid"], "1500");
-    market.configure("[call]\nbudget = \"0.002\"\n");
-    market.call(&["--yes"]).run().fails(
+    // A price that is allowed allows no more to go into a channel, and a script is not asked.
+    let deposit = |args: &[&str], more: &str, said: &str| {
+        market.configure(more);
+        let hint = "hint: allow it with --max-deposit 0.015\n";
+        let expected = format!("{notes}{price}{said}\n{hint}");
+        market.call(args).run().fails(7, &expected);
+    };
+    deposit(
+        &["--max-price", "0.002"],
+        "max_deposit = \"0.001\"\n",
+        &format!(
+            "error: this puts 0.015 dUSD into a channel with {RECEIVER_SHOWN}, where it stays \
+             until it is used or asked back, more than the 0.002 dUSD of --max-price"
+        ),
+    );
+    deposit(
+        &["--max-deposit", "0.01"],
+        "",
+        &format!(
+            "error: this puts 0.015 dUSD into a channel with {RECEIVER_SHOWN}, where it stays \
+             until it is used or asked back, more than the 0.01 dUSD of --max-deposit"
+        ),
+    );
+    deposit(
+        &["--yes"],
+        "max_deposit = \"0.001\"\n",
+        &format!(
+            "0.015 dUSD go into a channel with {RECEIVER_SHOWN}; taking back what is left of it \
+             takes up to 900 seconds\n\
+             error: this call puts 0.015 dUSD into a channel with {RECEIVER_SHOWN}, and above \
+             0.01 dUSD (`call.ask_above`) a person is asked"
+        ),
+    );
+    market.configure("max_delay = 900\n");
+    assert_eq!(market.spendings(), []);
+    let allowed = ["--max-price", "0.002", "--max-deposit", "0.015"];
+    assert_eq!(market.pay(&allowed)["paid"], "1500");
+    // What was put into the channel is spent, and calls from it cost no more until it is empty.
+    market.configure("budget = \"0.016\"\n");
+    assert_eq!(market.pay(&[])["paid"], "1500");
+    let exact = price.replace("batch-settlement", "exact");
+    market.call(&["--yes", "--scheme", "exact"]).run().fails(
         7,
         &format!(
-            "{notes}{price}error: this needs 0.0015 dUSD; of the 0.002 dUSD a day that \
-             `call.budget` allows, 0.0015 dUSD are spent and 0.0005 dUSD are left\n\
+            "{notes}{exact}error: this needs 0.0015 dUSD; of the 0.016 dUSD a day that \
+             `call.budget` allows, 0.015 dUSD are spent and 0.001 dUSD are left\n\
              hint: wait for tomorrow (UTC), or raise it: openlora config set --user call.budget \
              AMOUNT\n"
         ),
     );
-    assert_eq!(amounts(&market.spendings()), [Some(1_500)]);
-    market.agrees("1500");
+    assert_eq!(amounts(&market.spendings()), [Some(1_500), Some(1_500)]);
+    market.agrees("3000");
 }
 
 #[test]

@@ -12,7 +12,10 @@ use crate::{
     error::{ExitClass, Failure},
     private::redact,
     runtime::serve::PublishedReceipt,
-    wallet::x402::wire::{PAYMENT_REQUIRED, PAYMENT_SIGNATURE},
+    wallet::{
+        purse::Order,
+        x402::wire::{PAYMENT_REQUIRED, PAYMENT_SIGNATURE},
+    },
 };
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -20,10 +23,15 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Longest silence while the model works.
 const READ_TIMEOUT: Duration = Duration::from_secs(300);
 
+/// The largest answer that is read, in bytes.
+pub const LARGEST: usize = 16 << 20;
+
 /// A server, reached over HTTP.
 pub struct Client {
     http: reqwest::Client,
     base: Url,
+    /// The longest that an answer may take.
+    pub longest: Duration,
 }
 
 /// How a server took a call.
@@ -54,19 +62,22 @@ impl Client {
             return Err(Failure::new(ExitClass::Usage, message)
                 .with_hint("leave --offline out, or call a server on this machine"));
         }
-        let builder = reqwest::Client::builder()
-            .connect_timeout(CONNECT_TIMEOUT)
-            .read_timeout(READ_TIMEOUT)
-            .user_agent(concat!("openlora/", env!("CARGO_PKG_VERSION")));
-        // A proxy cannot reach this machine's own addresses.
-        let builder = if local { builder.no_proxy() } else { builder };
-        let http = builder.build().map_err(|error| {
-            Failure::new(
-                ExitClass::Internal,
-                format!("cannot make an HTTP client: {error}"),
-            )
-        })?;
-        Ok(Self { http, base })
+        let longest = context.settings.count("call.timeout").unwrap_or_default();
+        let longest = Duration::from_secs(longest as u64);
+        let http = http(&base, longest)?;
+        Ok(Self {
+            http,
+            base,
+            longest,
+        })
+    }
+
+    /// Asks for something small that costs nothing.
+    pub async fn ask(&self, path: &str) -> Result<(StatusCode, Value), Failure> {
+        let sent = self.http.get(self.url(path)).send().await;
+        let response = sent.map_err(|error| self.unreachable(&error))?;
+        let status = response.status();
+        Ok((status, self.json(response).await?))
     }
 
     pub fn url(&self, path: &str) -> String {
@@ -89,6 +100,10 @@ impl Client {
 
     /// The server's receipt of a call; other sellers than ours keep none.
     pub async fn receipt(&self, id: &str) -> Result<Option<PublishedReceipt>, Failure> {
+        // An id is a server's word, and must not lead to another place than receipts.
+        if !is_id(id) {
+            return Ok(None);
+        }
         let sent = self
             .http
             .get(self.url(&format!("/v1/receipts/{id}")))
@@ -114,18 +129,39 @@ impl Client {
     /// Posts a call. The id makes it countable once, whatever happens on the way.
     pub async fn send(
         &self,
-        wanted: &Wanted<'_>,
+        wanted: &Wanted,
+        id: &str,
+        payment: Option<&str>,
+    ) -> Result<Reply, Failure> {
+        let Wanted { path, body, .. } = wanted;
+        self.post((path, body), id, payment).await
+    }
+
+    /// Posts a paid call, byte for byte as it was ordered.
+    pub async fn repeat(&self, order: &Order, payment: &str) -> Result<Reply, Failure> {
+        let what = (order.path.as_str(), order.body.as_str());
+        self.post(what, &order.request_id, Some(payment)).await
+    }
+
+    async fn post(
+        &self,
+        (path, body): (&str, &str),
         id: &str,
         payment: Option<&str>,
     ) -> Result<Reply, Failure> {
         let mut request = self
             .http
-            .post(self.url(wanted.path))
+            .post(self.url(path))
             .header("idempotency-key", id)
-            .json(wanted.body);
+            .header("content-type", "application/json")
+            .body(body.to_owned());
         if let Some(payment) = payment {
             request = request.header(PAYMENT_SIGNATURE, payment);
         }
+        self.reply(request).await
+    }
+
+    async fn reply(&self, request: reqwest::RequestBuilder) -> Result<Reply, Failure> {
         let response = request
             .send()
             .await
@@ -138,14 +174,19 @@ impl Client {
         };
         let terms = header(PAYMENT_REQUIRED);
         let pause = header("retry-after").and_then(|text| text.parse().ok());
+        let waits = matches!(
+            response.status(),
+            StatusCode::SERVICE_UNAVAILABLE
+                | StatusCode::CONFLICT
+                | StatusCode::TOO_MANY_REQUESTS
+                | StatusCode::TOO_EARLY
+        );
         match (response.status(), terms, pause) {
             (StatusCode::PAYMENT_REQUIRED, Some(terms), _) => Ok(Reply::Unpaid(terms)),
-            (StatusCode::SERVICE_UNAVAILABLE, _, Some(seconds)) => {
-                match self.accept(Ok(response)).await {
-                    Err(failure) => Ok(Reply::Later(Duration::from_secs(seconds), failure)),
-                    Ok(response) => Ok(Reply::Answer(response)),
-                }
-            }
+            (_, _, Some(seconds)) if waits => match self.accept(Ok(response)).await {
+                Err(failure) => Ok(Reply::Later(Duration::from_secs(seconds), failure)),
+                Ok(response) => Ok(Reply::Answer(response)),
+            },
             _ => Ok(Reply::Answer(self.accept(Ok(response)).await?)),
         }
     }
@@ -156,24 +197,38 @@ impl Client {
         if let Some(payment) = payment {
             request = request.header(PAYMENT_SIGNATURE, payment);
         }
-        let response = request
-            .send()
-            .await
-            .map_err(|error| self.unreachable(&error))?;
-        let terms = response.headers().get(PAYMENT_REQUIRED);
-        let terms = terms
-            .and_then(|value| value.to_str().ok())
-            .map(str::to_owned);
-        match (response.status(), terms) {
-            (StatusCode::PAYMENT_REQUIRED, Some(terms)) => Ok(Reply::Unpaid(terms)),
-            _ => Ok(Reply::Answer(self.accept(Ok(response)).await?)),
-        }
+        self.reply(request).await
     }
 
     /// An answer as JSON.
     pub async fn json(&self, response: Response) -> Result<Value, Failure> {
-        let text = response.text().await.map_err(|error| self.broken(&error))?;
-        serde_json::from_str(&text).map_err(|_| self.foreign())
+        let text = self.text(response).await?;
+        serde_json::from_slice(&text).map_err(|_| self.foreign())
+    }
+
+    /// A body, as far as one is read at all.
+    async fn text(&self, mut response: Response) -> Result<Vec<u8>, Failure> {
+        let mut text = Vec::new();
+        while let Some(piece) = response
+            .chunk()
+            .await
+            .map_err(|error| self.broken(&error))?
+        {
+            if text.len() + piece.len() > LARGEST {
+                return Err(self.endless());
+            }
+            text.extend_from_slice(&piece);
+        }
+        Ok(text)
+    }
+
+    /// An answer that is larger than any should be.
+    pub fn endless(&self) -> Failure {
+        let message = format!(
+            "{} answers more than {LARGEST} bytes, which is not read",
+            self.place()
+        );
+        Failure::new(ExitClass::Verification, message)
     }
 
     async fn accept(&self, sent: Result<Response, reqwest::Error>) -> Result<Response, Failure> {
@@ -182,8 +237,20 @@ impl Client {
             return Ok(response);
         }
         let status = response.status();
-        let text = response.text().await.map_err(|error| self.broken(&error))?;
-        match serde_json::from_str::<Value>(&text) {
+        if status.is_redirection() {
+            let to = response.headers().get("location");
+            let to = to.map_or_else(String::new, |to| {
+                format!(" to {}", String::from_utf8_lossy(to.as_bytes()))
+            });
+            let message = format!(
+                "the server at {} sends callers on{to}, and payments do not follow",
+                self.place()
+            );
+            return Err(Failure::new(ExitClass::Network, message)
+                .with_hint("name that address with --url if you mean to buy there"));
+        }
+        let text = self.text(response).await?;
+        match serde_json::from_slice::<Value>(&text) {
             Ok(envelope) if envelope["error"].is_object() => {
                 Err(refused(status, &envelope["error"]))
             }
@@ -233,6 +300,36 @@ pub fn refused(status: StatusCode, error: &Value) -> Failure {
         class,
         format!("the server refused: {}", text_at(error, "message")),
     )
+}
+
+/// The rules of every talk with a server: a payment goes to the address that was named and
+/// nowhere else, and neither time nor memory is the server's to choose.
+fn http(base: &Url, longest: Duration) -> Result<reqwest::Client, Failure> {
+    let builder = reqwest::Client::builder()
+        .connect_timeout(CONNECT_TIMEOUT)
+        .read_timeout(READ_TIMEOUT)
+        .timeout(longest)
+        .redirect(reqwest::redirect::Policy::none())
+        .no_gzip()
+        .no_brotli()
+        .no_zstd()
+        .no_deflate()
+        .user_agent(concat!("openlora/", env!("CARGO_PKG_VERSION")));
+    // A proxy cannot reach this machine's own addresses.
+    let builder = match is_local(base) {
+        true => builder.no_proxy(),
+        false => builder,
+    };
+    builder.build().map_err(|error| {
+        let message = format!("cannot make an HTTP client: {error}");
+        Failure::new(ExitClass::Internal, message)
+    })
+}
+
+/// Letters, digits and a few signs, as request ids are.
+pub fn is_id(text: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:~".contains(&byte);
+    (1..=128).contains(&text.len()) && text.bytes().all(plain) && text != ".."
 }
 
 fn parse(text: &str) -> Result<Url, Failure> {

@@ -1,37 +1,43 @@
-//! Paying for a call: the price is shown, asked for where it is high, and signed once it is
-//! allowed.
+//! Paying for a call: the price and what goes into a channel are shown, asked for where they are
+//! high, and signed once they are allowed. What was paid is asked for again, with the same payment,
+//! until its answer is here.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use reqwest::Response;
-use serde_json::Value;
 
 use super::{
     CallRequest,
-    client::{Client, Reply},
+    client::{Client, Reply, is_id},
+    limits::{Destination, Limits},
 };
 use crate::{
-    commands::{Context, ask, money, payer},
+    commands::{Context, payer},
     error::{ExitClass, Failure},
-    runtime::serve::PublishedReceipt,
+    runtime::{ledger::Amount, serve::PublishedReceipt},
     wallet::{
-        purse::{Money, Offer, Order, Paid, Payer, PurseError, Seller, Sent, choose},
+        purse::{
+            Attempt, Offer, Order, Paid, Payer, Prepared, PurseError, Seller, Sent, choose,
+            leaves_channel,
+        },
         x402::wire::{PAYMENT_RESPONSE, PaymentRequired},
     },
 };
 
 /// How often a payment is mended after a 402.
 const CORRECTIONS: usize = 2;
-/// How often the same payment is sent again to a server that asks for patience, and the longest
-/// that is waited each time.
-const REPEATS: usize = 5;
+/// How often the same payment is sent again to a server that asks for patience or whose answer was
+/// lost, the pause before the first time, which doubles, and the longest that is waited each time.
+const REPEATS: u32 = 5;
+const PAUSE: Duration = Duration::from_millis(200);
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// One call.
-pub struct Wanted<'a> {
-    pub adapter: &'a str,
-    pub path: &'static str,
-    pub body: &'a Value,
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    pub adapter: String,
+    pub path: String,
+    pub body: String,
 }
 
 /// A call that was answered, and what pays for it.
@@ -44,12 +50,30 @@ pub struct Bought {
 pub struct Account {
     payer: Payer,
     sent: Sent,
+    /// What of the limits is used.
+    used: Used,
+    repeats: u32,
+    corrections: usize,
+    /// Repeating ends when an answer's longest time is over.
+    began: Instant,
 }
 
-/// What a call cost.
-pub struct Settled {
+/// What a call has taken of what was allowed.
+#[derive(Clone, Copy, Debug, Default)]
+struct Used {
+    /// The price that was allowed.
+    price: Amount,
+    /// What may still be claimed from channels that the call has left.
+    elsewhere: Amount,
+    /// What the call has put into channels.
+    deposits: Amount,
+}
+
+/// A call whose payment has come to its end, as far as the server says.
+pub struct Closed {
     payer: Payer,
-    paid: Paid,
+    request_id: String,
+    paid: Option<Paid>,
 }
 
 /// Makes the call; pays when the server asks for it.
@@ -57,7 +81,7 @@ pub async fn buy(
     context: &Context,
     client: &Client,
     request: &CallRequest,
-    wanted: &Wanted<'_>,
+    wanted: &Wanted,
 ) -> Result<Bought, Failure> {
     let id = uuid::Uuid::now_v7().to_string();
     match client.send(wanted, &id, None).await? {
@@ -70,108 +94,249 @@ pub async fn buy(
                 context,
                 client,
                 request,
-                wanted,
             };
-            shop.pay(&id, &terms).await
+            let order = Order {
+                request_id: id,
+                seller: Seller {
+                    server: client.place(),
+                    adapter: wanted.adapter.clone(),
+                    route: client.url(&wanted.path),
+                },
+                path: wanted.path.clone(),
+                body: wanted.body.clone(),
+            };
+            shop.pay(order, &terms).await
         }
         Reply::Later(_, failure) => Err(failure),
     }
 }
 
+/// Asks once more for the answer to a call that an earlier process paid.
+pub async fn resume(
+    context: &Context,
+    client: &Client,
+    request: &CallRequest,
+    attempt: Attempt,
+) -> Result<Bought, Failure> {
+    let shop = Shop {
+        context,
+        client,
+        request,
+    };
+    let payer = payer::open(context, &request.payer).await?;
+    let account = Account {
+        used: Used {
+            price: attempt.quote,
+            ..Used::default()
+        },
+        sent: payer.resume(attempt)?,
+        payer,
+        repeats: REPEATS,
+        corrections: CORRECTIONS,
+        began: Instant::now(),
+    };
+    shop.conclude(account).await
+}
+
+/// Asks for an answer again after it was lost on its way; says how to do so later when that has
+/// been tried often enough. What was not paid is not asked for again.
+pub async fn again(
+    account: Option<Account>,
+    context: &Context,
+    client: &Client,
+    (request, failure): (&CallRequest, Failure),
+) -> Result<Bought, Failure> {
+    let Some(account) = account else {
+        return Err(failure);
+    };
+    let shop = Shop {
+        context,
+        client,
+        request,
+    };
+    let account = shop.wait(account, PAUSE, failure).await?;
+    shop.conclude(account).await
+}
+
+#[derive(Clone, Copy)]
 struct Shop<'a> {
     context: &'a Context,
     client: &'a Client,
     request: &'a CallRequest,
-    wanted: &'a Wanted<'a>,
 }
 
 impl Shop<'_> {
-    async fn pay(&self, id: &str, terms: &str) -> Result<Bought, Failure> {
+    async fn pay(&self, order: Order, terms: &str) -> Result<Bought, Failure> {
         let required = self.read(terms)?;
         let payer = payer::open(self.context, &self.request.payer).await?;
+        let limits = self.limits(&payer)?;
         let network = (&payer.chain.network, &payer.token);
-        let offer = choose(
-            &required,
-            &self.client.place(),
-            network,
-            self.request.scheme,
-        )?;
-        self.approve(&payer, &offer)?;
-        let order = Order {
-            request_id: id.to_owned(),
-            seller: Seller {
-                server: self.client.place(),
-                adapter: self.wanted.adapter.to_owned(),
-                route: self.client.url(self.wanted.path),
-            },
+        let server = self.client.place();
+        let offer = choose(&required, &server, network, self.request.scheme)?;
+        let quote = offer.terms.amount;
+        limits.allow_price(quote, || shown_price(&payer, &offer, &order))?;
+        let mut used = Used {
+            price: quote,
+            ..Used::default()
         };
-        let mut sent = self.sign(&payer, &required, (offer, order)).await?;
-        for _ in 0..CORRECTIONS {
-            match self.present(id, &sent).await {
-                Ok(Reply::Answer(response)) => {
-                    let account = Some(Account { payer, sent });
-                    return Ok(Bought { response, account });
-                }
-                Ok(Reply::Unpaid(terms)) => {
-                    sent = payer.correct(sent, &self.read(&terms)?).await?;
-                }
-                Ok(Reply::Later(_, failure)) => return Err(failure),
-                Err(failure) => {
-                    // The caller's own mistake costs nothing; anything else may have.
-                    if matches!(failure.class, ExitClass::Usage | ExitClass::BadInput) {
-                        let _ = payer.refused(sent, "refused")?;
-                    }
-                    return Err(failure);
-                }
-            }
-        }
-        match self.present(id, &sent).await? {
-            Reply::Answer(response) => {
-                let account = Some(Account { payer, sent });
-                Ok(Bought { response, account })
-            }
-            Reply::Unpaid(terms) => {
-                let code = self.read(&terms)?.error.unwrap_or_default();
-                Err(payer.refused(sent, &code)?.into())
-            }
-            Reply::Later(_, failure) => Err(failure),
-        }
+        let prepared = self.prepare(&payer, (offer, order), limits.free()).await?;
+        let sent = self.sign(&payer, prepared, &required, &mut used)?;
+        self.conclude(Account {
+            payer,
+            sent,
+            used,
+            repeats: REPEATS,
+            corrections: CORRECTIONS,
+            began: Instant::now(),
+        })
+        .await
+    }
+
+    fn limits<'b>(&'b self, payer: &'b Payer) -> Result<Limits<'b>, Failure> {
+        let flags = (
+            self.request.max_price.as_deref(),
+            self.request.max_deposit.as_deref(),
+        );
+        Limits::settle(self.context, payer, flags)
     }
 
     /// On a development chain, money that is missing is made.
-    async fn sign(
+    async fn prepare(
         &self,
         payer: &Payer,
-        required: &PaymentRequired,
         (offer, order): (Offer, Order),
-    ) -> Result<Sent, Failure> {
-        match payer.pay(required, offer.clone(), order.clone()).await {
+        free: Amount,
+    ) -> Result<Prepared, Failure> {
+        let first = payer.prepare(offer.clone(), order.clone(), free).await;
+        match first {
             Err(PurseError::Funds { needed, .. }) if payer.chain.network.is_local() => {
                 let desk = payer::Desk::new(self.context, payer)?;
                 desk.mint(needed.amount).await?;
-                Ok(payer.pay(required, offer, order).await?)
+                Ok(payer.prepare(offer, order, free).await?)
             }
-            sent => Ok(sent?),
+            prepared => Ok(prepared?),
         }
     }
 
-    /// Sends a payment, again and again while the server does not know yet what became of it.
-    async fn present(&self, id: &str, sent: &Sent) -> Result<Reply, Failure> {
-        let mut reply = self
-            .client
-            .send(self.wanted, id, Some(&sent.header))
-            .await?;
-        for _ in 0..REPEATS {
-            let Reply::Later(pause, _) = &reply else {
-                break;
-            };
-            tokio::time::sleep((*pause).min(PATIENCE)).await;
-            reply = self
-                .client
-                .send(self.wanted, id, Some(&sent.header))
-                .await?;
+    /// Signs what is allowed.
+    fn sign(
+        &self,
+        payer: &Payer,
+        prepared: Prepared,
+        required: &PaymentRequired,
+        used: &mut Used,
+    ) -> Result<Sent, Failure> {
+        let deposit = prepared.deposit();
+        if !deposit.is_zero() {
+            let limits = self.limits(payer)?;
+            let to = Destination::of(prepared.offer());
+            limits.allow_deposit((deposit, used.deposits), to)?;
+            used.deposits = used.deposits.saturating_add(deposit);
         }
-        Ok(reply)
+        Ok(payer.sign_payment(prepared, required)?)
+    }
+
+    /// Sends a payment until it is answered: mends it where the server proves that it must be
+    /// otherwise, and sends the same again while nobody knows what became of it.
+    async fn conclude(&self, mut account: Account) -> Result<Bought, Failure> {
+        loop {
+            let sent = &account.sent;
+            match self.client.repeat(sent.order(), &sent.header).await {
+                Ok(Reply::Answer(response)) => {
+                    let account = Some(account);
+                    return Ok(Bought { response, account });
+                }
+                Ok(Reply::Unpaid(terms)) => account = self.mend(account, &terms).await?,
+                Ok(Reply::Later(pause, failure)) => {
+                    account = self.wait(account, pause, failure).await?;
+                }
+                Err(failure) if matches!(failure.class, ExitClass::Usage | ExitClass::BadInput) => {
+                    // The caller's own mistake costs nothing.
+                    let _ = account.payer.refused(account.sent, "refused")?;
+                    return Err(failure);
+                }
+                Err(failure) => account = self.wait(account, PAUSE, failure).await?,
+            }
+        }
+    }
+
+    /// Lets some time pass before the same payment is sent again.
+    async fn wait(
+        &self,
+        mut account: Account,
+        pause: Duration,
+        failure: Failure,
+    ) -> Result<Account, Failure> {
+        account.sent.repeat();
+        let id = &account.sent.order().request_id;
+        let late = account.began.elapsed() >= self.client.longest;
+        if late || account.repeats == 0 || failure.class != ExitClass::Network {
+            return Err(failure.with_hint(format!(
+                "its payment, at most {}, may have arrived; ask for the same answer with the same \
+                 payment: openlora call --again {id}",
+                account.payer.money(account.sent.spending().quote)
+            )));
+        }
+        account.repeats -= 1;
+        self.context.printer.note(format!(
+            "{}; asking again with the same payment",
+            failure.message
+        ));
+        let times = REPEATS.saturating_sub(account.repeats + 1);
+        tokio::time::sleep(pause.saturating_mul(1 << times).min(PATIENCE)).await;
+        Ok(account)
+    }
+
+    /// Another payment after a 402 to one. Nothing in the answer widens what was allowed.
+    async fn mend(&self, account: Account, terms: &str) -> Result<Account, Failure> {
+        let required = self.read(terms)?;
+        let Account {
+            payer,
+            sent,
+            mut used,
+            repeats,
+            corrections,
+            began,
+        } = account;
+        let (id, repeated) = (sent.order().request_id.clone(), sent.is_repeated());
+        let corrected = async {
+            let code = required.error.as_deref();
+            if corrections == 0 {
+                let code = code.unwrap_or_default();
+                return Err(Failure::from(payer.refused(sent, code)?));
+            }
+            let offer = sent.offer().renewed(&required);
+            let offer = offer.unwrap_or_else(|| sent.offer().clone());
+            if leaves_channel(code) {
+                used.elsewhere = used.elsewhere.saturating_add(sent.spending().quote);
+            }
+            let limits = self.limits(&payer)?;
+            let price = offer.terms.amount.saturating_add(used.elsewhere);
+            if price > used.price {
+                limits.allow_price(price, || shown_price(&payer, &offer, sent.order()))?;
+                used.price = price;
+            }
+            let free = limits.free().saturating_sub(used.deposits);
+            let prepared = payer.correct(sent, &required, (offer, free)).await?;
+            self.sign(&payer, prepared, &required, &mut used)
+        };
+        match corrected.await {
+            Ok(sent) => Ok(Account {
+                payer,
+                sent,
+                used,
+                repeats,
+                corrections: corrections - 1,
+                began,
+            }),
+            Err(failure) => {
+                if !repeated {
+                    // It was refused, so there is no answer to ask for again.
+                    payer.purse.forget_attempt(&id)?;
+                }
+                Err(failure)
+            }
+        }
     }
 
     fn read(&self, terms: &str) -> Result<PaymentRequired, Failure> {
@@ -182,75 +347,48 @@ impl Shop<'_> {
         });
         Ok(required?)
     }
-
-    /// The price is shown, and asked for above `call.ask_above`.
-    fn approve(&self, payer: &Payer, offer: &Offer) -> Result<(), Failure> {
-        let context = self.context;
-        let quote = offer.terms.amount;
-        let price = payer.money(quote);
-        let allowed = self.request.max_price.as_deref();
-        let allowed = allowed.map(|text| money::flag("--max-price", text, &payer.token));
-        let allowed = allowed.transpose()?;
-        if let Some(limit) = allowed.filter(|limit| quote > *limit) {
-            let limit = payer.money(limit);
-            return Err(PurseError::Price { price, limit }.into());
-        }
-        let adapter = self.wanted.adapter;
-        context.printer.note(format!(
-            "{adapter} costs up to {price} on {}, paid by {}",
-            payer.chain.network.name, offer.terms.scheme
-        ));
-        let free_hand =
-            money::setting(context, "call.ask_above", &payer.token)?.unwrap_or_default();
-        if quote <= free_hand || allowed.is_some() {
-            return Ok(());
-        }
-        confirm(context, &price, &payer.money(free_hand))
-    }
 }
 
-/// A price above the limit is a person's decision: `--yes` does not stand for it.
-fn confirm(context: &Context, price: &Money, limit: &Money) -> Result<(), Failure> {
-    if context.yes || context.no_input {
-        let message = format!(
-            "this call may cost {price}, and above {limit} (`call.ask_above`) a person is asked"
-        );
-        return Err(
-            Failure::new(ExitClass::Unconfirmed, message).with_hint(format!(
-                "allow it with --max-price {}",
-                price.to_string().split(' ').next().unwrap_or_default()
-            )),
-        );
-    }
-    ask::confirm(context, &format!("this call may cost {price}"), "yes")
+fn shown_price(payer: &Payer, offer: &Offer, order: &Order) -> String {
+    format!(
+        "{} costs up to {} on {}, paid by {}",
+        order.seller.adapter,
+        payer.money(offer.terms.amount),
+        payer.chain.network.name,
+        offer.terms.scheme
+    )
 }
 
 impl Account {
     /// Reads the server's word on what was charged: a header, or the last event of a stream. One
     /// that is missing or wrong leaves the call counted with its whole quote.
-    pub async fn settle(self, context: &Context, said: Option<Said>) -> Option<Settled> {
-        let quote = self.payer.money(self.sent.spending().quote);
+    pub async fn settle(self, context: &Context, said: Option<Said>) -> Closed {
+        let Self { payer, sent, .. } = self;
+        let request_id = sent.order().request_id.clone();
+        let quote = payer.money(sent.spending().quote);
         let settled = match said {
-            Some(Said::Header(text)) => self.payer.settle(self.sent, &text).await,
-            Some(Said::Event(text)) => self.payer.settle_json(self.sent, &text).await,
-            None => {
-                context.printer.warn(format!(
-                    "the server does not say what it charged; the call counts as {quote}"
-                ));
-                return None;
-            }
+            Some(Said::Header(text)) => Some(payer.settle(sent, &text).await),
+            Some(Said::Event(text)) => Some(payer.settle_json(sent, &text).await),
+            None => None,
         };
-        match settled {
-            Ok(paid) => Some(Settled {
-                payer: self.payer,
-                paid,
-            }),
-            Err(problem) => {
-                context
-                    .printer
-                    .warn(format!("{problem}; the call counts as {quote}"));
-                None
+        let problem = match settled {
+            Some(Ok(paid)) => {
+                return Closed {
+                    payer,
+                    request_id,
+                    paid: Some(paid),
+                };
             }
+            Some(Err(problem)) => problem.to_string(),
+            None => "the server does not say what it charged".to_owned(),
+        };
+        context
+            .printer
+            .warn(format!("{problem}; the call counts as {quote}"));
+        Closed {
+            payer,
+            request_id,
+            paid: None,
         }
     }
 }
@@ -271,36 +409,44 @@ impl Said {
     }
 }
 
-impl Settled {
-    pub fn amount(&self) -> crate::runtime::ledger::Amount {
-        self.paid.spending.charged().unwrap_or_default()
+impl Closed {
+    /// What the call cost; none while nobody knows.
+    pub fn amount(&self) -> Option<Amount> {
+        self.paid.as_ref().and_then(|paid| paid.spending.charged())
     }
 
-    pub fn shown(&self) -> String {
-        self.payer.money(self.amount()).to_string()
+    pub fn shown(&self) -> Option<String> {
+        self.amount()
+            .map(|amount| self.payer.money(amount).to_string())
     }
 
     /// Keeps the server's receipt; one that says otherwise than the payment is worth a warning.
     pub fn keep(
-        self,
+        &self,
         context: &Context,
         id: &str,
         receipt: Option<&PublishedReceipt>,
     ) -> Result<(), Failure> {
+        let Some(Paid { number, spending }) = &self.paid else {
+            return Ok(());
+        };
         if let Some(receipt) = receipt
-            && receipt.payment != self.paid.spending.charge()
+            && receipt.payment != spending.charge()
         {
             context.printer.warn(format!(
                 "the server's receipt {id} says {}, and {} was paid",
                 self.payer.money(receipt.paid),
-                self.shown()
+                self.shown().unwrap_or_default()
             ));
         }
+        let id = if is_id(id) { id } else { &self.request_id };
         let text = receipt.and_then(|receipt| serde_json::to_value(receipt).ok());
-        let Paid { number, spending } = self.paid;
-        Ok(self
-            .payer
-            .purse
-            .keep_receipt(number, spending, (id, text))?)
+        let purse = &self.payer.purse;
+        Ok(purse.keep_receipt(*number, spending.clone(), (id, text))?)
+    }
+
+    /// The answer has been shown: it need not be asked for again.
+    pub fn shown_to_caller(&self) -> Result<(), Failure> {
+        Ok(self.payer.purse.forget_attempt(&self.request_id)?)
     }
 }

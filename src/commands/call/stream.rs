@@ -3,11 +3,14 @@
 use reqwest::Response;
 use serde_json::{Value, json};
 
-use super::client::{Client, refused};
+use super::client::{Client, LARGEST, refused};
 use crate::{
     error::{ExitClass, Failure},
-    printer::Printer,
+    printer::{Printer, harmless},
 };
+
+/// The longest line of a stream, in bytes.
+const LONGEST_LINE: usize = 1 << 20;
 
 /// What has been read of an event stream.
 #[derive(Debug, Default)]
@@ -21,6 +24,43 @@ struct Events {
     text: String,
     payment: Option<String>,
     done: bool,
+}
+
+/// What a terminal shows of an answer. One that broke off is asked for again, and what is there
+/// already is not shown twice.
+#[derive(Debug, Default)]
+pub struct Screen {
+    text: String,
+    /// What an earlier attempt has shown, until the new one has come as far.
+    earlier: Option<String>,
+}
+
+impl Screen {
+    fn begin(&mut self) {
+        let shown = std::mem::take(&mut self.text);
+        let earlier = self.earlier.take().unwrap_or_default();
+        self.earlier = Some(if shown.len() > earlier.len() {
+            shown
+        } else {
+            earlier
+        });
+    }
+
+    /// Takes the next piece; returns what is to be shown of it.
+    fn add(&mut self, piece: &str) -> String {
+        self.text.push_str(piece);
+        match self.earlier.take() {
+            None => piece.to_owned(),
+            Some(earlier) if self.text.len() < earlier.len() => {
+                self.earlier = Some(earlier);
+                String::new()
+            }
+            Some(earlier) => match self.text.strip_prefix(earlier.as_str()) {
+                Some(rest) => rest.to_owned(),
+                None => format!("\n{}", self.text),
+            },
+        }
+    }
 }
 
 /// A streamed answer that came to its end.
@@ -42,17 +82,24 @@ pub fn wish(body: &mut Value) {
 pub async fn show(
     client: &Client,
     mut response: Response,
-    printer: &Printer,
+    (printer, screen): (&Printer, &mut Screen),
 ) -> Result<Streamed, Failure> {
     let mut events = Events::default();
+    let mut read = 0;
+    screen.begin();
     while let Some(bytes) = response
         .chunk()
         .await
         .map_err(|error| client.broken(&error))?
     {
+        read += bytes.len();
+        if read > LARGEST {
+            return Err(client.endless());
+        }
         for text in events.feed(&bytes)? {
+            let shown = screen.add(&text);
             if !printer.is_json() {
-                printer.piece(&harmless(&text));
+                printer.piece(&harmless(&shown));
             }
             events.text.push_str(&text);
         }
@@ -71,12 +118,6 @@ pub async fn show(
     })
 }
 
-/// Control characters in an answer must not steer the terminal.
-fn harmless(text: &str) -> String {
-    let steers = |letter: char| letter.is_control() && !matches!(letter, '\n' | '\t');
-    text.replace(steers, "\u{fffd}")
-}
-
 impl Events {
     /// Takes the next bytes; returns the texts that they complete.
     fn feed(&mut self, bytes: &[u8]) -> Result<Vec<String>, Failure> {
@@ -93,6 +134,10 @@ impl Events {
             } else if line.is_empty() {
                 self.event.clear();
             }
+        }
+        if self.rest.len() > LONGEST_LINE {
+            let message = format!("the answer has a line of more than {LONGEST_LINE} bytes");
+            return Err(Failure::new(ExitClass::Verification, message));
         }
         Ok(texts)
     }

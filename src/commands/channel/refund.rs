@@ -26,6 +26,8 @@ const BEHIND: [&str; 2] = [
 #[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct Refunded {
     pub amount: Amount,
+    /// What the server left in the channel of the rest, such as its fee for gas.
+    pub kept: Amount,
     /// Hash of the transaction.
     pub tx: String,
     pub channel: Shown,
@@ -41,8 +43,10 @@ pub async fn refund(context: &Context, request: &ChannelRequest) -> Result<ExitS
     payer.observe(&mut leased.channel).await?;
     let route = super::probe(&seller);
     for attempt in 0..2 {
-        let header = payer.ask_refund(&mut leased, &required, &offer)?;
-        match client.probe(&route, Some(&header)).await? {
+        let rest = leased.channel.left();
+        let header = payer.ask_refund(&mut leased, &required, &offer).await?;
+        let reply = client.probe(&route, Some(&header)).await;
+        match reply.map_err(gone)? {
             Reply::Answer(response) => {
                 let said = response.headers().get(PAYMENT_RESPONSE);
                 let text = said.and_then(|value| value.to_str().ok());
@@ -51,6 +55,7 @@ pub async fn refund(context: &Context, request: &ChannelRequest) -> Result<ExitS
                     .await?;
                 let refunded = Refunded {
                     amount,
+                    kept: rest.saturating_sub(amount),
                     tx,
                     channel: Shown::of(&leased.channel, true),
                 };
@@ -62,6 +67,12 @@ pub async fn refund(context: &Context, request: &ChannelRequest) -> Result<ExitS
                     context
                         .printer
                         .line(format!("{back} came back from channel {id}"));
+                    if !refunded.kept.is_zero() {
+                        let kept = payer.money(refunded.kept);
+                        context
+                            .printer
+                            .note(format!("the server kept {kept} of the rest"));
+                    }
                 }
                 return Ok(ExitStatus::Success);
             }
@@ -71,11 +82,17 @@ pub async fn refund(context: &Context, request: &ChannelRequest) -> Result<ExitS
                 if attempt == 1 || !BEHIND.contains(&code.as_str()) {
                     payer.keep_open(&mut leased.channel)?;
                     let server = offer.server.clone();
-                    return Err(PurseError::Refused { server, code }.into());
+                    return Err(gone(PurseError::Refused { server, code }.into()));
                 }
                 payer.resynchronise(&mut leased, &required, &offer).await?;
             }
-            Reply::Later(_, failure) => return Err(failure),
+            Reply::Later(pause, failure) => {
+                return Err(failure.with_hint(format!(
+                    "the channel pays for no more calls; run the same command again in {} \
+                     seconds, or take the rest back from the chain: openlora channel withdraw",
+                    pause.as_secs()
+                )));
+            }
         }
     }
     Err(Failure::new(

@@ -28,8 +28,14 @@ pub async fn withdraw(context: &Context, request: &ChannelRequest) -> Result<Exi
         ChannelState::Open,
         ChannelState::Withdrawing,
         ChannelState::Refunding,
+        // A server may have given back less than there was; who means that names it.
+        ChannelState::Refunded,
     ];
-    let mut leased = chosen(&payer, request.channel.as_deref(), &states)?;
+    let states = match request.channel {
+        Some(_) => &states[..],
+        None => &states[..3],
+    };
+    let mut leased = chosen(&payer, request.channel.as_deref(), states)?;
     payer.observe(&mut leased.channel).await?;
     let withdrawn = match chain::waiting(&payer.chain, leased.channel.id).await? {
         None => begin(context, &payer, &mut leased).await?,
@@ -111,9 +117,11 @@ async fn finish(
     })?;
     channel.state = ChannelState::Refunded;
     payer.observe(channel).await?;
+    let amount = before.saturating_sub(channel.balance);
+    payer.purse.returned(channel, amount)?;
     Ok(Withdrawn {
         done: true,
-        amount: before.saturating_sub(channel.balance),
+        amount,
         ready_at: None,
         channel: Shown::of(channel, true),
     })

@@ -4,9 +4,13 @@ use serde_json::Value;
 
 use super::unknown;
 use crate::{
-    commands::{Context, serve::running::Running},
+    commands::{
+        Context,
+        call::client::{Client, is_id},
+        serve::running::Running,
+    },
     error::{ExitClass, ExitStatus, Failure},
-    printer::Printer,
+    printer::{Printer, harmless},
     runtime::{
         event::{AttributionMethod, TracedSpan},
         serve::attribution::published::{PublishedAttribution, PublishedShare, Stage},
@@ -24,8 +28,7 @@ pub(super) async fn run(
         Some(url) => url.to_owned(),
         None => server(context, id).await?,
     };
-    let asked = format!("{}/v1/attributions/{id}", url.trim_end_matches('/'));
-    let found = ask(&asked).await?;
+    let found = ask(context, &url, id).await?;
     match context.printer.is_json() {
         true => context.printer.json(&found),
         false => show(&context.printer, &found),
@@ -44,28 +47,24 @@ async fn server(context: &Context, id: &str) -> Result<String, Failure> {
         .ok_or_else(|| unknown(id).with_hint("name the server that answered: --url URL"))
 }
 
-async fn ask(url: &str) -> Result<PublishedAttribution, Failure> {
-    let broken = |error: reqwest::Error| {
-        Failure::new(ExitClass::Network, format!("{url} broke off: {error}"))
-    };
-    let answer = reqwest::get(url).await.map_err(broken)?;
-    let status = answer.status();
-    let body: Value = answer.json().await.map_err(broken)?;
+async fn ask(context: &Context, url: &str, id: &str) -> Result<PublishedAttribution, Failure> {
+    if !is_id(id) {
+        return Err(unknown(id));
+    }
+    let client = Client::new(context, Some(url))?;
+    let path = format!("/v1/attributions/{id}");
+    let (status, body) = client.ask(&path).await?;
     if !status.is_success() {
         let why = body.pointer("/error/message").and_then(Value::as_str);
-        let message = why.map_or_else(|| format!("{url} answers {status}"), str::to_owned);
+        let asked = client.url(&path);
+        let message = why.map_or_else(|| format!("{asked} answers {status}"), str::to_owned);
         let class = match status.as_u16() {
             404 => ExitClass::BadInput,
             _ => ExitClass::Network,
         };
         return Err(Failure::new(class, message));
     }
-    serde_json::from_value(body).map_err(|error| {
-        Failure::new(
-            ExitClass::Network,
-            format!("{url} answers something else: {error}"),
-        )
-    })
+    client.typed(&body)
 }
 
 fn percent(ppm: u32) -> String {
@@ -73,44 +72,42 @@ fn percent(ppm: u32) -> String {
 }
 
 fn show(printer: &Printer, found: &PublishedAttribution) {
+    let line = |text: String| printer.line(harmless(&text));
     let adapter = found.adapter.as_deref().unwrap_or("its adapter");
     match found.stage {
-        Stage::Final => printer.line(format!("{} by {adapter}: {}", found.id, how(found))),
-        Stage::Provisional => printer.line(format!(
+        Stage::Final => line(format!("{} by {adapter}: {}", found.id, how(found))),
+        Stage::Provisional => line(format!(
             "{} by {adapter}: its attribution waits; this is what its text repeats",
             found.id
         )),
     }
     for share in &found.shares {
-        printer.line(shared(share));
+        line(shared(share));
     }
     for example in &found.examples {
         let owner = example
             .owner
             .map_or(String::new(), |it| format!(" of {it}"));
-        printer.line(format!(
+        line(format!(
             "  example {} by {}{owner}: {} of the influence",
             example.example,
             example.contributor,
             percent(example.ppm)
         ));
         if let Some(text) = &example.text {
-            printer.line(format!("    {text}"));
+            line(format!("    {text}"));
         }
     }
     if let Some(trace) = &found.trace {
-        printer.line(format!(
+        line(format!(
             "  {} runs of tokens that training text has too cover {} of the answer",
             trace.spans.len(),
             percent(trace.covered_ppm)
         ));
-        trace
-            .spans
-            .iter()
-            .for_each(|span| printer.line(spanned(span)));
+        trace.spans.iter().for_each(|span| line(spanned(span)));
     }
     for amount in found.amounts.iter().flatten() {
-        printer.line(format!(
+        line(format!(
             "  paid {} millionths of a base unit to {}",
             amount.micro, amount.recipient
         ));

@@ -58,6 +58,17 @@ pub async fn waiting(chain: &Chain, channel: Word) -> Result<Option<Waiting>, Wa
     }))
 }
 
+/// The number that the channel's next refund has, which every refund moves on.
+pub async fn refund_nonce(chain: &Chain, channel: Word) -> Result<u64, WalletError> {
+    let asked = Escrow::refundNonceCall {
+        channelId: channel.0.into(),
+    };
+    let found: U256 = chain
+        .read("refundNonce of the escrow", ESCROW.into(), &asked)
+        .await?;
+    Ok(found.saturating_to())
+}
+
 /// What an account has of a token.
 pub async fn funds(chain: &Chain, token: Address, account: Address) -> Result<Amount, WalletError> {
     let asked = Token::balanceOfCall {

@@ -56,6 +56,16 @@ pub enum PurseError {
         spent: Money,
         left: Money,
     },
+    #[error(
+        "this puts {deposit} into a channel with {receiver}, where it stays until it is used or asked \
+         back, more than the {limit} of {allowed_by}"
+    )]
+    Deposit {
+        deposit: Money,
+        limit: Money,
+        receiver: Address,
+        allowed_by: &'static str,
+    },
     #[error("{account} has {held} on `{network}`, and {needed} are needed")]
     Funds {
         account: Address,
@@ -73,6 +83,28 @@ pub enum PurseError {
         channel: Word,
         reason: String,
     },
+    #[error(
+        "{server} has taken {charged} for this call and does not give its answer again ({code})"
+    )]
+    Lost {
+        server: String,
+        charged: Money,
+        code: String,
+    },
+    #[error(
+        "{server} refuses the payment ({code}) and may still use it until {until}, Unix seconds"
+    )]
+    Undecided {
+        server: String,
+        code: String,
+        until: u64,
+    },
+    #[error("no call of the purse that waits for its answer is named `{wanted}`")]
+    NoAttempt { wanted: String, known: Vec<String> },
+    #[error(
+        "{account} paid for this call on chain {chain_id}, and another account or chain is chosen"
+    )]
+    OtherPayer { account: Address, chain_id: u64 },
     #[error("{server} says that it charged {charged}, more than the {quote} that was signed for")]
     Overcharged {
         server: String,
@@ -98,9 +130,13 @@ impl Explain for PurseError {
             Self::Format { .. } => ExitClass::BadInput,
             Self::Wallet(error) => error.class(),
             Self::Transaction(error) => error.class(),
-            Self::Price { .. } | Self::Budget { .. } => ExitClass::Unconfirmed,
+            Self::Price { .. } | Self::Budget { .. } | Self::Deposit { .. } => {
+                ExitClass::Unconfirmed
+            }
             Self::Funds { .. } => ExitClass::Wallet,
-            Self::NoChannel { .. } => ExitClass::Usage,
+            Self::NoChannel { .. } | Self::NoAttempt { .. } | Self::OtherPayer { .. } => {
+                ExitClass::Usage
+            }
             _ => ExitClass::Network,
         }
     }
@@ -119,6 +155,28 @@ impl Explain for PurseError {
             Self::Price { .. } => {
                 "raise --max-price, or ask for a shorter answer with --max-tokens".to_owned()
             }
+            Self::Deposit { deposit, .. } => {
+                format!("allow it with --max-deposit {}", deposit.number())
+            }
+            Self::Lost { .. } => "make the call anew if its answer is worth its price twice; \
+                 `openlora receipts show ID` keeps what was paid"
+                .to_owned(),
+            Self::Undecided { .. } => {
+                "ask again after that: unused, it is then paid anew".to_owned()
+            }
+            Self::NoAttempt { known, .. } if !known.is_empty() => {
+                format!("there are {}", known.join(", "))
+            }
+            Self::NoAttempt { .. } => "every paid call has been answered".to_owned(),
+            Self::OtherPayer { .. } => {
+                "choose the account with --from and the chain with --network".to_owned()
+            }
+            Self::Terms {
+                field: "extra.withdrawDelay",
+                ..
+            } => "a longer one is taken with: \
+                 openlora config set --user call.max_delay SECONDS"
+                .to_owned(),
             Self::Budget { .. } => "wait for tomorrow (UTC), or raise it: \
                  openlora config set --user call.budget AMOUNT"
                 .to_owned(),

@@ -4,9 +4,11 @@
 //! HTTP is unknown here: headers come and go as texts. Nothing signed leaves before it is written
 //! down, and of what a server says only that is believed which we signed or the chain shows.
 
+mod attempt;
 pub mod audit;
 pub mod chain;
 mod channel;
+mod deposit;
 mod error;
 mod facts;
 mod lease;
@@ -19,11 +21,14 @@ mod settle;
 mod spending;
 mod store;
 
+pub use attempt::Attempt;
 pub use channel::{Channel, ChannelState, Leased, Pending, Seller, Signed, TokenName, Wanted};
+pub use deposit::{Deposit, Stage};
 pub use error::PurseError;
 pub use lease::Lease;
 pub use money::Money;
 pub use offer::{Offer, Wish, choose};
-pub use pay::{Order, Paid, Payer, Sent};
-pub use spending::{Budget, Fate, Number, Spending};
+pub use pay::{Order, Paid, Payer, Prepared, Sent};
+pub use resync::leaves_channel;
+pub use spending::{Budget, Fate, Number, Record, Spending};
 pub use store::Purse;

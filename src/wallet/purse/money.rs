@@ -26,6 +26,11 @@ impl Money {
             decimals: token.decimals,
         }
     }
+
+    /// Without the symbol, as flags take it.
+    pub fn number(&self) -> String {
+        in_units(amount(self.amount.0), self.decimals)
+    }
 }
 
 impl fmt::Display for Money {

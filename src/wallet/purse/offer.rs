@@ -1,6 +1,7 @@
 //! Which of a server's offers is taken: one on our own network, in our own token, under terms
 //! that we would sign.
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
@@ -28,7 +29,7 @@ pub enum Wish {
 }
 
 /// An offer that can be paid.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Offer {
     pub server: String,
     pub scheme: Scheme,
@@ -66,7 +67,7 @@ pub fn choose(
         }
     }
     match best {
-        Some((scheme, raw, terms)) => check(server, scheme, raw, terms),
+        Some((scheme, raw, terms)) => check(server, (scheme, token), raw, terms),
         None => Err(PurseError::NoOffer {
             server: server.to_owned(),
             expected: format!(
@@ -114,7 +115,7 @@ fn found(required: &PaymentRequired) -> String {
 
 fn check(
     server: &str,
-    scheme: Scheme,
+    (scheme, token): (Scheme, &Token),
     raw: &Value,
     terms: Requirements,
 ) -> Result<Offer, PurseError> {
@@ -132,6 +133,15 @@ fn check(
             "none".to_owned(),
         ));
     };
+    // A signature in another name would be good for nothing, and nobody could tell what it is for.
+    for (field, found, known) in [
+        ("extra.name", &name, &token.name),
+        ("extra.version", &version, &token.version),
+    ] {
+        if found != known {
+            return Err(refuse(field, &format!("`{known}`"), format!("`{found}`")));
+        }
+    }
     if terms.pay_to.is_zero() {
         return Err(refuse("payTo", "an account", terms.pay_to.to_string()));
     }
@@ -150,22 +160,49 @@ fn check(
             return Err(refuse("extra.withdrawDelay", expected, delay.to_string()));
         }
     }
-    let mut raw = raw.clone();
-    if let Some(extra) = raw.get_mut("extra").and_then(Value::as_object_mut) {
-        // What a server tells of a channel is no part of its offer.
-        extra.remove("channelState");
-        extra.remove("voucherState");
-    }
     Ok(Offer {
         server: server.to_owned(),
         scheme,
         terms: terms.terms(),
         token: TokenName { name, version },
-        raw,
+        raw: without_states(raw),
     })
 }
 
+/// What a server tells of a channel is no part of its offer.
+fn without_states(raw: &Value) -> Value {
+    let mut raw = raw.clone();
+    if let Some(extra) = raw.get_mut("extra").and_then(Value::as_object_mut) {
+        extra.remove("channelState");
+        extra.remove("voucherState");
+    }
+    raw
+}
+
 impl Offer {
+    /// The same offer as a later answer has it: the price and the least deposit may differ, and
+    /// nothing else. None where the answer has no such offer.
+    pub fn renewed(&self, required: &PaymentRequired) -> Option<Self> {
+        let alike = |terms: &Requirements| {
+            let mut same = terms.clone().terms();
+            same.amount = self.terms.amount;
+            same.extra.min_deposit = self.terms.extra.min_deposit;
+            same.max_timeout_seconds = self.terms.max_timeout_seconds;
+            same == self.terms
+        };
+        let (raw, terms) = required.offers().find(|(_, terms)| alike(terms))?;
+        Some(Self {
+            terms: terms.terms(),
+            raw: without_states(raw),
+            ..self.clone()
+        })
+    }
+
+    /// Seconds between asking the chain for a deposit and having it back.
+    pub fn delay(&self) -> u64 {
+        self.terms.extra.withdraw_delay.unwrap_or(USUAL_DELAY)
+    }
+
     /// The channel that pays it.
     pub fn wanted(&self, chain_id: u64, payer: Address, seller: &Seller) -> Wanted {
         let extra = &self.terms.extra;
@@ -175,7 +212,7 @@ impl Offer {
             receiver: self.terms.pay_to,
             receiver_authorizer: extra.receiver_authorizer.unwrap_or_default(),
             token: self.terms.asset,
-            withdraw_delay: extra.withdraw_delay.unwrap_or(USUAL_DELAY),
+            withdraw_delay: self.delay(),
             domain: self.token.clone(),
             seller: seller.clone(),
         }

@@ -1,22 +1,24 @@
 //! Paying for a call: sign, write down, and only then hand out; then read what came of it.
 
 use alloy::primitives::{Bytes, U256, hex};
+use serde::{Deserialize, Serialize};
 
 use super::{
-    Money, PurseError, chain,
+    Attempt, Deposit, Money, PurseError, Stage, chain,
     channel::{Channel, Leased, Pending, Seller, Signed},
     offer::Offer,
-    spending::{Budget, Fate, Number, Spending},
+    spending::{Budget, Fate, Number, Record, Spending},
     store::{Purse, now_ms},
 };
 use crate::{
-    runtime::ledger::{Amount, Scheme, Word},
+    runtime::ledger::{Address, Amount, Scheme, Word},
     wallet::{
-        contracts::COLLECTOR,
+        contracts::{COLLECTOR, ESCROW},
         keystore::Account,
         network::Token,
         provider::Chain,
         x402::{
+            binding::{BindingDomain, Extension, RequestBinding, extended, request_hash},
             digest::{EscrowDomain, TokenDomain, deposit_nonce},
             signature,
             wire::{
@@ -33,6 +35,8 @@ const CALLS: u128 = 5;
 const LONGEST: u64 = 3_600;
 /// A signed deposit that ends sooner than this is not sent again, in seconds.
 const MARGIN: u64 = 30;
+/// How much later than ours a chain's clock may be, in seconds: what ended sooner may still be used.
+pub(super) const SKEW: u64 = 120;
 
 /// Who pays, from what, on which chain.
 pub struct Payer {
@@ -44,11 +48,54 @@ pub struct Payer {
     pub budget: Amount,
 }
 
-/// What is bought.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What is bought: one request, byte for byte.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Order {
     pub request_id: String,
     pub seller: Seller,
+    /// Where the server has it, without its query.
+    pub path: String,
+    pub body: String,
+}
+
+/// A payment that is thought out: nothing of it is signed yet, and dropping it costs nothing.
+#[derive(Debug)]
+#[must_use = "nothing is paid until it is signed"]
+pub struct Prepared {
+    pub(super) offer: Offer,
+    pub(super) order: Order,
+    leased: Option<Leased>,
+    top: Top,
+    /// The highest total that was signed for the channel before this call.
+    prior: Amount,
+}
+
+/// What goes into the channel with a payment.
+#[derive(Debug)]
+enum Top {
+    Nothing,
+    /// The deposit that an earlier payment signed, as long as it is good.
+    Again(Pending),
+    New(Amount),
+}
+
+impl Prepared {
+    pub fn offer(&self) -> &Offer {
+        &self.offer
+    }
+
+    /// What was signed during the same call does not count as signed before it.
+    pub(super) fn keep_prior(&mut self, prior: Amount) {
+        self.prior = self.prior.min(prior);
+    }
+
+    /// Money that leaves the account for a channel by this payment and by none before it.
+    pub fn deposit(&self) -> Amount {
+        match self.top {
+            Top::New(amount) => amount,
+            Top::Nothing | Top::Again(_) => Amount::ZERO,
+        }
+    }
 }
 
 /// A payment that is written down and may leave the process.
@@ -62,6 +109,9 @@ pub struct Sent {
     pub(super) number: Number,
     pub(super) spending: Spending,
     pub(super) leased: Option<Leased>,
+    pub(super) prior: Amount,
+    pub(super) fresh: Amount,
+    pub(super) repeated: bool,
 }
 
 /// A payment whose end is known.
@@ -77,8 +127,30 @@ impl Sent {
         self.spending.deposit
     }
 
+    /// The part of it that no earlier payment signed.
+    pub fn fresh(&self) -> Amount {
+        self.fresh
+    }
+
     pub fn spending(&self) -> &Spending {
         &self.spending
+    }
+
+    pub fn offer(&self) -> &Offer {
+        &self.offer
+    }
+
+    pub fn order(&self) -> &Order {
+        &self.order
+    }
+
+    pub fn is_repeated(&self) -> bool {
+        self.repeated
+    }
+
+    /// The server may have had it before: from now on a refusal proves nothing.
+    pub fn repeat(&mut self) {
+        self.repeated = true;
     }
 }
 
@@ -91,11 +163,10 @@ impl Purse {
         // Only our own signature can have let so much be claimed.
         channel.charged = channel.charged.max(held.claimed);
         let arrived = |pending: &Pending| held.balance >= pending.balance_after;
-        if channel.pending.as_ref().is_some_and(arrived) {
-            channel.pending = None;
-            return self.deposit_seen(channel);
+        match channel.pending.take_if(|pending| arrived(pending)) {
+            Some(pending) => self.deposit_seen(channel, &pending),
+            None => self.keep_channel(channel),
         }
-        self.keep_channel(channel)
     }
 }
 
@@ -113,28 +184,92 @@ impl Payer {
         self.chain.network.chain_id
     }
 
-    /// Signs for a call, and for a deposit where the channel does not cover it.
-    pub async fn pay(
+    /// Thinks a payment out: from which channel, and what would go into it. Of its own accord it
+    /// puts in no more than `free`; what the server and the price demand may be more.
+    pub async fn prepare(
         &self,
-        required: &PaymentRequired,
         offer: Offer,
         order: Order,
-    ) -> Result<Sent, PurseError> {
+        free: Amount,
+    ) -> Result<Prepared, PurseError> {
         self.settle_expired().await?;
         match offer.scheme {
-            Scheme::Exact => self.pay_once(required, offer, order).await,
+            Scheme::Exact => {
+                let (held, quote) = (self.funds().await?, offer.terms.amount);
+                if held < quote {
+                    return Err(self.poor(held, quote));
+                }
+                Ok(Prepared {
+                    offer,
+                    order,
+                    leased: None,
+                    top: Top::Nothing,
+                    prior: Amount::ZERO,
+                })
+            }
             Scheme::BatchSettlement => {
                 let wanted = offer.wanted(self.chain_id(), self.account.address(), &order.seller);
                 let leased = self.purse.lease_for(&wanted, offer.terms.amount, None)?;
-                self.pay_from(leased, required, offer, order).await
+                self.prepare_from(leased, (offer, order), free).await
             }
+        }
+    }
+
+    pub(super) async fn prepare_from(
+        &self,
+        mut leased: Leased,
+        (offer, order): (Offer, Order),
+        free: Amount,
+    ) -> Result<Prepared, PurseError> {
+        let channel = &mut leased.channel;
+        let quote = offer.terms.amount;
+        if channel.pending.is_some() || channel.left() < quote {
+            self.observe(channel).await?;
+        }
+        let max = channel.charged.saturating_add(quote);
+        let missing = max.saturating_sub(channel.balance);
+        let good_until = self.now() + MARGIN;
+        let earlier = channel.pending.clone();
+        let good =
+            |it: &Pending| it.valid_before > good_until && it.amount >= least(&offer, missing);
+        let top = match earlier.filter(good) {
+            _ if missing.is_zero() => Top::Nothing,
+            Some(pending) => Top::Again(pending),
+            None => Top::New(self.size(&offer, missing, free).await?),
+        };
+        let prior = channel.signed.as_ref().map_or(Amount::ZERO, |it| it.max);
+        Ok(Prepared {
+            offer,
+            order,
+            leased: Some(leased),
+            top,
+            prior,
+        })
+    }
+
+    /// Signs a payment and writes it down.
+    pub fn sign_payment(
+        &self,
+        prepared: Prepared,
+        required: &PaymentRequired,
+    ) -> Result<Sent, PurseError> {
+        let Prepared {
+            offer,
+            order,
+            leased,
+            top,
+            prior,
+        } = prepared;
+        match leased {
+            None => self.pay_once(required, offer, order),
+            Some(leased) => self.pay_from((leased, top, prior), required, (offer, order)),
         }
     }
 
     /// Finds out by the chain what became of authorizations that have ended since.
     async fn settle_expired(&self) -> Result<(), PurseError> {
-        let now = self.now();
-        for (number, mut spending) in self.purse.expired(self.chain_id(), now)? {
+        let ended = self.now().saturating_sub(SKEW);
+        for (number, mut spending) in self.purse.expired(self.chain_id(), ended)? {
             let asked = chain::is_used(&self.chain, spending.token, spending.payer, spending.word);
             spending.fate = match asked.await? {
                 true => Fate::Charged {
@@ -144,20 +279,24 @@ impl Payer {
             };
             self.purse.settle(number, &spending, None)?;
         }
+        for (number, mut deposit) in self.purse.expired_deposits(self.chain_id(), ended)? {
+            let asked = chain::is_used(&self.chain, deposit.token, deposit.payer, deposit.nonce);
+            deposit.stage = match asked.await? {
+                true => Stage::Made,
+                false => Stage::Void,
+            };
+            self.purse.settle_deposit(number, &deposit)?;
+        }
         Ok(())
     }
 
-    async fn pay_once(
+    fn pay_once(
         &self,
         required: &PaymentRequired,
         offer: Offer,
         order: Order,
     ) -> Result<Sent, PurseError> {
         let quote = offer.terms.amount;
-        let held = self.funds().await?;
-        if held < quote {
-            return Err(self.poor(held, quote));
-        }
         let valid_before = until(&offer);
         let authorization = Authorization {
             from: self.account.address(),
@@ -176,8 +315,16 @@ impl Payer {
             signature,
             authorization,
         });
-        let header = header(required, &offer, &payload)?;
-        let number = self.purse.record(&spending, None, self.day())?;
+        let binding = self.binding(&order, offer.terms.asset, (spending.word, quote))?;
+        let header = header(required, &offer, &payload, &binding)?;
+        let attempt = self.attempt(&offer, &order, &header);
+        let record = Record {
+            spending: &spending,
+            channel: None,
+            deposit: None,
+            attempt: &attempt,
+        };
+        let number = self.purse.record(&record, self.day())?;
         Ok(Sent {
             header,
             offer,
@@ -185,33 +332,36 @@ impl Payer {
             number,
             spending,
             leased: None,
+            prior: Amount::ZERO,
+            fresh: Amount::ZERO,
+            repeated: false,
         })
     }
 
-    pub(super) async fn pay_from(
+    fn pay_from(
         &self,
-        mut leased: Leased,
+        (mut leased, top, prior): (Leased, Top, Amount),
         required: &PaymentRequired,
-        offer: Offer,
-        order: Order,
+        (offer, order): (Offer, Order),
     ) -> Result<Sent, PurseError> {
         let channel = &mut leased.channel;
-        let quote = offer.terms.amount;
-        if channel.pending.is_some() || channel.left() < quote {
-            self.observe(channel).await?;
-        }
-        let max = channel.charged.saturating_add(quote);
-        let missing = max.saturating_sub(channel.balance);
-        let deposit = match missing.is_zero() {
-            true => None,
-            false => Some(self.sign_deposit(channel, &offer, missing).await?),
+        let (pending, deposit) = match top {
+            Top::Nothing => (None, None),
+            Top::Again(pending) => (Some(pending), None),
+            Top::New(amount) => {
+                let pending = self.authorize_deposit(channel, amount, until(&offer))?;
+                let deposit = Deposit::of(channel, &pending);
+                channel.pending = Some(pending.clone());
+                (Some(pending), Some(deposit))
+            }
         };
+        let max = channel.charged.saturating_add(offer.terms.amount);
         let domain = EscrowDomain::of(channel.chain_id);
         let signature = self.sign(domain.voucher(channel.id, max))?;
         let mut spending = self.spending(&offer, &order, channel.id);
         spending.before = channel.charged;
         spending.signature = hex::encode_prefixed(&signature);
-        spending.deposit = deposit.as_ref().map_or(Amount::ZERO, |it| it.amount);
+        spending.deposit = pending.as_ref().map_or(Amount::ZERO, |it| it.amount);
         let payload = Payload::Batch(Box::new(Batch {
             config: channel.config.clone().into(),
             voucher: Voucher {
@@ -219,9 +369,10 @@ impl Payer {
                 max_claimable_amount: max,
                 signature,
             },
-            deed: deposit.map_or(Deed::Voucher, Deed::Deposit),
+            deed: pending.map_or(Deed::Voucher, |it| Deed::Deposit(part(&it))),
         }));
-        let header = header(required, &offer, &payload)?;
+        let binding = self.binding(&order, ESCROW.into(), (channel.id, max))?;
+        let header = header(required, &offer, &payload, &binding)?;
         if channel
             .signed
             .as_ref()
@@ -234,7 +385,14 @@ impl Payer {
         }
         channel.used_ms = spending.time_ms;
         channel.seller = order.seller.clone();
-        let number = self.purse.record(&spending, Some(channel), self.day())?;
+        let attempt = self.attempt(&offer, &order, &header);
+        let record = Record {
+            spending: &spending,
+            channel: Some(channel),
+            deposit: deposit.as_ref(),
+            attempt: &attempt,
+        };
+        let number = self.purse.record(&record, self.day())?;
         Ok(Sent {
             header,
             offer,
@@ -242,32 +400,37 @@ impl Payer {
             number,
             spending,
             leased: Some(leased),
+            prior,
+            fresh: deposit.map_or(Amount::ZERO, |it| it.amount),
+            repeated: false,
         })
     }
 
-    /// The deposit that an earlier call signed and the chain does not show, as long as it is good;
-    /// else a new one.
-    async fn sign_deposit(
+    /// Binds a payment to the one request that it is for.
+    fn binding(
         &self,
-        channel: &mut Channel,
-        offer: &Offer,
-        missing: Amount,
-    ) -> Result<DepositPart, PurseError> {
-        let good_until = self.now() + MARGIN;
-        let earlier = channel
-            .pending
-            .take()
-            .filter(|it| it.valid_before > good_until && it.amount >= least(offer, missing));
-        let pending = match earlier {
-            Some(pending) => pending,
-            None => {
-                let amount = self.size(offer, missing).await?;
-                self.authorize_deposit(channel, amount, until(offer))?
-            }
-        };
-        let part = part(&pending);
-        channel.pending = Some(pending);
-        Ok(part)
+        order: &Order,
+        contract: Address,
+        (id, maximum): (Word, Amount),
+    ) -> Result<RequestBinding, PurseError> {
+        let request_hash = request_hash("POST", &order.path, order.body.as_bytes());
+        let domain = BindingDomain::of(self.chain_id(), contract);
+        let signature = self.sign(domain.request(id, maximum, request_hash))?;
+        Ok(RequestBinding {
+            request_hash,
+            signature,
+        })
+    }
+
+    fn attempt(&self, offer: &Offer, order: &Order, header: &str) -> Attempt {
+        Attempt {
+            time_ms: now_ms(),
+            order: order.clone(),
+            offer: offer.clone(),
+            header: header.to_owned(),
+            chain_id: self.chain_id(),
+            quote: offer.terms.amount,
+        }
     }
 
     /// Signs that the collector may fetch an amount for a channel.
@@ -297,8 +460,13 @@ impl Payer {
         })
     }
 
-    /// Enough for some calls, within the day's budget and what the account has.
-    async fn size(&self, offer: &Offer, missing: Amount) -> Result<Amount, PurseError> {
+    /// Enough for some calls, within what may be put in, the day's budget and what the account has.
+    async fn size(
+        &self,
+        offer: &Offer,
+        missing: Amount,
+        free: Amount,
+    ) -> Result<Amount, PurseError> {
         let quote = offer.terms.amount;
         let least = least(offer, missing);
         let several = Amount(quote.0.saturating_mul(CALLS));
@@ -306,7 +474,7 @@ impl Payer {
             .purse
             .spent(self.chain_id(), self.token.address, now_ms())?;
         let held = self.funds().await?;
-        let within = self.budget.saturating_sub(spent).min(held);
+        let within = self.budget.saturating_sub(spent).min(held).min(free);
         let amount = least.max(several.min(within));
         if amount > held {
             return Err(self.poor(held, amount));
@@ -333,18 +501,14 @@ impl Payer {
         }
     }
 
-    fn day(&self) -> Budget<'_> {
+    pub fn day(&self) -> Budget<'_> {
         Budget {
             limit: self.budget,
             token: &self.token,
         }
     }
 
-    fn token_domain(
-        &self,
-        token: &super::channel::TokenName,
-        asset: crate::runtime::ledger::Address,
-    ) -> TokenDomain {
+    fn token_domain(&self, token: &super::channel::TokenName, asset: Address) -> TokenDomain {
         TokenDomain::of(&token.name, &token.version, self.chain_id(), asset)
     }
 
@@ -403,15 +567,20 @@ fn part(pending: &Pending) -> DepositPart {
     }
 }
 
-pub(super) fn header(
+/// The value of `PAYMENT-SIGNATURE`, with an entry of ours in its extensions.
+pub(super) fn header<E: Extension>(
     required: &PaymentRequired,
     offer: &Offer,
     payload: &Payload,
+    entry: &E,
 ) -> Result<String, PurseError> {
-    PaymentPayload::answering(required, offer.raw.clone(), payload)
-        .and_then(|payment| payment.encode())
-        .map_err(|problem| PurseError::Wire {
-            server: offer.server.clone(),
-            problem,
-        })
+    let made = PaymentPayload::answering(required, offer.raw.clone(), payload);
+    made.and_then(|mut payment| {
+        payment.extensions = extended(payment.extensions.take(), entry)?;
+        payment.encode()
+    })
+    .map_err(|problem| PurseError::Wire {
+        server: offer.server.clone(),
+        problem,
+    })
 }

@@ -4,7 +4,7 @@
 use alloy::primitives::hex;
 
 use super::{
-    PurseError,
+    PurseError, chain,
     channel::{Channel, ChannelState, Leased, Signed},
     offer::Offer,
     pay::{Payer, header},
@@ -12,16 +12,23 @@ use super::{
 };
 use crate::{
     runtime::ledger::Amount,
-    wallet::x402::{
-        digest::EscrowDomain,
-        wire::{Batch, Deed, Payload, PaymentRequired, SettleResponse, Voucher},
+    wallet::{
+        contracts::ESCROW,
+        x402::{
+            binding::{BindingDomain, RefundRequest},
+            digest::EscrowDomain,
+            wire::{Batch, Deed, Payload, PaymentRequired, SettleResponse, Voucher},
+        },
     },
 };
+
+/// How long a signed wish for a refund is good, in seconds; servers take no more than 600.
+const GOOD_FOR: u64 = 300;
 
 impl Payer {
     /// Asks for the whole rest of a channel: the value of `PAYMENT-SIGNATURE`. The channel is not
     /// used again from here on.
-    pub fn ask_refund(
+    pub async fn ask_refund(
         &self,
         leased: &mut Leased,
         required: &PaymentRequired,
@@ -41,6 +48,7 @@ impl Payer {
                 signature: hex::encode_prefixed(&signature),
             });
         }
+        let request = self.refund_request(channel).await?;
         channel.state = ChannelState::Refunding;
         channel.used_ms = now_ms();
         self.purse.keep_channel(channel)?;
@@ -53,7 +61,22 @@ impl Payer {
             },
             deed: Deed::Refund { amount: None },
         }));
-        header(required, offer, &payload)
+        header(required, offer, &payload, &request)
+    }
+
+    /// Says that the payer itself wants the rest, now and once: vouchers are public after a claim,
+    /// and anybody could present one.
+    async fn refund_request(&self, channel: &Channel) -> Result<RefundRequest, PurseError> {
+        let refund_nonce = chain::refund_nonce(&self.chain, channel.id).await?;
+        let valid_before = self.now() + GOOD_FOR;
+        let domain = BindingDomain::of(channel.chain_id, ESCROW.into());
+        let digest = domain.refund(channel.id, None, refund_nonce, valid_before);
+        Ok(RefundRequest {
+            amount: None,
+            refund_nonce,
+            valid_before,
+            signature: self.sign(digest)?,
+        })
     }
 
     /// The server's answer to it: what came back, by the chain.
@@ -78,7 +101,9 @@ impl Payer {
         let before = channel.balance;
         channel.state = ChannelState::Refunded;
         self.observe(channel).await?;
-        Ok((before.saturating_sub(channel.balance), response.transaction))
+        let amount = before.saturating_sub(channel.balance);
+        self.purse.returned(channel, amount)?;
+        Ok((amount, response.transaction))
     }
 
     /// A server that plainly refuses has given nothing back.

@@ -7,7 +7,7 @@ use super::{
     store::now_ms,
 };
 use crate::{
-    runtime::ledger::Amount,
+    runtime::ledger::{Amount, Scheme},
     wallet::x402::wire::{SettleResponse, WireProblem},
 };
 
@@ -45,7 +45,9 @@ impl Payer {
         sent.spending.fate = Fate::Charged { amount };
         let had_deposit = !sent.spending.deposit.is_zero();
         if let Some(leased) = &mut sent.leased {
-            leased.channel.charged = sent.spending.before.saturating_add(amount);
+            // An answer that was asked for again may be older than what calls have cost since.
+            let total = sent.spending.before.saturating_add(amount);
+            leased.channel.charged = leased.channel.charged.max(total);
             leased.channel.used_ms = now_ms();
         }
         let channel = sent.leased.as_ref().map(|leased| &leased.channel);
@@ -92,9 +94,13 @@ impl Payer {
     /// The server took no money: a voucher's next one takes its place. An `exact` authorization
     /// counts until it ends, since whoever has it may still use it.
     pub fn refused(&self, mut sent: Sent, code: &str) -> Result<PurseError, PurseError> {
-        if sent.leased.is_some() {
-            sent.spending.fate = Fate::Void;
-            self.purse.settle(sent.number, &sent.spending, None)?;
+        // A refusal of what was sent before proves nothing: it may have been answered then.
+        if !sent.repeated {
+            if sent.spending.scheme == Scheme::BatchSettlement {
+                sent.spending.fate = Fate::Void;
+                self.purse.settle(sent.number, &sent.spending, None)?;
+            }
+            self.purse.forget_attempt(&sent.order.request_id)?;
         }
         Ok(PurseError::Refused {
             server: sent.offer.server.clone(),

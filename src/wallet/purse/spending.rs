@@ -1,13 +1,20 @@
 //! What was signed away, and what became of it. A signature counts against its day's budget up to
 //! its limit from before it leaves the process until the server or the chain says otherwise.
+//!
+//! A channel counts on a day with what was put into it or with what calls from it cost, whichever
+//! is more: neither the money that leaves the account nor the calls exceed the budget.
 
-use rusqlite::{Connection, params};
+use std::collections::BTreeMap;
+
+use rusqlite::{Connection, Transaction, params};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
     Money, PurseError,
-    channel::{Channel, put},
+    attempt::{self, Attempt},
+    channel::{Channel, Pending, put},
+    deposit::{self, Deposit},
     store::{Fault, Purse, now_ms},
 };
 use crate::{
@@ -15,7 +22,7 @@ use crate::{
     wallet::network::Token,
 };
 
-const DAY_MS: u64 = 86_400_000;
+pub(super) const DAY_MS: u64 = 86_400_000;
 
 /// What is known of a signature's end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,7 +70,20 @@ pub struct Spending {
 
 /// A row's number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Number(i64);
+pub struct Number(pub(super) i64);
+
+/// A chain, a token, and a day since 1970.
+type Day = (u64, Address, u64);
+
+/// A payment and all that is written down with it.
+#[derive(Clone, Copy, Debug)]
+pub struct Record<'a> {
+    pub spending: &'a Spending,
+    pub channel: Option<&'a Channel>,
+    /// One that was signed for this payment.
+    pub deposit: Option<&'a Deposit>,
+    pub attempt: &'a Attempt,
+}
 
 /// What may be spent in a day.
 #[derive(Clone, Copy, Debug)]
@@ -75,7 +95,7 @@ pub struct Budget<'a> {
 impl Spending {
     fn counted(&self) -> Amount {
         match self.fate {
-            Fate::Open => self.quote.max(self.deposit),
+            Fate::Open => self.quote,
             Fate::Charged { amount } => amount,
             Fate::Void => Amount::ZERO,
         }
@@ -109,35 +129,22 @@ impl Spending {
 }
 
 impl Purse {
-    /// Writes down a signature, and the channel that it belongs to, before it is sent.
-    pub fn record(
-        &self,
-        spending: &Spending,
-        channel: Option<&Channel>,
-        budget: Budget<'_>,
-    ) -> Result<Number, PurseError> {
+    /// Writes down a payment with all that it takes, before it is sent.
+    pub fn record(&self, record: &Record<'_>, budget: Budget<'_>) -> Result<Number, PurseError> {
         self.write(|transaction| {
-            let spent = spent(
-                transaction,
-                spending.chain_id,
-                spending.token,
-                spending.day(),
-            )?;
-            let left = budget.limit.saturating_sub(spent);
-            let needed = spending.counted();
-            if needed > left {
-                let money = |sum| Money::of(sum, budget.token);
-                return Err(Fault::Purse(PurseError::Budget {
-                    price: money(needed),
-                    budget: money(budget.limit),
-                    spent: money(spent),
-                    left: money(left),
-                }));
-            }
-            if let Some(channel) = channel {
-                put(transaction, channel)?;
-            }
-            insert(transaction, spending)
+            let spending = record.spending;
+            let key = (spending.chain_id, spending.token, spending.day());
+            within(transaction, key, budget, |transaction| {
+                if let Some(channel) = record.channel {
+                    put(transaction, channel)?;
+                }
+                if let Some(deposit) = record.deposit {
+                    deposit::insert(transaction, deposit)?;
+                }
+                let number = insert(transaction, spending)?;
+                attempt::keep(transaction, number, record.attempt)?;
+                Ok(number)
+            })
         })
     }
 
@@ -156,7 +163,10 @@ impl Purse {
             };
             put(transaction, channel)?;
             match spending.charged() {
-                Some(_) => end_doubts(transaction, channel, spending.before).map(drop),
+                Some(_) => {
+                    let earlier = |other: Number| other.0 < number.0;
+                    end_doubts(transaction, channel, (spending.before, &earlier)).map(drop)
+                }
                 None => Ok(()),
             }
         })
@@ -167,7 +177,7 @@ impl Purse {
     /// do not explain is counted as a spending of its own.
     pub fn settle_doubts(&self, channel: &Channel, was: Amount) -> Result<(), PurseError> {
         self.write(|transaction| {
-            let explained = end_doubts(transaction, channel, channel.charged)?;
+            let explained = end_doubts(transaction, channel, (channel.charged, &|_| true))?;
             let grown = channel.charged.saturating_sub(was);
             let excess = grown.saturating_sub(explained);
             if !excess.is_zero() {
@@ -178,12 +188,13 @@ impl Purse {
     }
 
     /// The chain shows the channel's deposit: it is no longer on its way to somebody else.
-    pub fn deposit_seen(&self, channel: &Channel) -> Result<(), PurseError> {
+    pub fn deposit_seen(&self, channel: &Channel, pending: &Pending) -> Result<(), PurseError> {
         self.write(|transaction| {
             for (number, mut spending) in in_doubt(transaction, channel)? {
                 spending.deposit = Amount::ZERO;
                 update(transaction, number, &spending)?;
             }
+            deposit::made(transaction, channel, pending)?;
             put(transaction, channel)
         })
     }
@@ -203,7 +214,7 @@ impl Purse {
 
     /// What counts against the budget of the day of `time_ms`.
     pub fn spent(&self, chain_id: u64, token: Address, time_ms: u64) -> Result<Amount, PurseError> {
-        self.read(|connection| spent(connection, chain_id, token, time_ms / DAY_MS))
+        self.read(|connection| spent(connection, (chain_id, token, time_ms / DAY_MS)))
     }
 
     /// The last signature for a request.
@@ -219,16 +230,33 @@ impl Purse {
         Ok(found.into_iter().map(|(_, spending)| spending).collect())
     }
 
-    /// Keeps the server's receipt with what was paid for it, under its own id.
+    /// A signature by its row.
+    pub(super) fn numbered(&self, number: Number) -> Result<Spending, PurseError> {
+        self.read(|connection| {
+            let mut found = rows(connection, "WHERE number = ?1", params![number.0])?;
+            match found.pop() {
+                Some((_, spending)) => Ok(spending),
+                None => Err(Fault::Sql(rusqlite::Error::QueryReturnedNoRows)),
+            }
+        })
+    }
+
+    /// Keeps the server's receipt with what was paid for it, under the server's id for it unless
+    /// that is another call's.
     pub fn keep_receipt(
         &self,
         number: Number,
         mut spending: Spending,
         (id, receipt): (&str, Option<Value>),
     ) -> Result<(), PurseError> {
-        spending.request_id = id.to_owned();
         spending.receipt = receipt;
-        self.write(|transaction| update(transaction, number, &spending))
+        self.write(|transaction| {
+            let others = rows(transaction, "WHERE request_id = ?1", params![id])?;
+            if others.iter().all(|(other, _)| *other == number) {
+                spending.request_id = id.to_owned();
+            }
+            update(transaction, number, &spending)
+        })
     }
 }
 
@@ -262,10 +290,13 @@ fn unexplained(channel: &Channel, before: Amount, amount: Amount) -> Spending {
 fn end_doubts(
     connection: &Connection,
     channel: &Channel,
-    charged: Amount,
+    (charged, which): (Amount, &dyn Fn(Number) -> bool),
 ) -> Result<Amount, Fault> {
     let mut sum = Amount::ZERO;
     for (number, mut spending) in in_doubt(connection, channel)? {
+        if !which(number) {
+            continue;
+        }
         let cost = charged.saturating_sub(spending.before).min(spending.quote);
         sum = sum.saturating_add(cost);
         spending.fate = match cost.is_zero() {
@@ -286,22 +317,51 @@ fn in_doubt(connection: &Connection, channel: &Channel) -> Result<Vec<(Number, S
     )
 }
 
-fn spent(
-    connection: &Connection,
-    chain_id: u64,
-    token: Address,
-    day: u64,
-) -> Result<Amount, Fault> {
-    let query = "SELECT counted FROM spendings WHERE chain_id = ?1 AND token = ?2 AND day = ?3";
+/// What counts against a day's budget. An `exact` payment has a nonce where others have a channel.
+fn spent(connection: &Connection, (chain_id, token, day): Day) -> Result<Amount, Fault> {
+    let query = "SELECT 0, word, counted FROM spendings \
+                 WHERE chain_id = ?1 AND token = ?2 AND day = ?3 \
+                 UNION ALL SELECT 1, channel, counted FROM deposits \
+                 WHERE chain_id = ?1 AND token = ?2 AND day = ?3";
     let mut all = connection.prepare_cached(query)?;
     let key = params![chain_id.cast_signed(), token.to_string(), day.cast_signed()];
-    let rows = all.query_map(key, |row| row.get::<_, String>(0))?;
-    let mut sum = Amount::ZERO;
-    for counted in rows {
-        let counted: Amount = serde_json::from_value(Value::String(counted?))?;
-        sum = sum.saturating_add(counted);
+    let rows = all.query_map(key, |row| {
+        let put: bool = row.get(0)?;
+        Ok((put, row.get::<_, String>(1)?, row.get::<_, String>(2)?))
+    })?;
+    let mut sums: BTreeMap<String, [Amount; 2]> = BTreeMap::new();
+    for row in rows {
+        let (put, word, counted) = row?;
+        let counted: Amount = serde_json::from_value(Value::String(counted))?;
+        let [cost, deposited] = sums.entry(word).or_default();
+        let sum = if put { deposited } else { cost };
+        *sum = sum.saturating_add(counted);
     }
-    Ok(sum)
+    let each = sums.into_values().map(|[cost, put]| cost.max(put));
+    Ok(each.fold(Amount::ZERO, Amount::saturating_add))
+}
+
+/// Makes a change, unless the day's budget does not allow it.
+pub(super) fn within<T>(
+    transaction: &Transaction,
+    day: Day,
+    budget: Budget<'_>,
+    change: impl FnOnce(&Transaction) -> Result<T, Fault>,
+) -> Result<T, Fault> {
+    let before = spent(transaction, day)?;
+    let changed = change(transaction)?;
+    let after = spent(transaction, day)?;
+    // What was spent before a limit was lowered stands; only more is refused.
+    if after <= budget.limit || after <= before {
+        return Ok(changed);
+    }
+    let money = |sum| Money::of(sum, budget.token);
+    Err(Fault::Purse(PurseError::Budget {
+        price: money(after.saturating_sub(before)),
+        budget: money(budget.limit),
+        spent: money(before),
+        left: money(budget.limit.saturating_sub(before)),
+    }))
 }
 
 fn rows(

@@ -1,0 +1,161 @@
+//! What one call may cost and put into channels: by flags, by settings, or by the word of a person.
+
+use crate::{
+    commands::{Context, ask, money},
+    error::{ExitClass, Failure},
+    runtime::ledger::{Address, Amount},
+    wallet::purse::{Offer, Payer, PurseError},
+};
+
+/// Where a deposit goes.
+#[derive(Clone, Copy, Debug)]
+pub struct Destination<'a> {
+    pub server: &'a str,
+    pub receiver: Address,
+    /// Seconds that taking it back may need.
+    pub delay: u64,
+}
+
+impl<'a> Destination<'a> {
+    pub fn of(offer: &'a Offer) -> Self {
+        Self {
+            server: &offer.server,
+            receiver: offer.terms.pay_to,
+            delay: offer.delay(),
+        }
+    }
+}
+
+/// The limits of one call.
+pub struct Limits<'a> {
+    context: &'a Context,
+    payer: &'a Payer,
+    /// `--max-price`.
+    price: Option<Amount>,
+    /// `--max-deposit`.
+    deposit: Option<Amount>,
+    /// `call.ask_above`.
+    ask_above: Amount,
+    /// `call.max_deposit`.
+    standing: Amount,
+    /// `call.max_delay`, in seconds.
+    longest: u64,
+}
+
+impl<'a> Limits<'a> {
+    /// From the flags `--max-price` and `--max-deposit`, and settings.
+    pub fn settle(
+        context: &'a Context,
+        payer: &'a Payer,
+        (price, deposit): (Option<&str>, Option<&str>),
+    ) -> Result<Self, Failure> {
+        let flag = |name, text: Option<&str>| {
+            text.map(|text| money::flag(name, text, &payer.token))
+                .transpose()
+        };
+        let setting =
+            |key| money::setting(context, key, &payer.token).map(Option::unwrap_or_default);
+        Ok(Self {
+            price: flag("--max-price", price)?,
+            deposit: flag("--max-deposit", deposit)?,
+            ask_above: setting("call.ask_above")?,
+            standing: setting("call.max_deposit")?,
+            longest: context.settings.count("call.max_delay").unwrap_or_default() as u64,
+            context,
+            payer,
+        })
+    }
+
+    /// The most that a call puts into channels without a question, and whether more can be
+    /// allowed by answering one: what a flag says is the last word.
+    fn allowed_deposit(&self) -> (Amount, Option<&'static str>) {
+        match (self.deposit, self.price) {
+            (Some(limit), _) => (limit, Some("--max-deposit")),
+            (None, Some(limit)) => (limit.max(self.standing), Some("--max-price")),
+            (None, None) => (self.ask_above.max(self.standing), None),
+        }
+    }
+
+    /// What may go into channels without asking.
+    pub fn free(&self) -> Amount {
+        self.allowed_deposit().0
+    }
+
+    /// The price is shown, and asked for above `call.ask_above`.
+    pub fn allow_price(&self, quote: Amount, shown: impl Fn() -> String) -> Result<(), Failure> {
+        let price = self.payer.money(quote);
+        if let Some(limit) = self.price.filter(|limit| quote > *limit) {
+            let limit = self.payer.money(limit);
+            return Err(PurseError::Price { price, limit }.into());
+        }
+        self.context.printer.note(shown());
+        if quote <= self.ask_above || self.price.is_some() {
+            return Ok(());
+        }
+        let limit = self.payer.money(self.ask_above);
+        let deed = format!("this call may cost {price}");
+        let limit = format!("{limit} (`call.ask_above`)");
+        self.confirm(&deed, &limit, format!("--max-price {}", price.number()))
+    }
+
+    /// A deposit is shown with its receiver and the time that taking it back needs, and asked for
+    /// like a price. `earlier` went into channels before, for the same call.
+    pub fn allow_deposit(
+        &self,
+        (deposit, earlier): (Amount, Amount),
+        to: Destination<'_>,
+    ) -> Result<(), Failure> {
+        let Destination {
+            server,
+            receiver,
+            delay,
+        } = to;
+        if delay > self.longest {
+            return Err(PurseError::Terms {
+                server: server.to_owned(),
+                field: "extra.withdrawDelay",
+                expected: format!("at most {} seconds (`call.max_delay`)", self.longest),
+                found: delay.to_string(),
+            }
+            .into());
+        }
+        let all = self.payer.money(deposit.saturating_add(earlier));
+        let (limit, last_word) = self.allowed_deposit();
+        let limit = self.payer.money(limit);
+        let fits = all.amount <= limit.amount;
+        if let Some(allowed_by) = last_word.filter(|_| !fits) {
+            return Err(PurseError::Deposit {
+                deposit: all,
+                limit,
+                receiver,
+                allowed_by,
+            }
+            .into());
+        }
+        self.context.printer.note(format!(
+            "{} go into a channel with {receiver}; taking back what is left of it takes up to \
+             {delay} seconds",
+            self.payer.money(deposit)
+        ));
+        if fits {
+            return Ok(());
+        }
+        let deed = format!("this call puts {all} into a channel with {receiver}");
+        let setting = match self.standing > self.ask_above {
+            true => "call.max_deposit",
+            false => "call.ask_above",
+        };
+        let limit = format!("{limit} (`{setting}`)");
+        self.confirm(&deed, &limit, format!("--max-deposit {}", all.number()))
+    }
+
+    /// Money above the limit is a person's decision: `--yes` does not stand for it.
+    fn confirm(&self, deed: &str, limit: &str, flag: String) -> Result<(), Failure> {
+        if self.context.yes || self.context.no_input {
+            let message = format!("{deed}, and above {limit} a person is asked");
+            let failure = Failure::new(ExitClass::Unconfirmed, message);
+            return Err(failure.with_hint(format!("allow it with {flag}")));
+        }
+        ask::confirm(self.context, deed, "yes")
+    }
+}

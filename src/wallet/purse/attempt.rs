@@ -1,0 +1,122 @@
+//! Calls that were paid and whose answers have not been shown. Such a call is asked for again with
+//! the same bytes and the same payment, so that a server that has answered it answers the same and
+//! nothing is paid twice.
+
+use rusqlite::{Connection, OptionalExtension, params};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    PurseError,
+    offer::Offer,
+    pay::{Order, Payer, Sent},
+    spending::Number,
+    store::{Fault, Purse},
+};
+use crate::runtime::ledger::{Amount, Scheme};
+
+/// What left this process for a call, and all that it takes to send it again.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// Unix milliseconds.
+    pub time_ms: u64,
+    pub order: Order,
+    pub offer: Offer,
+    /// The value of `PAYMENT-SIGNATURE`.
+    pub header: String,
+    pub chain_id: u64,
+    /// The most that it costs, in base units.
+    pub quote: Amount,
+}
+
+impl Purse {
+    /// Every call that waits for its answer, the oldest first.
+    pub fn attempts(&self) -> Result<Vec<Attempt>, PurseError> {
+        self.read(|connection| {
+            let query = "SELECT body FROM attempts ORDER BY number";
+            let mut all = connection.prepare_cached(query)?;
+            let rows = all.query_map([], |row| row.get::<_, String>(0))?;
+            rows.map(|body| Ok(serde_json::from_str(&body?)?)).collect()
+        })
+    }
+
+    /// The call that a text means: its request id, or the beginning of it.
+    pub fn attempt_named(&self, text: &str) -> Result<Attempt, PurseError> {
+        let mut all = self.attempts()?;
+        let is = |it: &Attempt| it.order.request_id.starts_with(text);
+        match all.iter().filter(|it| is(it)).count() {
+            1 => {
+                all.retain(is);
+                Ok(all.remove(0))
+            }
+            _ => Err(PurseError::NoAttempt {
+                wanted: text.to_owned(),
+                known: all.into_iter().map(|it| it.order.request_id).collect(),
+            }),
+        }
+    }
+
+    /// The call needs no further answer.
+    pub fn forget_attempt(&self, request_id: &str) -> Result<(), PurseError> {
+        self.write(|transaction| remove(transaction, request_id))
+    }
+
+    fn payment_of(&self, attempt: &Attempt) -> Result<Number, PurseError> {
+        let id = &attempt.order.request_id;
+        let found = self.read(|connection| {
+            let query = "SELECT number FROM attempts WHERE request_id = ?1";
+            let number = connection.query_row(query, params![id], |row| row.get(0));
+            Ok(number.optional()?)
+        })?;
+        found.map(Number).ok_or_else(|| PurseError::NoAttempt {
+            wanted: id.clone(),
+            known: Vec::new(),
+        })
+    }
+}
+
+impl Payer {
+    /// The payment of an earlier process, to be sent once more.
+    pub fn resume(&self, attempt: Attempt) -> Result<Sent, PurseError> {
+        let number = self.purse.payment_of(&attempt)?;
+        let spending = self.purse.numbered(number)?;
+        if spending.chain_id != self.chain_id() || spending.payer != self.account.address() {
+            return Err(PurseError::OtherPayer {
+                account: spending.payer,
+                chain_id: spending.chain_id,
+            });
+        }
+        let leased = match spending.scheme {
+            Scheme::Exact => None,
+            Scheme::BatchSettlement => Some(self.purse.lease(spending.chain_id, spending.word)?),
+        };
+        Ok(Sent {
+            header: attempt.header,
+            offer: attempt.offer,
+            order: attempt.order,
+            number,
+            prior: spending.before,
+            fresh: Amount::ZERO,
+            spending,
+            leased,
+            repeated: true,
+        })
+    }
+}
+
+/// The last payment of a call takes the place of those before it.
+pub(super) fn keep(
+    connection: &Connection,
+    number: Number,
+    attempt: &Attempt,
+) -> Result<(), Fault> {
+    let insert = "INSERT OR REPLACE INTO attempts (request_id, number, body) VALUES (?1, ?2, ?3)";
+    let body = serde_json::to_string(attempt)?;
+    connection.execute(insert, params![attempt.order.request_id, number.0, body])?;
+    Ok(())
+}
+
+pub(super) fn remove(connection: &Connection, request_id: &str) -> Result<(), Fault> {
+    let delete = "DELETE FROM attempts WHERE request_id = ?1";
+    connection.execute(delete, params![request_id])?;
+    Ok(())
+}
