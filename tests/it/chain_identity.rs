@@ -114,6 +114,7 @@ fn facts_of_a_chain_that_is_gone_count_no_more() {
     let round = seller.wait(treasurer.settle_now()).unwrap_err().to_string();
     assert!(round.contains("answers from another chain"), "{round}");
     assert_eq!(market.sent(), 0);
+    drop(treasurer);
 
     // The next one begins a new account, and says what the old one was.
     let network = market.network(market.chain.url());

@@ -729,10 +729,11 @@ fn tokens_that_cheat_buy_nothing() {
         drop(tab);
         let stand = stand.again();
         let paid = exact(&buyer.transfer(1_000, 1));
-        if let Ok(mut tab) = stand.open(&sale, &paid) {
-            let unpaid = stand.wait(tab.secure()).unwrap_err();
-            assert_eq!(refusal(unpaid), stand.because(&sale, Reason::ExactFailed));
-        }
+        let unpaid = match stand.open(&sale, &paid) {
+            Ok(mut tab) => stand.wait(tab.secure()).unwrap_err(),
+            Err(unpaid) => unpaid,
+        };
+        assert_eq!(refusal(unpaid), stand.because(&sale, Reason::ExactUsed));
     }
 }
 

@@ -61,11 +61,19 @@ impl Seller {
 
     /// The same after a restart.
     fn again(self) -> Self {
-        let stand = self.stand.again();
+        let Self {
+            stand,
+            clearing,
+            buyer,
+            config,
+        } = self;
+        drop(clearing);
+        let stand = stand.again();
         Self {
             clearing: Clearing::new(stand.counters(), OWN.parse().unwrap()),
             stand,
-            ..self
+            buyer,
+            config,
         }
     }
 

@@ -2,7 +2,7 @@
 //! and no journal here.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -29,6 +29,8 @@ pub(super) struct Seen {
     pub lower: Option<Instant>,
     pub channels: BTreeMap<Word, Known>,
     pub marks: VecDeque<Mark>,
+    /// Transactions of marks whose blocks no look has seen yet.
+    pub unseen: BTreeSet<String>,
 }
 
 /// A channel that is kept in sight.
@@ -64,6 +66,7 @@ impl Seen {
 
     pub fn watch(&mut self, mark: Mark) {
         self.marks.retain(|it| it.tx != mark.tx);
+        self.unseen.insert(mark.tx.clone());
         self.marks.push_back(mark);
     }
 
@@ -73,6 +76,9 @@ impl Seen {
         (self.looked, self.failed, self.lower) = (Some(Instant::now()), None, None);
         let oldest = head.number.saturating_sub(WATCHED);
         self.marks.retain(|mark| mark.block >= oldest);
+        let marks = &self.marks;
+        self.unseen
+            .retain(|tx| marks.iter().any(|mark| mark.tx == *tx));
     }
 }
 

@@ -95,7 +95,10 @@ impl Desk {
         let asked = self.chain.head().await;
         let head = asked.map_err(Trouble::unreachable)?;
         self.check_age(&head)?;
-        let change = self.change(&head).await?;
+        let mut change = self.change(&head).await?;
+        if matches!(change, Change::Nothing | Change::Grown { .. }) && self.is_moved(&head).await? {
+            change = Change::Reorganised;
+        }
         if matches!(change, Change::First | Change::Reorganised) {
             self.memory.lock().forget();
             self.check_chain().await.map_err(Trouble::unreachable)?;
@@ -193,12 +196,32 @@ impl Desk {
         stands.map_err(Trouble::unreachable)
     }
 
+    /// Whether a fact stood in a block that was replaced before any look saw it.
+    async fn is_moved(&self, head: &Head) -> Result<bool, Trouble> {
+        let unseen: Vec<Mark> = {
+            let seen = self.memory.lock();
+            let unseen = seen.marks.iter().filter(|it| seen.unseen.contains(&it.tx));
+            unseen
+                .filter(|it| it.block <= head.number)
+                .cloned()
+                .collect()
+        };
+        for mark in unseen {
+            if !self.stands(mark.block, mark.hash.0.into()).await? {
+                return Ok(true);
+            }
+            self.memory.lock().unseen.remove(&mark.tx);
+        }
+        Ok(false)
+    }
+
     /// Looks for every fact that is watched, and tells which did not happen.
     async fn recheck(&self) -> Result<(), Trouble> {
         let marks: Vec<Mark> = self.memory.lock().marks.iter().cloned().collect();
         let mut gone = Vec::new();
         for mark in marks {
             if self.stands(mark.block, mark.hash.0.into()).await? {
+                self.memory.lock().unseen.remove(&mark.tx);
                 continue;
             }
             let tx = mark.tx.parse::<B256>().unwrap_or_default();

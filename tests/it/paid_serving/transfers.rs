@@ -1,7 +1,10 @@
 //! Payments by `exact`: one transfer that this server has made pays one call of this server,
 //! whoever else uses, repeats, or shows the authorization elsewhere.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+};
 
 use alloy::{
     primitives::{Bytes, U256},
@@ -11,10 +14,7 @@ use alloy::{
 use futures::future::join_all;
 use openlora::{
     runtime::event::{Event, Record},
-    wallet::{
-        contracts::runtime_code,
-        x402::{Reason, wire::Exact},
-    },
+    wallet::x402::{Reason, wire::Exact},
 };
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -23,6 +23,7 @@ use serde_json::{Value, json};
 use super::shop::{CHAIN, Call, Payer, QUOTE, Setup, Shop, offer, required, token};
 use crate::{
     deploy_support::account,
+    devnet_peers::artifact,
     devnet_support::NOBODY,
     serve_support::Reply,
     settlement_support::{Market, send},
@@ -107,7 +108,9 @@ fn one_transfer_among_many_used_authorizations_pays_nobody() {
     let shop = Shop::of(&market);
     let payer = Payer::new(&market, 1, 1_000);
     let multicall = NOBODY;
-    let code = runtime_code("DevelopmentMulticall").unwrap();
+    let artifact = fs::read(artifact("DevelopmentMulticall")).unwrap();
+    let artifact: Value = serde_json::from_slice(&artifact).unwrap();
+    let code = &artifact["deployedBytecode"];
     market.rpc.ok("anvil_setCode", json!([multicall, code]));
     // All nonces are used in one transaction, and one of them with money.
     let call = |payload: &Value| Many::Call3 {
