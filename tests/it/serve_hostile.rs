@@ -14,8 +14,11 @@ use tokio::{
     time::timeout,
 };
 
-use crate::serve_support::{
-    LIMITS, TestServer, chat, reply, start, start_bounded, start_with, test_journal, with,
+use crate::{
+    live::{Live, write_adapters},
+    serve_support::{
+        LIMITS, TestServer, chat, reply, start, start_bounded, start_with, test_journal, with,
+    },
 };
 
 const CHAT: &str = "/v1/chat/completions";
@@ -418,4 +421,26 @@ async fn floods_of_pipelined_requests_and_half_closed_sockets_leave_the_server_w
     }
     assert_eq!(server.get("/health").await.status, 200);
     server.drain().await;
+}
+
+/// More connections than the process may have files: callers are answered at once all the same.
+#[tokio::test]
+async fn few_file_descriptors_are_enough() {
+    let home = tempfile::tempdir().unwrap();
+    write_adapters(home.path());
+    let server = Live::start_within(home.path(), 110);
+    let address: SocketAddr = server.url.strip_prefix("http://").unwrap().parse().unwrap();
+    let mut sockets = Vec::new();
+    for number in 0..400 {
+        sockets.push(TcpStream::connect(address).await.unwrap());
+        if number % 100 == 99 {
+            let call = fresh().post(format!("{}{CHAT}", server.url));
+            let call = reply(call.json(&chat("persona", "ab")));
+            let found = timeout(SOON, call).await.expect("it is answered");
+            assert_eq!(found.status, 200);
+        }
+    }
+    let (code, _, said) = server.drain();
+    assert_eq!(code, 0);
+    assert!(!said.contains("not accepted"), "{said}");
 }

@@ -213,7 +213,11 @@ impl Server {
             connections: limits,
         } = self;
         let router = router(app.clone());
-        descriptors::raise_limit();
+        let room = descriptors::room_for_connections().unwrap_or(limits.total);
+        let limits = ConnectionLimits {
+            total: limits.total.min(room),
+            ..limits
+        };
         let open = Arc::new(Connections::new(limits));
         let mut connections = JoinSet::new();
         let closing = CancellationToken::new();
