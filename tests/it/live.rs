@@ -4,7 +4,7 @@
 use std::{
     io::{BufRead, BufReader, Read},
     path::{Path, PathBuf},
-    process::{Child, ChildStdout, Stdio},
+    process::{Child, ChildStdout, Command, Stdio},
     thread::JoinHandle,
 };
 
@@ -91,7 +91,32 @@ impl Live {
 
     /// Runs `serve --json` and returns once it is ready.
     pub fn of(serve: Invocation) -> Self {
-        let mut command = serve.into_command();
+        Self::run(serve.into_command())
+    }
+
+    /// The same with so many file descriptors, and no more to be had.
+    pub fn start_within(dir: &Path, files: usize) -> Self {
+        let args = serve_args(0);
+        let whole = openlora(dir)
+            .args(args.iter().map(String::as_str))
+            .into_command();
+        let mut command = Command::new("sh");
+        let limited = format!("ulimit -n {files} && exec \"$0\" \"$@\"");
+        command.arg("-c").arg(limited).arg(whole.get_program());
+        command.args(whole.get_args());
+        for (name, value) in whole.get_envs() {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        if let Some(dir) = whole.get_current_dir() {
+            command.current_dir(dir);
+        }
+        Self::run(command)
+    }
+
+    fn run(mut command: Command) -> Self {
         let mut child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -125,7 +150,7 @@ impl Live {
 
     pub fn signal(&self, name: &str) {
         let id = self.child.id().to_string();
-        let done = std::process::Command::new("kill")
+        let done = Command::new("kill")
             .args([&format!("-{name}"), &id])
             .status()
             .unwrap();

@@ -14,8 +14,12 @@ use tokio::{
     time::timeout,
 };
 
-use crate::serve_support::{
-    LIMITS, TestServer, access, chat, reply, start, start_bounded, start_with, test_journal, with,
+use crate::{
+    live::{Live, write_adapters},
+    serve_support::{
+        LIMITS, TestServer, access, chat, reply, start, start_bounded, start_with, test_journal,
+        with,
+    },
 };
 
 const CHAT: &str = "/v1/chat/completions";
@@ -386,7 +390,7 @@ async fn followers_who_do_not_read_disturb_nobody() {
 async fn floods_of_pipelined_requests_and_half_closed_sockets_leave_the_server_well() {
     let server = start().await;
     let mut socket = connect(&server).await;
-    let request = b"GET /v1/models HTTP/1.1\r\nhost: x\r\n\r\n".repeat(2_000);
+    let request = b"GET /v1/models HTTP/1.1\r\nhost: x\r\n\r\n".repeat(500);
     let (mut reading, mut writing) = socket.split();
     let written = async {
         writing.write_all(&request).await.unwrap();
@@ -394,7 +398,7 @@ async fn floods_of_pipelined_requests_and_half_closed_sockets_leave_the_server_w
     let read = async {
         let (mut count, mut tail) = (0, Vec::new());
         let mut piece = vec![0; 65_536];
-        while count < 2_000 {
+        while count < 500 {
             let length = reading.read(&mut piece).await.unwrap();
             assert!(length > 0);
             tail.extend_from_slice(&piece[..length]);
@@ -418,4 +422,26 @@ async fn floods_of_pipelined_requests_and_half_closed_sockets_leave_the_server_w
     }
     assert_eq!(server.get("/health").await.status, 200);
     server.drain().await;
+}
+
+/// More connections than the process may have files: callers are answered at once all the same.
+#[tokio::test]
+async fn few_file_descriptors_are_enough() {
+    let home = tempfile::tempdir().unwrap();
+    write_adapters(home.path());
+    let server = Live::start_within(home.path(), 110);
+    let address: SocketAddr = server.url.strip_prefix("http://").unwrap().parse().unwrap();
+    let mut sockets = Vec::new();
+    for number in 0..400 {
+        sockets.push(TcpStream::connect(address).await.unwrap());
+        if number % 100 == 99 {
+            let call = fresh().post(format!("{}{CHAT}", server.url));
+            let call = reply(call.json(&chat("persona", "ab")));
+            let found = timeout(SOON, call).await.expect("it is answered");
+            assert_eq!(found.status, 200);
+        }
+    }
+    let (code, _, said) = server.drain();
+    assert_eq!(code, 0);
+    assert!(!said.contains("not accepted"), "{said}");
 }

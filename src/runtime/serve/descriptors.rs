@@ -1,17 +1,25 @@
 //! File descriptors: every connection takes one, and most systems start programs with few.
 
-/// Raises this process's limit to what the system lets it have.
-pub fn raise_limit() {
+/// Raises this process's limit to what the system lets it have, and tells how many connections
+/// that leaves room for; none where the system does not say.
+pub fn room_for_connections() -> Option<usize> {
     let mut limit = libc::rlimit {
         rlim_cur: 0,
         rlim_max: 0,
     };
     // SAFETY: the call fills the struct that it is given, which lives here.
     if unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) } != 0 {
-        return;
+        return None;
     }
+    let before = limit.rlim_cur;
     limit.rlim_cur = limit.rlim_max;
-    // SAFETY: the call reads the struct that it is given. When it fails the limit stays, and
-    // connections beyond it give way to one another.
-    let _ = unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) };
+    // SAFETY: the call reads the struct that it is given.
+    let raised = unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) } == 0;
+    let files = if raised { limit.rlim_cur } else { before };
+    usize::try_from(files).ok().map(connections_within)
+}
+
+/// A part is left for the journal, for models and for chains.
+fn connections_within(files: usize) -> usize {
+    (files / 4 * 3).saturating_sub(32).max(8)
 }

@@ -7,7 +7,7 @@ use std::{
     io::Write,
     net::SocketAddr,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -24,6 +24,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     net::{TcpListener, TcpStream},
     task::JoinSet,
+    time::Instant,
 };
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
@@ -57,6 +58,11 @@ const BUFFER: usize = 96 * 1024;
 
 /// Longest time that writes to a client are blocked while it reads next to nothing.
 const WRITE_PATIENCE: Duration = Duration::from_secs(30);
+
+/// Time between two requests of a connection, once so many came at once: clients that wait for
+/// their answers never notice.
+const REQUEST_PACE: Duration = Duration::from_millis(10);
+const REQUEST_BURST: u32 = 100;
 
 /// Connections that are closed at once when the system has no room for a new one.
 const MADE_ROOM: usize = 16;
@@ -210,7 +216,11 @@ impl Server {
             connections: limits,
         } = self;
         let router = router(app.clone());
-        descriptors::raise_limit();
+        let room = descriptors::room_for_connections().unwrap_or(limits.total);
+        let limits = ConnectionLimits {
+            total: limits.total.min(room),
+            ..limits
+        };
         let open = Arc::new(Connections::new(limits));
         let mut connections = JoinSet::new();
         let closing = CancellationToken::new();
@@ -314,17 +324,19 @@ async fn serve(
     let last = LastRequest::default();
     let stream = Guarded::new(stream, WRITE_PATIENCE, last.clone());
     let (requests, connection) = (AtomicU64::new(0), place.clone());
+    let pace = Arc::new(Pace::default());
     let stop = app.stop.clone();
     let service = service_fn(move |mut request: hyper::Request<Incoming>| {
         let number = requests.fetch_add(1, Ordering::Relaxed) + 1;
         request.extensions_mut().insert(Peer(peer));
         request.extensions_mut().insert(connection.clone());
         let request = request.map(axum::body::Body::new);
-        answer(
-            request,
-            last.look(number),
-            (router.clone(), app.clone(), connection.clone()),
-        )
+        let (last, pace) = (last.look(number), Arc::clone(&pace));
+        let server = (router.clone(), app.clone(), connection.clone());
+        async move {
+            pace.wait().await;
+            answer(request, last, server).await
+        }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -345,6 +357,25 @@ async fn serve(
     };
     if let Err(error) = ended {
         tracing::debug!(%error, %peer, "a connection ended early");
+    }
+}
+
+/// How fast the requests of one connection follow each other (generic cell rate algorithm).
+#[derive(Default)]
+struct Pace(Mutex<Option<Instant>>);
+
+impl Pace {
+    async fn wait(&self) {
+        tokio::time::sleep_until(self.next()).await;
+    }
+
+    fn next(&self) -> Instant {
+        let now = Instant::now();
+        let mut due = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let earliest = now.checked_sub(REQUEST_PACE * REQUEST_BURST).unwrap_or(now);
+        let next = due.map_or(earliest, |due| due.max(earliest)) + REQUEST_PACE;
+        *due = Some(next);
+        next
     }
 }
 

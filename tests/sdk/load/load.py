@@ -199,6 +199,7 @@ async def trickle(reader, writer, number):
     ][number % 3]
     if number % 3 == 2:
         # Asks a lot and reads nothing.
+        writer.transport.pause_reading()
         writer.write(whole)
         await asyncio.sleep(60)
         return
