@@ -49,7 +49,7 @@ fn authorization_type(deed: &str) -> B256 {
 }
 
 /// What one word of an encoding can be.
-enum Part {
+pub(super) enum Part {
     Word([u8; 32]),
     Number(U256),
     Account(Address),
@@ -96,11 +96,11 @@ impl Part {
 }
 
 /// keccak256(abi.encode(parts)) for parts of one word each.
-fn hash<const N: usize>(parts: [Part; N]) -> B256 {
+pub(super) fn hash<const N: usize>(parts: [Part; N]) -> B256 {
     keccak256(parts.map(Part::bytes).as_flattened())
 }
 
-fn separator(name: &str, version: &str, chain_id: u64, contract: Address) -> B256 {
+pub(super) fn separator(name: &str, version: &str, chain_id: u64, contract: Address) -> B256 {
     hash([
         (*DOMAIN).into(),
         keccak256(name).into(),
@@ -110,7 +110,7 @@ fn separator(name: &str, version: &str, chain_id: u64, contract: Address) -> B25
     ])
 }
 
-fn typed(separator: B256, structure: B256) -> Word {
+pub(super) fn typed(separator: B256, structure: B256) -> Word {
     let mut bytes = [0; 66];
     bytes[..2].copy_from_slice(&[0x19, 0x01]);
     bytes[2..34].copy_from_slice(separator.as_slice());

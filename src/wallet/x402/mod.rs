@@ -5,6 +5,7 @@
 //! as texts. What calls cost and when they run is the caller's matter.
 
 mod batch;
+pub mod binding;
 mod cashier;
 mod checks;
 pub mod digest;

@@ -6,7 +6,7 @@
 //! Form: <https://github.com/x402-foundation/x402> (specs, version 2).
 
 mod clearing;
-mod forms;
+pub(super) mod forms;
 mod payment;
 mod response;
 mod terms;
@@ -55,7 +55,7 @@ pub enum WireProblem {
 
 impl WireProblem {
     /// The reason as the reader of JSON gives it, cut short: it repeats what was sent.
-    fn shape(part: &'static str) -> impl FnOnce(serde_json::Error) -> Self {
+    pub(super) fn shape(part: &'static str) -> impl FnOnce(serde_json::Error) -> Self {
         move |error| Self::Shape {
             part,
             reason: error.to_string().chars().take(200).collect(),
@@ -87,7 +87,10 @@ pub fn decode<T: DeserializeOwned>(part: &'static str, text: &str) -> Result<T, 
     read(part, value)
 }
 
-fn read<T: DeserializeOwned>(part: &'static str, value: Value) -> Result<T, WireProblem> {
+pub(super) fn read<T: DeserializeOwned>(
+    part: &'static str,
+    value: Value,
+) -> Result<T, WireProblem> {
     serde_json::from_value(value).map_err(WireProblem::shape(part))
 }
 
