@@ -65,6 +65,7 @@ fn payment(scheme: Scheme, work: Work) -> Payment {
         signature: "0x".into(),
         prices: prices(),
         work,
+        collected: false,
     }
 }
 

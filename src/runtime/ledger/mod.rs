@@ -23,8 +23,8 @@ pub use address::{Address, AddressProblem};
 pub use amount::{Amount, AmountProblem};
 pub use anchors::Anchors;
 pub use book::{
-    Book, Channel, ChannelView, ExactPayment, RECENT_VOUCHERS, Receiver, ReceiverView, UsedVoucher,
-    Withdrawal,
+    Book, Channel, ChannelView, ExactPayment, RECENT_VOUCHERS, Receiver, ReceiverView, Spending,
+    UsedVoucher, Withdrawal,
 };
 pub use channel::{
     Authorised, Breach, ChannelConfig, Charged, Claimed, Released, Settled, Total, WITHDRAW_DELAY,
@@ -33,7 +33,7 @@ pub use channel::{
 pub use contributions::Allotment;
 pub use earnings::{Accrual, Calls, CallsKey, DAY_MS, Days, Earnings, Sums};
 pub use key::{ChannelKey, ExactKey, KeyProblem, ReceiverKey};
-pub use payment::{Charge, Payment, Scheme};
+pub use payment::{Charge, Payment, Scheme, request_digest};
 pub use payout::divide;
 pub use period::Period;
 pub use price::{Prices, TOKENS, Work};

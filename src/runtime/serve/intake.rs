@@ -6,20 +6,20 @@ use axum::extract::Request;
 
 use super::{
     body,
-    calls::Slot,
-    gate::{Pass, draining},
+    gate::draining,
     hosted::Hosted,
     imprint::Imprint,
     meter::{Call, Reservation},
-    payment,
+    payment::{self, Ticket},
     refusal::Refusal,
     request_id::RequestId,
     routes::App,
     wire::fields::Fields,
 };
 use crate::runtime::{
-    event::CallKind,
-    ports::{Prompt, Tab},
+    event::{CallKind, Finish},
+    ledger::{Word, request_digest},
+    ports::Prompt,
 };
 
 /// A request for a served adapter.
@@ -28,6 +28,8 @@ pub struct Intake {
     pub fields: Fields,
     /// Of route and body: what makes a repeated id the same call.
     pub imprint: Imprint,
+    /// What a payment names that is bound to this request.
+    pub digest: Word,
     pub adapter: Arc<Hosted>,
     pub accepted: Instant,
     /// The value of `PAYMENT-SIGNATURE`.
@@ -56,6 +58,7 @@ impl Intake {
         let body = body::read(&parts.headers, body, app.limits.max_body).await?;
         let fields = Fields::parse(&body)?;
         let adapter = app.shelf.find(fields.required_string("model")?)?;
+        let digest = request_digest(parts.method.as_str(), parts.uri.path(), &body);
         let imprint = app.meter.imprint(&[parts.uri.path().as_bytes(), &body]);
         // The edge put the id there; a router without the edge still counts under a fresh one.
         let id = match parts.extensions.get::<RequestId>() {
@@ -66,6 +69,7 @@ impl Intake {
             id,
             fields,
             imprint,
+            digest,
             adapter,
             accepted,
             payment,
@@ -108,8 +112,7 @@ impl App {
     pub async fn reserve(
         &self,
         intake: &Intake,
-        slot: Slot,
-        (pass, tab): (Pass, Option<Box<dyn Tab>>),
+        Ticket { slot, pass, tab }: Ticket,
         asked: Asked,
     ) -> Result<Call, Refusal> {
         let Asked {
@@ -128,6 +131,13 @@ impl App {
             tab,
             prompts,
         };
-        self.meter.reserve(reservation).await
+        let mut call = self.meter.reserve(reservation).await?;
+        match call.collect().await {
+            Ok(()) => Ok(call),
+            Err(why) => {
+                call.finish(Finish::Failed, None).await?;
+                Err(payment::unpaid(why))
+            }
+        }
     }
 }

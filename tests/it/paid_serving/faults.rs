@@ -184,6 +184,14 @@ struct DeadlyTab {
 
 #[async_trait::async_trait]
 impl Tab for DeadlyTab {
+    fn name(&mut self, request_id: &str) {
+        self.tab.name(request_id);
+    }
+
+    async fn reserved(&mut self) -> Result<(), Unpaid> {
+        self.tab.reserved().await
+    }
+
     async fn secure(&mut self) -> Result<(), Unpaid> {
         dies(&self.point, "before secure");
         self.tab.secure().await?;
@@ -199,9 +207,9 @@ impl Tab for DeadlyTab {
         self.tab.response(charge)
     }
 
-    fn close(self: Box<Self>, charge: &Charge) {
+    fn close(self: Box<Self>, charge: &Charge, answered: bool) {
         dies(&self.point, "before close");
-        self.tab.close(charge);
+        self.tab.close(charge, answered);
         // The answer is not yet written.
         dies(&self.point, "after close");
     }

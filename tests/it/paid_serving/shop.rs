@@ -38,7 +38,7 @@ use openlora::{
         },
         transaction::Limits,
         x402::{
-            Clearing, Counter, Shop as Stalls, Till,
+            Clearing, Counter, Rules, Shop as Stalls, Till,
             digest::{EscrowDomain, TokenDomain, deposit_nonce},
             signature,
             wire::{
@@ -57,7 +57,7 @@ use crate::{
     devnet_support::Rpc,
     serve_support::{Reply, TestServer, adapters, chat, with},
     settlement_support::{Market, send},
-    x402_support::{MIN_DEPOSIT, TOKEN_NAME, decoded, header},
+    x402_support::{MIN_DEPOSIT, RULES, TOKEN_NAME, decoded, header},
 };
 
 pub const CHAIN: u64 = 31_337;
@@ -91,6 +91,7 @@ pub struct Setup {
     /// Who is paid, by the adapter's name.
     pub stalls: Vec<(&'static str, Address)>,
     pub limits: ServeLimits,
+    pub rules: Rules,
     pub cashier: AroundCashier,
     pub engine: AroundEngine,
 }
@@ -111,6 +112,7 @@ impl Setup {
             networks: vec![network],
             stalls: vec![("persona", splitter), ("filter", splitter)],
             limits: LIMITS,
+            rules: RULES,
             cashier: Box::new(|cashier| cashier),
             engine: Box::new(|engine| engine),
         }
@@ -181,6 +183,7 @@ impl Shop {
             counters: counters.clone(),
             account: own,
             facts: Arc::new(journal.clone()),
+            rules: setup.rules,
         };
         let known = book.read().unwrap().clone();
         let sales = Sales {
@@ -348,6 +351,8 @@ fn counter(desk: &Arc<Desk>) -> Counter {
         token_version: "1".into(),
         withdraw_delay: 900,
         min_deposit: Amount(MIN_DEPOSIT),
+        refund_fee: Amount::ZERO,
+        min_gas: Amount(1),
     }
 }
 

@@ -31,15 +31,14 @@ pub async fn classify(State(app): State<App>, request: Request) -> Result<Respon
     let text = inputs::classify_text(&intake.fields)?;
     let prompt = Prompt::Chat(task.prompt_messages(&text));
     let adapter = std::sync::Arc::clone(&intake.adapter);
-    let id = intake.id.as_str().to_owned();
     run(
         &app,
         intake,
         CallKind::Classify,
         vec![prompt],
-        |found, usage| {
+        |id, found, usage| {
             let probabilities = found.first().map_or(&[][..], |one| &one.probabilities);
-            inputs::classify_answer(&id, &adapter.name, adapter.labels(), probabilities, usage)
+            inputs::classify_answer(id, &adapter.name, adapter.labels(), probabilities, usage)
         },
     )
     .await
@@ -61,22 +60,23 @@ pub fn classifier(intake: &Intake) -> Result<&Task, Refusal> {
 /// Classifies every prompt as one metered call; `write` turns the result into the answer.
 pub async fn run(
     app: &App,
-    intake: Intake,
+    mut intake: Intake,
     kind: CallKind,
     prompts: Vec<Prompt>,
-    write: impl FnOnce(&[Classified], Usage) -> serde_json::Value,
+    write: impl FnOnce(&str, &[Classified], Usage) -> serde_json::Value,
 ) -> Result<Response, Refusal> {
-    let slot = match app.meter.admit(&intake.id, &intake.imprint).await? {
-        Admission::Repeated(answer) => return Ok(repeat(app, answer)),
-        Admission::Fresh(slot) => slot,
+    let admission = match app.admit(&intake).await? {
+        Some(Admission::Repeated(answer)) => return Ok(repeat(app, answer)),
+        admission => admission,
     };
     let pass = app.gate.enter(&intake.adapter.name).await?;
     let prompt_tokens = intake.count(&prompts).await?;
     let work = Work::Classifications {
         texts: prompts.len() as u64,
     };
-    let (pass, tab) = match app.open(&intake, pass, work, Answer::JSON).await? {
-        Opened::Run(pass, tab) => (pass, tab),
+    let opened = app.open(&mut intake, (admission, pass), work, Answer::JSON);
+    let ticket = match opened.await? {
+        Opened::Run(ticket) => ticket,
         Opened::Repeated(answer) => return Ok(repeat(app, answer)),
     };
     let asked = Asked {
@@ -84,7 +84,7 @@ pub async fn run(
         prompts: prompts.clone(),
         prompt_tokens,
     };
-    let mut call = app.reserve(&intake, slot, (pass, tab), asked).await?;
+    let mut call = app.reserve(&intake, ticket, asked).await?;
     let found = tokio::select! {
         found = label(&intake, &mut call, prompts) => found.map_err(|error| Refusal::from_engine(&error)),
         () = app.stop.hurry.cancelled() => Err(draining()),
@@ -100,7 +100,8 @@ pub async fn run(
     let answers = answers(&found, intake.adapter.labels());
     call.deliver_whole(&shares(&found), answers, tokens);
     let payment = call.payment_response(Finish::Stop);
-    let answer = Answer::json(&write(&found, call.usage(Finish::Stop))).paid(payment);
+    let answer =
+        Answer::json(&write(intake.id.as_str(), &found, call.usage(Finish::Stop))).paid(payment);
     call.finish(Finish::Stop, Some(answer.clone())).await?;
     Ok(respond(answer))
 }
