@@ -5,5 +5,6 @@ mod attacks;
 mod chains;
 mod disk;
 mod faults;
+mod hostile;
 mod shop;
 mod soak;

@@ -655,7 +655,7 @@ fn a_payment_that_names_its_request_pays_no_other() {
     // One that failed is owed to its request, and to another where the payer says so.
     let paid = extended(&plain, &bind(mine.request));
     stand
-        .wait(stand.serve(&stand.till, &mine, &paid, 0))
+        .wait(stand.serve(&stand.till, &attempt(&mine), &paid, 0))
         .unwrap();
     let bare = stand.header(&theirs, &exact(&transfer));
     let unpaid = stand.wait(stand.till.open(&theirs, &bare)).err().unwrap();
@@ -763,6 +763,14 @@ fn deposits_are_checked_before_they_are_made() {
     assert_eq!(stand.market.sent(), 0);
 }
 
+/// The same request under another id, as a second attempt is counted.
+fn attempt(sale: &Sale) -> Sale {
+    Sale {
+        request_id: format!("{}-again", sale.request_id),
+        ..sale.clone()
+    }
+}
+
 #[test]
 fn an_exact_payment_buys_one_call() {
     let stand = Stand::new();
@@ -805,7 +813,7 @@ fn an_exact_payment_buys_one_call() {
     let stand = stand.again();
     assert_eq!(stand.refused(&again, &owed), taken);
     assert_eq!(stand.refused(&again, &paid)["used"], used["used"]);
-    let told = stand.call(&wanted, &owed, 1_000).unwrap();
+    let told = stand.call(&attempt(&wanted), &owed, 1_000).unwrap();
     assert_eq!(told["extra"]["chargedAmount"], "1000");
     let answer = stand.refused(&again, &owed);
     assert_eq!(
@@ -987,7 +995,7 @@ fn a_contract_pays_as_its_code_says() {
         stand.refused(&another, &paid)["code"],
         Reason::Cumulative.code()
     );
-    let told = stand.call(&owed, &paid, 1_000).unwrap();
+    let told = stand.call(&attempt(&owed), &paid, 1_000).unwrap();
     assert_eq!(told["extra"]["chargedAmount"], "0");
     assert_eq!(stand.seller.ledger.book().breaches, Vec::<String>::new());
     let stranger = stand.market.buyer(2, 0);
