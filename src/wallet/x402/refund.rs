@@ -53,7 +53,8 @@ impl Back {
         let amount = line.rest(amount, lane.counter.refund_fee)?;
         self.funded(lane).await?;
         self.opened(&mut line).await?;
-        self.sponsor.refund(line.channel.config.payer)?;
+        self.sponsor
+            .refund(line.channel.config.payer, request.is_some())?;
         let refund = line.refund(&batch.voucher, amount);
         let done = lane.settlement().refund(&refund).await;
         let done = done.map_err(Refused::of(Reason::RefundRefused))?;

@@ -53,7 +53,8 @@ impl Default for Rules {
 /// What was done for a payer today.
 #[derive(Clone, Copy, Default)]
 struct Done {
-    refunds: u32,
+    /// That strangers may have asked for, and that the payer signed for.
+    refunds: [u32; 2],
     deposits: u32,
 }
 
@@ -105,12 +106,15 @@ impl Sponsor {
             .ok_or(Reason::DepositLimit)
     }
 
-    /// Counts a refund.
-    pub fn refund(&self, payer: Address) -> Result<(), Reason> {
+    /// Counts a refund. Those that a payer signed for are counted by themselves, so that nobody
+    /// else uses them up.
+    pub fn refund(&self, payer: Address, signed: bool) -> Result<(), Reason> {
         let most = self.rules.refunds_daily;
-        self.count(payer, |done| up(&mut done.refunds, most))
-            .then_some(())
-            .ok_or(Reason::RefundLimit)
+        self.count(payer, |done| {
+            up(&mut done.refunds[usize::from(signed)], most)
+        })
+        .then_some(())
+        .ok_or(Reason::RefundLimit)
     }
 
     fn count(&self, payer: Address, count: impl FnOnce(&mut Done) -> bool) -> bool {
