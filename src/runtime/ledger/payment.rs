@@ -96,8 +96,8 @@ impl Payment {
             return Amount::ZERO;
         }
         match self.work {
-            // Whatever was delivered, half of an answer is owed whole to whoever paid it whole.
-            _ if self.scheme == Scheme::Exact && finish == Finish::Recovered => Amount::ZERO,
+            // Half of an answer is owed whole to whoever paid it whole: the call runs again.
+            _ if self.scheme == Scheme::Exact && !finish.is_answer() => Amount::ZERO,
             // The transfer was for the whole quote.
             _ if self.scheme == Scheme::Exact => self.quote,
             Work::Tokens { .. } => {
