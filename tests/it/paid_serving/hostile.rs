@@ -7,7 +7,7 @@ use alloy::{
     primitives::{Bytes, hex},
     sol_types::SolCall,
 };
-use futures::future::join_all;
+use futures::future::{join_all, select};
 use openlora::{
     runtime::{
         event::{CallKind, ChannelObserved, ChannelOpened, Event, Finish, Usage},
@@ -255,25 +255,22 @@ fn a_stranger_closes_no_channel_that_is_in_use() {
             (call, payment)
         })
         .collect();
-    let (refused, served) = shop.wait(async {
-        let refunds = join_all(strangers.iter().map(|it| refunding(&shop, it)));
-        let calls = async {
-            // The refunds wait by then; sooner or later, no call loses its channel.
-            tokio::time::sleep(Duration::from_millis(300)).await;
-            join_all(
-                paid.iter()
-                    .map(|(call, payment)| shop.ask(call, Some(payment))),
-            )
-            .await
-        };
-        tokio::join!(refunds, calls)
-    });
-    for served in served {
-        assert_eq!(served.unwrap().status, 200);
-    }
-    for refused in refused {
+    for (stolen, (call, payment)) in strangers.iter().zip(&paid) {
+        let (busy, refused) = shop.wait(async {
+            // One at a time: who is told so knows that the other one waits.
+            let both = select(
+                Box::pin(refunding(&shop, stolen)),
+                Box::pin(refunding(&shop, stolen)),
+            );
+            let (busy, waiting) = both.await.factor_first();
+            let served = shop.ask(call, Some(payment)).await.unwrap();
+            assert_eq!(served.status, 200, "{served:?}");
+            (busy, waiting.await)
+        });
+        assert_eq!(busy.status, 503, "{busy:?}");
         assert_eq!(refused.status, 402, "{refused:?}");
-        assert_eq!(required(&refused)["error"], Reason::RefundCancelled.code());
+        let why = required(&refused)["error"].clone();
+        assert_eq!(why, Reason::RefundCancelled.code());
     }
     assert_eq!(market.sent(), sent);
     shop.settled();
