@@ -17,7 +17,7 @@ use alloy::{
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use openlora::{
     runtime::{
-        ledger::{Address, Amount, ChannelConfig, Word},
+        ledger::{Address, Amount, ChannelConfig, Word, Work},
         ports::{Cashier, Sale},
     },
     wallet::{
@@ -539,6 +539,39 @@ fn a_total_belongs_to_one_request_for_ever() {
     assert_eq!(
         known.used.keys().collect::<Vec<_>>(),
         [&Amount(2_000), &Amount(2_001)]
+    );
+}
+
+#[test]
+fn a_channel_holds_only_so_many_totals() {
+    let stand = Stand::new();
+    let buyer = stand.market.buyer(1, 1_000_000);
+    let config = buyer.config(1);
+    stand.seller.opens(&buyer, &config, 50_000);
+    // It may cost 10 000 and costs 1.
+    let sale = || {
+        let mut sale = sale(1_000);
+        sale.quote = Amount(10_000);
+        sale.work = Work::Tokens {
+            prompt: 0,
+            completion: 10_000,
+        };
+        sale
+    };
+    for charged in 0..1_024 {
+        let paid = voucher(&buyer, &config, charged + 10_000);
+        stand.call(&sale(), &paid, 1).unwrap();
+    }
+    let next = sale();
+    let paid = voucher(&buyer, &config, 11_024);
+    assert_eq!(
+        stand.refused(&next, &paid),
+        stand.because(&next, Reason::Crowded)
+    );
+    let book = stand.seller.ledger.book();
+    assert_eq!(
+        book.channels[&channel_key(channel_id(&config))].used.len(),
+        1_024
     );
 }
 

@@ -39,6 +39,9 @@ pub(super) struct Line {
 /// How many units above its price a call's total may be, where others have the totals below.
 pub(super) const LARGEST_STEP: u128 = 16;
 
+/// Totals of one channel that are remembered.
+const MOST_TOTALS: usize = 1024;
+
 impl Back {
     /// Steps 3 to 7 for a voucher, with or without a deposit. Whose voucher it is is known before
     /// anything of the channel is compared or told.
@@ -77,6 +80,7 @@ impl Back {
         if view.withdrawal.is_some() {
             return Err(Reason::Withdrawal.into());
         }
+        line.check_room(bid.max)?;
         let owed = quote.is_zero() && !sale.quote.is_zero();
         let deposit = match part {
             Some(part) if !owed => self.arriving(taken, &mut line, part, voucher).await?,
@@ -279,6 +283,15 @@ impl Line {
         match again {
             Some(used) => Err(Refused::Used(used.clone(), Box::new(stale))),
             None => Err(stale),
+        }
+    }
+
+    /// Totals that are allowed and not charged are kept, so there are only so many.
+    fn check_room(&self, max: Amount) -> Result<(), Reason> {
+        let used = &self.channel.used;
+        match used.len() < MOST_TOTALS || used.contains_key(&max) {
+            true => Ok(()),
+            false => Err(Reason::Crowded),
         }
     }
 

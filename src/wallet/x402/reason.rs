@@ -88,6 +88,8 @@ reasons! {
     RefundRequest => "invalid_openlora_refund_request",
         "The refund request is not signed by the payer's authorizer for the channel's refund nonce, \
          or its time is over or further ahead than 600 seconds.";
+    Crowded => "invalid_openlora_channel_crowded",
+        "Over a thousand totals of the channel are allowed and not charged: pay from another one.";
     DepositLimit => "invalid_openlora_deposit_limit",
         "So many deposits a day are put on the chain for one payer: make this one yourself, or come \
          back tomorrow.";
