@@ -43,6 +43,13 @@ pub enum Finish {
     Failed,
 }
 
+impl Finish {
+    /// Whether the payer's side or the model ended the call; else it was cut off by ours.
+    pub fn is_answer(self) -> bool {
+        !matches!(self, Self::Recovered | Self::Failed)
+    }
+}
+
 /// Tokens of one call: the same numbers in the answer, the receipt, the journal and the metrics.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Usage {
@@ -124,6 +131,9 @@ pub enum Event {
     ChannelObserved(Box<ChannelObserved>),
     /// What a chain says of a receiver now.
     ReceiverObserved(Box<ReceiverObserved>),
+    /// An `exact` payment is about to be sent to its chain, where its signature is public: it is
+    /// for this request.
+    PaymentBound(Box<PaymentBound>),
     /// An `exact` payment was mined; it owes its payer a call until one is charged.
     PaymentReceived(Box<PaymentReceived>),
     /// Vouchers were claimed: the escrow now holds the money for its receiver.
@@ -136,6 +146,13 @@ pub enum Event {
     Refunded(Box<ChannelRefunded>),
     /// Who is paid for an adapter version, as its splitter says.
     SplitRead(Box<SplitRead>),
+    /// An account has so little left for gas that it pays for nobody's transactions any more.
+    GasLow {
+        chain_id: u64,
+        account: Address,
+        /// Wei.
+        left: Amount,
+    },
     /// Blocks were replaced: what these transactions did has not happened.
     Reorganised { chain_id: u64, txs: Vec<String> },
     /// What an answer repeats of the training text: a provisional attribution, before the receipt.
@@ -355,6 +372,13 @@ pub struct ChannelObserved {
 pub struct ReceiverObserved {
     pub key: ReceiverKey,
     pub view: ReceiverView,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaymentBound {
+    pub key: ExactKey,
+    /// As in the reservation of its call.
+    pub request_hash: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -173,7 +173,10 @@ pub struct Sale {
     /// What the answer will be, as a media type.
     pub media_type: &'static str,
     pub request_id: String,
+    /// Salted: what tells the request from others in the journal.
     pub request_hash: String,
+    /// What a payment names that is bound to its request.
+    pub request: Word,
     /// The most that is done, and what that costs.
     pub work: Work,
     pub prices: Prices,
@@ -230,16 +233,28 @@ pub trait Cashier: Send + Sync {
 
     /// Returns to a payer what its channel holds and calls have not cost.
     async fn refund(&self, sale: &Sale, payment: &str) -> Result<Refunded, Unpaid>;
+
+    /// What whoever runs the server should see to, in sentences.
+    fn warnings(&self) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 /// A payer's open tab: one call that is allowed for and not yet charged. Dropped, it charges
 /// nothing.
 #[async_trait::async_trait]
 pub trait Tab: Send + Sync {
+    /// The call is counted under this id.
+    fn name(&mut self, request_id: &str);
+
     /// Makes sure of the money: deposits and `exact` transfers are mined when this returns.
     async fn secure(&mut self) -> Result<(), Unpaid>;
 
     fn payment(&self) -> &Payment;
+
+    /// The reservation is durable. What can be relied on only once it is claimed is claimed when
+    /// this returns.
+    async fn reserved(&mut self) -> Result<(), Unpaid>;
 
     /// The value of `PAYMENT-RESPONSE` for a charge.
     fn response(&self, charge: &Charge) -> String;
@@ -249,8 +264,9 @@ pub trait Tab: Send + Sync {
         None
     }
 
-    /// The charge is durable, in the journal's record: the next call of the channel may follow.
-    fn close(self: Box<Self>, charge: &Charge);
+    /// The charge is durable, in the journal's record, and `answered` says whether the call ended
+    /// by the payer's or the model's doing: the next call of the channel may follow.
+    fn close(self: Box<Self>, charge: &Charge, answered: bool);
 }
 
 /// Why a facilitator has no answer.

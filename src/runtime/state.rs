@@ -232,7 +232,9 @@ impl Snapshot {
             Event::ChannelOpened(_)
             | Event::ChannelObserved(_)
             | Event::ReceiverObserved(_)
+            | Event::PaymentBound(_)
             | Event::PaymentReceived(_)
+            | Event::GasLow { .. }
             | Event::Claimed(_)
             | Event::Settled(_)
             | Event::Released(_)

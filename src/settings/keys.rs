@@ -61,6 +61,7 @@ const QUANTS: Kind = Kind::Choice(&["auto", "f32", "q8_0", "q4k"]);
 const THEMES: Kind = Kind::Choice(&["dark", "light", "high-contrast", "mono"]);
 const LOSSES: Kind = Kind::Choice(&["completion", "all"]);
 const METHODS: Kind = Kind::Choice(&["influence", "datainf", "gradient"]);
+const CONTRACT_PAYERS: Kind = Kind::Choice(&["refuse", "settle"]);
 const LARGE: i64 = 1 << 40;
 
 /// Every setting outside `[[data]]`, in the order in which it is shown.
@@ -439,6 +440,42 @@ pub const KEYS: &[Key] = &[
         Kind::Text,
         Some("\"0.0005\""),
         "least deposit into a channel, in token units",
+    ),
+    key(
+        "serve.deposits_daily",
+        integer(0, LARGE),
+        Some("100"),
+        "deposits that are put on the chain for one payer in a day (UTC)",
+    ),
+    key(
+        "serve.refunds_daily",
+        integer(0, LARGE),
+        Some("4"),
+        "refunds that are made for one payer in a day (UTC)",
+    ),
+    key(
+        "serve.refund_fee",
+        Kind::Text,
+        Some("\"0.001\""),
+        "what a refund leaves in its channel, in token units",
+    ),
+    key(
+        "serve.refund_pause",
+        integer(0, 3600),
+        Some("60"),
+        "seconds in which a paid call ends a refund that others than the payer may have asked for",
+    ),
+    key(
+        "serve.contract_payers",
+        CONTRACT_PAYERS,
+        Some("\"refuse\""),
+        "vouchers that the payer's contract decides about: refused, or claimed before the call",
+    ),
+    key(
+        "serve.min_gas",
+        Kind::Text,
+        Some("\"0.001\""),
+        "what the account keeps for its own gas, in ETH, before it sends payers' transactions",
     ),
     key(
         "serve.anchor_at",

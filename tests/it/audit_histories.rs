@@ -236,6 +236,7 @@ impl World {
             id: word(channel.into()),
             before: Amount(before),
             quote: Amount(amount),
+            collected: false,
             signature: "0x01".into(),
             prices: Prices {
                 completion: Amount(amount),

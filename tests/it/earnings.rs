@@ -68,7 +68,34 @@ fn payment(scheme: Scheme, work: Work) -> Payment {
         signature: "0x".into(),
         prices: prices(),
         work,
+        collected: false,
     }
+}
+
+#[test]
+fn what_is_claimed_before_a_call_is_charged_whole() {
+    let classified = Work::Classifications { texts: 2 };
+    let payment = Payment {
+        collected: true,
+        ..payment(Scheme::BatchSettlement, classified)
+    };
+    for finish in [Finish::Stop, Finish::Failed, Finish::Recovered] {
+        let charge = payment.charge(Usage::default(), finish);
+        assert_eq!(charge.amount, payment.quote, "{finish:?}");
+    }
+}
+
+#[test]
+fn a_unit_that_a_payer_was_led_by_is_not_charged() {
+    let usage = Usage {
+        prompt_tokens: 40,
+        completion_tokens: 1,
+    };
+    let work = Work::Classifications { texts: 1 };
+    let mut payment = payment(Scheme::BatchSettlement, work);
+    let price = payment.quote;
+    payment.quote = price.saturating_add(Amount(3));
+    assert_eq!(payment.charge(usage, Finish::Stop).amount, price);
 }
 
 #[test]
@@ -98,6 +125,9 @@ fn a_charge_is_for_what_was_delivered_and_within_the_quote() {
         // A transfer was for the whole quote, or owes a call.
         (exact, chat, usage(40, 8), Finish::Stop, 108),
         (exact, chat, usage(40, 0), Finish::Failed, 0),
+        (exact, chat, usage(40, 8), Finish::Disconnected, 108),
+        (exact, chat, usage(40, 8), Finish::Failed, 0),
+        (exact, chat, usage(40, 8), Finish::Recovered, 0),
     ] {
         let payment = payment(scheme, work);
         let charge = payment.charge(used, finish);

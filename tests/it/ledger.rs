@@ -218,6 +218,7 @@ impl World {
                 prompt: 0,
                 completion: 1_000,
             },
+            collected: false,
         };
         let usage = Usage {
             prompt_tokens: 0,

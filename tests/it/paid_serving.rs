@@ -6,6 +6,7 @@ mod chains;
 mod disk;
 mod faults;
 mod hang_ups;
+mod hostile;
 mod identity;
 mod leaving;
 mod proxies;

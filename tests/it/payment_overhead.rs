@@ -40,9 +40,10 @@ fn payment_overhead() {
             let started = Instant::now();
             let mut tab = stand.till.open(&sale, &payment).await.unwrap();
             tab.secure().await.unwrap();
+            tab.reserved().await.unwrap();
             let charge = tab.payment().charge(usage, Finish::Stop);
             let told = tab.response(&charge);
-            tab.close(&charge);
+            tab.close(&charge, true);
             assert!(!told.is_empty());
             started.elapsed()
         });

@@ -584,6 +584,7 @@ impl Buyer {
                 prompt: 0,
                 completion: 1_000,
             },
+            collected: false,
         }
     }
 }

@@ -24,6 +24,9 @@ use crate::{
 const NPM: &str = "0x15d34AAf54267DB7D7c367839AAf71A00a2C6A65";
 const PYPI: &str = "0x23618e81E3f5cdF7f54C3d65f7FBc0aBf5B21E8f";
 
+/// What the server's settings keep back on refunds.
+const REFUND_FEE: u128 = 10;
+
 /// Our server with a registered adapter on a chain, and buyers with money there.
 struct Market {
     _dir: tempfile::TempDir,
@@ -37,7 +40,7 @@ impl Market {
         let dir = tempfile::tempdir().unwrap();
         let devnet = Devnet::start(dir.path(), 31_337);
         let text = format!(
-            "[serve]\nmin_deposit = \"0.00015\"\n\n[network.local]\nrpc = \"{}\"\n",
+            "[serve]\nmin_deposit = \"0.00015\"\nrefund_fee = \"0.00001\"\n\n[network.local]\nrpc = \"{}\"\n",
             devnet.rpc.url
         );
         fs::write(dir.path().join("openlora.toml"), text).unwrap();
@@ -134,11 +137,17 @@ fn the_npm_client_pays_us_unchanged() {
     assert!(sum(&topped["channel"]["balance"]) > sum(&opened["channel"]["balance"]));
     assert_eq!(step("exact")["transaction"], true);
     let refunded = step("refund");
-    let rest = sum(&topped["channel"]["balance"]) - sum(&topped["total"]);
+    // What the refund's transaction costs us stays in the channel.
+    let rest = sum(&topped["channel"]["balance"]) - sum(&topped["total"]) - REFUND_FEE;
     let expected = json!({
         "success": true, "amount": rest.to_string(), "transaction": true, "payments": [],
     });
     assert_eq!(refunded, expected);
+    // A total that another call was allowed and has not cost is not paid twice: the client is led
+    // to the next one, and its own second try is served.
+    let led = step("collision");
+    assert_eq!(led["tries"], 2, "{led}");
+    assert!(sum(&led["charged"]) <= sum(&led["left"]), "{led}");
 }
 
 #[test]
@@ -154,4 +163,6 @@ fn the_pypi_client_pays_us_unchanged() {
     assert_eq!(step("20")["calls"], 20);
     assert_eq!(step("exact"), json!({ "transaction": true }));
     assert_eq!(step("refund")["success"], true);
+    let led = step("collision");
+    assert!(led["charged"].as_u64() <= led["left"].as_u64(), "{led}");
 }

@@ -2,6 +2,7 @@
 //! are compared whole.
 
 use std::{
+    collections::BTreeSet,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -13,9 +14,10 @@ use alloy::{
     primitives::{Bytes, U256, hex},
     sol_types::{SolCall, SolValue},
 };
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use openlora::{
     runtime::{
-        ledger::{Address, Amount, ChannelConfig},
+        ledger::{Address, Amount, ChannelConfig, Word, Work},
         ports::{Cashier, Sale},
     },
     wallet::{
@@ -23,7 +25,8 @@ use openlora::{
         registry::{BatchSettlementEscrow as Escrow, ChannelVoucher, VoucherClaim},
         settlement::Settlement,
         x402::{
-            Reason,
+            ContractPayers, Reason, Rules,
+            binding::{BindingDomain, Extension, RefundRequest, RequestBinding},
             digest::{ClaimEntry, EscrowDomain, deposit_nonce},
             signature::sign,
             wire::{Authorization, Deed},
@@ -41,9 +44,9 @@ use crate::{
     settlement_support::{Buyer, Market, channel_id, channel_key, send},
     wallet::{ADDRESS, KEY},
     x402_support::{
-        MIN_DEPOSIT, OTHER_DIGEST, OTHER_SPLITTER, Stand, TOKEN_NAME, batch, decoded, deposit,
-        deposit_deed, exact, header, number, refund, refusal, sale, signed, state, token_domain,
-        voucher,
+        MIN_DEPOSIT, OTHER_DIGEST, OTHER_SPLITTER, RULES, Stand, TOKEN_NAME, batch, decoded,
+        deposit, deposit_deed, exact, header, number, refund, refusal, sale, signed, state,
+        token_domain, voucher,
     },
     x402_wire::twin,
 };
@@ -416,16 +419,16 @@ fn a_voucher_pays_once_however_often_it_comes() {
     let again = sale(1_000);
     let now = state(channel_id(&config), 10_000, 0, 500);
     let proof = voucher_state(&buyer, &config, 1_000);
-    let used = |first: &Sale, again: &Sale, now: &Value, proof: &Value| {
-        json!({
-            "used": [first.request_id, first.request_hash],
-            "otherwise": stand.corrected(again, Reason::Cumulative, now, proof),
-        })
+    let stale = |sale: &Sale, now: &Value, proof: &Value| {
+        stand.corrected(sale, Reason::Cumulative, now, proof)
     };
-    assert_eq!(
-        stand.refused(&again, &paid),
-        used(&first, &again, &now, &proof)
-    );
+    // For the same request it is known again, for another one it is worth nothing.
+    let used = json!({
+        "used": [first.request_id, first.request_hash],
+        "otherwise": stale(&first, &now, &proof),
+    });
+    assert_eq!(stand.refused(&first, &paid), used);
+    assert_eq!(stand.refused(&again, &paid), stale(&again, &now, &proof));
 
     // Fifty at once.
     let header = stand.header(&sale(1_000), &voucher(&buyer, &config, 1_500));
@@ -436,12 +439,11 @@ fn a_voucher_pays_once_however_often_it_comes() {
     let outcomes = stand.wait(futures::future::join_all(calls));
     let served: Vec<usize> = (0..50).filter(|at| outcomes[*at].is_ok()).collect();
     assert_eq!(served.len(), 1);
-    let winner = &sales[served[0]];
     let now = state(channel_id(&config), 10_000, 0, 1_500);
     let proof = voucher_state(&buyer, &config, 1_500);
     for (sale, outcome) in sales.iter().zip(outcomes) {
         if let Err(unpaid) = outcome {
-            assert_eq!(refusal(unpaid), used(winner, sale, &now, &proof));
+            assert_eq!(refusal(unpaid), stale(sale, &now, &proof));
         }
     }
     let book = stand.seller.ledger.book();
@@ -453,35 +455,248 @@ fn a_voucher_pays_once_however_often_it_comes() {
     );
     // After a restart it is still known.
     let stand = stand.again();
-    let answer = stand.refused(&again, &paid);
+    let answer = stand.refused(&first, &paid);
     assert_eq!(
         answer["used"],
         json!([first.request_id, first.request_hash])
     );
 }
 
+/// The correction that leads a payer to another total than the one that another request has: by
+/// `step` units, in what it is told of the charge and in the price.
+fn led_on(
+    stand: &Stand,
+    sale: &Sale,
+    (state, proof): (&Value, &Value),
+    (charged, step): (u128, u128),
+) -> Value {
+    let mut told = state.clone();
+    told["chargedCumulativeAmount"] = json!(Amount(charged));
+    let mut answer = stand.corrected(sale, Reason::Cumulative, &told, proof);
+    let offer = &mut answer["terms"]["accepts"][0];
+    offer["amount"] = json!(Amount(sale.quote.0 + step));
+    offer["extra"]["minDeposit"] = json!(Amount((sale.quote.0 + step).max(MIN_DEPOSIT)));
+    answer
+}
+
 #[test]
-fn a_voucher_is_good_again_when_its_call_cost_nothing() {
+fn a_total_belongs_to_one_request_for_ever() {
     let (stand, buyer, config) = opened();
+    let failed = sale(1_000);
     let paid = voucher(&buyer, &config, 1_000);
-    let told = stand.call(&sale(1_000), &paid, 0).unwrap();
+    let told = stand.call(&failed, &paid, 0).unwrap();
     assert_eq!(told["extra"]["chargedAmount"], "0");
-    assert!(stand.call(&sale(1_000), &paid, 1_000).is_ok());
-    // And one with the total of an earlier one that was not used up: 1000 + 500.
-    assert!(
-        stand
-            .call(&sale(2_000), &voucher(&buyer, &config, 3_000), 250)
-            .is_ok()
+    // Another request is led to the next total, as often as it comes with that of the first.
+    let other = sale(1_000);
+    let now = state(channel_id(&config), 10_000, 0, 0);
+    let proof = voucher_state(&buyer, &config, 1_000);
+    for _ in 0..2 {
+        assert_eq!(
+            stand.refused(&other, &paid),
+            led_on(&stand, &other, (&now, &proof), (1, 1))
+        );
+    }
+    // So it is after a restart.
+    let stand = stand.again();
+    let led = led_on(&stand, &other, (&now, &proof), (1, 1));
+    assert_eq!(stand.refused(&other, &paid), led);
+    // A client that repeats with the price it read first and what it is told now pays, and what
+    // it pays is what the work costs.
+    let told = stand
+        .call(&other, &voucher(&buyer, &config, 1_001), 500)
+        .unwrap();
+    assert_eq!(told["extra"]["chargedAmount"], "500");
+    // The request that failed can come again with the total that is its own, as long as that is
+    // what it has to be.
+    assert_eq!(
+        stand.refused(&failed, &paid)["used"],
+        json!([failed.request_id, failed.request_hash])
     );
-    assert!(
-        stand
-            .call(&sale(1_500), &voucher(&buyer, &config, 3_000), 1_000)
-            .is_ok()
-    );
+
+    // A price that shrank by what the last call cost: 500 and 1 500, and 1 000 of it spent.
+    let third = sale(1_500);
+    stand
+        .call(&third, &voucher(&buyer, &config, 2_000), 400)
+        .unwrap();
+    let shrunk = sale(900);
+    let meant = voucher(&buyer, &config, 2_000);
+    let now = state(channel_id(&config), 10_000, 0, 1_100);
+    let proof = voucher_state(&buyer, &config, 2_000);
+    let led = led_on(&stand, &shrunk, (&now, &proof), (1_101, 1));
+    assert_eq!(stand.refused(&shrunk, &meant), led);
+    // A client that reads the price again pays as well.
+    let next = voucher(&buyer, &config, 2_001);
+    let header = header(&led["terms"]["accepts"][0], &next);
+    let told = stand
+        .wait(stand.serve(&stand.till, &shrunk, &header, 1_000))
+        .unwrap();
+    assert_eq!(told["extra"]["chargedAmount"], "900");
     let book = stand.seller.ledger.book();
     assert_eq!(book.breaches, Vec::<String>::new());
     let known = &book.channels[&channel_key(channel_id(&config))];
-    assert_eq!(known.charged.amount(), Amount(3_000));
+    assert_eq!(known.charged.amount(), Amount(2_000));
+    // What can pay for nothing any more is forgotten.
+    assert_eq!(
+        known.used.keys().collect::<Vec<_>>(),
+        [&Amount(2_000), &Amount(2_001)]
+    );
+}
+
+#[test]
+fn a_channel_holds_only_so_many_totals() {
+    let stand = Stand::new();
+    let buyer = stand.market.buyer(1, 1_000_000);
+    let config = buyer.config(1);
+    stand.seller.opens(&buyer, &config, 50_000);
+    // It may cost 10 000 and costs 1.
+    let sale = || {
+        let mut sale = sale(1_000);
+        sale.quote = Amount(10_000);
+        sale.work = Work::Tokens {
+            prompt: 0,
+            completion: 10_000,
+        };
+        sale
+    };
+    for charged in 0..1_024 {
+        let paid = voucher(&buyer, &config, charged + 10_000);
+        stand.call(&sale(), &paid, 1).unwrap();
+    }
+    let next = sale();
+    let paid = voucher(&buyer, &config, 11_024);
+    assert_eq!(
+        stand.refused(&next, &paid),
+        stand.because(&next, Reason::Crowded)
+    );
+    let book = stand.seller.ledger.book();
+    assert_eq!(
+        book.channels[&channel_key(channel_id(&config))].used.len(),
+        1_024
+    );
+}
+
+#[test]
+fn a_step_is_for_those_alone_who_are_led() {
+    let (stand, buyer, config) = opened();
+    let sale = sale(1_000);
+    let now = state(channel_id(&config), 10_000, 0, 0);
+    let stale = stand.corrected(&sale, Reason::Cumulative, &now, &Value::Null);
+    for max in [999, 1_001, 1_016, 1_017, 2_000] {
+        let paid = voucher(&buyer, &config, max);
+        assert_eq!(stand.refused(&sale, &paid), stale, "{max}");
+    }
+    let mut dearer = stand.offers(&sale)[0].clone();
+    dearer["amount"] = json!("1001");
+    dearer["extra"]["minDeposit"] = json!("1001");
+    let paid = header(&dearer, &voucher(&buyer, &config, 1_001));
+    let unpaid = stand.wait(stand.till.open(&sale, &paid)).err().unwrap();
+    let message = format!("{} It differs in `amount`.", Reason::OtherTerms.message());
+    assert_eq!(
+        refusal(unpaid),
+        stand.required(&sale, Reason::OtherTerms, &message)
+    );
+}
+
+#[test]
+fn nothing_of_a_channel_is_told_without_its_payers_signature() {
+    let (stand, buyer, config) = opened();
+    stand
+        .call(&sale(1_000), &voucher(&buyer, &config, 1_000), 400)
+        .unwrap();
+    let stranger = stand.market.buyer(2, 1);
+    let (next, probe) = (sale(1_000), sale(1));
+    let nobody = stand.because(&next, Reason::VoucherSignature);
+    for max in [0, 1, 400, 1_000, 1_400, u128::MAX] {
+        for signature in [Bytes::from_static(&[0]), stranger.voucher(&config, max)] {
+            let paid = batch(&config, max, signature.clone(), Deed::Voucher);
+            assert_eq!(stand.refused(&next, &paid), nobody, "{max}");
+            let asked = batch(&config, max, signature, Deed::Refund { amount: None });
+            let header = stand.header(&probe, &asked);
+            let unpaid = stand.wait(stand.till.refund(&probe, &header)).unwrap_err();
+            assert_eq!(
+                refusal(unpaid),
+                stand.because(&probe, Reason::VoucherSignature),
+                "{max}"
+            );
+        }
+    }
+    // Of a channel that this server does not know, the same.
+    let unknown = buyer.config(77);
+    let paid = batch(&unknown, 1, Bytes::from_static(&[0]), Deed::Voucher);
+    assert_eq!(stand.refused(&next, &paid), nobody);
+}
+
+/// The same payment with an entry of its extensions.
+fn extended<E: Extension>(header: &str, entry: &E) -> String {
+    let mut payment = decoded(header);
+    payment["extensions"] = json!({ E::NAME: entry });
+    STANDARD.encode(payment.to_string())
+}
+
+#[test]
+fn a_payment_that_names_its_request_pays_no_other() {
+    let (stand, buyer, config) = opened();
+    let (channel, escrow) = (channel_id(&config), ESCROW.into());
+    let domain = BindingDomain::of(31_337, escrow);
+    let bind = |max: u128, request: Word, by: &Buyer| RequestBinding {
+        request_hash: request,
+        signature: signed(by, domain.request(channel, Amount(max), request)),
+    };
+    let (mine, theirs) = (sale(1_000), sale(1_000));
+    let plain = stand.header(&mine, &voucher(&buyer, &config, 1_000));
+    let stranger = stand.market.buyer(2, 1);
+    let bad = [
+        bind(1_000, theirs.request, &buyer),
+        bind(1_000, mine.request, &stranger),
+        bind(999, mine.request, &buyer),
+        RequestBinding {
+            request_hash: mine.request,
+            ..bind(1_000, theirs.request, &buyer)
+        },
+    ];
+    for binding in bad {
+        let paid = extended(&plain, &binding);
+        let unpaid = stand.wait(stand.till.open(&mine, &paid)).err().unwrap();
+        assert_eq!(
+            refusal(unpaid),
+            stand.because(&mine, Reason::RequestBinding)
+        );
+    }
+    let paid = extended(&plain, &bind(1_000, mine.request, &buyer));
+    stand
+        .wait(stand.serve(&stand.till, &mine, &paid, 1_000))
+        .unwrap();
+
+    // By `exact` it is signed over nonce and value, for the token.
+    let domain = BindingDomain::of(31_337, stand.market.token);
+    let transfer = buyer.transfer(1_000, 5);
+    let plain = stand.header(&mine, &exact(&transfer));
+    let bind = |request: Word| RequestBinding {
+        request_hash: request,
+        signature: signed(
+            &buyer,
+            domain.request(transfer.nonce, Amount(1_000), request),
+        ),
+    };
+    let paid = extended(&plain, &bind(theirs.request));
+    let unpaid = stand.wait(stand.till.open(&mine, &paid)).err().unwrap();
+    assert_eq!(
+        refusal(unpaid),
+        stand.because(&mine, Reason::RequestBinding)
+    );
+    assert_eq!(stand.market.balance(stand.market.splitter), 0);
+    // One that failed is owed to its request, and to another where the payer says so.
+    let paid = extended(&plain, &bind(mine.request));
+    stand
+        .wait(stand.serve(&stand.till, &attempt(&mine), &paid, 0))
+        .unwrap();
+    let bare = stand.header(&theirs, &exact(&transfer));
+    let unpaid = stand.wait(stand.till.open(&theirs, &bare)).err().unwrap();
+    assert_eq!(refusal(unpaid), stand.because(&theirs, Reason::ExactUsed));
+    let moved = extended(&bare, &bind(theirs.request));
+    let told = stand.wait(stand.serve(&stand.till, &theirs, &moved, 1_000));
+    assert_eq!(told.unwrap()["extra"]["chargedAmount"], "1000");
+    assert_eq!(stand.market.balance(stand.market.splitter), 1_000);
 }
 
 /// A channel whose vouchers a development account signs, which can send transactions too.
@@ -581,6 +796,14 @@ fn deposits_are_checked_before_they_are_made() {
     assert_eq!(stand.market.sent(), 0);
 }
 
+/// The same request under another id, as a second attempt is counted.
+fn attempt(sale: &Sale) -> Sale {
+    Sale {
+        request_id: format!("{}-again", sale.request_id),
+        ..sale.clone()
+    }
+}
+
 #[test]
 fn an_exact_payment_buys_one_call() {
     let stand = Stand::new();
@@ -604,18 +827,26 @@ fn an_exact_payment_buys_one_call() {
     });
     assert_eq!(stand.refused(&again, &paid), used);
 
-    // Paid, and nothing delivered: the payer is owed a call, also by a new process.
+    // Paid, and nothing delivered: the payer is owed this call, also by a new process. The
+    // signature is on the chain for everybody, and buys nobody another one.
     let owed = exact(&buyer.transfer(1_000, 2));
-    let mut tab = stand.open(&sale(1_000), &owed).ok().unwrap();
+    let wanted = sale(1_000);
+    let mut tab = stand.open(&wanted, &owed).ok().unwrap();
     stand.wait(tab.secure()).unwrap();
     drop(tab);
+    let taken = stand.because(&again, Reason::ExactUsed);
+    assert_eq!(stand.refused(&again, &owed), taken);
+    let stand = stand.again();
+    assert_eq!(stand.refused(&again, &owed), taken);
     assert_eq!(
-        stand.call(&sale(1_000), &owed, 0).unwrap()["extra"]["chargedAmount"],
+        stand.call(&wanted, &owed, 0).unwrap()["extra"]["chargedAmount"],
         "0"
     );
+    assert_eq!(stand.refused(&again, &owed), taken);
     let stand = stand.again();
+    assert_eq!(stand.refused(&again, &owed), taken);
     assert_eq!(stand.refused(&again, &paid)["used"], used["used"]);
-    let told = stand.call(&sale(1_000), &owed, 1_000).unwrap();
+    let told = stand.call(&attempt(&wanted), &owed, 1_000).unwrap();
     assert_eq!(told["extra"]["chargedAmount"], "1000");
     let answer = stand.refused(&again, &owed);
     assert_eq!(
@@ -757,6 +988,15 @@ fn a_contract_pays_as_its_code_says() {
         let digest = domain.voucher(channel_id(&config), Amount(max));
         batch(&config, max, signed(by, digest), deed)
     };
+    let refused = sale(1_000);
+    assert_eq!(
+        stand.refused(&refused, &vouched(1_000, &owner, Deed::Voucher)),
+        stand.because(&refused, Reason::ContractPayer)
+    );
+    let stand = stand.ruled(Rules {
+        contract_payers: ContractPayers::Settle,
+        ..RULES
+    });
     let mut funds = owner.deposit(&config, 5_000, 1);
     let said = Authorization {
         from: wallet,
@@ -768,25 +1008,35 @@ fn a_contract_pays_as_its_code_says() {
     };
     funds.signature = signed(&owner, token_domain(stand.market.token).receive(&said));
     let paid = vouched(1_000, &owner, deposit_deed(funds));
-    let told = stand.call(&sale(1_000), &paid, 1_000).unwrap();
+    // All that the voucher allows is claimed before the call, and charged.
+    let told = stand.call(&sale(1_000), &paid, 400).unwrap();
     assert_eq!(told["payer"], json!(wallet));
-    assert!(
-        stand
-            .call(&sale(1_000), &vouched(2_000, &owner, Deed::Voucher), 1_000)
-            .is_ok()
+    assert_eq!(
+        told["extra"]["channelState"],
+        state(channel_id(&config), 5_000, 1_000, 1_000)
     );
+    // One that comes to nothing is paid and owed: the same request runs for it.
+    let owed = sale(1_000);
+    let paid = vouched(2_000, &owner, Deed::Voucher);
+    let told = stand.call(&owed, &paid, 0).unwrap();
+    assert_eq!(told["extra"]["chargedAmount"], "1000");
+    let stand = stand.again().ruled(Rules {
+        contract_payers: ContractPayers::Settle,
+        ..RULES
+    });
+    let another = sale(1_000);
+    assert_eq!(
+        stand.refused(&another, &paid)["code"],
+        Reason::Cumulative.code()
+    );
+    let told = stand.call(&attempt(&owed), &paid, 1_000).unwrap();
+    assert_eq!(told["extra"]["chargedAmount"], "0");
+    assert_eq!(stand.seller.ledger.book().breaches, Vec::<String>::new());
     let stranger = stand.market.buyer(2, 0);
     let next = sale(1_000);
     assert_eq!(
         stand.refused(&next, &vouched(3_000, &stranger, Deed::Voucher)),
         stand.because(&next, Reason::VoucherSignature)
-    );
-    // The chain takes the voucher too.
-    claim(
-        &stand,
-        &config,
-        2_000,
-        signed(&owner, domain.voucher(channel_id(&config), Amount(2_000))),
     );
     let view = stand
         .wait(stand.seller.desk.channel(channel_id(&config)))
@@ -902,6 +1152,228 @@ fn a_refund_returns_what_calls_have_not_cost() {
     held["refundNonce"] = json!("2");
     assert_eq!(reply["extra"]["channelState"], held);
     assert_eq!(stand.seller.ledger.book().breaches, Vec::<String>::new());
+}
+
+/// A request of now for the refund that is next, but for what `edit` does to it.
+fn asked(
+    stand: &Stand,
+    (by, config): (&Buyer, &ChannelConfig),
+    edit: impl FnOnce(&mut RefundRequest),
+) -> RefundRequest {
+    let channel = channel_id(config);
+    let view = stand.wait(stand.seller.desk.channel(channel)).unwrap();
+    let now = std::time::SystemTime::now();
+    let now = now.duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let mut request = RefundRequest {
+        amount: None,
+        refund_nonce: view.refund_nonce,
+        valid_before: now + 300,
+        signature: Bytes::new(),
+    };
+    edit(&mut request);
+    let domain = BindingDomain::of(31_337, ESCROW.into());
+    let (nonce, until) = (request.refund_nonce, request.valid_before);
+    request.signature = signed(by, domain.refund(channel, request.amount, nonce, until));
+    request
+}
+
+#[test]
+fn a_refund_that_its_payer_signs_is_made_once_and_at_once() {
+    let stand = Stand::new().ruled(Rules {
+        refund_pause: Duration::from_secs(3_600),
+        ..RULES
+    });
+    let buyer = stand.market.buyer(1, 10_000);
+    let config = buyer.config(1);
+    let paid = deposit(&buyer, &config, 1_000, (6_000, 1));
+    stand.call(&sale(1_000), &paid, 1_000).unwrap();
+    let probe = sale(1);
+    // Any voucher of the channel's says which one it is.
+    let header = stand.header(&probe, &refund(&buyer, &config, 17, None));
+    let ask = |request: &RefundRequest| {
+        let paid = extended(&header, request);
+        stand.wait(stand.till.refund(&probe, &paid))
+    };
+    let stranger = stand.market.buyer(2, 1);
+    let mut bad = vec![
+        asked(&stand, (&stranger, &config), |_| {}),
+        asked(&stand, (&buyer, &config), |it| it.refund_nonce = 1),
+        asked(&stand, (&buyer, &config), |it| it.valid_before -= 301),
+        asked(&stand, (&buyer, &config), |it| it.valid_before += 400),
+    ];
+    let mut changed = asked(&stand, (&buyer, &config), |_| {});
+    changed.amount = Some(Amount(1));
+    bad.push(changed);
+    for request in bad {
+        assert_eq!(
+            refusal(ask(&request).unwrap_err()),
+            stand.because(&probe, Reason::RefundRequest)
+        );
+    }
+    let some = asked(&stand, (&buyer, &config), |it| {
+        it.amount = Some(Amount(2_000))
+    });
+    assert_eq!(ask(&some).unwrap().body["amount"], "2000");
+    assert_eq!(stand.market.balance(buyer.address()), 6_000);
+    assert_eq!(
+        refusal(ask(&some).unwrap_err()),
+        stand.because(&probe, Reason::RefundRequest)
+    );
+    let rest = asked(&stand, (&buyer, &config), |_| {});
+    assert_eq!(ask(&rest).unwrap().body["amount"], "3000");
+    assert_eq!(stand.market.balance(buyer.address()), 9_000);
+}
+
+#[test]
+fn a_call_ends_a_refund_that_a_stranger_may_have_asked_for() {
+    let pause = Duration::from_secs(2);
+    let stand = Stand::new().ruled(Rules {
+        refund_pause: pause,
+        ..RULES
+    });
+    let buyer = stand.market.buyer(1, 10_000);
+    let config = buyer.config(1);
+    let paid = deposit(&buyer, &config, 1_000, (6_000, 1));
+    stand.call(&sale(1_000), &paid, 1_000).unwrap();
+    // The voucher that paid the call is for all that is charged: it is in the next claim.
+    let probe = sale(1);
+    let replayed = stand.header(&probe, &refund(&buyer, &config, 1_000, None));
+    let sent = stand.market.sent();
+    let next = sale(1_000);
+    let header = stand.header(&next, &voucher(&buyer, &config, 2_000));
+    let ask = || stand.till.refund(&probe, &replayed);
+    // One at a time: who is told so knows that the other one waits. That one is refused, because a
+    // call is paid meanwhile.
+    let (second, first) = stand.wait(async {
+        let both = futures::future::select(ask(), ask());
+        let (second, waiting) = both.await.factor_first();
+        let served = stand.serve(&stand.till, &next, &header, 1_000).await;
+        served.unwrap();
+        (second, waiting.await)
+    });
+    let busy = json!({ "unavailable": "Another call uses this channel.", "retryAfter": 5 });
+    assert_eq!(refusal(second.unwrap_err()), busy);
+    let cancelled = Reason::RefundCancelled.code();
+    assert_eq!(refusal(first.unwrap_err())["code"], cancelled);
+    assert_eq!(stand.market.sent(), sent);
+
+    // Nobody pays: then it is made, once the pause is over, also for whoever went away and came
+    // again.
+    let replayed = stand.header(&probe, &refund(&buyer, &config, 2_000, None));
+    let started = std::time::Instant::now();
+    let given_up = stand.wait(async {
+        let short = Duration::from_millis(100);
+        tokio::time::timeout(short, stand.till.refund(&probe, &replayed)).await
+    });
+    assert!(given_up.is_err());
+    let refunded = stand.wait(stand.till.refund(&probe, &replayed)).unwrap();
+    assert!(started.elapsed() >= pause);
+    assert_eq!(refunded.body["amount"], "4000");
+    // A voucher for a total that no call has had is new: nobody but the payer has it.
+    let other = buyer.config(2);
+    let paid = deposit(&buyer, &other, 1_000, (5_000, 2));
+    stand.call(&sale(1_000), &paid, 400).unwrap();
+    let started = std::time::Instant::now();
+    let own = stand.header(&probe, &refund(&buyer, &other, 400, None));
+    let refunded = stand.wait(stand.till.refund(&probe, &own)).unwrap();
+    assert_eq!(refunded.body["amount"], "4600");
+    assert!(started.elapsed() < pause);
+}
+
+#[test]
+fn what_is_done_at_our_cost_has_limits() {
+    let stand = Stand::new().ruled(Rules {
+        refunds_daily: 2,
+        deposits_daily: 3,
+        ..RULES
+    });
+    let probe = sale(1);
+    let cycle = |buyer: &Buyer, number: u64| {
+        let config = buyer.config(number);
+        let call = sale(1_000);
+        let paid = deposit(buyer, &config, 1_000, (2_000, number));
+        let header = stand.header(&call, &paid);
+        if let Err(unpaid) = stand.wait(stand.serve(&stand.till, &call, &header, 400)) {
+            assert_eq!(refusal(unpaid), stand.because(&call, Reason::DepositLimit));
+            return "no deposit";
+        }
+        let header = stand.header(&probe, &refund(buyer, &config, 400, None));
+        match stand.wait(stand.till.refund(&probe, &header)) {
+            Ok(_) => "refunded",
+            Err(unpaid) => {
+                assert_eq!(refusal(unpaid), stand.because(&probe, Reason::RefundLimit));
+                "no refund"
+            }
+        }
+    };
+    let buyer = stand.market.buyer(1, 100_000);
+    let found = [1, 2, 3, 4].map(|number| cycle(&buyer, number));
+    assert_eq!(found, ["refunded", "refunded", "no refund", "no deposit"]);
+    assert_eq!(stand.market.sent(), 5);
+    // Nobody pays for another one's cycles.
+    let other = stand.market.buyer(2, 100_000);
+    assert_eq!(cycle(&other, 11), "refunded");
+}
+
+#[test]
+fn a_refund_leaves_its_fee_in_the_channel() {
+    let stand = Stand::new();
+    let buyer = stand.market.buyer(1, 10_000);
+    let config = buyer.config(1);
+    let paid = deposit(&buyer, &config, 1_000, (6_000, 1));
+    let stand = stand.charging(Amount(500), Amount(1));
+    stand.call(&sale(1_000), &paid, 400).unwrap();
+    let probe = sale(1);
+    let offer = stand.offers(&probe)[0].clone();
+    assert_eq!(offer["extra"]["refundFee"], "500");
+    let ask = |asked: Option<u128>| {
+        let header = stand.header(&probe, &refund(&buyer, &config, 400, asked));
+        stand.wait(stand.till.refund(&probe, &header))
+    };
+    assert_eq!(ask(Some(100)).unwrap().body["amount"], "100");
+    assert_eq!(ask(None).unwrap().body["amount"], "5000");
+    assert_eq!(
+        refusal(ask(None).unwrap_err()),
+        stand.because(&probe, Reason::RefundEmpty)
+    );
+    // It pays for calls.
+    stand
+        .call(&sale(500), &voucher(&buyer, &config, 900), 1_000)
+        .unwrap();
+    assert_eq!(stand.market.balance(buyer.address()), 9_100);
+}
+
+#[test]
+fn a_low_account_sends_nothing_for_payers() {
+    let stand = Stand::new();
+    let buyer = stand.market.buyer(1, 10_000);
+    let config = buyer.config(1);
+    let paid = deposit(&buyer, &config, 1_000, (6_000, 1));
+    let once = exact(&buyer.transfer(1_000, 1));
+    let channel = buyer.config(2);
+    stand.seller.opens(&buyer, &channel, 3_000);
+    let stand = stand.charging(Amount::ZERO, Amount(u128::MAX));
+    assert_eq!(stand.till.warnings(), Vec::<String>::new());
+    let sent = stand.market.sent();
+    let stopped = json!({
+        "unavailable": "Transactions of payers are not sent now.",
+        "retryAfter": 5,
+    });
+    for payload in [&paid, &once] {
+        let unpaid = stand.call(&sale(1_000), payload, 1_000).unwrap_err();
+        assert_eq!(refusal(unpaid), stopped);
+    }
+    // Channels with money are served, and not emptied.
+    stand
+        .call(&sale(1_000), &voucher(&buyer, &channel, 1_000), 400)
+        .unwrap();
+    let probe = sale(1);
+    let header = stand.header(&probe, &refund(&buyer, &channel, 400, None));
+    let unpaid = stand.wait(stand.till.refund(&probe, &header)).unwrap_err();
+    assert_eq!(refusal(unpaid), stopped);
+    assert_eq!(stand.market.sent(), sent);
+    assert_eq!(stand.seller.events("gas_low").len(), 1);
+    assert_eq!(stand.till.warnings().len(), 1);
 }
 
 #[test]
@@ -1021,6 +1493,7 @@ fn no_interleaving_charges_more_than_is_signed() {
             stand.seller.opens(&buyer, config, HELD);
         }
         let mut charged = [0_u128; 3];
+        let mut used = [const { BTreeSet::new() }; 3];
         let mut tabs = [None, None, None];
         for (at, step) in steps {
             match step {
@@ -1049,11 +1522,19 @@ fn no_interleaving_charges_more_than_is_signed() {
                         prop_assert!(!second, "two tabs on one channel");
                         continue;
                     }
-                    let good = max == charged[at] + quote && max <= HELD;
+                    // Every request is another one, so a total that was used is led on from.
+                    let plain = charged[at] + quote;
+                    let good = match used[at].contains(&plain) {
+                        true => (plain + 1..=plain + 16).contains(&max) && !used[at].contains(&max),
+                        false => max == plain,
+                    };
+                    let good = good && max <= HELD;
                     match stand.wait(opening) {
                         Ok(mut tab) if good => {
                             stand.wait(tab.secure()).unwrap();
                             stand.wait(stand.reserve(&sale, &*tab));
+                            stand.wait(tab.reserved()).unwrap();
+                            used[at].insert(max);
                             prop_assert_eq!(tab.payment().before, Amount(charged[at]));
                             tabs[at] = Some((sale, tab, tokens));
                         }

@@ -7,6 +7,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use alloy::{
@@ -25,7 +26,8 @@ use openlora::{
     wallet::{
         settlement::{Deposit, Options, Transfer},
         x402::{
-            Counter, Reason, Shop, Till,
+            ContractPayers, Counter, Reason, Rules, Shop, Till,
+            binding::request_hash,
             wire::{
                 Authorization, Batch, Deed, DepositAuthorization, DepositPart, Erc3009, Exact,
                 Payload, Voucher,
@@ -55,6 +57,13 @@ pub const OTHER_DIGEST: &str = "bb";
 pub const OTHER_SPLITTER: Address = Address([0x77; 20]);
 pub const TOKEN_NAME: &str = "OpenLoRA Development USD";
 pub const MIN_DEPOSIT: u128 = 1_000;
+/// Nothing is waited for.
+pub const RULES: Rules = Rules {
+    contract_payers: ContractPayers::Refuse,
+    refund_pause: Duration::ZERO,
+    refunds_daily: 100,
+    deposits_daily: 100,
+};
 
 /// A seller with a till.
 pub struct Stand {
@@ -76,7 +85,7 @@ impl Stand {
     pub fn through(market: Market, url: &str, adjust: impl FnOnce(&mut Options)) -> Self {
         let seller = market.seller_through(url, adjust);
         let book = seller.ledger.book();
-        let till = till(&market, &seller, book);
+        let till = till(&market, &seller, book, RULES);
         Self {
             till,
             market,
@@ -97,7 +106,26 @@ impl Stand {
 
     /// One that remembers nothing.
     pub fn forgetful(&self) -> Arc<Till> {
-        till(&self.market, &self.seller, Book::default())
+        till(&self.market, &self.seller, Book::default(), RULES)
+    }
+
+    /// With a till that keeps back `fee` on refunds, and sends for payers above so much gas money.
+    pub fn charging(mut self, fee: Amount, min_gas: Amount) -> Self {
+        let book = self.seller.ledger.book();
+        let mut counters = counters(&self.market, &self.seller);
+        for counter in &mut counters {
+            counter.refund_fee = fee;
+            counter.min_gas = min_gas;
+        }
+        self.till = till_at(counters, &self.market, (&self.seller, book), RULES);
+        self
+    }
+
+    /// With a till that keeps other rules.
+    pub fn ruled(mut self, rules: Rules) -> Self {
+        let book = self.seller.ledger.book();
+        self.till = till(&self.market, &self.seller, book, rules);
+        self
     }
 
     pub fn wait<T>(&self, work: impl Future<Output = T>) -> T {
@@ -188,6 +216,7 @@ impl Stand {
         let mut tab = till.open(sale, header).await?;
         tab.secure().await?;
         self.reserve(sale, &*tab).await;
+        tab.reserved().await?;
         Ok(self.close(sale, tab, tokens).await)
     }
 
@@ -230,7 +259,7 @@ impl Stand {
         };
         self.seller.ledger.keep(metered).await.unwrap();
         let response = decoded(&tab.response(&charge));
-        tab.close(&charge);
+        tab.close(&charge, finish.is_answer());
         response
     }
 
@@ -314,17 +343,29 @@ fn counters(market: &Market, seller: &Seller) -> Vec<Counter> {
         token_version: "1".into(),
         withdraw_delay: 900,
         min_deposit: Amount(MIN_DEPOSIT),
+        refund_fee: Amount::ZERO,
+        min_gas: Amount(1),
     }]
 }
 
-fn till(market: &Market, seller: &Seller, book: Book) -> Arc<Till> {
+fn till(market: &Market, seller: &Seller, book: Book, rules: Rules) -> Arc<Till> {
+    till_at(counters(market, seller), market, (seller, book), rules)
+}
+
+fn till_at(
+    counters: Vec<Counter>,
+    market: &Market,
+    (seller, book): (&Seller, Book),
+    rules: Rules,
+) -> Arc<Till> {
     let stalls = [(DIGEST, market.splitter), (OTHER_DIGEST, OTHER_SPLITTER)];
     let stalls: BTreeMap<String, Address> = stalls.map(|(it, to)| (it.to_owned(), to)).into();
     let shop = Shop {
         stalls,
-        counters: counters(market, seller),
+        counters,
         account: OWN.parse().unwrap(),
         facts: Arc::clone(&seller.ledger) as _,
+        rules,
     };
     Arc::new(Till::new(shop, book))
 }
@@ -340,6 +381,7 @@ pub fn sale(quote: u128) -> Sale {
         media_type: "application/json",
         request_id: format!("request-{number}"),
         request_hash: format!("hash-{number}"),
+        request: request_hash("POST", "/v1/chat/completions", &number.to_le_bytes()),
         work: Work::Tokens {
             prompt: 0,
             completion: 1_000,

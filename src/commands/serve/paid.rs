@@ -38,6 +38,7 @@ use crate::{
         state::Snapshot,
     },
     wallet::{
+        balance::from_units,
         deploy::{Payee, payee, quote},
         development::check_payee,
         keystore::Account,
@@ -47,7 +48,7 @@ use crate::{
             Books, Desk, History, Options, Records, SettleError, Treasurer, Triggers, identify,
         },
         transaction::{Sender, no_facts, recover},
-        x402::{Clearing, Counter, Shop, Till},
+        x402::{Clearing, ContractPayers, Counter, Rules, Shop, Till},
     },
 };
 
@@ -284,6 +285,7 @@ impl Plan<'_> {
             counters,
             account: self.account.address(),
             facts: Arc::new(self.journal.clone()),
+            rules: rules(self.context),
         };
         let known = book
             .read()
@@ -371,8 +373,35 @@ impl Plan<'_> {
             token_version: token.version.clone(),
             withdraw_delay: seconds(self.context, "serve.withdraw_delay", 3600).as_secs(),
             min_deposit: setting(self.context, "serve.min_deposit", token)?.unwrap_or_default(),
+            refund_fee: setting(self.context, "serve.refund_fee", token)?.unwrap_or_default(),
+            min_gas: min_gas(self.context)?,
         })
     }
+}
+
+fn rules(context: &Context) -> Rules {
+    let settings = &context.settings;
+    let count = |key, otherwise| settings.count(key).unwrap_or(otherwise);
+    let daily = |key, otherwise| u32::try_from(count(key, otherwise)).unwrap_or(u32::MAX);
+    Rules {
+        contract_payers: match settings.text("serve.contract_payers") {
+            Some("settle") => ContractPayers::Settle,
+            _ => ContractPayers::Refuse,
+        },
+        refund_pause: seconds(context, "serve.refund_pause", 60),
+        refunds_daily: daily("serve.refunds_daily", 4),
+        deposits_daily: daily("serve.deposits_daily", 100),
+    }
+}
+
+/// What the account keeps for its own gas, in wei.
+fn min_gas(context: &Context) -> Result<Amount, Failure> {
+    let text = context.settings.text("serve.min_gas").unwrap_or("0");
+    from_units(text, 18).map(Amount).ok_or_else(|| {
+        let message =
+            format!("`serve.min_gas` is wrong: expected ETH such as 0.001, found `{text}`");
+        Failure::new(ExitClass::BadInput, message)
+    })
 }
 
 /// The settling of every chain, for whoever asks.

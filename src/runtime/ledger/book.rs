@@ -59,6 +59,16 @@ pub struct UsedVoucher {
     pub request_hash: String,
 }
 
+/// What a voucher's total was used for. A total belongs to one request for ever: a voucher is
+/// public once it is claimed, and would pay for anybody what it allows and its call did not cost.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Spending {
+    /// Empty where no request may have it.
+    pub request_hash: String,
+    /// Its call has cost something.
+    pub spent: bool,
+}
+
 /// A channel as this server knows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Channel {
@@ -73,6 +83,13 @@ pub struct Channel {
     pub view: Option<ChannelView>,
     /// The latest vouchers, oldest first.
     pub recent: VecDeque<UsedVoucher>,
+    /// The totals of all vouchers that came with calls; those below what is charged can pay for
+    /// nothing any more and are forgotten.
+    #[serde(default)]
+    pub used: BTreeMap<Amount, Spending>,
+    /// Totals that are paid in full for a request that was not answered: it may come again.
+    #[serde(default)]
+    pub owed: BTreeMap<Amount, String>,
 }
 
 impl Channel {
@@ -86,7 +103,85 @@ impl Channel {
             calls: 0,
             view: None,
             recent: VecDeque::new(),
+            used: BTreeMap::new(),
+            owed: BTreeMap::new(),
         }
+    }
+
+    /// A call is reserved: from now on its voucher's total is this request's.
+    pub fn reserve(&mut self, request_id: &str, request_hash: &str, payment: &Payment) {
+        self.authorise(payment);
+        self.open.insert(request_id.to_owned(), payment.quote);
+        let max = payment.authorised();
+        // What allows nothing more is worth nothing to others.
+        if !payment.quote.is_zero() {
+            self.used.entry(max).or_insert_with(|| Spending {
+                request_hash: request_hash.to_owned(),
+                spent: false,
+            });
+        }
+        self.remember(UsedVoucher {
+            max,
+            request_id: request_id.to_owned(),
+            request_hash: request_hash.to_owned(),
+        });
+    }
+
+    /// What a reserved call has cost, and whether it was answered as far as the payer's side and
+    /// the model let it.
+    ///
+    /// # Errors
+    /// More than the payer has signed for.
+    pub fn charge(
+        &mut self,
+        request_id: &str,
+        charge: &Charge,
+        answered: bool,
+    ) -> Result<(), Breach> {
+        self.calls = self.calls.saturating_add(1);
+        if let Some(quote) = self.open.remove(request_id) {
+            let before = charge.cumulative.saturating_sub(charge.amount);
+            let max = before.saturating_add(quote);
+            self.spend(max, (charge.amount, quote), answered);
+            if quote.is_zero() && answered {
+                self.paid_back(request_id);
+            }
+        }
+        self.charged = self.charged.charge(charge.amount, self.authorised)?;
+        self.forget();
+        Ok(())
+    }
+
+    fn spend(&mut self, max: Amount, (amount, quote): (Amount, Amount), answered: bool) {
+        let spending = self.used.get_mut(&max).filter(|_| !amount.is_zero());
+        if let Some(spending) = spending {
+            spending.spent = true;
+            if amount == quote && !answered {
+                self.owed.insert(max, spending.request_hash.clone());
+            }
+        }
+    }
+
+    /// A request that was paid in full before is answered now.
+    fn paid_back(&mut self, request_id: &str) {
+        let call = self.recent.iter().rfind(|it| it.request_id == request_id);
+        if let Some(call) = call {
+            self.owed.retain(|_, hash| *hash != call.request_hash);
+        }
+    }
+
+    /// The total that is charged now may have come with a refund: it proves nothing any more.
+    pub fn give_away(&mut self) {
+        let charged = self.charged.amount();
+        self.used.entry(charged).or_insert_with(|| Spending {
+            request_hash: String::new(),
+            spent: true,
+        });
+    }
+
+    fn forget(&mut self) {
+        let charged = self.charged.amount();
+        self.used = self.used.split_off(&charged);
     }
 
     /// What the chain has of it, checked against what was charged.
@@ -115,10 +210,14 @@ impl Channel {
         self.recent.push_back(used);
     }
 
-    /// The chain remembers more than this journal: the journal is not the whole story.
-    fn observe(&mut self, view: ChannelView) {
-        if view.claimed > self.charged.amount() {
+    /// Takes over what the chain says. Where it remembers more than is charged and than running
+    /// calls may cost, the journal is not the whole story.
+    pub fn observe(&mut self, view: ChannelView) {
+        let running: Amount = self.open.values().copied().sum();
+        if view.claimed > self.charged.amount().saturating_add(running) {
             self.charged = Total::lost(Total::<Claimed>::observed(view.claimed));
+            self.forget();
+            self.give_away();
         }
         self.view = Some(view);
     }
@@ -142,6 +241,7 @@ pub struct ExactPayment {
     pub tx: String,
     /// The call that it paid; none while it is owed one.
     pub request_id: Option<String>,
+    /// The request that it is for. Its signature is public, so it is for no other.
     pub request_hash: Option<String>,
 }
 
@@ -180,6 +280,9 @@ pub struct Book {
     /// Chains that are gone; nothing else here is about them.
     #[serde(default)]
     pub former: Vec<FormerChain>,
+    /// For which request an authorization was sent to its chain, until its payment is there.
+    #[serde(default)]
+    pub bound: BTreeMap<ExactKey, String>,
     /// Facts that contradict the order of totals; empty unless something is badly wrong.
     pub breaches: Vec<String>,
 }
@@ -205,7 +308,7 @@ impl Book {
                     amount: received.amount,
                     tx: received.tx.clone(),
                     request_id: None,
-                    request_hash: None,
+                    request_hash: self.bound.remove(&received.key),
                 };
                 // The same payment may be mined again, in another transaction, after a
                 // reorganisation.
@@ -217,6 +320,17 @@ impl Book {
                 self.genesis.insert(*chain_id, *genesis);
             }
             Event::ChainEnded { chain_id } => self.end(*chain_id),
+            Event::PaymentBound(bound) => match self.exact.get_mut(&bound.key) {
+                Some(paid) => paid.request_hash = Some(bound.request_hash.clone()),
+                None => {
+                    self.bound.insert(bound.key, bound.request_hash.clone());
+                }
+            },
+            Event::Refunded(refunded) => {
+                if let Some(channel) = self.channels.get_mut(&refunded.key) {
+                    channel.give_away();
+                }
+            }
             Event::CallReserved {
                 request_id,
                 request_hash,
@@ -225,9 +339,10 @@ impl Book {
             } => self.reserve(request_id, request_hash, payment),
             Event::CallMetered {
                 request_id,
+                finish,
                 charge: Some(charge),
                 ..
-            } => self.charge(request_id, charge),
+            } => self.charge(request_id, charge, finish.is_answer()),
             // A payment that never happened and paid for nothing yet.
             Event::Reorganised { chain_id, txs } => self.exact.retain(|key, paid| {
                 let undone = key.chain_id == *chain_id && txs.contains(&paid.tx);
@@ -291,16 +406,10 @@ impl Book {
             let breach = format!("call {request_id} is paid from the unknown channel {key}");
             return self.breaches.push(breach);
         };
-        channel.authorise(payment);
-        channel.open.insert(request_id.to_owned(), payment.quote);
-        channel.remember(UsedVoucher {
-            max: payment.authorised(),
-            request_id: request_id.to_owned(),
-            request_hash: request_hash.to_owned(),
-        });
+        channel.reserve(request_id, request_hash, payment);
     }
 
-    fn charge(&mut self, request_id: &str, charge: &Charge) {
+    fn charge(&mut self, request_id: &str, charge: &Charge, answered: bool) {
         let receiver = self.receivers.entry(charge.receiver_key()).or_default();
         receiver.charged = receiver.charged.saturating_add(charge.amount);
         receiver.calls = receiver.calls.saturating_add(1);
@@ -309,31 +418,27 @@ impl Book {
                 receiver.exact = receiver.exact.saturating_add(charge.amount);
                 self.charge_exact(charge);
             }
-            Scheme::BatchSettlement => self.charge_channel(request_id, charge),
+            Scheme::BatchSettlement => self.charge_channel(request_id, charge, answered),
         }
     }
 
-    /// A payment without a charge still owes its payer a call.
+    /// A payment without a charge still owes its payer the call that it was for.
     fn charge_exact(&mut self, charge: &Charge) {
         let key = charge.exact_key();
         if let Some(paid) = self.exact.get_mut(&key)
             && charge.amount.is_zero()
         {
             paid.request_id = None;
-            paid.request_hash = None;
         }
     }
 
-    fn charge_channel(&mut self, request_id: &str, charge: &Charge) {
+    fn charge_channel(&mut self, request_id: &str, charge: &Charge, answered: bool) {
         let key = charge.channel_key();
         let charged = match self.channels.get_mut(&key) {
             None => Err(format!("a charge to the unknown channel {key}")),
             Some(channel) => {
-                channel.open.remove(request_id);
-                channel.calls = channel.calls.saturating_add(1);
-                let next = channel.charged.charge(charge.amount, channel.authorised);
-                next.map(|next| channel.charged = next)
-                    .map_err(|breach| format!("channel {key}: {breach}"))
+                let charged = channel.charge(request_id, charge, answered);
+                charged.map_err(|breach| format!("channel {key}: {breach}"))
             }
         };
         if let Err(breach) = charged {

@@ -28,7 +28,7 @@ pub use amount::{Amount, AmountProblem};
 pub use anchors::Anchors;
 pub use book::{
     Book, Channel, ChannelView, Cleared, ExactPayment, FormerChain, RECENT_VOUCHERS, Receiver,
-    ReceiverView, UsedVoucher, Withdrawal,
+    ReceiverView, Spending, UsedVoucher, Withdrawal,
 };
 pub use channel::{
     Authorised, Breach, ChannelConfig, Charged, Claimed, Released, Settled, Total, WITHDRAW_DELAY,
@@ -38,7 +38,7 @@ pub use collected::{Collected, collected_of};
 pub use contributions::{Allotment, AttributedCall, Stated};
 pub use earnings::{Accrual, Calls, CallsKey, DAY_MS, Days, Earnings, Sums};
 pub use key::{ChannelKey, ExactKey, KeyProblem, ReceiverKey};
-pub use payment::{Charge, Payment, Scheme};
+pub use payment::{Charge, Payment, Scheme, request_digest};
 pub use payout::divide;
 pub use period::Period;
 pub use price::{Prices, TOKENS, Work};

@@ -2,6 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use super::{Address, Amount, ChannelKey, ExactKey, Prices, ReceiverKey, Word, Work};
 use crate::runtime::event::{Finish, Usage};
@@ -37,6 +38,10 @@ pub struct Payment {
     pub prices: Prices,
     /// What the quote is for.
     pub work: Work,
+    /// All of the quote is claimed before the call, because a contract says whether the voucher is
+    /// good and may change its mind: so all of it is charged.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub collected: bool,
 }
 
 /// What a call cost.
@@ -83,11 +88,16 @@ impl Payment {
     }
 
     fn cost(&self, usage: Usage, finish: Finish) -> Amount {
+        if self.collected {
+            return self.quote;
+        }
         let nothing = usage.completion_tokens == 0;
         if nothing && matches!(finish, Finish::Failed | Finish::Recovered) {
             return Amount::ZERO;
         }
         match self.work {
+            // Half of an answer is owed whole to whoever paid it whole: the call runs again.
+            _ if self.scheme == Scheme::Exact && !finish.is_answer() => Amount::ZERO,
             // The transfer was for the whole quote.
             _ if self.scheme == Scheme::Exact => self.quote,
             Work::Tokens { .. } => {
@@ -98,7 +108,10 @@ impl Payment {
                 self.prices.of(work).min(self.quote)
             }
             Work::Classifications { .. } | Work::Images { .. } if nothing => Amount::ZERO,
-            Work::Classifications { .. } | Work::Images { .. } => self.quote,
+            // The voucher may be for a unit more than the work costs.
+            Work::Classifications { .. } | Work::Images { .. } => {
+                self.prices.of(self.work).min(self.quote)
+            }
         }
     }
 }
@@ -145,4 +158,15 @@ impl Charge {
             token: self.token,
         }
     }
+}
+
+/// What tells a request from all others where a payment is bound to one: SHA-256 over
+/// `METHOD path`, a line's end and the body. The path is without its query.
+pub fn request_digest(method: &str, path: &str, body: &[u8]) -> Word {
+    let head = Sha256::new()
+        .chain_update(method)
+        .chain_update(" ")
+        .chain_update(path)
+        .chain_update("\n");
+    Word(head.chain_update(body).finalize().into())
 }

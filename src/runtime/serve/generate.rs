@@ -64,10 +64,10 @@ enum Step {
 }
 
 /// Answers a request, or gives a repeated one its answer again.
-pub async fn answer(app: &App, intake: Intake, job: Job) -> Result<Response, Refusal> {
-    let slot = match app.meter.admit(&intake.id, &intake.imprint).await? {
-        Admission::Repeated(answer) => return Ok(repeat(app, answer)),
-        Admission::Fresh(slot) => slot,
+pub async fn answer(app: &App, mut intake: Intake, job: Job) -> Result<Response, Refusal> {
+    let admission = match app.admit(&intake).await? {
+        Some(Admission::Repeated(answer)) => return Ok(repeat(app, answer)),
+        admission => admission,
     };
     let pass = app.turn_if_free(&intake).await?;
     let prompts = std::slice::from_ref(&job.prompt);
@@ -85,8 +85,9 @@ pub async fn answer(app: &App, intake: Intake, job: Job) -> Result<Response, Ref
         true => Answer::EVENTS,
         false => Answer::JSON,
     };
-    let (pass, tab) = match app.open(&intake, pass, work, media_type).await? {
-        Opened::Run(pass, tab) => (pass, tab),
+    let opened = app.open(&mut intake, (admission, pass), work, media_type);
+    let ticket = match opened.await? {
+        Opened::Run(ticket) => ticket,
         Opened::Repeated(answer) => return Ok(repeat(app, answer)),
     };
     let asked = Asked {
@@ -94,7 +95,7 @@ pub async fn answer(app: &App, intake: Intake, job: Job) -> Result<Response, Ref
         prompts: vec![job.prompt.clone()],
         prompt_tokens,
     };
-    let call = app.reserve(&intake, slot, (pass, tab), asked).await?;
+    let call = app.reserve(&intake, ticket, asked).await?;
     let generation = match intake.adapter.engine.generate(job.prompt, sampling).await {
         Ok(generation) => generation,
         Err(error) => {

@@ -6,22 +6,22 @@ use axum::{extract::Request, http::StatusCode};
 
 use super::{
     body::{self, Held},
-    calls::Slot,
     client::ClientAddress,
     connections::Connection,
-    gate::{Pass, draining},
+    gate::draining,
     hosted::Hosted,
     imprint::Imprint,
     meter::{Call, Reservation},
-    payment,
+    payment::{self, Ticket},
     refusal::Refusal,
     request_id::RequestId,
     routes::App,
     wire::fields::Fields,
 };
 use crate::runtime::{
-    event::CallKind,
-    ports::{Prompt, Tab},
+    event::{CallKind, Finish},
+    ledger::{Word, request_digest},
+    ports::Prompt,
 };
 
 /// What a body of unknown length counts for, in bytes.
@@ -33,6 +33,8 @@ pub struct Intake {
     pub fields: Fields,
     /// Of route and body: what makes a repeated id the same call.
     pub imprint: Imprint,
+    /// What a payment names that is bound to this request.
+    pub digest: Word,
     pub adapter: Arc<Hosted>,
     pub accepted: Instant,
     /// The value of `PAYMENT-SIGNATURE`.
@@ -76,6 +78,7 @@ impl Intake {
         }
         let fields = Fields::parse(&body.bytes)?;
         let adapter = app.shelf.find(fields.required_string("model")?)?;
+        let digest = request_digest(parts.method.as_str(), parts.uri.path(), &body.bytes);
         let imprint = app
             .meter
             .imprint(&[parts.uri.path().as_bytes(), &body.bytes]);
@@ -88,6 +91,7 @@ impl Intake {
             id,
             fields,
             imprint,
+            digest,
             adapter,
             accepted,
             payment,
@@ -176,8 +180,7 @@ impl App {
     pub async fn reserve(
         &self,
         intake: &Intake,
-        slot: Slot,
-        (pass, tab): (Pass, Option<Box<dyn Tab>>),
+        Ticket { slot, pass, tab }: Ticket,
         asked: Asked,
     ) -> Result<Call, Refusal> {
         let Asked {
@@ -196,6 +199,13 @@ impl App {
             tab,
             prompts,
         };
-        self.meter.reserve(reservation).await
+        let mut call = self.meter.reserve(reservation).await?;
+        match call.collect().await {
+            Ok(()) => Ok(call),
+            Err(why) => {
+                call.finish(Finish::Failed, None).await?;
+                Err(payment::unpaid(why))
+            }
+        }
     }
 }

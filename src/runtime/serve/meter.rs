@@ -29,7 +29,8 @@ use super::{
 use crate::runtime::{
     event::{CallKind, Event, Finish, Record, Usage},
     journal::{Enclosure, Entry, Journal, JournalError, LARGEST_ENCLOSURE},
-    ports::{Prompt, Tab},
+    ledger::Payment,
+    ports::{Prompt, Tab, Unpaid},
 };
 
 /// Tokens between two checkpoints of a running call.
@@ -40,6 +41,9 @@ pub const CHECKPOINT_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Pause before a count that the journal refused is offered again.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
+
+/// How often a call that came to nothing is tried again under its id.
+const ATTEMPTS: u32 = 1024;
 
 /// How long a refusal of the journal makes the server say that it is not ready.
 pub const REFUSAL_ECHO: Duration = Duration::from_secs(5);
@@ -177,6 +181,26 @@ impl Meter {
                 None => Err(already_metered(&found)),
             },
         }
+    }
+
+    /// The same for a paid call, whose id is its payer's own. What was paid and not answered, or
+    /// cost nothing, runs again.
+    pub async fn admit_paid(
+        &self,
+        id: &RequestId,
+        payment: &Payment,
+        imprint: &Imprint,
+    ) -> Result<Admission, Refusal> {
+        let mut own = RequestId::of_payer(&self.inner.salt, payment.payer, (id, 0));
+        for attempt in 1..=ATTEMPTS {
+            match receipt::find(&self.inner.journal, &own).await? {
+                Some(found) if found.request_hash == imprint.hash && found.is_owed(payment) => {
+                    own = RequestId::of_payer(&self.inner.salt, payment.payer, (id, attempt));
+                }
+                _ => break,
+            }
+        }
+        self.admit(&own, imprint).await
     }
 
     /// Writes the reservation durably; only then may the model run.
@@ -357,6 +381,14 @@ impl Call {
         Some(tab.response(&charge))
     }
 
+    /// Claims what can be relied on only once it is claimed.
+    pub async fn collect(&mut self) -> Result<(), Unpaid> {
+        match self.open.as_mut().and_then(|open| open.tab.as_mut()) {
+            Some(tab) => tab.reserved().await,
+            None => Ok(()),
+        }
+    }
+
     /// Meters the call durably, then lets repeats have the answer.
     pub async fn finish(
         mut self,
@@ -457,7 +489,7 @@ impl Open {
                 Ok(record) => {
                     inner.metrics.metered(&record.event);
                     if let (Some(tab), Some(charge)) = (tab, charge) {
-                        tab.close(&charge);
+                        tab.close(&charge, finish.is_answer());
                     }
                     slot.complete(answer);
                     inner

@@ -11,7 +11,7 @@ use axum::{
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
 use super::{
-    answer::Answer, gate::Pass, intake::Intake, meter::Admission, refusal::Refusal,
+    answer::Answer, calls::Slot, gate::Pass, intake::Intake, meter::Admission, refusal::Refusal,
     request_id::RequestId, routes::App,
 };
 use crate::runtime::{
@@ -44,10 +44,16 @@ pub struct Sales {
 
 /// A call that may go on.
 pub enum Opened {
-    /// With its turn, and with a tab where calls are paid.
-    Run(Pass, Option<Box<dyn Tab>>),
-    /// The payment was used for this very call before.
+    Run(Ticket),
+    /// The call was answered before.
     Repeated(Answer),
+}
+
+/// What a call needs to run: its id, its turn, and a tab where calls are paid.
+pub struct Ticket {
+    pub slot: Slot,
+    pub pass: Pass,
+    pub tab: Option<Box<dyn Tab>>,
 }
 
 /// The payment that came with a request.
@@ -79,23 +85,46 @@ pub fn resource(headers: &HeaderMap, path: &str) -> String {
 }
 
 impl App {
-    /// Lets a call go on that is free or paid for: the payment is checked before the call waits
-    /// for its turn, and a deposit is made after that.
+    /// Whether a free call runs or was answered before. Ids of paid calls are their payers' own,
+    /// so nothing is known of one before its payment is: nothing is answered by its id.
+    pub async fn admit(&self, intake: &Intake) -> Result<Option<Admission>, Refusal> {
+        match self.sales {
+            Some(_) => Ok(None),
+            None => self
+                .meter
+                .admit(&intake.id, &intake.imprint)
+                .await
+                .map(Some),
+        }
+    }
+
+    /// Lets a call go on that is free or paid for. Whoever waits for a payer's channel gives its
+    /// turn to others meanwhile.
     pub async fn open(
         &self,
-        intake: &Intake,
-        pass: Option<Pass>,
+        intake: &mut Intake,
+        (admission, pass): (Option<Admission>, Option<Pass>),
         work: Work,
         media_type: &'static str,
     ) -> Result<Opened, Refusal> {
+        match admission {
+            Some(Admission::Repeated(answer)) => return Ok(Opened::Repeated(answer)),
+            Some(Admission::Fresh(slot)) => {
+                let pass = match pass {
+                    Some(pass) => pass,
+                    None => self.gate.enter(&intake.adapter.name).await?,
+                };
+                let tab = None;
+                return Ok(Opened::Run(Ticket { slot, pass, tab }));
+            }
+            None => {}
+        }
         let Some(sales) = &self.sales else {
-            let pass = match pass {
-                Some(pass) => pass,
-                None => self.gate.enter(&intake.adapter.name).await?,
-            };
-            return Ok(Opened::Run(pass, None));
+            return Err(Refusal::unavailable(
+                "payment_unavailable",
+                "Nothing is sold here.",
+            ));
         };
-        drop(pass);
         let sale = intake.sale(work, media_type);
         let Some(payment) = &intake.payment else {
             return Err(unpaid(sales.cashier.terms(&sale)));
@@ -113,10 +142,20 @@ impl App {
             }
             Err(why) => return Err(unpaid(why)),
         };
+        let admitted = self
+            .meter
+            .admit_paid(&intake.id, tab.payment(), &intake.imprint);
+        let slot = match admitted.await? {
+            Admission::Repeated(answer) => return Ok(Opened::Repeated(answer)),
+            Admission::Fresh(slot) => slot,
+        };
+        intake.id = slot.id().clone();
+        tab.name(intake.id.as_str());
         self.attributions.check_room(Some(tab.payment().payer))?;
         let pass = self.gate.enter(&intake.adapter.name).await?;
         tab.secure().await.map_err(unpaid)?;
-        Ok(Opened::Run(pass, Some(tab)))
+        let tab = Some(tab);
+        Ok(Opened::Run(Ticket { slot, pass, tab }))
     }
 
     /// A turn on an engine where calls are free: there nothing else bounds the work before a call.
@@ -156,6 +195,7 @@ impl Intake {
             media_type,
             request_id: self.id.as_str().to_owned(),
             request_hash: self.imprint.hash.clone(),
+            request: self.digest,
             work,
             prices: self.adapter.prices,
             quote: self.adapter.prices.of(work),

@@ -13,7 +13,7 @@ use super::{
 use crate::runtime::{
     event::{CallKind, Event, Finish, Record, Usage},
     journal::{Journal, JournalError},
-    ledger::{Amount, Charge},
+    ledger::{Amount, Charge, Payment},
 };
 
 /// A `CallMetered` event with its place in the journal.
@@ -74,6 +74,19 @@ impl Receipt {
             charge: charge.map(|charge| *charge),
             attribution: None,
         })
+    }
+
+    /// Whether the call was cut off by our side and cost nothing, or is paid by what was paid for
+    /// it already.
+    pub fn is_owed(&self, payment: &Payment) -> bool {
+        let charged = self.charge.as_ref().is_some_and(|it| !it.amount.is_zero());
+        !self.finish.is_answer() && (!charged || payment.quote.is_zero())
+    }
+
+    /// Whether whoever names the id can be told: those of paid calls are their payers' secrets.
+    /// Earlier versions had the payers' own ids there, which may be guessed.
+    pub fn is_addressed(&self) -> bool {
+        self.charge.is_none() || RequestId::is_secret(&self.request_id)
     }
 
     /// The receipt as `/v1/receipts/{id}` answers it.

@@ -4,14 +4,19 @@
 //! `X-Request-Id`, which proxies like to set.
 
 use axum::http::{HeaderMap, StatusCode};
+use sha2::{Digest, Sha256};
 
 use super::refusal::Refusal;
+use crate::runtime::ledger::Address;
 
 pub const REQUEST_ID: &str = "x-request-id";
 pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
 /// Longest accepted id in bytes.
 const LONGEST: usize = 128;
+
+/// Digits of the ids of paid calls.
+const SECRET: usize = 32;
 
 /// A validated request id: 1 to 128 letters, digits and `-_.:~`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -33,6 +38,26 @@ impl RequestId {
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:~".contains(&byte);
         let fits = (1..=LONGEST).contains(&text.len()) && text.bytes().all(allowed);
         fits.then(|| Self(text.to_owned()))
+    }
+
+    /// The id of a paid call: its payer's own, so that nobody meets another's, and nobody else can
+    /// name it, because the salt is the journal's secret. Each attempt at a call has one.
+    pub fn of_payer(salt: &[u8], payer: Address, (id, attempt): (&Self, u32)) -> Self {
+        let hash = Sha256::new()
+            .chain_update(salt)
+            .chain_update(b"paid call")
+            .chain_update(payer.0)
+            .chain_update(attempt.to_le_bytes())
+            .chain_update(&id.0);
+        let mut text = hex::encode(hash.finalize());
+        text.truncate(SECRET);
+        Self(text)
+    }
+
+    /// Whether an id cannot be guessed: one of a paid call, or a UUID.
+    pub fn is_secret(text: &str) -> bool {
+        let hexadecimal = text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        (text.len() == SECRET && hexadecimal) || uuid::Uuid::try_parse(text).is_ok()
     }
 
     pub fn as_str(&self) -> &str {

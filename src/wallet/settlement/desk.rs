@@ -375,6 +375,12 @@ impl Settlement for Desk {
         self.pass_on(name, calls).await
     }
 
+    async fn gas(&self) -> Result<Amount, Trouble> {
+        let left = self.chain.balance(self.account()).await;
+        let left = left.map_err(Trouble::unreachable)?;
+        Ok(Amount(u128::try_from(left).unwrap_or(u128::MAX)))
+    }
+
     async fn unsettled(&self, receiver: Address, token: Address) -> Result<Amount, Trouble> {
         self.unsettled_of(receiver, token).await
     }

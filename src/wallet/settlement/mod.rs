@@ -161,6 +161,9 @@ pub trait Settlement: Send + Sync {
     /// what they are.
     async fn relay(&self, name: &'static str, calls: Vec<Bytes>) -> Result<Done, Trouble>;
 
+    /// What our account has left for gas, in wei.
+    async fn gas(&self) -> Result<Amount, Trouble>;
+
     /// What was claimed for a receiver and not yet sent to it.
     async fn unsettled(&self, receiver: Address, token: Address) -> Result<Amount, Trouble>;
 }

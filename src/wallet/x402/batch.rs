@@ -5,21 +5,20 @@ use std::sync::Arc;
 use alloy::primitives::{Bytes, hex};
 
 use super::{
-    checks::{check_terms, check_voucher, check_window, signed},
+    binding::RequestBinding,
+    checks::{authorised, check_terms, check_voucher, check_window, signed},
     digest::deposit_nonce,
     reason::Reason,
     refused::{Correction, Refused},
     shelf::Held,
+    sponsor::ContractPayers,
     tab::BatchTab,
     terms::{Back, Lane, Taken},
     wire::{Authorization, Batch, ChannelState, Deed, DepositPart, Erc3009, Voucher, VoucherState},
 };
 use crate::{
     runtime::{
-        ledger::{
-            Amount, Channel, ChannelConfig, ChannelKey, ChannelView, Claimed, Payment, Scheme,
-            Total, Word,
-        },
+        ledger::{Amount, Channel, ChannelConfig, ChannelKey, ChannelView, Payment, Scheme, Word},
         ports::Sale,
     },
     wallet::{
@@ -37,60 +36,74 @@ pub(super) struct Line {
     pub known: bool,
 }
 
+/// How many units above its price a call's total may be, where others have the totals below.
+pub(super) const LARGEST_STEP: u128 = 16;
+
+/// Totals of one channel that are remembered.
+const MOST_TOTALS: usize = 1024;
+
 impl Back {
-    /// Steps 3 to 7 for a voucher, with or without a deposit.
+    /// Steps 3 to 7 for a voucher, with or without a deposit. Whose voucher it is is known before
+    /// anything of the channel is compared or told.
     pub async fn open_batch(
         self: &Arc<Self>,
         sale: &Sale,
         taken: &Taken,
-        batch: &Batch,
+        (batch, binding): (&Batch, Option<&RequestBinding>),
     ) -> Result<BatchTab, Refused> {
         let part = match &batch.deed {
             Deed::Voucher => None,
             Deed::Deposit(part) => Some(part),
             Deed::Refund { .. } => return Err(Reason::PayloadType.into()),
         };
-        let lane = &taken.lane;
-        let mut line = self.line(taken, batch).await?;
-        let check = |line: &Line| line.check_total(&batch.voucher, sale.quote, Some(sale));
-        if line.known {
-            check(&line)?;
+        let (lane, voucher) = (&taken.lane, &batch.voucher);
+        let by_contract = batch.config.payer_authorizer.is_zero();
+        if by_contract && self.sponsor.rules.contract_payers == ContractPayers::Refuse {
+            return Err(Reason::ContractPayer.into());
         }
-        check_voucher(
-            lane.settlement(),
-            &lane.escrow,
-            &line.channel.config,
-            &batch.voucher,
-        )
-        .await?;
+        taken.check_signer(batch).await?;
+        if let Some(binding) = binding {
+            taken.check_bound(batch, binding, sale).await?;
+        }
+        let mut line = self.line(taken, batch).await?;
+        let bid = Bid {
+            max: voucher.max_claimable_amount,
+            amount: taken.offer.amount,
+            bound: binding.is_some(),
+        };
+        if line.known {
+            line.price(bid, sale)?;
+        }
         let view = lane.settlement().channel(line.key.channel).await?;
-        line.observe(view.clone());
-        check(&line)?;
+        line.channel.observe(view.clone());
+        let quote = line.price(bid, sale)?;
         if view.withdrawal.is_some() {
             return Err(Reason::Withdrawal.into());
         }
+        line.check_room(bid.max)?;
+        let owed = quote.is_zero() && !sale.quote.is_zero();
         let deposit = match part {
-            None => None,
-            Some(part) => {
-                self.arriving(taken, &mut line, part, &batch.voucher)
-                    .await?
-            }
+            Some(part) if !owed => self.arriving(taken, &mut line, part, voucher).await?,
+            _ => None,
         };
-        let arriving = deposit.as_ref().map_or(Amount::ZERO, |it| it.amount);
-        line.check_balance(&batch.voucher, arriving)?;
-        let payment = payment(sale, &line, &batch.voucher);
+        if !owed {
+            let arriving = deposit.as_ref().map_or(Amount::ZERO, |it| it.amount);
+            line.check_balance(voucher, arriving)?;
+        }
+        let payment = Payment {
+            collected: by_contract && !owed,
+            ..payment(sale, &line, voucher, quote)
+        };
         let behind = (Arc::clone(self), Arc::clone(lane));
         Ok(BatchTab::new(behind, sale, line, deposit, payment))
     }
 
-    /// Takes a channel that fits the offer into our hands.
+    /// Takes the channel of a payer who was heard into our hands.
     pub async fn line(&self, taken: &Taken, batch: &Batch) -> Result<Line, Refused> {
         let config = ChannelConfig::from(batch.config.clone());
-        let channel = batch.voucher.channel_id;
-        check_terms(&taken.lane.escrow, &config, channel, &taken.offer)?;
         let key = ChannelKey {
             chain_id: taken.lane.chain_id,
-            channel,
+            channel: batch.voucher.channel_id,
         };
         let held = self.channels.take(key).await.ok_or(Refused::Busy)?;
         let known = held.get().cloned();
@@ -124,7 +137,7 @@ impl Back {
         match lane.settlement().check_deposit(&deposit).await {
             Ok(()) => Ok(Some(deposit)),
             Err(trouble @ Trouble::Rejected { .. }) => {
-                line.observe(lane.settlement().channel(id).await?);
+                line.channel.observe(lane.settlement().channel(id).await?);
                 match line.covers(voucher) {
                     true => Ok(None),
                     false => Err(Refused::of(Reason::DepositRefused)(trouble)),
@@ -190,38 +203,111 @@ pub(super) fn receiving(
     }
 }
 
-impl Line {
-    /// Takes over what the chain says. It remembers more than the journal where that was lost.
-    pub fn observe(&mut self, view: ChannelView) {
-        if view.claimed > self.channel.charged.amount() {
-            self.channel.charged = Total::lost(Total::<Claimed>::observed(view.claimed));
-        }
-        self.channel.view = Some(view);
+impl Taken {
+    /// Whether a channel fits the offer, and its voucher is signed by whoever signs for its payer.
+    pub async fn check_signer(&self, batch: &Batch) -> Result<(), Refused> {
+        let (lane, voucher) = (&self.lane, &batch.voucher);
+        let config = ChannelConfig::from(batch.config.clone());
+        check_terms(&lane.escrow, &config, voucher.channel_id, &self.offer)?;
+        check_voucher(lane.settlement(), &lane.escrow, &config, voucher).await
     }
 
-    /// The voucher is for what is charged and this call, neither more nor less. One that was used
-    /// is known again first; one for another amount is answered with what we have. Calls that cost
-    /// less than they could may share a voucher: then the one that is repeated counts.
-    pub fn check_total(
+    async fn check_bound(
         &self,
-        voucher: &Voucher,
-        price: Amount,
-        call: Option<&Sale>,
+        batch: &Batch,
+        binding: &RequestBinding,
+        sale: &Sale,
     ) -> Result<(), Refused> {
-        let charged = self.channel.charged.amount();
-        let expected = charged.checked_add(price);
-        if expected == Some(voucher.max_claimable_amount) {
-            return Ok(());
-        }
-        let stale = self.stale(Reason::Cumulative);
-        let Some(call) = call else { return Err(stale) };
+        let (settlement, voucher) = (self.lane.settlement(), &batch.voucher);
+        let config = ChannelConfig::from(batch.config.clone());
         let max = voucher.max_claimable_amount;
-        let used = || self.channel.recent.iter().rev().filter(|it| it.max == max);
-        let same = used().find(|it| it.request_hash == call.request_hash);
-        match same.or_else(|| used().next()) {
+        let digest = self
+            .lane
+            .binding
+            .request(voucher.channel_id, max, binding.request_hash);
+        let ours = binding.request_hash == sale.request
+            && authorised(settlement, &config, digest, &binding.signature).await?;
+        match ours {
+            true => Ok(()),
+            false => Err(Reason::RequestBinding.into()),
+        }
+    }
+}
+
+/// What a payer offers for a call.
+#[derive(Clone, Copy)]
+pub(super) struct Bid {
+    /// The total that it signed for.
+    pub max: Amount,
+    /// Of the offer that it took.
+    pub amount: Amount,
+    /// Whether the payment names its request.
+    pub bound: bool,
+}
+
+impl Line {
+    /// What a voucher pays for a call: it is for what is charged and this call, neither more nor
+    /// less. A total that was used belongs to the request that used it: the same one is known
+    /// again, and another one is led to a total that is above it by a unit or a few. Nothing is to
+    /// be paid for a request that is paid already and was not answered.
+    pub fn price(&self, bid: Bid, sale: &Sale) -> Result<Amount, Refused> {
+        let (channel, hash) = (&self.channel, &sale.request_hash);
+        if channel.owed.get(&bid.max) == Some(hash) {
+            return Ok(Amount::ZERO);
+        }
+        let charged = channel.charged.amount();
+        let plain = charged.checked_add(sale.quote).ok_or(Reason::Cumulative)?;
+        let other = |total: &Amount| {
+            let spending = channel.used.get(total);
+            spending.is_some_and(|it| it.spent || it.request_hash != *hash)
+        };
+        let taken = !sale.quote.is_zero() && other(&plain);
+        let stepped = taken && charged.checked_add(bid.amount) == Some(bid.max);
+        if bid.amount != sale.quote && !stepped {
+            return Err(Refused::Differs("amount"));
+        }
+        let most = plain.saturating_add(Amount(LARGEST_STEP));
+        let fits = match taken {
+            true => bid.max > plain && bid.max <= most && !other(&bid.max),
+            false => bid.max == plain,
+        };
+        if fits {
+            return Ok(bid.max.saturating_sub(charged));
+        }
+        let mut recent = channel.recent.iter();
+        let again = recent.rfind(|it| it.max == bid.max && it.request_hash == *hash);
+        let stale = match taken {
+            true => self.led_on(plain, &other, bid.bound),
+            false => self.stale(Reason::Cumulative),
+        };
+        match again {
             Some(used) => Err(Refused::Used(used.clone(), Box::new(stale))),
             None => Err(stale),
         }
+    }
+
+    /// Totals that are allowed and not charged are kept, so there are only so many.
+    fn check_room(&self, max: Amount) -> Result<(), Reason> {
+        let used = &self.channel.used;
+        match used.len() < MOST_TOTALS || used.contains_key(&max) {
+            true => Ok(()),
+            false => Err(Reason::Crowded),
+        }
+    }
+
+    /// To a total that nobody has. Stock clients repeat a call with the price that they read first
+    /// and the total that they are told now, so the step is in both; a client whose payment names
+    /// its request reads the price again.
+    fn led_on(&self, plain: Amount, other: &impl Fn(&Amount) -> bool, bound: bool) -> Refused {
+        let free = |step: u128| !other(&plain.saturating_add(Amount(step)));
+        let step = (1..=LARGEST_STEP / 2).find(|step| free(*step) && free(2 * step));
+        let step = Amount(step.unwrap_or_default());
+        let charged = self.channel.charged.amount();
+        let told = match bound {
+            true => charged,
+            false => charged.saturating_add(step),
+        };
+        self.correction(Reason::Cumulative, (told, step))
     }
 
     fn covers(&self, voucher: &Voucher) -> bool {
@@ -247,10 +333,16 @@ impl Line {
         }
     }
 
+    /// Where we have the channel otherwise than its payer.
     pub fn stale(&self, reason: Reason) -> Refused {
+        self.correction(reason, (self.channel.charged.amount(), Amount::ZERO))
+    }
+
+    fn correction(&self, reason: Reason, (charged, step): (Amount, Amount)) -> Refused {
         let correction = Correction {
             chain_id: self.key.chain_id,
-            channel: self.state(self.channel.charged.amount()),
+            channel: self.state(charged),
+            step,
             voucher: self.voucher(),
         };
         Refused::Stale(reason, Box::new(correction))
@@ -303,7 +395,7 @@ pub(super) fn state(channel: Word, view: &ChannelView) -> ChannelState {
     }
 }
 
-fn payment(sale: &Sale, line: &Line, voucher: &Voucher) -> Payment {
+fn payment(sale: &Sale, line: &Line, voucher: &Voucher, quote: Amount) -> Payment {
     let config = &line.channel.config;
     Payment {
         scheme: Scheme::BatchSettlement,
@@ -313,9 +405,10 @@ fn payment(sale: &Sale, line: &Line, voucher: &Voucher) -> Payment {
         payer: config.payer,
         id: line.key.channel,
         before: line.channel.charged.amount(),
-        quote: sale.quote,
+        quote,
         signature: hex::encode_prefixed(&voucher.signature),
         prices: sale.prices,
         work: sale.work,
+        collected: false,
     }
 }

@@ -10,13 +10,13 @@ use std::sync::LazyLock;
 use alloy::primitives::{B256, Bytes, keccak256};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
-use sha2::{Digest, Sha256};
 
 use super::{
     digest::{hash, separator, typed},
     signature::recover,
     wire::{WireProblem, forms, read},
 };
+pub use crate::runtime::ledger::request_digest as request_hash;
 use crate::runtime::ledger::{Address, Amount, Word};
 
 /// The furthest that a refund request may reach ahead, in seconds.
@@ -110,17 +110,6 @@ impl BindingDomain {
         ];
         typed(self.0, hash(parts))
     }
-}
-
-/// What tells a request from all others: SHA-256 over `METHOD path`, a line's end and the body.
-/// The path is without its query.
-pub fn request_hash(method: &str, path: &str, body: &[u8]) -> Word {
-    let head = Sha256::new()
-        .chain_update(method)
-        .chain_update(" ")
-        .chain_update(path)
-        .chain_update("\n");
-    Word(head.chain_update(body).finalize().into())
 }
 
 /// Whether an account's key signed a digest, by the escrow's rules.

@@ -3,7 +3,10 @@
 
 use std::sync::Arc;
 
+use serde_json::Value;
+
 use super::{
+    binding::{RefundRequest, RequestBinding, extension},
     reason::Reason,
     refused::Refused,
     terms::{Back, Shop, Taken},
@@ -28,23 +31,32 @@ impl Till {
     }
 
     async fn opened(&self, sale: &Sale, payment: &str) -> Result<Box<dyn Tab>, Refused> {
-        let (taken, payload) = self.back.read(sale, payment, true)?;
+        let (taken, payload, extensions) = self.back.read(sale, payment, true)?;
+        let binding: Option<RequestBinding> = extension(extensions.as_ref())?;
+        let binding = binding.as_ref();
         match payload {
             Payload::Batch(batch) => {
-                let tab = self.back.open_batch(sale, &taken, &batch).await?;
-                Ok(Box::new(tab))
+                let tab = self.back.open_batch(sale, &taken, (&batch, binding));
+                Ok(Box::new(tab.await?))
             }
             Payload::Exact(exact) => {
-                let tab = self.back.open_exact(sale, &taken, &exact).await?;
+                let tab = self
+                    .back
+                    .open_exact(sale, &taken, (&exact, binding))
+                    .await?;
                 Ok(Box::new(tab))
             }
         }
     }
 
     async fn refunded(&self, sale: &Sale, payment: &str) -> Result<Refunded, Refused> {
-        let (taken, payload) = self.back.read(sale, payment, false)?;
+        let (taken, payload, extensions) = self.back.read(sale, payment, false)?;
+        let request: Option<RefundRequest> = extension(extensions.as_ref())?;
         match payload {
-            Payload::Batch(batch) => self.back.give_back(&taken, &batch).await,
+            Payload::Batch(batch) => {
+                let asked = (&*batch, request.as_ref());
+                self.back.give_back(&taken, asked).await
+            }
             Payload::Exact(_) => Err(Reason::PayloadType.into()),
         }
     }
@@ -52,13 +64,18 @@ impl Till {
 
 impl Back {
     /// Reads a header whole, and compares the offer that it takes with ours.
-    fn read(&self, sale: &Sale, payment: &str, priced: bool) -> Result<(Taken, Payload), Refused> {
+    fn read(
+        &self,
+        sale: &Sale,
+        payment: &str,
+        priced: bool,
+    ) -> Result<(Taken, Payload, Option<Value>), Refused> {
         let payment = PaymentPayload::decode(payment)?;
         let accepted = payment.accepted()?;
         let payload = Payload::of(&accepted.scheme, &payment.payload)?;
         let payload = payload.ok_or(Reason::UnsupportedScheme)?;
         let taken = self.taken(sale, accepted, priced)?;
-        Ok((taken, payload))
+        Ok((taken, payload, payment.extensions))
     }
 }
 
@@ -83,5 +100,9 @@ impl Cashier for Till {
     async fn refund(&self, sale: &Sale, payment: &str) -> Result<Refunded, Unpaid> {
         let refunded = self.refunded(sale, payment).await;
         refunded.map_err(|refused| self.back.unpaid(sale, refused))
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        self.back.warnings()
     }
 }

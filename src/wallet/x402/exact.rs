@@ -6,6 +6,7 @@ use std::sync::Arc;
 use alloy::primitives::hex;
 
 use super::{
+    binding::{BindingDomain, RequestBinding},
     checks::{check_window, signed},
     reason::Reason,
     refused::Refused,
@@ -27,11 +28,15 @@ impl Back {
         self: &Arc<Self>,
         sale: &Sale,
         taken: &Taken,
-        exact: &Exact,
+        (exact, binding): (&Exact, Option<&RequestBinding>),
     ) -> Result<ExactTab, Refused> {
         let lane = &taken.lane;
         let said = &exact.authorization;
         check_offer(said, &taken.offer)?;
+        lane.check_signature(exact).await?;
+        if let Some(binding) = binding {
+            lane.check_bound(exact, binding, sale).await?;
+        }
         let key = lane.exact_key(said);
         let held = self.exact.take(key).await.ok_or(Refused::Busy)?;
         let paid = held.get().is_some();
@@ -39,7 +44,11 @@ impl Back {
             let otherwise = Box::new(Reason::ExactUsed.into());
             return Err(Refused::Used(used, otherwise));
         }
-        lane.check_signature(exact).await?;
+        // What is owed to another request can be had for this one by its payer alone.
+        let owner = self.bound(&key, held.get());
+        if owner.is_some_and(|hash| hash != sale.request_hash) && binding.is_none() {
+            return Err(Reason::ExactUsed.into());
+        }
         let transfer = lane.transfer(exact);
         // What we have put on the chain is found again before the call.
         if !paid {
@@ -95,6 +104,25 @@ impl Lane {
         }
     }
 
+    /// Whether a payment that names its request names this one.
+    async fn check_bound(
+        &self,
+        exact: &Exact,
+        binding: &RequestBinding,
+        sale: &Sale,
+    ) -> Result<(), Refused> {
+        let said = &exact.authorization;
+        let domain = BindingDomain::of(self.chain_id, self.counter.token);
+        let digest = domain.request(said.nonce, said.value, binding.request_hash);
+        let (settlement, signature) = (self.settlement(), &binding.signature);
+        let ours = binding.request_hash == sale.request
+            && signed(settlement, said.from, digest, signature).await?;
+        match ours {
+            true => Ok(()),
+            false => Err(Reason::RequestBinding.into()),
+        }
+    }
+
     /// Whether a transfer can be made now, or was made by us already: then its time is no matter.
     pub async fn check_transfer(&self, transfer: &Transfer) -> Result<(), Refused> {
         if !self.settlement().has_begun(transfer) {
@@ -129,5 +157,6 @@ fn payment(sale: &Sale, lane: &Lane, exact: &Exact) -> Payment {
         signature: hex::encode_prefixed(&exact.signature),
         prices: sale.prices,
         work: sale.work,
+        collected: false,
     }
 }

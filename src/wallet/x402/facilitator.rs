@@ -132,6 +132,8 @@ impl Clearing {
         let good = asked.checked().await?;
         let owner = |refused| Bad(Some(good.payer), refused);
         let settlement = asked.lane.settlement();
+        let funded = asked.lane.funded().await;
+        funded.map_err(|(refused, _)| owner(refused))?;
         let (done, amount, channel) = match &good.deed {
             Clear::Nothing => return Err(owner(Reason::PayloadType.into())),
             Clear::Transfer(transfer) => {
@@ -316,6 +318,7 @@ impl Facilitator for Clearing {
             match Signed::of(&request.payment.payload)? {
                 Some(signed) if request.requirements.scheme == BATCH_SETTLEMENT => {
                     let lane = self.lane(&request)?;
+                    lane.funded().await.map_err(|(refused, _)| refused)?;
                     Ok(deeds::passed_on(&lane, &signed).await?)
                 }
                 _ => self.cleared(&self.asked(request, digest)?).await,

@@ -80,6 +80,24 @@ reasons! {
         "The channel holds nothing.";
     VoucherSignature => "invalid_batch_settlement_evm_voucher_signature",
         "The voucher is not signed by the payer's authorizer.";
+    ContractPayer => "invalid_openlora_contract_payer",
+        "Vouchers that a contract decides about are not taken here: name a payer authorizer, or pay \
+         by `exact`.";
+    RequestBinding => "invalid_openlora_request_binding",
+        "The payment is bound to another request.";
+    RefundRequest => "invalid_openlora_refund_request",
+        "The refund request is not signed by the payer's authorizer for the channel's refund nonce, \
+         or its time is over or further ahead than 600 seconds.";
+    Crowded => "invalid_openlora_channel_crowded",
+        "Over a thousand totals of the channel are allowed and not charged: pay from another one.";
+    DepositLimit => "invalid_openlora_deposit_limit",
+        "So many deposits a day are put on the chain for one payer: make this one yourself, or come \
+         back tomorrow.";
+    RefundLimit => "invalid_openlora_refund_limit",
+        "So many refunds a day are made for one payer: withdraw from the escrow, or come back \
+         tomorrow.";
+    RefundCancelled => "invalid_openlora_refund_cancelled",
+        "A call was paid from the channel meanwhile, so nothing is given back.";
     Withdrawal => "invalid_batch_settlement_evm_withdrawal_pending",
         "A withdrawal from the channel is in progress.";
     DepositTooSmall => "invalid_batch_settlement_evm_deposit_below_min_deposit",

@@ -1,14 +1,16 @@
 //! Giving back what is left in a channel, at its payer's wish.
 
+use alloy::primitives::Bytes;
 use serde_json::json;
 
 use super::{
     batch::Line,
-    checks::check_voucher,
+    binding::{LONGEST_REFUND_REQUEST, RefundRequest},
+    checks::{authorised, now},
     reason::Reason,
     refused::Refused,
     terms::{Back, Lane, Taken},
-    wire::{Batch, Deed, ResponseExtra, SettleResponse, network},
+    wire::{Batch, Deed, ResponseExtra, SettleResponse, Voucher, network},
 };
 use crate::{
     runtime::{
@@ -20,37 +22,70 @@ use crate::{
 };
 
 impl Back {
-    /// Claims what is charged and returns the rest. The voucher that asks for it is for what is
-    /// charged, so nothing is paid with it.
-    pub async fn give_back(&self, taken: &Taken, batch: &Batch) -> Result<Refunded, Refused> {
+    /// Claims what is charged and returns the rest, but for what the transaction costs us. A
+    /// signed request is the payer's own and of now. A voucher for what is charged may be one that
+    /// paid a call, which others can know: then whoever pays from the channel within a pause ends
+    /// the refund.
+    pub async fn give_back(
+        &self,
+        taken: &Taken,
+        (batch, request): (&Batch, Option<&RefundRequest>),
+    ) -> Result<Refunded, Refused> {
         let Deed::Refund { amount } = batch.deed else {
             return Err(Reason::PayloadType.into());
         };
-        let lane = &taken.lane;
-        let mut line = self.line(taken, batch).await?;
-        let check = |line: &Line| line.check_total(&batch.voucher, Amount::ZERO, None);
-        if line.known {
-            check(&line)?;
-        }
-        let config = &line.channel.config;
-        check_voucher(lane.settlement(), &lane.escrow, config, &batch.voucher).await?;
-        line.observe(lane.settlement().channel(line.key.channel).await?);
-        check(&line)?;
-        let amount = line.rest(amount)?;
-        self.opened(&mut line).await?;
-        let refund = Refund {
-            channel: line.key.channel,
-            config: line.channel.config.clone(),
-            amount,
-            charged: line.channel.charged.amount(),
-            voucher_max: batch.voucher.max_claimable_amount,
-            voucher_signature: batch.voucher.signature.clone(),
+        taken.check_signer(batch).await?;
+        let mut line = self.seen(taken, batch).await?;
+        let amount = match request {
+            Some(request) => {
+                taken.check_request(&line, request).await?;
+                request.amount
+            }
+            None => {
+                line.check_charged(&batch.voucher)?;
+                if !line.is_fresh() {
+                    line = self.waited(taken, batch, line).await?;
+                }
+                amount
+            }
         };
+        let lane = &taken.lane;
+        let amount = line.rest(amount, lane.counter.refund_fee)?;
+        self.funded(lane).await?;
+        self.opened(&mut line).await?;
+        self.sponsor
+            .refund(line.channel.config.payer, request.is_some())?;
+        let refund = line.refund(&batch.voucher, amount);
         let done = lane.settlement().refund(&refund).await;
         let done = done.map_err(Refused::of(Reason::RefundRefused))?;
         lane.look_again(&mut line, &done).await?;
+        line.channel.give_away();
         line.held.put(line.channel.clone());
+        self.sponsor.end(line.key);
         refunded(&line, amount, &done)
+    }
+
+    /// The channel with what the chain has of it now.
+    async fn seen(&self, taken: &Taken, batch: &Batch) -> Result<Line, Refused> {
+        let mut line = self.line(taken, batch).await?;
+        let view = taken.lane.settlement().channel(line.key.channel).await?;
+        line.channel.observe(view);
+        Ok(line)
+    }
+
+    /// The channel after the pause, if nobody has paid from it meanwhile.
+    async fn waited(&self, taken: &Taken, batch: &Batch, line: Line) -> Result<Line, Refused> {
+        let (key, calls) = (line.key, line.channel.calls);
+        let (left, _turn) = self.sponsor.wait(key, calls)?;
+        drop(line);
+        tokio::time::sleep(left).await;
+        let line = self.seen(taken, batch).await?;
+        if line.channel.calls != calls {
+            self.sponsor.end(key);
+            return Err(line.stale(Reason::RefundCancelled));
+        }
+        line.check_charged(&batch.voucher)?;
+        Ok(line)
     }
 
     /// Writes down a channel that the journal does not have, and what it holds, before anything
@@ -74,7 +109,7 @@ impl Back {
         Ok(())
     }
 
-    async fn keep(&self, event: Event) -> Result<(), Refused> {
+    pub async fn keep(&self, event: Event) -> Result<(), Refused> {
         self.facts.keep(event).await.map_err(Refused::Unwritable)
     }
 }
@@ -86,16 +121,75 @@ impl Lane {
             Some(view) => view.clone(),
             None => self.settlement().channel(line.key.channel).await?,
         };
-        line.observe(view);
+        line.channel.observe(view);
         Ok(())
     }
 }
 
+impl Taken {
+    /// Whether the payer's side asks for the refund that is next, now.
+    async fn check_request(&self, line: &Line, request: &RefundRequest) -> Result<(), Refused> {
+        let (lane, channel) = (&self.lane, line.key.channel);
+        let view = line.channel.view.clone().unwrap_or_default();
+        let (nonce, until) = (request.refund_nonce, request.valid_before);
+        let digest = lane.binding.refund(channel, request.amount, nonce, until);
+        let now = now();
+        let timely = until > now && until <= now.saturating_add(LONGEST_REFUND_REQUEST);
+        let (config, signature) = (&line.channel.config, &request.signature);
+        let good = timely
+            && nonce == view.refund_nonce
+            && authorised(lane.settlement(), config, digest, signature).await?;
+        match good {
+            true => Ok(()),
+            false => Err(Reason::RefundRequest.into()),
+        }
+    }
+}
+
 impl Line {
-    /// What can be given back of what is asked for.
-    fn rest(&self, asked: Option<Amount>) -> Result<Amount, Reason> {
+    /// A voucher that asks for a refund is for what is charged, so nothing is paid with it.
+    fn check_charged(&self, voucher: &Voucher) -> Result<(), Refused> {
+        match voucher.max_claimable_amount == self.channel.charged.amount() {
+            true => Ok(()),
+            false => Err(self.stale(Reason::Cumulative)),
+        }
+    }
+
+    /// Whether a voucher for what is charged was never seen before, by anybody.
+    fn is_fresh(&self) -> bool {
+        let view = self.channel.view.clone().unwrap_or_default();
+        let known = self.known || (view.claimed.is_zero() && view.refund_nonce == 0);
+        known
+            && !self
+                .channel
+                .used
+                .contains_key(&self.channel.charged.amount())
+    }
+
+    /// What is charged is claimed with the highest voucher, which every payer has signed that was
+    /// charged.
+    fn refund(&self, voucher: &Voucher, amount: Amount) -> Refund {
+        let channel = &self.channel;
+        let signature: Bytes = channel.signature.parse().unwrap_or_default();
+        let (voucher_max, voucher_signature) = match signature.is_empty() {
+            true => (voucher.max_claimable_amount, voucher.signature.clone()),
+            false => (channel.authorised.amount(), signature),
+        };
+        Refund {
+            channel: self.key.channel,
+            config: channel.config.clone(),
+            amount,
+            charged: channel.charged.amount(),
+            voucher_max,
+            voucher_signature,
+        }
+    }
+
+    /// What can be given back of what is asked for; the fee stays in the channel.
+    fn rest(&self, asked: Option<Amount>, fee: Amount) -> Result<Amount, Reason> {
         let balance = self.channel.view.clone().unwrap_or_default().balance;
         let rest = balance.saturating_sub(self.channel.charged.amount());
+        let rest = rest.saturating_sub(fee);
         match asked {
             Some(Amount::ZERO) => Err(Reason::RefundAmount),
             _ if rest.is_zero() => Err(Reason::RefundEmpty),

@@ -4,7 +4,11 @@ use super::{
     reason::Reason,
     wire::{ChannelState, VoucherState, WireProblem},
 };
-use crate::{error::Failure, runtime::ledger::UsedVoucher, wallet::settlement::Trouble};
+use crate::{
+    error::Failure,
+    runtime::ledger::{Amount, UsedVoucher},
+    wallet::settlement::Trouble,
+};
 
 /// A payment that is not taken.
 #[derive(Clone, Debug)]
@@ -20,6 +24,8 @@ pub(super) enum Refused {
     Trouble(Trouble),
     /// Somebody else uses the channel for too long.
     Busy,
+    /// Too little is left for gas to pay for others' transactions.
+    GasLow,
     /// The journal takes nothing.
     Unwritable(Failure),
 }
@@ -29,6 +35,8 @@ pub(super) enum Refused {
 pub(super) struct Correction {
     pub chain_id: u64,
     pub channel: ChannelState,
+    /// What the next voucher has to be for, above the price.
+    pub step: Amount,
     /// The highest voucher; none when only the chain remembers.
     pub voucher: Option<VoucherState>,
 }

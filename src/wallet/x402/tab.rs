@@ -3,6 +3,8 @@
 
 use std::{sync::Arc, time::Duration};
 
+use alloy::{hex, sol_types::SolCall};
+
 use super::{
     batch::Line,
     reason::Reason,
@@ -13,13 +15,14 @@ use super::{
 };
 use crate::{
     runtime::{
-        ledger::{
-            Amount, Charge, ExactKey, ExactPayment, Payment, RECENT_VOUCHERS, Total, UsedVoucher,
-            WITHDRAW_SHARE,
-        },
+        event::{Event, PaymentBound},
+        ledger::{Amount, Charge, ExactKey, ExactPayment, Payment, WITHDRAW_SHARE},
         ports::{Sale, Tab, Unpaid},
     },
-    wallet::settlement::{Deposit, Transfer},
+    wallet::{
+        registry::{BatchSettlementEscrow as Escrow, ChannelVoucher, VoucherClaim},
+        settlement::{Deposit, Transfer, Trouble},
+    },
 };
 
 /// A call that a voucher pays for.
@@ -64,6 +67,8 @@ impl BatchTab {
         let Some(deposit) = &self.deposit else {
             return Ok(());
         };
+        self.back.funded(&self.lane).await?;
+        self.back.sponsor.deposit(self.payment.payer)?;
         let done = self.lane.settlement().deposit(deposit).await;
         let done = done.map_err(Refused::of(Reason::DepositFailed))?;
         self.deposited = Some((deposit.amount, done.tx.clone()));
@@ -75,35 +80,38 @@ impl BatchTab {
         Ok(())
     }
 
-    /// The channel after the call.
-    fn charge(&mut self, charge: &Charge) {
-        let max = self.payment.authorised();
-        let channel = &mut self.line.channel;
-        if max > channel.authorised.amount() || channel.signature.is_empty() {
-            channel.authorised = Total::signed(max);
-            channel.signature.clone_from(&self.payment.signature);
-        }
-        match channel.charged.charge(charge.amount, channel.authorised) {
-            Ok(charged) => channel.charged = charged,
-            Err(breach) => {
-                tracing::error!(channel = %self.line.key, %breach, "a charge is out of order");
-            }
-        }
-        channel.calls = channel.calls.saturating_add(1);
-        if channel.recent.len() >= RECENT_VOUCHERS {
-            channel.recent.pop_front();
-        }
-        channel.recent.push_back(UsedVoucher {
-            max,
-            request_id: self.sale.request_id.clone(),
-            request_hash: self.sale.request_hash.clone(),
-        });
+    /// Claims what the call may cost: later the payer's contract might say no.
+    async fn collect(&mut self) -> Result<(), Refused> {
+        let config = &self.line.channel.config;
+        let row = VoucherClaim {
+            voucher: ChannelVoucher {
+                channel: config.into(),
+                maxClaimableAmount: self.payment.authorised().0,
+            },
+            signature: hex::decode(&self.payment.signature)
+                .unwrap_or_default()
+                .into(),
+            totalClaimed: self.payment.authorised().0,
+        };
+        let call = Escrow::claimCall {
+            voucherClaims: vec![row],
+        };
+        let calls = vec![call.abi_encode().into()];
+        let settlement = self.lane.settlement();
+        let done = settlement.relay("a claim before its call", calls).await;
+        let done = done.map_err(Refused::of(Reason::ClaimRefused))?;
+        self.lane.look_again(&mut self.line, &done).await?;
         self.line.held.put(self.line.channel.clone());
+        Ok(())
     }
 }
 
 #[async_trait::async_trait]
 impl Tab for BatchTab {
+    fn name(&mut self, request_id: &str) {
+        request_id.clone_into(&mut self.sale.request_id);
+    }
+
     async fn secure(&mut self) -> Result<(), Unpaid> {
         let settled = self.settle().await;
         settled.map_err(|refused| self.back.unpaid(&self.sale, refused))
@@ -111,6 +119,25 @@ impl Tab for BatchTab {
 
     fn payment(&self) -> &Payment {
         &self.payment
+    }
+
+    async fn reserved(&mut self) -> Result<(), Unpaid> {
+        let (id, hash) = (&self.sale.request_id, &self.sale.request_hash);
+        self.line.channel.reserve(id, hash, &self.payment);
+        self.line.held.put(self.line.channel.clone());
+        if !self.payment.collected {
+            return Ok(());
+        }
+        let collected = self.collect().await;
+        // What may have happened has: the call is owed then.
+        let unknown = matches!(
+            &collected,
+            Err(Refused::Trouble(
+                Trouble::Unknown { .. } | Trouble::Unreachable { .. }
+            ))
+        );
+        self.payment.collected = collected.is_ok() || unknown;
+        collected.map_err(|refused| self.back.unpaid(&self.sale, refused))
     }
 
     fn response(&self, charge: &Charge) -> String {
@@ -126,8 +153,12 @@ impl Tab for BatchTab {
         written(charge, tx, amount, extra)
     }
 
-    fn close(mut self: Box<Self>, charge: &Charge) {
-        self.charge(charge);
+    fn close(mut self: Box<Self>, charge: &Charge, answered: bool) {
+        let id = &self.sale.request_id;
+        if let Err(breach) = self.line.channel.charge(id, charge, answered) {
+            tracing::error!(channel = %self.line.key, %breach, "a charge is out of order");
+        }
+        self.line.held.put(self.line.channel.clone());
     }
 
     /// What the call costs can be claimed until the channel's delay after the start of a
@@ -169,22 +200,47 @@ impl ExactTab {
     }
 
     async fn settle(&mut self) -> Result<(), Refused> {
+        if self.held.get().is_none() {
+            self.back.funded(&self.lane).await?;
+        }
+        self.bind().await?;
         let done = self.lane.settlement().transfer(&self.transfer).await;
         let done = done.map_err(Refused::of(Reason::ExactFailed))?;
         let paid = ExactPayment {
             amount: self.transfer.value,
             tx: done.tx,
             request_id: None,
-            request_hash: None,
+            request_hash: Some(self.sale.request_hash.clone()),
         };
         self.held.put(paid.clone());
+        self.back.release(&self.payment.exact_key());
         self.paid = Some(paid);
+        Ok(())
+    }
+
+    /// From its first sight on a chain anybody can repeat the payment: it is this request's.
+    async fn bind(&self) -> Result<(), Refused> {
+        let key = self.payment.exact_key();
+        let request_hash = self.sale.request_hash.clone();
+        if self.back.bound(&key, self.held.get()).as_ref() == Some(&request_hash) {
+            return Ok(());
+        }
+        let bound = PaymentBound {
+            key,
+            request_hash: request_hash.clone(),
+        };
+        self.back.keep(Event::PaymentBound(Box::new(bound))).await?;
+        self.back.bind(key, request_hash);
         Ok(())
     }
 }
 
 #[async_trait::async_trait]
 impl Tab for ExactTab {
+    fn name(&mut self, request_id: &str) {
+        request_id.clone_into(&mut self.sale.request_id);
+    }
+
     async fn secure(&mut self) -> Result<(), Unpaid> {
         let settled = self.settle().await;
         settled.map_err(|refused| self.back.unpaid(&self.sale, refused))
@@ -192,6 +248,10 @@ impl Tab for ExactTab {
 
     fn payment(&self) -> &Payment {
         &self.payment
+    }
+
+    async fn reserved(&mut self) -> Result<(), Unpaid> {
+        Ok(())
     }
 
     fn response(&self, charge: &Charge) -> String {
@@ -204,8 +264,8 @@ impl Tab for ExactTab {
         written(charge, tx.unwrap_or_default(), amount, extra)
     }
 
-    fn close(mut self: Box<Self>, charge: &Charge) {
-        // Without a charge the payment still owes its payer a call.
+    fn close(mut self: Box<Self>, charge: &Charge, _answered: bool) {
+        // Without a charge the payment still owes its payer the call.
         if let Some(paid) = self.paid.take()
             && !charge.amount.is_zero()
         {

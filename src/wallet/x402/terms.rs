@@ -1,13 +1,19 @@
 //! What is offered: one way to pay per chain and scheme, and whether a payer took the offer that
 //! is made now.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use super::{
+    batch::LARGEST_STEP,
+    binding::BindingDomain,
     digest::{EscrowDomain, TokenDomain},
     reason::Reason,
     refused::{Correction, Refused},
     shelf::Shelf,
+    sponsor::{Purse, Rules, Sponsor},
     wire::{
         BATCH_SETTLEMENT, EXACT, Extra, PaymentRequired, Requirements, Resource, VERSION,
         WireProblem, chain_id, network,
@@ -15,10 +21,14 @@ use super::{
 };
 use crate::{
     runtime::{
+        event::Event,
         ledger::{Address, Amount, Book, Channel, ChannelKey, ExactKey, ExactPayment},
         ports::{FactLog, Sale, Unpaid},
     },
-    wallet::settlement::{Settlement, Trouble},
+    wallet::{
+        contracts::ESCROW,
+        settlement::{Settlement, Trouble},
+    },
 };
 
 /// How long a payer's authorization shall be good, in seconds.
@@ -39,6 +49,10 @@ pub struct Counter {
     pub withdraw_delay: u64,
     /// Deposits cost us gas.
     pub min_deposit: Amount,
+    /// And so do refunds: so much stays in the channel, to be paid with or withdrawn.
+    pub refund_fee: Amount,
+    /// Wei below which our account pays for nobody's transactions.
+    pub min_gas: Amount,
 }
 
 /// Who sells what, and for which money.
@@ -50,6 +64,7 @@ pub struct Shop {
     /// Whose key claims and refunds.
     pub account: Address,
     pub facts: Arc<dyn FactLog>,
+    pub rules: Rules,
 }
 
 /// A counter with what follows from it.
@@ -58,6 +73,9 @@ pub(super) struct Lane {
     pub chain_id: u64,
     pub escrow: EscrowDomain,
     pub token: TokenDomain,
+    /// Of what binds payments from channels to their requests.
+    pub binding: BindingDomain,
+    pub purse: Purse,
 }
 
 /// Everything behind the till.
@@ -68,6 +86,9 @@ pub(super) struct Back {
     pub facts: Arc<dyn FactLog>,
     pub channels: Shelf<ChannelKey, Channel>,
     pub exact: Shelf<ExactKey, ExactPayment>,
+    /// For which request an authorization was sent to its chain, until its payment is there.
+    bound: Mutex<BTreeMap<ExactKey, String>>,
+    pub sponsor: Sponsor,
 }
 
 /// An offer that a payer took: the one that is made now.
@@ -83,6 +104,8 @@ impl Lane {
         Self {
             chain_id,
             escrow: EscrowDomain::of(chain_id),
+            binding: BindingDomain::of(chain_id, ESCROW.into()),
+            purse: Purse::default(),
             token: TokenDomain::of(name, version, chain_id, counter.token),
             counter,
         }
@@ -103,6 +126,8 @@ impl Back {
             facts: shop.facts,
             channels: Shelf::new(book.channels),
             exact: Shelf::new(book.exact),
+            bound: Mutex::new(book.bound),
+            sponsor: Sponsor::new(shop.rules),
         }
     }
 
@@ -110,6 +135,56 @@ impl Back {
     pub fn is_fresh(&self) -> bool {
         let mut lanes = self.lanes.iter();
         lanes.any(|lane| lane.counter.settlement.is_fresh())
+    }
+
+    /// The request that an authorization is for, as far as it was sent or mined.
+    pub fn bound(&self, key: &ExactKey, paid: Option<&ExactPayment>) -> Option<String> {
+        match paid {
+            Some(paid) => paid.request_hash.clone(),
+            None => self.lock_bound().get(key).cloned(),
+        }
+    }
+
+    pub fn bind(&self, key: ExactKey, request_hash: String) {
+        self.lock_bound().insert(key, request_hash);
+    }
+
+    pub fn release(&self, key: &ExactKey) {
+        self.lock_bound().remove(key);
+    }
+
+    fn lock_bound(&self) -> MutexGuard<'_, BTreeMap<ExactKey, String>> {
+        self.bound.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether our account can pay for others' transactions; when it first cannot, that is told.
+    pub async fn funded(&self, lane: &Lane) -> Result<(), Refused> {
+        let Err((refused, news)) = lane.funded().await else {
+            return Ok(());
+        };
+        if let Some(left) = news {
+            let (chain_id, account) = (lane.chain_id, self.account);
+            tracing::error!(chain_id, %account, %left, "too little is left for gas: deposits, refunds and transfers of payers are not sent");
+            let low = Event::GasLow {
+                chain_id,
+                account,
+                left,
+            };
+            self.keep(low).await?;
+        }
+        Err(refused)
+    }
+
+    /// What whoever runs the server should see to.
+    pub fn warnings(&self) -> Vec<String> {
+        let low = self.lanes.iter().filter(|lane| lane.is_low());
+        low.map(|lane| {
+            format!(
+                "Account {} has too little left for gas on chain {}: deposits, refunds and transfers of payers are not sent.",
+                self.account, lane.chain_id
+            )
+        })
+        .collect()
     }
 
     /// The offers for a sale, channels first; none when nobody is paid for the adapter.
@@ -135,6 +210,7 @@ impl Back {
             extra.receiver_authorizer = Some(self.account);
             extra.withdraw_delay = Some(counter.withdraw_delay);
             extra.min_deposit = Some(counter.min_deposit.max(amount));
+            extra.refund_fee = Some(counter.refund_fee).filter(|fee| !fee.is_zero());
         }
         Requirements {
             scheme: scheme.to_owned(),
@@ -169,6 +245,11 @@ impl Back {
         if !priced {
             offer.amount = accepted.amount;
             offer.extra.min_deposit = accepted.extra.min_deposit;
+        } else if offer.scheme == BATCH_SETTLEMENT {
+            // The channel knows whether the payer was led so far.
+            let most = sale.quote.saturating_add(Amount(LARGEST_STEP));
+            let amount = accepted.amount.min(most).max(sale.quote);
+            offer = self.offer(BATCH_SETTLEMENT, lane, amount, offer.pay_to);
         }
         match difference(&offer, &accepted) {
             Some(field) => Err(Refused::Differs(field)),
@@ -195,6 +276,7 @@ impl Back {
             },
             Refused::Trouble(trouble) => troubled(&trouble),
             Refused::Busy => unavailable("Another call uses this channel."),
+            Refused::GasLow => unavailable("Transactions of payers are not sent now."),
             Refused::Unwritable(failure) => {
                 tracing::error!(%failure, "a payment was refused because the journal takes nothing");
                 unavailable("Payments cannot be written down now.")
@@ -266,6 +348,10 @@ fn correct(offers: &mut [Requirements], found: Correction) {
         .iter()
         .position(|offer| offer.scheme == BATCH_SETTLEMENT && offer.network == network);
     let Some(at) = at else { return };
+    let offer = &mut offers[at];
+    offer.amount = offer.amount.saturating_add(found.step);
+    let least = offer.extra.min_deposit;
+    offer.extra.min_deposit = least.map(|least| least.max(offer.amount));
     offers[at].extra.channel_state = Some(found.channel);
     offers[at].extra.voucher_state = found.voucher;
     offers[..=at].rotate_right(1);
@@ -294,6 +380,7 @@ fn difference(ours: &Requirements, theirs: &Requirements) -> Option<&'static str
             our.withdraw_delay == their.withdraw_delay,
         ),
         ("extra.minDeposit", our.min_deposit == their.min_deposit),
+        ("extra.refundFee", our.refund_fee == their.refund_fee),
         ("extra", our == their),
     ];
     let different = fields.into_iter().find(|(_, equal)| !equal);

@@ -1,11 +1,15 @@
 //! Callers who cheat, repeat, flood or leave; over HTTP, and answers are compared whole.
 
+use std::sync::Arc;
+
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use futures::future::join_all;
 use openlora::{
     runtime::{
         event::{Event, Finish, Usage},
         ledger::Amount,
+        ports::{Classified, Engine, Generation, Limits, Prompt, Sampling},
+        serve::ServeError,
     },
     wallet::x402::Reason,
 };
@@ -18,7 +22,7 @@ use super::shop::{
     CHAIN, CHAT, COST, Call, Payer, QUOTE, Setup, Shop, charges, cost, offer, required, told,
 };
 use crate::{
-    serve_support::{Reply, chat, reply, with},
+    serve_support::{Reply, reply, with},
     settlement_support::Market,
     x402_support::{OTHER_SPLITTER, decoded, header, state},
 };
@@ -296,7 +300,7 @@ fn who_leaves_a_stream_pays_for_what_came() {
     let quote = 950;
     let payment = shop.payment(&call, &payer.voucher(COST + quote));
     shop.server.steps.add_permits(2);
-    let (usage, finish) = shop.wait(async {
+    let (usage, finish, id) = shop.wait(async {
         let request = call.request(&shop.server.client, &shop.server.url(""), Some(&payment));
         let mut response = request.send().await.unwrap();
         let mut text = String::new();
@@ -306,14 +310,23 @@ fn who_leaves_a_stream_pays_for_what_came() {
             text.push_str(std::str::from_utf8(&chunk).unwrap());
         }
         drop(response);
-        shop.server.metered("left").await
+        let (_, first) = text.split_once("data: ").unwrap();
+        let (first, _) = first.split_once("\n\n").unwrap();
+        let first: Value = serde_json::from_str(first).unwrap();
+        let id = first["id"].as_str().unwrap().to_owned();
+        let (usage, finish) = shop.server.metered(&id).await;
+        (usage, finish, id)
     });
     let two = Usage {
         prompt_tokens: 5,
         completion_tokens: 2,
     };
     assert_eq!((usage, finish), (two, Finish::Disconnected));
-    let receipt = shop.wait(shop.server.get("/v1/receipts/left")).json();
+    // Under its payer's own name for it nobody finds it.
+    let named = shop.wait(shop.server.get("/v1/receipts/left"));
+    assert_eq!(named.status, 404, "{named:?}");
+    let receipt = shop.wait(shop.server.get(&format!("/v1/receipts/{id}")));
+    let receipt = receipt.json();
     assert_eq!(receipt["paid"], "250");
     assert_eq!(shop.charged(payer.channel()), COST + 250);
     // The payment finds what it paid for, and the model is not asked again.
@@ -444,7 +457,7 @@ fn a_refund_names_its_adapter() {
 }
 
 #[test]
-fn an_exact_payment_whose_call_failed_buys_another() {
+fn an_exact_payment_whose_call_failed_buys_that_call_alone() {
     let (market, shop, _) = opened();
     let payer = Payer::new(&market, 2, 1_000);
     let broken = Call::chat("a b !fail=0");
@@ -462,72 +475,124 @@ fn an_exact_payment_whose_call_failed_buys_another() {
         json!({ "status": 500, "body": body, "terms": null })
     );
     assert_eq!(market.balance(payer.address()), 1_000 - QUOTE);
-    let call = Call::usual();
-    let served = shop.send(&call, Some(&payment));
+    // Its signature is on the chain: another call is another payer's, for all that is known.
+    let other = Call::usual();
+    let found = shop.send(&other, Some(&payment));
+    let used = because(&shop, &other, Reason::ExactUsed, None);
+    assert_eq!(whole(&found), used);
+    // The same one is tried again, also under the same id, and by another process.
+    let named = broken.clone().named("mine");
+    for _ in 0..2 {
+        assert_eq!(shop.send(&named, Some(&payment)).status, 500);
+    }
+    let setup = Setup {
+        engine: Box::new(|engine| Arc::new(Mended(engine))),
+        ..reopened(&market, shop)
+    };
+    let shop = Shop::open(&market.runtime, setup);
+    assert_eq!(whole(&shop.send(&other, Some(&payment))), used);
+    let served = shop.send(&named, Some(&payment));
     assert_eq!((served.status, cost(&served)), (200, QUOTE), "{served:?}");
-    assert_eq!(market.sent() - sent, 1);
+    let again = shop.send(&named, Some(&payment));
+    assert_eq!((again.status, &again.text), (200, &served.text));
+    assert_eq!((market.sent() - sent, shop.begun()), (1, 1));
     assert_eq!(market.balance(payer.address()), 1_000 - QUOTE);
     // Now it is used up.
-    let other = Call::chat("b a !end=2");
     let found = shop.send(&other, Some(&payment));
-    assert_eq!(
-        whole(&found),
-        because(&shop, &other, Reason::ExactUsed, None)
-    );
+    assert_eq!(whole(&found), used);
     let costs = charges(&shop.records());
-    let (_, max, costs) = costs.iter().find(|it| it.2.len() == 2).unwrap();
-    assert_eq!((*max, costs.as_slice()), (QUOTE, [0, QUOTE].as_slice()));
+    let (_, max, costs) = costs.iter().find(|it| it.2.len() == 4).unwrap();
+    assert_eq!(
+        (*max, costs.as_slice()),
+        (QUOTE, [0, 0, 0, QUOTE].as_slice())
+    );
     let figures = shop.settled().remove(0);
     assert_eq!((figures.exact.0, figures.exact_charged.0), (QUOTE, QUOTE));
     shop.close();
 }
 
 #[test]
-fn a_voucher_whose_call_failed_is_good_for_another() {
-    let (_market, shop, payer) = opened();
-    let broken = Call::chat("a b !fail=0");
+fn a_voucher_whose_call_failed_is_good_for_that_call_alone() {
+    let (market, shop, payer) = opened();
+    let broken = Call::chat("a b !fail=0").named("mine");
     let payment = shop.payment(&broken, &payer.voucher(COST + QUOTE));
     let failed = shop.send(&broken, Some(&payment));
     assert_eq!(failed.status, 500, "{failed:?}");
     assert_eq!(shop.charged(payer.channel()), COST);
+    // Another call is led to another total.
+    let other = Call::usual();
+    let led = required(&shop.send(&other, Some(&payment)));
+    assert_eq!(led["error"], Reason::Cumulative.code());
+    let offer = led["accepts"][0].clone();
+    assert_eq!(offer["amount"], json!(Amount(QUOTE + 1)));
+    let told = &offer["extra"]["channelState"]["chargedCumulativeAmount"];
+    assert_eq!(*told, json!(Amount(COST + 1)));
+    let setup = Setup {
+        engine: Box::new(|engine| Arc::new(Mended(engine))),
+        ..reopened(&market, shop)
+    };
+    let shop = Shop::open(&market.runtime, setup);
+    let served = shop.send(&broken, Some(&payment));
+    assert_eq!((served.status, cost(&served)), (200, QUOTE), "{served:?}");
+    // What this one has left for the next is a total that was used.
     let served = shop.send(
-        &Call {
-            body: chat("persona", "a b !end=2"),
-            ..broken
-        }
-        .with(json!({ "max_tokens": 3 })),
-        Some(&payment),
+        &other,
+        Some(&shop.payment(&other, &payer.voucher(COST + 2 * QUOTE))),
     );
     assert_eq!((served.status, cost(&served)), (200, COST), "{served:?}");
-    assert_eq!(shop.charged(payer.channel()), 2 * COST);
+    assert_eq!(shop.charged(payer.channel()), 2 * COST + QUOTE);
     shop.close();
 }
 
+/// An engine that does not fail any more.
+struct Mended(Arc<dyn Engine>);
+
+#[async_trait::async_trait]
+impl Engine for Mended {
+    fn limits(&self) -> Limits {
+        self.0.limits()
+    }
+
+    async fn count_prompt(&self, prompt: &Prompt) -> Result<u64, ServeError> {
+        self.0.count_prompt(prompt).await
+    }
+
+    async fn generate(&self, prompt: Prompt, sampling: Sampling) -> Result<Generation, ServeError> {
+        let Prompt::Chat(mut messages) = prompt else {
+            return self.0.generate(prompt, sampling).await;
+        };
+        for message in &mut messages {
+            message.content = message.content.replace("!fail=0", "!end=3");
+        }
+        self.0.generate(Prompt::Chat(messages), sampling).await
+    }
+
+    async fn classify(&self, prompt: Prompt, labels: &[String]) -> Result<Classified, ServeError> {
+        self.0.classify(prompt, labels).await
+    }
+}
+
 #[test]
-fn two_calls_that_share_a_voucher_are_both_known_again() {
+fn what_a_call_left_of_its_voucher_buys_nothing() {
     let (_market, shop, payer) = opened();
     // What the first leaves of its quote is just what the second may cost.
     let first = Call::chat("a b !end=1");
     let second = Call::chat("a b c d e f g h").with(json!({ "max_tokens": 1 }));
     let voucher = payer.voucher(COST + QUOTE);
     let payments = [&first, &second].map(|call| shop.payment(call, &voucher));
-    let served = [(&first, 150), (&second, 200)].map(|(call, costs)| {
-        let payment = &payments[usize::from(costs == 200)];
-        let reply = shop.send(call, Some(payment));
-        assert_eq!((reply.status, cost(&reply)), (200, costs), "{reply:?}");
-        reply.text
-    });
-    assert_eq!(shop.charged(payer.channel()), COST + QUOTE);
+    let served = shop.send(&first, Some(&payments[0]));
+    assert_eq!((served.status, cost(&served)), (200, 150), "{served:?}");
     let begun = shop.begun();
-    let again = [
-        shop.send(&first, Some(&payments[0])),
-        shop.send(&second, Some(&payments[1])),
-    ];
-    assert_eq!(
-        again.map(|it| (it.status, it.text)),
-        served.map(|text| (200, text))
-    );
+    let led = required(&shop.send(&second, Some(&payments[1])));
+    assert_eq!(led["error"], Reason::Cumulative.code());
+    assert_eq!(led["accepts"][0]["amount"], json!(Amount(201)));
+    let again = shop.send(&first, Some(&payments[0]));
+    assert_eq!((again.status, &again.text), (200, &served.text));
     assert_eq!(shop.begun(), begun);
+    assert_eq!(shop.charged(payer.channel()), COST + 150);
+    let next = payer.voucher(COST + QUOTE + 1);
+    let reply = shop.send(&second, Some(&header(&led["accepts"][0], &next)));
+    assert_eq!((reply.status, cost(&reply)), (200, 200), "{reply:?}");
     assert_eq!(shop.charged(payer.channel()), COST + QUOTE);
     shop.settled();
     shop.close();

@@ -148,6 +148,14 @@ impl Cashier for HastyCashier {
 
 #[async_trait::async_trait]
 impl Tab for HastyTab {
+    fn name(&mut self, request_id: &str) {
+        self.0.name(request_id);
+    }
+
+    async fn reserved(&mut self) -> Result<(), Unpaid> {
+        self.0.reserved().await
+    }
+
     async fn secure(&mut self) -> Result<(), Unpaid> {
         self.0.secure().await
     }
@@ -165,8 +173,8 @@ impl Tab for HastyTab {
         Some(Duration::from_secs(1))
     }
 
-    fn close(self: Box<Self>, charge: &Charge) {
-        self.0.close(charge);
+    fn close(self: Box<Self>, charge: &Charge, answered: bool) {
+        self.0.close(charge, answered);
     }
 }
 

@@ -41,7 +41,7 @@ use openlora::{
         },
         transaction::Limits,
         x402::{
-            Clearing, Counter, Shop as Stalls, Till,
+            Clearing, Counter, Rules, Shop as Stalls, Till,
             digest::{EscrowDomain, TokenDomain, deposit_nonce},
             signature,
             wire::{
@@ -60,7 +60,7 @@ use crate::{
     devnet_support::Rpc,
     serve_support::{Reply, TestServer, access, adapters, chat, with},
     settlement_support::{Market, send},
-    x402_support::{MIN_DEPOSIT, TOKEN_NAME, decoded, header},
+    x402_support::{MIN_DEPOSIT, RULES, TOKEN_NAME, decoded, header},
 };
 
 pub const CHAIN: u64 = 31_337;
@@ -96,6 +96,7 @@ pub struct Setup {
     pub limits: ServeLimits,
     /// Whose account serves.
     pub key: &'static str,
+    pub rules: Rules,
     pub cashier: AroundCashier,
     pub engine: AroundEngine,
 }
@@ -117,6 +118,7 @@ impl Setup {
             stalls: vec![("persona", splitter), ("filter", splitter)],
             limits: LIMITS,
             key: OWN_KEY,
+            rules: RULES,
             cashier: Box::new(|cashier| cashier),
             engine: Box::new(|engine| engine),
         }
@@ -197,6 +199,7 @@ impl Shop {
             counters: counters.clone(),
             account: own,
             facts: Arc::new(journal.clone()),
+            rules: setup.rules,
         };
         let known = book.read().unwrap().clone();
         let sales = Sales {
@@ -368,6 +371,8 @@ fn counter(desk: &Arc<Desk>) -> Counter {
         token_version: "1".into(),
         withdraw_delay: 900,
         min_deposit: Amount(MIN_DEPOSIT),
+        refund_fee: Amount::ZERO,
+        min_gas: Amount(1),
     }
 }
 

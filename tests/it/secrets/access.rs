@@ -207,6 +207,7 @@ fn secrets() -> Vec<Event> {
         id: Word([4; 32]),
         before: Amount(5),
         quote: Amount(6),
+        collected: false,
         signature: SIGNATURE.to_owned(),
         prices: Prices::default(),
         work: Work::Classifications { texts: 1 },

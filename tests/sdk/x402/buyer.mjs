@@ -63,6 +63,30 @@ async function untilTopUp() {
   throw new Error("no call needed a deposit");
 }
 
+/** What a call of so many tokens is offered for. */
+async function priceOf(number, extra) {
+  const body = { model: adapter, temperature: 0, messages: [{ role: "user", content: `${step} ${number}` }], ...extra };
+  const response = await fetch(route, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
+  const terms = JSON.parse(Buffer.from(response.headers.get("payment-required"), "base64").toString());
+  return BigInt(terms.accepts.find(({ scheme }) => scheme === "batch-settlement").amount);
+}
+
+/** A call whose honest total is the one that the last call was allowed and has not cost. */
+async function collision() {
+  const extra = { max_tokens: 24, stop: [" ", "e", "a", "o"] };
+  for (let number = 1; number <= 20; number += 1) {
+    const left = (await priceOf(number, extra)) - BigInt((await call(number, extra)).charged);
+    for (let tokens = 1; tokens <= 24; tokens += 1) {
+      const next = { max_tokens: tokens };
+      if ((await priceOf(number + 100, next)) !== left) continue;
+      const before = seen.payments.length;
+      const { charged } = await call(number + 100, next);
+      return { left: left.toString(), charged, tries: seen.payments.length - before };
+    }
+  }
+  throw new Error("no price fits what a call left");
+}
+
 const channel = async () => {
   const [id] = seen.channels;
   if (!id) return undefined;
@@ -75,6 +99,7 @@ const STEPS = {
   deposit: () => several(1),
   vouchers: () => several(20),
   topup: untilTopUp,
+  collision,
   exact: async () => ({ transaction: (await call(1)).transaction }),
   refund: async () => {
     const settled = await batch.refund(`${route}?model=${adapter}`);

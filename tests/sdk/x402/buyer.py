@@ -1,6 +1,7 @@
 """The stock Python client, unmodified, buying chats: `buyer.py STEP URL ADAPTER RPC` does one step in
 a process of its own and prints what came of it as one line of JSON."""
 
+import base64
 import json
 import sys
 
@@ -34,17 +35,39 @@ def main():
     client.set_spend_controls(False)
     session = wrapRequestsWithPayment(requests.Session(), client)
 
-    def call(number):
+    def body(number, **extra):
         messages = [{"role": "user", "content": f"{step} {number}"}]
-        body = {"model": adapter, "max_tokens": 4, "temperature": 0, "messages": messages}
-        response = session.post(route, json=body)
+        return {"model": adapter, "max_tokens": 4, "temperature": 0, "messages": messages, **extra}
+
+    def call(number, **extra):
+        response = session.post(route, json=body(number, **extra))
         assert response.status_code == 200, (response.status_code, response.text)
         assert isinstance(response.json()["choices"][0]["message"]["content"], str), response.text
         settled = decode_payment_response_header(response.headers["PAYMENT-RESPONSE"])
         assert settled.success, settled
         return settled
 
-    if step == "refund":
+    def price(number, **extra):
+        """What a call is offered for."""
+        response = requests.post(route, json=body(number, **extra), timeout=60)
+        terms = json.loads(base64.b64decode(response.headers["PAYMENT-REQUIRED"]))
+        offers = terms["accepts"]
+        return next(int(o["amount"]) for o in offers if o["scheme"] == "batch-settlement")
+
+    def collision():
+        """A call whose honest total is the one that the last was allowed and has not cost."""
+        extra = {"max_tokens": 24, "stop": [" ", "e", "a", "o"]}
+        for number in range(20):
+            left = price(number, **extra) - int(call(number, **extra).extra["chargedAmount"])
+            for tokens in range(1, 25):
+                if price(number + 100, max_tokens=tokens) == left:
+                    charged = call(number + 100, max_tokens=tokens).extra["chargedAmount"]
+                    return {"left": left, "charged": int(charged)}
+        raise AssertionError("no price fits what a call left")
+
+    if step == "collision":
+        result = collision()
+    elif step == "refund":
         settled = batch.refund(f"{route}?model={adapter}")
         result = {"success": settled.success, "amount": settled.amount}
     elif step == "exact":

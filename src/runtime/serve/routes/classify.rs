@@ -35,15 +35,14 @@ pub async fn classify(State(app): State<App>, request: Request) -> Result<Respon
     let text = inputs::classify_text(&intake.fields)?;
     let prompt = Prompt::Chat(task.prompt_messages(&text));
     let adapter = Arc::clone(&intake.adapter);
-    let id = intake.id.as_str().to_owned();
     run(
         &app,
         intake,
         CallKind::Classify,
         vec![prompt],
-        move |found, usage| {
+        move |id, found, usage| {
             let probabilities = found.first().map_or(&[][..], |one| &one.probabilities);
-            inputs::classify_answer(&id, &adapter.name, adapter.labels(), probabilities, usage)
+            inputs::classify_answer(id, &adapter.name, adapter.labels(), probabilities, usage)
         },
     )
     .await
@@ -65,22 +64,23 @@ pub fn classifier(intake: &Intake) -> Result<&Task, Refusal> {
 /// Classifies every prompt as one metered call; `write` turns the result into the answer.
 pub async fn run(
     app: &App,
-    intake: Intake,
+    mut intake: Intake,
     kind: CallKind,
     prompts: Vec<Prompt>,
-    write: impl FnOnce(&[Classified], Usage) -> serde_json::Value + Send + 'static,
+    write: impl FnOnce(&str, &[Classified], Usage) -> serde_json::Value + Send + 'static,
 ) -> Result<Response, Refusal> {
-    let slot = match app.meter.admit(&intake.id, &intake.imprint).await? {
-        Admission::Repeated(answer) => return Ok(repeat(app, answer)),
-        Admission::Fresh(slot) => slot,
+    let admission = match app.admit(&intake).await? {
+        Some(Admission::Repeated(answer)) => return Ok(repeat(app, answer)),
+        admission => admission,
     };
     let pass = app.turn_if_free(&intake).await?;
     let prompt_tokens = intake.count(app, &prompts).await?;
     let work = Work::Classifications {
         texts: prompts.len() as u64,
     };
-    let (pass, tab) = match app.open(&intake, pass, work, Answer::JSON).await? {
-        Opened::Run(pass, tab) => (pass, tab),
+    let opened = app.open(&mut intake, (admission, pass), work, Answer::JSON);
+    let ticket = match opened.await? {
+        Opened::Run(ticket) => ticket,
         Opened::Repeated(answer) => return Ok(repeat(app, answer)),
     };
     let asked = Asked {
@@ -88,9 +88,10 @@ pub async fn run(
         prompts: prompts.clone(),
         prompt_tokens,
     };
-    let call = app.reserve(&intake, slot, (pass, tab), asked).await?;
+    let call = app.reserve(&intake, ticket, asked).await?;
     let connection = intake.connection.clone();
     let run = Run {
+        id: intake.id.as_str().to_owned(),
         adapter: Arc::clone(&intake.adapter),
         call,
         hurry: app.stop.hurry.clone(),
@@ -101,6 +102,7 @@ pub async fn run(
 
 /// A classification on its engine.
 struct Run {
+    id: String,
     adapter: Arc<Hosted>,
     call: Call,
     hurry: CancellationToken,
@@ -112,7 +114,7 @@ impl Run {
     async fn whole(
         mut self,
         prompts: Vec<Prompt>,
-        write: impl FnOnce(&[Classified], Usage) -> serde_json::Value + Send,
+        write: impl FnOnce(&str, &[Classified], Usage) -> serde_json::Value + Send,
     ) -> Result<Answer, Refusal> {
         let found = tokio::select! {
             found = label(&self.adapter, &mut self.call, prompts) => {
@@ -121,7 +123,10 @@ impl Run {
             () = self.hurry.cancelled() => Err(draining()),
         };
         let Self {
-            adapter, mut call, ..
+            id,
+            adapter,
+            mut call,
+            ..
         } = self;
         let found = match found {
             Ok(found) => found,
@@ -134,7 +139,7 @@ impl Run {
         let answers = answers(&found, adapter.labels());
         call.deliver_whole(&shares(&found), answers, tokens);
         let payment = call.payment_response(Finish::Stop);
-        let answer = Answer::json(&write(&found, call.usage(Finish::Stop))).paid(payment);
+        let answer = Answer::json(&write(&id, &found, call.usage(Finish::Stop))).paid(payment);
         call.finish(Finish::Stop, Some(answer.clone())).await?;
         Ok(answer)
     }

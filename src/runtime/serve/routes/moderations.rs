@@ -26,18 +26,17 @@ pub async fn moderate(State(app): State<App>, request: Request) -> Result<Respon
         .map(|text| Prompt::Chat(task.prompt_messages(text)))
         .collect();
     let adapter = Arc::clone(&intake.adapter);
-    let id = intake.id.as_str().to_owned();
     classify::run(
         &app,
         intake,
         CallKind::Moderation,
         prompts,
-        move |found, usage| {
+        move |id, found, usage| {
             let result = |probabilities: &[f64]| {
                 inputs::moderation_result(adapter.labels(), harmless, probabilities)
             };
             let results: Vec<_> = found.iter().map(|one| result(&one.probabilities)).collect();
-            inputs::moderation_answer(&id, &adapter.name, &results, usage)
+            inputs::moderation_answer(id, &adapter.name, &results, usage)
         },
     )
     .await

@@ -54,7 +54,12 @@ pub async fn ready(State(app): State<App>) -> Result<Json<Value>, Refusal> {
         .iter()
         .map(|adapter| adapter.name.as_str())
         .collect();
-    Ok(Json(json!({ "status": "ready", "adapters": names })))
+    let mut answer = json!({ "status": "ready", "adapters": names });
+    let warnings = app.sales.as_ref().map(|sales| sales.cashier.warnings());
+    if let Some(warnings) = warnings.filter(|warnings| !warnings.is_empty()) {
+        answer["warnings"] = json!(warnings);
+    }
+    Ok(Json(answer))
 }
 
 pub async fn metrics(

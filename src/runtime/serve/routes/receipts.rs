@@ -13,7 +13,8 @@ use crate::runtime::serve::{receipt, refusal::Refusal, request_id::RequestId};
 pub async fn one(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Value>, Refusal> {
     let id = RequestId::parse(&id).ok_or_else(|| unknown(&id))?;
     match receipt::find(&app.journal, &id).await? {
-        Some(receipt) => Ok(Json(receipt.to_json())),
+        Some(receipt) if receipt.is_addressed() => Ok(Json(receipt.to_json())),
+        Some(_) => Err(unknown(id.as_str())),
         None if app.meter.is_running(&id) => {
             let message = format!("The call '{}' is still running.", id.as_str());
             let refusal = Refusal::new(StatusCode::CONFLICT, "request_in_flight", message);

@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 use super::App;
 use crate::runtime::{
-    ledger::Work,
+    ledger::{Word, Work},
     ports::Sale,
     serve::{
         answer::Answer,
@@ -52,6 +52,7 @@ pub async fn terms(
         media_type: Answer::JSON,
         request_id: id.map_or_else(String::new, |id| id.0.as_str().to_owned()),
         request_hash: String::new(),
+        request: Word::default(),
         work,
         prices: adapter.prices,
         quote: adapter.prices.of(work),

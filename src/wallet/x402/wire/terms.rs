@@ -69,6 +69,9 @@ pub struct Extra {
     pub withdraw_delay: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub min_deposit: Option<Amount>,
+    /// What a refund leaves in the channel.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refund_fee: Option<Amount>,
     /// What the server has of the payer's channel, where the payer has it otherwise.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub channel_state: Option<ChannelState>,
