@@ -157,8 +157,9 @@ fn gas_that_costs_too_much() {
 /// Real money: the embedded chain under another name, so that nothing is given and all is asked.
 fn real_money(desk: &Desk, chain: &Chain) {
     desk.configure(&format!(
-        "[network.shop]\nchain_id = 31337\nrpc = \"{}\"\nmainnet = true\n",
-        chain.url()
+        "[network.shop]\nchain_id = 31337\nrpc = \"{}\"\nmainnet = true\ntoken = \"{}\"\n",
+        chain.url(),
+        contract("DevelopmentToken")
     ));
 }
 
