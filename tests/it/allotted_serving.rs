@@ -347,7 +347,7 @@ fn calls_that_are_never_collected_and_copies_earn_nothing() {
     let told = audited["differences"].to_string();
     assert_eq!(code, 9, "{audited}");
     assert!(told.contains("was claimed from its channel"), "{told}");
-    assert!(told.contains("come out as"), "{told}");
+    assert!(told.contains("and the escrow sent it"), "{told}");
     fs::write(&path, &text).unwrap();
     assert_eq!(fair.audit().0, 0);
 
