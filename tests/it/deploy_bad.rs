@@ -254,11 +254,12 @@ fn a_nonce_gap_is_named() {
         .openlora(&["deploy", "first", "-q"])
         .env("OPENLORA_DEPLOY_PATIENCE", "1")
         .run();
-    let tx = desk.journal()[0].clone();
-    let tx = serde_json::to_value(&tx.event).unwrap()["tx"]
-        .as_str()
-        .unwrap()
-        .to_owned();
+    let mut written = desk.journal().into_iter();
+    let tx = written.find_map(|record| match record.event {
+        Event::TransactionIntended(intent) => Some(intent.tx),
+        _ => None,
+    });
+    let tx = tx.unwrap();
     run.fails(
         5,
         &format!(
