@@ -17,7 +17,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     answer::{Answer, ChunkWriter, Envelope, Form, frame},
+    calls::Slot,
     connections::Connection,
+    gate::Pass,
     intake::{Asked, Intake},
     meter::{Admission, Call},
     payment::{Opened, PAYMENT_RESPONSE, closing_event},
@@ -29,7 +31,7 @@ use super::{
 use crate::runtime::{
     event::{Finish, Usage},
     ledger::Work,
-    ports::{Generated, Generation, Prompt, TokenLogprob},
+    ports::{Generated, Generation, Prompt, Sampling, Tab, TokenLogprob},
 };
 
 /// Marks an answer that was given before under the same id.
@@ -76,7 +78,6 @@ pub async fn answer(app: &App, intake: Intake, job: Job) -> Result<Response, Ref
     let room = context.saturating_sub(usize::try_from(prompt_tokens).unwrap_or(usize::MAX));
     let temperature = intake.adapter.default_temperature();
     let sampling = job.wish.settle(app.limits.max_tokens, room, temperature);
-    let writes_logprobs = sampling.logprobs.is_some();
     let work = Work::Tokens {
         prompt: prompt_tokens,
         completion: sampling.max_tokens as u64,
@@ -89,35 +90,76 @@ pub async fn answer(app: &App, intake: Intake, job: Job) -> Result<Response, Ref
         Opened::Run(pass, tab) => (pass, tab),
         Opened::Repeated(answer) => return Ok(repeat(app, answer)),
     };
-    let asked = Asked {
-        kind: job.form.kind(),
-        prompts: vec![job.prompt.clone()],
+    let (form, streaming) = (job.form, job.streaming);
+    let connection = intake.connection.clone();
+    let allowed = Allowed {
+        app: app.clone(),
+        intake,
+        slot,
+        turn: (pass, tab),
+        form,
+        prompt: job.prompt,
         prompt_tokens,
+        sampling,
     };
-    let call = app.reserve(&intake, slot, (pass, tab), asked).await?;
-    let generation = match intake.adapter.engine.generate(job.prompt, sampling).await {
-        Ok(generation) => generation,
-        Err(error) => {
-            call.finish(Finish::Failed, None).await?;
-            return Err(Refusal::from_engine(&error));
-        }
-    };
-    let hurry = app.stop.hurry.clone();
-    let run = Run {
-        call,
-        envelope: envelope(&intake),
-        generation,
-        hurry,
-        writes_logprobs,
-    };
-    if job.streaming.on {
-        let writer = ChunkWriter::new(job.form, job.streaming.include_usage);
-        let (answer, body) = app.unread.answer(intake.connection);
+    if streaming.on {
+        let writer = ChunkWriter::new(form, streaming.include_usage);
+        let run = allowed.begin().await?;
+        let (answer, body) = app.unread.answer(connection);
         tokio::spawn(run.stream(writer, answer));
         Ok(events(body))
     } else {
-        let whole = finished(run.whole(job.form)).await?;
-        Ok(deliver(app, intake.connection, whole))
+        let whole = finished(async move { allowed.begin().await?.whole(form).await }).await?;
+        Ok(deliver(app, connection, whole))
+    }
+}
+
+/// A call that is free or paid for, and has its turn.
+struct Allowed {
+    app: App,
+    intake: Intake,
+    slot: Slot,
+    turn: (Pass, Option<Box<dyn Tab>>),
+    form: Form,
+    prompt: Prompt,
+    prompt_tokens: u64,
+    sampling: Sampling,
+}
+
+impl Allowed {
+    /// Reserves the call and sets the model to work.
+    async fn begin(self) -> Result<Run, Refusal> {
+        let Self {
+            app,
+            intake,
+            slot,
+            turn,
+            form,
+            prompt,
+            prompt_tokens,
+            sampling,
+        } = self;
+        let asked = Asked {
+            kind: form.kind(),
+            prompts: vec![prompt.clone()],
+            prompt_tokens,
+        };
+        let writes_logprobs = sampling.logprobs.is_some();
+        let call = app.reserve(&intake, slot, turn, asked).await?;
+        let generation = match intake.adapter.engine.generate(prompt, sampling).await {
+            Ok(generation) => generation,
+            Err(error) => {
+                call.finish(Finish::Failed, None).await?;
+                return Err(Refusal::from_engine(&error));
+            }
+        };
+        Ok(Run {
+            call,
+            envelope: envelope(&intake),
+            generation,
+            hurry: app.stop.hurry.clone(),
+            writes_logprobs,
+        })
     }
 }
 
