@@ -101,6 +101,7 @@ impl Live {
             .args(args.iter().map(String::as_str))
             .into_command();
         let mut command = Command::new("sh");
+        command.env_clear();
         let limited = format!("ulimit -n {files} && exec \"$0\" \"$@\"");
         command.arg("-c").arg(limited).arg(whole.get_program());
         command.args(whole.get_args());

@@ -359,6 +359,34 @@ async fn readers_who_do_not_read_hold_no_turn() {
     server.drain().await;
 }
 
+/// Draining waits for readers; hurrying does not.
+#[tokio::test]
+async fn a_reader_who_does_not_read_cannot_keep_a_hurried_server() {
+    let limits = ServeLimits {
+        max_body: 1 << 20,
+        ..LIMITS
+    };
+    let server = start_with(limits, test_journal()).await;
+    let body = with(
+        chat("persona", &"w".repeat(400_000)),
+        json!({ "stream": true, "max_tokens": 60 }),
+    );
+    let mut socket = narrow(server.address).await;
+    let body = body.to_string();
+    let head = format!(
+        "POST {CHAT} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n\
+         x-request-id: unread\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    socket.write_all(head.as_bytes()).await.unwrap();
+    socket.write_all(body.as_bytes()).await.unwrap();
+    server.metered("unread").await;
+    server.stop.draining.cancel();
+    server.stop.hurry.cancel();
+    let ended = timeout(SOON, server.running).await;
+    ended.expect("it ends").unwrap().unwrap();
+}
+
 async fn unread_bytes(server: &TestServer) -> usize {
     let metrics = server.get("/metrics").await.text;
     let line = metrics

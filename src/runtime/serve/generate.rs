@@ -20,7 +20,7 @@ use super::{
     connections::Connection,
     intake::{Asked, Intake},
     meter::{Admission, Call},
-    payment::{Opened, PAYMENT_RESPONSE, closing_event},
+    payment::{Opened, PAYMENT_RESPONSE, Ticket, closing_event},
     refusal::Refusal,
     routes::App,
     unread::AnswerWriter,
@@ -29,7 +29,7 @@ use super::{
 use crate::runtime::{
     event::{Finish, Usage},
     ledger::Work,
-    ports::{Generated, Generation, Prompt, TokenLogprob},
+    ports::{Generated, Generation, Prompt, Sampling, TokenLogprob},
 };
 
 /// Marks an answer that was given before under the same id.
@@ -76,7 +76,6 @@ pub async fn answer(app: &App, mut intake: Intake, job: Job) -> Result<Response,
     let room = context.saturating_sub(usize::try_from(prompt_tokens).unwrap_or(usize::MAX));
     let temperature = intake.adapter.default_temperature();
     let sampling = job.wish.settle(app.limits.max_tokens, room, temperature);
-    let writes_logprobs = sampling.logprobs.is_some();
     let work = Work::Tokens {
         prompt: prompt_tokens,
         completion: sampling.max_tokens as u64,
@@ -90,35 +89,73 @@ pub async fn answer(app: &App, mut intake: Intake, job: Job) -> Result<Response,
         Opened::Run(ticket) => ticket,
         Opened::Repeated(answer) => return Ok(repeat(app, answer)),
     };
-    let asked = Asked {
-        kind: job.form.kind(),
-        prompts: vec![job.prompt.clone()],
+    let (form, streaming) = (job.form, job.streaming);
+    let connection = intake.connection.clone();
+    let allowed = Allowed {
+        app: app.clone(),
+        intake,
+        ticket,
+        form,
+        prompt: job.prompt,
         prompt_tokens,
+        sampling,
     };
-    let call = app.reserve(&intake, ticket, asked).await?;
-    let generation = match intake.adapter.engine.generate(job.prompt, sampling).await {
-        Ok(generation) => generation,
-        Err(error) => {
-            call.finish(Finish::Failed, None).await?;
-            return Err(Refusal::from_engine(&error));
-        }
-    };
-    let hurry = app.stop.hurry.clone();
-    let run = Run {
-        call,
-        envelope: envelope(&intake),
-        generation,
-        hurry,
-        writes_logprobs,
-    };
-    if job.streaming.on {
-        let writer = ChunkWriter::new(job.form, job.streaming.include_usage);
-        let (answer, body) = app.unread.answer(intake.connection);
+    if streaming.on {
+        let writer = ChunkWriter::new(form, streaming.include_usage);
+        let run = allowed.begin().await?;
+        let (answer, body) = app.unread.answer(connection);
         tokio::spawn(run.stream(writer, answer));
         Ok(events(body))
     } else {
-        let whole = finished(run.whole(job.form)).await?;
-        Ok(deliver(app, intake.connection, whole))
+        let whole = finished(async move { allowed.begin().await?.whole(form).await }).await?;
+        Ok(deliver(app, connection, whole))
+    }
+}
+
+/// A call that is free or paid for, and has its turn.
+struct Allowed {
+    app: App,
+    intake: Intake,
+    ticket: Ticket,
+    form: Form,
+    prompt: Prompt,
+    prompt_tokens: u64,
+    sampling: Sampling,
+}
+
+impl Allowed {
+    /// Reserves the call and sets the model to work.
+    async fn begin(self) -> Result<Run, Refusal> {
+        let Self {
+            app,
+            intake,
+            ticket,
+            form,
+            prompt,
+            prompt_tokens,
+            sampling,
+        } = self;
+        let asked = Asked {
+            kind: form.kind(),
+            prompts: vec![prompt.clone()],
+            prompt_tokens,
+        };
+        let writes_logprobs = sampling.logprobs.is_some();
+        let call = app.reserve(&intake, ticket, asked).await?;
+        let generation = match intake.adapter.engine.generate(prompt, sampling).await {
+            Ok(generation) => generation,
+            Err(error) => {
+                call.finish(Finish::Failed, None).await?;
+                return Err(Refusal::from_engine(&error));
+            }
+        };
+        Ok(Run {
+            call,
+            envelope: envelope(&intake),
+            generation,
+            hurry: app.stop.hurry.clone(),
+            writes_logprobs,
+        })
     }
 }
 

@@ -77,6 +77,10 @@ const HELD_ANSWERS: usize = 32 << 20;
 /// After hurrying, the longest wait for the last counts to reach the journal.
 const LAST_COUNTS: Duration = Duration::from_secs(10);
 
+/// How long answers may be read after the last call is counted, and after hurrying.
+const LAST_READS: Duration = Duration::from_secs(120);
+const HURRIED_READS: Duration = Duration::from_secs(2);
+
 /// Sizes that bound what callers can ask of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ServeLimits {
@@ -266,7 +270,12 @@ async fn finish(
     mut connections: JoinSet<()>,
     closing: &CancellationToken,
 ) -> Result<(), ServeError> {
-    while connections.join_next().await.is_some() {}
+    let closed = async { while connections.join_next().await.is_some() {} };
+    tokio::select! {
+        () = closed => {}
+        () = last_reads(app) => tracing::info!("answers that nobody read in time are cut off"),
+    }
+    connections.abort_all();
     let last_counts = async {
         app.stop.hurry.cancelled().await;
         tokio::time::sleep(LAST_COUNTS).await;
@@ -285,6 +294,22 @@ async fn finish(
             tracing::error!("the journal did not take the last counts; the next start will");
             Ok(())
         }
+    }
+}
+
+/// Waits as long as clients may read answers of a server on its way out.
+async fn last_reads(app: &App) {
+    let counted = async {
+        app.meter.idle().await;
+        tokio::time::sleep(LAST_READS).await;
+    };
+    let hurried = async {
+        app.stop.hurry.cancelled().await;
+        tokio::time::sleep(HURRIED_READS).await;
+    };
+    tokio::select! {
+        () = counted => {}
+        () = hurried => {}
     }
 }
 

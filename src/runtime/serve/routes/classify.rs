@@ -88,16 +88,18 @@ pub async fn run(
         prompts: prompts.clone(),
         prompt_tokens,
     };
-    let call = app.reserve(&intake, ticket, asked).await?;
-    let connection = intake.connection.clone();
-    let run = Run {
-        id: intake.id.as_str().to_owned(),
-        adapter: Arc::clone(&intake.adapter),
-        call,
-        hurry: app.stop.hurry.clone(),
-    };
-    let answer = finished(run.whole(prompts, write)).await?;
-    Ok(deliver(app, connection, answer))
+    let (connection, server) = (intake.connection.clone(), app.clone());
+    let answer = finished(async move {
+        let call = server.reserve(&intake, ticket, asked).await?;
+        let run = Run {
+            id: intake.id.as_str().to_owned(),
+            adapter: Arc::clone(&intake.adapter),
+            call,
+            hurry: server.stop.hurry.clone(),
+        };
+        run.whole(prompts, write).await
+    });
+    Ok(deliver(app, connection, answer.await?))
 }
 
 /// A classification on its engine.

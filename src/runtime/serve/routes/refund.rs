@@ -17,6 +17,7 @@ use crate::runtime::{
     ports::Sale,
     serve::{
         answer::Answer,
+        client::ClientAddress,
         generate::respond,
         hosted::Hosted,
         payment::{presented, resource, unpaid},
@@ -58,7 +59,11 @@ pub async fn terms(
         quote: adapter.prices.of(work),
     };
     match presented(request.headers())? {
-        None => Err(unpaid(sales.cashier.terms(&sale))),
+        None => {
+            let address = ClientAddress::from_request(request.extensions());
+            app.quotes.spend(address.filter(|it| !it.is_shared()), 0)?;
+            Err(unpaid(sales.cashier.terms(&sale)))
+        }
         Some(payment) => {
             let refunded = sales.cashier.refund(&sale, &payment).await;
             let refunded = refunded.map_err(unpaid)?;
