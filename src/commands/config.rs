@@ -186,17 +186,9 @@ fn change(file: &Path, key: &Key, text: &str) -> Result<String, Failure> {
     Ok(new)
 }
 
-/// The program's own folder is private; a project's is there and is its owner's.
-fn make_folder(dir: &Path) -> std::io::Result<()> {
-    match dir.as_os_str().is_empty() || dir.is_dir() {
-        true => Ok(()),
-        false => files::folder(dir),
-    }
-}
-
 fn write_atomically(file: &Path, text: &str) -> Result<(), Failure> {
     let dir = file.parent().unwrap_or(Path::new("."));
-    make_folder(dir).map_err(|error| Failure::io("create", dir, &error))?;
+    files::new_folder(dir).map_err(|error| Failure::io("create", dir, &error))?;
     disk::replace_file(file, text.as_bytes(), Readers::Owner)
         .map_err(|error| Failure::io("write", file, &error))
 }

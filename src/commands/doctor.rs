@@ -165,7 +165,7 @@ fn memory() -> Check {
 
 fn folder(name: &'static str, path: &Path) -> Check {
     let shown = path.display().to_string();
-    let probe = files::folder(path).and_then(|()| tempfile::tempfile_in(path));
+    let probe = files::new_folder(path).and_then(|()| tempfile::tempfile_in(path));
     match probe {
         Ok(_) => Check::good(name, shown),
         Err(error) => Check::bad(

@@ -13,7 +13,8 @@ pub fn raise(context: &Context) {
         ));
     }
     let dirs = &context.dirs;
-    for folder in [&dirs.config, &dirs.data, &dirs.cache] {
+    // The cache has what everybody can download; it is made private and then left alone.
+    for folder in [&dirs.config, &dirs.data] {
         if !folder.is_dir() || !files::is_open_to_others(folder) {
             continue;
         }

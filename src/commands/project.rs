@@ -45,7 +45,8 @@ pub fn base(context: &Context, id: Option<&str>) -> Result<Base, Failure> {
     if request.id != "nano" {
         // Whatever is fetched into it inherits that nobody else gets in.
         let cache = &context.dirs.cache;
-        files::folder(cache).map_err(|error| Failure::io("create the folder", cache, &error))?;
+        files::new_folder(cache)
+            .map_err(|error| Failure::io("create the folder", cache, &error))?;
     }
     Ok(open_base(&request, &mut report)?)
 }

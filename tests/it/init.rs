@@ -189,6 +189,7 @@ fn a_disk_that_fills_up_leaves_nothing_behind() {
             .arg(crate::support::binary())
             .arg(to)
             .current_dir(dir.path())
+            .env("OPENLORA_HOME", dir.path().join("home"))
             .output()
             .unwrap();
         assert_eq!(run.status.code(), Some(4), "{run:?}");

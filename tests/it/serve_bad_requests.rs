@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::serve_support::{CONTEXT, LIMITS, TestServer, chat, reply, start};
+use crate::serve_support::{CONTEXT, LIMITS, TestServer, access, chat, reply, start};
 
 fn envelope(kind: &str, message: &str, param: Value, code: &str) -> Value {
     json!({ "error": { "message": message, "type": kind, "param": param, "code": code } })
@@ -138,7 +138,9 @@ async fn large_headers_are_431() {
         + "x-padding".len()
         + "accept*/*".len()
         + "host".len()
-        + server.address.to_string().len();
+        + server.address.to_string().len()
+        + "authorization".len()
+        + access().operator.bearer().len();
     let expected = envelope(
         "invalid_request_error",
         &format!("The request's headers take {size} bytes; at most 16384 are read."),

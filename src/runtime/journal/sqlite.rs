@@ -101,7 +101,7 @@ impl SqliteStore {
     /// Opens or creates the journal at `path` and becomes its only writer.
     pub fn open(path: &Path) -> Result<Self, JournalError> {
         if let Some(parent) = path.parent() {
-            make_folder(parent).map_err(|error| unwritable(path, &error))?;
+            files::new_folder(parent).map_err(|error| unwritable(path, &error))?;
         }
         let lock = WriterLock::acquire(path)?;
         for name in ["", "-wal", "-shm"] {
@@ -119,14 +119,6 @@ impl SqliteStore {
             enclosed,
             _lock: lock,
         })
-    }
-}
-
-/// A folder that is there already is whatever its owner made it: the program's own are private.
-fn make_folder(folder: &Path) -> std::io::Result<()> {
-    match folder.as_os_str().is_empty() || folder.is_dir() {
-        true => Ok(()),
-        false => files::folder(folder),
     }
 }
 

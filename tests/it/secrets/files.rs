@@ -224,7 +224,12 @@ fn opening_a_file_of_ours_tightens_it() {
     let file = dir.path().join("file");
     files::file(&file).unwrap();
     assert_eq!(mode(&file), 0o600);
-    chmod(&file, 0o644);
+    for (before, after) in [(0o644, 0o600), (0o755, 0o700), (0o440, 0o400)] {
+        chmod(&file, before);
+        files::tighten_tree(dir.path()).unwrap();
+        assert_eq!(mode(&file), after);
+    }
+    chmod(&file, 0o664);
     files::file(&file).unwrap();
     assert_eq!(mode(&file), 0o600);
     let folder = dir.path().join("a/b");
