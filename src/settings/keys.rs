@@ -462,7 +462,7 @@ pub const KEYS: &[Key] = &[
     key(
         "serve.refund_pause",
         integer(0, 3600),
-        Some("60"),
+        Some("3"),
         "seconds in which a paid call ends a refund that others than the payer may have asked for",
     ),
     key(

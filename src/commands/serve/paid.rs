@@ -388,7 +388,7 @@ fn rules(context: &Context) -> Rules {
             Some("settle") => ContractPayers::Settle,
             _ => ContractPayers::Refuse,
         },
-        refund_pause: seconds(context, "serve.refund_pause", 60),
+        refund_pause: seconds(context, "serve.refund_pause", 3),
         refunds_daily: daily("serve.refunds_daily", 4),
         deposits_daily: daily("serve.deposits_daily", 100),
     }

@@ -43,7 +43,7 @@ impl Default for Rules {
     fn default() -> Self {
         Self {
             contract_payers: ContractPayers::Refuse,
-            refund_pause: Duration::from_secs(60),
+            refund_pause: Duration::from_secs(3),
             refunds_daily: 4,
             deposits_daily: 100,
         }

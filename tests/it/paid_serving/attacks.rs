@@ -490,6 +490,7 @@ fn an_exact_payment_whose_call_failed_buys_that_call_alone() {
         ..reopened(&market, shop)
     };
     let shop = Shop::open(&market.runtime, setup);
+    let used = because(&shop, &other, Reason::ExactUsed, None);
     assert_eq!(whole(&shop.send(&other, Some(&payment))), used);
     let served = shop.send(&named, Some(&payment));
     assert_eq!((served.status, cost(&served)), (200, QUOTE), "{served:?}");

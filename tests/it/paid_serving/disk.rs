@@ -109,8 +109,8 @@ fn a_full_disk_serves_and_charges_nothing() {
         refused(&voucher, UNCOUNTED.0, UNCOUNTED.1);
         let unwritten = "Payments cannot be written down now.";
         refused(&deposit, "payment_unavailable", unwritten);
-        let unsent = "The payment's chain cannot be asked now.";
-        refused(&exact, "payment_unavailable", unsent);
+        // For which request it is comes before it is sent.
+        refused(&exact, "payment_unavailable", unwritten);
     }
     let after = (market.sent(), shop.begun(), shop.records().len());
     assert_eq!(after, (sent, begun, written));
