@@ -133,6 +133,8 @@ fn facts_of_a_chain_that_is_gone_count_no_more() {
         .collect();
     assert_eq!(former, [(CHAIN_ID, Some(first), 1, Amount(600))]);
     let buyer = market.buyer(1, 10_000);
+    // These tests name a call by its channel, and a name is good once per journal.
+    let config = buyer.config(2);
     seller.opens(&buyer, &config, 5_000);
     seller.charges(&buyer, &config, 250);
     let treasurer = Treasurer::new(std::sync::Arc::clone(&seller.desk));
