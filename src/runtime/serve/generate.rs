@@ -71,7 +71,8 @@ pub async fn answer(app: &App, intake: Intake, job: Job) -> Result<Response, Ref
         Admission::Repeated(answer) => return Ok(repeat(app, answer)),
         Admission::Fresh(slot) => slot,
     };
-    let pass = app.turn_if_free(&intake).await?;
+    let wanted = job.wish.max_tokens.unwrap_or(app.limits.max_tokens as u64);
+    let pass = app.turn_if_free(&intake, wanted).await?;
     let prompts = std::slice::from_ref(&job.prompt);
     let prompt_tokens = intake.count(app, prompts).await?;
     let context = intake.adapter.engine.limits().context_tokens;
