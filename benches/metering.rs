@@ -130,7 +130,7 @@ impl Counter {
         let Ok(Admission::Fresh(slot)) = self.meter.admit(&id, &imprint).await else {
             unreachable!("every id is new")
         };
-        let pass = self.gate.enter("bench").await.expect("a turn is free");
+        let pass = self.gate.enter("bench", 1).await.expect("a turn is free");
         let reservation = Reservation {
             slot,
             imprint,

@@ -1,11 +1,14 @@
 //! Connections that want to do harm, over raw sockets: heads that proxies would read otherwise,
 //! sockets that are only opened, bodies and heads that trickle, answers that nobody reads.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use openlora::runtime::{
     event::Finish,
-    serve::{ConnectionLimits, ServeLimits},
+    serve::{
+        ConnectionLimits, ServeLimits,
+        turns::{Turns, due},
+    },
 };
 use serde_json::{Value, json};
 use tokio::{
@@ -472,4 +475,33 @@ async fn few_file_descriptors_are_enough() {
     let (code, _, said) = server.drain();
     assert_eq!(code, 0);
     assert!(!said.contains("not accepted"), "{said}");
+}
+
+/// Long calls that came first do not hold up a short one, and who leaves the queue loses no turn.
+#[tokio::test]
+async fn short_calls_go_before_long_ones() {
+    let turns = Arc::new(Turns::new(1));
+    let first = turns.try_take().unwrap();
+    assert!(turns.try_take().is_none());
+    let (told, mut order) = tokio::sync::mpsc::unbounded_channel();
+    let mut waiting = Vec::new();
+    for tokens in [1000, 10, 5000, 2] {
+        let (turns, told) = (Arc::clone(&turns), told.clone());
+        let call = async move {
+            let turn = turns.take(due(tokens)).await;
+            told.send(tokens).unwrap();
+            drop(turn);
+        };
+        waiting.push(tokio::spawn(call));
+    }
+    tokio::task::yield_now().await;
+    waiting.remove(1).abort();
+    tokio::task::yield_now().await;
+    drop((first, told));
+    let mut found = Vec::new();
+    while let Some(tokens) = order.recv().await {
+        found.push(tokens);
+    }
+    assert_eq!(found, [2, 1000, 5000]);
+    assert!(turns.try_take().is_some());
 }

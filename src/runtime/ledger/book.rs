@@ -387,6 +387,7 @@ impl Book {
         gone.charged = ended.values().map(|it| it.charged).sum();
         self.exact.retain(|key, _| key.chain_id != chain_id);
         self.clearings.retain(|key, _| key.chain_id != chain_id);
+        self.bound.retain(|key, _| key.chain_id != chain_id);
         if gone.genesis.is_some() || gone.channels > 0 || !ended.is_empty() {
             self.former.push(gone);
         }

@@ -31,6 +31,17 @@ pub enum Work {
     Images { pictures: u64 },
 }
 
+impl Work {
+    /// What the model generates at most, where a label and a picture count as one.
+    pub fn tokens(self) -> u64 {
+        match self {
+            Self::Tokens { completion, .. } => completion,
+            Self::Classifications { texts } => texts,
+            Self::Images { pictures } => pictures,
+        }
+    }
+}
+
 impl Prices {
     /// The price of a call: fractions of a unit count as one. More than can be counted costs the
     /// largest amount, which nobody can pay.

@@ -2,7 +2,7 @@
 //!
 //! An engine is a base with at most one adapter merged in. mistral.rs computes logits; rendering,
 //! tokenising, choosing, decoding and counting are ours, the same code that training and evaluation
-//! use. Each engine works on one request at a time, in the order of arrival: mistral.rs mixes up the
+//! use. Each engine works on one request at a time, short ones before long ones: mistral.rs mixes up the
 //! caches of sequences of different lengths that run at once, and on a CPU batching gains nothing.
 //! Several engines run side by side. Embeddings are not offered: mistral.rs gives them for
 //! dedicated embedding models only. Knows no HTTP, no metering and no journal.

@@ -10,10 +10,12 @@ use std::{
 };
 
 use axum::http::StatusCode;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
-use super::refusal::Refusal;
+use super::{
+    refusal::Refusal,
+    turns::{Turn, Turns, due},
+};
 
 /// Calls of one adapter.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -25,7 +27,7 @@ pub struct Load {
 /// The doorkeeper of the engines.
 #[derive(Debug)]
 pub struct Gate {
-    permits: Arc<Semaphore>,
+    turns: Arc<Turns>,
     queue: usize,
     loads: Mutex<BTreeMap<String, Load>>,
     draining: CancellationToken,
@@ -36,7 +38,7 @@ pub struct Gate {
 pub struct Pass {
     gate: Arc<Gate>,
     adapter: String,
-    _permit: OwnedSemaphorePermit,
+    _turn: Turn,
 }
 
 /// A place in the queue; ends when dropped.
@@ -48,34 +50,35 @@ struct Place<'a> {
 impl Gate {
     pub fn new(concurrent: usize, queue: usize, draining: CancellationToken) -> Self {
         Self {
-            permits: Arc::new(Semaphore::new(concurrent)),
+            turns: Arc::new(Turns::new(concurrent)),
             queue,
             loads: Mutex::default(),
             draining,
         }
     }
 
-    /// Waits for a turn: 429 when the queue is full, 503 once the server drains.
-    pub async fn enter(self: &Arc<Self>, adapter: &str) -> Result<Pass, Refusal> {
+    /// Waits for a turn of a call of at most so many tokens: 429 when the queue is full, 503 once
+    /// the server drains.
+    pub async fn enter(self: &Arc<Self>, adapter: &str, tokens: u64) -> Result<Pass, Refusal> {
         if self.draining.is_cancelled() {
             return Err(draining());
         }
-        let permit = match Arc::clone(&self.permits).try_acquire_owned() {
-            Ok(permit) => permit,
-            Err(_) => self.wait(adapter).await?,
+        let turn = match self.turns.try_take() {
+            Some(turn) => turn,
+            None => self.wait(adapter, tokens).await?,
         };
         self.change(adapter, |load| load.running += 1);
         Ok(Pass {
             gate: Arc::clone(self),
             adapter: adapter.to_owned(),
-            _permit: permit,
+            _turn: turn,
         })
     }
 
-    async fn wait(&self, adapter: &str) -> Result<OwnedSemaphorePermit, Refusal> {
+    async fn wait(&self, adapter: &str, tokens: u64) -> Result<Turn, Refusal> {
         let _place = self.queue_up(adapter)?;
         tokio::select! {
-            permit = Arc::clone(&self.permits).acquire_owned() => permit.map_err(|_| draining()),
+            turn = self.turns.take(due(tokens)) => Ok(turn),
             () = self.draining.cancelled() => Err(draining()),
         }
     }

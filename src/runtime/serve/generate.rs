@@ -69,7 +69,8 @@ pub async fn answer(app: &App, mut intake: Intake, job: Job) -> Result<Response,
         Some(Admission::Repeated(answer)) => return Ok(repeat(app, answer)),
         admission => admission,
     };
-    let pass = app.turn_if_free(&intake).await?;
+    let wanted = job.wish.max_tokens.unwrap_or(app.limits.max_tokens as u64);
+    let pass = app.turn_if_free(&intake, wanted).await?;
     let prompts = std::slice::from_ref(&job.prompt);
     let prompt_tokens = intake.count(app, prompts).await?;
     let context = intake.adapter.engine.limits().context_tokens;

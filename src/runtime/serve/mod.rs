@@ -32,6 +32,7 @@ pub mod request_id;
 mod routes;
 mod server;
 mod stall;
+pub mod turns;
 mod unread;
 pub mod wire;
 

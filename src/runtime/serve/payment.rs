@@ -112,7 +112,7 @@ impl App {
             Some(Admission::Fresh(slot)) => {
                 let pass = match pass {
                     Some(pass) => pass,
-                    None => self.gate.enter(&intake.adapter.name).await?,
+                    None => self.gate.enter(&intake.adapter.name, work.tokens()).await?,
                 };
                 let tab = None;
                 return Ok(Opened::Run(Ticket { slot, pass, tab }));
@@ -152,19 +152,24 @@ impl App {
         intake.id = slot.id().clone();
         tab.name(intake.id.as_str());
         self.attributions.check_room(Some(tab.payment().payer))?;
-        let pass = self.gate.enter(&intake.adapter.name).await?;
+        let adapter = &intake.adapter.name;
+        let pass = self.gate.enter(adapter, work.tokens()).await?;
         tab.secure().await.map_err(unpaid)?;
         let tab = Some(tab);
         Ok(Opened::Run(Ticket { slot, pass, tab }))
     }
 
     /// A turn on an engine where calls are free: there nothing else bounds the work before a call.
-    pub async fn turn_if_free(&self, intake: &Intake) -> Result<Option<Pass>, Refusal> {
+    pub async fn turn_if_free(
+        &self,
+        intake: &Intake,
+        tokens: u64,
+    ) -> Result<Option<Pass>, Refusal> {
         if self.sales.is_some() {
             return Ok(None);
         }
         self.attributions.check_room(None)?;
-        Ok(Some(self.gate.enter(&intake.adapter.name).await?))
+        Ok(Some(self.gate.enter(&intake.adapter.name, tokens).await?))
     }
 
     /// A payment that was used for the same request gets the same answer.

@@ -26,7 +26,11 @@ use super::{
     load::Running,
     walk::{Step, Walk},
 };
-use crate::runtime::{event::Usage, ports::Generated, serve::ServeError};
+use crate::runtime::{
+    event::Usage,
+    ports::Generated,
+    serve::{ServeError, turns::due},
+};
 
 /// Reads a row of logits and says which token follows; `None` ends the answer.
 type Dictate = Box<dyn FnMut(&[f32]) -> Option<u32> + Send>;
@@ -74,12 +78,7 @@ async fn submit(
     failed: impl FnOnce(ServeError) + Send + 'static,
 ) -> Result<(), ServeError> {
     static NEXT: AtomicUsize = AtomicUsize::new(1);
-    let turn = running
-        .turn
-        .clone()
-        .acquire_owned()
-        .await
-        .map_err(|_| dropped())?;
+    let turn = running.turns.take(due(max_tokens as u64)).await;
     let (sender, mut responses) = mpsc::channel(RESPONSES);
     let request = NormalRequest {
         messages: RequestMessage::CompletionTokens(ids),

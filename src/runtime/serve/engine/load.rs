@@ -19,10 +19,8 @@ use mistralrs_quant::{
     LoraAdapter, LoraConfig, ShardedSafeTensors, clear_applied_loras, push_applied_lora,
 };
 
-use tokio::sync::Semaphore;
-
 use super::{quant::Quant, view::View};
-use crate::runtime::{adapter::Normalised, model::Family};
+use crate::runtime::{adapter::Normalised, model::Family, serve::turns::Turns};
 
 /// One load at a time: it is memory-bound, and the lock also orders the loader's global state.
 static LOADING: Mutex<()> = Mutex::new(());
@@ -37,7 +35,7 @@ pub(super) struct Running {
     /// Counts rows of logits.
     pub steps: Arc<AtomicU64>,
     /// One request at a time.
-    pub turn: Arc<Semaphore>,
+    pub turns: Arc<Turns>,
 }
 
 impl Running {
@@ -86,7 +84,7 @@ fn load_here(
         model,
         memory,
         steps,
-        turn: Arc::new(Semaphore::new(1)),
+        turns: Arc::new(Turns::new(1)),
     })
 }
 

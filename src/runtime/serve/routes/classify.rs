@@ -73,7 +73,7 @@ pub async fn run(
         Some(Admission::Repeated(answer)) => return Ok(repeat(app, answer)),
         admission => admission,
     };
-    let pass = app.turn_if_free(&intake).await?;
+    let pass = app.turn_if_free(&intake, prompts.len() as u64).await?;
     let prompt_tokens = intake.count(app, &prompts).await?;
     let work = Work::Classifications {
         texts: prompts.len() as u64,
