@@ -7,7 +7,7 @@ use crate::{
         Allotment, Amount, ReceiverKey, Word,
         publication::{Contributions, PublishedCall},
     },
-    wallet::rewards::{allot, contributions_tree, proposed_on},
+    wallet::rewards::{allot, contributions_tree, entries, proposed_on},
 };
 
 /// Every published sum comes out of the calls, makes its root, and stands on the chain.
@@ -37,14 +37,25 @@ pub(super) async fn hold(
             continue;
         }
         let theirs = files.iter().filter(|file| file.pool == *pool);
-        let stated: Vec<(Word, Amount)> = theirs.map(|file| (file.root, file.total)).collect();
+        let theirs: Vec<&Contributions> = theirs.collect();
         let proposed = proposed_on(&desk.chain, *pool).await?;
-        if stated != proposed {
+        let stated: Vec<Word> = theirs.iter().map(|file| file.root).collect();
+        let found: Vec<Word> = proposed.iter().map(|it| it.root).collect();
+        if stated != found {
             audited.differences.push(format!(
-                "contributions of the pool {} are published as {stated:?} and proposed as \
-                 {proposed:?}",
+                "contributions of the pool {} are published as {stated:?} and proposed as {found:?}",
                 pool.receiver
             ));
+            continue;
+        }
+        for (file, proposed) in theirs.into_iter().zip(&proposed) {
+            let expected = entries(file, &proposed.had, proposed.allotted);
+            if expected != proposed.entries {
+                audited.differences.push(format!(
+                    "the proposal of {} gives {:?} and comes out as {expected:?}",
+                    file.root, proposed.entries
+                ));
+            }
         }
     }
     Ok(())

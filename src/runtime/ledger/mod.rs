@@ -17,6 +17,7 @@ mod period;
 mod price;
 pub mod publication;
 mod shares;
+mod tranche;
 mod units;
 
 pub use address::{Address, AddressProblem};
@@ -38,4 +39,5 @@ pub use payout::divide;
 pub use period::Period;
 pub use price::{Prices, TOKENS, Work};
 pub use shares::{Share, SplitProblem, WHOLE_PPM, apportion, check_split};
+pub use tranche::{MOST_ENTRIES, tranche};
 pub use units::{from_units, in_units};

@@ -5,7 +5,7 @@ use alloy::primitives::U256;
 use super::{
     error::DeployError,
     goods::Goods,
-    plan::{POOL_DELAY, Payout, Place, Plan, Seen, SeenAdapter, id_of, shown_id},
+    plan::{POOL_DELAY, POOL_QUORUM, Payout, Place, Plan, Seen, SeenAdapter, id_of, shown_id},
 };
 use crate::{
     runtime::ledger::Address,
@@ -130,6 +130,7 @@ pub async fn observe(
             let asked = ContributorPoolFactory::predictCall {
                 operator: pool.operator.into(),
                 delay: POOL_DELAY,
+                quorum: POOL_QUORUM,
                 shares: pool.shares.clone(),
                 salt: pool.salt,
             };
