@@ -366,7 +366,17 @@ fn what_is_no_pool_of_today_is_refused_by_name() {
     for deed in [&["--contest"][..], &["--demand"], &["--divide"], &[]] {
         pond.refused(deed, 3, "has the form of earlier contracts");
     }
-    drop(pond.chain);
+    // Nor is a release brought to a factory that makes such pools.
+    let url = pond.chain.url();
+    let network = format!("[network.local]\nrpc = \"{url}\"\npool_factory = \"{factory}\"\n");
+    pond.desk.configure(&network);
+    let run = pond.desk.run(&["deploy", "first"]);
+    assert_eq!(run.code, 5, "{}", run.stderr);
+    assert!(
+        run.stderr.contains("is of earlier contracts"),
+        "{}",
+        run.stderr
+    );
 }
 
 #[test]

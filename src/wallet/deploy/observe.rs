@@ -135,7 +135,17 @@ pub async fn observe(
                 salt: pool.salt,
             };
             let asked = chain.read("predict of the pool factory", place.pool_factory, &asked);
-            let address = Address::from(asked.await?);
+            let address = asked.await.map_err(|error| match error {
+                // It knows no call of this form.
+                WalletError::Reverted { reason, .. } if reason == "it gives no reason" => {
+                    DeployError::EarlierFactory {
+                        network: chain.network.name.clone(),
+                        address: place.pool_factory,
+                    }
+                }
+                error => error.into(),
+            })?;
+            let address = Address::from(address);
             Some((address, chain.has_code(address).await?))
         }
     };
