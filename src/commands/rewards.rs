@@ -228,7 +228,7 @@ impl Rewarder {
         let chain = self.desk.chain();
         for key in reading.pools() {
             let mut pool = match pool_of(chain, key).await {
-                Err(error @ WalletError::EarlierPool { .. }) => {
+                Err(error @ (WalletError::EarlierPool { .. } | WalletError::NoPool { .. })) => {
                     tracing::warn!("{}: {error}", chain.network.name);
                     continue;
                 }
