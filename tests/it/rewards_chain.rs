@@ -1,12 +1,19 @@
 //! Attributed calls from the journal to the contributors' accounts: anchored, proposed, fetched,
 //! contested, audited, and killed around every transaction.
 
-use std::{collections::BTreeMap, process::Stdio, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    process::Stdio,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use alloy::{primitives::U256, sol_types::SolCall};
 use openlora::{
+    commands::rewards::{Rewarder, Rounds},
     runtime::{
         attribution::{
+            LogFolder,
             settle::{Known, by_sketch, event_id, told},
             shares::{Fallback, Party},
         },
@@ -20,16 +27,18 @@ use openlora::{
         network::{Network, Wish},
         provider::Chain as Connected,
         registry::{ContributorPool, DevelopmentToken},
-        rewards::split_of,
+        rewards::{pool_of, split_of},
+        settlement::Treasurer,
     },
 };
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     deploy_support::{Act, Chain, Desk, OWN, Proxy, contract},
     devnet_support::number,
-    settlement_support::{send, send_from},
+    settlement_support::{Seller, send, send_from},
 };
 
 const DAY: u64 = 24 * 60 * 60;
@@ -43,6 +52,7 @@ struct Shop {
     chain: Chain,
     desk: Desk,
     runtime: Arc<Runtime>,
+    network: Network,
     adapter_id: String,
     split: SplitRead,
     calls: std::cell::Cell<u64>,
@@ -100,6 +110,7 @@ impl Shop {
             chain,
             desk,
             runtime,
+            network,
             adapter_id,
             split,
             calls: std::cell::Cell::new(0),
@@ -509,6 +520,57 @@ fn a_demand_is_answered_and_one_that_cannot_be_ends_for_its_sum_alone() {
         (0, &json!([])),
         "{audited}"
     );
+}
+
+#[test]
+fn a_running_worker_answers_a_demand_by_itself() {
+    let shop = Shop::anvil();
+    shop.serves(2, 1_000_000);
+    shop.desk.json(&["settle"]);
+    let home = shop.desk.path().join("home/data");
+    let log = LogFolder::at(&home.join("attribution-log"));
+    let seller = shop.runtime.block_on(Seller::open(
+        &shop.network,
+        &home.join("journal.sqlite"),
+        |options| options.log = Some(Arc::new(log.clone())),
+    ));
+    let treasurer = Arc::new(Treasurer::new(Arc::clone(&seller.desk)));
+    let filled = shop.runtime.block_on(treasurer.fill_pools()).unwrap();
+    assert_eq!(filled.len(), 1);
+    let demand = ContributorPool::demandCall {
+        token: shop.token(),
+    };
+    shop.acts(BOB, &demand.abi_encode());
+    let key = ReceiverKey {
+        receiver: shop.pool(),
+        ..shop.split.receiver
+    };
+    let pool = || {
+        shop.runtime.block_on(async {
+            let chain = Connected::connect(&shop.network).await.unwrap();
+            pool_of(&chain, key).await.unwrap()
+        })
+    };
+    assert!(pool().answer_by().is_some());
+    let published = (log, String::new());
+    let desk = Arc::clone(&seller.desk);
+    let rewarder = Rewarder::new(seller.journal.clone(), desk, published, false);
+    let rounds = Rounds {
+        calls: u64::MAX,
+        interval: Duration::from_millis(100),
+    };
+    let stop = CancellationToken::new();
+    let ended = stop.clone();
+    let running = shop
+        .runtime
+        .spawn(async move { rewarder.run(rounds, treasurer, ended).await });
+    let until = Instant::now() + Duration::from_secs(60);
+    while pool().answer_by().is_some() {
+        assert!(Instant::now() < until, "nobody answers");
+    }
+    assert!(pool().has_proposal());
+    stop.cancel();
+    shop.runtime.block_on(running).unwrap();
 }
 
 #[test]
