@@ -178,7 +178,7 @@ contract ContributorPool is ReentrancyGuardTransient {
     }
 
     /// @notice Proposes who gets what of the unallotted money; it takes force after the delay
-    /// unless a quorum contests. It answers a demand.
+    /// unless a quorum contests. It answers a demand as far as its sum goes.
     /// @param token The ERC-20 token.
     /// @param root Names the published sums behind the entries; its meaning is the operator's word.
     /// @param entries Who gets what; several entries of one contributor add up.
@@ -198,13 +198,13 @@ contract ContributorPool is ReentrancyGuardTransient {
         account.round += 1;
         account.against = 0;
         account.due = uint40(block.timestamp) + delay;
-        account.answerBy = 0;
-        account.demanded = 0;
+        _answer(account, total);
         account.proposedIn = uint40(block.number);
         emit AllotmentProposed(token, root, account.round, total, account.due, entries);
     }
 
-    /// @notice Takes a waiting proposal back; what it was about counts as demanded from now on.
+    /// @notice Takes a waiting proposal back; what it was about counts as demanded, from now on
+    /// where nothing else is.
     /// @param token The ERC-20 token.
     function withdrawProposal(address token) external nonReentrant {
         (address operator,) = _terms();
@@ -212,8 +212,8 @@ contract ContributorPool is ReentrancyGuardTransient {
         Account storage account = _accounts[token];
         if (account.pending == 0) revert ProposalMissing(token);
         if (block.timestamp >= account.due) revert ProposalDue(token, account.due);
-        account.demanded = account.proposed;
-        account.answerBy = uint40(block.timestamp) + ANSWER_TIME;
+        account.demanded += account.proposed;
+        if (account.answerBy == 0) account.answerBy = uint40(block.timestamp) + ANSWER_TIME;
         account.due = 0;
         _drop(account);
         emit AllotmentWithdrawn(token, account.round);
@@ -262,19 +262,19 @@ contract ContributorPool is ReentrancyGuardTransient {
             uint256 amount = account.proposed;
             _drop(account);
             account.due = 0;
+            _answer(account, amount);
             _divide(token, account, amount);
         }
     }
 
-    /// @notice Asks the operator for a proposal; what is unallotted now is divided by the static
-    /// shares when none comes in time.
+    /// @notice Asks the operator for a proposal; what is unallotted and not proposed now is divided
+    /// by the static shares as far as none comes in time.
     /// @param token The ERC-20 token.
     function demand(address token) external nonReentrant {
         _checkContributor();
         Account storage account = _accounts[token];
-        if (account.pending != 0) revert ProposalPending(token, account.round, account.due);
         if (account.answerBy != 0) revert DemandPending(token, account.answerBy);
-        uint256 free = _unallotted(token, account);
+        uint256 free = _free(token, account);
         if (free < MIN_DEMAND) revert NothingToAllot(token, free, MIN_DEMAND);
         account.demanded = free.toUint128();
         account.answerBy = uint40(block.timestamp) + ANSWER_TIME;
@@ -380,10 +380,21 @@ contract ContributorPool is ReentrancyGuardTransient {
     }
 
     function _divide(address token, Account storage account, uint256 amount) private {
-        uint128 part = Math.min(amount, _unallotted(token, account)).toUint128();
+        uint128 part = Math.min(amount, _free(token, account)).toUint128();
         account.divided += part;
         account.allotted += part;
         emit StaticallyDivided(token, part);
+    }
+
+    /// @dev A small proposal does not stop the clock for the rest.
+    function _answer(Account storage account, uint256 amount) private {
+        uint256 rest = Math.saturatingSub(account.demanded, amount);
+        if (rest >= MIN_DEMAND) {
+            account.demanded = rest.toUint128();
+        } else {
+            account.demanded = 0;
+            account.answerBy = 0;
+        }
     }
 
     function _drop(Account storage account) private {
@@ -415,6 +426,12 @@ contract ContributorPool is ReentrancyGuardTransient {
 
     function _unallotted(address token, Account storage account) private view returns (uint256) {
         return Math.saturatingSub(_received(token, account), account.allotted);
+    }
+
+    /// @dev What is unallotted and not about to be.
+    function _free(address token, Account storage account) private view returns (uint256) {
+        uint256 waiting = account.pending == 0 ? 0 : account.proposed;
+        return Math.saturatingSub(_unallotted(token, account), waiting);
     }
 
     function _owed(address token, address contributor) private view returns (uint256) {

@@ -108,9 +108,7 @@ contract AttacksTest is PoolFixture {
         pool.contest(address(token));
         vm.prank(cora);
         vm.expectRevert(
-            abi.encodeWithSelector(
-                ContributorPool.ProposalPending.selector, address(token), 1, block.timestamp
-            )
+            abi.encodeWithSelector(ContributorPool.NothingToAllot.selector, address(token), 0, 10_000)
         );
         pool.demand(address(token));
         vm.warp(block.timestamp + 1_000 days);

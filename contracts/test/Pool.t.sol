@@ -211,16 +211,61 @@ contract PoolTest is PoolFixture {
     function test_AnsweredDemandsEnd() public {
         vm.prank(ada);
         pool.demand(address(token));
-        propose(pair(300_000, 200_000));
-        uint256 due = block.timestamp + 1 days;
+        propose(pair(300_000, 700_000));
         vm.prank(ada);
-        vm.expectRevert(abi.encodeWithSelector(ContributorPool.ProposalPending.selector, address(token), 1, due));
+        vm.expectRevert(
+            abi.encodeWithSelector(ContributorPool.NothingToAllot.selector, address(token), 0, 10_000)
+        );
         pool.demand(address(token));
         vm.warp(block.timestamp + 60 days);
         vm.expectRevert(abi.encodeWithSelector(ContributorPool.NothingToDivide.selector, address(token)));
         pool.divideStatically(address(token));
         vm.expectRevert(abi.encodeWithSelector(ContributorPool.NotContributor.selector, address(this)));
         pool.demand(address(token));
+    }
+
+    /// Proposing next to nothing, day after day, answers next to nothing.
+    function test_SmallProposalsDoNotStopTheClock() public {
+        vm.prank(ada);
+        pool.demand(address(token));
+        uint256 answerBy = pool.accountOf(address(token)).answerBy;
+        for (uint256 i = 0; i < 14; ++i) {
+            propose(pair(1, 1));
+            vm.prank(ada);
+            vm.expectRevert(
+                abi.encodeWithSelector(ContributorPool.DemandPending.selector, address(token), answerBy)
+            );
+            pool.demand(address(token));
+            vm.warp(block.timestamp + 1 days);
+            pool.activate(address(token), pair(1, 1));
+        }
+        propose(pair(2, 2));
+        vm.warp(answerBy + 1);
+        pool.divideStatically(address(token));
+        vm.assertEq(pool.accountOf(address(token)).divided, 1_000_000 - 28 - 4, "what was not proposed");
+        vm.warp(block.timestamp + 1 days);
+        pool.activate(address(token), pair(2, 2));
+        vm.assertEq(pool.unallotted(address(token)), 0, "and what was is funded");
+        vm.assertEq(pool.claim(address(token), ada), 14 + 2 + 499_984, "both");
+    }
+
+    /// What all have divided is not demanded a second time.
+    function test_DividedByAllIsAnsweredToo() public {
+        propose(pair(600_000, 300_000));
+        address[3] memory all = recipients();
+        for (uint256 i = 0; i < 3; ++i) {
+            vm.prank(all[i]);
+            pool.contest(address(token));
+            if (i == 1) {
+                vm.prank(ada);
+                pool.demand(address(token));
+            }
+        }
+        vm.assertEq(pool.accountOf(address(token)).demanded, 100_000, "the rest");
+        token.mint(address(pool), 5_000_000);
+        vm.warp(block.timestamp + 14 days + 1);
+        pool.divideStatically(address(token));
+        vm.assertEq(pool.accountOf(address(token)).divided, 1_000_000, "and not what came later");
     }
 
     function test_QuietPoolsAreNotDemandedOf() public {

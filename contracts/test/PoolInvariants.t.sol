@@ -129,7 +129,7 @@ contract PoolHandler is Test {
     }
 
     function demand(uint256 who) external watched {
-        uint256 free = income - inForce - divided;
+        uint256 free = unpromised();
         vm.prank(people[who % 4]);
         try _pool.demand(address(_token)) {
             require(who % 4 != 3, "somebody without a static share");
@@ -140,10 +140,11 @@ contract PoolHandler is Test {
 
     function divide(uint256 seed) external watched {
         Account memory account = _pool.accountOf(address(_token));
+        uint256 free = unpromised();
         vm.prank(person(70 + seed % 3));
         try _pool.divideStatically(address(_token)) {
             require(block.timestamp > account.answerBy, "before the answer's time");
-            require(account.pending == 0, "a proposal waits");
+            require(account.demanded <= free, "more than nothing promises");
             divided += account.demanded;
         } catch {}
     }
@@ -180,6 +181,12 @@ contract PoolHandler is Test {
             (bool done,) = address(_pool).call(calls[i]);
             require(!done, "a stranger did it");
         }
+    }
+
+    /// @notice What is neither allotted nor proposed.
+    function unpromised() public view returns (uint256) {
+        Account memory account = _pool.accountOf(address(_token));
+        return income - inForce - divided - (account.pending == 0 ? 0 : _proposed);
     }
 
     /// @notice What the rules give a person.

@@ -237,7 +237,7 @@ impl Rewarder {
             if pool.operator != self.desk.account() {
                 continue;
             }
-            if self.catch_up(&pool, done).await? {
+            while self.catch_up(&pool, done).await? {
                 pool = pool_of(chain, key).await?;
             }
             if !pool.is_open() {

@@ -85,7 +85,7 @@ impl Pool {
 
     /// Whether its operator may propose now.
     pub fn is_open(&self) -> bool {
-        !self.has_proposal() && self.now >= self.account.due.to::<u64>()
+        !self.has_proposal() && !self.is_overdue() && self.now >= self.account.due.to::<u64>()
     }
 }
 
