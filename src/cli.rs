@@ -538,18 +538,24 @@ pub struct AuditArgs {
 
 #[derive(Debug, Args)]
 pub struct ClaimArgs {
-    /// Published log: a server's address, or a copy of its folder
-    #[arg(long, value_name = "URL|DIR")]
-    pub log: String,
-    /// Pool to fetch from; all of the log's when left out
-    #[arg(long, value_name = "ADDRESS")]
+    /// Contributor pool; then nothing is needed but the chain
+    #[arg(long, value_name = "ADDRESS", required_unless_present = "log")]
     pub pool: Option<String>,
+    /// Published log whose pools are meant: a server's address, or a copy of its folder
+    #[arg(long, value_name = "URL|DIR")]
+    pub log: Option<String>,
     /// Who is paid, repeated for several; the account itself when left out
     #[arg(long, value_name = "ADDRESS")]
     pub contributor: Vec<String>,
-    /// Refuse the sums that wait to take force: the static shares pay instead, for good
-    #[arg(long)]
+    /// Contest what waits to take force; a quorum of the static shares refuses it
+    #[arg(long, group = "deed")]
     pub contest: bool,
+    /// Ask the operator to propose what is unallotted; unanswered, the static shares divide it
+    #[arg(long, group = "deed")]
+    pub demand: bool,
+    /// Have the static shares divide what was demanded and not answered in time
+    #[arg(long, group = "deed")]
+    pub divide: bool,
     #[command(flatten)]
     pub treasury: TreasuryArgs,
 }

@@ -28,6 +28,15 @@ struct Adapter {
     uint40 registeredAt;
 }
 
+/// @notice Who may serve an adapter, as its present owner says. One read answers for the server
+/// that most adapters have.
+/// @param first One of the servers; zero when there is none here.
+/// @param epoch How often the adapter changed hands; servers of earlier epochs are none.
+struct Service {
+    address first;
+    uint64 epoch;
+}
+
 /// @notice What the registry keeps about one version of an adapter.
 /// @param manifestSha256 SHA-256 of the canonical manifest.
 /// @param baseRoot Root over the digests of the base model.
@@ -57,7 +66,8 @@ contract OpenLoraRegistry is ERC721, EIP712, IERC2981, Multicall {
 
     mapping(uint256 id => Adapter) private _adapters;
     mapping(uint256 id => mapping(uint32 version => ReleaseRecord)) private _releases;
-    mapping(uint256 id => mapping(address server => bool)) private _servers;
+    mapping(uint256 id => Service) private _services;
+    mapping(uint256 id => mapping(uint64 epoch => mapping(address server => bool))) private _others;
 
     /// @notice An adapter was registered.
     event AdapterRegistered(
@@ -78,6 +88,9 @@ contract OpenLoraRegistry is ERC721, EIP712, IERC2981, Multicall {
 
     /// @notice A server was authorised, or no longer is.
     event ServerSet(uint256 indexed id, address indexed server, bool authorised);
+
+    /// @notice The adapter changed hands: whoever served it for the last owner no longer may.
+    event ServersCleared(uint256 indexed id);
 
     /// @notice The owner asked servers to stop serving the adapter, or to go on.
     event PauseSet(uint256 indexed id, bool paused);
@@ -215,9 +228,10 @@ contract OpenLoraRegistry is ERC721, EIP712, IERC2981, Multicall {
     /// @notice Whether a server may serve an adapter and anchor its calls.
     /// @param id The adapter.
     /// @param server The server's address.
-    /// @return True when its owner authorised it.
+    /// @return True when its present owner authorised it.
     function isServer(uint256 id, address server) external view returns (bool) {
-        return _servers[id][server];
+        Service memory service = _services[id];
+        return server != address(0) && (service.first == server || _others[id][service.epoch][server]);
     }
 
     /// @notice The factory that creates the splitters.
@@ -234,15 +248,15 @@ contract OpenLoraRegistry is ERC721, EIP712, IERC2981, Multicall {
     }
 
     /// @inheritdoc IERC2981
-    /// @dev Royalties are income of the newest version and are split as it is.
+    /// @dev Royalties go where the first release is paid, whoever owns the adapter by now: a later
+    /// version with other shares cannot lead them elsewhere.
     function royaltyInfo(uint256 id, uint256 salePrice)
         external
         view
         returns (address receiver, uint256 royaltyAmount)
     {
-        Adapter storage found = _adapters[id];
-        receiver = _release(id, found.latestVersion).splitter;
-        royaltyAmount = Math.mulDiv(salePrice, found.royaltyBps, _WHOLE_BPS);
+        receiver = _release(id, 1).splitter;
+        royaltyAmount = Math.mulDiv(salePrice, _adapters[id].royaltyBps, _WHOLE_BPS);
     }
 
     /// @notice The id of an adapter.
@@ -277,6 +291,14 @@ contract OpenLoraRegistry is ERC721, EIP712, IERC2981, Multicall {
     /// @inheritdoc IERC165
     function supportsInterface(bytes4 interfaceId) public view override(ERC721, IERC165) returns (bool) {
         return interfaceId == type(IERC2981).interfaceId || super.supportsInterface(interfaceId);
+    }
+
+    /// @dev Servers are trusted by the owner that named them, not by the next one.
+    function _update(address to, uint256 id, address auth) internal override returns (address from) {
+        from = super._update(to, id, auth);
+        if (from == address(0)) return from;
+        _services[id] = Service(address(0), _services[id].epoch + 1);
+        emit ServersCleared(id);
     }
 
     function _register(address publisher, Registration calldata registration)
@@ -330,7 +352,15 @@ contract OpenLoraRegistry is ERC721, EIP712, IERC2981, Multicall {
 
     function _setServer(uint256 id, address server, bool authorised) private {
         if (server == address(0)) revert ServerInvalid(id, server);
-        _servers[id][server] = authorised;
+        Service storage service = _services[id];
+        if (!authorised) {
+            if (service.first == server) service.first = address(0);
+            _others[id][service.epoch][server] = false;
+        } else if (service.first == address(0)) {
+            service.first = server;
+        } else if (service.first != server) {
+            _others[id][service.epoch][server] = true;
+        }
         emit ServerSet(id, server, authorised);
     }
 

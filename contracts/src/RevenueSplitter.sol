@@ -5,6 +5,7 @@ import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 import {Clones} from "@openzeppelin/contracts/proxy/Clones.sol";
 import {Math} from "@openzeppelin/contracts/utils/math/Math.sol";
+import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 
 import {Share, Shares} from "./Shares.sol";
 
@@ -13,9 +14,10 @@ import {Share, Shares} from "./Shares.sol";
 /// the recipients in fixed shares; each recipient fetches its own.
 /// @dev Runs as a clone whose shares are part of its code, so they can never change. Amounts are
 /// rounded down and what rounding leaves stays here until later income makes it whole, so the sum
-/// of all claims never exceeds the balance. Tokens that take a fee or change balances by themselves
+/// of all claims never exceeds the balance; a token that calls its receiver finds the door closed,
+/// because until it has moved the money, what is released counts twice. Tokens that take a fee or change balances by themselves
 /// are not supported.
-contract RevenueSplitter {
+contract RevenueSplitter is ReentrancyGuardTransient {
     using SafeERC20 for IERC20;
 
     /// @dev The address of the code that clones run, where nothing may be kept.
@@ -43,7 +45,7 @@ contract RevenueSplitter {
     /// @param token The ERC-20 token.
     /// @param to Where it goes.
     /// @return amount What was sent, in the token's base units.
-    function release(address token, address to) external returns (uint256 amount) {
+    function release(address token, address to) external nonReentrant returns (uint256 amount) {
         if (to == address(0) || to == address(this)) revert DestinationInvalid(to);
         amount = pending(token, msg.sender);
         // Zero is an amount here, not a state that somebody could keep from being reached.

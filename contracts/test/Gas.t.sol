@@ -3,6 +3,7 @@ pragma solidity 0.8.37;
 
 import {Registration} from "../src/AdapterRelease.sol";
 import {Leaf} from "../src/AttributionAnchor.sol";
+import {ContributorPool, Entry} from "../src/ContributorPool.sol";
 import {RevenueSplitter} from "../src/RevenueSplitter.sol";
 import {ChannelConfig, VoucherClaim} from "../src/x402/Channel.sol";
 import {EscrowFixture} from "./Escrow.t.sol";
@@ -33,6 +34,7 @@ contract GasTest is EscrowFixture {
         uint256 perChannel = settles();
         uint256 thousand = perChannel * 1_000 / CALLS_PER_CHANNEL + furtherAnchor * 1_000 / EVENTS_PER_ANCHOR;
         records("perThousandCalls", thousand, 10_000);
+        allots();
         if (write) vm.writeFile("gas.json", string.concat("{\n", json, "\n}\n"));
     }
 
@@ -119,6 +121,35 @@ contract GasTest is EscrowFixture {
             if (last() > dearest) dearest = last();
         }
         records(name, dearest, limit);
+    }
+
+    /// @dev Three contributors, as in a small pool. A claim fetches everything in force, so further
+    /// proposals cost it nothing.
+    function allots() private {
+        ContributorPool pool = aPool();
+        address[3] memory to = recipients();
+        Entry[] memory entries = new Entry[](3);
+        for (uint256 i = 0; i < 3; ++i) {
+            entries[i] = Entry(to[i], 12_345_678);
+        }
+        for (uint256 i = 0; i < 2; ++i) {
+            bool first = i == 0;
+            token.mint(address(pool), 3 * 12_345_678);
+            vm.prank(person(9));
+            pool.propose(address(token), "sums", entries);
+            records(first ? "firstProposal" : "proposal", last(), first ? 150_000 : 100_000);
+            vm.warp(block.timestamp + 1 days);
+            pool.activate(address(token), entries);
+            records(first ? "firstActivation" : "activation", last(), first ? 130_000 : 80_000);
+            pool.claim(address(token), to[0]);
+            records(first ? "firstClaim" : "claim", last(), first ? 110_000 : 70_000);
+        }
+        token.mint(address(pool), 3 * 12_345_678);
+        vm.prank(person(9));
+        pool.propose(address(token), "sums", entries);
+        vm.prank(to[0]);
+        pool.contest(address(token));
+        records("contest", last(), 90_000);
     }
 
     /// @dev Claims up to a total in the first channels.

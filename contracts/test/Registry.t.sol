@@ -347,4 +347,29 @@ contract RegistryTest is Fixture {
         vm.chainId(31338);
         vm.assertTrue(digest != registry.releaseDigest(statement), "chain");
     }
+
+    /// Servers come and go in any order, and all end with a transfer.
+    function testFuzz_ServersAreWhatTheirOwnerSays(uint256 seed) public {
+        (uint256 id,) = register();
+        address owner = publisher;
+        bool[4] memory expected;
+        for (uint256 step = 0; step < 24; ++step) {
+            uint256 word = uint256(keccak256(abi.encode(seed, step)));
+            vm.prank(owner);
+            if (word % 8 == 0) {
+                address next = owner == publisher ? person(5) : publisher;
+                registry.transferFrom(owner, next, id);
+                owner = next;
+                delete expected;
+            } else {
+                uint256 which = (word >> 8) % 4;
+                expected[which] = word % 2 == 0;
+                registry.setServer(id, person(40 + which), expected[which]);
+            }
+            for (uint256 i = 0; i < 4; ++i) {
+                vm.assertTrue(registry.isServer(id, person(40 + i)) == expected[i], "server");
+            }
+            vm.assertTrue(!registry.isServer(id, address(0)), "nobody is no server");
+        }
+    }
 }

@@ -3,6 +3,7 @@ pragma solidity 0.8.37;
 
 import {AdapterRelease, Registration} from "../src/AdapterRelease.sol";
 import {Leaf} from "../src/AttributionAnchor.sol";
+import {Entry} from "../src/ContributorPool.sol";
 import {OpenLoraRegistry} from "../src/OpenLoraRegistry.sol";
 import {Share} from "../src/Shares.sol";
 import {BatchSettlementEscrow} from "../src/x402/BatchSettlementEscrow.sol";
@@ -77,9 +78,14 @@ contract VectorsTest is Fixture {
         vm.assertTrue(anchors.verifyLeaf(word(".tree.root"), leaf, proof), "verifies");
     }
 
-    function test_AllotmentLeaf() public {
-        address contributor = 0x0000000000000000000000000000000000002000;
-        vm.assertEq(aPool().leafHash(address(token), contributor, 300), word(".allotment.leafHash"), "leaf");
+    function test_Entries() public {
+        Entry[] memory entries = new Entry[](3);
+        for (uint256 i = 0; i < 3; ++i) {
+            string memory place = string.concat(".allotment.entries[", vm.toString(i), "]");
+            entries[i].contributor = account(string.concat(place, ".contributor"));
+            entries[i].amount = uint128(number(string.concat(place, ".amount")));
+        }
+        vm.assertEq(aPool().hashOf(entries), word(".allotment.hash"), "hash");
     }
 
     function test_StockClientsChannel() public {

@@ -132,14 +132,16 @@ function tree() {
 }
 
 function allotment() {
-  const types = ["address", "address", "uint256"];
-  const values = [
-    [TOKEN, "0x0000000000000000000000000000000000001000", 600n],
-    [TOKEN, "0x0000000000000000000000000000000000002000", 300n],
-    [TOKEN, "0x0000000000000000000000000000000000003000", 100n],
+  const entries = [
+    { contributor: "0x0000000000000000000000000000000000001000", amount: 600n },
+    { contributor: "0x0000000000000000000000000000000000002000", amount: 300n },
+    { contributor: "0x0000000000000000000000000000000000003000", amount: 100n },
   ];
-  const whole = StandardMerkleTree.of(values, types);
-  return { types, root: whole.root, leafHash: whole.leafHash(values[1]), proof: whole.getProof(1) };
+  const components = [
+    { name: "contributor", type: "address" },
+    { name: "amount", type: "uint128" },
+  ];
+  return { entries, hash: keccak256(encodeAbiParameters([{ type: "tuple[]", components }], [entries])) };
 }
 
 async function channel() {

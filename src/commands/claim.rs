@@ -1,39 +1,47 @@
-//! `claim`: a contributor's own payout, with nothing but an address, the published log and an RPC.
+//! `claim`: a contributor's side of its pools: what it is owed, contesting, and demanding. It needs
+//! an RPC and the pool's address; a server's published log does no more than name pools.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use serde::Serialize;
 
 use super::{
     Context,
     deploy::desk::Desk,
+    money::token,
     published::Source,
     treasury::{TreasuryRequest, shown},
 };
 use crate::{
     error::{ExitClass, ExitStatus, Failure},
-    runtime::ledger::{Address, Amount, ReceiverKey, Word, publication::Contributions},
+    runtime::ledger::{Address, Amount, ReceiverKey},
     wallet::{
         keystore::Account,
-        rewards::{
-            Claimable, Deed, Due, Harvester, Pool, claim_facts, contributions_tree, due, pool_of,
-            submission,
-        },
+        rewards::{Deed, Harvester, Pool, Proposal, claim_facts, owed, pool_of, proposal_of},
         transaction::{Sender, recover},
     },
 };
+
+/// What is done in the pools.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Wanted {
+    #[default]
+    Fetch,
+    Contest,
+    Demand,
+    Divide,
+}
 
 /// What `claim` is asked for.
 #[derive(Clone, Debug, Default)]
 pub struct ClaimRequest {
     /// A server's address, or a copy of its log's folder.
-    pub log: String,
+    pub log: Option<String>,
     /// One pool; all of the log's when absent.
     pub pool: Option<String>,
     /// Whose sums; the account's own when empty.
     pub contributors: Vec<String>,
-    /// Refuse what is proposed instead.
-    pub contest: bool,
+    pub wish: Wanted,
     pub treasury: TreasuryRequest,
 }
 
@@ -42,31 +50,52 @@ pub struct ClaimRequest {
 pub struct Claimed {
     network: String,
     chain_id: u64,
-    /// One per pool of the log.
     pools: Vec<PoolReport>,
 }
 
-/// A pool, and what was done there.
+/// A pool afterwards, and what was done there.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct PoolReport {
     pool: String,
     /// ERC-20 contract of the money.
     token: String,
-    /// The root in force; null before the first.
-    root: Option<String>,
-    /// A root that waits, and when it takes force, in Unix seconds.
+    operator: String,
+    /// All that ever arrived, in base units.
+    received: Amount,
+    /// What is promised to contributors so far.
+    allotted: Amount,
+    /// The part of it that static shares divided.
+    divided: Amount,
+    /// What waits to be proposed, or is proposed and not in force.
+    unallotted: Amount,
+    /// A proposal that waits; null when none does.
     pending: Option<Pending>,
-    /// Whether everything not yet allotted is paid by the static shares.
-    contested: bool,
+    /// Until when the operator must answer a demand, in Unix seconds; null when none waits.
+    answer_by: Option<u64>,
     payments: Vec<Payment>,
-    /// The transaction that contested the waiting root.
-    contest: Option<String>,
+    /// Every other transaction that was sent.
+    sent: Vec<Sent>,
 }
 
 #[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct Pending {
+    round: u32,
+    /// Names the published sums behind it.
     root: String,
+    total: Amount,
+    /// When it takes force, in Unix seconds.
     activates_at: u64,
+    /// Static shares that contested it, and how many refuse it.
+    against_ppm: u32,
+    quorum_ppm: u32,
+    /// Who gets what, as the chain has it.
+    entries: Vec<Given>,
+}
+
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+pub struct Given {
+    contributor: String,
+    amount: Amount,
 }
 
 /// A sum that was fetched, or with `--dry-run` would be.
@@ -74,11 +103,18 @@ pub struct Pending {
 pub struct Payment {
     contributor: String,
     amount: Amount,
-    /// `allotment` or `static`.
-    by: &'static str,
     /// Null with `--dry-run`.
     tx: Option<String>,
     gas_used: Option<u64>,
+}
+
+/// A transaction beside the payments.
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+pub struct Sent {
+    /// `activate`, `contest`, `demand` or `divide`.
+    deed: &'static str,
+    tx: String,
+    gas_used: u64,
 }
 
 /// Everything at hand.
@@ -91,15 +127,35 @@ struct Counter {
 }
 
 pub async fn run(context: &Context, request: ClaimRequest) -> Result<ExitStatus, Failure> {
-    let source = Source::open(context, &request.log)?;
-    let files = contributions(&source, request.contest).await?;
+    let named = named_pool(&request)?;
+    let logged = match (&named, &request.log) {
+        (None, Some(log)) => pools_of(&Source::open(context, log)?).await?,
+        _ => BTreeSet::new(),
+    };
     let mut desk = Desk::open(context, request.treasury.password_file.clone()).await?;
-    let named = request.contributors.iter();
-    let mut contributors: Vec<Address> = named
+    let asked = request.contributors.iter();
+    let mut contributors: Vec<Address> = asked
         .map(|text| parse("--contributor", text))
         .collect::<Result<_, _>>()?;
     if contributors.is_empty() {
         contributors.push(desk.account);
+    }
+    let network = &desk.chain.network;
+    let pools: Vec<ReceiverKey> = match named {
+        Some(receiver) => vec![ReceiverKey {
+            chain_id: network.chain_id,
+            receiver,
+            token: token(network)?.address,
+        }],
+        None => logged
+            .into_iter()
+            .filter(|key| key.chain_id == network.chain_id)
+            .collect(),
+    };
+    if pools.is_empty() {
+        let message = format!("the log names no pool on `{}`", network.name);
+        return Err(Failure::new(ExitClass::BadInput, message)
+            .with_hint("name one: --pool ADDRESS; `openlora explore` shows them"));
     }
     let account = desk.unlock()?;
     let counter = Counter {
@@ -109,13 +165,22 @@ pub async fn run(context: &Context, request: ClaimRequest) -> Result<ExitStatus,
         contributors,
         request,
     };
-    let claimed = counter.claim(files).await?;
+    let claimed = counter.claim(&pools).await?;
     let printer = &context.printer;
     match printer.is_json() {
         true => printer.json(&claimed),
         false => counter.show(context, &claimed),
     }
+    if claimed.is_idle() && !counter.request.treasury.dry_run {
+        printer.warn("nothing was sent: nothing waits for these contributors");
+        return Ok(ExitStatus::Verdict(ExitClass::BadInput));
+    }
     Ok(ExitStatus::Success)
+}
+
+fn named_pool(request: &ClaimRequest) -> Result<Option<Address>, Failure> {
+    let named = request.pool.as_deref();
+    named.map(|text| parse("--pool", text)).transpose()
 }
 
 fn parse(flag: &str, text: &str) -> Result<Address, Failure> {
@@ -123,148 +188,136 @@ fn parse(flag: &str, text: &str) -> Result<Address, Failure> {
         .map_err(|problem| Failure::new(ExitClass::Usage, format!("{flag} is wrong: {problem}")))
 }
 
-/// The log's files by pool; a file whose sums do not make its own root is refused.
-/// It is as good as any other where all that is wanted is to contest it.
-async fn contributions(
-    source: &Source,
-    contest: bool,
-) -> Result<BTreeMap<ReceiverKey, BTreeMap<Word, Contributions>>, Failure> {
-    let mut files: BTreeMap<ReceiverKey, BTreeMap<Word, Contributions>> = BTreeMap::new();
-    for root in source.catalogue().await?.contributions {
-        let Some(file) = source.contributions(root).await? else {
-            continue;
-        };
-        let tree = contributions_tree(&file).map(|tree| Word(tree.root().0));
-        if (tree != Some(root) || file.root != root) && !contest {
-            let message = format!("the sums published for the root {root} do not make that root");
-            return Err(Failure::new(ExitClass::Verification, message)
-                .with_hint("contest it: openlora claim --contest"));
-        }
-        files.entry(file.pool).or_default().insert(root, file);
+/// The pools that a log has sums of. That the log says so is all that is believed of it.
+async fn pools_of(source: &Source) -> Result<BTreeSet<ReceiverKey>, Failure> {
+    let without = |failure: Failure| {
+        let hint = "the chain alone is enough: name the pool with --pool ADDRESS";
+        failure.with_hint(hint)
+    };
+    let mut pools = BTreeSet::new();
+    for root in source.catalogue().await.map_err(without)?.contributions {
+        let file = source.contributions(root).await.map_err(without)?;
+        pools.extend(file.map(|it| it.pool));
     }
-    Ok(files)
+    Ok(pools)
 }
 
-impl Payment {
-    fn of(contributor: Address, claimable: &Claimable, sent: Option<(String, u64)>) -> Self {
-        let (tx, gas_used) = sent.unzip();
-        Self {
-            contributor: contributor.to_string(),
-            amount: claimable.amount,
-            by: match claimable.due {
-                Due::Allotted { .. } => "allotment",
-                Due::Static => "static",
-            },
-            tx,
-            gas_used,
-        }
+impl Claimed {
+    fn is_idle(&self) -> bool {
+        let mut pools = self.pools.iter();
+        pools.all(|pool| pool.payments.is_empty() && pool.sent.is_empty())
     }
 }
 
 impl Counter {
-    async fn claim(
-        &self,
-        files: BTreeMap<ReceiverKey, BTreeMap<Word, Contributions>>,
-    ) -> Result<Claimed, Failure> {
+    async fn claim(&self, pools: &[ReceiverKey]) -> Result<Claimed, Failure> {
         let network = &self.desk.chain.network;
-        self.recover().await?;
-        let wanted = self.request.pool.as_deref();
-        let wanted = wanted.map(|text| parse("--pool", text)).transpose()?;
-        let mut here: BTreeMap<ReceiverKey, BTreeMap<Word, Contributions>> = files
-            .into_iter()
-            .filter(|(key, _)| {
-                key.chain_id == network.chain_id && wanted.is_none_or(|it| it == key.receiver)
-            })
-            .collect();
-        // A pool of which nothing is published pays by static shares, and can be contested.
-        if let (Some(receiver), Some(token), true) = (wanted, &network.token, here.is_empty()) {
-            let key = ReceiverKey {
-                chain_id: network.chain_id,
-                receiver,
-                token: token.address,
-            };
-            here.insert(key, BTreeMap::new());
-        }
-        let mut pools = Vec::new();
-        for (key, files) in here {
-            pools.push(self.visit(key, &files).await?);
-        }
-        if let (Some(wanted), true) = (wanted, pools.is_empty()) {
-            let message = format!(
-                "the log has nothing of the pool {wanted} on `{}`",
-                network.name
-            );
-            return Err(Failure::new(ExitClass::BadInput, message));
+        recover(&self.sender(), &self.desk.snapshot.unsettled).await?;
+        let mut reports = Vec::new();
+        for key in pools {
+            reports.push(self.visit(*key).await?);
         }
         Ok(Claimed {
             network: network.name.clone(),
             chain_id: network.chain_id,
-            pools,
+            pools: reports,
         })
     }
 
-    async fn visit(
-        &self,
-        key: ReceiverKey,
-        files: &BTreeMap<Word, Contributions>,
-    ) -> Result<PoolReport, Failure> {
+    async fn visit(&self, key: ReceiverKey) -> Result<PoolReport, Failure> {
         let chain = &self.desk.chain;
+        let pool = pool_of(chain, key).await?;
+        let (mut payments, mut sent) = (Vec::new(), Vec::new());
         let dry_run = self.request.treasury.dry_run;
-        let mut pool = pool_of(chain, key).await?;
-        let mut contest = None;
-        if self.request.contest && !dry_run {
-            contest = Some(self.send(&pool, Deed::Contest).await?.0);
-            pool = pool_of(chain, key).await?;
-        }
-        let file = pool.root().and_then(|root| files.get(&root));
-        let mut payments = Vec::new();
-        if !self.request.contest {
-            for contributor in &self.contributors {
-                payments.extend(self.pay(&pool, file, *contributor).await?);
+        match self.request.wish {
+            Wanted::Fetch => {
+                let due = match pool.is_due() {
+                    true => proposal_of(chain, &pool).await?,
+                    false => None,
+                };
+                if let (Some(due), false) = (&due, dry_run) {
+                    let deed = Deed::Activate(due);
+                    sent.push(self.sent("activate", &pool, deed).await?);
+                }
+                let due = due.filter(|_| dry_run);
+                for contributor in &self.contributors {
+                    payments.extend(self.pay(&pool, due.as_ref(), *contributor).await?);
+                }
             }
+            _ if dry_run => {}
+            Wanted::Contest => sent.push(self.sent("contest", &pool, Deed::Contest).await?),
+            Wanted::Demand => sent.push(self.sent("demand", &pool, Deed::Demand).await?),
+            Wanted::Divide => sent.push(self.sent("divide", &pool, Deed::Divide).await?),
         }
+        let pool = pool_of(chain, key).await?;
         Ok(PoolReport {
             pool: key.receiver.to_string(),
             token: key.token.to_string(),
-            root: pool.root().map(|root| root.to_string()),
-            pending: pool.pending().map(|(root, activates_at)| Pending {
-                root: root.to_string(),
-                activates_at,
-            }),
-            contested: pool.account.contested,
+            operator: pool.operator.to_string(),
+            received: pool.received,
+            allotted: Amount(pool.account.allotted),
+            divided: Amount(pool.account.divided),
+            unallotted: pool.unallotted(),
+            pending: proposal_of(chain, &pool)
+                .await?
+                .map(|it| Pending::of(&pool, &it)),
+            answer_by: pool.answer_by(),
             payments,
-            contest,
+            sent,
         })
     }
 
+    /// Fetches what waits for a contributor; `due` is what it would get besides.
     async fn pay(
         &self,
         pool: &Pool,
-        file: Option<&Contributions>,
+        due: Option<&Proposal>,
         contributor: Address,
-    ) -> Result<Vec<Payment>, Failure> {
-        let mut payments = Vec::new();
-        for claimable in due(&self.desk.chain, pool, file, contributor).await? {
-            let deed = Deed::Fetch(contributor, &claimable);
-            let sent = match self.request.treasury.dry_run {
-                true => None,
-                false => Some(self.send(pool, deed).await?),
-            };
-            payments.push(Payment::of(contributor, &claimable, sent));
+    ) -> Result<Option<Payment>, Failure> {
+        let entries = due.iter().flat_map(|it| &it.entries);
+        let theirs = entries.filter(|entry| Address::from(entry.contributor) == contributor);
+        let besides: Amount = theirs.map(|entry| Amount(entry.amount)).sum();
+        let amount = owed(&self.desk.chain, pool, contributor).await?;
+        let amount = amount.saturating_add(besides);
+        if amount.is_zero() {
+            return Ok(None);
         }
-        Ok(payments)
+        let (tx, gas_used) = match self.request.treasury.dry_run {
+            true => (None, None),
+            false => {
+                let (tx, gas) = self.send(pool, Deed::Fetch(contributor, amount)).await?;
+                (Some(tx), Some(gas))
+            }
+        };
+        Ok(Some(Payment {
+            contributor: contributor.to_string(),
+            amount,
+            tx,
+            gas_used,
+        }))
+    }
+
+    async fn sent(&self, name: &'static str, pool: &Pool, deed: Deed<'_>) -> Result<Sent, Failure> {
+        let (tx, gas_used) = self.send(pool, deed).await?;
+        Ok(Sent {
+            deed: name,
+            tx,
+            gas_used,
+        })
     }
 
     async fn send(&self, pool: &Pool, deed: Deed<'_>) -> Result<(String, u64), Failure> {
         let chain = &self.desk.chain;
         let words = match deed {
             Deed::Contest => "contesting",
-            Deed::Fetch(..) => "fetching",
+            Deed::Demand => "demanding",
+            Deed::Divide => "dividing",
+            _ => "fetching",
         };
         self.desk.confirm(&chain.network.name, words)?;
         self.desk.fund().await?;
-        let submission = submission(chain, self.account.address(), pool, deed).await?;
-        let mined = self.sender().send(&submission).await?;
+        let submission = deed.submission(chain, self.account.address(), pool.key);
+        let mined = self.sender().send(&submission.await?).await?;
         Ok((mined.tx.to_string(), mined.receipt.gas_used))
     }
 
@@ -275,39 +328,65 @@ impl Counter {
         }
     }
 
-    async fn recover(&self) -> Result<(), Failure> {
-        recover(&self.sender(), &self.desk.snapshot.unsettled).await?;
-        Ok(())
-    }
-
     fn show(&self, context: &Context, claimed: &Claimed) {
         let (printer, network) = (&context.printer, &self.desk.chain.network);
         for pool in &claimed.pools {
+            let money = |amount: Amount| shown(network, &pool.token, amount);
+            printer.line(format!(
+                "pool {}: {} received, {} allotted, {} unallotted",
+                pool.pool,
+                money(pool.received),
+                money(pool.allotted),
+                money(pool.unallotted)
+            ));
             for payment in &pool.payments {
-                let sum = shown(network, &pool.token, payment.amount);
-                let how = match (&payment.tx, payment.by) {
-                    (None, by) => format!("could be fetched by {by}"),
-                    (Some(tx), by) => format!("fetched by {by} in {tx}"),
-                };
-                printer.line(format!(
-                    "{sum} for {} {how} from the pool {}",
-                    payment.contributor, pool.pool
-                ));
+                let (sum, who) = (money(payment.amount), &payment.contributor);
+                printer.line(match &payment.tx {
+                    None => format!("{sum} for {who} could be fetched"),
+                    Some(tx) => format!("{sum} for {who} fetched in {tx}"),
+                });
             }
-            if let Some(tx) = &pool.contest {
-                printer.line(format!(
-                    "contested in {tx}: the static shares pay what is not yet allotted"
-                ));
+            for sent in &pool.sent {
+                printer.line(format!("{} in {}", sent.deed, sent.tx));
             }
             if let Some(pending) = &pool.pending {
                 printer.line(format!(
-                    "the root {} of the pool {} takes force at {} (Unix seconds)",
-                    pending.root, pool.pool, pending.activates_at
+                    "proposal {} of {} takes force at {} (Unix seconds); {} ppm contest it, {} \
+                     refuse it",
+                    pending.round,
+                    money(pending.total),
+                    pending.activates_at,
+                    pending.against_ppm,
+                    pending.quorum_ppm
+                ));
+                for given in &pending.entries {
+                    let sum = money(given.amount);
+                    printer.line(format!("  {sum} for {}", given.contributor));
+                }
+            }
+            if let Some(time) = pool.answer_by {
+                printer.line(format!(
+                    "the operator must answer a demand by {time} (Unix seconds)"
                 ));
             }
         }
-        if claimed.pools.iter().all(|pool| pool.payments.is_empty()) && !self.request.contest {
-            printer.line("nothing waits");
+    }
+}
+
+impl Pending {
+    fn of(pool: &Pool, proposal: &Proposal) -> Self {
+        let given = proposal.entries.iter().map(|entry| Given {
+            contributor: Address::from(entry.contributor).to_string(),
+            amount: Amount(entry.amount),
+        });
+        Self {
+            round: proposal.round,
+            root: proposal.root.to_string(),
+            total: proposal.total,
+            activates_at: proposal.due,
+            against_ppm: pool.account.against,
+            quorum_ppm: pool.quorum,
+            entries: given.collect(),
         }
     }
 }

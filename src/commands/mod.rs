@@ -30,7 +30,7 @@ mod project;
 mod published;
 pub mod receipts;
 mod requests;
-mod rewards;
+pub mod rewards;
 pub mod schemas;
 pub mod serve;
 pub mod settle;

@@ -1,6 +1,8 @@
 //! Reading a published log: a server's, or a copy of its folder. Nothing in it is believed; whoever
 //! uses a file compares its root with the chain's.
 
+use std::time::Duration;
+
 use serde::de::DeserializeOwned;
 
 use super::Context;
@@ -16,6 +18,11 @@ use crate::{
         },
     },
 };
+
+/// How long a server may take to be reached, to send the next piece, and for a whole file.
+const CONNECT: Duration = Duration::from_secs(10);
+const PAUSE: Duration = Duration::from_secs(15);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Largest file of a log, in bytes.
 const LARGEST: usize = 256 << 20;
@@ -52,7 +59,10 @@ impl Source {
             let message = format!("{text} is not on this machine");
             return Err(Failure::new(ExitClass::Network, message).with_hint("leave --offline out"));
         }
-        let mut client = reqwest::Client::builder();
+        let mut client = reqwest::Client::builder()
+            .connect_timeout(CONNECT)
+            .read_timeout(PAUSE)
+            .timeout(PATIENCE);
         if local {
             client = client.no_proxy();
         }

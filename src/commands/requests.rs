@@ -5,7 +5,7 @@ use super::{
     base::BaseBuildRequest,
     call::{self, CallRequest},
     channel::{ChannelRequest, OpenRequest},
-    claim::ClaimRequest,
+    claim::{ClaimRequest, Wanted},
     dash::{DashRequest, Origin},
     demo::DemoRequest,
     deploy::DeployRequest,
@@ -181,7 +181,12 @@ impl From<ClaimArgs> for ClaimRequest {
             log: args.log,
             pool: args.pool,
             contributors: args.contributor,
-            contest: args.contest,
+            wish: match (args.contest, args.demand, args.divide) {
+                (true, ..) => Wanted::Contest,
+                (_, true, _) => Wanted::Demand,
+                (_, _, true) => Wanted::Divide,
+                _ => Wanted::Fetch,
+            },
             treasury: args.treasury.into(),
         }
     }

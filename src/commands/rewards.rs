@@ -32,9 +32,12 @@ use crate::{
         ports::PublishedLog,
     },
     wallet::{
+        WalletError,
         deploy::{Id, parse_id},
         network::Network,
-        rewards::{allot, batch_tree, head, pool_of, propose_root, publish_root},
+        rewards::{
+            Deed, Pool, allot, batch_tree, entries_of, head, pool_of, proposal_of, publish_root,
+        },
         settlement::{Desk, Treasurer},
     },
 };
@@ -68,9 +71,24 @@ pub struct ProposedRoot {
     /// ERC-20 contract of the money.
     pub token: String,
     pub root: String,
-    /// What the contributors are owed since the beginning, in base units.
+    /// What the contributors get on top of earlier proposals, in base units.
     pub total: Amount,
     pub contributors: usize,
+    pub gas_used: u64,
+}
+
+/// What was done in a contributor pool because its time had come.
+#[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct PoolDeed {
+    /// `activation`: a proposal is in force; `division`: static shares divide what was demanded
+    /// and not answered in time.
+    pub deed: String,
+    pub tx: String,
+    pub pool: String,
+    /// ERC-20 contract of the money.
+    pub token: String,
+    /// In base units.
+    pub total: Amount,
     pub gas_used: u64,
 }
 
@@ -79,6 +97,8 @@ pub struct ProposedRoot {
 pub struct Rewarded {
     pub anchors: Vec<AnchoredRoot>,
     pub proposals: Vec<ProposedRoot>,
+    #[serde(default)]
+    pub pools: Vec<PoolDeed>,
     /// Why the rest is left for the next round.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
@@ -202,33 +222,40 @@ impl Rewarder {
         Ok(())
     }
 
+    /// Sees to every pool that this account operates: gives what is due, and proposes what was
+    /// earned since, which answers whoever demanded it.
     async fn propose(&self, done: &mut Rewarded) -> Result<(), Failure> {
         let reading = self.read().await?;
+        let chain = self.desk.chain();
         for key in reading.pools() {
-            let pool = pool_of(self.desk.chain(), key).await?;
-            if pool.operator != self.desk.account() || !pool.is_open() {
-                continue;
-            }
-            let last = reading.anchors.proposal(key);
-            let stated = self.stated(last.map(|it| it.root));
-            let allotment = self.allotment(&reading, key)?;
-            let Some(contributions) = allot(&allotment, &stated, pool.received) else {
-                continue;
+            let mut pool = match pool_of(chain, key).await {
+                Err(error @ (WalletError::EarlierPool { .. } | WalletError::NoPool { .. })) => {
+                    tracing::warn!("{}: {error}", chain.network.name);
+                    continue;
+                }
+                found => found?,
             };
-            if contributions.total.0 <= pool.account.total {
+            if pool.operator != self.desk.account() {
                 continue;
             }
-            self.log.keep_contributions(&contributions)?;
-            let mined = propose_root(&self.desk, &contributions).await?;
-            done.proposals.push(ProposedRoot {
-                tx: mined.tx.to_string(),
-                pool: key.receiver.to_string(),
-                token: key.token.to_string(),
-                root: contributions.root.to_string(),
-                total: contributions.total,
-                contributors: contributions.owed.len(),
-                gas_used: mined.receipt.gas_used,
-            });
+            while self.catch_up(&pool, done).await? {
+                pool = pool_of(chain, key).await?;
+            }
+            if !pool.is_open() {
+                continue;
+            }
+            if let Some(proposed) = self.proposal(&reading, &pool).await? {
+                done.proposals.push(proposed);
+            } else if let Some(time) = pool.answer_by() {
+                tracing::warn!(
+                    "{}: a contributor of the pool {} demands a proposal, and none of its {} \
+                     unallotted base units was earned by a call that is published: its static \
+                     shares divide them after {time} (Unix seconds)",
+                    chain.network.name,
+                    key.receiver,
+                    pool.unallotted()
+                );
+            }
         }
         Ok(())
     }
@@ -257,6 +284,70 @@ impl Rewarder {
         let mut stated = Stated::default();
         files.iter().rev().for_each(|file| stated.follow(file));
         stated
+    }
+
+    /// Does what time has brought about in a pool.
+    async fn catch_up(&self, pool: &Pool, done: &mut Rewarded) -> Result<bool, Failure> {
+        let (chain, key) = (self.desk.chain(), pool.key);
+        let (deed, total) = if pool.is_due() {
+            let Some(proposal) = proposal_of(chain, pool).await? else {
+                return Ok(false);
+            };
+            let mined = Deed::Activate(&proposal)
+                .carried_out(&self.desk, key)
+                .await?;
+            (("activation", mined), proposal.total)
+        } else if pool.is_overdue() {
+            let mined = Deed::Divide.carried_out(&self.desk, key).await?;
+            (("division", mined), Amount(pool.account.demanded))
+        } else {
+            return Ok(false);
+        };
+        let ((kind, mined), list) = (deed, &mut done.pools);
+        list.push(PoolDeed {
+            deed: kind.to_owned(),
+            tx: mined.tx.to_string(),
+            pool: key.receiver.to_string(),
+            token: key.token.to_string(),
+            total,
+            gas_used: mined.receipt.gas_used,
+        });
+        Ok(true)
+    }
+
+    /// Publishes and proposes what contributors earned beyond what the pool has promised them.
+    async fn proposal(
+        &self,
+        reading: &Reading,
+        pool: &Pool,
+    ) -> Result<Option<ProposedRoot>, Failure> {
+        let key = pool.key;
+        let last = reading.anchors.proposal(key).map(|it| it.root);
+        let stated = self.stated(last);
+        let allotment = self.allotment(reading, key)?;
+        let Some(next) = allot(&allotment, &stated, pool.received) else {
+            return Ok(None);
+        };
+        // What was refused, or given in part, is proposed again under the sums that stand.
+        let is_stated = Some(next.root) == last;
+        let published = self.log.contributions(next.root).filter(|_| is_stated);
+        let contributions = published.unwrap_or(next);
+        let entries = entries_of(self.desk.chain(), pool, &contributions).await?;
+        if entries.is_empty() {
+            return Ok(None);
+        }
+        self.log.keep_contributions(&contributions)?;
+        let deed = Deed::Propose(contributions.root, &entries);
+        let mined = deed.carried_out(&self.desk, key).await?;
+        Ok(Some(ProposedRoot {
+            tx: mined.tx.to_string(),
+            pool: key.receiver.to_string(),
+            token: key.token.to_string(),
+            root: contributions.root.to_string(),
+            total: entries.iter().map(|entry| Amount(entry.amount)).sum(),
+            contributors: entries.len(),
+            gas_used: mined.receipt.gas_used,
+        }))
     }
 
     fn chain_id(&self) -> u64 {
@@ -338,6 +429,16 @@ pub fn show(printer: &Printer, network: &Network, rewarded: &Rewarded) {
             money(anchored.charged),
             anchored.tx,
             anchored.gas_used
+        ));
+    }
+    for done in &rewarded.pools {
+        printer.line(format!(
+            "{:<13} {} of the pool {} in {} ({} gas)",
+            done.deed,
+            shown(network, &done.token, done.total),
+            done.pool,
+            done.tx,
+            done.gas_used
         ));
     }
     for proposed in &rewarded.proposals {

@@ -114,6 +114,13 @@ pub enum WalletError {
     /// A call that would fail, or did: the contract says why.
     #[error("{deed} is refused by the contract: {reason}")]
     Reverted { deed: String, reason: String },
+    #[error("{address} is no contributor pool on the network `{network}`")]
+    NoPool { network: String, address: Address },
+    /// Its allotments can be revoked and contested by anyone; nothing of it is understood here.
+    #[error(
+        "the pool {address} has the form of earlier contracts, which this program no longer uses"
+    )]
+    EarlierPool { address: Address },
     #[error(transparent)]
     Artifact(#[from] super::contracts::ArtifactError),
     #[error("the signature was made by {found}, expected {expected}")]
@@ -181,6 +188,8 @@ impl Explain for WalletError {
             Self::NetworkAddress { .. }
             | Self::NetworkField { .. }
             | Self::RpcAddress { .. }
+            | Self::NoPool { .. }
+            | Self::EarlierPool { .. }
             | Self::Unowned { .. } => ExitClass::BadInput,
             Self::Rpc { .. } | Self::OtherChain { .. } | Self::OtherGenesis { .. } => {
                 ExitClass::Network
@@ -230,6 +239,13 @@ impl Explain for WalletError {
             }
             Self::Rpc { .. } => {
                 "check that the address is right and that something listens there".to_owned()
+            }
+            Self::NoPool { .. } => {
+                "`openlora explore` shows the pools of a registry's adapters".to_owned()
+            }
+            Self::EarlierPool { .. } => {
+                "claim from it with the openlora that deployed it; a new version gets a new pool"
+                    .to_owned()
             }
             Self::OtherChain { network, .. } => {
                 format!("correct `rpc` or `chain_id` under `[network.{network}]`")

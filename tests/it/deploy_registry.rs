@@ -82,6 +82,22 @@ fn every_binding_is_in_the_artifacts() {
     has::<ContributorPoolFactory::predictCall>("ContributorPoolFactory");
     has::<ContributorPool::sharesCall>("ContributorPool");
     has::<ContributorPool::termsCall>("ContributorPool");
+    has::<ContributorPool::quorumCall>("ContributorPool");
+    has::<ContributorPool::accountOfCall>("ContributorPool");
+    has::<ContributorPool::receivedCall>("ContributorPool");
+    has::<ContributorPool::owedCall>("ContributorPool");
+    has::<ContributorPool::sumsOfCall>("ContributorPool");
+    has::<ContributorPool::hashOfCall>("ContributorPool");
+    has::<ContributorPool::proposeCall>("ContributorPool");
+    has::<ContributorPool::activateCall>("ContributorPool");
+    has::<ContributorPool::contestCall>("ContributorPool");
+    has::<ContributorPool::demandCall>("ContributorPool");
+    has::<ContributorPool::divideStaticallyCall>("ContributorPool");
+    has::<ContributorPool::claimCall>("ContributorPool");
+    tells::<ContributorPool::AllotmentProposed>("ContributorPool");
+    tells::<ContributorPool::AllotmentActivated>("ContributorPool");
+    tells::<ContributorPool::StaticallyDivided>("ContributorPool");
+    tells::<ContributorPool::Claimed>("ContributorPool");
     has::<AttributionAnchor::headOfCall>("AttributionAnchor");
     has::<RevenueSplitter::releasedCall>("RevenueSplitter");
     has::<RevenueSplitter::pendingCall>("RevenueSplitter");
@@ -91,6 +107,7 @@ fn every_binding_is_in_the_artifacts() {
     tells::<Registry::AdapterRegistered>("OpenLoraRegistry");
     tells::<Registry::ReleasePublished>("OpenLoraRegistry");
     tells::<Registry::ServerSet>("OpenLoraRegistry");
+    tells::<Registry::ServersCleared>("OpenLoraRegistry");
     tells::<RevenueSplitterFactory::SplitterCreated>("RevenueSplitterFactory");
     tells::<AttributionAnchor::Anchored>("AttributionAnchor");
     let unknown = format!(

@@ -50,6 +50,7 @@ mod package;
 mod package_bad;
 mod paid_serving;
 mod payment_overhead;
+mod pool_claims;
 mod proofs;
 mod purse;
 mod purse_hostile;

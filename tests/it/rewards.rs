@@ -1,6 +1,6 @@
 //! Trees as npm's merkle-tree makes them, and a call's money to the millionth.
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 use alloy::{
     primitives::{Address as RawAddress, B256, U256},
@@ -9,7 +9,9 @@ use alloy::{
 use openlora::{
     runtime::{
         event::{AttributedAmount, ContributorShare, SplitMember, SplitPart, SplitRead},
-        ledger::{Address, Amount, Charge, ReceiverKey, Scheme, Word, divide},
+        ledger::{
+            Address, Amount, Charge, MOST_ENTRIES, ReceiverKey, Scheme, Word, divide, tranche,
+        },
     },
     wallet::merkle::{MerkleTree, climb, leaf},
 };
@@ -152,4 +154,75 @@ proptest! {
         let whole = divide(&charge(amount), None, &shares, &event);
         prop_assert_eq!(sum(&whole), amount * 1_000_000);
     }
+
+    #[test]
+    fn a_proposal_gives_what_is_missing_and_no_more_than_there_is(
+        steps in prop::collection::vec((0_u128..10_000, 0_usize..4, 0_u128..5_000), 1..30),
+    ) {
+        let people: Vec<Address> = (0..4).map(|it| address(10 + it)).collect();
+        let mut owed: BTreeMap<Address, Amount> = BTreeMap::new();
+        let (mut had, mut given) = (BTreeMap::<Address, Amount>::new(), Amount::ZERO);
+        let mut statically = Amount::ZERO;
+        for (earned, who, divided) in steps {
+            // Now and then static shares divide something, in equal parts.
+            let part = Amount(if divided < 500 { divided } else { 0 });
+            for person in &people {
+                let sum = had.entry(*person).or_default();
+                *sum = sum.saturating_add(part);
+                given = given.saturating_add(part);
+                statically = statically.saturating_add(part);
+            }
+            let sum = owed.entry(people[who]).or_default();
+            *sum = sum.saturating_add(Amount(earned));
+            let list: Vec<_> = owed.iter().map(|(who, sum)| (*who, *sum)).collect();
+            let total: Amount = owed.values().copied().sum();
+            let budget = total.saturating_sub(given);
+            let entries = tranche(&list, &had, budget);
+            let sum: Amount = entries.iter().map(|(_, amount)| *amount).sum();
+            prop_assert!(sum <= budget);
+            for (who, amount) in entries {
+                let before = had.entry(who).or_default();
+                prop_assert!(!amount.is_zero());
+                prop_assert!(before.saturating_add(amount) <= owed[&who], "more than is owed");
+                *before = before.saturating_add(amount);
+                given = given.saturating_add(amount);
+            }
+            // Without static shares everybody has exactly what is owed.
+            if statically.is_zero() {
+                prop_assert_eq!(&had.iter().filter(|it| !it.1.is_zero()).collect::<Vec<_>>(),
+                    &owed.iter().filter(|it| !it.1.is_zero()).collect::<Vec<_>>());
+            }
+        }
+    }
+}
+
+#[test]
+fn the_largest_go_first_where_there_are_too_many() {
+    let who = |at: u16| {
+        Address(
+            [[0; 18].as_slice(), &at.to_be_bytes()]
+                .concat()
+                .try_into()
+                .unwrap(),
+        )
+    };
+    let owed: Vec<(Address, Amount)> = (0..300)
+        .map(|at| (who(at), Amount(1 + u128::from(at))))
+        .collect();
+    let total: Amount = owed.iter().map(|it| it.1).sum();
+    let first = tranche(&owed, &BTreeMap::new(), total);
+    assert_eq!(first.len(), MOST_ENTRIES);
+    assert_eq!(first[0], (who(100), Amount(101)));
+    let had: BTreeMap<Address, Amount> = first.iter().copied().collect();
+    let given: Amount = had.values().copied().sum();
+    let rest = tranche(&owed, &had, total.saturating_sub(given));
+    assert_eq!(rest, owed[..100]);
+    // Numbers beyond any token's still end below what there is.
+    let half = Amount(u128::MAX / 2);
+    let huge = [(who(1), half), (who(2), half)];
+    let entries = tranche(&huge, &BTreeMap::new(), half);
+    let sum = entries
+        .iter()
+        .fold(Amount::ZERO, |sum, it| sum.checked_add(it.1).unwrap());
+    assert!(!sum.is_zero() && sum <= half);
 }

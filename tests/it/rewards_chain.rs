@@ -1,12 +1,19 @@
 //! Attributed calls from the journal to the contributors' accounts: anchored, proposed, fetched,
 //! contested, audited, and killed around every transaction.
 
-use std::{collections::BTreeMap, process::Stdio, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    process::Stdio,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use alloy::{primitives::U256, sol_types::SolCall};
 use openlora::{
+    commands::rewards::{Rewarder, Rounds},
     runtime::{
         attribution::{
+            LogFolder,
             settle::{Known, by_sketch, event_id, told},
             shares::{Fallback, Party},
         },
@@ -22,19 +29,21 @@ use openlora::{
         deploy::parse_id,
         network::{Network, Wish},
         provider::Chain as Connected,
-        registry::Token,
-        rewards::split_of,
+        registry::{ContributorPool, DevelopmentToken, Token},
+        rewards::{pool_of, split_of},
+        settlement::Treasurer,
         x402::wire::Exact,
     },
 };
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     deploy_support::{Act, Chain, Desk, OWN, Proxy, contract},
     devnet_support::number as number_of,
     paid_serving::shop::Payer,
-    settlement_support::send,
+    settlement_support::{Seller, send, send_from},
 };
 
 const DAY: u64 = 24 * 60 * 60;
@@ -48,6 +57,7 @@ struct Shop {
     chain: Chain,
     desk: Desk,
     runtime: Arc<Runtime>,
+    network: Network,
     adapter_id: String,
     split: SplitRead,
     payer: Payer,
@@ -106,6 +116,7 @@ impl Shop {
             chain,
             desk,
             runtime,
+            network,
             adapter_id,
             payer: Payer::to(split.receiver.receiver, 7),
             split,
@@ -255,22 +266,56 @@ impl Shop {
         number_of(&self.chain.rpc().ok("eth_call", call))
     }
 
-    fn pass_a_day(&self) {
+    fn pass(&self, days: u64) {
         let rpc = self.chain.rpc();
-        rpc.ok("evm_increaseTime", json!([DAY]));
+        rpc.ok("evm_increaseTime", json!([days * DAY]));
         rpc.ok("evm_mine", json!([]));
     }
 
+    /// What `claim` did, which ends with 3 where it had nothing to send.
     fn claims(&self, args: &[&str]) -> Value {
-        let mut all = vec![
-            "claim",
-            "--log",
-            "home/data/attribution-log",
-            "--account",
-            "rich",
-        ];
-        all.extend(args);
-        self.desk.json(&all)
+        let all = ["--json", "-q", "claim", "--account", "rich"];
+        let run = self.desk.openlora(&all).args(args.iter().copied());
+        let log = ["--log", "home/data/attribution-log"];
+        let run = run.args(log).run();
+        let claimed: Value =
+            serde_json::from_str(&run.stdout).unwrap_or_else(|_| panic!("{}", run.stderr));
+        let pools = claimed["pools"].as_array().unwrap();
+        let sent = |pool: &Value| pool["payments"] != json!([]) || pool["sent"] != json!([]);
+        let expected = match args.contains(&"--dry-run") || pools.iter().any(sent) {
+            true => 0,
+            false => 3,
+        };
+        assert_eq!(run.code, expected, "{claimed} {}", run.stderr);
+        claimed
+    }
+
+    /// Has somebody act in the pool whose key nobody has; only anvil lets it.
+    fn acts(&self, who: &str, call: &[u8]) -> Value {
+        let rpc = self.chain.rpc();
+        rpc.ok("anvil_setBalance", json!([who, "0x8ac7230489e80000"]));
+        rpc.ok("anvil_impersonateAccount", json!([who]));
+        send_from(&rpc, who, self.pool(), &call.to_vec().into())
+    }
+
+    fn token(&self) -> alloy::primitives::Address {
+        self.split.receiver.token.into()
+    }
+
+    /// Money of which no call says whose it is.
+    fn is_given(&self, amount: u128) {
+        let mint = DevelopmentToken::mintCall {
+            to: self.pool().into(),
+            amount: U256::from(amount),
+        };
+        let token = self.split.receiver.token;
+        send(&self.chain.rpc(), token, &mint.abi_encode().into());
+    }
+
+    fn pooled(&self, income: u128) -> u128 {
+        let mut parts = self.split.parts.iter();
+        let pool = parts.find(|it| !it.members.is_empty()).unwrap();
+        income * u128::from(pool.ppm) / 1_000_000
     }
 
     fn audit(&self) -> (i32, Value) {
@@ -294,18 +339,20 @@ impl Shop {
     }
 }
 
-fn payments(claimed: &Value) -> Vec<(String, String)> {
+fn payments(claimed: &Value) -> Vec<(String, u128)> {
     let pools = claimed["pools"].as_array().unwrap();
     let each = pools
         .iter()
         .flat_map(|pool| pool["payments"].as_array().unwrap());
     each.map(|it| {
-        (
-            it["by"].as_str().unwrap().into(),
-            it["amount"].as_str().unwrap().into(),
-        )
+        let amount = it["amount"].as_str().unwrap().parse().unwrap();
+        (it["contributor"].as_str().unwrap().into(), amount)
     })
     .collect()
+}
+
+fn amount(value: &Value) -> u128 {
+    value.as_str().unwrap().parse().unwrap()
 }
 
 fn the_whole_way(shop: &Shop) {
@@ -323,18 +370,11 @@ fn the_whole_way(shop: &Shop) {
     let again = shop.desk.json(&["settle"]);
     assert_eq!(again["rewards"]["anchors"], json!([]));
     let withdrawn = shop.desk.json(&["withdraw"]);
-    let pool_ppm = shop
-        .split
-        .parts
-        .iter()
-        .find(|it| !it.members.is_empty())
-        .unwrap()
-        .ppm;
-    let pooled = 3_003 * u128::from(pool_ppm) / 1_000_000;
+    let pooled = shop.pooled(3_003);
     assert_eq!(shop.balance(&shop.pool().to_string()), pooled);
     let proposal = &withdrawn["rewards"]["proposals"][0];
     // What is less than a unit, of the pool's income or a contributor's sum, is carried on.
-    let first: u128 = proposal["total"].as_str().unwrap().parse().unwrap();
+    let first = amount(&proposal["total"]);
     assert!(first <= pooled && first > pooled - 1_001, "{withdrawn}");
     assert_eq!(proposal["contributors"], 2);
     assert_eq!(
@@ -344,17 +384,18 @@ fn the_whole_way(shop: &Shop) {
     // Before its time nothing can be fetched, and afterwards once.
     let early = shop.claims(&["--contributor", ADA]);
     assert_eq!(payments(&early), []);
-    assert_eq!(early["pools"][0]["pending"]["root"], proposal["root"]);
-    shop.pass_a_day();
+    let pending = &early["pools"][0]["pending"];
+    assert_eq!(pending["root"], proposal["root"]);
+    assert_eq!(pending["entries"].as_array().unwrap().len(), 2);
+    shop.pass(1);
     let dry = shop.claims(&["--contributor", ADA, "--dry-run"]);
     assert_eq!((payments(&dry).len(), shop.balance(ADA)), (1, 0));
     for (who, weight) in [(ADA, 20), (BOB, 10)] {
         let paid = payments(&shop.claims(&["--contributor", who]));
         let exact = first * weight / 30;
-        let amount: u128 = paid[0].1.parse().unwrap();
-        assert_eq!(paid[0].0, "allotment");
-        assert!(amount.abs_diff(exact) <= 2, "{who}: {amount}, {exact}");
-        assert_eq!(shop.balance(who), amount);
+        assert_eq!(paid.len(), 1);
+        assert!(paid[0].1.abs_diff(exact) <= 2, "{who}: {paid:?}, {exact}");
+        assert_eq!(shop.balance(who), paid[0].1);
         assert_eq!(payments(&shop.claims(&["--contributor", who])), []);
     }
     assert_eq!(shop.balance(ADA) + shop.balance(BOB), first);
@@ -381,11 +422,16 @@ fn the_whole_way(shop: &Shop) {
     );
     assert_eq!(audited["by_fallback"], json!({ "missing_index": 8 }));
     assert_eq!(audited["charged"], "41888");
-    shop.pass_a_day();
+    shop.pass(1);
+    // The operator's next round puts it in force as well as any contributor.
+    let settled = shop.desk.json(&["settle"]);
+    assert_eq!(settled["rewards"]["pools"][0]["deed"], "activation");
     for who in [ADA, BOB] {
-        assert_eq!(payments(&shop.claims(&["--contributor", who])).len(), 1);
+        let claimed = shop.claims(&["--contributor", who]);
+        assert_eq!(payments(&claimed).len(), 1);
+        assert_eq!(claimed["pools"][0]["sent"], json!([]));
     }
-    let total = 41_888 * u128::from(pool_ppm) / 1_000_000;
+    let total = shop.pooled(41_888);
     let fetched = shop.balance(ADA) + shop.balance(BOB);
     assert!(
         fetched <= total && total - fetched < 7_777,
@@ -404,54 +450,44 @@ fn calls_pay_contributors_on_anvil() {
 }
 
 #[test]
-fn a_contributor_contests_and_the_static_shares_pay() {
+fn a_refused_proposal_pays_nobody_and_the_server_proposes_again() {
     let shop = Shop::anvil();
     shop.serves(2, 1_000_000);
     shop.desk.json(&["settle"]);
-    shop.desk.json(&["withdraw"]);
-    // The contributors' keys are nobody's; the chain lets them act without.
-    let rpc = shop.chain.rpc();
-    let nothing = shop.desk.run(&[
-        "claim",
-        "--log",
-        "home/data/attribution-log",
-        "--account",
-        "rich",
-        "--contest",
-    ]);
+    let withdrawn = shop.desk.json(&["withdraw"]);
+    let proposed = withdrawn["rewards"]["proposals"][0].clone();
+    // Whoever has no static share contests nothing.
+    let args = ["claim", "--account", "rich", "--contest", "--pool"];
+    let pool = shop.pool().to_string();
+    let nothing = shop.desk.openlora(&args).args([pool.as_str()]).run();
     assert_eq!(nothing.code, 6, "{}", nothing.stderr);
     assert!(
         nothing.stderr.contains("NotContributor"),
         "{}",
         nothing.stderr
     );
-    rpc.ok("anvil_setBalance", json!([ADA, "0x8ac7230489e80000"]));
-    rpc.ok("anvil_impersonateAccount", json!([ADA]));
-    let token = shop.split.receiver.token.to_string();
-    let data = format!(
-        "0x{}{:0>64}",
-        hex::encode(&alloy::primitives::keccak256("contest(address)")[..4]),
-        token.trim_start_matches("0x").to_lowercase()
+    // Ada has two thirds of the static shares, which is a quorum, and gains nothing by it.
+    let contest = ContributorPool::contestCall {
+        token: shop.token(),
+    };
+    shop.acts(ADA, &contest.abi_encode());
+    shop.pass(1);
+    assert_eq!(payments(&shop.claims(&["--contributor", ADA])), []);
+    assert_eq!(shop.balance(&pool), shop.pooled(2_000_000));
+    // The same comes out of the same calls, and takes force when nobody contests it.
+    let settled = shop.desk.json(&["settle"]);
+    let again = &settled["rewards"]["proposals"][0];
+    assert_eq!(again["root"], proposed["root"], "{settled}");
+    assert_eq!(again["total"], proposed["total"]);
+    assert_eq!(
+        (shop.audit().0, shop.facts("contributions_proposed")),
+        (0, 2)
     );
-    let call =
-        json!([{ "from": ADA, "to": shop.pool().to_string(), "data": data, "gas": "0x989680" }]);
-    rpc.ok("eth_sendTransaction", call);
-    // Nothing is proposed any more, and everything is paid by the static shares.
-    shop.pass_a_day();
-    let withdrawn = shop.desk.json(&["withdraw"]);
-    assert_eq!(withdrawn["rewards"]["proposals"], json!([]));
-    let pooled = shop.balance(&shop.pool().to_string());
+    shop.pass(1);
     for (who, weight) in [(ADA, 20), (BOB, 10)] {
-        let paid = shop.claims(&["--contributor", who]);
-        assert_eq!(paid["pools"][0]["contested"], true);
-        let (by, amount) = payments(&paid).remove(0);
-        let amount: u128 = amount.parse().unwrap();
-        assert_eq!(by, "static");
-        assert!(
-            amount.abs_diff(pooled * weight / 30) <= 2,
-            "{who}: {amount}"
-        );
-        assert_eq!(shop.balance(who), amount);
+        let paid = payments(&shop.claims(&["--contributor", who]));
+        let exact = amount(&proposed["total"]) * weight / 30;
+        assert!(paid[0].1.abs_diff(exact) <= 2, "{who}: {paid:?}");
     }
 }
 
@@ -535,6 +571,120 @@ fn edits<'a>(
             "which is not there",
         ),
     ]
+}
+
+#[test]
+fn a_demand_is_answered_and_one_that_cannot_be_ends_for_its_sum_alone() {
+    let shop = Shop::anvil();
+    let demand = ContributorPool::demandCall {
+        token: shop.token(),
+    };
+    // What calls have earned is proposed by the server's next round, which ends the demand.
+    shop.serves(2, 1_000_000);
+    shop.desk.json(&["settle"]);
+    let proxy = Proxy::new(shop.chain.url(), |asked, count, _| {
+        match asked == "eth_estimateGas" && count == 3 {
+            true => Act::Refuse(json!({ "code": -32000, "message": "not now" })),
+            false => Act::Forward,
+        }
+    });
+    shop.desk.points_to(&proxy.url);
+    let withdrawn = shop.desk.json(&["withdraw"]);
+    shop.desk.points_to(shop.chain.url());
+    assert_eq!(withdrawn["rewards"]["proposals"], json!([]), "{withdrawn}");
+    shop.acts(BOB, &demand.abi_encode());
+    let dry = shop.claims(&["--pool", &shop.pool().to_string(), "--dry-run"]);
+    assert!(dry["pools"][0]["answer_by"].is_u64(), "{dry}");
+    let settled = shop.desk.json(&["settle"]);
+    assert_eq!(settled["rewards"]["proposals"].as_array().unwrap().len(), 1);
+    let dry = shop.claims(&["--dry-run"]);
+    assert_eq!(dry["pools"][0]["answer_by"], Value::Null);
+    shop.pass(1);
+    let ada = payments(&shop.claims(&["--contributor", ADA]))[0].1;
+
+    // Nobody earned what is given: the static shares divide it, and nothing after it.
+    shop.is_given(300_000);
+    shop.acts(BOB, &demand.abi_encode());
+    assert_eq!(
+        shop.desk.json(&["settle"])["rewards"]["proposals"],
+        json!([])
+    );
+    shop.pass(15);
+    let settled = shop.desk.json(&["settle"]);
+    assert_eq!(
+        settled["rewards"]["pools"][0]["deed"], "division",
+        "{settled}"
+    );
+    let divided = amount(&settled["rewards"]["pools"][0]["total"]);
+    assert!((300_000..300_010).contains(&divided), "{settled}");
+    let more = payments(&shop.claims(&["--contributor", ADA]))[0].1;
+    assert!(more.abs_diff(divided * 20 / 30) <= 2, "{more} of {divided}");
+    assert_eq!(shop.balance(ADA), ada + more);
+    shop.serves(3, 3_000_000);
+    shop.desk.json(&["settle"]);
+    let withdrawn = shop.desk.json(&["withdraw"]);
+    assert_eq!(
+        withdrawn["rewards"]["proposals"].as_array().unwrap().len(),
+        1,
+        "{withdrawn}"
+    );
+    let (code, audited) = shop.audit();
+    assert_eq!(
+        (code, &audited["differences"]),
+        (0, &json!([])),
+        "{audited}"
+    );
+}
+
+#[test]
+fn a_running_worker_answers_a_demand_by_itself() {
+    let shop = Shop::anvil();
+    shop.serves(2, 1_000_000);
+    shop.desk.json(&["settle"]);
+    let home = shop.desk.path().join("home/data");
+    let log = LogFolder::at(&home.join("attribution-log"));
+    let seller = shop.runtime.block_on(Seller::open(
+        &shop.network,
+        &home.join("journal.sqlite"),
+        |options| options.log = Some(Arc::new(log.clone())),
+    ));
+    let treasurer = Arc::new(Treasurer::new(Arc::clone(&seller.desk)));
+    let filled = shop.runtime.block_on(treasurer.fill_pools()).unwrap();
+    assert_eq!(filled.len(), 1);
+    let demand = ContributorPool::demandCall {
+        token: shop.token(),
+    };
+    shop.acts(BOB, &demand.abi_encode());
+    let key = ReceiverKey {
+        receiver: shop.pool(),
+        ..shop.split.receiver
+    };
+    let pool = || {
+        shop.runtime.block_on(async {
+            let chain = Connected::connect(&shop.network).await.unwrap();
+            pool_of(&chain, key).await.unwrap()
+        })
+    };
+    assert!(pool().answer_by().is_some());
+    let published = (log, String::new());
+    let desk = Arc::clone(&seller.desk);
+    let rewarder = Rewarder::new(seller.journal.clone(), desk, published, false);
+    let rounds = Rounds {
+        calls: u64::MAX,
+        interval: Duration::from_millis(100),
+    };
+    let stop = CancellationToken::new();
+    let ended = stop.clone();
+    let running = shop
+        .runtime
+        .spawn(async move { rewarder.run(rounds, treasurer, ended).await });
+    let until = Instant::now() + Duration::from_secs(60);
+    while pool().answer_by().is_some() {
+        assert!(Instant::now() < until, "nobody answers");
+    }
+    assert!(pool().has_proposal());
+    stop.cancel();
+    shop.runtime.block_on(running).unwrap();
 }
 
 #[test]
@@ -761,7 +911,7 @@ fn killed_around_every_root_nothing_happens_twice() {
         assert_eq!(shop.facts("anchored"), rounds, "{at}");
         assert_eq!(shop.facts("contributions_proposed"), rounds, "{at}");
         // The next proposal can only follow this one's force.
-        shop.pass_a_day();
+        shop.pass(1);
         let (code, audited) = shop.audit();
         assert_eq!((code, &audited["differences"]), (0, &json!([])), "{at}");
         assert_eq!(audited["batches"], rounds, "{at}");

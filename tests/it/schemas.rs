@@ -188,7 +188,12 @@ fn deployed(results: &mut Results, project: &Path) {
     let dry = "deploy package --dry-run";
     results.run("deploy-dry-run", project, dry);
     results.run("deploy", project, "deploy package --password-file pw");
-    results.run("explore", project, "explore --verify package");
+    let explored = results.run("explore", project, "explore --verify package");
+    let explored: Value = serde_json::from_str(&explored.stdout).unwrap();
+    let shares = explored.pointer("/adapters/0/releases/0/shares").unwrap();
+    let mut shares = shares.as_array().unwrap().iter();
+    let pool = shares.find(|share| share.get("pool").is_some()).unwrap();
+    let pool = pool["recipient"].as_str().unwrap().to_owned();
     results.run("settle-dry-run", project, "settle --dry-run");
     results.run("settle", project, "settle --password-file pw");
     results.run("withdraw-dry-run", project, "withdraw --dry-run");
@@ -200,7 +205,8 @@ fn deployed(results: &mut Results, project: &Path) {
         r#"{"batches":[],"contributions":[]}"#,
     )
     .unwrap();
-    results.run("claim", project, "claim --log log --password-file pw");
+    let claim = format!("claim --pool {pool} --dry-run --password-file pw");
+    results.run("claim", project, &claim);
     let audit = "audit sentiment --log log --package package";
     results.run("audit", project, audit);
     fs::write(&file, before).unwrap();

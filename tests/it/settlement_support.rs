@@ -245,6 +245,7 @@ fn put_up(rpc: &Rpc) -> (Address, Address) {
     let create = ContributorPoolFactory::createCall {
         operator: own.into(),
         delay: 7 * 24 * 3600,
+        quorum: 500_001,
         shares: shares.clone(),
         salt: B256::ZERO,
     };

@@ -82,7 +82,7 @@ abstract contract Fixture is Test {
     }
 
     function aPool() internal returns (ContributorPool) {
-        return ContributorPool(pools.create(person(9), 1 days, threeShares(), "salt"));
+        return ContributorPool(pools.create(person(9), 1 days, 500_001, threeShares(), "salt"));
     }
 
     function aLeaf(uint256 number) internal pure returns (Leaf memory) {

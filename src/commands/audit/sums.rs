@@ -12,7 +12,7 @@ use crate::{
         Allotment, Amount, AttributedCall, ReceiverKey, Stated, Word,
         publication::{Contributions, ContributionsSource, Owed, PublishedCall},
     },
-    wallet::rewards::{contributions_tree, pool_of, proposed_on},
+    wallet::rewards::{contributions_tree, entries, pool_of, proposed_on},
 };
 
 /// Every published sum comes out of the calls and what was collected of them, makes its root, and
@@ -144,14 +144,25 @@ async fn hold_proposals(
     files: &[&Contributions],
     audited: &mut Audited,
 ) -> Result<(), Failure> {
-    let stated: Vec<(Word, Amount)> = files.iter().map(|file| (file.root, file.total)).collect();
+    let stated: Vec<Word> = files.iter().map(|file| file.root).collect();
     let proposed = proposed_on(&desk.chain, pool).await?;
-    if stated != proposed {
+    let found: Vec<Word> = proposed.iter().map(|it| it.root).collect();
+    if stated != found {
         audited.differences.push(format!(
-            "contributions of the pool {} are published as {stated:?} and proposed as \
-             {proposed:?}",
+            "contributions of the pool {} are published as {stated:?} and proposed as {found:?}",
             pool.receiver
         ));
+    }
+    // Files without their proposal, or the other way round, have nothing to be compared with.
+    let pairs = files.iter().zip(&proposed);
+    for (file, proposed) in pairs.filter(|(file, it)| file.root == it.root) {
+        let expected = entries(file, &proposed.had, proposed.allotted);
+        if expected != proposed.entries {
+            audited.differences.push(format!(
+                "the proposal of {} gives {:?} and comes out as {expected:?}",
+                file.root, proposed.entries
+            ));
+        }
     }
     let received = pool_of(&desk.chain, pool).await?.received;
     for file in files {

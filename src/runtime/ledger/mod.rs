@@ -21,6 +21,7 @@ pub mod publication;
 pub mod reconcile;
 mod shares;
 pub mod trail;
+mod tranche;
 mod units;
 
 pub use address::{Address, AddressProblem};
@@ -43,4 +44,5 @@ pub use payout::divide;
 pub use period::Period;
 pub use price::{Prices, TOKENS, Work};
 pub use shares::{Share, SplitProblem, WHOLE_PPM, apportion, check_split};
+pub use tranche::{MOST_ENTRIES, tranche};
 pub use units::{from_units, in_units};

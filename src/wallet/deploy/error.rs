@@ -20,6 +20,10 @@ pub enum DeployError {
         contract: &'static str,
         address: Address,
     },
+    #[error(
+        "the ContributorPoolFactory of the network `{network}` at {address} is of earlier contracts"
+    )]
+    EarlierFactory { network: String, address: Address },
     #[error("the network `{network}` has no deterministic deployer at {address}")]
     NoDeployer { network: String, address: Address },
     #[error("the package is not signed, so it has no publisher")]
@@ -80,9 +84,10 @@ impl Explain for DeployError {
             Self::Wallet(error) => error.class(),
             Self::Transaction(error) => error.class(),
             Self::Artifact(error) => error.class(),
-            Self::NoContract { .. } | Self::NoDeployer { .. } | Self::NoAdapter { .. } => {
-                ExitClass::Network
-            }
+            Self::NoContract { .. }
+            | Self::EarlierFactory { .. }
+            | Self::NoDeployer { .. }
+            | Self::NoAdapter { .. } => ExitClass::Network,
             Self::OtherPublisher { .. } | Self::OtherOwner { .. } | Self::NotServer { .. } => {
                 ExitClass::Wallet
             }
@@ -104,7 +109,7 @@ impl Explain for DeployError {
             Self::Wallet(error) => return error.hint(),
             Self::Transaction(error) => return error.hint(),
             Self::Artifact(error) => return error.hint(),
-            Self::NoContract { network, .. } => format!(
+            Self::NoContract { network, .. } | Self::EarlierFactory { network, .. } => format!(
                 "put the contracts there with `openlora deploy --contracts --network {network}`, \
                  or name others under `[network.{network}]`"
             ),

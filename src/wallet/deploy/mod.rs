@@ -19,8 +19,8 @@ pub use goods::Goods;
 pub use observe::{Wish, adapter, observe, require, splitter};
 pub use payee::{Payee, payee};
 pub use plan::{
-    Action, POOL_DELAY, Payout, Place, Plan, Pool, Seen, SeenAdapter, Step, id_of, parse_id,
-    payout, plan, registration, shown_id,
+    Action, POOL_DELAY, POOL_QUORUM, Payout, Place, Plan, Pool, Seen, SeenAdapter, Step, id_of,
+    parse_id, payout, plan, registration, shown_id,
 };
 
 /// An adapter's id, as the registry numbers them.

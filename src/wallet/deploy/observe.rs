@@ -5,7 +5,7 @@ use alloy::primitives::U256;
 use super::{
     error::DeployError,
     goods::Goods,
-    plan::{POOL_DELAY, Payout, Place, Plan, Seen, SeenAdapter, id_of, shown_id},
+    plan::{POOL_DELAY, POOL_QUORUM, Payout, Place, Plan, Seen, SeenAdapter, id_of, shown_id},
 };
 use crate::{
     runtime::ledger::Address,
@@ -130,11 +130,22 @@ pub async fn observe(
             let asked = ContributorPoolFactory::predictCall {
                 operator: pool.operator.into(),
                 delay: POOL_DELAY,
+                quorum: POOL_QUORUM,
                 shares: pool.shares.clone(),
                 salt: pool.salt,
             };
             let asked = chain.read("predict of the pool factory", place.pool_factory, &asked);
-            let address = Address::from(asked.await?);
+            let address = asked.await.map_err(|error| match error {
+                // It knows no call of this form.
+                WalletError::Reverted { reason, .. } if reason == "it gives no reason" => {
+                    DeployError::EarlierFactory {
+                        network: chain.network.name.clone(),
+                        address: place.pool_factory,
+                    }
+                }
+                error => error.into(),
+            })?;
+            let address = Address::from(address);
             Some((address, chain.has_code(address).await?))
         }
     };

@@ -15,6 +15,8 @@ use crate::{
 
 /// How long contributors may contest an allotment, in seconds.
 pub const POOL_DELAY: u32 = 24 * 60 * 60;
+/// How many of the static shares refuse an allotment, in ppm: more than half.
+pub const POOL_QUORUM: u32 = 500_001;
 /// Most recipients of a splitter or pool.
 const MOST: usize = 200;
 
@@ -268,6 +270,7 @@ fn create_pool(goods: &Goods, pool: &Pool, address: Address, place: &Place) -> S
     let call = ContributorPoolFactory::createCall {
         operator: pool.operator.into(),
         delay: POOL_DELAY,
+        quorum: POOL_QUORUM,
         shares: pool.shares.clone(),
         salt: pool.salt,
     };
@@ -283,6 +286,7 @@ fn create_pool(goods: &Goods, pool: &Pool, address: Address, place: &Place) -> S
         arguments: vec![
             ("operator", pool.operator.to_string()),
             ("delay", format!("{POOL_DELAY} s")),
+            ("quorum", format!("{POOL_QUORUM} ppm")),
             ("shares", shown_shares(&pool.shares)),
             ("salt", pool.salt.to_string()),
             ("makes", address.to_string()),

@@ -10,7 +10,7 @@ use crate::{
         verify::{Check, Label, Report, Status},
     },
     wallet::{
-        deploy::{Goods, POOL_DELAY, id_of, payout, shown_id},
+        deploy::{Goods, POOL_DELAY, POOL_QUORUM, id_of, payout, shown_id},
         eip712::Recovery,
     },
 };
@@ -179,11 +179,16 @@ fn split(release: &ReleaseView, goods: &Goods) -> Result<(), String> {
                 .map(|share| (share.recipient.to_checksum(None), share.ppm))
                 .collect();
             same_text("the pool", &shown(&flat(&found.shares)), &shown(&expected))?;
-            let terms = |operator: &str, delay| format!("operated by {operator} with {delay} s");
-            let expected = terms(&wanted.operator.to_string(), POOL_DELAY);
+            let Some(quorum) = found.quorum_ppm else {
+                return Err("the contributors' pool has the form of earlier contracts".to_owned());
+            };
+            let terms = |operator: &str, delay, quorum| {
+                format!("operated by {operator} with {delay} s and a quorum of {quorum} ppm")
+            };
+            let expected = terms(&wanted.operator.to_string(), POOL_DELAY, POOL_QUORUM);
             same_text(
                 "the pool",
-                &terms(&found.operator, found.delay_seconds),
+                &terms(&found.operator, found.delay_seconds, quorum),
                 &expected,
             )
         }

@@ -78,6 +78,8 @@ pub struct ShareView {
 pub struct PoolView {
     pub operator: String,
     pub delay_seconds: u32,
+    /// How many of the shares refuse an allotment; null for a pool of earlier contracts.
+    pub quorum_ppm: Option<u32>,
     pub shares: Vec<ShareView>,
 }
 

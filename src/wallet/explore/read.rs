@@ -85,6 +85,7 @@ async fn history(
         Registry::AdapterRegistered::SIGNATURE_HASH,
         Registry::ReleasePublished::SIGNATURE_HASH,
         Registry::ServerSet::SIGNATURE_HASH,
+        Registry::ServersCleared::SIGNATURE_HASH,
         AttributionAnchor::Anchored::SIGNATURE_HASH,
     ]);
     if let Some(id) = query.adapter {
@@ -133,6 +134,8 @@ fn fold(view: &mut AdapterView, log: &Log) {
         if event.authorised {
             view.servers.push(server);
         }
+    } else if Registry::ServersCleared::decode_log(&log.inner).is_ok() {
+        view.servers.clear();
     } else if let Ok(event) = AttributionAnchor::Anchored::decode_log(&log.inner) {
         anchored(&mut view.anchored, &event);
     }
@@ -253,9 +256,16 @@ async fn pool(chain: &Chain, address: Address) -> Result<Option<PoolView>, Walle
     };
     let shares = ContributorPool::sharesCall {};
     let shares = chain.read("shares of the pool", address, &shares).await?;
+    let asked = ContributorPool::quorumCall {};
+    let quorum_ppm = match chain.read("quorum of the pool", address, &asked).await {
+        Ok(quorum) => Some(quorum),
+        Err(WalletError::Reverted { .. }) => None,
+        Err(error) => return Err(error),
+    };
     Ok(Some(PoolView {
         operator: Address::from(terms.operator).to_string(),
         delay_seconds: terms.delay,
+        quorum_ppm,
         shares: shares.iter().map(share_view).collect(),
     }))
 }

@@ -82,6 +82,7 @@ sol! {
         event AdapterRegistered(uint256 indexed id, address indexed publisher, bytes32 indexed weightsHash, uint16 royaltyBps);
         event ReleasePublished(uint256 indexed id, uint32 indexed version, bytes32 indexed manifestSha256, bytes32 baseRoot, bytes32 datasetsRoot, uint128 price, address splitter, string uri);
         event ServerSet(uint256 indexed id, address indexed server, bool authorised);
+        event ServersCleared(uint256 indexed id);
 
         function register(Registration registration) external returns (uint256 id, address splitter);
         function publishVersion(uint256 id, Release next, Share[] shares) external returns (uint32 version, address splitter);
@@ -116,39 +117,52 @@ sol! {
     }
 
     interface ContributorPoolFactory {
-        function create(address operator, uint32 delay, Share[] shares, bytes32 salt) external returns (address pool);
-        function predict(address operator, uint32 delay, Share[] shares, bytes32 salt) external view returns (address);
+        function create(address operator, uint32 delay, uint32 quorum, Share[] shares, bytes32 salt) external returns (address pool);
+        function predict(address operator, uint32 delay, uint32 quorum, Share[] shares, bytes32 salt) external view returns (address);
     }
 
     #[derive(Debug, PartialEq, Eq)]
     struct PoolAccount {
-        bytes32 root;
-        bytes32 pendingRoot;
-        uint128 total;
-        uint128 pendingTotal;
-        uint128 claimed;
-        uint128 released;
-        uint40 activatesAt;
+        bytes32 pending;
+        uint128 allotted;
+        uint128 paid;
+        uint128 divided;
+        uint128 proposed;
+        uint128 demanded;
+        uint32 round;
+        uint32 against;
+        uint40 due;
         uint40 answerBy;
-        bool contested;
+        uint40 proposedIn;
+    }
+
+    #[derive(Debug, PartialEq, Eq)]
+    struct PoolEntry {
+        address contributor;
+        uint128 amount;
     }
 
     interface ContributorPool {
-        event RootProposed(address indexed token, bytes32 indexed root, uint256 total, uint256 activatesAt);
+        event AllotmentProposed(address indexed token, bytes32 indexed root, uint256 indexed round, uint256 total, uint256 due, PoolEntry[] entries);
+        event AllotmentActivated(address indexed token, uint256 indexed round, uint256 total);
+        event StaticallyDivided(address indexed token, uint256 amount);
         event Claimed(address indexed token, address indexed contributor, uint256 amount, uint256 cumulative);
-        event StaticReleased(address indexed token, address indexed contributor, uint256 amount);
 
         function shares() external view returns (Share[] memory);
         function terms() external view returns (address operator, uint32 delay);
+        function quorum() external view returns (uint32 ppm);
         function pull(address splitter, address token) external returns (uint256 amount);
-        function propose(address token, bytes32 root, uint256 total) external;
+        function propose(address token, bytes32 root, PoolEntry[] entries) external;
+        function activate(address token, PoolEntry[] entries) external;
         function contest(address token) external;
-        function claim(address token, address contributor, uint256 cumulative, bytes32[] proof) external returns (uint256 amount);
-        function releaseStatic(address token, address contributor) external returns (uint256 amount);
+        function demand(address token) external;
+        function divideStatically(address token) external;
+        function claim(address token, address contributor) external returns (uint256 amount);
         function accountOf(address token) external view returns (PoolAccount memory account);
         function received(address token) external view returns (uint256);
-        function paidTo(address token, address contributor) external view returns (uint256 claimed, uint256 released);
-        function pendingStatic(address token, address contributor) external view returns (uint256);
+        function owed(address token, address contributor) external view returns (uint256);
+        function sumsOf(address token, address contributor) external view returns (uint256 allotted, uint256 divided, uint256 paid);
+        function hashOf(PoolEntry[] entries) external pure returns (bytes32);
     }
 
     #[derive(Debug, PartialEq, Eq)]

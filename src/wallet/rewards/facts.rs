@@ -42,7 +42,7 @@ pub fn told_by(receipt: &TransactionReceipt, chain_id: u64, log: &dyn PublishedL
         if let Ok(event) = AttributionAnchor::Anchored::decode_log(&entry.inner) {
             facts.extend(anchored(&event, &at, log));
         }
-        if let Ok(event) = ContributorPool::RootProposed::decode_log(&entry.inner) {
+        if let Ok(event) = ContributorPool::AllotmentProposed::decode_log(&entry.inner) {
             let pool = ReceiverKey {
                 chain_id,
                 receiver: entry.address().into(),
@@ -79,7 +79,7 @@ fn anchored(
 }
 
 fn proposed(
-    event: &ContributorPool::RootProposed,
+    event: &ContributorPool::AllotmentProposed,
     at: &Logged,
     (pool, log): (ReceiverKey, &dyn PublishedLog),
 ) -> Option<Event> {
@@ -90,8 +90,8 @@ fn proposed(
             tx: at.tx.clone(),
             pool,
             root,
-            total: Amount(u128::try_from(event.total).ok()?),
-            activates_at: u64::try_from(event.activatesAt).ok()?,
+            total: contributions.total,
+            activates_at: u64::try_from(event.due).ok()?,
             through: contributions.through,
             block: at.block,
             block_hash: at.block_hash,

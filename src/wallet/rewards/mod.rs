@@ -5,17 +5,17 @@
 //! and the journal's storage are unknown here.
 
 mod anchor;
-mod claim;
 mod collection;
 mod facts;
+mod history;
 mod leaves;
 mod pool;
 mod split;
 
 pub use anchor::{OnChain, anchored_on, head, publish_root};
-pub use claim::{Claimable, Deed, Due, due, submission};
 pub use collection::{TokenTransfer, authorizations_on, claimed_on, settled_on, transfers_of};
 pub use facts::{Harvester, claim_facts, claimed_by, told_by};
+pub use history::{Proposed, proposed_on};
 pub use leaves::{batch_tree, contributions_root, contributions_tree, leaf_of};
-pub use pool::{Pool, allot, pool_of, propose_root, proposed_on};
+pub use pool::{Deed, Pool, Proposal, allot, entries, entries_of, owed, pool_of, proposal_of};
 pub use split::split_of;

@@ -1,7 +1,13 @@
-//! A contributor pool on its chain: how it stands, and what its operator proposes to it.
+//! A contributor pool on its chain: how it stands, what its operator proposes to it, and what
+//! anybody does there. All of it needs an RPC and the pool's address, and nothing of its operator.
+
+use std::{
+    collections::BTreeMap,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use alloy::{
-    primitives::U256,
+    primitives::{Bytes, U256},
     rpc::types::Filter,
     sol_types::{SolCall, SolEvent},
 };
@@ -11,13 +17,14 @@ use crate::{
     runtime::ledger::{
         Address, Allotment, Amount, ReceiverKey, Stated, Word,
         publication::{Contributions, FORMAT},
+        tranche,
     },
     wallet::{
         WalletError,
         provider::Chain,
-        registry::{ContributorPool, PoolAccount},
+        registry::{ContributorPool, PoolAccount, PoolEntry},
         settlement::{Desk, SettleError},
-        transaction::Mined,
+        transaction::{Mined, Submission},
     },
 };
 
@@ -26,45 +33,149 @@ use crate::{
 pub struct Pool {
     pub key: ReceiverKey,
     pub operator: Address,
+    /// Seconds between a proposal and its force.
+    pub delay: u32,
+    /// How many static shares refuse a proposal, in ppm.
+    pub quorum: u32,
     pub account: PoolAccount,
     /// All that ever arrived.
     pub received: Amount,
+    /// Unix seconds.
+    now: u64,
+}
+
+/// What waits to take force, or is about to be activated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proposal {
+    pub round: u32,
+    /// Names the published sums behind it.
+    pub root: Word,
+    pub total: Amount,
+    /// When it takes force, Unix seconds.
+    pub due: u64,
+    pub entries: Vec<PoolEntry>,
 }
 
 impl Pool {
-    /// The root in force.
-    pub fn root(&self) -> Option<Word> {
-        let root = Word(self.account.root.0);
-        (root != Word::default()).then_some(root)
+    /// What nothing promises to anybody yet.
+    pub fn unallotted(&self) -> Amount {
+        self.received.saturating_sub(Amount(self.account.allotted))
     }
 
-    /// The root that waits, and when it takes force, in Unix seconds.
-    pub fn pending(&self) -> Option<(Word, u64)> {
-        let root = Word(self.account.pendingRoot.0);
-        (root != Word::default()).then(|| (root, self.account.activatesAt.to()))
+    /// Whether a proposal waits, or is due and not activated.
+    pub fn has_proposal(&self) -> bool {
+        !self.account.pending.is_zero()
+    }
+
+    /// Whether a proposal's time has come.
+    pub fn is_due(&self) -> bool {
+        self.has_proposal() && self.now >= self.account.due.to::<u64>()
+    }
+
+    /// Until when the operator must answer a demand, Unix seconds.
+    pub fn answer_by(&self) -> Option<u64> {
+        let time = self.account.answerBy.to::<u64>();
+        (time != 0).then_some(time)
+    }
+
+    /// Whether a demand stayed unanswered.
+    pub fn is_overdue(&self) -> bool {
+        self.answer_by().is_some_and(|time| self.now > time)
     }
 
     /// Whether its operator may propose now.
     pub fn is_open(&self) -> bool {
-        !self.account.contested && self.account.pendingRoot.is_zero()
+        !self.has_proposal() && !self.is_overdue() && self.now >= self.account.due.to::<u64>()
     }
 }
 
 /// Asks a chain for a pool.
+///
+/// # Errors
+/// The chain cannot be asked, the address is no pool's, or the pool's is of earlier contracts.
 pub async fn pool_of(chain: &Chain, key: ReceiverKey) -> Result<Pool, WalletError> {
     let (at, token) = (key.receiver, key.token.into());
+    let none = || WalletError::NoPool {
+        network: chain.network.name.clone(),
+        address: at,
+    };
+    if !chain.has_code(at).await? {
+        return Err(none());
+    }
     let terms = chain.read("terms of the pool", at, &ContributorPool::termsCall {});
-    let operator = terms.await?.operator.into();
+    let terms = terms.await.map_err(|error| match error {
+        WalletError::Reverted { .. } => none(),
+        error => error,
+    })?;
+    let quorum = chain.read("quorum of the pool", at, &ContributorPool::quorumCall {});
+    let quorum = quorum.await.map_err(|error| match error {
+        WalletError::Reverted { .. } => WalletError::EarlierPool { address: at },
+        error => error,
+    })?;
     let call = ContributorPool::accountOfCall { token };
     let account = chain.read("accountOf of the pool", at, &call).await?;
     let call = ContributorPool::receivedCall { token };
     let received = chain.read("received of the pool", at, &call).await?;
+    // A development chain makes blocks only when it is asked to.
+    let clock = SystemTime::now().duration_since(UNIX_EPOCH);
+    let clock = clock.map_or(0, |since| since.as_secs());
     Ok(Pool {
         key,
-        operator,
+        operator: terms.operator.into(),
+        delay: terms.delay,
+        quorum,
         account,
-        received: Amount(u128::try_from(received).unwrap_or(u128::MAX)),
+        received: whole(received),
+        now: chain.head().await?.time.max(clock),
     })
+}
+
+fn whole(amount: U256) -> Amount {
+    Amount(u128::try_from(amount).unwrap_or(u128::MAX))
+}
+
+/// The proposal that waits, with its entries as its event has them.
+///
+/// # Errors
+/// The chain cannot be asked, or does not have the event.
+pub async fn proposal_of(chain: &Chain, pool: &Pool) -> Result<Option<Proposal>, WalletError> {
+    if !pool.has_proposal() {
+        return Ok(None);
+    }
+    let token: alloy::primitives::Address = pool.key.token.into();
+    let filter = Filter::new()
+        .address(alloy::primitives::Address::from(pool.key.receiver))
+        .event_signature(ContributorPool::AllotmentProposed::SIGNATURE_HASH)
+        .topic1(token.into_word());
+    let block = pool.account.proposedIn.to::<u64>();
+    let logs = chain.logs_in(&filter, block..=block).await?;
+    let mut told = logs
+        .iter()
+        .filter_map(|log| ContributorPool::AllotmentProposed::decode_log(&log.inner).ok());
+    let round = pool.account.round;
+    let event = told.find(|event| event.round == U256::from(round));
+    let event = event.ok_or_else(|| WalletError::Rpc {
+        rpc: chain.network.rpc_shown(),
+        method: "eth_getLogs",
+        reason: format!("block {block} has no proposal {round} of the pool"),
+    })?;
+    Ok(Some(Proposal {
+        round,
+        root: Word(event.root.0),
+        total: whole(event.total),
+        due: pool.account.due.to(),
+        entries: event.data.entries,
+    }))
+}
+
+/// What a contributor may fetch now; a proposal counts once it is activated.
+pub async fn owed(chain: &Chain, pool: &Pool, contributor: Address) -> Result<Amount, WalletError> {
+    let call = ContributorPool::owedCall {
+        token: pool.key.token.into(),
+        contributor: contributor.into(),
+    };
+    let found = chain.read("owed of the pool", pool.key.receiver, &call);
+    Ok(whole(found.await?))
 }
 
 /// What an allotment states after what was stated, of a pool in which `received` ever arrived;
@@ -84,40 +195,131 @@ pub fn allot(allotment: &Allotment, stated: &Stated, received: Amount) -> Option
     Some(contributions)
 }
 
-/// Proposes contributions whose file is published.
-pub async fn propose_root(
-    desk: &Desk,
+/// What contributions give beyond what the pool has promised to their contributors.
+pub async fn entries_of(
+    chain: &Chain,
+    pool: &Pool,
     contributions: &Contributions,
-) -> Result<Mined, SettleError> {
-    let pool = contributions.pool;
-    let call = ContributorPool::proposeCall {
-        token: pool.token.into(),
-        root: contributions.root.0.into(),
-        total: U256::from(contributions.total.0),
-    };
-    let deed = format!(
-        "proposing {} to the pool {}",
-        contributions.root, pool.receiver
-    );
-    desk.carry_out(pool.receiver, call.abi_encode().into(), deed)
-        .await
+) -> Result<Vec<PoolEntry>, WalletError> {
+    let mut had = BTreeMap::new();
+    for owed in &contributions.owed {
+        let call = ContributorPool::sumsOfCall {
+            token: pool.key.token.into(),
+            contributor: owed.contributor.into(),
+        };
+        let sums = chain.read("sumsOf of the pool", pool.key.receiver, &call);
+        let sums = sums.await?;
+        had.insert(
+            owed.contributor,
+            whole(sums.allotted.saturating_add(sums.divided)),
+        );
+    }
+    let allotted = Amount(pool.account.allotted);
+    Ok(entries(contributions, &had, allotted))
 }
 
-/// Every root that was proposed to a pool, with its sum, oldest first.
-pub async fn proposed_on(
-    chain: &Chain,
-    pool: ReceiverKey,
-) -> Result<Vec<(Word, Amount)>, WalletError> {
-    let token: alloy::primitives::Address = pool.token.into();
-    let filter = Filter::new()
-        .address(alloy::primitives::Address::from(pool.receiver))
-        .event_signature(ContributorPool::RootProposed::SIGNATURE_HASH)
-        .topic1(token.into_word());
-    let logs = chain.logs(&filter, 0).await?;
-    let told = logs.iter().filter_map(|log| {
-        let event = ContributorPool::RootProposed::decode_log(&log.inner).ok()?;
-        let total = Amount(u128::try_from(event.total).ok()?);
-        Some((Word(event.root.0), total))
-    });
-    Ok(told.collect())
+/// The same from what the pool had promised before, to each and together.
+pub fn entries(
+    contributions: &Contributions,
+    had: &BTreeMap<Address, Amount>,
+    allotted: Amount,
+) -> Vec<PoolEntry> {
+    let owed = contributions.owed.iter();
+    let owed: Vec<_> = owed.map(|it| (it.contributor, it.cumulative)).collect();
+    let budget = contributions.total.saturating_sub(allotted);
+    let given = tranche(&owed, had, budget).into_iter();
+    given
+        .map(|(contributor, amount)| PoolEntry {
+            contributor: contributor.into(),
+            amount: amount.0,
+        })
+        .collect()
+}
+
+/// What is done in a pool.
+#[derive(Clone, Debug)]
+pub enum Deed<'a> {
+    /// Fetches what a contributor is owed.
+    Fetch(Address, Amount),
+    /// Gives what is due.
+    Activate(&'a Proposal),
+    /// Proposes entries whose sums are published under a root; for the operator.
+    Propose(Word, &'a [PoolEntry]),
+    /// Contests what waits.
+    Contest,
+    /// Asks the operator for a proposal.
+    Demand,
+    /// Has the static shares divide what stayed unanswered.
+    Divide,
+}
+
+impl Deed<'_> {
+    /// Its call, and what it is in words.
+    fn call(&self, pool: ReceiverKey) -> (Bytes, String) {
+        let (at, token) = (pool.receiver, pool.token.into());
+        let (data, deed) = match self {
+            Self::Fetch(contributor, amount) => (
+                ContributorPool::claimCall {
+                    token,
+                    contributor: (*contributor).into(),
+                }
+                .abi_encode(),
+                format!("fetching {amount} for {contributor} from the pool {at}"),
+            ),
+            Self::Activate(proposal) => (
+                ContributorPool::activateCall {
+                    token,
+                    entries: proposal.entries.clone(),
+                }
+                .abi_encode(),
+                format!("activating proposal {} of the pool {at}", proposal.round),
+            ),
+            Self::Propose(root, entries) => (
+                ContributorPool::proposeCall {
+                    token,
+                    root: root.0.into(),
+                    entries: entries.to_vec(),
+                }
+                .abi_encode(),
+                format!("proposing {root} to the pool {at}"),
+            ),
+            Self::Contest => (
+                ContributorPool::contestCall { token }.abi_encode(),
+                format!("contesting what is proposed to the pool {at}"),
+            ),
+            Self::Demand => (
+                ContributorPool::demandCall { token }.abi_encode(),
+                format!("demanding a proposal to the pool {at}"),
+            ),
+            Self::Divide => (
+                ContributorPool::divideStaticallyCall { token }.abi_encode(),
+                format!("dividing by static shares what the pool {at} left unanswered"),
+            ),
+        };
+        (data.into(), deed)
+    }
+
+    /// Does it as a server, whose desk keeps the facts.
+    pub async fn carried_out(&self, desk: &Desk, pool: ReceiverKey) -> Result<Mined, SettleError> {
+        let (data, deed) = self.call(pool);
+        desk.carry_out(pool.receiver, data, deed).await
+    }
+
+    /// Its transaction, with the gas that it takes now; one that would fail says why.
+    pub async fn submission(
+        &self,
+        chain: &Chain,
+        from: Address,
+        pool: ReceiverKey,
+    ) -> Result<Submission, WalletError> {
+        let (data, deed) = self.call(pool);
+        let gas = chain.estimate(from, pool.receiver, &data, &deed).await?;
+        Ok(Submission {
+            to: pool.receiver,
+            data,
+            value: U256::ZERO,
+            deed,
+            gas: gas + gas / 5,
+        })
+    }
 }
