@@ -400,6 +400,9 @@ _openlora() {
             openlora__subcmd__help__subcmd__devnet,stop)
                 cmd="openlora__subcmd__help__subcmd__devnet__subcmd__stop"
                 ;;
+            openlora__subcmd__help__subcmd__receipts,pending)
+                cmd="openlora__subcmd__help__subcmd__receipts__subcmd__pending"
+                ;;
             openlora__subcmd__help__subcmd__receipts,show)
                 cmd="openlora__subcmd__help__subcmd__receipts__subcmd__show"
                 ;;
@@ -430,6 +433,9 @@ _openlora() {
             openlora__subcmd__receipts,help)
                 cmd="openlora__subcmd__receipts__subcmd__help"
                 ;;
+            openlora__subcmd__receipts,pending)
+                cmd="openlora__subcmd__receipts__subcmd__pending"
+                ;;
             openlora__subcmd__receipts,show)
                 cmd="openlora__subcmd__receipts__subcmd__show"
                 ;;
@@ -438,6 +444,9 @@ _openlora() {
                 ;;
             openlora__subcmd__receipts__subcmd__help,help)
                 cmd="openlora__subcmd__receipts__subcmd__help__subcmd__help"
+                ;;
+            openlora__subcmd__receipts__subcmd__help,pending)
+                cmd="openlora__subcmd__receipts__subcmd__help__subcmd__pending"
                 ;;
             openlora__subcmd__receipts__subcmd__help,show)
                 cmd="openlora__subcmd__receipts__subcmd__help__subcmd__show"
@@ -944,12 +953,16 @@ _openlora() {
             return 0
             ;;
         openlora__subcmd__call)
-            opts="-q -v -y -h -V --url --adapter --kind --max-price --max-tokens --temperature --system --stream --scheme --from --password-file --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
+            opts="-q -v -y -h -V --again --url --adapter --kind --max-price --max-deposit --max-tokens --temperature --system --stream --scheme --from --password-file --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --again)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --url)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -963,6 +976,10 @@ _openlora() {
                     return 0
                     ;;
                 --max-price)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-deposit)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1336,17 +1353,17 @@ _openlora() {
             return 0
             ;;
         openlora__subcmd__claim)
-            opts="-q -v -y -h -V --log --pool --contributor --contest --dry-run --max-fee --account --password-file --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
+            opts="-q -v -y -h -V --pool --log --contributor --contest --demand --divide --dry-run --max-fee --account --password-file --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
-                --log)
+                --pool)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                --pool)
+                --log)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1610,13 +1627,17 @@ _openlora() {
             return 0
             ;;
         openlora__subcmd__dash)
-            opts="-q -v -y -h -V --attach --replay --speed --record --demo --theme --no-animation --no-mouse --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
+            opts="-q -v -y -h -V --attach --token-file --replay --speed --record --demo --theme --no-animation --no-mouse --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --attach)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --token-file)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -2948,8 +2969,22 @@ _openlora() {
             return 0
             ;;
         openlora__subcmd__help__subcmd__receipts)
-            opts="show verify"
+            opts="show pending verify"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        openlora__subcmd__help__subcmd__receipts__subcmd__pending)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -3282,7 +3317,7 @@ _openlora() {
             return 0
             ;;
         openlora__subcmd__receipts)
-            opts="-q -v -y -h -V --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version show verify help"
+            opts="-q -v -y -h -V --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version show pending verify help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3312,7 +3347,7 @@ _openlora() {
             return 0
             ;;
         openlora__subcmd__receipts__subcmd__help)
-            opts="show verify help"
+            opts="show pending verify help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3326,6 +3361,20 @@ _openlora() {
             return 0
             ;;
         openlora__subcmd__receipts__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        openlora__subcmd__receipts__subcmd__help__subcmd__pending)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -3360,6 +3409,36 @@ _openlora() {
                 return 0
             fi
             case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        openlora__subcmd__receipts__subcmd__pending)
+            opts="-q -v -y -h -V --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --profile)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --network)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
@@ -3432,7 +3511,7 @@ _openlora() {
             return 0
             ;;
         openlora__subcmd__serve)
-            opts="-q -v -y -h -V --local --free --host --port --expose --base --adapter --quant --password-file --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
+            opts="-q -v -y -h -V --local --free --host --port --expose --rotate-operator-token --base --adapter --quant --password-file --config --profile --network --json --quiet --verbose --color --no-input --yes --offline --accessible --help --version"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

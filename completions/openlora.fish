@@ -436,6 +436,7 @@ complete -c openlora -n "__fish_openlora_using_subcommand earnings" -l accessibl
 complete -c openlora -n "__fish_openlora_using_subcommand earnings" -s h -l help -d 'Print help'
 complete -c openlora -n "__fish_openlora_using_subcommand earnings" -s V -l version -d 'Print version'
 complete -c openlora -n "__fish_openlora_using_subcommand dash" -l attach -d 'Follow a running server instead of this home\'s journal' -r
+complete -c openlora -n "__fish_openlora_using_subcommand dash" -l token-file -d 'File with the operator token of that server; this home\'s own when left out' -r -F
 complete -c openlora -n "__fish_openlora_using_subcommand dash" -l replay -d 'Play a recording' -r -F
 complete -c openlora -n "__fish_openlora_using_subcommand dash" -l speed -d 'How many times as fast a recording is played; 0 shows its end at once' -r
 complete -c openlora -n "__fish_openlora_using_subcommand dash" -l record -d 'Write every record to a new file, for --replay' -r -F
@@ -619,6 +620,7 @@ never\t''"
 complete -c openlora -n "__fish_openlora_using_subcommand serve" -l local -d 'Listen on this machine only, and take payment on the development chain'
 complete -c openlora -n "__fish_openlora_using_subcommand serve" -l free -d 'Answer without payment'
 complete -c openlora -n "__fish_openlora_using_subcommand serve" -l expose -d 'Allow an address that other machines can reach'
+complete -c openlora -n "__fish_openlora_using_subcommand serve" -l rotate-operator-token -d 'Make new tokens for the operator\'s routes and for sellers that settle here'
 complete -c openlora -n "__fish_openlora_using_subcommand serve" -l json -d 'Print the result as JSON; implies --no-input'
 complete -c openlora -n "__fish_openlora_using_subcommand serve" -s q -l quiet -d 'Say less on stderr'
 complete -c openlora -n "__fish_openlora_using_subcommand serve" -s v -l verbose -d 'Say more on stderr; twice for debugging logs'
@@ -667,8 +669,8 @@ complete -c openlora -n "__fish_openlora_using_subcommand withdraw" -l offline -
 complete -c openlora -n "__fish_openlora_using_subcommand withdraw" -l accessible -d 'Plain lines instead of animated output'
 complete -c openlora -n "__fish_openlora_using_subcommand withdraw" -s h -l help -d 'Print help'
 complete -c openlora -n "__fish_openlora_using_subcommand withdraw" -s V -l version -d 'Print version'
-complete -c openlora -n "__fish_openlora_using_subcommand claim" -l log -d 'Published log: a server\'s address, or a copy of its folder' -r
-complete -c openlora -n "__fish_openlora_using_subcommand claim" -l pool -d 'Pool to fetch from; all of the log\'s when left out' -r
+complete -c openlora -n "__fish_openlora_using_subcommand claim" -l pool -d 'Contributor pool; then nothing is needed but the chain' -r
+complete -c openlora -n "__fish_openlora_using_subcommand claim" -l log -d 'Published log whose pools are meant: a server\'s address, or a copy of its folder' -r
 complete -c openlora -n "__fish_openlora_using_subcommand claim" -l contributor -d 'Who is paid, repeated for several; the account itself when left out' -r
 complete -c openlora -n "__fish_openlora_using_subcommand claim" -l max-fee -d 'Most that a unit of gas may cost, in gwei' -r
 complete -c openlora -n "__fish_openlora_using_subcommand claim" -l account -d 'Account that signs and pays; wallet.account when left out' -r
@@ -679,7 +681,9 @@ complete -c openlora -n "__fish_openlora_using_subcommand claim" -l network -d '
 complete -c openlora -n "__fish_openlora_using_subcommand claim" -l color -d 'When to colour output' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c openlora -n "__fish_openlora_using_subcommand claim" -l contest -d 'Refuse the sums that wait to take force: the static shares pay instead, for good'
+complete -c openlora -n "__fish_openlora_using_subcommand claim" -l contest -d 'Contest what waits to take force; a quorum of the static shares refuses it'
+complete -c openlora -n "__fish_openlora_using_subcommand claim" -l demand -d 'Ask the operator to propose what is unallotted; unanswered, the static shares divide it'
+complete -c openlora -n "__fish_openlora_using_subcommand claim" -l divide -d 'Have the static shares divide what was demanded and not answered in time'
 complete -c openlora -n "__fish_openlora_using_subcommand claim" -l dry-run -d 'Show what would be moved, and send nothing'
 complete -c openlora -n "__fish_openlora_using_subcommand claim" -l json -d 'Print the result as JSON; implies --no-input'
 complete -c openlora -n "__fish_openlora_using_subcommand claim" -s q -l quiet -d 'Say less on stderr'
@@ -708,11 +712,13 @@ complete -c openlora -n "__fish_openlora_using_subcommand audit" -l offline -d '
 complete -c openlora -n "__fish_openlora_using_subcommand audit" -l accessible -d 'Plain lines instead of animated output'
 complete -c openlora -n "__fish_openlora_using_subcommand audit" -s h -l help -d 'Print help'
 complete -c openlora -n "__fish_openlora_using_subcommand audit" -s V -l version -d 'Print version'
+complete -c openlora -n "__fish_openlora_using_subcommand call" -l again -d 'Ask again for the answer to a call that was paid and not answered, with the same payment' -r
 complete -c openlora -n "__fish_openlora_using_subcommand call" -l url -d 'Server address; the project\'s own when left out' -r
 complete -c openlora -n "__fish_openlora_using_subcommand call" -l adapter -d 'Adapter to call; needed when the server has several' -r
 complete -c openlora -n "__fish_openlora_using_subcommand call" -l kind -d 'Kind of call; what the adapter was trained for when left out' -r -f -a "chat\t''
 classify\t''"
 complete -c openlora -n "__fish_openlora_using_subcommand call" -l max-price -d 'Most that the call may cost, in token units' -r
+complete -c openlora -n "__fish_openlora_using_subcommand call" -l max-deposit -d 'Most that the call may put into channels, in token units; as much as it may cost when left out' -r
 complete -c openlora -n "__fish_openlora_using_subcommand call" -l max-tokens -d 'Longest answer in tokens' -r
 complete -c openlora -n "__fish_openlora_using_subcommand call" -l temperature -d 'Randomness; 0 is greedy' -r
 complete -c openlora -n "__fish_openlora_using_subcommand call" -l system -d 'System message' -r
@@ -850,24 +856,25 @@ complete -c openlora -n "__fish_openlora_using_subcommand channel; and __fish_se
 complete -c openlora -n "__fish_openlora_using_subcommand channel; and __fish_seen_subcommand_from help" -f -a "refund" -d 'Ask the server to give back what is left'
 complete -c openlora -n "__fish_openlora_using_subcommand channel; and __fish_seen_subcommand_from help" -f -a "withdraw" -d 'Take back what is left on the chain itself, when the server is gone'
 complete -c openlora -n "__fish_openlora_using_subcommand channel; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c openlora -n "__fish_openlora_using_subcommand receipts; and not __fish_seen_subcommand_from show verify help" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
-complete -c openlora -n "__fish_openlora_using_subcommand receipts; and not __fish_seen_subcommand_from show verify help" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
-complete -c openlora -n "__fish_openlora_using_subcommand receipts; and not __fish_seen_subcommand_from show verify help" -l network -d 'Chain to use: a preset such as base-sepolia, or one of the settings' -r
-complete -c openlora -n "__fish_openlora_using_subcommand receipts; and not __fish_seen_subcommand_from show verify help" -l color -d 'When to colour output' -r -f -a "auto\t''
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and not __fish_seen_subcommand_from show pending verify help" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and not __fish_seen_subcommand_from show pending verify help" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and not __fish_seen_subcommand_from show pending verify help" -l network -d 'Chain to use: a preset such as base-sepolia, or one of the settings' -r
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and not __fish_seen_subcommand_from show pending verify help" -l color -d 'When to colour output' -r -f -a "auto\t''
 always\t''
 never\t''"
-complete -c openlora -n "__fish_openlora_using_subcommand receipts; and not __fish_seen_subcommand_from show verify help" -l json -d 'Print the result as JSON; implies --no-input'
-complete -c openlora -n "__fish_openlora_using_subcommand receipts; and not __fish_seen_subcommand_from show verify help" -s q -l quiet -d 'Say less on stderr'
-complete -c openlora -n "__fish_openlora_using_subcommand receipts; and not __fish_seen_subcommand_from show verify help" -s v -l verbose -d 'Say more on stderr; twice for debugging logs'
-complete -c openlora -n "__fish_openlora_using_subcommand receipts; and not __fish_seen_subcommand_from show verify help" -l no-input -d 'Never ask; a question becomes an error'
-complete -c openlora -n "__fish_openlora_using_subcommand receipts; and not __fish_seen_subcommand_from show verify help" -s y -l yes -d 'Answer every question with yes'
-complete -c openlora -n "__fish_openlora_using_subcommand receipts; and not __fish_seen_subcommand_from show verify help" -l offline -d 'No network access besides this machine'
-complete -c openlora -n "__fish_openlora_using_subcommand receipts; and not __fish_seen_subcommand_from show verify help" -l accessible -d 'Plain lines instead of animated output'
-complete -c openlora -n "__fish_openlora_using_subcommand receipts; and not __fish_seen_subcommand_from show verify help" -s h -l help -d 'Print help'
-complete -c openlora -n "__fish_openlora_using_subcommand receipts; and not __fish_seen_subcommand_from show verify help" -s V -l version -d 'Print version'
-complete -c openlora -n "__fish_openlora_using_subcommand receipts; and not __fish_seen_subcommand_from show verify help" -f -a "show" -d 'Show what a call cost'
-complete -c openlora -n "__fish_openlora_using_subcommand receipts; and not __fish_seen_subcommand_from show verify help" -f -a "verify" -d 'Compare a receipt with what was signed and with the chain'
-complete -c openlora -n "__fish_openlora_using_subcommand receipts; and not __fish_seen_subcommand_from show verify help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and not __fish_seen_subcommand_from show pending verify help" -l json -d 'Print the result as JSON; implies --no-input'
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and not __fish_seen_subcommand_from show pending verify help" -s q -l quiet -d 'Say less on stderr'
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and not __fish_seen_subcommand_from show pending verify help" -s v -l verbose -d 'Say more on stderr; twice for debugging logs'
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and not __fish_seen_subcommand_from show pending verify help" -l no-input -d 'Never ask; a question becomes an error'
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and not __fish_seen_subcommand_from show pending verify help" -s y -l yes -d 'Answer every question with yes'
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and not __fish_seen_subcommand_from show pending verify help" -l offline -d 'No network access besides this machine'
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and not __fish_seen_subcommand_from show pending verify help" -l accessible -d 'Plain lines instead of animated output'
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and not __fish_seen_subcommand_from show pending verify help" -s h -l help -d 'Print help'
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and not __fish_seen_subcommand_from show pending verify help" -s V -l version -d 'Print version'
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and not __fish_seen_subcommand_from show pending verify help" -f -a "show" -d 'Show what a call cost'
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and not __fish_seen_subcommand_from show pending verify help" -f -a "pending" -d 'List the calls that were paid and not answered'
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and not __fish_seen_subcommand_from show pending verify help" -f -a "verify" -d 'Compare a receipt with what was signed and with the chain'
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and not __fish_seen_subcommand_from show pending verify help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from show" -l url -d 'Server to ask; the one that was paid when left out' -r
 complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from show" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
 complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from show" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
@@ -885,6 +892,21 @@ complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_s
 complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from show" -l accessible -d 'Plain lines instead of animated output'
 complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help'
 complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from show" -s V -l version -d 'Print version'
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from pending" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from pending" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from pending" -l network -d 'Chain to use: a preset such as base-sepolia, or one of the settings' -r
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from pending" -l color -d 'When to colour output' -r -f -a "auto\t''
+always\t''
+never\t''"
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from pending" -l json -d 'Print the result as JSON; implies --no-input'
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from pending" -s q -l quiet -d 'Say less on stderr'
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from pending" -s v -l verbose -d 'Say more on stderr; twice for debugging logs'
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from pending" -l no-input -d 'Never ask; a question becomes an error'
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from pending" -s y -l yes -d 'Answer every question with yes'
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from pending" -l offline -d 'No network access besides this machine'
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from pending" -l accessible -d 'Plain lines instead of animated output'
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from pending" -s h -l help -d 'Print help'
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from pending" -s V -l version -d 'Print version'
 complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from verify" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
 complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from verify" -l profile -d 'Lay the keys of `[profile.NAME]` over the project file' -r
 complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from verify" -l network -d 'Chain to use: a preset such as base-sepolia, or one of the settings' -r
@@ -901,6 +923,7 @@ complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_s
 complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from verify" -s h -l help -d 'Print help'
 complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from verify" -s V -l version -d 'Print version'
 complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from help" -f -a "show" -d 'Show what a call cost'
+complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from help" -f -a "pending" -d 'List the calls that were paid and not answered'
 complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from help" -f -a "verify" -d 'Compare a receipt with what was signed and with the chain'
 complete -c openlora -n "__fish_openlora_using_subcommand receipts; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c openlora -n "__fish_openlora_using_subcommand devnet; and not __fish_seen_subcommand_from start stop status reset help" -l config -d 'Project file to use instead of the nearest openlora.toml' -r -F
@@ -1180,6 +1203,7 @@ complete -c openlora -n "__fish_openlora_using_subcommand help; and __fish_seen_
 complete -c openlora -n "__fish_openlora_using_subcommand help; and __fish_seen_subcommand_from channel" -f -a "refund" -d 'Ask the server to give back what is left'
 complete -c openlora -n "__fish_openlora_using_subcommand help; and __fish_seen_subcommand_from channel" -f -a "withdraw" -d 'Take back what is left on the chain itself, when the server is gone'
 complete -c openlora -n "__fish_openlora_using_subcommand help; and __fish_seen_subcommand_from receipts" -f -a "show" -d 'Show what a call cost'
+complete -c openlora -n "__fish_openlora_using_subcommand help; and __fish_seen_subcommand_from receipts" -f -a "pending" -d 'List the calls that were paid and not answered'
 complete -c openlora -n "__fish_openlora_using_subcommand help; and __fish_seen_subcommand_from receipts" -f -a "verify" -d 'Compare a receipt with what was signed and with the chain'
 complete -c openlora -n "__fish_openlora_using_subcommand help; and __fish_seen_subcommand_from devnet" -f -a "start" -d 'Start it, or say where it runs'
 complete -c openlora -n "__fish_openlora_using_subcommand help; and __fish_seen_subcommand_from devnet" -f -a "stop" -d 'Stop it; its state stays'

@@ -630,6 +630,7 @@ _arguments "${_arguments_options[@]}" : \
 (dash)
 _arguments "${_arguments_options[@]}" : \
 '(--replay --demo)--attach=[Follow a running server instead of this home'\''s journal]:URL:_default' \
+'--token-file=[File with the operator token of that server; this home'\''s own when left out]:FILE:_files' \
 '(--demo)--replay=[Play a recording]:FILE:_files' \
 '--speed=[How many times as fast a recording is played; 0 shows its end at once]:N:_default' \
 '(--replay --demo)--record=[Write every record to a new file, for --replay]:FILE:_files' \
@@ -924,6 +925,7 @@ _arguments "${_arguments_options[@]}" : \
 '--local[Listen on this machine only, and take payment on the development chain]' \
 '--free[Answer without payment]' \
 '--expose[Allow an address that other machines can reach]' \
+'--rotate-operator-token[Make new tokens for the operator'\''s routes and for sellers that settle here]' \
 '--json[Print the result as JSON; implies --no-input]' \
 '(-v --verbose)-q[Say less on stderr]' \
 '(-v --verbose)--quiet[Say less on stderr]' \
@@ -995,8 +997,8 @@ _arguments "${_arguments_options[@]}" : \
 ;;
 (claim)
 _arguments "${_arguments_options[@]}" : \
-'--log=[Published log\: a server'\''s address, or a copy of its folder]:URL|DIR:_default' \
-'--pool=[Pool to fetch from; all of the log'\''s when left out]:ADDRESS:_default' \
+'--pool=[Contributor pool; then nothing is needed but the chain]:ADDRESS:_default' \
+'--log=[Published log whose pools are meant\: a server'\''s address, or a copy of its folder]:URL|DIR:_default' \
 '*--contributor=[Who is paid, repeated for several; the account itself when left out]:ADDRESS:_default' \
 '--max-fee=[Most that a unit of gas may cost, in gwei]:GWEI:_default' \
 '--account=[Account that signs and pays; wallet.account when left out]:NAME:_default' \
@@ -1005,7 +1007,9 @@ _arguments "${_arguments_options[@]}" : \
 '--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
 '--network=[Chain to use\: a preset such as base-sepolia, or one of the settings]:NAME:_default' \
 '--color=[When to colour output]:WHEN:(auto always never)' \
-'--contest[Refuse the sums that wait to take force\: the static shares pay instead, for good]' \
+'--contest[Contest what waits to take force; a quorum of the static shares refuses it]' \
+'--demand[Ask the operator to propose what is unallotted; unanswered, the static shares divide it]' \
+'--divide[Have the static shares divide what was demanded and not answered in time]' \
 '--dry-run[Show what would be moved, and send nothing]' \
 '--json[Print the result as JSON; implies --no-input]' \
 '(-v --verbose)-q[Say less on stderr]' \
@@ -1051,10 +1055,12 @@ _arguments "${_arguments_options[@]}" : \
 ;;
 (call)
 _arguments "${_arguments_options[@]}" : \
+'(--url --adapter --kind --max-tokens --temperature --system --stream)--again=[Ask again for the answer to a call that was paid and not answered, with the same payment]:ID:_default' \
 '--url=[Server address; the project'\''s own when left out]:URL:_default' \
 '--adapter=[Adapter to call; needed when the server has several]:NAME:_default' \
 '--kind=[Kind of call; what the adapter was trained for when left out]:KIND:(chat classify)' \
 '--max-price=[Most that the call may cost, in token units]:P:_default' \
+'--max-deposit=[Most that the call may put into channels, in token units; as much as it may cost when left out]:P:_default' \
 '--max-tokens=[Longest answer in tokens]:N:_default' \
 '--temperature=[Randomness; 0 is greedy]:F:_default' \
 '--system=[System message]:TEXT:_default' \
@@ -1080,7 +1086,7 @@ _arguments "${_arguments_options[@]}" : \
 '--help[Print help]' \
 '-V[Print version]' \
 '--version[Print version]' \
-':prompt -- What to say or classify; `-` reads standard input:_default' \
+'::prompt -- What to say or classify; `-` reads standard input:_default' \
 && ret=0
 ;;
 (channel)
@@ -1337,6 +1343,28 @@ _arguments "${_arguments_options[@]}" : \
 ':id -- Request id of the call:_default' \
 && ret=0
 ;;
+(pending)
+_arguments "${_arguments_options[@]}" : \
+'--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
+'--profile=[Lay the keys of \`\[profile.NAME\]\` over the project file]:NAME:_default' \
+'--network=[Chain to use\: a preset such as base-sepolia, or one of the settings]:NAME:_default' \
+'--color=[When to colour output]:WHEN:(auto always never)' \
+'--json[Print the result as JSON; implies --no-input]' \
+'(-v --verbose)-q[Say less on stderr]' \
+'(-v --verbose)--quiet[Say less on stderr]' \
+'*-v[Say more on stderr; twice for debugging logs]' \
+'*--verbose[Say more on stderr; twice for debugging logs]' \
+'--no-input[Never ask; a question becomes an error]' \
+'-y[Answer every question with yes]' \
+'--yes[Answer every question with yes]' \
+'--offline[No network access besides this machine]' \
+'--accessible[Plain lines instead of animated output]' \
+'-h[Print help]' \
+'--help[Print help]' \
+'-V[Print version]' \
+'--version[Print version]' \
+&& ret=0
+;;
 (verify)
 _arguments "${_arguments_options[@]}" : \
 '--config=[Project file to use instead of the nearest openlora.toml]:FILE:_files' \
@@ -1373,6 +1401,10 @@ _arguments "${_arguments_options[@]}" : \
         curcontext="${curcontext%:*:*}:openlora-receipts-help-command-$line[1]:"
         case $line[1] in
             (show)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(pending)
 _arguments "${_arguments_options[@]}" : \
 && ret=0
 ;;
@@ -2054,6 +2086,10 @@ _arguments "${_arguments_options[@]}" : \
         curcontext="${curcontext%:*:*}:openlora-help-receipts-command-$line[1]:"
         case $line[1] in
             (show)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(pending)
 _arguments "${_arguments_options[@]}" : \
 && ret=0
 ;;
@@ -2878,9 +2914,15 @@ _openlora__subcmd__help__subcmd__package_commands() {
 _openlora__subcmd__help__subcmd__receipts_commands() {
     local commands; commands=(
 'show:Show what a call cost' \
+'pending:List the calls that were paid and not answered' \
 'verify:Compare a receipt with what was signed and with the chain' \
     )
     _describe -t commands 'openlora help receipts commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__help__subcmd__receipts__subcmd__pending_commands] )) ||
+_openlora__subcmd__help__subcmd__receipts__subcmd__pending_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora help receipts pending commands' commands "$@"
 }
 (( $+functions[_openlora__subcmd__help__subcmd__receipts__subcmd__show_commands] )) ||
 _openlora__subcmd__help__subcmd__receipts__subcmd__show_commands() {
@@ -2984,6 +3026,7 @@ _openlora__subcmd__package_commands() {
 _openlora__subcmd__receipts_commands() {
     local commands; commands=(
 'show:Show what a call cost' \
+'pending:List the calls that were paid and not answered' \
 'verify:Compare a receipt with what was signed and with the chain' \
 'help:Print this message or the help of the given subcommand(s)' \
     )
@@ -2993,6 +3036,7 @@ _openlora__subcmd__receipts_commands() {
 _openlora__subcmd__receipts__subcmd__help_commands() {
     local commands; commands=(
 'show:Show what a call cost' \
+'pending:List the calls that were paid and not answered' \
 'verify:Compare a receipt with what was signed and with the chain' \
 'help:Print this message or the help of the given subcommand(s)' \
     )
@@ -3003,6 +3047,11 @@ _openlora__subcmd__receipts__subcmd__help__subcmd__help_commands() {
     local commands; commands=()
     _describe -t commands 'openlora receipts help help commands' commands "$@"
 }
+(( $+functions[_openlora__subcmd__receipts__subcmd__help__subcmd__pending_commands] )) ||
+_openlora__subcmd__receipts__subcmd__help__subcmd__pending_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora receipts help pending commands' commands "$@"
+}
 (( $+functions[_openlora__subcmd__receipts__subcmd__help__subcmd__show_commands] )) ||
 _openlora__subcmd__receipts__subcmd__help__subcmd__show_commands() {
     local commands; commands=()
@@ -3012,6 +3061,11 @@ _openlora__subcmd__receipts__subcmd__help__subcmd__show_commands() {
 _openlora__subcmd__receipts__subcmd__help__subcmd__verify_commands() {
     local commands; commands=()
     _describe -t commands 'openlora receipts help verify commands' commands "$@"
+}
+(( $+functions[_openlora__subcmd__receipts__subcmd__pending_commands] )) ||
+_openlora__subcmd__receipts__subcmd__pending_commands() {
+    local commands; commands=()
+    _describe -t commands 'openlora receipts pending commands' commands "$@"
 }
 (( $+functions[_openlora__subcmd__receipts__subcmd__show_commands] )) ||
 _openlora__subcmd__receipts__subcmd__show_commands() {
