@@ -1,7 +1,7 @@
 //! The whole way with the real binary: a copier has no share, and calls that cannot be collected
 //! take nothing from those that were paid.
 
-use std::{collections::BTreeMap, fs, path::PathBuf};
+use std::{cell::RefCell, collections::BTreeMap, fs, path::PathBuf};
 
 use alloy::sol_types::SolCall;
 use openlora::{
@@ -14,7 +14,7 @@ use openlora::{
 use serde_json::{Value, json};
 
 use crate::{
-    deploy_support::{Chain, Desk},
+    deploy_support::{Chain, Desk, contract},
     devnet_support::number,
     live::Live,
     paid_serving::shop::{Call, Payer, client, offer, required},
@@ -39,6 +39,8 @@ struct Fair {
     packaged: Value,
     deployed: String,
     deployment: Value,
+    /// Ids of paid calls by the name of their batch: a paid call's id is in its answer.
+    bought: RefCell<BTreeMap<String, String>>,
 }
 
 impl Fair {
@@ -92,6 +94,7 @@ impl Fair {
             run,
             trained,
             packaged,
+            bought: RefCell::default(),
         }
     }
 
@@ -142,10 +145,16 @@ impl Fair {
                 _ => payer.voucher(total + amount),
             };
             let reply = self.ask(server, &call, Some(&header(terms, &payload)));
-            assert_eq!(reply.status, 200, "{reply:?}");
+            self.note(name, &reply);
             total += amount;
         }
         total
+    }
+
+    fn note(&self, name: &str, reply: &Reply) {
+        assert_eq!(reply.status, 200, "{reply:?}");
+        let id = reply.json()["id"].as_str().unwrap().to_owned();
+        self.bought.borrow_mut().insert(id, name.to_owned());
     }
 
     /// Takes a channel's money back, as the server is not there to prevent it.
@@ -175,7 +184,8 @@ impl Fair {
             let Event::Attributed(it) = record.event else {
                 continue;
             };
-            if !it.request_id.starts_with(name) {
+            let bought = self.bought.borrow();
+            if bought.get(&it.request_id).map(String::as_str) != Some(name) {
                 continue;
             }
             for amount in it.amounts.iter().flatten().filter(|it| it.pool.is_some()) {
@@ -237,8 +247,9 @@ fn a_server_for_real_money_pays_nobody_at_a_placeholder() {
     // The same chain, as one on which money is real.
     let text = fs::read_to_string(fair.desk.path().join("openlora.toml")).unwrap();
     let shop = format!(
-        "[network.shop]\nchain_id = 31337\nrpc = \"{}\"\nmainnet = true\n",
-        fair.chain.url()
+        "[network.shop]\nchain_id = 31337\nrpc = \"{}\"\nmainnet = true\ntoken = \"{}\"\n",
+        fair.chain.url(),
+        contract("DevelopmentToken")
     );
     fair.desk.configure(&(text + &shop));
     let args = ["serve", "--network", "shop", "--port", "0", "-q"];
@@ -296,7 +307,7 @@ fn calls_that_are_never_collected_and_copies_earn_nothing() {
     let terms = offer(&offers, 31_337, &honest.exact(1, 5));
     let amount: u128 = terms["amount"].as_str().unwrap().parse().unwrap();
     let payment = header(terms, &honest.exact(amount, 5));
-    assert_eq!(fair.ask(&server, &call, Some(&payment)).status, 200);
+    fair.note("honest", &fair.ask(&server, &call, Some(&payment)));
     assert_eq!(server.drain().0, 0);
     fair.desk.json(&["settle"]);
     let withdrawn = fair.desk.json(&["withdraw"]);

@@ -10,6 +10,7 @@ use openlora::{
         journal::Journal,
         ledger::{Amount, Word},
         ports::FactLog,
+        serve::access::Token,
     },
     wallet::{
         network::{Network, Wish},
@@ -356,7 +357,12 @@ fn a_reset_is_asked_for_and_leaves_an_audit_that_is_right() {
 fn no_chain_is_reset_under_a_server() {
     let desk = Desk::new();
     desk.run(&["devnet", "start", "--port", "0"]).succeeds();
-    let server = axum::Router::new().route("/health", axum::routing::get(|| async { "alive" }));
+    let token = Token::at(&desk.path().join("home/data/operator.token")).unwrap();
+    let health = move |headers: axum::http::HeaderMap| async move {
+        let challenge = headers["openlora-challenge"].to_str().unwrap();
+        axum::Json(json!({ "status": "alive", "proof": token.proof(challenge) }))
+    };
+    let server = axum::Router::new().route("/health", axum::routing::get(health));
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let listener = runtime
         .block_on(tokio::net::TcpListener::bind("127.0.0.1:0"))
