@@ -11,6 +11,7 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use futures::StreamExt;
@@ -330,16 +331,41 @@ impl TestServer {
 
     /// What was metered under an id, once it was.
     pub async fn metered(&self, id: &str) -> (Usage, Finish) {
+        let found = async || self.journal.metered(id).await.unwrap();
+        self.once(&format!("the call {id}"), found).await
+    }
+
+    /// What was metered of the `count`th call, once it was: a paid call's id is not its caller's.
+    pub async fn metered_nth(&self, count: usize) -> (Usage, Finish) {
+        let found = async || {
+            let mut calls = Vec::new();
+            let visit = |record: &Record| {
+                if matches!(record.event, Event::CallMetered { .. }) {
+                    calls.push(record.clone());
+                }
+            };
+            self.journal.replay(1, visit).unwrap();
+            calls.into_iter().nth(count - 1)
+        };
+        self.once(&format!("call {count}"), found).await
+    }
+
+    async fn once(&self, what: &str, find: impl AsyncFn() -> Option<Record>) -> (Usage, Finish) {
         let mut news = self.journal.subscribe();
-        loop {
-            if let Some(record) = self.journal.metered(id).await.unwrap() {
-                let Event::CallMetered { usage, finish, .. } = record.event else {
-                    panic!()
-                };
-                return (usage, finish);
+        let wait = async {
+            loop {
+                if let Some(record) = find().await {
+                    let Event::CallMetered { usage, finish, .. } = record.event else {
+                        panic!("{record:?}")
+                    };
+                    return (usage, finish);
+                }
+                let _ = news.recv().await;
             }
-            let _ = news.recv().await;
-        }
+        };
+        let limit = Duration::from_secs(60);
+        let found = tokio::time::timeout(limit, wait).await;
+        found.unwrap_or_else(|_| panic!("{what} was not metered within {limit:?}"))
     }
 
     pub async fn drain(self) {

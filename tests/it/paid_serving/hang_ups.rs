@@ -66,11 +66,10 @@ fn classifications_that_were_hung_up_on_are_charged_and_kept() {
     let payer = Payer::new(&market, 1, 100_000);
     let mut charged = 0;
     for number in 0..8 {
-        let id = format!("hung-{number}");
         let call = Call {
             path: "/v1/classify",
             body: json!({ "model": "filter", "input": format!("pure spam {number}") }),
-            id: Some(id.clone()),
+            id: Some(format!("hung-{number}")),
         };
         let payload = match number {
             0 => payer.deposit(TEXT, 50_000),
@@ -84,7 +83,7 @@ fn classifications_that_were_hung_up_on_are_charged_and_kept() {
             running.abort();
             assert!(running.await.is_err());
             let_go.add_permits(1);
-            shop.server.metered(&id).await
+            shop.server.metered_nth(number + 1).await
         });
         assert_eq!(finish, Finish::Stop);
         charged += TEXT;
@@ -116,7 +115,7 @@ fn a_whole_answer_that_was_hung_up_on_is_charged_for_every_token() {
         running.abort();
         assert!(running.await.is_err());
         shop.server.steps.add_permits(9);
-        shop.server.metered("hung").await
+        shop.server.metered_nth(1).await
     });
     assert_eq!((usage.completion_tokens, finish), (9, Finish::Length));
     assert_eq!(shop.charged(payer.channel()), 950);

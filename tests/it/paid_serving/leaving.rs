@@ -189,7 +189,8 @@ fn a_call_ends_while_what_it_costs_can_be_claimed() {
     let payer = Payer::new(&market, 1, 10_000);
     payer.fills(&market, 2_000);
     // Two tokens come, and no more ever.
-    for (name, stream, max) in [("streamed", true, 0), ("whole", false, 250)] {
+    let calls = [("streamed", true, 0), ("whole", false, 250)];
+    for (number, (name, stream, max)) in calls.into_iter().enumerate() {
         let call = Call::chat("a b !step").with(json!({ "stream": stream, "max_tokens": 9 }));
         let call = call.named(name);
         let payment = shop.payment(&call, &payer.voucher(max + 950));
@@ -200,7 +201,7 @@ fn a_call_ends_while_what_it_costs_can_be_claimed() {
             prompt_tokens: 5,
             completion_tokens: 2,
         };
-        let counted = shop.wait(shop.server.metered(name));
+        let counted = shop.wait(shop.server.metered_nth(number + 1));
         assert_eq!(counted, (two, Finish::Length));
         assert_eq!(shop.charged(payer.channel()), max + 250);
     }
