@@ -116,7 +116,7 @@ impl Server {
         let mut line = String::new();
         stdout.read_line(&mut line).expect("a line");
         let ready: Value = serde_json::from_str(&line).expect("it is ready");
-        let token = std::fs::read_to_string(project.join("home/data/operator.token"));
+        let token = fs::read_to_string(project.join("home/data/operator.token"));
         Self {
             child,
             token: token.expect("the server makes one").trim().to_owned(),

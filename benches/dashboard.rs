@@ -45,6 +45,7 @@ fn payment(number: u64) -> Payment {
         id: Word([(number % 40) as u8 + 1; 32]),
         before: Amount(u128::from(number) * 100),
         quote: Amount(500),
+        collected: false,
         signature: format!("0x{}", "ab".repeat(65)),
         prices: Prices::default(),
         work: Work::Tokens {
