@@ -37,6 +37,7 @@ mod devnet_support;
 mod earnings;
 mod engine;
 mod golden;
+mod hostile_mix;
 mod house;
 mod init;
 mod journal;

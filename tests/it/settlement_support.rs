@@ -297,6 +297,15 @@ pub struct Seller {
 impl Seller {
     pub async fn open(network: &Network, path: &Path, adjust: impl FnOnce(&mut Options)) -> Self {
         let journal = Journal::open(path).unwrap();
+        Self::over(network, (OWN_KEY, journal), adjust).await
+    }
+
+    /// With an account of its own, over what a journal has so far.
+    pub async fn over(
+        network: &Network,
+        (key, journal): (&str, Journal),
+        adjust: impl FnOnce(&mut Options),
+    ) -> Self {
         let (mut book, mut history) = (Book::default(), History::default());
         journal
             .replay(1, |record| {
@@ -317,7 +326,7 @@ impl Seller {
             history,
         };
         let chain = Connected::connect(network).await.unwrap();
-        let desk = Desk::new(chain, account(OWN_KEY), records, options);
+        let desk = Desk::new(chain, account(key), records, options);
         Self {
             desk: Arc::new(desk),
             ledger,

@@ -627,7 +627,7 @@ fn nothing_of_a_channel_is_told_without_its_payers_signature() {
 }
 
 /// The same payment with an entry of its extensions.
-fn extended<E: Extension>(header: &str, entry: &E) -> String {
+pub fn extended<E: Extension>(header: &str, entry: &E) -> String {
     let mut payment = decoded(header);
     payment["extensions"] = json!({ E::NAME: entry });
     STANDARD.encode(payment.to_string())
@@ -1155,7 +1155,7 @@ fn a_refund_returns_what_calls_have_not_cost() {
 }
 
 /// A request of now for the refund that is next, but for what `edit` does to it.
-fn asked(
+pub fn asked(
     stand: &Stand,
     (by, config): (&Buyer, &ChannelConfig),
     edit: impl FnOnce(&mut RefundRequest),

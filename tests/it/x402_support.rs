@@ -20,6 +20,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use openlora::{
     runtime::{
         event::{CallKind, Event, Finish, Usage},
+        journal::Journal,
         ledger::{Address, Amount, Book, ChannelConfig, Charge, Prices, Word, Work},
         ports::{Cashier, FactLog, Sale, Tab, Unpaid},
     },
@@ -38,7 +39,6 @@ use openlora::{
 use serde_json::{Value, json};
 
 use crate::{
-    deploy_support::OWN,
     devnet_support::{FIRST, Rpc},
     settlement_support::{Buyer, Market, Seller, channel_id, send},
 };
@@ -67,7 +67,7 @@ pub const RULES: Rules = Rules {
 
 /// A seller with a till.
 pub struct Stand {
-    pub market: Market,
+    pub market: Arc<Market>,
     pub seller: Seller,
     pub till: Arc<Till>,
 }
@@ -77,12 +77,32 @@ impl Stand {
         Self::on(Market::embedded(), |_| {})
     }
 
-    pub fn on(market: Market, adjust: impl FnOnce(&mut Options)) -> Self {
+    pub fn on(market: impl Into<Arc<Market>>, adjust: impl FnOnce(&mut Options)) -> Self {
+        let market = market.into();
         let url = market.chain.url().to_owned();
         Self::through(market, &url, adjust)
     }
 
-    pub fn through(market: Market, url: &str, adjust: impl FnOnce(&mut Options)) -> Self {
+    /// One with an account of its own, over what a journal has so far; every payment sees the chain
+    /// as it is then.
+    pub fn over(market: &Arc<Market>, owner: (&str, Journal), rules: Rules) -> Self {
+        let network = market.network(market.chain.url());
+        let opening = Seller::over(&network, owner, |options| options.fresh = Duration::ZERO);
+        let seller = market.runtime.block_on(opening).on(&market.runtime);
+        let book = seller.ledger.book();
+        Self {
+            till: till(market, &seller, book, rules),
+            market: Arc::clone(market),
+            seller,
+        }
+    }
+
+    pub fn through(
+        market: impl Into<Arc<Market>>,
+        url: &str,
+        adjust: impl FnOnce(&mut Options),
+    ) -> Self {
+        let market = market.into();
         let seller = market.seller_through(url, adjust);
         let book = seller.ledger.book();
         let till = till(&market, &seller, book, RULES);
@@ -363,7 +383,7 @@ fn till_at(
     let shop = Shop {
         stalls,
         counters,
-        account: OWN.parse().unwrap(),
+        account: seller.desk.account(),
         facts: Arc::clone(&seller.ledger) as _,
         rules,
     };
