@@ -35,11 +35,11 @@ fn a_server_whose_chain_began_anew_takes_nothing_there() {
     assert_eq!(shop.send(&owed, Some(&paid)).status, 500);
     shop.wait(until(async || is_ready(&shop).await));
     let payments = [
-        payer.voucher(COST + QUOTE),
-        payer.exact(QUOTE, 1),
-        payer.exact(QUOTE, 2),
+        shop.payment(&call, &payer.voucher(COST + QUOTE)),
+        // What is owed to one request is another's by its payer's word alone.
+        payer.exact_for(&shop, &call, (QUOTE, 1)),
+        shop.payment(&call, &payer.exact(QUOTE, 2)),
     ];
-    let payments = payments.map(|payload| shop.payment(&call, &payload));
     market.again();
     payer.funded(&market.rpc, 10_000);
     shop.wait(until(async || !is_ready(&shop).await));
@@ -89,7 +89,7 @@ fn a_server_whose_chain_was_reverted_goes_on_with_what_is_there() {
     required(&reply);
     assert_eq!(shop.begun(), begun);
     // The transfer is made again before its call is answered.
-    let paid = shop.payment(&call, &payer.exact(QUOTE, 1));
+    let paid = payer.exact_for(&shop, &call, (QUOTE, 1));
     let reply = shop.send(&call, Some(&paid));
     assert_eq!(reply.status, 200, "{reply:?}");
     assert_eq!(market.balance(market.splitter), QUOTE);

@@ -42,6 +42,7 @@ use openlora::{
         transaction::Limits,
         x402::{
             Clearing, Counter, Rules, Shop as Stalls, Till,
+            binding::{BindingDomain, RequestBinding, request_hash},
             digest::{EscrowDomain, TokenDomain, deposit_nonce},
             signature,
             wire::{
@@ -60,6 +61,7 @@ use crate::{
     devnet_support::Rpc,
     serve_support::{Reply, TestServer, access, adapters, chat, with},
     settlement_support::{Market, send},
+    x402_cashier::extended,
     x402_support::{MIN_DEPOSIT, RULES, TOKEN_NAME, decoded, header},
 };
 
@@ -638,6 +640,19 @@ impl Payer {
             authorization,
         };
         serde_json::to_value(Payload::Exact(exact)).unwrap()
+    }
+
+    /// A payment by `exact` that names its call, as its payer's word for it.
+    pub fn exact_for(&self, shop: &Shop, call: &Call, (value, nonce): (u128, u64)) -> String {
+        let payment = shop.payment(call, &self.exact(value, nonce));
+        let request = request_hash("POST", call.path, call.body.to_string().as_bytes());
+        let digest =
+            BindingDomain::of(CHAIN, token()).request(number(nonce), Amount(value), request);
+        let binding = RequestBinding {
+            request_hash: request,
+            signature: self.sign(digest),
+        };
+        extended(&payment, &binding)
     }
 
     /// Puts money into the channel without the shop.

@@ -215,6 +215,7 @@ fn a_payment_of_ours_that_came_back_after_a_reorganisation_still_pays() {
         .ok("eth_sendRawTransaction", json!([raw.unwrap()]));
     assert_eq!(market.balance(market.splitter), QUOTE);
     let call = Call::usual();
+    let payment = payer.exact_for(&shop, &call, (QUOTE, 1));
     let served = shop.send(&call, Some(&payment));
     assert_eq!(served.status, 200, "{served:?}");
     assert_eq!(market.balance(market.splitter), QUOTE);
