@@ -20,8 +20,8 @@ use tokio::{
 use crate::{
     live::{Live, write_adapters},
     serve_support::{
-        LIMITS, TestServer, access, chat, reply, start, start_bounded, start_with, test_journal,
-        with,
+        LIMITS, TestServer, access, chat, operator_client, reply, start, start_bounded, start_with,
+        test_journal, with,
     },
 };
 
@@ -267,7 +267,9 @@ async fn idle_and_trickling_connections_give_way() {
     }
     let found = reply(fresh().post(server.url(CHAT)).json(&chat("persona", "hi"))).await;
     assert_eq!(found.status, 200);
-    let metrics = reply(fresh().get(server.url("/metrics"))).await.text;
+    let metrics = reply(operator_client().get(server.url("/metrics")))
+        .await
+        .text;
     let open = metrics
         .lines()
         .find_map(|line| line.strip_prefix("openlora_connections "))
