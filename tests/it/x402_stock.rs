@@ -45,8 +45,8 @@ struct Shop {
 }
 
 impl Shop {
-    /// With the stock facilitator, or through the one at an address.
-    fn open(rpc: &str, facilitator: Option<&str>) -> Self {
+    /// With the stock facilitator, or through the one at an address, with its token.
+    fn open(rpc: &str, facilitator: Option<[&str; 2]>) -> Self {
         let folder = javascript("x402");
         // Modules resolve from the script's own folder.
         let script = folder.join("seller.mjs");
@@ -59,7 +59,7 @@ impl Shop {
             .arg(script)
             .args([rpc, &contract("DevelopmentToken")])
             .arg(root.join("contracts/artifacts/DevelopmentMulticall.json"))
-            .args(facilitator)
+            .args(facilitator.into_iter().flatten())
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
@@ -134,7 +134,8 @@ impl Market {
         fs::write(home.join("openlora.toml"), text).unwrap();
         write_adapters(&home);
         let (server, url) = serve(&home);
-        let shop = Shop::open(&devnet.rpc.url, Some(&url));
+        let token = fs::read_to_string(home.join("home/data/facilitator.token")).unwrap();
+        let shop = Shop::open(&devnet.rpc.url, Some([&url, token.trim()]));
         let market = Self {
             dir,
             devnet,

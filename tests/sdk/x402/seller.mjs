@@ -15,7 +15,7 @@ import { createWalletClient, http, publicActions, testActions } from "viem";
 import { mnemonicToAccount } from "viem/accounts";
 import { foundry } from "viem/chains";
 
-const [rpc, token, multicall, elsewhere] = process.argv.slice(2);
+const [rpc, token, multicall, elsewhere, secret] = process.argv.slice(2);
 const NETWORK = "eip155:31337";
 const QUOTE = "1500";
 const account = (addressIndex) =>
@@ -29,8 +29,9 @@ const { deployedBytecode } = JSON.parse(readFileSync(multicall, "utf8"));
 await wallet.setCode({ address: "0xcA11bde05977b3631167028862bE2a173976CA11", bytecode: deployedBytecode });
 
 const signer = toFacilitatorEvmSigner({ ...wallet, address: relayer.address });
+const bearer = { Authorization: `Bearer ${secret}` };
 const facilitator = elsewhere
-  ? new HTTPFacilitatorClient({ url: elsewhere })
+  ? new HTTPFacilitatorClient({ url: elsewhere, createAuthHeaders: async () => ({ verify: bearer, settle: bearer, supported: bearer }) })
   : new x402Facilitator()
       .register(NETWORK, new BatchFacilitator(signer, authorizer))
       .register(NETWORK, new ExactFacilitator(signer));
