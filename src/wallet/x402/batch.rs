@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use alloy::primitives::{Bytes, hex};
+use alloy::primitives::{Bytes, hex, keccak256};
 
 use super::{
     binding::RequestBinding,
@@ -18,7 +18,9 @@ use super::{
 };
 use crate::{
     runtime::{
-        ledger::{Amount, Channel, ChannelConfig, ChannelKey, ChannelView, Payment, Scheme, Word},
+        ledger::{
+            Address, Amount, Channel, ChannelConfig, ChannelKey, ChannelView, Payment, Scheme, Word,
+        },
         ports::Sale,
     },
     wallet::{
@@ -263,8 +265,15 @@ impl Line {
         };
         let taken = !sale.quote.is_zero() && other(&plain);
         let stepped = taken && charged.checked_add(bid.amount) == Some(bid.max);
+        let mut recent = channel.recent.iter();
+        let again = recent.rfind(|it| it.max == bid.max && it.request_hash == *hash);
         if bid.amount != sale.quote && !stepped {
-            return Err(Refused::Differs("amount"));
+            // A step was in the price of a call that is charged by now: the same bytes come again.
+            let otherwise = Refused::Differs("amount");
+            return Err(match again {
+                Some(used) => Refused::Used(used.clone(), Box::new(otherwise)),
+                None => otherwise,
+            });
         }
         let most = plain.saturating_add(Amount(LARGEST_STEP));
         let fits = match taken {
@@ -274,8 +283,6 @@ impl Line {
         if fits {
             return Ok(bid.max.saturating_sub(charged));
         }
-        let mut recent = channel.recent.iter();
-        let again = recent.rfind(|it| it.max == bid.max && it.request_hash == *hash);
         let stale = match taken {
             true => self.led_on(plain, &other, bid.bound),
             false => self.stale(Reason::Cumulative),
@@ -395,6 +402,19 @@ pub(super) fn state(channel: Word, view: &ChannelView) -> ChannelState {
     }
 }
 
+/// Whose channel it is: its payer's where that signs its vouchers, and of payer and signer
+/// together otherwise, because the payer may know nothing of it.
+pub(super) fn party(config: &ChannelConfig) -> Address {
+    let (payer, signer) = (config.payer, config.payer_authorizer);
+    if signer.is_zero() || signer == payer {
+        return payer;
+    }
+    let hash = keccak256([payer.0, signer.0].concat());
+    let mut both = [0; 20];
+    both.copy_from_slice(&hash[12..]);
+    Address(both)
+}
+
 fn payment(sale: &Sale, line: &Line, voucher: &Voucher, quote: Amount) -> Payment {
     let config = &line.channel.config;
     Payment {
@@ -410,5 +430,6 @@ fn payment(sale: &Sale, line: &Line, voucher: &Voucher, quote: Amount) -> Paymen
         prices: sale.prices,
         work: sale.work,
         collected: false,
+        party: Some(party(config)).filter(|party| *party != config.payer),
     }
 }

@@ -158,5 +158,6 @@ fn payment(sale: &Sale, lane: &Lane, exact: &Exact) -> Payment {
         prices: sale.prices,
         work: sale.work,
         collected: false,
+        party: None,
     }
 }

@@ -4,7 +4,7 @@ use alloy::primitives::Bytes;
 use serde_json::json;
 
 use super::{
-    batch::Line,
+    batch::{Line, party},
     binding::{LONGEST_REFUND_REQUEST, RefundRequest},
     checks::{authorised, now},
     reason::Reason,
@@ -54,7 +54,7 @@ impl Back {
         self.funded(lane).await?;
         self.opened(&mut line).await?;
         self.sponsor
-            .refund(line.channel.config.payer, request.is_some())?;
+            .refund(party(&line.channel.config), request.is_some())?;
         let refund = line.refund(&batch.voucher, amount);
         let done = lane.settlement().refund(&refund).await;
         let done = done.map_err(Refused::of(Reason::RefundRefused))?;

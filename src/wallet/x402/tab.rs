@@ -68,7 +68,7 @@ impl BatchTab {
             return Ok(());
         };
         self.back.funded(&self.lane).await?;
-        self.back.sponsor.deposit(self.payment.payer)?;
+        self.back.sponsor.deposit(self.payment.party())?;
         let done = self.lane.settlement().deposit(deposit).await;
         let done = done.map_err(Refused::of(Reason::DepositFailed))?;
         self.deposited = Some((deposit.amount, done.tx.clone()));

@@ -362,6 +362,7 @@ fn old_journal(market: &Market, payer: &Payer) {
             completion: 7,
         },
         collected: false,
+        party: None,
     };
     let usage = Usage {
         prompt_tokens: 5,
