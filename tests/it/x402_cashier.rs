@@ -1139,10 +1139,24 @@ fn a_refund_returns_what_calls_have_not_cost() {
     );
     told(Some(2_000), "2000", 4_000, "1");
     assert_eq!(stand.market.balance(buyer.address()), 6_000);
-    told(None, "3000", 1_000, "2");
-    assert_eq!(stand.market.balance(buyer.address()), 9_000);
+    // The voucher is claimed now, for everybody to see: it asks for nothing more.
+    let sent = stand.market.sent();
     assert_eq!(
         refused(&refund(&buyer, &config, 1_000, None)),
+        stand.because(&probe, Reason::RefundClaimed)
+    );
+    assert_eq!(stand.market.sent(), sent);
+    // Its payer does.
+    let signed = |request: &RefundRequest| {
+        let header = stand.header(&probe, &refund(&buyer, &config, 1_000, None));
+        let header = extended(&header, request);
+        stand.wait(stand.till.refund(&probe, &header))
+    };
+    let rest = signed(&asked(&stand, (&buyer, &config), |_| {})).unwrap();
+    assert_eq!(rest.body["amount"], "3000");
+    assert_eq!(stand.market.balance(buyer.address()), 9_000);
+    assert_eq!(
+        refusal(signed(&asked(&stand, (&buyer, &config), |_| {})).unwrap_err()),
         stand.because(&probe, Reason::RefundEmpty)
     );
     // The channel goes on where it was, when there is money in it again.
@@ -1327,14 +1341,17 @@ fn a_refund_leaves_its_fee_in_the_channel() {
     let offer = stand.offers(&probe)[0].clone();
     assert_eq!(offer["extra"]["refundFee"], "500");
     let ask = |asked: Option<u128>| {
-        let header = stand.header(&probe, &refund(&buyer, &config, 400, asked));
-        stand.wait(stand.till.refund(&probe, &header))
+        let header = stand.header(&probe, &refund(&buyer, &config, 400, None));
+        let request = self::asked(&stand, (&buyer, &config), |it| {
+            it.amount = asked.map(Amount)
+        });
+        stand.wait(stand.till.refund(&probe, &extended(&header, &request)))
     };
     assert_eq!(ask(Some(100)).unwrap().body["amount"], "100");
     assert_eq!(ask(None).unwrap().body["amount"], "5000");
     assert_eq!(
         refusal(ask(None).unwrap_err()),
-        stand.because(&probe, Reason::RefundEmpty)
+        stand.because(&probe, Reason::RefundFee)
     );
     // It pays for calls.
     stand

@@ -74,7 +74,11 @@ impl Back {
             bound: binding.is_some(),
         };
         if line.known {
-            line.price(bid, sale)?;
+            match line.price(bid, sale) {
+                // What may be told depends on what the chain shows of the channel now.
+                Err(Refused::Used(..) | Refused::Stale(..)) if !bid.bound => {}
+                priced => _ = priced?,
+            }
         }
         let view = lane.settlement().channel(line.key.channel).await?;
         line.channel.observe(view.clone());
@@ -265,8 +269,10 @@ impl Line {
         };
         let taken = !sale.quote.is_zero() && other(&plain);
         let stepped = taken && charged.checked_add(bid.amount) == Some(bid.max);
+        let own = bid.bound || !self.is_public(bid.max);
         let mut recent = channel.recent.iter();
         let again = recent.rfind(|it| it.max == bid.max && it.request_hash == *hash);
+        let again = again.filter(|_| own);
         if bid.amount != sale.quote && !stepped {
             // A step was in the price of a call that is charged by now: the same bytes come again.
             let otherwise = Refused::Differs("amount");
@@ -284,8 +290,8 @@ impl Line {
             return Ok(bid.max.saturating_sub(charged));
         }
         let stale = match taken {
-            true => self.led_on(plain, &other, bid.bound),
-            false => self.stale(Reason::Cumulative),
+            true => self.led_on((plain, own), &other, bid.bound),
+            false => self.stale(Reason::Cumulative, own),
         };
         match again {
             Some(used) => Err(Refused::Used(used.clone(), Box::new(stale))),
@@ -305,7 +311,12 @@ impl Line {
     /// To a total that nobody has. Stock clients repeat a call with the price that they read first
     /// and the total that they are told now, so the step is in both; a client whose payment names
     /// its request reads the price again.
-    fn led_on(&self, plain: Amount, other: &impl Fn(&Amount) -> bool, bound: bool) -> Refused {
+    fn led_on(
+        &self,
+        (plain, own): (Amount, bool),
+        other: &impl Fn(&Amount) -> bool,
+        bound: bool,
+    ) -> Refused {
         let free = |step: u128| !other(&plain.saturating_add(Amount(step)));
         let step = (1..=LARGEST_STEP / 2).find(|step| free(*step) && free(2 * step));
         let step = Amount(step.unwrap_or_default());
@@ -314,7 +325,7 @@ impl Line {
             true => charged,
             false => charged.saturating_add(step),
         };
-        self.correction(Reason::Cumulative, (told, step))
+        self.correction(Reason::Cumulative, (told, step), own)
     }
 
     fn covers(&self, voucher: &Voucher) -> bool {
@@ -326,7 +337,9 @@ impl Line {
         let view = self.channel.view.clone().unwrap_or_default();
         let max = voucher.max_claimable_amount;
         match covers(&view, arriving, max) {
-            Err(Reason::BelowClaimed) => Err(self.stale(Reason::BelowClaimed)),
+            Err(Reason::BelowClaimed) => {
+                Err(self.stale(Reason::BelowClaimed, !self.is_public(max)))
+            }
             covered => Ok(covered?),
         }
     }
@@ -340,17 +353,25 @@ impl Line {
         }
     }
 
-    /// Where we have the channel otherwise than its payer.
-    pub fn stale(&self, reason: Reason) -> Refused {
-        self.correction(reason, (self.channel.charged.amount(), Amount::ZERO))
+    /// Whether a voucher may be one that a claim has put on the chain, where everybody finds it.
+    pub fn is_public(&self, max: Amount) -> bool {
+        let view = self.channel.view.as_ref();
+        view.is_some_and(|view| !view.claimed.is_zero() && max <= view.claimed)
     }
 
-    fn correction(&self, reason: Reason, (charged, step): (Amount, Amount)) -> Refused {
+    /// Where we have the channel otherwise than its payer. The highest voucher is told to whoever
+    /// has shown to be its `own` side.
+    pub fn stale(&self, reason: Reason, own: bool) -> Refused {
+        let charged = self.channel.charged.amount();
+        self.correction(reason, (charged, Amount::ZERO), own)
+    }
+
+    fn correction(&self, reason: Reason, (charged, step): (Amount, Amount), own: bool) -> Refused {
         let correction = Correction {
             chain_id: self.key.chain_id,
             channel: self.state(charged),
             step,
-            voucher: self.voucher(),
+            voucher: self.voucher().filter(|_| own),
         };
         Refused::Stale(reason, Box::new(correction))
     }

@@ -82,7 +82,8 @@ impl Back {
         let line = self.seen(taken, batch).await?;
         if line.channel.calls != calls {
             self.sponsor.end(key);
-            return Err(line.stale(Reason::RefundCancelled));
+            let own = !line.is_public(batch.voucher.max_claimable_amount);
+            return Err(line.stale(Reason::RefundCancelled, own));
         }
         line.check_charged(&batch.voucher)?;
         Ok(line)
@@ -147,11 +148,17 @@ impl Taken {
 }
 
 impl Line {
-    /// A voucher that asks for a refund is for what is charged, so nothing is paid with it.
+    /// A voucher that asks for a refund is for what is charged, so nothing is paid with it. One
+    /// that everybody can have found on the chain asks for nothing.
     fn check_charged(&self, voucher: &Voucher) -> Result<(), Refused> {
-        match voucher.max_claimable_amount == self.channel.charged.amount() {
-            true => Ok(()),
-            false => Err(self.stale(Reason::Cumulative)),
+        let max = voucher.max_claimable_amount;
+        let public = self.is_public(max);
+        if max != self.channel.charged.amount() {
+            return Err(self.stale(Reason::Cumulative, !public));
+        }
+        match public {
+            true => Err(Reason::RefundClaimed.into()),
+            false => Ok(()),
         }
     }
 
@@ -189,11 +196,12 @@ impl Line {
     fn rest(&self, asked: Option<Amount>, fee: Amount) -> Result<Amount, Reason> {
         let balance = self.channel.view.clone().unwrap_or_default().balance;
         let rest = balance.saturating_sub(self.channel.charged.amount());
-        let rest = rest.saturating_sub(fee);
+        let above = rest.saturating_sub(fee);
         match asked {
             Some(Amount::ZERO) => Err(Reason::RefundAmount),
             _ if rest.is_zero() => Err(Reason::RefundEmpty),
-            asked => Ok(asked.unwrap_or(rest).min(rest)),
+            _ if above.is_zero() => Err(Reason::RefundFee),
+            asked => Ok(asked.unwrap_or(above).min(above)),
         }
     }
 }
