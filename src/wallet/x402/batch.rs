@@ -5,7 +5,7 @@ use std::sync::Arc;
 use alloy::primitives::{Bytes, hex, keccak256};
 
 use super::{
-    binding::RequestBinding,
+    binding::{RequestBinding, is_marked},
     checks::{authorised, check_terms, check_voucher, check_window, signed},
     digest::deposit_nonce,
     reason::Reason,
@@ -64,8 +64,10 @@ impl Back {
             return Err(Reason::ContractPayer.into());
         }
         taken.check_signer(batch).await?;
-        if let Some(binding) = binding {
-            taken.check_bound(batch, binding, sale).await?;
+        match binding {
+            Some(binding) => taken.check_bound(batch, binding, sale).await?,
+            None if is_marked(batch.config.salt) => return Err(Reason::RequestBinding.into()),
+            None => {}
         }
         let mut line = self.line(taken, batch).await?;
         let bid = Bid {

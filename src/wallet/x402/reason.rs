@@ -84,7 +84,7 @@ reasons! {
         "Vouchers that a contract decides about are not taken here: name a payer authorizer, or pay \
          by `exact`.";
     RequestBinding => "invalid_openlora_request_binding",
-        "The payment is bound to another request.";
+        "The payment is bound to another request, or to none where its payer's always are.";
     RefundRequest => "invalid_openlora_refund_request",
         "The refund request is not signed by the payer's authorizer for the channel's refund nonce, \
          or its time is over or further ahead than 600 seconds.";

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::{
     batch::{Line, party},
-    binding::{LONGEST_REFUND_REQUEST, RefundRequest},
+    binding::{LONGEST_REFUND_REQUEST, RefundRequest, is_marked},
     checks::{authorised, now},
     reason::Reason,
     refused::Refused,
@@ -41,6 +41,7 @@ impl Back {
                 taken.check_request(&line, request).await?;
                 request.amount
             }
+            None if is_marked(batch.config.salt) => return Err(Reason::RefundRequest.into()),
             None => {
                 line.check_charged(&batch.voucher)?;
                 if !line.is_fresh() {
