@@ -466,6 +466,8 @@ fn a_journal_of_before_keeps_its_vouchers_to_their_calls() {
     // Whoever guesses an old id learns nothing of its payer.
     let receipt = shop.wait(shop.server.get("/v1/receipts/one"));
     assert_eq!(receipt.status, 404, "{receipt:?}");
+    let attributed = shop.wait(shop.server.get("/v1/attributions/one"));
+    assert_eq!(attributed.status, 404, "{attributed:?}");
     let stolen = payer.voucher(750);
     for call in priced_500() {
         let refused = shop.send(&call, Some(&shop.payment(&call, &stolen)));
