@@ -345,7 +345,7 @@ fn who_signs_for_another_payer_is_somebody_else() {
     assert_ne!(mine.json()["id"], theirs.json()["id"]);
     assert_eq!((shop.charged(posing.channel()), shop.begun()), (COST, 2));
     // Whoever is told of an id is told their own.
-    let other = Call::chat("another").named("the-same");
+    let other = Call::chat("b a !end=2").named("the-same");
     let payment = shop.payment(&other, &posing.voucher(COST + QUOTE));
     let mixed = shop.send(&other, Some(&payment));
     let message = mixed.json()["error"]["message"].clone();
