@@ -46,6 +46,7 @@ fn payment(number: u64) -> Payment {
         before: Amount(u128::from(number) * 100),
         quote: Amount(500),
         collected: false,
+        party: None,
         signature: format!("0x{}", "ab".repeat(65)),
         prices: Prices::default(),
         work: Work::Tokens {

@@ -456,7 +456,7 @@ pub const KEYS: &[Key] = &[
     key(
         "serve.refund_fee",
         Kind::Text,
-        Some("\"0.001\""),
+        Some("\"0.0001\""),
         "what a refund leaves in its channel, in token units",
     ),
     key(

@@ -237,6 +237,7 @@ impl World {
             before: Amount(before),
             quote: Amount(amount),
             collected: false,
+            party: None,
             signature: "0x01".into(),
             prices: Prices {
                 completion: Amount(amount),

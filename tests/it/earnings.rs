@@ -69,6 +69,7 @@ fn payment(scheme: Scheme, work: Work) -> Payment {
         prices: prices(),
         work,
         collected: false,
+        party: None,
     }
 }
 

@@ -219,6 +219,7 @@ impl World {
                 completion: 1_000,
             },
             collected: false,
+            party: None,
         };
         let usage = Usage {
             prompt_tokens: 0,

@@ -18,7 +18,9 @@ use openlora::{
         },
         registry::DevelopmentToken,
         x402::{
-            binding::{BindingDomain, RefundRequest, RequestBinding, extension, request_hash},
+            binding::{
+                BindingDomain, RefundRequest, RequestBinding, extension, is_marked, request_hash,
+            },
             digest::EscrowDomain,
             signature::{self, recover},
             wire::{Batch, Deed, Payload, PaymentPayload, PaymentRequired, SettleResponse},
@@ -833,6 +835,8 @@ fn a_payment_names_the_one_request_that_it_is_for() {
     let digest = domain.request(voucher.channel_id, Amount(100), hash);
     let account = payer.account.address();
     assert_eq!(recover(digest, &binding.signature), Ok(account));
+    // Both say that it cannot be left out.
+    assert!(is_marked(only_channel(&payer.purse).config.salt));
     let payment = PaymentPayload::decode(&sent.header).unwrap();
     assert_eq!(payment.extensions.unwrap()["theirs"], json!({ "a": 1 }));
     drop(sent);
@@ -840,6 +844,7 @@ fn a_payment_names_the_one_request_that_it_is_for() {
     let sent = desk.pay(&payer, &asked);
     let binding = bound(&sent.header);
     let domain = BindingDomain::of(31_337, token().address);
+    assert!(is_marked(sent.spending().word));
     let digest = domain.request(sent.spending().word, Amount(70), hash);
     assert_eq!(recover(digest, &binding.signature), Ok(account));
 }

@@ -595,6 +595,7 @@ impl Buyer {
                 completion: 1_000,
             },
             collected: false,
+            party: None,
         }
     }
 }

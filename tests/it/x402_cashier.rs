@@ -26,7 +26,7 @@ use openlora::{
         settlement::Settlement,
         x402::{
             ContractPayers, Reason, Rules,
-            binding::{BindingDomain, Extension, RefundRequest, RequestBinding},
+            binding::{BindingDomain, Extension, RefundRequest, RequestBinding, is_marked, marked},
             digest::{ClaimEntry, EscrowDomain, deposit_nonce},
             signature::sign,
             wire::{Authorization, Deed},
@@ -531,6 +531,12 @@ fn a_total_belongs_to_one_request_for_ever() {
         .wait(stand.serve(&stand.till, &shrunk, &header, 1_000))
         .unwrap();
     assert_eq!(told["extra"]["chargedAmount"], "900");
+    // The same bytes again are the same call again.
+    let again = stand.wait(stand.till.open(&shrunk, &header)).err().unwrap();
+    assert_eq!(
+        refusal(again)["used"],
+        json!([shrunk.request_id, shrunk.request_hash])
+    );
     let book = stand.seller.ledger.book();
     assert_eq!(book.breaches, Vec::<String>::new());
     let known = &book.channels[&channel_key(channel_id(&config))];
@@ -1139,10 +1145,24 @@ fn a_refund_returns_what_calls_have_not_cost() {
     );
     told(Some(2_000), "2000", 4_000, "1");
     assert_eq!(stand.market.balance(buyer.address()), 6_000);
-    told(None, "3000", 1_000, "2");
-    assert_eq!(stand.market.balance(buyer.address()), 9_000);
+    // The voucher is claimed now, for everybody to see: it asks for nothing more.
+    let sent = stand.market.sent();
     assert_eq!(
         refused(&refund(&buyer, &config, 1_000, None)),
+        stand.because(&probe, Reason::RefundClaimed)
+    );
+    assert_eq!(stand.market.sent(), sent);
+    // Its payer does.
+    let signed = |request: &RefundRequest| {
+        let header = stand.header(&probe, &refund(&buyer, &config, 1_000, None));
+        let header = extended(&header, request);
+        stand.wait(stand.till.refund(&probe, &header))
+    };
+    let rest = signed(&asked(&stand, (&buyer, &config), |_| {})).unwrap();
+    assert_eq!(rest.body["amount"], "3000");
+    assert_eq!(stand.market.balance(buyer.address()), 9_000);
+    assert_eq!(
+        refusal(signed(&asked(&stand, (&buyer, &config), |_| {})).unwrap_err()),
         stand.because(&probe, Reason::RefundEmpty)
     );
     // The channel goes on where it was, when there is money in it again.
@@ -1175,6 +1195,77 @@ pub fn asked(
     let (nonce, until) = (request.refund_nonce, request.valid_before);
     request.signature = signed(by, domain.refund(channel, request.amount, nonce, until));
     request
+}
+
+#[test]
+fn what_names_its_request_cannot_be_shown_without_the_name() {
+    let stand = Stand::new();
+    let buyer = stand.market.buyer(1, 20_000);
+    let config = ChannelConfig {
+        salt: marked(),
+        ..buyer.config(1)
+    };
+    assert!(is_marked(config.salt) && !is_marked(buyer.config(1).salt));
+    let channel = channel_id(&config);
+    let domain = BindingDomain::of(31_337, ESCROW.into());
+    let sent = stand.market.sent();
+    let call = sale(1_000);
+    let bare = stand.header(&call, &deposit(&buyer, &config, 1_000, (6_000, 1)));
+    let binding = RequestBinding {
+        request_hash: call.request,
+        signature: signed(&buyer, domain.request(channel, Amount(1_000), call.request)),
+    };
+    let open = |header: &str| stand.wait(stand.till.open(&call, header));
+    // With the request's own name taken away, a copy pays nothing, and gets no answer again.
+    let stripped = || refusal(open(&bare).err().unwrap());
+    assert_eq!(stripped(), stand.because(&call, Reason::RequestBinding));
+    assert_eq!(stand.market.sent(), sent);
+    let named = extended(&bare, &binding);
+    stand
+        .wait(stand.serve(&stand.till, &call, &named, 1_000))
+        .unwrap();
+    assert_eq!(stripped(), stand.because(&call, Reason::RequestBinding));
+    let again = refusal(open(&named).err().unwrap());
+    assert_eq!(again["used"], json!([call.request_id, call.request_hash]));
+    // A refund is signed for by itself.
+    let probe = sale(1);
+    let bare = stand.header(&probe, &refund(&buyer, &config, 1_000, None));
+    assert_eq!(
+        refusal(stand.wait(stand.till.refund(&probe, &bare)).unwrap_err()),
+        stand.because(&probe, Reason::RefundRequest)
+    );
+    let request = asked(&stand, (&buyer, &config), |_| {});
+    let asked = extended(&bare, &request);
+    let refunded = stand.wait(stand.till.refund(&probe, &asked)).unwrap();
+    assert_eq!(refunded.body["amount"], "5000");
+
+    // So it is with transfers.
+    let mut transfer = buyer.transfer(1_000, 5);
+    transfer.nonce = marked();
+    let said = Authorization {
+        from: transfer.from,
+        to: transfer.to,
+        value: transfer.value,
+        valid_after: transfer.valid_after,
+        valid_before: transfer.valid_before,
+        nonce: transfer.nonce,
+    };
+    let token = stand.market.token;
+    transfer.signature = signed(&buyer, token_domain(token).transfer(&said));
+    let bare = stand.header(&call, &exact(&transfer));
+    assert_eq!(
+        refusal(open(&bare).err().unwrap()),
+        stand.because(&call, Reason::RequestBinding)
+    );
+    let digest = BindingDomain::of(31_337, token);
+    let binding = RequestBinding {
+        request_hash: call.request,
+        signature: signed(
+            &buyer,
+            digest.request(transfer.nonce, Amount(1_000), call.request),
+        ),
+    };
+    assert!(open(&extended(&bare, &binding)).is_ok());
 }
 
 #[test]
@@ -1327,14 +1418,17 @@ fn a_refund_leaves_its_fee_in_the_channel() {
     let offer = stand.offers(&probe)[0].clone();
     assert_eq!(offer["extra"]["refundFee"], "500");
     let ask = |asked: Option<u128>| {
-        let header = stand.header(&probe, &refund(&buyer, &config, 400, asked));
-        stand.wait(stand.till.refund(&probe, &header))
+        let header = stand.header(&probe, &refund(&buyer, &config, 400, None));
+        let request = self::asked(&stand, (&buyer, &config), |it| {
+            it.amount = asked.map(Amount)
+        });
+        stand.wait(stand.till.refund(&probe, &extended(&header, &request)))
     };
     assert_eq!(ask(Some(100)).unwrap().body["amount"], "100");
     assert_eq!(ask(None).unwrap().body["amount"], "5000");
     assert_eq!(
         refusal(ask(None).unwrap_err()),
-        stand.because(&probe, Reason::RefundEmpty)
+        stand.because(&probe, Reason::RefundFee)
     );
     // It pays for calls.
     stand

@@ -42,6 +42,10 @@ pub struct Payment {
     /// good and may change its mind: so all of it is charged.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub collected: bool,
+    /// Who acts, where somebody else than the payer signs its vouchers: an address that follows
+    /// from both.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub party: Option<Address>,
 }
 
 /// What a call cost.
@@ -66,6 +70,12 @@ pub struct Charge {
 }
 
 impl Payment {
+    /// Whose ids, limits and queue the call is under. Anybody can open a channel that names
+    /// another payer and a signer of their own, which makes them nobody but themselves.
+    pub fn party(&self) -> Address {
+        self.party.unwrap_or(self.payer)
+    }
+
     /// The most that the payer has signed for, over the channel's whole life.
     pub fn authorised(&self) -> Amount {
         self.before.saturating_add(self.quote)

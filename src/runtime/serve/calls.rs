@@ -82,28 +82,39 @@ impl Calls {
         }
     }
 
-    /// Claims an id for a request; a repeat of a running call waits for its end.
-    pub async fn claim(self: &Arc<Self>, id: &RequestId, hash: &str) -> Result<Claim, Refusal> {
+    /// Claims an id for a request; a repeat of a running call waits for its end. A refusal has the
+    /// id as its caller named it.
+    pub async fn claim(
+        self: &Arc<Self>,
+        id: &RequestId,
+        named: &RequestId,
+        hash: &str,
+    ) -> Result<Claim, Refusal> {
         let deadline = tokio::time::Instant::now() + LONGEST_WAIT;
         loop {
-            match self.look(id, hash)? {
+            match self.look(id, named, hash)? {
                 Look::Claim(claim) => return Ok(claim),
                 Look::Wait(mut ended) => {
                     // The sender says nothing; its being dropped is the signal.
                     let waited = tokio::time::timeout_at(deadline, ended.changed()).await;
-                    waited.map_err(|_| in_flight(id))?.unwrap_or_default();
+                    waited.map_err(|_| in_flight(named))?.unwrap_or_default();
                 }
             }
         }
     }
 
-    fn look(self: &Arc<Self>, id: &RequestId, hash: &str) -> Result<Look, Refusal> {
+    fn look(
+        self: &Arc<Self>,
+        id: &RequestId,
+        named: &RequestId,
+        hash: &str,
+    ) -> Result<Look, Refusal> {
         let mut table = self.lock();
         match table.entries.get(id) {
             Some(Entry::Running { hash: first, .. } | Entry::Held { hash: first, .. })
                 if first != hash =>
             {
-                Err(mismatch(id))
+                Err(mismatch(named))
             }
             Some(Entry::Running { ended, .. }) => Ok(Look::Wait(ended.clone())),
             Some(Entry::Held { answer, .. }) => {

@@ -164,15 +164,21 @@ impl Meter {
     }
 
     /// Decides whether a request runs, is a repeat with an answer that is still kept, or was
-    /// counted before.
-    pub async fn admit(&self, id: &RequestId, imprint: &Imprint) -> Result<Admission, Refusal> {
-        let slot = match self.inner.calls.claim(id, &imprint.hash).await? {
+    /// counted before. `named` is the id as its caller wrote it: that of a paid call is a secret.
+    pub async fn admit(
+        &self,
+        id: &RequestId,
+        named: &RequestId,
+        imprint: &Imprint,
+    ) -> Result<Admission, Refusal> {
+        let claimed = self.inner.calls.claim(id, named, &imprint.hash);
+        let slot = match claimed.await? {
             Claim::Held(answer) => return Ok(Admission::Repeated(answer)),
             Claim::Fresh(slot) => slot,
         };
         match receipt::find(&self.inner.journal, id).await? {
             None => Ok(Admission::Fresh(slot)),
-            Some(found) if found.request_hash != imprint.hash => Err(mismatch(id)),
+            Some(found) if found.request_hash != imprint.hash => Err(mismatch(named)),
             Some(found) => match self.inner.kept(id, imprint).await? {
                 Some(answer) => {
                     slot.complete(Some(answer.clone()));
@@ -191,16 +197,16 @@ impl Meter {
         payment: &Payment,
         imprint: &Imprint,
     ) -> Result<Admission, Refusal> {
-        let mut own = RequestId::of_payer(&self.inner.salt, payment.payer, (id, 0));
+        let mut own = RequestId::of_payer(&self.inner.salt, payment.party(), (id, 0));
         for attempt in 1..=ATTEMPTS {
             match receipt::find(&self.inner.journal, &own).await? {
                 Some(found) if found.request_hash == imprint.hash && found.is_owed(payment) => {
-                    own = RequestId::of_payer(&self.inner.salt, payment.payer, (id, attempt));
+                    own = RequestId::of_payer(&self.inner.salt, payment.party(), (id, attempt));
                 }
                 _ => break,
             }
         }
-        self.admit(&own, imprint).await
+        self.admit(&own, id, imprint).await
     }
 
     /// Writes the reservation durably; only then may the model run.

@@ -92,7 +92,7 @@ impl App {
             Some(_) => Ok(None),
             None => self
                 .meter
-                .admit(&intake.id, &intake.imprint)
+                .admit(&intake.id, &intake.id, &intake.imprint)
                 .await
                 .map(Some),
         }
@@ -151,7 +151,7 @@ impl App {
         };
         intake.id = slot.id().clone();
         tab.name(intake.id.as_str());
-        self.attributions.check_room(Some(tab.payment().payer))?;
+        self.attributions.check_room(Some(tab.payment().party()))?;
         let adapter = &intake.adapter.name;
         let pass = self.gate.enter(adapter, work.tokens()).await?;
         tab.secure().await.map_err(unpaid)?;
@@ -184,7 +184,7 @@ impl App {
         let Some(id) = id else {
             return Err(unpaid(otherwise));
         };
-        match self.meter.admit(&id, &intake.imprint).await? {
+        match self.meter.admit(&id, &intake.id, &intake.imprint).await? {
             Admission::Repeated(answer) => Ok(Opened::Repeated(answer)),
             Admission::Fresh(_) => Err(unpaid(otherwise)),
         }

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     runtime::ledger::{Address, Amount, ChannelConfig, Word},
-    wallet::x402::digest::EscrowDomain,
+    wallet::x402::{binding::marked, digest::EscrowDomain},
 };
 
 /// Whether a channel may be paid from.
@@ -142,7 +142,7 @@ impl Wanted {
     }
 
     fn fresh(&self) -> Channel {
-        let salt = Word(rand::random());
+        let salt = marked();
         let config = self.config(salt);
         let now = now_ms();
         Channel {

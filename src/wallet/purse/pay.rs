@@ -18,7 +18,7 @@ use crate::{
         network::Token,
         provider::Chain,
         x402::{
-            binding::{BindingDomain, Extension, RequestBinding, extended, request_hash},
+            binding::{BindingDomain, Extension, RequestBinding, extended, marked, request_hash},
             digest::{EscrowDomain, TokenDomain, deposit_nonce},
             signature,
             wire::{
@@ -304,7 +304,7 @@ impl Payer {
             value: quote,
             valid_after: U256::ZERO,
             valid_before: U256::from(valid_before),
-            nonce: Word(rand::random()),
+            nonce: marked(),
         };
         let digest = self.token_domain(&offer.token, offer.terms.asset);
         let signature = self.sign(digest.transfer(&authorization))?;

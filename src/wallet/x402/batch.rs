@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use alloy::primitives::{Bytes, hex};
+use alloy::primitives::{Bytes, hex, keccak256};
 
 use super::{
-    binding::RequestBinding,
+    binding::{RequestBinding, is_marked},
     checks::{authorised, check_terms, check_voucher, check_window, signed},
     digest::deposit_nonce,
     reason::Reason,
@@ -18,7 +18,9 @@ use super::{
 };
 use crate::{
     runtime::{
-        ledger::{Amount, Channel, ChannelConfig, ChannelKey, ChannelView, Payment, Scheme, Word},
+        ledger::{
+            Address, Amount, Channel, ChannelConfig, ChannelKey, ChannelView, Payment, Scheme, Word,
+        },
         ports::Sale,
     },
     wallet::{
@@ -62,8 +64,10 @@ impl Back {
             return Err(Reason::ContractPayer.into());
         }
         taken.check_signer(batch).await?;
-        if let Some(binding) = binding {
-            taken.check_bound(batch, binding, sale).await?;
+        match binding {
+            Some(binding) => taken.check_bound(batch, binding, sale).await?,
+            None if is_marked(batch.config.salt) => return Err(Reason::RequestBinding.into()),
+            None => {}
         }
         let mut line = self.line(taken, batch).await?;
         let bid = Bid {
@@ -72,7 +76,11 @@ impl Back {
             bound: binding.is_some(),
         };
         if line.known {
-            line.price(bid, sale)?;
+            match line.price(bid, sale) {
+                // What may be told depends on what the chain shows of the channel now.
+                Err(Refused::Used(..) | Refused::Stale(..)) if !bid.bound => {}
+                priced => _ = priced?,
+            }
         }
         let view = lane.settlement().channel(line.key.channel).await?;
         line.channel.observe(view.clone());
@@ -263,8 +271,17 @@ impl Line {
         };
         let taken = !sale.quote.is_zero() && other(&plain);
         let stepped = taken && charged.checked_add(bid.amount) == Some(bid.max);
+        let own = bid.bound || !self.is_public(bid.max);
+        let mut recent = channel.recent.iter();
+        let again = recent.rfind(|it| it.max == bid.max && it.request_hash == *hash);
+        let again = again.filter(|_| own);
         if bid.amount != sale.quote && !stepped {
-            return Err(Refused::Differs("amount"));
+            // A step was in the price of a call that is charged by now: the same bytes come again.
+            let otherwise = Refused::Differs("amount");
+            return Err(match again {
+                Some(used) => Refused::Used(used.clone(), Box::new(otherwise)),
+                None => otherwise,
+            });
         }
         let most = plain.saturating_add(Amount(LARGEST_STEP));
         let fits = match taken {
@@ -274,11 +291,9 @@ impl Line {
         if fits {
             return Ok(bid.max.saturating_sub(charged));
         }
-        let mut recent = channel.recent.iter();
-        let again = recent.rfind(|it| it.max == bid.max && it.request_hash == *hash);
         let stale = match taken {
-            true => self.led_on(plain, &other, bid.bound),
-            false => self.stale(Reason::Cumulative),
+            true => self.led_on((plain, own), &other, bid.bound),
+            false => self.stale(Reason::Cumulative, own),
         };
         match again {
             Some(used) => Err(Refused::Used(used.clone(), Box::new(stale))),
@@ -298,7 +313,12 @@ impl Line {
     /// To a total that nobody has. Stock clients repeat a call with the price that they read first
     /// and the total that they are told now, so the step is in both; a client whose payment names
     /// its request reads the price again.
-    fn led_on(&self, plain: Amount, other: &impl Fn(&Amount) -> bool, bound: bool) -> Refused {
+    fn led_on(
+        &self,
+        (plain, own): (Amount, bool),
+        other: &impl Fn(&Amount) -> bool,
+        bound: bool,
+    ) -> Refused {
         let free = |step: u128| !other(&plain.saturating_add(Amount(step)));
         let step = (1..=LARGEST_STEP / 2).find(|step| free(*step) && free(2 * step));
         let step = Amount(step.unwrap_or_default());
@@ -307,7 +327,7 @@ impl Line {
             true => charged,
             false => charged.saturating_add(step),
         };
-        self.correction(Reason::Cumulative, (told, step))
+        self.correction(Reason::Cumulative, (told, step), own)
     }
 
     fn covers(&self, voucher: &Voucher) -> bool {
@@ -319,7 +339,9 @@ impl Line {
         let view = self.channel.view.clone().unwrap_or_default();
         let max = voucher.max_claimable_amount;
         match covers(&view, arriving, max) {
-            Err(Reason::BelowClaimed) => Err(self.stale(Reason::BelowClaimed)),
+            Err(Reason::BelowClaimed) => {
+                Err(self.stale(Reason::BelowClaimed, !self.is_public(max)))
+            }
             covered => Ok(covered?),
         }
     }
@@ -333,17 +355,25 @@ impl Line {
         }
     }
 
-    /// Where we have the channel otherwise than its payer.
-    pub fn stale(&self, reason: Reason) -> Refused {
-        self.correction(reason, (self.channel.charged.amount(), Amount::ZERO))
+    /// Whether a voucher may be one that a claim has put on the chain, where everybody finds it.
+    pub fn is_public(&self, max: Amount) -> bool {
+        let view = self.channel.view.as_ref();
+        view.is_some_and(|view| !view.claimed.is_zero() && max <= view.claimed)
     }
 
-    fn correction(&self, reason: Reason, (charged, step): (Amount, Amount)) -> Refused {
+    /// Where we have the channel otherwise than its payer. The highest voucher is told to whoever
+    /// has shown to be its `own` side.
+    pub fn stale(&self, reason: Reason, own: bool) -> Refused {
+        let charged = self.channel.charged.amount();
+        self.correction(reason, (charged, Amount::ZERO), own)
+    }
+
+    fn correction(&self, reason: Reason, (charged, step): (Amount, Amount), own: bool) -> Refused {
         let correction = Correction {
             chain_id: self.key.chain_id,
             channel: self.state(charged),
             step,
-            voucher: self.voucher(),
+            voucher: self.voucher().filter(|_| own),
         };
         Refused::Stale(reason, Box::new(correction))
     }
@@ -395,6 +425,19 @@ pub(super) fn state(channel: Word, view: &ChannelView) -> ChannelState {
     }
 }
 
+/// Whose channel it is: its payer's where that signs its vouchers, and of payer and signer
+/// together otherwise, because the payer may know nothing of it.
+pub(super) fn party(config: &ChannelConfig) -> Address {
+    let (payer, signer) = (config.payer, config.payer_authorizer);
+    if signer.is_zero() || signer == payer {
+        return payer;
+    }
+    let hash = keccak256([payer.0, signer.0].concat());
+    let mut both = [0; 20];
+    both.copy_from_slice(&hash[12..]);
+    Address(both)
+}
+
 fn payment(sale: &Sale, line: &Line, voucher: &Voucher, quote: Amount) -> Payment {
     let config = &line.channel.config;
     Payment {
@@ -410,5 +453,6 @@ fn payment(sale: &Sale, line: &Line, voucher: &Voucher, quote: Amount) -> Paymen
         prices: sale.prices,
         work: sale.work,
         collected: false,
+        party: Some(party(config)).filter(|party| *party != config.payer),
     }
 }

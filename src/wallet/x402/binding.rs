@@ -30,6 +30,27 @@ static REFUND_REQUEST: LazyLock<B256> = LazyLock::new(|| {
     )
 });
 
+/// What salts of channels and nonces of authorizations begin with whose payer names the request of
+/// every payment. Nobody can leave the name out of a copy then, because payments are signed over
+/// the channel and the nonce.
+static MARK: LazyLock<[u8; 16]> = LazyLock::new(|| {
+    let mut mark = [0; 16];
+    mark.copy_from_slice(&keccak256("openlora: requests are named")[..16]);
+    mark
+});
+
+/// A fresh salt or nonce that says that requests are named.
+pub fn marked() -> Word {
+    let mut word: [u8; 32] = rand::random();
+    word[..16].copy_from_slice(&*MARK);
+    Word(word)
+}
+
+/// Whether payments from a channel of this salt, or by this nonce, name their requests.
+pub fn is_marked(word: Word) -> bool {
+    word.0.starts_with(&*MARK)
+}
+
 /// An entry of `extensions`.
 pub trait Extension: Serialize + DeserializeOwned {
     const NAME: &'static str;

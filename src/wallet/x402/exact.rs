@@ -6,7 +6,7 @@ use std::sync::Arc;
 use alloy::primitives::hex;
 
 use super::{
-    binding::{BindingDomain, RequestBinding},
+    binding::{BindingDomain, RequestBinding, is_marked},
     checks::{check_window, signed},
     reason::Reason,
     refused::Refused,
@@ -34,8 +34,10 @@ impl Back {
         let said = &exact.authorization;
         check_offer(said, &taken.offer)?;
         lane.check_signature(exact).await?;
-        if let Some(binding) = binding {
-            lane.check_bound(exact, binding, sale).await?;
+        match binding {
+            Some(binding) => lane.check_bound(exact, binding, sale).await?,
+            None if is_marked(said.nonce) => return Err(Reason::RequestBinding.into()),
+            None => {}
         }
         let key = lane.exact_key(said);
         let held = self.exact.take(key).await.ok_or(Refused::Busy)?;
@@ -158,5 +160,6 @@ fn payment(sale: &Sale, lane: &Lane, exact: &Exact) -> Payment {
         prices: sale.prices,
         work: sale.work,
         collected: false,
+        party: None,
     }
 }

@@ -84,7 +84,7 @@ reasons! {
         "Vouchers that a contract decides about are not taken here: name a payer authorizer, or pay \
          by `exact`.";
     RequestBinding => "invalid_openlora_request_binding",
-        "The payment is bound to another request.";
+        "The payment is bound to another request, or to none where its payer's always are.";
     RefundRequest => "invalid_openlora_refund_request",
         "The refund request is not signed by the payer's authorizer for the channel's refund nonce, \
          or its time is over or further ahead than 600 seconds.";
@@ -98,6 +98,11 @@ reasons! {
          tomorrow.";
     RefundCancelled => "invalid_openlora_refund_cancelled",
         "A call was paid from the channel meanwhile, so nothing is given back.";
+    RefundClaimed => "invalid_openlora_refund_claimed",
+        "The voucher is claimed, so it is on the chain for everybody: sign a refund request \
+         (`openlora-refund`), or withdraw from the escrow.";
+    RefundFee => "invalid_openlora_refund_fee",
+        "What is left in the channel is not above the fee that a refund leaves there for its gas.";
     Withdrawal => "invalid_batch_settlement_evm_withdrawal_pending",
         "A withdrawal from the channel is in progress.";
     DepositTooSmall => "invalid_batch_settlement_evm_deposit_below_min_deposit",

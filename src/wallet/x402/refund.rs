@@ -4,8 +4,8 @@ use alloy::primitives::Bytes;
 use serde_json::json;
 
 use super::{
-    batch::Line,
-    binding::{LONGEST_REFUND_REQUEST, RefundRequest},
+    batch::{Line, party},
+    binding::{LONGEST_REFUND_REQUEST, RefundRequest, is_marked},
     checks::{authorised, now},
     reason::Reason,
     refused::Refused,
@@ -41,6 +41,7 @@ impl Back {
                 taken.check_request(&line, request).await?;
                 request.amount
             }
+            None if is_marked(batch.config.salt) => return Err(Reason::RefundRequest.into()),
             None => {
                 line.check_charged(&batch.voucher)?;
                 if !line.is_fresh() {
@@ -54,7 +55,7 @@ impl Back {
         self.funded(lane).await?;
         self.opened(&mut line).await?;
         self.sponsor
-            .refund(line.channel.config.payer, request.is_some())?;
+            .refund(party(&line.channel.config), request.is_some())?;
         let refund = line.refund(&batch.voucher, amount);
         let done = lane.settlement().refund(&refund).await;
         let done = done.map_err(Refused::of(Reason::RefundRefused))?;
@@ -82,7 +83,8 @@ impl Back {
         let line = self.seen(taken, batch).await?;
         if line.channel.calls != calls {
             self.sponsor.end(key);
-            return Err(line.stale(Reason::RefundCancelled));
+            let own = !line.is_public(batch.voucher.max_claimable_amount);
+            return Err(line.stale(Reason::RefundCancelled, own));
         }
         line.check_charged(&batch.voucher)?;
         Ok(line)
@@ -147,11 +149,17 @@ impl Taken {
 }
 
 impl Line {
-    /// A voucher that asks for a refund is for what is charged, so nothing is paid with it.
+    /// A voucher that asks for a refund is for what is charged, so nothing is paid with it. One
+    /// that everybody can have found on the chain asks for nothing.
     fn check_charged(&self, voucher: &Voucher) -> Result<(), Refused> {
-        match voucher.max_claimable_amount == self.channel.charged.amount() {
-            true => Ok(()),
-            false => Err(self.stale(Reason::Cumulative)),
+        let max = voucher.max_claimable_amount;
+        let public = self.is_public(max);
+        if max != self.channel.charged.amount() {
+            return Err(self.stale(Reason::Cumulative, !public));
+        }
+        match public {
+            true => Err(Reason::RefundClaimed.into()),
+            false => Ok(()),
         }
     }
 
@@ -189,11 +197,12 @@ impl Line {
     fn rest(&self, asked: Option<Amount>, fee: Amount) -> Result<Amount, Reason> {
         let balance = self.channel.view.clone().unwrap_or_default().balance;
         let rest = balance.saturating_sub(self.channel.charged.amount());
-        let rest = rest.saturating_sub(fee);
+        let above = rest.saturating_sub(fee);
         match asked {
             Some(Amount::ZERO) => Err(Reason::RefundAmount),
             _ if rest.is_zero() => Err(Reason::RefundEmpty),
-            asked => Ok(asked.unwrap_or(rest).min(rest)),
+            _ if above.is_zero() => Err(Reason::RefundFee),
+            asked => Ok(asked.unwrap_or(above).min(above)),
         }
     }
 }

@@ -68,6 +68,7 @@ impl BatchTab {
             return Ok(());
         };
         self.back.funded(&self.lane).await?;
+        // The payer's own hand is under it, whoever signs the vouchers.
         self.back.sponsor.deposit(self.payment.payer)?;
         let done = self.lane.settlement().deposit(deposit).await;
         let done = done.map_err(Refused::of(Reason::DepositFailed))?;

@@ -444,10 +444,10 @@ fn a_refund_names_its_adapter() {
     assert_eq!(refunded.json()["transaction"], response["transaction"]);
     assert_eq!(response["amount"], json!(Amount(2_000 - COST)));
     assert_eq!(market.balance(payer.address()), 10_000 - COST);
-    // Nothing is left to give back, or to pay with.
+    // The voucher is on the chain now, and nothing is left to pay with.
     let again = get("?model=persona", Some(&payment));
     let found = (again.status, again.json()["error"]["param"].clone());
-    assert_eq!(found, (402, json!(Reason::RefundEmpty.code())));
+    assert_eq!(found, (402, json!(Reason::RefundClaimed.code())));
     let call = Call::usual();
     let payment = shop.payment(&call, &payer.voucher(COST + QUOTE));
     let found = shop.send(&call, Some(&payment));

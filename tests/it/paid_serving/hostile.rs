@@ -7,7 +7,7 @@ use alloy::{
     primitives::{Bytes, hex},
     sol_types::SolCall,
 };
-use futures::future::{join_all, select};
+use futures::future::join_all;
 use openlora::{
     runtime::{
         event::{CallKind, ChannelObserved, ChannelOpened, Event, Finish, Usage},
@@ -197,6 +197,13 @@ fn strangers_are_told_nothing_of_channels() {
     shop.close();
 }
 
+/// The same voucher, for a call.
+fn pays(refund: &Value) -> Value {
+    let mut voucher = refund.clone();
+    voucher["type"] = json!("voucher");
+    voucher
+}
+
 fn refund(shop: &Shop, payload: &Value) -> Reply {
     shop.wait(refunding(shop, payload))
 }
@@ -247,30 +254,17 @@ fn a_stranger_closes_no_channel_that_is_in_use() {
         found(payer, 500, claim.unwrap().signature.clone(), deed)
     });
     let strangers: Vec<Value> = strangers.collect();
-    let paid: Vec<(Call, String)> = payers
-        .iter()
-        .map(|payer| {
-            let call = call("y");
-            let payment = shop.payment(&call, &payer.voucher(1_000));
-            (call, payment)
-        })
-        .collect();
-    for (stolen, (call, payment)) in strangers.iter().zip(&paid) {
-        let (busy, refused) = shop.wait(async {
-            // One at a time: who is told so knows that the other one waits.
-            let both = select(
-                Box::pin(refunding(&shop, stolen)),
-                Box::pin(refunding(&shop, stolen)),
-            );
-            let (busy, waiting) = both.await.factor_first();
-            let served = shop.ask(call, Some(payment)).await.unwrap();
-            assert_eq!(served.status, 200, "{served:?}");
-            (busy, waiting.await)
-        });
-        assert_eq!(busy.status, 503, "{busy:?}");
-        assert_eq!(refused.status, 402, "{refused:?}");
-        let why = required(&refused)["error"].clone();
-        assert_eq!(why, Reason::RefundCancelled.code());
+    for stolen in &strangers {
+        let refused = refund(&shop, stolen);
+        assert_eq!(required(&refused)["error"], Reason::RefundClaimed.code());
+        told_nothing(&refused);
+        // One for less is told where the channel stands, and no voucher that is above it.
+        let terms = shop.send(&call("y"), Some(&shop.payment(&call("y"), &pays(stolen))));
+        let offer = required(&terms)["accepts"][0].clone();
+        assert_eq!(offer["extra"]["voucherState"], Value::Null);
+    }
+    for payer in &payers {
+        shop.buys(&call("y"), &payer.voucher(1_000));
     }
     assert_eq!(market.sent(), sent);
     shop.settled();
@@ -335,6 +329,59 @@ fn request_ids_are_their_payers_own() {
     shop.close();
 }
 
+#[test]
+fn who_signs_for_another_payer_is_somebody_else() {
+    let market = Market::embedded();
+    let shop = Shop::of(&market);
+    let victim = Payer::new(&market, 1, 10_000);
+    let call = Call::usual().named("the-same");
+    let theirs = shop.buys(&call, &victim.deposit(QUOTE, 2_000));
+    // A channel of the victim's by name, whose vouchers a stranger signs, has money in it.
+    let mut posing = Payer::new(&market, 2, 10_000);
+    posing.config.payer = victim.address();
+    victim.fills_for(&market, &posing.config, 2_000);
+    let mine = shop.buys(&call, &posing.voucher(QUOTE));
+    assert_eq!(mine.header("x-openlora-replayed"), None);
+    assert_ne!(mine.json()["id"], theirs.json()["id"]);
+    assert_eq!((shop.charged(posing.channel()), shop.begun()), (COST, 2));
+    // Whoever is told of an id is told their own.
+    let other = Call::chat("b a !end=2").named("the-same");
+    let payment = shop.payment(&other, &posing.voucher(COST + QUOTE));
+    let mixed = shop.send(&other, Some(&payment));
+    let message = mixed.json()["error"]["message"].clone();
+    assert_eq!(mixed.status, 422, "{mixed:?}");
+    assert_eq!(
+        message,
+        "Request id 'the-same' was used before with a different request; take a new id."
+    );
+    shop.close();
+}
+
+#[test]
+fn a_claimed_voucher_and_a_guess_fetch_no_answer() {
+    let market = Market::embedded();
+    let shop = Shop::of(&market);
+    let payer = Payer::new(&market, 1, 10_000);
+    let call = Call {
+        path: "/v1/classify",
+        body: json!({ "model": "filter", "input": "x" }),
+        id: None,
+    };
+    let paid = shop.payment(&call, &payer.deposit(500, 5_000));
+    let first = shop.send(&call, Some(&paid));
+    assert_eq!(first.status, 200, "{first:?}");
+    let voucher = shop.payment(&call, &payer.voucher(500));
+    let again = shop.send(&call, Some(&voucher));
+    assert_eq!((again.status, &again.text), (200, &first.text));
+    shop.settled();
+    let guessed = shop.send(&call, Some(&voucher));
+    let told = required(&guessed);
+    assert_eq!(told["error"], Reason::Cumulative.code());
+    assert_eq!(told["accepts"][0]["extra"]["voucherState"], Value::Null);
+    assert_eq!((shop.begun(), shop.charged(payer.channel())), (1, 500));
+    shop.close();
+}
+
 /// A journal that was written when ids were as payers chose them.
 fn old_journal(market: &Market, payer: &Payer) {
     let path = market.dir.path().join("shop.sqlite");
@@ -362,6 +409,7 @@ fn old_journal(market: &Market, payer: &Payer) {
             completion: 7,
         },
         collected: false,
+        party: None,
     };
     let usage = Usage {
         prompt_tokens: 5,
@@ -418,6 +466,8 @@ fn a_journal_of_before_keeps_its_vouchers_to_their_calls() {
     // Whoever guesses an old id learns nothing of its payer.
     let receipt = shop.wait(shop.server.get("/v1/receipts/one"));
     assert_eq!(receipt.status, 404, "{receipt:?}");
+    let attributed = shop.wait(shop.server.get("/v1/attributions/one"));
+    assert_eq!(attributed.status, 404, "{attributed:?}");
     let stolen = payer.voucher(750);
     for call in priced_500() {
         let refused = shop.send(&call, Some(&shop.payment(&call, &stolen)));

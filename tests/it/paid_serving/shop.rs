@@ -657,12 +657,18 @@ impl Payer {
 
     /// Puts money into the channel without the shop.
     pub fn fills(&self, market: &Market, amount: u128) {
-        let (channel, salt) = (self.channel(), number(8));
+        self.fills_for(market, &self.config, amount);
+    }
+
+    /// The same for a channel that has this payer, whoever signs its vouchers.
+    pub fn fills_for(&self, market: &Market, config: &ChannelConfig, amount: u128) {
+        let channel = EscrowDomain::of(CHAIN).channel_id(config);
+        let salt = number(8);
         let nonce = deposit_nonce(channel, salt);
         let said = self.authorization(COLLECTOR.into(), amount, nonce);
         let deposit = Deposit {
             channel,
-            config: self.config.clone(),
+            config: config.clone(),
             amount: said.value,
             valid_after: said.valid_after,
             valid_before: said.valid_before,

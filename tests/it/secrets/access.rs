@@ -208,6 +208,7 @@ fn secrets() -> Vec<Event> {
         before: Amount(5),
         quote: Amount(6),
         collected: false,
+        party: None,
         signature: SIGNATURE.to_owned(),
         prices: Prices::default(),
         work: Work::Classifications { texts: 1 },

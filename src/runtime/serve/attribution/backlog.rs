@@ -20,6 +20,8 @@ pub(super) struct Waiting {
     pub finish: Finish,
     pub completion_tokens: u64,
     pub charge: Option<Charge>,
+    /// Whose queue it is in; nobody's where calls are free.
+    pub party: Option<Address>,
     /// Who is paid, as far as it was read.
     pub split: Option<SplitRead>,
 }
@@ -40,6 +42,8 @@ pub(super) struct Backlog {
     places: HashMap<String, u64>,
     /// Waiting calls by who paid for them; none for free calls.
     payers: HashMap<Option<Address>, usize>,
+    /// Of calls that were paid for by others than their payer, until they are counted.
+    parties: HashMap<String, Address>,
     splits: BTreeMap<ReceiverKey, SplitRead>,
 }
 
@@ -54,6 +58,17 @@ impl Backlog {
     /// Whether something new waits.
     pub fn apply(&mut self, record: &Record) -> bool {
         match &record.event {
+            Event::CallReserved {
+                request_id,
+                adapter_digest,
+                payment: Some(payment),
+                ..
+            } if self.served.contains(adapter_digest) => {
+                if let Some(party) = payment.party {
+                    self.parties.insert(request_id.clone(), party);
+                }
+                false
+            }
             Event::CallMetered {
                 request_id,
                 adapter,
@@ -64,6 +79,7 @@ impl Backlog {
                 ..
             } if self.served.contains(adapter_digest) => {
                 let charge = charge.as_deref().cloned();
+                let party = self.parties.remove(request_id);
                 let waiting = Waiting {
                     time_ms: record.time_ms,
                     request_id: request_id.clone(),
@@ -72,10 +88,10 @@ impl Backlog {
                     finish: *finish,
                     completion_tokens: usage.completion_tokens,
                     split: None,
+                    party: charge.as_ref().map(|it| party.unwrap_or(it.payer)),
                     charge,
                 };
-                let payer = payer(waiting.charge.as_ref());
-                *self.payers.entry(payer).or_default() += 1;
+                *self.payers.entry(waiting.party).or_default() += 1;
                 self.places.insert(request_id.clone(), record.sequence);
                 self.waiting.insert(record.sequence, waiting);
                 true
@@ -111,7 +127,7 @@ impl Backlog {
         let Some(waiting) = self.waiting.remove(&place) else {
             return;
         };
-        let payer = payer(waiting.charge.as_ref());
+        let payer = waiting.party;
         if let Some(count) = self.payers.get_mut(&payer) {
             *count -= 1;
             if *count == 0 {
@@ -143,8 +159,4 @@ impl Backlog {
             milliseconds: first.map_or(0, |it| now_ms.saturating_sub(it.time_ms)),
         }
     }
-}
-
-fn payer(charge: Option<&Charge>) -> Option<Address> {
-    charge.map(|charge| charge.payer)
 }

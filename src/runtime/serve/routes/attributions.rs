@@ -34,7 +34,7 @@ pub async fn one(
 ) -> Result<Json<PublishedAttribution>, Refusal> {
     let id = RequestId::parse(&id).ok_or_else(|| unknown(&id))?;
     let counted = receipt::find(&app.journal, &id).await?;
-    if counted.is_none() {
+    if !counted.is_some_and(|receipt| receipt.is_addressed()) {
         return Err(unknown(id.as_str()));
     }
     let found = Found::of(&app.journal, id.as_str()).await;
