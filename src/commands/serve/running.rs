@@ -15,6 +15,7 @@ use crate::{
         disk::{self, Readers},
         serve::{CHALLENGE, access::Token},
     },
+    settings::Origin,
     wallet::network::Network,
 };
 
@@ -171,6 +172,16 @@ impl Running {
             );
             Failure::new(ExitClass::Internal, message)
         })
+    }
+
+    /// Refuses flags for what the server does with its own account and limits.
+    pub fn refuse_flags(&self, context: &Context, settings: &[&str]) -> Result<(), Failure> {
+        for name in settings {
+            if let Some((_, Origin::Flag { flag })) = context.settings.get(name) {
+                return Err(Self::busy(flag, self));
+            }
+        }
+        Ok(())
     }
 
     /// Something that a running server is not asked for.
