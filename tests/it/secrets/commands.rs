@@ -56,6 +56,50 @@ fn a_command_shows_the_server_its_token_by_itself() {
 }
 
 #[test]
+fn a_server_without_the_token_at_hand_is_named() {
+    let home = tempfile::tempdir().unwrap();
+    write_adapters(home.path());
+    let server = Live::start(home.path(), 0);
+    let file = home.path().join("home/data/operator.token");
+    let own = std::fs::read(&file).unwrap();
+    let hint = "hint: restart the server: it takes the token in the file, or makes a new one where \
+                the file was removed\n";
+    let message = |found: &str| {
+        format!(
+            "error: the server at {} does not have this operator token: {} {found}\n{hint}",
+            server.url,
+            file.display()
+        )
+    };
+    std::fs::write(&file, format!("{}\n", "0".repeat(64))).unwrap();
+    settle(home.path()).fails(4, &message("is another"));
+    std::fs::remove_file(&file).unwrap();
+    settle(home.path()).fails(4, &message("is not there"));
+    std::fs::write(&file, own).unwrap();
+    assert_eq!(settle(home.path()).code, 5);
+    assert_eq!(server.drain().0, 0);
+}
+
+#[test]
+fn flags_that_a_running_server_does_not_take_are_refused() {
+    let home = tempfile::tempdir().unwrap();
+    write_adapters(home.path());
+    let server = Live::start(home.path(), 0);
+    for command in ["settle", "withdraw"] {
+        for (flag, value) in [("--account", "other"), ("--max-fee", "1")] {
+            let expected = format!(
+                "error: {flag} needs the journal, which the server at {} is writing\n\
+                 hint: stop the server first, or leave {flag} out\n",
+                server.url
+            );
+            let args = [command, flag, value];
+            openlora(home.path()).args(args).run().fails(4, &expected);
+        }
+    }
+    assert_eq!(server.drain().0, 0);
+}
+
+#[test]
 fn a_token_lasts_until_it_is_rotated_and_is_never_logged() {
     let home = tempfile::tempdir().unwrap();
     write_adapters(home.path());
