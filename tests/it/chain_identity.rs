@@ -379,6 +379,7 @@ fn no_chain_is_reset_under_a_server() {
         "error: the server at {url} takes money on the development chain 31337\nhint: stop it first\n"
     );
     desk.run(&["devnet", "reset", "--yes"]).fails(4, &expected);
+    desk.run(&["devnet", "stop"]).fails(4, &expected);
     // One that takes none there is no reason.
     put_up(json!([10]));
     desk.run(&["devnet", "reset", "--yes"]).succeeds();
