@@ -56,8 +56,17 @@ pub enum Holder {
     Stranger,
 }
 
+/// Whose token it is that a server has to prove to have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whose {
+    /// This home's: its server is on this machine, and is reached without anybody in between.
+    Own,
+    /// One that was named with its server, which may be behind a tunnel or a proxy.
+    Named,
+}
+
 /// Asks whoever answers at `url` to prove that it has the token.
-pub async fn holder(client: &Client, url: &str, token: &Token) -> Holder {
+pub async fn holder(client: &Client, url: &str, (token, whose): (&Token, Whose)) -> Holder {
     let challenge = hex::encode(rand::random::<[u8; 32]>());
     let asked = client.get(format!("{url}/health"));
     let asked = asked.header(CHALLENGE, &challenge).timeout(ALIVE);
@@ -67,9 +76,15 @@ pub async fn holder(client: &Client, url: &str, token: &Token) -> Holder {
     if !answer.status().is_success() {
         return Holder::Nobody;
     }
+    let there = answer.remote_addr();
     let health: Value = answer.json().await.unwrap_or_default();
-    let proof = health["proof"].as_str().unwrap_or_default();
-    match token.proves(&challenge, proof) {
+    let proof = |name: &str| health[name].as_str().unwrap_or_default();
+    let proven = match (whose, there) {
+        (Whose::Named, _) => token.proves(&challenge, proof("proof")),
+        (Whose::Own, Some(there)) => token.proves_at(&challenge, there, proof("proof_here")),
+        (Whose::Own, None) => false,
+    };
+    match proven {
         true => Holder::Server,
         false => Holder::Stranger,
     }
@@ -157,7 +172,7 @@ impl Running {
             };
         }
         let token = read_token(&file)?;
-        match holder(&client, &place.url, &token).await {
+        match holder(&client, &place.url, (&token, Whose::Own)).await {
             Holder::Server => Ok(Some(Self {
                 url: place.url,
                 chains: place.chains,
