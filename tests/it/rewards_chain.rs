@@ -745,9 +745,9 @@ fn an_audit_finds_every_difference() {
     assert!(none.stderr.contains(&said), "{}", none.stderr);
 
     // The package is no release of the adapter.
-    let manifest = shop.desk.path().join("first/manifest.json");
+    let manifest = shop.desk.path().join("first/openlora.json");
     let before = std::fs::read_to_string(&manifest).unwrap();
-    std::fs::write(&manifest, format!("{before}\n")).unwrap();
+    std::fs::write(&manifest, before.replacen("1.0.0", "1.0.1", 1)).unwrap();
     let (code, audited) = shop.audit();
     let told = audited["differences"].to_string();
     assert_eq!(code, 9, "{audited}");
