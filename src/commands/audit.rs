@@ -28,6 +28,8 @@ use crate::{
     },
     wallet::{
         deploy::{Id, parse_id, shown_id},
+        explore::against_releases,
+        network::Network,
         provider::Chain,
         rewards::{anchored_on, batch_tree, split_of},
     },
@@ -61,7 +63,7 @@ pub struct Audited {
     pub by_fallback: BTreeMap<String, u64>,
     /// Roots of contributions that were computed again.
     pub contributions: u64,
-    /// Nothing was skipped.
+    /// Calls were published, and nothing was skipped.
     pub complete: bool,
     /// What was not computed again, and why; neither right nor wrong.
     pub skipped: Vec<Skipped>,
@@ -113,15 +115,18 @@ pub async fn run(context: &Context, request: AuditRequest) -> Result<ExitStatus,
     }
     let network = network::reached(context).await?;
     let adapter = number(context, &request.adapter)?;
+    let chain = Chain::connect(&network).await?;
+    let of_package = against_releases(&chain, adapter, &package).await?;
+    let of_package = of_package.ok_or_else(|| unregistered(&network, adapter))?;
     let desk = Desk {
-        chain: Chain::connect(&network).await?,
+        chain,
         source,
         adapter,
         adapter_id: shown_id(adapter),
         provenance,
         index: Places::of_run(dir.parent().unwrap_or(&dir)).index(),
     };
-    let audited = desk.audit().await?;
+    let audited = desk.audit(of_package).await?;
     let printer = &context.printer;
     match printer.is_json() {
         true => printer.json(&audited),
@@ -131,6 +136,17 @@ pub async fn run(context: &Context, request: AuditRequest) -> Result<ExitStatus,
         true => ExitStatus::Success,
         false => ExitStatus::Verdict(ExitClass::Verification),
     })
+}
+
+fn unregistered(network: &Network, adapter: Id) -> Failure {
+    let registry = network.contracts.registry.unwrap_or_default();
+    let message = format!(
+        "the registry {registry} on `{}` has no adapter {}",
+        network.name,
+        shown_id(adapter)
+    );
+    Failure::new(ExitClass::BadInput, message)
+        .with_hint("list the adapters that it has: openlora explore")
 }
 
 /// An id, or the name of an adapter that was deployed from here.
@@ -173,9 +189,11 @@ impl Audited {
 }
 
 impl Desk {
-    async fn audit(mut self) -> Result<Audited, Failure> {
+    /// Adds to what is known to differ.
+    async fn audit(mut self, differences: Vec<String>) -> Result<Audited, Failure> {
         let mut audited = Audited {
             adapter_id: self.adapter_id.clone(),
+            differences,
             ..Audited::default()
         };
         let catalogue = self.source.catalogue().await?;
@@ -209,7 +227,7 @@ impl Desk {
         )
         .await?;
         audited.ok = audited.differences.is_empty();
-        audited.complete = audited.skipped.is_empty();
+        audited.complete = audited.calls > 0 && audited.skipped.is_empty();
         Ok(audited)
     }
 
@@ -367,6 +385,10 @@ fn show(context: &Context, audited: &Audited) {
         printer.line(format!("DIFFERS  {difference}"));
     }
     match (audited.ok, audited.skipped.first()) {
+        (true, None) if audited.calls == 0 => printer.line(format!(
+            "nothing to audit: the log has no call of the adapter {}",
+            audited.adapter_id
+        )),
         (true, None) => printer.line("the log, the package and the chain agree to the unit"),
         (true, Some(skipped)) => {
             printer.line("what was compared agrees; what was skipped may be wrong");

@@ -237,9 +237,15 @@ fn seller(context: &Context, request: &ChannelRequest) -> Result<Seller, Failure
     if let Some(text) = &request.channel {
         return Ok(purse.channel_named(text)?.seller);
     }
+    let (here, owner) = (
+        network::chosen(context)?.chain_id,
+        payer::owner(context, &request.payer)?,
+    );
     let mut open = purse.channels()?;
     let usable = |it: &Channel| matches!(it.state, ChannelState::Open | ChannelState::Refunding);
-    open.retain(usable);
+    let own =
+        |it: &Channel| it.chain_id == here && owner.is_none_or(|owner| it.config.payer == owner);
+    open.retain(|it| usable(it) && own(it));
     match open.as_slice() {
         [only] => Ok(only.seller.clone()),
         [] => Err(PurseError::NoChannel {

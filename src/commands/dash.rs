@@ -28,6 +28,7 @@ use crate::{
         theme::{Depth, Theme},
     },
 };
+pub(super) use local::runs;
 pub use report::Report;
 
 /// Batches of records that wait for the screen; the source waits then.

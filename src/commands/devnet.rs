@@ -169,9 +169,23 @@ fn announce(printer: &Printer, home: &Path, endpoint: &Endpoint, verb: &str) {
     ));
 }
 
+/// Refuses while a server of this home takes money on the chain.
+async fn refuse_served(context: &Context, chain_id: u64) -> Result<(), Failure> {
+    let server = Running::find(context).await?;
+    let Some(server) = server.filter(|it| it.is_on(chain_id)) else {
+        return Ok(());
+    };
+    let message = format!(
+        "the server at {} takes money on the development chain {chain_id}",
+        server.url()
+    );
+    Err(Failure::new(ExitClass::Environment, message).with_hint("stop it first"))
+}
+
 /// Stops the chain; stopping a stopped one is no error.
 pub async fn stop(context: &Context) -> Result<ExitStatus, Failure> {
     let chain_id = chain_id(context);
+    refuse_served(context, chain_id).await?;
     let stopped = supervisor::stop(&context.dirs.data, chain_id).await?;
     if context.printer.is_json() {
         context.printer.json(&Stopped { chain_id, stopped });
@@ -243,16 +257,7 @@ fn describe(chain_id: u64, status: &Status, folder: &Folder) -> State {
 pub async fn reset(context: &Context) -> Result<ExitStatus, Failure> {
     let chain_id = chain_id(context);
     let home = &context.dirs.data;
-    if let Some(server) = Running::find(context)
-        .await?
-        .filter(|it| it.is_on(chain_id))
-    {
-        let message = format!(
-            "the server at {} takes money on the development chain {chain_id}",
-            server.url()
-        );
-        return Err(Failure::new(ExitClass::Environment, message).with_hint("stop it first"));
-    }
+    refuse_served(context, chain_id).await?;
     // Whoever writes the journal now would go on with facts of a chain that is gone.
     let path = context.dirs.journal();
     let journal = match path.exists() {

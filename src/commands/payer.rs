@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     error::{ExitClass, Failure},
-    runtime::ledger::Amount,
+    runtime::ledger::{Address, Amount},
     wallet::{
         balance::in_units,
         deploy::{FUNDS, funding},
@@ -54,15 +54,34 @@ pub async fn open(context: &Context, request: &PayerRequest) -> Result<Payer, Fa
     })
 }
 
+/// Whose address pays, before the account is unlocked; none where its file does not say.
+pub fn owner(context: &Context, request: &PayerRequest) -> Result<Option<Address>, Failure> {
+    let network = network::chosen(context)?;
+    if is_development(context, &network, request)? {
+        return Ok(Some(development::account(&network, BUYER)?.address()));
+    }
+    Ok(wallet::choose(context, request.from.as_deref())?.address)
+}
+
+/// Whether a development account pays, because there is no wallet.
+fn is_development(
+    context: &Context,
+    network: &Network,
+    request: &PayerRequest,
+) -> Result<bool, Failure> {
+    let named = request.from.as_deref();
+    let chosen = named.or_else(|| context.settings.text("wallet.account"));
+    Ok(chosen.is_none() && network.is_local() && wallet::keystores(context).list()?.is_empty())
+}
+
 fn account(
     context: &Context,
     network: &Network,
     request: &PayerRequest,
 ) -> Result<Account, Failure> {
     let named = request.from.as_deref();
-    let chosen = named.or_else(|| context.settings.text("wallet.account"));
     let keystores = wallet::keystores(context);
-    if chosen.is_none() && network.is_local() && keystores.list()?.is_empty() {
+    if is_development(context, network, request)? {
         let account = development::account(network, BUYER)?;
         context.printer.note(format!(
             "there is no wallet, so development account {BUYER} pays: {}",

@@ -126,14 +126,25 @@ pub async fn run(context: &Context, request: ServeRequest) -> Result<ExitStatus,
     drop(sign);
     context.printer.note("drained: every call is counted");
     closing.cancel();
-    if let Some(settling) = settling {
-        settling.join_all().await;
-        context
-            .printer
-            .note("settled: every charge that could be claimed is");
+    if let (Some(settling), Some(selling)) = (settling, &selling) {
+        let went_well = settling.join_all().await.into_iter().all(|it| it);
+        tell_settled(context, selling, went_well);
     }
     signals.abort();
     Ok(ExitStatus::Success)
+}
+
+fn tell_settled(context: &Context, selling: &Selling, went_well: bool) {
+    let printer = &context.printer;
+    if went_well {
+        return printer.note("settled: every charge that could be claimed is");
+    }
+    let left = selling.unclaimed();
+    match left.is_empty() {
+        true => printer.warn("the last settlement failed: money may still be in the escrow"),
+        false => printer.warn(format!("not settled: {} left unclaimed", left.join(", "))),
+    }
+    printer.hint("claim it once the chain answers: openlora settle");
 }
 
 fn keeping(context: &Context) -> Result<Keeping, Failure> {

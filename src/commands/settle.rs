@@ -6,7 +6,7 @@ use super::{
     Context, network,
     rewards::{self, Rewarded},
     serve::running::Running,
-    treasury::{Sum, Transaction, Treasury, TreasuryRequest, shown},
+    treasury::{OF_SERVER, Sum, Transaction, Treasury, TreasuryRequest, shown},
 };
 use crate::{
     error::{ExitStatus, Failure},
@@ -77,6 +77,7 @@ impl Settlement {
 
 pub async fn run(context: &Context, request: TreasuryRequest) -> Result<ExitStatus, Failure> {
     if let Some(server) = Running::find(context).await? {
+        server.refuse_flags(context, &OF_SERVER)?;
         let settled = server.ask("/operator/settle", request.dry_run).await?;
         return each(context, settled);
     }

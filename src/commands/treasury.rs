@@ -32,6 +32,9 @@ pub struct Treasury {
     history: History,
 }
 
+/// Settings that a running server does not take from whoever asks it.
+pub const OF_SERVER: [&str; 2] = ["wallet.account", "deploy.max_fee"];
+
 /// What the command line says besides settings.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TreasuryRequest {

@@ -6,7 +6,7 @@ use super::{
     Context, network,
     rewards::{self, Rewarded},
     serve::running::Running,
-    treasury::{Sum, Transaction, Treasury, TreasuryRequest, shown},
+    treasury::{OF_SERVER, Sum, Transaction, Treasury, TreasuryRequest, shown},
 };
 use crate::{
     error::{ExitClass, ExitStatus, Failure},
@@ -52,6 +52,7 @@ pub async fn run(
         if to.is_some() {
             return Err(Running::busy("--to", &server));
         }
+        server.refuse_flags(context, &OF_SERVER)?;
         let moved = server.ask("/operator/withdraw", request.dry_run).await?;
         return each(context, moved);
     }

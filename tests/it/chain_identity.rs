@@ -358,15 +358,16 @@ fn no_chain_is_reset_under_a_server() {
     let desk = Desk::new();
     desk.run(&["devnet", "start", "--port", "0"]).succeeds();
     let token = Token::at(&desk.path().join("home/data/operator.token")).unwrap();
-    let health = move |headers: axum::http::HeaderMap| async move {
-        let challenge = headers["openlora-challenge"].to_str().unwrap();
-        axum::Json(json!({ "status": "alive", "proof": token.proof(challenge) }))
-    };
-    let server = axum::Router::new().route("/health", axum::routing::get(health));
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let listener = runtime
         .block_on(tokio::net::TcpListener::bind("127.0.0.1:0"))
         .unwrap();
+    let here = listener.local_addr().unwrap();
+    let health = move |headers: axum::http::HeaderMap| async move {
+        let challenge = headers["openlora-challenge"].to_str().unwrap();
+        axum::Json(json!({ "status": "alive", "proof_here": token.proof_at(challenge, here) }))
+    };
+    let server = axum::Router::new().route("/health", axum::routing::get(health));
     let url = format!("http://{}", listener.local_addr().unwrap());
     runtime.spawn(async move { axum::serve(listener, server).await.unwrap() });
     let sign = desk.path().join("home/data/serve.json");
@@ -379,6 +380,7 @@ fn no_chain_is_reset_under_a_server() {
         "error: the server at {url} takes money on the development chain 31337\nhint: stop it first\n"
     );
     desk.run(&["devnet", "reset", "--yes"]).fails(4, &expected);
+    desk.run(&["devnet", "stop"]).fails(4, &expected);
     // One that takes none there is no reason.
     put_up(json!([10]));
     desk.run(&["devnet", "reset", "--yes"]).succeeds();

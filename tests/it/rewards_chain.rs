@@ -734,6 +734,53 @@ fn an_audit_finds_every_difference() {
         .desk
         .run(&["audit", "0x12", "--log", "nowhere", "--package", "first"]);
     assert_eq!(none.code, 3, "{}", none.stderr);
+
+    let unknown = format!("0x{:064x}", 0x12);
+    let log = "home/data/attribution-log";
+    let none = shop
+        .desk
+        .run(&["audit", &unknown, "--log", log, "--package", "first"]);
+    assert_eq!(none.code, 3, "{}", none.stderr);
+    let said = format!("on `local` has no adapter {unknown}\nhint: list the adapters");
+    assert!(none.stderr.contains(&said), "{}", none.stderr);
+
+    // The package is no release of the adapter.
+    let manifest = shop.desk.path().join("first/openlora.json");
+    let before = std::fs::read_to_string(&manifest).unwrap();
+    std::fs::write(&manifest, before.replacen("1.0.0", "1.0.1", 1)).unwrap();
+    let (code, audited) = shop.audit();
+    let told = audited["differences"].to_string();
+    assert_eq!(code, 9, "{audited}");
+    assert!(
+        told.contains("no release has the manifest sha256"),
+        "{told}"
+    );
+    std::fs::write(&manifest, before).unwrap();
+}
+
+#[test]
+fn an_adapter_without_published_calls_is_not_said_to_agree() {
+    let shop = Shop::embedded();
+    let log = shop.desk.path().join("log");
+    std::fs::create_dir(&log).unwrap();
+    let nothing = r#"{"batches":[],"contributions":[]}"#;
+    std::fs::write(log.join("catalogue.json"), nothing).unwrap();
+    let args = [
+        "audit",
+        &shop.adapter_id,
+        "--log",
+        "log",
+        "--package",
+        "first",
+    ];
+    let said = shop.desk.run(&args).succeeds().stdout;
+    assert!(said.contains("nothing to audit: "), "{said}");
+    assert!(!said.contains("agree to the unit"), "{said}");
+    let audited = shop.desk.json(&args);
+    assert_eq!(
+        [&audited["ok"], &audited["complete"]],
+        [&json!(true), &json!(false)]
+    );
 }
 
 #[test]

@@ -12,7 +12,7 @@ use crate::{
         Context,
         serve::{
             access::{operator_token, read_token},
-            running::{Holder, holder, operator_client},
+            running::{Holder, Whose, holder, operator_client},
         },
     },
     error::{ExitClass, Failure},
@@ -47,8 +47,8 @@ pub(super) fn follow(
         return Err(Failure::new(ExitClass::Network, message).with_hint("leave --offline out"));
     }
     let token = match token_file {
-        Some(file) => read_token(file)?,
-        None => own_token(context)?,
+        Some(file) => (read_token(file)?, Whose::Named),
+        None => (own_token(context)?, Whose::Own),
     };
     let client = operator_client()?;
     let mut follower = Follower {
@@ -84,7 +84,7 @@ fn own_token(context: &Context) -> Result<Token, Failure> {
 struct Follower {
     client: Client,
     base: String,
-    token: Token,
+    token: (Token, Whose),
     recorder: Option<Recorder>,
     sender: mpsc::Sender<Feed>,
     /// The last record that was sent on: its sequence and hash.
@@ -129,7 +129,9 @@ impl Follower {
 
     /// Asks for the last known record too, to see that it is the same.
     async fn connect(&self) -> Result<Option<Response>, Stop> {
-        let asked = timeout(PATIENCE * 2, holder(&self.client, &self.base, &self.token)).await;
+        let (token, whose) = &self.token;
+        let asked = holder(&self.client, &self.base, (token, *whose));
+        let asked = timeout(PATIENCE * 2, asked).await;
         match asked.unwrap_or(Holder::Nobody) {
             Holder::Nobody => return Ok(None),
             Holder::Stranger => return Err(Stop::Failed(self.stranger())),
@@ -138,7 +140,7 @@ impl Follower {
         let known = self.last.as_ref().map_or(0, |(sequence, _)| *sequence);
         let request = self.client.get(format!("{}/events", self.base));
         let request = request.header("Last-Event-ID", known.saturating_sub(1).to_string());
-        let request = request.header(AUTHORIZATION, self.token.bearer());
+        let request = request.header(AUTHORIZATION, self.token.0.bearer());
         let Ok(Ok(response)) = timeout(PATIENCE * 2, request.send()).await else {
             return Ok(None);
         };

@@ -233,7 +233,7 @@ impl Pulse {
 /// This one file, because `sysinfo` walks through all processes to find one, and that would be
 /// most of what an idle dashboard does.
 #[cfg(target_os = "linux")]
-fn runs(pid: u32) -> bool {
+pub fn runs(pid: u32) -> bool {
     let said = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     // The name before the state stands in parentheses and may hold any character.
     let state = said
@@ -243,7 +243,7 @@ fn runs(pid: u32) -> bool {
 }
 
 #[cfg(not(target_os = "linux"))]
-fn runs(pid: u32) -> bool {
+pub fn runs(pid: u32) -> bool {
     let pid = sysinfo::Pid::from_u32(pid);
     let mut system = sysinfo::System::new();
     let what = sysinfo::ProcessRefreshKind::nothing();

@@ -349,17 +349,25 @@ impl Story<'_> {
     fn step(&self, number: u32, title: &str, args: &[&str]) {
         let bold = Style::new().bold();
         self.say("");
-        self.say(&self.printer.paint(bold, &format!("{number}. {title}")));
+        self.say(&self.paint(bold, &format!("{number}. {title}")));
         if !args.is_empty() {
             self.show(args);
         }
     }
 
     pub fn show(&self, args: &[&str]) {
-        self.say(&self.printer.paint(
+        self.say(&self.paint(
             Style::new().dimmed(),
             &format!("  $ openlora {}", args.join(" ")),
         ));
+    }
+
+    /// A screen paints its lines itself, and would show the codes of these.
+    fn paint(&self, style: Style, text: &str) -> String {
+        match self.watcher {
+            Some(_) => text.to_owned(),
+            None => self.printer.paint(style, text),
+        }
     }
 
     /// The story is the result for a person; with `--json` it goes aside.

@@ -22,6 +22,7 @@ use crate::{
         serve::provenance::{self, LOG},
         settle::Settlement,
         signer::Signer,
+        treasury::shown,
         withdraw::Withdrawal,
     },
     error::{ExitClass, Failure},
@@ -31,7 +32,7 @@ use crate::{
         attribution::LogFolder,
         event::{Deployment, Event, SplitRead},
         journal::Journal,
-        ledger::{Amount, Book, Prices, WITHDRAW_SHARE},
+        ledger::{Address, Amount, Book, Prices, WITHDRAW_SHARE},
         package::hash,
         ports::Treasury,
         serve::payment::{Currency, Sales},
@@ -470,8 +471,9 @@ impl Selling {
         self.treasurers.iter().map(id).collect()
     }
 
-    /// Watches the chains and settles what is earned until `stop`, then once more.
-    pub fn start(&self, stop: &CancellationToken) -> JoinSet<()> {
+    /// Watches the chains and settles what is earned until `stop`, then once more: each task says
+    /// whether it left nothing undone.
+    pub fn start(&self, stop: &CancellationToken) -> JoinSet<bool> {
         let mut tasks = JoinSet::new();
         for office in &self.treasurers {
             let Office {
@@ -481,12 +483,32 @@ impl Selling {
             } = office;
             let (rewarder, rounds, ended) = (Arc::clone(rewarder), self.rounds, stop.clone());
             let filler = Arc::clone(treasurer);
-            tasks.spawn(async move { rewarder.run(rounds, filler, ended).await });
+            tasks.spawn(async move {
+                rewarder.run(rounds, filler, ended).await;
+                true
+            });
             let (desk, watched) = (Arc::clone(desk), stop.clone());
-            tasks.spawn(async move { desk.watch(watched).await });
+            tasks.spawn(async move {
+                desk.watch(watched).await;
+                true
+            });
             let (treasurer, stop, triggers) = (Arc::clone(treasurer), stop.clone(), self.triggers);
             tasks.spawn(async move { treasurer.run(triggers, stop).await });
         }
         tasks
+    }
+
+    /// Sums that are charged, could be claimed and are not, each with its chain.
+    pub fn unclaimed(&self) -> Vec<String> {
+        let of_office = |office: &Office| {
+            let network = &office.desk.chain().network;
+            let sums = office.treasurer.unclaimed();
+            let line = |(token, sum): (&Address, &Amount)| {
+                let sum = shown(network, &token.to_string(), *sum);
+                format!("{sum} on `{}`", network.name)
+            };
+            sums.iter().map(line).collect::<Vec<_>>()
+        };
+        self.treasurers.iter().flat_map(of_office).collect()
     }
 }

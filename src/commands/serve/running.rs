@@ -1,7 +1,10 @@
 //! Finding the server that runs in this home, for commands whose work it has to do: it alone
 //! writes the journal and holds the account.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use reqwest::{Client, header::AUTHORIZATION, redirect::Policy};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -9,12 +12,14 @@ use serde_json::{Value, json};
 
 use super::access::{operator_token, read_token};
 use crate::{
-    commands::Context,
+    commands::{Context, dash},
     error::{ExitClass, Failure},
     runtime::{
         disk::{self, Readers},
+        journal::writer_of,
         serve::{CHALLENGE, access::Token},
     },
+    settings::Origin,
     wallet::network::Network,
 };
 
@@ -51,8 +56,17 @@ pub enum Holder {
     Stranger,
 }
 
+/// Whose token it is that a server has to prove to have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whose {
+    /// This home's: its server is on this machine, and is reached without anybody in between.
+    Own,
+    /// One that was named with its server, which may be behind a tunnel or a proxy.
+    Named,
+}
+
 /// Asks whoever answers at `url` to prove that it has the token.
-pub async fn holder(client: &Client, url: &str, token: &Token) -> Holder {
+pub async fn holder(client: &Client, url: &str, (token, whose): (&Token, Whose)) -> Holder {
     let challenge = hex::encode(rand::random::<[u8; 32]>());
     let asked = client.get(format!("{url}/health"));
     let asked = asked.header(CHALLENGE, &challenge).timeout(ALIVE);
@@ -62,12 +76,30 @@ pub async fn holder(client: &Client, url: &str, token: &Token) -> Holder {
     if !answer.status().is_success() {
         return Holder::Nobody;
     }
+    let there = answer.remote_addr();
     let health: Value = answer.json().await.unwrap_or_default();
-    let proof = health["proof"].as_str().unwrap_or_default();
-    match token.proves(&challenge, proof) {
+    let proof = |name: &str| health[name].as_str().unwrap_or_default();
+    let proven = match (whose, there) {
+        (Whose::Named, _) => token.proves(&challenge, proof("proof")),
+        (Whose::Own, Some(there)) => token.proves_at(&challenge, there, proof("proof_here")),
+        (Whose::Own, None) => false,
+    };
+    match proven {
         true => Holder::Server,
         false => Holder::Stranger,
     }
+}
+
+/// A server of this home that nobody can ask.
+fn tokenless(url: &str, file: &Path, found: &str) -> Failure {
+    let message = format!(
+        "the server at {url} does not have this operator token: {} {found}",
+        file.display()
+    );
+    Failure::new(ExitClass::Environment, message).with_hint(
+        "restart the server: it takes the token in the file, or makes a new one where the file was \
+         removed",
+    )
 }
 
 /// Says where the server is while it lives.
@@ -79,6 +111,18 @@ struct Place {
     /// Chains on which calls are paid; absent from signs of earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     chains: Option<Vec<u64>>,
+    /// The server's process; absent from signs of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pid: Option<u32>,
+}
+
+impl Place {
+    /// Whether it is surely the sign of a server that lives: its process runs, and opened the
+    /// journal last.
+    fn is_live(&self, context: &Context) -> bool {
+        self.pid
+            .is_some_and(|pid| writer_of(&context.dirs.journal()) == Some(pid) && dash::runs(pid))
+    }
 }
 
 impl Sign {
@@ -87,6 +131,7 @@ impl Sign {
         let place = Place {
             url: url.to_owned(),
             chains: Some(chains),
+            pid: Some(std::process::id()),
         };
         let text = json!(place).to_string();
         disk::replace_file(&path, text.as_bytes(), Readers::Owner)
@@ -105,12 +150,15 @@ impl Drop for Sign {
 impl Running {
     /// The server that answers where the sign says; a sign of a dead one says nothing, whoever has
     /// taken its port since.
+    ///
+    /// # Errors
+    /// The server lives, and the token at hand is not its own.
     pub async fn find(context: &Context) -> Result<Option<Self>, Failure> {
         let path = context.dirs.data.join(FILE);
         let Ok(text) = std::fs::read_to_string(&path) else {
             return Ok(None);
         };
-        let Ok(Place { url, chains }) = serde_json::from_str(&text) else {
+        let Ok(place) = serde_json::from_str::<Place>(&text) else {
             return Ok(None);
         };
         let client = operator_client()?;
@@ -118,16 +166,24 @@ impl Running {
         if !file.exists() {
             // What cannot prove itself is not asked; a live server of an earlier version has the
             // journal, and whoever needs that is told.
-            return Ok(None);
+            return match place.is_live(context) {
+                true => Err(tokenless(&place.url, &file, "is not there")),
+                false => Ok(None),
+            };
         }
         let token = read_token(&file)?;
-        let found = holder(&client, &url, &token).await;
-        Ok((found == Holder::Server).then_some(Self {
-            url,
-            chains,
-            client,
-            token,
-        }))
+        match holder(&client, &place.url, (&token, Whose::Own)).await {
+            Holder::Server => Ok(Some(Self {
+                url: place.url,
+                chains: place.chains,
+                client,
+                token,
+            })),
+            Holder::Stranger if place.is_live(context) => {
+                Err(tokenless(&place.url, &file, "is another"))
+            }
+            Holder::Stranger | Holder::Nobody => Ok(None),
+        }
     }
 
     /// Whether the server takes money on a chain; an earlier version may.
@@ -171,6 +227,16 @@ impl Running {
             );
             Failure::new(ExitClass::Internal, message)
         })
+    }
+
+    /// Refuses flags for what the server does with its own account and limits.
+    pub fn refuse_flags(&self, context: &Context, settings: &[&str]) -> Result<(), Failure> {
+        for name in settings {
+            if let Some((_, Origin::Flag { flag })) = context.settings.get(name) {
+                return Err(Self::busy(flag, self));
+            }
+        }
+        Ok(())
     }
 
     /// Something that a running server is not asked for.

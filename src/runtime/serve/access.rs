@@ -4,7 +4,13 @@
 //! Where a connection comes from proves nothing: a proxy on this machine brings strangers in under
 //! its own address, and so does every program of this machine's other users.
 
-use std::{fmt, fs, io, net::IpAddr, path::Path, str::FromStr, sync::Arc};
+use std::{
+    fmt, fs, io,
+    net::{IpAddr, SocketAddr},
+    path::Path,
+    str::FromStr,
+    sync::Arc,
+};
 
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use hmac::{Hmac, Mac};
@@ -86,6 +92,17 @@ impl Token {
         hex::encode(self.mac(challenge).finalize().into_bytes())
     }
 
+    /// The same for whoever asked at `here`, the address that the server was reached at: handed on by
+    /// another program, it does not fit that program's own address. No challenge has a line end.
+    pub fn proof_at(&self, challenge: &str, here: SocketAddr) -> String {
+        self.proof(&placed(challenge, here))
+    }
+
+    /// Whether `proof` was made with this token for a challenge that was sent to `there`.
+    pub fn proves_at(&self, challenge: &str, there: SocketAddr, proof: &str) -> bool {
+        self.proves(&placed(challenge, there), proof)
+    }
+
     /// Whether `proof` was made with this token.
     pub fn proves(&self, challenge: &str, proof: &str) -> bool {
         let proof = hex::decode(proof).unwrap_or_default();
@@ -103,6 +120,12 @@ impl Token {
         mac.update(challenge.as_bytes());
         mac
     }
+}
+
+/// A challenge and an address, as both ends of a connection write it.
+fn placed(challenge: &str, address: SocketAddr) -> String {
+    let address = SocketAddr::new(address.ip().to_canonical(), address.port());
+    format!("{challenge}\n{address}")
 }
 
 impl FromStr for Token {

@@ -44,7 +44,7 @@ use super::{
     payment::Sales,
     quotes::Quotes,
     refusal::Refusal,
-    routes::{App, Parts, Peer, router},
+    routes::{App, Here, Parts, Peer, router},
     stall::{Guarded, LastRequest},
     unread::Unread,
 };
@@ -347,6 +347,7 @@ async fn serve(
     // Tokens go out one by one; a delay for fuller packets would be seen by the reader.
     let _ = stream.set_nodelay(true);
     let last = LastRequest::default();
+    let here = stream.local_addr().ok();
     let stream = Guarded::new(stream, WRITE_PATIENCE, last.clone());
     let (requests, connection) = (AtomicU64::new(0), place.clone());
     let pace = Arc::new(Pace::default());
@@ -354,6 +355,9 @@ async fn serve(
     let service = service_fn(move |mut request: hyper::Request<Incoming>| {
         let number = requests.fetch_add(1, Ordering::Relaxed) + 1;
         request.extensions_mut().insert(Peer(peer));
+        if let Some(here) = here {
+            request.extensions_mut().insert(Here(here));
+        }
         request.extensions_mut().insert(connection.clone());
         let request = request.map(axum::body::Body::new);
         let (last, pace) = (last.look(number), Arc::clone(&pace));

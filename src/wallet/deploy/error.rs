@@ -125,7 +125,8 @@ impl Explain for DeployError {
                     .to_owned()
             }
             Self::NotServer { .. } => {
-                "authorise it with `openlora deploy --server ADDRESS`, or serve with --account"
+                "authorise it with `openlora deploy --server ADDRESS`, or serve from an account that \
+                 is: openlora config set wallet.account NAME"
                     .to_owned()
             }
             Self::OtherOwner { .. } => "name the owner's account with --account".to_owned(),

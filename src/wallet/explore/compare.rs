@@ -10,8 +10,12 @@ use crate::{
         verify::{Check, Label, Report, Status},
     },
     wallet::{
-        deploy::{Goods, POOL_DELAY, POOL_QUORUM, id_of, payout, shown_id},
+        deploy::{
+            self, DeployError, Goods, Id, POOL_DELAY, POOL_QUORUM, id_of, payout, require, shown_id,
+        },
         eip712::Recovery,
+        provider::Chain,
+        registry::OpenLoraRegistry as Registry,
     },
 };
 
@@ -75,6 +79,53 @@ pub fn compare(explored: &Explored, package: &Package) -> Report {
         ),
         judged("split", split(release, &goods)),
     ])
+}
+
+/// What of a package differs from an adapter's releases; none when there is no such adapter.
+///
+/// # Errors
+/// The RPC, or no registry.
+pub async fn against_releases(
+    chain: &Chain,
+    id: Id,
+    package: &Package,
+) -> Result<Option<Vec<String>>, DeployError> {
+    let registry = chain.network.contracts.registry.unwrap_or_default();
+    require(chain, "OpenLoraRegistry", registry).await?;
+    let Some(adapter) = deploy::adapter(chain, registry, id).await? else {
+        return Ok(None);
+    };
+    let wanted = package.manifest.release(package.manifest_sha256);
+    let manifest = hex::encode(wanted.manifest_sha256.0);
+    let mut known = Vec::new();
+    for version in (1..=adapter.latestVersion).rev() {
+        let asked = Registry::releaseCall { id, version };
+        let what = "release of the registry";
+        let release = chain.read(what, registry, &asked).await?;
+        let found = hex::encode(release.manifestSha256);
+        if found != manifest {
+            known.push(found);
+            continue;
+        }
+        let roots = [
+            ("the base root", release.baseRoot, wanted.base_root.0),
+            (
+                "the datasets root",
+                release.datasetsRoot,
+                wanted.datasets_root.0,
+            ),
+        ];
+        let differing = roots.iter().filter_map(|(what, found, expected)| {
+            same_text(what, &hex::encode(found), &hex::encode(expected)).err()
+        });
+        return Ok(Some(differing.collect()));
+    }
+    let known: Vec<&str> = known.iter().map(String::as_str).collect();
+    Ok(Some(vec![format!(
+        "of the adapter {}, {}",
+        shown_id(id),
+        unregistered(&manifest, &known)
+    )]))
 }
 
 fn report(checks: Vec<Check>) -> Report {

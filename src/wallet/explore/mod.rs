@@ -8,7 +8,7 @@ mod read;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-pub use compare::compare;
+pub use compare::{against_releases, compare};
 pub use read::{Query, explore};
 
 use crate::runtime::package::verify::Report;

@@ -231,8 +231,9 @@ impl Treasurer {
         }))
     }
 
-    /// Settles whenever there is reason to, until told to stop, and then once more.
-    pub async fn run(&self, triggers: Triggers, stop: CancellationToken) {
+    /// Settles whenever there is reason to, until told to stop, and then once more. Says whether
+    /// that last time went well.
+    pub async fn run(&self, triggers: Triggers, stop: CancellationToken) -> bool {
         /// Between a round that failed and the next, at least.
         const PAUSE: Duration = Duration::from_secs(10);
         let mut pause = Duration::ZERO;
@@ -255,7 +256,7 @@ impl Treasurer {
             }
             pause = if round.is_ok() { Duration::ZERO } else { PAUSE };
             if stopping {
-                return;
+                return round.is_ok();
             }
         }
     }
@@ -269,7 +270,24 @@ impl Treasurer {
         }
     }
 
+    /// What is charged, could be claimed and is not, by the money's contract.
+    pub fn unclaimed(&self) -> BTreeMap<Address, Amount> {
+        let mut sums = BTreeMap::new();
+        for ((_, token), amount) in self.unclaimed_by_receiver() {
+            let sum: &mut Amount = sums.entry(token).or_default();
+            *sum = sum.saturating_add(amount);
+        }
+        sums.retain(|_, sum| !sum.is_zero());
+        sums
+    }
+
     fn is_reached(&self, threshold: Amount) -> bool {
+        let sums = self.unclaimed_by_receiver();
+        sums.values().any(|sum| !sum.is_zero() && *sum >= threshold)
+    }
+
+    /// By receiver and the money's contract, without what cannot be claimed.
+    fn unclaimed_by_receiver(&self) -> BTreeMap<(Address, Address), Amount> {
         let here = self.chain_id();
         let stuck = self.stuck.lock().unwrap_or_else(PoisonError::into_inner);
         let stuck = stuck.clone();
@@ -282,7 +300,7 @@ impl Treasurer {
                 let sum = sums.entry(of).or_default();
                 *sum = sum.saturating_add(amount);
             }
-            sums.values().any(|sum| !sum.is_zero() && *sum >= threshold)
+            sums
         })
     }
 

@@ -2,7 +2,7 @@
 
 use std::{
     io::{Read, Write},
-    net::TcpListener,
+    net::{TcpListener, TcpStream},
     path::Path,
     process::Stdio,
     sync::{Arc, Mutex},
@@ -52,6 +52,97 @@ fn a_command_shows_the_server_its_token_by_itself() {
     );
     assert_eq!(status(&server.url, &token(home.path())), 200);
     assert_eq!(status(&server.url, &"0".repeat(64)), 401);
+    assert_eq!(server.drain().0, 0);
+}
+
+#[test]
+fn a_server_without_the_token_at_hand_is_named() {
+    let home = tempfile::tempdir().unwrap();
+    write_adapters(home.path());
+    let server = Live::start(home.path(), 0);
+    let file = home.path().join("home/data/operator.token");
+    let own = std::fs::read(&file).unwrap();
+    let hint = "hint: restart the server: it takes the token in the file, or makes a new one where \
+                the file was removed\n";
+    let message = |found: &str| {
+        format!(
+            "error: the server at {} does not have this operator token: {} {found}\n{hint}",
+            server.url,
+            file.display()
+        )
+    };
+    std::fs::write(&file, format!("{}\n", "0".repeat(64))).unwrap();
+    settle(home.path()).fails(4, &message("is another"));
+    std::fs::remove_file(&file).unwrap();
+    settle(home.path()).fails(4, &message("is not there"));
+    std::fs::write(&file, own).unwrap();
+    assert_eq!(settle(home.path()).code, 5);
+    assert_eq!(server.drain().0, 0);
+}
+
+/// Hands every connection on to another port, and keeps what clients said.
+fn relay(port: u16) -> (u16, Arc<Mutex<Vec<u8>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let own = listener.local_addr().unwrap().port();
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let kept = Arc::clone(&heard);
+    std::thread::spawn(move || {
+        for client in listener.incoming() {
+            let mut client = client.unwrap();
+            let mut server = TcpStream::connect(("127.0.0.1", port)).unwrap();
+            let (mut back, mut from) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+            std::thread::spawn(move || std::io::copy(&mut from, &mut back));
+            let kept = Arc::clone(&kept);
+            std::thread::spawn(move || {
+                let mut piece = [0; 4096];
+                while let Ok(length @ 1..) = client.read(&mut piece) {
+                    kept.lock().unwrap().extend_from_slice(&piece[..length]);
+                    server.write_all(&piece[..length]).unwrap();
+                }
+            });
+        }
+    });
+    (own, heard)
+}
+
+/// Whoever hands the challenge on to the true server has its answer, and is still no server.
+#[test]
+fn whoever_hands_a_challenge_on_is_not_shown_the_token() {
+    let home = tempfile::tempdir().unwrap();
+    write_adapters(home.path());
+    let server = Live::start(home.path(), 0);
+    let (port, heard) = relay(server.port);
+    let sign = home.path().join("home/data/serve.json");
+    let text = std::fs::read_to_string(&sign).unwrap();
+    let between = format!("http://127.0.0.1:{port}");
+    std::fs::write(&sign, text.replace(&server.url, &between)).unwrap();
+    let run = settle(home.path());
+    assert_eq!(run.code, 4, "{}", run.stderr);
+    let attach = ["--accessible", "dash", "--attach", &between];
+    let run = openlora(home.path()).args(attach).run();
+    assert_eq!(run.code, 5, "{}", run.stderr);
+    let heard = String::from_utf8_lossy(&heard.lock().unwrap()).to_lowercase();
+    assert_eq!(heard.matches("get /health").count(), 2, "{heard}");
+    assert!(!heard.contains("authorization"), "{heard}");
+    assert_eq!(server.drain().0, 0);
+}
+
+#[test]
+fn flags_that_a_running_server_does_not_take_are_refused() {
+    let home = tempfile::tempdir().unwrap();
+    write_adapters(home.path());
+    let server = Live::start(home.path(), 0);
+    for command in ["settle", "withdraw"] {
+        for (flag, value) in [("--account", "other"), ("--max-fee", "1")] {
+            let expected = format!(
+                "error: {flag} needs the journal, which the server at {} is writing\n\
+                 hint: stop the server first, or leave {flag} out\n",
+                server.url
+            );
+            let args = [command, flag, value];
+            openlora(home.path()).args(args).run().fails(4, &expected);
+        }
+    }
     assert_eq!(server.drain().0, 0);
 }
 

@@ -24,6 +24,10 @@ pub const MAX_HEADERS: usize = 16 * 1024;
 #[derive(Clone, Copy, Debug)]
 pub struct Peer(pub SocketAddr);
 
+/// The address of this server that the connection was made to.
+#[derive(Clone, Copy, Debug)]
+pub struct Here(pub SocketAddr);
+
 /// Whom a request counts for; see [`client_address`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Client(pub IpAddr);

@@ -8,7 +8,7 @@ use axum::{
 };
 use serde_json::{Value, json};
 
-use super::App;
+use super::{App, Here};
 use crate::runtime::{
     ledger::Address,
     serve::{connections::Connection, gate::draining, refusal::Refusal},
@@ -22,11 +22,19 @@ pub const CHALLENGE: HeaderName = HeaderName::from_static("openlora-challenge");
 /// Longest challenge that is answered.
 const LONGEST_CHALLENGE: usize = 128;
 
-pub async fn health(State(app): State<App>, headers: HeaderMap) -> Json<Value> {
+pub async fn health(
+    State(app): State<App>,
+    here: Option<Extension<Here>>,
+    headers: HeaderMap,
+) -> Json<Value> {
     let mut health = json!({ "status": "alive", "version": env!("CARGO_PKG_VERSION") });
     let challenge = headers.get(CHALLENGE).and_then(|it| it.to_str().ok());
     if let Some(challenge) = challenge.filter(|it| it.len() <= LONGEST_CHALLENGE) {
-        health["proof"] = json!(app.access.operator.proof(challenge));
+        let token = &app.access.operator;
+        health["proof"] = json!(token.proof(challenge));
+        if let Some(Extension(Here(here))) = here {
+            health["proof_here"] = json!(token.proof_at(challenge, here));
+        }
     }
     Json(health)
 }
