@@ -127,7 +127,7 @@ impl Counter {
         let accepted = Instant::now();
         let id = RequestId::parse(&uuid::Uuid::now_v7().to_string()).expect("a valid id");
         let imprint = self.meter.imprint(&[b"/v1/chat/completions", b"hello"]);
-        let Ok(Admission::Fresh(slot)) = self.meter.admit(&id, &imprint).await else {
+        let Ok(Admission::Fresh(slot)) = self.meter.admit(&id, &id, &imprint).await else {
             unreachable!("every id is new")
         };
         let pass = self.gate.enter("bench", 1).await.expect("a turn is free");
