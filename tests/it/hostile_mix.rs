@@ -820,7 +820,8 @@ impl<'a> Play<'a> {
         self.scene.happens("refund replayed");
     }
 
-    /// By a voucher that is for all that is charged the money goes home, to whomever it belongs.
+    /// By a voucher that is for all that is charged the money goes home, to whomever it belongs; by
+    /// one that a claim has put on the chain it stays.
     fn expel(&mut self, who: usize) {
         if self.is_busy(who) || self.leaving[who] {
             return;
@@ -841,10 +842,12 @@ impl<'a> Play<'a> {
         let (stand, probe) = (&self.one, sale(1));
         let header = stand.header(&probe, &payload);
         let before = self.scene.market.balance(party.account());
-        let rest = self.view(who).balance.0 - spent;
+        let view = self.view(who);
+        let rest = view.balance.0 - spent;
+        let is_claimed = !view.claimed.is_zero() && max <= view.claimed.0;
         let refunded = stand.wait(stand.till.refund(&probe, &header));
         let after = self.scene.market.balance(party.account());
-        let may = max == spent && rest > 0;
+        let may = max == spent && rest > 0 && !is_claimed;
         assert_eq!(refunded.is_ok(), may, "{refunded:?}");
         assert_eq!(after - before, if may { rest } else { 0 });
         self.scene.happens(match may {

@@ -222,6 +222,9 @@ fn a_payment_of_ours_that_came_back_after_a_reorganisation_still_pays() {
     assert_eq!(received(&shop, &market), 1);
     let other = Call::chat("b a !end=2");
     let reply = shop.send(&other, Some(&payment));
+    assert_eq!(refused(&reply), Reason::RequestBinding.code());
+    let unnamed = shop.payment(&other, &payer.exact(QUOTE, 1));
+    let reply = shop.send(&other, Some(&unnamed));
     assert_eq!(refused(&reply), Reason::ExactUsed.code());
     shop.audited();
     shop.close();
