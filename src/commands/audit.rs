@@ -31,7 +31,7 @@ use crate::{
         explore::against_releases,
         network::Network,
         provider::Chain,
-        rewards::{anchored_on, batch_tree, split_of},
+        rewards::{anchored_on, anchoring_servers, batch_tree, split_of},
     },
 };
 
@@ -337,6 +337,14 @@ impl Desk {
                 tell(format!(
                     "roots, calls and charges of {server} are published as {stated:?} and \
                      anchored as {anchored:?}"
+                ));
+            }
+        }
+        // A log that holds back everything has nothing in it that could differ.
+        if batches.is_empty() {
+            for server in anchoring_servers(&self.chain, self.adapter).await? {
+                tell(format!(
+                    "the log has no batch of the adapter, and {server} has anchored calls of it"
                 ));
             }
         }

@@ -781,6 +781,13 @@ fn an_adapter_without_published_calls_is_not_said_to_agree() {
         [&audited["ok"], &audited["complete"]],
         [&json!(true), &json!(false)]
     );
+    // Once the chain has roots, a log without them holds something back.
+    shop.serves(1, 90_000);
+    shop.desk.json(&["settle"]);
+    let said = shop.desk.run(&args);
+    assert_eq!(said.code, 9, "{}{}", said.stdout, said.stderr);
+    let expected = "DIFFERS  the log has no batch of the adapter, and ";
+    assert!(said.stdout.contains(expected), "{}", said.stdout);
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! A server's chain of roots in the anchor.
 
+use std::collections::BTreeSet;
+
 use alloy::{
     primitives::U256,
     rpc::types::Filter,
@@ -78,6 +80,27 @@ pub async fn anchored_on(
             count: event.count,
             charged: Amount(event.charged),
         })
+    });
+    Ok(told.collect())
+}
+
+/// Every server that has anchored calls of an adapter.
+///
+/// # Errors
+/// The chain cannot be asked.
+pub async fn anchoring_servers(
+    chain: &Chain,
+    adapter: U256,
+) -> Result<BTreeSet<Address>, WalletError> {
+    let anchor = chain.network.contracts.anchor.unwrap_or_default();
+    let filter = Filter::new()
+        .address(alloy::primitives::Address::from(anchor))
+        .event_signature(AttributionAnchor::Anchored::SIGNATURE_HASH)
+        .topic1(adapter);
+    let logs = chain.logs(&filter, 0).await?;
+    let told = logs.iter().filter_map(|log| {
+        let event = AttributionAnchor::Anchored::decode_log(&log.inner).ok()?;
+        Some(Address::from(event.server))
     });
     Ok(told.collect())
 }

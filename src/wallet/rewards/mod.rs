@@ -12,7 +12,7 @@ mod leaves;
 mod pool;
 mod split;
 
-pub use anchor::{OnChain, anchored_on, head, publish_root};
+pub use anchor::{OnChain, anchored_on, anchoring_servers, head, publish_root};
 pub use collection::{TokenTransfer, authorizations_on, claimed_on, settled_on, transfers_of};
 pub use facts::{Harvester, claim_facts, claimed_by, told_by};
 pub use history::{Proposed, proposed_on};
