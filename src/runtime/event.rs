@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ledger::{
     Address, Amount, ChannelConfig, ChannelKey, ChannelView, Charge, ExactKey, Payment,
-    ReceiverKey, ReceiverView, Word,
+    ReceiverKey, ReceiverView, RetryProof, Word,
 };
 
 /// What a caller asked the model for.
@@ -379,6 +379,9 @@ pub struct PaymentBound {
     pub key: ExactKey,
     /// As in the reservation of its call.
     pub request_hash: String,
+    /// What its payer shows to ask again, where the payment itself does not name the request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry: Option<RetryProof>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

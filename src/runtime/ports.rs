@@ -162,6 +162,16 @@ pub trait ReleaseVerifier {
     ) -> Result<Address, SignatureProblem>;
 }
 
+/// What a request shows of whoever sends it, beside its payment. Salted, so that the journal may
+/// keep it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Presenter {
+    /// Of the request's id.
+    pub request_id: String,
+    /// Of the address; none where it may be many clients'.
+    pub address: Option<String>,
+}
+
 /// One call as it is offered for sale.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sale {
@@ -177,6 +187,7 @@ pub struct Sale {
     pub request_hash: String,
     /// What a payment names that is bound to its request.
     pub request: Word,
+    pub presenter: Presenter,
     /// The most that is done, and what that costs.
     pub work: Work,
     pub prices: Prices,
@@ -200,6 +211,9 @@ pub enum Unpaid {
     Used {
         request_id: String,
         request_hash: String,
+        /// Set where the payment may be a copy from its chain: then the answer is for whoever
+        /// names the call by the id that this payer gave it, or was given.
+        named_by: Option<Address>,
         /// What to answer where it was another call.
         otherwise: Box<Unpaid>,
     },

@@ -7,7 +7,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use alloy::{
@@ -18,14 +18,14 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use openlora::{
     runtime::{
         ledger::{Address, Amount, ChannelConfig, Word, Work},
-        ports::{Cashier, Sale},
+        ports::{Cashier, Presenter, Sale},
     },
     wallet::{
         contracts::{COLLECTOR, ESCROW},
         registry::{BatchSettlementEscrow as Escrow, ChannelVoucher, VoucherClaim},
         settlement::Settlement,
         x402::{
-            ContractPayers, Reason, Rules,
+            ContractPayers, Reason, Rules, Till,
             binding::{BindingDomain, Extension, RefundRequest, RequestBinding, is_marked, marked},
             digest::{ClaimEntry, EscrowDomain, deposit_nonce},
             signature::sign,
@@ -829,6 +829,7 @@ fn an_exact_payment_buys_one_call() {
     let again = sale(1_000);
     let used = json!({
         "used": [first.request_id, first.request_hash],
+        "namedBy": buyer.address(),
         "otherwise": stand.because(&again, Reason::ExactUsed),
     });
     assert_eq!(stand.refused(&again, &paid), used);
@@ -862,6 +863,91 @@ fn an_exact_payment_buys_one_call() {
     assert_eq!(stand.market.balance(stand.market.splitter), 2_000);
     assert_eq!(stand.market.sent(), 2);
     assert_eq!(stand.seller.ledger.book().breaches, Vec::<String>::new());
+}
+
+#[test]
+fn a_copy_of_an_exact_payment_is_not_its_payers() {
+    let stand = Stand::new();
+    let buyer = stand.market.buyer(1, 10_000);
+    let by = |id: &str, address: Option<&str>, sale: &Sale| Sale {
+        presenter: Presenter {
+            request_id: id.into(),
+            address: address.map(str::to_owned),
+        },
+        ..attempt(sale)
+    };
+    let used = |sale: &Sale, named_by: Option<&Buyer>| {
+        let mut used = json!({
+            "used": [sale.request_id, sale.request_hash],
+            "otherwise": stand.because(sale, Reason::ExactUsed),
+        });
+        if let Some(buyer) = named_by {
+            used["namedBy"] = json!(buyer.address());
+        }
+        used
+    };
+    let [answered, owed] = [1, 2].map(|nonce| exact(&buyer.transfer(1_000, nonce)));
+    let first = by("secret", Some("home"), &sale(1_000));
+    stand.call(&first, &answered, 1_000).unwrap();
+    let mut tab = stand.open(&first, &owed).ok().unwrap();
+    stand.wait(tab.secure()).unwrap();
+    drop(tab);
+    let check = |till: &Arc<Till>, is_late: bool| {
+        let open = |sale: &Sale, payload: &Value| {
+            let payment = stand.header(sale, payload);
+            stand.wait(till.open(sale, &payment)).map(drop)
+        };
+        let told = |sale: &Sale, payload: &Value| refusal(open(sale, payload).unwrap_err());
+        let mut own = vec![("secret", Some("elsewhere")), ("secret", None)];
+        let mut others = vec![("guess", Some("elsewhere")), ("guess", None), ("", None)];
+        match is_late {
+            true => others.push(("guess", Some("home"))),
+            false => own.push(("guess", Some("home"))),
+        }
+        for (id, address) in own {
+            let sale = by(id, address, &first);
+            let mut found = told(&sale, &answered);
+            found["used"] = json!([sale.request_id, sale.request_hash]);
+            assert_eq!(found, used(&sale, None), "{id} {address:?} {is_late}");
+            assert_eq!(open(&sale, &owed), Ok(()), "{id} {address:?} {is_late}");
+        }
+        for (id, address) in others {
+            let sale = by(id, address, &first);
+            let mut found = told(&sale, &answered);
+            found["used"] = json!([sale.request_id, sale.request_hash]);
+            assert_eq!(
+                found,
+                used(&sale, Some(&buyer)),
+                "{id} {address:?} {is_late}"
+            );
+            let refused = stand.because(&sale, Reason::ExactUsed);
+            assert_eq!(told(&sale, &owed), refused, "{id} {address:?} {is_late}");
+        }
+    };
+    check(&stand.till, false);
+    // Another process knows it, and the address counts for a short time.
+    let mut book = stand.seller.ledger.book();
+    check(&stand.with(book.clone()), false);
+    assert_eq!(book.retries.len(), 2);
+    for retry in book.retries.values_mut() {
+        let left = retry.until_ms.saturating_sub(now_ms());
+        assert!((200_000..=300_000).contains(&left), "{left}");
+        retry.until_ms = now_ms();
+    }
+    check(&stand.with(book.clone()), true);
+    // Of what an earlier version wrote down only its payer's own word is taken.
+    book.retries.clear();
+    let till = stand.with(book);
+    let again = by("secret", Some("home"), &first);
+    let payment = stand.header(&again, &owed);
+    let unpaid = stand.wait(till.open(&again, &payment)).err().unwrap();
+    assert_eq!(refusal(unpaid), stand.because(&again, Reason::ExactUsed));
+    assert_eq!(stand.market.sent(), 2);
+}
+
+fn now_ms() -> u64 {
+    let past = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    past.as_millis() as u64
 }
 
 #[test]
@@ -1182,8 +1268,8 @@ pub fn asked(
 ) -> RefundRequest {
     let channel = channel_id(config);
     let view = stand.wait(stand.seller.desk.channel(channel)).unwrap();
-    let now = std::time::SystemTime::now();
-    let now = now.duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let now = SystemTime::now();
+    let now = now.duration_since(UNIX_EPOCH).unwrap().as_secs();
     let mut request = RefundRequest {
         amount: None,
         refund_nonce: view.refund_nonce,

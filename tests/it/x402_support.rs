@@ -22,7 +22,7 @@ use openlora::{
         event::{CallKind, Event, Finish, Usage},
         journal::Journal,
         ledger::{Address, Amount, Book, ChannelConfig, Charge, Prices, Word, Work},
-        ports::{Cashier, FactLog, Sale, Tab, Unpaid},
+        ports::{Cashier, FactLog, Presenter, Sale, Tab, Unpaid},
     },
     wallet::{
         settlement::{Deposit, Options, Transfer},
@@ -126,7 +126,12 @@ impl Stand {
 
     /// One that remembers nothing.
     pub fn forgetful(&self) -> Arc<Till> {
-        till(&self.market, &self.seller, Book::default(), RULES)
+        self.with(Book::default())
+    }
+
+    /// One that remembers this.
+    pub fn with(&self, book: Book) -> Arc<Till> {
+        till(&self.market, &self.seller, book, RULES)
     }
 
     /// With a till that keeps back `fee` on refunds, and sends for payers above so much gas money.
@@ -402,6 +407,10 @@ pub fn sale(quote: u128) -> Sale {
         request_id: format!("request-{number}"),
         request_hash: format!("hash-{number}"),
         request: request_hash("POST", "/v1/chat/completions", &number.to_le_bytes()),
+        presenter: Presenter {
+            request_id: format!("shown-{number}"),
+            address: None,
+        },
         work: Work::Tokens {
             prompt: 0,
             completion: 1_000,
@@ -435,8 +444,19 @@ pub fn refusal(unpaid: Unpaid) -> Value {
         Unpaid::Used {
             request_id,
             request_hash,
+            named_by: None,
             otherwise,
         } => json!({ "used": [request_id, request_hash], "otherwise": refusal(*otherwise) }),
+        Unpaid::Used {
+            request_id,
+            request_hash,
+            named_by: Some(payer),
+            otherwise,
+        } => json!({
+            "used": [request_id, request_hash],
+            "namedBy": payer.to_string(),
+            "otherwise": refusal(*otherwise),
+        }),
         Unpaid::Unavailable {
             message,
             retry_after,

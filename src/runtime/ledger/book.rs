@@ -11,7 +11,7 @@ use super::{
     Amount, Authorised, Breach, ChannelConfig, ChannelKey, Charge, Charged, Claimed, ExactKey,
     Payment, ReceiverKey, Scheme, Total, Word,
 };
-use crate::runtime::event::{Clearing, ClearingStage, Event};
+use crate::runtime::event::{Clearing, ClearingStage, Event, PaymentBound};
 
 /// How many vouchers of a channel are remembered for repeats.
 pub const RECENT_VOUCHERS: usize = 16;
@@ -245,6 +245,19 @@ pub struct ExactPayment {
     pub request_hash: Option<String>,
 }
 
+/// What whoever repeats an `exact` payment shows beside it: once it is on its chain, anybody can
+/// copy it. Either of the two will do; both are salted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RetryProof {
+    /// Of the first request's id, which its caller chose or its response carried.
+    pub request_id: String,
+    /// Of the address that it came from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+    /// Until when the address counts, in Unix milliseconds.
+    pub until_ms: u64,
+}
+
 /// Another seller's payment that is being cleared, or was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cleared {
@@ -283,6 +296,9 @@ pub struct Book {
     /// For which request an authorization was sent to its chain, until its payment is there.
     #[serde(default)]
     pub bound: BTreeMap<ExactKey, String>,
+    /// What repeats of `exact` payments show that do not name their request.
+    #[serde(default)]
+    pub retries: BTreeMap<ExactKey, RetryProof>,
     /// Facts that contradict the order of totals; empty unless something is badly wrong.
     pub breaches: Vec<String>,
 }
@@ -320,12 +336,7 @@ impl Book {
                 self.genesis.insert(*chain_id, *genesis);
             }
             Event::ChainEnded { chain_id } => self.end(*chain_id),
-            Event::PaymentBound(bound) => match self.exact.get_mut(&bound.key) {
-                Some(paid) => paid.request_hash = Some(bound.request_hash.clone()),
-                None => {
-                    self.bound.insert(bound.key, bound.request_hash.clone());
-                }
-            },
+            Event::PaymentBound(bound) => self.bind(bound),
             Event::Refunded(refunded) => {
                 if let Some(channel) = self.channels.get_mut(&refunded.key) {
                     channel.give_away();
@@ -349,6 +360,19 @@ impl Book {
                 !undone || paid.request_id.is_some()
             }),
             _ => {}
+        }
+    }
+
+    fn bind(&mut self, bound: &PaymentBound) {
+        match &bound.retry {
+            Some(retry) => self.retries.insert(bound.key, retry.clone()),
+            None => self.retries.remove(&bound.key),
+        };
+        match self.exact.get_mut(&bound.key) {
+            Some(paid) => paid.request_hash = Some(bound.request_hash.clone()),
+            None => {
+                self.bound.insert(bound.key, bound.request_hash.clone());
+            }
         }
     }
 
@@ -388,6 +412,7 @@ impl Book {
         self.exact.retain(|key, _| key.chain_id != chain_id);
         self.clearings.retain(|key, _| key.chain_id != chain_id);
         self.bound.retain(|key, _| key.chain_id != chain_id);
+        self.retries.retain(|key, _| key.chain_id != chain_id);
         if gone.genesis.is_some() || gone.channels > 0 || !ended.is_empty() {
             self.former.push(gone);
         }

@@ -29,7 +29,7 @@ pub use amount::{Amount, AmountProblem};
 pub use anchors::Anchors;
 pub use book::{
     Book, Channel, ChannelView, Cleared, ExactPayment, FormerChain, RECENT_VOUCHERS, Receiver,
-    ReceiverView, Spending, UsedVoucher, Withdrawal,
+    ReceiverView, RetryProof, Spending, UsedVoucher, Withdrawal,
 };
 pub use channel::{
     Authorised, Breach, ChannelConfig, Charged, Claimed, Released, Settled, Total, WITHDRAW_DELAY,

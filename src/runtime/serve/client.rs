@@ -44,6 +44,11 @@ impl ClientAddress {
         extensions.get::<Client>().map(|client| Self::of(client.0))
     }
 
+    /// As text that tells it from others.
+    pub fn text(self) -> String {
+        self.network.to_string()
+    }
+
     /// Loopback connections and those of trusted proxies speak for many clients.
     pub fn is_shared(self) -> bool {
         self.is_shared

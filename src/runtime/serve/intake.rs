@@ -15,7 +15,7 @@ use super::{
     payment::{self, Ticket},
     refusal::Refusal,
     request_id::RequestId,
-    routes::App,
+    routes::{App, Relayed},
     wire::fields::Fields,
 };
 use crate::runtime::{
@@ -44,6 +44,8 @@ pub struct Intake {
     /// Who asks, and on which connection; none where the request came over none.
     pub address: Option<ClientAddress>,
     pub connection: Option<Connection>,
+    /// Where a repeat of the request is expected from; none where many clients have one address.
+    pub retry_address: Option<ClientAddress>,
     /// Keeps the request's part of the memory for bodies.
     _body: Held,
 }
@@ -98,6 +100,7 @@ impl Intake {
             resource,
             address,
             connection,
+            retry_address: address.filter(|_| parts.extensions.get::<Relayed>().is_none()),
             _body: body,
         })
     }

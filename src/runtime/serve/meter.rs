@@ -11,6 +11,7 @@ use std::{
 };
 
 use sha2::{Digest, Sha256};
+use subtle::{Choice, ConstantTimeEq};
 use tokio::sync::watch;
 
 use super::{
@@ -18,6 +19,7 @@ use super::{
     answer::Answer,
     attribution::{Attributions, prove::Ended},
     calls::{Calls, Claim, Slot, mismatch},
+    client::ClientAddress,
     gate::Pass,
     hosted::Hosted,
     imprint::Imprint,
@@ -29,8 +31,8 @@ use super::{
 use crate::runtime::{
     event::{CallKind, Event, Finish, Record, Usage},
     journal::{Enclosure, Entry, Journal, JournalError, LARGEST_ENCLOSURE},
-    ledger::Payment,
-    ports::{Prompt, Tab, Unpaid},
+    ledger::{Address, Payment},
+    ports::{Presenter, Prompt, Tab, Unpaid},
 };
 
 /// Tokens between two checkpoints of a running call.
@@ -161,6 +163,34 @@ impl Meter {
     /// What tells a request from others, over its parts.
     pub fn imprint(&self, parts: &[&[u8]]) -> Imprint {
         Imprint::new(&self.inner.salt, parts)
+    }
+
+    /// What a request shows of whoever sends it.
+    pub fn presenter(&self, id: &RequestId, address: Option<ClientAddress>) -> Presenter {
+        let salted = |purpose: &[u8], text: &str| {
+            hex::encode(
+                self.inner
+                    .hasher()
+                    .chain_update(purpose)
+                    .chain_update(text)
+                    .finalize(),
+            )
+        };
+        Presenter {
+            request_id: salted(b"presenter's id", id.as_str()),
+            address: address.map(|it| salted(b"presenter's address", &it.text())),
+        }
+    }
+
+    /// Whether a payer's call was named so, in whichever attempt it was answered. Takes the same
+    /// time whatever it was named.
+    pub fn is_named(&self, own: &RequestId, payer: Address, named: &RequestId) -> bool {
+        let is = |attempt| {
+            let id = RequestId::of_payer(&self.inner.salt, payer, (named, attempt));
+            id.as_str().as_bytes().ct_eq(own.as_str().as_bytes())
+        };
+        let found = (0..=ATTEMPTS).map(is);
+        found.fold(Choice::from(0), |all, one| all | one).into()
     }
 
     /// Decides whether a request runs, is a repeat with an answer that is still kept, or was

@@ -15,8 +15,8 @@ use super::{
     request_id::RequestId, routes::App,
 };
 use crate::runtime::{
-    ledger::Work,
-    ports::{Cashier, Facilitator, Sale, Tab, Treasury, Unpaid},
+    ledger::{Address, Work},
+    ports::{Cashier, Facilitator, Presenter, Sale, Tab, Treasury, Unpaid},
 };
 
 /// What a caller pays with.
@@ -125,7 +125,8 @@ impl App {
                 "Nothing is sold here.",
             ));
         };
-        let sale = intake.sale(work, media_type);
+        let presenter = self.meter.presenter(&intake.id, intake.retry_address);
+        let sale = intake.sale(work, media_type, presenter);
         let Some(payment) = &intake.payment else {
             return Err(unpaid(sales.cashier.terms(&sale)));
         };
@@ -134,11 +135,11 @@ impl App {
             Err(Unpaid::Used {
                 request_id,
                 request_hash,
+                named_by,
                 otherwise,
             }) => {
-                return self
-                    .used(intake, &request_id, &request_hash, *otherwise)
-                    .await;
+                let used = (&*request_id, &*request_hash, named_by);
+                return self.used(intake, used, *otherwise).await;
             }
             Err(why) => return Err(unpaid(why)),
         };
@@ -172,15 +173,19 @@ impl App {
         Ok(Some(self.gate.enter(&intake.adapter.name, tokens).await?))
     }
 
-    /// A payment that was used for the same request gets the same answer.
+    /// A payment that was used for the same request gets the same answer; one that may be a copy
+    /// gets it by the call's id alone.
     async fn used(
         &self,
         intake: &Intake,
-        request_id: &str,
-        request_hash: &str,
+        (request_id, request_hash, named_by): (&str, &str, Option<Address>),
         otherwise: Unpaid,
     ) -> Result<Opened, Refusal> {
+        let own = |id: &RequestId| {
+            named_by.is_none_or(|payer| self.meter.is_named(id, payer, &intake.id))
+        };
         let id = RequestId::parse(request_id).filter(|_| request_hash == intake.imprint.hash);
+        let id = id.filter(own);
         let Some(id) = id else {
             return Err(unpaid(otherwise));
         };
@@ -192,7 +197,7 @@ impl App {
 }
 
 impl Intake {
-    fn sale(&self, work: Work, media_type: &'static str) -> Sale {
+    fn sale(&self, work: Work, media_type: &'static str, presenter: Presenter) -> Sale {
         Sale {
             adapter: self.adapter.name.clone(),
             adapter_digest: self.adapter.digest.clone(),
@@ -201,6 +206,7 @@ impl Intake {
             request_id: self.id.as_str().to_owned(),
             request_hash: self.imprint.hash.clone(),
             request: self.digest,
+            presenter,
             work,
             prices: self.adapter.prices,
             quote: self.adapter.prices.of(work),

@@ -122,6 +122,13 @@ pub(super) fn check_window(
 
 /// Unix seconds.
 pub(super) fn now() -> u64 {
+    now_ms() / 1_000
+}
+
+/// Unix time in milliseconds.
+pub(super) fn now_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |since| since.as_secs())
+    since.map_or(0, |since| {
+        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    })
 }

@@ -4,20 +4,21 @@
 use std::sync::Arc;
 
 use alloy::primitives::hex;
+use subtle::{Choice, ConstantTimeEq};
 
 use super::{
     binding::{BindingDomain, RequestBinding, is_marked},
-    checks::{check_window, signed},
+    checks::{check_window, now_ms, signed},
     reason::Reason,
     refused::Refused,
     tab::ExactTab,
-    terms::{Back, Lane, Taken},
+    terms::{Back, Lane, TIMEOUT_SECONDS, Taken},
     wire::{Authorization, Exact, Requirements},
 };
 use crate::{
     runtime::{
-        ledger::{Amount, ExactKey, ExactPayment, Payment, Scheme, UsedVoucher},
-        ports::Sale,
+        ledger::{Amount, ExactKey, ExactPayment, Payment, RetryProof, Scheme, UsedVoucher},
+        ports::{Presenter, Sale},
     },
     wallet::settlement::Transfer,
 };
@@ -42,13 +43,18 @@ impl Back {
         let key = lane.exact_key(said);
         let held = self.exact.take(key).await.ok_or(Refused::Busy)?;
         let paid = held.get().is_some();
+        // On its chain anybody finds a payment, and the request that it was for can be guessed.
+        let own = binding.is_some() || self.is_own_retry(&key, &sale.presenter);
         if let Some(used) = held.get().and_then(used) {
-            let otherwise = Box::new(Reason::ExactUsed.into());
-            return Err(Refused::Used(used, otherwise));
+            return Err(match own {
+                true => Refused::Used(used, Box::new(Reason::ExactUsed.into())),
+                false => Refused::UsedByName(used, key.payer),
+            });
         }
         // What is owed to another request can be had for this one by its payer alone.
         let owner = self.bound(&key, held.get());
-        if owner.is_some_and(|hash| hash != sale.request_hash) && binding.is_none() {
+        let others = owner.as_ref().is_some_and(|it| *it != sale.request_hash);
+        if (others && binding.is_none()) || ((paid || owner.is_some()) && !own) {
             return Err(Reason::ExactUsed.into());
         }
         let transfer = lane.transfer(exact);
@@ -58,8 +64,33 @@ impl Back {
         }
         let payment = payment(sale, lane, exact);
         let behind = (Arc::clone(self), Arc::clone(lane));
-        Ok(ExactTab::new(behind, sale, held, (transfer, payment)))
+        let deed = (transfer, payment, binding.is_some());
+        Ok(ExactTab::new(behind, sale, held, deed))
     }
+}
+
+/// How long after its first sight an authorization may be repeated from the same address without
+/// the request's id, in milliseconds: a client that lost its answer before the headers has no id.
+const RETRY_MS: u64 = 1_000 * TIMEOUT_SECONDS;
+
+/// What is asked of whoever repeats a payment that this presenter shows first.
+pub(super) fn retry(presenter: &Presenter) -> RetryProof {
+    RetryProof {
+        request_id: presenter.request_id.clone(),
+        address: presenter.address.clone(),
+        until_ms: now_ms().saturating_add(RETRY_MS),
+    }
+}
+
+/// Whether a presenter shows what is asked; takes the same time whatever that is.
+pub(super) fn is_shown(retry: &RetryProof, presenter: &Presenter, now_ms: u64) -> bool {
+    let equal = |one: &str, other: &str| one.as_bytes().ct_eq(other.as_bytes());
+    let by_id = equal(&retry.request_id, &presenter.request_id);
+    let by_address = match (&retry.address, &presenter.address) {
+        (Some(known), Some(shown)) if now_ms < retry.until_ms => equal(known, shown),
+        _ => Choice::from(0),
+    };
+    (by_id | by_address).into()
 }
 
 /// Whether an authorization pays what is asked for to whom it shall.

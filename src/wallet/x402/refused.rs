@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     error::Failure,
-    runtime::ledger::{Amount, UsedVoucher},
+    runtime::ledger::{Address, Amount, UsedVoucher},
     wallet::settlement::Trouble,
 };
 
@@ -21,6 +21,8 @@ pub(super) enum Refused {
     Stale(Reason, Box<Correction>),
     /// The payment was used before; what to say if it was for another call.
     Used(UsedVoucher, Box<Refused>),
+    /// As `Used`, by a payment that may be a copy from its chain; with its payer.
+    UsedByName(UsedVoucher, Address),
     Trouble(Trouble),
     /// Somebody else uses the channel for too long.
     Busy,

@@ -7,6 +7,7 @@ use alloy::{hex, sol_types::SolCall};
 
 use super::{
     batch::Line,
+    exact::retry,
     reason::Reason,
     refused::Refused,
     shelf::Held,
@@ -180,6 +181,8 @@ pub(super) struct ExactTab {
     paid: Option<ExactPayment>,
     transfer: Transfer,
     payment: Payment,
+    /// Whether the payment names its request.
+    named: bool,
 }
 
 impl ExactTab {
@@ -187,7 +190,7 @@ impl ExactTab {
         (back, lane): (Arc<Back>, Arc<Lane>),
         sale: &Sale,
         held: Held<ExactKey, ExactPayment>,
-        (transfer, payment): (Transfer, Payment),
+        (transfer, payment, named): (Transfer, Payment, bool),
     ) -> Self {
         Self {
             back,
@@ -197,6 +200,7 @@ impl ExactTab {
             paid: None,
             transfer,
             payment,
+            named,
         }
     }
 
@@ -228,10 +232,12 @@ impl ExactTab {
         }
         let bound = PaymentBound {
             key,
-            request_hash: request_hash.clone(),
+            request_hash,
+            retry: (!self.named).then(|| retry(&self.sale.presenter)),
         };
-        self.back.keep(Event::PaymentBound(Box::new(bound))).await?;
-        self.back.bind(key, request_hash);
+        let fact = Event::PaymentBound(Box::new(bound.clone()));
+        self.back.keep(fact).await?;
+        self.back.bind(bound);
         Ok(())
     }
 }

@@ -9,7 +9,9 @@ use std::{
 use super::{
     batch::LARGEST_STEP,
     binding::BindingDomain,
+    checks::now_ms,
     digest::{EscrowDomain, TokenDomain},
+    exact::is_shown,
     reason::Reason,
     refused::{Correction, Refused},
     shelf::Shelf,
@@ -21,9 +23,9 @@ use super::{
 };
 use crate::{
     runtime::{
-        event::Event,
-        ledger::{Address, Amount, Book, Channel, ChannelKey, ExactKey, ExactPayment},
-        ports::{FactLog, Sale, Unpaid},
+        event::{Event, PaymentBound},
+        ledger::{Address, Amount, Book, Channel, ChannelKey, ExactKey, ExactPayment, RetryProof},
+        ports::{FactLog, Presenter, Sale, Unpaid},
     },
     wallet::{
         contracts::ESCROW,
@@ -88,6 +90,8 @@ pub(super) struct Back {
     pub exact: Shelf<ExactKey, ExactPayment>,
     /// For which request an authorization was sent to its chain, until its payment is there.
     bound: Mutex<BTreeMap<ExactKey, String>>,
+    /// What repeats of authorizations show that name no request.
+    retries: Mutex<BTreeMap<ExactKey, RetryProof>>,
     pub sponsor: Sponsor,
 }
 
@@ -127,6 +131,7 @@ impl Back {
             channels: Shelf::new(book.channels),
             exact: Shelf::new(book.exact),
             bound: Mutex::new(book.bound),
+            retries: Mutex::new(book.retries),
             sponsor: Sponsor::new(shop.rules),
         }
     }
@@ -145,12 +150,29 @@ impl Back {
         }
     }
 
-    pub fn bind(&self, key: ExactKey, request_hash: String) {
-        self.lock_bound().insert(key, request_hash);
+    pub fn bind(&self, bound: PaymentBound) {
+        let mut retries = self.lock_retries();
+        match bound.retry {
+            Some(retry) => retries.insert(bound.key, retry),
+            None => retries.remove(&bound.key),
+        };
+        drop(retries);
+        self.lock_bound().insert(bound.key, bound.request_hash);
+    }
+
+    /// Whether it is the payer who shows an authorization again that is on its chain by now.
+    pub fn is_own_retry(&self, key: &ExactKey, presenter: &Presenter) -> bool {
+        let retries = self.lock_retries();
+        let retry = retries.get(key);
+        retry.is_some_and(|retry| is_shown(retry, presenter, now_ms()))
     }
 
     pub fn release(&self, key: &ExactKey) {
         self.lock_bound().remove(key);
+    }
+
+    fn lock_retries(&self) -> MutexGuard<'_, BTreeMap<ExactKey, RetryProof>> {
+        self.retries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock_bound(&self) -> MutexGuard<'_, BTreeMap<ExactKey, String>> {
@@ -269,9 +291,16 @@ impl Back {
             Refused::Because(reason) => self.required(sale, reason, None, None),
             Refused::Differs(field) => self.required(sale, Reason::OtherTerms, Some(field), None),
             Refused::Stale(reason, found) => self.required(sale, reason, None, Some(*found)),
+            Refused::UsedByName(used, payer) => Unpaid::Used {
+                request_id: used.request_id,
+                request_hash: used.request_hash,
+                named_by: Some(payer),
+                otherwise: Box::new(self.unpaid(sale, Reason::ExactUsed.into())),
+            },
             Refused::Used(used, otherwise) => Unpaid::Used {
                 request_id: used.request_id,
                 request_hash: used.request_hash,
+                named_by: None,
                 otherwise: Box::new(self.unpaid(sale, *otherwise)),
             },
             Refused::Trouble(trouble) => troubled(&trouble),

@@ -25,7 +25,7 @@ use crate::{
     deploy_support::account,
     devnet_peers::artifact,
     devnet_support::NOBODY,
-    serve_support::Reply,
+    serve_support::{Reply, reply},
     settlement_support::{Market, send},
     x402_support::header,
 };
@@ -226,6 +226,86 @@ fn a_payment_of_ours_that_came_back_after_a_reorganisation_still_pays() {
     let unnamed = shop.payment(&other, &payer.exact(QUOTE, 1));
     let reply = shop.send(&other, Some(&unnamed));
     assert_eq!(refused(&reply), Reason::ExactUsed.code());
+    shop.audited();
+    shop.close();
+}
+
+/// Asks from another address of this machine.
+fn from_elsewhere(shop: &Shop, call: &Call, payment: &str, relayed: Option<&str>) -> Reply {
+    let elsewhere = reqwest::Client::builder()
+        .no_proxy()
+        .local_address(Some([127, 0, 0, 2].into()));
+    let client = match relayed {
+        Some(_) => shop.server.client.clone(),
+        None => elsewhere.build().unwrap(),
+    };
+    let mut request = call.request(&client, &shop.server.url(""), Some(payment));
+    if let Some(address) = relayed {
+        request = request.header("x-forwarded-for", address);
+    }
+    shop.wait(reply(request))
+}
+
+/// Whoever reads a payment from its chain and guesses what it bought gets no answer by it: not what
+/// was answered, nor what is owed, in this process or the next.
+#[test]
+fn a_copy_from_calldata_and_a_guess_fetch_no_answer() {
+    let market = Market::embedded();
+    let shop = Shop::of(&market);
+    let payer = Payer::new(&market, 1, 10_000);
+    let (plain, named) = (Call::usual(), Call::usual().named("a-secret-of-mine"));
+    let broken = Call::chat("a b !fail=0");
+    let payments = [
+        shop.payment(&plain, &payer.exact(QUOTE, 1)),
+        shop.payment(&named, &payer.exact(QUOTE, 2)),
+        shop.payment(&broken, &payer.exact(QUOTE, 3)),
+    ];
+    let first = shop.send(&plain, Some(&payments[0]));
+    let second = shop.send(&named, Some(&payments[1]));
+    let owed = shop.send(&broken, Some(&payments[2]));
+    assert_eq!((first.status, second.status, owed.status), (200, 200, 500));
+    let secret = |reply: &Reply| reply.header("x-request-id").unwrap().to_owned();
+    assert_eq!(secret(&second), "a-secret-of-mine");
+    let (begun, sent) = (shop.begun(), market.sent());
+    // What a copy shows: another address, one behind a relay that nobody named, guessed ids, and
+    // the id that the answer has inside, which receipts and logs know.
+    let inside = first.json()["id"].as_str().unwrap().to_owned();
+    let check = |shop: &Shop| {
+        for guess in ["guess", inside.as_str()] {
+            for relayed in [None, Some("127.0.0.1")] {
+                let calls = [
+                    plain.clone().named(guess),
+                    plain.clone(),
+                    broken.clone().named(guess),
+                ];
+                let shown = [&payments[0], &payments[1], &payments[2]];
+                for (call, payment) in calls.iter().zip(shown) {
+                    let found = from_elsewhere(shop, call, payment, relayed);
+                    assert_eq!(refused(&found), Reason::ExactUsed.code());
+                    assert_eq!(found.header("x-openlora-replayed"), None);
+                }
+            }
+        }
+        // Its payer has the id, wherever it asks from, or the address.
+        for (reply, payment) in [(&first, &payments[0]), (&second, &payments[1])] {
+            let call = plain.clone().named(&secret(reply));
+            let again = from_elsewhere(shop, &call, payment, None);
+            assert_eq!((again.status, &again.text), (200, &reply.text));
+            let again = shop.send(&plain, Some(payment));
+            assert_eq!((again.status, &again.text), (200, &reply.text));
+        }
+    };
+    check(&shop);
+    assert_eq!((shop.begun(), market.sent()), (begun, sent));
+    // What is owed is tried again for its payer alone.
+    let call = broken.clone().named(&secret(&owed));
+    assert_eq!(from_elsewhere(&shop, &call, &payments[2], None).status, 500);
+    assert_eq!(shop.send(&broken, Some(&payments[2])).status, 500);
+    shop.close();
+    let shop = Shop::of(&market);
+    check(&shop);
+    assert_eq!((shop.begun(), market.sent()), (0, sent));
+    assert_eq!(market.balance(payer.address()), 10_000 - 3 * QUOTE);
     shop.audited();
     shop.close();
 }

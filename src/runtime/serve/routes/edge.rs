@@ -32,6 +32,11 @@ pub struct Here(pub SocketAddr);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Client(pub IpAddr);
 
+/// The other end says that it speaks for somebody else, and nobody named it as a proxy: its address
+/// is that of clients who have nothing to do with each other.
+#[derive(Clone, Copy, Debug)]
+pub struct Relayed;
+
 /// Checks a request, hands it on, and marks the answer with its id.
 pub async fn pass(app: App, route: &'static Route, mut request: Request, next: Next) -> Response {
     place(&app, &mut request);
@@ -85,8 +90,12 @@ fn place(app: &App, request: &mut Request) {
         request.extensions_mut().insert(Client(client));
     }
     if !peer.is_some_and(|peer| proxies.contains(peer.to_canonical())) {
+        let mut relayed = false;
         for name in &FORWARDING {
-            request.headers_mut().remove(name);
+            relayed |= request.headers_mut().remove(name).is_some();
+        }
+        if relayed {
+            request.extensions_mut().insert(Relayed);
         }
     }
 }

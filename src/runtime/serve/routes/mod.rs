@@ -15,7 +15,7 @@ mod receipts;
 mod refund;
 mod settlement;
 
-pub use edge::{Client, Here, Peer};
+pub use edge::{Client, Here, Peer, Relayed};
 pub use operator::CHALLENGE;
 
 use std::sync::Arc;

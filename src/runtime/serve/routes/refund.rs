@@ -14,7 +14,7 @@ use serde::Deserialize;
 use super::App;
 use crate::runtime::{
     ledger::{Word, Work},
-    ports::Sale,
+    ports::{Presenter, Sale},
     serve::{
         answer::Answer,
         client::ClientAddress,
@@ -54,6 +54,7 @@ pub async fn terms(
         request_id: id.map_or_else(String::new, |id| id.0.as_str().to_owned()),
         request_hash: String::new(),
         request: Word::default(),
+        presenter: Presenter::default(),
         work,
         prices: adapter.prices,
         quote: adapter.prices.of(work),
