@@ -5,6 +5,7 @@ mod attacks;
 mod chains;
 mod disk;
 mod faults;
+mod flip;
 mod hang_ups;
 mod hostile;
 mod identity;
