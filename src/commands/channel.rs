@@ -22,8 +22,8 @@ use crate::{
         network::Token,
         provider::Chain,
         purse::{
-            Channel, ChannelState, Leased, Offer, Payer, Purse, PurseError, Seller, Wish, chain,
-            choose,
+            Channel, ChannelState, Leased, Money, Offer, Payer, Purse, PurseError, Seller, Wish,
+            chain, choose,
         },
         x402::wire::PaymentRequired,
     },
@@ -101,18 +101,18 @@ impl Shown {
 /// Lists every channel, those of the chosen network as the chain has them.
 pub async fn list(context: &Context) -> Result<ExitStatus, Failure> {
     let purse = Purse::open(&context.dirs.data)?;
-    let channels = purse.channels()?;
-    let printer = &context.printer;
-    if channels.is_empty() {
-        if printer.is_json() {
-            printer.json(&Vec::<Shown>::new());
-        }
-        printer.hint("a call that is paid opens one: openlora call \"hello\" --url URL");
-        return Ok(ExitStatus::Success);
+    if in_use(&purse)?.is_empty() {
+        return Ok(none(context));
     }
     let network = network::reached(context).await?;
     let chain = Chain::connect(&network).await?;
     let token = money::token(&network)?;
+    purse.identify(&chain).await?;
+    let channels = in_use(&purse)?;
+    if channels.is_empty() {
+        return Ok(none(context));
+    }
+    let printer = &context.printer;
     let mut all = Vec::with_capacity(channels.len());
     for mut channel in channels {
         let fresh = channel.chain_id == network.chain_id;
@@ -128,7 +128,30 @@ pub async fn list(context: &Context) -> Result<ExitStatus, Failure> {
     for channel in &all {
         printer.line(line(channel, token));
     }
+    let limit = money::setting(context, "call.max_locked", token)?.unwrap_or_default();
+    let locked = purse.locked(network.chain_id, token.address)?;
+    printer.note(format!(
+        "{} are in channels, of the {} that `call.max_locked` allows",
+        Money::of(locked, token),
+        Money::of(limit, token)
+    ));
     Ok(ExitStatus::Success)
+}
+
+/// Every channel but those of chains that are gone.
+fn in_use(purse: &Purse) -> Result<Vec<Channel>, Failure> {
+    let mut all = purse.channels()?;
+    all.retain(|channel| channel.state != ChannelState::Ended);
+    Ok(all)
+}
+
+fn none(context: &Context) -> ExitStatus {
+    let printer = &context.printer;
+    if printer.is_json() {
+        printer.json(&Vec::<Shown>::new());
+    }
+    printer.hint("a call that is paid opens one: openlora call \"hello\" --url URL");
+    ExitStatus::Success
 }
 
 /// One that is in use is only looked at: whoever uses it keeps what it finds.
@@ -320,6 +343,7 @@ fn show(
     (text, amount): (&str, Amount),
     to: Destination<'_>,
 ) -> Result<(), Failure> {
+    payer.check_locked(amount)?;
     let limits = Limits::settle(context, payer, (None, Some(text)))?;
     limits.allow_deposit((amount, Amount::ZERO), to)
 }

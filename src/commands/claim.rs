@@ -10,6 +10,7 @@ use super::{
     deploy::desk::Desk,
     money::token,
     published::Source,
+    serve::running::Running,
     treasury::{TreasuryRequest, shown},
 };
 use crate::{
@@ -128,6 +129,9 @@ struct Counter {
 
 pub async fn run(context: &Context, request: ClaimRequest) -> Result<ExitStatus, Failure> {
     let named = named_pool(&request)?;
+    if let Some(server) = Running::find(context).await? {
+        return Err(beside(server.url(), &request));
+    }
     let logged = match (&named, &request.log) {
         (None, Some(log)) => pools_of(&Source::open(context, log)?).await?,
         _ => BTreeSet::new(),
@@ -176,6 +180,29 @@ pub async fn run(context: &Context, request: ClaimRequest) -> Result<ExitStatus,
         return Ok(ExitStatus::Verdict(ExitClass::BadInput));
     }
     Ok(ExitStatus::Success)
+}
+
+/// A server alone writes this home's journal, in which transactions are kept until they are mined.
+fn beside(url: &str, request: &ClaimRequest) -> Failure {
+    let message = format!(
+        "the server at {url} runs in this home and alone writes down its transactions, so nothing is \
+         claimed from here beside it"
+    );
+    let pool = request.pool.as_deref().unwrap_or("ADDRESS");
+    let verb = match request.wish {
+        Wanted::Fetch => "a sum goes to its contributor, whoever fetches it",
+        Wanted::Divide => "whoever divides pays the gas alone",
+        Wanted::Contest | Wanted::Demand => "the other home has to have the contributor's account",
+    };
+    let contributor = match request.contributors.first() {
+        Some(address) => address.as_str(),
+        None => "ADDRESS",
+    };
+    Failure::new(ExitClass::Environment, message).with_hint(format!(
+        "stop the server, claim, and start it again; or claim from another home, which needs only \
+         the chain and the pool ({verb}): OPENLORA_HOME=DIR openlora claim --pool {pool} \
+         --contributor {contributor}"
+    ))
 }
 
 fn named_pool(request: &ClaimRequest) -> Result<Option<Address>, Failure> {

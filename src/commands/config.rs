@@ -152,6 +152,9 @@ pub fn set(context: &Context, name: &str, text: &str, user: bool) -> Result<Exit
         }
     };
     let changed = change(&file, key, text)?;
+    if !user {
+        context.settings.check_project(&file, &changed)?;
+    }
     write_atomically(&file, &changed)?;
     context
         .printer

@@ -39,19 +39,69 @@ pub struct PayerRequest {
 
 /// A payer on the chosen network, which is reached and has a token.
 pub async fn open(context: &Context, request: &PayerRequest) -> Result<Payer, Failure> {
+    check_network(context)?;
     let network = network::reached(context).await?;
     let token = money::token(&network)?.clone();
     // The setting has a default.
     let budget = money::setting(context, "call.budget", &token)?.unwrap_or_default();
     let account = account(context, &network, request)?;
     let chain = Chain::connect(&network).await?;
+    let max_locked = money::setting(context, "call.max_locked", &token)?.unwrap_or_default();
+    let purse = Purse::open(&context.dirs.data)?;
+    purse.identify(&chain).await?;
     Ok(Payer {
-        purse: Purse::open(&context.dirs.data)?,
+        purse,
         chain,
         token,
         account,
         budget,
+        max_locked,
     })
+}
+
+/// Where real money is reached, and what counts as a unit of it, is its owner's to say: a project
+/// file of somebody else could turn a budget of a cent into one of millions.
+fn check_network(context: &Context) -> Result<(), Failure> {
+    let network = network::chosen(context)?;
+    if network.is_local() {
+        return Ok(());
+    }
+    let settings = &context.settings;
+    let tables = || {
+        settings
+            .networks
+            .iter()
+            .filter(|it| it.name == network.name)
+    };
+    let own = |field: &str| {
+        let values = tables()
+            .filter(|it| !it.by_project)
+            .flat_map(|it| &it.values);
+        values
+            .filter(|(name, _)| *name == field)
+            .map(|(_, value)| value)
+            .next_back()
+    };
+    let mut said = tables()
+        .filter(|it| it.by_project)
+        .flat_map(|it| &it.values);
+    let Some((field, _)) = said.find(|(field, value)| own(field) != Some(value)) else {
+        return Ok(());
+    };
+    let file = settings.project_file.clone().unwrap_or_default();
+    let message = format!(
+        "{}: a project file does not say where its reader's money is: expected \
+         `network.{}.{field}` in the reader's own settings",
+        file.display(),
+        network.name
+    );
+    Err(
+        Failure::new(ExitClass::BadInput, message).with_hint(format!(
+            "if you trust it, copy `[network.{}]` into {}",
+            network.name,
+            context.dirs.user_file().display()
+        )),
+    )
 }
 
 /// Whose address pays, before the account is unlocked; none where its file does not say.

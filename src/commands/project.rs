@@ -28,10 +28,7 @@ pub fn base(context: &Context, id: Option<&str>) -> Result<Base, Failure> {
         endpoint: wanted.endpoint,
         models_dir: context.dirs.models(),
         nano_dir: context.dirs.nano(),
-        token: std::env::var("HF_TOKEN")
-            .ok()
-            .filter(|token| !token.is_empty())
-            .map(HubToken),
+        token: hub_token(context),
         offline: context.offline,
     };
     let mut report = |download| match download {
@@ -49,6 +46,24 @@ pub fn base(context: &Context, id: Option<&str>) -> Result<Base, Failure> {
             .map_err(|error| Failure::io("create the folder", cache, &error))?;
     }
     Ok(open_base(&request, &mut report)?)
+}
+
+/// The token is for the Hub that whoever has it chose: a project file of somebody else might name
+/// one of their own.
+fn hub_token(context: &Context) -> Option<HubToken> {
+    let token = std::env::var("HF_TOKEN").ok();
+    let token = token.filter(|token| !token.is_empty())?;
+    match context.settings.is_own("base.endpoint") {
+        true => Some(HubToken(token)),
+        false => {
+            let hub = context.settings.text("base.endpoint").unwrap_or_default();
+            context.printer.note(format!(
+                "HF_TOKEN is not sent to {hub}, which the project file names; send it with: \
+                 openlora config set --user base.endpoint {hub}"
+            ));
+            None
+        }
+    }
 }
 
 /// The files named, or the project's sources. A file that the project names keeps its contributor.

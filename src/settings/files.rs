@@ -53,6 +53,17 @@ pub enum SettingsError {
         variable: String,
         suggestion: Option<String>,
     },
+    #[error(
+        "{place}: a project file does not raise what its reader allows: `{key}` must be {expected}, \
+         found {found}"
+    )]
+    BeyondOwn {
+        place: String,
+        key: &'static str,
+        variable: String,
+        expected: String,
+        found: String,
+    },
     #[error("profile `{name}` is not defined in {place}")]
     UnknownProfile {
         name: String,
@@ -96,6 +107,15 @@ impl Explain for SettingsError {
                 "every key of `openlora config show` has a variable, such as OPENLORA_TRAIN_RANK"
                     .to_owned(),
             ),
+            Self::BeyondOwn {
+                key,
+                variable,
+                found,
+                ..
+            } => Some(format!(
+                "take it out of that file; if you mean it yourself: openlora config set --user \
+                 {key} {found}, or {variable}={found}"
+            )),
             Self::UnknownProfile { known, .. } if !known.is_empty() => {
                 Some(format!("defined there: {}", known.join(", ")))
             }
@@ -388,6 +408,7 @@ impl Reader<'_> {
         Ok(NetworkEntry {
             name: name.to_owned(),
             values,
+            by_project: false,
         })
     }
 

@@ -406,6 +406,12 @@ pub const KEYS: &[Key] = &[
         "most that calls and deposits may take in a day (UTC), in token units",
     ),
     key(
+        "call.max_locked",
+        Kind::Text,
+        Some("\"3\""),
+        "most that may be in channels at the same time, over all sellers, in token units",
+    ),
+    key(
         "call.max_deposit",
         Kind::Text,
         None,

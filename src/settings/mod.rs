@@ -4,6 +4,7 @@
 //! (flag, `OPENLORA_*` variable, project file, user file, default) and remembers where that was,
 //! so that `config show --origin` can prove it.
 
+mod bounds;
 mod convert;
 mod files;
 pub mod keys;

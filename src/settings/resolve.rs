@@ -11,7 +11,8 @@ use serde::Serialize;
 use toml_edit::Item;
 
 use super::{
-    files::{FileLayer, SettingsError, closest},
+    bounds::{self, Values},
+    files::{FileLayer, SettingsError, closest, parse},
     keys::{KEYS, Key, Kind},
 };
 
@@ -186,6 +187,9 @@ pub struct SourceEntry {
 pub struct NetworkEntry {
     pub name: String,
     pub values: Vec<(&'static str, Value)>,
+    /// Whether the project file says so.
+    #[serde(skip)]
+    pub by_project: bool,
 }
 
 /// The layers before they are merged.
@@ -205,7 +209,9 @@ pub struct Layered {
 /// Validated settings, each with its origin.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
-    values: BTreeMap<&'static str, (Value, Origin)>,
+    values: Values,
+    /// As they would be without the project file.
+    own: Values,
     pub sources: Vec<SourceEntry>,
     /// The user's tables, then the project's: of two values the later counts.
     pub networks: Vec<NetworkEntry>,
@@ -228,14 +234,22 @@ impl Layered {
                 values.insert(key.name, (value, Origin::Default));
             }
         }
-        for (name, value, origin) in self.user.values.into_iter().chain(self.project.values) {
+        for (name, value, origin) in self.user.values {
             values.insert(name, (value, origin));
         }
+        let mut own = values.clone();
+        for (name, value, origin) in self.project.values.iter().cloned() {
+            values.insert(name, (value, origin));
+        }
+        let mut set = |name, value: (Value, Origin)| {
+            own.insert(name, value.clone());
+            values.insert(name, value);
+        };
         for key in KEYS {
             let variable = variable_of(key);
             if let Some((_, text)) = self.environment.iter().find(|(name, _)| *name == variable) {
                 let value = read(key, text, &self.working_dir, &variable)?;
-                values.insert(key.name, (value, Origin::Environment { variable }));
+                set(key.name, (value, Origin::Environment { variable }));
             }
         }
         for given in &self.flags {
@@ -243,25 +257,24 @@ impl Layered {
                 continue;
             };
             let value = read(key, &given.text, &self.working_dir, given.flag)?;
-            values.insert(
-                key.name,
-                (
-                    value,
-                    Origin::Flag {
-                        flag: given.flag.to_owned(),
-                    },
-                ),
-            );
+            let flag = given.flag.to_owned();
+            set(key.name, (value, Origin::Flag { flag }));
         }
+        bounds::check(&self.project.values, &own)?;
         let sources = if self.project.sources.is_empty() {
             self.user.sources
         } else {
             self.project.sources
         };
         let mut networks = self.user.networks;
-        networks.extend(self.project.networks);
+        let by_project = |entry| NetworkEntry {
+            by_project: true,
+            ..entry
+        };
+        networks.extend(self.project.networks.into_iter().map(by_project));
         Ok(Settings {
             values,
+            own,
             sources,
             networks,
             project_file: self.project_file,
@@ -315,6 +328,17 @@ pub fn default_of(key: &Key) -> Option<Value> {
 }
 
 impl Settings {
+    /// Whether a project file may say what stands in `text`.
+    pub fn check_project(&self, file: &Path, text: &str) -> Result<(), SettingsError> {
+        bounds::check(&parse(file, text, None)?.values, &self.own)
+    }
+
+    /// Whether a key has the value that it has without the project file.
+    pub fn is_own(&self, name: &str) -> bool {
+        let value = |values: &Values| values.get(name).map(|(value, _)| value.clone());
+        value(&self.values) == value(&self.own)
+    }
+
     /// The value of a key and where it came from.
     pub fn get(&self, name: &str) -> Option<&(Value, Origin)> {
         self.values.get(name)

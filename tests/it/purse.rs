@@ -165,7 +165,7 @@ fn a_file_of_another_format_is_left_alone() {
     drop(file);
     assert_eq!(
         Purse::open(dir.path()).unwrap_err().to_string(),
-        format!("the purse {} has format 7, expected 2", path.display())
+        format!("the purse {} has format 7, expected 3", path.display())
     );
 }
 
@@ -212,6 +212,7 @@ impl Desk {
             chain: self.runtime.block_on(Chain::connect(&network)).unwrap(),
             token: token(),
             budget: Amount(budget),
+            max_locked: Amount(u128::MAX),
         }
     }
 

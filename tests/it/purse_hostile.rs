@@ -322,7 +322,9 @@ impl Market {
     fn configure(&self, call: &str) {
         let rpc = &self.devnet.rpc.url;
         let text = format!("[call]\n{call}\n[network.local]\nrpc = \"{rpc}\"\n");
-        fs::write(self.dir.path().join("openlora.toml"), text).unwrap();
+        let own = self.dir.path().join("home/config");
+        fs::create_dir_all(&own).unwrap();
+        fs::write(own.join("config.toml"), text).unwrap();
     }
 
     /// Whether it went through.

@@ -154,7 +154,9 @@ impl Market {
             false => "max_deposit = \"0.015\"\n",
         };
         let text = format!("[call]\n{deposit}{more}\n[network.local]\nrpc = \"{rpc}\"\n");
-        fs::write(self.dir.path().join("openlora.toml"), text).unwrap();
+        let own = self.dir.path().join("home/config");
+        fs::create_dir_all(&own).unwrap();
+        fs::write(own.join("config.toml"), text).unwrap();
     }
 
     fn openlora(&self, args: &[&str]) -> Invocation {

@@ -148,6 +148,10 @@ impl Drop for Sign {
 }
 
 impl Running {
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
     /// The server that answers where the sign says; a sign of a dead one says nothing, whoever has
     /// taken its port since.
     ///
@@ -190,10 +194,6 @@ impl Running {
     pub fn is_on(&self, chain_id: u64) -> bool {
         let chains = self.chains.as_ref();
         chains.is_none_or(|chains| chains.contains(&chain_id))
-    }
-
-    pub fn url(&self) -> &str {
-        &self.url
     }
 
     /// Has the server do something.

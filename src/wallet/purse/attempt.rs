@@ -115,6 +115,14 @@ pub(super) fn keep(
     Ok(())
 }
 
+/// Calls on a chain that is gone have no answer.
+pub(super) fn end(connection: &Connection, chain_id: u64) -> Result<(), Fault> {
+    let delete = "DELETE FROM attempts WHERE number IN \
+                  (SELECT number FROM spendings WHERE chain_id = ?1)";
+    connection.execute(delete, params![chain_id.cast_signed()])?;
+    Ok(())
+}
+
 pub(super) fn remove(connection: &Connection, request_id: &str) -> Result<(), Fault> {
     let delete = "DELETE FROM attempts WHERE request_id = ?1";
     connection.execute(delete, params![request_id])?;

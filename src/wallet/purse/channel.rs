@@ -25,6 +25,8 @@ pub enum ChannelState {
     Withdrawing,
     /// The rest was given back.
     Refunded,
+    /// The development chain that it was on is gone.
+    Ended,
 }
 
 impl ChannelState {
@@ -34,6 +36,7 @@ impl ChannelState {
             Self::Refunding => "refunding",
             Self::Withdrawing => "withdrawing",
             Self::Refunded => "refunded",
+            Self::Ended => "ended",
         }
     }
 }
@@ -167,6 +170,8 @@ impl Wanted {
 #[derive(Debug)]
 pub struct Leased {
     pub channel: Channel,
+    /// Nothing was signed for it, so neither the purse nor the chain knows it.
+    pub(super) is_new: bool,
     _lease: Lease,
 }
 
@@ -195,15 +200,18 @@ impl Purse {
         self.lease_new(wanted)
     }
 
-    /// A new channel, which is empty.
+    /// A new channel, which is empty. The purse keeps it with the first signature for it.
     pub fn lease_new(&self, wanted: &Wanted) -> Result<Leased, PurseError> {
         let channel = wanted.fresh();
         let lease = self.try_lease(&name(&channel))?;
         let _lease = lease.ok_or(PurseError::Busy {
             channel: channel.id,
         })?;
-        self.keep_channel(&channel)?;
-        Ok(Leased { channel, _lease })
+        Ok(Leased {
+            channel,
+            is_new: true,
+            _lease,
+        })
     }
 
     /// A known channel, as it is once nobody else uses it.
@@ -215,7 +223,11 @@ impl Purse {
             wanted: id.to_string(),
             known: Vec::new(),
         })?;
-        Ok(Leased { channel, _lease })
+        Ok(Leased {
+            channel,
+            is_new: false,
+            _lease,
+        })
     }
 
     /// Every channel, the last used one first.

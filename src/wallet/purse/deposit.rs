@@ -157,6 +157,16 @@ pub(super) fn take_over(connection: &Connection) -> Result<(), Fault> {
     Ok(())
 }
 
+/// What was put into channels of a chain that is gone counts on no day.
+pub(super) fn end(connection: &Connection, chain_id: u64) -> Result<(), Fault> {
+    let key = params![chain_id.cast_signed()];
+    for (number, mut deposit) in rows(connection, "WHERE chain_id = ?1", key)? {
+        deposit.stage = Stage::Void;
+        update(connection, number, &deposit)?;
+    }
+    Ok(())
+}
+
 fn of_channel(connection: &Connection, channel: &Channel) -> Result<Vec<(Number, Deposit)>, Fault> {
     let which = "WHERE chain_id = ?1 AND channel = ?2";
     let key = params![channel.chain_id.cast_signed(), channel.id.to_string()];

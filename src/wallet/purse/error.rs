@@ -57,6 +57,15 @@ pub enum PurseError {
         left: Money,
     },
     #[error(
+        "this puts {deposit} into a channel; of the {limit} that `call.max_locked` allows in \
+         channels at the same time, {locked} are there"
+    )]
+    Locked {
+        deposit: Money,
+        limit: Money,
+        locked: Money,
+    },
+    #[error(
         "this puts {deposit} into a channel with {receiver}, where it stays until it is used or asked \
          back, more than the {limit} of {allowed_by}"
     )]
@@ -79,6 +88,16 @@ pub enum PurseError {
         "{server} says that channel {channel} stands otherwise and does not prove it: {reason}"
     )]
     Unproven {
+        server: String,
+        channel: Word,
+        reason: String,
+    },
+    #[error(
+        "{server} refuses a payment from channel {channel}, whose total there is another ({reason}): \
+         the channel is in use from another home with the same account, or the server counts what \
+         it refuses"
+    )]
+    Shared {
         server: String,
         channel: Word,
         reason: String,
@@ -130,9 +149,10 @@ impl Explain for PurseError {
             Self::Format { .. } => ExitClass::BadInput,
             Self::Wallet(error) => error.class(),
             Self::Transaction(error) => error.class(),
-            Self::Price { .. } | Self::Budget { .. } | Self::Deposit { .. } => {
-                ExitClass::Unconfirmed
-            }
+            Self::Price { .. }
+            | Self::Budget { .. }
+            | Self::Locked { .. }
+            | Self::Deposit { .. } => ExitClass::Unconfirmed,
             Self::Funds { .. } => ExitClass::Wallet,
             Self::NoChannel { .. } | Self::NoAttempt { .. } | Self::OtherPayer { .. } => {
                 ExitClass::Usage
@@ -180,6 +200,14 @@ impl Explain for PurseError {
             Self::Budget { .. } => "wait for tomorrow (UTC), or raise it: \
                  openlora config set --user call.budget AMOUNT"
                 .to_owned(),
+            Self::Locked { .. } => "take some of it back: openlora channel refund CHANNEL \
+                 (`openlora channel list` shows them), or allow more: \
+                 openlora config set --user call.max_locked AMOUNT"
+                .to_owned(),
+            Self::Shared { server, .. } => format!(
+                "nothing is lost, and only one home may use a channel: open one of this home's own \
+                 with `openlora channel open {server} --amount AMOUNT`, and call again"
+            ),
             Self::Funds {
                 account, needed, ..
             } => {

@@ -46,6 +46,8 @@ pub struct Payer {
     pub account: Account,
     /// The most that may be spent in a day.
     pub budget: Amount,
+    /// The most that may be in channels at the same time.
+    pub max_locked: Amount,
 }
 
 /// What is bought: one request, byte for byte.
@@ -221,9 +223,10 @@ impl Payer {
         (offer, order): (Offer, Order),
         free: Amount,
     ) -> Result<Prepared, PurseError> {
+        let is_new = leased.is_new;
         let channel = &mut leased.channel;
         let quote = offer.terms.amount;
-        if channel.pending.is_some() || channel.left() < quote {
+        if !is_new && (channel.pending.is_some() || channel.left() < quote) {
             self.observe(channel).await?;
         }
         let max = channel.charged.saturating_add(quote);
@@ -474,11 +477,18 @@ impl Payer {
             .purse
             .spent(self.chain_id(), self.token.address, now_ms())?;
         let held = self.funds().await?;
-        let within = self.budget.saturating_sub(spent).min(held).min(free);
+        let room = self.max_locked.saturating_sub(self.locked()?);
+        let within = self
+            .budget
+            .saturating_sub(spent)
+            .min(held)
+            .min(free)
+            .min(room);
         let amount = least.max(several.min(within));
         if amount > held {
             return Err(self.poor(held, amount));
         }
+        self.check_locked(amount)?;
         Ok(amount)
     }
 
@@ -504,6 +514,7 @@ impl Payer {
     pub fn day(&self) -> Budget<'_> {
         Budget {
             limit: self.budget,
+            locked: self.max_locked,
             token: &self.token,
         }
     }

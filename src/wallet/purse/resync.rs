@@ -80,6 +80,12 @@ impl Found {
     }
 }
 
+/// Whether a code says that a channel's total is another.
+pub(super) fn is_of_total(code: &str) -> bool {
+    let found = REMEDIES.iter().find(|(known, _)| *known == code);
+    matches!(found, Some((_, Remedy::Total)))
+}
+
 /// Whether a code is answered from another channel. The voucher that was refused stays claimable
 /// then, beside the one that follows it.
 pub fn leaves_channel(code: Option<&str>) -> bool {
@@ -160,10 +166,11 @@ impl Payer {
                 amount: total.saturating_sub(before).min(sent.spending.quote),
             };
             self.purse.settle(sent.number, &sent.spending, None)?;
-            return Err(PurseError::Unproven {
+            // Two homes that do not know of each other sign the same total.
+            return Err(PurseError::Shared {
                 server,
                 channel: channel.id,
-                reason: "it counts the payment that it refuses".to_owned(),
+                reason: format!("{} more", self.money(total.saturating_sub(before))),
             });
         }
         match sent.spending.fate {

@@ -3,6 +3,7 @@
 use super::{
     PurseError,
     pay::{Paid, Payer, Sent},
+    resync::is_of_total,
     spending::Fate,
     store::now_ms,
 };
@@ -102,9 +103,14 @@ impl Payer {
             }
             self.purse.forget_attempt(&sent.order.request_id)?;
         }
-        Ok(PurseError::Refused {
-            server: sent.offer.server.clone(),
-            code: code.to_owned(),
+        let (server, code) = (sent.offer.server.clone(), code.to_owned());
+        Ok(match is_of_total(&code) {
+            true => PurseError::Shared {
+                server,
+                channel: sent.spending.word,
+                reason: code,
+            },
+            false => PurseError::Refused { server, code },
         })
     }
 }

@@ -15,6 +15,7 @@ use super::{
     attempt::{self, Attempt},
     channel::{Channel, Pending, put},
     deposit::{self, Deposit},
+    locked,
     store::{Fault, Purse, now_ms},
 };
 use crate::{
@@ -85,10 +86,11 @@ pub struct Record<'a> {
     pub attempt: &'a Attempt,
 }
 
-/// What may be spent in a day.
+/// What may be spent in a day, and be in channels at the same time.
 #[derive(Clone, Copy, Debug)]
 pub struct Budget<'a> {
     pub limit: Amount,
+    pub locked: Amount,
     pub token: &'a Token,
 }
 
@@ -341,16 +343,19 @@ fn spent(connection: &Connection, (chain_id, token, day): Day) -> Result<Amount,
     Ok(each.fold(Amount::ZERO, Amount::saturating_add))
 }
 
-/// Makes a change, unless the day's budget does not allow it.
+/// Makes a change, unless the day's budget, or what may be in channels, does not allow it.
 pub(super) fn within<T>(
     transaction: &Transaction,
     day: Day,
     budget: Budget<'_>,
     change: impl FnOnce(&Transaction) -> Result<T, Fault>,
 ) -> Result<T, Fault> {
-    let before = spent(transaction, day)?;
+    let (chain_id, token, _) = day;
+    let in_channels = |transaction| locked::locked(transaction, chain_id, token);
+    let (before, locked) = (spent(transaction, day)?, in_channels(transaction)?);
     let changed = change(transaction)?;
     let after = spent(transaction, day)?;
+    locked::check(budget, (locked, in_channels(transaction)?))?;
     // What was spent before a limit was lowered stands; only more is refused.
     if after <= budget.limit || after <= before {
         return Ok(changed);
@@ -399,6 +404,18 @@ fn insert(connection: &Connection, spending: &Spending) -> Result<Number, Fault>
         ],
     )?;
     Ok(Number(connection.last_insert_rowid()))
+}
+
+/// What was signed for a chain that is gone costs nothing more, and counts on no day.
+pub(super) fn end(connection: &Connection, chain_id: u64) -> Result<(), Fault> {
+    let key = params![chain_id.cast_signed()];
+    for (number, mut spending) in rows(connection, "WHERE open = 1 AND chain_id = ?1", key)? {
+        spending.fate = Fate::Void;
+        update(connection, number, &spending)?;
+    }
+    let uncounted = "UPDATE spendings SET counted = '0' WHERE chain_id = ?1";
+    connection.execute(uncounted, params![chain_id.cast_signed()])?;
+    Ok(())
 }
 
 fn update(connection: &Connection, number: Number, spending: &Spending) -> Result<(), Fault> {

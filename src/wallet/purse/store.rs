@@ -15,10 +15,12 @@ use crate::{error::describe_io, private::files};
 /// `application_id` of the file: "olpu".
 const APPLICATION: i64 = 0x6f6c_7075;
 /// `user_version` of the file. A change of the schema raises it and brings a migration.
-const FORMAT: i64 = 2;
+const FORMAT: i64 = 3;
 const SCHEMA: &str = include_str!("schema.sql");
 /// What format 2 has more than format 1.
 const SCHEMA_2: &str = include_str!("schema_2.sql");
+/// What format 3 has more than format 2.
+const SCHEMA_3: &str = include_str!("schema_3.sql");
 /// How long a writer waits for the others.
 const BUSY: Duration = Duration::from_secs(60);
 
@@ -87,13 +89,17 @@ impl Purse {
                 (0, 0) => {
                     transaction.execute_batch(SCHEMA)?;
                     transaction.execute_batch(SCHEMA_2)?;
+                    transaction.execute_batch(SCHEMA_3)?;
                     transaction.pragma_update(None, "application_id", APPLICATION)?;
                     transaction.pragma_update(None, "user_version", FORMAT)?;
                     Ok(())
                 }
-                (APPLICATION, 1) => {
-                    transaction.execute_batch(SCHEMA_2)?;
-                    deposit::take_over(transaction)?;
+                (APPLICATION, found @ (1 | 2)) => {
+                    if found == 1 {
+                        transaction.execute_batch(SCHEMA_2)?;
+                        deposit::take_over(transaction)?;
+                    }
+                    transaction.execute_batch(SCHEMA_3)?;
                     transaction.pragma_update(None, "user_version", FORMAT)?;
                     Ok(())
                 }

@@ -1,0 +1,90 @@
+//! What a project file may not say. Whoever works in somebody else's folder reads their file, so
+//! it lowers what its reader spends and never raises it, and chooses none of the reader's accounts
+//! against the reader's own word.
+
+use std::{cmp::Ordering, collections::BTreeMap};
+
+use super::{
+    files::SettingsError,
+    keys,
+    resolve::{Origin, Value, variable_of},
+};
+
+/// Settings that a project file may lower. One that is unset stands for another.
+const LIMITS: &[(&str, Option<&str>)] = &[
+    ("call.ask_above", None),
+    ("call.budget", None),
+    ("call.max_locked", None),
+    ("call.max_deposit", Some("call.ask_above")),
+    ("call.max_delay", None),
+    ("deploy.max_fee", None),
+];
+
+/// Settings that a project file says where its reader says nothing.
+const CHOICES: &[&str] = &["wallet.account"];
+
+pub(super) type Values = BTreeMap<&'static str, (Value, Origin)>;
+
+/// Holds what a project file says against what holds without it.
+pub(super) fn check(
+    project: &[(&'static str, Value, Origin)],
+    own: &Values,
+) -> Result<(), SettingsError> {
+    for (name, value, origin) in project {
+        let stronger = |from: &Origin| !matches!(from, Origin::Default | Origin::File { .. });
+        let counts = own.get(name).is_none_or(|(_, from)| !stronger(from));
+        let Some((allowed, from)) = bound(name, own).filter(|_| counts) else {
+            continue;
+        };
+        let fits = match CHOICES.contains(name) {
+            true => value == allowed,
+            false => is_at_most(value, allowed),
+        };
+        if !fits {
+            return Err(SettingsError::BeyondOwn {
+                place: origin.to_string(),
+                key: name,
+                variable: keys::find(name).map(variable_of).unwrap_or_default(),
+                expected: match CHOICES.contains(name) {
+                    true => format!("{allowed} ({from})"),
+                    false => format!("at most {allowed} ({from})"),
+                },
+                found: value.to_string(),
+            });
+        }
+    }
+    Ok(())
+}
+
+fn bound<'a>(name: &str, own: &'a Values) -> Option<&'a (Value, Origin)> {
+    if CHOICES.contains(&name) {
+        return own.get(name);
+    }
+    let (_, otherwise) = LIMITS.iter().find(|(limit, _)| *limit == name)?;
+    own.get(name).or_else(|| own.get((*otherwise)?))
+}
+
+/// What cannot be compared is not known to be lower.
+fn is_at_most(value: &Value, limit: &Value) -> bool {
+    let order = match (value, limit) {
+        (Value::Integer(value), Value::Integer(limit)) => Some(value.cmp(limit)),
+        (Value::Text(value), Value::Text(limit)) => compare(value, limit),
+        _ => None,
+    };
+    order.is_some_and(Ordering::is_le)
+}
+
+/// Decimal numbers, as amounts are written, of any length.
+fn compare(one: &str, other: &str) -> Option<Ordering> {
+    let parts = |text: &str| {
+        let (whole, part) = text.split_once('.').unwrap_or((text, ""));
+        let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+        let fits = digits(whole) && digits(part) && !(whole.is_empty() && part.is_empty());
+        let trimmed = || {
+            let whole = whole.trim_start_matches('0').to_owned();
+            (whole.len(), whole, part.trim_end_matches('0').to_owned())
+        };
+        fits.then(trimmed)
+    };
+    Some(parts(one)?.cmp(&parts(other)?))
+}

@@ -1,0 +1,322 @@
+//! A project file that somebody else wrote lowers what its reader spends, and raises nothing.
+
+use std::{
+    fs,
+    io::{Read, Write},
+    net::TcpListener,
+    path::Path,
+    sync::{Arc, Mutex},
+    thread,
+};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use serde_json::{Value, json};
+
+use crate::support::{Run, openlora};
+
+fn write(dir: &Path, project: &str, own: &str) {
+    let config = dir.join("home/config");
+    fs::create_dir_all(&config).unwrap();
+    fs::write(config.join("config.toml"), own).unwrap();
+    fs::write(dir.join("openlora.toml"), project).unwrap();
+}
+
+fn show(dir: &Path, variable: Option<(&str, &str)>) -> Run {
+    let mut shown = openlora(dir).args(["--json", "config", "show"]);
+    if let Some((name, value)) = variable {
+        shown = shown.env(name, value);
+    }
+    shown.run()
+}
+
+#[track_caller]
+fn value(run: Run, key: &str) -> String {
+    let shown: Value = serde_json::from_str(&run.succeeds().stdout).unwrap();
+    let value = &shown["settings"][key]["value"];
+    value
+        .as_str()
+        .map_or_else(|| value.to_string(), str::to_owned)
+}
+
+/// A server that asks everybody for a payment.
+fn asks() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let terms = json!({
+        "x402Version": 2, "error": null, "resource": { "url": url }, "accepts": [],
+    });
+    let terms = STANDARD.encode(terms.to_string());
+    thread::spawn(move || {
+        for mut client in listener.incoming().flatten() {
+            let _ = client.read(&mut [0; 4096]);
+            let answer = format!(
+                "HTTP/1.1 402 Payment Required\r\npayment-required: {terms}\r\n\
+                 content-type: application/json\r\ncontent-length: 2\r\n\
+                 connection: close\r\n\r\n{{}}"
+            );
+            let _ = client.write_all(answer.as_bytes());
+        }
+    });
+    url
+}
+
+/// Key, what a project may say, what it may not, the reader's own, and what that allows.
+const LIMITS: [(&str, &str, &str, &str, &str); 13] = [
+    (
+        "call.budget",
+        "\"0.5\"",
+        "\"1.000001\"",
+        "",
+        "at most \"1\" (default)",
+    ),
+    (
+        "call.budget",
+        "\"1.000\"",
+        "\"10\"",
+        "",
+        "at most \"1\" (default)",
+    ),
+    (
+        "call.budget",
+        "\"1.9\"",
+        "\"2.1\"",
+        "\"2\"",
+        "at most \"2\" (OWN)",
+    ),
+    (
+        "call.budget",
+        "\"0.1\"",
+        "\"0.3\"",
+        "\"0.2\"",
+        "at most \"0.2\" (OWN)",
+    ),
+    (
+        "call.budget",
+        "\"007\"",
+        "\"1e3\"",
+        "\"9\"",
+        "at most \"9\" (OWN)",
+    ),
+    (
+        "call.max_locked",
+        "\"2.99\"",
+        "\"3.01\"",
+        "",
+        "at most \"3\" (default)",
+    ),
+    (
+        "call.ask_above",
+        "\"0.009\"",
+        "\"0.1\"",
+        "",
+        "at most \"0.01\" (default)",
+    ),
+    (
+        "call.max_deposit",
+        "\"0.01\"",
+        "\"0.011\"",
+        "",
+        "at most \"0.01\" (default)",
+    ),
+    (
+        "call.max_deposit",
+        "\"4\"",
+        "\"6\"",
+        "\"5\"",
+        "at most \"5\" (OWN)",
+    ),
+    (
+        "call.max_delay",
+        "900",
+        "86401",
+        "",
+        "at most 86400 (default)",
+    ),
+    (
+        "call.max_delay",
+        "86401",
+        "90001",
+        "90000",
+        "at most 90000 (OWN)",
+    ),
+    (
+        "deploy.max_fee",
+        "\"1.5\"",
+        "\"200\"",
+        "\"2\"",
+        "at most \"2\" (OWN)",
+    ),
+    (
+        "wallet.account",
+        "\"alice\"",
+        "\"savings\"",
+        "\"alice\"",
+        "\"alice\" (OWN)",
+    ),
+];
+
+#[test]
+fn a_project_file_lowers_limits_and_raises_none() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let config = dir.join("home/config/config.toml");
+    for (key, may, may_not, own, allows) in LIMITS {
+        let (section, name) = key.split_once('.').unwrap();
+        let table = |value: &str| format!("[{section}]\n{name} = {value}\n");
+        let own = match own {
+            "" => String::new(),
+            own => table(own),
+        };
+        write(dir, &table(may), &own);
+        assert_eq!(value(show(dir, None), key), may.trim_matches('"'), "{key}");
+        write(dir, &table(may_not), &own);
+        let (plain, variable) = (
+            may_not.trim_matches('"'),
+            format!("OPENLORA_{}", key.replace('.', "_").to_uppercase()),
+        );
+        let allows = allows.replace("OWN", &format!("{}:2", config.display()));
+        let hint = format!(
+            "hint: take it out of that file; if you mean it yourself: openlora config set --user \
+             {key} {may_not}, or {variable}={may_not}\n"
+        );
+        let shown = openlora(dir).args(["config", "show"]).run();
+        shown.fails(
+            3,
+            &format!(
+                "error: {}:2: a project file does not raise what its reader allows: `{key}` must \
+                 be {allows}, found {may_not}\n{hint}",
+                dir.join("openlora.toml").display()
+            ),
+        );
+        // So it is in a profile that the reader chooses there.
+        let profile = format!("[profile.fast.{section}]\n{name} = {may_not}\n");
+        write(dir, &profile, &own);
+        show(dir, None).succeeds();
+        let chosen = openlora(dir)
+            .args(["--profile", "fast", "config", "show"])
+            .run();
+        assert_eq!(chosen.code, 3, "{}", chosen.stderr);
+        // The reader's own word is the last, wherever it stands.
+        if plain != "1e3" {
+            write(dir, &table(may_not), &own);
+            let shown = show(dir, Some((&variable, plain)));
+            assert_eq!(value(shown, key), plain, "{key}");
+            write(dir, "", &own);
+            let set = openlora(dir).args(["config", "set", key, plain]).run();
+            assert_eq!(set.code, 3, "{}", set.stderr);
+            assert_eq!(fs::read_to_string(dir.join("openlora.toml")).unwrap(), "");
+            let set = ["config", "set", "--user", key, plain];
+            openlora(dir).args(set).run().succeeds();
+            write(dir, &table(may_not), &fs::read_to_string(&config).unwrap());
+            assert_eq!(value(show(dir, None), key), plain, "{key}");
+        }
+    }
+    // Whoever chose no account leaves that to the project.
+    write(dir, "[wallet]\naccount = \"savings\"\n", "");
+    assert_eq!(value(show(dir, None), "wallet.account"), "savings");
+}
+
+#[test]
+fn a_project_file_does_not_say_where_real_money_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let tables = [
+        ("base", "rpc = \"http://127.0.0.1:1\"\n", "rpc"),
+        ("base", "token_decimals = 18\n", "token_decimals"),
+        (
+            "mine",
+            "chain_id = 8453\nrpc = \"http://127.0.0.1:1\"\n",
+            "chain_id",
+        ),
+        ("local", "chain_id = 8453\n", "chain_id"),
+        ("local", "rpc = \"http://10.0.0.1:8545\"\n", "rpc"),
+        ("local", "mainnet = true\n", "mainnet"),
+    ];
+    let open = ["channel", "open", "http://127.0.0.1:9", "--amount", "1"];
+    for (name, table, field) in tables {
+        let text = format!("[project]\nnetwork = \"{name}\"\n[network.{name}]\n{table}");
+        write(dir, &text, "");
+        let url = asks();
+        let open = open.map(|it| {
+            if it.starts_with("http") {
+                url.as_str()
+            } else {
+                it
+            }
+        });
+        let refused = openlora(dir).args(open).run();
+        refused.fails(
+            3,
+            &format!(
+                "error: {}: a project file does not say where its reader's money is: expected \
+                 `network.{name}.{field}` in the reader's own settings\n\
+                 hint: if you trust it, copy `[network.{name}]` into {}\n",
+                dir.join("openlora.toml").display(),
+                dir.join("home/config/config.toml").display()
+            ),
+        );
+        // What its reader says too goes through, as far as there is an account.
+        write(dir, &text, &format!("[network.{name}]\n{table}"));
+        let run = openlora(dir).args(open).run();
+        assert!(!run.stderr.contains("a project file"), "{}", run.stderr);
+    }
+}
+
+/// A Hub that has nothing and keeps the heads of requests.
+fn hub() -> (String, Arc<Mutex<Vec<String>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let heads = Arc::new(Mutex::new(Vec::new()));
+    let kept = Arc::clone(&heads);
+    thread::spawn(move || {
+        for mut client in listener.incoming().flatten() {
+            let mut buffer = [0; 16_384];
+            let read = client.read(&mut buffer).unwrap_or_default();
+            let head = String::from_utf8_lossy(&buffer[..read]).to_lowercase();
+            kept.lock().unwrap().push(head);
+            let answer = "HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+            let _ = client.write_all(answer.as_bytes());
+        }
+    });
+    (url, heads)
+}
+
+#[test]
+fn a_hub_that_only_a_project_file_names_is_not_sent_the_token() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let (url, heads) = hub();
+    let named = format!("[base]\nid = \"somebody/base\"\nendpoint = \"{url}\"\n");
+    fs::write(
+        dir.join("rows.jsonl"),
+        "{\"prompt\": \"a\", \"completion\": \"b\"}\n",
+    )
+    .unwrap();
+    let train = || {
+        heads.lock().unwrap().clear();
+        let train = openlora(dir).args(["train", "--data", "rows.jsonl"]);
+        let run = train.env("HF_TOKEN", "hf_secret_of_mine").run();
+        assert_ne!(run.code, 0);
+        let shown = heads.lock().unwrap().clone();
+        assert!(!shown.is_empty(), "{}", run.stderr);
+        let with = shown.iter().filter(|it| it.contains("hf_secret_of_mine"));
+        (with.count() == shown.len(), run.stderr)
+    };
+    write(dir, &named, "");
+    let (sent, said) = train();
+    assert!(!sent);
+    assert!(
+        said.contains(&format!("HF_TOKEN is not sent to {url}")),
+        "{said}"
+    );
+    assert!(
+        heads
+            .lock()
+            .unwrap()
+            .iter()
+            .all(|it| !it.contains("hf_secret_of_mine"))
+    );
+    write(dir, &named, &format!("[base]\nendpoint = \"{url}\"\n"));
+    let (sent, said) = train();
+    assert!(sent && !said.contains("HF_TOKEN"), "{said}");
+}
