@@ -66,6 +66,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
         &["cli", "commands", "error", "printer", "private", "settings"],
     ),
     ("error.rs", &[]),
+    ("atomic.rs", &[]),
     ("private/", &[]),
     ("cli.rs", &["printer", "settings"]),
     ("printer.rs", &["error", "private"]),
@@ -73,15 +74,21 @@ const IMPORTS: &[(&str, &[&str])] = &[
     (
         "commands/",
         &[
-            "cli", "commands", "error", "printer", "private", "runtime", "settings", "tui",
-            "wallet",
+            "atomic", "cli", "commands", "error", "printer", "private", "runtime", "settings",
+            "tui", "wallet",
         ],
     ),
-    ("runtime/", &["error", "private", "runtime"]),
-    ("tui/", &["private", "runtime", "tui"]),
+    ("runtime/", &["atomic", "error", "private", "runtime"]),
+    ("tui/", &["atomic", "private", "runtime", "tui"]),
     // Of the runtime, only what the wallet implements or writes down.
-    ("wallet/devchain/", &["error", "private", "wallet"]),
-    ("wallet/", &["error", "private", "runtime", "wallet"]),
+    (
+        "wallet/devchain/",
+        &["atomic", "error", "private", "wallet"],
+    ),
+    (
+        "wallet/",
+        &["atomic", "error", "private", "runtime", "wallet"],
+    ),
 ];
 
 /// Rooms of the runtime that the wallet may know.
@@ -215,6 +222,7 @@ const THIRD_PARTIES: &[(&str, &[&str])] = &[
     ("alloy", &["wallet/", "runtime/ledger/"]),
     ("revm", &["wallet/devchain/"]),
     ("rpassword", &["commands/ask.rs"]),
+    ("rustix", &["atomic.rs"]),
     ("ratatui", &["tui/"]),
     ("crossterm", &["tui/"]),
 ];
