@@ -243,6 +243,31 @@ fn third_parties_stay_in_their_rooms() {
     assert_eq!(offences, Vec::<String>::new());
 }
 
+/// What writes or renames by itself, and why it may.
+const WRITERS: &[(&str, &str)] = &[
+    ("atomic.rs", "the one place of replacements"),
+    (
+        "commands/init.rs",
+        "moves files into an empty folder that a shell may stand in",
+    ),
+    (
+        "runtime/serve/engine/view.rs",
+        "a scratch folder that ends with the process",
+    ),
+];
+
+#[test]
+fn whatever_is_replaced_is_replaced_atomically() {
+    let writes =
+        Regex::new(r"fs::write\(|fs::rename\(|File::create|\.persist|NamedTempFile").unwrap();
+    let found: Vec<String> = sources()
+        .into_iter()
+        .filter(|source| writes.is_match(&source.code))
+        .map(|source| source.path)
+        .collect();
+    assert_eq!(found, WRITERS.iter().map(|it| it.0).collect::<Vec<_>>());
+}
+
 /// Rooms whose results must be the same everywhere, and what would make them differ.
 #[test]
 fn pure_rooms_know_no_clock_file_or_randomness() {

@@ -137,7 +137,7 @@ fn max_fee(intent: &Intent) -> u128 {
 }
 
 fn finished(child: Child) -> Value {
-    let output = child.wait_with_output().unwrap();
+    let output = waiting::finished(child);
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success(), "{stderr}");
     serde_json::from_slice(&output.stdout).unwrap()

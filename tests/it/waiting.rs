@@ -117,17 +117,27 @@ fn end_within(patience: Duration, child: &mut Child) -> Option<ExitStatus> {
     None
 }
 
-/// Runs a program to its end; one that does not end is killed, and the test fails.
+/// Runs a program without input to its end; one that does not end is killed, and the test fails.
 ///
 /// # Panics
 /// Also when it is not installed, saying what to install.
 #[track_caller]
 pub fn output(command: &mut Command) -> Output {
-    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     let child = command.spawn().unwrap_or_else(|error| {
         let program = command.get_program().to_string_lossy().into_owned();
         panic!("cannot run {program}: {error}; {}", remedy(&program))
     });
+    finished(child)
+}
+
+/// Waits for the end of a program and reads all that it says; one that does not end is killed, and the
+/// test fails.
+#[track_caller]
+pub fn finished(child: Child) -> Output {
     let id = child.id().to_string();
     let (told, heard) = std::sync::mpsc::channel();
     std::thread::spawn(move || told.send(child.wait_with_output()));
@@ -135,7 +145,7 @@ pub fn output(command: &mut Command) -> Output {
         Ok(output) => output.unwrap(),
         Err(_) => {
             let _ = Command::new("kill").args(["-KILL", &id]).status();
-            panic!("killed after {LONGEST:?}: {command:?}")
+            panic!("a program had to be killed: it had not ended after {LONGEST:?}")
         }
     }
 }
