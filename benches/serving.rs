@@ -28,6 +28,15 @@ mod dash_terminal;
 #[path = "../tests/it/support.rs"]
 mod support;
 
+#[allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "the tests use more of it, and a bench may stop at the first surprise"
+)]
+#[path = "../tests/it/waiting.rs"]
+mod waiting;
+
 mod attributing;
 mod dashboard;
 mod metering;

@@ -3,6 +3,7 @@
 //! The binary parses the command line, settles the settings and dispatches to one file per verb
 //! in `commands`. What the product does lives in `runtime`, which knows no terminal.
 
+pub mod atomic;
 pub mod cli;
 pub mod commands;
 pub mod error;

@@ -11,9 +11,9 @@ use toml_edit::{DocumentMut, Item, Table};
 
 use super::Context;
 use crate::{
+    atomic::{self, Readers},
     error::{ExitClass, ExitStatus, Failure},
     private::files,
-    runtime::disk::{self, Readers},
     settings::{Key, SettingsError, SourceEntry, Value, closest, keys},
 };
 
@@ -192,6 +192,6 @@ fn change(file: &Path, key: &Key, text: &str) -> Result<String, Failure> {
 fn write_atomically(file: &Path, text: &str) -> Result<(), Failure> {
     let dir = file.parent().unwrap_or(Path::new("."));
     files::new_folder(dir).map_err(|error| Failure::io("create", dir, &error))?;
-    disk::replace_file(file, text.as_bytes(), Readers::Owner)
+    atomic::replace_file(file, text.as_bytes(), Readers::Owner)
         .map_err(|error| Failure::io("write", file, &error))
 }

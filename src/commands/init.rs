@@ -8,12 +8,14 @@ use std::{
 };
 
 use serde::Serialize;
-use tempfile::TempDir;
 
 pub use templates::{TEMPLATES, Template};
 
 use super::Context;
-use crate::error::{ExitClass, ExitStatus, Failure};
+use crate::{
+    atomic::{self, FolderDraft},
+    error::{ExitClass, ExitStatus, Failure},
+};
 
 /// What to write and where.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -85,24 +87,19 @@ fn find(name: &str) -> Result<&'static Template, Failure> {
 /// Writes all files or none.
 fn write(template: &Template, dir: &Path) -> Result<(), Failure> {
     let exists = refuse_to_mix(dir)?;
-    let beside = match dir.parent() {
-        _ if exists => dir,
-        Some(parent) if parent != Path::new("") => parent,
-        _ => Path::new("."),
-    };
+    let beside = if exists { dir } else { atomic::parent(dir) };
     create_parents(beside)?;
-    let staging = tempfile::Builder::new()
-        .prefix(".openlora-init-")
-        .tempdir_in(beside);
-    let staging = staging.map_err(|error| Failure::io("write in", beside, &error))?;
+    let draft = FolderDraft::in_folder(beside);
+    let draft = draft.map_err(|error| Failure::io("write in", beside, &error))?;
     for (name, bytes) in template.files() {
-        put(&staging.path().join(&name), bytes)
+        draft
+            .write(&name, bytes)
             .map_err(|error| Failure::io("write", &dir.join(&name), &error))?;
     }
     let moved = if exists {
-        move_into(&staging, dir)
+        move_into(&draft, dir)
     } else {
-        become_folder(staging, dir)
+        draft.open_to_everyone().and_then(|()| draft.replace(dir))
     };
     moved.map_err(|error| Failure::io("write", dir, &error))
 }
@@ -132,38 +129,11 @@ fn create_parents(dir: &Path) -> Result<(), Failure> {
     std::fs::create_dir_all(dir).map_err(|error| Failure::io("create", dir, &error))
 }
 
-fn put(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    if let Some(parent) = path.parent() {
-        std::fs::create_dir_all(parent)?;
-    }
-    std::fs::write(path, bytes)
-}
-
-/// One rename makes the whole project appear.
-fn become_folder(staging: TempDir, dir: &Path) -> std::io::Result<()> {
-    open_to_others(staging.path())?;
-    std::fs::rename(staging.path(), dir)?;
-    let _ = staging.keep();
-    Ok(())
-}
-
-/// Temporary folders are private; a project is as open as any new folder.
-#[cfg(unix)]
-fn open_to_others(dir: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o755))
-}
-
-#[cfg(not(unix))]
-fn open_to_others(_dir: &Path) -> std::io::Result<()> {
-    Ok(())
-}
-
 /// Into an empty folder that is there already, perhaps the one that a shell stands in: its
 /// entries are moved one by one, and taken back when one cannot be.
-fn move_into(staging: &TempDir, dir: &Path) -> std::io::Result<()> {
+fn move_into(draft: &FolderDraft, dir: &Path) -> std::io::Result<()> {
     let mut moved = Vec::new();
-    for entry in std::fs::read_dir(staging.path())? {
+    for entry in std::fs::read_dir(draft.path())? {
         let entry = entry?;
         let to = dir.join(entry.file_name());
         if let Err(error) = std::fs::rename(entry.path(), &to) {

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::{Context, network, project, signer::Signer};
 use crate::{
+    atomic,
     error::{ExitClass, ExitStatus, Failure},
     printer::Printer,
     runtime::{
@@ -123,6 +124,7 @@ struct Origin {
 fn origin(context: &Context, wanted: Option<&Path>) -> Result<Origin, Failure> {
     if let Some(folder) = wanted {
         let folder = context.settings.working_dir.join(folder);
+        atomic::recover_folder(&folder).map_err(|error| Failure::io("recover", &folder, &error))?;
         if folder.join(CONFIG_FILE).exists() {
             let name = folder.file_name().unwrap_or_default().to_string_lossy();
             return Ok(Origin {

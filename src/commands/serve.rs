@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use self::{paid::Selling, running::Sign};
 use super::{Context, dash, money, network, project};
 use crate::{
+    atomic,
     error::{ExitClass, ExitStatus, Failure},
     private::files,
     runtime::{
@@ -297,6 +298,8 @@ fn named(context: &Context, text: &str) -> Result<Chosen, Failure> {
 /// A run's folder stands for the adapter in it.
 fn adapter_folder(path: PathBuf) -> PathBuf {
     let inside = path.join("adapter");
+    // If it fails, reading the adapter says why.
+    let _ = atomic::recover_folder(&inside);
     let is_run = !path.join(adapter::CONFIG_FILE).exists() && inside.is_dir();
     if is_run { inside } else { path }
 }

@@ -1,14 +1,13 @@
 //! `wallet`: accounts in encrypted files, and what they hold.
 
-use std::{
-    io::Write,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
+use zeroize::Zeroizing;
 
 use super::{Context, ask, network};
 use crate::{
+    atomic,
     error::{ExitClass, ExitStatus, Failure},
     runtime::ledger::Address,
     wallet::{
@@ -278,7 +277,8 @@ pub fn export(
     let revealed = key.reveal();
     if let Some(out) = out {
         let out = context.settings.working_dir.join(out);
-        write_private(&out, revealed.as_bytes())
+        let line = Zeroizing::new(format!("{}\n", revealed.as_str()));
+        atomic::create_file(&out, line.as_bytes())
             .map_err(|error| Failure::io("write", &out, &error))?;
     }
     let printer = &context.printer;
@@ -295,19 +295,6 @@ pub fn export(
         printer.line(revealed.as_str());
     }
     Ok(ExitStatus::Success)
-}
-
-/// A new file that only its owner can read; one that is there is left alone.
-fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let dir = path.parent().unwrap_or(Path::new("."));
-    let mut fresh = tempfile::NamedTempFile::new_in(dir)?;
-    fresh.write_all(bytes)?;
-    fresh.write_all(b"\n")?;
-    fresh.as_file().sync_all()?;
-    fresh
-        .persist_noclobber(path)
-        .map(drop)
-        .map_err(|error| error.error)
 }
 
 pub fn change_password(

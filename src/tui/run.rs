@@ -28,7 +28,7 @@ use super::{
     view,
 };
 use crate::{
-    private::files,
+    atomic,
     runtime::{event::Record, state::board::Board},
 };
 
@@ -227,10 +227,7 @@ impl Running {
     /// Never over a file that is there.
     fn write(&self, name: &str, contents: &str) -> String {
         let path = self.session.folder.join(name);
-        let mut options = std::fs::File::options();
-        let written = files::open(options.write(true).create_new(true), &path)
-            .and_then(|mut file| file.write_all(contents.as_bytes()));
-        match written {
+        match atomic::create_file(&path, contents.as_bytes()) {
             Ok(()) => format!("written: {}", path.display()),
             Err(error) => format!("cannot write {}: {error}", path.display()),
         }

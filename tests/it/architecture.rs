@@ -66,6 +66,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
         &["cli", "commands", "error", "printer", "private", "settings"],
     ),
     ("error.rs", &[]),
+    ("atomic.rs", &[]),
     ("private/", &[]),
     ("cli.rs", &["printer", "settings"]),
     ("printer.rs", &["error", "private"]),
@@ -73,15 +74,21 @@ const IMPORTS: &[(&str, &[&str])] = &[
     (
         "commands/",
         &[
-            "cli", "commands", "error", "printer", "private", "runtime", "settings", "tui",
-            "wallet",
+            "atomic", "cli", "commands", "error", "printer", "private", "runtime", "settings",
+            "tui", "wallet",
         ],
     ),
-    ("runtime/", &["error", "private", "runtime"]),
-    ("tui/", &["private", "runtime", "tui"]),
+    ("runtime/", &["atomic", "error", "private", "runtime"]),
+    ("tui/", &["atomic", "private", "runtime", "tui"]),
     // Of the runtime, only what the wallet implements or writes down.
-    ("wallet/devchain/", &["error", "private", "wallet"]),
-    ("wallet/", &["error", "private", "runtime", "wallet"]),
+    (
+        "wallet/devchain/",
+        &["atomic", "error", "private", "wallet"],
+    ),
+    (
+        "wallet/",
+        &["atomic", "error", "private", "runtime", "wallet"],
+    ),
 ];
 
 /// Rooms of the runtime that the wallet may know.
@@ -215,6 +222,7 @@ const THIRD_PARTIES: &[(&str, &[&str])] = &[
     ("alloy", &["wallet/", "runtime/ledger/"]),
     ("revm", &["wallet/devchain/"]),
     ("rpassword", &["commands/ask.rs"]),
+    ("rustix", &["atomic.rs"]),
     ("ratatui", &["tui/"]),
     ("crossterm", &["tui/"]),
 ];
@@ -233,6 +241,31 @@ fn third_parties_stay_in_their_rooms() {
         }
     }
     assert_eq!(offences, Vec::<String>::new());
+}
+
+/// What writes or renames by itself, and why it may.
+const WRITERS: &[(&str, &str)] = &[
+    ("atomic.rs", "the one place of replacements"),
+    (
+        "commands/init.rs",
+        "moves files into an empty folder that a shell may stand in",
+    ),
+    (
+        "runtime/serve/engine/view.rs",
+        "a scratch folder that ends with the process",
+    ),
+];
+
+#[test]
+fn whatever_is_replaced_is_replaced_atomically() {
+    let writes =
+        Regex::new(r"fs::write\(|fs::rename\(|File::create|\.persist|NamedTempFile").unwrap();
+    let found: Vec<String> = sources()
+        .into_iter()
+        .filter(|source| writes.is_match(&source.code))
+        .map(|source| source.path)
+        .collect();
+    assert_eq!(found, WRITERS.iter().map(|it| it.0).collect::<Vec<_>>());
 }
 
 /// Rooms whose results must be the same everywhere, and what would make them differ.

@@ -26,6 +26,7 @@ use crate::{
     devnet_support::{Home, Rpc},
     settlement_support::{CHAIN_ID, Market, Seller, channel_id},
     support::openlora,
+    waiting,
 };
 
 fn genesis(rpc: &Rpc) -> Word {
@@ -229,12 +230,10 @@ fn a_revert_is_a_reorganisation_and_serves_nobody_meanwhile() {
     assert_eq!(seller.wait(desk.channel(channel)), refused);
     assert_eq!(seller.events("reorganised").len(), 0);
     // One that stays is what the chain has now.
-    let reverted = async {
-        while desk.refresh().await.is_err() {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    seller.wait(reverted);
+    seller.wait(waiting::until(
+        "the shorter chain to be believed",
+        async || desk.refresh().await.is_ok(),
+    ));
     assert!(desk.is_fresh());
     assert_eq!(seller.events("reorganised").len(), 1);
     let book = seller.ledger.book();
@@ -289,9 +288,10 @@ fn a_payment_counts_once_it_is_deep() {
     let transfer = market.buyer(1, 1_000).transfer(800, 1);
     let taken = std::cell::Cell::new(false);
     let mined = async {
-        while seller.events("transaction_settled").is_empty() {
-            tokio::task::yield_now().await;
-        }
+        waiting::until("the transaction to be mined", async || {
+            !seller.events("transaction_settled").is_empty()
+        })
+        .await;
         assert!(!taken.get());
         let mine = json!({ "jsonrpc": "2.0", "id": 1, "method": "anvil_mine", "params": ["0x2"] });
         let client = reqwest::Client::builder().no_proxy().build().unwrap();

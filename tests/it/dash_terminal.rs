@@ -6,14 +6,13 @@ use std::{
     process::{Child, ChildStdin, Command, Stdio},
     sync::{Arc, Condvar, Mutex},
     thread::JoinHandle,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use serde_json::{Value, json};
 
 use crate::support::{binary, openlora};
-
-const PATIENCE: Duration = Duration::from_secs(60);
+use crate::waiting::{self, PATIENCE};
 
 /// A running program and its screen.
 pub struct Screen {
@@ -177,7 +176,7 @@ impl Screen {
             panic!("the pty broke: {last}{rest}")
         });
         drop(self.keys.take());
-        self.child.wait().unwrap();
+        waiting::ended("the pty's program", &mut self.child);
         self.reader.take().unwrap().join().unwrap();
         let restored = last["restored"] == true;
         (last["status"].as_i64().unwrap(), restored, self.text())
@@ -199,6 +198,6 @@ impl Drop for Screen {
     fn drop(&mut self) {
         // Its program gets a hang-up.
         drop(self.keys.take());
-        let _ = self.child.wait();
+        waiting::end(&mut self.child);
     }
 }

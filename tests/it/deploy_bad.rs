@@ -22,6 +22,7 @@ use serde_json::json;
 
 use crate::{
     deploy_support::{Act, Chain, Desk, OWN, Proxy, contract, own_about, package},
+    waiting,
     wallet::ADDRESS,
 };
 
@@ -197,7 +198,7 @@ fn money_is_missing_and_said_exactly() {
         .stderr(std::process::Stdio::piped());
     let mut child = command.spawn().unwrap();
     std::io::Write::write_all(&mut child.stdin.take().unwrap(), b"tone\n").unwrap();
-    let output = child.wait_with_output().unwrap();
+    let output = waiting::finished(child);
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(8), "{said}");
     let said = said.lines().nth(1).unwrap();

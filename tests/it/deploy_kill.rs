@@ -1,10 +1,7 @@
 //! `deploy` killed at any moment and run again: nothing is lost and nothing happens twice. And
 //! transactions that nobody mines.
 
-use std::{
-    process::{Child, Stdio},
-    time::{Duration, Instant},
-};
+use std::process::{Child, Stdio};
 
 use alloy::{
     consensus::{Transaction, TxEnvelope},
@@ -17,6 +14,7 @@ use serde_json::{Value, json};
 use crate::{
     deploy_support::{Act, Chain, Desk, OWN, Proxy, contract},
     devnet_support::{Rpc, number},
+    waiting::{self, wait_until},
 };
 
 fn start(desk: &Desk, args: &[&str], env: &[(&str, &str)]) -> Child {
@@ -78,7 +76,7 @@ fn killed_at_any_moment_it_registers_once() {
         let mut child = start(&desk, &["first"], &[]);
         assert_eq!(proxy.wait_until_it_hangs(), *method);
         child.kill().unwrap();
-        child.wait().unwrap();
+        waiting::ended("the killed deploy", &mut child);
         let at = format!("{method} {nth} {after}");
         desk.points_to(chain.url());
         let said = desk.json(&["deploy", "first"]);
@@ -138,17 +136,8 @@ fn max_fee(intent: &Intent) -> u128 {
     transaction.max_fee_per_gas()
 }
 
-/// Waits for something that another process does.
-fn wait_for(what: &str, mut is: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while !is() {
-        assert!(Instant::now() < deadline, "{what} did not happen");
-        std::thread::yield_now();
-    }
-}
-
 fn finished(child: Child) -> Value {
-    let output = child.wait_with_output().unwrap();
+    let output = waiting::finished(child);
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success(), "{stderr}");
     serde_json::from_slice(&output.stdout).unwrap()
@@ -166,7 +155,7 @@ fn a_stuck_transaction_offers_more_under_the_same_nonce() {
     rpc.ok("evm_setAutomine", json!([false]));
     let patience = [("OPENLORA_DEPLOY_PATIENCE", "1")];
     let child = start(&desk, &["first", "--max-fee", "100"], &patience);
-    wait_for("a replacement", || {
+    wait_until("a replacement", || {
         proxy.asked("eth_sendRawTransaction").len() >= before + 2
     });
     rpc.ok("evm_setAutomine", json!([true]));
@@ -208,16 +197,16 @@ fn killed_while_it_waits_it_goes_on_waiting() {
     rpc.ok("evm_setAutomine", json!([false]));
     let mut child = start(&desk, &["first"], &[]);
     let sent = || proxy.asked("eth_sendRawTransaction").len() - before.len();
-    wait_for("the first transaction", || sent() == 1);
-    wait_for("it to be on its way", || {
+    wait_until("the first transaction", || sent() == 1);
+    wait_until("it to be on its way", || {
         rpc.ok("txpool_status", json!([]))["pending"] == "0x1"
     });
     child.kill().unwrap();
-    child.wait().unwrap();
+    waiting::ended("the killed deploy", &mut child);
     // The node forgets it, as nodes do.
     rpc.ok("anvil_dropAllTransactions", json!([]));
     let child = start(&desk, &["first"], &[]);
-    wait_for("the same bytes again", || sent() == 2);
+    wait_until("the same bytes again", || sent() == 2);
     let all = proxy.asked("eth_sendRawTransaction");
     assert_eq!(all[all.len() - 1], all[all.len() - 2]);
     rpc.ok("evm_setAutomine", json!([true]));

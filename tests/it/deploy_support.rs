@@ -28,6 +28,7 @@ use crate::{
     devnet_support::{Devnet, Home, Rpc},
     package::{about, drafted},
     support::{Invocation, Run, openlora},
+    waiting::PATIENCE,
     wallet::KEY,
 };
 
@@ -284,8 +285,8 @@ impl Proxy {
 
     /// Waits until a request hangs, and says which.
     pub fn wait_until_it_hangs(&self) -> String {
-        let patience = std::time::Duration::from_secs(60);
-        self.hung.recv_timeout(patience).unwrap()
+        let hung = self.hung.recv_timeout(PATIENCE);
+        hung.unwrap_or_else(|_| panic!("waited {PATIENCE:?} in vain for a request that hangs"))
     }
 
     /// The parameters of every request of a method, in order.

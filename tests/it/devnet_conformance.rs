@@ -1,7 +1,7 @@
 //! One conversation, held with anvil and with the development chain: the same shapes, and the same
 //! values wherever they are deterministic. `tests/data/rpc/make.py` writes it and explains it.
 
-use std::{collections::BTreeMap, path::Path, time::Duration};
+use std::{collections::BTreeMap, path::Path};
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use crate::{
     devnet_peers::{Anvil, artifact},
     devnet_support::{Devnet, Rpc},
+    waiting,
 };
 
 /// A line of the conversation.
@@ -100,14 +101,9 @@ impl Side {
             true => "eth_getTransactionReceipt",
             false => "eth_getTransactionByHash",
         };
-        let started = std::time::Instant::now();
-        while self.rpc.ok(method, json!([hash])).is_null() {
-            assert!(
-                started.elapsed() < Duration::from_secs(10),
-                "{hash} never came"
-            );
-            std::thread::yield_now();
-        }
+        waiting::wait_until(&format!("{hash} to be known"), || {
+            !self.rpc.ok(method, json!([hash])).is_null()
+        });
     }
 }
 

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use crate::{
     devnet_support::{Devnet, FIRST, Home, NOBODY, Rpc, number, signal},
     support::openlora,
+    waiting,
 };
 
 /// Sends numbered transfers until the chain is gone; returns the acknowledged hashes.
@@ -46,10 +47,10 @@ fn acknowledged_transactions_survive_being_killed() {
                 send_until_gone(&Rpc::new(&chain.rpc.url), &acknowledged);
                 ended.store(true, Ordering::SeqCst);
             });
-            while acknowledged.lock().unwrap().len() < acknowledged_before_kill {
+            waiting::wait_until("transactions to be acknowledged", || {
                 assert!(!ended.load(Ordering::SeqCst), "the chain ended by itself");
-                std::thread::yield_now();
-            }
+                acknowledged.lock().unwrap().len() >= acknowledged_before_kill
+            });
             chain.signal("KILL");
             sender.join().unwrap();
         });

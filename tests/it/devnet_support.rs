@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
 use crate::support::openlora;
+use crate::waiting;
 
 pub const FIRST: &str = "0xf39fd6e51aad88f6f4ce6ab8827279cfffb92266";
 pub const SECOND: &str = "0x70997970c51812dc3a010c7d01b50e0d17dc79c8";
@@ -207,12 +208,14 @@ impl Devnet {
     /// Ends it without warning and waits until it is gone.
     pub fn kill(mut self) {
         self.signal("KILL");
-        self.child.wait().unwrap();
+        waiting::ended("the chain", &mut self.child);
     }
 
     /// Waits for its end; returns the exit code and stderr.
     pub fn wait(mut self) -> (i32, String) {
-        let code = self.child.wait().unwrap().code().unwrap_or(-1);
+        let code = waiting::ended("the chain", &mut self.child)
+            .code()
+            .unwrap_or(-1);
         (code, self.stderr.take().unwrap().join().unwrap())
     }
 }

@@ -19,6 +19,7 @@ use openlora::{
 };
 use serde_json::Value;
 
+use crate::waiting;
 use crate::{golden::dir as golden, scripted::Script};
 
 fn base(name: &str) -> Base {
@@ -640,9 +641,9 @@ async fn dropping_an_engine_frees_its_weights() {
     let engines = Engines::new();
     let engine = load(&engines, "llama", Some("qv")).await;
     let other = load(&engines, "llama", None).await;
-    until(|| engines.resident() == 2).await;
+    resident(&engines, 2).await;
     drop(engine);
-    until(|| engines.resident() == 1).await;
+    resident(&engines, 1).await;
     agrees(&engines, "llama", Some("all-linear")).await;
     assert_eq!(
         ask(&other, text("a"), greedy(1))
@@ -652,19 +653,15 @@ async fn dropping_an_engine_frees_its_weights() {
         1
     );
     drop(other);
-    until(|| engines.resident() == 0).await;
+    resident(&engines, 0).await;
 }
 
-/// Waits for something that other threads bring about.
-async fn until(condition: impl Fn() -> bool) {
-    let wait = async {
-        while !condition() {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(std::time::Duration::from_secs(60), wait)
-        .await
-        .unwrap();
+/// Waits until so many models are in memory; other threads load and free them.
+async fn resident(engines: &Engines, count: usize) {
+    waiting::until(&format!("{count} models in memory"), async || {
+        engines.resident() == count
+    })
+    .await;
 }
 
 // From here on the model is scripted: each token has one successor, so answers are known exactly.

@@ -12,6 +12,7 @@ use openlora::runtime::{adapter::TaskCard, dataset::Task, model::Base};
 use serde_json::Value;
 
 use crate::support::{Invocation, openlora};
+use crate::waiting;
 
 /// Where the golden vectors are.
 pub fn golden(name: &str) -> PathBuf {
@@ -161,7 +162,7 @@ impl Live {
     /// Ends it without warning and waits until it is gone.
     pub fn kill(mut self) {
         self.signal("KILL");
-        self.child.wait().unwrap();
+        waiting::ended("the server", &mut self.child);
     }
 
     /// Drains it; returns the exit code, what else it wrote to stdout, and stderr.
@@ -171,9 +172,10 @@ impl Live {
     }
 
     pub fn wait(&mut self) -> (i32, String, String) {
+        let code = waiting::ended("the server", &mut self.child).code();
         let mut rest = String::new();
         self.stdout.read_to_string(&mut rest).unwrap();
-        let code = self.child.wait().unwrap().code().unwrap_or(-1);
+        let code = code.unwrap_or(-1);
         (code, rest, self.stderr.take().unwrap().join().unwrap())
     }
 }

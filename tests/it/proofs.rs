@@ -29,6 +29,7 @@ use tokio::sync::Semaphore;
 use crate::serve_support::{
     LIMITS, TestServer, access, adapters, chat, operator_client, test_journal, with,
 };
+use crate::waiting::{self, PATIENCE};
 
 /// The engine of the other tests, with a token per letter.
 struct Spelling(Arc<dyn Engine>);
@@ -128,10 +129,11 @@ impl Witness for Stub {
     }
 
     fn sketch(&self, exchange: &Exchange) -> Result<String, Fallback> {
-        let mut open = self.gate.lock().unwrap();
-        while !*open {
-            open = self.opened.wait(open).unwrap();
-        }
+        let open = self.gate.lock().unwrap();
+        let open = self
+            .opened
+            .wait_timeout_while(open, PATIENCE, |open| !*open);
+        assert!(*open.unwrap().0, "nobody opened the gate");
         self.sketched.fetch_add(1, Ordering::SeqCst);
         match exchange.prompt.ends_with(&letters("nan")) {
             true => Err(Fallback::NotANumber),
@@ -203,16 +205,14 @@ async fn start(setup: Setup<'_>) -> TestServer {
 
 /// The final attribution of a call, once it is there.
 async fn attributed(journal: &Journal, id: &str) -> Attributed {
-    let mut news = journal.subscribe();
-    loop {
-        if let Some(record) = journal.unique(Unique::ATTRIBUTED, id).await.unwrap() {
-            let Event::Attributed(attributed) = record.event else {
-                panic!()
-            };
-            return *attributed;
-        }
-        let _ = news.recv().await;
-    }
+    let what = format!("the attribution of {id}");
+    let record = waiting::found(&what, async || {
+        journal.unique(Unique::ATTRIBUTED, id).await.unwrap()
+    });
+    let Event::Attributed(attributed) = record.await.event else {
+        panic!()
+    };
+    *attributed
 }
 
 fn said(content: &str) -> Value {

@@ -26,6 +26,7 @@ use crate::{
     devnet_support::{Devnet, signal},
     live::write_adapters,
     support::{Invocation, Run, openlora},
+    waiting::{self, PATIENCE},
     x402_buyers::serve,
 };
 
@@ -85,10 +86,9 @@ impl Proxy {
 
     fn wait_until_held(&self) {
         let (plan, changed) = &*self.plan;
-        let mut plan = plan.lock().unwrap();
-        while plan.held == 0 {
-            plan = changed.wait(plan).unwrap();
-        }
+        let plan = plan.lock().unwrap();
+        let waited = changed.wait_timeout_while(plan, PATIENCE, |plan| plan.held == 0);
+        assert!(waited.unwrap().0.held > 0, "no answer was held back");
     }
 }
 
@@ -209,7 +209,7 @@ impl Market {
 impl Drop for Market {
     fn drop(&mut self) {
         signal(self.server.id(), "TERM");
-        let _ = self.server.wait();
+        waiting::end(&mut self.server);
     }
 }
 
@@ -308,7 +308,7 @@ fn a_killed_client_leaves_what_it_takes_to_fetch_its_answer() {
     let mut killed = killed.spawn().unwrap();
     market.proxy.wait_until_held();
     killed.kill().unwrap();
-    killed.wait().unwrap();
+    waiting::ended("the killed call", &mut killed);
     let sent = market.proxy.paid();
     let waiting = market.pending();
     let id = waiting[0]["id"].as_str().unwrap();

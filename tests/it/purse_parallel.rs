@@ -25,6 +25,7 @@ use openlora::{
 use serde_json::json;
 use tokio::{runtime::Runtime, sync::Barrier};
 
+use crate::waiting;
 use crate::{deploy_support::contract, devnet_support::Devnet, support::openlora};
 
 const COUNT: usize = 50;
@@ -120,7 +121,7 @@ fn fifty_processes_pay_from_fifty_channels_and_the_purse_knows_all() {
             })
             .collect();
         for mut call in calls {
-            assert!(call.wait().unwrap().success());
+            assert!(waiting::ended("a call", &mut call).success());
         }
         let vouchers = server.take();
         assert_eq!(vouchers.len(), COUNT);

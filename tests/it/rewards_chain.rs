@@ -1,12 +1,7 @@
 //! Attributed calls from the journal to the contributors' accounts: anchored, proposed, fetched,
 //! contested, audited, and killed around every transaction.
 
-use std::{
-    collections::BTreeMap,
-    process::Stdio,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, process::Stdio, sync::Arc, time::Duration};
 
 use alloy::{primitives::U256, sol_types::SolCall};
 use openlora::{
@@ -44,6 +39,7 @@ use crate::{
     devnet_support::number as number_of,
     paid_serving::shop::Payer,
     settlement_support::{Seller, send, send_from},
+    waiting,
 };
 
 const DAY: u64 = 24 * 60 * 60;
@@ -678,10 +674,7 @@ fn a_running_worker_answers_a_demand_by_itself() {
     let running = shop
         .runtime
         .spawn(async move { rewarder.run(rounds, treasurer, ended).await });
-    let until = Instant::now() + Duration::from_secs(60);
-    while pool().answer_by().is_some() {
-        assert!(Instant::now() < until, "nobody answers");
-    }
+    waiting::wait_until("the server's answer", || pool().answer_by().is_none());
     assert!(pool().has_proposal());
     stop.cancel();
     shop.runtime.block_on(running).unwrap();
@@ -957,7 +950,7 @@ fn killed_around_every_root_nothing_happens_twice() {
             .unwrap();
         assert_eq!(proxy.wait_until_it_hangs(), method, "{at}");
         child.kill().unwrap();
-        child.wait().unwrap();
+        waiting::ended("the killed round", &mut child);
         shop.desk.points_to(shop.chain.url());
         shop.desk.run(&["settle"]).succeeds();
         shop.desk.run(&["withdraw"]).succeeds();

@@ -20,6 +20,7 @@ use crate::{
     live::{Live, write_adapters},
     sdk,
     support::{Run, openlora},
+    waiting,
     wallet::KEY,
     wallet_commands::rpc,
     x402_stock,
@@ -67,7 +68,7 @@ impl Results {
         let mut stdin = validator.stdin.take().unwrap();
         stdin.write_all(lines.as_bytes()).unwrap();
         drop(stdin);
-        let output = validator.wait_with_output().unwrap();
+        let output = waiting::finished(validator);
         let expected: String = self
             .0
             .iter()

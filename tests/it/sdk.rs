@@ -9,7 +9,10 @@ use std::{
 
 use sha2::{Digest, Sha256};
 
-use crate::live::{Live, write_adapters};
+use crate::{
+    live::{Live, write_adapters},
+    waiting,
+};
 
 /// The folder of a suite's scripts and pins.
 pub fn suite(name: &str) -> PathBuf {
@@ -20,9 +23,7 @@ pub fn suite(name: &str) -> PathBuf {
 
 /// Runs to the end and returns stdout; failing says everything.
 pub fn run(command: &mut Command) -> String {
-    let output = command
-        .output()
-        .unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let output = waiting::output(command);
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let (out, err) = (text(&output.stdout), text(&output.stderr));
     assert!(output.status.success(), "{command:?} failed:\n{out}\n{err}");

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use crate::serve_support::{
     LIMITS, TestServer, chat, reply, start, start_with, test_journal, with,
 };
+use crate::waiting;
 
 const CHAT: &str = "/v1/chat/completions";
 
@@ -58,15 +59,11 @@ async fn story(server: &TestServer, id: &str) -> Vec<String> {
 
 /// Waits until the journal holds an event that `wanted` picks.
 async fn until(server: &TestServer, wanted: impl Fn(&Event) -> bool) {
-    let mut news = server.journal.subscribe();
-    while !server
-        .records()
-        .await
-        .iter()
-        .any(|record| wanted(&record.event))
-    {
-        let _ = news.recv().await;
-    }
+    waiting::until("an event in the journal", async || {
+        let records = server.records().await;
+        records.iter().any(|record| wanted(&record.event))
+    })
+    .await;
 }
 
 async fn reserved(server: &TestServer, id: &str) {
@@ -79,18 +76,11 @@ async fn reserved(server: &TestServer, id: &str) {
 
 /// Waits until the metrics hold a line; each look is a round trip to the server.
 async fn until_metric(server: &TestServer, line: &str) {
-    for _ in 0..10_000 {
-        if server
-            .get("/metrics")
-            .await
-            .text
-            .lines()
-            .any(|found| found == line)
-        {
-            return;
-        }
-    }
-    panic!("{line} never came:\n{}", server.get("/metrics").await.text);
+    waiting::until(&format!("the metric {line}"), async || {
+        let metrics = server.get("/metrics").await.text;
+        metrics.lines().any(|found| found == line)
+    })
+    .await;
 }
 
 /// Opens a stream and reads it until `pieces` pieces of text came.
@@ -583,9 +573,10 @@ async fn events_follow_new_calls_and_end_with_the_server() {
     let response = request.send().await.unwrap();
     server.post_as("live", CHAT, &chat("persona", "hi")).await;
     let attributed = |record: &Record| matches!(record.event, Event::Attributed(_));
-    while !server.records().await.iter().any(attributed) {
-        tokio::task::yield_now().await;
-    }
+    waiting::until("the call's attribution", async || {
+        server.records().await.iter().any(attributed)
+    })
+    .await;
     server.stop.draining.cancel();
     let text = response.text().await.unwrap();
     let names: Vec<_> = text

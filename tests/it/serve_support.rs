@@ -11,9 +11,9 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    time::Duration,
 };
 
+use crate::waiting;
 use futures::StreamExt;
 use openlora::runtime::{
     attribution::Provenance,
@@ -363,14 +363,13 @@ impl TestServer {
                 let _ = news.recv().await;
             }
         };
-        let limit = Duration::from_secs(60);
-        let found = tokio::time::timeout(limit, wait).await;
-        found.unwrap_or_else(|_| panic!("{what} was not metered within {limit:?}"))
+        waiting::within(&format!("the count of {what}"), wait).await
     }
 
     pub async fn drain(self) {
         self.stop.draining.cancel();
-        self.running.await.unwrap().unwrap();
+        let ended = waiting::within("the server to drain", self.running).await;
+        ended.unwrap().unwrap();
     }
 }
 

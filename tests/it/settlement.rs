@@ -7,6 +7,7 @@ use openlora::{
 use serde_json::json;
 
 use crate::settlement_support::{Market, channel_id, channel_key};
+use crate::waiting;
 
 /// A view without its place.
 fn sums(view: &ChannelView) -> (u128, u128, bool, u64) {
@@ -216,9 +217,10 @@ fn a_deposit_counts_once_it_is_deep() {
     let (sent, view) = (std::cell::Cell::new(false), desk.channel(deposit.channel));
     let waiting = async {
         // Mined, and not yet deep enough.
-        while seller.events("transaction_settled").is_empty() {
-            tokio::task::yield_now().await;
-        }
+        waiting::until("the transaction to be mined", async || {
+            !seller.events("transaction_settled").is_empty()
+        })
+        .await;
         let early = view.await.unwrap();
         assert_eq!(sums(&early), (0, 0, false, 0));
         assert!(!sent.get());

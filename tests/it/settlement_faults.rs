@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 use crate::{
     deploy_support::{Act, Proxy},
     settlement_support::{Buyer, Market, Seller, channel_id, channel_key},
+    waiting,
 };
 
 fn treasurer(seller: &Seller) -> Treasurer {
@@ -354,11 +355,9 @@ fn a_payer_who_went_away_does_not_stop_the_deposit() {
     let seller = market.seller();
     let buyer = market.buyer(1, 1_000);
     let deposit = buyer.deposit(&buyer.config(1), 800, 1);
-    let intended = async {
-        while seller.events("transaction_intended").is_empty() {
-            tokio::task::yield_now().await;
-        }
-    };
+    let intended = waiting::until("the transaction to be written down", async || {
+        !seller.events("transaction_intended").is_empty()
+    });
     // Dropped as soon as the transaction is written down; the work goes on without it.
     seller.wait(async {
         tokio::select! {

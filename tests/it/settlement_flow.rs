@@ -25,6 +25,7 @@ use crate::{
     settlement_support::{
         Buyer, Market, OWN_PPM, Seller, channel_id, channel_key, send, send_from,
     },
+    waiting,
 };
 
 fn treasurer(seller: &Seller) -> Treasurer {
@@ -254,21 +255,12 @@ fn by_itself(triggers: Triggers, happens: impl FnOnce(&Market, &Seller, &Buyer))
         .runtime
         .spawn(async move { treasurer.run(triggers, end).await });
     happens(&market, &seller, &buyer);
-    let claimed = async {
-        loop {
-            let view = seller.desk.channel(channel).await.unwrap();
-            if view.claimed == Amount(700) {
-                return view;
-            }
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    let patience = Duration::from_secs(30);
-    let view = market
+    market
         .runtime
-        .block_on(async { tokio::time::timeout(patience, claimed).await })
-        .unwrap();
-    assert_eq!(view.claimed, Amount(700));
+        .block_on(waiting::until("the claim", async || {
+            let view = seller.desk.channel(channel).await.unwrap();
+            view.claimed == Amount(700)
+        }));
     stop.cancel();
     market.runtime.block_on(watching).unwrap();
     market.runtime.block_on(settling).unwrap();

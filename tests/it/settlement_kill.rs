@@ -9,6 +9,7 @@ use serde_json::Value;
 use crate::{
     deploy_support::{Act, Desk, OWN, Proxy},
     settlement_support::{Market, Seller},
+    waiting,
 };
 
 /// The command that dies, and where: before the n-th request of a method reaches the chain, or
@@ -110,7 +111,7 @@ fn killed(deaths: &[Death]) {
             .unwrap();
         assert_eq!(proxy.wait_until_it_hangs(), method, "{at}");
         child.kill().unwrap();
-        child.wait().unwrap();
+        waiting::ended("the killed server", &mut child);
         configured(&desk, &market, market.chain.url());
         desk.run(&["settle"]).succeeds();
         desk.run(&["withdraw"]).succeeds();

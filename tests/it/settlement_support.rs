@@ -36,6 +36,7 @@ use tokio::runtime::Runtime;
 use crate::{
     deploy_support::{Chain, OWN, OWN_KEY, account, contract},
     devnet_support::{FIRST, Rpc, number},
+    waiting,
 };
 
 sol! {
@@ -218,12 +219,10 @@ pub fn send_from(rpc: &Rpc, from: &str, to: Address, data: &Bytes) -> Value {
     let fields = json!({ "from": from, "to": to.to_string(), "data": data, "gas": "0x989680" });
     let hash = rpc.ok("eth_sendTransaction", json!([fields]));
     // Anvil answers before it mines.
-    let receipt = loop {
+    let receipt = waiting::wait_for(&format!("the receipt of {hash}"), || {
         let receipt = rpc.ok("eth_getTransactionReceipt", json!([hash]));
-        if !receipt.is_null() {
-            break receipt;
-        }
-    };
+        (!receipt.is_null()).then_some(receipt)
+    });
     assert_eq!(receipt["status"], "0x1", "{receipt}");
     receipt
 }
@@ -341,6 +340,7 @@ impl Seller {
     }
 
     pub fn wait<T>(&self, work: impl Future<Output = T>) -> T {
+        let work = waiting::within_longest("the seller's work", work);
         self.runtime.as_ref().unwrap().block_on(work)
     }
 

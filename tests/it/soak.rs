@@ -30,6 +30,7 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use crate::live::{Live, write_adapters};
+use crate::waiting;
 
 const CALLS: usize = 1000;
 const REPEATS: usize = CALLS / 20;
@@ -137,10 +138,8 @@ impl Soak {
             }
             // It was killed: wait for the next one.
             let mut changed = self.place.clone();
-            changed
-                .wait_for(|now| now.start > place.start)
-                .await
-                .unwrap();
+            let next = changed.wait_for(|now| now.start > place.start);
+            waiting::within("the next server", next).await.unwrap();
         }
     }
 
@@ -259,9 +258,9 @@ async fn supervise(
     place: &watch::Sender<Place>,
 ) -> Live {
     for (kill, after) in KILLS.into_iter().enumerate() {
-        soak.ended
-            .subscribe()
-            .wait_for(|ended| *ended >= after)
+        let mut ended = soak.ended.subscribe();
+        let enough = ended.wait_for(|ended| *ended >= after);
+        waiting::within(&format!("{after} calls to end"), enough)
             .await
             .unwrap();
         let port = server.port;
@@ -327,17 +326,16 @@ async fn receipts(
 ) -> BTreeMap<String, (Usage, String)> {
     let mut receipts = BTreeMap::new();
     for id in ids {
-        let receipt = loop {
-            let response = client
-                .get(format!("{url}/v1/receipts/{id}"))
-                .send()
-                .await
-                .unwrap();
-            if response.status().as_u16() != 409 {
-                assert_eq!(response.status().as_u16(), 200, "{id}");
-                break response.json::<Value>().await.unwrap();
+        let receipt = waiting::found(&format!("the receipt of {id}"), async || {
+            let request = client.get(format!("{url}/v1/receipts/{id}"));
+            let response = request.send().await.unwrap();
+            if response.status().as_u16() == 409 {
+                return None;
             }
-        };
+            assert_eq!(response.status().as_u16(), 200, "{id}");
+            Some(response.json::<Value>().await.unwrap())
+        })
+        .await;
         let finish = receipt["finish"].as_str().unwrap().to_owned();
         receipts.insert(id.clone(), (usage_of(&receipt["usage"]), finish));
     }

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use crate::{
     support::{Run, binary, openlora},
-    tiny,
+    tiny, waiting,
 };
 
 /// A project on a tiny base: 40 rows to train on, 16 to test on.
@@ -249,7 +249,7 @@ fn killed_and_resumed_is_uninterrupted_byte_for_byte() {
     let wanted = project.weights();
     let (mut child, _errors) = project.start("train -v", 500);
     child.kill().unwrap();
-    child.wait().unwrap();
+    waiting::ended("the killed training", &mut child);
     assert!(
         !project.latest().join("adapter").exists(),
         "it was too late to kill it"
@@ -270,7 +270,7 @@ fn ctrl_c_saves_says_how_to_go_on_and_exits_130() {
         .unwrap();
     assert!(sent.success());
     let rest: Vec<String> = errors.lines().map(Result::unwrap).collect();
-    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert_eq!(waiting::ended("the training", &mut child).code(), Some(130));
     let latest = project.latest();
     let id = latest.file_name().unwrap().to_str().unwrap();
     let step = newest(&latest);

@@ -12,6 +12,7 @@ use tempfile::TempDir;
 
 use crate::{
     support::{Run, openlora},
+    waiting,
     wallet::{ADDRESS, KEY},
 };
 
@@ -89,7 +90,7 @@ fn a_password_comes_from_a_file_a_variable_or_standard_input() {
     let mut stdin = child.stdin.take().unwrap();
     stdin.write_all(b"correct horse").unwrap();
     drop(stdin);
-    let output = child.wait_with_output().unwrap();
+    let output = waiting::finished(child);
     assert_eq!(
         String::from_utf8(output.stdout).unwrap(),
         format!("{KEY}\n")

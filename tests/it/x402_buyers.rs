@@ -18,6 +18,7 @@ use crate::{
     live::{golden, write_adapters},
     sdk::{javascript, python, run, suite},
     support::openlora,
+    waiting,
 };
 
 /// Development accounts 4 and 8, which the scripts buy with.
@@ -76,7 +77,7 @@ impl Market {
 impl Drop for Market {
     fn drop(&mut self) {
         signal(self.server.id(), "TERM");
-        let _ = self.server.wait();
+        waiting::end(&mut self.server);
     }
 }
 

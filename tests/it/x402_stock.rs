@@ -26,6 +26,7 @@ use crate::{
     live::write_adapters,
     sdk::{javascript, suite},
     support::{Invocation, Run, openlora},
+    waiting::{self, wait_until},
     x402_buyers::serve,
 };
 
@@ -96,7 +97,7 @@ impl Shop {
 impl Drop for Shop {
     fn drop(&mut self) {
         let _ = self.child.kill();
-        let _ = self.child.wait();
+        waiting::end(&mut self.child);
     }
 }
 
@@ -210,7 +211,7 @@ impl Drop for Market {
     fn drop(&mut self) {
         if let Some(mut server) = self.clearing.take() {
             signal(server.id(), "TERM");
-            let _ = server.wait();
+            waiting::end(&mut server);
         }
     }
 }
@@ -350,16 +351,16 @@ fn a_call_killed_before_its_answer_is_neither_lost_nor_paid_twice() {
         .spawn()
         .unwrap();
     // The voucher has left, and the shop works.
-    while market.shop.control(json!({}))["held"] != 1 {
-        std::thread::yield_now();
-    }
+    wait_until("the shop to hold a call", || {
+        market.shop.control(json!({}))["held"] == 1
+    });
     killed.kill().unwrap();
-    killed.wait().unwrap();
+    waiting::ended("the killed call", &mut killed);
     assert_eq!(market.spendings()[1].fate, Fate::Open);
     market.shop.control(json!({ "holding": false }));
-    while market.shop.channels()[0]["chargedCumulativeAmount"] != "3000" {
-        std::thread::yield_now();
-    }
+    wait_until("the held call's charge", || {
+        market.shop.channels()[0]["chargedCumulativeAmount"] == "3000"
+    });
     market.pay(&[]);
     market.agrees("4500");
     let spendings = market.spendings();
@@ -379,15 +380,15 @@ fn a_stock_sellers_lost_answer_is_not_paid_for_again() {
     let mut killed = market.call(&["--json"]).into_command();
     killed.stdout(Stdio::null()).stderr(Stdio::null());
     let mut killed = killed.spawn().unwrap();
-    while market.shop.control(json!({}))["held"] != 1 {
-        std::thread::yield_now();
-    }
+    wait_until("the shop to hold a call", || {
+        market.shop.control(json!({}))["held"] == 1
+    });
     killed.kill().unwrap();
-    killed.wait().unwrap();
+    waiting::ended("the killed call", &mut killed);
     market.shop.control(json!({ "holding": false }));
-    while market.shop.channels()[0]["chargedCumulativeAmount"] != "3000" {
-        std::thread::yield_now();
-    }
+    wait_until("the held call's charge", || {
+        market.shop.channels()[0]["chargedCumulativeAmount"] == "3000"
+    });
     let waiting = market.json(&["receipts", "pending"]);
     let id = waiting[0]["id"].as_str().unwrap();
     let lost = market.openlora(&["-q", "call", "--again", id]).run();

@@ -9,14 +9,12 @@ use serde::Serialize;
 
 use super::{source_of, sources};
 use crate::{
+    atomic::{self, Readers},
     commands::Context,
     error::{ExitClass, ExitStatus, Failure},
-    runtime::{
-        dataset::{
-            self, Dataset,
-            split::{self as splitting, Split, SplitWish},
-        },
-        disk::{self, Readers},
+    runtime::dataset::{
+        self, Dataset,
+        split::{self as splitting, Split, SplitWish},
     },
 };
 
@@ -140,7 +138,7 @@ fn write(dataset: &Dataset, rows: &[usize], path: &Path) -> std::io::Result<()> 
         .iter()
         .map(|row| dataset.rows[*row].example.to_json_line() + "\n")
         .collect();
-    disk::replace_file(path, lines.as_bytes(), Readers::Owner)
+    atomic::replace_file(path, lines.as_bytes(), Readers::Owner)
 }
 
 fn show(context: &Context, written: Vec<Written>) {

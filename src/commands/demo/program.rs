@@ -12,9 +12,9 @@ use tokio::{
 };
 
 use crate::{
+    atomic::{self, Readers},
     error::{EXIT_CLASSES, ExitClass, Failure},
     private::files,
-    runtime::disk::{self, Readers},
 };
 
 /// Holds the password of the demo's account, made up for this one demo.
@@ -76,7 +76,7 @@ impl Program {
             .map_err(|error| Failure::io("create the folder", &folder, &error))?;
         let path = folder.join("config.toml");
         let text = format!("[network.local]\nrpc = \"{rpc}\"\n");
-        disk::replace_file(&path, text.as_bytes(), Readers::Owner)
+        atomic::replace_file(&path, text.as_bytes(), Readers::Owner)
             .map_err(|error| Failure::io("write", &path, &error))
     }
 
@@ -84,7 +84,7 @@ impl Program {
     pub fn write_password(&self) -> Result<(), Failure> {
         let path = self.dir.join(PASSWORD_FILE);
         let password = format!("{:032x}\n", rand::random::<u128>());
-        disk::replace_file(&path, password.as_bytes(), Readers::Owner)
+        atomic::replace_file(&path, password.as_bytes(), Readers::Owner)
             .map_err(|error| Failure::io("write", &path, &error))
     }
 

@@ -12,10 +12,10 @@ use serde_json::{Value, json};
 
 use super::access::{operator_token, read_token};
 use crate::{
+    atomic::{self, Readers},
     commands::{Context, dash},
     error::{ExitClass, Failure},
     runtime::{
-        disk::{self, Readers},
         journal::writer_of,
         serve::{CHALLENGE, access::Token},
     },
@@ -134,7 +134,7 @@ impl Sign {
             pid: Some(std::process::id()),
         };
         let text = json!(place).to_string();
-        disk::replace_file(&path, text.as_bytes(), Readers::Owner)
+        atomic::replace_file(&path, text.as_bytes(), Readers::Owner)
             .map_err(|error| Failure::io("write", &path, &error))?;
         Ok(Self(path))
     }

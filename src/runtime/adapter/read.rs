@@ -14,6 +14,7 @@ use super::{
     factors::{self, Module, PairingProblem},
     tensors::{HostTensor, parse_safetensors},
 };
+use crate::atomic;
 
 pub const CONFIG_FILE: &str = "adapter_config.json";
 pub const WEIGHTS_FILE: &str = "adapter_model.safetensors";
@@ -40,6 +41,11 @@ pub struct Adapter {
 /// Whatever makes the adapter mean something else than plain LoRA factors on linear layers,
 /// among it an adapter that changes nothing.
 pub fn read(dir: &Path) -> Result<Adapter, AdapterError> {
+    atomic::recover_folder(dir).map_err(|source| AdapterError::Io {
+        deed: "recover",
+        path: dir.to_owned(),
+        source,
+    })?;
     let config_bytes = read_file(dir, CONFIG_FILE)?;
     let weights_bytes = read_file(dir, WEIGHTS_FILE)?;
     let digest = digest(&config_bytes, &weights_bytes);

@@ -3,7 +3,6 @@
 
 use std::{
     collections::BTreeMap,
-    io::Write,
     path::{Path, PathBuf},
 };
 
@@ -16,7 +15,7 @@ use super::{
     read::{CONFIG_FILE, WEIGHTS_FILE, decode, digest},
     tensors::{Dtype, HostTensor},
 };
-use crate::runtime::disk;
+use crate::atomic::{self, FolderDraft};
 
 /// The PEFT release whose configuration keys are written.
 const PEFT_VERSION: &str = "0.21.2";
@@ -69,11 +68,14 @@ pub fn write(dir: &Path, request: &WriteRequest) -> Result<Written, AdapterError
         })?;
         files.push((TASK_FILE, bytes));
     }
-    let partial = Partial::create(dir)?;
+    let io = |deed, path: PathBuf| move |source| AdapterError::Io { deed, path, source };
+    let parent = atomic::parent(dir);
+    let draft = FolderDraft::in_folder(parent).map_err(io("create", dir.to_owned()))?;
     for (name, bytes) in &files {
-        partial.write(name, bytes)?;
+        let written = draft.write(name, bytes);
+        written.map_err(io("write", dir.join(name)))?;
     }
-    partial.replace(dir)?;
+    draft.replace(dir).map_err(io("write", dir.to_owned()))?;
     Ok(Written {
         dir: dir.to_owned(),
         digest: digest(&config, &weights),
@@ -196,59 +198,4 @@ fn check_replaceable(dir: &Path) -> Result<(), AdapterError> {
         }),
         None => Ok(()),
     }
-}
-
-/// A directory beside the final one, removed unless it took its place.
-struct Partial {
-    path: PathBuf,
-}
-
-impl Partial {
-    fn create(dir: &Path) -> Result<Self, AdapterError> {
-        let path = beside(dir);
-        let created = std::fs::create_dir_all(dir.parent().unwrap_or(Path::new("")))
-            // What an earlier process with this id left behind when it was killed.
-            .and_then(|()| disk::remove_folder(&path))
-            .and_then(|()| std::fs::create_dir(&path));
-        match created {
-            Ok(()) => Ok(Self { path }),
-            Err(source) => Err(AdapterError::Io {
-                deed: "create",
-                path,
-                source,
-            }),
-        }
-    }
-
-    fn write(&self, name: &str, bytes: &[u8]) -> Result<(), AdapterError> {
-        let path = self.path.join(name);
-        let written = std::fs::File::create(&path)
-            .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()));
-        written.map_err(|source| AdapterError::Io {
-            deed: "write",
-            path,
-            source,
-        })
-    }
-
-    /// Takes the place of `dir`.
-    fn replace(self, dir: &Path) -> Result<(), AdapterError> {
-        disk::replace_folder(&self.path, dir).map_err(|source| AdapterError::Io {
-            deed: "write",
-            path: dir.to_owned(),
-            source,
-        })
-    }
-}
-
-impl Drop for Partial {
-    fn drop(&mut self) {
-        // Gone already after a successful replacement.
-        let _ = disk::remove_folder(&self.path);
-    }
-}
-
-fn beside(dir: &Path) -> PathBuf {
-    let name = dir.file_name().unwrap_or_default().to_string_lossy();
-    dir.with_file_name(format!(".{name}.partial-{}", std::process::id()))
 }

@@ -13,7 +13,7 @@ use super::{
     sketch::Sketch,
     trace::{Corpus, Trace},
 };
-use crate::runtime::{disk::frozen, event::AttributionMethod, model::Precision};
+use crate::runtime::{event::AttributionMethod, frozen, model::Precision};
 
 /// How rows were made.
 #[derive(

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
+    atomic::{self, Readers},
     error::{ExitClass, Failure},
     private::files,
     runtime::{
-        disk::{self, Readers},
         ledger::{
             Word,
             publication::{
@@ -62,8 +62,7 @@ impl LogFolder {
             let message = format!("cannot write {}: {error}", path.display());
             Failure::new(ExitClass::Internal, message)
         })?;
-        disk::replace_file(&path, &bytes, Readers::Owner)
-            .and_then(|()| disk::sync_folder(&self.dir))
+        atomic::replace_file(&path, &bytes, Readers::Owner)
             .map_err(|error| Failure::io("write", &path, &error))
     }
 

@@ -13,7 +13,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use sha2::{Digest, Sha256};
 
 use super::{error::JournalError, read_only::ReadOnlyJournal};
-use crate::runtime::disk::{Readers, replace_file};
+use crate::atomic::{Readers, replace_file};
 
 /// Where the projection `name` of the journal at `path` is kept.
 pub fn path_of(journal: &Path, name: &str) -> PathBuf {

@@ -14,6 +14,7 @@ use tokenizers::{
 };
 
 use super::text::ModelTextError;
+use crate::atomic::{self, Readers};
 
 /// Ends a document.
 pub const DOCUMENT_END: &str = "<|endoftext|>";
@@ -109,5 +110,6 @@ fn tokenizer_config() -> serde_json::Value {
 }
 
 fn write(path: &Path, text: &str) -> Result<(), ModelTextError> {
-    std::fs::write(path, text).map_err(|error| ModelTextError::write(path, &error))
+    atomic::replace_file(path, text.as_bytes(), Readers::Everyone)
+        .map_err(|error| ModelTextError::write(path, &error))
 }

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use super::error::ModelError;
 use crate::{
+    atomic::{self, Readers},
     private::files,
-    runtime::disk::{self, Readers},
 };
 
 /// A file that the binary carries.
@@ -31,7 +31,7 @@ pub fn unpack(embedded: &[EmbeddedFile], dir: &Path) -> Result<(), ModelError> {
     files::folder(dir).map_err(ModelError::io("create", dir))?;
     wrong.into_iter().try_for_each(|file| {
         let path = dir.join(file.name);
-        disk::replace_file(&path, file.bytes, Readers::Owner)
+        atomic::replace_file(&path, file.bytes, Readers::Owner)
             .map_err(ModelError::io("write", &path))
     })
 }
@@ -46,5 +46,5 @@ fn is_there(file: &EmbeddedFile, dir: &Path) -> bool {
 
 /// Writes a file under another name and renames it when it is complete and on disk.
 pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), ModelError> {
-    disk::replace_file(path, bytes, Readers::Everyone).map_err(ModelError::io("write", path))
+    atomic::replace_file(path, bytes, Readers::Everyone).map_err(ModelError::io("write", path))
 }

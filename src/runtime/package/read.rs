@@ -13,6 +13,7 @@ use super::{
     manifest::{Digest, LARGEST, Manifest},
     paths::check_paths,
 };
+use crate::atomic;
 
 /// Most files that a package may have.
 const MOST: usize = 10_000;
@@ -34,6 +35,7 @@ pub struct Package {
 /// Links and special files, a manifest that is not spelt or filled as it must be, files too many
 /// or too few.
 pub fn read(dir: &Path) -> Result<Package, PackageError> {
+    atomic::recover_folder(dir).map_err(PackageError::io("recover", dir))?;
     let found = list(dir)?;
     let broken = |problem| PackageError::Structure {
         dir: dir.to_owned(),

@@ -2,8 +2,7 @@
 //! already stays until the new one is complete.
 
 use std::{
-    fs::{self, File},
-    io::Write,
+    fs,
     path::{Path, PathBuf},
 };
 
@@ -16,9 +15,9 @@ use super::{
     read::Package,
     release::{Domain, Statement},
 };
-use crate::runtime::{
-    disk::{self, Readers},
-    ports::ReleaseSigner,
+use crate::{
+    atomic::{self, FolderDraft, Readers},
+    runtime::ports::ReleaseSigner,
 };
 
 /// What was written.
@@ -46,24 +45,23 @@ pub fn write(
     let envelope = signer
         .map(|(domain, signer)| envelope(&draft.manifest, manifest_sha256, domain, signer))
         .transpose()?;
-    let parent = disk::parent(dir);
-    fs::create_dir_all(parent).map_err(PackageError::io("create", parent))?;
-    let staging = tempfile::Builder::new()
-        .prefix(".openlora-package-")
-        .tempdir_in(parent)
-        .map_err(PackageError::io("write in", parent))?;
+    let parent = atomic::parent(dir);
+    let staging = FolderDraft::in_folder(parent).map_err(PackageError::io("write in", parent))?;
+    let put = |name: &str, bytes: &[u8]| {
+        let written = staging.write(name, bytes);
+        written.map_err(PackageError::io("write", &dir.join(name)))
+    };
     for (path, bytes) in &draft.files {
-        put(staging.path(), path, bytes)?;
+        put(path, bytes)?;
     }
-    put(staging.path(), MANIFEST_FILE, &manifest)?;
+    put(MANIFEST_FILE, &manifest)?;
     if let Some(envelope) = &envelope {
-        put(
-            staging.path(),
-            ENVELOPE_FILE,
-            &envelope_bytes(envelope, dir)?,
-        )?;
+        put(ENVELOPE_FILE, &envelope_bytes(envelope, dir)?)?;
     }
-    appear(staging, dir).map_err(PackageError::io("write", dir))?;
+    staging
+        .open_to_everyone()
+        .and_then(|()| staging.replace(dir))
+        .map_err(PackageError::io("write", dir))?;
     Ok(Written {
         dir: dir.to_owned(),
         manifest_sha256,
@@ -81,8 +79,8 @@ pub fn sign(
     let path = package.dir.join(ENVELOPE_FILE);
     let bytes = envelope_bytes(&envelope, &package.dir)?;
     // Beside the package: a file in it that no manifest names would make it unreadable.
-    let staging = disk::parent(&package.dir);
-    disk::replace_file_from(staging, &path, &bytes, Readers::Everyone)
+    let staging = atomic::parent(&package.dir);
+    atomic::replace_file_from(staging, &path, &bytes, Readers::Everyone)
         .map_err(PackageError::io("write", &path))?;
     Ok(envelope)
 }
@@ -128,16 +126,6 @@ fn envelope_bytes(envelope: &Envelope, dir: &Path) -> Result<Vec<u8>, PackageErr
         })
 }
 
-fn put(dir: &Path, name: &str, bytes: &[u8]) -> Result<(), PackageError> {
-    let path = dir.join(name);
-    let write = || {
-        let mut file = File::create_new(&path)?;
-        file.write_all(bytes)?;
-        file.sync_all()
-    };
-    write().map_err(PackageError::io("write", &path))
-}
-
 /// Only a package, an empty folder or nothing is ever replaced.
 fn require_replaceable(dir: &Path) -> Result<(), PackageError> {
     let entries = match fs::read_dir(dir) {
@@ -164,12 +152,4 @@ fn require_replaceable(dir: &Path) -> Result<(), PackageError> {
         dir: dir.to_owned(),
         found,
     })
-}
-
-fn appear(staging: tempfile::TempDir, dir: &Path) -> std::io::Result<()> {
-    disk::set_mode(staging.path(), 0o755)?;
-    disk::replace_folder(staging.path(), dir)?;
-    // It has another name now and stays.
-    let _ = staging.keep();
-    Ok(())
 }

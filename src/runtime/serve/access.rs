@@ -20,7 +20,7 @@ use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use super::{proxies::Proxies, refusal::Refusal, routes::Audience};
-use crate::{private::files, runtime::disk};
+use crate::{atomic, private::files};
 
 /// Bytes of a token.
 const BYTES: usize = 32;
@@ -54,7 +54,7 @@ impl Token {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let token = Self::random()?;
                 let line = Zeroizing::new(format!("{}\n", token.0.as_str()));
-                disk::replace_file(path, line.as_bytes(), disk::Readers::Owner)?;
+                atomic::replace_file(path, line.as_bytes(), atomic::Readers::Owner)?;
                 Ok(token)
             }
             Err(error) => Err(error),

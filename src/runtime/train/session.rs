@@ -281,7 +281,7 @@ impl<'a> Session<'a> {
     }
 
     fn draw(&self) -> Result<(), TrainError> {
-        self.unsaved(files::write(
+        self.unsaved(files::replace(
             &self.run.chart(),
             chart::draw(&self.chart).as_bytes(),
         ))
@@ -392,6 +392,7 @@ fn begin(start: &Start, lock: &Lock, steps: u64) -> Result<(RunDir, State), Trai
         }
         Start::Resume(run) => {
             Lock::read(&run.lock())?.require_same(lock, &run.id())?;
+            checkpoint::recover(run)?;
             let Some(step) = checkpoint::newest(run)? else {
                 return Err(TrainError::NoCheckpoint { run: run.id() });
             };

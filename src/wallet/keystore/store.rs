@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    io::{Read, Write},
+    io::Read,
     path::{Path, PathBuf},
 };
 
@@ -14,6 +14,7 @@ use super::{
     secret::{Password, SecretKey},
 };
 use crate::{
+    atomic::{self, Readers},
     private::files,
     runtime::ledger::Address,
     wallet::{WalletError, error::KeystoreProblem},
@@ -85,8 +86,8 @@ impl Keystores {
         if password.is_empty() {
             return Err(WalletError::EmptyPassword);
         }
-        let fresh = self.write(&path, key, (password, strength))?;
-        self.place(fresh, name, &path)?;
+        let bytes = sealed(&path, key, (password, strength))?;
+        self.create_file(name, &path, &bytes)?;
         Ok(Entry {
             name: name.to_owned(),
             path,
@@ -98,8 +99,7 @@ impl Keystores {
     /// Remembers under `name` an account whose key is on a Ledger.
     pub fn remember(&self, name: &str, account: &Hardware) -> Result<Entry, WalletError> {
         let path = self.require_free(name)?;
-        let fresh = self.beside(&path, &account.to_bytes())?;
-        self.place(fresh, name, &path)?;
+        self.create_file(name, &path, &account.to_bytes())?;
         self.entry(name)
     }
 
@@ -115,11 +115,8 @@ impl Keystores {
         if new.is_empty() {
             return Err(WalletError::EmptyPassword);
         }
-        let fresh = self.write(&path, &key, (new, Strength::Standard))?;
-        fresh
-            .persist(&path)
-            .map_err(|error| WalletError::io("write", &path)(error.error))?;
-        self.sync()
+        let bytes = sealed(&path, &key, (new, Strength::Standard))?;
+        atomic::replace_file(&path, &bytes, Readers::Owner).map_err(WalletError::io("write", &path))
     }
 
     /// The account, ready to sign.
@@ -227,58 +224,28 @@ impl Keystores {
         all.into_iter().map(|entry| entry.name).collect()
     }
 
-    /// A complete file beside its place, readable by its owner alone.
-    fn write(
-        &self,
-        path: &Path,
-        key: &SecretKey,
-        (password, strength): (&Password, Strength),
-    ) -> Result<tempfile::NamedTempFile, WalletError> {
-        let sealed =
-            cipher::seal(key, password, strength).map_err(WalletError::io("encrypt", path))?;
-        let keystore = Keystore {
-            address: Some(key.address()),
-            sealed,
-        };
-        self.beside(path, &keystore.to_bytes())
-    }
-
-    fn beside(&self, path: &Path, bytes: &[u8]) -> Result<tempfile::NamedTempFile, WalletError> {
+    /// Gives the bytes their name, which another process may have taken since.
+    fn create_file(&self, name: &str, path: &Path, bytes: &[u8]) -> Result<(), WalletError> {
         files::folder(&self.dir).map_err(WalletError::io("create", &self.dir))?;
-        let write = || {
-            // Temporary files have mode 0600 from the start.
-            let mut fresh = tempfile::NamedTempFile::new_in(&self.dir)?;
-            fresh.write_all(bytes)?;
-            fresh.as_file().sync_all()?;
-            Ok(fresh)
-        };
-        write().map_err(WalletError::io("write", path))
+        atomic::create_file(path, bytes).map_err(|error| match error.kind() {
+            std::io::ErrorKind::AlreadyExists => exists(name, path.to_owned()),
+            _ => WalletError::io("write", path)(error),
+        })
     }
+}
 
-    /// Gives a file its name, which another process may have taken since.
-    fn place(
-        &self,
-        fresh: tempfile::NamedTempFile,
-        name: &str,
-        path: &Path,
-    ) -> Result<(), WalletError> {
-        fresh
-            .persist_noclobber(path)
-            .map_err(|error| match error.error.kind() {
-                std::io::ErrorKind::AlreadyExists => exists(name, path.to_owned()),
-                _ => WalletError::io("write", path)(error.error),
-            })?;
-        self.sync()
-    }
-
-    /// A rename lasts only once the folder is on disk.
-    fn sync(&self) -> Result<(), WalletError> {
-        if cfg!(unix) {
-            let synced = fs::File::open(&self.dir).and_then(|dir| dir.sync_all());
-            synced.map_err(WalletError::io("write", &self.dir))?;
-        }
-        Ok(())
-    }
+/// A keystore file's bytes; `path` is for errors.
+fn sealed(
+    path: &Path,
+    key: &SecretKey,
+    (password, strength): (&Password, Strength),
+) -> Result<Vec<u8>, WalletError> {
+    let sealed = cipher::seal(key, password, strength).map_err(WalletError::io("encrypt", path))?;
+    let keystore = Keystore {
+        address: Some(key.address()),
+        sealed,
+    };
+    Ok(keystore.to_bytes())
 }
 
 fn exists(name: &str, path: PathBuf) -> WalletError {

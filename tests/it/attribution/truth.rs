@@ -1,5 +1,9 @@
-//! The ground-truth bench in small: its worlds, retrainings and figures work, and say that scores
-//! know more than counts. How true they are is what the bench itself measures.
+//! The ground-truth bench in small: one of its worlds, large enough to decide whether what is paid is
+//! closer to the truth than the baselines that need no retraining either.
+//!
+//! Counting the pairs of tokens that an answer shares with an example is no such baseline: on most of
+//! these worlds, whose texts are made from patterns, it has the higher LDS, on some the truer shares
+//! (`benches/results`, README). Nothing here says otherwise.
 
 #[path = "../../../benches/attribution_truth/figures.rs"]
 mod figures;
@@ -17,43 +21,57 @@ use retrain::{Effort, Recipe};
 use study::{Plan, study};
 use worlds::Size;
 
+/// By how much shares are to be better than a baseline's: twice the standard error that 64 answers leave
+/// of a difference of means, where answers differ by 0.4 (TV lies between 0 and 1, a top contributor is
+/// right or not, and most answers agree). In three draws of this world shares were 0.15 to 0.25 (TV) and
+/// 0.17 to 0.33 (top) better than DataInf's, and 0.40 and 0.70 better than equal ones.
+const MARGIN: f64 = 0.10;
+
+/// LDS against DataInf's, as the method promises it.
+const LDS_GAIN: f64 = 1.3;
+
 #[test]
-fn a_small_world_is_told_apart_from_counts() {
+fn shares_are_truer_than_equal_ones_and_than_those_of_datainf() {
     let (_dir, base) = super::nano();
     let plan = Plan {
         size: Size {
-            examples: 64,
-            queries: 8,
+            examples: 80,
+            queries: 64,
             seed: 5,
         },
         recipe: Recipe {
-            epochs: 3,
-            batch: 8,
-            lr: 2e-3,
-            warmup: 2,
-            rank: 4,
+            epochs: 6,
+            batch: 4,
+            lr: 4e-3,
+            warmup: 10,
+            rank: 8,
         },
         effort: Effort {
             subsets: 10,
-            seeds: 2,
+            seeds: 1,
             contributor_seeds: 1,
             seed: 5,
         },
         cache: None,
         sweep: false,
     };
-    let report = study(&plan, &base, "lighthouse", &mut |_| {});
+    let report = study(&plan, &base, "bazaar", &mut |_| {});
     let figure = |method: &str, name: &str| report[method][name].as_f64().unwrap();
-    assert_eq!(report["contributors"], 8);
+    assert_eq!(report["contributors"], 10);
+    // One seed tells no answer's truth from noise, so all of them count.
+    assert_eq!(report["told_apart"], 64);
+    for baseline in ["static", "datainf"] {
+        let (tv, top) = (figure(baseline, "tv"), figure(baseline, "top"));
+        assert!(figure("ours", "tv") <= tv - MARGIN, "{baseline}: {report}");
+        assert!(
+            figure("ours", "top") >= top + MARGIN,
+            "{baseline}: {report}"
+        );
+    }
     assert_eq!(figure("static", "lds"), 0.0);
     assert!(figure("ours", "lds") > 0.15, "{report}");
-    assert!(figure("ours", "lds") > figure("ngram", "lds"), "{report}");
-    // So few answers and retrainings say nothing of who gave most: the figures are there.
-    for method in ["static", "ngram", "gradient", "datainf", "ours"] {
-        for name in ["tv", "top"] {
-            assert!((0.0..=1.0).contains(&figure(method, name)), "{report}");
-        }
-    }
+    let datainf = figure("datainf", "lds");
+    assert!(figure("ours", "lds") > LDS_GAIN * datainf, "{report}");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The real binary on a pty: it opens, filters, expands, exports, quits, and leaves the terminal as
 //! it was, however it ends.
 
-use std::{fs, io::Write, process::Command};
+use std::{fs, process::Command};
 
 use super::{
     folder,
@@ -10,6 +10,7 @@ use super::{
 use crate::{
     dash_terminal::{Screen, on_terminal, with_environment},
     support::binary,
+    waiting,
 };
 
 const LEAVES: &[u8] = b"\x1b[?1049l";
@@ -157,15 +158,9 @@ fn a_terminal_that_cannot_place_letters_is_refused() {
     );
 }
 
-/// A second terminal that people use: tmux, where it is installed.
+/// A second terminal that people use: tmux.
 #[test]
 fn tmux_opens_filters_expands_exports_and_is_as_before() {
-    let version = Command::new("tmux").arg("-V").output();
-    if !version.is_ok_and(|it| it.status.success()) {
-        let missing = b"tmux is not installed, so nothing was run in it: install tmux 3 or later\n";
-        std::io::stderr().write_all(missing).unwrap();
-        return;
-    }
     let home = home();
     let socket = home.path().join("tmux.sock");
     let tmux = |args: &[&str]| {
@@ -178,7 +173,7 @@ fn tmux_opens_filters_expands_exports_and_is_as_before() {
             .arg(&socket)
             .args(["-f", "/dev/null"])
             .args(args);
-        let out = command.output().unwrap();
+        let out = waiting::output(&mut command);
         assert!(
             out.status.success(),
             "{args:?}: {}",
@@ -201,17 +196,10 @@ fn tmux_opens_filters_expands_exports_and_is_as_before() {
         "sh",
     ]);
     let until = |wanted: &str| {
-        let started = std::time::Instant::now();
-        loop {
+        waiting::wait_for(&format!("tmux to show {wanted}"), || {
             let text = tmux(&["capture-pane", "-p", "-t", "dash"]);
-            if text.contains(wanted) {
-                return text;
-            }
-            assert!(
-                started.elapsed().as_secs() < 60,
-                "tmux never showed {wanted}:\n{text}"
-            );
-        }
+            text.contains(wanted).then_some(text)
+        })
     };
     until("ready$");
     tmux(&["send-keys", "-t", "dash", "echo before", "Enter"]);

@@ -8,14 +8,15 @@ use std::{
     sync::Mutex,
 };
 
+use super::{checkpoint, metered, place, refused, reserved, reserved_by, said, stores};
+#[cfg(target_os = "linux")]
+use crate::support::{on_small_disk, small_disk};
+use crate::waiting;
 use futures::future::join_all;
 use openlora::runtime::{
     event::{CallKind, Event, Finish, Record, Usage},
     journal::{Journal, MemoryStore},
 };
-use tempfile::TempDir;
-
-use super::{checkpoint, metered, place, refused, reserved, reserved_by, said, stores};
 
 const RECOVERABLE: &[(&str, &str, &[u64])] = &[
     ("dead", "a", &[4, 9]),
@@ -117,9 +118,7 @@ fn child(test: &str, path: &Path, round: u32) -> Child {
 #[tokio::test]
 #[ignore = "the process that acknowledged_events_survive_a_kill kills"]
 async fn child_appends_until_killed() {
-    let Some(path) = std::env::var_os(CHILD_JOURNAL) else {
-        return;
-    };
+    let path = std::env::var_os(CHILD_JOURNAL).expect("another test starts this one");
     let round = std::env::var(CHILD_ROUND).unwrap();
     let journal = Journal::open(Path::new(&path)).unwrap();
     let caller = async |caller: u32| {
@@ -156,7 +155,7 @@ fn kill_after(mut child: Child, count: usize) -> Vec<(u64, String)> {
         ));
     }
     child.kill().unwrap();
-    child.wait().unwrap();
+    waiting::ended("the killed child", &mut child);
     // A line cut by the kill is no acknowledgement, its event may still be there.
     let whole = |line: &String| line.matches(' ').count() == 2 && line.matches('-').count() == 2;
     seen.extend(
@@ -232,9 +231,7 @@ async fn assert_recovers(journal: &Journal, records: &[Record]) {
 #[tokio::test]
 #[ignore = "the process that a_writer_elsewhere_is_named starts"]
 async fn child_holds_the_journal() {
-    let Some(path) = std::env::var_os(CHILD_JOURNAL) else {
-        return;
-    };
+    let path = std::env::var_os(CHILD_JOURNAL).expect("another test starts this one");
     let _journal = Journal::open(Path::new(&path)).unwrap();
     let mut out = std::io::stdout().lock();
     writeln!(out, "\nack 0 open")
@@ -260,46 +257,24 @@ fn a_writer_elsewhere_is_named() {
         )
     );
     holder.kill().unwrap();
-    holder.wait().unwrap();
+    waiting::ended("the killed holder", &mut holder);
     assert_eq!(Journal::open(&path).unwrap().head().sequence, 0);
 }
 
-/// A small file system, unmounted when dropped; `None` where mounting is not permitted.
-pub struct SmallDisk(pub TempDir);
-
-impl SmallDisk {
-    pub fn mount(options: &str) -> Option<Self> {
-        let dir = tempfile::tempdir().unwrap();
-        let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", options, "tmpfs"])
-            .arg(dir.path())
-            .stderr(Stdio::null())
-            .status();
-        mounted
-            .is_ok_and(|status| status.success())
-            .then(|| Self(dir))
-    }
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_loses_nothing_that_was_acknowledged() {
+    on_small_disk("size=1m", "journal::crash::with_a_disk_that_fills_up");
 }
 
-#[expect(clippy::print_stderr, reason = "a test that could not run says so")]
-pub fn skip(what: &str) {
-    eprintln!("skipped: {what} is not permitted here");
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(self.0.path()).status();
-    }
-}
-
+#[cfg(target_os = "linux")]
 #[tokio::test]
-async fn a_full_disk_loses_nothing_that_was_acknowledged() {
-    let Some(disk) = SmallDisk::mount("size=1m") else {
-        return skip("mounting a small disk");
-    };
-    let path = disk.0.path().join("journal.db");
+#[ignore = "a_full_disk_loses_nothing_that_was_acknowledged runs it"]
+async fn with_a_disk_that_fills_up() {
+    let disk = small_disk();
+    let path = disk.join("journal.db");
     let journal = Journal::open(&path).unwrap();
-    let filler = disk.0.path().join("filler");
+    let filler = disk.join("filler");
     let mut written = 0u64;
     for round in 0..3 {
         let fill = std::fs::write(&filler, vec![1; 2 << 20]).unwrap_err();
@@ -335,12 +310,17 @@ async fn a_full_disk_loses_nothing_that_was_acknowledged() {
     assert_eq!(Journal::open(&path).unwrap().verify().await.unwrap(), head);
 }
 
+#[cfg(target_os = "linux")]
 #[test]
 fn a_read_only_folder_is_named() {
-    let Some(disk) = SmallDisk::mount("size=64k,ro") else {
-        return skip("mounting a read-only disk");
-    };
-    let path = disk.0.path().join("journal.db");
+    on_small_disk("size=64k,ro", "journal::crash::with_a_read_only_disk");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+#[ignore = "a_read_only_folder_is_named runs it"]
+fn with_a_read_only_disk() {
+    let path = small_disk().join("journal.db");
     assert_eq!(
         refused(&path),
         "the journal JOURNAL cannot be written: read-only file system\nhint: make that folder \

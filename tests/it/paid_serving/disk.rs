@@ -13,11 +13,9 @@ use openlora::runtime::{
 use serde_json::{Value, json};
 
 use super::shop::{COST, Call, Payer, QUOTE, Setup, Shop, charges, cost};
-use crate::{
-    journal::crash::{SmallDisk, skip},
-    serve_support::Reply,
-    settlement_support::Market,
-};
+#[cfg(target_os = "linux")]
+use crate::support::{on_small_disk, small_disk};
+use crate::{serve_support::Reply, settlement_support::Market, waiting};
 
 /// Which events find no room any more.
 #[derive(Clone, Default)]
@@ -99,9 +97,9 @@ fn a_full_disk_serves_and_charges_nothing() {
     ];
     // The first call's attribution is written after its answer.
     let attributed = |it: &Record| matches!(it.event, Event::Attributed(_));
-    while !shop.records().iter().any(attributed) {
-        std::thread::yield_now();
-    }
+    waiting::wait_until("the first call's attribution", || {
+        shop.records().iter().any(attributed)
+    });
     let (sent, begun, written) = (market.sent(), shop.begun(), shop.records().len());
     room.full.store(true, Ordering::SeqCst);
     for _ in 0..2 {
@@ -160,19 +158,25 @@ fn a_disk_that_fills_up_during_a_call_gives_its_answer_when_there_is_room() {
     shop.close();
 }
 
+#[cfg(target_os = "linux")]
 #[test]
 fn a_disk_that_is_really_full_loses_no_charge() {
-    let Some(disk) = SmallDisk::mount("size=2m") else {
-        return skip("mounting a small disk");
-    };
+    on_small_disk("size=2m", "paid_serving::disk::with_a_disk_that_fills_up");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+#[ignore = "a_disk_that_is_really_full_loses_no_charge runs it"]
+fn with_a_disk_that_fills_up() {
+    let disk = small_disk();
     let market = Market::embedded();
     let payer = Payer::new(&market, 1, 100_000);
-    let path = disk.0.path().join("shop.sqlite");
+    let path = disk.join("shop.sqlite");
     let network = market.network(market.chain.url());
     let shop = Shop::open(&market.runtime, Setup::at(&path, network, market.splitter));
     let call = Call::usual();
     shop.buys(&call, &payer.deposit(QUOTE, 50_000));
-    let filler = disk.0.path().join("filler");
+    let filler = disk.join("filler");
     let full = std::fs::write(&filler, vec![1; 4 << 20]).unwrap_err();
     assert_eq!(full.kind(), std::io::ErrorKind::StorageFull);
     // A few calls may still fit into blocks that the journal has.

@@ -31,6 +31,7 @@ use super::shop::{COST, Call, Payer, QUOTE, Setup, Shop, charges, client, cost, 
 use crate::{
     deploy_support::{Act, Proxy},
     settlement_support::Market,
+    waiting,
 };
 
 const JOURNAL: &str = "OPENLORA_TEST_PAID_JOURNAL";
@@ -256,9 +257,7 @@ impl Engine for DeadlyEngine {
 #[test]
 #[ignore = "the process that the tests of this file kill"]
 fn child_sells_until_it_dies() {
-    let Some(path) = std::env::var_os(JOURNAL) else {
-        return;
-    };
+    let path = std::env::var_os(JOURNAL).expect("another test starts this one");
     let point: Arc<str> = std::env::var(POINT).unwrap().into();
     let at = Arc::clone(&point);
     let rule = move |method: &str, _: usize, _: &Value| {
@@ -335,7 +334,9 @@ impl Doomed {
 
     /// Waits until it died by itself.
     fn died(mut self) -> bool {
-        self.child.wait().unwrap().code().is_none()
+        waiting::ended("the server that was to die", &mut self.child)
+            .code()
+            .is_none()
     }
 }
 

@@ -15,6 +15,7 @@ use tokio::sync::Semaphore;
 
 use super::shop::{COST, Call, Payer, QUOTE, Setup, Shop, cost};
 use crate::settlement_support::Market;
+use crate::waiting;
 
 /// Classifies once it is let; says when it was asked.
 struct Gated {
@@ -109,9 +110,7 @@ fn a_whole_answer_that_was_hung_up_on_is_charged_for_every_token() {
     let (usage, finish) = shop.wait(async {
         let request = call.request(&shop.server.client, &shop.server.url(""), Some(&payment));
         let running = tokio::spawn(request.send());
-        while shop.begun() == 0 {
-            tokio::task::yield_now().await;
-        }
+        waiting::until("the call to begin", async || shop.begun() > 0).await;
         running.abort();
         assert!(running.await.is_err());
         shop.server.steps.add_permits(9);

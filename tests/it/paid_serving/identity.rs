@@ -1,23 +1,11 @@
 //! A running server whose chain begins anew or goes back: it takes nothing on old facts, says so on
 //! `/ready`, and goes on where it can.
 
-use std::time::Duration;
-
 use serde_json::json;
 
 use super::shop::{COST, Call, Payer, QUOTE, Setup, Shop, required};
 use crate::settlement_support::Market;
-
-async fn until(mut happened: impl AsyncFnMut() -> bool) {
-    let waiting = async {
-        while !happened().await {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(60), waiting)
-        .await
-        .unwrap();
-}
+use crate::waiting::until;
 
 async fn is_ready(shop: &Shop) -> bool {
     shop.server.get("/ready").await.status == 200
@@ -33,7 +21,9 @@ fn a_server_whose_chain_began_anew_takes_nothing_there() {
     let owed = Call::chat("a b !fail=0");
     let paid = shop.payment(&owed, &payer.exact(QUOTE, 1));
     assert_eq!(shop.send(&owed, Some(&paid)).status, 500);
-    shop.wait(until(async || is_ready(&shop).await));
+    shop.wait(until("the server to be ready", async || {
+        is_ready(&shop).await
+    }));
     let payments = [
         shop.payment(&call, &payer.voucher(COST + QUOTE)),
         // What is owed to one request is another's by its payer's word alone.
@@ -42,7 +32,9 @@ fn a_server_whose_chain_began_anew_takes_nothing_there() {
     ];
     market.again();
     payer.funded(&market.rpc, 10_000);
-    shop.wait(until(async || !is_ready(&shop).await));
+    shop.wait(until("the server not to be ready", async || {
+        !is_ready(&shop).await
+    }));
     let answer = shop.wait(shop.server.get("/ready"));
     let found = answer.json()["error"]["code"].clone();
     assert_eq!((answer.status, found), (503, json!("chain_unavailable")));
@@ -79,11 +71,15 @@ fn a_server_whose_chain_was_reverted_goes_on_with_what_is_there() {
     assert_eq!(shop.send(&owed, Some(&paid)).status, 500);
     let next = shop.payment(&call, &payer.voucher(COST + QUOTE));
     assert_eq!(market.rpc.ok("evm_revert", json!([snapshot])), true);
-    shop.wait(until(async || !is_ready(&shop).await));
+    shop.wait(until("the server not to be ready", async || {
+        !is_ready(&shop).await
+    }));
     let begun = shop.begun();
     let reply = shop.send(&call, Some(&next));
     assert_eq!(reply.status, 503, "{reply:?}");
-    shop.wait(until(async || is_ready(&shop).await));
+    shop.wait(until("the server to be ready", async || {
+        is_ready(&shop).await
+    }));
     // The channel holds nothing any more.
     let reply = shop.send(&call, Some(&next));
     required(&reply);

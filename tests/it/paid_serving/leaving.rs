@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use super::shop::{COST, Call, Payer, QUOTE, Setup, Shop, required};
 use crate::{
     settlement_support::{Market, send_from},
+    waiting::until,
     x402_support::{deposit, sale},
 };
 
@@ -31,17 +32,6 @@ const NEVER: Triggers = Triggers {
     threshold: Amount(u128::MAX),
     interval: Duration::from_secs(3_600),
 };
-
-/// Waits for something, but not for ever.
-async fn until(mut happened: impl AsyncFnMut() -> bool) {
-    let patience = Duration::from_secs(60);
-    let waiting = async {
-        while !happened().await {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
-    tokio::time::timeout(patience, waiting).await.unwrap();
-}
 
 /// A payer that can pay for gas.
 fn rich(market: &Market, payer: &Payer) -> String {
@@ -95,7 +85,9 @@ fn a_call_that_runs_when_its_payer_withdraws_is_claimed() {
 
     // What was charged before is claimed at once; the running call costs nothing yet.
     begin_withdrawal(&market, &payer);
-    shop.wait(until(async || claimed().await.claimed == Amount(COST)));
+    shop.wait(until("the claim", async || {
+        claimed().await.claimed == Amount(COST)
+    }));
     let other = Call::usual();
     let late = shop.payment(&other, &payer.voucher(COST + 950 + QUOTE));
     shop.server.steps.add_permits(8);
@@ -110,7 +102,9 @@ fn a_call_that_runs_when_its_payer_withdraws_is_claimed() {
     // The call's end is reason enough to claim again.
     let all = COST + 950;
     assert_eq!(shop.charged(channel), all);
-    shop.wait(until(async || claimed().await.claimed == Amount(all)));
+    shop.wait(until("the claim", async || {
+        claimed().await.claimed == Amount(all)
+    }));
     // Nothing new is begun meanwhile.
     let refused = shop.send(&other, Some(&late));
     assert_eq!(required(&refused)["error"], Reason::Withdrawal.code());

@@ -61,6 +61,7 @@ use crate::{
     devnet_support::Rpc,
     serve_support::{Reply, TestServer, access, adapters, chat, with},
     settlement_support::{Market, send},
+    waiting,
     x402_cashier::extended,
     x402_support::{MIN_DEPOSIT, RULES, TOKEN_NAME, decoded, header},
 };
@@ -230,6 +231,7 @@ impl Shop {
     }
 
     pub fn wait<T>(&self, work: impl Future<Output = T>) -> T {
+        let work = waiting::within_longest("the shop's work", work);
         self.runtime.block_on(work)
     }
 

@@ -27,6 +27,7 @@ use crate::{
     devnet_support::NOBODY,
     serve_support::{Reply, reply},
     settlement_support::{Market, send},
+    waiting,
     x402_support::header,
 };
 
@@ -200,15 +201,9 @@ fn a_payment_of_ours_that_came_back_after_a_reorganisation_still_pays() {
             _ => None,
         });
     market.rpc.ok("anvil_reorg", json!([1, []]));
-    let undone = async {
-        while shop.book().exact.values().count() > 0 {
-            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-        }
-    };
-    shop.wait(async {
-        let patience = std::time::Duration::from_secs(30);
-        tokio::time::timeout(patience, undone).await.unwrap();
-    });
+    shop.wait(waiting::until("the transfer to be undone", async || {
+        shop.book().exact.values().count() == 0
+    }));
     // The very transaction is mined after all.
     market
         .rpc

@@ -11,6 +11,7 @@ use std::{
 use crate::{
     live::{Live, serve_args, write_adapters},
     support::{Run, openlora},
+    waiting,
 };
 
 fn token(home: &Path) -> String {
@@ -225,9 +226,10 @@ impl Logged {
             .args(["-TERM", &id])
             .status();
         assert!(killed.unwrap().success());
+        let ended = waiting::ended("the server", &mut self.child);
         let mut rest = String::new();
         self.stdout.read_to_string(&mut rest).unwrap();
-        assert_eq!(self.child.wait().unwrap().code(), Some(0));
+        assert_eq!(ended.code(), Some(0));
         self.log.join().unwrap()
     }
 }

@@ -16,6 +16,7 @@ use openlora::{
 use crate::{
     live::{serve_args, write_adapters},
     support::{Run, binary, openlora},
+    waiting,
 };
 
 fn mode(path: &Path) -> u32 {
@@ -160,7 +161,7 @@ fn serve_once(dir: &Path) {
             .unwrap()
             .success()
     );
-    assert!(child.wait().unwrap().success());
+    assert!(waiting::ended("the server", &mut child).success());
 }
 
 #[test]

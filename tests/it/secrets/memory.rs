@@ -11,6 +11,7 @@ use openlora::private::memory::Locked;
 use crate::{
     live::{serve_args, write_adapters},
     support::binary,
+    waiting,
 };
 
 /// The flags of the mapping that holds an address, as the system tells them.
@@ -88,6 +89,6 @@ fn a_server_that_dies_leaves_no_core_dump() {
             .unwrap()
             .success()
     );
-    let status = child.wait().unwrap();
+    let status = waiting::ended("the server", &mut child);
     assert_eq!((status.signal(), status.core_dumped()), (Some(6), false));
 }

@@ -11,7 +11,7 @@ use openlora::{
     error::describe_io,
     runtime::{
         attribution::{Index, Sketch},
-        disk::frozen,
+        frozen,
         model::{Base, Decoder, Precision},
     },
 };

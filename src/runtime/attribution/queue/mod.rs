@@ -15,7 +15,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::{private::files, runtime::disk};
+use crate::{atomic, private::files};
 
 /// What a call was asked and answered, as token ids.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,8 +51,7 @@ impl Vault {
     pub fn keep(&self, kept: &Kept) -> io::Result<()> {
         let bytes = serde_json::to_vec(kept)?;
         let path = self.path(&kept.request_id);
-        disk::replace_file(&path, &bytes, disk::Readers::Owner)?;
-        disk::sync_folder(&self.dir)
+        atomic::replace_file(&path, &bytes, atomic::Readers::Owner)
     }
 
     /// What is kept of a call. A file that cannot be read as one is as good as none.

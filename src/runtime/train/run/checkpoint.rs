@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 
 use super::super::{error::TrainError, order::Cursor, watchdog::Watchdog};
 use super::{RunDir, files};
+use crate::atomic;
 
 type Result<T> = std::result::Result<T, TrainError>;
 
@@ -75,18 +76,17 @@ pub fn save(
 ) -> Result<PathBuf> {
     let path = folder(run, state.step);
     let mut state = state.clone();
-    files::replace_folder(&path, |fresh| {
-        for (name, tensors) in [(WEIGHTS, weights), (OPTIMIZER, optimizer)] {
-            let bytes = encode(tensors, &path)?;
-            files::write_durably(&fresh.join(name), &bytes)?;
-            state
-                .files
-                .insert(name.to_owned(), hex::encode(Sha256::digest(&bytes)));
-        }
-        let text = serde_json::to_string_pretty(&state)
-            .map_err(|error| TrainError::damaged(&path, error.to_string()))?;
-        files::write_durably(&fresh.join(STATE), text.as_bytes())
-    })?;
+    let mut files = Vec::new();
+    for (name, tensors) in [(WEIGHTS, weights), (OPTIMIZER, optimizer)] {
+        let bytes = encode(tensors, &path)?;
+        let digest = hex::encode(Sha256::digest(&bytes));
+        state.files.insert(name.to_owned(), digest);
+        files.push((name, bytes));
+    }
+    let text = serde_json::to_string_pretty(&state)
+        .map_err(|error| TrainError::damaged(&path, error.to_string()))?;
+    files.push((STATE, text.into_bytes()));
+    files::replace_folder(&path, &files)?;
     Ok(path)
 }
 
@@ -96,6 +96,12 @@ pub struct Loaded {
     pub state: State,
     pub weights: HashMap<String, Tensor>,
     pub optimizer: HashMap<String, Tensor>,
+}
+
+/// Finishes what a crash of the run's process interrupted.
+pub fn recover(run: &RunDir) -> Result<()> {
+    let path = run.checkpoints();
+    atomic::recover_folders(&path).map_err(|error| TrainError::io("recover", &path, error))
 }
 
 /// The step of the newest checkpoint.

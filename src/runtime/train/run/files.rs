@@ -1,59 +1,29 @@
-//! Writing so that a crash or a full disk leaves either the old content or the new, never half.
+//! Files of a run: whole or not at all, with errors that name them.
 
-use std::{
-    fs::{self, File},
-    io::Write,
-    path::{Path, PathBuf},
-};
+use std::{fs, path::Path};
 
 use super::super::error::TrainError;
-use crate::runtime::disk;
+use crate::atomic::{self, FolderDraft, Readers};
 
 type Result<T> = std::result::Result<T, TrainError>;
 
 /// Replaces `path` with `bytes`.
 pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
-    let fresh = beside(path);
-    let written = write_durably(&fresh, bytes)
-        .and_then(|()| fs::rename(&fresh, path).map_err(|e| TrainError::io("write", path, e)));
-    if written.is_err() {
-        // The error that counts is the one above; a leftover only costs space.
-        let _ = fs::remove_file(&fresh);
-    }
-    written
+    atomic::replace_file(path, bytes, Readers::Everyone)
+        .map_err(|error| TrainError::io("write", path, error))
 }
 
-/// Writes a new file and waits until it is on the disk.
-pub fn write_durably(path: &Path, bytes: &[u8]) -> Result<()> {
-    let write = || {
-        let mut file = File::create(path)?;
-        file.write_all(bytes)?;
-        file.sync_all()
+/// Replaces the folder `path` with one that holds these files.
+pub fn replace_folder(path: &Path, files: &[(&str, Vec<u8>)]) -> Result<()> {
+    let failed = |path: &Path| {
+        let path = path.to_owned();
+        move |error| TrainError::io("write", &path, error)
     };
-    write().map_err(|error| TrainError::io("write", path, error))
-}
-
-/// Fills a folder through `fill` and shows it under its name only when it is complete. A folder
-/// that has the name already is replaced.
-pub fn replace_folder(path: &Path, fill: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
-    let fresh = beside(path);
-    clear(&fresh)?;
-    let filled = create_folder(&fresh)
-        .and_then(|()| fill(&fresh))
-        .and_then(|()| sync_folder(&fresh))
-        .and_then(|()| clear(path))
-        .and_then(|()| fs::rename(&fresh, path).map_err(|e| TrainError::io("write", path, e)));
-    if filled.is_err() {
-        // As above.
-        let _ = fs::remove_dir_all(&fresh);
+    let draft = FolderDraft::in_folder(atomic::parent(path)).map_err(failed(path))?;
+    for (name, bytes) in files {
+        draft.write(name, bytes).map_err(failed(&path.join(name)))?;
     }
-    filled?;
-    path.parent().map_or(Ok(()), sync_folder)
-}
-
-/// Writes what can be drawn again: without waiting for the disk.
-pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
-    fs::write(path, bytes).map_err(|error| TrainError::io("write", path, error))
+    draft.replace(path).map_err(failed(path))
 }
 
 pub fn create_folder(path: &Path) -> Result<()> {
@@ -62,18 +32,9 @@ pub fn create_folder(path: &Path) -> Result<()> {
 
 /// Removes a folder; none being there is fine.
 pub fn clear(path: &Path) -> Result<()> {
-    disk::remove_folder(path).map_err(|error| TrainError::io("remove", path, error))
+    atomic::remove_folder(path).map_err(|error| TrainError::io("remove", path, error))
 }
 
 pub fn read(path: &Path) -> Result<Vec<u8>> {
     fs::read(path).map_err(|error| TrainError::io("read", path, error))
-}
-
-fn sync_folder(path: &Path) -> Result<()> {
-    disk::sync_folder(path).map_err(|error| TrainError::io("write", path, error))
-}
-
-fn beside(path: &Path) -> PathBuf {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    path.with_file_name(format!(".{name}.part"))
 }

@@ -23,7 +23,7 @@ use std::{
 };
 
 use super::error::TrainError;
-use crate::runtime::calendar::civil;
+use crate::{atomic, runtime::calendar::civil};
 
 /// A run's folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,7 +67,12 @@ impl RunDir {
                 missing: LOCK,
             });
         }
-        Ok(Self { path })
+        let run = Self { path };
+        for folder in [run.adapter(), run.path.join("package")] {
+            atomic::recover_folder(&folder)
+                .map_err(|error| TrainError::io("recover", &folder, error))?;
+        }
+        Ok(run)
     }
 
     pub fn path(&self) -> &Path {

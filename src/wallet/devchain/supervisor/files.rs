@@ -7,7 +7,10 @@ use std::{
 };
 
 use super::{Endpoint, error::SupervisorError};
-use crate::private::files;
+use crate::{
+    atomic::{self, Readers},
+    private::files,
+};
 
 /// The folder of one chain in a home.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,15 +73,10 @@ impl Folder {
     /// Readers see the old endpoint or the new one, never a part.
     pub(super) fn write_endpoint(&self, endpoint: &Endpoint) -> Result<(), SupervisorError> {
         let path = self.endpoint_file();
-        let fresh = self.0.join("endpoint.json.new");
-        let failed = || SupervisorError::io("write", &path);
         let text = serde_json::to_string(endpoint)
             .map_err(|error| SupervisorError::Client(error.to_string()))?;
-        let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(true);
-        let mut file = files::open(&mut options, &fresh).map_err(failed())?;
-        file.write_all(text.as_bytes()).map_err(failed())?;
-        std::fs::rename(&fresh, &path).map_err(failed())
+        atomic::replace_file(&path, text.as_bytes(), Readers::Owner)
+            .map_err(SupervisorError::io("write", &path))
     }
 
     pub(super) fn remove_endpoint(&self) {
