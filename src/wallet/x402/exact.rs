@@ -8,10 +8,11 @@ use alloy::primitives::hex;
 use super::{
     binding::{BindingDomain, RequestBinding, is_marked},
     checks::{check_window, signed},
+    lane::Lane,
     reason::Reason,
     refused::Refused,
     tab::ExactTab,
-    terms::{Back, Lane, Taken},
+    terms::{Back, Taken},
     wire::{Authorization, Exact, Requirements},
 };
 use crate::{

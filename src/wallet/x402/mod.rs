@@ -11,6 +11,8 @@ mod checks;
 pub mod digest;
 mod exact;
 mod facilitator;
+mod lane;
+mod line;
 mod reason;
 mod refund;
 mod refused;
@@ -23,6 +25,7 @@ pub mod wire;
 
 pub use cashier::Till;
 pub use facilitator::Clearing;
+pub use lane::Counter;
 pub use reason::Reason;
 pub use sponsor::{ContractPayers, Rules};
-pub use terms::{Counter, Shop, TIMEOUT_SECONDS};
+pub use terms::{Shop, TIMEOUT_SECONDS};

@@ -6,11 +6,12 @@ use std::{sync::Arc, time::Duration};
 use alloy::{hex, sol_types::SolCall};
 
 use super::{
-    batch::Line,
+    lane::Lane,
+    line::Line,
     reason::Reason,
     refused::Refused,
     shelf::Held,
-    terms::{Back, Lane},
+    terms::Back,
     wire::{ResponseExtra, SettleResponse, network},
 };
 use crate::{
