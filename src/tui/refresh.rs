@@ -1,4 +1,4 @@
-//! What the screen shows, worked out from the board once per frame: views only place it.
+//! Works out what the screen shows from the board, once per frame: views only place it.
 //!
 //! ```text
 //! board ── range, window, group, filter, sort, selection ──▶ Shown ──▶ views
@@ -8,32 +8,16 @@ mod charts;
 mod heading;
 mod lists;
 
-pub use charts::{Bars, Charts, Dot, Lane, Lanes};
-pub use heading::{Heading, Standing};
-pub use lists::{AttributionLine, CallLine, Page, Part, SumLine, Total};
 pub(super) use lists::{ids, passing, sorted_sums};
 
 use super::{
+    detail,
     layout::Pane,
     model::Model,
     money::{self, Money},
+    shown::Shown,
 };
 use crate::runtime::ledger::{Amount, in_units};
-
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Shown {
-    pub heading: Heading,
-    pub charts: Charts,
-    pub calls: Page<CallLine>,
-    pub attribution: Page<AttributionLine>,
-    pub sums: Page<SumLine>,
-    pub total: Total,
-    pub lanes: Lanes,
-    /// Calls that came in since the screen was frozen.
-    pub missed: u64,
-    /// Every money there is; the chosen one is what all figures are about.
-    pub moneys: Vec<Money>,
-}
 
 impl Model {
     /// Works everything out again.
@@ -70,7 +54,7 @@ impl Model {
             missed,
             moneys,
         };
-        self.detail = super::detail::lines(self);
+        self.detail = detail::lines(self);
     }
 
     /// The money that nothing was earned in yet.
