@@ -7,10 +7,10 @@ use serde::Serialize;
 
 use super::{
     Context,
-    deploy::desk::Desk,
-    money::token,
+    desk::Desk,
+    money::{shown, token},
     published::Source,
-    treasury::{TreasuryRequest, shown},
+    treasury::TreasuryRequest,
 };
 use crate::{
     error::{ExitClass, ExitStatus, Failure},
