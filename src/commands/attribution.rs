@@ -10,10 +10,7 @@ pub use audit::{AuditReport, AuditRequest, audit};
 
 pub use crate::runtime::attribution::Built;
 
-use super::{
-    Context, project,
-    train::{self, TrainRequest},
-};
+use super::{Context, project, train_inputs};
 use crate::{
     error::{ExitClass, ExitStatus, Failure},
     runtime::{
@@ -115,7 +112,7 @@ pub fn sizes(built: &Built) -> String {
 fn finished(context: &Context, wanted: Option<&str>) -> Result<(RunDir, Inputs), Failure> {
     let run = RunDir::find(&project::runs(context), wanted)?;
     let start = Start::Resume(run.clone());
-    let inputs = train::inputs(context, &TrainRequest::default(), &start)?;
+    let inputs = train_inputs::inputs(context, &[], None, &start)?;
     Lock::read(&run.lock())?.require_same(&inputs.lock(), &run.id())?;
     Ok((run, inputs))
 }

@@ -18,8 +18,8 @@ use crate::{
 };
 pub use answer::Answered;
 use answer::{Said, Share};
-use client::{Client, text_at};
-use pay::{Bought, Wanted, buy, resume};
+use client::{Client, Wanted, text_at};
+use pay::{Bought, buy, resume};
 
 /// What is asked of the adapter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,11 +7,11 @@ use serde::Serialize;
 
 use super::{
     Context,
-    deploy::desk::Desk,
-    money::token,
+    desk::Desk,
+    money::{shown, token},
     published::Source,
-    serve::running::Running,
-    treasury::{TreasuryRequest, shown},
+    running_server::Running,
+    treasury::TreasuryRequest,
 };
 use crate::{
     error::{ExitClass, ExitStatus, Failure},

@@ -28,7 +28,6 @@ use crate::{
         theme::{Depth, Theme},
     },
 };
-pub(super) use local::runs;
 pub use report::Report;
 
 /// Batches of records that wait for the screen; the source waits then.

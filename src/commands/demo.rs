@@ -6,6 +6,7 @@
 
 mod credit;
 mod program;
+mod steps;
 mod story;
 mod trade;
 mod watched;
@@ -33,13 +34,13 @@ pub struct DemoRequest {
 pub struct Report {
     /// Marks every figure here as a demonstration's.
     pub demo: bool,
-    pub started: Option<story::Started>,
-    pub trained: Option<story::Trained>,
-    pub evaluated: Option<story::Evaluated>,
+    pub started: Option<steps::Started>,
+    pub trained: Option<steps::Trained>,
+    pub evaluated: Option<steps::Evaluated>,
     /// The result of `deploy`, found in the registry again.
     pub deployed: Option<Deployed>,
-    pub calls: Vec<story::Called>,
-    pub metered: Option<story::Metered>,
+    pub calls: Vec<steps::Called>,
+    pub metered: Option<steps::Metered>,
     pub paid: Option<trade::Paid>,
     pub settled: Option<trade::Settled>,
     pub attributed: Option<credit::Attributed>,

@@ -1,7 +1,6 @@
 //! `deploy`: a package into the chain's registry, or the contracts onto the chain.
 
 mod contracts;
-pub(super) mod desk;
 
 use std::path::{Path, PathBuf};
 
@@ -9,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Context,
+    desk::Desk,
     money::{prices, token},
     package::{self, PackageRequest},
     project, verify,
@@ -39,7 +39,6 @@ use crate::{
     },
 };
 pub use contracts::Contracts;
-use desk::Desk;
 
 /// What the command line says besides settings.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

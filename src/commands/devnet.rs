@@ -5,10 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{
-    Context, ask,
-    serve::{self, running::Running},
-};
+use super::{Context, ask, journal, network::port, running_server::Running};
 use crate::{
     error::{ExitClass, ExitStatus, Failure},
     printer::Printer,
@@ -75,22 +72,6 @@ pub struct Reset {
 fn chain_id(context: &Context) -> u64 {
     let id = context.settings.integer("devnet.chain_id");
     id.map_or(supervisor::CHAIN_ID, i64::cast_unsigned)
-}
-
-/// The port that is set, or the chain id's usual one.
-pub(super) fn port(context: &Context, chain_id: u64) -> u16 {
-    let port = context.settings.integer("devnet.port");
-    port.and_then(|port| u16::try_from(port).ok())
-        .unwrap_or_else(|| supervisor::usual_port(chain_id))
-}
-
-/// The port for a chain that is started because it is needed: where nothing is set and the usual
-/// port is taken, a free one.
-pub(super) fn needed_port(context: &Context, chain_id: u64) -> u16 {
-    let usual = port(context, chain_id);
-    let is_set = context.settings.integer("devnet.port").is_some();
-    let is_free = || std::net::TcpListener::bind(("127.0.0.1", usual)).is_ok();
-    if is_set || is_free() { usual } else { 0 }
 }
 
 /// Starts the chain, or says where it runs.
@@ -261,7 +242,7 @@ pub async fn reset(context: &Context) -> Result<ExitStatus, Failure> {
     // Whoever writes the journal now would go on with facts of a chain that is gone.
     let path = context.dirs.journal();
     let journal = match path.exists() {
-        true => Some(serve::open_journal(&path)?),
+        true => Some(journal::open(&path)?),
         false => None,
     };
     if Folder::new(home, chain_id).has_state() {

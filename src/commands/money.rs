@@ -5,7 +5,7 @@ use crate::{
     error::{ExitClass, Failure},
     runtime::ledger::{Amount, Prices, Work},
     wallet::{
-        balance::from_units,
+        balance::{amount as base_units, from_units, in_units},
         network::{Network, Token},
     },
 };
@@ -88,4 +88,16 @@ pub fn refuse_free(prices: &Prices) -> Result<(), Failure> {
         "set a price: openlora config set pricing.minimum 0.00001; or serve without payment: \
          openlora serve --local --free",
     ))
+}
+
+/// A sum of a network's token in whole units, of others in base units.
+pub fn shown(network: &Network, token: &str, amount: Amount) -> String {
+    let known = network.token.as_ref();
+    match known.filter(|known| known.address.to_string() == token) {
+        Some(token) => {
+            let units = in_units(base_units(amount.0), token.decimals);
+            format!("{units} {}", token.symbol)
+        }
+        None => format!("{amount} of {token}"),
+    }
 }

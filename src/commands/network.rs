@@ -1,6 +1,6 @@
 //! The chain that settings choose, as the wallet takes it, and up when it is this machine's own.
 
-use super::{Context, devnet};
+use super::Context;
 use crate::{
     error::{ExitClass, Failure},
     settings::{Value, closest},
@@ -101,7 +101,7 @@ pub async fn reach(context: &Context, mut network: Network) -> Result<Network, F
     if !network.is_local() || has_rpc {
         return Ok(network);
     }
-    let port = devnet::needed_port(context, network.chain_id);
+    let port = needed_port(context, network.chain_id);
     let home = &context.dirs.data;
     let endpoint = supervisor::ensure_running(home, network.chain_id, port).await?;
     if endpoint.started {
@@ -112,6 +112,22 @@ pub async fn reach(context: &Context, mut network: Network) -> Result<Network, F
     }
     network.rpc = endpoint.url;
     Ok(network)
+}
+
+/// The port that is set for development chains, or the chain id's usual one.
+pub fn port(context: &Context, chain_id: u64) -> u16 {
+    let port = context.settings.integer("devnet.port");
+    port.and_then(|port| u16::try_from(port).ok())
+        .unwrap_or_else(|| supervisor::usual_port(chain_id))
+}
+
+/// The port for a chain that is started because it is needed: where nothing is set and the usual
+/// port is taken, a free one.
+fn needed_port(context: &Context, chain_id: u64) -> u16 {
+    let usual = port(context, chain_id);
+    let is_set = context.settings.integer("devnet.port").is_some();
+    let is_free = || std::net::TcpListener::bind(("127.0.0.1", usual)).is_ok();
+    if is_set || is_free() { usual } else { 0 }
 }
 
 fn wish_for(wish: &mut Wish, field: &str, value: &Value) {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::{
     Context, ask,
-    deploy::desk::{limits, tell},
+    desk::{limits, tell},
     money, network, wallet,
 };
 use crate::{

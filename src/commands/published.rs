@@ -19,6 +19,9 @@ use crate::{
     },
 };
 
+/// Name of the published log's folder, below the data directory.
+pub const LOG: &str = "attribution-log";
+
 /// How long a server may take to be reached, to send the next piece, and for a whole file.
 const CONNECT: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_secs(15);

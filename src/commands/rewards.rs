@@ -17,7 +17,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use self::publish::Reading;
-use super::treasury::shown;
+use super::money::shown;
 use crate::{
     error::{ExitClass, Failure},
     printer::Printer,

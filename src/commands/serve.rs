@@ -1,16 +1,12 @@
 //! `serve`: adapters on their base behind HTTP, until told to stop.
 
-pub mod access;
 mod paid;
 pub mod provenance;
-pub mod running;
-
-pub(super) use paid::known;
 
 use std::{
     collections::BTreeMap,
     net::{IpAddr, Ipv4Addr, SocketAddr},
-    path::{Path, PathBuf},
+    path::PathBuf,
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -19,17 +15,17 @@ use serde::Serialize;
 
 use tokio_util::sync::CancellationToken;
 
-use self::{paid::Selling, running::Sign};
-use super::{Context, dash, money, network, project};
+use self::paid::Selling;
+use super::{
+    Context, dash, journal, money, network, project, published, running_server::Sign, server_access,
+};
 use crate::{
     atomic,
     error::{ExitClass, ExitStatus, Failure},
-    private::files,
     runtime::{
         adapter::{self, Adapter},
         attribution::queue::Vault,
         event::SplitRead,
-        journal::Journal,
         ledger::Prices,
         model::Base,
         serve::{
@@ -86,9 +82,9 @@ pub async fn run(context: &Context, request: ServeRequest) -> Result<ExitStatus,
     check_exposure(context, host, &request)?;
     let port = context.settings.count("serve.port").unwrap_or(0);
     let bound = Bound::new(&host.to_string(), u16::try_from(port).unwrap_or(0)).await?;
-    let journal = open_journal(&context.dirs.journal())?;
+    let journal = journal::open(&context.dirs.journal())?;
     // After the journal: of two servers of one home, only one may make tokens.
-    let access = access::open(context, request.rotate_tokens)?;
+    let access = server_access::open(context, request.rotate_tokens)?;
     let chosen = choose(context, &request.adapters)?;
     let selling = match networks {
         None => None,
@@ -155,7 +151,7 @@ fn keeping(context: &Context) -> Result<Keeping, Failure> {
     let most = context.settings.count("serve.attribution_queue");
     Ok(Keeping {
         vault: Some(vault),
-        log: Some(context.dirs.data.join(provenance::LOG)),
+        log: Some(context.dirs.data.join(published::LOG)),
         most: most.unwrap_or(MOST_WAITING),
     })
 }
@@ -229,13 +225,6 @@ fn check_exposure(context: &Context, host: IpAddr, request: &ServeRequest) -> Re
         paths(Audience::Sellers)
     ));
     Ok(())
-}
-
-pub(super) fn open_journal(path: &Path) -> Result<Journal, Failure> {
-    if let Some(folder) = path.parent() {
-        files::folder(folder).map_err(|error| Failure::io("create the folder", folder, &error))?;
-    }
-    Ok(Journal::open(path)?)
 }
 
 fn choose(context: &Context, wanted: &[String]) -> Result<Vec<Chosen>, Failure> {

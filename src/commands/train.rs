@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -11,16 +11,15 @@ use std::{
 
 use serde::Serialize;
 
-use super::{Context, attribution, figures, project};
+use super::{Context, attribution, figures, project, train_inputs::inputs};
 use crate::{
     error::{ExitClass, ExitStatus, Failure},
     printer::{Printer, Progress},
     runtime::{
         attribution::Built,
-        dataset::{Source, Task, load},
-        model::{Decoder, text::TextCodec},
+        model::Decoder,
         train::{
-            Flow, Inputs, Outcome, RunDir, Start, TrainEvent, ValidationWish,
+            Flow, Outcome, RunDir, Start, TrainEvent,
             estimate::{Estimate, estimate},
             evaluate::{EvalSet, Report},
             run::{lock::Lock, result::RunResult},
@@ -80,7 +79,7 @@ fn work(
     stop: &AtomicBool,
 ) -> Result<ExitStatus, Failure> {
     let start = start(context, request)?;
-    let inputs = inputs(context, request, &start)?;
+    let inputs = inputs(context, &request.data, request.out.as_deref(), &start)?;
     if request.dry_run {
         show_estimate(&context.printer, &estimate(&inputs)?);
         return Ok(ExitStatus::Success);
@@ -147,88 +146,6 @@ fn start(context: &Context, request: &TrainRequest) -> Result<Start, Failure> {
     };
     let wanted = (wanted != "latest").then_some(wanted.as_str());
     Ok(Start::Resume(RunDir::find(&runs, wanted)?))
-}
-
-/// Opens all that decides a training; a run that goes on keeps what its flags said.
-pub(super) fn inputs(
-    context: &Context,
-    request: &TrainRequest,
-    start: &Start,
-) -> Result<Inputs, Failure> {
-    let settings = &context.settings;
-    let root = settings.project_dir().to_owned();
-    let mut config = project::train_config(settings)?;
-    let mut flags = project::flags(settings);
-    if !request.data.is_empty() {
-        flags.push("data".to_owned());
-    }
-    let mut sources = project::sources(context, &request.data);
-    let mut base = None;
-    if let Start::Resume(run) = start {
-        let lock = Lock::read(&run.lock())?;
-        let kept: Vec<String> = lock
-            .flags
-            .iter()
-            .filter(|flag| !flags.contains(flag))
-            .cloned()
-            .collect();
-        config = config.with_keys_of(&lock.train, &kept);
-        if kept.iter().any(|flag| flag == "base.id") {
-            base = Some(lock.base.id.clone());
-        }
-        if kept.iter().any(|flag| flag == "data") {
-            sources = locked_sources(&lock, &root);
-        }
-        flags = lock.flags;
-    }
-    let base = project::base(context, base.as_deref())?;
-    let codec = TextCodec::open(&base.dir)?;
-    let dataset = load(&sources)?;
-    let task = Task::settle(&dataset, &project::task_wish(settings))?;
-    let validation = match ValidationWish::parse(config.val.as_deref())? {
-        ValidationWish::File(path) => Some(load(&[Source::of_file(
-            settings.resolve_path("train.val", &path),
-        )])?),
-        _ => None,
-    };
-    let name = settings
-        .project()
-        .name
-        .unwrap_or_else(|| folder_name(&root));
-    let out = request
-        .out
-        .as_ref()
-        .map(|out| settings.working_dir.join(out));
-    Ok(Inputs {
-        name,
-        base,
-        codec,
-        task,
-        dataset,
-        validation,
-        config,
-        flags,
-        root,
-        out,
-    })
-}
-
-fn locked_sources(lock: &Lock, root: &Path) -> Vec<Source> {
-    let source = |locked: &crate::runtime::train::run::lock::LockedSource| Source {
-        path: root.join(&locked.path),
-        contributor: locked.contributor.clone(),
-        address: locked.address.clone(),
-        license: locked.license.clone(),
-        weight: locked.weight,
-    };
-    lock.data.iter().map(source).collect()
-}
-
-fn folder_name(dir: &Path) -> String {
-    dir.file_name().map_or_else(
-        || "adapter".to_owned(),
-        |name| name.to_string_lossy().into_owned(),
-    )
 }
 
 fn evaluate(context: &Context, set: &EvalSet, mut decoder: Decoder) -> Result<Report, Failure> {

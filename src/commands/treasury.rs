@@ -6,10 +6,8 @@ use std::{path::PathBuf, sync::Arc};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Context,
-    deploy::desk::Desk as Office,
-    rewards::Rewarder,
-    serve::{access::public_url, provenance::LOG},
+    Context, desk::Desk as Office, money::shown, published::LOG, rewards::Rewarder,
+    server_access::public_url,
 };
 use crate::{
     error::Failure,
@@ -20,7 +18,6 @@ use crate::{
         ledger::{Amount, Book, ReceiverKey},
     },
     wallet::{
-        balance::in_units,
         network::Network,
         settlement::{Desk, History, Ledger, Moved, Options, Records, Treasurer},
     },
@@ -139,18 +136,6 @@ impl Treasury {
     /// A sum of the network's token in whole units, of others in base units.
     pub fn shown(&self, receiver: &ReceiverKey, amount: Amount) -> String {
         shown(self.network(), &receiver.token.to_string(), amount)
-    }
-}
-
-/// A sum of a network's token in whole units, of others in base units.
-pub fn shown(network: &Network, token: &str, amount: Amount) -> String {
-    let known = network.token.as_ref();
-    match known.filter(|known| known.address.to_string() == token) {
-        Some(token) => {
-            let units = in_units(crate::wallet::balance::amount(amount.0), token.decimals);
-            format!("{units} {}", token.symbol)
-        }
-        None => format!("{amount} of {token}"),
     }
 }
 

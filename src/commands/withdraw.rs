@@ -3,10 +3,12 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Context, network,
+    Context,
+    money::shown,
+    network,
     rewards::{self, Rewarded},
-    serve::running::Running,
-    treasury::{OF_SERVER, Sum, Transaction, Treasury, TreasuryRequest, shown},
+    running_server::Running,
+    treasury::{OF_SERVER, Sum, Transaction, Treasury, TreasuryRequest},
 };
 use crate::{
     error::{ExitClass, ExitStatus, Failure},

@@ -2,12 +2,13 @@
 //! it lowers what its reader spends and never raises it, and chooses none of the reader's accounts
 //! against the reader's own word.
 
-use std::{cmp::Ordering, collections::BTreeMap};
+use std::cmp::Ordering;
 
 use super::{
     files::SettingsError,
     keys,
-    resolve::{Origin, Value, variable_of},
+    resolve::variable_of,
+    value::{Origin, Value, Values},
 };
 
 /// Settings that a project file may lower. One that is unset stands for another.
@@ -22,8 +23,6 @@ const LIMITS: &[(&str, Option<&str>)] = &[
 
 /// Settings that a project file says where its reader says nothing.
 const CHOICES: &[&str] = &["wallet.account"];
-
-pub(super) type Values = BTreeMap<&'static str, (Value, Origin)>;
 
 /// Holds what a project file says against what holds without it.
 pub(super) fn check(

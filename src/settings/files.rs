@@ -9,7 +9,7 @@ use toml_edit::{Document, Item, Table};
 
 use super::{
     keys::{self, DATA_FIELDS, KEYS, NETWORK_FIELDS},
-    resolve::{NetworkEntry, Origin, SourceEntry, Value},
+    value::{NetworkEntry, Origin, SourceEntry, Value},
 };
 use crate::{
     error::{ExitClass, Explain},

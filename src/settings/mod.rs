@@ -9,10 +9,10 @@ mod convert;
 mod files;
 pub mod keys;
 mod resolve;
+mod value;
 
 pub use convert::{BaseSettings, ProjectSettings};
 pub use files::{Dirs, SettingsError, closest, find_project_file, parse, read_file};
 pub use keys::{KEYS, Key, Kind};
-pub use resolve::{
-    Layered, NetworkEntry, Origin, Override, Settings, SourceEntry, Value, default_of, variable_of,
-};
+pub use resolve::{Layered, Override, Settings, default_of, variable_of};
+pub use value::{NetworkEntry, Origin, SourceEntry, Value};

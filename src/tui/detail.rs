@@ -7,7 +7,7 @@ use super::{
     layout::Pane,
     model::{Model, Overlay},
     money::Money,
-    shown::{CallLine, Page},
+    shown::{CallLine, DetailLine, Page},
     sums::{self, Group},
     text,
     theme::standing_words,
@@ -18,18 +18,6 @@ use crate::runtime::{
     ledger::{Amount, Days},
     state::board::{Attribution, Board, BoardCall, MICRO, Standing},
 };
-
-/// One line of an opened row.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum DetailLine {
-    Heading(String),
-    Field(&'static str, String),
-    Standing(Standing, String),
-    /// Name, part in ppm, amount.
-    Bar(String, u64, String),
-    Text(String),
-    Blank,
-}
 
 use DetailLine::{Bar, Blank, Field, Heading, Text};
 

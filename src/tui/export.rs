@@ -9,7 +9,7 @@ use super::{
     layout::Pane,
     model::Model,
     money::Money,
-    shown::{passing, sorted_sums},
+    refresh::{passing, sorted_sums},
     sums::Sum,
     theme::standing_words,
 };

@@ -19,6 +19,7 @@ pub mod layout;
 pub mod model;
 pub mod money;
 pub mod plain;
+pub mod refresh;
 pub mod run;
 pub mod shown;
 pub mod sums;

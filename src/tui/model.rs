@@ -3,13 +3,12 @@
 use ratatui::layout::Rect;
 
 use super::{
-    detail::DetailLine,
     filter::Filter,
     flow::Flow,
     key::Key,
     layout::{Layout, Pane},
     money::{Token, Units},
-    shown::Shown,
+    shown::{DetailLine, Shown},
     sums::Group,
     theme::{Depth, Palette, Theme},
 };

@@ -110,7 +110,7 @@ pub fn sums(model: &Model) -> Vec<String> {
     let Some(money) = model.chosen_money() else {
         return Vec::new();
     };
-    let rows = super::shown::sorted_sums(model, money);
+    let rows = super::refresh::sorted_sums(model, money);
     let line = |row: &super::sums::Sum| {
         let amount = in_units(
             row.micro,

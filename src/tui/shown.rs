@@ -1,24 +1,7 @@
-//! What the screen shows, worked out from the board once per frame: views only place it.
-//!
-//! ```text
-//! board ── range, window, group, filter, sort, selection ──▶ Shown ──▶ views
-//! ```
+//! What the screen shows, ready to be placed: figures as texts, charts as values, rows that fit.
 
-mod charts;
-mod heading;
-mod lists;
-
-pub use charts::{Bars, Charts, Dot, Lane, Lanes};
-pub use heading::{Heading, Standing};
-pub use lists::{AttributionLine, CallLine, Page, Part, SumLine, Total};
-pub(super) use lists::{ids, passing, sorted_sums};
-
-use super::{
-    layout::Pane,
-    model::Model,
-    money::{self, Money},
-};
-use crate::runtime::ledger::{Amount, in_units};
+use super::money::Money;
+use crate::runtime::state::board;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Shown {
@@ -35,73 +18,178 @@ pub struct Shown {
     pub moneys: Vec<Money>,
 }
 
-impl Model {
-    /// Works everything out again.
-    pub fn refresh(&mut self) {
-        let mut moneys = money::moneys(&self.seen().earnings, &self.options.tokens);
-        if moneys.is_empty() {
-            moneys.push(self.money_to_come());
+/// A state in words, and how good it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Standing {
+    Good,
+    #[default]
+    Waiting,
+    Bad,
+}
+
+/// Each a text that is ready to be placed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Heading {
+    pub adapter: String,
+    pub network: String,
+    pub link: (Standing, String),
+    pub up: String,
+    pub range: &'static str,
+    pub symbol: String,
+    pub net: Option<String>,
+    pub gross: String,
+    pub gas: String,
+    pub settled: String,
+    pub pending: String,
+    pub withdrawable: String,
+    /// Name, gross and net of every range.
+    pub ranges: Vec<(&'static str, String, Option<String>)>,
+    pub calls: String,
+    pub errors: String,
+    /// Whether any call of the range failed.
+    pub has_errors: bool,
+    pub tokens_per_second: String,
+    pub first_token: String,
+    pub queue: String,
+    pub per_thousand: String,
+}
+
+/// One value per slot of time, oldest first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Bars {
+    pub values: Vec<u128>,
+    /// Of the values, those that are to stand out: failed calls.
+    pub marked: Vec<u128>,
+    pub peak: String,
+    pub total: String,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Charts {
+    pub window: &'static str,
+    /// What one bar is about, such as `1 min`.
+    pub step: &'static str,
+    pub money: Bars,
+    pub calls: Bars,
+    /// 95th percentile per slot, in milliseconds.
+    pub latency: Bars,
+    /// p50/p95 over the window.
+    pub whole_call: String,
+    pub first_token: String,
+    /// Clock or date at the left end.
+    pub from: String,
+}
+
+/// One end of the flow.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Lane {
+    pub name: String,
+    pub amount: String,
+}
+
+/// A particle: which lane, how far in thousandths, how wide.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Dot {
+    pub out: bool,
+    pub lane: usize,
+    pub permille: u64,
+    pub width: usize,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Lanes {
+    pub payers: Vec<Lane>,
+    pub model: String,
+    pub contributors: Vec<Lane>,
+    pub dots: Vec<Dot>,
+    /// Whether anything moved within the last minute.
+    pub flows: bool,
+}
+
+/// The rows that fit, out of how many.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page<T> {
+    pub rows: Vec<T>,
+    /// Before and after filtering.
+    pub all: usize,
+    pub total: usize,
+    pub offset: usize,
+    /// Of the selected row, among those that fit.
+    pub selected: Option<usize>,
+}
+
+impl<T> Default for Page<T> {
+    fn default() -> Self {
+        Self {
+            rows: Vec::new(),
+            all: 0,
+            total: 0,
+            offset: 0,
+            selected: None,
         }
-        self.money = self.money.min(moneys.len() - 1);
-        self.flow.advance(self.now_ms);
-        let money = &moneys[self.money];
-        let layout = self.layout();
-        let charts = charts::charts(self, money);
-        let heading = heading::heading(self, money);
-        let (calls, select_call) = lists::calls(self, money, layout.rows(Pane::Calls));
-        let rows = layout.rows(Pane::Attribution);
-        let (attribution, select_attribution) = lists::attribution(self, money, rows);
-        // The last line of the sums is their total.
-        let rows = layout.rows(Pane::Sums).saturating_sub(1);
-        let (sums, total, select_sum) = lists::sums(self, money, rows);
-        let lanes = charts::lanes(self, money);
-        let missed = self.board.metered - self.seen().metered;
-        *self.selection_mut(Pane::Calls) = select_call;
-        *self.selection_mut(Pane::Attribution) = select_attribution;
-        *self.selection_mut(Pane::Sums) = select_sum;
-        self.shown = Shown {
-            heading,
-            charts,
-            calls,
-            attribution,
-            sums,
-            total,
-            lanes,
-            missed,
-            moneys,
-        };
-        self.detail = super::detail::lines(self);
     }
+}
 
-    /// The money that nothing was earned in yet.
-    fn money_to_come(&self) -> Money {
-        let token = self.options.tokens.iter().find_map(|it| {
-            let (_, symbol, decimals) = it.token.as_ref()?;
-            Some((symbol.clone(), *decimals, it.coin))
-        });
-        let (symbol, decimals, coin) = token.unwrap_or_default();
-        Money {
-            symbol,
-            decimals,
-            coin,
-            receivers: Vec::new(),
-        }
-    }
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallLine {
+    pub id: String,
+    pub time: String,
+    pub payer: String,
+    pub adapter: String,
+    pub kind: &'static str,
+    pub tokens: String,
+    pub took: String,
+    pub amount: String,
+    pub standing: board::Standing,
+}
 
-    /// The money that all figures are about.
-    pub fn chosen_money(&self) -> Option<&Money> {
-        self.shown.moneys.get(self.money)
-    }
+/// One part of a call's reward.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    pub name: String,
+    pub ppm: u64,
+}
 
-    /// Millionths of base units in the chosen units; a part of a base unit shows as decimals.
-    pub fn micro_shown(&self, micro: u128, decimals: u8) -> String {
-        match self.units {
-            money::Units::Base => in_units(micro, 6),
-            money::Units::Token => in_units(micro, decimals.saturating_add(6)),
-        }
-    }
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AttributionLine {
+    pub id: String,
+    pub time: String,
+    pub amount: String,
+    /// False while only the traced text speaks.
+    pub settled: bool,
+    pub parts: Vec<Part>,
+}
 
-    pub fn amount_shown(&self, amount: Amount, decimals: u8) -> String {
-        money::shown(amount, decimals, self.units)
-    }
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SumLine {
+    pub id: String,
+    pub name: String,
+    pub calls: String,
+    pub amount: String,
+    pub ppm: u64,
+    pub paid: Option<String>,
+    /// What nobody was credited with.
+    pub rest: bool,
+}
+
+/// Below the sums: their total, which is the headline.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Total {
+    pub group: &'static str,
+    pub range: &'static str,
+    pub micro: u128,
+    pub amount: String,
+    pub rows: usize,
+}
+
+/// One line of an opened row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DetailLine {
+    Heading(String),
+    Field(&'static str, String),
+    Standing(board::Standing, String),
+    /// Name, part in ppm, amount.
+    Bar(String, u64, String),
+    Text(String),
+    Blank,
 }

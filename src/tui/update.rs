@@ -12,7 +12,7 @@ use super::{
     layout::{PANES, Pane},
     model::{Link, Model, Overlay, Selection, Sort, sort_columns},
     money::Units,
-    shown,
+    refresh,
     theme::Palette,
 };
 use crate::runtime::{
@@ -324,7 +324,7 @@ fn step(model: &mut Model, to: impl Fn(usize, usize) -> usize) {
     let pane = model.focus;
     let page = model.layout().rows(pane).max(1);
     let ids = match model.chosen_money() {
-        Some(money) => shown::ids(model, money, pane),
+        Some(money) => refresh::ids(model, money, pane),
         None => Vec::new(),
     };
     let at = to(model.selection(pane).at, page).min(ids.len().saturating_sub(1));

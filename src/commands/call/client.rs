@@ -6,7 +6,6 @@ use reqwest::{Response, StatusCode, Url};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::pay::Wanted;
 use crate::{
     commands::Context,
     error::{ExitClass, Failure},
@@ -25,6 +24,14 @@ const READ_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// The largest answer that is read, in bytes.
 pub const LARGEST: usize = 16 << 20;
+
+/// One call.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    pub adapter: String,
+    pub path: String,
+    pub body: String,
+}
 
 /// A server, reached over HTTP.
 pub struct Client {

@@ -8,7 +8,7 @@ use reqwest::Response;
 
 use super::{
     CallRequest,
-    client::{Client, Reply, is_id},
+    client::{Client, Reply, Wanted, is_id},
     limits::{Destination, Limits},
 };
 use crate::{
@@ -31,14 +31,6 @@ const CORRECTIONS: usize = 2;
 const REPEATS: u32 = 5;
 const PAUSE: Duration = Duration::from_millis(200);
 const PATIENCE: Duration = Duration::from_secs(10);
-
-/// One call.
-#[derive(Clone, Debug)]
-pub struct Wanted {
-    pub adapter: String,
-    pub path: String,
-    pub body: String,
-}
 
 /// A call that was answered, and what pays for it.
 pub struct Bought {

@@ -10,10 +10,8 @@ use super::{now_ms, recording::Recorder};
 use crate::{
     commands::{
         Context,
-        serve::{
-            access::{operator_token, read_token},
-            running::{Holder, Whose, holder, operator_client},
-        },
+        running_server::{Holder, Whose, holder, operator_client},
+        server_access::{operator_token, read_token},
     },
     error::{ExitClass, Failure},
     private::redact,

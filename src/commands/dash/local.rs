@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 
 use super::{FORM, WORTH, now_ms, recording::Recorder, store};
 use crate::{
+    commands::running_server::runs,
     error::{ExitClass, Failure},
     runtime::{
         event::Record,
@@ -226,29 +227,4 @@ impl Pulse {
     fn writer_lives(&self) -> bool {
         writer_of(&self.path).is_some_and(runs)
     }
-}
-
-/// Whether a process runs: it is there, and is more than what its parent has yet to bury.
-///
-/// This one file, because `sysinfo` walks through all processes to find one, and that would be
-/// most of what an idle dashboard does.
-#[cfg(target_os = "linux")]
-pub fn runs(pid: u32) -> bool {
-    let said = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    // The name before the state stands in parentheses and may hold any character.
-    let state = said
-        .rsplit_once(") ")
-        .and_then(|(_, rest)| rest.chars().next());
-    state.is_some_and(|state| !matches!(state, 'Z' | 'X'))
-}
-
-#[cfg(not(target_os = "linux"))]
-pub fn runs(pid: u32) -> bool {
-    let pid = sysinfo::Pid::from_u32(pid);
-    let mut system = sysinfo::System::new();
-    let what = sysinfo::ProcessRefreshKind::nothing();
-    let only = sysinfo::ProcessesToUpdate::Some(&[pid]);
-    system.refresh_processes_specifics(only, true, what);
-    let process = system.process(pid);
-    process.is_some_and(|it| it.status() != sysinfo::ProcessStatus::Zombie)
 }

@@ -7,7 +7,7 @@ use crate::{
     commands::{
         Context,
         call::client::{Client, is_id},
-        serve::running::Running,
+        running_server::Running,
     },
     error::{ExitClass, ExitStatus, Failure},
     printer::{Printer, harmless},

@@ -11,22 +11,22 @@ use std::{
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::{Chosen, access::public_url};
+use super::{Chosen, provenance};
 use crate::{
     commands::{
         Context,
-        deploy::desk::{Gifts, limits, tell},
-        money::{prices, setting, token},
+        desk::{Gifts, limits, tell},
+        journal::check_chain,
+        money::{prices, setting, shown, token},
         network,
+        published::LOG,
         rewards::{Rewarder, Rounds},
-        serve::provenance::{self, LOG},
+        server_access::public_url,
         settle::Settlement,
         signer::Signer,
-        treasury::shown,
         withdraw::Withdrawal,
     },
     error::{ExitClass, Failure},
-    printer::Printer,
     runtime::{
         adapter::WEIGHTS_FILE,
         attribution::LogFolder,
@@ -45,9 +45,7 @@ use crate::{
         keystore::Account,
         network::Network,
         provider::Chain,
-        settlement::{
-            Books, Desk, History, Options, Records, SettleError, Treasurer, Triggers, identify,
-        },
+        settlement::{Books, Desk, History, Options, Records, SettleError, Treasurer, Triggers},
         transaction::{Sender, no_facts, recover},
         x402::{Clearing, ContractPayers, Counter, Rules, Shop, Till},
     },
@@ -107,7 +105,7 @@ pub(super) async fn open(
     // What a killed server left open is charged before anybody reads the ledger.
     journal.recover("none").await?;
     for chain in &chains {
-        known(journal, chain, &context.printer).await?;
+        check_chain(journal, chain, &context.printer).await?;
     }
     let plan = Plan {
         context,
@@ -121,32 +119,6 @@ pub(super) async fn open(
     plan.check_payees(chosen, &payees)?;
     plan.prepare(&payees).await?;
     plan.sell(&payees).await
-}
-
-/// Holds a chain against what the journal says of its id. A development chain that began anew
-/// begins a new account of its money.
-pub(in crate::commands) async fn known(
-    journal: &Journal,
-    chain: &Chain,
-    printer: &Printer,
-) -> Result<(), Failure> {
-    let before = journal.snapshot()?.book;
-    let history = || {
-        let mut history = History::default();
-        journal.replay(1, |record| history.apply(&record.event))?;
-        Ok(history)
-    };
-    if identify(chain, &before, history, journal).await? {
-        let former = journal.snapshot()?.book.former;
-        if former.len() > before.former.len() {
-            printer.warn(format!(
-                "`{}` began anew: what the journal says of the chain before is kept and counts no \
-                 more",
-                chain.network.name
-            ));
-        }
-    }
-    Ok(())
 }
 
 impl Plan<'_> {

@@ -26,9 +26,6 @@ use crate::{
 
 /// Name of the folder with the tokens that wait, below the data directory.
 pub const VAULT: &str = "attribution-waiting";
-/// Name of the published log's folder, below the data directory.
-pub const LOG: &str = "attribution-log";
-
 /// Licences that let anybody copy and show a text, by their SPDX identifiers.
 const OPEN: &[&str] = &[
     "0BSD",

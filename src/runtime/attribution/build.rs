@@ -9,7 +9,7 @@ use super::{
     datainf,
     draft::{Draft, Rows as IndexRows},
     error::AttributionError,
-    fisher::{Curvature, limit, precondition},
+    fisher::{Curvature, LEVERAGE, limit, precondition},
     gradients::{Pass, gradient_rows},
     index::{Binding, CheckpointFacts, Contributor, Example, Method, Parameters},
     material::Material,
@@ -25,9 +25,6 @@ use crate::runtime::{
 
 /// λ over the mean squared norm of the gradients, where nobody says otherwise.
 pub const DAMPING: f64 = 0.1;
-/// An example's influence on itself, in multiples of the median, that counts in full. Gradients that
-/// are made huge, or that no other resembles, weigh no more than ordinary ones.
-pub const LEVERAGE: f64 = 2.0;
 /// Values of a projected gradient, where nobody says otherwise.
 pub const WIDTH: usize = 1024;
 

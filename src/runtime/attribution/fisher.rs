@@ -4,13 +4,16 @@
 //! same comes from the examples' own products (the dual form), which are the smaller matrix.
 
 use super::{
-    build::LEVERAGE,
     error::AttributionError,
     matrix::{View, invert, multiply},
 };
 
 /// Examples that are widened to doubles at a time.
 const CHUNK: usize = 4096;
+
+/// An example's influence on itself, in multiples of the median, that counts in full. Gradients that
+/// are made huge, or that no other resembles, weigh no more than ordinary ones.
+pub const LEVERAGE: f64 = 2.0;
 
 /// What [`precondition`] needs besides the gradients.
 #[derive(Clone, Copy, Debug)]

@@ -35,9 +35,10 @@ mod suffixes;
 mod trace;
 pub mod witness;
 
-pub use build::{Built, DAMPING, Job, LEVERAGE, WIDTH, build, influence_rows};
+pub use build::{Built, DAMPING, Job, WIDTH, build, influence_rows};
 pub use draft::{Draft, Rows};
 pub use error::{AttributionError, IndexError};
+pub use fisher::LEVERAGE;
 pub use fisher::{Curvature, limit, precondition};
 pub use gradients::{Pass, gradient_rows};
 pub use index::{

@@ -9,6 +9,7 @@ pub mod duplicates;
 pub mod encode;
 mod error;
 mod formats;
+mod row;
 mod shape;
 pub mod split;
 pub mod statistics;

@@ -8,9 +8,10 @@
 
 use sha2::{Digest, Sha256};
 
-use super::{error::JournalError, store::Row};
-
-pub type Hash = [u8; 32];
+use super::{
+    error::JournalError,
+    row::{Hash, Row},
+};
 
 /// The last record of a journal, or the state before the first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::store::Unique;
+use super::unique::Unique;
 use crate::error::{ExitClass, Explain};
 
 /// Cloneable, because every append that waited for a failed commit gets it.

@@ -8,7 +8,9 @@ use std::{
 use super::{
     chain::Head,
     error::JournalError,
-    store::{Enclosure, Entry, OpenCall, Outcome, Row, Store, StoreReader, Unique},
+    row::Row,
+    store::{Enclosure, Entry, OpenCall, Outcome, Store, StoreReader},
+    unique::Unique,
 };
 use crate::runtime::event::{Event, Record};
 

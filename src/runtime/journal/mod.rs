@@ -10,8 +10,10 @@ mod lock;
 mod memory;
 pub mod projection;
 mod read_only;
+mod row;
 mod sqlite;
 mod store;
+mod unique;
 mod writer;
 
 use std::{
@@ -24,15 +26,15 @@ use std::{
 use sha2::{Digest, Sha256};
 use tokio::sync::{broadcast, oneshot, watch};
 
-pub use chain::{Hash, Head};
+pub use chain::Head;
 pub use error::JournalError;
 pub use lock::writer_of;
 pub use memory::MemoryStore;
 pub use read_only::ReadOnlyJournal;
+pub use row::{Hash, Row};
 pub use sqlite::{SqliteReader, SqliteStore};
-pub use store::{
-    Enclosure, Entry, LARGEST_ENCLOSURE, OpenCall, Outcome, Row, Store, StoreReader, Unique,
-};
+pub use store::{Enclosure, Entry, LARGEST_ENCLOSURE, OpenCall, Outcome, Store, StoreReader};
+pub use unique::Unique;
 
 use super::{
     event::{Event, Record},

@@ -1,10 +1,6 @@
 //! Reading a journal: pages, replay, verification.
 
-use super::{
-    chain::Head,
-    error::JournalError,
-    store::{Row, StoreReader, Unique},
-};
+use super::{chain::Head, error::JournalError, row::Row, store::StoreReader, unique::Unique};
 use crate::runtime::{event::Record, state::Snapshot};
 
 /// Rows fetched at a time: long reads hold no lock between pages, so the writer can go on.

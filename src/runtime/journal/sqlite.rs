@@ -14,7 +14,9 @@ use super::{
     chain::Head,
     error::JournalError,
     lock::{WriterLock, unwritable},
-    store::{ENCLOSED, Enclosure, Entry, OpenCall, Outcome, Row, Store, StoreReader, Unique},
+    row::Row,
+    store::{ENCLOSED, Enclosure, Entry, OpenCall, Outcome, Store, StoreReader},
+    unique::Unique,
 };
 use crate::{
     private::files,

@@ -1,9 +1,6 @@
 //! Where records are kept: what a store must do, so that SQLite and later a database server can.
 
-use super::{
-    chain::{Hash, Head},
-    error::JournalError,
-};
+use super::{chain::Head, error::JournalError, row::Row, unique::Unique};
 use crate::runtime::{
     event::{CallKind, Event, Record},
     ledger::Payment,
@@ -90,65 +87,6 @@ pub trait StoreReader: Send {
 
     /// Whether anything was committed since the last time this was asked; cheap.
     fn changed(&mut self) -> Result<bool, JournalError>;
-}
-
-/// A record as it is stored.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Row {
-    pub sequence: u64,
-    pub time_ms: u64,
-    /// The event's JSON, the very bytes that were hashed.
-    pub body: Vec<u8>,
-    pub hash: Hash,
-}
-
-impl Row {
-    pub fn decode(&self) -> Result<Record, JournalError> {
-        let event =
-            serde_json::from_slice(&self.body).map_err(|error| JournalError::Unreadable {
-                sequence: self.sequence,
-                detail: error.to_string(),
-            })?;
-        Ok(Record {
-            sequence: self.sequence,
-            time_ms: self.time_ms,
-            event,
-            hash: hex::encode(self.hash),
-        })
-    }
-}
-
-/// The events of which a request has at most one.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Unique {
-    /// One of the constants here.
-    pub kind: &'static str,
-    pub request_id: String,
-}
-
-impl Unique {
-    pub const RESERVED: &str = "call_reserved";
-    pub const METERED: &str = "call_metered";
-    pub const TRACED: &str = "traced";
-    pub const ATTRIBUTED: &str = "attributed";
-
-    pub fn new(kind: &'static str, request_id: &str) -> Self {
-        Self {
-            kind,
-            request_id: request_id.to_owned(),
-        }
-    }
-
-    pub fn of(event: &Event) -> Option<Self> {
-        let (kind, request_id) = match event {
-            Event::CallReserved { request_id, .. } => (Self::RESERVED, request_id),
-            Event::CallMetered { request_id, .. } => (Self::METERED, request_id),
-            Event::Traced(traced) => (Self::TRACED, &traced.request_id),
-            Event::Attributed(attributed) => (Self::ATTRIBUTED, &attributed.request_id),
-            _ => return None,
-        };
-        Some(Self::new(kind, request_id))
-    }
 }
 
 /// A call that was accepted and not counted yet.

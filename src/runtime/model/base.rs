@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use super::{
     config::ModelConfig,
     error::ModelError,
-    hub::{self, HubRequest},
+    hub::{self, Download, HubRequest},
     nano::{NANO, unpack_nano},
     weights::weight_files,
 };
@@ -43,22 +43,6 @@ impl fmt::Debug for HubToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("HubToken(hidden)")
     }
-}
-
-/// How far a download has come.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Download {
-    Started {
-        file: String,
-        bytes: u64,
-    },
-    /// Bytes that arrived since the last report.
-    Advanced {
-        bytes: u64,
-    },
-    Finished {
-        file: String,
-    },
 }
 
 /// An open base.

@@ -5,17 +5,15 @@
 
 use std::collections::BTreeMap;
 
-use candle_core::{Device, Tensor, Var};
+use candle_core::{Device, Var};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::{
     Precision,
     base::Base,
-    batch::Batch,
     config::ModelConfig,
     error::ModelError,
-    forward::Pass,
     layer::{Linear, Mode, Parameter},
     noise::Noise,
     shapes::{self, TensorShape, in_layer, projections},
@@ -43,7 +41,7 @@ pub struct Decoder {
     pub(super) norm: Parameter,
     /// `[vocab, hidden]`; tied models use the embedding.
     pub(super) head: Option<Parameter>,
-    fused: bool,
+    pub(super) fused: bool,
     training: bool,
     noise: Noise,
 }
@@ -128,42 +126,6 @@ impl Decoder {
     /// Chooses between fused kernels (the default) and plain tensor operations.
     pub fn set_fused(&mut self, fused: bool) {
         self.fused = fused;
-    }
-
-    /// Σ −log p over the batch's targets as an f32 scalar, and their number.
-    pub fn loss_sum(&self, batch: &Batch) -> Result<(Tensor, usize), ModelError> {
-        batch.check(&self.config)?;
-        let targets = batch.learned();
-        let count = targets.positions.len();
-        let pass = Pass::new(self, batch, self.mode());
-        Ok((pass.loss(&pass.hidden()?, targets)?, count))
-    }
-
-    /// Logits `[positions, vocab]` in f32 for the token after each flat position of the batch.
-    /// Never tracked, and without dropout.
-    pub fn logits_at(&self, batch: &Batch, positions: &[usize]) -> Result<Tensor, ModelError> {
-        batch.check(&self.config)?;
-        let tokens = batch.ids.len();
-        if let Some(bad) = positions.iter().find(|&&position| position >= tokens) {
-            let reason = format!("position {bad} is past its {tokens} tokens");
-            return Err(ModelError::Batch { reason });
-        }
-        let mode = Mode {
-            fused: self.fused,
-            tracked: false,
-            noise: None,
-        };
-        let hidden = Pass::new(self, batch, mode).hidden()?;
-        let positions: Vec<u32> = positions.iter().map(|&position| position as u32).collect();
-        let rows = hidden.index_select(&Tensor::new(positions, hidden.device())?, 0)?;
-        let weight = self.head_parameter().clone();
-        let head = Linear {
-            path: String::new(),
-            weight,
-            bias: None,
-            lora: None,
-        };
-        Ok(head.forward(&rows, mode)?)
     }
 
     /// Everything that learns, by name: PEFT's names for LoRA factors, the checkpoint's for base

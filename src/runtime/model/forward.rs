@@ -7,6 +7,7 @@ use candle_core::{DType, Result, Tensor};
 use super::{
     batch::Batch,
     decoder::{Block, Decoder},
+    error::ModelError,
     kernels::{
         attention::{Attention, Heads},
         cross_entropy::{FrozenHeadLoss, HeadLoss, Targets},
@@ -16,11 +17,53 @@ use super::{
         rope::{Angles, Rope},
         swiglu::SwiGlu,
     },
-    layer::{Mode, Parameter, Seen, rms_norm},
+    layer::{Linear, Mode, Parameter, Seen, rms_norm},
 };
 
+impl Decoder {
+    /// Σ −log p over the batch's targets as an f32 scalar, and their number.
+    pub fn loss_sum(&self, batch: &Batch) -> std::result::Result<(Tensor, usize), ModelError> {
+        batch.check(&self.config)?;
+        let targets = batch.learned();
+        let count = targets.positions.len();
+        let pass = Pass::new(self, batch, self.mode());
+        Ok((pass.loss(&pass.hidden()?, targets)?, count))
+    }
+
+    /// Logits `[positions, vocab]` in f32 for the token after each flat position of the batch.
+    /// Never tracked, and without dropout.
+    pub fn logits_at(
+        &self,
+        batch: &Batch,
+        positions: &[usize],
+    ) -> std::result::Result<Tensor, ModelError> {
+        batch.check(&self.config)?;
+        let tokens = batch.ids.len();
+        if let Some(bad) = positions.iter().find(|&&position| position >= tokens) {
+            let reason = format!("position {bad} is past its {tokens} tokens");
+            return Err(ModelError::Batch { reason });
+        }
+        let mode = Mode {
+            fused: self.fused,
+            tracked: false,
+            noise: None,
+        };
+        let hidden = Pass::new(self, batch, mode).hidden()?;
+        let positions: Vec<u32> = positions.iter().map(|&position| position as u32).collect();
+        let rows = hidden.index_select(&Tensor::new(positions, hidden.device())?, 0)?;
+        let weight = self.head_parameter().clone();
+        let head = Linear {
+            path: String::new(),
+            weight,
+            bias: None,
+            lora: None,
+        };
+        Ok(head.forward(&rows, mode)?)
+    }
+}
+
 /// What all layers of a pass share.
-pub struct Pass<'a> {
+struct Pass<'a> {
     decoder: &'a Decoder,
     mode: Mode,
     ids: Arc<Vec<u32>>,

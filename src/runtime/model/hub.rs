@@ -23,7 +23,6 @@ use hf_hub::{
 
 use self::meter::{Meter, check_digest, discard};
 use super::{
-    base::Download,
     error::{HubProblem, ModelError},
     weights::{INDEX, SINGLE, weight_files},
 };
@@ -40,6 +39,22 @@ const OPTIONAL: [&str; 3] = [
 const ATTEMPTS: usize = 3;
 /// Silence after which a server counts as gone.
 const SILENCE: Duration = Duration::from_secs(60);
+
+/// How far a download has come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Download {
+    Started {
+        file: String,
+        bytes: u64,
+    },
+    /// Bytes that arrived since the last report.
+    Advanced {
+        bytes: u64,
+    },
+    Finished {
+        file: String,
+    },
+}
 
 /// What to fetch from where.
 #[derive(Clone)]

@@ -11,29 +11,9 @@ use super::{
     decoder::Decoder,
     error::ModelError,
     layer::{Linear, Lora, Parameter},
+    lora_config::{LoraConfig, is_target},
     tap::{Tap, Tapped},
 };
-
-/// What to adapt and how.
-#[derive(Clone, Debug, PartialEq)]
-pub struct LoraConfig {
-    pub rank: usize,
-    pub alpha: f64,
-    /// Module names such as `q_proj`, full paths, or `all-linear`.
-    pub targets: Vec<String>,
-    /// Probability in [0, 1) of dropping an input of the factors.
-    pub dropout: f32,
-    /// Scale by alpha / √rank (arXiv:2312.03732) instead of alpha / rank.
-    pub rslora: bool,
-}
-
-impl LoraConfig {
-    /// The factor s of y = W·x + s·B·A·x.
-    pub fn scale(&self) -> f64 {
-        let rank = self.rank as f64;
-        self.alpha / if self.rslora { rank.sqrt() } else { rank }
-    }
-}
 
 /// The trained factors of one module.
 #[derive(Clone, Debug, PartialEq)]
@@ -156,14 +136,6 @@ impl Linear {
         };
         self.lora.iter().flat_map(of).collect()
     }
-}
-
-/// A path matches a target that it equals or ends with, at a dot.
-pub(super) fn is_target(target: &str, path: &str) -> bool {
-    target == "all-linear"
-        || path
-            .strip_suffix(target)
-            .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
 }
 
 fn last_name(path: &str) -> &str {

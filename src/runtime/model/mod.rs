@@ -14,6 +14,7 @@ pub mod hub;
 pub mod kernels;
 mod layer;
 mod lora;
+mod lora_config;
 pub mod nano;
 mod noise;
 mod save;
@@ -23,13 +24,15 @@ pub mod text;
 pub mod unpack;
 mod weights;
 
-pub use base::{Base, BaseRequest, Download, HubToken, open_base};
+pub use base::{Base, BaseRequest, HubToken, open_base};
 pub use batch::Batch;
 pub use config::{Family, ModelConfig, RopeScaling};
 pub use decoder::Decoder;
 pub use error::{HubProblem, ModelError};
+pub use hub::Download;
 pub use layer::Parameter;
-pub use lora::{LoraConfig, LoraFactors};
+pub use lora::LoraFactors;
+pub use lora_config::LoraConfig;
 pub use save::SaveType;
 pub use shapes::{
     MemoryEstimate, ModuleShape, TensorShape, estimate_memory, lora_parameters, modules,

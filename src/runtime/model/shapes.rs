@@ -4,7 +4,7 @@ use super::{
     Precision,
     config::ModelConfig,
     kernels::cross_entropy::logits_held,
-    lora::{LoraConfig, is_target},
+    lora_config::{LoraConfig, is_target},
 };
 pub use crate::runtime::adapter::ModuleShape;
 

@@ -1,11 +1,11 @@
 //! From facts to a package that is not written yet: manifest and files in memory.
 
-use std::{collections::BTreeMap, path::Path};
+use std::collections::BTreeMap;
 
 use super::{
     card,
     error::{ManifestProblem, PackageError},
-    facts::{BaseFacts, RunFacts, adapter_facts, imported},
+    facts::{BaseFacts, RunFacts, adapter_facts, dataset_id, imported},
     manifest::{
         CONTRIBUTORS, CREATOR, Contributor, Dataset, Digest, Manifest, PackageFile, SplitShare,
         Trainer,
@@ -212,18 +212,6 @@ fn datasets(sources: &[LockedSource]) -> Result<Vec<Dataset>, PackageError> {
     }
     datasets.sort_by(|a, b| a.id.as_bytes().cmp(b.id.as_bytes()));
     Ok(datasets)
-}
-
-/// A path inside the project, or the name of a file elsewhere: where this machine keeps things
-/// is nobody's business.
-pub fn dataset_id(path: &str) -> String {
-    let as_path = Path::new(path);
-    if as_path.is_absolute() || path.split('/').any(|part| part == "..") {
-        let name = as_path.file_name().unwrap_or_default();
-        name.to_string_lossy().into_owned()
-    } else {
-        path.to_owned()
-    }
 }
 
 /// Everyone who gave data, with shares by distinct rows × weight: whoever only repeats what an

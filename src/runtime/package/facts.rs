@@ -11,7 +11,6 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    build::dataset_id,
     error::PackageError,
     manifest::{
         AdapterFacts, BaseModel, Digest, EvalMetric, Mode, ModuleFacts, Training, WeightsFile,
@@ -276,4 +275,16 @@ pub fn written_at(adapter: &Adapter) -> Option<u64> {
     let time = fs::metadata(weights).ok()?.modified().ok()?;
     let since = time.duration_since(std::time::UNIX_EPOCH).ok()?;
     Some(since.as_secs())
+}
+
+/// A path inside the project, or the name of a file elsewhere: where this machine keeps things
+/// is nobody's business.
+pub fn dataset_id(path: &str) -> String {
+    let as_path = Path::new(path);
+    if as_path.is_absolute() || path.split('/').any(|part| part == "..") {
+        let name = as_path.file_name().unwrap_or_default();
+        name.to_string_lossy().into_owned()
+    } else {
+        path.to_owned()
+    }
 }

@@ -8,8 +8,7 @@ use sha2::{Digest as _, Sha256};
 use super::{
     error::ManifestProblem,
     paths::check_paths,
-    release::{Bytes32, Release},
-    roots,
+    release::Bytes32,
     rules::{check_license, check_name, field, has_control, is_semver, sorted},
     whole::Whole,
 };
@@ -315,21 +314,6 @@ impl Manifest {
     pub fn to_bytes(&self) -> Result<Vec<u8>, ManifestProblem> {
         self.check()?;
         canonical(self)
-    }
-
-    /// What is signed, for a manifest whose bytes have this digest.
-    pub fn release(&self, manifest_sha256: Digest) -> Release {
-        let key = self.trainer.signing_key_sha256.unwrap_or_default();
-        Release {
-            name: self.name.clone(),
-            version: self.version.clone(),
-            manifest_sha256: Bytes32(manifest_sha256.0),
-            files_root: roots::files_root(&self.files),
-            base_root: roots::base_root(&self.base),
-            datasets_root: roots::datasets_root(&self.datasets),
-            oms_key_sha256: Bytes32(key.0),
-            created_at: self.created_at,
-        }
     }
 
     /// The split as shares that a splitter pays.

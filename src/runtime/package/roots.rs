@@ -15,9 +15,26 @@
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    manifest::{BaseModel, Dataset, Digest, PackageFile},
-    release::Bytes32,
+    manifest::{BaseModel, Dataset, Digest, Manifest, PackageFile},
+    release::{Bytes32, Release},
 };
+
+impl Manifest {
+    /// What is signed, for a manifest whose bytes have this digest.
+    pub fn release(&self, manifest_sha256: Digest) -> Release {
+        let key = self.trainer.signing_key_sha256.unwrap_or_default();
+        Release {
+            name: self.name.clone(),
+            version: self.version.clone(),
+            manifest_sha256: Bytes32(manifest_sha256.0),
+            files_root: files_root(&self.files),
+            base_root: base_root(&self.base),
+            datasets_root: datasets_root(&self.datasets),
+            oms_key_sha256: Bytes32(key.0),
+            created_at: self.created_at,
+        }
+    }
+}
 
 /// The root over leaves of a name and a digest, in any order.
 pub fn root<'a>(leaves: impl Iterator<Item = (&'a str, Digest)>) -> Bytes32 {

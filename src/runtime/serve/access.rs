@@ -19,7 +19,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-use super::{proxies::Proxies, refusal::Refusal, routes::Audience};
+use super::{proxies::Proxies, refusal::Refusal};
 use crate::{atomic, private::files};
 
 /// Bytes of a token.
@@ -156,6 +156,18 @@ pub enum Facilitation {
     Token,
     /// Everybody; each settlement costs this server gas.
     Public,
+}
+
+/// Who may use a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Audience {
+    /// Whoever reaches the address.
+    Anyone,
+    /// Whoever has the operator's token, wherever the call comes from.
+    Operator,
+    /// Sellers that settle through this server: by a token of their own, unless the operator lets
+    /// everybody.
+    Sellers,
 }
 
 /// What decides who gets in.

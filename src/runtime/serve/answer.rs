@@ -1,48 +1,10 @@
-//! What all answers of one call share, and the two forms in which generated text is written.
+//! A finished answer, and the two forms in which generated text is written.
 
 use axum::body::Bytes;
 use serde_json::{Value, json};
 
-use super::wire::{chat, completion, inputs::usage_json};
-use crate::runtime::{
-    event::{CallKind, Finish, Usage},
-    ports::TokenLogprob,
-};
-
-/// The fields around an answer's text.
-#[derive(Clone, Debug)]
-pub struct Envelope {
-    pub id: String,
-    /// Unix time in seconds.
-    pub created: u64,
-    pub model: String,
-    pub fingerprint: String,
-    pub finish: Finish,
-    pub usage: Usage,
-}
-
-impl Envelope {
-    pub fn finish_reason(&self) -> &'static str {
-        match self.finish {
-            // A stream that its reader left is cut short, too.
-            Finish::Length | Finish::Disconnected => "length",
-            _ => "stop",
-        }
-    }
-
-    pub fn usage_json(&self) -> Value {
-        usage_json(self.usage)
-    }
-
-    /// Every chunk has a `usage` field when the caller asked for it; only the last fills it.
-    pub fn add_chunk_usage(&self, chunk: &mut Value, last: bool, wanted: bool) {
-        if last {
-            chunk["usage"] = self.usage_json();
-        } else if wanted {
-            chunk["usage"] = Value::Null;
-        }
-    }
-}
+use super::wire::{chat, completion, envelope::Envelope};
+use crate::runtime::{event::CallKind, ports::TokenLogprob};
 
 /// Whether text is written as a chat message or as a completion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

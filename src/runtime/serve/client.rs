@@ -5,10 +5,27 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use axum::http::Extensions;
 
-use super::{proxies::Proxies, routes::Client};
+use super::proxies::Proxies;
 
 /// Leading bits of an IPv6 address that one subscriber shares.
 const NETWORK: u128 = !0 << 64;
+
+/// The other end of the connection.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer(pub SocketAddr);
+
+/// The address of this server that the connection was made to.
+#[derive(Clone, Copy, Debug)]
+pub struct Here(pub SocketAddr);
+
+/// Whom a request counts for; see [`client_address`](super::proxies::client_address).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Client(pub IpAddr);
+
+/// The other end says that it speaks for somebody else, and nobody named it as a proxy: its address
+/// is that of clients who have nothing to do with each other.
+#[derive(Clone, Copy, Debug)]
+pub struct Relayed;
 
 /// The address that limits are kept by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -16,15 +16,19 @@ use futures::StreamExt;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    answer::{Answer, ChunkWriter, Envelope, Form, frame},
+    admission::{Asked, Opened, Ticket},
+    answer::{Answer, ChunkWriter, Form, frame},
+    app::App,
     connections::Connection,
-    intake::{Asked, Intake},
+    intake::Intake,
     meter::{Admission, Call},
-    payment::{Opened, PAYMENT_RESPONSE, Ticket, closing_event},
+    payment::{PAYMENT_RESPONSE, closing_event},
     refusal::Refusal,
-    routes::App,
     unread::AnswerWriter,
-    wire::sampling::{SamplingWish, Streaming},
+    wire::{
+        envelope::Envelope,
+        sampling::{SamplingWish, Streaming},
+    },
 };
 use crate::runtime::{
     event::{Finish, Usage},

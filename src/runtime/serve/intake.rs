@@ -5,21 +5,19 @@ use std::{sync::Arc, time::Instant};
 use axum::{extract::Request, http::StatusCode};
 
 use super::{
+    app::App,
     body::{self, Held},
-    client::ClientAddress,
+    client::{ClientAddress, Relayed},
     connections::Connection,
     gate::draining,
     hosted::Hosted,
     imprint::Imprint,
-    meter::{Call, Reservation},
-    payment::{self, Ticket},
+    payment,
     refusal::Refusal,
     request_id::RequestId,
-    routes::{App, Relayed},
     wire::fields::Fields,
 };
 use crate::runtime::{
-    event::{CallKind, Finish},
     ledger::{Word, request_digest},
     ports::Prompt,
 };
@@ -48,13 +46,6 @@ pub struct Intake {
     pub retry_address: Option<ClientAddress>,
     /// Keeps the request's part of the memory for bodies.
     _body: Held,
-}
-
-/// What the model is asked in one call.
-pub struct Asked {
-    pub kind: CallKind,
-    pub prompts: Vec<Prompt>,
-    pub prompt_tokens: u64,
 }
 
 impl Intake {
@@ -176,39 +167,4 @@ fn too_long(context: u64, tokens: u64) -> Refusal {
 
 fn context_exceeded(message: String) -> Refusal {
     Refusal::new(StatusCode::BAD_REQUEST, "context_length_exceeded", message)
-}
-
-impl App {
-    /// Reserves a call that has a turn.
-    pub async fn reserve(
-        &self,
-        intake: &Intake,
-        Ticket { slot, pass, tab }: Ticket,
-        asked: Asked,
-    ) -> Result<Call, Refusal> {
-        let Asked {
-            kind,
-            prompts,
-            prompt_tokens,
-        } = asked;
-        let reservation = Reservation {
-            slot,
-            imprint: intake.imprint.clone(),
-            adapter: Arc::clone(&intake.adapter),
-            kind,
-            prompt_tokens,
-            accepted: intake.accepted,
-            pass,
-            tab,
-            prompts,
-        };
-        let mut call = self.meter.reserve(reservation).await?;
-        match call.collect().await {
-            Ok(()) => Ok(call),
-            Err(why) => {
-                call.finish(Finish::Failed, None).await?;
-                Err(payment::unpaid(why))
-            }
-        }
-    }
 }

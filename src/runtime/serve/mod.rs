@@ -6,7 +6,9 @@
 //! know the terminal, the command line or any chain.
 
 pub mod access;
+mod admission;
 pub mod answer;
+mod app;
 pub mod attribution;
 mod body;
 pub mod calls;
@@ -36,9 +38,12 @@ pub mod turns;
 mod unread;
 pub mod wire;
 
+pub use access::Audience;
+pub use app::{ServeLimits, Stop};
+pub use client::Client;
 pub use connections::ConnectionLimits;
 pub use error::ServeError;
 pub use hosted::{Hosted, Shelf};
 pub use receipt::{JournalPlace, PublishedReceipt, PublishedUsage};
-pub use routes::{Audience, CHALLENGE, Client, ROUTES, Route};
-pub use server::{Bound, Goods, ServeLimits, Server, Stop};
+pub use routes::{CHALLENGE, ROUTES, Route};
+pub use server::{Bound, Goods, Server};

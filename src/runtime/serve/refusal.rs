@@ -11,8 +11,11 @@ use axum::{
 };
 use serde_json::{Value, json};
 
-use super::{ServeError, payment::PAYMENT_REQUIRED};
+use super::ServeError;
 use crate::private::redact;
+
+/// What a caller has to pay, on a 402.
+const PAYMENT_REQUIRED: HeaderName = HeaderName::from_static("payment-required");
 
 /// Tells the OpenAI SDKs whether repeating the request can help.
 pub const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");

@@ -32,9 +32,10 @@ use tower::ServiceExt;
 use super::{
     ServeError,
     access::Access,
+    app::{App, Parts, ServeLimits, Stop},
     attribution::{Attributions, Keeping},
     body::BodyMemory,
-    client::ClientAddress,
+    client::{ClientAddress, Here, Peer},
     connections::{Connection, ConnectionLimits, Connections, Watched},
     descriptors,
     gate::Gate,
@@ -44,7 +45,7 @@ use super::{
     payment::Sales,
     quotes::Quotes,
     refusal::Refusal,
-    routes::{App, Here, Parts, Peer, router},
+    routes::router,
     stall::{Guarded, LastRequest},
     unread::Unread,
 };
@@ -80,28 +81,6 @@ const LAST_COUNTS: Duration = Duration::from_secs(10);
 /// How long answers may be read after the last call is counted, and after hurrying.
 const LAST_READS: Duration = Duration::from_secs(120);
 const HURRIED_READS: Duration = Duration::from_secs(2);
-
-/// Sizes that bound what callers can ask of a server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ServeLimits {
-    /// Calls on engines at once.
-    pub max_concurrent: usize,
-    /// Calls waiting for a turn.
-    pub queue: usize,
-    /// Largest request body in bytes.
-    pub max_body: usize,
-    /// Answer length in tokens when the caller sets none.
-    pub max_tokens: usize,
-}
-
-/// How a running server is told to stop; cheap to clone.
-#[derive(Clone, Debug, Default)]
-pub struct Stop {
-    /// No new calls; running ones finish.
-    pub draining: CancellationToken,
-    /// Running calls end now.
-    pub hurry: CancellationToken,
-}
 
 /// A socket that listens; calls wait in its backlog until a [`Server`] takes it.
 #[derive(Debug)]

@@ -3,7 +3,7 @@
 use ratatui::layout::Rect;
 
 use super::{Model, Pane, Pen};
-use crate::tui::{detail::DetailLine, figures};
+use crate::tui::{figures, shown::DetailLine};
 
 const NAMES: u16 = 13;
 const BAR: u16 = 20;

@@ -1,47 +1,33 @@
-//! The chain: its head, its clock, its pool, and the way a transaction takes to a block.
+//! The chain: its head, its clock and its pool.
 //!
 //! One thread owns a chain. A call returns after what it changed has been committed to the file,
 //! so that an acknowledged transaction survives the process.
 
-use std::{
-    collections::HashSet,
-    path::PathBuf,
-    sync::Arc,
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::{collections::HashSet, path::PathBuf, sync::Arc};
 
 use alloy::{
-    consensus::{
-        EMPTY_OMMER_ROOT_HASH, Header, Transaction as _, TxEnvelope, constants::EMPTY_WITHDRAWALS,
-    },
-    eips::{eip1559::BaseFeeParams, eip7685::EMPTY_REQUESTS_HASH},
+    consensus::Header,
+    eips::eip1559::BaseFeeParams,
     primitives::{Address, B256, keccak256},
 };
 use tokio::sync::broadcast;
 
 use super::{
     accounts::DevAccounts,
+    changes::{Changes, Record},
     error::ChainError,
     execute::{Place, Rules, block_env},
     genesis::{self, Genesis},
+    header::{FIRST_BASE_FEE, blank_header, now},
     integrity,
     notice::Notice,
-    pool::{Pending, Pool, recover},
-    rpc::RpcError,
-    seal::{Purpose, Sealing},
-    state::{Cache, Changes, Overlay, Record, World},
+    pool::{Pending, Pool},
+    state::{Cache, Overlay, World},
     store::{Entry, Store, StoredBlock},
 };
 
-/// Gas of a block, and so the most that a transaction may take.
-pub const GAS_LIMIT: u64 = 30_000_000;
-/// Base fee of block 0: one gwei.
-pub(super) const FIRST_BASE_FEE: u64 = 1_000_000_000;
 /// Notices that a slow subscriber may fall behind by.
 const NOTICES: usize = 1024;
-/// Transactions that may wait.
-const POOL: usize = 10_000;
-
 /// What a chain is opened with.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -86,7 +72,12 @@ impl Chain {
         let accounts = DevAccounts::derive()?;
         let (mut store, existing) = Store::open(&options.path)?;
         if !existing {
-            genesis::write(&mut store, &options, &accounts.addresses())?;
+            genesis::write(
+                &mut store,
+                options.chain_id,
+                &options.genesis,
+                &accounts.addresses(),
+            )?;
         }
         check_chain_id(&store, options.chain_id)?;
         integrity::verify(&store)?;
@@ -151,118 +142,6 @@ impl Chain {
     pub(super) fn pending_nonce(&mut self, address: Address) -> Result<u64, ChainError> {
         let nonce = self.account(address)?.nonce;
         Ok(nonce + self.pool.ready(address, nonce).len() as u64)
-    }
-
-    /// Takes a signed transaction.
-    pub(super) fn submit(&mut self, transaction: TxEnvelope) -> Result<B256, RpcError> {
-        let sender = recover(&transaction).ok_or_else(RpcError::undecodable)?;
-        let hash = *transaction.tx_hash();
-        self.accept(Pending {
-            transaction,
-            sender,
-            hash,
-            impersonated: false,
-        })
-    }
-
-    /// Puts a transaction into a block if its turn has come, else into the pool.
-    pub(super) fn accept(&mut self, pending: Pending) -> Result<B256, RpcError> {
-        let hash = pending.hash;
-        let nonce = self.account(pending.sender)?.nonce;
-        self.check(&pending, nonce)?;
-        if self.automine && pending.transaction.nonce() == nonce {
-            let sender = pending.sender;
-            let mut candidates = vec![pending];
-            candidates.extend(self.pool.ready(sender, nonce + 1));
-            if let Sealing::Refused(reason) = self.seal(candidates, Purpose::Transaction(hash))? {
-                return Err(RpcError::refused(&reason));
-            }
-            self.mine_ready()?;
-        } else {
-            self.store.add_waiting(&pending.waiting())?;
-            self.pool.insert(pending);
-        }
-        Ok(hash)
-    }
-
-    /// What can be said of a transaction before it runs.
-    fn check(&mut self, pending: &Pending, nonce: u64) -> Result<(), RpcError> {
-        let transaction = &pending.transaction;
-        if transaction.is_eip4844() {
-            return Err(RpcError::invalid("blob transactions are not supported"));
-        }
-        if let Some(chain_id) = transaction.chain_id()
-            && chain_id != self.chain_id
-        {
-            return Err(RpcError::rejected("invalid chain id for signer"));
-        }
-        if transaction.nonce() < nonce {
-            return Err(RpcError::rejected("nonce too low"));
-        }
-        // A nonce that was set back does not make a mined transaction new.
-        if self.pool.find(pending.hash).is_some() || self.store.transaction(pending.hash)?.is_some()
-        {
-            return Err(RpcError::rejected("transaction already imported"));
-        }
-        if transaction.gas_limit() > GAS_LIMIT {
-            return Err(RpcError::server(
-                "intrinsic gas too high -- tx.gas_limit > env.block.gas_limit",
-            ));
-        }
-        if let Some(tip) = transaction.max_priority_fee_per_gas()
-            && tip > transaction.max_fee_per_gas()
-        {
-            return Err(RpcError::rejected(
-                "max priority fee per gas higher than max fee per gas",
-            ));
-        }
-        if let Some(other) = self.pool.get(pending.sender, transaction.nonce())
-            && other.transaction.max_fee_per_gas() >= transaction.max_fee_per_gas()
-        {
-            return Err(RpcError::rejected("replacement transaction underpriced"));
-        }
-        if self.pool.all().count() >= POOL {
-            return Err(RpcError::rejected("the transaction pool is full"));
-        }
-        Ok(())
-    }
-
-    /// Makes blocks of what has become ready, as long as that gets anywhere.
-    pub(super) fn mine_ready(&mut self) -> Result<(), RpcError> {
-        while self.automine {
-            let candidates = self.ready()?;
-            if candidates.is_empty() {
-                break;
-            }
-            match self.seal(candidates, Purpose::Candidates)? {
-                Sealing::Made => {}
-                Sealing::Empty | Sealing::Refused(_) => break,
-            }
-        }
-        Ok(())
-    }
-
-    /// Everything whose turn has come and whose fee suffices.
-    pub(super) fn ready(&mut self) -> Result<Vec<Pending>, ChainError> {
-        let base_fee = u128::from(self.next_base_fee());
-        let mut found = Vec::new();
-        for sender in self.pool.senders() {
-            let nonce = self.account(sender)?.nonce;
-            let queue = self.pool.ready(sender, nonce);
-            found.extend(
-                queue
-                    .into_iter()
-                    .take_while(|one| one.transaction.max_fee_per_gas() >= base_fee),
-            );
-        }
-        Ok(found)
-    }
-
-    /// Makes one block of what is ready, empty if nothing is.
-    pub(super) fn mine(&mut self) -> Result<(), RpcError> {
-        let candidates = self.ready()?;
-        self.seal(candidates, Purpose::Block)?;
-        Ok(())
     }
 
     /// The first block after the genesis keeps its fee, as on other development nodes.
@@ -330,27 +209,6 @@ impl Chain {
         self.head = head_of(&self.store)?;
         self.step = newest_step(&self.store)?;
         Ok(())
-    }
-}
-
-/// Seconds since 1970 by the machine's clock.
-pub(super) fn now() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |elapsed| elapsed.as_secs())
-}
-
-/// What all headers share; the fields are those of the Osaka rules.
-pub(super) fn blank_header() -> Header {
-    Header {
-        ommers_hash: EMPTY_OMMER_ROOT_HASH,
-        gas_limit: GAS_LIMIT,
-        withdrawals_root: Some(EMPTY_WITHDRAWALS),
-        blob_gas_used: Some(0),
-        excess_blob_gas: Some(0),
-        parent_beacon_block_root: Some(B256::ZERO),
-        requests_hash: Some(EMPTY_REQUESTS_HASH),
-        ..Header::default()
     }
 }
 

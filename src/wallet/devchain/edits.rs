@@ -9,12 +9,12 @@ use alloy::{
 
 use super::{
     chain::Chain,
+    changes::{Changes, Record},
     error::ChainError,
     notice::Notice,
     pool::Pending,
-    rpc::RpcError,
+    rpc_error::RpcError,
     seal::Purpose,
-    state::{Changes, Record},
     store::{Entry, Snapshot},
 };
 

@@ -1,7 +1,7 @@
 //! What can go wrong with the chain's file and its process. Refused calls are [`RpcError`]s, in
 //! `rpc`; a refused transaction never is a [`ChainError`].
 //!
-//! [`RpcError`]: super::rpc::RpcError
+//! [`RpcError`]: super::rpc_error::RpcError
 
 use std::path::{Path, PathBuf};
 

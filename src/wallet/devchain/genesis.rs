@@ -11,10 +11,11 @@ use revm::{context::TxEnv, state::Bytecode};
 
 use super::{
     accounts,
-    chain::{FIRST_BASE_FEE, GAS_LIMIT, Options, blank_header, now},
+    changes::{Changes, Record},
     error::ChainError,
     execute::{Place, Refused, Rules, block_env, execute},
-    state::{Cache, Changes, Overlay, Record, World},
+    header::{FIRST_BASE_FEE, GAS_LIMIT, blank_header, now},
+    state::{Cache, Overlay, World},
     store::{Entry, Store, StoredBlock},
 };
 use crate::wallet::contracts::{self, ArtifactError, DEPLOYER, SALT};
@@ -102,10 +103,10 @@ pub fn local_genesis() -> Result<Genesis, ArtifactError> {
 /// Makes block 0.
 pub(super) fn write(
     store: &mut Store,
-    options: &Options,
+    chain_id: u64,
+    genesis: &Genesis,
     funded: &[Address],
 ) -> Result<(), ChainError> {
-    let genesis = &options.genesis;
     let mut header = Header {
         timestamp: genesis.timestamp.unwrap_or_else(now),
         base_fee_per_gas: Some(FIRST_BASE_FEE),
@@ -120,7 +121,7 @@ pub(super) fn write(
         overlay.code.insert(*hash, code);
     }
     let place = Place {
-        chain_id: options.chain_id,
+        chain_id,
         block: block_env(&header),
         rules: Rules::Call,
     };
@@ -141,7 +142,7 @@ pub(super) fn write(
         header: Sealed::new(header),
         step: 1,
     };
-    store.set_meta("chain_id", &options.chain_id.to_be_bytes())?;
+    store.set_meta("chain_id", &chain_id.to_be_bytes())?;
     store.commit(&Entry {
         step: Some((1, commitment, changes)),
         block: Some((&block, &[])),

@@ -7,25 +7,30 @@
 
 mod accounts;
 mod chain;
+mod changes;
 mod edits;
 mod error;
 mod execute;
 mod genesis;
+mod header;
 mod integrity;
 mod notice;
 mod pool;
 mod query;
 mod rpc;
+mod rpc_error;
 mod seal;
 mod server;
 mod simulate;
 mod state;
 mod store;
+mod submit;
 pub mod supervisor;
 
 pub use accounts::{ETHER, MNEMONIC};
-pub use chain::{Chain, GAS_LIMIT, Options};
+pub use chain::{Chain, Options};
 pub use error::ChainError;
 pub use genesis::{Genesis, Predeployed, local_genesis};
-pub use rpc::RpcError;
+pub use header::GAS_LIMIT;
+pub use rpc_error::RpcError;
 pub use server::{Node, Running, ServerError};

@@ -19,7 +19,7 @@ use super::{
     chain::Chain,
     error::ChainError,
     notice::placed_logs,
-    rpc::RpcError,
+    rpc_error::RpcError,
     store::{StoredBlock, StoredTransaction},
 };
 

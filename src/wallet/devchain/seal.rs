@@ -13,9 +13,10 @@ use alloy::{
 use revm::context::result::{ExecutionResult, InvalidTransaction};
 
 use super::{
-    chain::{Chain, GAS_LIMIT},
+    chain::Chain,
     error::ChainError,
     execute::{Place, Refused, Rules, block_env, execute, transaction_env},
+    header::GAS_LIMIT,
     notice::Notice,
     pool::Pending,
     state::{Overlay, World},

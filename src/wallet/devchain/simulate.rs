@@ -14,12 +14,14 @@ use revm::context::{
 };
 
 use super::{
-    chain::{Chain, GAS_LIMIT},
+    chain::Chain,
+    changes::Record,
     error::ChainError,
     execute::{Place, Refused, Rules, block_env, execute},
+    header::GAS_LIMIT,
     query::Moment,
-    rpc::RpcError,
-    state::{Overlay, Record, World},
+    rpc_error::RpcError,
+    state::{Overlay, World},
 };
 
 /// What the cheapest transaction costs.

@@ -17,8 +17,8 @@ use self::rows::{
     transaction_row, unsigned, word,
 };
 use super::{
+    changes::{Changes, Record},
     error::{ChainError, store_error},
-    state::{Changes, Record},
 };
 use crate::{error::describe_io, private::files};
 

@@ -7,12 +7,21 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     PurseError,
+    channel::Seller,
     offer::Offer,
-    pay::{Order, Payer, Sent},
-    spending::Number,
-    store::{Fault, Purse},
+    store::{Fault, Number, Purse},
 };
-use crate::runtime::ledger::{Amount, Scheme};
+use crate::runtime::ledger::Amount;
+
+/// What is bought: one request, byte for byte.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Order {
+    pub request_id: String,
+    pub seller: Seller,
+    /// Where the server has it, without its query.
+    pub path: String,
+    pub body: String,
+}
 
 /// What left this process for a call, and all that it takes to send it again.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -60,7 +69,7 @@ impl Purse {
         self.write(|transaction| remove(transaction, request_id))
     }
 
-    fn payment_of(&self, attempt: &Attempt) -> Result<Number, PurseError> {
+    pub(super) fn payment_of(&self, attempt: &Attempt) -> Result<Number, PurseError> {
         let id = &attempt.order.request_id;
         let found = self.read(|connection| {
             let query = "SELECT number FROM attempts WHERE request_id = ?1";
@@ -70,35 +79,6 @@ impl Purse {
         found.map(Number).ok_or_else(|| PurseError::NoAttempt {
             wanted: id.clone(),
             known: Vec::new(),
-        })
-    }
-}
-
-impl Payer {
-    /// The payment of an earlier process, to be sent once more.
-    pub fn resume(&self, attempt: Attempt) -> Result<Sent, PurseError> {
-        let number = self.purse.payment_of(&attempt)?;
-        let spending = self.purse.numbered(number)?;
-        if spending.chain_id != self.chain_id() || spending.payer != self.account.address() {
-            return Err(PurseError::OtherPayer {
-                account: spending.payer,
-                chain_id: spending.chain_id,
-            });
-        }
-        let leased = match spending.scheme {
-            Scheme::Exact => None,
-            Scheme::BatchSettlement => Some(self.purse.lease(spending.chain_id, spending.word)?),
-        };
-        Ok(Sent {
-            header: attempt.header,
-            offer: attempt.offer,
-            order: attempt.order,
-            number,
-            prior: spending.before,
-            fresh: Amount::ZERO,
-            spending,
-            leased,
-            repeated: true,
         })
     }
 }

@@ -5,10 +5,10 @@ use rusqlite::{Connection, params};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Budget, PurseError,
+    PurseError,
+    budget::{Budget, DAY_MS, within},
     channel::{Channel, Pending, put},
-    spending::{DAY_MS, Number, within},
-    store::{Fault, Purse, now_ms},
+    store::{Fault, Number, Purse, now_ms},
 };
 use crate::{
     runtime::ledger::{Address, Amount, Word},

@@ -6,6 +6,7 @@
 
 mod attempt;
 pub mod audit;
+mod budget;
 pub mod chain;
 mod channel;
 mod deposit;
@@ -16,6 +17,7 @@ mod lease;
 mod locked;
 mod money;
 mod offer;
+mod open;
 mod pay;
 mod refund;
 mod resync;
@@ -23,14 +25,15 @@ mod settle;
 mod spending;
 mod store;
 
-pub use attempt::Attempt;
+pub use attempt::{Attempt, Order};
+pub use budget::Budget;
 pub use channel::{Channel, ChannelState, Leased, Pending, Seller, Signed, TokenName, Wanted};
 pub use deposit::{Deposit, Stage};
 pub use error::PurseError;
 pub use lease::Lease;
 pub use money::Money;
 pub use offer::{Offer, Wish, choose};
-pub use pay::{Order, Paid, Payer, Prepared, Sent};
+pub use pay::{Paid, Payer, Prepared, Sent};
 pub use resync::leaves_channel;
-pub use spending::{Budget, Fate, Number, Record, Spending};
-pub use store::Purse;
+pub use spending::{Fate, Record, Spending};
+pub use store::{Number, Purse};

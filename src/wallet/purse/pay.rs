@@ -1,14 +1,16 @@
 //! Paying for a call: sign, write down, and only then hand out; then read what came of it.
 
 use alloy::primitives::{Bytes, U256, hex};
-use serde::{Deserialize, Serialize};
 
 use super::{
-    Attempt, Deposit, Money, PurseError, Stage, chain,
-    channel::{Channel, Leased, Pending, Seller, Signed},
+    Deposit, Money, PurseError, Stage,
+    attempt::{Attempt, Order},
+    budget::Budget,
+    chain,
+    channel::{Channel, Leased, Pending, Signed},
     offer::Offer,
-    spending::{Budget, Fate, Number, Record, Spending},
-    store::{Purse, now_ms},
+    spending::{Fate, Record, Spending},
+    store::{Number, Purse, now_ms},
 };
 use crate::{
     runtime::ledger::{Address, Amount, Scheme, Word},
@@ -48,16 +50,6 @@ pub struct Payer {
     pub budget: Amount,
     /// The most that may be in channels at the same time.
     pub max_locked: Amount,
-}
-
-/// What is bought: one request, byte for byte.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Order {
-    pub request_id: String,
-    pub seller: Seller,
-    /// Where the server has it, without its query.
-    pub path: String,
-    pub body: String,
 }
 
 /// A payment that is thought out: nothing of it is signed yet, and dropping it costs nothing.
@@ -267,6 +259,33 @@ impl Payer {
             None => self.pay_once(required, offer, order),
             Some(leased) => self.pay_from((leased, top, prior), required, (offer, order)),
         }
+    }
+
+    /// The payment of an earlier process, to be sent once more.
+    pub fn resume(&self, attempt: Attempt) -> Result<Sent, PurseError> {
+        let number = self.purse.payment_of(&attempt)?;
+        let spending = self.purse.numbered(number)?;
+        if spending.chain_id != self.chain_id() || spending.payer != self.account.address() {
+            return Err(PurseError::OtherPayer {
+                account: spending.payer,
+                chain_id: spending.chain_id,
+            });
+        }
+        let leased = match spending.scheme {
+            Scheme::Exact => None,
+            Scheme::BatchSettlement => Some(self.purse.lease(spending.chain_id, spending.word)?),
+        };
+        Ok(Sent {
+            header: attempt.header,
+            offer: attempt.offer,
+            order: attempt.order,
+            number,
+            prior: spending.before,
+            fresh: Amount::ZERO,
+            spending,
+            leased,
+            repeated: true,
+        })
     }
 
     /// Finds out by the chain what became of authorizations that have ended since.

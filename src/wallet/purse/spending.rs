@@ -4,26 +4,19 @@
 //! A channel counts on a day with what was put into it or with what calls from it cost, whichever
 //! is more: neither the money that leaves the account nor the calls exceed the budget.
 
-use std::collections::BTreeMap;
-
-use rusqlite::{Connection, Transaction, params};
+use rusqlite::{Connection, params};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
-    Money, PurseError,
+    PurseError,
     attempt::{self, Attempt},
+    budget::{Budget, DAY_MS, spent, within},
     channel::{Channel, Pending, put},
     deposit::{self, Deposit},
-    locked,
-    store::{Fault, Purse, now_ms},
+    store::{Fault, Number, Purse, now_ms},
 };
-use crate::{
-    runtime::ledger::{Address, Amount, Charge, Scheme, Word},
-    wallet::network::Token,
-};
-
-pub(super) const DAY_MS: u64 = 86_400_000;
+use crate::runtime::ledger::{Address, Amount, Charge, Scheme, Word};
 
 /// What is known of a signature's end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,13 +62,6 @@ pub struct Spending {
     pub receipt: Option<Value>,
 }
 
-/// A row's number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Number(pub(super) i64);
-
-/// A chain, a token, and a day since 1970.
-type Day = (u64, Address, u64);
-
 /// A payment and all that is written down with it.
 #[derive(Clone, Copy, Debug)]
 pub struct Record<'a> {
@@ -84,14 +70,6 @@ pub struct Record<'a> {
     /// One that was signed for this payment.
     pub deposit: Option<&'a Deposit>,
     pub attempt: &'a Attempt,
-}
-
-/// What may be spent in a day, and be in channels at the same time.
-#[derive(Clone, Copy, Debug)]
-pub struct Budget<'a> {
-    pub limit: Amount,
-    pub locked: Amount,
-    pub token: &'a Token,
 }
 
 impl Spending {
@@ -317,56 +295,6 @@ fn in_doubt(connection: &Connection, channel: &Channel) -> Result<Vec<(Number, S
         "WHERE open = 1 AND chain_id = ?1 AND word = ?2",
         key,
     )
-}
-
-/// What counts against a day's budget. An `exact` payment has a nonce where others have a channel.
-fn spent(connection: &Connection, (chain_id, token, day): Day) -> Result<Amount, Fault> {
-    let query = "SELECT 0, word, counted FROM spendings \
-                 WHERE chain_id = ?1 AND token = ?2 AND day = ?3 \
-                 UNION ALL SELECT 1, channel, counted FROM deposits \
-                 WHERE chain_id = ?1 AND token = ?2 AND day = ?3";
-    let mut all = connection.prepare_cached(query)?;
-    let key = params![chain_id.cast_signed(), token.to_string(), day.cast_signed()];
-    let rows = all.query_map(key, |row| {
-        let put: bool = row.get(0)?;
-        Ok((put, row.get::<_, String>(1)?, row.get::<_, String>(2)?))
-    })?;
-    let mut sums: BTreeMap<String, [Amount; 2]> = BTreeMap::new();
-    for row in rows {
-        let (put, word, counted) = row?;
-        let counted: Amount = serde_json::from_value(Value::String(counted))?;
-        let [cost, deposited] = sums.entry(word).or_default();
-        let sum = if put { deposited } else { cost };
-        *sum = sum.saturating_add(counted);
-    }
-    let each = sums.into_values().map(|[cost, put]| cost.max(put));
-    Ok(each.fold(Amount::ZERO, Amount::saturating_add))
-}
-
-/// Makes a change, unless the day's budget, or what may be in channels, does not allow it.
-pub(super) fn within<T>(
-    transaction: &Transaction,
-    day: Day,
-    budget: Budget<'_>,
-    change: impl FnOnce(&Transaction) -> Result<T, Fault>,
-) -> Result<T, Fault> {
-    let (chain_id, token, _) = day;
-    let in_channels = |transaction| locked::locked(transaction, chain_id, token);
-    let (before, locked) = (spent(transaction, day)?, in_channels(transaction)?);
-    let changed = change(transaction)?;
-    let after = spent(transaction, day)?;
-    locked::check(budget, (locked, in_channels(transaction)?))?;
-    // What was spent before a limit was lowered stands; only more is refused.
-    if after <= budget.limit || after <= before {
-        return Ok(changed);
-    }
-    let money = |sum| Money::of(sum, budget.token);
-    Err(Fault::Purse(PurseError::Budget {
-        price: money(after.saturating_sub(before)),
-        budget: money(budget.limit),
-        spent: money(before),
-        left: money(budget.limit.saturating_sub(before)),
-    }))
 }
 
 fn rows(

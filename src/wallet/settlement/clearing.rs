@@ -6,18 +6,11 @@
 //! again until it is told; whoever comes after that, with whatever request, finds the
 //! authorization used.
 
-use super::{Deposit, Done, Transfer, Trouble, books::ask, desk::Desk};
+use super::{Done, Foreign, Trouble, books::ask, desk::Desk};
 use crate::runtime::{
     event::{Clearing, ClearingStage, Event},
     ledger::{Address, ExactKey, Word},
 };
-
-/// What another seller is paid with.
-#[derive(Clone, Copy, Debug)]
-pub enum Foreign<'a> {
-    Transfer(&'a Transfer),
-    Deposit(&'a Deposit),
-}
 
 impl Foreign<'_> {
     fn authorization(&self) -> (Address, Address, Word) {

@@ -15,16 +15,15 @@ use alloy::{
 use tokio::sync::{Notify, OwnedMutexGuard};
 
 use super::{
-    Deposit, Done, FRESH, Foreign, Refund, SettleError, Settlement, Transfer, Trouble,
+    Done, SettleError, Trouble,
     books::{Books, History, Mark, ask},
     facts,
     memory::Memory,
     queue::{Queue, Teller},
-    watch::RETRY,
 };
 use crate::{
     runtime::{
-        ledger::{Address, Amount, ChannelKey, ChannelView, Word},
+        ledger::{Address, ChannelKey, ChannelView, Word},
         ports::{FactLog, PublishedLog},
     },
     wallet::{
@@ -37,6 +36,11 @@ use crate::{
         transaction::{Limits, Mined, Submission, TransactionError},
     },
 };
+
+/// How long a view may be served from memory: a small part of the shortest withdrawal delay.
+pub const FRESH: Duration = Duration::from_secs(30);
+/// After a failed look, whoever asks in this time is told so without another one.
+pub(super) const RETRY: Duration = Duration::from_secs(1);
 
 /// How a desk behaves.
 #[derive(Clone)]
@@ -254,13 +258,14 @@ impl Desk {
 
     /// Looks again where the last look is too old to take money on.
     pub(super) async fn in_sight(&self) -> Result<(), Trouble> {
-        match self.is_fresh() {
+        let fresh = self.memory.lock().is_fresh(self.options.fresh);
+        match fresh {
             true => Ok(()),
             false => self.refresh().await,
         }
     }
 
-    async fn viewed(&self, channel: Word) -> Result<ChannelView, Trouble> {
+    pub(super) async fn viewed(&self, channel: Word) -> Result<ChannelView, Trouble> {
         let key = ChannelKey {
             chain_id: self.chain.network.chain_id,
             channel,
@@ -288,7 +293,7 @@ impl Desk {
         view.ok_or_else(|| Trouble::unreachable("it says nothing of the channel"))
     }
 
-    async fn asked_contract(
+    pub(super) async fn asked_contract(
         &self,
         account: Address,
         digest: Word,
@@ -314,77 +319,6 @@ impl Desk {
 
 /// ERC-1271's yes.
 const VALID: B256 = b256!("0x1626ba7e00000000000000000000000000000000000000000000000000000000");
-
-#[async_trait::async_trait]
-impl Settlement for Desk {
-    fn network(&self) -> &Network {
-        &self.chain.network
-    }
-
-    fn is_fresh(&self) -> bool {
-        self.memory.lock().is_fresh(self.options.fresh)
-    }
-
-    async fn channel(&self, channel: Word) -> Result<ChannelView, Trouble> {
-        self.viewed(channel).await
-    }
-
-    async fn check_deposit(&self, deposit: &Deposit) -> Result<(), Trouble> {
-        self.would_deposit(deposit).await
-    }
-
-    async fn deposit(&self, deposit: &Deposit) -> Result<Done, Trouble> {
-        self.put_in(deposit).await
-    }
-
-    fn has_begun(&self, transfer: &Transfer) -> bool {
-        self.begun(transfer)
-    }
-
-    async fn check_transfer(&self, transfer: &Transfer) -> Result<bool, Trouble> {
-        self.would_transfer(transfer).await
-    }
-
-    async fn transfer(&self, transfer: &Transfer) -> Result<Done, Trouble> {
-        self.take_payment(transfer).await
-    }
-
-    async fn refund(&self, refund: &Refund) -> Result<Done, Trouble> {
-        self.give_back(refund).await
-    }
-
-    async fn accepts(
-        &self,
-        account: Address,
-        digest: Word,
-        signature: &[u8],
-    ) -> Result<bool, Trouble> {
-        let asked = self.asked_contract(account, digest, signature).await;
-        asked.map_err(Trouble::unreachable)
-    }
-
-    async fn clearable(&self, payment: Foreign<'_>, request: Word) -> Result<bool, Trouble> {
-        self.could_clear(payment, request).await
-    }
-
-    async fn clear(&self, payment: Foreign<'_>, request: Word) -> Result<Done, Trouble> {
-        self.clear_payment(payment, request).await
-    }
-
-    async fn relay(&self, name: &'static str, calls: Vec<Bytes>) -> Result<Done, Trouble> {
-        self.pass_on(name, calls).await
-    }
-
-    async fn gas(&self) -> Result<Amount, Trouble> {
-        let left = self.chain.balance(self.account()).await;
-        let left = left.map_err(Trouble::unreachable)?;
-        Ok(Amount(u128::try_from(left).unwrap_or(u128::MAX)))
-    }
-
-    async fn unsettled(&self, receiver: Address, token: Address) -> Result<Amount, Trouble> {
-        self.unsettled_of(receiver, token).await
-    }
-}
 
 /// Locks by name, gone when nobody holds them.
 #[derive(Default)]

@@ -14,6 +14,7 @@ mod exact;
 mod facts;
 mod identity;
 mod memory;
+mod port;
 mod queue;
 mod refund;
 mod relay;
@@ -26,16 +27,14 @@ mod watch;
 use alloy::primitives::{Bytes, U256};
 
 pub use books::{Books, History, Ledger};
-pub use claims::{LeftOut, ROWS, Row, select};
-pub use clearing::Foreign;
-pub use desk::{Desk, Options, Records};
+pub use claims::{LeftOut, ROWS, Row, receivers_of, select};
+pub use desk::{Desk, FRESH, Options, Records};
 pub use error::SettleError;
 pub use identity::{check_genesis, identify};
 pub use queue::Teller;
-pub use settle::{Moved, Settled, Treasurer, Triggers, receivers_of};
+pub use settle::{Moved, Settled, Treasurer, Triggers};
 pub use shares::{Due, Share, due, shares};
 pub use view::{channels as channel_views, receiver as receiver_view};
-pub use watch::FRESH;
 
 use super::network::Network;
 use crate::runtime::ledger::{Address, Amount, ChannelConfig, ChannelView, Word};
@@ -104,6 +103,13 @@ pub enum Trouble {
     /// A transaction is under way or lost from sight; asking again with the same thing goes on.
     #[error("it is not known yet what became of transaction {tx}")]
     Unknown { tx: String },
+}
+
+/// What another seller is paid with.
+#[derive(Clone, Copy, Debug)]
+pub enum Foreign<'a> {
+    Transfer(&'a Transfer),
+    Deposit(&'a Deposit),
 }
 
 /// One chain as takers of payments see it.

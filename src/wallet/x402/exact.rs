@@ -4,21 +4,21 @@
 use std::sync::Arc;
 
 use alloy::primitives::hex;
-use subtle::{Choice, ConstantTimeEq};
 
 use super::{
     binding::{BindingDomain, RequestBinding, is_marked},
-    checks::{check_window, now_ms, signed},
+    checks::{check_window, signed},
+    lane::Lane,
     reason::Reason,
     refused::Refused,
     tab::ExactTab,
-    terms::{Back, Lane, TIMEOUT_SECONDS, Taken},
+    terms::{Back, Taken},
     wire::{Authorization, Exact, Requirements},
 };
 use crate::{
     runtime::{
-        ledger::{Amount, ExactKey, ExactPayment, Payment, RetryProof, Scheme, UsedVoucher},
-        ports::{Presenter, Sale},
+        ledger::{Amount, ExactKey, ExactPayment, Payment, Scheme, UsedVoucher},
+        ports::Sale,
     },
     wallet::settlement::Transfer,
 };
@@ -67,30 +67,6 @@ impl Back {
         let deed = (transfer, payment, binding.is_some());
         Ok(ExactTab::new(behind, sale, held, deed))
     }
-}
-
-/// How long after its first sight an authorization may be repeated from the same address without
-/// the request's id, in milliseconds: a client that lost its answer before the headers has no id.
-const RETRY_MS: u64 = 1_000 * TIMEOUT_SECONDS;
-
-/// What is asked of whoever repeats a payment that this presenter shows first.
-pub(super) fn retry(presenter: &Presenter) -> RetryProof {
-    RetryProof {
-        request_id: presenter.request_id.clone(),
-        address: presenter.address.clone(),
-        until_ms: now_ms().saturating_add(RETRY_MS),
-    }
-}
-
-/// Whether a presenter shows what is asked; takes the same time whatever that is.
-pub(super) fn is_shown(retry: &RetryProof, presenter: &Presenter, now_ms: u64) -> bool {
-    let equal = |one: &str, other: &str| one.as_bytes().ct_eq(other.as_bytes());
-    let by_id = equal(&retry.request_id, &presenter.request_id);
-    let by_address = match (&retry.address, &presenter.address) {
-        (Some(known), Some(shown)) if now_ms < retry.until_ms => equal(known, shown),
-        _ => Choice::from(0),
-    };
-    (by_id | by_address).into()
 }
 
 /// Whether an authorization pays what is asked for to whom it shall.

@@ -17,12 +17,12 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::{
-    batch::{covers, state},
     checks::{check_terms, check_voucher},
     exact::check_offer,
+    lane::{Counter, Lane},
+    line::{covers, state},
     reason::Reason,
     refused::Refused,
-    terms::{Counter, Lane},
     wire::{
         BATCH_SETTLEMENT, Batch, ClearingRequest, Deed, EXACT, Exact, Payload, Requirements,
         SettleResponse, Signed, VERSION, WireProblem, chain_id, network,

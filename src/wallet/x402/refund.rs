@@ -4,12 +4,14 @@ use alloy::primitives::Bytes;
 use serde_json::json;
 
 use super::{
-    batch::{Line, party},
+    batch::party,
     binding::{LONGEST_REFUND_REQUEST, RefundRequest, is_marked},
     checks::{authorised, now},
+    lane::Lane,
+    line::Line,
     reason::Reason,
     refused::Refused,
-    terms::{Back, Lane, Taken},
+    terms::{Back, Taken},
     wire::{Batch, Deed, ResponseExtra, SettleResponse, Voucher, network},
 };
 use crate::{

@@ -2,21 +2,13 @@
 
 use std::{
     collections::HashMap,
-    sync::{
-        Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
-use super::{checks::now, reason::Reason, refused::Refused, terms::Lane};
-use crate::{
-    runtime::ledger::{Address, Amount, ChannelKey},
-    wallet::settlement::Trouble,
-};
+use super::{checks::now, reason::Reason, refused::Refused};
+use crate::runtime::ledger::{Address, ChannelKey};
 
-/// How long what is left for gas is taken as known.
-const LOOK: Duration = Duration::from_secs(5);
 const DAY_SECONDS: u64 = 86_400;
 
 /// Whether vouchers are taken that a payer's contract decides about (ERC-1271).
@@ -160,38 +152,6 @@ fn up(count: &mut u32, most: u32) -> bool {
     let more = *count < most;
     *count += u32::from(more);
     more
-}
-
-/// What is left for gas, as last seen.
-#[derive(Default)]
-pub(super) struct Purse {
-    seen: tokio::sync::Mutex<Option<Instant>>,
-    low: AtomicBool,
-}
-
-impl Lane {
-    /// Whether our account can pay for others' transactions; else what is left, where that is
-    /// news.
-    pub async fn funded(&self) -> Result<(), (Refused, Option<Amount>)> {
-        let other = |trouble: Trouble| (Refused::from(trouble), None);
-        let mut seen = self.purse.seen.lock().await;
-        let mut news = None;
-        if seen.is_none_or(|seen| seen.elapsed() >= LOOK) {
-            let left = self.settlement().gas().await.map_err(other)?;
-            *seen = Some(Instant::now());
-            let low = left < self.counter.min_gas;
-            let was_low = self.purse.low.swap(low, Ordering::SeqCst);
-            news = (low && !was_low).then_some(left);
-        }
-        match self.is_low() {
-            true => Err((Refused::GasLow, news)),
-            false => Ok(()),
-        }
-    }
-
-    pub fn is_low(&self) -> bool {
-        self.purse.low.load(Ordering::SeqCst)
-    }
 }
 
 fn open<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

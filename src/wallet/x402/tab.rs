@@ -6,12 +6,13 @@ use std::{sync::Arc, time::Duration};
 use alloy::{hex, sol_types::SolCall};
 
 use super::{
-    batch::Line,
-    exact::retry,
+    lane::Lane,
+    line::Line,
     reason::Reason,
     refused::Refused,
+    retry::retry,
     shelf::Held,
-    terms::{Back, Lane},
+    terms::Back,
     wire::{ResponseExtra, SettleResponse, network},
 };
 use crate::{

@@ -7,15 +7,13 @@ use std::{
 };
 
 use super::{
-    batch::LARGEST_STEP,
-    binding::BindingDomain,
     checks::now_ms,
-    digest::{EscrowDomain, TokenDomain},
-    exact::is_shown,
+    lane::{Counter, Lane},
     reason::Reason,
     refused::{Correction, Refused},
+    retry::{TIMEOUT_SECONDS, is_shown},
     shelf::Shelf,
-    sponsor::{Purse, Rules, Sponsor},
+    sponsor::{Rules, Sponsor},
     wire::{
         BATCH_SETTLEMENT, EXACT, Extra, PaymentRequired, Requirements, Resource, VERSION,
         WireProblem, chain_id, network,
@@ -27,35 +25,14 @@ use crate::{
         ledger::{Address, Amount, Book, Channel, ChannelKey, ExactKey, ExactPayment, RetryProof},
         ports::{FactLog, Presenter, Sale, Unpaid},
     },
-    wallet::{
-        contracts::ESCROW,
-        settlement::{Settlement, Trouble},
-    },
+    wallet::settlement::Trouble,
 };
 
-/// How long a payer's authorization shall be good, in seconds.
-pub const TIMEOUT_SECONDS: u64 = 300;
+/// How many units above its price a call's total may be, where others have the totals below.
+pub(super) const LARGEST_STEP: u128 = 16;
 
 /// When to come back after trouble with a chain, in seconds.
 const RETRY_SECONDS: u64 = 5;
-
-/// The money that is taken on one chain.
-#[derive(Clone)]
-pub struct Counter {
-    pub settlement: Arc<dyn Settlement>,
-    pub token: Address,
-    /// The token's signing domain (EIP-712).
-    pub token_name: String,
-    pub token_version: String,
-    /// Seconds between start and end of a payer's withdrawal.
-    pub withdraw_delay: u64,
-    /// Deposits cost us gas.
-    pub min_deposit: Amount,
-    /// And so do refunds: so much stays in the channel, to be paid with or withdrawn.
-    pub refund_fee: Amount,
-    /// Wei below which our account pays for nobody's transactions.
-    pub min_gas: Amount,
-}
 
 /// Who sells what, and for which money.
 pub struct Shop {
@@ -67,17 +44,6 @@ pub struct Shop {
     pub account: Address,
     pub facts: Arc<dyn FactLog>,
     pub rules: Rules,
-}
-
-/// A counter with what follows from it.
-pub(super) struct Lane {
-    pub counter: Counter,
-    pub chain_id: u64,
-    pub escrow: EscrowDomain,
-    pub token: TokenDomain,
-    /// Of what binds payments from channels to their requests.
-    pub binding: BindingDomain,
-    pub purse: Purse,
 }
 
 /// Everything behind the till.
@@ -99,25 +65,6 @@ pub(super) struct Back {
 pub(super) struct Taken {
     pub lane: Arc<Lane>,
     pub offer: Requirements,
-}
-
-impl Lane {
-    pub fn new(counter: Counter) -> Self {
-        let chain_id = counter.settlement.network().chain_id;
-        let (name, version) = (&counter.token_name, &counter.token_version);
-        Self {
-            chain_id,
-            escrow: EscrowDomain::of(chain_id),
-            binding: BindingDomain::of(chain_id, ESCROW.into()),
-            purse: Purse::default(),
-            token: TokenDomain::of(name, version, chain_id, counter.token),
-            counter,
-        }
-    }
-
-    pub fn settlement(&self) -> &dyn Settlement {
-        &*self.counter.settlement
-    }
 }
 
 impl Back {

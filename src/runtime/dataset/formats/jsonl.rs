@@ -6,7 +6,7 @@ use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor}
 use serde_json::{Map, Value};
 
 use super::{
-    super::{Fault, shape::type_name},
+    super::{Fault, row::type_name},
     Record, Records, at,
 };
 

@@ -13,7 +13,8 @@ use std::{
 use hf_hub::api::tokio::Progress;
 use sha2::{Digest, Sha256};
 
-use crate::runtime::model::{base::Download, error::HubProblem};
+use super::Download;
+use crate::runtime::model::error::HubProblem;
 
 /// A blob is named after its ETag, which for large files is their SHA-256.
 pub fn check_digest(path: &Path) -> Result<(), HubProblem> {

@@ -1,7 +1,5 @@
 //! What every request passes before its handler: header size, audience, origin, request id.
 
-use std::net::{IpAddr, SocketAddr};
-
 use axum::{
     extract::Request,
     http::{HeaderMap, HeaderValue, StatusCode},
@@ -9,9 +7,11 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use super::{App, Audience, Route};
+use super::Route;
 use crate::runtime::serve::{
-    client::ClientAddress,
+    access::Audience,
+    app::App,
+    client::{Client, ClientAddress, Peer, Relayed},
     proxies::{FORWARDING, client_address},
     refusal::Refusal,
     request_id::{REQUEST_ID, RequestId},
@@ -19,23 +19,6 @@ use crate::runtime::serve::{
 
 /// Largest sum of header names and values in bytes.
 pub const MAX_HEADERS: usize = 16 * 1024;
-
-/// The other end of the connection.
-#[derive(Clone, Copy, Debug)]
-pub struct Peer(pub SocketAddr);
-
-/// The address of this server that the connection was made to.
-#[derive(Clone, Copy, Debug)]
-pub struct Here(pub SocketAddr);
-
-/// Whom a request counts for; see [`client_address`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Client(pub IpAddr);
-
-/// The other end says that it speaks for somebody else, and nobody named it as a proxy: its address
-/// is that of clients who have nothing to do with each other.
-#[derive(Clone, Copy, Debug)]
-pub struct Relayed;
 
 /// Checks a request, hands it on, and marks the answer with its id.
 pub async fn pass(app: App, route: &'static Route, mut request: Request, next: Next) -> Response {

@@ -15,10 +15,7 @@ mod receipts;
 mod refund;
 mod settlement;
 
-pub use edge::{Client, Here, Peer, Relayed};
 pub use operator::CHALLENGE;
-
-use std::sync::Arc;
 
 use axum::{
     Router,
@@ -28,73 +25,7 @@ use axum::{
     routing::{MethodRouter, get, post},
 };
 
-use super::{
-    access::Access,
-    attribution::Attributions,
-    body::BodyMemory,
-    gate::Gate,
-    hosted::Shelf,
-    meter::Meter,
-    metrics::Metrics,
-    payment::{Currency, Sales},
-    quotes::Quotes,
-    refusal::Refusal,
-    server::{ServeLimits, Stop},
-    unread::Unread,
-};
-use crate::runtime::journal::Journal;
-
-/// What handlers share; cheap to clone.
-#[derive(Clone)]
-pub struct App(Arc<Parts>);
-
-pub struct Parts {
-    pub shelf: Shelf,
-    pub meter: Meter,
-    pub gate: Arc<Gate>,
-    pub metrics: Metrics,
-    pub journal: Journal,
-    pub limits: ServeLimits,
-    pub stop: Stop,
-    pub attributions: Attributions,
-    pub bodies: BodyMemory,
-    pub quotes: Quotes,
-    pub unread: Arc<Unread>,
-    /// Absent where calls are free.
-    pub sales: Option<Sales>,
-    pub access: Access,
-}
-
-impl App {
-    /// What prices are in.
-    pub fn currency(&self) -> Option<&Currency> {
-        self.sales.as_ref().map(|sales| &sales.currency)
-    }
-
-    pub fn new(parts: Parts) -> Self {
-        Self(Arc::new(parts))
-    }
-}
-
-impl std::ops::Deref for App {
-    type Target = Parts;
-
-    fn deref(&self) -> &Parts {
-        &self.0
-    }
-}
-
-/// Who may use a route.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Audience {
-    /// Whoever reaches the address.
-    Anyone,
-    /// Whoever has the operator's token, wherever the call comes from.
-    Operator,
-    /// Sellers that settle through this server: by a token of their own, unless the operator lets
-    /// everybody.
-    Sellers,
-}
+use super::{access::Audience, app::App, refusal::Refusal};
 
 /// One route.
 #[derive(Clone, Copy)]

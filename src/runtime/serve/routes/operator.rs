@@ -8,10 +8,10 @@ use axum::{
 };
 use serde_json::{Value, json};
 
-use super::{App, Here};
+use super::App;
 use crate::runtime::{
     ledger::Address,
-    serve::{connections::Connection, gate::draining, refusal::Refusal},
+    serve::{client::Here, connections::Connection, gate::draining, refusal::Refusal},
 };
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";

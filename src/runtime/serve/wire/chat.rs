@@ -3,12 +3,13 @@
 use serde_json::{Value, json};
 
 use super::{
+    envelope::Envelope,
     fields::{Fields, kind_of, missing, text_of, wrong_type, wrong_value},
     sampling::{SamplingWish, Streaming, refuse_unsupported},
 };
 use crate::runtime::{
     ports::{Message, TokenLogprob},
-    serve::{answer::Envelope, refusal::Refusal},
+    serve::refusal::Refusal,
 };
 
 /// A chat request that can be answered.

@@ -3,13 +3,11 @@
 use serde_json::{Map, Value, json};
 
 use super::{
+    envelope::Envelope,
     fields::{Fields, unsupported, wrong_type},
     sampling::{SamplingWish, Streaming, refuse_unsupported},
 };
-use crate::runtime::{
-    ports::TokenLogprob,
-    serve::{answer::Envelope, refusal::Refusal},
-};
+use crate::runtime::{ports::TokenLogprob, serve::refusal::Refusal};
 
 /// A text-completion request that can be answered.
 #[derive(Clone, Debug, PartialEq)]

@@ -4,12 +4,10 @@ use serde_json::{Map, Value, json};
 
 use super::{
     chat::read_content,
+    envelope::usage_json,
     fields::{Fields, missing, texts_of, wrong_value},
 };
-use crate::runtime::{
-    event::Usage,
-    serve::{receipt::PublishedUsage, refusal::Refusal},
-};
+use crate::runtime::{event::Usage, serve::refusal::Refusal};
 
 /// Most texts in one moderation call.
 const MOST_INPUTS: usize = 32;
@@ -130,9 +128,4 @@ pub fn moderation_result(labels: &[String], harmless: usize, probabilities: &[f6
 
 pub fn moderation_answer(id: &str, model: &str, results: &[Value], usage: Usage) -> Value {
     json!({ "id": id, "model": model, "results": results, "usage": usage_json(usage) })
-}
-
-/// Usage as OpenAI writes it.
-pub fn usage_json(usage: Usage) -> Value {
-    json!(PublishedUsage::from(usage))
 }

@@ -5,6 +5,7 @@
 
 pub mod chat;
 pub mod completion;
+pub mod envelope;
 pub mod fields;
 pub mod inputs;
 pub mod sampling;

@@ -12,7 +12,7 @@ use super::{
     send::{decode, prepare},
 };
 use crate::wallet::devchain::{
-    chain::{GAS_LIMIT, now},
+    header::{GAS_LIMIT, now},
     pool::{Pending, recover},
 };
 

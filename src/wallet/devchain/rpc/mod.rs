@@ -2,7 +2,6 @@
 //! unmodified Ethereum tools expect. Knows no transport.
 
 mod dev;
-mod error;
 mod fees;
 mod filters;
 mod params;
@@ -11,11 +10,10 @@ mod send;
 
 use serde_json::{Map, Value, json};
 
-pub use error::RpcError;
 pub(super) use filters::Filters;
 pub(super) use params::Params;
 
-use super::chain::Chain;
+use super::{chain::Chain, rpc_error::RpcError};
 
 /// What a method works on.
 pub(super) struct Desk {

@@ -15,7 +15,7 @@ use super::{
     fees::{TIP, suggested_price},
     read::{receipt_of, to_json},
 };
-use crate::wallet::devchain::{chain::GAS_LIMIT, pool::Pending, query::Moment, simulate::Call};
+use crate::wallet::devchain::{header::GAS_LIMIT, pool::Pending, query::Moment, simulate::Call};
 
 /// Reads a signed transaction.
 pub(super) fn decode(raw: &Bytes) -> Result<TxEnvelope, RpcError> {

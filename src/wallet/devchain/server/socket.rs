@@ -8,10 +8,7 @@ use serde_json::{Value, json};
 use tokio::sync::broadcast::error::RecvError;
 
 use super::Node;
-use crate::wallet::devchain::{
-    notice::Notice,
-    rpc::{Params, RpcError},
-};
+use crate::wallet::devchain::{notice::Notice, rpc::Params, rpc_error::RpcError};
 
 #[derive(Clone, Debug)]
 enum Topic {

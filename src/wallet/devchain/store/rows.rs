@@ -4,7 +4,7 @@ use alloy::primitives::{Address, B256, U256};
 use rusqlite::{Connection, Row, Transaction, params};
 
 use super::{StoredBlock, StoredTransaction};
-use crate::wallet::devchain::state::Changes;
+use crate::wallet::devchain::changes::Changes;
 
 /// `application_id` of the file: "olrc".
 pub(super) const APPLICATION: i64 = 0x6f6c_7263;

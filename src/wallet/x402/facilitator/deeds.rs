@@ -7,10 +7,10 @@ use alloy::{
 };
 
 use super::super::{
-    batch::state,
+    lane::Lane,
+    line::state,
     reason::Reason,
     refused::Refused,
-    terms::Lane,
     wire::{Config, ResponseExtra, Row, SettleResponse, Signed, SignedRefund, network},
 };
 use crate::{

@@ -11,86 +11,11 @@ use crate::{
         filter::kind_name,
         layout::Pane,
         model::{Selection, Sort},
+        shown::{AttributionLine, CallLine, Page, Part, SumLine, Total},
         sums::{self, REST, Sum},
         text,
     },
 };
-
-/// The rows that fit, out of how many.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Page<T> {
-    pub rows: Vec<T>,
-    /// Before and after filtering.
-    pub all: usize,
-    pub total: usize,
-    pub offset: usize,
-    /// Of the selected row, among those that fit.
-    pub selected: Option<usize>,
-}
-
-impl<T> Default for Page<T> {
-    fn default() -> Self {
-        Self {
-            rows: Vec::new(),
-            all: 0,
-            total: 0,
-            offset: 0,
-            selected: None,
-        }
-    }
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CallLine {
-    pub id: String,
-    pub time: String,
-    pub payer: String,
-    pub adapter: String,
-    pub kind: &'static str,
-    pub tokens: String,
-    pub took: String,
-    pub amount: String,
-    pub standing: Standing,
-}
-
-/// One part of a call's reward.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Part {
-    pub name: String,
-    pub ppm: u64,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AttributionLine {
-    pub id: String,
-    pub time: String,
-    pub amount: String,
-    /// False while only the traced text speaks.
-    pub settled: bool,
-    pub parts: Vec<Part>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SumLine {
-    pub id: String,
-    pub name: String,
-    pub calls: String,
-    pub amount: String,
-    pub ppm: u64,
-    pub paid: Option<String>,
-    /// What nobody was credited with.
-    pub rest: bool,
-}
-
-/// Below the sums: their total, which is the headline.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Total {
-    pub group: &'static str,
-    pub range: &'static str,
-    pub micro: u128,
-    pub amount: String,
-    pub rows: usize,
-}
 
 /// Keeps the selected row where it is seen: the offset, and the row's place.
 fn placed(ids: &[&str], selection: &Selection, fits: usize) -> Selection {
@@ -199,7 +124,7 @@ fn tokens(call: &BoardCall) -> String {
 }
 
 /// A call's parts, and whether they are the final ones.
-pub(in crate::tui) fn parts(call: &BoardCall) -> Option<(Vec<Part>, bool)> {
+fn parts(call: &BoardCall) -> Option<(Vec<Part>, bool)> {
     let named = |name: &str, ppm: u64| Part {
         name: text::clean(name).into_owned(),
         ppm,

@@ -9,48 +9,14 @@ use crate::{
     tui::{
         figures,
         model::{Link, Range},
-        money, text,
+        money,
+        shown::{Heading, Standing},
+        text,
     },
 };
 
 /// Wei in a millionth of a coin.
 const GAS_STEP: u128 = 1_000_000_000_000;
-
-/// A state in words, and how good it is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Standing {
-    Good,
-    #[default]
-    Waiting,
-    Bad,
-}
-
-/// Each a text that is ready to be placed.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Heading {
-    pub adapter: String,
-    pub network: String,
-    pub link: (Standing, String),
-    pub up: String,
-    pub range: &'static str,
-    pub symbol: String,
-    pub net: Option<String>,
-    pub gross: String,
-    pub gas: String,
-    pub settled: String,
-    pub pending: String,
-    pub withdrawable: String,
-    /// Name, gross and net of every range.
-    pub ranges: Vec<(&'static str, String, Option<String>)>,
-    pub calls: String,
-    pub errors: String,
-    /// Whether any call of the range failed.
-    pub has_errors: bool,
-    pub tokens_per_second: String,
-    pub first_token: String,
-    pub queue: String,
-    pub per_thousand: String,
-}
 
 pub(super) fn heading(model: &Model, money: &Money) -> Heading {
     let board = model.seen();

@@ -10,10 +10,12 @@ use reqwest::{Client, header::AUTHORIZATION, redirect::Policy};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
-use super::access::{operator_token, read_token};
+use super::{
+    Context,
+    server_access::{operator_token, read_token},
+};
 use crate::{
     atomic::{self, Readers},
-    commands::{Context, dash},
     error::{ExitClass, Failure},
     runtime::{
         journal::writer_of,
@@ -121,7 +123,7 @@ impl Place {
     /// journal last.
     fn is_live(&self, context: &Context) -> bool {
         self.pid
-            .is_some_and(|pid| writer_of(&context.dirs.journal()) == Some(pid) && dash::runs(pid))
+            .is_some_and(|pid| writer_of(&context.dirs.journal()) == Some(pid) && runs(pid))
     }
 }
 
@@ -255,4 +257,29 @@ impl Running {
         Failure::new(ExitClass::BadInput, message)
             .with_hint("choose one of its networks with --network")
     }
+}
+
+/// Whether a process runs: it is there, and is more than what its parent has yet to bury.
+///
+/// This one file, because `sysinfo` walks through all processes to find one, and that would be
+/// most of what an idle dashboard does.
+#[cfg(target_os = "linux")]
+pub fn runs(pid: u32) -> bool {
+    let said = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // The name before the state stands in parentheses and may hold any character.
+    let state = said
+        .rsplit_once(") ")
+        .and_then(|(_, rest)| rest.chars().next());
+    state.is_some_and(|state| !matches!(state, 'Z' | 'X'))
+}
+
+#[cfg(not(target_os = "linux"))]
+pub fn runs(pid: u32) -> bool {
+    let pid = sysinfo::Pid::from_u32(pid);
+    let mut system = sysinfo::System::new();
+    let what = sysinfo::ProcessRefreshKind::nothing();
+    let only = sysinfo::ProcessesToUpdate::Some(&[pid]);
+    system.refresh_processes_specifics(only, true, what);
+    let process = system.process(pid);
+    process.is_some_and(|it| it.status() != sysinfo::ProcessStatus::Zombie)
 }

@@ -1,9 +1,9 @@
-//! What every deploying command has at hand: chain, account, journal, and how it talks.
+//! What every command that sends transactions has at hand: chain, account, journal, and how it talks.
 
 use std::{path::PathBuf, sync::Arc};
 
 use crate::{
-    commands::{Context, ask, network, serve, signer::Signer},
+    commands::{Context, ask, journal, network, signer::Signer},
     error::{ExitClass, Failure},
     printer::Printer,
     runtime::{journal::Journal, ledger::Address, ports::FactLog, state::Snapshot},
@@ -40,8 +40,8 @@ impl Desk {
         let account = signer.address;
         let network = network::reached(context).await?;
         let chain = Chain::connect(&network).await?;
-        let journal = serve::open_journal(&context.dirs.journal())?;
-        serve::known(&journal, &chain, &context.printer).await?;
+        let journal = journal::open(&context.dirs.journal())?;
+        journal::check_chain(&journal, &chain, &context.printer).await?;
         let snapshot = journal.snapshot()?;
         let printer = context.printer.clone();
         Ok(Self {

@@ -10,36 +10,11 @@ use crate::{
         figures,
         flow::Leg,
         model::Window,
+        shown::{Bars, Charts, Dot, Lane, Lanes},
         sums::{self, Group, REST},
         text,
     },
 };
-
-/// One value per slot of time, oldest first.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Bars {
-    pub values: Vec<u128>,
-    /// Of the values, those that are to stand out: failed calls.
-    pub marked: Vec<u128>,
-    pub peak: String,
-    pub total: String,
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Charts {
-    pub window: &'static str,
-    /// What one bar is about, such as `1 min`.
-    pub step: &'static str,
-    pub money: Bars,
-    pub calls: Bars,
-    /// 95th percentile per slot, in milliseconds.
-    pub latency: Bars,
-    /// p50/p95 over the window.
-    pub whole_call: String,
-    pub first_token: String,
-    /// Clock or date at the left end.
-    pub from: String,
-}
 
 /// Slots of a window: the ring they are in, how many of its slots make a bar, how many bars.
 fn shape(window: Window) -> (u64, u64, &'static str) {
@@ -117,32 +92,6 @@ fn grouped(ring: &Ring, now_ms: u64, (group, bars): (u64, u64)) -> (Vec<Slot>, u
         }
     }
     (all, first * group * ring.width_ms)
-}
-
-/// One end of the flow.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Lane {
-    pub name: String,
-    pub amount: String,
-}
-
-/// A particle: which lane, how far in thousandths, how wide.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Dot {
-    pub out: bool,
-    pub lane: usize,
-    pub permille: u64,
-    pub width: usize,
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Lanes {
-    pub payers: Vec<Lane>,
-    pub model: String,
-    pub contributors: Vec<Lane>,
-    pub dots: Vec<Dot>,
-    /// Whether anything moved within the last minute.
-    pub flows: bool,
 }
 
 /// Lanes on each side; what does not fit shares the last one.

@@ -8,7 +8,7 @@ use revm::context::result::InvalidTransaction;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::super::error::ChainError;
+use super::error::ChainError;
 
 /// A JSON-RPC error object.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -28,53 +28,53 @@ impl RpcError {
         }
     }
 
-    pub(in super::super) fn bad_request() -> Self {
+    pub(super) fn bad_request() -> Self {
         Self::new(-32600, "Invalid request")
     }
 
-    pub(in super::super) fn unknown_method() -> Self {
+    pub(super) fn unknown_method() -> Self {
         Self::new(-32601, "Method not found")
     }
 
     /// Wrong parameters.
-    pub(in super::super) fn invalid(message: impl Into<String>) -> Self {
+    pub(super) fn invalid(message: impl Into<String>) -> Self {
         Self::new(-32602, message)
     }
 
-    pub(in super::super) fn internal(message: impl Into<String>) -> Self {
+    pub(super) fn internal(message: impl Into<String>) -> Self {
         Self::new(-32603, message)
     }
 
     /// A transaction that the pool does not take.
-    pub(in super::super) fn rejected(message: impl Into<String>) -> Self {
+    pub(super) fn rejected(message: impl Into<String>) -> Self {
         Self::new(-32003, message)
     }
 
-    pub(in super::super) fn server(message: impl Into<String>) -> Self {
+    pub(super) fn server(message: impl Into<String>) -> Self {
         Self::new(-32000, message)
     }
 
-    pub(in super::super) fn undecodable() -> Self {
+    pub(super) fn undecodable() -> Self {
         Self::invalid("Failed to decode transaction")
     }
 
-    pub(in super::super) fn unknown_block() -> Self {
+    pub(super) fn unknown_block() -> Self {
         Self::server("unknown block")
     }
 
-    pub(in super::super) fn out_of_range(newest: u64, wanted: u64) -> Self {
+    pub(super) fn out_of_range(newest: u64, wanted: u64) -> Self {
         Self::invalid(format!(
             "BlockOutOfRangeError: block height is {newest} but requested was {wanted}"
         ))
     }
 
     /// The gas that was allowed is not enough.
-    pub(in super::super) fn allowance(gas: u64) -> Self {
+    pub(super) fn allowance(gas: u64) -> Self {
         Self::rejected(format!("Out of gas: gas required exceeds allowance: {gas}"))
     }
 
     /// A revert with its data, and its reason where it has one.
-    pub(in super::super) fn reverted(output: &Bytes) -> Self {
+    pub(super) fn reverted(output: &Bytes) -> Self {
         let message = match reason(output) {
             Some(reason) => format!("execution reverted: {reason}"),
             None => "execution reverted".to_owned(),
@@ -86,17 +86,17 @@ impl RpcError {
         }
     }
 
-    pub(in super::super) fn halted(name: &str) -> Self {
+    pub(super) fn halted(name: &str) -> Self {
         Self::internal(format!("EVM error {name}"))
     }
 
     /// A run that ended in no way at all.
-    pub(in super::super) fn silent() -> Self {
+    pub(super) fn silent() -> Self {
         Self::internal("the call ended without a result")
     }
 
     /// Why the machine did not start a transaction.
-    pub(in super::super) fn refused(reason: &InvalidTransaction) -> Self {
+    pub(super) fn refused(reason: &InvalidTransaction) -> Self {
         use InvalidTransaction as Reason;
         match reason {
             Reason::NonceTooLow { .. } => Self::rejected("nonce too low"),
@@ -123,7 +123,7 @@ impl RpcError {
     }
 
     /// The same for a call, whose gas is named otherwise.
-    pub(in super::super) fn refused_call(reason: &InvalidTransaction) -> Self {
+    pub(super) fn refused_call(reason: &InvalidTransaction) -> Self {
         match reason {
             InvalidTransaction::CallGasCostMoreThanGasLimit { .. } => {
                 Self::server("intrinsic gas too high -- CallGasCostMoreThanGasLimit")

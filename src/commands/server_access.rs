@@ -3,8 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
+use super::Context;
 use crate::{
-    commands::Context,
     error::{ExitClass, Failure},
     private::{files, redact},
     runtime::serve::{

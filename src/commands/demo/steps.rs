@@ -1,0 +1,390 @@
+//! The steps of the demo, in order.
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::{
+    Report,
+    program::Server,
+    story::{Story, count, number, text},
+    trade::{Bill, Buyer},
+};
+use crate::{
+    commands::deploy::Deployed,
+    error::{ExitClass, Failure},
+    runtime::{
+        journal::Journal,
+        state::{Applied, Snapshot},
+    },
+    wallet::balance::shown_amount,
+};
+
+/// A project written and its data checked.
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+pub struct Started {
+    pub template: &'static str,
+    pub rows: u64,
+    pub sources: u64,
+}
+
+/// Figures of the training run.
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+pub struct Trained {
+    pub steps: u64,
+    pub tokens: u64,
+    pub seconds: f64,
+    pub tokens_per_second: f64,
+    pub final_loss: f64,
+}
+
+/// Accuracy on held-out rows, 0 to 1.
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+pub struct Evaluated {
+    pub rows: u64,
+    pub base_accuracy: f64,
+    pub adapter_accuracy: f64,
+}
+
+/// One answered call, as its receipt counts it.
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+pub struct Called {
+    pub kind: &'static str,
+    pub answer: String,
+    pub prompt_tokens: u64,
+    pub completion_tokens: u64,
+    pub milliseconds: u64,
+}
+
+/// What the server's journal added up to.
+#[derive(Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+pub struct Metered {
+    pub calls: u64,
+    pub prompt_tokens: u64,
+    pub completion_tokens: u64,
+}
+
+const TEMPLATE: &str = "sentiment";
+/// Posts that stand in no data file of the template.
+const POSTS: &[&str] = &[
+    "Withdrawals are frozen again and support has gone silent, I want my coins back",
+    "The audit passed and the new wallet finally shipped, what a great week for holders",
+    "The upgrade is scheduled for Tuesday at block 812000",
+];
+
+impl Story<'_> {
+    /// Runs every step.
+    pub async fn tell(&self) -> Result<Report, Failure> {
+        self.say("This is a demonstration: a temporary project, a tiny base model, no real money.");
+        let mut report = Report {
+            demo: true,
+            ..Report::default()
+        };
+        let project = self.program.dir().join(TEMPLATE);
+        report.started = Some(self.start(&project).await?);
+        report.trained = Some(self.train(&project).await?);
+        report.evaluated = Some(self.evaluate(&project).await?);
+        let (deployed, package) = self.register(&project).await?;
+        report.deployed = Some(deployed);
+        let server = self.serve(&project).await?;
+        let url = text(&server.ready, "/url")?.to_owned();
+        self.step(7, "A buyer calls it and pays for every call", &[]);
+        let buyer = Buyer::new(self, &project).await?;
+        let mut bill = Bill::default();
+        for (kind, post) in [
+            ("classify", POSTS[0]),
+            ("classify", POSTS[1]),
+            ("classify", POSTS[2]),
+            ("chat", POSTS[1]),
+        ] {
+            let args = ["call", post, "--kind", kind, "--url", &url];
+            let answer = self.call(&project, &buyer, &args).await?;
+            report.calls.push(called(kind, &answer)?);
+            bill.answers.push(answer);
+        }
+        // By a transfer of its own, for comparison.
+        let args = ["call", POSTS[0], "--url", &url, "--scheme", "exact"];
+        bill.answers.push(self.call(&project, &buyer, &args).await?);
+        buyer.call_often(&project, (&url, POSTS), &mut bill).await?;
+        let paid = buyer.paid(&project, &bill).await?;
+        self.say(&format!(
+            "  {} calls from {} channels, {} of them streamed: {} dUSD",
+            paid.calls,
+            paid.channels,
+            paid.streamed,
+            shown_amount(&paid.charged.to_string(), 6)
+        ));
+        self.step(8, "Whose data shaped an answer is who is paid for it", &[]);
+        self.tell_why(&buyer.program, &project, &bill.answers[0])
+            .await?;
+        self.step(9, "Many payments become a few transactions", &[]);
+        let settled = self.tell_settled(&project, (server, &paid)).await?;
+        report.metered = Some(self.meter(&bill)?);
+        (report.paid, report.settled) = (Some(paid), Some(settled));
+        self.step(10, "Contributors fetch what they are owed", &[]);
+        if let Some(deployed) = &report.deployed {
+            let claimed = self.tell_claimed(&project, deployed, &package).await?;
+            report.attributed = Some(claimed);
+        }
+        Ok(report)
+    }
+
+    async fn start(&self, project: &Path) -> Result<Started, Failure> {
+        self.step(
+            1,
+            "A creator starts from a template",
+            &["init", TEMPLATE, "--template", TEMPLATE],
+        );
+        let dir = self.program.dir();
+        self.program
+            .run(dir, &["init", TEMPLATE, "--template", TEMPLATE], false)
+            .await?;
+        self.show(&["data", "check"]);
+        let check = self.program.run(project, &["data", "check"], false).await?;
+        let sources = check.pointer("/parts/0/sources").and_then(Value::as_array);
+        let started = Started {
+            template: TEMPLATE,
+            rows: count(&check, "/parts/0/rows")?,
+            sources: sources.map_or(0, Vec::len) as u64,
+        };
+        self.say(&format!(
+            "  {} rows from {} owners",
+            started.rows, started.sources
+        ));
+        Ok(started)
+    }
+
+    async fn train(&self, project: &Path) -> Result<Trained, Failure> {
+        self.step(
+            2,
+            "A LoRA adapter is trained on the embedded base",
+            &["train"],
+        );
+        let result = self
+            .program
+            .run(
+                project,
+                &["train"],
+                self.watcher.is_none() && !self.printer.is_json(),
+            )
+            .await?;
+        let trained = Trained {
+            steps: count(&result, "/steps")?,
+            tokens: count(&result, "/tokens")?,
+            seconds: number(&result, "/seconds")?,
+            tokens_per_second: number(&result, "/tokens_per_second")?,
+            final_loss: number(&result, "/final_loss")?,
+        };
+        self.say(&format!(
+            "  {} steps, {} tokens in {:.1} s ({:.0} tokens/s), final loss {:.3}",
+            trained.steps,
+            trained.tokens,
+            trained.seconds,
+            trained.tokens_per_second,
+            trained.final_loss
+        ));
+        Ok(trained)
+    }
+
+    async fn evaluate(&self, project: &Path) -> Result<Evaluated, Failure> {
+        let args = ["eval", "--vs", "base"];
+        self.step(
+            3,
+            "It is measured on sentences whose patterns it never saw",
+            &args,
+        );
+        let result = self.program.run(project, &args, false).await?;
+        let evaluated = Evaluated {
+            rows: count(&result, "/rows")?,
+            base_accuracy: number(&result, "/base/accuracy")?,
+            adapter_accuracy: number(&result, "/accuracy")?,
+        };
+        self.say(&format!(
+            "  {} rows: base {:.1} %, with the adapter {:.1} %",
+            evaluated.rows,
+            evaluated.base_accuracy * 100.0,
+            evaluated.adapter_accuracy * 100.0
+        ));
+        Ok(evaluated)
+    }
+
+    /// Signs the adapter with a new account, registers it, and asks the registry what it knows.
+    async fn register(&self, project: &Path) -> Result<(Deployed, PathBuf), Failure> {
+        let account = ["wallet", "new", "creator", "--light-kdf"];
+        self.step(
+            4,
+            "The creator signs it with an account of their own",
+            &account,
+        );
+        self.program.write_password()?;
+        let made = self.program.run(project, &account, false).await?;
+        self.say(&format!("  {}", text(&made, "/address")?));
+        self.show(&["package"]);
+        let package = self.program.run(project, &["package"], false).await?;
+        let folder = text(&package, "/package")?;
+        self.say(&format!(
+            "  manifest sha256 {}",
+            text(&package, "/manifest_sha256")?
+        ));
+        let deploy = ["deploy"];
+        self.step(5, "It is registered on the chain, on this machine", &deploy);
+        let result = self.program.run(project, &deploy, false).await?;
+        let deployed: Deployed = serde_json::from_value(result).map_err(|error| {
+            let message = format!("`openlora deploy` printed something else: {error}");
+            Failure::new(ExitClass::Internal, message)
+        })?;
+        self.say(&format!(
+            "  adapter {} version {}, {} gas, paid through {}",
+            deployed.adapter_id, deployed.version, deployed.gas_used, deployed.splitter
+        ));
+        self.show(&["explore", "--verify", "PACKAGE"]);
+        let explore = ["explore", &deployed.adapter_id, "--verify", folder];
+        let known = self.program.run(project, &explore, false).await?;
+        self.tell_registry(&known)?;
+        Ok((deployed, PathBuf::from(folder)))
+    }
+
+    /// What the registry says about the adapter; `explore --verify` ends the demo when it is not
+    /// what the package says.
+    fn tell_registry(&self, known: &Value) -> Result<(), Failure> {
+        let shares = "/adapters/0/releases/0/shares";
+        let shares = known.pointer(shares).and_then(Value::as_array);
+        for share in shares.into_iter().flatten() {
+            let pool = share.pointer("/pool/shares").and_then(Value::as_array);
+            let of = pool.map_or(String::new(), |pool| {
+                format!(", a pool of {} contributors", pool.len())
+            });
+            self.say(&format!(
+                "  {} ppm to {}{of}",
+                count(share, "/ppm")?,
+                text(share, "/recipient")?
+            ));
+        }
+        self.say("  the package on disk is what the registry says");
+        Ok(())
+    }
+
+    /// Stops the demo's chain, if it got so far.
+    pub async fn end_chain(&self) -> Result<(), Failure> {
+        let dir = self.program.dir();
+        self.program.run(dir, &["devnet", "stop"], false).await?;
+        Ok(())
+    }
+
+    async fn serve(&self, project: &Path) -> Result<Server, Failure> {
+        let args = ["serve", "--local", "--port", "0"];
+        self.step(
+            6,
+            "The adapter is served through mistral.rs, for payment",
+            &args,
+        );
+        let server = self.program.serve(project, &args).await?;
+        self.say(&format!("  ready at {}", text(&server.ready, "/url")?));
+        Ok(server)
+    }
+
+    async fn call(&self, project: &Path, buyer: &Buyer, args: &[&str]) -> Result<Value, Failure> {
+        self.show(args);
+        let result = buyer.call(project, args).await?;
+        self.say(&format!(
+            "  {} ({} + {} tokens, {} ms, {} dUSD)",
+            answer(&result),
+            count(&result, "/usage/prompt_tokens")?,
+            count(&result, "/usage/completion_tokens")?,
+            count(&result, "/receipt/milliseconds")?,
+            shown_amount(text(&result, "/paid")?, 6)
+        ));
+        Ok(result)
+    }
+
+    /// Holds the answers' usage against what the server's journal recorded.
+    fn meter(&self, bill: &Bill) -> Result<Metered, Failure> {
+        let metered = totals(&self.program.journal())?;
+        let sum = |pointer: &str| {
+            let each = bill.answers.iter().map(|answer| count(answer, pointer));
+            each.sum::<Result<u64, Failure>>()
+        };
+        let answered = Metered {
+            calls: bill.answers.len() as u64,
+            prompt_tokens: sum("/usage/prompt_tokens")?,
+            completion_tokens: sum("/usage/completion_tokens")?,
+        };
+        if metered != answered {
+            return Err(Failure::new(
+                ExitClass::Verification,
+                format!("the journal recorded {metered:?}, the answers said {answered:?}"),
+            ));
+        }
+        self.say(&format!(
+            "  the journal: {} calls, {} + {} tokens, the same as the answers said",
+            metered.calls, metered.prompt_tokens, metered.completion_tokens
+        ));
+        Ok(metered)
+    }
+
+    /// The last words.
+    pub fn close(&self, report: &Report, kept: Option<&Path>) {
+        self.printer.line("");
+        self.printer
+            .line(format!("The demonstration took {:.1} s.", report.seconds));
+        if let Some(dir) = kept {
+            self.printer
+                .line(format!("Everything it made is in {}.", dir.display()));
+        }
+        self.printer
+            .hint("openlora init my-model --template sentiment");
+    }
+}
+
+/// Adds the journal up, after its hash chain has been checked from the first event.
+fn totals(journal: &Path) -> Result<Metered, Failure> {
+    let mut journal = Journal::open_read_only(journal)?;
+    journal.verify()?;
+    let mut snapshot = Snapshot::default();
+    let mut gaps = 0_u64;
+    journal.replay(1, |record| {
+        gaps += u64::from(matches!(snapshot.apply(record), Applied::Gap { .. }));
+    })?;
+    if gaps > 0 {
+        let message = format!("{gaps} records of the journal are missing");
+        return Err(Failure::new(ExitClass::Verification, message));
+    }
+    Ok(Metered {
+        calls: snapshot.totals.calls,
+        prompt_tokens: snapshot.totals.prompt_tokens,
+        completion_tokens: snapshot.totals.completion_tokens,
+    })
+}
+
+fn called(kind: &'static str, result: &Value) -> Result<Called, Failure> {
+    Ok(Called {
+        kind,
+        answer: answer(result),
+        prompt_tokens: count(result, "/usage/prompt_tokens")?,
+        completion_tokens: count(result, "/usage/completion_tokens")?,
+        milliseconds: count(result, "/receipt/milliseconds")?,
+    })
+}
+
+fn answer(result: &Value) -> String {
+    if let Some(text) = result["text"].as_str() {
+        return text.trim().to_owned();
+    }
+    let best = result["labels"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .max_by(|a, b| {
+            let probability = |entry: &Value| entry["probability"].as_f64().unwrap_or(0.0);
+            probability(a).total_cmp(&probability(b))
+        });
+    match best {
+        Some(entry) => format!(
+            "{} ({:.1} %)",
+            entry["label"].as_str().unwrap_or("?"),
+            entry["probability"].as_f64().unwrap_or(0.0) * 100.0
+        ),
+        None => "no answer".to_owned(),
+    }
+}

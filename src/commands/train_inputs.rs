@@ -1,0 +1,97 @@
+//! What a training starts from: settings, flags and, for a run that goes on, what it kept.
+
+use std::path::{Path, PathBuf};
+
+use super::{Context, project};
+use crate::{
+    error::Failure,
+    runtime::{
+        dataset::{Source, Task, load},
+        model::text::TextCodec,
+        train::{
+            Inputs, Start, ValidationWish,
+            run::lock::{Lock, LockedSource},
+        },
+    },
+};
+
+/// Opens all that decides a training, with the data files named instead of the project's and a second
+/// place for the adapter; a run that goes on keeps what its flags said.
+pub fn inputs(
+    context: &Context,
+    data: &[PathBuf],
+    out: Option<&Path>,
+    start: &Start,
+) -> Result<Inputs, Failure> {
+    let settings = &context.settings;
+    let root = settings.project_dir().to_owned();
+    let mut config = project::train_config(settings)?;
+    let mut flags = project::flags(settings);
+    if !data.is_empty() {
+        flags.push("data".to_owned());
+    }
+    let mut sources = project::sources(context, data);
+    let mut base = None;
+    if let Start::Resume(run) = start {
+        let lock = Lock::read(&run.lock())?;
+        let kept: Vec<String> = lock
+            .flags
+            .iter()
+            .filter(|flag| !flags.contains(flag))
+            .cloned()
+            .collect();
+        config = config.with_keys_of(&lock.train, &kept);
+        if kept.iter().any(|flag| flag == "base.id") {
+            base = Some(lock.base.id.clone());
+        }
+        if kept.iter().any(|flag| flag == "data") {
+            sources = locked_sources(&lock, &root);
+        }
+        flags = lock.flags;
+    }
+    let base = project::base(context, base.as_deref())?;
+    let codec = TextCodec::open(&base.dir)?;
+    let dataset = load(&sources)?;
+    let task = Task::settle(&dataset, &project::task_wish(settings))?;
+    let validation = match ValidationWish::parse(config.val.as_deref())? {
+        ValidationWish::File(path) => Some(load(&[Source::of_file(
+            settings.resolve_path("train.val", &path),
+        )])?),
+        _ => None,
+    };
+    let name = settings
+        .project()
+        .name
+        .unwrap_or_else(|| folder_name(&root));
+    let out = out.map(|out| settings.working_dir.join(out));
+    Ok(Inputs {
+        name,
+        base,
+        codec,
+        task,
+        dataset,
+        validation,
+        config,
+        flags,
+        root,
+        out,
+    })
+}
+
+fn locked_sources(lock: &Lock, root: &Path) -> Vec<Source> {
+    let source = |locked: &LockedSource| Source {
+        path: root.join(&locked.path),
+        contributor: locked.contributor.clone(),
+        address: locked.address.clone(),
+        license: locked.license.clone(),
+        weight: locked.weight,
+    };
+    lock.data.iter().map(source).collect()
+}
+
+fn folder_name(dir: &Path) -> String {
+    dir.file_name().map_or_else(
+        || "adapter".to_owned(),
+        |name| name.to_string_lossy().into_owned(),
+    )
+}

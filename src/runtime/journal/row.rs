@@ -1,0 +1,33 @@
+//! A record as it is stored.
+
+use super::error::JournalError;
+use crate::runtime::event::Record;
+
+/// SHA-256 of a record and all before it.
+pub type Hash = [u8; 32];
+
+/// A record's bytes and their place in the chain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    pub sequence: u64,
+    pub time_ms: u64,
+    /// The event's JSON, the very bytes that were hashed.
+    pub body: Vec<u8>,
+    pub hash: Hash,
+}
+
+impl Row {
+    pub fn decode(&self) -> Result<Record, JournalError> {
+        let event =
+            serde_json::from_slice(&self.body).map_err(|error| JournalError::Unreadable {
+                sequence: self.sequence,
+                detail: error.to_string(),
+            })?;
+        Ok(Record {
+            sequence: self.sequence,
+            time_ms: self.time_ms,
+            event,
+            hash: hex::encode(self.hash),
+        })
+    }
+}

@@ -1,0 +1,91 @@
+//! Works out what the screen shows from the board, once per frame: views only place it.
+//!
+//! ```text
+//! board ── range, window, group, filter, sort, selection ──▶ Shown ──▶ views
+//! ```
+
+mod charts;
+mod heading;
+mod lists;
+
+pub(super) use lists::{ids, passing, sorted_sums};
+
+use super::{
+    detail,
+    layout::Pane,
+    model::Model,
+    money::{self, Money},
+    shown::Shown,
+};
+use crate::runtime::ledger::{Amount, in_units};
+
+impl Model {
+    /// Works everything out again.
+    pub fn refresh(&mut self) {
+        let mut moneys = money::moneys(&self.seen().earnings, &self.options.tokens);
+        if moneys.is_empty() {
+            moneys.push(self.money_to_come());
+        }
+        self.money = self.money.min(moneys.len() - 1);
+        self.flow.advance(self.now_ms);
+        let money = &moneys[self.money];
+        let layout = self.layout();
+        let charts = charts::charts(self, money);
+        let heading = heading::heading(self, money);
+        let (calls, select_call) = lists::calls(self, money, layout.rows(Pane::Calls));
+        let rows = layout.rows(Pane::Attribution);
+        let (attribution, select_attribution) = lists::attribution(self, money, rows);
+        // The last line of the sums is their total.
+        let rows = layout.rows(Pane::Sums).saturating_sub(1);
+        let (sums, total, select_sum) = lists::sums(self, money, rows);
+        let lanes = charts::lanes(self, money);
+        let missed = self.board.metered - self.seen().metered;
+        *self.selection_mut(Pane::Calls) = select_call;
+        *self.selection_mut(Pane::Attribution) = select_attribution;
+        *self.selection_mut(Pane::Sums) = select_sum;
+        self.shown = Shown {
+            heading,
+            charts,
+            calls,
+            attribution,
+            sums,
+            total,
+            lanes,
+            missed,
+            moneys,
+        };
+        self.detail = detail::lines(self);
+    }
+
+    /// The money that nothing was earned in yet.
+    fn money_to_come(&self) -> Money {
+        let token = self.options.tokens.iter().find_map(|it| {
+            let (_, symbol, decimals) = it.token.as_ref()?;
+            Some((symbol.clone(), *decimals, it.coin))
+        });
+        let (symbol, decimals, coin) = token.unwrap_or_default();
+        Money {
+            symbol,
+            decimals,
+            coin,
+            receivers: Vec::new(),
+        }
+    }
+
+    /// The money that all figures are about.
+    pub fn chosen_money(&self) -> Option<&Money> {
+        self.shown.moneys.get(self.money)
+    }
+
+    /// Millionths of base units in the chosen units; a part of a base unit shows as decimals.
+    pub fn micro_shown(&self, micro: u128, decimals: u8) -> String {
+        match self.units {
+            money::Units::Base => in_units(micro, 6),
+            money::Units::Token => in_units(micro, decimals.saturating_add(6)),
+        }
+    }
+
+    pub fn amount_shown(&self, amount: Amount, decimals: u8) -> String {
+        money::shown(amount, decimals, self.units)
+    }
+}

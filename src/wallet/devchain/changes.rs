@@ -1,0 +1,62 @@
+//! What a step changes of the chain's state, and the commitment to it.
+
+use std::collections::BTreeMap;
+
+use alloy::primitives::{Address, B256, Bytes, KECCAK256_EMPTY, U256, keccak256};
+
+/// What the chain keeps of an account besides its storage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Record {
+    pub balance: U256,
+    pub nonce: u64,
+    pub code_hash: B256,
+}
+
+impl Default for Record {
+    fn default() -> Self {
+        Self {
+            balance: U256::ZERO,
+            nonce: 0,
+            code_hash: KECCAK256_EMPTY,
+        }
+    }
+}
+
+/// What a step changes, in the order in which its commitment covers it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Changes {
+    pub accounts: BTreeMap<Address, Record>,
+    pub slots: BTreeMap<(Address, U256), U256>,
+    pub code: BTreeMap<B256, Bytes>,
+}
+
+impl Changes {
+    /// Sets an account's code and returns its hash.
+    pub(super) fn add_code(&mut self, code: Bytes) -> B256 {
+        if code.is_empty() {
+            return KECCAK256_EMPTY;
+        }
+        let hash = keccak256(&code);
+        self.code.insert(hash, code);
+        hash
+    }
+
+    /// The hash that follows `previous` when these changes are made.
+    pub(super) fn commit_to(&self, previous: B256) -> B256 {
+        let mut bytes = previous.to_vec();
+        for (address, record) in &self.accounts {
+            bytes.push(b'a');
+            bytes.extend_from_slice(address.as_slice());
+            bytes.extend_from_slice(&record.balance.to_be_bytes::<32>());
+            bytes.extend_from_slice(&record.nonce.to_be_bytes());
+            bytes.extend_from_slice(record.code_hash.as_slice());
+        }
+        for ((address, slot), value) in &self.slots {
+            bytes.push(b's');
+            bytes.extend_from_slice(address.as_slice());
+            bytes.extend_from_slice(&slot.to_be_bytes::<32>());
+            bytes.extend_from_slice(&value.to_be_bytes::<32>());
+        }
+        keccak256(bytes)
+    }
+}

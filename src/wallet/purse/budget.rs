@@ -1,0 +1,76 @@
+//! What may be spent in a day. A channel counts with what was put into it or with what calls from it
+//! cost, whichever is more.
+
+use std::collections::BTreeMap;
+
+use rusqlite::{Connection, Transaction, params};
+use serde_json::Value;
+
+use super::{Money, PurseError, locked, store::Fault};
+use crate::{
+    runtime::ledger::{Address, Amount},
+    wallet::network::Token,
+};
+
+pub(super) const DAY_MS: u64 = 86_400_000;
+
+/// A chain, a token, and a day since 1970.
+type Day = (u64, Address, u64);
+
+/// What may be spent in a day, and be in channels at the same time.
+#[derive(Clone, Copy, Debug)]
+pub struct Budget<'a> {
+    pub limit: Amount,
+    pub locked: Amount,
+    pub token: &'a Token,
+}
+
+/// What counts against a day's budget. An `exact` payment has a nonce where others have a channel.
+pub(super) fn spent(connection: &Connection, (chain_id, token, day): Day) -> Result<Amount, Fault> {
+    let query = "SELECT 0, word, counted FROM spendings \
+                 WHERE chain_id = ?1 AND token = ?2 AND day = ?3 \
+                 UNION ALL SELECT 1, channel, counted FROM deposits \
+                 WHERE chain_id = ?1 AND token = ?2 AND day = ?3";
+    let mut all = connection.prepare_cached(query)?;
+    let key = params![chain_id.cast_signed(), token.to_string(), day.cast_signed()];
+    let rows = all.query_map(key, |row| {
+        let put: bool = row.get(0)?;
+        Ok((put, row.get::<_, String>(1)?, row.get::<_, String>(2)?))
+    })?;
+    let mut sums: BTreeMap<String, [Amount; 2]> = BTreeMap::new();
+    for row in rows {
+        let (put, word, counted) = row?;
+        let counted: Amount = serde_json::from_value(Value::String(counted))?;
+        let [cost, deposited] = sums.entry(word).or_default();
+        let sum = if put { deposited } else { cost };
+        *sum = sum.saturating_add(counted);
+    }
+    let each = sums.into_values().map(|[cost, put]| cost.max(put));
+    Ok(each.fold(Amount::ZERO, Amount::saturating_add))
+}
+
+/// Makes a change, unless the day's budget, or what may be in channels, does not allow it.
+pub(super) fn within<T>(
+    transaction: &Transaction,
+    day: Day,
+    budget: Budget<'_>,
+    change: impl FnOnce(&Transaction) -> Result<T, Fault>,
+) -> Result<T, Fault> {
+    let (chain_id, token, _) = day;
+    let in_channels = |transaction| locked::locked(transaction, chain_id, token);
+    let (before, locked) = (spent(transaction, day)?, in_channels(transaction)?);
+    let changed = change(transaction)?;
+    let after = spent(transaction, day)?;
+    locked::check(budget, (locked, in_channels(transaction)?))?;
+    // What was spent before a limit was lowered stands; only more is refused.
+    if after <= budget.limit || after <= before {
+        return Ok(changed);
+    }
+    let money = |sum| Money::of(sum, budget.token);
+    Err(Fault::Purse(PurseError::Budget {
+        price: money(after.saturating_sub(before)),
+        budget: money(budget.limit),
+        spent: money(before),
+        left: money(budget.limit.saturating_sub(before)),
+    }))
+}
