@@ -4,6 +4,7 @@ use std::{
     fs,
     io::{Read, Write},
     net::TcpListener,
+    os::unix::fs::PermissionsExt,
     path::Path,
     sync::{Arc, Mutex},
     thread,
@@ -17,7 +18,11 @@ use crate::support::{Run, openlora};
 fn write(dir: &Path, project: &str, own: &str) {
     let config = dir.join("home/config");
     fs::create_dir_all(&config).unwrap();
-    fs::write(config.join("config.toml"), own).unwrap();
+    let file = config.join("config.toml");
+    fs::write(&file, own).unwrap();
+    for (path, mode) in [(dir.join("home"), 0o700), (config, 0o700), (file, 0o600)] {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    }
     fs::write(dir.join("openlora.toml"), project).unwrap();
 }
 
