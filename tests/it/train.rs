@@ -149,11 +149,12 @@ fn a_run_killed_between_checkpoints_repeats_the_lost_steps_exactly() {
     let inputs = bench.inputs(tiny::config());
     let whole = train_all(&inputs, &bench.path("whole"));
     // What a kill after step 10 leaves: newer metrics than the newest checkpoint, half a
-    // checkpoint under its temporary name, no adapter.
+    // checkpoint under its temporary name and under that of an earlier version, no adapter.
     let run = &whole.run;
     fs::remove_dir_all(run.join("adapter")).unwrap();
     fs::remove_dir_all(run.join("checkpoints/step-12")).unwrap();
     fs::create_dir(run.join("checkpoints/.step-12.part")).unwrap();
+    fs::create_dir(run.join("checkpoints/.openlora-draft-1")).unwrap();
     let before = metrics(run);
     let run = RunDir::find(&bench.path("whole"), None).unwrap();
     let wanted = weights(&train_all(&inputs, &bench.path("again")));

@@ -101,7 +101,16 @@ pub struct Loaded {
 /// Finishes what a crash of the run's process interrupted.
 pub fn recover(run: &RunDir) -> Result<()> {
     let path = run.checkpoints();
-    atomic::recover_folders(&path).map_err(|error| TrainError::io("recover", &path, error))
+    atomic::recover_folders(&path).map_err(|error| TrainError::io("recover", &path, error))?;
+    let entries = fs::read_dir(&path).map_err(|error| TrainError::io("read", &path, error))?;
+    for name in entries.flatten().map(|entry| entry.file_name()) {
+        let text = name.to_string_lossy();
+        // As earlier versions named their drafts.
+        if text.starts_with(".step-") && text.ends_with(".part") {
+            files::clear(&path.join(&name))?;
+        }
+    }
+    Ok(())
 }
 
 /// The step of the newest checkpoint.
