@@ -41,8 +41,10 @@ pub struct PayerRequest {
 pub async fn open(context: &Context, request: &PayerRequest) -> Result<Payer, Failure> {
     let network = network::reached(context).await?;
     let token = money::token(&network)?.clone();
-    // The setting has a default.
+    // These settings have defaults.
     let budget = money::setting(context, "call.budget", &token)?.unwrap_or_default();
+    let max_refund_fee =
+        money::setting(context, "call.max_refund_fee", &token)?.unwrap_or_default();
     let account = account(context, &network, request)?;
     let chain = Chain::connect(&network).await?;
     Ok(Payer {
@@ -51,6 +53,7 @@ pub async fn open(context: &Context, request: &PayerRequest) -> Result<Payer, Fa
         token,
         account,
         budget,
+        max_refund_fee,
     })
 }
 

@@ -46,6 +46,8 @@ pub struct Payer {
     pub account: Account,
     /// The most that may be spent in a day.
     pub budget: Amount,
+    /// The most that a refund may cost.
+    pub max_refund_fee: Amount,
 }
 
 /// What is bought: one request, byte for byte.

@@ -22,6 +22,8 @@ use crate::{
     wallet::network::Token,
 };
 
+/// Begins ids of what refunds cost.
+const FEE: &str = "refund-fee-";
 pub(super) const DAY_MS: u64 = 86_400_000;
 
 /// What is known of a signature's end.
@@ -148,6 +150,35 @@ impl Purse {
         })
     }
 
+    /// Writes down what a refund may cost, with its channel, before it is asked for.
+    pub(super) fn record_fee(
+        &self,
+        fee: &Spending,
+        channel: &Channel,
+        budget: Budget<'_>,
+    ) -> Result<(), PurseError> {
+        self.write(|transaction| {
+            let key = (fee.chain_id, fee.token, fee.day());
+            within(transaction, key, budget, |transaction| {
+                put(transaction, channel)?;
+                insert(transaction, fee).map(drop)
+            })
+        })
+    }
+
+    /// A refund was refused: a voucher for its fee takes the place that the next call's has.
+    pub(super) fn void_fees(&self, channel: &Channel) -> Result<(), PurseError> {
+        self.write(|transaction| {
+            for (number, mut spending) in in_doubt(transaction, channel)? {
+                if is_fee(&spending) {
+                    spending.fate = Fate::Void;
+                    update(transaction, number, &spending)?;
+                }
+            }
+            put(transaction, channel)
+        })
+    }
+
     /// Writes down how a signature ended, with the channel as it is then. A server that charged
     /// for it agrees with the total before it, which ends the doubts about earlier ones.
     pub fn settle(
@@ -258,6 +289,15 @@ impl Purse {
             update(transaction, number, &spending)
         })
     }
+}
+
+/// The id under which the fee of a channel's refund is kept.
+pub(super) fn fee_id(channel: &Channel, refund_nonce: u64) -> String {
+    format!("{FEE}{}-{refund_nonce}", channel.id)
+}
+
+fn is_fee(spending: &Spending) -> bool {
+    spending.request_id.starts_with(FEE)
 }
 
 /// What a server proves to have been charged beyond its own answers, by a signature of ours.

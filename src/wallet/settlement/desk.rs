@@ -20,11 +20,16 @@ use super::{
     facts,
     memory::Memory,
     queue::{Queue, Teller},
+    sponsor::{SponsorGate, sponsored},
     watch::RETRY,
 };
 use crate::{
     runtime::{
-        ledger::{Address, Amount, ChannelKey, ChannelView, Word},
+        event::Event,
+        ledger::{
+            Address, Amount, Book, ChannelKey, ChannelView, PaidRefund, SponsorAllowance,
+            SponsoredDeed, SponsoredGas, Word,
+        },
         ports::{FactLog, PublishedLog},
     },
     wallet::{
@@ -54,6 +59,8 @@ pub struct Options {
     pub tell: Teller,
     /// What was published of the roots that this account sends; without it their facts are lost.
     pub log: Option<Arc<dyn PublishedLog>>,
+    /// What is done for strangers in a day.
+    pub allowance: SponsorAllowance,
 }
 
 impl Options {
@@ -71,6 +78,7 @@ impl Options {
             lag,
             tell: Arc::new(|_| {}),
             log: None,
+            allowance: SponsorAllowance::UNLIMITED,
         }
     }
 }
@@ -125,11 +133,17 @@ impl Desk {
             }
             told
         };
+        let gate = SponsorGate {
+            chain_id,
+            account: account.address(),
+            books: Arc::clone(&books),
+            allowance: options.allowance,
+        };
         let queue = Queue::new(
             (chain.clone(), account),
             (facts, history),
             (options.limits, Arc::clone(&options.tell)),
-            Arc::new(reader),
+            (Arc::new(reader), gate),
         );
         Self {
             chain,
@@ -200,6 +214,7 @@ impl Desk {
             deed,
             // The chain may be in another state by then; what is not used is not paid.
             gas: gas + gas / 5,
+            sponsored: None,
         })
     }
 
@@ -211,16 +226,17 @@ impl Desk {
         deed: String,
     ) -> Result<Mined, SettleError> {
         let call = self.prepared(to, data, deed).await?;
-        Ok(self.queue.send(call).await?)
+        Ok(self.queue.send(call, None).await?)
     }
 
-    /// Sends a call and waits until it is mined and deep enough.
+    /// Sends a call and waits until it is mined and deep enough; `first` is written down before.
     pub(super) async fn done(
         &self,
         name: &'static str,
         call: Submission,
+        first: Option<Event>,
     ) -> Result<Mined, Trouble> {
-        let sent = self.queue.send(call).await;
+        let sent = self.queue.send(call, first).await;
         let mined = sent.map_err(|error| Trouble::of(name, error))?;
         self.counted(&mined).await?;
         Ok(mined)
@@ -260,11 +276,15 @@ impl Desk {
         }
     }
 
-    async fn viewed(&self, channel: Word) -> Result<ChannelView, Trouble> {
-        let key = ChannelKey {
+    fn channel_key(&self, channel: Word) -> ChannelKey {
+        ChannelKey {
             chain_id: self.chain.network.chain_id,
             channel,
-        };
+        }
+    }
+
+    async fn viewed(&self, channel: Word) -> Result<ChannelView, Trouble> {
+        let key = self.channel_key(channel);
         // Nobody begins to be served on what was so a moment ago.
         let in_use = ask(&*self.books, |book| book.channels.contains_key(&key));
         let known = {
@@ -372,7 +392,23 @@ impl Settlement for Desk {
     }
 
     async fn relay(&self, name: &'static str, calls: Vec<Bytes>) -> Result<Done, Trouble> {
-        self.pass_on(name, calls).await
+        let sponsored = sponsored(SponsoredDeed::Clearing, None, None);
+        self.pass_on(name, calls, Some(sponsored)).await
+    }
+
+    async fn claim(&self, claim: Bytes) -> Result<Done, Trouble> {
+        self.pass_on("a claim before its call", vec![claim], None)
+            .await
+    }
+
+    fn paid_refund(&self, channel: Word) -> Option<PaidRefund> {
+        let key = self.channel_key(channel);
+        let paid = |book: &Book| book.channels.get(&key).and_then(|it| it.paid_refund);
+        ask(&*self.books, paid)
+    }
+
+    fn sponsored_gas(&self) -> (SponsoredGas, Option<Amount>) {
+        (self.queue.gate.gas(), self.options.allowance.gas_budget)
     }
 
     async fn gas(&self) -> Result<Amount, Trouble> {
