@@ -325,6 +325,8 @@ struct Play<'a> {
     /// authorizations.
     charged: [u128; PARTIES],
     refund_fees: [u128; PARTIES],
+    /// Whose channel paid a fee, and its total after it.
+    fee_totals: Vec<(usize, u128)>,
     /// The refund that a fee was last taken for.
     paid_nonce: [Option<u64>; PARTIES],
     moved: [u128; PARTIES],
@@ -361,6 +363,7 @@ impl<'a> Play<'a> {
             running: Vec::new(),
             charged: [0; PARTIES],
             refund_fees: [0; PARTIES],
+            fee_totals: Vec::new(),
             paid_nonce: [None; PARTIES],
             moved: [0; PARTIES],
             used: Default::default(),
@@ -870,6 +873,7 @@ impl<'a> Play<'a> {
     fn pays_fee(&mut self, who: usize, nonce: u64) {
         self.charged[who] += REFUND_FEE;
         self.refund_fees[who] += REFUND_FEE;
+        self.fee_totals.push((who, self.charged[who]));
         self.paid_nonce[who] = Some(nonce);
     }
 
@@ -1149,7 +1153,9 @@ impl<'a> Play<'a> {
         });
         // Fees of refunds bring nobody anything back.
         let claimed = self.view(WASHER).claimed.0;
-        let calls = claimed - self.refund_fees[WASHER].min(claimed);
+        let fees = self.fee_totals.iter().filter(|(who, _)| *who == WASHER);
+        let claimed_of_fee = |total: u128| claimed.min(total).saturating_sub(total - REFUND_FEE);
+        let calls = claimed - fees.map(|(_, total)| claimed_of_fee(*total)).sum::<u128>();
         let brought = calls + self.moved[WASHER];
         assert!(
             washed.total().0 <= pooled(brought),
