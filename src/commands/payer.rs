@@ -42,8 +42,10 @@ pub async fn open(context: &Context, request: &PayerRequest) -> Result<Payer, Fa
     check_network(context)?;
     let network = network::reached(context).await?;
     let token = money::token(&network)?.clone();
-    // The setting has a default.
+    // These settings have defaults.
     let budget = money::setting(context, "call.budget", &token)?.unwrap_or_default();
+    let max_refund_fee =
+        money::setting(context, "call.max_refund_fee", &token)?.unwrap_or_default();
     let account = account(context, &network, request)?;
     let chain = Chain::connect(&network).await?;
     let max_locked = money::setting(context, "call.max_locked", &token)?.unwrap_or_default();
@@ -56,6 +58,7 @@ pub async fn open(context: &Context, request: &PayerRequest) -> Result<Payer, Fa
         account,
         budget,
         max_locked,
+        max_refund_fee,
     })
 }
 

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ledger::{
     Address, Amount, ChannelConfig, ChannelKey, ChannelView, Charge, ExactKey, Payment,
-    ReceiverKey, ReceiverView, RetryProof, Word,
+    ReceiverKey, ReceiverView, RetryProof, Sponsored, Word,
 };
 
 /// What a caller asked the model for.
@@ -142,6 +142,9 @@ pub enum Event {
     Settled(Box<ReceiverSettled>),
     /// A splitter paid a recipient out.
     Released(Box<ShareReleased>),
+    /// A channel is charged for the gas of its next refund: written before the refund is sent, and
+    /// at most once per refund.
+    RefundCharged(Box<RefundCharged>),
     /// A payer got back what was not charged.
     Refunded(Box<ChannelRefunded>),
     /// Who is paid for an adapter version, as its splitter says.
@@ -152,6 +155,18 @@ pub enum Event {
         account: Address,
         /// Wei.
         left: Amount,
+    },
+    /// What an account may pay in a day for gas at strangers' request is spent: deposits and refunds
+    /// wait for the next day. At most once a day.
+    GasBudgetSpent {
+        chain_id: u64,
+        account: Address,
+        /// Days since 1970 (UTC).
+        day: u64,
+        /// Wei, by mined transactions and at most by those that are on their way.
+        spent: Amount,
+        /// Wei.
+        budget: Amount,
     },
     /// Blocks were replaced: what these transactions did has not happened.
     Reorganised { chain_id: u64, txs: Vec<String> },
@@ -481,6 +496,21 @@ pub struct ChannelRefunded {
     pub block_hash: Word,
 }
 
+/// The fee of a refund. It is part of the channel's running total, like a call's charge, and pays
+/// for no call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefundCharged {
+    pub key: ChannelKey,
+    pub receiver: ReceiverKey,
+    /// The escrow's number of the refund that it pays for.
+    pub refund_nonce: u64,
+    pub amount: Amount,
+    /// The channel's total after it, which is what its voucher is over.
+    pub cumulative: Amount,
+    /// Of the voucher; 0x and hex digits.
+    pub signature: String,
+}
+
 /// A signed transaction as it stands in the journal before anybody else has seen it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Intent {
@@ -499,6 +529,9 @@ pub struct Intent {
     pub raw: String,
     /// Hash of the transaction with the same nonce whose place this one takes.
     pub replaces: Option<String>,
+    /// At whose request, where it is a stranger's; absent from journals of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sponsored: Option<Sponsored>,
 }
 
 /// How an intended transaction ended.

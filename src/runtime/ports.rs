@@ -13,7 +13,7 @@ use futures::Stream;
 use super::{
     event::{Event, Usage},
     ledger::{
-        Address, Amount, Charge, Payment, Prices, Word, Work,
+        Address, Amount, Charge, Payment, Prices, SponsoredGas, Word, Work,
         publication::{Batch, Contributions},
     },
     package::release::{SignatureProblem, Statement},
@@ -220,6 +220,24 @@ pub enum Unpaid {
     /// The chain cannot be asked, or it is not known what became of a transaction: 503, and the
     /// same request may be repeated.
     Unavailable { message: String, retry_after: u64 },
+    /// A limit of the seller's is reached that ends at a known time: 503 with its own code.
+    Stopped {
+        code: &'static str,
+        message: String,
+        retry_after: u64,
+    },
+}
+
+/// What is paid on a chain for gas at strangers' request, in wei.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sponsorship {
+    pub chain_id: u64,
+    /// Of today (UTC).
+    pub gas: SponsoredGas,
+    /// The most in a day; no limit where none is given.
+    pub budget: Option<Amount>,
+    /// Whether the account has too little left.
+    pub is_low: bool,
 }
 
 /// What a payer asked for and got without a call: a refund.
@@ -250,6 +268,11 @@ pub trait Cashier: Send + Sync {
 
     /// What whoever runs the server should see to, in sentences.
     fn warnings(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// What is paid for gas at strangers' request, by chain.
+    fn sponsorships(&self) -> Vec<Sponsorship> {
         Vec::new()
     }
 }

@@ -238,6 +238,8 @@ impl Snapshot {
             | Event::Claimed(_)
             | Event::Settled(_)
             | Event::Released(_)
+            | Event::RefundCharged(_)
+            | Event::GasBudgetSpent { .. }
             | Event::Refunded(_)
             | Event::SplitRead(_)
             | Event::Reorganised { .. }

@@ -418,6 +418,12 @@ pub const KEYS: &[Key] = &[
         "deposit that one call may make without being asked for; `call.ask_above` when unset",
     ),
     key(
+        "call.max_refund_fee",
+        Kind::Text,
+        Some("\"0.01\""),
+        "most that a seller may take for the gas of a refund, in token units",
+    ),
+    key(
         "call.max_delay",
         integer(900, 2_592_000),
         Some("86400"),
@@ -463,7 +469,7 @@ pub const KEYS: &[Key] = &[
         "serve.refund_fee",
         Kind::Text,
         Some("\"0.0001\""),
-        "what a refund leaves in its channel, in token units",
+        "what a refund costs its payer, for its gas, in token units",
     ),
     key(
         "serve.refund_pause",
@@ -482,6 +488,13 @@ pub const KEYS: &[Key] = &[
         Kind::Text,
         Some("\"0.001\""),
         "what the account keeps for its own gas, in ETH, before it sends payers' transactions",
+    ),
+    key(
+        "serve.gas_budget",
+        Kind::Text,
+        None,
+        "most that payers' deposits and refunds may cost in a day (UTC) on each chain, in ETH; unset: \
+         ten times `serve.min_gas`, and no limit on a development chain",
     ),
     key(
         "serve.anchor_at",

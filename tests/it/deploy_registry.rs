@@ -339,6 +339,7 @@ fn the_snapshot_lists_deployments_and_what_is_open() {
             purpose: "a test".into(),
             raw: "0x02".into(),
             replaces: None,
+            sponsored: None,
         }))
     };
     let deployed = |version, tx: &str| {

@@ -570,6 +570,7 @@ fn gas_counts_on_the_chain_of_its_transaction() {
         purpose: "a test".into(),
         raw: String::new(),
         replaces: None,
+        sponsored: None,
     };
     let earnings = fold([
         (DAY, Event::TransactionIntended(Box::new(intent))),

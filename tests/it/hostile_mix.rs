@@ -9,15 +9,15 @@ use std::{
 };
 
 use alloy::{
-    primitives::{Bytes, U256, keccak256},
+    primitives::{Bytes, U256, hex, keccak256},
     sol_types::{SolCall, SolValue},
 };
 use openlora::{
     runtime::{
         attribution::settle::event_id,
         event::{
-            Attributed, AttributionMethod, ContributorShare, Event, Finish, Record, SplitMember,
-            SplitPart, SplitRead, Usage,
+            Attributed, AttributionMethod, ContributorShare, Event, Finish, Record, RefundCharged,
+            SplitMember, SplitPart, SplitRead, Usage,
         },
         journal::Journal,
         ledger::{
@@ -51,7 +51,7 @@ use crate::{
     settlement_support::{
         Buyer, CHAIN_ID, Market, OWN_PPM, channel_id, channel_key, send, send_from,
     },
-    x402_cashier::{asked, extended},
+    x402_cashier::{asked, extended, fee_of},
     x402_support::{
         OTHER_DIGEST, RULES, Stand, batch, deposit_deed, exact, number, refusal, sale, signed,
         submission, token_domain,
@@ -67,6 +67,7 @@ const OFTEN: u32 = 20;
 /// The account of a second server of the same adapter.
 const OTHER_KEY: &str = "0x2222222222222222222222222222222222222222222222222222222222222222";
 const FUNDS: u128 = 10_000_000;
+const REFUND_FEE: u128 = 40;
 /// Two who are honest, a contributor who pays for calls of its own data, and a contract.
 const PARTIES: usize = 4;
 const WASHER: usize = 2;
@@ -138,10 +139,12 @@ enum Step {
         quote: u128,
         late: bool,
     },
-    /// The payer's refund, of everything or a part, and the same once more by a stranger.
+    /// The payer's refund, of everything or a part, and the same once more by a stranger. `cut`:
+    /// the server dies between writing its fee down and making it, and is asked again.
     Refund {
         who: usize,
         part: Option<u128>,
+        cut: bool,
     },
     /// A stranger has a channel refunded by a voucher that paid.
     Expel {
@@ -189,8 +192,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
             .prop_map(|(who, quote, ours_first)| Step::Twice { who, quote, ours_first }),
         1 => (who(), quote(), any::<bool>())
             .prop_map(|(who, quote, late)| Step::Overtake { who, quote, late }),
-        1 => (who(), prop::option::of(1..2_000_u128))
-            .prop_map(|(who, part)| Step::Refund { who, part }),
+        1 => (who(), prop::option::of(1..2_000_u128), prop::bool::weighted(0.4))
+            .prop_map(|(who, part, cut)| Step::Refund { who, part, cut }),
         1 => who().prop_map(|who| Step::Expel { who }),
         2 => (who(), tokens()).prop_map(|(who, tokens)| Step::Leave { who, tokens }),
         1 => tokens().prop_map(|tokens| Step::Crash { tokens }),
@@ -318,8 +321,14 @@ struct Play<'a> {
     two: Stand,
     asked: Vec<Asked>,
     running: Vec<Running>,
-    /// By the payers' own count: charged from channels, and moved by own authorizations.
+    /// By the payers' own count: charged from channels, of it for refunds, and moved by own
+    /// authorizations.
     charged: [u128; PARTIES],
+    refund_fees: [u128; PARTIES],
+    /// Whose channel paid a fee, and its total after it.
+    fee_totals: Vec<(usize, u128)>,
+    /// The refund that a fee was last taken for.
+    paid_nonce: [Option<u64>; PARTIES],
     moved: [u128; PARTIES],
     /// Totals that a request has had.
     used: [BTreeSet<u128>; PARTIES],
@@ -336,18 +345,26 @@ fn rules() -> Rules {
     }
 }
 
+/// A server over what its journal has.
+fn stand(market: &Arc<Market>, owner: (&str, Journal)) -> Stand {
+    Stand::over(market, owner, rules()).charging_by(rules(), Amount(REFUND_FEE), Amount(1))
+}
+
 impl<'a> Play<'a> {
     fn new(scene: &'a Scene) -> Self {
         let journal = Journal::in_memory().unwrap();
         let others = Journal::in_memory().unwrap();
         Self {
-            one: Stand::over(&scene.market, (OWN_KEY, journal.clone()), rules()),
-            two: Stand::over(&scene.market, (OTHER_KEY, others), rules()),
+            one: stand(&scene.market, (OWN_KEY, journal.clone())),
+            two: stand(&scene.market, (OTHER_KEY, others)),
             scene,
             journal,
             asked: Vec::new(),
             running: Vec::new(),
             charged: [0; PARTIES],
+            refund_fees: [0; PARTIES],
+            fee_totals: Vec::new(),
+            paid_nonce: [None; PARTIES],
             moved: [0; PARTIES],
             used: Default::default(),
             leaving: [false; PARTIES],
@@ -415,7 +432,7 @@ impl<'a> Play<'a> {
                 ours_first,
             } => self.twice(who, quote, ours_first),
             Step::Overtake { who, quote, late } => self.overtake(who, quote, late),
-            Step::Refund { who, part } => self.refund(who, part),
+            Step::Refund { who, part, cut } => self.refund(who, part, cut),
             Step::Expel { who } => self.expel(who),
             Step::Leave { who, tokens } => self.leave(who, tokens),
             Step::Crash { tokens } => self.crash(tokens),
@@ -784,40 +801,80 @@ impl<'a> Play<'a> {
         self.scene.happens("overtaken");
     }
 
-    fn refund(&mut self, who: usize, part: Option<u128>) {
+    fn refund(&mut self, who: usize, part: Option<u128>, cut: bool) {
         if self.is_busy(who) || self.leaving[who] || self.view(who).balance.is_zero() {
             return;
         }
         let party = self.party(who);
-        let (stand, probe) = (&self.one, sale(1));
-        let request = asked(stand, (&party.buyer, &party.config), |it| {
-            it.amount = part.map(Amount);
-        });
+        let by = (&party.buyer, &party.config);
+        let probe = sale(1);
         let shown = self.charged[who];
+        // A contract signs for no fee: it stays in the channel.
+        let signs = who != CONTRACT;
+        let fee = signs.then(|| fee_of(by, shown, REFUND_FEE));
+        let request = asked(&self.one, by, |it| {
+            it.amount = part.map(Amount);
+            it.fee.clone_from(&fee);
+        });
         let signature = party.buyer.voucher(&party.config, shown);
         let deed = Deed::Refund { amount: None };
         let payload = batch(&party.config, shown, signature, deed);
-        let header = extended(&stand.header(&probe, &payload), &request);
+        let header = extended(&self.one.header(&probe, &payload), &request);
         let before = self.scene.market.balance(party.account());
-        let rest = self.view(who).balance.0 - self.charged[who];
-        let ask = || stand.wait(stand.till.refund(&probe, &header));
-        if rest == 0 {
-            assert_eq!(
-                refusal(ask().unwrap_err())["code"],
-                Reason::RefundEmpty.code()
-            );
+        let view = self.view(who);
+        let rest = view.balance.0 - shown;
+        let paid = self.paid_nonce[who] == Some(view.refund_nonce) && signs;
+        let due = if paid { 0 } else { REFUND_FEE };
+        let refused = match rest {
+            0 => Some(Reason::RefundEmpty),
+            _ if rest <= due => Some(Reason::RefundFee),
+            _ => None,
+        };
+        if let Some(reason) = refused {
+            let asked = self.one.wait(self.one.till.refund(&probe, &header));
+            assert_eq!(refusal(asked.unwrap_err())["code"], reason.code());
+            if reason == Reason::RefundFee {
+                self.scene.happens("refund below its fee");
+            }
             return;
         }
-        ask().unwrap();
-        let given = part.unwrap_or(rest).min(rest);
+        if cut && let Some(fee) = fee.as_ref().filter(|_| !paid) {
+            // As the server writes it, right before it sends anything.
+            let charged = Event::RefundCharged(Box::new(RefundCharged {
+                key: channel_key(channel_id(&party.config)),
+                receiver: self.scene.market.receiver(),
+                refund_nonce: view.refund_nonce,
+                amount: fee.amount,
+                cumulative: fee.max_claimable_amount,
+                signature: hex::encode_prefixed(&fee.signature),
+            }));
+            self.one.wait(self.one.seller.ledger.keep(charged)).unwrap();
+            self.pays_fee(who, view.refund_nonce);
+            self.crash(1_000);
+            self.scene.happens("refund cut off");
+            return;
+        }
+        let ask = |stand: &Stand| stand.wait(stand.till.refund(&probe, &header));
+        ask(&self.one).unwrap();
+        if signs && !paid {
+            self.pays_fee(who, view.refund_nonce);
+        }
+        let given = part.unwrap_or(rest).min(rest - due);
         let after = self.scene.market.balance(party.account());
         assert_eq!(after, before + given);
         self.scene.happens("refund");
         assert_eq!(
-            refusal(ask().unwrap_err())["code"],
+            refusal(ask(&self.one).unwrap_err())["code"],
             Reason::RefundRequest.code()
         );
         self.scene.happens("refund replayed");
+    }
+
+    fn pays_fee(&mut self, who: usize, nonce: u64) {
+        self.charged[who] += REFUND_FEE;
+        self.refund_fees[who] += REFUND_FEE;
+        self.fee_totals.push((who, self.charged[who]));
+        self.paid_nonce[who] = Some(nonce);
     }
 
     /// By a voucher that is for all that is charged the money goes home, to whomever it belongs; by
@@ -847,9 +904,10 @@ impl<'a> Play<'a> {
         let is_claimed = !view.claimed.is_zero() && max <= view.claimed.0;
         let refunded = stand.wait(stand.till.refund(&probe, &header));
         let after = self.scene.market.balance(party.account());
-        let may = max == spent && rest > 0 && !is_claimed;
+        let may = max == spent && rest > REFUND_FEE && !is_claimed;
         assert_eq!(refunded.is_ok(), may, "{refunded:?}");
-        assert_eq!(after - before, if may { rest } else { 0 });
+        // The fee stays in the channel.
+        assert_eq!(after - before, if may { rest - REFUND_FEE } else { 0 });
         self.scene.happens(match may {
             true => "refund by a stranger",
             false => "refund refused to a stranger",
@@ -940,7 +998,7 @@ impl<'a> Play<'a> {
         }
         let recovered = self.one.wait(self.journal.recover("two")).unwrap();
         let owner = (OWN_KEY, self.journal.clone());
-        self.one = Stand::over(&self.scene.market, owner, rules());
+        self.one = stand(&self.scene.market, owner);
         self.scene.happens("crash");
         for record in recovered {
             let Event::CallMetered {
@@ -1021,11 +1079,16 @@ impl<'a> Play<'a> {
                 .filter(|it| it.transfer.is_none())
                 .map(Asked::charged)
                 .sum();
-            assert_eq!(calls, self.charged[who]);
-            assert_eq!(view.claimed.0, calls, "claimed of {who}");
+            let charged = calls + self.refund_fees[who];
+            assert_eq!(charged, self.charged[who]);
+            assert_eq!(view.claimed.0, charged, "claimed of {who}");
             let has = self.scene.market.balance(self.party(who).account());
             let rest = view.balance.0 - view.claimed.0;
-            assert_eq!(FUNDS - has - rest, calls + self.moved[who], "paid by {who}");
+            assert_eq!(
+                FUNDS - has - rest,
+                charged + self.moved[who],
+                "paid by {who}"
+            );
         }
         let stranger = self.scene.stranger.address();
         assert_eq!(self.scene.market.balance(stranger), 0);
@@ -1088,7 +1151,12 @@ impl<'a> Play<'a> {
             } => it.payer == washer,
             _ => true,
         });
-        let brought = self.view(WASHER).claimed.0 + self.moved[WASHER];
+        // Fees of refunds bring nobody anything back.
+        let claimed = self.view(WASHER).claimed.0;
+        let fees = self.fee_totals.iter().filter(|(who, _)| *who == WASHER);
+        let claimed_of_fee = |total: u128| claimed.min(total).saturating_sub(total - REFUND_FEE);
+        let calls = claimed - fees.map(|(_, total)| claimed_of_fee(*total)).sum::<u128>();
+        let brought = calls + self.moved[WASHER];
         assert!(
             washed.total().0 <= pooled(brought),
             "{} of {brought}",
@@ -1121,9 +1189,12 @@ impl<'a> Play<'a> {
             for audit in stand.seller.audits() {
                 assert!(audit.holds(), "{audit:#?}");
                 let it = &audit.figures;
-                assert_eq!(it.charged, it.claimed);
+                assert_eq!(it.charged.0 + it.refund_fees.0, it.claimed.0);
             }
         }
+        let fees = self.one.seller.audits();
+        let fees: u128 = fees.iter().map(|it| it.figures.refund_fees.0).sum();
+        assert_eq!(fees, self.refund_fees.iter().sum::<u128>());
         let trail = self.one.seller.trail();
         let chain = self.one.seller.desk.chain();
         let evidence = self.one.wait(audit::gather(chain, &trail, 0)).unwrap();
@@ -1251,4 +1322,4 @@ fn nobody_gains_or_loses_by_anybodys_tricks() {
 }
 
 /// How many kinds of deeds there are.
-const KINDS: usize = 31;
+const KINDS: usize = 33;

@@ -11,6 +11,7 @@ mod hostile;
 mod identity;
 mod leaving;
 mod proxies;
+mod refunds;
 pub mod shop;
 mod soak;
 mod transfers;

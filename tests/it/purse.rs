@@ -216,6 +216,7 @@ impl Desk {
             token: token(),
             budget: Amount(budget),
             max_locked: Amount(u128::MAX),
+            max_refund_fee: Amount(50),
         }
     }
 
@@ -873,6 +874,120 @@ fn a_wish_for_a_refund_is_signed_for_now_and_once() {
     let digest = domain.refund(id, None, 0, request.valid_before);
     let account = payer.account.address();
     assert_eq!(recover(digest, &request.signature), Ok(account));
+}
+
+#[test]
+fn a_refunds_fee_is_signed_for_within_limits_and_counted_once() {
+    let desk = Desk::new();
+    let payer = desk.payer(10_000);
+    let sent = desk.pay(&payer, &asks(100));
+    let id = batch(&sent).voucher.channel_id;
+    desk.settle(&payer, sent, &says(40, 40, id)).unwrap();
+    let charging = |fee: u128| {
+        let asked = offer(100, &|it| it["extra"]["refundFee"] = json!(fee.to_string()));
+        required(json!([asked]))
+    };
+    let channel = || only_channel(&payer.purse);
+    // What was deposited is there.
+    let mut held = channel();
+    held.balance = Amount(500);
+    payer.purse.keep_channel(&held).unwrap();
+    let ask = |fee: u128| {
+        let mut leased = payer.purse.lease(31_337, id).unwrap();
+        let offered = desk.choose(&charging(fee), Wish::Auto).unwrap();
+        let price = payer.refund_price(&leased.channel, &offered);
+        let price = desk.runtime.block_on(price);
+        let terms = charging(fee);
+        let asked = payer.ask_refund(&mut leased, &terms, &offered);
+        (price, desk.runtime.block_on(asked))
+    };
+    let spent = || {
+        payer
+            .purse
+            .spent(31_337, token().address, payer.now() * 1_000)
+            .unwrap()
+    };
+    let before = (spent(), payer.purse.spendings().unwrap().len());
+    // Above the limit nothing is signed.
+    let (price, header) = ask(51);
+    for refused in [price.err(), header.err()] {
+        let refused = refused.unwrap();
+        assert!(matches!(refused, PurseError::RefundFee { .. }), "{refused}");
+    }
+    assert_eq!((spent(), payer.purse.spendings().unwrap().len()), before);
+    assert_eq!(channel().signed.unwrap().max, Amount(100));
+    for _ in 0..2 {
+        let (price, header) = ask(50);
+        assert_eq!(price.unwrap(), Amount(50));
+        let payment = PaymentPayload::decode(&header.unwrap()).unwrap();
+        let request: RefundRequest = extension(payment.extensions.as_ref()).unwrap().unwrap();
+        let domain = BindingDomain::of(31_337, ESCROW.into());
+        let account = payer.account.address();
+        let digest = request.digest(domain, id);
+        assert_eq!(recover(digest, &request.signature), Ok(account));
+        // The signature is over the fee.
+        let mut cheaper = request.clone();
+        cheaper.fee.as_mut().unwrap().amount = Amount(49);
+        assert_ne!(
+            recover(cheaper.digest(domain, id), &request.signature),
+            Ok(account)
+        );
+        let fee = request.fee.unwrap();
+        assert_eq!(
+            (fee.amount, fee.max_claimable_amount),
+            (Amount(50), Amount(90))
+        );
+        let voucher = EscrowDomain::of(31_337).voucher(id, Amount(90));
+        assert_eq!(recover(voucher, &fee.signature), Ok(account));
+        // Written down once, and open until the chain or the server says more.
+        let all = payer.purse.spendings().unwrap();
+        assert_eq!(all.len(), before.1 + 1);
+        let last = all.last().unwrap();
+        assert_eq!(
+            (last.before, last.quote, last.fate),
+            (Amount(40), Amount(50), Fate::Open)
+        );
+    }
+    // A refusal means that it was not taken.
+    let mut leased = payer.purse.lease(31_337, id).unwrap();
+    payer.keep_open(&mut leased.channel).unwrap();
+    drop(leased);
+    assert_eq!(
+        payer.purse.spendings().unwrap().last().unwrap().fate,
+        Fate::Void
+    );
+    // Not worth it.
+    let mut held = channel();
+    held.balance = Amount(90);
+    payer.purse.keep_channel(&held).unwrap();
+    let refused = ask(50).1.unwrap_err();
+    assert!(
+        matches!(refused, PurseError::RefundRest { .. }),
+        "{refused}"
+    );
+    assert!(refused.to_string().contains("0.00005"), "{refused}");
+}
+
+#[test]
+fn a_refunds_fee_counts_against_the_budget() {
+    let desk = Desk::new();
+    let payer = desk.payer(600);
+    let sent = desk.pay(&payer, &asks(100));
+    let id = batch(&sent).voucher.channel_id;
+    desk.settle(&payer, sent, &says(100, 100, id)).unwrap();
+    let mut held = only_channel(&payer.purse);
+    held.balance = Amount(10_000);
+    // Other calls of the day.
+    held.charged = Amount(590);
+    payer.purse.settle_doubts(&held, Amount(100)).unwrap();
+    let asked = offer(100, &|it| it["extra"]["refundFee"] = json!("20"));
+    let terms = required(json!([asked]));
+    let mut leased = payer.purse.lease(31_337, id).unwrap();
+    let offered = desk.choose(&terms, Wish::Auto).unwrap();
+    let refused = payer.ask_refund(&mut leased, &terms, &offered);
+    let refused = desk.runtime.block_on(refused).unwrap_err();
+    assert!(matches!(refused, PurseError::Budget { .. }), "{refused}");
+    assert_eq!(only_channel(&payer.purse).state, ChannelState::Open);
 }
 
 #[test]

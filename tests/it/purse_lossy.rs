@@ -343,10 +343,22 @@ fn a_refund_is_asked_for_by_the_payer_and_ends_the_channel() {
     let back = json_of(market.openlora(&["--json", "channel", "refund"]).run());
     let channel = &back["channel"];
     assert_eq!(channel["state"], "refunded");
-    // What the server keeps for its gas stays in the channel.
-    assert_eq!(sum(&back["kept"]), sum(&channel["left"]));
-    let parts = sum(&back["amount"]) + sum(&back["kept"]) + sum(&answer["paid"]);
+    // What the server takes for its gas is charged, and nothing stays behind.
+    assert_eq!((sum(&back["kept"]), sum(&channel["left"])), (0, 0));
+    assert_eq!(sum(&back["fee"]), 100);
+    let parts = sum(&back["amount"]) + sum(&back["fee"]) + sum(&answer["paid"]);
     assert_eq!(parts, 500);
+    let fees = market.spendings();
+    let fees = fees
+        .iter()
+        .filter(|it| it.request_id.starts_with("refund-fee-"));
+    let fees: Vec<Fate> = fees.map(|it| it.fate).collect();
+    assert_eq!(
+        fees,
+        [Fate::Charged {
+            amount: Amount(100)
+        }]
+    );
     // The wish was signed for now and once.
     let asked = market.proxy.paid();
     assert_eq!(asked.len(), 1);
@@ -355,7 +367,14 @@ fn a_refund_is_asked_for_by_the_payer_and_ends_the_channel() {
         .find_map(|it| it.strip_prefix("payment-signature: "));
     let payment = PaymentPayload::decode(header.unwrap()).unwrap();
     let request: Option<RefundRequest> = extension(payment.extensions.as_ref()).unwrap();
-    assert_eq!(request.unwrap().refund_nonce, 0);
+    let request = request.unwrap();
+    assert_eq!(request.refund_nonce, 0);
+    let fee = request.fee.unwrap();
+    let total = sum(&answer["paid"]) + 100;
+    assert_eq!(
+        (fee.amount, fee.max_claimable_amount),
+        (Amount(100), Amount(total))
+    );
     // The next call opens another channel.
     let next = json_of(market.call(&[]).run());
     assert_eq!(next["paid"], answer["paid"]);

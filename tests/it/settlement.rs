@@ -150,6 +150,9 @@ fn a_refund_claims_what_is_charged_first() {
         charged: Amount(250),
         voucher_max: Amount(250),
         voucher_signature: buyer.voucher(&config, 250),
+        party: buyer.address(),
+        is_signed: true,
+        fee: None,
     };
     let done = seller.wait(seller.desk.refund(&refund)).unwrap();
     assert_eq!(sums(&done.view.clone().unwrap()), (250, 250, false, 1));

@@ -17,16 +17,19 @@ use alloy::{
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use openlora::{
     runtime::{
-        ledger::{Address, Amount, ChannelConfig, Word, Work},
-        ports::{Cashier, Presenter, Sale},
+        ledger::{Address, Amount, ChannelConfig, Days, Earnings, SponsorAllowance, Word, Work},
+        ports::{Cashier, Presenter, Refunded, Sale, Unpaid},
     },
     wallet::{
         contracts::{COLLECTOR, ESCROW},
         registry::{BatchSettlementEscrow as Escrow, ChannelVoucher, VoucherClaim},
-        settlement::Settlement,
+        settlement::{Options, Settlement, Treasurer},
         x402::{
             ContractPayers, Reason, Rules, Till,
-            binding::{BindingDomain, Extension, RefundRequest, RequestBinding, is_marked, marked},
+            binding::{
+                BindingDomain, Extension, RefundFee, RefundRequest, RequestBinding, is_marked,
+                marked,
+            },
             digest::{ClaimEntry, EscrowDomain, deposit_nonce},
             signature::sign,
             wire::{Authorization, Deed},
@@ -1274,13 +1277,22 @@ pub fn asked(
         amount: None,
         refund_nonce: view.refund_nonce,
         valid_before: now + 300,
+        fee: None,
         signature: Bytes::new(),
     };
     edit(&mut request);
     let domain = BindingDomain::of(31_337, ESCROW.into());
-    let (nonce, until) = (request.refund_nonce, request.valid_before);
-    request.signature = signed(by, domain.refund(channel, request.amount, nonce, until));
+    request.signature = signed(by, request.digest(domain, channel));
     request
+}
+
+/// What a payer pays for a refund, of whose channel so much is charged.
+pub fn fee_of((buyer, config): (&Buyer, &ChannelConfig), charged: u128, fee: u128) -> RefundFee {
+    RefundFee {
+        amount: Amount(fee),
+        max_claimable_amount: Amount(charged + fee),
+        signature: buyer.voucher(config, charged + fee),
+    }
 }
 
 #[test]
@@ -1459,11 +1471,12 @@ fn a_call_ends_a_refund_that_a_stranger_may_have_asked_for() {
 
 #[test]
 fn what_is_done_at_our_cost_has_limits() {
-    let stand = Stand::new().ruled(Rules {
+    let limits = SponsorAllowance {
         refunds_daily: 2,
         deposits_daily: 3,
-        ..RULES
-    });
+        ..SponsorAllowance::UNLIMITED
+    };
+    let stand = Stand::on(Market::embedded(), |options| options.allowance = limits);
     let probe = sale(1);
     let cycle = |buyer: &Buyer, number: u64| {
         let config = buyer.config(number);
@@ -1493,8 +1506,12 @@ fn what_is_done_at_our_cost_has_limits() {
 }
 
 #[test]
-fn a_refund_leaves_its_fee_in_the_channel() {
-    let stand = Stand::new();
+fn a_refund_that_nobody_can_sign_for_leaves_its_fee_in_the_channel() {
+    let limits = SponsorAllowance {
+        unsigned_refunds_daily: 1,
+        ..SponsorAllowance::UNLIMITED
+    };
+    let stand = Stand::on(Market::embedded(), |options| options.allowance = limits);
     let buyer = stand.market.buyer(1, 10_000);
     let config = buyer.config(1);
     let paid = deposit(&buyer, &config, 1_000, (6_000, 1));
@@ -1503,24 +1520,327 @@ fn a_refund_leaves_its_fee_in_the_channel() {
     let probe = sale(1);
     let offer = stand.offers(&probe)[0].clone();
     assert_eq!(offer["extra"]["refundFee"], "500");
-    let ask = |asked: Option<u128>| {
-        let header = stand.header(&probe, &refund(&buyer, &config, 400, None));
-        let request = self::asked(&stand, (&buyer, &config), |it| {
-            it.amount = asked.map(Amount)
-        });
-        stand.wait(stand.till.refund(&probe, &extended(&header, &request)))
+    let ask = |charged: u128, part: Option<u128>| {
+        let header = stand.header(&probe, &refund(&buyer, &config, charged, part));
+        stand.wait(stand.till.refund(&probe, &header))
     };
-    assert_eq!(ask(Some(100)).unwrap().body["amount"], "100");
-    assert_eq!(ask(None).unwrap().body["amount"], "5000");
+    let refunded = ask(400, Some(100)).unwrap();
     assert_eq!(
-        refusal(ask(None).unwrap_err()),
-        stand.because(&probe, Reason::RefundFee)
+        (&refunded.body["amount"], &refunded.body["fee"]),
+        (&json!("100"), &json!("0"))
     );
-    // It pays for calls.
+    // It pays for calls, and once a day is all that a channel gets so.
     stand
         .call(&sale(500), &voucher(&buyer, &config, 900), 1_000)
         .unwrap();
+    let sent = stand.market.sent();
+    assert_eq!(
+        refusal(ask(900, None).unwrap_err()),
+        stand.because(&probe, Reason::ChannelRefundLimit)
+    );
+    assert_eq!(stand.market.sent(), sent);
+    assert_eq!(stand.market.balance(buyer.address()), 4_100);
+    assert_eq!(stand.seller.events("refund_charged").len(), 0);
+}
+
+#[test]
+fn a_refund_pays_its_fee_to_the_receiver() {
+    let stand = Stand::new();
+    let buyer = stand.market.buyer(1, 10_000);
+    let config = buyer.config(1);
+    let channel = channel_id(&config);
+    let paid = deposit(&buyer, &config, 1_000, (6_000, 1));
+    let stand = stand.charging(Amount(500), Amount(1));
+    stand.call(&sale(1_000), &paid, 400).unwrap();
+    let probe = sale(1);
+    let by = (&buyer, &config);
+    let header = stand.header(&probe, &refund(&buyer, &config, 400, None));
+    let ask = |edit: &dyn Fn(&mut RefundRequest)| {
+        let request = asked(&stand, by, edit);
+        stand.wait(stand.till.refund(&probe, &extended(&header, &request)))
+    };
+    let sent = stand.market.sent();
+    let message = |total: u128, left: u128| {
+        format!(
+            "A refund costs 500, and the request does not pay it: sign a voucher over {total} in \
+             it. {left} are left in the channel; all in base units."
+        )
+    };
+    // No fee, and another than the offer states.
+    for fee in [None, Some(fee_of(by, 400, 499)), Some(fee_of(by, 400, 501))] {
+        let refused = ask(&|it| it.fee = fee.clone()).unwrap_err();
+        let expected = stand.required(&probe, Reason::RefundFee, &message(900, 5_600));
+        assert_eq!(refusal(refused), expected);
+    }
+    // Above what is charged, or signed by somebody else.
+    let stranger = stand.market.buyer(2, 1);
+    for (fee, reason) in [
+        (fee_of(by, 401, 500), Reason::Cumulative),
+        (
+            fee_of((&stranger, &config), 400, 500),
+            Reason::VoucherSignature,
+        ),
+    ] {
+        let refused = ask(&|it| it.fee = Some(fee.clone())).unwrap_err();
+        assert_eq!(refusal(refused)["code"], reason.code());
+    }
+    // Put on another request than it was signed for.
+    let mut moved = asked(&stand, by, |it| it.amount = Some(Amount(1)));
+    moved.fee = Some(fee_of(by, 400, 500));
+    let moved = stand.wait(stand.till.refund(&probe, &extended(&header, &moved)));
+    assert_eq!(
+        refusal(moved.unwrap_err()),
+        stand.because(&probe, Reason::RefundRequest)
+    );
+    assert_eq!(stand.market.sent(), sent);
+    assert_eq!(stand.seller.events("refund_charged").len(), 0);
+
+    let paid = |charged: u128, part: Option<u128>| {
+        ask(&|it| {
+            it.amount = part.map(Amount);
+            it.fee = Some(fee_of(by, charged, 500));
+        })
+    };
+    let first = paid(400, Some(100)).unwrap();
+    assert_eq!(
+        (&first.body["amount"], &first.body["fee"]),
+        (&json!("100"), &json!("500"))
+    );
+    let told = decoded(&first.response);
+    let mut expected = state(channel, 5_900, 900, 900);
+    expected["refundNonce"] = json!("1");
+    assert_eq!(told["extra"]["channelState"], expected);
+    // Each refund costs a fee of its own, and all of the rest comes back.
+    let rest = paid(900, None).unwrap();
+    assert_eq!(rest.body["amount"], "4500");
+    let view = stand.wait(stand.seller.desk.channel(channel)).unwrap();
+    assert_eq!((view.balance, view.claimed), (Amount(1_400), Amount(1_400)));
+    assert_eq!(stand.market.balance(buyer.address()), 8_600);
+    // One transaction each, after the deposit's.
+    assert_eq!(stand.market.sent(), sent + 2);
+
+    what_is_left_is_named((&stand, &probe), by, &paid);
+    fees_are_their_own_facts(&stand);
+}
+
+/// Of a channel that was charged 1 400, and holds no more than that.
+fn what_is_left_is_named(
+    (stand, probe): (&Stand, &Sale),
+    (buyer, config): (&Buyer, &ChannelConfig),
+    paid: &dyn Fn(u128, Option<u128>) -> Result<Refunded, Unpaid>,
+) {
+    let topped = deposit(buyer, config, 1_800, (1_000, 2));
+    stand.call(&sale(400), &topped, 1_000).unwrap();
+    let few = "A refund costs 500, and 500 are left in the channel, in base units: withdraw from \
+               the escrow.";
+    stand
+        .call(&sale(100), &voucher(buyer, config, 1_900), 1_000)
+        .unwrap();
+    assert_eq!(
+        refusal(paid(1_900, None).unwrap_err()),
+        stand.required(probe, Reason::RefundFee, few)
+    );
+}
+
+/// After two refunds, and calls for 900: the seller's books are exact.
+fn fees_are_their_own_facts(stand: &Stand) {
+    let book = stand.seller.ledger.book();
+    assert_eq!(book.breaches, Vec::<String>::new());
+    let known = book.channels.values().next().unwrap();
+    assert_eq!(
+        (known.refund_fees, known.charged.amount()),
+        (Amount(1_000), Amount(1_900))
+    );
+    for audit in stand.seller.audits() {
+        assert!(audit.holds(), "{audit:#?}");
+        let it = &audit.figures;
+        assert_eq!((it.charged, it.refund_fees), (Amount(900), Amount(1_000)));
+        assert_eq!(it.claimed, Amount(1_400));
+    }
+    let mut earnings = Earnings::default();
+    for record in stand.seller.records() {
+        earnings.apply(&record);
+    }
+    let sums = earnings.sums(stand.market.receiver(), Days::ALL);
+    assert_eq!(
+        (sums.charged, sums.refund_fees),
+        (Amount(900), Amount(1_000))
+    );
+    assert_eq!(
+        (sums.claimed, sums.pending()),
+        (Amount(1_400), Amount(1_900))
+    );
+}
+
+/// A refund whose server dies right after its fee was written down.
+#[test]
+fn a_fee_is_taken_once_whatever_becomes_of_its_refund() {
+    let market = Market::embedded();
+    let dead = Arc::new(AtomicBool::new(false));
+    let silent = Arc::clone(&dead);
+    let proxy = Proxy::new(market.chain.url(), move |method, _, _| {
+        match method == "eth_sendRawTransaction" && silent.load(Ordering::SeqCst) {
+            true => Act::Refuse(json!({ "code": -32_000, "message": "out of order" })),
+            false => Act::Forward,
+        }
+    });
+    let fee = (Amount(500), Amount(1));
+    let stand = Stand::through(market, &proxy.url, |_| {}).charging(fee.0, fee.1);
+    let buyer = stand.market.buyer(1, 10_000);
+    let config = buyer.config(1);
+    let paid = deposit(&buyer, &config, 1_000, (6_000, 1));
+    stand.call(&sale(1_000), &paid, 400).unwrap();
+    let probe = sale(1);
+    let ask = |stand: &Stand, fee: Option<RefundFee>| {
+        let header = stand.header(&probe, &refund(&buyer, &config, 400, None));
+        let request = asked(stand, (&buyer, &config), |it| it.fee = fee);
+        stand.wait(stand.till.refund(&probe, &extended(&header, &request)))
+    };
+    let own = || Some(fee_of((&buyer, &config), 400, 500));
+    dead.store(true, Ordering::SeqCst);
+    let sent = stand.market.sent();
+    assert!(ask(&stand, own()).is_err());
+    assert_eq!(stand.seller.events("refund_charged").len(), 1);
+    assert_eq!(stand.market.sent(), sent);
+    dead.store(false, Ordering::SeqCst);
+    // Another process, which knows the journal alone. The same request again, or one without a
+    // fee, is made for what was paid.
+    let stand = stand.again().charging(fee.0, fee.1);
+    let again = ask(&stand, own()).unwrap();
+    assert_eq!(
+        (&again.body["amount"], &again.body["fee"]),
+        (&json!("5100"), &json!("0"))
+    );
+    assert_eq!(stand.seller.events("refund_charged").len(), 1);
+    let view = stand
+        .wait(stand.seller.desk.channel(channel_id(&config)))
+        .unwrap();
+    assert_eq!(
+        (view.balance, view.claimed, view.refund_nonce),
+        (Amount(900), Amount(900), 1)
+    );
     assert_eq!(stand.market.balance(buyer.address()), 9_100);
+    assert_eq!(stand.seller.ledger.book().breaches, Vec::<String>::new());
+    for audit in stand.seller.audits() {
+        assert!(audit.holds(), "{audit:#?}");
+    }
+}
+
+#[test]
+fn what_is_spent_on_gas_for_strangers_ends_with_the_days_budget() {
+    let market = Arc::new(Market::embedded());
+    let price: u128 = {
+        let price = market.rpc.ok("eth_gasPrice", json!([]));
+        u128::from_str_radix(price.as_str().unwrap().trim_start_matches("0x"), 16).unwrap()
+    };
+    // Room for some ten of them.
+    let budget = Amount(price * 3 * 150_000 * 10);
+    let limits = SponsorAllowance {
+        gas_budget: Some(budget),
+        ..SponsorAllowance::UNLIMITED
+    };
+    let adjust = |options: &mut Options| options.allowance = limits;
+    let stand = Stand::on(Arc::clone(&market), adjust);
+    let held = || {
+        let wei = market.rpc.ok("eth_getBalance", json!([OWN, "latest"]));
+        u128::from_str_radix(wei.as_str().unwrap().trim_start_matches("0x"), 16).unwrap()
+    };
+    let before = held();
+    let regular = market.buyer(950, 5_000);
+    let config = regular.config(950);
+    stand.seller.opens(&regular, &config, 5_000);
+    let probe = sale(1);
+    // A key of its own for every cycle.
+    let cycle = |stand: &Stand, number: u64| {
+        let buyer = stand.market.buyer(number, 2_000);
+        let config = buyer.config(number);
+        let call = sale(1_000);
+        let paid = deposit(&buyer, &config, 1_000, (2_000, number));
+        let header = stand.header(&call, &paid);
+        stand.wait(stand.serve(&stand.till, &call, &header, 400))?;
+        let header = stand.header(&probe, &refund(&buyer, &config, 400, None));
+        stand.wait(stand.till.refund(&probe, &header)).map(drop)
+    };
+    let first = (1..200).find_map(|it| cycle(&stand, it).err().map(|unpaid| (it, unpaid)));
+    let (ended_at, unpaid) = first.expect("nothing ends the cycles");
+    assert!(ended_at > 2, "{ended_at}");
+    let stopped = |unpaid: Unpaid| {
+        let told = refusal(unpaid);
+        assert_eq!(told["stopped"], "gas_budget_spent", "{told}");
+        assert!((1..=86_400).contains(&told["retryAfter"].as_u64().unwrap()));
+    };
+    stopped(unpaid);
+    let spent = || before - held();
+    let sent = market.sent();
+    assert!(spent() <= budget.0);
+    // The alarm is told once a day, by the journal and to whoever runs the server.
+    stopped(cycle(&stand, 900).unwrap_err());
+    assert_eq!(stand.seller.events("gas_budget_spent").len(), 1);
+    assert_eq!(stand.till.warnings().len(), 1);
+    let told = stand.till.sponsorships()[0];
+    assert!(told.gas.is_exhausted && told.budget == Some(budget));
+    assert_eq!(
+        (told.gas.spent.0, told.gas.in_flight),
+        (spent(), Amount::ZERO)
+    );
+    // Calls from channels go on, and so do claims.
+    stand
+        .call(&sale(1_000), &voucher(&regular, &config, 1_000), 400)
+        .unwrap();
+    let treasurer = Treasurer::new(Arc::clone(&stand.seller.desk));
+    let settled = stand.wait(treasurer.settle_now()).unwrap();
+    assert!(!settled.claims.is_empty() && settled.left_out.is_empty());
+    assert!(market.sent() > sent);
+    // A restart brings nothing back.
+    drop(treasurer);
+    let Stand { seller, till, .. } = stand;
+    drop((seller, till));
+    let stand = Stand::on(Arc::clone(&market), adjust);
+    let sent = market.sent();
+    for number in 960..970 {
+        stopped(cycle(&stand, number).unwrap_err());
+    }
+    assert_eq!(market.sent(), sent);
+    assert_eq!(stand.seller.events("gas_budget_spent").len(), 1);
+}
+
+#[test]
+fn a_restart_gives_no_payer_its_limits_anew() {
+    let limits = SponsorAllowance {
+        refunds_daily: 1,
+        deposits_daily: 2,
+        ..SponsorAllowance::UNLIMITED
+    };
+    let market = Arc::new(Market::embedded());
+    let adjust = |options: &mut Options| options.allowance = limits;
+    let stand = Stand::on(Arc::clone(&market), adjust);
+    let buyer = stand.market.buyer(1, 100_000);
+    let pay = |stand: &Stand, number: u64| {
+        let config = buyer.config(number);
+        let call = sale(1_000);
+        let header = stand.header(&call, &deposit(&buyer, &config, 1_000, (2_000, number)));
+        stand
+            .wait(stand.serve(&stand.till, &call, &header, 400))
+            .map(drop)
+    };
+    let probe = sale(1);
+    let back = |stand: &Stand, number: u64| {
+        let payload = refund(&buyer, &buyer.config(number), 400, None);
+        let header = stand.header(&probe, &payload);
+        stand.wait(stand.till.refund(&probe, &header)).map(drop)
+    };
+    pay(&stand, 1).unwrap();
+    pay(&stand, 2).unwrap();
+    back(&stand, 1).unwrap();
+    let Stand { seller, till, .. } = stand;
+    drop((seller, till));
+    let stand = Stand::on(Arc::clone(&market), adjust);
+    let sent = market.sent();
+    let refused = refusal(pay(&stand, 3).unwrap_err());
+    assert_eq!(refused["code"], Reason::DepositLimit.code());
+    let refused = refusal(back(&stand, 2).unwrap_err());
+    assert_eq!(refused["code"], Reason::RefundLimit.code());
+    assert_eq!(market.sent(), sent);
 }
 
 #[test]

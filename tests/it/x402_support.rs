@@ -61,8 +61,6 @@ pub const MIN_DEPOSIT: u128 = 1_000;
 pub const RULES: Rules = Rules {
     contract_payers: ContractPayers::Refuse,
     refund_pause: Duration::ZERO,
-    refunds_daily: 100,
-    deposits_daily: 100,
 };
 
 /// A seller with a till.
@@ -134,15 +132,19 @@ impl Stand {
         till(&self.market, &self.seller, book, RULES)
     }
 
-    /// With a till that keeps back `fee` on refunds, and sends for payers above so much gas money.
-    pub fn charging(mut self, fee: Amount, min_gas: Amount) -> Self {
+    /// With a till that takes `fee` for refunds, and sends for payers above so much gas money.
+    pub fn charging(self, fee: Amount, min_gas: Amount) -> Self {
+        self.charging_by(RULES, fee, min_gas)
+    }
+
+    pub fn charging_by(mut self, rules: Rules, fee: Amount, min_gas: Amount) -> Self {
         let book = self.seller.ledger.book();
         let mut counters = counters(&self.market, &self.seller);
         for counter in &mut counters {
             counter.refund_fee = fee;
             counter.min_gas = min_gas;
         }
-        self.till = till_at(counters, &self.market, (&self.seller, book), RULES);
+        self.till = till_at(counters, &self.market, (&self.seller, book), rules);
         self
     }
 
@@ -461,6 +463,11 @@ pub fn refusal(unpaid: Unpaid) -> Value {
             message,
             retry_after,
         } => json!({ "unavailable": message, "retryAfter": retry_after }),
+        Unpaid::Stopped {
+            code,
+            message,
+            retry_after,
+        } => json!({ "stopped": code, "message": message, "retryAfter": retry_after }),
     }
 }
 

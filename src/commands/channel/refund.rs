@@ -26,7 +26,9 @@ const BEHIND: [&str; 2] = [
 #[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct Refunded {
     pub amount: Amount,
-    /// What the server left in the channel of the rest, such as its fee for gas.
+    /// What the server took for the refund's gas.
+    pub fee: Amount,
+    /// What it did not give back besides.
     pub kept: Amount,
     /// Hash of the transaction.
     pub tx: String,
@@ -42,8 +44,15 @@ pub async fn refund(context: &Context, request: &ChannelRequest) -> Result<ExitS
     let mut leased = chosen(&payer, request.channel.as_deref(), &states)?;
     payer.observe(&mut leased.channel).await?;
     let route = super::probe(&seller);
+    let fee = payer.refund_price(&leased.channel, &offer).await?;
+    if !fee.is_zero() {
+        let (fee, server) = (payer.money(fee), &offer.server);
+        context
+            .printer
+            .note(format!("{server} takes {fee} for the refund"));
+    }
     for attempt in 0..2 {
-        let rest = leased.channel.left();
+        let (rest, before) = (leased.channel.left(), leased.channel.charged);
         let header = payer.ask_refund(&mut leased, &required, &offer).await?;
         let reply = client.probe(&route, Some(&header)).await;
         match reply.map_err(gone)? {
@@ -53,9 +62,11 @@ pub async fn refund(context: &Context, request: &ChannelRequest) -> Result<ExitS
                 let (amount, tx) = payer
                     .refunded(&mut leased, &offer, text.unwrap_or_default())
                     .await?;
+                let fee = leased.channel.charged.saturating_sub(before);
                 let refunded = Refunded {
                     amount,
-                    kept: rest.saturating_sub(amount),
+                    fee,
+                    kept: rest.saturating_sub(amount.saturating_add(fee)),
                     tx,
                     channel: Shown::of(&leased.channel, true),
                 };

@@ -39,6 +39,8 @@ pub struct TokenReport {
     pub seven_days: Period,
     pub thirty_days: Period,
     pub all: Period,
+    /// Charged for refunds, besides what calls cost.
+    pub refund_fees: Amount,
     /// Charged and not yet at the receiver, as far as it can still arrive.
     pub pending: Amount,
     /// Charged, and taken back by payers before it was claimed.
@@ -52,11 +54,13 @@ pub struct TokenReport {
 pub struct Period {
     pub calls: u64,
     pub charged: Amount,
+    /// Charged for refunds, besides what calls cost.
+    pub refund_fees: Amount,
     pub settled: Amount,
     pub released: Amount,
     /// Wei that this journal's transactions cost.
     pub gas_wei: Amount,
-    /// Charged, less gas at `pricing.coin`; negative when gas cost more. Null without that price.
+    /// Charged, fees of refunds included, less gas at `pricing.coin`; negative when gas cost more. Null without that price.
     #[schemars(with = "Option<String>")]
     pub net: Option<Net>,
 }
@@ -84,6 +88,7 @@ pub struct ChainReport {
     pub decimals: u8,
     pub calls: u64,
     pub charged: Amount,
+    pub refund_fees: Amount,
     pub claimed: Amount,
     pub settled: Amount,
     pub released: Amount,
@@ -158,6 +163,7 @@ impl Group<'_> {
             seven_days: self.period(self.books.days(7)),
             thirty_days: self.period(self.books.days(30)),
             all: self.period(Days::ALL),
+            refund_fees: all.refund_fees,
             pending: all.pending(),
             uncollectable: all.uncollectable,
             withdrawable: all.withdrawable(),
@@ -170,6 +176,7 @@ impl Group<'_> {
         Period {
             calls: period.sums.calls,
             charged: period.sums.charged,
+            refund_fees: period.sums.refund_fees,
             settled: period.sums.settled,
             released: period.sums.released,
             gas_wei: period.gas_wei,
@@ -190,6 +197,7 @@ fn chain(books: &Books, receiver: &ReceiverKey) -> ChainReport {
         decimals,
         calls: sums.calls,
         charged: sums.charged,
+        refund_fees: sums.refund_fees,
         claimed: sums.claimed,
         settled: sums.settled,
         released: sums.released,
@@ -273,6 +281,14 @@ fn show_token(printer: &Printer, token: &TokenReport) {
         printer.line(format!(
             "{name:<14}{:>12} {}  {about}",
             amount(sum),
+            token.symbol
+        ));
+    }
+    if !token.refund_fees.is_zero() {
+        printer.line(format!(
+            "{:<14}{:>12} {}  charged for refunds, besides what calls cost",
+            "refund fees",
+            amount(token.refund_fees),
             token.symbol
         ));
     }

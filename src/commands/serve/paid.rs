@@ -32,7 +32,7 @@ use crate::{
         attribution::LogFolder,
         event::{Deployment, Event, SplitRead},
         journal::Journal,
-        ledger::{Address, Amount, Book, Prices, WITHDRAW_SHARE},
+        ledger::{Address, Amount, Book, Prices, SponsorAllowance, WITHDRAW_SHARE},
         package::hash,
         ports::Treasury,
         serve::payment::{Currency, Sales},
@@ -310,11 +310,20 @@ impl Plan<'_> {
         let limits = limits(self.context)?;
         let log = LogFolder::at(&self.context.dirs.data.join(LOG));
         let address = public_url(self.context)?.unwrap_or_else(|| self.url.clone());
+        let allowance = allowance(self.context);
+        let networks = self.chains.iter().map(|chain| &chain.network);
+        let gas_budgets: Vec<Option<Amount>> = networks
+            .map(|network| gas_budget(self.context, network))
+            .collect::<Result<_, _>>()?;
         let open = |(place, chain): (usize, &Chain)| {
             let printer = self.context.printer.clone();
             let options = Options {
                 tell: Arc::new(move |news| tell(&printer, news)),
                 log: Some(Arc::new(log.clone())),
+                allowance: SponsorAllowance {
+                    gas_budget: gas_budgets[place],
+                    ..allowance
+                },
                 ..Options::of(&chain.network, limits)
             };
             let records = Records {
@@ -353,26 +362,52 @@ impl Plan<'_> {
 }
 
 fn rules(context: &Context) -> Rules {
-    let settings = &context.settings;
-    let count = |key, otherwise| settings.count(key).unwrap_or(otherwise);
-    let daily = |key, otherwise| u32::try_from(count(key, otherwise)).unwrap_or(u32::MAX);
     Rules {
-        contract_payers: match settings.text("serve.contract_payers") {
+        contract_payers: match context.settings.text("serve.contract_payers") {
             Some("settle") => ContractPayers::Settle,
             _ => ContractPayers::Refuse,
         },
         refund_pause: seconds(context, "serve.refund_pause", 3),
-        refunds_daily: daily("serve.refunds_daily", 4),
-        deposits_daily: daily("serve.deposits_daily", 100),
     }
+}
+
+/// What is done for each payer in a day.
+fn allowance(context: &Context) -> SponsorAllowance {
+    let count = |key, otherwise| context.settings.count(key).unwrap_or(otherwise);
+    let daily = |key, otherwise| u32::try_from(count(key, otherwise)).unwrap_or(u32::MAX);
+    SponsorAllowance {
+        gas_budget: None,
+        deposits_daily: daily("serve.deposits_daily", 100),
+        refunds_daily: daily("serve.refunds_daily", 4),
+        unsigned_refunds_daily: 1,
+    }
+}
+
+/// What may be paid for gas at payers' request in a day, in wei. Coins of a development chain are
+/// worth nothing.
+fn gas_budget(context: &Context, network: &Network) -> Result<Option<Amount>, Failure> {
+    /// What `serve.min_gas` is by default, for those who set it lower.
+    const LEAST: Amount = Amount(1_000_000_000_000_000);
+    const TIMES: u128 = 10;
+    if context.settings.text("serve.gas_budget").is_some() {
+        return ether(context, "serve.gas_budget").map(Some);
+    }
+    if network.is_local() {
+        return Ok(None);
+    }
+    let least = min_gas(context)?.max(LEAST);
+    Ok(Some(Amount(least.0.saturating_mul(TIMES))))
 }
 
 /// What the account keeps for its own gas, in wei.
 fn min_gas(context: &Context) -> Result<Amount, Failure> {
-    let text = context.settings.text("serve.min_gas").unwrap_or("0");
+    ether(context, "serve.min_gas")
+}
+
+fn ether(context: &Context, key: &str) -> Result<Amount, Failure> {
+    let text = context.settings.text(key).unwrap_or("0");
     from_units(text, 18).map(Amount).ok_or_else(|| {
-        let message =
-            format!("`serve.min_gas` is wrong: expected ETH such as 0.001, found `{text}`");
+        let message = format!("`{key}` is wrong: expected ETH such as 0.001, found `{text}`");
         Failure::new(ExitClass::BadInput, message)
     })
 }

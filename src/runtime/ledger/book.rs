@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Amount, Authorised, Breach, ChannelConfig, ChannelKey, Charge, Charged, Claimed, ExactKey,
-    Payment, ReceiverKey, Scheme, Total, Word,
+    Payment, ReceiverKey, Scheme, SponsoredBook, Total, Word,
 };
-use crate::runtime::event::{Clearing, ClearingStage, Event, PaymentBound};
+use crate::runtime::event::{Clearing, ClearingStage, Event, PaymentBound, RefundCharged};
 
 /// How many vouchers of a channel are remembered for repeats.
 pub const RECENT_VOUCHERS: usize = 16;
@@ -69,6 +69,14 @@ pub struct Spending {
     pub spent: bool,
 }
 
+/// The refund that a channel last paid a fee for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaidRefund {
+    /// The escrow's number of it.
+    pub nonce: u64,
+    pub fee: Amount,
+}
+
 /// A channel as this server knows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Channel {
@@ -90,6 +98,11 @@ pub struct Channel {
     /// Totals that are paid in full for a request that was not answered: it may come again.
     #[serde(default)]
     pub owed: BTreeMap<Amount, String>,
+    /// Of what is charged, fees of refunds.
+    #[serde(default)]
+    pub refund_fees: Amount,
+    #[serde(default)]
+    pub paid_refund: Option<PaidRefund>,
 }
 
 impl Channel {
@@ -105,7 +118,39 @@ impl Channel {
             recent: VecDeque::new(),
             used: BTreeMap::new(),
             owed: BTreeMap::new(),
+            refund_fees: Amount::ZERO,
+            paid_refund: None,
         }
+    }
+
+    /// Whether the refund of this number is paid for.
+    pub fn has_paid_refund(&self, nonce: u64) -> bool {
+        self.paid_refund.is_some_and(|it| it.nonce == nonce)
+    }
+
+    /// Charges the fee of a refund; a second fee of the same refund changes nothing.
+    ///
+    /// # Errors
+    /// More than the payer has signed for, or another total than is charged.
+    pub fn charge_refund(&mut self, fee: &RefundCharged) -> Result<(), Breach> {
+        if self.has_paid_refund(fee.refund_nonce) {
+            return Ok(());
+        }
+        if fee.cumulative > self.authorised.amount() || self.signature.is_empty() {
+            self.authorised = Total::signed(fee.cumulative);
+            self.signature.clone_from(&fee.signature);
+        }
+        let ceiling = Total::signed(fee.cumulative);
+        self.charged = self.charged.charge(fee.amount, ceiling)?;
+        self.refund_fees = self.refund_fees.saturating_add(fee.amount);
+        self.paid_refund = Some(PaidRefund {
+            nonce: fee.refund_nonce,
+            fee: fee.amount,
+        });
+        // No call has the total, and none may.
+        self.give_away();
+        self.forget();
+        Ok(())
     }
 
     /// A call is reserved: from now on its voucher's total is this request's.
@@ -299,6 +344,9 @@ pub struct Book {
     /// What repeats of `exact` payments show that do not name their request.
     #[serde(default)]
     pub retries: BTreeMap<ExactKey, RetryProof>,
+    /// What was paid for at strangers' request.
+    #[serde(default)]
+    pub sponsored: SponsoredBook,
     /// Facts that contradict the order of totals; empty unless something is badly wrong.
     pub breaches: Vec<String>,
 }
@@ -306,6 +354,7 @@ pub struct Book {
 impl Book {
     /// Adds a fact; those about other things change nothing.
     pub fn apply(&mut self, event: &Event) {
+        self.sponsored.apply(event);
         match event {
             Event::ChannelOpened(opened) => {
                 let channel = Channel::new(opened.config.clone());
@@ -337,6 +386,7 @@ impl Book {
             }
             Event::ChainEnded { chain_id } => self.end(*chain_id),
             Event::PaymentBound(bound) => self.bind(bound),
+            Event::RefundCharged(fee) => self.charge_refund(fee),
             Event::Refunded(refunded) => {
                 if let Some(channel) = self.channels.get_mut(&refunded.key) {
                     channel.give_away();
@@ -445,6 +495,21 @@ impl Book {
                 self.charge_exact(charge);
             }
             Scheme::BatchSettlement => self.charge_channel(request_id, charge, answered),
+        }
+    }
+
+    fn charge_refund(&mut self, fee: &RefundCharged) {
+        let charged = match self.channels.get_mut(&fee.key) {
+            None => Err("it is unknown".to_owned()),
+            Some(channel) => {
+                let charged = channel.charge_refund(fee);
+                charged.map_err(|breach| breach.to_string())
+            }
+        };
+        if let Err(breach) = charged {
+            let key = fee.key;
+            self.breaches
+                .push(format!("a refund's fee to channel {key}: {breach}"));
         }
     }
 

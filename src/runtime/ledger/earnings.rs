@@ -14,7 +14,8 @@ use super::{
     pairs,
 };
 use crate::runtime::event::{
-    Event, PaymentReceived, ReceiverObserved, ReceiverSettled, Record, SplitPart, SplitRead,
+    Event, PaymentReceived, ReceiverObserved, ReceiverSettled, Record, RefundCharged, SplitPart,
+    SplitRead,
 };
 
 pub const DAY_MS: u64 = 24 * 60 * 60 * 1000;
@@ -117,6 +118,9 @@ pub struct Earnings {
     /// Wei paid for gas, by day and chain.
     #[serde(with = "pairs")]
     gas: BTreeMap<(u64, u64), Amount>,
+    /// What payers were charged for refunds, by day.
+    #[serde(default, with = "pairs")]
+    refund_fees: BTreeMap<(u64, ReceiverKey), Amount>,
     /// Chain of each transaction that was intended.
     chains: BTreeMap<String, u64>,
     /// The latest reading.
@@ -157,7 +161,10 @@ impl Days {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sums {
     pub calls: u64,
+    /// For calls.
     pub charged: Amount,
+    /// Charged for refunds.
+    pub refund_fees: Amount,
     pub claimed: Amount,
     pub settled: Amount,
     pub released: Amount,
@@ -184,6 +191,7 @@ impl Sums {
         Self {
             calls: self.calls.saturating_add(other.calls),
             charged: self.charged.saturating_add(other.charged),
+            refund_fees: self.refund_fees.saturating_add(other.refund_fees),
             claimed: self.claimed.saturating_add(other.claimed),
             settled: self.settled.saturating_add(other.settled),
             released: self.released.saturating_add(other.released),
@@ -193,11 +201,16 @@ impl Sums {
         }
     }
 
+    /// All that payers were charged.
+    pub fn income(&self) -> Amount {
+        self.charged.saturating_add(self.refund_fees)
+    }
+
     /// Of one receiver, when its sums are complete.
     fn closed(self) -> Self {
         let arrived = self.settled.saturating_add(self.uncollectable);
         Self {
-            pending: self.charged.saturating_sub(arrived),
+            pending: self.income().saturating_sub(arrived),
             withdrawable: self.settled.saturating_sub(self.released),
             ..self
         }
@@ -223,6 +236,7 @@ impl Earnings {
                 charge: Some(charge),
                 ..
             } => self.charge(day, adapter, charge),
+            Event::RefundCharged(fee) => self.charge_refund(day, fee),
             Event::PaymentReceived(paid) => self.receive(paid),
             Event::Claimed(it) => {
                 let amount = it.rows.iter().map(|row| row.amount).sum();
@@ -291,6 +305,8 @@ impl Earnings {
         self.splits.retain(|key, _| key.chain_id != chain_id);
         self.waiting.retain(|key, _| key.chain_id != chain_id);
         self.gas.retain(|(_, chain), _| *chain != chain_id);
+        self.refund_fees
+            .retain(|(_, receiver), _| receiver.chain_id != chain_id);
     }
 
     fn charge(&mut self, day: u64, adapter: &str, charge: &Charge) {
@@ -316,6 +332,16 @@ impl Earnings {
                 line.charged = charge.cumulative;
             }
         }
+    }
+
+    fn charge_refund(&mut self, day: u64, fee: &RefundCharged) {
+        let fees = self.refund_fees.entry((day, fee.receiver)).or_default();
+        *fees = fees.saturating_add(fee.amount);
+        let line = self.lines.entry(fee.key).or_insert(Line {
+            receiver: fee.receiver,
+            charged: Amount::ZERO,
+        });
+        line.charged = fee.cumulative;
     }
 
     /// A payment owes its payer a call, and may be another seller's, until a call is charged.
@@ -452,9 +478,16 @@ impl Earnings {
         let uncollectable = self.uncollectable(receiver);
         let moved = Sums {
             uncollectable,
+            refund_fees: self.refund_fees(receiver, days),
             ..self.moved(receiver, days)
         };
         charged.plus(moved).closed()
+    }
+
+    fn refund_fees(&self, receiver: ReceiverKey, days: Days) -> Amount {
+        let fits = |(day, key): &(u64, ReceiverKey)| *key == receiver && days.has(*day);
+        let fees = self.refund_fees.iter().filter(|(key, _)| fits(key));
+        fees.map(|(_, fee)| *fee).sum()
     }
 
     /// What calls of a receiver cost beyond what their channels hold and was claimed of them.
@@ -515,7 +548,13 @@ impl Earnings {
         let sums = self.sums(receiver, days);
         let mut accruals: BTreeMap<Address, Accrual> = BTreeMap::new();
         for part in &split.parts {
-            let (charged, settled) = (of(sums.charged, part.ppm), of(sums.settled, part.ppm));
+            // Pools are paid for calls alone; whoever the splitter pays itself has a part of the
+            // refunds' fees too.
+            let charged = match part.members.is_empty() {
+                true => of(sums.income(), part.ppm),
+                false => of(sums.charged, part.ppm),
+            };
+            let settled = of(sums.settled, part.ppm);
             let mut add = |account: Address, charged: Amount, settled: Amount| {
                 let accrual = accruals.entry(account).or_default();
                 accrual.charged = accrual.charged.saturating_add(charged);

@@ -34,9 +34,11 @@ impl Check {
 /// All sums of one receiver; those of the journal are about its own calls only.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Figures {
-    /// Signed for and charged, over the journal's channels.
+    /// Signed for, and charged for calls, over the journal's channels.
     pub signed: Amount,
     pub charged: Amount,
+    /// Charged for refunds.
+    pub refund_fees: Amount,
     /// Of these channels, as the chain has it.
     pub claimed: Amount,
     /// The same by the journal's facts.

@@ -20,6 +20,7 @@ mod price;
 pub mod publication;
 pub mod reconcile;
 mod shares;
+mod sponsored;
 pub mod trail;
 mod tranche;
 mod units;
@@ -28,8 +29,8 @@ pub use address::{Address, AddressProblem};
 pub use amount::{Amount, AmountProblem};
 pub use anchors::Anchors;
 pub use book::{
-    Book, Channel, ChannelView, Cleared, ExactPayment, FormerChain, RECENT_VOUCHERS, Receiver,
-    ReceiverView, RetryProof, Spending, UsedVoucher, Withdrawal,
+    Book, Channel, ChannelView, Cleared, ExactPayment, FormerChain, PaidRefund, RECENT_VOUCHERS,
+    Receiver, ReceiverView, RetryProof, Spending, UsedVoucher, Withdrawal,
 };
 pub use channel::{
     Authorised, Breach, ChannelConfig, Charged, Claimed, Released, Settled, Total, WITHDRAW_DELAY,
@@ -44,5 +45,8 @@ pub use payout::divide;
 pub use period::Period;
 pub use price::{Prices, TOKENS, Work};
 pub use shares::{Share, SplitProblem, WHOLE_PPM, apportion, check_split};
+pub use sponsored::{
+    SponsorAllowance, SponsorLimit, Sponsored, SponsoredBook, SponsoredDeed, SponsoredGas,
+};
 pub use tranche::{MOST_ENTRIES, tranche};
 pub use units::{from_units, in_units};

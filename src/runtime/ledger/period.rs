@@ -33,7 +33,7 @@ impl Earnings {
         let gas_wei: Amount = chains.iter().map(|it| self.gas(*it, days)).sum();
         let gas = coin.and_then(|coin| cost(gas_wei, coin));
         let net = gas.and_then(|gas| {
-            let (charged, gas) = (i128::try_from(sums.charged.0), i128::try_from(gas.0));
+            let (charged, gas) = (i128::try_from(sums.income().0), i128::try_from(gas.0));
             Some(charged.ok()? - gas.ok()?)
         });
         Period {

@@ -160,7 +160,10 @@ impl Bench<'_> {
         self.refunds(key, seen);
         let add = |sum: &mut Amount, more: Amount| *sum = sum.saturating_add(more);
         let figures = &mut self.figures;
-        add(&mut figures.charged, charged);
+        let fees = calls.iter().filter(|it| it.is_refund_fee);
+        let fees: Amount = fees.map(|it| it.amount).sum();
+        add(&mut figures.charged, charged.saturating_sub(fees));
+        add(&mut figures.refund_fees, fees);
         // What was claimed without a voucher of this journal was signed for all the same.
         add(&mut figures.signed, signed.max(claimed.min(charged)));
         add(&mut figures.claimed, claimed);
@@ -185,7 +188,7 @@ impl Bench<'_> {
         total
     }
 
-    /// What the calls cost that no voucher, or no money, is there for.
+    /// What the calls and refunds cost that no voucher, or no money, is there for.
     fn lost(
         &mut self,
         channel: Word,
@@ -546,13 +549,19 @@ fn checks(it: &Figures, is_splitter: bool) -> Vec<Check> {
         right,
     };
     let sum = |parts: &[Amount]| parts.iter().copied().sum::<Amount>();
+    let charged = sum(&[it.charged, it.refund_fees]);
     let covered = sum(&[it.claimed, it.claimable, it.uncollectable]);
     let received = sum(&[it.settled, it.from_exact, it.from_others]);
     let mut checks = vec![
-        check("signed ≥ charged", it.signed, AtLeast, it.charged),
         check(
-            "charged = claimed + claimable + uncollectable",
-            it.charged,
+            "signed ≥ charged + refund fees",
+            it.signed,
+            AtLeast,
+            charged,
+        ),
+        check(
+            "charged + refund fees = claimed + claimable + uncollectable",
+            charged,
             Equal,
             covered,
         ),

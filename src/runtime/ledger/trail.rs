@@ -5,12 +5,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Address, Amount, Book, ChannelKey, Charge, ExactKey, ReceiverKey, Scheme, Word};
-use crate::runtime::event::{ChannelsClaimed, Event, PaymentReceived, Record};
+use crate::runtime::event::{ChannelsClaimed, Event, PaymentReceived, Record, RefundCharged};
 
-/// A call that cost something.
+/// A call that cost something, or a refund's fee, which stands in its channel's total like a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChargedCall {
+    /// Of a refund's fee, what it is.
     pub request_id: String,
+    pub is_refund_fee: bool,
     pub receiver: ReceiverKey,
     pub amount: Amount,
     /// The channel's total after it; of an `exact` call its own amount.
@@ -117,6 +119,7 @@ impl AuditTrail {
                 charge: Some(charge),
                 ..
             } => self.charge(request_id, charge, is_late),
+            Event::RefundCharged(fee) => self.charge_refund(fee, is_late),
             Event::PaymentReceived(paid) => self.receive(paid, place(paid.block)),
             Event::Claimed(claimed) => self.claim(claimed, place(claimed.block)),
             Event::Settled(it) => self.settle(TrailSettlement {
@@ -200,6 +203,7 @@ impl AuditTrail {
         }
         let call = ChargedCall {
             request_id: request_id.to_owned(),
+            is_refund_fee: false,
             receiver: charge.receiver_key(),
             amount: charge.amount,
             cumulative: charge.cumulative,
@@ -217,6 +221,18 @@ impl AuditTrail {
                 .or_default()
                 .push(call),
         }
+    }
+
+    fn charge_refund(&mut self, fee: &RefundCharged, is_late: bool) {
+        let charges = self.calls.entry(fee.key).or_default();
+        charges.push(ChargedCall {
+            request_id: format!("fee of refund {}", fee.refund_nonce),
+            is_refund_fee: true,
+            receiver: fee.receiver,
+            amount: fee.amount,
+            cumulative: fee.cumulative,
+            is_late,
+        });
     }
 
     fn receive(&mut self, paid: &PaymentReceived, place: FactPlace) {

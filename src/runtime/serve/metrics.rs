@@ -5,7 +5,7 @@
 
 use std::{
     fmt,
-    sync::Arc,
+    sync::{Arc, atomic::AtomicU64},
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -25,7 +25,10 @@ use super::{
     attribution::Attributions,
     gate::{Gate, Load},
 };
-use crate::runtime::event::{CallKind, Event, Finish, Usage};
+use crate::runtime::{
+    event::{CallKind, Event, Finish, Usage},
+    ports::Sponsorship,
+};
 
 type Labels = Vec<(&'static str, String)>;
 type Histograms = Family<Labels, Histogram, fn() -> Histogram>;
@@ -43,6 +46,8 @@ pub struct Metrics {
     repeats: Counter,
     connections: Gauge,
     unread: Gauge,
+    sponsored_gas: Family<Labels, Gauge<f64, AtomicU64>>,
+    gas_alarms: Family<Labels, Gauge>,
 }
 
 fn latency_buckets() -> Histogram {
@@ -65,6 +70,8 @@ impl Metrics {
             repeats: Counter::default(),
             connections: Gauge::default(),
             unread: Gauge::default(),
+            sponsored_gas: Family::default(),
+            gas_alarms: Family::default(),
         };
         metrics.register(&mut registry);
         registry.register_collector(Box::new(AdapterGauges { gate, adapters }));
@@ -117,6 +124,51 @@ impl Metrics {
             Unit::Bytes,
             self.unread.clone(),
         );
+        self.register_gas(own);
+    }
+
+    fn register_gas(&self, own: &mut Registry) {
+        own.register(
+            "sponsored_gas_wei",
+            "Wei for gas at payers' request today (UTC): spent, in flight, and allowed",
+            self.sponsored_gas.clone(),
+        );
+        own.register(
+            "gas_alarm",
+            "1 where deposits and refunds are not sent: the account is low, or the budget is spent",
+            self.gas_alarms.clone(),
+        );
+    }
+
+    /// Takes in what is paid for gas at payers' request.
+    pub fn observe_gas(&self, sponsorships: &[Sponsorship]) {
+        for Sponsorship {
+            chain_id,
+            gas,
+            budget,
+            is_low,
+        } in sponsorships
+        {
+            let labels = |name, value: &str| {
+                let chain = ("chain", chain_id.to_string());
+                vec![chain, (name, value.to_owned())]
+            };
+            let parts = [
+                ("spent", Some(gas.spent)),
+                ("in_flight", Some(gas.in_flight)),
+                ("budget", *budget),
+            ];
+            for (part, wei) in parts {
+                if let Some(wei) = wei {
+                    let gauge = self.sponsored_gas.get_or_create(&labels("part", part));
+                    gauge.set(wei.0 as f64);
+                }
+            }
+            for (cause, is_on) in [("low", *is_low), ("budget_spent", gas.is_exhausted)] {
+                let gauge = self.gas_alarms.get_or_create(&labels("cause", cause));
+                gauge.set(i64::from(is_on));
+            }
+        }
     }
 
     /// Counts a call from the event that metered it; other events change nothing.

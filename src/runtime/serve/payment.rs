@@ -84,6 +84,11 @@ pub fn unpaid(why: Unpaid) -> Refusal {
             message,
             retry_after,
         } => Refusal::unavailable("payment_unavailable", message).retry_after(retry_after),
+        Unpaid::Stopped {
+            code,
+            message,
+            retry_after,
+        } => Refusal::unavailable(code, message).retry_after(retry_after),
     }
 }
 

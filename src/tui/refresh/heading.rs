@@ -34,7 +34,7 @@ pub(super) fn heading(model: &Model, money: &Money) -> Heading {
     let mut heading = Heading {
         adapter: adapter(board),
         network: network(model, money),
-        link: link(model),
+        link: link(model, board),
         up: up(model, board),
         range: model.range.name(),
         symbol: match model.units {
@@ -140,7 +140,7 @@ fn network(model: &Model, money: &Money) -> String {
     }
 }
 
-fn link(model: &Model) -> (Standing, String) {
+fn link(model: &Model, board: &Board) -> (Standing, String) {
     let since = |since_ms: u64| match model.now_ms.saturating_sub(since_ms) / 1_000 {
         seconds @ 0..100 => format!("{seconds} s"),
         seconds => figures::span(seconds * 1_000),
@@ -150,7 +150,10 @@ fn link(model: &Model) -> (Standing, String) {
             let part = figures::percent(figures::ppm(done.into(), total.into()));
             (Standing::Waiting, format!("◌ reading the journal {part}"))
         }
-        Link::Live => (Standing::Good, "● live".to_owned()),
+        Link::Live => match gas_alarm(model, board) {
+            Some(alarm) => (Standing::Bad, format!("● live, {alarm}")),
+            None => (Standing::Good, "● live".to_owned()),
+        },
         Link::Stale { since_ms } => (Standing::Bad, format!("○ stale {}", since(since_ms))),
         Link::Reconnecting { since_ms } => {
             let text = format!("◌ stale {}, reconnecting", since(since_ms));
@@ -159,6 +162,16 @@ fn link(model: &Model) -> (Standing, String) {
         Link::Replay => (Standing::Waiting, "▶ replay".to_owned()),
         Link::Ended => (Standing::Waiting, "■ replay ended".to_owned()),
     }
+}
+
+/// Why payers' transactions are not sent, on the day (UTC) on which that was found.
+fn gas_alarm(model: &Model, board: &Board) -> Option<&'static str> {
+    let alarm = board.gas_alarm?;
+    let is_of_today = alarm.time_ms / DAY_MS == model.now_ms / DAY_MS;
+    is_of_today.then_some(match alarm.is_budget {
+        true => "gas budget spent",
+        false => "gas low",
+    })
 }
 
 fn up(model: &Model, board: &Board) -> String {

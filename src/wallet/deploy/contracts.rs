@@ -81,6 +81,7 @@ pub fn funding(account: Address) -> Submission {
         value: FUNDS,
         deed: format!("funding {account}"),
         gas: 21_000,
+        sponsored: None,
     }
 }
 

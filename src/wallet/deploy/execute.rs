@@ -90,6 +90,7 @@ pub async fn quote(
             deed: step.deed.clone(),
             // The chain may be in another state by then; what is not used is not paid.
             gas: estimate + estimate / 5,
+            sponsored: None,
         });
     }
     Ok(Quote {

@@ -199,5 +199,6 @@ pub async fn submission(
         value: U256::ZERO,
         deed: deed.to_owned(),
         gas: gas.saturating_add(gas / 5),
+        sponsored: None,
     })
 }

@@ -75,6 +75,20 @@ pub enum PurseError {
         receiver: Address,
         allowed_by: &'static str,
     },
+    #[error(
+        "{server} takes {fee} for a refund, more than the {limit} that `call.max_refund_fee` allows"
+    )]
+    RefundFee {
+        server: String,
+        fee: Money,
+        limit: Money,
+    },
+    #[error("{server} takes {fee} for a refund, and {rest} are left in the channel")]
+    RefundRest {
+        server: String,
+        fee: Money,
+        rest: Money,
+    },
     #[error("{account} has {held} on `{network}`, and {needed} are needed")]
     Funds {
         account: Address,
@@ -152,7 +166,9 @@ impl Explain for PurseError {
             Self::Price { .. }
             | Self::Budget { .. }
             | Self::Locked { .. }
-            | Self::Deposit { .. } => ExitClass::Unconfirmed,
+            | Self::Deposit { .. }
+            | Self::RefundFee { .. }
+            | Self::RefundRest { .. } => ExitClass::Unconfirmed,
             Self::Funds { .. } => ExitClass::Wallet,
             Self::NoChannel { .. } | Self::NoAttempt { .. } | Self::OtherPayer { .. } => {
                 ExitClass::Usage
@@ -177,6 +193,15 @@ impl Explain for PurseError {
             }
             Self::Deposit { deposit, .. } => {
                 format!("allow it with --max-deposit {}", deposit.number())
+            }
+            Self::RefundFee { fee, .. } => format!(
+                "allow it with `openlora config set --user call.max_refund_fee {}`, or take the rest \
+                 back from the chain: openlora channel withdraw",
+                fee.number()
+            ),
+            Self::RefundRest { .. } => {
+                "use it up by calls, or take it back from the chain: openlora channel withdraw"
+                    .to_owned()
             }
             Self::Lost { .. } => "make the call anew if its answer is worth its price twice; \
                  `openlora receipts show ID` keeps what was paid"

@@ -50,6 +50,8 @@ pub struct Payer {
     pub budget: Amount,
     /// The most that may be in channels at the same time.
     pub max_locked: Amount,
+    /// The most that a refund may cost.
+    pub max_refund_fee: Amount,
 }
 
 /// A payment that is thought out: nothing of it is signed yet, and dropping it costs nothing.

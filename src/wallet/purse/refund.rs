@@ -1,21 +1,22 @@
 //! Getting back what a channel holds and calls have not cost: from its server, or from the chain
 //! when the server is gone.
 
-use alloy::primitives::hex;
+use alloy::primitives::{Bytes, hex};
 
 use super::{
     PurseError, chain,
     channel::{Channel, ChannelState, Leased, Signed},
     offer::Offer,
     pay::{Payer, header},
+    spending::{Fate, Spending, fee_id},
     store::now_ms,
 };
 use crate::{
-    runtime::ledger::Amount,
+    runtime::ledger::{Amount, Scheme},
     wallet::{
         contracts::ESCROW,
         x402::{
-            binding::{BindingDomain, RefundRequest},
+            binding::{BindingDomain, RefundFee, RefundRequest},
             digest::EscrowDomain,
             wire::{Batch, Deed, Payload, PaymentRequired, SettleResponse, Voucher},
         },
@@ -25,7 +26,28 @@ use crate::{
 /// How long a signed wish for a refund is good, in seconds; servers take no more than 600.
 const GOOD_FOR: u64 = 300;
 
+/// What a refund costs.
+struct Fee {
+    spending: Spending,
+    /// An earlier request for the same refund has it in the purse.
+    is_recorded: bool,
+}
+
 impl Payer {
+    /// What the next refund from a channel costs, by the offer; to be shown before it is asked for.
+    ///
+    /// # Errors
+    /// It is above what is allowed, or not worth it.
+    pub async fn refund_price(
+        &self,
+        channel: &Channel,
+        offer: &Offer,
+    ) -> Result<Amount, PurseError> {
+        let nonce = chain::refund_nonce(&self.chain, channel.id).await?;
+        let fee = self.fee(channel, offer, nonce)?;
+        Ok(fee.map_or(Amount::ZERO, |fee| fee.spending.quote))
+    }
+
     /// Asks for the whole rest of a channel: the value of `PAYMENT-SIGNATURE`. The channel is not
     /// used again from here on.
     pub async fn ask_refund(
@@ -35,23 +57,18 @@ impl Payer {
         offer: &Offer,
     ) -> Result<String, PurseError> {
         let channel = &mut leased.channel;
+        let nonce = chain::refund_nonce(&self.chain, channel.id).await?;
+        let fee = self.fee(channel, offer, nonce)?;
         let max = channel.charged;
-        let domain = EscrowDomain::of(channel.chain_id);
-        let signature = self.sign(domain.voucher(channel.id, max))?;
-        if channel
-            .signed
-            .as_ref()
-            .is_none_or(|signed| signed.max < max)
-        {
-            channel.signed = Some(Signed {
-                max,
-                signature: hex::encode_prefixed(&signature),
-            });
-        }
-        let request = self.refund_request(channel).await?;
+        let signature = self.sign_total(channel, max)?;
         channel.state = ChannelState::Refunding;
         channel.used_ms = now_ms();
+        let paid = match fee {
+            Some(fee) => Some(self.pay_fee(channel, fee)?),
+            None => None,
+        };
         self.purse.keep_channel(channel)?;
+        let request = self.refund_request(channel, nonce, paid)?;
         let payload = Payload::Batch(Box::new(Batch {
             config: channel.config.clone().into(),
             voucher: Voucher {
@@ -64,19 +81,115 @@ impl Payer {
         header(required, offer, &payload, &request)
     }
 
+    /// Signs a voucher over a total, and remembers the highest.
+    fn sign_total(&self, channel: &mut Channel, max: Amount) -> Result<Bytes, PurseError> {
+        let domain = EscrowDomain::of(channel.chain_id);
+        let signature = self.sign(domain.voucher(channel.id, max))?;
+        let highest = channel.signed.as_ref();
+        if highest.is_none_or(|signed| signed.max < max) {
+            channel.signed = Some(Signed {
+                max,
+                signature: hex::encode_prefixed(&signature),
+            });
+        }
+        Ok(signature)
+    }
+
+    /// The fee of a refund, within what is allowed and what is left. One that was signed for this
+    /// refund before is signed again, and not counted twice.
+    fn fee(&self, channel: &Channel, offer: &Offer, nonce: u64) -> Result<Option<Fee>, PurseError> {
+        let quote = offer.terms.extra.refund_fee.unwrap_or_default();
+        if quote.is_zero() {
+            return Ok(None);
+        }
+        let id = fee_id(channel, nonce);
+        let earlier = self.purse.spending(&id)?;
+        let stands = |it: &Spending| match it.fate {
+            Fate::Charged { .. } => true,
+            Fate::Open => it.quote == quote && it.before == channel.charged,
+            Fate::Void => false,
+        };
+        if let Some(spending) = earlier.filter(stands) {
+            let is_recorded = true;
+            return Ok(Some(Fee {
+                spending,
+                is_recorded,
+            }));
+        }
+        let (server, left) = (offer.server.clone(), channel.left());
+        if quote > self.max_refund_fee {
+            return Err(PurseError::RefundFee {
+                server,
+                fee: self.money(quote),
+                limit: self.money(self.max_refund_fee),
+            });
+        }
+        if quote >= left {
+            return Err(PurseError::RefundRest {
+                server,
+                fee: self.money(quote),
+                rest: self.money(left),
+            });
+        }
+        let spending = Spending {
+            request_id: id,
+            time_ms: now_ms(),
+            server,
+            adapter: channel.seller.adapter.clone(),
+            scheme: Scheme::BatchSettlement,
+            chain_id: channel.chain_id,
+            token: channel.config.token,
+            receiver: channel.config.receiver,
+            payer: channel.config.payer,
+            word: channel.id,
+            before: channel.charged,
+            quote,
+            deposit: Amount::ZERO,
+            signature: String::new(),
+            valid_before: 0,
+            fate: Fate::Open,
+            receipt: None,
+        };
+        Ok(Some(Fee {
+            spending,
+            is_recorded: false,
+        }))
+    }
+
+    /// Signs a fee and writes it down.
+    fn pay_fee(&self, channel: &mut Channel, mut fee: Fee) -> Result<RefundFee, PurseError> {
+        let amount = fee.spending.quote;
+        let total = fee.spending.before.saturating_add(amount);
+        let signature = self.sign_total(channel, total)?;
+        if !fee.is_recorded {
+            fee.spending.signature = hex::encode_prefixed(&signature);
+            self.purse.record_fee(&fee.spending, channel, self.day())?;
+        }
+        Ok(RefundFee {
+            amount,
+            max_claimable_amount: total,
+            signature,
+        })
+    }
+
     /// Says that the payer itself wants the rest, now and once: vouchers are public after a claim,
     /// and anybody could present one.
-    async fn refund_request(&self, channel: &Channel) -> Result<RefundRequest, PurseError> {
-        let refund_nonce = chain::refund_nonce(&self.chain, channel.id).await?;
-        let valid_before = self.now() + GOOD_FOR;
+    fn refund_request(
+        &self,
+        channel: &Channel,
+        refund_nonce: u64,
+        fee: Option<RefundFee>,
+    ) -> Result<RefundRequest, PurseError> {
         let domain = BindingDomain::of(channel.chain_id, ESCROW.into());
-        let digest = domain.refund(channel.id, None, refund_nonce, valid_before);
-        Ok(RefundRequest {
+        let mut request = RefundRequest {
             amount: None,
             refund_nonce,
-            valid_before,
-            signature: self.sign(digest)?,
-        })
+            valid_before: self.now() + GOOD_FOR,
+            fee,
+            signature: Bytes::new(),
+        };
+        request.signature = self.sign(request.digest(domain, channel.id))?;
+        Ok(request)
     }
 
     /// The server's answer to it: what came back, by the chain.
@@ -98,9 +211,11 @@ impl Payer {
                 code: response.error_reason.unwrap_or_else(|| "unknown".into()),
             });
         }
-        let before = channel.balance;
+        let (before, was) = (channel.balance, channel.charged);
         channel.state = ChannelState::Refunded;
         self.observe(channel).await?;
+        // All that was charged is claimed with a refund, its fee too.
+        self.purse.settle_doubts(channel, was)?;
         let amount = before.saturating_sub(channel.balance);
         self.purse.returned(channel, amount)?;
         Ok((amount, response.transaction))
@@ -109,6 +224,6 @@ impl Payer {
     /// A server that plainly refuses has given nothing back.
     pub fn keep_open(&self, channel: &mut Channel) -> Result<(), PurseError> {
         channel.state = ChannelState::Open;
-        self.purse.keep_channel(channel)
+        self.purse.void_fees(channel)
     }
 }

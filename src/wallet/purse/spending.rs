@@ -18,6 +18,9 @@ use super::{
 };
 use crate::runtime::ledger::{Address, Amount, Charge, Scheme, Word};
 
+/// Begins ids of what refunds cost.
+const FEE: &str = "refund-fee-";
+
 /// What is known of a signature's end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "is")]
@@ -125,6 +128,35 @@ impl Purse {
                 attempt::keep(transaction, number, record.attempt)?;
                 Ok(number)
             })
+        })
+    }
+
+    /// Writes down what a refund may cost, with its channel, before it is asked for.
+    pub(super) fn record_fee(
+        &self,
+        fee: &Spending,
+        channel: &Channel,
+        budget: Budget<'_>,
+    ) -> Result<(), PurseError> {
+        self.write(|transaction| {
+            let key = (fee.chain_id, fee.token, fee.day());
+            within(transaction, key, budget, |transaction| {
+                put(transaction, channel)?;
+                insert(transaction, fee).map(drop)
+            })
+        })
+    }
+
+    /// A refund was refused: a voucher for its fee takes the place that the next call's has.
+    pub(super) fn void_fees(&self, channel: &Channel) -> Result<(), PurseError> {
+        self.write(|transaction| {
+            for (number, mut spending) in in_doubt(transaction, channel)? {
+                if is_fee(&spending) {
+                    spending.fate = Fate::Void;
+                    update(transaction, number, &spending)?;
+                }
+            }
+            put(transaction, channel)
         })
     }
 
@@ -238,6 +270,15 @@ impl Purse {
             update(transaction, number, &spending)
         })
     }
+}
+
+/// The id under which the fee of a channel's refund is kept.
+pub(super) fn fee_id(channel: &Channel, refund_nonce: u64) -> String {
+    format!("{FEE}{}-{refund_nonce}", channel.id)
+}
+
+fn is_fee(spending: &Spending) -> bool {
+    spending.request_id.starts_with(FEE)
 }
 
 /// What a server proves to have been charged beyond its own answers, by a signature of ours.

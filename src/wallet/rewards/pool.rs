@@ -320,6 +320,7 @@ impl Deed<'_> {
             value: U256::ZERO,
             deed,
             gas: gas + gas / 5,
+            sponsored: None,
         })
     }
 }

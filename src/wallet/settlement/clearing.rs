@@ -6,10 +6,10 @@
 //! again until it is told; whoever comes after that, with whatever request, finds the
 //! authorization used.
 
-use super::{Done, Foreign, Trouble, books::ask, desk::Desk};
+use super::{Done, Foreign, Trouble, books::ask, desk::Desk, sponsor::sponsored};
 use crate::runtime::{
     event::{Clearing, ClearingStage, Event},
-    ledger::{Address, ExactKey, Word},
+    ledger::{Address, ExactKey, SponsoredDeed, Word},
 };
 
 impl Foreign<'_> {
@@ -86,7 +86,8 @@ impl Desk {
         let done = match payment {
             Foreign::Transfer(transfer) => {
                 let deed = format!("{} for the request {request}", transfer.deed());
-                self.make_transfer(transfer, deed).await
+                let asked = sponsored(SponsoredDeed::Clearing, Some(transfer.from), None);
+                self.make_transfer(transfer, deed, Some(asked)).await
             }
             Foreign::Deposit(deposit) => {
                 let deed = format!("{} for the request {request}", deposit.deed());
@@ -96,7 +97,7 @@ impl Desk {
         match &done {
             Ok(done) => note(ClearingStage::Confirmed, &done.tx).await?,
             Err(Trouble::Rejected { .. }) => note(ClearingStage::Dropped, "").await?,
-            Err(Trouble::Unreachable { .. }) if !has_begun => {
+            Err(Trouble::Unreachable { .. } | Trouble::Limited(_)) if !has_begun => {
                 note(ClearingStage::Dropped, "").await?;
             }
             Err(_) => {}

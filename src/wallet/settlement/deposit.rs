@@ -6,14 +6,14 @@ use alloy::{
     sol_types::{SolCall, SolEvent, SolValue},
 };
 
-use super::{Deposit, Done, Trouble, desk::Desk};
+use super::{Deposit, Done, Trouble, desk::Desk, sponsor::sponsored};
 use crate::{
-    runtime::ledger::{Address, Word},
+    runtime::ledger::{Address, SponsoredDeed, Word},
     wallet::{
         WalletError,
         contracts::{COLLECTOR, ESCROW},
         registry::{BatchSettlementEscrow as Escrow, Token},
-        transaction::Mined,
+        transaction::{Mined, Submission},
     },
 };
 
@@ -96,7 +96,13 @@ impl Desk {
         }
         let call = self.prepared(ESCROW.into(), deposit.data(), deed).await;
         let call = call.map_err(|error| Trouble::of_read(NAME, &error))?;
-        let mined = match self.done(NAME, call).await {
+        // The payer's own hand is under it, whoever signs the vouchers.
+        let asked = sponsored(SponsoredDeed::Deposit, Some(payer), Some(deposit.channel));
+        let call = Submission {
+            sponsored: Some(asked),
+            ..call
+        };
+        let mined = match self.done(NAME, call, None).await {
             // Somebody else's, or one that came back after a reorganisation, was faster.
             Err(trouble @ Trouble::Rejected { .. }) => {
                 let mined = self.mined_deposit(deposit).await;

@@ -20,10 +20,12 @@ use super::{
     facts,
     memory::Memory,
     queue::{Queue, Teller},
+    sponsor::SponsorGate,
 };
 use crate::{
     runtime::{
-        ledger::{Address, ChannelKey, ChannelView, Word},
+        event::Event,
+        ledger::{Address, ChannelKey, ChannelView, SponsorAllowance, Word},
         ports::{FactLog, PublishedLog},
     },
     wallet::{
@@ -58,6 +60,8 @@ pub struct Options {
     pub tell: Teller,
     /// What was published of the roots that this account sends; without it their facts are lost.
     pub log: Option<Arc<dyn PublishedLog>>,
+    /// What is done for strangers in a day.
+    pub allowance: SponsorAllowance,
 }
 
 impl Options {
@@ -75,6 +79,7 @@ impl Options {
             lag,
             tell: Arc::new(|_| {}),
             log: None,
+            allowance: SponsorAllowance::UNLIMITED,
         }
     }
 }
@@ -129,11 +134,17 @@ impl Desk {
             }
             told
         };
+        let gate = SponsorGate {
+            chain_id,
+            account: account.address(),
+            books: Arc::clone(&books),
+            allowance: options.allowance,
+        };
         let queue = Queue::new(
             (chain.clone(), account),
             (facts, history),
             (options.limits, Arc::clone(&options.tell)),
-            Arc::new(reader),
+            (Arc::new(reader), gate),
         );
         Self {
             chain,
@@ -204,6 +215,7 @@ impl Desk {
             deed,
             // The chain may be in another state by then; what is not used is not paid.
             gas: gas + gas / 5,
+            sponsored: None,
         })
     }
 
@@ -215,16 +227,17 @@ impl Desk {
         deed: String,
     ) -> Result<Mined, SettleError> {
         let call = self.prepared(to, data, deed).await?;
-        Ok(self.queue.send(call).await?)
+        Ok(self.queue.send(call, None).await?)
     }
 
-    /// Sends a call and waits until it is mined and deep enough.
+    /// Sends a call and waits until it is mined and deep enough; `first` is written down before.
     pub(super) async fn done(
         &self,
         name: &'static str,
         call: Submission,
+        first: Option<Event>,
     ) -> Result<Mined, Trouble> {
-        let sent = self.queue.send(call).await;
+        let sent = self.queue.send(call, first).await;
         let mined = sent.map_err(|error| Trouble::of(name, error))?;
         self.counted(&mined).await?;
         Ok(mined)
@@ -265,11 +278,15 @@ impl Desk {
         }
     }
 
-    pub(super) async fn viewed(&self, channel: Word) -> Result<ChannelView, Trouble> {
-        let key = ChannelKey {
+    pub(super) fn channel_key(&self, channel: Word) -> ChannelKey {
+        ChannelKey {
             chain_id: self.chain.network.chain_id,
             channel,
-        };
+        }
+    }
+
+    pub(super) async fn viewed(&self, channel: Word) -> Result<ChannelView, Trouble> {
+        let key = self.channel_key(channel);
         // Nobody begins to be served on what was so a moment ago.
         let in_use = ask(&*self.books, |book| book.channels.contains_key(&key));
         let known = {

@@ -8,8 +8,11 @@ use alloy::{
 
 use super::{Done, Transfer, Trouble, books::ask, desk::Desk};
 use crate::{
-    runtime::ledger::{Address, ExactKey},
-    wallet::{registry::Token, transaction::Mined},
+    runtime::ledger::{Address, ExactKey, Sponsored},
+    wallet::{
+        registry::Token,
+        transaction::{Mined, Submission},
+    },
 };
 
 const NAME: &str = "the transfer";
@@ -83,7 +86,7 @@ impl Desk {
     pub(super) async fn take_payment(&self, transfer: &Transfer) -> Result<Done, Trouble> {
         let _turn = self.turn(transfer.nonce).await;
         self.check_free(transfer)?;
-        self.make_transfer(transfer, transfer.deed()).await
+        self.make_transfer(transfer, transfer.deed(), None).await
     }
 
     /// An authorization that is cleared for another seller pays nothing here.
@@ -100,6 +103,7 @@ impl Desk {
         &self,
         transfer: &Transfer,
         deed: String,
+        sponsored: Option<Sponsored>,
     ) -> Result<Done, Trouble> {
         self.in_sight().await?;
         self.earlier(&deed).await?;
@@ -113,7 +117,10 @@ impl Desk {
         }
         let call = self.prepared(token, transfer.data(), deed).await;
         let sent = match call {
-            Ok(call) => self.done(NAME, call).await,
+            Ok(call) => {
+                let call = Submission { sponsored, ..call };
+                self.done(NAME, call, None).await
+            }
             Err(error) => Err(Trouble::of_read(NAME, &error)),
         };
         let mined = match sent {

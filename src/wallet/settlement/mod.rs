@@ -20,6 +20,7 @@ mod refund;
 mod relay;
 mod settle;
 mod shares;
+mod sponsor;
 mod trouble;
 mod view;
 mod watch;
@@ -34,10 +35,16 @@ pub use identity::{check_genesis, identify};
 pub use queue::Teller;
 pub use settle::{Moved, Settled, Treasurer, Triggers};
 pub use shares::{Due, Share, due, shares};
+pub use sponsor::until_tomorrow;
 pub use view::{channels as channel_views, receiver as receiver_view};
 
 use super::network::Network;
-use crate::runtime::ledger::{Address, Amount, ChannelConfig, ChannelView, Word};
+use crate::runtime::{
+    event::RefundCharged,
+    ledger::{
+        Address, Amount, ChannelConfig, ChannelView, PaidRefund, SponsorLimit, SponsoredGas, Word,
+    },
+};
 
 /// A payer's signed permission (ERC-3009 `receiveWithAuthorization`) to put money into a channel.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,6 +84,12 @@ pub struct Refund {
     pub charged: Amount,
     pub voucher_max: Amount,
     pub voucher_signature: Bytes,
+    /// Whose limits it is under.
+    pub party: Address,
+    /// Whether the payer's side signed for this very refund.
+    pub is_signed: bool,
+    /// What it costs the payer, as part of what is charged: written down before anything is sent.
+    pub fee: Option<RefundCharged>,
 }
 
 /// Something mined, deep enough to count on.
@@ -100,6 +113,9 @@ pub enum Trouble {
     /// Nothing happened: the authorization was used or cancelled, and not by this server for this.
     #[error("the authorization {nonce} was used or cancelled before")]
     Spent { nonce: Word },
+    /// Nothing happened: enough was done for strangers today.
+    #[error("{0}")]
+    Limited(SponsorLimit),
     /// A transaction is under way or lost from sight; asking again with the same thing goes on.
     #[error("it is not known yet what became of transaction {tx}")]
     Unknown { tx: String },
@@ -163,9 +179,18 @@ pub trait Settlement: Send + Sync {
     /// it was made.
     async fn clear(&self, payment: Foreign<'_>, request: Word) -> Result<Done, Trouble>;
 
-    /// Puts calls to the escrow that others have signed on the chain, all or none; `name` says
-    /// what they are.
+    /// Puts calls to the escrow that others have signed, for themselves, on the chain, all or none;
+    /// `name` says what they are.
     async fn relay(&self, name: &'static str, calls: Vec<Bytes>) -> Result<Done, Trouble>;
+
+    /// Claims a voucher of our own before its call runs.
+    async fn claim(&self, claim: Bytes) -> Result<Done, Trouble>;
+
+    /// The refund that the journal has a channel's latest fee for.
+    fn paid_refund(&self, channel: Word) -> Option<PaidRefund>;
+
+    /// What was paid today for gas at strangers' request, and the most that may be, in wei.
+    fn sponsored_gas(&self) -> (SponsoredGas, Option<Amount>);
 
     /// What our account has left for gas, in wei.
     async fn gas(&self) -> Result<Amount, Trouble>;

@@ -2,9 +2,14 @@
 
 use alloy::primitives::Bytes;
 
-use super::{Deposit, Desk, Done, Foreign, Refund, Settlement, Transfer, Trouble};
+use super::{
+    Deposit, Desk, Done, Foreign, Refund, Settlement, Transfer, Trouble, books::ask,
+    sponsor::sponsored,
+};
 use crate::{
-    runtime::ledger::{Address, Amount, ChannelView, Word},
+    runtime::ledger::{
+        Address, Amount, Book, ChannelView, PaidRefund, SponsoredDeed, SponsoredGas, Word,
+    },
     wallet::network::Network,
 };
 
@@ -65,7 +70,23 @@ impl Settlement for Desk {
     }
 
     async fn relay(&self, name: &'static str, calls: Vec<Bytes>) -> Result<Done, Trouble> {
-        self.pass_on(name, calls).await
+        let sponsored = sponsored(SponsoredDeed::Clearing, None, None);
+        self.pass_on(name, calls, Some(sponsored)).await
+    }
+
+    async fn claim(&self, claim: Bytes) -> Result<Done, Trouble> {
+        self.pass_on("a claim before its call", vec![claim], None)
+            .await
+    }
+
+    fn paid_refund(&self, channel: Word) -> Option<PaidRefund> {
+        let key = self.channel_key(channel);
+        let paid = |book: &Book| book.channels.get(&key).and_then(|it| it.paid_refund);
+        ask(&*self.books, paid)
+    }
+
+    fn sponsored_gas(&self) -> (SponsoredGas, Option<Amount>) {
+        (self.queue.gate.gas(), self.options.allowance.gas_budget)
     }
 
     async fn gas(&self) -> Result<Amount, Trouble> {

@@ -12,11 +12,12 @@ use std::{
 use alloy::rpc::types::TransactionReceipt;
 use tokio::sync::Notify;
 
-use super::books::History;
+use super::{books::History, sponsor::SponsorGate};
 use crate::{
     error::{ExitClass, Failure},
     runtime::{
         event::{Event, Intent},
+        ledger::Amount,
         ports::FactLog,
     },
     wallet::{
@@ -38,6 +39,7 @@ pub(super) struct Queue {
     pub chain: Chain,
     pub account: Account,
     pub limits: Limits,
+    pub gate: SponsorGate,
     facts: Arc<dyn FactLog>,
     tell: Teller,
     read: Reader,
@@ -102,12 +104,13 @@ impl Queue {
         (chain, account): (Chain, Account),
         (facts, history): (Arc<dyn FactLog>, History),
         (limits, tell): (Limits, Teller),
-        read: Reader,
+        (read, gate): (Reader, SponsorGate),
     ) -> Self {
         Self {
             chain,
             account,
             limits,
+            gate,
             facts,
             tell,
             read,
@@ -123,9 +126,14 @@ impl Queue {
     }
 
     /// Sends a transaction and waits until it is mined. It goes on when whoever asked goes away.
-    pub async fn send(self: &Arc<Self>, call: Submission) -> Result<Mined, TransactionError> {
+    /// What is due `first` is written down once it is certain that the transaction may be sent.
+    pub async fn send(
+        self: &Arc<Self>,
+        call: Submission,
+        first: Option<Event>,
+    ) -> Result<Mined, TransactionError> {
         let running = Running::begin(self, &call.deed);
-        let work = tokio::spawn(async move { running.queue.carry(&call).await });
+        let work = tokio::spawn(async move { running.queue.carry(&call, first).await });
         work.await.unwrap_or_else(|error| {
             let message = format!("sending stopped: {error}");
             Err(TransactionError::Unrecorded(Failure::new(
@@ -135,12 +143,21 @@ impl Queue {
         })
     }
 
-    async fn carry(&self, call: &Submission) -> Result<Mined, TransactionError> {
+    async fn carry(
+        &self,
+        call: &Submission,
+        first: Option<Event>,
+    ) -> Result<Mined, TransactionError> {
         let tell = |news| (self.tell)(news);
         let read = |receipt: &TransactionReceipt| (self.read)(receipt);
         let sender = self.sender(&tell, &read);
         let order = self.order.lock().await;
         self.find_out(&sender).await?;
+        self.admit(call).await?;
+        if let Some(fact) = first {
+            let kept = self.keep(fact).await;
+            kept.map_err(TransactionError::Unrecorded)?;
+        }
         let least = self.state().awaited.last().map_or(0, |nonce| nonce + 1);
         let sent = sender.dispatch(call, least).await?;
         let (tx, nonce) = (sent.tx(), sent.nonce());
@@ -158,6 +175,30 @@ impl Queue {
                 }
             }
             error => error,
+        })
+    }
+
+    /// Whether a transaction for a stranger is within what is done for them in a day. The next one
+    /// is not asked about before this one's intent is in the journal.
+    async fn admit(&self, call: &Submission) -> Result<(), TransactionError> {
+        let Some(mut asked) = call.sponsored.clone() else {
+            return Ok(());
+        };
+        let (fees, _) = self.limits.offer(&self.chain).await?;
+        asked.reserve = Amount(u128::from(call.gas).saturating_mul(fees.max_fee));
+        let Err((limit, alarm)) = self.gate.check(&asked) else {
+            return Ok(());
+        };
+        let network = self.chain.network.name.clone();
+        if let Some(alarm) = alarm {
+            tracing::error!(%network, %limit, "deposits and refunds are not sent until tomorrow (UTC)");
+            let kept = self.keep(alarm).await;
+            kept.map_err(TransactionError::Unrecorded)?;
+        }
+        Err(TransactionError::Limited {
+            network,
+            deed: call.deed.clone(),
+            limit,
         })
     }
 

@@ -2,12 +2,16 @@
 
 use alloy::{primitives::Bytes, sol_types::SolCall};
 
-use super::{Done, Refund, Trouble, desk::Desk};
+use super::{Done, Refund, Trouble, desk::Desk, sponsor::sponsored};
 use crate::{
-    runtime::ledger::ChannelView,
+    runtime::{
+        event::Event,
+        ledger::{ChannelView, SponsoredDeed},
+    },
     wallet::{
         contracts::ESCROW,
         registry::{BatchSettlementEscrow as Escrow, ChannelVoucher, VoucherClaim},
+        transaction::Submission,
     },
 };
 
@@ -65,7 +69,18 @@ impl Desk {
         }
         let call = self.prepared(ESCROW.into(), refund.data(&view), deed).await;
         let call = call.map_err(|error| Trouble::of_read(NAME, &error))?;
-        let mined = self.done(NAME, call).await?;
+        let deed = match refund.is_signed {
+            true => SponsoredDeed::SignedRefund,
+            false => SponsoredDeed::UnsignedRefund,
+        };
+        let asked = sponsored(deed, Some(refund.party), Some(refund.channel));
+        let call = Submission {
+            sponsored: Some(asked),
+            ..call
+        };
+        let fee = refund.fee.clone();
+        let fee = fee.map(|fee| Event::RefundCharged(Box::new(fee)));
+        let mined = self.done(NAME, call, fee).await?;
         self.after(mined.tx.to_string(), refund.channel).await
     }
 }

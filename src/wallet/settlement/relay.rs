@@ -4,8 +4,10 @@ use alloy::{primitives::Bytes, sol_types::SolCall};
 
 use super::{Done, Trouble, desk::Desk};
 use crate::{
-    runtime::ledger::{Address, Amount},
-    wallet::{contracts::ESCROW, registry::BatchSettlementEscrow as Escrow},
+    runtime::ledger::{Address, Amount, Sponsored},
+    wallet::{
+        contracts::ESCROW, registry::BatchSettlementEscrow as Escrow, transaction::Submission,
+    },
 };
 
 impl Desk {
@@ -13,6 +15,7 @@ impl Desk {
         &self,
         name: &'static str,
         mut calls: Vec<Bytes>,
+        sponsored: Option<Sponsored>,
     ) -> Result<Done, Trouble> {
         let data = match calls.len() {
             1 => calls.remove(0),
@@ -20,7 +23,8 @@ impl Desk {
         };
         let call = self.prepared(ESCROW.into(), data, format!("{name} for others"));
         let call = call.await.map_err(|error| Trouble::of_read(name, &error))?;
-        let tx = self.done(name, call).await?.tx.to_string();
+        let call = Submission { sponsored, ..call };
+        let tx = self.done(name, call, None).await?.tx.to_string();
         // What it did to channels in sight is seen before anybody asks.
         match self.advance(&[]).await {
             Ok(_) => Ok(Done { tx, view: None }),

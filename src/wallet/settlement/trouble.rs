@@ -29,6 +29,7 @@ impl Trouble {
             TransactionError::Unknown { tx, .. }
             | TransactionError::Waiting { tx, .. }
             | TransactionError::NonceGap { tx, .. } => Self::Unknown { tx },
+            TransactionError::Limited { limit, .. } => Self::Limited(limit),
             // Nothing was sent: no funds for gas, gas too dear, a journal that refuses.
             error => Self::unreachable(error),
         }

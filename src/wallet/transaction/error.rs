@@ -4,7 +4,7 @@ use alloy::primitives::U256;
 
 use crate::{
     error::{ExitClass, Explain, Failure},
-    runtime::ledger::Address,
+    runtime::ledger::{Address, SponsorLimit},
     wallet::{WalletError, balance::in_units},
 };
 
@@ -53,6 +53,13 @@ pub enum TransactionError {
         deed: String,
         reason: String,
     },
+    /// Nothing is sent: enough was done for strangers today.
+    #[error("`{network}`: {deed} is not sent: {limit}")]
+    Limited {
+        network: String,
+        deed: String,
+        limit: SponsorLimit,
+    },
     /// It may be on its way or nowhere; the journal has it.
     #[error("nobody knows whether `{network}` took the transaction {tx} for {deed}: {reason}")]
     Unknown {
@@ -97,6 +104,7 @@ impl Explain for TransactionError {
             | Self::Refused { .. }
             | Self::Unknown { .. }
             | Self::Waiting { .. }
+            | Self::Limited { .. }
             | Self::NonceTaken { .. } => ExitClass::Network,
             Self::Reverted { .. } => ExitClass::Reverted,
             Self::Unreadable { .. } => ExitClass::Environment,

@@ -146,6 +146,7 @@ fn attempt(intent: &Intent) -> Result<Attempt, TransactionError> {
         Ok(TxEnvelope::Eip1559(signed)) if signed.hash().to_string() == intent.tx => Ok(Attempt {
             hash: *signed.hash(),
             transaction: signed.tx().clone(),
+            sponsored: intent.sponsored.clone(),
         }),
         _ => Err(unreadable(intent)),
     }

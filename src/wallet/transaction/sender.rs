@@ -13,7 +13,7 @@ use super::error::TransactionError;
 use crate::{
     runtime::{
         event::{Event, Intent, Settlement},
-        ledger::{Address, Amount},
+        ledger::{Address, Amount, Sponsored},
         ports::FactLog,
     },
     wallet::{
@@ -65,6 +65,8 @@ pub struct Submission {
     /// What it is for, in words: "registering tone 1.0.0".
     pub deed: String,
     pub gas: u64,
+    /// At whose request, where it is a stranger's.
+    pub sponsored: Option<Sponsored>,
 }
 
 /// A transaction that was mined and did what it should.
@@ -130,6 +132,7 @@ pub fn no_facts(_: &TransactionReceipt) -> Vec<Event> {
 pub(super) struct Attempt {
     pub hash: B256,
     pub transaction: TxEip1559,
+    pub sponsored: Option<Sponsored>,
 }
 
 /// Sends an account's transactions, one after the other.
@@ -180,7 +183,8 @@ impl Sender<'_> {
             access_list: Default::default(),
             input: call.data.clone(),
         };
-        let (attempt, taken) = self.sign_and_submit(transaction, &call.deed, None).await?;
+        let what = (call.deed.as_str(), call.sponsored.clone());
+        let (attempt, taken) = self.sign_and_submit(transaction, what, None).await?;
         if let Err(reason) = taken {
             return self.refuse(&attempt, &call.deed, reason).await;
         }
@@ -202,7 +206,7 @@ impl Sender<'_> {
     async fn sign_and_submit(
         &self,
         mut transaction: TxEip1559,
-        deed: &str,
+        (deed, mut sponsored): (&str, Option<Sponsored>),
         replaces: Option<B256>,
     ) -> Result<(Attempt, Result<(), String>), TransactionError> {
         let account = self.account.address();
@@ -216,6 +220,10 @@ impl Sender<'_> {
         let hash = *signed.hash();
         let raw = TxEnvelope::from(signed).encoded_2718();
         let to = transaction.to.to().map(|to| Address::from(*to));
+        let most = u128::from(transaction.gas_limit).saturating_mul(transaction.max_fee_per_gas);
+        if let Some(sponsored) = &mut sponsored {
+            sponsored.reserve = Amount(most);
+        }
         self.keep(Event::TransactionIntended(Box::new(Intent {
             tx: hash.to_string(),
             chain_id: transaction.chain_id,
@@ -226,6 +234,7 @@ impl Sender<'_> {
             purpose: deed.to_owned(),
             raw: alloy::hex::encode_prefixed(&raw),
             replaces: replaces.map(|hash| hash.to_string()),
+            sponsored: sponsored.clone(),
         })))
         .await?;
         let taken = match self.chain.submit(&raw).await {
@@ -236,7 +245,12 @@ impl Sender<'_> {
             }
             Err(error) => return Err(error.into()),
         };
-        Ok((Attempt { hash, transaction }, taken))
+        let attempt = Attempt {
+            hash,
+            transaction,
+            sponsored,
+        };
+        Ok((attempt, taken))
     }
 
     fn unknown(&self, tx: B256, deed: &str, reason: String) -> TransactionError {
@@ -365,7 +379,8 @@ impl Sender<'_> {
             ..old.clone()
         };
         let replaced = last.hash;
-        let (attempt, taken) = self.sign_and_submit(next, &deed, Some(replaced)).await?;
+        let what = (deed.as_str(), last.sponsored.clone());
+        let (attempt, taken) = self.sign_and_submit(next, what, Some(replaced)).await?;
         match taken {
             Ok(()) => {
                 let tx = attempt.hash;

@@ -30,6 +30,12 @@ static REFUND_REQUEST: LazyLock<B256> = LazyLock::new(|| {
     )
 });
 
+static PAID_REFUND_REQUEST: LazyLock<B256> = LazyLock::new(|| {
+    keccak256(
+        "PaidRefundRequest(bytes32 channelId,uint128 amount,uint128 fee,uint128 feeTotal,uint256 refundNonce,uint256 validBefore)",
+    )
+});
+
 /// What salts of channels and nonces of authorizations begin with whose payer names the request of
 /// every payment. Nobody can leave the name out of a copy then, because payments are signed over
 /// the channel and the nonce.
@@ -70,6 +76,18 @@ impl Extension for RequestBinding {
     const NAME: &'static str = "openlora-request";
 }
 
+/// What a payer pays for a refund: a voucher over what is charged and the fee.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RefundFee {
+    pub amount: Amount,
+    /// What is charged with the fee, which the voucher is over.
+    pub max_claimable_amount: Amount,
+    /// Of the voucher.
+    #[serde(with = "forms::bytes")]
+    pub signature: Bytes,
+}
+
 /// Asks for what is left in a channel, once.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -83,6 +101,9 @@ pub struct RefundRequest {
     /// Unix seconds, at most [`LONGEST_REFUND_REQUEST`] ahead.
     #[serde(with = "forms::count")]
     pub valid_before: u64,
+    /// What the refund costs; absent where the offer names no fee.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fee: Option<RefundFee>,
     /// Of the voucher's signer.
     #[serde(with = "forms::bytes")]
     pub signature: Bytes,
@@ -130,6 +151,26 @@ impl BindingDomain {
             valid_before.into(),
         ];
         typed(self.0, hash(parts))
+    }
+}
+
+impl RefundRequest {
+    /// What its signature is over; the fee's voucher is signed by itself besides.
+    pub fn digest(&self, domain: BindingDomain, channel: Word) -> Word {
+        let (nonce, until) = (self.refund_nonce, self.valid_before);
+        let Some(fee) = &self.fee else {
+            return domain.refund(channel, self.amount, nonce, until);
+        };
+        let parts = [
+            (*PAID_REFUND_REQUEST).into(),
+            channel.into(),
+            self.amount.unwrap_or_default().into(),
+            fee.amount.into(),
+            fee.max_claimable_amount.into(),
+            nonce.into(),
+            until.into(),
+        ];
+        typed(domain.0, hash(parts))
     }
 }
 

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::runtime::{
     ledger::Book,
-    ports::{Cashier, Refunded, Sale, Tab, Unpaid},
+    ports::{Cashier, Refunded, Sale, Sponsorship, Tab, Unpaid},
 };
 
 /// Takes payments by x402 on the chains of a shop.
@@ -104,5 +104,9 @@ impl Cashier for Till {
 
     fn warnings(&self) -> Vec<String> {
         self.back.warnings()
+    }
+
+    fn sponsorships(&self) -> Vec<Sponsorship> {
+        self.back.sponsorships()
     }
 }

@@ -37,7 +37,8 @@ pub struct Counter {
     pub withdraw_delay: u64,
     /// Deposits cost us gas.
     pub min_deposit: Amount,
-    /// And so do refunds: so much stays in the channel, to be paid with or withdrawn.
+    /// And so do refunds. Whoever signs for a refund pays so much for it; of others so much stays in
+    /// the channel.
     pub refund_fee: Amount,
     /// Wei below which our account pays for nobody's transactions.
     pub min_gas: Amount,

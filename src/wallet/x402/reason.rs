@@ -96,13 +96,17 @@ reasons! {
     RefundLimit => "invalid_openlora_refund_limit",
         "So many refunds a day are made for one payer: withdraw from the escrow, or come back \
          tomorrow.";
+    ChannelRefundLimit => "invalid_openlora_channel_refund_limit",
+        "So many refunds a day are made from one channel that its payer has not signed for: sign a \
+         refund request (`openlora-refund`), withdraw from the escrow, or come back tomorrow.";
     RefundCancelled => "invalid_openlora_refund_cancelled",
         "A call was paid from the channel meanwhile, so nothing is given back.";
     RefundClaimed => "invalid_openlora_refund_claimed",
         "The voucher is claimed, so it is on the chain for everybody: sign a refund request \
          (`openlora-refund`), or withdraw from the escrow.";
     RefundFee => "invalid_openlora_refund_fee",
-        "What is left in the channel is not above the fee that a refund leaves there for its gas.";
+        "What is left in the channel is not above the fee for a refund's gas, or the refund request \
+         pays another one.";
     Withdrawal => "invalid_batch_settlement_evm_withdrawal_pending",
         "A withdrawal from the channel is in progress.";
     DepositTooSmall => "invalid_batch_settlement_evm_deposit_below_min_deposit",

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     error::Failure,
-    runtime::ledger::{Address, Amount, UsedVoucher},
+    runtime::ledger::{Address, Amount, SponsorLimit, UsedVoucher},
     wallet::settlement::Trouble,
 };
 
@@ -28,6 +28,16 @@ pub(super) enum Refused {
     Busy,
     /// Too little is left for gas to pay for others' transactions.
     GasLow,
+    /// What may be paid for gas at strangers' request is spent for today.
+    GasSpent,
+    /// A refund does not pay its fee.
+    RefundFee {
+        fee: Amount,
+        /// What is left in the channel.
+        rest: Amount,
+        /// The total that the fee's voucher is to be over.
+        total: Amount,
+    },
     /// The journal takes nothing.
     Unwritable(Failure),
 }
@@ -57,7 +67,21 @@ impl From<WireProblem> for Refused {
 
 impl From<Trouble> for Refused {
     fn from(trouble: Trouble) -> Self {
-        Self::Trouble(trouble)
+        match trouble {
+            Trouble::Limited(limit) => limit.into(),
+            trouble => Self::Trouble(trouble),
+        }
+    }
+}
+
+impl From<SponsorLimit> for Refused {
+    fn from(limit: SponsorLimit) -> Self {
+        match limit {
+            SponsorLimit::GasBudget { .. } => Self::GasSpent,
+            SponsorLimit::Deposits => Reason::DepositLimit.into(),
+            SponsorLimit::Refunds => Reason::RefundLimit.into(),
+            SponsorLimit::ChannelRefunds => Reason::ChannelRefundLimit.into(),
+        }
     }
 }
 
@@ -70,7 +94,7 @@ impl Refused {
                 Self::Because(reason)
             }
             Trouble::Spent { .. } => Self::Because(Reason::ExactUsed),
-            trouble => Self::Trouble(trouble),
+            trouble => trouble.into(),
         }
     }
 }

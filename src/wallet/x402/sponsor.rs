@@ -1,4 +1,5 @@
-//! What is done for payers at our cost of gas, and where that ends.
+//! What is done for payers at our cost of gas: refunds that wait, and an account that runs low.
+//! Daily limits are kept where transactions are sent.
 
 use std::{
     collections::HashMap,
@@ -6,10 +7,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{checks::now, reason::Reason, refused::Refused};
-use crate::runtime::ledger::{Address, ChannelKey};
-
-const DAY_SECONDS: u64 = 86_400;
+use super::refused::Refused;
+use crate::runtime::ledger::ChannelKey;
 
 /// Whether vouchers are taken that a payer's contract decides about (ERC-1271).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,9 +25,6 @@ pub struct Rules {
     pub contract_payers: ContractPayers,
     /// How long a refund waits that somebody else may have asked for.
     pub refund_pause: Duration,
-    /// Refunds and deposits that are put on chains for one payer in a day (UTC).
-    pub refunds_daily: u32,
-    pub deposits_daily: u32,
 }
 
 impl Default for Rules {
@@ -36,18 +32,8 @@ impl Default for Rules {
         Self {
             contract_payers: ContractPayers::Refuse,
             refund_pause: Duration::from_secs(3),
-            refunds_daily: 4,
-            deposits_daily: 100,
         }
     }
-}
-
-/// What was done for a payer today.
-#[derive(Clone, Copy, Default)]
-struct Done {
-    /// That strangers may have asked for, and that the payer signed for.
-    refunds: [u32; 2],
-    deposits: u32,
 }
 
 /// A refund that waits.
@@ -60,10 +46,9 @@ struct Waiting {
     held: bool,
 }
 
-/// Counts what is done for payers, and holds refunds back.
+/// Holds refunds back.
 pub(super) struct Sponsor {
     pub rules: Rules,
-    today: Mutex<(u64, HashMap<Address, Done>)>,
     waiting: Mutex<HashMap<ChannelKey, Waiting>>,
 }
 
@@ -85,37 +70,8 @@ impl Sponsor {
     pub fn new(rules: Rules) -> Self {
         Self {
             rules,
-            today: Mutex::default(),
             waiting: Mutex::default(),
         }
-    }
-
-    /// Counts a deposit of a payer's that is about to be sent.
-    pub fn deposit(&self, payer: Address) -> Result<(), Reason> {
-        let most = self.rules.deposits_daily;
-        self.count(payer, |done| up(&mut done.deposits, most))
-            .then_some(())
-            .ok_or(Reason::DepositLimit)
-    }
-
-    /// Counts a refund. Those that a payer signed for are counted by themselves, so that nobody
-    /// else uses them up.
-    pub fn refund(&self, payer: Address, signed: bool) -> Result<(), Reason> {
-        let most = self.rules.refunds_daily;
-        self.count(payer, |done| {
-            up(&mut done.refunds[usize::from(signed)], most)
-        })
-        .then_some(())
-        .ok_or(Reason::RefundLimit)
-    }
-
-    fn count(&self, payer: Address, count: impl FnOnce(&mut Done) -> bool) -> bool {
-        let today = now() / DAY_SECONDS;
-        let mut days = open(&self.today);
-        if days.0 != today {
-            *days = (today, HashMap::new());
-        }
-        count(days.1.entry(payer).or_default())
     }
 
     /// How long a refund has to wait yet, having been asked for when the channel had had so many
@@ -145,13 +101,6 @@ impl Sponsor {
     pub fn end(&self, key: ChannelKey) {
         open(&self.waiting).remove(&key);
     }
-}
-
-/// Counts one more, up to a limit.
-fn up(count: &mut u32, most: u32) -> bool {
-    let more = *count < most;
-    *count += u32::from(more);
-    more
 }
 
 fn open<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -70,8 +70,6 @@ impl BatchTab {
             return Ok(());
         };
         self.back.funded(&self.lane).await?;
-        // The payer's own hand is under it, whoever signs the vouchers.
-        self.back.sponsor.deposit(self.payment.payer)?;
         let done = self.lane.settlement().deposit(deposit).await;
         let done = done.map_err(Refused::of(Reason::DepositFailed))?;
         self.deposited = Some((deposit.amount, done.tx.clone()));
@@ -99,9 +97,7 @@ impl BatchTab {
         let call = Escrow::claimCall {
             voucherClaims: vec![row],
         };
-        let calls = vec![call.abi_encode().into()];
-        let settlement = self.lane.settlement();
-        let done = settlement.relay("a claim before its call", calls).await;
+        let done = self.lane.settlement().claim(call.abi_encode().into()).await;
         let done = done.map_err(Refused::of(Reason::ClaimRefused))?;
         self.lane.look_again(&mut self.line, &done).await?;
         self.line.held.put(self.line.channel.clone());

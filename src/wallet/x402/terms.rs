@@ -23,9 +23,9 @@ use crate::{
     runtime::{
         event::{Event, PaymentBound},
         ledger::{Address, Amount, Book, Channel, ChannelKey, ExactKey, ExactPayment, RetryProof},
-        ports::{FactLog, Presenter, Sale, Unpaid},
+        ports::{FactLog, Presenter, Sale, Sponsorship, Unpaid},
     },
-    wallet::settlement::Trouble,
+    wallet::settlement::{Trouble, until_tomorrow},
 };
 
 /// How many units above its price a call's total may be, where others have the totals below.
@@ -146,14 +146,33 @@ impl Back {
 
     /// What whoever runs the server should see to.
     pub fn warnings(&self) -> Vec<String> {
-        let low = self.lanes.iter().filter(|lane| lane.is_low());
-        low.map(|lane| {
-            format!(
-                "Account {} has too little left for gas on chain {}: deposits, refunds and transfers of payers are not sent.",
-                self.account, lane.chain_id
-            )
-        })
-        .collect()
+        let (account, mut warnings) = (self.account, Vec::new());
+        for lane in &self.lanes {
+            let chain = lane.chain_id;
+            if lane.is_low() {
+                warnings.push(format!("Account {account} has too little left for gas on chain {chain}: deposits, refunds and transfers of payers are not sent."));
+            }
+            let (gas, budget) = lane.settlement().sponsored_gas();
+            if let Some(budget) = budget.filter(|_| gas.is_exhausted) {
+                let spent = gas.spent.saturating_add(gas.in_flight);
+                warnings.push(format!("Account {account} has paid {spent} wei of {budget} wei a day for gas at payers' request on chain {chain}: deposits and refunds are not sent until tomorrow (UTC)."));
+            }
+        }
+        warnings
+    }
+
+    /// What is paid for gas at strangers' request, by chain.
+    pub fn sponsorships(&self) -> Vec<Sponsorship> {
+        let each = self.lanes.iter().map(|lane| {
+            let (gas, budget) = lane.settlement().sponsored_gas();
+            Sponsorship {
+                chain_id: lane.chain_id,
+                gas,
+                budget,
+                is_low: lane.is_low(),
+            }
+        });
+        each.collect()
     }
 
     /// The offers for a sale, channels first; none when nobody is paid for the adapter.
@@ -235,9 +254,13 @@ impl Back {
             Refused::Malformed(problem) => Unpaid::Malformed {
                 message: format!("Invalid payment: {problem}."),
             },
-            Refused::Because(reason) => self.required(sale, reason, None, None),
-            Refused::Differs(field) => self.required(sale, Reason::OtherTerms, Some(field), None),
-            Refused::Stale(reason, found) => self.required(sale, reason, None, Some(*found)),
+            Refused::Because(reason) => self.required(sale, plain(reason), None),
+            Refused::Differs(field) => {
+                let reason = Reason::OtherTerms;
+                let message = format!("{} It differs in `{field}`.", reason.message());
+                self.required(sale, (reason, message), None)
+            }
+            Refused::Stale(reason, found) => self.required(sale, plain(reason), Some(*found)),
             Refused::UsedByName(used, payer) => Unpaid::Used {
                 request_id: used.request_id,
                 request_hash: used.request_hash,
@@ -253,6 +276,23 @@ impl Back {
             Refused::Trouble(trouble) => troubled(&trouble),
             Refused::Busy => unavailable("Another call uses this channel."),
             Refused::GasLow => unavailable("Transactions of payers are not sent now."),
+            Refused::GasSpent => Unpaid::Stopped {
+                code: "gas_budget_spent",
+                message: "So much gas was paid for payers today that deposits and refunds are not sent until tomorrow (UTC)."
+                    .to_owned(),
+                retry_after: until_tomorrow(),
+            },
+            Refused::RefundFee { fee, rest, total } => {
+                let message = match rest > fee {
+                    true => format!(
+                        "A refund costs {fee}, and the request does not pay it: sign a voucher over {total} in it. {rest} are left in the channel; all in base units."
+                    ),
+                    false => format!(
+                        "A refund costs {fee}, and {rest} are left in the channel, in base units: withdraw from the escrow."
+                    ),
+                };
+                self.required(sale, (Reason::RefundFee, message), None)
+            }
             Refused::Unwritable(failure) => {
                 tracing::error!(%failure, "a payment was refused because the journal takes nothing");
                 unavailable("Payments cannot be written down now.")
@@ -263,14 +303,9 @@ impl Back {
     fn required(
         &self,
         sale: &Sale,
-        reason: Reason,
-        field: Option<&str>,
+        (reason, message): (Reason, String),
         correction: Option<Correction>,
     ) -> Unpaid {
-        let message = match field {
-            None => reason.message().to_owned(),
-            Some(field) => format!("{} It differs in `{field}`.", reason.message()),
-        };
         match self.header(sale, reason, correction) {
             Ok(Some(terms)) => Unpaid::Required {
                 code: reason.code().to_owned(),
@@ -314,6 +349,10 @@ impl Back {
         };
         required.encode().map(Some)
     }
+}
+
+fn plain(reason: Reason) -> (Reason, String) {
+    (reason, reason.message().to_owned())
 }
 
 /// Puts what we have of a channel into its chain's offer, and that offer first: stock clients look

@@ -19,7 +19,8 @@ use openlora::{
         event::{Event, Record},
         journal::{Journal, SqliteStore, Store},
         ledger::{
-            Address, Amount, Book, ChannelConfig, ChannelKey, Prices, Word, trail::AuditTrail,
+            Address, Amount, Book, ChannelConfig, ChannelKey, Prices, SponsorAllowance, Word,
+            trail::AuditTrail,
         },
         ports::{Cashier, Engine, Treasury},
         serve::{
@@ -29,7 +30,7 @@ use openlora::{
         },
     },
     wallet::{
-        contracts::COLLECTOR,
+        contracts::{COLLECTOR, ESCROW},
         keystore::Account,
         network::Network,
         provider::Chain,
@@ -42,7 +43,7 @@ use openlora::{
         transaction::Limits,
         x402::{
             Clearing, Counter, Rules, Shop as Stalls, Till,
-            binding::{BindingDomain, RequestBinding, request_hash},
+            binding::{BindingDomain, RefundFee, RefundRequest, RequestBinding, request_hash},
             digest::{EscrowDomain, TokenDomain, deposit_nonce},
             signature,
             wire::{
@@ -100,6 +101,8 @@ pub struct Setup {
     /// Whose account serves.
     pub key: &'static str,
     pub rules: Rules,
+    pub refund_fee: Amount,
+    pub allowance: SponsorAllowance,
     pub cashier: AroundCashier,
     pub engine: AroundEngine,
 }
@@ -122,6 +125,8 @@ impl Setup {
             limits: LIMITS,
             key: OWN_KEY,
             rules: RULES,
+            refund_fee: Amount::ZERO,
+            allowance: SponsorAllowance::UNLIMITED,
             cashier: Box::new(|cashier| cashier),
             engine: Box::new(|engine| engine),
         }
@@ -189,11 +194,15 @@ impl Shop {
         journal.replay(1, fold).unwrap();
         let mut desks = Vec::new();
         for network in &setup.networks {
-            let desk = desk((network, setup.key), &journal, &book, &history).await;
+            let owner = (network, setup.key, setup.allowance);
+            let desk = desk(owner, &journal, &book, &history).await;
             desk.recover().await.unwrap();
             desks.push(desk);
         }
-        let counters: Vec<Counter> = desks.iter().map(counter).collect();
+        let counters: Vec<Counter> = desks
+            .iter()
+            .map(|it| counter(it, setup.refund_fee))
+            .collect();
         let own = account(setup.key).address();
         let digest = |name: &str| format!("{name}0digest");
         let stalls = setup.stalls.iter().map(|(name, to)| (digest(name), *to));
@@ -348,7 +357,7 @@ fn now_ms() -> u64 {
 }
 
 async fn desk(
-    (network, key): (&Network, &str),
+    (network, key, allowance): (&Network, &str, SponsorAllowance),
     journal: &Journal,
     book: &Arc<RwLock<Book>>,
     history: &History,
@@ -363,11 +372,14 @@ async fn desk(
         patience: Duration::from_secs(5),
     };
     let chain = Chain::connect(network).await.unwrap();
-    let options = Options::of(network, limits);
+    let options = Options {
+        allowance,
+        ..Options::of(network, limits)
+    };
     Arc::new(Desk::new(chain, account(key), records, options))
 }
 
-fn counter(desk: &Arc<Desk>) -> Counter {
+fn counter(desk: &Arc<Desk>, refund_fee: Amount) -> Counter {
     Counter {
         settlement: Arc::clone(desk) as _,
         token: token(),
@@ -375,7 +387,7 @@ fn counter(desk: &Arc<Desk>) -> Counter {
         token_version: "1".into(),
         withdraw_delay: 900,
         min_deposit: Amount(MIN_DEPOSIT),
-        refund_fee: Amount::ZERO,
+        refund_fee,
         min_gas: Amount(1),
     }
 }
@@ -607,6 +619,25 @@ impl Payer {
 
     pub fn refund(&self, charged: u128) -> Value {
         self.batch(CHAIN, charged, Deed::Refund { amount: None })
+    }
+
+    /// A request of now for the refund of this number, which pays a fee.
+    pub fn refund_request(&self, refund_nonce: u64, charged: u128, fee: u128) -> RefundRequest {
+        let total = charged + fee;
+        let mut request = RefundRequest {
+            amount: None,
+            refund_nonce,
+            valid_before: now_ms() / 1_000 + 300,
+            fee: Some(RefundFee {
+                amount: Amount(fee),
+                max_claimable_amount: Amount(total),
+                signature: self.voucher_signature(total),
+            }),
+            signature: Bytes::new(),
+        };
+        let domain = BindingDomain::of(CHAIN, ESCROW.into());
+        request.signature = self.sign(request.digest(domain, self.channel()));
+        request
     }
 
     pub fn deposit(&self, max: u128, amount: u128) -> Value {

@@ -250,6 +250,7 @@ fn secrets() -> Vec<Event> {
             purpose: "claim".to_owned(),
             raw: RAW.to_owned(),
             replaces: None,
+            sponsored: None,
         })),
     ]
 }

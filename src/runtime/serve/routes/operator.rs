@@ -76,6 +76,9 @@ pub async fn metrics(
 ) -> Result<Response, Refusal> {
     let open = connection.map_or(0, |it| it.0.all());
     app.metrics.observe(open, app.unread.bytes());
+    if let Some(sales) = &app.sales {
+        app.metrics.observe_gas(&sales.cashier.sponsorships());
+    }
     let text = app.metrics.render().map_err(|_| {
         let message = "The metrics could not be written.";
         Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", message)

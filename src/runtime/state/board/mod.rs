@@ -54,6 +54,17 @@ pub struct Board {
     pub proposed: VecDeque<ContributionsProposed>,
     pub paid_out: VecDeque<ContributionClaimed>,
     pub transactions: VecDeque<Sent>,
+    /// The latest.
+    #[serde(default)]
+    pub gas_alarm: Option<GasAlarm>,
+}
+
+/// Why payers' deposits and refunds were not sent, and since when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GasAlarm {
+    pub time_ms: u64,
+    /// The day's budget is spent; the account runs low otherwise.
+    pub is_budget: bool,
 }
 
 /// A transaction of this journal.
@@ -145,6 +156,12 @@ impl Board {
                 if let Some(sent) = of.find(|sent| sent.tx == *tx) {
                     (sent.outcome, sent.block) = (Some(*status), *block);
                 }
+            }
+            Event::GasLow { .. } | Event::GasBudgetSpent { .. } => {
+                self.gas_alarm = Some(GasAlarm {
+                    time_ms: record.time_ms,
+                    is_budget: matches!(record.event, Event::GasBudgetSpent { .. }),
+                });
             }
             Event::Reorganised { txs, .. } => {
                 self.claims.undo(txs);
