@@ -1,11 +1,18 @@
 //! The rooms stay apart: who may import whom, which crate belongs to which room, and sizes.
 
+mod graph;
+
 use std::{
+    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
+    sync::LazyLock,
 };
 
 use regex::Regex;
+use tempfile::TempDir;
+
+use self::graph::{Graph, cycles, edges_of_siblings};
 
 /// A source file: its path below `src/` with `/`, and its text without comments.
 struct Source {
@@ -58,9 +65,9 @@ fn without_comments(text: &str) -> String {
         .join("\n")
 }
 
-/// `(files below src that start with this, rooms they may name as crate::ROOM)`; first match wins.
+/// `(files below src that start with this, rooms besides their own that they may name)`; first match
+/// wins.
 const IMPORTS: &[(&str, &[&str])] = &[
-    ("main.rs", &[]),
     (
         "lib.rs",
         &["cli", "commands", "error", "printer", "private", "settings"],
@@ -97,101 +104,139 @@ const WALLET_KNOWS: &[&str] = &["event", "ledger", "package", "ports"];
 /// And those that the dashboard may know.
 const TUI_KNOWS: &[&str] = &["calendar", "event", "ledger", "state"];
 
-#[test]
-fn the_wallet_knows_the_runtime_by_its_ports_only() {
-    assert_eq!(rooms_beyond("wallet/", WALLET_KNOWS), Vec::<String>::new());
+/// What the library's modules name of each other.
+fn graph() -> &'static Graph {
+    static GRAPH: LazyLock<Graph> = LazyLock::new(|| {
+        let graph = Graph::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"));
+        let files: BTreeSet<&String> = graph.files.values().collect();
+        let sources = sources().into_iter().map(|source| source.path);
+        let unread: Vec<String> = sources.filter(|it| !files.contains(it)).collect();
+        assert_eq!(unread, ["main.rs"], "files of no module");
+        graph
+    });
+    &GRAPH
 }
 
+/// A module may name its parents and its children; between siblings, each with everything below it,
+/// names lead one way.
 #[test]
-fn the_dashboard_knows_facts_sums_and_days_only() {
-    assert_eq!(rooms_beyond("tui/", TUI_KNOWS), Vec::<String>::new());
-}
-
-/// Rooms of the runtime that the files below `start` name and may not.
-fn rooms_beyond(start: &str, known: &[&str]) -> Vec<String> {
-    let named = Regex::new(r"runtime::(\{[^;]*\}|\w+)").unwrap();
-    let mut offences = Vec::new();
-    for source in sources() {
-        if !source.path.starts_with(start) {
-            continue;
-        }
-        for found in named.captures_iter(&source.code) {
-            let list = &found[1];
-            let rooms = match list.strip_prefix('{') {
-                Some(inner) => outermost(inner),
-                None => vec![leading_name(list)],
-            };
-            for room in rooms.into_iter().filter(|room| !room.is_empty()) {
-                if !known.contains(&room) {
-                    offences.push(format!("{} imports runtime::{room}", source.path));
+fn modules_form_no_circle() {
+    let mut circles = Vec::new();
+    for (parent, edges) in edges_of_siblings(&graph().edges) {
+        for circle in cycles(&edges) {
+            circles.push(format!("below {parent}:"));
+            for ((from, to), names) in &edges {
+                if circle.contains(from.as_str()) && circle.contains(to.as_str()) {
+                    circles.push(format!("  {from} names of {to}: {names:?}"));
                 }
             }
         }
     }
-    offences
+    assert_eq!(circles, Vec::<String>::new());
 }
 
-/// What follows `crate::` anywhere: one name, or the outermost names of a braced list.
-fn rooms_named(code: &str) -> Vec<&str> {
-    let marker = "crate::";
-    code.match_indices(marker)
-        .flat_map(|(at, _)| {
-            let rest = &code[at + marker.len()..];
-            match rest.strip_prefix('{') {
-                Some(list) => outermost(list),
-                None => vec![leading_name(rest)],
-            }
-        })
-        .filter(|name| !name.is_empty())
-        .collect()
-}
+/// A small crate that names things in every way.
+const SMALL: &[(&str, &str)] = &[
+    ("lib.rs", "mod a; pub mod b; mod c; mod d; mod e; mod f;"),
+    (
+        "a.rs",
+        "use crate::{b::{self as bee, Shown}, c}; use regex::Regex; \
+         fn f(_: Shown, _: bee::inner::Deep) { c::call(); }",
+    ),
+    (
+        "b.rs",
+        "pub mod inner; pub use inner::Shown; pub struct Own;",
+    ),
+    (
+        "b/inner.rs",
+        "pub struct Shown; pub struct Deep; fn f(_: super::Own) {}",
+    ),
+    ("c/mod.rs", "pub use super::d::*; pub fn call() {}"),
+    (
+        "d.rs",
+        "pub struct Star; mod within { fn f() { println!(\"{}\", crate::e::told()); } }",
+    ),
+    (
+        "e.rs",
+        "#[serde(with = \"crate::f::form\")] struct Told; pub fn told() -> crate::c::Star {}",
+    ),
+    (
+        "f.rs",
+        "use serde_json::json; pub mod form { pub fn serialize() { super::super::a::f() } }",
+    ),
+];
 
-/// Names at the level of a list whose opening brace has been read.
-fn outermost(list: &str) -> Vec<&str> {
-    let (mut depth, mut start, mut names) = (1_usize, 0, Vec::new());
-    for (at, letter) in list.char_indices() {
-        match letter {
-            '{' => depth += 1,
-            '}' => depth -= 1,
-            _ => {}
-        }
-        if depth == 0 || (depth == 1 && letter == ',') {
-            names.push(leading_name(list[start..at].trim_start()));
-            start = at + 1;
-        }
-        if depth == 0 {
-            break;
-        }
+#[test]
+fn the_graph_finds_where_names_are_defined() {
+    let dir = TempDir::new().unwrap();
+    for (name, text) in SMALL {
+        let path = dir.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
     }
-    names
-}
-
-fn leading_name(text: &str) -> &str {
-    let end = text.find(|letter: char| !(letter.is_ascii_alphanumeric() || letter == '_'));
-    &text[..end.unwrap_or(text.len())]
+    let graph = Graph::read(dir.path());
+    let edges = graph.edges.keys();
+    let edges: Vec<(&str, &str)> = edges.map(|(a, b)| (a.as_str(), b.as_str())).collect();
+    let expected = [
+        ("crate::a", "crate::b::inner"),
+        ("crate::a", "crate::c"),
+        ("crate::b", "crate::b::inner"),
+        ("crate::b::inner", "crate::b"),
+        ("crate::d", "crate::e"),
+        ("crate::e", "crate::d"),
+        ("crate::f", "crate::a"),
+    ];
+    assert_eq!(edges, expected);
+    assert_eq!(graph.files["crate::c"], "c/mod.rs");
+    assert!(graph.outside["crate::a"].contains("regex"));
+    assert!(graph.outside["crate::f"].contains("serde_json"));
+    let folded = edges_of_siblings(&graph.edges);
+    let circles: Vec<_> = folded.values().flat_map(cycles).collect();
+    assert_eq!(circles, [BTreeSet::from(["crate::d", "crate::e"])]);
 }
 
 #[test]
-fn names_after_crate_are_found() {
-    let code = "use crate::{a, b::{c, d}, e};\ncrate::f::g(); use crate::h;";
-    assert_eq!(rooms_named(code), ["a", "b", "e", "f", "h"]);
+fn the_wallet_knows_the_runtime_by_its_ports_only() {
+    assert_eq!(rooms_beyond("wallet/", WALLET_KNOWS), BTreeSet::new());
+}
+
+#[test]
+fn the_dashboard_knows_facts_sums_and_days_only() {
+    assert_eq!(rooms_beyond("tui/", TUI_KNOWS), BTreeSet::new());
+}
+
+/// Rooms of the runtime that the files below `start` name and may not.
+fn rooms_beyond(start: &str, known: &[&str]) -> BTreeSet<String> {
+    let edges = graph().edges.keys();
+    let below = edges.filter(|(from, _)| graph().files[from].starts_with(start));
+    let rooms = below.filter_map(|(from, to)| {
+        let room = to.strip_prefix("crate::runtime::")?.split("::").next()?;
+        (!known.contains(&room)).then(|| format!("{from} names runtime::{room}"))
+    });
+    rooms.collect()
 }
 
 #[test]
 fn rooms_import_only_what_they_may() {
-    let mut offences = Vec::new();
-    for source in sources() {
+    let mut offences = BTreeSet::new();
+    for (module, file) in &graph().files {
         let (_, allowed) = IMPORTS
             .iter()
-            .find(|(start, _)| source.path.starts_with(start))
-            .unwrap_or_else(|| panic!("{} belongs to no room", source.path));
-        for room in rooms_named(&source.code) {
-            if !allowed.contains(&room) {
-                offences.push(format!("{} imports crate::{room}", source.path));
+            .find(|(start, _)| file.starts_with(start))
+            .unwrap_or_else(|| panic!("{file} belongs to no room"));
+        for (_, to) in graph().edges.keys().filter(|(from, _)| from == module) {
+            let room = room_of(to);
+            if room != room_of(module) && !allowed.contains(&room) {
+                offences.insert(format!("{module} names crate::{room}"));
             }
         }
     }
-    assert_eq!(offences, Vec::<String>::new());
+    assert_eq!(offences, BTreeSet::new());
+}
+
+/// The name after `crate` in a module's path; none for the root.
+fn room_of(module: &str) -> &str {
+    module.split("::").nth(1).unwrap_or_default()
 }
 
 /// `(crate, files below src that may name it)`.
@@ -230,13 +275,11 @@ const THIRD_PARTIES: &[(&str, &[&str])] = &[
 #[test]
 fn third_parties_stay_in_their_rooms() {
     let mut offences = Vec::new();
-    let sources = sources();
     for (name, homes) in THIRD_PARTIES {
-        let used = Regex::new(&format!(r"\b{name}::")).unwrap();
-        for source in &sources {
-            let at_home = homes.iter().any(|home| source.path.starts_with(home));
-            if !at_home && used.is_match(&source.code) {
-                offences.push(format!("{} uses {name}", source.path));
+        for (module, named) in &graph().outside {
+            let file = &graph().files[module];
+            if named.contains(*name) && !homes.iter().any(|home| file.starts_with(home)) {
+                offences.push(format!("{file} uses {name}"));
             }
         }
     }
@@ -299,6 +342,7 @@ fn main_is_tiny_and_every_module_says_what_it_owns() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let main = fs::read_to_string(root.join("main.rs")).unwrap();
     assert!(main.lines().count() <= 40);
+    assert!(!main.contains("crate::") && !main.contains("mod "));
     let silent: Vec<String> = sources()
         .into_iter()
         .map(|source| source.path)

@@ -1,8 +1,9 @@
 //! The graph of the library's modules, read from the parsed sources.
 //!
 //! A node is a module with a file of its own; a module inside a file belongs to it. There is an edge from
-//! a module to another whose item it names: in a `use`, a path, a macro's tokens or an attribute.
-//! A name that comes through `pub use` leads to where the item is defined.
+//! a module to another whose item it names: in a `use`, a path, a macro's tokens or an attribute. A name
+//! that comes through another module's `use` leads to where the item is defined. Methods are called
+//! without being named, so a call of one makes no edge.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -25,6 +26,8 @@ struct Module {
     parent: Option<Id>,
     /// The module whose file this one stands in.
     file: Id,
+    /// Of a module with a file of its own.
+    path: Option<PathBuf>,
     children: BTreeMap<String, Id>,
     names: BTreeMap<String, Name>,
     globs: Vec<Vec<String>>,
@@ -50,51 +53,89 @@ struct Crate {
     modules: Vec<Module>,
 }
 
-/// Edges between modules that are not parent and child, each with the names that make it.
+/// From one module to another, each with the names that make the edge.
 pub type Edges = BTreeMap<(String, String), BTreeSet<String>>;
 
-/// Reads the crate whose root is `lib.rs` in this folder.
-pub fn edges_below(src: &Path) -> Edges {
-    let mut read = Crate::default();
-    read.modules.push(Module::default());
-    read.add_file(0, &src.join("lib.rs"), src);
-    read.edges()
+/// The modules of a crate, by their paths from `crate` on.
+#[derive(Debug, Default)]
+pub struct Graph {
+    /// Each module's file, below the folder of the sources and with `/`.
+    pub files: BTreeMap<String, String>,
+    pub edges: Edges,
+    /// First names of the paths that lead out of the crate: other crates, and names of the prelude.
+    pub outside: BTreeMap<String, BTreeSet<String>>,
+}
+
+impl Graph {
+    /// The graph of the crate whose root is `lib.rs` in this folder.
+    pub fn read(src: &Path) -> Self {
+        let mut read = Crate::default();
+        read.modules.push(Module::default());
+        read.add_file(0, &src.join("lib.rs"), src);
+        read.graph(src)
+    }
+}
+
+/// The edges between children of one module, everything below a child taken together with it, by that
+/// module. What a module names of its own parents and children is in none of them.
+pub fn edges_of_siblings(edges: &Edges) -> BTreeMap<String, Edges> {
+    let mut folded: BTreeMap<String, Edges> = BTreeMap::new();
+    for ((from, to), names) in edges {
+        let (from, to) = (parts(from), parts(to));
+        let shared = from.iter().zip(&to).take_while(|(a, b)| a == b).count();
+        if shared == from.len() || shared == to.len() {
+            continue;
+        }
+        let child = |path: &[&str]| path[..=shared].join("::");
+        let siblings = folded.entry(from[..shared].join("::")).or_default();
+        siblings
+            .entry((child(&from), child(&to)))
+            .or_default()
+            .extend(names.iter().cloned());
+    }
+    folded
+}
+
+fn parts(path: &str) -> Vec<&str> {
+    path.split("::").collect()
 }
 
 /// Groups of modules that reach each other, largest first.
-pub fn cycles(edges: &Edges) -> Vec<Vec<&str>> {
-    let mut next: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-    for (from, to) in edges.keys() {
-        next.entry(from).or_default().insert(to);
-    }
-    let reached: BTreeMap<&str, BTreeSet<&str>> = next
+pub fn cycles(edges: &Edges) -> Vec<BTreeSet<&str>> {
+    let reached: BTreeMap<&str, BTreeSet<&str>> = edges
         .keys()
-        .map(|start| {
-            let mut seen = BTreeSet::new();
-            let mut pending = vec![*start];
-            while let Some(at) = pending.pop() {
-                let fresh = next.get(at).into_iter().flatten();
-                pending.extend(fresh.filter(|to| seen.insert(**to)));
-            }
-            (*start, seen)
-        })
+        .map(|(from, _)| (from.as_str(), reachable(edges, from)))
         .collect();
-    let groups: BTreeSet<Vec<&str>> = reached
+    let returns = |from: &str, to: &str| reached.get(to).is_some_and(|back| back.contains(from));
+    let groups: BTreeSet<BTreeSet<&str>> = reached
         .iter()
-        .filter(|(start, seen)| seen.contains(*start))
-        .map(|(start, seen)| {
-            let returns = |to: &&&str| reached.get(**to).is_some_and(|back| back.contains(start));
-            seen.iter().filter(returns).copied().collect()
+        .map(|(from, seen)| {
+            let group = seen.iter().filter(|to| returns(from, to));
+            group.copied().collect()
         })
         .collect();
-    let mut groups: Vec<_> = groups.into_iter().collect();
+    let mut groups: Vec<_> = groups.into_iter().filter(|it| it.len() > 1).collect();
     groups.sort_by_key(|group| std::cmp::Reverse(group.len()));
     groups
+}
+
+fn reachable<'a>(edges: &'a Edges, start: &str) -> BTreeSet<&'a str> {
+    let mut seen = BTreeSet::new();
+    let mut pending = vec![start];
+    while let Some(at) = pending.pop() {
+        for (from, to) in edges.keys() {
+            if from == at && seen.insert(to.as_str()) {
+                pending.push(to);
+            }
+        }
+    }
+    seen
 }
 
 impl Crate {
     /// Adds a file's items to its module; `folder` holds the files of the modules it declares.
     fn add_file(&mut self, module: Id, path: &Path, folder: &Path) {
+        self.modules[module].path = Some(path.to_owned());
         let text = fs::read_to_string(path)
             .unwrap_or_else(|error| panic!("cannot read {}: {error}", path.display()));
         let parsed = syn::parse_file(&text)
@@ -129,12 +170,14 @@ impl Crate {
         self.modules.push(Module {
             name: name.clone(),
             parent: Some(parent),
-            file: if inline { self.modules[parent].file } else { id },
+            file: if inline {
+                self.modules[parent].file
+            } else {
+                id
+            },
             ..Module::default()
         });
-        self.modules[parent]
-            .children
-            .insert(name.clone(), id);
+        self.modules[parent].children.insert(name.clone(), id);
         let below = folder.join(&name);
         match item.content {
             Some((_, items)) => self.add_items(id, items, &below),
@@ -147,23 +190,32 @@ impl Crate {
         }
     }
 
-    fn edges(&self) -> Edges {
-        let mut edges = Edges::new();
+    fn graph(&self, src: &Path) -> Graph {
+        let mut graph = Graph::default();
         for (id, module) in self.modules.iter().enumerate() {
+            let from = self.path_of(module.file);
+            if let Some(file) = &module.path {
+                let file = file.strip_prefix(src).unwrap().to_str().unwrap();
+                graph.files.insert(from.clone(), file.replace('\\', "/"));
+            }
             for path in &module.paths {
-                let Some(Target::ItemOf(to)) = self.resolve(id, path) else {
-                    continue;
-                };
-                let (from, to) = (module.file, self.modules[to].file);
-                if !self.contains(from, to) && !self.contains(to, from) {
-                    edges
-                        .entry((self.path_of(from), self.path_of(to)))
-                        .or_default()
-                        .insert(path.join("::"));
+                match self.resolve(id, path) {
+                    Some(Target::Module(_)) => {}
+                    Some(Target::ItemOf(to)) => {
+                        let to = self.path_of(self.modules[to].file);
+                        if from != to {
+                            let names = graph.edges.entry((from.clone(), to)).or_default();
+                            names.insert(path.join("::"));
+                        }
+                    }
+                    None => {
+                        let names = graph.outside.entry(from.clone()).or_default();
+                        names.insert(path[0].clone());
+                    }
                 }
             }
         }
-        edges
+        graph
     }
 
     /// Where a path that stands in this module leads, if into this crate. A path whose last names are
@@ -233,23 +285,10 @@ impl Crate {
         })
     }
 
-    /// Whether a module is another or stands below it.
-    fn contains(&self, upper: Id, lower: Id) -> bool {
-        let mut at = Some(lower);
-        while let Some(id) = at {
-            if id == upper {
-                return true;
-            }
-            at = self.modules[id].parent;
-        }
-        false
-    }
-
     fn path_of(&self, id: Id) -> String {
         let module = &self.modules[id];
         match module.parent {
             None => "crate".to_owned(),
-            Some(0) => module.name.clone(),
             Some(parent) => format!("{}::{}", self.path_of(parent), module.name),
         }
     }
