@@ -30,12 +30,12 @@ use crate::{
         event::SplitRead,
         journal::Journal,
         ledger::Prices,
+        mistral::{EngineSpec, Engines, Quant},
         model::Base,
         serve::{
             Audience, Bound, ConnectionLimits, Goods, Hosted, ROUTES, ServeError, ServeLimits,
             Server, Stop,
             attribution::{Keeping, MOST_WAITING},
-            engine::{EngineSpec, Engines, Quant},
         },
         train::RunDir,
     },

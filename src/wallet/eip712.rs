@@ -13,8 +13,9 @@ use alloy::{
 use super::{keystore::Account, registry::AdapterRelease};
 use crate::runtime::{
     ledger::Address,
-    package::release::{Domain, Release, SignatureProblem, Statement},
-    ports::{ReleaseSigner, ReleaseVerifier},
+    package::release::{
+        Domain, Release, ReleaseSigner, ReleaseVerifier, SignatureProblem, Statement,
+    },
 };
 
 impl From<&Release> for AdapterRelease {

@@ -189,8 +189,8 @@ fn rooms_import_only_what_they_may() {
 
 /// `(crate, files below src that may name it)`.
 const THIRD_PARTIES: &[(&str, &[&str])] = &[
-    ("mistralrs", &["runtime/serve/engine"]),
-    ("mistralrs_quant", &["runtime/serve/engine"]),
+    ("mistralrs", &["runtime/mistral/"]),
+    ("mistralrs_quant", &["runtime/mistral/"]),
     (
         "candle_core",
         &[
@@ -199,7 +199,7 @@ const THIRD_PARTIES: &[(&str, &[&str])] = &[
             "runtime/attribution/",
             "runtime/adapter/",
             // mistral.rs takes adapters as this crate's tensors.
-            "runtime/serve/engine",
+            "runtime/mistral/",
         ],
     ),
     ("clap", &["cli.rs", "lib.rs", "commands/completions.rs"]),

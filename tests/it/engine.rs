@@ -8,12 +8,12 @@ use openlora::{
     error::Failure,
     runtime::{
         adapter::{self, HostTensor},
+        engine::{Classified, Engine, EngineError, Generated, Prompt, Sampling},
         event::{Finish, Usage},
-        model::{Base, Batch, Decoder, LoraFactors, ModelConfig, Precision, text::TextCodec},
-        ports::{Classified, Engine, Generated, Message, Prompt, Sampling},
-        serve::{
-            ServeError,
-            engine::{EngineSpec, Engines, Loaded, Machine, Quant, settle},
+        mistral::{EngineSpec, Engines, Loaded, Machine, Quant, settle},
+        model::{
+            Base, Batch, Decoder, LoraFactors, ModelConfig, Precision,
+            text::{Message, TextCodec},
         },
     },
 };
@@ -30,7 +30,7 @@ async fn try_load(
     base_name: &str,
     adapter_name: Option<&str>,
     quant: Quant,
-) -> Result<Loaded, ServeError> {
+) -> Result<Loaded, EngineError> {
     let base = base(base_name);
     let adapter =
         adapter_name.map(|name| adapter::read(&golden(&format!("{base_name}.{name}"))).unwrap());
@@ -465,7 +465,7 @@ async fn parallel_answers_of_two_adapters_do_not_mix() {
     futures::future::join_all(all).await;
 }
 
-async fn refusal(engine: &Arc<dyn Engine>, prompt: Prompt, sampling: Sampling) -> ServeError {
+async fn refusal(engine: &Arc<dyn Engine>, prompt: Prompt, sampling: Sampling) -> EngineError {
     match engine.generate(prompt, sampling).await {
         Ok(_) => panic!("expected a refusal"),
         Err(error) => error,
@@ -473,9 +473,9 @@ async fn refusal(engine: &Arc<dyn Engine>, prompt: Prompt, sampling: Sampling) -
 }
 
 /// Message, parameter and hint of a refusal.
-fn told(error: ServeError) -> (String, Option<&'static str>, Option<String>) {
+fn told(error: EngineError) -> (String, Option<&'static str>, Option<String>) {
     let parameter = match &error {
-        ServeError::Invalid { parameter, .. } => *parameter,
+        EngineError::Invalid { parameter, .. } => *parameter,
         _ => None,
     };
     let failure = Failure::from(error);

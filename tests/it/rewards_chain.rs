@@ -14,7 +14,7 @@ use openlora::{
     runtime::{
         attribution::{
             LogFolder,
-            settle::{Known, by_sketch, event_id, told},
+            settle::{Known, by_sketch, told},
             shares::{Fallback, Party},
         },
         event::{
@@ -22,7 +22,10 @@ use openlora::{
             Usage,
         },
         journal::Journal,
-        ledger::{Address, Amount, Charge, ExactKey, ReceiverKey, Scheme, Word, divide},
+        ledger::{
+            Address, Amount, Charge, ExactKey, ReceiverKey, Scheme, Word, divide,
+            publication::event_id,
+        },
     },
     wallet::{
         contracts::{COLLECTOR, DEPLOYER, ESCROW, SALT, deployments, runtime_code},

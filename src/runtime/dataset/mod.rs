@@ -4,6 +4,7 @@
 //! line, so that each fault names path:line; nothing is dropped in silence. Knows the tokenizer
 //! through [`TextCodec`](super::model::text::TextCodec) only, and no weights, settings or runs.
 
+pub mod choices;
 mod digest;
 pub mod duplicates;
 pub mod encode;
@@ -24,7 +25,7 @@ pub use error::{DataError, Fault};
 pub use shape::Shape;
 pub use task::{Task, TaskWish};
 
-use super::ports::Message;
+use crate::runtime::model::text::Message;
 
 /// A data file and who provided it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

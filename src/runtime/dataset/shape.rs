@@ -5,7 +5,7 @@ use std::fmt;
 use serde_json::{Map, Value};
 
 use super::{Example, Fault};
-use crate::runtime::ports::Message;
+use crate::runtime::model::text::Message;
 
 /// The row formats as messages list them.
 pub const FORMATS: &str = "messages, conversations, instruction and output, prompt and \

@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 
 use super::wire::{chat, completion, inputs::usage_json};
 use crate::runtime::{
+    engine::TokenLogprob,
     event::{CallKind, Finish, Usage},
-    ports::TokenLogprob,
 };
 
 /// The fields around an answer's text.

@@ -19,9 +19,9 @@ use super::{
     wire::fields::Fields,
 };
 use crate::runtime::{
+    engine::Prompt,
     event::{CallKind, Finish},
     ledger::{Word, request_digest},
-    ports::Prompt,
 };
 
 /// What a body of unknown length counts for, in bytes.

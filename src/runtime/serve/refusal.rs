@@ -11,8 +11,8 @@ use axum::{
 };
 use serde_json::{Value, json};
 
-use super::{ServeError, payment::PAYMENT_REQUIRED};
-use crate::private::redact;
+use super::payment::PAYMENT_REQUIRED;
+use crate::{private::redact, runtime::engine::EngineError};
 
 /// Tells the OpenAI SDKs whether repeating the request can help.
 pub const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
@@ -78,9 +78,9 @@ impl Refusal {
 
     /// The engine's error: a request it refuses is the caller's, the rest is ours and stays in
     /// the log.
-    pub fn from_engine(error: &ServeError) -> Self {
+    pub fn from_engine(error: &EngineError) -> Self {
         match error {
-            ServeError::Invalid { message, parameter } => {
+            EngineError::Invalid { message, parameter } => {
                 let refusal =
                     Self::new(StatusCode::BAD_REQUEST, "invalid_request", message.clone());
                 parameter.map_or(refusal.clone(), |parameter| refusal.on(parameter))

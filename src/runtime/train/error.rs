@@ -6,7 +6,7 @@ use crate::{
     error::{ExitClass, Explain, Failure, describe_io},
     runtime::{
         adapter::AdapterError,
-        dataset::DataError,
+        dataset::{DataError, choices::SameLabels},
         model::{ModelError, text::ModelTextError},
     },
 };
@@ -86,8 +86,8 @@ pub enum TrainError {
     EvalNeeds { what: &'static str },
     #[error("tensor {name} of shape {shape:?} is missing")]
     MissingTensor { name: String, shape: Vec<usize> },
-    #[error("label `{label}` and label `{other}` are the same tokens for this base")]
-    SameLabels { label: String, other: String },
+    #[error("{0}")]
+    Labels(#[from] SameLabels),
 }
 
 impl TrainError {
@@ -129,8 +129,8 @@ impl Explain for TrainError {
             | Self::NotARun { .. }
             | Self::Damaged { .. }
             | Self::Changed { .. }
-            | Self::MissingTensor { .. }
-            | Self::SameLabels { .. } => ExitClass::BadInput,
+            | Self::MissingTensor { .. } => ExitClass::BadInput,
+            Self::Labels(error) => error.class(),
         }
     }
 
@@ -187,7 +187,7 @@ impl Explain for TrainError {
             Self::EvalNeeds { .. } => {
                 Some("name test files with --data, or set eval.data in openlora.toml".to_owned())
             }
-            Self::SameLabels { .. } => Some("give every label its own words".to_owned()),
+            Self::Labels(error) => error.hint(),
         }
     }
 }

@@ -7,7 +7,8 @@ use super::{
     sampling::{SamplingWish, Streaming, refuse_unsupported},
 };
 use crate::runtime::{
-    ports::{Message, TokenLogprob},
+    engine::TokenLogprob,
+    model::text::Message,
     serve::{answer::Envelope, refusal::Refusal},
 };
 

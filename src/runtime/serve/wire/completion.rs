@@ -7,7 +7,7 @@ use super::{
     sampling::{SamplingWish, Streaming, refuse_unsupported},
 };
 use crate::runtime::{
-    ports::TokenLogprob,
+    engine::TokenLogprob,
     serve::{answer::Envelope, refusal::Refusal},
 };
 

@@ -6,7 +6,25 @@
 //! likelihoods of all labels sum to 1. Labels that differ in their first token, the usual case,
 //! need one forward pass over the prompt.
 
-use super::super::error::TrainError;
+use crate::error::{ExitClass, Explain};
+
+/// Two labels that no token tells apart.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("label `{label}` and label `{other}` are the same tokens for this base")]
+pub struct SameLabels {
+    pub label: String,
+    pub other: String,
+}
+
+impl Explain for SameLabels {
+    fn class(&self) -> ExitClass {
+        ExitClass::BadInput
+    }
+
+    fn hint(&self) -> Option<String> {
+        Some("give every label its own words".to_owned())
+    }
+}
 
 /// One prompt and what each label would be as its continuation, the end of the answer included,
 /// so that no label is the beginning of another.
@@ -29,12 +47,12 @@ pub struct Fork {
 
 impl Choices {
     /// From whole sequences (prompt and label), one per label.
-    pub fn new(sequences: &[Vec<u32>], labels: &[String]) -> Result<Self, TrainError> {
+    pub fn new(sequences: &[Vec<u32>], labels: &[String]) -> Result<Self, SameLabels> {
         let shared = shared_length(sequences);
         let tails: Vec<Vec<u32>> = sequences.iter().map(|s| s[shared..].to_vec()).collect();
         for (index, tail) in tails.iter().enumerate() {
             if let Some(twin) = tails[..index].iter().position(|other| other == tail) {
-                return Err(TrainError::SameLabels {
+                return Err(SameLabels {
                     label: labels[twin].clone(),
                     other: labels[index].clone(),
                 });

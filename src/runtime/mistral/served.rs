@@ -14,11 +14,10 @@ use super::{
     walk::Walk,
 };
 use crate::runtime::{
+    dataset::choices::{Choices, arg_max},
+    engine::{Classified, Engine, EngineError, Generation, Limits, Prompt, Sampling},
     event::Usage,
-    model::text::TextCodec,
-    ports::{Classified, Engine, Generation, Limits, Message, Prompt, Sampling},
-    serve::ServeError,
-    train::evaluate::choices::{Choices, arg_max},
+    model::text::{Message, TextCodec},
 };
 
 /// A model with at most one adapter.
@@ -31,7 +30,7 @@ pub(super) struct Served {
 }
 
 /// The tokens of a prompt, as training saw them.
-fn encode(codec: &TextCodec, prompt: &Prompt) -> Result<Vec<u32>, ServeError> {
+fn encode(codec: &TextCodec, prompt: &Prompt) -> Result<Vec<u32>, EngineError> {
     let ids = match prompt {
         Prompt::Chat(messages) => {
             check_spelling(codec, messages)?;
@@ -49,10 +48,10 @@ fn encode(codec: &TextCodec, prompt: &Prompt) -> Result<Vec<u32>, ServeError> {
 
 /// A message that spells a token of the template could end itself and open another one, such as an
 /// answer of the model's.
-fn check_spelling(codec: &TextCodec, messages: &[Message]) -> Result<(), ServeError> {
+fn check_spelling(codec: &TextCodec, messages: &[Message]) -> Result<(), EngineError> {
     for (at, message) in messages.iter().enumerate() {
         if let Some(token) = codec.special_inside(&message.content) {
-            return Err(ServeError::Invalid {
+            return Err(EngineError::Invalid {
                 message: format!(
                     "message {} contains {token}, which only the chat template may write",
                     at + 1
@@ -65,12 +64,12 @@ fn check_spelling(codec: &TextCodec, messages: &[Message]) -> Result<(), ServeEr
 }
 
 impl Served {
-    fn encode(&self, prompt: &Prompt) -> Result<Vec<u32>, ServeError> {
+    fn encode(&self, prompt: &Prompt) -> Result<Vec<u32>, EngineError> {
         encode(&self.codec, prompt)
     }
 
     /// How many tokens an answer to a prompt of `length` tokens may have.
-    fn room(&self, length: usize, prompt: &Prompt) -> Result<usize, ServeError> {
+    fn room(&self, length: usize, prompt: &Prompt) -> Result<usize, EngineError> {
         let (name, context) = (&self.name, self.context);
         match context.saturating_sub(length) {
             0 => Err(invalid(
@@ -83,7 +82,7 @@ impl Served {
         }
     }
 
-    async fn probabilities(&self, choices: &Choices) -> Result<Vec<f64>, ServeError> {
+    async fn probabilities(&self, choices: &Choices) -> Result<Vec<f64>, EngineError> {
         let forks = choices.forks();
         let mut logits = Vec::with_capacity(forks.len());
         for fork in &forks {
@@ -94,7 +93,7 @@ impl Served {
         }
         if logits.iter().flatten().any(|logit| !logit.is_finite()) {
             let reason = "the model gave a logit that is no number for a label";
-            return Err(ServeError::Engine(reason.to_owned()));
+            return Err(EngineError::Failed(reason.to_owned()));
         }
         let likelihoods = choices.log_likelihoods(&forks, &logits);
         let mut probabilities: Vec<f64> = likelihoods.into_iter().map(f64::exp).collect();
@@ -106,12 +105,12 @@ impl Served {
     }
 }
 
-fn invalid(prompt: &Prompt, message: String) -> ServeError {
+fn invalid(prompt: &Prompt, message: String) -> EngineError {
     let parameter = match prompt {
         Prompt::Chat(_) => "messages",
         Prompt::Text(_) => "prompt",
     };
-    ServeError::Invalid {
+    EngineError::Invalid {
         message,
         parameter: Some(parameter),
     }
@@ -129,11 +128,11 @@ impl Engine for Served {
         Some(self.codec.longest_token())
     }
 
-    async fn count_prompt(&self, prompt: &Prompt) -> Result<u64, ServeError> {
+    async fn count_prompt(&self, prompt: &Prompt) -> Result<u64, EngineError> {
         let (codec, prompt) = (Arc::clone(&self.codec), prompt.clone());
         // A long prompt takes a while, and connections must not wait for it.
         let encoded = tokio::task::spawn_blocking(move || encode(&codec, &prompt)).await;
-        let encoded = encoded.map_err(|error| ServeError::Engine(error.to_string()))?;
+        let encoded = encoded.map_err(|error| EngineError::Failed(error.to_string()))?;
         Ok(encoded?.len() as u64)
     }
 
@@ -147,11 +146,11 @@ impl Engine for Served {
         &self,
         prompt: Prompt,
         mut sampling: Sampling,
-    ) -> Result<Generation, ServeError> {
+    ) -> Result<Generation, EngineError> {
         let ids = self.encode(&prompt)?;
         let room = self.room(ids.len(), &prompt)?;
         if sampling.max_tokens == 0 {
-            return Err(ServeError::Invalid {
+            return Err(EngineError::Invalid {
                 message: "max_tokens is 0, expected at least 1".to_owned(),
                 parameter: Some("max_tokens"),
             });
@@ -163,10 +162,10 @@ impl Engine for Served {
         Ok(Box::pin(futures::stream::once(answer).try_flatten()))
     }
 
-    async fn classify(&self, prompt: Prompt, names: &[String]) -> Result<Classified, ServeError> {
+    async fn classify(&self, prompt: Prompt, names: &[String]) -> Result<Classified, EngineError> {
         let length = self.encode(&prompt)?.len();
         let labels =
-            Labels::new(&self.codec, &prompt, names).map_err(|message| ServeError::Invalid {
+            Labels::new(&self.codec, &prompt, names).map_err(|message| EngineError::Invalid {
                 message,
                 parameter: Some("labels"),
             })?;

@@ -20,7 +20,7 @@ use mistralrs_quant::{
 };
 
 use super::{quant::Quant, view::View};
-use crate::runtime::{adapter::Normalised, model::Family, serve::turns::Turns};
+use crate::runtime::{adapter::Normalised, engine::turns::Turns, model::Family};
 
 /// One load at a time: it is memory-bound, and the lock also orders the loader's global state.
 static LOADING: Mutex<()> = Mutex::new(());

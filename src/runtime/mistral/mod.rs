@@ -26,13 +26,12 @@ use std::{
 };
 
 use self::{load::Running, served::Served, view::View};
-use super::ServeError;
 use crate::error::Explain;
 use crate::runtime::{
     adapter::{self, Adapter, Normalised},
     dataset::Task,
+    engine::{Engine, EngineError},
     model::{self, Base, ModelConfig, text::TextCodec},
-    ports::Engine,
 };
 
 pub use quant::{Machine, Quant, Weights, settle};
@@ -91,7 +90,7 @@ impl Engines {
     ///
     /// The first adapter of a base costs two loads: the plain base is loaded, asked for its logits
     /// on a few test prompts and dropped again, unless it was loaded through here before.
-    pub async fn load(&self, spec: EngineSpec<'_>) -> Result<Loaded, ServeError> {
+    pub async fn load(&self, spec: EngineSpec<'_>) -> Result<Loaded, EngineError> {
         let plan = Plan::of(&spec)?;
         let Some(adapter) = spec.adapter else {
             let running = self.start(&plan, None).await?;
@@ -119,8 +118,12 @@ impl Engines {
         self.steps.load(Ordering::Relaxed)
     }
 
-    async fn start(&self, plan: &Plan, factors: Option<Normalised>) -> Result<Running, ServeError> {
-        let failed = |reason| ServeError::Load {
+    async fn start(
+        &self,
+        plan: &Plan,
+        factors: Option<Normalised>,
+    ) -> Result<Running, EngineError> {
+        let failed = |reason| EngineError::Load {
             name: plan.name.clone(),
             reason,
         };
@@ -133,7 +136,7 @@ impl Engines {
         Ok(running)
     }
 
-    async fn base_canary(&self, plan: &Plan) -> Result<Canary, ServeError> {
+    async fn base_canary(&self, plan: &Plan) -> Result<Canary, EngineError> {
         if let Some(known) = lock(&self.canaries).get(&plan.key()) {
             return Ok(known.clone());
         }
@@ -161,8 +164,8 @@ struct Plan {
 }
 
 impl Plan {
-    fn of(spec: &EngineSpec<'_>) -> Result<Self, ServeError> {
-        let refused = |reason: String, hint: Option<&str>| ServeError::Unsupported {
+    fn of(spec: &EngineSpec<'_>) -> Result<Self, EngineError> {
+        let refused = |reason: String, hint: Option<&str>| EngineError::Unsupported {
             name: spec.name.clone(),
             reason,
             hint: hint.map(str::to_owned),
@@ -208,7 +211,7 @@ impl Plan {
 
 /// The adapter's factors for the engine, checked against the base: mistral.rs would skip a module
 /// that it does not find.
-fn factors(plan: &Plan, adapter: &Adapter) -> Result<Normalised, ServeError> {
+fn factors(plan: &Plan, adapter: &Adapter) -> Result<Normalised, EngineError> {
     let layers: Vec<adapter::ModuleShape> = model::modules(&plan.config)
         .into_iter()
         .map(|layer| adapter::ModuleShape {
@@ -219,7 +222,7 @@ fn factors(plan: &Plan, adapter: &Adapter) -> Result<Normalised, ServeError> {
         .collect();
     adapter::check_against(adapter, &layers)
         .and_then(|()| adapter::normalise(adapter))
-        .map_err(|error| ServeError::Unsupported {
+        .map_err(|error| EngineError::Unsupported {
             name: plan.name.clone(),
             reason: error.to_string(),
             hint: error.hint(),
@@ -227,7 +230,7 @@ fn factors(plan: &Plan, adapter: &Adapter) -> Result<Normalised, ServeError> {
 }
 
 /// Logits after each of the test prompts, which are spread over the vocabulary.
-async fn canary(plan: &Plan, running: &Running) -> Result<Vec<Vec<f32>>, ServeError> {
+async fn canary(plan: &Plan, running: &Running) -> Result<Vec<Vec<f32>>, EngineError> {
     let vocabulary = plan.config.vocab_size as u64;
     let length = CANARY_TOKENS.min(view::context(&plan.config).saturating_sub(1).max(1) as u64);
     let prompt = |number: u64| -> Vec<u32> {
@@ -243,12 +246,12 @@ async fn canary(plan: &Plan, running: &Running) -> Result<Vec<Vec<f32>>, ServeEr
 }
 
 /// The largest difference between the rows; an error when it is no more than rounding.
-fn effect(plan: &Plan, before: &[Vec<f32>], after: &[Vec<f32>]) -> Result<f32, ServeError> {
+fn effect(plan: &Plan, before: &[Vec<f32>], after: &[Vec<f32>]) -> Result<f32, EngineError> {
     let pairs = || before.iter().flatten().zip(after.iter().flatten());
     let difference = pairs().map(|(a, b)| (a - b).abs()).fold(0f32, f32::max);
     let scale = pairs().map(|(a, _)| a.abs()).fold(0f32, f32::max);
     if after.iter().flatten().any(|logit| !logit.is_finite()) {
-        return Err(ServeError::Unsupported {
+        return Err(EngineError::Unsupported {
             name: plan.name.clone(),
             reason: "with it the base computes logits that are no numbers".to_owned(),
             hint: None,
@@ -256,7 +259,7 @@ fn effect(plan: &Plan, before: &[Vec<f32>], after: &[Vec<f32>]) -> Result<f32, S
     }
     if difference <= scale * DEAD {
         let prompts = before.len();
-        return Err(ServeError::DeadAdapter {
+        return Err(EngineError::DeadAdapter {
             name: plan.name.clone(),
             prompts,
             difference,

@@ -27,9 +27,8 @@ use super::{
     walk::{Step, Walk},
 };
 use crate::runtime::{
+    engine::{EngineError, Generated, turns::due},
     event::Usage,
-    ports::Generated,
-    serve::{ServeError, turns::due},
 };
 
 /// Reads a row of logits and says which token follows; `None` ends the answer.
@@ -75,8 +74,8 @@ async fn submit(
     ids: Vec<u32>,
     max_tokens: usize,
     dictate: Dictate,
-    failed: impl FnOnce(ServeError) + Send + 'static,
-) -> Result<(), ServeError> {
+    failed: impl FnOnce(EngineError) + Send + 'static,
+) -> Result<(), EngineError> {
     static NEXT: AtomicUsize = AtomicUsize::new(1);
     let turn = running.turns.take(due(max_tokens as u64)).await;
     let (sender, mut responses) = mpsc::channel(RESPONSES);
@@ -109,11 +108,11 @@ async fn submit(
     let engine = running
         .runner()
         .get_sender(None)
-        .map_err(|error| ServeError::Engine(error.to_string()))?;
+        .map_err(|error| EngineError::Failed(error.to_string()))?;
     engine
         .send(Request::Normal(Box::new(request)))
         .await
-        .map_err(|_| ServeError::Engine("its thread has ended".to_owned()))?;
+        .map_err(|_| EngineError::Failed("its thread has ended".to_owned()))?;
     tokio::spawn(async move {
         let _turn = turn;
         let mut failed = Some(failed);
@@ -130,17 +129,17 @@ async fn submit(
 }
 
 /// The error in a response, if it is one.
-fn failure(response: Response) -> Option<ServeError> {
+fn failure(response: Response) -> Option<EngineError> {
     let text = match response {
         Response::InternalError(error) | Response::ValidationError(error) => error.to_string(),
         Response::ModelError(text, _) | Response::CompletionModelError(text, _) => text,
         _ => return None,
     };
-    Some(ServeError::Engine(text))
+    Some(EngineError::Failed(text))
 }
 
 /// The logits of the position after `ids`.
-pub(super) async fn logits(running: &Running, ids: Vec<u32>) -> Result<Vec<f32>, ServeError> {
+pub(super) async fn logits(running: &Running, ids: Vec<u32>) -> Result<Vec<f32>, EngineError> {
     let (sender, mut outcome) = mpsc::unbounded_channel();
     let failed = sender.clone();
     let dictate = Box::new(move |logits: &[f32]| {
@@ -154,8 +153,8 @@ pub(super) async fn logits(running: &Running, ids: Vec<u32>) -> Result<Vec<f32>,
     outcome.recv().await.unwrap_or_else(|| Err(dropped()))
 }
 
-fn dropped() -> ServeError {
-    ServeError::Engine("it dropped the request".to_owned())
+fn dropped() -> EngineError {
+    EngineError::Failed("it dropped the request".to_owned())
 }
 
 /// Starts an answer of at most `max_tokens` tokens to the prompt `ids`, as `walk` writes it.
@@ -164,7 +163,7 @@ pub(super) async fn answer(
     ids: Vec<u32>,
     max_tokens: usize,
     mut walk: Walk,
-) -> Result<Answer, ServeError> {
+) -> Result<Answer, EngineError> {
     let (sender, steps) = mpsc::unbounded_channel();
     let failed = sender.clone();
     let usage = Usage {
@@ -204,7 +203,7 @@ pub(super) struct Answer {
 }
 
 impl futures::Stream for Answer {
-    type Item = Result<Generated, ServeError>;
+    type Item = Result<Generated, EngineError>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         if self.over {

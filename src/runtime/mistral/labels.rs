@@ -3,9 +3,9 @@
 //! what their logits mean, is the evaluation's arithmetic. Knows no engine.
 
 use crate::runtime::{
-    model::text::{ModelTextError, Piece, TextCodec},
-    ports::{Message, Prompt},
-    train::evaluate::choices::Choices,
+    dataset::choices::Choices,
+    engine::Prompt,
+    model::text::{Message, ModelTextError, Piece, TextCodec},
 };
 
 /// A prompt with its possible continuations.

@@ -7,10 +7,9 @@ use std::{collections::VecDeque, sync::Arc};
 
 use super::sample::{Choice, Sampler};
 use crate::runtime::{
+    engine::{EngineError, Sampling, TokenLogprob},
     event::Finish,
     model::text::TextCodec,
-    ports::{Sampling, TokenLogprob},
-    serve::ServeError,
 };
 
 /// What one step of the model led to.
@@ -22,7 +21,7 @@ pub(super) enum Step {
         logprobs: Vec<TokenLogprob>,
     },
     Done(Finish),
-    Failed(ServeError),
+    Failed(EngineError),
 }
 
 /// A token whose text is not delivered yet.
@@ -83,9 +82,9 @@ impl Walk {
         }
     }
 
-    fn advance(&mut self, logits: &[f32]) -> Result<(Option<u32>, Vec<Step>), ServeError> {
+    fn advance(&mut self, logits: &[f32]) -> Result<(Option<u32>, Vec<Step>), EngineError> {
         let choice = self.sampler.choose(logits).ok_or_else(|| {
-            ServeError::Engine("the model gave no finite logit for the next token".to_owned())
+            EngineError::Failed("the model gave no finite logit for the next token".to_owned())
         })?;
         if self.codec.stop_ids().contains(&choice.id) {
             return self.end(Finish::Stop, false);
@@ -111,7 +110,7 @@ impl Walk {
         Ok((Some(id), self.deliver(free, false).into_iter().collect()))
     }
 
-    fn accept(&mut self, choice: Choice) -> Result<(), ServeError> {
+    fn accept(&mut self, choice: Choice) -> Result<(), EngineError> {
         let logprob = self.wants_logprobs.then(|| TokenLogprob {
             token: self.codec.token_text(choice.id),
             logprob: choice.logprob,
@@ -143,14 +142,14 @@ impl Walk {
         self.decoded = self.ids.len();
     }
 
-    fn decode(&self, from: usize, to: usize) -> Result<String, ServeError> {
+    fn decode(&self, from: usize, to: usize) -> Result<String, EngineError> {
         let ids = self.ids.get(from..to).unwrap_or_default();
         if ids.is_empty() {
             return Ok(String::new());
         }
         self.codec
             .decode(ids)
-            .map_err(|error| ServeError::Engine(error.to_string()))
+            .map_err(|error| EngineError::Failed(error.to_string()))
     }
 
     /// Where the first stop string starts in what is not delivered yet.
@@ -195,7 +194,7 @@ impl Walk {
 
     /// Closes the answer. Unless a stop string `cut` it, bytes that never became a whole
     /// character come out as U+FFFD, as decoding all tokens at once gives.
-    fn end(&mut self, finish: Finish, cut: bool) -> Result<(Option<u32>, Vec<Step>), ServeError> {
+    fn end(&mut self, finish: Finish, cut: bool) -> Result<(Option<u32>, Vec<Step>), EngineError> {
         if !cut && self.decoded < self.ids.len() {
             let known = self.decode(self.context, self.decoded)?;
             let longer = self.decode(self.context, self.ids.len())?;

@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use crate::runtime::ports::Sampling;
+use crate::runtime::engine::Sampling;
 
 /// Candidates sorted at first when looking for the top-p nucleus; grows eightfold as needed.
 const NUCLEUS: usize = 64;
