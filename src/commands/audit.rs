@@ -27,10 +27,10 @@ use crate::{
         package,
     },
     wallet::{
-        deploy::{Id, parse_id, shown_id},
         explore::against_releases,
         network::Network,
         provider::Chain,
+        registry::{Id, parse_id, shown_id},
         rewards::{anchored_on, anchoring_servers, batch_tree, split_of},
     },
 };

@@ -214,7 +214,7 @@ pub(super) fn inputs(
 }
 
 fn locked_sources(lock: &Lock, root: &Path) -> Vec<Source> {
-    let source = |locked: &crate::runtime::train::run::lock::LockedSource| Source {
+    let source = |locked: &crate::runtime::dataset::LockedSource| Source {
         path: root.join(&locked.path),
         contributor: locked.contributor.clone(),
         address: locked.address.clone(),

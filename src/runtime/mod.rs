@@ -8,6 +8,7 @@ pub mod disclosure;
 pub mod disk;
 pub mod engine;
 pub mod event;
+pub mod finished;
 pub mod journal;
 pub mod ledger;
 pub mod mistral;

@@ -29,10 +29,9 @@ use openlora::{
     },
     wallet::{
         contracts::{COLLECTOR, DEPLOYER, ESCROW, SALT, deployments, runtime_code},
-        deploy::parse_id,
         network::{Network, Wish},
         provider::Chain as Connected,
-        registry::{ContributorPool, DevelopmentToken, Token},
+        registry::{ContributorPool, DevelopmentToken, Token, parse_id},
         rewards::{pool_of, split_of},
         settlement::Treasurer,
         x402::wire::Exact,

@@ -10,6 +10,7 @@ pub mod duplicates;
 pub mod encode;
 mod error;
 mod formats;
+mod locked;
 mod shape;
 pub mod split;
 pub mod statistics;
@@ -22,6 +23,7 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 pub use error::{DataError, Fault};
+pub use locked::LockedSource;
 pub use shape::Shape;
 pub use task::{Task, TaskWish};
 

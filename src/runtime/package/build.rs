@@ -14,8 +14,8 @@ use super::{
 };
 use crate::runtime::{
     adapter::{Adapter, CONFIG_FILE, TASK_FILE, WEIGHTS_FILE},
+    dataset::LockedSource,
     ledger::{Address, WHOLE_PPM, apportion},
-    train::run::lock::LockedSource,
 };
 
 /// Contributors' share when settings name none and everyone can be paid.
@@ -78,7 +78,7 @@ const FILES: &[(&str, &str, &str)] = &[
 pub fn draft(parts: &Parts<'_>) -> Result<Draft, PackageError> {
     require_base(parts)?;
     let about = parts.about;
-    let sources: &[LockedSource] = parts.run.map_or(&[], |run| &run.lock.data);
+    let sources: &[LockedSource] = parts.run.map_or(&[], |run| &run.sources);
     let contributors = contributors(sources)?;
     let mut manifest = Manifest {
         schema_version: 1,
@@ -127,9 +127,9 @@ fn require_base(parts: &Parts<'_>) -> Result<(), PackageError> {
     let found = &parts.base.digest;
     crate::runtime::adapter::verify_base(parts.adapter, found)?;
     match parts.run {
-        Some(run) if run.lock.digests.base != *found => Err(PackageError::OtherBase {
-            run: run.run.id(),
-            expected: run.lock.digests.base.clone(),
+        Some(run) if run.base_digest != *found => Err(PackageError::OtherBase {
+            run: run.id.clone(),
+            expected: run.base_digest.clone(),
             found: found.clone(),
         }),
         _ => Ok(()),

@@ -23,7 +23,7 @@ mod state;
 mod store;
 pub mod supervisor;
 
-pub use accounts::{ETHER, MNEMONIC};
+pub use accounts::ETHER;
 pub use chain::{Chain, GAS_LIMIT, Options};
 pub use error::ChainError;
 pub use genesis::{Genesis, Predeployed, local_genesis};
