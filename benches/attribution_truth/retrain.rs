@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use candle_core::Tensor;
 use openlora::runtime::{
     attribution::{Checkpoint, Material},
-    model::{Batch, Decoder, LoraConfig},
+    decoder::{Batch, Decoder},
+    model::LoraConfig,
     train::{
         Curve, Rows, Schedule,
         adamw::AdamWOptions,

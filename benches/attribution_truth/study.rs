@@ -10,7 +10,8 @@ use openlora::runtime::{
         shares::{Evidence, Party, Table, settle},
     },
     dataset::Source,
-    model::{Base, Batch, Decoder, Precision, text::TextCodec},
+    decoder::{Batch, Decoder},
+    model::{Base, Precision, text::TextCodec},
     train::run::checkpoint::MILESTONES,
 };
 use serde::Serialize;

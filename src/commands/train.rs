@@ -18,7 +18,8 @@ use crate::{
     runtime::{
         attribution::Built,
         dataset::{Source, Task, load},
-        model::{Decoder, text::TextCodec},
+        decoder::Decoder,
+        model::text::TextCodec,
         train::{
             Flow, Inputs, Outcome, RunDir, Start, TrainEvent, ValidationWish,
             estimate::{Estimate, estimate},

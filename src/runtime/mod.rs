@@ -4,6 +4,7 @@ pub mod adapter;
 pub mod attribution;
 pub mod calendar;
 pub mod dataset;
+pub mod decoder;
 pub mod disclosure;
 pub mod disk;
 pub mod engine;

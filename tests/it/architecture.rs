@@ -193,14 +193,7 @@ const THIRD_PARTIES: &[(&str, &[&str])] = &[
     ("mistralrs_quant", &["runtime/mistral/"]),
     (
         "candle_core",
-        &[
-            "runtime/model/",
-            "runtime/train/",
-            "runtime/attribution/",
-            "runtime/adapter/",
-            // mistral.rs takes adapters as this crate's tensors.
-            "runtime/mistral/",
-        ],
+        &["runtime/decoder/", "runtime/train/", "runtime/attribution/"],
     ),
     ("clap", &["cli.rs", "lib.rs", "commands/completions.rs"]),
     ("clap_complete", &["cli.rs", "commands/completions.rs"]),

@@ -8,11 +8,12 @@ use openlora::{
     error::Failure,
     runtime::{
         adapter::{self, HostTensor},
+        decoder::{Batch, Decoder, LoraFactors},
         engine::{Classified, Engine, EngineError, Generated, Prompt, Sampling},
         event::{Finish, Usage},
         mistral::{EngineSpec, Engines, Loaded, Machine, Quant, settle},
         model::{
-            Base, Batch, Decoder, LoraFactors, ModelConfig, Precision,
+            Base, ModelConfig, Precision, modules,
             text::{Message, TextCodec},
         },
     },
@@ -591,22 +592,11 @@ async fn adapters_that_cannot_work_are_refused() {
     );
 
     let other = adapter::read(&golden("qwen3.qv")).unwrap();
-    let reason = adapter::check_against(&other, &shapes("llama")).unwrap_err();
+    let reason = adapter::check_against(&other, &modules(&base("llama").config)).unwrap_err();
     let failure = Failure::from(reason);
     let error = engines.load(spec(&other)).await.err().unwrap();
     let message = format!("cannot serve mine: {}", failure.message);
     assert_eq!(told(error), (message, None, failure.hint));
-}
-
-fn shapes(base_name: &str) -> Vec<adapter::ModuleShape> {
-    openlora::runtime::model::modules(&base(base_name).config)
-        .into_iter()
-        .map(|m| adapter::ModuleShape {
-            path: m.path,
-            in_dim: m.in_dim,
-            out_dim: m.out_dim,
-        })
-        .collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]

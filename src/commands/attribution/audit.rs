@@ -13,7 +13,7 @@ use crate::{
             audit::{Asked, Audited, answer, compare, helped, losses},
         },
         dataset::{Dataset, encode::encode_all},
-        model::Decoder,
+        decoder::Decoder,
         train::{Flow, Inputs, RunDir, Start, load_with_adapter, run::files, train},
     },
 };

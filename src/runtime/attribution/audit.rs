@@ -11,7 +11,7 @@ use super::{
     index::{Contributor, Index},
     sketcher::Sketcher,
 };
-use crate::runtime::model::{Batch, Decoder};
+use crate::runtime::decoder::{Batch, Decoder};
 
 /// A prompt and the tuned model's answer to it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -19,7 +19,8 @@ use super::{
 };
 use crate::runtime::{
     dataset::{Dataset, duplicates},
-    model::{Base, Decoder, Precision},
+    decoder::Decoder,
+    model::{Base, Precision},
     train::{Rows, run::files},
 };
 

@@ -4,7 +4,10 @@ use std::path::{Path, PathBuf};
 
 use crate::{
     error::{ExitClass, Explain, describe_io},
-    runtime::{adapter::AdapterError, dataset::DataError, model::ModelError, train::TrainError},
+    runtime::{
+        adapter::AdapterError, dataset::DataError, decoder::DecoderError, model::ModelError,
+        train::TrainError,
+    },
 };
 
 /// Why an index cannot be used.
@@ -97,6 +100,8 @@ pub enum AttributionError {
     #[error("{0}")]
     Model(#[from] ModelError),
     #[error("{0}")]
+    Decoder(#[from] DecoderError),
+    #[error("{0}")]
     Adapter(#[from] AdapterError),
     #[error("{0}")]
     Data(#[from] DataError),
@@ -126,6 +131,7 @@ impl Explain for AttributionError {
             Self::Index(error) => error.class(),
             Self::Train(error) => error.class(),
             Self::Model(error) => error.class(),
+            Self::Decoder(error) => error.class(),
             Self::Adapter(error) => error.class(),
             Self::Data(error) => error.class(),
             Self::Tensor(_) => ExitClass::Internal,
@@ -138,6 +144,7 @@ impl Explain for AttributionError {
             Self::Index(error) => error.hint(),
             Self::Train(error) => error.hint(),
             Self::Model(error) => error.hint(),
+            Self::Decoder(error) => error.hint(),
             Self::Adapter(error) => error.hint(),
             Self::Data(error) => error.hint(),
             Self::NoCheckpoint { .. } | Self::NotFinite { .. } => {

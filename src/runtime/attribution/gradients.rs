@@ -14,7 +14,7 @@ use rayon::prelude::*;
 use super::{error::AttributionError, projection::Projector};
 use crate::runtime::{
     dataset::encode::Encoded,
-    model::{
+    decoder::{
         Batch, Decoder, Passed, Tap,
         kernels::matmul::{Matrix, Target, Threads, multiply},
     },

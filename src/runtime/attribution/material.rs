@@ -14,7 +14,7 @@ use super::{
     places::{PRECONDITIONER, Places, checkpoint_file},
 };
 use crate::runtime::{
-    model::{Decoder, LoraFactors},
+    decoder::{Decoder, LoraFactors},
     train::{
         RunDir, Schedule, TrainConfig,
         adamw::AdamWOptions,

@@ -11,7 +11,10 @@ use super::{
     projection::Projector,
     sketch::Sketch,
 };
-use crate::runtime::model::{Base, Batch, Decoder};
+use crate::runtime::{
+    decoder::{Batch, Decoder},
+    model::Base,
+};
 
 /// One model per checkpoint; they share the base's weights.
 pub struct Sketcher {

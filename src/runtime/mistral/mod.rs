@@ -212,15 +212,7 @@ impl Plan {
 /// The adapter's factors for the engine, checked against the base: mistral.rs would skip a module
 /// that it does not find.
 fn factors(plan: &Plan, adapter: &Adapter) -> Result<Normalised, EngineError> {
-    let layers: Vec<adapter::ModuleShape> = model::modules(&plan.config)
-        .into_iter()
-        .map(|layer| adapter::ModuleShape {
-            path: layer.path,
-            in_dim: layer.in_dim,
-            out_dim: layer.out_dim,
-        })
-        .collect();
-    adapter::check_against(adapter, &layers)
+    adapter::check_against(adapter, &model::modules(&plan.config))
         .and_then(|()| adapter::normalise(adapter))
         .map_err(|error| EngineError::Unsupported {
             name: plan.name.clone(),

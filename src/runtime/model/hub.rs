@@ -25,7 +25,7 @@ use self::meter::{Meter, check_digest, discard};
 use super::{
     base::Download,
     error::{HubProblem, ModelError},
-    weights::{INDEX, SINGLE, weight_files},
+    weight_files::{INDEX, SINGLE, weight_files},
 };
 
 /// Files that every base must have.

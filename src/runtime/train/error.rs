@@ -7,6 +7,7 @@ use crate::{
     runtime::{
         adapter::AdapterError,
         dataset::{DataError, choices::SameLabels},
+        decoder::DecoderError,
         model::{ModelError, text::ModelTextError},
     },
 };
@@ -15,6 +16,8 @@ use crate::{
 pub enum TrainError {
     #[error("{0}")]
     Model(#[from] ModelError),
+    #[error("{0}")]
+    Decoder(#[from] DecoderError),
     #[error("{0}")]
     Text(#[from] ModelTextError),
     #[error("{0}")]
@@ -111,6 +114,7 @@ impl Explain for TrainError {
     fn class(&self) -> ExitClass {
         match self {
             Self::Model(error) => error.class(),
+            Self::Decoder(error) => error.class(),
             Self::Text(error) => error.class(),
             Self::Data(error) => error.class(),
             Self::Adapter(error) => error.class(),
@@ -137,6 +141,7 @@ impl Explain for TrainError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Model(error) => error.hint(),
+            Self::Decoder(error) => error.hint(),
             Self::Text(error) => error.hint(),
             Self::Data(error) => error.hint(),
             Self::Adapter(error) => error.hint(),

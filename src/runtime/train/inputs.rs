@@ -13,7 +13,8 @@ use crate::runtime::{
         Dataset, LockedSource, Source, Task, duplicates,
         split::{SplitWish, split},
     },
-    model::{Base, Decoder, text::TextCodec},
+    decoder::Decoder,
+    model::{Base, text::TextCodec},
 };
 
 /// Everything that decides the result of a run.

@@ -7,7 +7,8 @@ use candle_core::{Device, Tensor, safetensors};
 use openlora::runtime::{
     attribution::{Checkpoint, Job, Material, Method, Pass, Sketch, influence_rows},
     dataset::{Dataset, Source, encode::Encoded},
-    model::{Base, Batch, Decoder, ModelConfig, Precision},
+    decoder::{Batch, Decoder},
+    model::{Base, ModelConfig, Precision},
     train::Rows,
 };
 use serde::Deserialize;

@@ -7,7 +7,8 @@ use openlora::runtime::{
         Curvature, Index, LEVERAGE, Method, Pass, Projector, Sketch, Sketcher, Suffixes,
         gradient_rows, kernels, limit, precondition,
     },
-    model::{Batch, Decoder, Precision},
+    decoder::{Batch, Decoder},
+    model::Precision,
 };
 use proptest::prelude::*;
 use tempfile::TempDir;

@@ -11,8 +11,9 @@ use openlora::{
     error::describe_io,
     runtime::{
         attribution::{Index, Sketch},
+        decoder::Decoder,
         disk::frozen,
-        model::{Base, Decoder, Precision},
+        model::{Base, Precision},
     },
 };
 

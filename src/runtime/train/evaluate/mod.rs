@@ -19,7 +19,8 @@ use crate::runtime::{
         choices::{Choices, Fork, arg_max},
         encode::{EncodeOptions, Encoded, encode_row},
     },
-    model::{Decoder, text::TextCodec},
+    decoder::Decoder,
+    model::text::TextCodec,
 };
 
 /// Tokens of one forward pass.

@@ -1,8 +1,8 @@
-//! Reading the weights of a checkpoint folder: one safetensors file, or shards with an index.
+//! Reading the weights of a checkpoint folder into tensors.
 //!
 //! Headers are checked against the shapes that config.json implies; tensors are read one by one and
 //! converted on the way in. Nothing is mapped, so that a file that another program cuts short is an
-//! error. Pickle files are refused unread.
+//! error.
 
 use std::{
     collections::HashMap,
@@ -19,12 +19,9 @@ use safetensors::{
     SafeTensorError, SafeTensors,
     tensor::{Dtype, Metadata, TensorInfo},
 };
-use serde_json::Value;
 
-use super::{Precision, error::ModelError, shapes::TensorShape};
-
-pub(super) const SINGLE: &str = "model.safetensors";
-pub(super) const INDEX: &str = "model.safetensors.index.json";
+use super::error::DecoderError;
+use crate::runtime::model::{ModelError, Precision, TensorShape, weight_files};
 
 /// Bytes before the header, which say how long it is.
 const LENGTH: u64 = 8;
@@ -141,10 +138,10 @@ impl Checkpoint {
     }
 
     /// Reads a tensor of the expected shape; bf16 keeps two bytes a weight.
-    pub fn read(&self, wanted: &TensorShape, precision: Precision) -> Result<Tensor, ModelError> {
+    pub fn read(&self, wanted: &TensorShape, precision: Precision) -> Result<Tensor, DecoderError> {
         let (shard, info) = self.find(&wanted.name)?;
         if info.shape != wanted.shape {
-            return Err(ModelError::TensorShape {
+            return Err(DecoderError::TensorShape {
                 path: shard.path.clone(),
                 name: wanted.name.clone(),
                 expected: wanted.shape.clone(),
@@ -154,7 +151,7 @@ impl Checkpoint {
         let values = self.values(shard, info, wanted)?;
         if let Some((index, found)) = first_broken(&values) {
             let (path, name) = (shard.path.clone(), wanted.name.clone());
-            return Err(ModelError::NonFinite {
+            return Err(DecoderError::NonFinite {
                 path,
                 name,
                 index,
@@ -169,11 +166,11 @@ impl Checkpoint {
         Ok(Tensor::from_vec(values, shape, &Device::Cpu)?)
     }
 
-    fn find(&self, name: &str) -> Result<(&Shard, &TensorInfo), ModelError> {
+    fn find(&self, name: &str) -> Result<(&Shard, &TensorInfo), DecoderError> {
         self.places
             .get(name)
             .and_then(|&at| Some((&self.shards[at], self.shards[at].metadata.info(name)?)))
-            .ok_or_else(|| ModelError::MissingTensor {
+            .ok_or_else(|| DecoderError::MissingTensor {
                 dir: self.dir.clone(),
                 name: name.to_owned(),
             })
@@ -184,7 +181,7 @@ impl Checkpoint {
         shard: &Shard,
         info: &TensorInfo,
         wanted: &TensorShape,
-    ) -> Result<Vec<f32>, ModelError> {
+    ) -> Result<Vec<f32>, DecoderError> {
         let bytes = shard.data(&wanted.name, info)?;
         let half = |pair: &[u8]| u16::from_le_bytes([pair[0], pair[1]]);
         match info.dtype {
@@ -200,7 +197,7 @@ impl Checkpoint {
                 .par_chunks_exact(2)
                 .map(|two| f16::from_bits(half(two)).to_f32())
                 .collect()),
-            other => Err(ModelError::TensorType {
+            other => Err(DecoderError::TensorType {
                 path: shard.path.clone(),
                 name: wanted.name.clone(),
                 found: format!("{other:?}").to_lowercase(),
@@ -213,61 +210,4 @@ impl Checkpoint {
 fn first_broken(values: &[f32]) -> Option<(usize, f32)> {
     let index = values.par_iter().position_first(|x| !x.is_finite())?;
     Some((index, values[index]))
-}
-
-/// The safetensors files that hold a folder's weights, sorted.
-pub fn weight_files(dir: &Path) -> Result<Vec<PathBuf>, ModelError> {
-    let index = dir.join(INDEX);
-    if index.exists() {
-        return indexed_files(dir, &index);
-    }
-    let single = dir.join(SINGLE);
-    if single.exists() {
-        return Ok(vec![single]);
-    }
-    let pickle = [
-        "pytorch_model.bin",
-        "pytorch_model.bin.index.json",
-        "consolidated.00.pth",
-    ];
-    match pickle
-        .iter()
-        .map(|name| dir.join(name))
-        .find(|path| path.exists())
-    {
-        Some(path) => Err(ModelError::Pickle { path }),
-        None => Err(ModelError::NoWeights {
-            dir: dir.to_owned(),
-        }),
-    }
-}
-
-fn indexed_files(dir: &Path, index: &Path) -> Result<Vec<PathBuf>, ModelError> {
-    let text = std::fs::read_to_string(index).map_err(ModelError::io("read", index))?;
-    let broken = |reason: String| ModelError::Json {
-        path: index.to_owned(),
-        reason,
-    };
-    let json: Value = serde_json::from_str(&text).map_err(|error| broken(error.to_string()))?;
-    let map = json.get("weight_map").and_then(Value::as_object);
-    let map = map.ok_or_else(|| broken("no object weight_map".to_owned()))?;
-    let mut names = Vec::new();
-    for file in map.values() {
-        match file.as_str() {
-            Some(name) if is_plain_name(name) => names.push(name),
-            _ => {
-                return Err(broken(format!(
-                    "{file} is not the name of a file in that folder"
-                )));
-            }
-        }
-    }
-    names.sort_unstable();
-    names.dedup();
-    Ok(names.into_iter().map(|name| dir.join(name)).collect())
-}
-
-/// Whether a name stays in its folder.
-pub(super) fn is_plain_name(name: &str) -> bool {
-    !name.is_empty() && name != "." && name != ".." && !name.contains(['/', '\\', '\0'])
 }

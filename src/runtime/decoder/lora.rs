@@ -8,32 +8,12 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::{
-    decoder::Decoder,
-    error::ModelError,
+    error::DecoderError,
     layer::{Linear, Lora, Parameter},
+    network::Decoder,
     tap::{Tap, Tapped},
 };
-
-/// What to adapt and how.
-#[derive(Clone, Debug, PartialEq)]
-pub struct LoraConfig {
-    pub rank: usize,
-    pub alpha: f64,
-    /// Module names such as `q_proj`, full paths, or `all-linear`.
-    pub targets: Vec<String>,
-    /// Probability in [0, 1) of dropping an input of the factors.
-    pub dropout: f32,
-    /// Scale by alpha / √rank (arXiv:2312.03732) instead of alpha / rank.
-    pub rslora: bool,
-}
-
-impl LoraConfig {
-    /// The factor s of y = W·x + s·B·A·x.
-    pub fn scale(&self) -> f64 {
-        let rank = self.rank as f64;
-        self.alpha / if self.rslora { rank.sqrt() } else { rank }
-    }
-}
+use crate::runtime::model::{LoraConfig, is_target};
 
 /// The trained factors of one module.
 #[derive(Clone, Debug, PartialEq)]
@@ -52,12 +32,12 @@ impl Decoder {
     /// Freezes the base and puts fresh factors on the targets: A uniform in ±1/√in (Kaiming with
     /// a = √5, as PEFT), B zero. The values depend on the seed
     /// and each module's place alone.
-    pub fn attach_lora(&mut self, config: &LoraConfig, seed: u64) -> Result<(), ModelError> {
+    pub fn attach_lora(&mut self, config: &LoraConfig, seed: u64) -> Result<(), DecoderError> {
         if config.rank == 0 {
-            return Err(ModelError::Rank { found: config.rank });
+            return Err(DecoderError::Rank { found: config.rank });
         }
         if !(0.0..1.0).contains(&config.dropout) {
-            return Err(ModelError::Dropout {
+            return Err(DecoderError::Dropout {
                 found: config.dropout,
             });
         }
@@ -76,7 +56,7 @@ impl Decoder {
     }
 
     /// Freezes the base and puts trained factors on it, in place of any others.
-    pub fn attach_factors(&mut self, factors: &[LoraFactors]) -> Result<(), ModelError> {
+    pub fn attach_factors(&mut self, factors: &[LoraFactors]) -> Result<(), DecoderError> {
         self.freeze()?;
         let known: Vec<String> = factors
             .iter()
@@ -117,7 +97,7 @@ impl Decoder {
     }
 
     /// Adds every s·B·A to its weight and takes the factors off.
-    pub fn merge_lora(&mut self) -> Result<(), ModelError> {
+    pub fn merge_lora(&mut self) -> Result<(), DecoderError> {
         for linear in self.linears_mut() {
             if let Some(lora) = linear.lora.take() {
                 let wide = linear.weight.tensor().to_dtype(DType::F32)?;
@@ -127,14 +107,14 @@ impl Decoder {
         Ok(())
     }
 
-    fn check_targets(&self, targets: &[String]) -> Result<(), ModelError> {
+    fn check_targets(&self, targets: &[String]) -> Result<(), DecoderError> {
         let unknown =
             |target: &&String| !self.linears().any(|linear| is_target(target, &linear.path));
         match targets.iter().find(unknown) {
             Some(target) => {
                 let names = self.linears().take(7).map(|linear| last_name(&linear.path));
                 let available = names.collect::<Vec<_>>().join(", ");
-                Err(ModelError::UnknownTarget {
+                Err(DecoderError::UnknownTarget {
                     target: target.clone(),
                     available,
                 })
@@ -158,19 +138,11 @@ impl Linear {
     }
 }
 
-/// A path matches a target that it equals or ends with, at a dot.
-pub(super) fn is_target(target: &str, path: &str) -> bool {
-    target == "all-linear"
-        || path
-            .strip_suffix(target)
-            .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
-}
-
 fn last_name(path: &str) -> &str {
     path.rsplit('.').next().unwrap_or(path)
 }
 
-fn fresh(linear: &Linear, config: &LoraConfig, site: u64, seed: u64) -> Result<Lora, ModelError> {
+fn fresh(linear: &Linear, config: &LoraConfig, site: u64, seed: u64) -> Result<Lora, DecoderError> {
     let (out, width) = linear.weight.tensor().dims2()?;
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     rng.set_stream(site + 1);
@@ -188,12 +160,12 @@ fn fresh(linear: &Linear, config: &LoraConfig, site: u64, seed: u64) -> Result<L
     })
 }
 
-fn trained(linear: &Linear, factors: &LoraFactors, site: u64) -> Result<Lora, ModelError> {
+fn trained(linear: &Linear, factors: &LoraFactors, site: u64) -> Result<Lora, DecoderError> {
     let (out, width) = linear.weight.tensor().dims2()?;
     let rank = factors.rank;
     let var = |factor: &str, values: &[f32], shape: [usize; 2]| {
         if values.len() != shape[0] * shape[1] {
-            return Err(ModelError::Shape {
+            return Err(DecoderError::Shape {
                 name: format!("{}.{factor}", factors.module),
                 expected: shape.to_vec(),
                 found: vec![values.len()],

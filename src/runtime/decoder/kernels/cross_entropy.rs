@@ -9,20 +9,7 @@ use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tenso
 use rayon::prelude::*;
 
 use super::{linear::for_weight_blocks, matmul::*, numeric, output, tensor, values};
-
-/// Logits held at once.
-const LOGITS: usize = 1 << 24;
-/// Rows of logits held at once, at most.
-const ROWS: usize = 1024;
-
-/// Logits that exist at once when a loss has `targets` targets.
-pub fn logits_held(vocab: usize, targets: usize) -> usize {
-    rows_at_once(vocab).min(targets) * vocab
-}
-
-fn rows_at_once(vocab: usize) -> usize {
-    (LOGITS / vocab.max(1)).clamp(1, ROWS)
-}
+use crate::runtime::model::shapes::{logits_held, rows_at_once};
 
 /// Positions to learn at and the tokens to predict there.
 #[derive(Clone, Debug)]

@@ -6,7 +6,8 @@ use candle_core::{DType, Tensor};
 use safetensors::{Dtype, View};
 use serde_json::Value;
 
-use super::{decoder::Decoder, error::ModelError, unpack::write_whole};
+use super::{error::DecoderError, network::Decoder};
+use crate::runtime::model::{ModelError, unpack::write_whole};
 
 /// Number type of saved weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,7 +54,7 @@ impl View for &Saved {
 impl Decoder {
     /// Writes `config.json` and `model.safetensors` to `dir`, each whole or not at all. LoRA factors
     /// are not part of it: merge them first. The tokenizer's files are the caller's.
-    pub fn save_full(&self, dir: &Path, save_type: SaveType) -> Result<(), ModelError> {
+    pub fn save_full(&self, dir: &Path, save_type: SaveType) -> Result<(), DecoderError> {
         std::fs::create_dir_all(dir).map_err(ModelError::io("create", dir))?;
         let mut config = self.config.source.clone();
         config.shift_remove("torch_dtype");
@@ -64,7 +65,7 @@ impl Decoder {
             .parameters()
             .into_iter()
             .map(|(name, parameter)| Ok((name, saved(parameter.tensor(), save_type)?)))
-            .collect::<Result<BTreeMap<_, _>, ModelError>>()?;
+            .collect::<Result<BTreeMap<_, _>, DecoderError>>()?;
         let path = dir.join("model.safetensors");
         let metadata = [("format".to_owned(), "pt".to_owned())].into();
         let bytes = safetensors::serialize(&tensors, Some(metadata)).map_err(|error| {
@@ -73,11 +74,11 @@ impl Decoder {
                 reason: error.to_string(),
             }
         })?;
-        write_whole(&path, &bytes)
+        Ok(write_whole(&path, &bytes)?)
     }
 }
 
-fn saved(tensor: &Tensor, save_type: SaveType) -> Result<Saved, ModelError> {
+fn saved(tensor: &Tensor, save_type: SaveType) -> Result<Saved, DecoderError> {
     let shape = tensor.dims().to_vec();
     let flat = tensor.detach().flatten_all()?;
     let (dtype, bytes) = match save_type {

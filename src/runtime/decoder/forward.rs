@@ -6,7 +6,6 @@ use candle_core::{DType, Result, Tensor};
 
 use super::{
     batch::Batch,
-    decoder::{Block, Decoder},
     kernels::{
         attention::{Attention, Heads},
         cross_entropy::{FrozenHeadLoss, HeadLoss, Targets},
@@ -17,6 +16,7 @@ use super::{
         swiglu::SwiGlu,
     },
     layer::{Mode, Parameter, Seen, rms_norm},
+    network::{Block, Decoder},
 };
 
 /// What all layers of a pass share.

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::{config::ModelConfig, error::ModelError, kernels::cross_entropy::Targets};
+use super::{error::DecoderError, kernels::cross_entropy::Targets};
+use crate::runtime::model::ModelConfig;
 
 /// Token rows and what is learned from them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -66,9 +67,9 @@ impl Batch {
         self.learned().positions.len()
     }
 
-    pub(super) fn check(&self, config: &ModelConfig) -> Result<(), ModelError> {
+    pub(super) fn check(&self, config: &ModelConfig) -> Result<(), DecoderError> {
         let malformed = |reason: &str| {
-            Err(ModelError::Batch {
+            Err(DecoderError::Batch {
                 reason: reason.to_owned(),
             })
         };
@@ -82,12 +83,12 @@ impl Batch {
         for (row, range) in self.offsets.windows(2).enumerate() {
             let (found, limit) = (range[1] - range[0], config.max_positions);
             if found > limit {
-                return Err(ModelError::RowTooLong { row, found, limit });
+                return Err(DecoderError::RowTooLong { row, found, limit });
             }
         }
         let vocab = config.vocab_size;
         match self.ids.iter().position(|&id| id as usize >= vocab) {
-            Some(position) => Err(ModelError::TokenRange {
+            Some(position) => Err(DecoderError::TokenRange {
                 position,
                 found: self.ids[position],
                 vocab,

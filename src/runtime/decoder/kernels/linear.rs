@@ -12,7 +12,7 @@ use rayon::prelude::*;
 use super::{
     BLOCK_ROWS, Held, for_row_blocks, matmul::*, matrix, norm::sum_blocks, output, tensor, values,
 };
-use crate::runtime::model::{
+use crate::runtime::decoder::{
     noise::Dropout,
     tap::{Passed, Tapped},
 };

@@ -10,16 +10,16 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::{
-    Precision,
-    base::Base,
     batch::Batch,
-    config::ModelConfig,
-    error::ModelError,
+    error::DecoderError,
     forward::Pass,
     layer::{Linear, Mode, Parameter},
     noise::Noise,
-    shapes::{self, TensorShape, in_layer, projections},
     weights::Checkpoint,
+};
+use crate::runtime::model::{
+    Base, ModelConfig, Precision, TensorShape,
+    shapes::{self, in_layer, projections},
 };
 
 /// A transformer block.
@@ -50,7 +50,7 @@ pub struct Decoder {
 
 impl Decoder {
     /// Reads a base's weights; all are frozen.
-    pub fn load(base: &Base, precision: Precision) -> Result<Self, ModelError> {
+    pub fn load(base: &Base, precision: Precision) -> Result<Self, DecoderError> {
         let checkpoint = Checkpoint::open(&base.dir)?;
         Self::build(&base.config, |wanted| {
             checkpoint.read(wanted, precision).map(Parameter::Frozen)
@@ -59,7 +59,7 @@ impl Decoder {
 
     /// Fresh weights that all learn. Matrices are normal with the config's initializer range, those
     /// that write to the residual stream narrower by √(2·layers); norms are 1 and biases 0.
-    pub fn random(config: &ModelConfig, seed: u64) -> Result<Self, ModelError> {
+    pub fn random(config: &ModelConfig, seed: u64) -> Result<Self, DecoderError> {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let narrow = 1.0 / (2.0 * config.layers as f64).sqrt();
         Self::build(config, |wanted| {
@@ -88,8 +88,8 @@ impl Decoder {
 
     fn build(
         config: &ModelConfig,
-        mut source: impl FnMut(&TensorShape) -> Result<Parameter, ModelError>,
-    ) -> Result<Self, ModelError> {
+        mut source: impl FnMut(&TensorShape) -> Result<Parameter, DecoderError>,
+    ) -> Result<Self, DecoderError> {
         let table = [config.vocab_size, config.hidden_size];
         let embedding = source(&TensorShape::new(shapes::EMBEDDING, &table))?;
         let blocks = (0..config.layers)
@@ -131,7 +131,7 @@ impl Decoder {
     }
 
     /// Σ −log p over the batch's targets as an f32 scalar, and their number.
-    pub fn loss_sum(&self, batch: &Batch) -> Result<(Tensor, usize), ModelError> {
+    pub fn loss_sum(&self, batch: &Batch) -> Result<(Tensor, usize), DecoderError> {
         batch.check(&self.config)?;
         let targets = batch.learned();
         let count = targets.positions.len();
@@ -141,12 +141,12 @@ impl Decoder {
 
     /// Logits `[positions, vocab]` in f32 for the token after each flat position of the batch.
     /// Never tracked, and without dropout.
-    pub fn logits_at(&self, batch: &Batch, positions: &[usize]) -> Result<Tensor, ModelError> {
+    pub fn logits_at(&self, batch: &Batch, positions: &[usize]) -> Result<Tensor, DecoderError> {
         batch.check(&self.config)?;
         let tokens = batch.ids.len();
         if let Some(bad) = positions.iter().find(|&&position| position >= tokens) {
             let reason = format!("position {bad} is past its {tokens} tokens");
-            return Err(ModelError::Batch { reason });
+            return Err(DecoderError::Batch { reason });
         }
         let mode = Mode {
             fused: self.fused,
@@ -180,7 +180,7 @@ impl Decoder {
     }
 
     /// Makes every base weight learn (full-parameter mode), widening bf16 to f32.
-    pub fn unfreeze(&mut self) -> Result<(), ModelError> {
+    pub fn unfreeze(&mut self) -> Result<(), DecoderError> {
         self.for_parameters(|parameter| {
             if let Parameter::Frozen(tensor) = parameter {
                 let wide = tensor.to_dtype(candle_core::DType::F32)?;
@@ -191,7 +191,7 @@ impl Decoder {
     }
 
     /// Stops every base weight from learning.
-    pub fn freeze(&mut self) -> Result<(), ModelError> {
+    pub fn freeze(&mut self) -> Result<(), DecoderError> {
         self.for_parameters(|parameter| {
             if let Parameter::Learning(var) = parameter {
                 *parameter = Parameter::Frozen(var.as_detached_tensor());
@@ -213,8 +213,8 @@ impl Decoder {
 
     fn for_parameters(
         &mut self,
-        mut work: impl FnMut(&mut Parameter) -> Result<(), ModelError>,
-    ) -> Result<(), ModelError> {
+        mut work: impl FnMut(&mut Parameter) -> Result<(), DecoderError>,
+    ) -> Result<(), DecoderError> {
         work(&mut self.embedding)?;
         for block in &mut self.blocks {
             for linear in &mut block.linears {
@@ -256,8 +256,8 @@ impl Block {
     fn build(
         config: &ModelConfig,
         layer: usize,
-        source: &mut impl FnMut(&TensorShape) -> Result<Parameter, ModelError>,
-    ) -> Result<Self, ModelError> {
+        source: &mut impl FnMut(&TensorShape) -> Result<Parameter, DecoderError>,
+    ) -> Result<Self, DecoderError> {
         let mut linears = Vec::with_capacity(7);
         for projection in projections(config) {
             let path = in_layer(layer, projection.name);
@@ -273,7 +273,7 @@ impl Block {
             });
         }
         let Ok(linears) = linears.try_into() else {
-            return Err(ModelError::Batch {
+            return Err(DecoderError::Batch {
                 reason: "a block has seven linear layers".to_owned(),
             });
         };
