@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use candle_core::Tensor;
 use openlora::runtime::{
-    attribution::{Checkpoint, Material},
     decoder::{Batch, Decoder},
+    influence::{Checkpoint, Material},
     model::LoraConfig,
     train::{
         Curve, Rows, Schedule,

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 pub use audit::{AuditReport, AuditRequest, audit};
 
-pub use crate::runtime::attribution::Built;
+pub use crate::runtime::influence::Built;
 
 use super::{
     Context, project,
@@ -18,7 +18,7 @@ use crate::{
     error::{ExitClass, ExitStatus, Failure},
     runtime::{
         adapter,
-        attribution::{
+        influence::{
             Binding, Contributor, DAMPING, Index, Job, Material, Method, Places, Sketcher, WIDTH,
             adapter_digest, build as build_index,
         },

@@ -16,10 +16,11 @@ use crate::{
     error::{ExitClass, ExitStatus, Failure},
     runtime::{
         attribution::{
-            Places, Provenance,
+            Provenance,
             recompute::{Bench, channels},
         },
         event::SplitRead,
+        influence::Places,
         ledger::{
             Address, Amount, ReceiverKey, Word,
             publication::{Batch, PublishedCall},

@@ -16,9 +16,9 @@ use crate::{
     error::{ExitClass, ExitStatus, Failure},
     printer::{Printer, Progress},
     runtime::{
-        attribution::Built,
         dataset::{Source, Task, load},
         decoder::Decoder,
+        influence::Built,
         model::text::TextCodec,
         train::{
             Flow, Inputs, Outcome, RunDir, Start, TrainEvent, ValidationWish,

@@ -10,6 +10,7 @@ pub mod disk;
 pub mod engine;
 pub mod event;
 pub mod finished;
+pub mod influence;
 pub mod journal;
 pub mod ledger;
 pub mod mistral;

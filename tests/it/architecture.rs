@@ -193,7 +193,7 @@ const THIRD_PARTIES: &[(&str, &[&str])] = &[
     ("mistralrs_quant", &["runtime/mistral/"]),
     (
         "candle_core",
-        &["runtime/decoder/", "runtime/train/", "runtime/attribution/"],
+        &["runtime/decoder/", "runtime/train/", "runtime/influence/"],
     ),
     ("clap", &["cli.rs", "lib.rs", "commands/completions.rs"]),
     ("clap_complete", &["cli.rs", "commands/completions.rs"]),

@@ -10,9 +10,9 @@ use std::{
 use openlora::{
     error::describe_io,
     runtime::{
-        attribution::{Index, Sketch},
         decoder::Decoder,
         disk::frozen,
+        influence::{Index, Sketch},
         model::{Base, Precision},
     },
 };

@@ -8,11 +8,11 @@ use std::{
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
-use super::{
-    AttributionError, Index, Sketch, Sketcher,
+use super::{AttributionError, Index, Sketch, Sketcher};
+use crate::runtime::attribution::{
+    Witness,
     queue::Exchange,
     shares::{Example, Fallback, Party, Span},
-    witness::Witness,
 };
 use crate::runtime::{event::AttributionMethod, ledger::Address};
 

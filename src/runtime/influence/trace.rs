@@ -5,8 +5,8 @@
 
 use std::{cmp::Ordering, collections::HashSet};
 
-pub use super::shares::Span;
 use super::suffixes::{SHORTEST, number};
+use crate::runtime::attribution::shares::Span;
 
 /// Documents named per span.
 const NAMED: usize = 64;
