@@ -23,6 +23,7 @@ mod shares;
 pub mod trail;
 mod tranche;
 mod units;
+mod word;
 
 pub use address::{Address, AddressProblem};
 pub use amount::{Amount, AmountProblem};
@@ -33,7 +34,7 @@ pub use book::{
 };
 pub use channel::{
     Authorised, Breach, ChannelConfig, Charged, Claimed, Released, Settled, Total, WITHDRAW_DELAY,
-    WITHDRAW_SHARE, Word, WordProblem,
+    WITHDRAW_SHARE,
 };
 pub use collected::{Collected, collected_of};
 pub use contributions::{Allotment, AttributedCall, Stated};
@@ -46,3 +47,4 @@ pub use price::{Prices, TOKENS, Work};
 pub use shares::{Share, SplitProblem, WHOLE_PPM, apportion, check_split};
 pub use tranche::{MOST_ENTRIES, tranche};
 pub use units::{from_units, in_units};
+pub use word::{Word, WordProblem};

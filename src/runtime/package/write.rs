@@ -18,7 +18,7 @@ use super::{
 };
 use crate::runtime::{
     disk::{self, Readers},
-    ports::ReleaseSigner,
+    package::release::ReleaseSigner,
 };
 
 /// What was written.

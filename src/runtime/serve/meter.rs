@@ -27,10 +27,11 @@ use super::{
     request_id::RequestId,
 };
 use crate::runtime::{
+    engine::Prompt,
     event::{CallKind, Event, Finish, Record, Usage},
     journal::{Enclosure, Entry, Journal, JournalError, LARGEST_ENCLOSURE},
     ledger::Payment,
-    ports::{Prompt, Tab, Unpaid},
+    ports::{Tab, Unpaid},
 };
 
 /// Tokens between two checkpoints of a running call.

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     private::files,
     runtime::ledger::Address,
-    wallet::{WalletError, error::KeystoreProblem},
+    wallet::keystore::error::{KeystoreError, KeystoreProblem},
 };
 
 const SUFFIX: &str = ".json";
@@ -50,7 +50,7 @@ impl Keystores {
     }
 
     /// Where the account `name` is or would be.
-    pub fn path(&self, name: &str) -> Result<PathBuf, WalletError> {
+    pub fn path(&self, name: &str) -> Result<PathBuf, KeystoreError> {
         let bytes = name.as_bytes();
         let letter = |b: &u8| b.is_ascii_lowercase() || b.is_ascii_digit();
         let good = (1..=64).contains(&bytes.len())
@@ -59,14 +59,14 @@ impl Keystores {
         if good {
             Ok(self.dir.join(format!("{name}{SUFFIX}")))
         } else {
-            Err(WalletError::Name {
+            Err(KeystoreError::Name {
                 found: name.to_owned(),
             })
         }
     }
 
     /// Refuses a name that is taken, before a password is asked for.
-    pub fn require_free(&self, name: &str) -> Result<PathBuf, WalletError> {
+    pub fn require_free(&self, name: &str) -> Result<PathBuf, KeystoreError> {
         let path = self.path(name)?;
         if path.symlink_metadata().is_ok() {
             return Err(exists(name, path));
@@ -80,10 +80,10 @@ impl Keystores {
         name: &str,
         key: &SecretKey,
         (password, strength): (&Password, Strength),
-    ) -> Result<Entry, WalletError> {
+    ) -> Result<Entry, KeystoreError> {
         let path = self.require_free(name)?;
         if password.is_empty() {
-            return Err(WalletError::EmptyPassword);
+            return Err(KeystoreError::EmptyPassword);
         }
         let fresh = self.write(&path, key, (password, strength))?;
         self.place(fresh, name, &path)?;
@@ -96,7 +96,7 @@ impl Keystores {
     }
 
     /// Remembers under `name` an account whose key is on a Ledger.
-    pub fn remember(&self, name: &str, account: &Hardware) -> Result<Entry, WalletError> {
+    pub fn remember(&self, name: &str, account: &Hardware) -> Result<Entry, KeystoreError> {
         let path = self.require_free(name)?;
         let fresh = self.beside(&path, &account.to_bytes())?;
         self.place(fresh, name, &path)?;
@@ -109,31 +109,31 @@ impl Keystores {
         name: &str,
         old: &Password,
         new: &Password,
-    ) -> Result<(), WalletError> {
+    ) -> Result<(), KeystoreError> {
         let path = self.entry(name)?.path;
         let key = self.open(name, old)?;
         if new.is_empty() {
-            return Err(WalletError::EmptyPassword);
+            return Err(KeystoreError::EmptyPassword);
         }
         let fresh = self.write(&path, &key, (new, Strength::Standard))?;
         fresh
             .persist(&path)
-            .map_err(|error| WalletError::io("write", &path)(error.error))?;
+            .map_err(|error| KeystoreError::io("write", &path)(error.error))?;
         self.sync()
     }
 
     /// The account, ready to sign.
-    pub fn unlock(&self, name: &str, password: &Password) -> Result<Account, WalletError> {
+    pub fn unlock(&self, name: &str, password: &Password) -> Result<Account, KeystoreError> {
         Ok(Account::new(name, self.open(name, password)?))
     }
 
     /// The account on the Ledger that is connected, ready to sign.
     #[cfg(feature = "ledger")]
-    pub fn connect(&self, entry: &Entry) -> Result<Account, WalletError> {
+    pub fn connect(&self, entry: &Entry) -> Result<Account, KeystoreError> {
         let path = entry.ledger.as_deref().unwrap_or_default();
         let device = super::hardware::LedgerDevice::connect(path)?;
         match entry.address {
-            Some(expected) if expected != device.address() => Err(WalletError::OtherLedger {
+            Some(expected) if expected != device.address() => Err(KeystoreError::OtherLedger {
                 name: entry.name.clone(),
                 expected,
                 found: device.address(),
@@ -147,15 +147,15 @@ impl Keystores {
     /// # Errors
     /// Always: this program was built without the way to the device.
     #[cfg(not(feature = "ledger"))]
-    pub fn connect(&self, _: &Entry) -> Result<Account, WalletError> {
-        Err(WalletError::NoLedgerSupport)
+    pub fn connect(&self, _: &Entry) -> Result<Account, KeystoreError> {
+        Err(KeystoreError::NoLedgerSupport)
     }
 
     /// The account's key.
-    pub fn open(&self, name: &str, password: &Password) -> Result<SecretKey, WalletError> {
+    pub fn open(&self, name: &str, password: &Password) -> Result<SecretKey, KeystoreError> {
         let Entry { path, ledger, .. } = self.entry(name)?;
         if ledger.is_some() {
-            return Err(WalletError::KeyOnLedger {
+            return Err(KeystoreError::KeyOnLedger {
                 name: name.to_owned(),
             });
         }
@@ -163,16 +163,16 @@ impl Keystores {
     }
 
     /// Every account, sorted by name.
-    pub fn list(&self) -> Result<Vec<Entry>, WalletError> {
+    pub fn list(&self) -> Result<Vec<Entry>, KeystoreError> {
         let entries = match fs::read_dir(&self.dir) {
             Ok(entries) => entries,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(WalletError::io("read", &self.dir)(error)),
+            Err(error) => return Err(KeystoreError::io("read", &self.dir)(error)),
         };
         let mut found = Vec::new();
         for entry in entries {
             let file = entry
-                .map_err(WalletError::io("read", &self.dir))?
+                .map_err(KeystoreError::io("read", &self.dir))?
                 .file_name();
             let name = file.to_str().and_then(|file| file.strip_suffix(SUFFIX));
             if let Some(name) = name.filter(|name| self.path(name).is_ok()) {
@@ -184,10 +184,10 @@ impl Keystores {
     }
 
     /// The account `name` without its key.
-    pub fn entry(&self, name: &str) -> Result<Entry, WalletError> {
+    pub fn entry(&self, name: &str) -> Result<Entry, KeystoreError> {
         let path = self.path(name)?;
         if !path.exists() {
-            return Err(WalletError::NoAccount {
+            return Err(KeystoreError::NoAccount {
                 name: name.to_owned(),
                 dir: self.dir.clone(),
                 known: self.names(),
@@ -206,17 +206,17 @@ impl Keystores {
     }
 
     /// The account that is meant: `wanted`, or the only one there is.
-    pub fn choose(&self, wanted: Option<&str>) -> Result<Entry, WalletError> {
+    pub fn choose(&self, wanted: Option<&str>) -> Result<Entry, KeystoreError> {
         if let Some(name) = wanted {
             return self.entry(name);
         }
         let mut all = self.list()?;
         match (all.pop(), all.len()) {
             (Some(only), 0) => Ok(only),
-            (None, _) => Err(WalletError::NoAccounts {
+            (None, _) => Err(KeystoreError::NoAccounts {
                 dir: self.dir.clone(),
             }),
-            _ => Err(WalletError::NotChosen {
+            _ => Err(KeystoreError::NotChosen {
                 known: self.names(),
             }),
         }
@@ -233,9 +233,9 @@ impl Keystores {
         path: &Path,
         key: &SecretKey,
         (password, strength): (&Password, Strength),
-    ) -> Result<tempfile::NamedTempFile, WalletError> {
+    ) -> Result<tempfile::NamedTempFile, KeystoreError> {
         let sealed =
-            cipher::seal(key, password, strength).map_err(WalletError::io("encrypt", path))?;
+            cipher::seal(key, password, strength).map_err(KeystoreError::io("encrypt", path))?;
         let keystore = Keystore {
             address: Some(key.address()),
             sealed,
@@ -243,8 +243,8 @@ impl Keystores {
         self.beside(path, &keystore.to_bytes())
     }
 
-    fn beside(&self, path: &Path, bytes: &[u8]) -> Result<tempfile::NamedTempFile, WalletError> {
-        files::folder(&self.dir).map_err(WalletError::io("create", &self.dir))?;
+    fn beside(&self, path: &Path, bytes: &[u8]) -> Result<tempfile::NamedTempFile, KeystoreError> {
+        files::folder(&self.dir).map_err(KeystoreError::io("create", &self.dir))?;
         let write = || {
             // Temporary files have mode 0600 from the start.
             let mut fresh = tempfile::NamedTempFile::new_in(&self.dir)?;
@@ -252,7 +252,7 @@ impl Keystores {
             fresh.as_file().sync_all()?;
             Ok(fresh)
         };
-        write().map_err(WalletError::io("write", path))
+        write().map_err(KeystoreError::io("write", path))
     }
 
     /// Gives a file its name, which another process may have taken since.
@@ -261,28 +261,28 @@ impl Keystores {
         fresh: tempfile::NamedTempFile,
         name: &str,
         path: &Path,
-    ) -> Result<(), WalletError> {
+    ) -> Result<(), KeystoreError> {
         fresh
             .persist_noclobber(path)
             .map_err(|error| match error.error.kind() {
                 std::io::ErrorKind::AlreadyExists => exists(name, path.to_owned()),
-                _ => WalletError::io("write", path)(error.error),
+                _ => KeystoreError::io("write", path)(error.error),
             })?;
         self.sync()
     }
 
     /// A rename lasts only once the folder is on disk.
-    fn sync(&self) -> Result<(), WalletError> {
+    fn sync(&self) -> Result<(), KeystoreError> {
         if cfg!(unix) {
             let synced = fs::File::open(&self.dir).and_then(|dir| dir.sync_all());
-            synced.map_err(WalletError::io("write", &self.dir))?;
+            synced.map_err(KeystoreError::io("write", &self.dir))?;
         }
         Ok(())
     }
 }
 
-fn exists(name: &str, path: PathBuf) -> WalletError {
-    WalletError::Exists {
+fn exists(name: &str, path: PathBuf) -> KeystoreError {
+    KeystoreError::Exists {
         name: name.to_owned(),
         path,
     }
@@ -293,13 +293,13 @@ pub fn open_bytes(
     path: &Path,
     bytes: &[u8],
     password: &Password,
-) -> Result<SecretKey, WalletError> {
+) -> Result<SecretKey, KeystoreError> {
     let keystore = parse(path, bytes)?;
-    let broken = |problem| WalletError::Keystore {
+    let broken = |problem| KeystoreError::Keystore {
         path: path.to_owned(),
         problem,
     };
-    let opened = cipher::open(&keystore.sealed, password).ok_or_else(|| WalletError::Locked {
+    let opened = cipher::open(&keystore.sealed, password).ok_or_else(|| KeystoreError::Locked {
         path: path.to_owned(),
     })?;
     let bytes: &[u8; 32] = opened.as_slice().try_into().map_err(|_| {
@@ -317,11 +317,11 @@ pub fn open_bytes(
     }
 }
 
-fn stored(path: &Path, bytes: &[u8]) -> Result<Stored, WalletError> {
+fn stored(path: &Path, bytes: &[u8]) -> Result<Stored, KeystoreError> {
     match Hardware::parse(bytes) {
         Some(account) => account
             .map(Stored::Ledger)
-            .map_err(|problem| WalletError::Keystore {
+            .map_err(|problem| KeystoreError::Keystore {
                 path: path.to_owned(),
                 problem,
             }),
@@ -329,21 +329,21 @@ fn stored(path: &Path, bytes: &[u8]) -> Result<Stored, WalletError> {
     }
 }
 
-fn parse(path: &Path, bytes: &[u8]) -> Result<Keystore, WalletError> {
-    Keystore::parse(bytes).map_err(|problem| WalletError::Keystore {
+fn parse(path: &Path, bytes: &[u8]) -> Result<Keystore, KeystoreError> {
+    Keystore::parse(bytes).map_err(|problem| KeystoreError::Keystore {
         path: path.to_owned(),
         problem,
     })
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, WalletError> {
-    let file = fs::File::open(path).map_err(WalletError::io("read", path))?;
+fn read(path: &Path) -> Result<Vec<u8>, KeystoreError> {
+    let file = fs::File::open(path).map_err(KeystoreError::io("read", path))?;
     let mut bytes = Vec::new();
     file.take(LARGEST + 1)
         .read_to_end(&mut bytes)
-        .map_err(WalletError::io("read", path))?;
+        .map_err(KeystoreError::io("read", path))?;
     if bytes.len() as u64 > LARGEST {
-        return Err(WalletError::Keystore {
+        return Err(KeystoreError::Keystore {
             path: path.to_owned(),
             problem: KeystoreProblem::TooLarge {
                 found: bytes.len() as u64,

@@ -16,12 +16,13 @@ use alloy::{
 use openlora::{
     error::Failure,
     runtime::{
+        engine::Engine,
         event::{Event, Record},
         journal::{Journal, SqliteStore, Store},
         ledger::{
             Address, Amount, Book, ChannelConfig, ChannelKey, Prices, Word, trail::AuditTrail,
         },
-        ports::{Cashier, Engine, Treasury},
+        ports::{Cashier, Treasury},
         serve::{
             Bound, Goods, ServeLimits, Server, Stop,
             attribution::Keeping,
