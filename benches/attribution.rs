@@ -17,12 +17,12 @@ use std::{
 };
 
 use openlora::runtime::{
-    attribution::{
+    dataset::{Dataset, Source, Task, TaskWish, encode::encode_all, load},
+    influence::{
         Binding, Built, CheckpointFacts, Contributor, DAMPING, Draft, Example, Index, Job,
         Material, Method, Parameters, Places, Rows, Sketch, Sketcher, Suffixes, WIDTH,
         adapter_digest, build, kernels,
     },
-    dataset::{Dataset, Source, Task, TaskWish, encode::encode_all, load},
     model::{BaseRequest, Precision, open_base, text::TextCodec},
     train::{Flow, Inputs, RunDir, Start, TrainConfig, train},
 };

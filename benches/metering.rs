@@ -11,12 +11,12 @@ use criterion::{Criterion, Throughput};
 use futures::StreamExt;
 use openlora::runtime::{
     attribution::Provenance,
+    engine::{Classified, Engine, EngineError, Generated, Generation, Limits, Prompt, Sampling},
     event::{CallKind, Finish},
     journal::Journal,
     ledger::Prices,
-    ports::{Classified, Engine, Generated, Generation, Limits, Prompt, Sampling},
     serve::{
-        Hosted, ServeError, Shelf,
+        Hosted, Shelf,
         attribution::{Attributions, Keeping},
         gate::Gate,
         meter::{Admission, Meter, Reservation},
@@ -168,11 +168,11 @@ impl Engine for Instantly {
         }
     }
 
-    async fn count_prompt(&self, _: &Prompt) -> Result<u64, ServeError> {
+    async fn count_prompt(&self, _: &Prompt) -> Result<u64, EngineError> {
         Ok(1)
     }
 
-    async fn generate(&self, _: Prompt, _: Sampling) -> Result<Generation, ServeError> {
+    async fn generate(&self, _: Prompt, _: Sampling) -> Result<Generation, EngineError> {
         let delta = |_| {
             Ok(Generated::Delta {
                 text: " word".into(),
@@ -183,7 +183,7 @@ impl Engine for Instantly {
         Ok(futures::stream::iter((0..TOKENS).map(delta)).boxed())
     }
 
-    async fn classify(&self, _: Prompt, _: &[String]) -> Result<Classified, ServeError> {
-        Err(ServeError::Engine("not benched".into()))
+    async fn classify(&self, _: Prompt, _: &[String]) -> Result<Classified, EngineError> {
+        Err(EngineError::Failed("not benched".into()))
     }
 }

@@ -46,9 +46,9 @@ use std::{hint::black_box, sync::Arc};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use futures::{StreamExt, future::join_all};
 use openlora::runtime::{
+    engine::{Engine, Generated, Prompt, Sampling},
     event::{CallKind, Event, Finish, Usage},
     journal::Journal,
-    ports::{Engine, Generated, Prompt, Sampling},
     state::{Applied, Snapshot},
 };
 use tempfile::TempDir;

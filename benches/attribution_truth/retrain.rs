@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use candle_core::Tensor;
 use openlora::runtime::{
-    attribution::{Checkpoint, Material},
-    model::{Batch, Decoder, LoraConfig},
+    decoder::{Batch, Decoder},
+    influence::{Checkpoint, Material},
+    model::LoraConfig,
     train::{
         Curve, Rows, Schedule,
         adamw::AdamWOptions,

@@ -4,13 +4,17 @@ use std::{collections::HashMap, fs, path::PathBuf, sync::Arc};
 
 use openlora::runtime::{
     attribution::{
-        DAMPING, Index, Indexed, Job, Material, Method, Pass, Places, Sketcher, WIDTH, Witness,
-        build, influence_rows,
+        Witness,
         queue::Exchange,
         shares::{Evidence, Party, Table, settle},
     },
     dataset::Source,
-    model::{Base, Batch, Decoder, Precision, text::TextCodec},
+    decoder::{Batch, Decoder},
+    influence::{
+        DAMPING, Index, Indexed, Job, Material, Method, Pass, Places, Sketcher, WIDTH, build,
+        influence_rows,
+    },
+    model::{Base, Precision, text::TextCodec},
     train::run::checkpoint::MILESTONES,
 };
 use serde::Serialize;

@@ -8,14 +8,14 @@ use serde::Serialize;
 
 pub use audit::{AuditReport, AuditRequest, audit};
 
-pub use crate::runtime::attribution::Built;
+pub use crate::runtime::influence::Built;
 
 use super::{Context, project, train_inputs};
 use crate::{
     error::{ExitClass, ExitStatus, Failure},
     runtime::{
         adapter,
-        attribution::{
+        influence::{
             Binding, Contributor, DAMPING, Index, Job, Material, Method, Places, Sketcher, WIDTH,
             adapter_digest, build as build_index,
         },

@@ -16,10 +16,11 @@ use crate::{
     error::{ExitClass, ExitStatus, Failure},
     runtime::{
         attribution::{
-            Places, Provenance,
+            Provenance,
             recompute::{Bench, channels},
         },
         event::SplitRead,
+        influence::Places,
         ledger::{
             Address, Amount, ReceiverKey, Word,
             publication::{Batch, PublishedCall},
@@ -27,10 +28,10 @@ use crate::{
         package,
     },
     wallet::{
-        deploy::{Id, parse_id, shown_id},
         explore::against_releases,
         network::Network,
         provider::Chain,
+        registry::{Id, parse_id, shown_id},
         rewards::{anchored_on, anchoring_servers, batch_tree, split_of},
     },
 };

@@ -30,12 +30,12 @@ use crate::{
         balance::{from_units, in_units},
         deploy::{
             Action, DeployError, Goods, Place, Plan, Quote, Step, Wish, carry_out, found, keep,
-            observe, parse_id, payout, plan, quote, shown_id, splitter,
+            observe, payout, plan, quote, splitter,
         },
         development::check_payee,
         network::Token,
         provider::Chain,
-        registry::Token as Contract,
+        registry::{Token as Contract, parse_id, shown_id},
     },
 };
 pub use contracts::Contracts;
@@ -289,7 +289,7 @@ fn unverified(dir: &Path, report: &Report) -> Failure {
 }
 
 /// The adapters of this name that this home has registered there, newest first.
-fn remembered(desk: &Desk, goods: &Goods) -> Vec<crate::wallet::deploy::Id> {
+fn remembered(desk: &Desk, goods: &Goods) -> Vec<crate::wallet::registry::Id> {
     let network = &desk.chain.network;
     let registry = network.contracts.registry.unwrap_or_default().to_string();
     let publisher = goods.publisher.to_string();

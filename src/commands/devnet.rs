@@ -10,9 +10,12 @@ use crate::{
     error::{ExitClass, ExitStatus, Failure},
     printer::Printer,
     runtime::event::Event,
-    wallet::devchain::{
-        ETHER, MNEMONIC,
-        supervisor::{self, Endpoint, Folder, Status},
+    wallet::{
+        devchain::{
+            ETHER,
+            supervisor::{self, Endpoint, Folder, Status},
+        },
+        development::MNEMONIC,
     },
 };
 

@@ -9,10 +9,10 @@ use crate::{
     runtime::{journal::Journal, package::read},
     wallet::{
         balance::shown_amount,
-        deploy::{Id, parse_id},
         explore::{AdapterView, Explored, Query, ReleaseView, ShareView, compare, explore},
         network::Network,
         provider::Chain,
+        registry::{Id, parse_id},
     },
 };
 

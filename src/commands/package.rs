@@ -11,19 +11,22 @@ use crate::{
     printer::Printer,
     runtime::{
         adapter::{self, Adapter, CONFIG_FILE},
+        finished::FinishedRun,
         ledger::Address,
         package::{
-            BaseFacts, RunFacts, Written,
+            BaseFacts, Written,
             build::{About, Draft, Parts, SplitWish, draft},
             manifest::{CONTRIBUTORS, Contributor, Manifest},
-            release::Domain,
+            release::{Domain, ReleaseSigner},
             write,
         },
-        ports::ReleaseSigner,
         train::RunDir,
     },
     settings::Settings,
-    wallet::{WalletError, development::check_payee, keystore::Account, network::Network},
+    wallet::{
+        WalletError, development::check_payee, eip712::AccountSigner, keystore::Account,
+        network::Network,
+    },
 };
 
 /// What the command line says besides settings.
@@ -107,9 +110,10 @@ fn work(context: &Context, request: &PackageRequest) -> Result<Made, Failure> {
     let network = network::chosen(context)?;
     check_payees(&network, &draft.manifest)?;
     let domain = Domain::of(network.chain_id, network.contracts.registry);
-    let signer = account
+    let signer = account.as_ref().map(AccountSigner);
+    let signer = signer
         .as_ref()
-        .map(|account| (&domain, account as &dyn ReleaseSigner));
+        .map(|signer| (&domain, signer as &dyn ReleaseSigner));
     let written = write(&out, &draft, signer)?;
     Ok(Made { draft, written })
 }
@@ -117,7 +121,7 @@ fn work(context: &Context, request: &PackageRequest) -> Result<Made, Failure> {
 /// Where an adapter comes from.
 struct Origin {
     adapter: Adapter,
-    run: Option<RunFacts>,
+    run: Option<FinishedRun>,
     default_out: PathBuf,
 }
 
@@ -136,10 +140,10 @@ fn origin(context: &Context, wanted: Option<&Path>) -> Result<Origin, Failure> {
     }
     let wanted = wanted.map(|run| run.to_string_lossy().into_owned());
     let run = RunDir::find(&project::runs(context), wanted.as_deref())?;
-    let facts = RunFacts::read(&run)?;
+    let finished = FinishedRun::read(&run)?;
     Ok(Origin {
         adapter: adapter::read(&run.adapter())?,
-        run: Some(facts),
+        run: Some(finished),
         default_out: run.path().join("package"),
     })
 }
@@ -175,7 +179,7 @@ fn assemble(
         about: &about,
         adapter: &origin.adapter,
         base: &BaseFacts::of(&base)?,
-        run: origin.run.as_ref(),
+        run: origin.run.as_ref().map(|run| &run.facts),
     })?)
 }
 
@@ -229,7 +233,10 @@ fn created_at(origin: &Origin) -> Result<u64, Failure> {
             Failure::new(ExitClass::Usage, message)
         });
     }
-    let ended = origin.run.as_ref().and_then(|run| run.training.ended_at);
+    let ended = origin
+        .run
+        .as_ref()
+        .and_then(|run| run.facts.training.ended_at);
     let ended = ended.map(|ended| ended.0);
     Ok(ended
         .or_else(|| crate::runtime::package::written_at(&origin.adapter))

@@ -33,8 +33,8 @@ use crate::{
     },
     wallet::{
         WalletError,
-        deploy::{Id, parse_id},
         network::Network,
+        registry::{Id, parse_id},
         rewards::{
             Deed, Pool, allot, batch_tree, entries_of, head, pool_of, proposal_of, publish_root,
         },

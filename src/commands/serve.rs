@@ -27,12 +27,12 @@ use crate::{
         attribution::queue::Vault,
         event::SplitRead,
         ledger::Prices,
+        mistral::{EngineSpec, Engines, Quant},
         model::Base,
         serve::{
             Audience, Bound, ConnectionLimits, Goods, Hosted, ROUTES, ServeError, ServeLimits,
             Server, Stop,
             attribution::{Keeping, MOST_WAITING},
-            engine::{EngineSpec, Engines, Quant},
         },
         train::RunDir,
     },

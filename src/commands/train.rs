@@ -16,8 +16,8 @@ use crate::{
     error::{ExitClass, ExitStatus, Failure},
     printer::{Printer, Progress},
     runtime::{
-        attribution::Built,
-        model::Decoder,
+        decoder::Decoder,
+        influence::Built,
         train::{
             Flow, Outcome, RunDir, Start, TrainEvent,
             estimate::{Estimate, estimate},

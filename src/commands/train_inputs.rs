@@ -6,12 +6,9 @@ use super::{Context, project};
 use crate::{
     error::Failure,
     runtime::{
-        dataset::{Source, Task, load},
+        dataset::{LockedSource, Source, Task, load},
         model::text::TextCodec,
-        train::{
-            Inputs, Start, ValidationWish,
-            run::lock::{Lock, LockedSource},
-        },
+        train::{Inputs, Start, ValidationWish, run::lock::Lock},
     },
 };
 

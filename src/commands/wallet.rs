@@ -11,11 +11,10 @@ use crate::{
     error::{ExitClass, ExitStatus, Failure},
     runtime::ledger::Address,
     wallet::{
-        WalletError,
         balance::{funds, in_units},
         keystore::{
-            DEFAULT_PATH, Entry, Imported, Keystores, Password, SecretKey, Strength, find_ledger,
-            open_bytes, parse_secret,
+            DEFAULT_PATH, Entry, Imported, KeystoreError, Keystores, Password, SecretKey, Strength,
+            find_ledger, open_bytes, parse_secret,
         },
     },
 };
@@ -268,7 +267,7 @@ pub fn export(
 ) -> Result<ExitStatus, Failure> {
     let entry = choose(context, name)?;
     if entry.ledger.is_some() {
-        return Err(WalletError::KeyOnLedger { name: entry.name }.into());
+        return Err(KeystoreError::KeyOnLedger { name: entry.name }.into());
     }
     let deed = format!("revealing the private key of `{}`", entry.name);
     ask::confirm(context, &deed, &entry.name)?;
@@ -309,7 +308,7 @@ pub fn change_password(
         return Err(Failure::new(ExitClass::Usage, message).with_hint("give one of them a file"));
     }
     if entry.ledger.is_some() {
-        return Err(WalletError::KeyOnLedger { name: entry.name }.into());
+        return Err(KeystoreError::KeyOnLedger { name: entry.name }.into());
     }
     let was: Password = ask::password(context, old.as_deref(), &entry.name)?;
     let is = ask::new_password(context, new.as_deref(), &entry.name)?;

@@ -1,165 +1,22 @@
-//! Traits that the outside implements for the runtime.
+//! Traits by which rooms that know no chain reach those that do, and the other way round.
 //!
-//! An [`Engine`] turns tokens into tokens. The HTTP surface and metering know only this trait,
-//! so that another engine (a remote one too) can stand behind them. A [`ReleaseSigner`] puts an
-//! account's name to a package, a [`ReleaseVerifier`] says whose name it is; neither needs a chain.
-//! A [`FactLog`] is where deeds on a chain are written down before they are done. A [`Cashier`]
-//! takes payment for calls, on whatever chains it knows; a [`Facilitator`] does so for others.
-
-use std::pin::Pin;
-
-use futures::Stream;
+//! A [`FactLog`] is where deeds on a chain are written down before they are done; a
+//! [`PublishedLog`] has the files that a server published. A [`Cashier`] takes payment for calls, on
+//! whatever chains it knows; a [`Facilitator`] does so for others, and a [`Treasury`] collects it.
 
 use super::{
-    event::{Event, Usage},
+    event::Event,
     ledger::{
         Address, Amount, Charge, Payment, Prices, SponsoredGas, Word, Work,
         publication::{Batch, Contributions},
     },
-    package::release::{SignatureProblem, Statement},
 };
 use crate::error::Failure;
-
-/// Sizes that a loaded model imposes on requests.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// Longest prompt and answer together, in tokens.
-    pub context_tokens: usize,
-}
-
-/// One message of a conversation.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Message {
-    pub role: String,
-    pub content: String,
-}
-
-/// What the model is to continue.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Prompt {
-    /// Rendered with the base's chat template.
-    Chat(Vec<Message>),
-    /// Continued as it stands.
-    Text(String),
-}
-
-/// How tokens are chosen. `temperature: None` (or 0) means greedy.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Sampling {
-    /// Longest answer; the engine lowers it to what the context still holds.
-    pub max_tokens: usize,
-    pub temperature: Option<f64>,
-    pub top_p: Option<f64>,
-    pub top_k: Option<usize>,
-    pub min_p: Option<f64>,
-    /// Penalties look at the answer only, not at the prompt.
-    pub frequency_penalty: Option<f32>,
-    pub presence_penalty: Option<f32>,
-    /// Texts that end the answer; they are not part of it.
-    pub stop: Vec<String>,
-    /// Number of alternatives to report per token.
-    pub logprobs: Option<usize>,
-    /// Same seed, prompt and settings: same answer.
-    pub seed: Option<u64>,
-}
-
-/// A generated token's natural-log probability under the model, before temperature and
-/// penalties, and its best alternatives.
-#[derive(Clone, Debug, PartialEq, serde::Serialize)]
-pub struct TokenLogprob {
-    pub token: String,
-    pub logprob: f32,
-    pub top: Vec<(String, f32)>,
-}
-
-/// One step of an answer.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Generated {
-    /// Newly decoded text, and how many tokens were generated since the last one. Over an answer
-    /// they sum to `completion_tokens`: every token that was computed for it, also those that a
-    /// stop string holds back or cuts off, but not the token that ends the answer. `logprobs` are
-    /// those of the tokens whose text is delivered.
-    Delta {
-        text: String,
-        tokens: u64,
-        logprobs: Vec<TokenLogprob>,
-    },
-    /// The answer is complete.
-    Done {
-        usage: Usage,
-        finish: super::event::Finish,
-    },
-}
-
-/// Probability of every label, in the order asked for, summing to 1.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Classified {
-    pub probabilities: Vec<f64>,
-    pub usage: Usage,
-}
-
-pub type Generation =
-    Pin<Box<dyn Stream<Item = Result<Generated, super::serve::ServeError>> + Send>>;
-
-/// A model with at most one adapter merged into it, ready to answer.
-#[async_trait::async_trait]
-pub trait Engine: Send + Sync {
-    fn limits(&self) -> Limits;
-
-    /// Bytes of the longest token, if it is known: a prompt of more than so many bytes per token of
-    /// the context does not fit, which is told without counting.
-    fn longest_token(&self) -> Option<usize> {
-        None
-    }
-
-    /// Counts the tokens that a prompt will take, as the engine will render it.
-    async fn count_prompt(&self, prompt: &Prompt) -> Result<u64, super::serve::ServeError>;
-
-    /// The tokens of a prompt and of an answer to it, as training saw them, with the token that
-    /// ends an answer where the model ended it; nothing where the engine cannot tell.
-    fn tokens(&self, prompt: &Prompt, answer: &str, ended: bool) -> Option<(Vec<u32>, Vec<u32>)> {
-        let _ = (prompt, answer, ended);
-        None
-    }
-
-    /// Streams an answer; dropping the stream stops generation.
-    async fn generate(
-        &self,
-        prompt: Prompt,
-        sampling: Sampling,
-    ) -> Result<Generation, super::serve::ServeError>;
-
-    /// Likelihood of each label as the continuation of the prompt.
-    async fn classify(
-        &self,
-        prompt: Prompt,
-        labels: &[String],
-    ) -> Result<Classified, super::serve::ServeError>;
-}
 
 /// Where facts are kept for good: durable when `keep` returns.
 #[async_trait::async_trait]
 pub trait FactLog: Send + Sync {
     async fn keep(&self, event: Event) -> Result<(), Failure>;
-}
-
-/// An account that signs releases as typed data (EIP-712).
-pub trait ReleaseSigner {
-    fn address(&self) -> Address;
-
-    /// The signature as r, s and v of 27 or 28; the same statement gives the same bytes.
-    fn sign(&self, statement: &Statement) -> Result<[u8; 65], SignatureProblem>;
-}
-
-/// Whoever can say which account signed a release.
-pub trait ReleaseVerifier {
-    /// The account behind a signature. Of the two equal signatures that everyone can make from
-    /// one, only that with the low s is accepted.
-    fn recover(
-        &self,
-        statement: &Statement,
-        signature: &[u8; 65],
-    ) -> Result<Address, SignatureProblem>;
 }
 
 /// What a request shows of whoever sends it, beside its payment. Salted, so that the journal may

@@ -4,7 +4,7 @@
 
 use std::{collections::BTreeSet, sync::LazyLock};
 
-pub use super::devchain::MNEMONIC;
+pub use super::keystore::DEVELOPMENT_MNEMONIC as MNEMONIC;
 use super::{
     WalletError,
     keystore::{Account, import_mnemonic},

@@ -13,22 +13,22 @@ use alloy::{
 use super::{keystore::Account, registry::AdapterRelease};
 use crate::runtime::{
     ledger::Address,
-    package::release::{Domain, Release, SignatureProblem, Statement},
-    ports::{ReleaseSigner, ReleaseVerifier},
+    package::release::{
+        Domain, Release, ReleaseSigner, ReleaseVerifier, SignatureProblem, Statement,
+    },
 };
 
-impl From<&Release> for AdapterRelease {
-    fn from(release: &Release) -> Self {
-        Self {
-            name: release.name.clone(),
-            version: release.version.clone(),
-            manifestSha256: release.manifest_sha256.0.into(),
-            filesRoot: release.files_root.0.into(),
-            baseRoot: release.base_root.0.into(),
-            datasetsRoot: release.datasets_root.0.into(),
-            omsKeySha256: release.oms_key_sha256.0.into(),
-            createdAt: release.created_at.0,
-        }
+/// A release as the registry declares it.
+pub fn typed_release(release: &Release) -> AdapterRelease {
+    AdapterRelease {
+        name: release.name.clone(),
+        version: release.version.clone(),
+        manifestSha256: release.manifest_sha256.0.into(),
+        filesRoot: release.files_root.0.into(),
+        baseRoot: release.base_root.0.into(),
+        datasetsRoot: release.datasets_root.0.into(),
+        omsKeySha256: release.oms_key_sha256.0.into(),
+        createdAt: release.created_at.0,
     }
 }
 
@@ -45,17 +45,21 @@ pub fn domain(domain: &Domain) -> Eip712Domain {
 
 /// What is signed.
 pub fn digest(statement: &Statement) -> B256 {
-    AdapterRelease::from(&statement.release).eip712_signing_hash(&domain(&statement.domain))
+    typed_release(&statement.release).eip712_signing_hash(&domain(&statement.domain))
 }
 
-impl ReleaseSigner for Account {
+/// An unlocked account that signs releases.
+#[derive(Clone, Copy, Debug)]
+pub struct AccountSigner<'a>(pub &'a Account);
+
+impl ReleaseSigner for AccountSigner<'_> {
     fn address(&self) -> Address {
-        Self::address(self)
+        self.0.address()
     }
 
     fn sign(&self, statement: &Statement) -> Result<[u8; 65], SignatureProblem> {
-        let release = AdapterRelease::from(&statement.release);
-        let signed = self.sign_struct(&release, &domain(&statement.domain));
+        let release = typed_release(&statement.release);
+        let signed = self.0.sign_struct(&release, &domain(&statement.domain));
         let signature = signed.map_err(|error| SignatureProblem::CannotSign {
             reason: error.to_string(),
         })?;

@@ -7,9 +7,12 @@ use std::path::{Path, PathBuf};
 
 use openlora::{
     error::Explain,
-    runtime::adapter::{
-        self, AdapterError, CONFIG_FILE, Dtype, ModuleShape, TASK_FILE, TargetModules, TaskCard,
-        WEIGHTS_FILE,
+    runtime::{
+        adapter::{
+            self, AdapterError, CONFIG_FILE, Dtype, TASK_FILE, TargetModules, TaskCard,
+            WEIGHTS_FILE,
+        },
+        model::ModuleShape,
     },
 };
 use serde_json::{Value, json};

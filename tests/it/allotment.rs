@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 
 use openlora::{
     runtime::{
-        attribution::settle::event_id,
         event::{
             Attributed, AttributedAmount, AttributionMethod, CallKind, ChannelRefunded,
             ChannelsClaimed, ClaimedRow, ContributorShare, Event, Finish, PaymentReceived,
@@ -14,7 +13,7 @@ use openlora::{
         ledger::{
             Address, Allotment, Amount, AttributedCall, ChannelKey, Charge, Collected, ExactKey,
             ReceiverKey, ReceiverView, Scheme, Stated, Word, apportion, divide,
-            publication::{Contributions, Owed},
+            publication::{Contributions, Owed, event_id},
         },
     },
     wallet::rewards::{allot, contributions_tree},

@@ -241,18 +241,11 @@ fn room_of(module: &str) -> &str {
 
 /// `(crate, files below src that may name it)`.
 const THIRD_PARTIES: &[(&str, &[&str])] = &[
-    ("mistralrs", &["runtime/serve/engine"]),
-    ("mistralrs_quant", &["runtime/serve/engine"]),
+    ("mistralrs", &["runtime/mistral/"]),
+    ("mistralrs_quant", &["runtime/mistral/"]),
     (
         "candle_core",
-        &[
-            "runtime/model/",
-            "runtime/train/",
-            "runtime/attribution/",
-            "runtime/adapter/",
-            // mistral.rs takes adapters as this crate's tensors.
-            "runtime/serve/engine",
-        ],
+        &["runtime/decoder/", "runtime/train/", "runtime/influence/"],
     ),
     ("clap", &["cli.rs", "lib.rs", "commands/completions.rs"]),
     ("clap_complete", &["cli.rs", "commands/completions.rs"]),

@@ -10,11 +10,11 @@ mod truth;
 use std::path::Path;
 
 use openlora::runtime::{
-    attribution::{
+    dataset::{Dataset, Row, Source},
+    influence::{
         Binding, Built, CheckpointFacts, Contributor, Draft, Example, Index, Job, Material, Method,
         Parameters, Places, Rows as IndexRows, Suffixes, adapter_digest, build,
     },
-    dataset::{Dataset, Row, Source},
     model::{Base, BaseRequest, Precision, open_base},
     train::{Flow, Inputs, Rows, RunDir, Start, TrainConfig, train},
 };

@@ -6,7 +6,7 @@ use openlora::{
     error::Explain,
     runtime::{
         dataset::{self, DataError, Dataset, Example, Source, Task, TaskWish},
-        ports::Message,
+        model::text::Message,
     },
 };
 use proptest::prelude::*;

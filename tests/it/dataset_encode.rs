@@ -9,8 +9,7 @@ use openlora::{
             Example, Row, Task,
             encode::{EncodeOptions, LossOn, encode_row, segments},
         },
-        model::text::TextCodec,
-        ports::Message,
+        model::text::{Message, TextCodec},
     },
 };
 use proptest::prelude::*;

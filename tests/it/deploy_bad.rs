@@ -15,6 +15,7 @@ use openlora::{
     },
     wallet::{
         deploy::{Goods, Place, id_of, payout, registration},
+        eip712::AccountSigner,
         registry::{OpenLoraRegistry as Registry, Share},
     },
 };
@@ -562,7 +563,7 @@ fn a_registration_by_somebody_else_with_another_split_is_told() {
     );
     let receipt = chain.rpc().ok("eth_getTransactionReceipt", json!([sent]));
     assert_eq!(receipt["status"], "0x1");
-    let shown = |id| openlora::wallet::deploy::shown_id(id);
+    let shown = |id| openlora::wallet::registry::shown_id(id);
     let (theirs, ours) = (
         shown(id_of(thief, goods.weights_sha256)),
         shown(id_of(goods.publisher, goods.weights_sha256)),
@@ -603,7 +604,8 @@ fn a_signature_that_is_missing_or_for_another_registry_is_told() {
     let draft = crate::package::drafted(&own_about("1.0.0")).unwrap();
     let signer = crate::deploy_support::account(crate::deploy_support::OWN_KEY);
     let place = desk.path().join("elsewhere");
-    openlora::runtime::package::write(&place, &draft, Some((&domain, &signer))).unwrap();
+    openlora::runtime::package::write(&place, &draft, Some((&domain, &AccountSigner(&signer))))
+        .unwrap();
     let same = |name: &str| read(&desk.path().join(name)).unwrap().manifest_sha256;
     assert_eq!(same("first"), same("elsewhere"));
     assert_eq!(
@@ -690,7 +692,12 @@ fn nobody_is_paid_at_a_placeholder_or_a_published_account_for_real_money() {
             let mut draft = crate::package::drafted(&own_about("1.0.0")).unwrap();
             change(&mut draft.manifest);
             let place = desk.path().join(name);
-            openlora::runtime::package::write(&place, &draft, Some((&domain, &signer))).unwrap();
+            openlora::runtime::package::write(
+                &place,
+                &draft,
+                Some((&domain, &AccountSigner(&signer))),
+            )
+            .unwrap();
         };
     let ones = "0x1111111111111111111111111111111111111111";
     let known = ADDRESS;

@@ -17,7 +17,7 @@ use openlora::{
     wallet::{
         contracts::ABIS,
         deploy::{Goods, Place, id_of, payout, registration},
-        eip712::digest,
+        eip712::{digest, typed_release},
         registry::{
             AttributionAnchor, BatchSettlementEscrow as Escrow, ContributorPool,
             ContributorPoolFactory, DevelopmentToken, OpenLoraRegistry as Registry,
@@ -267,7 +267,7 @@ fn digests_equal_those_that_the_contract_computes() {
     };
     let statement: Statement = package.envelope.as_ref().unwrap().statement();
     let call = Registry::releaseDigestCall {
-        statement: (&statement.release).into(),
+        statement: typed_release(&statement.release),
     };
     assert_eq!(ask(call.abi_encode()), digest(&statement));
 

@@ -17,6 +17,7 @@ use openlora::{
     },
     wallet::{
         contracts::deployments,
+        eip712::AccountSigner,
         keystore::{Account, Imported, parse_secret},
     },
 };
@@ -65,9 +66,13 @@ pub fn package(dir: &Path, name: &str, about: &About) -> PathBuf {
     let domain = Domain::of(31_337, Some(contract("OpenLoraRegistry").parse().unwrap()));
     let draft = drafted(about).unwrap();
     let signer = account(OWN_KEY);
-    write(&dir.join(name), &draft, Some((&domain, &signer)))
-        .unwrap()
-        .dir
+    write(
+        &dir.join(name),
+        &draft,
+        Some((&domain, &AccountSigner(&signer))),
+    )
+    .unwrap()
+    .dir
 }
 
 /// A home with the account `own`, its password, and the packages `first` and `second`.

@@ -8,12 +8,13 @@ use openlora::{
     error::Failure,
     runtime::{
         adapter::{self, HostTensor},
+        decoder::{Batch, Decoder, LoraFactors},
+        engine::{Classified, Engine, EngineError, Generated, Prompt, Sampling},
         event::{Finish, Usage},
-        model::{Base, Batch, Decoder, LoraFactors, ModelConfig, Precision, text::TextCodec},
-        ports::{Classified, Engine, Generated, Message, Prompt, Sampling},
-        serve::{
-            ServeError,
-            engine::{EngineSpec, Engines, Loaded, Machine, Quant, settle},
+        mistral::{EngineSpec, Engines, Loaded, Machine, Quant, settle},
+        model::{
+            Base, ModelConfig, Precision, modules,
+            text::{Message, TextCodec},
         },
     },
 };
@@ -31,7 +32,7 @@ async fn try_load(
     base_name: &str,
     adapter_name: Option<&str>,
     quant: Quant,
-) -> Result<Loaded, ServeError> {
+) -> Result<Loaded, EngineError> {
     let base = base(base_name);
     let adapter =
         adapter_name.map(|name| adapter::read(&golden(&format!("{base_name}.{name}"))).unwrap());
@@ -466,7 +467,7 @@ async fn parallel_answers_of_two_adapters_do_not_mix() {
     futures::future::join_all(all).await;
 }
 
-async fn refusal(engine: &Arc<dyn Engine>, prompt: Prompt, sampling: Sampling) -> ServeError {
+async fn refusal(engine: &Arc<dyn Engine>, prompt: Prompt, sampling: Sampling) -> EngineError {
     match engine.generate(prompt, sampling).await {
         Ok(_) => panic!("expected a refusal"),
         Err(error) => error,
@@ -474,9 +475,9 @@ async fn refusal(engine: &Arc<dyn Engine>, prompt: Prompt, sampling: Sampling) -
 }
 
 /// Message, parameter and hint of a refusal.
-fn told(error: ServeError) -> (String, Option<&'static str>, Option<String>) {
+fn told(error: EngineError) -> (String, Option<&'static str>, Option<String>) {
     let parameter = match &error {
-        ServeError::Invalid { parameter, .. } => *parameter,
+        EngineError::Invalid { parameter, .. } => *parameter,
         _ => None,
     };
     let failure = Failure::from(error);
@@ -592,22 +593,11 @@ async fn adapters_that_cannot_work_are_refused() {
     );
 
     let other = adapter::read(&golden("qwen3.qv")).unwrap();
-    let reason = adapter::check_against(&other, &shapes("llama")).unwrap_err();
+    let reason = adapter::check_against(&other, &modules(&base("llama").config)).unwrap_err();
     let failure = Failure::from(reason);
     let error = engines.load(spec(&other)).await.err().unwrap();
     let message = format!("cannot serve mine: {}", failure.message);
     assert_eq!(told(error), (message, None, failure.hint));
-}
-
-fn shapes(base_name: &str) -> Vec<adapter::ModuleShape> {
-    openlora::runtime::model::modules(&base(base_name).config)
-        .into_iter()
-        .map(|m| adapter::ModuleShape {
-            path: m.path,
-            in_dim: m.in_dim,
-            out_dim: m.out_dim,
-        })
-        .collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]

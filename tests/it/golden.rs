@@ -2,7 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use openlora::runtime::model::{Base, Batch, Decoder, LoraFactors, Precision};
+use openlora::runtime::{
+    decoder::{Batch, Decoder, LoraFactors},
+    model::{Base, Precision},
+};
 use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
 

@@ -14,7 +14,6 @@ use alloy::{
 };
 use openlora::{
     runtime::{
-        attribution::settle::event_id,
         event::{
             Attributed, AttributionMethod, ContributorShare, Event, Finish, Record, RefundCharged,
             SplitMember, SplitPart, SplitRead, Usage,
@@ -24,6 +23,7 @@ use openlora::{
             Address, Allotment, Amount, ChannelConfig, ChannelView, Charge, Collected, ReceiverKey,
             Scheme, Stated, divide,
             findings::{Audit, FindingKind, Severity},
+            publication::event_id,
             reconcile::{Evidence, reconcile},
         },
         ports::{Cashier, FactLog, Sale, Tab, Unpaid},

@@ -3,11 +3,14 @@
 use std::{collections::BTreeMap, path::Path};
 
 use openlora::{
-    error::{ExitClass, Failure},
-    runtime::model::{
-        Base, BaseRequest, Batch, Decoder, LoraConfig, ModelConfig, ModelError, Precision,
-        RopeScaling, estimate_memory, lora_parameters, open_base, parameters,
-        unpack::{EmbeddedFile, unpack},
+    error::{ExitClass, Explain, Failure},
+    runtime::{
+        decoder::{Batch, Decoder, DecoderError},
+        model::{
+            Base, BaseRequest, LoraConfig, ModelConfig, ModelError, Precision, RopeScaling,
+            estimate_memory, lora_parameters, open_base, parameters,
+            unpack::{EmbeddedFile, unpack},
+        },
     },
 };
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
@@ -63,14 +66,14 @@ fn write(path: &Path, tensors: &Tensors) {
     std::fs::write(path, safetensors::serialize(views, None).unwrap()).unwrap();
 }
 
-fn load(dir: &Path) -> Result<Decoder, ModelError> {
+fn load(dir: &Path) -> Result<Decoder, DecoderError> {
     Decoder::load(&Base::open_dir("copy", dir)?, Precision::F32)
 }
 
 /// The whole failure, with the folder's name taken out.
 fn failure(
     dir: &Path,
-    result: Result<impl Sized, ModelError>,
+    result: Result<impl Sized, impl Explain>,
 ) -> (ExitClass, String, Option<String>) {
     let Err(error) = result else {
         panic!("it should have failed")

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use candle_core::{Tensor, Var};
-use openlora::runtime::model::{Decoder, LoraConfig};
+use openlora::runtime::{decoder::Decoder, model::LoraConfig};
 
 use crate::golden::{FAMILIES, Golden, OPTIONS, assert_close};
 

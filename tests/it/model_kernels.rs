@@ -4,12 +4,15 @@
 use std::{collections::BTreeMap, path::Path};
 
 use candle_core::{Tensor, Var};
-use openlora::runtime::model::{
-    Base, Batch, Decoder, LoraConfig, ModelConfig, Parameter, Precision, SaveType,
-    kernels::{
-        matmul::{Matrix, Target, Threads, multiply},
-        numeric,
+use openlora::runtime::{
+    decoder::{
+        Batch, Decoder, Parameter, SaveType,
+        kernels::{
+            matmul::{Matrix, Target, Threads, multiply},
+            numeric,
+        },
     },
+    model::{Base, LoraConfig, ModelConfig, Precision},
 };
 
 use crate::golden::assert_close;

@@ -12,6 +12,7 @@ use openlora::{
     runtime::{
         adapter,
         dataset::{Source, load},
+        finished::FinishedRun,
         ledger::{Address, apportion},
         model::Base,
         package::{
@@ -24,11 +25,15 @@ use openlora::{
             verify::{Evidence, Label, Report, Status, verify},
             write,
         },
-        train::{Flow, RunDir, Start, TrainConfig, run::result::RunResult, train},
+        train::{
+            Flow, RunDir, Start, TrainConfig,
+            run::{lock::Lock, result::RunResult},
+            train,
+        },
     },
     wallet::{
         development,
-        eip712::Recovery,
+        eip712::{AccountSigner, Recovery},
         keystore::Account,
         network::{Network, Wish},
     },
@@ -113,7 +118,7 @@ pub fn about() -> About {
 }
 
 pub fn drafted(about: &About) -> Result<Draft, PackageError> {
-    let run = RunFacts::read(&made().run).unwrap();
+    let run = FinishedRun::read(&made().run).unwrap().facts;
     let adapter = adapter::read(&made().run.adapter()).unwrap();
     draft(&Parts {
         about,
@@ -128,7 +133,7 @@ pub fn written(dir: &Path) -> Written {
     write(
         dir,
         &drafted(&about()).unwrap(),
-        Some((&domain, &account())),
+        Some((&domain, &AccountSigner(&account()))),
     )
     .unwrap()
 }
@@ -206,7 +211,7 @@ fn the_same_facts_give_the_same_bytes() {
 #[test]
 fn the_manifest_holds_the_facts_of_the_run() {
     let manifest = drafted(&about()).unwrap().manifest;
-    let lock = RunFacts::read(&made().run).unwrap().lock;
+    let lock = FinishedRun::read(&made().run).unwrap().lock;
     let ids: Vec<&str> = manifest
         .datasets
         .iter()
@@ -257,16 +262,20 @@ fn the_manifest_holds_the_facts_of_the_run() {
 
 #[test]
 fn a_run_of_an_older_version_keeps_its_static_shares_and_its_manifest_is_read() {
-    let mut run = RunFacts::read(&made().run).unwrap();
-    let text = toml::to_string(&run.lock).unwrap();
+    let FinishedRun {
+        lock,
+        facts: mut run,
+    } = FinishedRun::read(&made().run).unwrap();
+    let text = toml::to_string(&lock).unwrap();
     let without: Vec<&str> = text
         .lines()
         .filter(|line| !line.starts_with("distinct"))
         .collect();
     assert_eq!(text.lines().count(), without.len() + 2);
-    run.lock = toml::from_str(&without.join("\n")).unwrap();
+    let older: Lock = toml::from_str(&without.join("\n")).unwrap();
+    run.sources = older.data;
     // As if most of its rows were copies.
-    assert_eq!(run.lock.data[0].counted(), 20);
+    assert_eq!(run.sources[0].counted(), 20);
     let adapter = adapter::read(&made().run.adapter()).unwrap();
     let draft = |run: &RunFacts| {
         draft(&Parts {
@@ -288,10 +297,10 @@ fn a_run_of_an_older_version_keeps_its_static_shares_and_its_manifest_is_read() 
     assert!(read.counts_copies());
     assert_eq!(read.contributors[0].static_ppm, 666_667);
     // Distinct rows alone count.
-    (run.lock.data[0].distinct, run.lock.data[1].distinct) = (Some(10), Some(10));
+    (run.sources[0].distinct, run.sources[1].distinct) = (Some(10), Some(10));
     let manifest = draft(&run).unwrap().manifest;
     assert_eq!(manifest.contributors[0].static_ppm, 500_000);
-    run.lock.data[1].distinct = Some(0);
+    run.sources[1].distinct = Some(0);
     let manifest = draft(&run).unwrap().manifest;
     let shares: Vec<u64> = manifest
         .contributors
@@ -350,7 +359,7 @@ fn a_package_is_signed_again_for_another_chain() {
     let before = bytes_of(&dir);
     let package = read(&dir).unwrap();
     let domain = Domain::of(8453, Some(ADA.parse().unwrap()));
-    let envelope = sign(&package, &domain, &account()).unwrap();
+    let envelope = sign(&package, &domain, &AccountSigner(&account())).unwrap();
     assert_eq!(read(&dir).unwrap().envelope, Some(envelope));
     let mut after = bytes_of(&dir);
     let name = "openlora.eip712.json";
@@ -365,7 +374,9 @@ fn a_package_is_signed_again_for_another_chain() {
     let network = Network::settle("local", &Wish::default()).unwrap();
     let other = development::account(&network, 1).unwrap();
     assert_eq!(
-        sign(&package, &domain, &other).unwrap_err().to_string(),
+        sign(&package, &domain, &AccountSigner(&other))
+            .unwrap_err()
+            .to_string(),
         format!(
             "the package was made by {}, so {} cannot sign it",
             account().address(),
@@ -381,7 +392,7 @@ fn other_folders_are_never_replaced() {
     fs::write(dir.join("mine.txt"), "precious").unwrap();
     let domain = Domain::of(31_337, None);
     let draft = drafted(&about()).unwrap();
-    let error = write(&dir, &draft, Some((&domain, &account()))).unwrap_err();
+    let error = write(&dir, &draft, Some((&domain, &AccountSigner(&account())))).unwrap_err();
     assert_eq!(
         error.to_string(),
         format!(

@@ -13,15 +13,15 @@ use openlora::runtime::{
     attribution::{
         Provenance, Witness,
         queue::{Exchange, Kept, Vault},
-        settle::{Known, by_sketch, event_id},
+        settle::{Known, by_sketch},
         shares::{Example, Fallback, Party, Span},
         witness,
     },
+    engine::{Classified, Engine, EngineError, Generation, Limits, Prompt, Sampling},
     event::{Attributed, AttributionMethod, CallKind, Event, Finish, Record, Usage},
     journal::{Journal, Unique},
-    ledger::{Address, Amount, Charge, Scheme, Word},
-    ports::{Classified, Engine, Generation, Limits, Prompt, Sampling},
-    serve::{Bound, Goods, ServeError, Server, Stop, attribution::Keeping},
+    ledger::{Address, Amount, Charge, Scheme, Word, publication::event_id},
+    serve::{Bound, Goods, Server, Stop, attribution::Keeping},
 };
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
@@ -54,15 +54,19 @@ impl Engine for Spelling {
         Some((asked, answer))
     }
 
-    async fn count_prompt(&self, prompt: &Prompt) -> Result<u64, ServeError> {
+    async fn count_prompt(&self, prompt: &Prompt) -> Result<u64, EngineError> {
         self.0.count_prompt(prompt).await
     }
 
-    async fn generate(&self, prompt: Prompt, sampling: Sampling) -> Result<Generation, ServeError> {
+    async fn generate(
+        &self,
+        prompt: Prompt,
+        sampling: Sampling,
+    ) -> Result<Generation, EngineError> {
         self.0.generate(prompt, sampling).await
     }
 
-    async fn classify(&self, prompt: Prompt, labels: &[String]) -> Result<Classified, ServeError> {
+    async fn classify(&self, prompt: Prompt, labels: &[String]) -> Result<Classified, EngineError> {
         self.0.classify(prompt, labels).await
     }
 }

@@ -9,7 +9,7 @@ use openlora::{
     runtime::{
         attribution::{
             LogFolder,
-            settle::{Known, by_sketch, event_id, told},
+            settle::{Known, by_sketch, told},
             shares::{Fallback, Party},
         },
         event::{
@@ -17,14 +17,16 @@ use openlora::{
             Usage,
         },
         journal::Journal,
-        ledger::{Address, Amount, Charge, ExactKey, ReceiverKey, Scheme, Word, divide},
+        ledger::{
+            Address, Amount, Charge, ExactKey, ReceiverKey, Scheme, Word, divide,
+            publication::event_id,
+        },
     },
     wallet::{
         contracts::{COLLECTOR, DEPLOYER, ESCROW, SALT, deployments, runtime_code},
-        deploy::parse_id,
         network::{Network, Wish},
         provider::Chain as Connected,
-        registry::{ContributorPool, DevelopmentToken, Token},
+        registry::{ContributorPool, DevelopmentToken, Token, parse_id},
         rewards::{pool_of, split_of},
         settlement::Treasurer,
         x402::wire::Exact,

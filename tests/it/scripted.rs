@@ -7,9 +7,9 @@ use std::{collections::HashMap, sync::Arc};
 
 use candle_core::{Device, Tensor};
 use openlora::runtime::{
+    engine::Engine,
+    mistral::{EngineSpec, Engines, Loaded, Quant},
     model::{Base, ModelConfig, bpe, tensors, text::TextCodec},
-    ports::Engine,
-    serve::engine::{EngineSpec, Engines, Loaded, Quant},
 };
 use serde_json::json;
 

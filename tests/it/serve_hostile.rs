@@ -4,11 +4,9 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use openlora::runtime::{
+    engine::turns::{Turns, due},
     event::Finish,
-    serve::{
-        ConnectionLimits, ServeLimits,
-        turns::{Turns, due},
-    },
+    serve::{ConnectionLimits, ServeLimits},
 };
 use serde_json::{Value, json};
 use tokio::{

@@ -18,10 +18,13 @@ use futures::StreamExt;
 use openlora::runtime::{
     attribution::Provenance,
     dataset::Task,
+    engine::{
+        Classified, Engine, EngineError, Generated, Generation, Limits, Prompt, Sampling,
+        TokenLogprob,
+    },
     event::{Event, Finish, Record, Usage},
     journal::Journal,
     ledger::Prices,
-    ports::{Classified, Engine, Generated, Generation, Limits, Prompt, Sampling, TokenLogprob},
     serve::{
         Bound, ConnectionLimits, Goods, Hosted, ServeError, ServeLimits, Server, Stop,
         access::Access, attribution::Keeping,
@@ -75,11 +78,15 @@ impl Engine for Words {
         }
     }
 
-    async fn count_prompt(&self, prompt: &Prompt) -> Result<u64, ServeError> {
+    async fn count_prompt(&self, prompt: &Prompt) -> Result<u64, EngineError> {
         Ok(words(prompt).len() as u64)
     }
 
-    async fn generate(&self, prompt: Prompt, sampling: Sampling) -> Result<Generation, ServeError> {
+    async fn generate(
+        &self,
+        prompt: Prompt,
+        sampling: Sampling,
+    ) -> Result<Generation, EngineError> {
         self.begun.fetch_add(1, Ordering::SeqCst);
         let subject = subject(&prompt);
         let end = order(&subject, "end").unwrap_or(usize::MAX);
@@ -96,7 +103,7 @@ impl Engine for Words {
             let length = sampling.max_tokens.min(end);
             for index in 0..length {
                 if fail == Some(index) {
-                    yield Err(ServeError::Engine("scripted".to_owned()));
+                    yield Err(EngineError::Failed("scripted".to_owned()));
                     return;
                 }
                 if paced {
@@ -118,11 +125,11 @@ impl Engine for Words {
         Ok(stream.boxed())
     }
 
-    async fn classify(&self, prompt: Prompt, labels: &[String]) -> Result<Classified, ServeError> {
+    async fn classify(&self, prompt: Prompt, labels: &[String]) -> Result<Classified, EngineError> {
         self.begun.fetch_add(1, Ordering::SeqCst);
         let subject = subject(&prompt);
         if subject.iter().any(|word| word == "!fail") {
-            return Err(ServeError::Engine("scripted".to_owned()));
+            return Err(EngineError::Failed("scripted".to_owned()));
         }
         let named = labels
             .iter()

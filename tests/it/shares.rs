@@ -1,13 +1,11 @@
 //! From scores to shares: the properties that everybody may rely on, and what attacks gain.
 
 use openlora::runtime::{
-    attribution::{
-        Curvature, DAMPING, limit, precondition,
-        shares::{
-            Evidence, Example, Fallback, Party, Settled, Span, Table, WHOLE, credits, noise,
-            provisional, settle,
-        },
+    attribution::shares::{
+        Evidence, Example, Fallback, Party, Settled, Span, Table, WHOLE, credits, noise,
+        provisional, settle,
     },
+    influence::{Curvature, DAMPING, limit, precondition},
     ledger::Address,
 };
 use proptest::prelude::*;

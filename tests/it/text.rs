@@ -4,12 +4,9 @@ use std::path::Path;
 
 use openlora::{
     error::Explain,
-    runtime::{
-        model::{
-            bpe::{self, train_tokenizer},
-            text::TextCodec,
-        },
-        ports::Message,
+    runtime::model::{
+        bpe::{self, train_tokenizer},
+        text::{Message, TextCodec},
     },
 };
 use serde_json::{Value, json};

@@ -274,7 +274,7 @@ fn learning_is_seen_in_the_loss_and_in_the_answers() {
     assert_eq!(report.gain, Some(adapter.accuracy - base.accuracy));
 }
 
-fn factors(decoder: &openlora::runtime::model::Decoder) -> Vec<Vec<f32>> {
+fn factors(decoder: &openlora::runtime::decoder::Decoder) -> Vec<Vec<f32>> {
     let values = |var: candle_core::Var| var.flatten_all().unwrap().to_vec1().unwrap();
     decoder
         .trainable()

@@ -3,18 +3,18 @@
 use std::collections::HashMap;
 
 use candle_core::{Device, Tensor, Var};
-use openlora::runtime::train::{
-    Curve, Schedule, TrainConfig, ValidationWish,
-    adamw::{AdamW, AdamWOptions},
-    chart::{Chart, draw},
-    evaluate::{
-        choices::{Choices, Fork, arg_max},
-        scores::Scores,
+use openlora::runtime::{
+    dataset::choices::{Choices, Fork, arg_max},
+    train::{
+        Curve, Schedule, TrainConfig, ValidationWish,
+        adamw::{AdamW, AdamWOptions},
+        chart::{Chart, draw},
+        evaluate::scores::Scores,
+        gradients::{Gradients, clip_factor},
+        order::{Cursor, Order, Walk},
+        plan::Plan,
+        watchdog::{Verdict, Watchdog},
     },
-    gradients::{Gradients, clip_factor},
-    order::{Cursor, Order, Walk},
-    plan::Plan,
-    watchdog::{Verdict, Watchdog},
 };
 use proptest::prelude::*;
 

@@ -5,11 +5,11 @@ use std::{fs, path::Path};
 use openlora::{
     error::Explain,
     wallet::{
-        WalletError,
         balance::in_units,
         development,
         keystore::{
-            DEFAULT_PATH, Imported, Keystores, Password, SecretKey, Strength, parse_secret,
+            DEFAULT_PATH, Imported, KeystoreError, Keystores, Password, SecretKey, Strength,
+            parse_secret,
         },
         network::{Network, PRESETS, Wish},
     },
@@ -347,7 +347,7 @@ fn a_keystore_is_private_and_never_overwritten() {
         .unwrap();
     assert!(matches!(
         store.open("a", &password("one")),
-        Err(WalletError::Locked { .. })
+        Err(KeystoreError::Locked { .. })
     ));
     let account = store.unlock("a", &password("two")).unwrap();
     assert_eq!(account.address().to_string(), ADDRESS);

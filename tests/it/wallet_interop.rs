@@ -121,7 +121,7 @@ fn digests_equal_those_of_viem_eth_account_and_cast() {
     ];
     for (index, (domain, release)) in cases.into_iter().enumerate() {
         let statement = Statement { domain, release };
-        let envelope = Envelope::sign(&statement, &account).unwrap();
+        let envelope = Envelope::sign(&statement, &eip712::AccountSigner(&account)).unwrap();
         let path = home.path().join(format!("{index}.json"));
         fs::write(&path, envelope.to_bytes().unwrap()).unwrap();
         let digest = eip712::digest(&statement).to_string();

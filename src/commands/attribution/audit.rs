@@ -8,12 +8,12 @@ use crate::{
     error::{ExitClass, ExitStatus, Failure},
     runtime::{
         adapter,
-        attribution::{
+        dataset::{Dataset, encode::encode_all},
+        decoder::Decoder,
+        influence::{
             Contributor, Index, Places, Sketcher,
             audit::{Asked, Audited, answer, compare, helped, losses},
         },
-        dataset::{Dataset, encode::encode_all},
-        model::Decoder,
         train::{Flow, Inputs, RunDir, Start, load_with_adapter, run::files, train},
     },
 };

@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::{
     error::Failure,
     runtime::{
-        attribution::settle::event_id,
         event::{Attributed, Deployment, Event, Record, SplitRead, Traced},
         journal::Journal,
         ledger::{
-            Address, Anchors, Charge, Collected, ReceiverKey, Word, publication::PublishedCall,
+            Address, Anchors, Charge, Collected, ReceiverKey, Word,
+            publication::{PublishedCall, event_id},
         },
     },
 };

@@ -9,11 +9,12 @@ use crate::{
     runtime::{
         adapter::Adapter,
         attribution::{
-            AttributionError, Index, IndexError, Indexed, Places, Provenance, Sketcher,
+            Provenance,
             shares::{Fallback, Party},
         },
         dataset,
         event::SplitRead,
+        influence::{AttributionError, Index, IndexError, Indexed, Places, Sketcher},
         model::Base,
         package::{
             self, MANIFEST_FILE,

@@ -7,15 +7,7 @@ use super::{
     factors::Module,
     read::Adapter,
 };
-
-/// A linear layer of a base: its weight has shape `[out_dim, in_dim]`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ModuleShape {
-    /// Such as `model.layers.0.self_attn.q_proj`.
-    pub path: String,
-    pub in_dim: usize,
-    pub out_dim: usize,
-}
+use crate::runtime::model::ModuleShape;
 
 /// Checks names and shapes against the linear layers of a base.
 ///

@@ -16,7 +16,7 @@ mod tensors;
 mod write;
 
 pub use card::{TASK_FILE, TaskCard};
-pub use check::{ModuleShape, check_against, verify_base};
+pub use check::{check_against, verify_base};
 pub use config::{PeftConfig, TargetModules};
 pub use error::{AdapterError, BaseProblem, ConfigProblem, FactorProblem, WeightsProblem};
 pub use factors::Module;

@@ -1,57 +1,16 @@
-//! Whose training examples shaped an answer.
+//! Whose training examples are paid for an answer, and the proof of it.
 //!
-//! After a training, every example's gradient at some checkpoints becomes one row of an index; at
-//! a call, the answer's own gradient (its sketch) is multiplied with all rows. Method: gradients
-//! at early checkpoints, preconditioned with Adam's second moments on both sides, projected, and
-//! multiplied with a damped inverse of their Fisher matrix (TracIn, arXiv:2002.08484; TRAK,
-//! arXiv:2303.14186; LESS, arXiv:2402.04333 are relatives). What an answer shares word for word
-//! with the training text is found beside it, in a suffix array. Scores are integers; what they
-//! are worth is decided in [`shares`], which is pure; the tokens that wait for it are kept in
-//! [`queue`]. HTTP, chains and the terminal are unknown here.
+//! What an index says of a call (a [`Witness`]) goes in, integer shares come out: [`shares`] decides
+//! what scores are worth, [`settle`] makes a call's final attribution of them, and [`recompute`] does
+//! so again from a published log, which [`log`] keeps. The tokens that wait for attribution are in
+//! [`queue`]. How an index is built and read, HTTP, chains and the terminal are unknown here.
 
-pub mod audit;
-mod build;
-mod datainf;
-mod draft;
-mod error;
-mod fisher;
-mod format;
-mod gradients;
-mod index;
-pub mod indexed;
 pub mod log;
-mod material;
-mod matrix;
-mod places;
-mod projection;
 pub mod queue;
 pub mod recompute;
-mod scan;
 pub mod settle;
 pub mod shares;
-mod sketch;
-mod sketcher;
-mod suffixes;
-mod trace;
 pub mod witness;
 
-pub use build::{Built, DAMPING, Job, WIDTH, build, influence_rows};
-pub use draft::{Draft, Rows};
-pub use error::{AttributionError, IndexError};
-pub use fisher::LEVERAGE;
-pub use fisher::{Curvature, limit, precondition};
-pub use gradients::{Pass, gradient_rows};
-pub use index::{
-    Binding, CheckpointFacts, Contributor, Example, Index, Method, Parameters, adapter_digest,
-};
-pub use indexed::Indexed;
 pub use log::LogFolder;
-pub use material::{Checkpoint, Material};
-pub use places::Places;
-pub use projection::Projector;
-pub use scan::{Kernel, dot, kernels};
-pub use sketch::Sketch;
-pub use sketcher::Sketcher;
-pub use suffixes::Suffixes;
-pub use trace::{Span, Trace};
 pub use witness::{Provenance, Witness};

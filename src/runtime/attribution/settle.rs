@@ -1,8 +1,6 @@
 //! From what is known of a call to its final attribution: the same function for the server that
 //! writes it and for whoever recomputes it from the published log.
 
-use sha2::{Digest, Sha256};
-
 use super::{
     shares::{Evidence, Fallback, Party, Settled, Share, Table, settle},
     witness::{self, Witness},
@@ -19,12 +17,6 @@ pub struct Known<'a> {
     pub payer: Option<Address>,
     pub spans: &'a [TracedSpan],
     pub answer_tokens: u32,
-}
-
-/// Names a call in trees and ties: SHA-256 over the adapter's digest and the request id.
-pub fn event_id(adapter_digest: &str, request_id: &str) -> [u8; 32] {
-    let hash = Sha256::new().chain_update(adapter_digest).chain_update([0]);
-    hash.chain_update(request_id).finalize().into()
 }
 
 /// The shares by a sketch, or by none.

@@ -11,8 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::{DataError, Dataset, Fault, Row, Task};
 use crate::runtime::{
     dataset::Example,
-    model::text::{ModelTextError, Piece, TextCodec},
-    ports::Message,
+    model::text::{Message, ModelTextError, Piece, TextCodec},
 };
 
 /// Token ids of a row, and which of them are predicted and count in the loss.

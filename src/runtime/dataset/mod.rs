@@ -4,11 +4,13 @@
 //! line, so that each fault names path:line; nothing is dropped in silence. Knows the tokenizer
 //! through [`TextCodec`](super::model::text::TextCodec) only, and no weights, settings or runs.
 
+pub mod choices;
 mod digest;
 pub mod duplicates;
 pub mod encode;
 mod error;
 mod formats;
+mod locked;
 mod row;
 mod shape;
 pub mod split;
@@ -22,10 +24,11 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 pub use error::{DataError, Fault};
+pub use locked::LockedSource;
 pub use shape::Shape;
 pub use task::{Task, TaskWish};
 
-use super::ports::Message;
+use crate::runtime::model::text::Message;
 
 /// A data file and who provided it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

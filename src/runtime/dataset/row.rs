@@ -6,7 +6,7 @@ use super::{
     Example, Fault,
     shape::{SHAPES, Shape},
 };
-use crate::runtime::ports::Message;
+use crate::runtime::model::text::Message;
 
 /// Keys that change what a row means and that are not understood here.
 const UNSUPPORTED: &[&str] = &["tools", "functions"];

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{DataError, Dataset, Example, Fault, Row};
-use crate::runtime::ports::Message;
+use crate::runtime::model::text::Message;
 
 /// What a row teaches, and so how a request is put to the model.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]

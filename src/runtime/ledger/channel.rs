@@ -4,11 +4,11 @@
 //! authorised ≥ charged ≥ claimed. [`Total`] keeps them from being mixed up; the only ways from
 //! one to the next are the functions here.
 
-use std::{fmt, marker::PhantomData, str::FromStr};
+use std::{fmt, marker::PhantomData};
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{Address, Amount};
+use super::{Address, Amount, Word};
 
 /// Shortest and longest delay between starting and ending a payer's withdrawal, in seconds.
 pub const WITHDRAW_DELAY: std::ops::RangeInclusive<u64> = 900..=2_592_000;
@@ -16,55 +16,6 @@ pub const WITHDRAW_DELAY: std::ops::RangeInclusive<u64> = 900..=2_592_000;
 /// What part of a withdrawal's delay a running call, and a round of claims, may take: together they
 /// leave half of it for whatever goes wrong.
 pub const WITHDRAW_SHARE: u32 = 4;
-
-/// 32 bytes, written as 0x and 64 lower-case digits: a channel's id, an authorization's nonce.
-#[derive(Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Word(pub [u8; 32]);
-
-/// What is wrong with a text that should be 32 bytes.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("expected 0x and 64 hexadecimal digits, found `{found}`")]
-pub struct WordProblem {
-    pub found: String,
-}
-
-impl FromStr for Word {
-    type Err = WordProblem;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let mut bytes = [0; 32];
-        let digits = text.strip_prefix("0x");
-        let read = digits.and_then(|digits| hex::decode_to_slice(digits, &mut bytes).ok());
-        read.map(|()| Self(bytes)).ok_or_else(|| WordProblem {
-            found: text.chars().take(80).collect(),
-        })
-    }
-}
-
-impl fmt::Display for Word {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "0x{}", hex::encode(self.0))
-    }
-}
-
-impl fmt::Debug for Word {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{self}")
-    }
-}
-
-impl Serialize for Word {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for Word {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        text.parse().map_err(D::Error::custom)
-    }
-}
 
 /// A channel's terms; its id is their EIP-712 digest on a chain, so they never change.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -10,12 +10,9 @@ use std::collections::BTreeMap;
 
 use super::{
     Address, Amount, Charge, Collected, ReceiverKey, Word,
-    publication::{CollectedCall, Contributions, ContributionsSource, Owed},
+    publication::{CollectedCall, Contributions, ContributionsSource, Owed, event_id},
 };
-use crate::runtime::{
-    attribution::settle::event_id,
-    event::{Attributed, AttributedAmount, Event, Record},
-};
+use crate::runtime::event::{Attributed, AttributedAmount, Event, Record};
 
 /// Millionths in a base unit.
 const MICRO: u128 = 1_000_000;

@@ -24,6 +24,7 @@ mod sponsored;
 pub mod trail;
 mod tranche;
 mod units;
+mod word;
 
 pub use address::{Address, AddressProblem};
 pub use amount::{Amount, AmountProblem};
@@ -34,7 +35,7 @@ pub use book::{
 };
 pub use channel::{
     Authorised, Breach, ChannelConfig, Charged, Claimed, Released, Settled, Total, WITHDRAW_DELAY,
-    WITHDRAW_SHARE, Word, WordProblem,
+    WITHDRAW_SHARE,
 };
 pub use collected::{Collected, collected_of};
 pub use contributions::{Allotment, AttributedCall, Stated};
@@ -50,3 +51,4 @@ pub use sponsored::{
 };
 pub use tranche::{MOST_ENTRIES, tranche};
 pub use units::{from_units, in_units};
+pub use word::{Word, WordProblem};

@@ -5,6 +5,7 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use super::{Address, Amount, Charge, ReceiverKey, Scheme, Word};
 use crate::runtime::event::{
@@ -13,6 +14,12 @@ use crate::runtime::event::{
 
 /// The form of both files.
 pub const FORMAT: u32 = 1;
+
+/// Names a call in trees and ties: SHA-256 over the adapter's digest and the request id.
+pub fn event_id(adapter_digest: &str, request_id: &str) -> [u8; 32] {
+    let hash = Sha256::new().chain_update(adapter_digest).chain_update([0]);
+    hash.chain_update(request_id).finalize().into()
+}
 
 /// One attributed call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -13,7 +13,7 @@ use super::{
     error::ModelError,
     hub::{self, Download, HubRequest},
     nano::{NANO, unpack_nano},
-    weights::weight_files,
+    weight_files::weight_files,
 };
 
 /// What a person asked for, and where bases are kept.

@@ -34,28 +34,6 @@ pub enum ModelError {
     Pickle { path: PathBuf },
     #[error("{}: not a safetensors file: {reason}", path.display())]
     Safetensors { path: PathBuf, reason: String },
-    #[error("{}: tensor {name} is missing", dir.display())]
-    MissingTensor { dir: PathBuf, name: String },
-    #[error("{}: tensor {name} has shape {found:?}; config.json asks for {expected:?}", path.display())]
-    TensorShape {
-        path: PathBuf,
-        name: String,
-        expected: Vec<usize>,
-        found: Vec<usize>,
-    },
-    #[error("{}: tensor {name} is {found}; expected f32, f16 or bf16", path.display())]
-    TensorType {
-        path: PathBuf,
-        name: String,
-        found: String,
-    },
-    #[error("{}: tensor {name} holds {found} at element {index}; expected finite numbers", path.display())]
-    NonFinite {
-        path: PathBuf,
-        name: String,
-        index: usize,
-        found: f32,
-    },
     #[error("\"{found}\" is neither \"nano\", nor a folder, nor a Hub id")]
     BaseId { found: String },
     #[error("{} is no folder", path.display())]
@@ -67,38 +45,6 @@ pub enum ModelError {
         endpoint: String,
         problem: HubProblem,
     },
-    #[error("no module is called \"{target}\"; this model has {available}")]
-    UnknownTarget { target: String, available: String },
-    #[error("rank is {found}; expected at least 1")]
-    Rank { found: usize },
-    #[error("dropout is {found}; expected at least 0 and less than 1")]
-    Dropout { found: f32 },
-    #[error("row {row} of the batch has {found} tokens; the model reads at most {limit}")]
-    RowTooLong {
-        row: usize,
-        found: usize,
-        limit: usize,
-    },
-    #[error(
-        "token {found} at position {position} of the batch is not in the vocabulary of {vocab}"
-    )]
-    TokenRange {
-        position: usize,
-        found: u32,
-        vocab: usize,
-    },
-    #[error("the batch is malformed: {reason}")]
-    Batch { reason: String },
-    #[error("{name} was given with shape {found:?}; the decoder has {expected:?}")]
-    Shape {
-        name: String,
-        expected: Vec<usize>,
-        found: Vec<usize>,
-    },
-    #[error("no trainable tensor is called {name}")]
-    UnknownTensor { name: String },
-    #[error("tensor arithmetic failed: {0}")]
-    Tensor(#[from] candle_core::Error),
 }
 
 /// What went wrong between us and a Hub.
@@ -164,10 +110,8 @@ impl HubProblem {
 }
 
 impl ModelError {
-    pub(crate) fn io(
-        deed: &'static str,
-        path: impl Into<PathBuf>,
-    ) -> impl FnOnce(std::io::Error) -> Self {
+    /// An I/O error at a path.
+    pub fn io(deed: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.into();
         move |source| Self::Io { deed, path, source }
     }
@@ -177,9 +121,6 @@ impl Explain for ModelError {
     fn class(&self) -> ExitClass {
         match self {
             Self::Io { .. } => ExitClass::Environment,
-            Self::Tensor(_) | Self::Batch { .. } | Self::UnknownTensor { .. } => {
-                ExitClass::Internal
-            }
             Self::Hub { problem, .. } => problem.class(),
             _ => ExitClass::BadInput,
         }
@@ -200,11 +141,9 @@ impl Explain for ModelError {
             Self::Pickle { .. } => {
                 "convert it with safetensors.torch.save_file, or choose a revision that has model.safetensors"
             }
-            Self::NoWeights { .. } | Self::MissingTensor { .. } | Self::Safetensors { .. } => {
+            Self::NoWeights { .. } | Self::Safetensors { .. } => {
                 "download the model again, or point base.id at a complete folder"
             }
-            Self::UnknownTarget { .. } => "use --targets all-linear, or names from that list",
-            Self::RowTooLong { .. } => "lower train.max_len",
             _ => return None,
         };
         Some(hint.to_owned())

@@ -24,7 +24,7 @@ use hf_hub::{
 use self::meter::{Meter, check_digest, discard};
 use super::{
     error::{HubProblem, ModelError},
-    weights::{INDEX, SINGLE, weight_files},
+    weight_files::{INDEX, SINGLE, weight_files},
 };
 
 /// Files that every base must have.

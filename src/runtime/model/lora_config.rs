@@ -22,7 +22,7 @@ impl LoraConfig {
 }
 
 /// A path matches a target that it equals or ends with, at a dot.
-pub(super) fn is_target(target: &str, path: &str) -> bool {
+pub fn is_target(target: &str, path: &str) -> bool {
     target == "all-linear"
         || path
             .strip_suffix(target)

@@ -1,44 +1,30 @@
-//! Base models: which one, where its files are, and a decoder that can be trained.
+//! Base models: which one, where its files are, its text, and which tensors it has.
 //!
-//! Owns the config, the weights, the differentiable forward pass with its fused kernels, and LoRA
-//! factors on it. It knows nothing of data files, optimizers, runs or serving.
+//! Owns the config, the tokenizer and the shapes. Computing with the weights is the decoder's
+//! business; data files, optimizers, runs and serving are unknown.
 
 mod base;
-mod batch;
 pub mod bpe;
 mod config;
-mod decoder;
 mod error;
-mod forward;
 pub mod hub;
-pub mod kernels;
-mod layer;
-mod lora;
 mod lora_config;
 pub mod nano;
-mod noise;
-mod save;
-mod shapes;
-mod tap;
+pub mod shapes;
 pub mod text;
 pub mod unpack;
-mod weights;
+mod weight_files;
 
 pub use base::{Base, BaseRequest, HubToken, open_base};
-pub use batch::Batch;
 pub use config::{Family, ModelConfig, RopeScaling};
-pub use decoder::Decoder;
 pub use error::{HubProblem, ModelError};
 pub use hub::Download;
-pub use layer::Parameter;
-pub use lora::LoraFactors;
-pub use lora_config::LoraConfig;
-pub use save::SaveType;
+pub use lora_config::{LoraConfig, is_target};
 pub use shapes::{
     MemoryEstimate, ModuleShape, TensorShape, estimate_memory, lora_parameters, modules,
     parameters, tensors,
 };
-pub use tap::{Passed, Tap};
+pub use weight_files::weight_files;
 
 /// How the frozen weights of a base are kept in memory; arithmetic is f32 throughout.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]

@@ -3,10 +3,17 @@
 use super::{
     Precision,
     config::ModelConfig,
-    kernels::cross_entropy::logits_held,
     lora_config::{LoraConfig, is_target},
 };
-pub use crate::runtime::adapter::ModuleShape;
+
+/// A linear layer of a base: its weight has shape `[out_dim, in_dim]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModuleShape {
+    /// Such as `model.layers.0.self_attn.q_proj`.
+    pub path: String,
+    pub in_dim: usize,
+    pub out_dim: usize,
+}
 
 /// A tensor of the checkpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,7 +23,7 @@ pub struct TensorShape {
 }
 
 impl TensorShape {
-    pub(super) fn new(name: impl Into<String>, shape: &[usize]) -> Self {
+    pub fn new(name: impl Into<String>, shape: &[usize]) -> Self {
         Self {
             name: name.into(),
             shape: shape.to_vec(),
@@ -28,12 +35,12 @@ impl TensorShape {
     }
 }
 
-pub(super) const EMBEDDING: &str = "model.embed_tokens.weight";
-pub(super) const FINAL_NORM: &str = "model.norm.weight";
-pub(super) const HEAD: &str = "lm_head.weight";
+pub const EMBEDDING: &str = "model.embed_tokens.weight";
+pub const FINAL_NORM: &str = "model.norm.weight";
+pub const HEAD: &str = "lm_head.weight";
 
 /// A linear layer of every block: name below the block, input and output width, whether biased.
-pub(super) struct Projection {
+pub struct Projection {
     pub name: &'static str,
     pub in_dim: usize,
     pub out_dim: usize,
@@ -41,7 +48,7 @@ pub(super) struct Projection {
 }
 
 /// The seven linear layers of a block, in the order of the forward pass.
-pub(super) fn projections(config: &ModelConfig) -> [Projection; 7] {
+pub fn projections(config: &ModelConfig) -> [Projection; 7] {
     let (hidden, wide) = (config.hidden_size, config.intermediate_size);
     let (query, key) = (config.query_width(), config.key_width());
     let row = |name, in_dim, out_dim, biased| Projection {
@@ -62,7 +69,7 @@ pub(super) fn projections(config: &ModelConfig) -> [Projection; 7] {
 }
 
 /// Path of something in block `layer`.
-pub(super) fn in_layer(layer: usize, name: &str) -> String {
+pub fn in_layer(layer: usize, name: &str) -> String {
     format!("model.layers.{layer}.{name}")
 }
 
@@ -173,6 +180,21 @@ pub fn estimate_memory(
         optimizer_bytes: trainable * floats * 4,
         activation_bytes: (activations + logits) * 4,
     }
+}
+
+/// Logits held at once.
+const LOGITS: usize = 1 << 24;
+/// Rows of logits held at once, at most.
+const ROWS: usize = 1024;
+
+/// Logits that exist at once when a loss has `targets` targets.
+pub fn logits_held(vocab: usize, targets: usize) -> usize {
+    rows_at_once(vocab).min(targets) * vocab
+}
+
+/// Rows of logits that exist at once.
+pub fn rows_at_once(vocab: usize) -> usize {
+    (LOGITS / vocab.max(1)).clamp(1, ROWS)
 }
 
 /// Number of weights in LoRA factors.

@@ -18,7 +18,13 @@ use tokenizers::{Encoding, PostProcessor, PostProcessorWrapper, Tokenizer};
 
 pub use self::error::ModelTextError;
 use self::template::{ChatTemplate, Names};
-use crate::runtime::ports::Message;
+
+/// One message of a conversation.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Message {
+    pub role: String,
+    pub content: String,
+}
 
 /// A token and the bytes of the text that it stands for.
 #[derive(Clone, Debug, PartialEq, Eq)]

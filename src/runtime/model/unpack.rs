@@ -45,6 +45,6 @@ fn is_there(file: &EmbeddedFile, dir: &Path) -> bool {
 }
 
 /// Writes a file under another name and renames it when it is complete and on disk.
-pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), ModelError> {
+pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), ModelError> {
     atomic::replace_file(path, bytes, Readers::Everyone).map_err(ModelError::io("write", path))
 }

@@ -1,11 +1,11 @@
 //! From facts to a package that is not written yet: manifest and files in memory.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::Path};
 
 use super::{
     card,
     error::{ManifestProblem, PackageError},
-    facts::{BaseFacts, RunFacts, adapter_facts, dataset_id, imported},
+    facts::{BaseFacts, RunFacts, adapter_facts, imported},
     manifest::{
         CONTRIBUTORS, CREATOR, Contributor, Dataset, Digest, Manifest, PackageFile, SplitShare,
         Trainer,
@@ -14,8 +14,8 @@ use super::{
 };
 use crate::runtime::{
     adapter::{Adapter, CONFIG_FILE, TASK_FILE, WEIGHTS_FILE},
+    dataset::LockedSource,
     ledger::{Address, WHOLE_PPM, apportion},
-    train::run::lock::LockedSource,
 };
 
 /// Contributors' share when settings name none and everyone can be paid.
@@ -78,7 +78,7 @@ const FILES: &[(&str, &str, &str)] = &[
 pub fn draft(parts: &Parts<'_>) -> Result<Draft, PackageError> {
     require_base(parts)?;
     let about = parts.about;
-    let sources: &[LockedSource] = parts.run.map_or(&[], |run| &run.lock.data);
+    let sources: &[LockedSource] = parts.run.map_or(&[], |run| &run.sources);
     let contributors = contributors(sources)?;
     let mut manifest = Manifest {
         schema_version: 1,
@@ -127,9 +127,9 @@ fn require_base(parts: &Parts<'_>) -> Result<(), PackageError> {
     let found = &parts.base.digest;
     crate::runtime::adapter::verify_base(parts.adapter, found)?;
     match parts.run {
-        Some(run) if run.lock.digests.base != *found => Err(PackageError::OtherBase {
-            run: run.run.id(),
-            expected: run.lock.digests.base.clone(),
+        Some(run) if run.base_digest != *found => Err(PackageError::OtherBase {
+            run: run.id.clone(),
+            expected: run.base_digest.clone(),
             found: found.clone(),
         }),
         _ => Ok(()),
@@ -304,4 +304,16 @@ fn split(about: &About, contributors: &[Contributor]) -> Result<Vec<SplitShare>,
 fn static_weights(contributors: &[Contributor]) -> Vec<u128> {
     let weight = |contributor: &Contributor| u128::from(contributor.static_ppm);
     contributors.iter().map(weight).collect()
+}
+
+/// A path inside the project, or the name of a file elsewhere: where this machine keeps things
+/// is nobody's business.
+pub fn dataset_id(path: &str) -> String {
+    let as_path = Path::new(path);
+    if as_path.is_absolute() || path.split('/').any(|part| part == "..") {
+        let name = as_path.file_name().unwrap_or_default();
+        name.to_string_lossy().into_owned()
+    } else {
+        path.to_owned()
+    }
 }

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::runtime::{
     ledger::Address,
-    ports::{ReleaseSigner, ReleaseVerifier},
+    package::release::{ReleaseSigner, ReleaseVerifier},
 };
 
 const PRIMARY_TYPE: &str = "AdapterRelease";

@@ -10,7 +10,6 @@ use crate::{
         adapter::AdapterError,
         ledger::{Address, AddressProblem, SplitProblem},
         model::ModelError,
-        train::TrainError,
     },
 };
 
@@ -27,8 +26,6 @@ pub enum PackageError {
     Adapter(#[from] AdapterError),
     #[error(transparent)]
     Model(#[from] ModelError),
-    #[error(transparent)]
-    Train(#[from] TrainError),
     #[error("{}: {problem}", path.display())]
     Manifest {
         path: PathBuf,
@@ -138,7 +135,6 @@ impl Explain for PackageError {
             Self::Io { .. } => ExitClass::Environment,
             Self::Adapter(error) => error.class(),
             Self::Model(error) => error.class(),
-            Self::Train(error) => error.class(),
             Self::Signature(_) | Self::OtherPublisher { .. } => ExitClass::Wallet,
             _ => ExitClass::BadInput,
         }
@@ -148,7 +144,6 @@ impl Explain for PackageError {
         let hint = match self {
             Self::Adapter(error) => return error.hint(),
             Self::Model(error) => return error.hint(),
-            Self::Train(error) => return error.hint(),
             Self::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
                 "free some space on that disk, then run the same command again".to_owned()
             }

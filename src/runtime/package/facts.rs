@@ -1,7 +1,6 @@
-//! Facts from the files of a run, a base and an adapter, as the manifest states them.
+//! Facts of a run, and from the files of a base and an adapter, as the manifest states them.
 
 use std::{
-    collections::BTreeMap,
     fs,
     io::Read,
     path::{Path, PathBuf},
@@ -12,23 +11,14 @@ use sha2::{Digest as _, Sha256};
 
 use super::{
     error::PackageError,
-    manifest::{
-        AdapterFacts, BaseModel, Digest, EvalMetric, Mode, ModuleFacts, Training, WeightsFile,
-    },
+    manifest::{AdapterFacts, BaseModel, Digest, Mode, ModuleFacts, Training, WeightsFile},
     roots,
     whole::Whole,
 };
 use crate::runtime::{
     adapter::{Adapter, Dtype},
+    dataset::LockedSource,
     model::Base,
-    train::{
-        RunDir,
-        run::{
-            lock::Lock,
-            metrics::{self, Line},
-            result::RunResult,
-        },
-    },
 };
 
 /// Files that make up a tokenizer, as far as a base has them.
@@ -127,55 +117,12 @@ pub fn hash(path: &Path) -> Result<(Digest, u64), PackageError> {
 /// What a finished run says.
 #[derive(Clone, Debug)]
 pub struct RunFacts {
-    pub run: RunDir,
-    pub lock: Lock,
+    /// The run's name.
+    pub id: String,
+    /// Digest of the base that it was trained on.
+    pub base_digest: String,
+    pub sources: Vec<LockedSource>,
     pub training: Training,
-}
-
-impl RunFacts {
-    pub fn read(run: &RunDir) -> Result<Self, PackageError> {
-        if !run.adapter().is_dir() {
-            return Err(PackageError::Unfinished { run: run.id() });
-        }
-        let lock = Lock::read(&run.lock())?;
-        let result = RunResult::read(run)?;
-        let last = metrics::read(&run.metrics())?
-            .into_iter()
-            .rev()
-            .find_map(|line| match line {
-                Line::Step(step) => Some(step),
-                Line::Validated(_) => None,
-            });
-        let metrics = result.as_ref().map(|result| result.metrics.iter());
-        let training = Training {
-            mode: Mode::Trained,
-            tool: Some("openlora".to_owned()),
-            tool_version: Some(lock.version.clone()),
-            seed: Some(Whole(lock.train.seed)),
-            hyperparameters: Some(hyperparameters(&lock)),
-            steps: last.map(|step| Whole(step.step)),
-            tokens: last.map(|step| Whole(step.tokens)),
-            final_loss: last.map(|step| step.loss),
-            eval_metrics: metrics
-                .into_iter()
-                .flatten()
-                .map(|metric| EvalMetric {
-                    name: metric.name.clone(),
-                    value: metric.value,
-                    rows: Whole(metric.rows),
-                    base: metric.base,
-                })
-                .collect(),
-            started_at: run.started().map(Whole),
-            ended_at: result.map(|result| Whole(result.ended_at)),
-            log_sha256: Some(hash(&run.metrics())?.0),
-        };
-        Ok(Self {
-            run: run.clone(),
-            lock,
-            training,
-        })
-    }
 }
 
 /// Nothing but the mode is known of an adapter that was made elsewhere.
@@ -193,30 +140,6 @@ pub(super) fn imported() -> Training {
         started_at: None,
         ended_at: None,
         log_sha256: None,
-    }
-}
-
-/// Every `train.*` setting of the run but the seed, which has a field of its own.
-fn hyperparameters(lock: &Lock) -> BTreeMap<String, Value> {
-    let table = serde_json::to_value(&lock.train);
-    let Ok(Value::Object(table)) = table else {
-        return BTreeMap::new();
-    };
-    table
-        .into_iter()
-        .filter(|(key, _)| key != "seed")
-        .map(|(key, value)| match value {
-            Value::String(path) if key == "val" => (key, dataset_id(&path).into()),
-            value => (key, exact(value)),
-        })
-        .collect()
-}
-
-/// Whole numbers beyond 2⁵³ as texts.
-fn exact(value: Value) -> Value {
-    match value.as_u64() {
-        Some(number) => serde_json::to_value(Whole(number)).unwrap_or(value),
-        None => value,
     }
 }
 
@@ -275,16 +198,4 @@ pub fn written_at(adapter: &Adapter) -> Option<u64> {
     let time = fs::metadata(weights).ok()?.modified().ok()?;
     let since = time.duration_since(std::time::UNIX_EPOCH).ok()?;
     Some(since.as_secs())
-}
-
-/// A path inside the project, or the name of a file elsewhere: where this machine keeps things
-/// is nobody's business.
-pub fn dataset_id(path: &str) -> String {
-    let as_path = Path::new(path);
-    if as_path.is_absolute() || path.split('/').any(|part| part == "..") {
-        let name = as_path.file_name().unwrap_or_default();
-        name.to_string_lossy().into_owned()
-    } else {
-        path.to_owned()
-    }
 }

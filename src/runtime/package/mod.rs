@@ -3,7 +3,7 @@
 //!
 //! Everything in a manifest is a fact of the run or of the files; what is not known is null.
 //! Reading believes nothing: names, digests, spelling and signatures are checked before use.
-//! Chains, keys and the terminal are unknown here; signing goes through the ports.
+//! Chains, keys and the terminal are unknown here; signing goes through [`release::ReleaseSigner`].
 
 pub mod build;
 mod card;

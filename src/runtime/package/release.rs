@@ -1,7 +1,7 @@
 //! What a publisher signs: the release as typed data, bound to a chain and a registry.
 //!
-//! Only the shape is owned here; hashing it (EIP-712) is the business of whoever implements the
-//! ports.
+//! Only the shape is owned here; hashing it (EIP-712) is the business of whoever implements
+//! [`ReleaseSigner`] and [`ReleaseVerifier`]. Neither needs a chain.
 
 use serde::{Deserialize, Serialize};
 
@@ -134,4 +134,23 @@ pub enum SignatureProblem {
     NoKey,
     #[error("the account cannot sign: {reason}")]
     CannotSign { reason: String },
+}
+
+/// An account that signs releases as typed data (EIP-712).
+pub trait ReleaseSigner {
+    fn address(&self) -> Address;
+
+    /// The signature as r, s and v of 27 or 28; the same statement gives the same bytes.
+    fn sign(&self, statement: &Statement) -> Result<[u8; 65], SignatureProblem>;
+}
+
+/// Whoever can say which account signed a release.
+pub trait ReleaseVerifier {
+    /// The account behind a signature. Of the two equal signatures that everyone can make from
+    /// one, only that with the low s is accepted.
+    fn recover(
+        &self,
+        statement: &Statement,
+        signature: &[u8; 65],
+    ) -> Result<Address, SignatureProblem>;
 }

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::runtime::{
     adapter::{self, WEIGHTS_FILE, parse_safetensors},
-    ports::ReleaseVerifier,
+    package::release::ReleaseVerifier,
 };
 
 /// How a check ended.

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     atomic::{self, FolderDraft, Readers},
-    runtime::ports::ReleaseSigner,
+    runtime::package::release::ReleaseSigner,
 };
 
 /// What was written.

@@ -15,9 +15,10 @@ use super::{
     request_id::RequestId,
 };
 use crate::runtime::{
+    engine::Prompt,
     event::{CallKind, Finish},
     ledger::{Address, Work},
-    ports::{Presenter, Prompt, Sale, Tab, Unpaid},
+    ports::{Presenter, Sale, Tab, Unpaid},
 };
 
 /// A call that may go on.

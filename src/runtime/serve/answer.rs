@@ -4,7 +4,7 @@ use axum::body::Bytes;
 use serde_json::{Value, json};
 
 use super::wire::{chat, completion, envelope::Envelope};
-use crate::runtime::{event::CallKind, ports::TokenLogprob};
+use crate::runtime::{engine::TokenLogprob, event::CallKind};
 
 /// Whether text is written as a chat message or as a completion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! What can go wrong while serving, as a caller and an operator read it.
+//! What keeps a server from starting or from keeping its journal, as an operator reads it.
 
 use crate::{
     error::{ExitClass, Explain, describe_io},
@@ -7,35 +7,6 @@ use crate::{
 
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
-    /// The request can never succeed; answered with 400.
-    #[error("{message}")]
-    Invalid {
-        message: String,
-        parameter: Option<&'static str>,
-    },
-    /// A base, adapter or setting that this engine cannot run.
-    #[error("cannot serve {name}: {reason}")]
-    Unsupported {
-        name: String,
-        reason: String,
-        hint: Option<String>,
-    },
-    /// An adapter that leaves the base as it is.
-    #[error(
-        "adapter {name} changes nothing: on {prompts} test prompts its logits differ from the \
-         base's by at most {difference:e}"
-    )]
-    DeadAdapter {
-        name: String,
-        prompts: usize,
-        difference: f32,
-    },
-    /// Loading broke off for a reason that lies in this machine or in the engine.
-    #[error("cannot load {name}: {reason}")]
-    Load { name: String, reason: String },
-    /// The engine failed; answered with 500 without its text.
-    #[error("the engine failed: {0}")]
-    Engine(String),
     /// The server cannot listen where it was told to.
     #[error("cannot listen on {place}: {}", describe_io(source))]
     Bind {
@@ -52,11 +23,7 @@ pub enum ServeError {
 impl Explain for ServeError {
     fn class(&self) -> ExitClass {
         match self {
-            Self::Invalid { .. } | Self::Unsupported { .. } | Self::DeadAdapter { .. } => {
-                ExitClass::BadInput
-            }
-            Self::Load { .. } | Self::Bind { .. } => ExitClass::Environment,
-            Self::Engine(_) => ExitClass::Internal,
+            Self::Bind { .. } => ExitClass::Environment,
             Self::DuplicateAdapter { .. } => ExitClass::Usage,
             Self::Journal(error) => error.class(),
         }
@@ -64,18 +31,11 @@ impl Explain for ServeError {
 
     fn hint(&self) -> Option<String> {
         match self {
-            Self::Unsupported { hint, .. } => hint.clone(),
-            Self::DeadAdapter { .. } => Some(
-                "check that the adapter was saved after training: its lora_B factors are zero \
-                 or too small for the chosen weights"
-                    .to_owned(),
-            ),
             Self::Bind { source, port, .. } => Some(bind_hint(source.kind(), *port)),
             Self::DuplicateAdapter { .. } => {
                 Some("give each adapter its own name: --adapter NAME=PATH".to_owned())
             }
             Self::Journal(error) => error.hint(),
-            Self::Invalid { .. } | Self::Load { .. } | Self::Engine(_) => None,
         }
     }
 }

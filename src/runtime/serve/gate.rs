@@ -12,10 +12,8 @@ use std::{
 use axum::http::StatusCode;
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    refusal::Refusal,
-    turns::{Turn, Turns, due},
-};
+use super::refusal::Refusal;
+use crate::runtime::engine::turns::{Turn, Turns, due};
 
 /// Calls of one adapter.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

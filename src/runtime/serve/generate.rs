@@ -31,9 +31,9 @@ use super::{
     },
 };
 use crate::runtime::{
+    engine::{Generated, Generation, Prompt, Sampling, TokenLogprob},
     event::{Finish, Usage},
     ledger::Work,
-    ports::{Generated, Generation, Prompt, Sampling, TokenLogprob},
 };
 
 /// Marks an answer that was given before under the same id.
@@ -259,9 +259,11 @@ impl Run {
             }
             Some(Ok(Generated::Done { finish, .. })) => Step::End(finish),
             Some(Err(error)) => Step::Broken(Refusal::from_engine(&error)),
-            None => Step::Broken(Refusal::from_engine(&super::ServeError::Engine(
-                "the answer broke off without an end".to_owned(),
-            ))),
+            None => Step::Broken(Refusal::from_engine(
+                &crate::runtime::engine::EngineError::Failed(
+                    "the answer broke off without an end".to_owned(),
+                ),
+            )),
         }
     }
 

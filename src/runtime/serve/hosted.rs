@@ -9,8 +9,9 @@ use super::{ServeError, payment::Currency, refusal::Refusal};
 use crate::runtime::{
     attribution::Provenance,
     dataset::Task,
+    engine::{Engine, Prompt},
     ledger::{Prices, TOKENS},
-    ports::{Engine, Message, Prompt},
+    model::text::Message,
 };
 
 /// Least similarity (Jaro-Winkler) at which a name is suggested.

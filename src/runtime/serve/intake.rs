@@ -18,8 +18,8 @@ use super::{
     wire::fields::Fields,
 };
 use crate::runtime::{
+    engine::Prompt,
     ledger::{Word, request_digest},
-    ports::Prompt,
 };
 
 /// What a body of unknown length counts for, in bytes.

@@ -29,10 +29,11 @@ use super::{
     request_id::RequestId,
 };
 use crate::runtime::{
+    engine::Prompt,
     event::{CallKind, Event, Finish, Record, Usage},
     journal::{Enclosure, Entry, Journal, JournalError, LARGEST_ENCLOSURE},
     ledger::{Address, Payment},
-    ports::{Presenter, Prompt, Tab, Unpaid},
+    ports::{Presenter, Tab, Unpaid},
 };
 
 /// Tokens between two checkpoints of a running call.

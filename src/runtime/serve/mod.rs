@@ -1,9 +1,9 @@
-//! Serving: the OpenAI-compatible HTTP surface, metering and the engines behind it.
+//! Serving: the OpenAI-compatible HTTP surface and metering.
 //!
 //! A request passes its connection (its head), the edge (headers, audience, request id), the intake
 //! (body, adapter), the cashier, the gate (turns) and the meter (exactly one count per request id)
-//! before an engine sees it. This room must not
-//! know the terminal, the command line or any chain.
+//! before an engine sees it. Engines and payments are known by their ports only; the terminal, the
+//! command line and chains are unknown.
 
 pub mod access;
 mod admission;
@@ -15,7 +15,6 @@ pub mod calls;
 mod client;
 pub mod connections;
 mod descriptors;
-pub mod engine;
 pub mod error;
 pub mod gate;
 mod generate;
@@ -34,7 +33,6 @@ pub mod request_id;
 mod routes;
 mod server;
 mod stall;
-pub mod turns;
 mod unread;
 pub mod wire;
 

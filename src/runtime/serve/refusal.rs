@@ -11,8 +11,7 @@ use axum::{
 };
 use serde_json::{Value, json};
 
-use super::ServeError;
-use crate::private::redact;
+use crate::{private::redact, runtime::engine::EngineError};
 
 /// What a caller has to pay, on a 402.
 const PAYMENT_REQUIRED: HeaderName = HeaderName::from_static("payment-required");
@@ -81,9 +80,9 @@ impl Refusal {
 
     /// The engine's error: a request it refuses is the caller's, the rest is ours and stays in
     /// the log.
-    pub fn from_engine(error: &ServeError) -> Self {
+    pub fn from_engine(error: &EngineError) -> Self {
         match error {
-            ServeError::Invalid { message, parameter } => {
+            EngineError::Invalid { message, parameter } => {
                 let refusal =
                     Self::new(StatusCode::BAD_REQUEST, "invalid_request", message.clone());
                 parameter.map_or(refusal.clone(), |parameter| refusal.on(parameter))

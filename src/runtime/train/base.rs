@@ -32,7 +32,8 @@ use crate::runtime::{
         encode::{EncodeOptions, LossOn, encode_row},
         load,
     },
-    model::{Batch, Decoder, ModelConfig, bpe::train_tokenizer, text::TextCodec},
+    decoder::{Batch, Decoder},
+    model::{ModelConfig, bpe::train_tokenizer, text::TextCodec},
 };
 
 /// What is built, and from what.

@@ -6,7 +6,8 @@ use crate::{
     error::{ExitClass, Explain, Failure, describe_io},
     runtime::{
         adapter::AdapterError,
-        dataset::DataError,
+        dataset::{DataError, choices::SameLabels},
+        decoder::DecoderError,
         model::{ModelError, text::ModelTextError},
     },
 };
@@ -15,6 +16,8 @@ use crate::{
 pub enum TrainError {
     #[error("{0}")]
     Model(#[from] ModelError),
+    #[error("{0}")]
+    Decoder(#[from] DecoderError),
     #[error("{0}")]
     Text(#[from] ModelTextError),
     #[error("{0}")]
@@ -86,8 +89,8 @@ pub enum TrainError {
     EvalNeeds { what: &'static str },
     #[error("tensor {name} of shape {shape:?} is missing")]
     MissingTensor { name: String, shape: Vec<usize> },
-    #[error("label `{label}` and label `{other}` are the same tokens for this base")]
-    SameLabels { label: String, other: String },
+    #[error("{0}")]
+    Labels(#[from] SameLabels),
 }
 
 impl TrainError {
@@ -111,6 +114,7 @@ impl Explain for TrainError {
     fn class(&self) -> ExitClass {
         match self {
             Self::Model(error) => error.class(),
+            Self::Decoder(error) => error.class(),
             Self::Text(error) => error.class(),
             Self::Data(error) => error.class(),
             Self::Adapter(error) => error.class(),
@@ -129,14 +133,15 @@ impl Explain for TrainError {
             | Self::NotARun { .. }
             | Self::Damaged { .. }
             | Self::Changed { .. }
-            | Self::MissingTensor { .. }
-            | Self::SameLabels { .. } => ExitClass::BadInput,
+            | Self::MissingTensor { .. } => ExitClass::BadInput,
+            Self::Labels(error) => error.class(),
         }
     }
 
     fn hint(&self) -> Option<String> {
         match self {
             Self::Model(error) => error.hint(),
+            Self::Decoder(error) => error.hint(),
             Self::Text(error) => error.hint(),
             Self::Data(error) => error.hint(),
             Self::Adapter(error) => error.hint(),
@@ -187,7 +192,7 @@ impl Explain for TrainError {
             Self::EvalNeeds { .. } => {
                 Some("name test files with --data, or set eval.data in openlora.toml".to_owned())
             }
-            Self::SameLabels { .. } => Some("give every label its own words".to_owned()),
+            Self::Labels(error) => error.hint(),
         }
     }
 }

@@ -7,10 +7,10 @@ use candle_core::Var;
 use super::{error::TrainError, inputs::Inputs};
 use crate::runtime::{
     adapter::{
-        Adapter, HostTensor, ModuleShape, Normalised, TaskCard, WriteRequest, check_against,
-        normalise, write,
+        Adapter, HostTensor, Normalised, TaskCard, WriteRequest, check_against, normalise, write,
     },
-    model::{Base, Decoder, LoraFactors, Precision, modules},
+    decoder::{Decoder, LoraFactors},
+    model::{Base, Precision, modules},
 };
 
 const A_SUFFIX: &str = ".lora_A.weight";
@@ -69,15 +69,7 @@ pub fn load_with_adapter(
     adapter: &Adapter,
     precision: Precision,
 ) -> Result<Decoder, TrainError> {
-    let places: Vec<ModuleShape> = modules(&base.config)
-        .into_iter()
-        .map(|m| ModuleShape {
-            path: m.path,
-            in_dim: m.in_dim,
-            out_dim: m.out_dim,
-        })
-        .collect();
-    check_against(adapter, &places)?;
+    check_against(adapter, &modules(&base.config))?;
     let plain = normalise(adapter)?;
     let mut decoder = Decoder::load(base, precision)?;
     let paths = plain

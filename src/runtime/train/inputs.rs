@@ -6,14 +6,15 @@ use super::{
     config::TrainConfig,
     error::TrainError,
     rows::Rows,
-    run::lock::{Digests, Lock, LockedBase, LockedSource},
+    run::lock::{Digests, Lock, LockedBase},
 };
 use crate::runtime::{
     dataset::{
-        Dataset, Source, Task, duplicates,
+        Dataset, LockedSource, Source, Task, duplicates,
         split::{SplitWish, split},
     },
-    model::{Base, Decoder, text::TextCodec},
+    decoder::Decoder,
+    model::{Base, text::TextCodec},
 };
 
 /// Everything that decides the result of a run.

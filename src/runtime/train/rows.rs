@@ -6,7 +6,8 @@ use crate::runtime::{
         Dataset, Task,
         encode::{EncodeOptions, Encoded, encode_all},
     },
-    model::{Batch, text::TextCodec},
+    decoder::Batch,
+    model::text::TextCodec,
 };
 
 /// Rows ready to learn from; `sources[i]` is where row `i` came from, `origins[i]` its place in the

@@ -34,7 +34,7 @@ use super::{
     step::{Noise, Stepped, Stepper},
     watchdog::Verdict,
 };
-use crate::runtime::model::Decoder;
+use crate::runtime::decoder::Decoder;
 
 /// Where a run begins.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use super::{
     error::TrainError,
     gradients::{Gradients, clip_factor},
 };
-use crate::runtime::model::{Batch, Decoder};
+use crate::runtime::decoder::{Batch, Decoder};
 
 /// Where dropout noise stands: a generator's seed, and micro-batches seen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use alloy::{
 use super::{
     error::DeployError,
     goods::Goods,
-    plan::{Plan, Step, shown_id},
+    plan::{Plan, Step},
 };
 use crate::{
     runtime::{
@@ -19,7 +19,7 @@ use crate::{
     },
     wallet::{
         provider::{Chain, Fees},
-        registry::OpenLoraRegistry as Registry,
+        registry::{OpenLoraRegistry as Registry, shown_id},
         transaction::{Limits, Sender, Submission, TransactionError},
     },
 };

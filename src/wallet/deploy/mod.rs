@@ -20,8 +20,5 @@ pub use observe::{Wish, adapter, observe, require, splitter};
 pub use payee::{Payee, payee};
 pub use plan::{
     Action, POOL_DELAY, POOL_QUORUM, Payout, Place, Plan, Pool, Seen, SeenAdapter, Step, id_of,
-    parse_id, payout, plan, registration, shown_id,
+    payout, plan, registration,
 };
-
-/// An adapter's id, as the registry numbers them.
-pub type Id = alloy::primitives::U256;

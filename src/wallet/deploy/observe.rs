@@ -5,7 +5,7 @@ use alloy::primitives::U256;
 use super::{
     error::DeployError,
     goods::Goods,
-    plan::{POOL_DELAY, POOL_QUORUM, Payout, Place, Plan, Seen, SeenAdapter, id_of, shown_id},
+    plan::{POOL_DELAY, POOL_QUORUM, Payout, Place, Plan, Seen, SeenAdapter, id_of},
 };
 use crate::{
     runtime::ledger::Address,
@@ -15,7 +15,7 @@ use crate::{
         provider::Chain,
         registry::{
             self, ContributorPoolFactory, OpenLoraRegistry as Registry, Origin,
-            RevenueSplitterFactory,
+            RevenueSplitterFactory, shown_id,
         },
     },
 };

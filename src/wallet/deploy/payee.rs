@@ -11,7 +11,7 @@ use alloy::{
 use super::{
     error::DeployError,
     observe::{adapter, require},
-    plan::{Step, parse_id},
+    plan::Step,
 };
 use crate::{
     runtime::{
@@ -23,7 +23,7 @@ use crate::{
         provider::Chain,
         registry::{
             ContributorPool, OpenLoraRegistry as Registry, Origin, RevenueSplitter,
-            RevenueSplitterFactory, Share,
+            RevenueSplitterFactory, Share, parse_id,
         },
     },
 };

@@ -10,6 +10,7 @@ use crate::{
     runtime::{ledger::Address, package::manifest::CONTRIBUTORS},
     wallet::registry::{
         ContributorPoolFactory, OpenLoraRegistry as Registry, Registration, Release, Share,
+        shown_id,
     },
 };
 
@@ -245,20 +246,6 @@ pub fn plan(
         steps,
         splitter: None,
     })
-}
-
-/// 0x and 64 digits.
-pub fn shown_id(id: U256) -> String {
-    B256::from(id).to_string()
-}
-
-/// An adapter's id: 0x and 64 digits, or a decimal number.
-pub fn parse_id(text: &str) -> Option<U256> {
-    match text.strip_prefix("0x") {
-        Some(digits) if digits.len() == 64 => U256::from_str_radix(digits, 16).ok(),
-        Some(_) => None,
-        None => U256::from_str_radix(text, 10).ok(),
-    }
 }
 
 fn shown_shares(shares: &[Share]) -> String {

@@ -7,9 +7,8 @@ use alloy::{
 };
 
 use super::error::ChainError;
+use crate::wallet::keystore::DEVELOPMENT_MNEMONIC;
 
-/// The words that all development nodes share; the keys are those of m/44'/60'/0'/0/0 and on.
-pub const MNEMONIC: &str = "test test test test test test test test test test test junk";
 /// How many accounts are funded.
 const COUNT: u32 = 10;
 /// What each of them starts with, in whole ether.
@@ -24,7 +23,7 @@ impl DevAccounts {
     pub(super) fn derive() -> Result<Self, ChainError> {
         let signer = |index| {
             MnemonicBuilder::<English>::default()
-                .phrase(MNEMONIC)
+                .phrase(DEVELOPMENT_MNEMONIC)
                 .index(index)
                 .and_then(|builder| builder.build())
                 .map_err(|error| ChainError::Accounts(error.to_string()))

@@ -27,7 +27,7 @@ mod store;
 mod submit;
 pub mod supervisor;
 
-pub use accounts::{ETHER, MNEMONIC};
+pub use accounts::ETHER;
 pub use chain::{Chain, Options};
 pub use error::ChainError;
 pub use genesis::{Genesis, Predeployed, local_genesis};

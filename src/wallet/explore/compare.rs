@@ -10,12 +10,10 @@ use crate::{
         verify::{Check, Label, Report, Status},
     },
     wallet::{
-        deploy::{
-            self, DeployError, Goods, Id, POOL_DELAY, POOL_QUORUM, id_of, payout, require, shown_id,
-        },
+        deploy::{self, DeployError, Goods, POOL_DELAY, POOL_QUORUM, id_of, payout, require},
         eip712::Recovery,
         provider::Chain,
-        registry::OpenLoraRegistry as Registry,
+        registry::{Id, OpenLoraRegistry as Registry, shown_id},
     },
 };
 

@@ -14,11 +14,11 @@ use crate::{
     runtime::ledger::Address,
     wallet::{
         WalletError,
-        deploy::{self, DeployError, shown_id},
+        deploy::{self, DeployError},
         provider::Chain,
         registry::{
             AttributionAnchor, ContributorPool, OpenLoraRegistry as Registry, RevenueSplitter,
-            Share, Token,
+            Share, Token, shown_id,
         },
     },
 };

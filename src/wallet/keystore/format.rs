@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{runtime::ledger::Address, wallet::error::KeystoreProblem};
+use crate::{runtime::ledger::Address, wallet::keystore::error::KeystoreProblem};
 
 /// Largest file that is read, in bytes; a keystore takes about 500.
 pub const LARGEST: u64 = 64 * 1024;

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     runtime::ledger::Address,
-    wallet::{WalletError, error::KeystoreProblem},
+    wallet::keystore::error::{KeystoreError, KeystoreProblem},
 };
 
 /// What is kept of an account on a Ledger.
@@ -75,8 +75,8 @@ impl Hardware {
 }
 
 /// A derivation path in its usual spelling.
-pub fn checked(path: &str) -> Result<String, WalletError> {
-    let wrong = || WalletError::Path {
+pub fn checked(path: &str) -> Result<String, KeystoreError> {
+    let wrong = || KeystoreError::Path {
         found: path.to_owned(),
     };
     let steps = path.strip_prefix("m/").ok_or_else(wrong)?;
@@ -98,7 +98,7 @@ mod device {
     use alloy::signers::ledger::{HDPath, LedgerSigner};
     use futures::executor::block_on;
 
-    use super::{Address, WalletError};
+    use super::{Address, KeystoreError};
 
     /// A device that is connected and unlocked, its Ethereum app open.
     #[derive(Debug)]
@@ -108,11 +108,11 @@ mod device {
         /// Finds the first Ledger and asks it for the account at `path`.
         ///
         /// The transport answers from a thread of its own, so waiting here starves nobody.
-        pub fn connect(path: &str) -> Result<Self, WalletError> {
+        pub fn connect(path: &str) -> Result<Self, KeystoreError> {
             let path = HDPath::Other(path.to_owned());
             block_on(LedgerSigner::new(path, None))
                 .map(Self)
-                .map_err(|error| WalletError::Ledger {
+                .map_err(|error| KeystoreError::Ledger {
                     reason: error.to_string(),
                 })
         }
@@ -130,7 +130,7 @@ mod device {
 
 /// The account at `path` of the Ledger that is connected.
 #[cfg(feature = "ledger")]
-pub fn find(path: &str) -> Result<Hardware, WalletError> {
+pub fn find(path: &str) -> Result<Hardware, KeystoreError> {
     let path = checked(path)?;
     let address = LedgerDevice::connect(&path)?.address();
     Ok(Hardware { address, path })
@@ -141,7 +141,7 @@ pub fn find(path: &str) -> Result<Hardware, WalletError> {
 /// # Errors
 /// Always: this program was built without the way to the device.
 #[cfg(not(feature = "ledger"))]
-pub fn find(path: &str) -> Result<Hardware, WalletError> {
+pub fn find(path: &str) -> Result<Hardware, KeystoreError> {
     checked(path)?;
-    Err(WalletError::NoLedgerSupport)
+    Err(KeystoreError::NoLedgerSupport)
 }

@@ -7,10 +7,15 @@ use alloy::signers::local::{
 use zeroize::Zeroizing;
 
 use super::secret::SecretKey;
-use crate::wallet::WalletError;
+use crate::wallet::keystore::KeystoreError;
 
 /// Where wallets look for the first account of a mnemonic (BIP-44, coin 60).
 pub const DEFAULT_PATH: &str = "m/44'/60'/0'/0/0";
+
+/// The words that all development nodes share: the keys are those of m/44'/60'/0'/0/0 and on, and
+/// everybody has them.
+pub const DEVELOPMENT_MNEMONIC: &str =
+    "test test test test test test test test test test test junk";
 
 /// A secret recognised by its form.
 #[derive(Debug)]
@@ -21,10 +26,10 @@ pub enum Imported {
 }
 
 /// Recognises what `text` holds. `path` is the derivation path for a mnemonic.
-pub fn parse_secret(text: &str, path: Option<&str>) -> Result<Imported, WalletError> {
+pub fn parse_secret(text: &str, path: Option<&str>) -> Result<Imported, KeystoreError> {
     let text = text.trim();
     let without = |found| match path {
-        Some(_) => Err(WalletError::PathWithout { found }),
+        Some(_) => Err(KeystoreError::PathWithout { found }),
         None => Ok(()),
     };
     if text.starts_with('{') {
@@ -39,23 +44,23 @@ pub fn parse_secret(text: &str, path: Option<&str>) -> Result<Imported, WalletEr
 }
 
 /// The key that a mnemonic has at `path`, without a passphrase.
-pub fn from_mnemonic(text: &str, path: &str) -> Result<SecretKey, WalletError> {
+pub fn from_mnemonic(text: &str, path: &str) -> Result<SecretKey, KeystoreError> {
     let words: Vec<&str> = text.split_whitespace().collect();
     if !matches!(words.len(), 12 | 15 | 18 | 21 | 24) {
-        return Err(WalletError::WordCount { found: words.len() });
+        return Err(KeystoreError::WordCount { found: words.len() });
     }
     let known = English::get_all();
     if let Some(at) = words.iter().position(|word| !known.contains(word)) {
-        return Err(WalletError::Word { at: at + 1 });
+        return Err(KeystoreError::Word { at: at + 1 });
     }
     let phrase = Zeroizing::new(words.join(" "));
     let signer = MnemonicBuilder::from_phrase(phrase.as_str())
         .derivation_path(path)
-        .map_err(|_| WalletError::Path {
+        .map_err(|_| KeystoreError::Path {
             found: path.to_owned(),
         })?
         .build()
         // Words and path are known to be good, so only the checksum is left.
-        .map_err(|_| WalletError::WordChecksum)?;
+        .map_err(|_| KeystoreError::WordChecksum)?;
     SecretKey::from_signer(signer)
 }

@@ -6,6 +6,7 @@
 
 mod account;
 mod cipher;
+mod error;
 mod format;
 mod hardware;
 mod import;
@@ -14,7 +15,10 @@ mod store;
 
 pub use account::Account;
 pub use cipher::Strength;
+pub use error::{KeystoreError, KeystoreProblem};
 pub use hardware::find as find_ledger;
-pub use import::{DEFAULT_PATH, Imported, from_mnemonic as import_mnemonic, parse_secret};
+pub use import::{
+    DEFAULT_PATH, DEVELOPMENT_MNEMONIC, Imported, from_mnemonic as import_mnemonic, parse_secret,
+};
 pub use secret::{Password, SecretKey};
 pub use store::{Entry, Keystores, open_bytes};

@@ -6,7 +6,7 @@ use alloy::signers::local::PrivateKeySigner;
 use rand::{TryRngCore, rngs::OsRng};
 use zeroize::Zeroizing;
 
-use crate::{private::memory::Locked, runtime::ledger::Address, wallet::WalletError};
+use crate::{private::memory::Locked, runtime::ledger::Address, wallet::keystore::KeystoreError};
 
 /// What a keystore is locked with.
 #[derive(Clone)]
@@ -48,28 +48,28 @@ pub struct SecretKey {
 
 impl SecretKey {
     /// A new key from the system's randomness.
-    pub fn random() -> Result<Self, WalletError> {
+    pub fn random() -> Result<Self, KeystoreError> {
         let mut bytes = Zeroizing::new([0; 32]);
         OsRng.try_fill_bytes(bytes.as_mut()).map_err(|error| {
-            WalletError::io("read", "the system's randomness")(std::io::Error::other(
+            KeystoreError::io("read", "the system's randomness")(std::io::Error::other(
                 error.to_string(),
             ))
         })?;
         Self::from_bytes(&bytes)
     }
 
-    pub fn from_bytes(bytes: &[u8; 32]) -> Result<Self, WalletError> {
-        let signer = PrivateKeySigner::from_slice(bytes).map_err(|_| WalletError::KeyRange)?;
+    pub fn from_bytes(bytes: &[u8; 32]) -> Result<Self, KeystoreError> {
+        let signer = PrivateKeySigner::from_slice(bytes).map_err(|_| KeystoreError::KeyRange)?;
         Self::locked(Zeroizing::new(*bytes), signer)
     }
 
-    pub(super) fn from_signer(signer: PrivateKeySigner) -> Result<Self, WalletError> {
+    pub(super) fn from_signer(signer: PrivateKeySigner) -> Result<Self, KeystoreError> {
         let bytes = Zeroizing::new(signer.to_bytes().0);
         Self::locked(bytes, signer)
     }
 
-    fn locked(bytes: Zeroizing<[u8; 32]>, signer: PrivateKeySigner) -> Result<Self, WalletError> {
-        let refused = || WalletError::io("take", "memory for a key");
+    fn locked(bytes: Zeroizing<[u8; 32]>, signer: PrivateKeySigner) -> Result<Self, KeystoreError> {
+        let refused = || KeystoreError::io("take", "memory for a key");
         Ok(Self {
             bytes: Arc::new(Locked::new(bytes).map_err(refused())?),
             signer: Arc::new(Locked::new(signer).map_err(refused())?),
@@ -77,22 +77,22 @@ impl SecretKey {
     }
 
     /// From hexadecimal digits, with or without 0x.
-    pub fn from_hex(text: &str) -> Result<Self, WalletError> {
+    pub fn from_hex(text: &str) -> Result<Self, KeystoreError> {
         let digits = text.strip_prefix("0x").unwrap_or(text);
         let skipped = text.len() - digits.len();
         if let Some(at) = digits.chars().position(|c| !c.is_ascii_hexdigit()) {
-            return Err(WalletError::KeyDigit {
+            return Err(KeystoreError::KeyDigit {
                 at: skipped + at + 1,
             });
         }
         if digits.len() % 2 == 1 {
-            return Err(WalletError::KeyOdd {
+            return Err(KeystoreError::KeyOdd {
                 found: digits.len(),
             });
         }
         let mut bytes = Zeroizing::new([0; 32]);
         if digits.len() != 64 || hex::decode_to_slice(digits, bytes.as_mut()).is_err() {
-            return Err(WalletError::KeyLength {
+            return Err(KeystoreError::KeyLength {
                 found: digits.len() / 2,
             });
         }

@@ -17,7 +17,7 @@ use crate::{
     atomic::{self, Readers},
     private::files,
     runtime::ledger::Address,
-    wallet::{WalletError, error::KeystoreProblem},
+    wallet::keystore::error::{KeystoreError, KeystoreProblem},
 };
 
 const SUFFIX: &str = ".json";
@@ -51,7 +51,7 @@ impl Keystores {
     }
 
     /// Where the account `name` is or would be.
-    pub fn path(&self, name: &str) -> Result<PathBuf, WalletError> {
+    pub fn path(&self, name: &str) -> Result<PathBuf, KeystoreError> {
         let bytes = name.as_bytes();
         let letter = |b: &u8| b.is_ascii_lowercase() || b.is_ascii_digit();
         let good = (1..=64).contains(&bytes.len())
@@ -60,14 +60,14 @@ impl Keystores {
         if good {
             Ok(self.dir.join(format!("{name}{SUFFIX}")))
         } else {
-            Err(WalletError::Name {
+            Err(KeystoreError::Name {
                 found: name.to_owned(),
             })
         }
     }
 
     /// Refuses a name that is taken, before a password is asked for.
-    pub fn require_free(&self, name: &str) -> Result<PathBuf, WalletError> {
+    pub fn require_free(&self, name: &str) -> Result<PathBuf, KeystoreError> {
         let path = self.path(name)?;
         if path.symlink_metadata().is_ok() {
             return Err(exists(name, path));
@@ -81,10 +81,10 @@ impl Keystores {
         name: &str,
         key: &SecretKey,
         (password, strength): (&Password, Strength),
-    ) -> Result<Entry, WalletError> {
+    ) -> Result<Entry, KeystoreError> {
         let path = self.require_free(name)?;
         if password.is_empty() {
-            return Err(WalletError::EmptyPassword);
+            return Err(KeystoreError::EmptyPassword);
         }
         let bytes = sealed(&path, key, (password, strength))?;
         self.create_file(name, &path, &bytes)?;
@@ -97,7 +97,7 @@ impl Keystores {
     }
 
     /// Remembers under `name` an account whose key is on a Ledger.
-    pub fn remember(&self, name: &str, account: &Hardware) -> Result<Entry, WalletError> {
+    pub fn remember(&self, name: &str, account: &Hardware) -> Result<Entry, KeystoreError> {
         let path = self.require_free(name)?;
         self.create_file(name, &path, &account.to_bytes())?;
         self.entry(name)
@@ -109,28 +109,29 @@ impl Keystores {
         name: &str,
         old: &Password,
         new: &Password,
-    ) -> Result<(), WalletError> {
+    ) -> Result<(), KeystoreError> {
         let path = self.entry(name)?.path;
         let key = self.open(name, old)?;
         if new.is_empty() {
-            return Err(WalletError::EmptyPassword);
+            return Err(KeystoreError::EmptyPassword);
         }
         let bytes = sealed(&path, &key, (new, Strength::Standard))?;
-        atomic::replace_file(&path, &bytes, Readers::Owner).map_err(WalletError::io("write", &path))
+        atomic::replace_file(&path, &bytes, Readers::Owner)
+            .map_err(KeystoreError::io("write", &path))
     }
 
     /// The account, ready to sign.
-    pub fn unlock(&self, name: &str, password: &Password) -> Result<Account, WalletError> {
+    pub fn unlock(&self, name: &str, password: &Password) -> Result<Account, KeystoreError> {
         Ok(Account::new(name, self.open(name, password)?))
     }
 
     /// The account on the Ledger that is connected, ready to sign.
     #[cfg(feature = "ledger")]
-    pub fn connect(&self, entry: &Entry) -> Result<Account, WalletError> {
+    pub fn connect(&self, entry: &Entry) -> Result<Account, KeystoreError> {
         let path = entry.ledger.as_deref().unwrap_or_default();
         let device = super::hardware::LedgerDevice::connect(path)?;
         match entry.address {
-            Some(expected) if expected != device.address() => Err(WalletError::OtherLedger {
+            Some(expected) if expected != device.address() => Err(KeystoreError::OtherLedger {
                 name: entry.name.clone(),
                 expected,
                 found: device.address(),
@@ -144,15 +145,15 @@ impl Keystores {
     /// # Errors
     /// Always: this program was built without the way to the device.
     #[cfg(not(feature = "ledger"))]
-    pub fn connect(&self, _: &Entry) -> Result<Account, WalletError> {
-        Err(WalletError::NoLedgerSupport)
+    pub fn connect(&self, _: &Entry) -> Result<Account, KeystoreError> {
+        Err(KeystoreError::NoLedgerSupport)
     }
 
     /// The account's key.
-    pub fn open(&self, name: &str, password: &Password) -> Result<SecretKey, WalletError> {
+    pub fn open(&self, name: &str, password: &Password) -> Result<SecretKey, KeystoreError> {
         let Entry { path, ledger, .. } = self.entry(name)?;
         if ledger.is_some() {
-            return Err(WalletError::KeyOnLedger {
+            return Err(KeystoreError::KeyOnLedger {
                 name: name.to_owned(),
             });
         }
@@ -160,16 +161,16 @@ impl Keystores {
     }
 
     /// Every account, sorted by name.
-    pub fn list(&self) -> Result<Vec<Entry>, WalletError> {
+    pub fn list(&self) -> Result<Vec<Entry>, KeystoreError> {
         let entries = match fs::read_dir(&self.dir) {
             Ok(entries) => entries,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(WalletError::io("read", &self.dir)(error)),
+            Err(error) => return Err(KeystoreError::io("read", &self.dir)(error)),
         };
         let mut found = Vec::new();
         for entry in entries {
             let file = entry
-                .map_err(WalletError::io("read", &self.dir))?
+                .map_err(KeystoreError::io("read", &self.dir))?
                 .file_name();
             let name = file.to_str().and_then(|file| file.strip_suffix(SUFFIX));
             if let Some(name) = name.filter(|name| self.path(name).is_ok()) {
@@ -181,10 +182,10 @@ impl Keystores {
     }
 
     /// The account `name` without its key.
-    pub fn entry(&self, name: &str) -> Result<Entry, WalletError> {
+    pub fn entry(&self, name: &str) -> Result<Entry, KeystoreError> {
         let path = self.path(name)?;
         if !path.exists() {
-            return Err(WalletError::NoAccount {
+            return Err(KeystoreError::NoAccount {
                 name: name.to_owned(),
                 dir: self.dir.clone(),
                 known: self.names(),
@@ -203,17 +204,17 @@ impl Keystores {
     }
 
     /// The account that is meant: `wanted`, or the only one there is.
-    pub fn choose(&self, wanted: Option<&str>) -> Result<Entry, WalletError> {
+    pub fn choose(&self, wanted: Option<&str>) -> Result<Entry, KeystoreError> {
         if let Some(name) = wanted {
             return self.entry(name);
         }
         let mut all = self.list()?;
         match (all.pop(), all.len()) {
             (Some(only), 0) => Ok(only),
-            (None, _) => Err(WalletError::NoAccounts {
+            (None, _) => Err(KeystoreError::NoAccounts {
                 dir: self.dir.clone(),
             }),
-            _ => Err(WalletError::NotChosen {
+            _ => Err(KeystoreError::NotChosen {
                 known: self.names(),
             }),
         }
@@ -225,11 +226,11 @@ impl Keystores {
     }
 
     /// Gives the bytes their name, which another process may have taken since.
-    fn create_file(&self, name: &str, path: &Path, bytes: &[u8]) -> Result<(), WalletError> {
-        files::folder(&self.dir).map_err(WalletError::io("create", &self.dir))?;
+    fn create_file(&self, name: &str, path: &Path, bytes: &[u8]) -> Result<(), KeystoreError> {
+        files::folder(&self.dir).map_err(KeystoreError::io("create", &self.dir))?;
         atomic::create_file(path, bytes).map_err(|error| match error.kind() {
             std::io::ErrorKind::AlreadyExists => exists(name, path.to_owned()),
-            _ => WalletError::io("write", path)(error),
+            _ => KeystoreError::io("write", path)(error),
         })
     }
 }
@@ -239,8 +240,9 @@ fn sealed(
     path: &Path,
     key: &SecretKey,
     (password, strength): (&Password, Strength),
-) -> Result<Vec<u8>, WalletError> {
-    let sealed = cipher::seal(key, password, strength).map_err(WalletError::io("encrypt", path))?;
+) -> Result<Vec<u8>, KeystoreError> {
+    let sealed =
+        cipher::seal(key, password, strength).map_err(KeystoreError::io("encrypt", path))?;
     let keystore = Keystore {
         address: Some(key.address()),
         sealed,
@@ -248,8 +250,8 @@ fn sealed(
     Ok(keystore.to_bytes())
 }
 
-fn exists(name: &str, path: PathBuf) -> WalletError {
-    WalletError::Exists {
+fn exists(name: &str, path: PathBuf) -> KeystoreError {
+    KeystoreError::Exists {
         name: name.to_owned(),
         path,
     }
@@ -260,13 +262,13 @@ pub fn open_bytes(
     path: &Path,
     bytes: &[u8],
     password: &Password,
-) -> Result<SecretKey, WalletError> {
+) -> Result<SecretKey, KeystoreError> {
     let keystore = parse(path, bytes)?;
-    let broken = |problem| WalletError::Keystore {
+    let broken = |problem| KeystoreError::Keystore {
         path: path.to_owned(),
         problem,
     };
-    let opened = cipher::open(&keystore.sealed, password).ok_or_else(|| WalletError::Locked {
+    let opened = cipher::open(&keystore.sealed, password).ok_or_else(|| KeystoreError::Locked {
         path: path.to_owned(),
     })?;
     let bytes: &[u8; 32] = opened.as_slice().try_into().map_err(|_| {
@@ -284,11 +286,11 @@ pub fn open_bytes(
     }
 }
 
-fn stored(path: &Path, bytes: &[u8]) -> Result<Stored, WalletError> {
+fn stored(path: &Path, bytes: &[u8]) -> Result<Stored, KeystoreError> {
     match Hardware::parse(bytes) {
         Some(account) => account
             .map(Stored::Ledger)
-            .map_err(|problem| WalletError::Keystore {
+            .map_err(|problem| KeystoreError::Keystore {
                 path: path.to_owned(),
                 problem,
             }),
@@ -296,21 +298,21 @@ fn stored(path: &Path, bytes: &[u8]) -> Result<Stored, WalletError> {
     }
 }
 
-fn parse(path: &Path, bytes: &[u8]) -> Result<Keystore, WalletError> {
-    Keystore::parse(bytes).map_err(|problem| WalletError::Keystore {
+fn parse(path: &Path, bytes: &[u8]) -> Result<Keystore, KeystoreError> {
+    Keystore::parse(bytes).map_err(|problem| KeystoreError::Keystore {
         path: path.to_owned(),
         problem,
     })
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, WalletError> {
-    let file = fs::File::open(path).map_err(WalletError::io("read", path))?;
+fn read(path: &Path) -> Result<Vec<u8>, KeystoreError> {
+    let file = fs::File::open(path).map_err(KeystoreError::io("read", path))?;
     let mut bytes = Vec::new();
     file.take(LARGEST + 1)
         .read_to_end(&mut bytes)
-        .map_err(WalletError::io("read", path))?;
+        .map_err(KeystoreError::io("read", path))?;
     if bytes.len() as u64 > LARGEST {
-        return Err(WalletError::Keystore {
+        return Err(KeystoreError::Keystore {
             path: path.to_owned(),
             problem: KeystoreProblem::TooLarge {
                 found: bytes.len() as u64,

@@ -4,7 +4,9 @@
 mod bindings;
 mod errors;
 mod escrow;
+mod id;
 
 pub use bindings::*;
 pub use errors::explain;
 pub use escrow::*;
+pub use id::{Id, parse_id, shown_id};

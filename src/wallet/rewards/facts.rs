@@ -9,10 +9,7 @@ use crate::{
         ledger::{Amount, ReceiverKey, Word},
         ports::PublishedLog,
     },
-    wallet::{
-        deploy::shown_id,
-        registry::{AttributionAnchor, ContributorPool},
-    },
+    wallet::registry::{AttributionAnchor, ContributorPool, shown_id},
 };
 
 /// Where a log was found.

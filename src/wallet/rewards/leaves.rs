@@ -14,9 +14,8 @@ use crate::{
         },
     },
     wallet::{
-        deploy::parse_id,
         merkle::{MerkleTree, leaf},
-        registry::AnchorLeaf,
+        registry::{AnchorLeaf, parse_id},
     },
 };
 

@@ -4,8 +4,8 @@
 use std::path::Path;
 
 use openlora::runtime::{
-    attribution::{Index, Job, Material, Method, Places, Sketcher, build},
     dataset::{Dataset, Source, Task, TaskWish, encode::encode_all, load},
+    influence::{Index, Job, Material, Method, Places, Sketcher, build},
     model::{Precision, text::TextCodec},
     train::{Flow, Inputs, Rows, RunDir, Start, TrainConfig, train},
 };
@@ -119,7 +119,7 @@ fn classes_are_detected_by_their_examples() {
         adapter: "classes".into(),
         method: Method::Influence,
         width: 1024,
-        damping: openlora::runtime::attribution::DAMPING,
+        damping: openlora::runtime::influence::DAMPING,
     };
     build(&job, &places, &mut |_| {}).unwrap();
     let index = Index::open(&places.index()).unwrap();

@@ -5,9 +5,10 @@ use std::{collections::BTreeMap, fs, path::PathBuf};
 
 use candle_core::{Device, Tensor, safetensors};
 use openlora::runtime::{
-    attribution::{Checkpoint, Job, Material, Method, Pass, Sketch, influence_rows},
     dataset::{Dataset, Source, encode::Encoded},
-    model::{Base, Batch, Decoder, ModelConfig, Precision},
+    decoder::{Batch, Decoder},
+    influence::{Checkpoint, Job, Material, Method, Pass, Sketch, influence_rows},
+    model::{Base, ModelConfig, Precision},
     train::Rows,
 };
 use serde::Deserialize;

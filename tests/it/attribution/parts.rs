@@ -3,11 +3,12 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use openlora::runtime::{
-    attribution::{
+    decoder::{Batch, Decoder},
+    influence::{
         Curvature, Index, LEVERAGE, Method, Pass, Projector, Sketch, Sketcher, Suffixes,
         gradient_rows, kernels, limit, precondition,
     },
-    model::{Batch, Decoder, Precision},
+    model::Precision,
 };
 use proptest::prelude::*;
 use tempfile::TempDir;
@@ -333,7 +334,7 @@ proptest! {
         let mut draft = random_draft(0, 1, [1, 8]);
         draft.suffixes = Suffixes::build(documents.iter().map(Vec::as_slice)).unwrap();
         draft.examples = documents.iter().enumerate().map(|(at, document)| {
-            openlora::runtime::attribution::Example {
+            openlora::runtime::influence::Example {
                 tokens: document.len() as u32,
                 cluster: at as u32,
                 ..Default::default()

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use openlora::runtime::attribution::{
+use openlora::runtime::influence::{
     AttributionError, Index, IndexError, Method, Places, Sketch, Sketcher, build,
 };
 use tempfile::TempDir;

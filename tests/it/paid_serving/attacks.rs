@@ -6,10 +6,9 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use futures::future::join_all;
 use openlora::{
     runtime::{
+        engine::{Classified, Engine, EngineError, Generation, Limits, Prompt, Sampling},
         event::{Event, Finish, Usage},
         ledger::Amount,
-        ports::{Classified, Engine, Generation, Limits, Prompt, Sampling},
-        serve::ServeError,
     },
     wallet::x402::Reason,
 };
@@ -554,11 +553,15 @@ impl Engine for Mended {
         self.0.limits()
     }
 
-    async fn count_prompt(&self, prompt: &Prompt) -> Result<u64, ServeError> {
+    async fn count_prompt(&self, prompt: &Prompt) -> Result<u64, EngineError> {
         self.0.count_prompt(prompt).await
     }
 
-    async fn generate(&self, prompt: Prompt, sampling: Sampling) -> Result<Generation, ServeError> {
+    async fn generate(
+        &self,
+        prompt: Prompt,
+        sampling: Sampling,
+    ) -> Result<Generation, EngineError> {
         let Prompt::Chat(mut messages) = prompt else {
             return self.0.generate(prompt, sampling).await;
         };
@@ -568,7 +571,7 @@ impl Engine for Mended {
         self.0.generate(Prompt::Chat(messages), sampling).await
     }
 
-    async fn classify(&self, prompt: Prompt, labels: &[String]) -> Result<Classified, ServeError> {
+    async fn classify(&self, prompt: Prompt, labels: &[String]) -> Result<Classified, EngineError> {
         self.0.classify(prompt, labels).await
     }
 }

@@ -14,13 +14,10 @@ use std::{
 use futures::StreamExt;
 use openlora::{
     runtime::{
+        engine::{Classified, Engine, EngineError, Generation, Limits, Prompt, Sampling},
         journal::{Entry, Head, JournalError, Outcome, SqliteStore, Store, StoreReader},
         ledger::{Charge, Payment},
-        ports::{
-            Cashier, Classified, Engine, Generation, Limits, Prompt, Refunded, Sale, Sampling, Tab,
-            Unpaid,
-        },
-        serve::ServeError,
+        ports::{Cashier, Refunded, Sale, Tab, Unpaid},
     },
     wallet::network::{Network, Wish},
 };
@@ -234,11 +231,15 @@ impl Engine for DeadlyEngine {
         self.engine.limits()
     }
 
-    async fn count_prompt(&self, prompt: &Prompt) -> Result<u64, ServeError> {
+    async fn count_prompt(&self, prompt: &Prompt) -> Result<u64, EngineError> {
         self.engine.count_prompt(prompt).await
     }
 
-    async fn generate(&self, prompt: Prompt, sampling: Sampling) -> Result<Generation, ServeError> {
+    async fn generate(
+        &self,
+        prompt: Prompt,
+        sampling: Sampling,
+    ) -> Result<Generation, EngineError> {
         dies(&self.point, "generate");
         let generation = self.engine.generate(prompt, sampling).await?;
         let point = Arc::clone(&self.point);
@@ -249,7 +250,7 @@ impl Engine for DeadlyEngine {
         Ok(generation.boxed())
     }
 
-    async fn classify(&self, prompt: Prompt, labels: &[String]) -> Result<Classified, ServeError> {
+    async fn classify(&self, prompt: Prompt, labels: &[String]) -> Result<Classified, EngineError> {
         self.engine.classify(prompt, labels).await
     }
 }

@@ -3,12 +3,9 @@
 use std::sync::Arc;
 
 use openlora::runtime::{
+    engine::{Classified, Engine, EngineError, Generation, Limits, Prompt, Sampling},
     event::Finish,
-    ports::{
-        Cashier, Classified, Engine, Generation, Limits, Prompt, Refunded, Sale, Sampling, Tab,
-        Unpaid,
-    },
-    serve::ServeError,
+    ports::{Cashier, Refunded, Sale, Tab, Unpaid},
 };
 use serde_json::json;
 use tokio::sync::Semaphore;
@@ -30,15 +27,19 @@ impl Engine for Gated {
         self.engine.limits()
     }
 
-    async fn count_prompt(&self, prompt: &Prompt) -> Result<u64, ServeError> {
+    async fn count_prompt(&self, prompt: &Prompt) -> Result<u64, EngineError> {
         self.engine.count_prompt(prompt).await
     }
 
-    async fn generate(&self, prompt: Prompt, sampling: Sampling) -> Result<Generation, ServeError> {
+    async fn generate(
+        &self,
+        prompt: Prompt,
+        sampling: Sampling,
+    ) -> Result<Generation, EngineError> {
         self.engine.generate(prompt, sampling).await
     }
 
-    async fn classify(&self, prompt: Prompt, labels: &[String]) -> Result<Classified, ServeError> {
+    async fn classify(&self, prompt: Prompt, labels: &[String]) -> Result<Classified, EngineError> {
         self.asked.add_permits(1);
         self.let_go.acquire().await.unwrap().forget();
         self.engine.classify(prompt, labels).await

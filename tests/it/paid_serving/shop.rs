@@ -16,13 +16,14 @@ use alloy::{
 use openlora::{
     error::Failure,
     runtime::{
+        engine::Engine,
         event::{Event, Record},
         journal::{Journal, SqliteStore, Store},
         ledger::{
             Address, Amount, Book, ChannelConfig, ChannelKey, Prices, SponsorAllowance, Word,
             trail::AuditTrail,
         },
-        ports::{Cashier, Engine, Treasury},
+        ports::{Cashier, Treasury},
         serve::{
             Bound, Goods, ServeLimits, Server, Stop,
             attribution::Keeping,

@@ -10,9 +10,10 @@ use std::{
 use openlora::{
     error::describe_io,
     runtime::{
-        attribution::{Index, Sketch},
+        decoder::Decoder,
         frozen,
-        model::{Base, Decoder, Precision},
+        influence::{Index, Sketch},
+        model::{Base, Precision},
     },
 };
 

@@ -6,7 +6,7 @@
 //! never moves the noise; and it counts squared, because what an answer loses without its examples
 //! grows faster than their scores do: so says leaving contributors out, see the ground-truth bench.
 //! How far a single example can get is bounded where rows are made, by
-//! [`LEVERAGE`](crate::runtime::attribution::LEVERAGE).
+//! [`LEVERAGE`](crate::runtime::influence::LEVERAGE).
 
 use super::{Example, Fallback, WHOLE};
 

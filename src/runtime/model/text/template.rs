@@ -9,7 +9,7 @@ use minijinja::{Environment, Error, ErrorKind, context};
 use serde_json::Value;
 
 use super::ModelTextError;
-use crate::runtime::ports::Message;
+use crate::runtime::model::text::Message;
 
 const NAME: &str = "chat";
 

@@ -10,9 +10,9 @@ use crate::runtime::{
         queue::{Exchange, Kept},
         settle, shares, witness,
     },
+    engine::Prompt,
     event::{Event, Finish, Traced},
-    ledger::Address,
-    ports::Prompt,
+    ledger::{Address, publication::event_id},
     serve::hosted::Hosted,
 };
 
@@ -86,7 +86,7 @@ fn traced(ended: &Ended, witness: &dyn Witness, kept: &Kept) -> Traced {
     let digest = &ended.adapter.digest;
     let Provenance { parties, .. } = &ended.adapter.provenance;
     let table = shares::Table {
-        event: settle::event_id(digest, &ended.request_id),
+        event: event_id(digest, &ended.request_id),
         parties,
         payer: ended.payer,
     };

@@ -9,13 +9,13 @@ use crate::runtime::{
     attribution::{
         Provenance,
         queue::Kept,
-        settle::{Known, by_sketch, event_id, shaping, told},
+        settle::{Known, by_sketch, shaping, told},
         shares::{Fallback, Settled},
         witness,
     },
     event::{Attributed, AttributionMethod, Event, Finish, Traced},
     journal::{JournalError, Unique},
-    ledger,
+    ledger::{self, publication::event_id},
 };
 
 /// Most attributions of one transaction, and how long they may gather.

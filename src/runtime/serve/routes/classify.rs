@@ -12,11 +12,10 @@ use tokio_util::sync::CancellationToken;
 use super::App;
 use crate::runtime::{
     dataset::Task,
+    engine::{Classified, EngineError, Prompt},
     event::{CallKind, Finish, Usage},
     ledger::Work,
-    ports::{Classified, Prompt},
     serve::{
-        ServeError,
         admission::{Asked, Opened},
         answer::Answer,
         gate::draining,
@@ -151,7 +150,7 @@ async fn label(
     adapter: &Hosted,
     call: &mut Call,
     prompts: Vec<Prompt>,
-) -> Result<Vec<Classified>, ServeError> {
+) -> Result<Vec<Classified>, EngineError> {
     let mut found = Vec::with_capacity(prompts.len());
     for prompt in prompts {
         found.push(adapter.engine.classify(prompt, adapter.labels()).await?);

@@ -7,7 +7,7 @@ use axum::{
 
 use super::App;
 use crate::runtime::{
-    ports::Prompt,
+    engine::Prompt,
     serve::{
         answer::Form,
         generate::{self, Job},

@@ -10,8 +10,8 @@ use axum::{
 
 use super::{App, classify};
 use crate::runtime::{
+    engine::Prompt,
     event::CallKind,
-    ports::Prompt,
     serve::{intake::Intake, refusal::Refusal, wire::inputs},
 };
 

@@ -7,10 +7,7 @@ use super::{
     fields::{Fields, kind_of, missing, text_of, wrong_type, wrong_value},
     sampling::{SamplingWish, Streaming, refuse_unsupported},
 };
-use crate::runtime::{
-    ports::{Message, TokenLogprob},
-    serve::refusal::Refusal,
-};
+use crate::runtime::{engine::TokenLogprob, model::text::Message, serve::refusal::Refusal};
 
 /// A chat request that can be answered.
 #[derive(Clone, Debug, PartialEq)]

@@ -7,7 +7,7 @@ use super::{
     fields::{Fields, unsupported, wrong_type},
     sampling::{SamplingWish, Streaming, refuse_unsupported},
 };
-use crate::runtime::{ports::TokenLogprob, serve::refusal::Refusal};
+use crate::runtime::{engine::TokenLogprob, serve::refusal::Refusal};
 
 /// A text-completion request that can be answered.
 #[derive(Clone, Debug, PartialEq)]

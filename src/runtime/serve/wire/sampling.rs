@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::fields::{Fields, unsupported, wrong_type, wrong_value};
-use crate::runtime::{ports::Sampling, serve::refusal::Refusal};
+use crate::runtime::{engine::Sampling, serve::refusal::Refusal};
 
 /// How the caller wants tokens to be chosen; absent means the server's choice.
 #[derive(Clone, Debug, Default, PartialEq)]

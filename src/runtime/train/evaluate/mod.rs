@@ -1,18 +1,14 @@
 //! How well a decoder does on held-out rows, with and without its adapter.
 //!
-//! Labelled rows are judged by constrained label likelihood (see [`choices`]), everything else
+//! Labelled rows are judged by constrained label likelihood (see [`Choices`]), everything else
 //! by the mean loss on its target tokens.
 
-pub mod choices;
 pub mod scores;
 
 use candle_core::Tensor;
 use serde::Serialize;
 
-use self::{
-    choices::{Choices, Fork, arg_max},
-    scores::Scores,
-};
+use self::scores::Scores;
 use super::{
     error::TrainError,
     rows::{Rows, ragged},
@@ -20,9 +16,11 @@ use super::{
 use crate::runtime::{
     dataset::{
         Dataset, Example, Row, Task,
+        choices::{Choices, Fork, arg_max},
         encode::{EncodeOptions, Encoded, encode_row},
     },
-    model::{Decoder, text::TextCodec},
+    decoder::Decoder,
+    model::text::TextCodec,
 };
 
 /// Tokens of one forward pass.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::{config::TrainConfig, error::TrainError};
 use super::files;
-use crate::runtime::dataset::Task;
+use crate::runtime::dataset::{LockedSource, Task};
 
 /// The locked inputs of a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -44,35 +44,6 @@ pub struct Digests {
     /// Over the normalised validation examples, when they are a file of their own.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub validation: Option<String>,
-}
-
-/// One `[[data]]` entry with the digest of its rows.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct LockedSource {
-    pub path: String,
-    pub contributor: String,
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub address: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub license: Option<String>,
-    pub weight: f64,
-    pub rows: usize,
-    /// Of these, rows that no earlier row says too, or nearly: what static shares count. Runs of
-    /// older versions do not say it, and count all rows.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub distinct: Option<usize>,
-    /// Over the file's normalised examples, hex.
-    pub sha256: String,
-    /// Bytes of the normalised examples; runs of older versions do not say it.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub bytes: Option<u64>,
-}
-
-impl LockedSource {
-    /// The rows that its contributor's static share counts.
-    pub fn counted(&self) -> usize {
-        self.distinct.unwrap_or(self.rows)
-    }
 }
 
 impl Lock {

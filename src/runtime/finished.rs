@@ -1,0 +1,111 @@
+//! A finished run as a package states it: what joins training and packages, which do not know each
+//! other.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::{
+    package::{
+        self, PackageError, RunFacts,
+        build::dataset_id,
+        manifest::{EvalMetric, Mode, Training},
+        whole::Whole,
+    },
+    train::{
+        RunDir,
+        run::{
+            lock::Lock,
+            metrics::{self, Line},
+            result::RunResult,
+        },
+    },
+};
+use crate::error::Failure;
+
+/// A run that has an adapter: what was locked, and what a package says about it.
+#[derive(Clone, Debug)]
+pub struct FinishedRun {
+    pub lock: Lock,
+    pub facts: RunFacts,
+}
+
+impl FinishedRun {
+    /// Reads the files of a run.
+    ///
+    /// # Errors
+    /// The run has no adapter yet, or a file is missing or damaged.
+    pub fn read(run: &RunDir) -> Result<Self, Failure> {
+        if !run.adapter().is_dir() {
+            return Err(PackageError::Unfinished { run: run.id() }.into());
+        }
+        let lock = Lock::read(&run.lock())?;
+        let training = training(run, &lock)?;
+        let facts = RunFacts {
+            id: run.id(),
+            base_digest: lock.digests.base.clone(),
+            sources: lock.data.clone(),
+            training,
+        };
+        Ok(Self { lock, facts })
+    }
+}
+
+fn training(run: &RunDir, lock: &Lock) -> Result<Training, Failure> {
+    let result = RunResult::read(run)?;
+    let last = metrics::read(&run.metrics())?
+        .into_iter()
+        .rev()
+        .find_map(|line| match line {
+            Line::Step(step) => Some(step),
+            Line::Validated(_) => None,
+        });
+    let metrics = result.as_ref().map(|result| result.metrics.iter());
+    Ok(Training {
+        mode: Mode::Trained,
+        tool: Some("openlora".to_owned()),
+        tool_version: Some(lock.version.clone()),
+        seed: Some(Whole(lock.train.seed)),
+        hyperparameters: Some(hyperparameters(lock)),
+        steps: last.map(|step| Whole(step.step)),
+        tokens: last.map(|step| Whole(step.tokens)),
+        final_loss: last.map(|step| step.loss),
+        eval_metrics: metrics
+            .into_iter()
+            .flatten()
+            .map(|metric| EvalMetric {
+                name: metric.name.clone(),
+                value: metric.value,
+                rows: Whole(metric.rows),
+                base: metric.base,
+            })
+            .collect(),
+        started_at: run.started().map(Whole),
+        ended_at: result.map(|result| Whole(result.ended_at)),
+        log_sha256: Some(package::hash(&run.metrics())?.0),
+    })
+}
+
+/// Every `train.*` setting of the run but the seed, which has a field of its own.
+fn hyperparameters(lock: &Lock) -> BTreeMap<String, Value> {
+    let table = serde_json::to_value(&lock.train);
+    let Ok(Value::Object(table)) = table else {
+        return BTreeMap::new();
+    };
+    table
+        .into_iter()
+        .filter(|(key, _)| key != "seed")
+        .map(|(key, value)| match value {
+            Value::String(path) if key == "val" => (key, dataset_id(&path).into()),
+            value => (key, exact(value)),
+        })
+        .collect()
+}
+
+/// Whole numbers beyond 2⁵³ as texts.
+fn exact(value: Value) -> Value {
+    match value.as_u64() {
+        Some(number) => serde_json::to_value(Whole(number)).unwrap_or(value),
+        None => value,
+    }
+}

@@ -1,0 +1,47 @@
+//! Which training examples shaped an answer.
+//!
+//! After a training, every example's gradient at some checkpoints becomes one row of an index; at
+//! a call, the answer's own gradient (its sketch) is multiplied with all rows. Method: gradients
+//! at early checkpoints, preconditioned with Adam's second moments on both sides, projected, and
+//! multiplied with a damped inverse of their Fisher matrix (TracIn, arXiv:2002.08484; TRAK,
+//! arXiv:2303.14186; LESS, arXiv:2402.04333 are relatives). What an answer shares word for word
+//! with the training text is found beside it, in a suffix array. Scores are integers; what they
+//! are worth is decided by attribution. HTTP, chains and the terminal are unknown here.
+
+pub mod audit;
+mod build;
+mod datainf;
+mod draft;
+mod error;
+mod fisher;
+mod format;
+mod gradients;
+mod index;
+pub mod indexed;
+mod material;
+mod matrix;
+mod places;
+mod projection;
+mod scan;
+mod sketch;
+mod sketcher;
+mod suffixes;
+mod trace;
+
+pub use build::{Built, DAMPING, Job, WIDTH, build, influence_rows};
+pub use draft::{Draft, Rows};
+pub use error::{AttributionError, IndexError};
+pub use fisher::{Curvature, LEVERAGE, limit, precondition};
+pub use gradients::{Pass, gradient_rows};
+pub use index::{
+    Binding, CheckpointFacts, Contributor, Example, Index, Method, Parameters, adapter_digest,
+};
+pub use indexed::Indexed;
+pub use material::{Checkpoint, Material};
+pub use places::Places;
+pub use projection::Projector;
+pub use scan::{Kernel, dot, kernels};
+pub use sketch::Sketch;
+pub use sketcher::Sketcher;
+pub use suffixes::Suffixes;
+pub use trace::Trace;

@@ -1,0 +1,68 @@
+//! Which files of a checkpoint folder hold its weights: one safetensors file, or shards with an
+//! index. Pickle files are refused unread.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use super::error::ModelError;
+
+pub const SINGLE: &str = "model.safetensors";
+pub const INDEX: &str = "model.safetensors.index.json";
+
+/// The safetensors files that hold a folder's weights, sorted.
+pub fn weight_files(dir: &Path) -> Result<Vec<PathBuf>, ModelError> {
+    let index = dir.join(INDEX);
+    if index.exists() {
+        return indexed_files(dir, &index);
+    }
+    let single = dir.join(SINGLE);
+    if single.exists() {
+        return Ok(vec![single]);
+    }
+    let pickle = [
+        "pytorch_model.bin",
+        "pytorch_model.bin.index.json",
+        "consolidated.00.pth",
+    ];
+    match pickle
+        .iter()
+        .map(|name| dir.join(name))
+        .find(|path| path.exists())
+    {
+        Some(path) => Err(ModelError::Pickle { path }),
+        None => Err(ModelError::NoWeights {
+            dir: dir.to_owned(),
+        }),
+    }
+}
+
+fn indexed_files(dir: &Path, index: &Path) -> Result<Vec<PathBuf>, ModelError> {
+    let text = std::fs::read_to_string(index).map_err(ModelError::io("read", index))?;
+    let broken = |reason: String| ModelError::Json {
+        path: index.to_owned(),
+        reason,
+    };
+    let json: Value = serde_json::from_str(&text).map_err(|error| broken(error.to_string()))?;
+    let map = json.get("weight_map").and_then(Value::as_object);
+    let map = map.ok_or_else(|| broken("no object weight_map".to_owned()))?;
+    let mut names = Vec::new();
+    for file in map.values() {
+        match file.as_str() {
+            Some(name) if is_plain_name(name) => names.push(name),
+            _ => {
+                return Err(broken(format!(
+                    "{file} is not the name of a file in that folder"
+                )));
+            }
+        }
+    }
+    names.sort_unstable();
+    names.dedup();
+    Ok(names.into_iter().map(|name| dir.join(name)).collect())
+}
+
+/// Whether a name stays in its folder.
+pub(super) fn is_plain_name(name: &str) -> bool {
+    !name.is_empty() && name != "." && name != ".." && !name.contains(['/', '\\', '\0'])
+}
