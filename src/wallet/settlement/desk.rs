@@ -15,17 +15,17 @@ use alloy::{
 use tokio::sync::{Notify, OwnedMutexGuard};
 
 use super::{
-    Deposit, Done, FRESH, Foreign, Refund, SettleError, Settlement, Transfer, Trouble,
+    Deposit, Done, Refund, SettleError, Settlement, Transfer, Trouble,
     books::{Books, History, Mark, ask},
     facts,
+    foreign::Foreign,
     memory::Memory,
     queue::{Queue, Teller},
-    watch::RETRY,
 };
 use crate::{
     runtime::{
         ledger::{Address, Amount, ChannelKey, ChannelView, Word},
-        ports::{FactLog, PublishedLog},
+        ports::FactLog,
     },
     wallet::{
         WalletError,
@@ -33,10 +33,14 @@ use crate::{
         network::Network,
         provider::Chain,
         registry::SigningContract,
-        rewards,
-        transaction::{Limits, Mined, Submission, TransactionError},
+        transaction::{FactReader, Limits, Mined, Submission, TransactionError},
     },
 };
+
+/// How long a view may be served from memory: a small part of the shortest withdrawal delay.
+pub const FRESH: Duration = Duration::from_secs(30);
+/// After a failed look, whoever asks in this time is told so without another one.
+pub(super) const RETRY: Duration = Duration::from_secs(1);
 
 /// How a desk behaves.
 #[derive(Clone)]
@@ -52,8 +56,9 @@ pub struct Options {
     pub lag: Duration,
     /// Told what a person may want to know while waiting.
     pub tell: Teller,
-    /// What was published of the roots that this account sends; without it their facts are lost.
-    pub log: Option<Arc<dyn PublishedLog>>,
+    /// Reads what this account's transactions do beyond settling, such as anchoring; without it
+    /// those facts are lost.
+    pub reader: Option<FactReader>,
 }
 
 impl Options {
@@ -70,7 +75,7 @@ impl Options {
             fresh: FRESH,
             lag,
             tell: Arc::new(|_| {}),
-            log: None,
+            reader: None,
         }
     }
 }
@@ -111,7 +116,7 @@ impl Desk {
             memory.lock().watch(mark.clone());
         }
         let (seen, read) = (Arc::clone(&memory), Arc::clone(&books));
-        let log = options.log.clone();
+        let beyond = options.reader.clone();
         let reader = move |receipt: &TransactionReceipt| {
             seen.lock().watch(Mark {
                 chain_id,
@@ -120,8 +125,8 @@ impl Desk {
                 hash: Word(receipt.block_hash.unwrap_or_default().0),
             });
             let mut told = ask(&*read, |book| facts::told_by(receipt, chain_id, book));
-            if let Some(log) = &log {
-                told.extend(rewards::told_by(receipt, chain_id, &**log));
+            if let Some(beyond) = &beyond {
+                told.extend(beyond(receipt));
             }
             told
         };

@@ -4,8 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    claims::{self, LeftOut},
-    settle::receivers_of,
+    claims::{self, LeftOut, receivers_of},
     view,
 };
 use crate::{
