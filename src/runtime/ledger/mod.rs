@@ -24,14 +24,16 @@ mod sponsored;
 pub mod trail;
 mod tranche;
 mod units;
+mod usage;
+mod view;
 mod word;
 
 pub use address::{Address, AddressProblem};
 pub use amount::{Amount, AmountProblem};
 pub use anchors::Anchors;
 pub use book::{
-    Book, Channel, ChannelView, Cleared, ExactPayment, FormerChain, PaidRefund, RECENT_VOUCHERS,
-    Receiver, ReceiverView, RetryProof, Spending, UsedVoucher, Withdrawal,
+    Book, Channel, Cleared, ExactPayment, FormerChain, PaidRefund, RECENT_VOUCHERS, Receiver,
+    RetryProof, Spending, UsedVoucher,
 };
 pub use channel::{
     Authorised, Breach, ChannelConfig, Charged, Claimed, Released, Settled, Total, WITHDRAW_DELAY,
@@ -51,4 +53,6 @@ pub use sponsored::{
 };
 pub use tranche::{MOST_ENTRIES, tranche};
 pub use units::{from_units, in_units};
+pub use usage::{Finish, Usage};
+pub use view::{ChannelView, ReceiverView, Withdrawal};
 pub use word::{Word, WordProblem};

@@ -26,7 +26,7 @@ use crate::{
     runtime::{
         event::Event,
         ledger::{Address, ChannelKey, ChannelView, SponsorAllowance, Word},
-        ports::{FactLog, PublishedLog},
+        ports::FactLog,
     },
     wallet::{
         WalletError,
@@ -34,8 +34,7 @@ use crate::{
         network::Network,
         provider::Chain,
         registry::SigningContract,
-        rewards,
-        transaction::{Limits, Mined, Submission, TransactionError},
+        transaction::{FactReader, Limits, Mined, Submission, TransactionError},
     },
 };
 
@@ -58,8 +57,9 @@ pub struct Options {
     pub lag: Duration,
     /// Told what a person may want to know while waiting.
     pub tell: Teller,
-    /// What was published of the roots that this account sends; without it their facts are lost.
-    pub log: Option<Arc<dyn PublishedLog>>,
+    /// Reads what this account's transactions do beyond settling, such as anchoring; without it
+    /// those facts are lost.
+    pub reader: Option<FactReader>,
     /// What is done for strangers in a day.
     pub allowance: SponsorAllowance,
 }
@@ -78,7 +78,7 @@ impl Options {
             fresh: FRESH,
             lag,
             tell: Arc::new(|_| {}),
-            log: None,
+            reader: None,
             allowance: SponsorAllowance::UNLIMITED,
         }
     }
@@ -120,7 +120,7 @@ impl Desk {
             memory.lock().watch(mark.clone());
         }
         let (seen, read) = (Arc::clone(&memory), Arc::clone(&books));
-        let log = options.log.clone();
+        let beyond = options.reader.clone();
         let reader = move |receipt: &TransactionReceipt| {
             seen.lock().watch(Mark {
                 chain_id,
@@ -129,8 +129,8 @@ impl Desk {
                 hash: Word(receipt.block_hash.unwrap_or_default().0),
             });
             let mut told = ask(&*read, |book| facts::told_by(receipt, chain_id, book));
-            if let Some(log) = &log {
-                told.extend(rewards::told_by(receipt, chain_id, &**log));
+            if let Some(beyond) = &beyond {
+                told.extend(beyond(receipt));
             }
             told
         };
