@@ -13,7 +13,7 @@ use super::{
     shelf::Held,
     sponsor::ContractPayers,
     tab::BatchTab,
-    terms::{Back, Lane, Taken},
+    terms::{Back, LARGEST_STEP, Lane, Taken},
     wire::{Authorization, Batch, ChannelState, Deed, DepositPart, Erc3009, Voucher, VoucherState},
 };
 use crate::{
@@ -37,9 +37,6 @@ pub(super) struct Line {
     /// Whether it is in the journal.
     pub known: bool,
 }
-
-/// How many units above its price a call's total may be, where others have the totals below.
-pub(super) const LARGEST_STEP: u128 = 16;
 
 /// Totals of one channel that are remembered.
 const MOST_TOTALS: usize = 1024;

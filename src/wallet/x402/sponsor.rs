@@ -9,10 +9,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{checks::now, reason::Reason, refused::Refused, terms::Lane};
+use super::{checks::now, reason::Reason, refused::Refused};
 use crate::{
     runtime::ledger::{Address, Amount, ChannelKey},
-    wallet::settlement::Trouble,
+    wallet::settlement::{Settlement, Trouble},
 };
 
 /// How long what is left for gas is taken as known.
@@ -169,18 +169,22 @@ pub(super) struct Purse {
     low: AtomicBool,
 }
 
-impl Lane {
+impl Purse {
     /// Whether our account can pay for others' transactions; else what is left, where that is
     /// news.
-    pub async fn funded(&self) -> Result<(), (Refused, Option<Amount>)> {
+    pub async fn funded(
+        &self,
+        settlement: &dyn Settlement,
+        min_gas: Amount,
+    ) -> Result<(), (Refused, Option<Amount>)> {
         let other = |trouble: Trouble| (Refused::from(trouble), None);
-        let mut seen = self.purse.seen.lock().await;
+        let mut seen = self.seen.lock().await;
         let mut news = None;
         if seen.is_none_or(|seen| seen.elapsed() >= LOOK) {
-            let left = self.settlement().gas().await.map_err(other)?;
+            let left = settlement.gas().await.map_err(other)?;
             *seen = Some(Instant::now());
-            let low = left < self.counter.min_gas;
-            let was_low = self.purse.low.swap(low, Ordering::SeqCst);
+            let low = left < min_gas;
+            let was_low = self.low.swap(low, Ordering::SeqCst);
             news = (low && !was_low).then_some(left);
         }
         match self.is_low() {
@@ -190,7 +194,7 @@ impl Lane {
     }
 
     pub fn is_low(&self) -> bool {
-        self.purse.low.load(Ordering::SeqCst)
+        self.low.load(Ordering::SeqCst)
     }
 }
 

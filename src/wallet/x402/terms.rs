@@ -7,7 +7,6 @@ use std::{
 };
 
 use super::{
-    batch::LARGEST_STEP,
     binding::BindingDomain,
     digest::{EscrowDomain, TokenDomain},
     reason::Reason,
@@ -33,6 +32,9 @@ use crate::{
 
 /// How long a payer's authorization shall be good, in seconds.
 pub const TIMEOUT_SECONDS: u64 = 300;
+
+/// How many units above its price a call's total may be, where others have the totals below.
+pub(super) const LARGEST_STEP: u128 = 16;
 
 /// When to come back after trouble with a chain, in seconds.
 const RETRY_SECONDS: u64 = 5;
@@ -114,6 +116,13 @@ impl Lane {
     pub fn settlement(&self) -> &dyn Settlement {
         &*self.counter.settlement
     }
+
+    /// Whether our account can pay for others' transactions; else what is left, where that is
+    /// news.
+    pub async fn funded(&self) -> Result<(), (Refused, Option<Amount>)> {
+        let least = self.counter.min_gas;
+        self.purse.funded(self.settlement(), least).await
+    }
 }
 
 impl Back {
@@ -177,7 +186,7 @@ impl Back {
 
     /// What whoever runs the server should see to.
     pub fn warnings(&self) -> Vec<String> {
-        let low = self.lanes.iter().filter(|lane| lane.is_low());
+        let low = self.lanes.iter().filter(|lane| lane.purse.is_low());
         low.map(|lane| {
             format!(
                 "Account {} has too little left for gas on chain {}: deposits, refunds and transfers of payers are not sent.",
