@@ -17,8 +17,8 @@ use crate::{
     runtime::ledger::{Address, Amount, ReceiverKey},
     wallet::{
         keystore::Account,
-        rewards::{Deed, Harvester, Pool, Proposal, claim_facts, owed, pool_of, proposal_of},
-        transaction::{Sender, recover},
+        rewards::{Deed, Pool, Proposal, claim_facts, owed, pool_of, proposal_of},
+        transaction::{FactReader, Sender, recover},
     },
 };
 
@@ -123,7 +123,7 @@ struct Counter {
     account: Account,
     contributors: Vec<Address>,
     request: ClaimRequest,
-    harvest: Harvester,
+    harvest: FactReader,
 }
 
 pub async fn run(context: &Context, request: ClaimRequest) -> Result<ExitStatus, Failure> {

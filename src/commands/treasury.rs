@@ -19,6 +19,7 @@ use crate::{
     },
     wallet::{
         network::Network,
+        rewards::server_facts,
         settlement::{Desk, History, Ledger, Moved, Options, Records, Treasurer},
     },
 };
@@ -124,7 +125,8 @@ impl Treasury {
         let mut options = Options::of(self.network(), self.office.limits);
         options.tell = self.office.teller();
         let log = LogFolder::at(&context.dirs.data.join(LOG));
-        options.log = Some(Arc::new(log.clone()));
+        let chain_id = self.network().chain_id;
+        options.reader = Some(server_facts(chain_id, Arc::new(log.clone())));
         let desk = Desk::new(self.office.chain.clone(), account, records, options);
         let desk = Arc::new(desk);
         let published = (log, public_url(context)?.unwrap_or_default());

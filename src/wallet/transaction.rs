@@ -11,4 +11,6 @@ mod sender;
 
 pub use error::TransactionError;
 pub use recover::recover;
-pub use sender::{Dispatched, Harvest, Limits, Mined, News, Sender, Submission, no_facts};
+pub use sender::{
+    Dispatched, FactReader, Harvest, Limits, Mined, News, Sender, Submission, no_facts,
+};

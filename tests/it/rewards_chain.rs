@@ -32,7 +32,7 @@ use openlora::{
         network::{Network, Wish},
         provider::Chain as Connected,
         registry::{ContributorPool, DevelopmentToken, Token, parse_id},
-        rewards::{pool_of, split_of},
+        rewards::{pool_of, server_facts, split_of},
         settlement::Treasurer,
         x402::wire::Exact,
     },
@@ -648,7 +648,10 @@ fn a_running_worker_answers_a_demand_by_itself() {
     let seller = shop.runtime.block_on(Seller::open(
         &shop.network,
         &home.join("journal.sqlite"),
-        |options| options.log = Some(Arc::new(log.clone())),
+        |options| {
+            let chain_id = shop.network.chain_id;
+            options.reader = Some(server_facts(chain_id, Arc::new(log.clone())));
+        },
     ));
     let treasurer = Arc::new(Treasurer::new(Arc::clone(&seller.desk)));
     let filled = shop.runtime.block_on(treasurer.fill_pools()).unwrap();

@@ -45,6 +45,7 @@ use crate::{
         keystore::Account,
         network::Network,
         provider::Chain,
+        rewards::server_facts,
         settlement::{Books, Desk, History, Options, Records, SettleError, Treasurer, Triggers},
         transaction::{Sender, no_facts, recover},
         x402::{Clearing, ContractPayers, Counter, Rules, Shop, Till},
@@ -314,7 +315,7 @@ impl Plan<'_> {
             let printer = self.context.printer.clone();
             let options = Options {
                 tell: Arc::new(move |news| tell(&printer, news)),
-                log: Some(Arc::new(log.clone())),
+                reader: Some(server_facts(chain.network.chain_id, Arc::new(log.clone()))),
                 ..Options::of(&chain.network, limits)
             };
             let records = Records {

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
+use super::view::{ChannelView, ReceiverView};
 use super::{
     Amount, Authorised, Breach, ChannelConfig, ChannelKey, Charge, Charged, Claimed, ExactKey,
     Payment, ReceiverKey, Scheme, Total, Word,
@@ -15,40 +16,6 @@ use crate::runtime::event::{Clearing, ClearingStage, Event};
 
 /// How many vouchers of a channel are remembered for repeats.
 pub const RECENT_VOUCHERS: usize = 16;
-
-/// A waiting withdrawal by the payer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Withdrawal {
-    pub amount: Amount,
-    /// Unix time in seconds, by the chain's clock.
-    pub started: u64,
-}
-
-/// What the chain said of a channel at one block.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ChannelView {
-    /// Deposits less withdrawals and refunds.
-    pub balance: Amount,
-    pub claimed: Amount,
-    pub withdrawal: Option<Withdrawal>,
-    pub refund_nonce: u64,
-    pub block: u64,
-    pub block_hash: Word,
-}
-
-/// What the chain said of a receiver of one token at one block.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ReceiverView {
-    /// Of all channels, whoever claimed.
-    pub claimed: Amount,
-    pub settled: Amount,
-    /// Paid out to recipients.
-    pub released: Amount,
-    /// The receiver's balance.
-    pub held: Amount,
-    pub block: u64,
-    pub block_hash: Word,
-}
 
 /// A voucher that a call was made with.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

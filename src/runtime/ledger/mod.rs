@@ -23,14 +23,16 @@ mod shares;
 pub mod trail;
 mod tranche;
 mod units;
+mod usage;
+mod view;
 mod word;
 
 pub use address::{Address, AddressProblem};
 pub use amount::{Amount, AmountProblem};
 pub use anchors::Anchors;
 pub use book::{
-    Book, Channel, ChannelView, Cleared, ExactPayment, FormerChain, RECENT_VOUCHERS, Receiver,
-    ReceiverView, Spending, UsedVoucher, Withdrawal,
+    Book, Channel, Cleared, ExactPayment, FormerChain, RECENT_VOUCHERS, Receiver, Spending,
+    UsedVoucher,
 };
 pub use channel::{
     Authorised, Breach, ChannelConfig, Charged, Claimed, Released, Settled, Total, WITHDRAW_DELAY,
@@ -47,4 +49,6 @@ pub use price::{Prices, TOKENS, Work};
 pub use shares::{Share, SplitProblem, WHOLE_PPM, apportion, check_split};
 pub use tranche::{MOST_ENTRIES, tranche};
 pub use units::{from_units, in_units};
+pub use usage::{Finish, Usage};
+pub use view::{ChannelView, ReceiverView, Withdrawal};
 pub use word::{Word, WordProblem};

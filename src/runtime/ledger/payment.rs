@@ -4,8 +4,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{Address, Amount, ChannelKey, ExactKey, Prices, ReceiverKey, Word, Work};
-use crate::runtime::event::{Finish, Usage};
+use super::{
+    Address, Amount, ChannelKey, ExactKey, Finish, Prices, ReceiverKey, Usage, Word, Work,
+};
 
 /// How a payment moves, by the names that x402 gives.
 #[derive(

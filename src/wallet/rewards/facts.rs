@@ -1,6 +1,8 @@
 //! What a mined transaction did to anchors and pools, read from its logs; what the logs leave out
 //! stands in the published file of the root.
 
+use std::sync::Arc;
+
 use alloy::{rpc::types::TransactionReceipt, sol_types::SolEvent};
 
 use crate::{
@@ -9,7 +11,10 @@ use crate::{
         ledger::{Amount, ReceiverKey, Word},
         ports::PublishedLog,
     },
-    wallet::registry::{AttributionAnchor, ContributorPool, shown_id},
+    wallet::{
+        registry::{AttributionAnchor, ContributorPool, shown_id},
+        transaction::FactReader,
+    },
 };
 
 /// Where a log was found.
@@ -96,12 +101,14 @@ fn proposed(
     )))
 }
 
-/// Reads a receipt's facts.
-pub type Harvester = Box<dyn Fn(&TransactionReceipt) -> Vec<Event> + Send + Sync>;
-
 /// Reads what contributors were paid on a chain.
-pub fn claim_facts(chain_id: u64) -> Harvester {
-    Box::new(move |receipt| claimed_by(receipt, chain_id))
+pub fn claim_facts(chain_id: u64) -> FactReader {
+    Arc::new(move |receipt| claimed_by(receipt, chain_id))
+}
+
+/// Reads what a server's own transactions did on a chain, with what it published of their roots.
+pub fn server_facts(chain_id: u64, log: Arc<dyn PublishedLog>) -> FactReader {
+    Arc::new(move |receipt| told_by(receipt, chain_id, &*log))
 }
 
 /// What contributors were paid by a transaction, whoever sent it.

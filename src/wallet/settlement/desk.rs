@@ -24,7 +24,7 @@ use super::{
 use crate::{
     runtime::{
         ledger::{Address, ChannelKey, ChannelView, Word},
-        ports::{FactLog, PublishedLog},
+        ports::FactLog,
     },
     wallet::{
         WalletError,
@@ -32,8 +32,7 @@ use crate::{
         network::Network,
         provider::Chain,
         registry::SigningContract,
-        rewards,
-        transaction::{Limits, Mined, Submission, TransactionError},
+        transaction::{FactReader, Limits, Mined, Submission, TransactionError},
     },
 };
 
@@ -56,8 +55,9 @@ pub struct Options {
     pub lag: Duration,
     /// Told what a person may want to know while waiting.
     pub tell: Teller,
-    /// What was published of the roots that this account sends; without it their facts are lost.
-    pub log: Option<Arc<dyn PublishedLog>>,
+    /// Reads what this account's transactions do beyond settling, such as anchoring; without it
+    /// those facts are lost.
+    pub reader: Option<FactReader>,
 }
 
 impl Options {
@@ -74,7 +74,7 @@ impl Options {
             fresh: FRESH,
             lag,
             tell: Arc::new(|_| {}),
-            log: None,
+            reader: None,
         }
     }
 }
@@ -115,7 +115,7 @@ impl Desk {
             memory.lock().watch(mark.clone());
         }
         let (seen, read) = (Arc::clone(&memory), Arc::clone(&books));
-        let log = options.log.clone();
+        let beyond = options.reader.clone();
         let reader = move |receipt: &TransactionReceipt| {
             seen.lock().watch(Mark {
                 chain_id,
@@ -124,8 +124,8 @@ impl Desk {
                 hash: Word(receipt.block_hash.unwrap_or_default().0),
             });
             let mut told = ask(&*read, |book| facts::told_by(receipt, chain_id, book));
-            if let Some(log) = &log {
-                told.extend(rewards::told_by(receipt, chain_id, &**log));
+            if let Some(beyond) = &beyond {
+                told.extend(beyond(receipt));
             }
             told
         };

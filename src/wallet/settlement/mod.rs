@@ -12,6 +12,7 @@ mod desk;
 mod error;
 mod exact;
 mod facts;
+mod foreign;
 mod identity;
 mod memory;
 mod port;
@@ -30,6 +31,7 @@ pub use books::{Books, History, Ledger};
 pub use claims::{LeftOut, ROWS, Row, receivers_of, select};
 pub use desk::{Desk, FRESH, Options, Records};
 pub use error::SettleError;
+pub use foreign::Foreign;
 pub use identity::{check_genesis, identify};
 pub use queue::Teller;
 pub use settle::{Moved, Settled, Treasurer, Triggers};
@@ -103,13 +105,6 @@ pub enum Trouble {
     /// A transaction is under way or lost from sight; asking again with the same thing goes on.
     #[error("it is not known yet what became of transaction {tx}")]
     Unknown { tx: String },
-}
-
-/// What another seller is paid with.
-#[derive(Clone, Copy, Debug)]
-pub enum Foreign<'a> {
-    Transfer(&'a Transfer),
-    Deposit(&'a Deposit),
 }
 
 /// One chain as takers of payments see it.

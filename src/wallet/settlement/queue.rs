@@ -22,14 +22,14 @@ use crate::{
     wallet::{
         keystore::Account,
         provider::Chain,
-        transaction::{Limits, Mined, News, Sender, Submission, TransactionError, recover},
+        transaction::{
+            FactReader, Limits, Mined, News, Sender, Submission, TransactionError, recover,
+        },
     },
 };
 
 /// Told what a person may want to know while waiting.
 pub type Teller = Arc<dyn Fn(News) + Send + Sync>;
-/// Facts of a receipt.
-pub(super) type Reader = Arc<dyn Fn(&TransactionReceipt) -> Vec<Event> + Send + Sync>;
 
 /// How many resolved transactions are remembered for whoever asks for the same deed again.
 const RESOLVED: usize = 256;
@@ -40,7 +40,7 @@ pub(super) struct Queue {
     pub limits: Limits,
     facts: Arc<dyn FactLog>,
     tell: Teller,
-    read: Reader,
+    read: FactReader,
     /// Held while a nonce is given out.
     order: tokio::sync::Mutex<()>,
     /// Somebody stopped waiting.
@@ -102,7 +102,7 @@ impl Queue {
         (chain, account): (Chain, Account),
         (facts, history): (Arc<dyn FactLog>, History),
         (limits, tell): (Limits, Teller),
-        read: Reader,
+        read: FactReader,
     ) -> Self {
         Self {
             chain,

@@ -1,6 +1,9 @@
 //! Signing, sending, waiting, and offering more when nobody mines it.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use alloy::{
     consensus::{SignableTransaction, TxEip1559, TxEnvelope},
@@ -116,6 +119,9 @@ impl Dispatched {
         self.attempt.transaction.nonce
     }
 }
+
+/// Reads the facts of a receipt, for whoever keeps it at hand.
+pub type FactReader = Arc<dyn Fn(&TransactionReceipt) -> Vec<Event> + Send + Sync>;
 
 /// What a mined transaction's logs say, as facts to be written down before its end is.
 pub type Harvest<'a> = &'a (dyn Fn(&TransactionReceipt) -> Vec<Event> + Sync);
