@@ -8,7 +8,6 @@ pub mod decoder;
 pub mod disclosure;
 pub mod disk;
 pub mod engine;
-pub mod event;
 pub mod finished;
 pub mod influence;
 pub mod journal;
@@ -20,3 +19,5 @@ pub mod ports;
 pub mod serve;
 pub mod state;
 pub mod train;
+
+pub use ledger::event;
