@@ -7,7 +7,6 @@ pub mod dataset;
 pub mod decoder;
 pub mod disclosure;
 pub mod engine;
-pub mod event;
 pub mod finished;
 pub mod frozen;
 pub mod influence;
@@ -20,3 +19,5 @@ pub mod ports;
 pub mod serve;
 pub mod state;
 pub mod train;
+
+pub use ledger::event;

@@ -10,6 +10,7 @@ mod channel;
 mod collected;
 mod contributions;
 mod earnings;
+pub mod event;
 pub mod findings;
 mod key;
 pub mod pairs;

@@ -7,12 +7,12 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::ledger::{
+use super::{
     Address, Amount, ChannelConfig, ChannelKey, ChannelView, Charge, ExactKey, Payment,
     ReceiverKey, ReceiverView, RetryProof, Sponsored, Word,
 };
 
-pub use super::ledger::{Finish, Usage};
+pub use super::{Finish, Usage};
 
 /// What a caller asked the model for.
 #[derive(
