@@ -2,14 +2,12 @@
 //!
 //! A row that the chain would refuse is left out and told, so that it never blocks the others.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use alloy::{hex, primitives::Bytes, sol_types::SolCall};
 
 use crate::{
-    runtime::ledger::{
-        Address, Amount, Book, Channel, ChannelConfig, ChannelKey, ChannelView, ReceiverKey, Word,
-    },
+    runtime::ledger::{Address, Amount, Book, Channel, ChannelKey, ChannelView, ReceiverKey, Word},
     wallet::{
         WalletError,
         contracts::ESCROW,
@@ -212,21 +210,4 @@ async fn refusal(
         Err(WalletError::Reverted { reason, .. }) => Ok(Some(reason)),
         Err(error) => Err(error),
     }
-}
-
-/// Receivers that a ledger knows on a chain.
-pub fn receivers_of(book: &Book, chain_id: u64) -> BTreeSet<ReceiverKey> {
-    let of_channel = |config: &ChannelConfig| ReceiverKey {
-        chain_id,
-        receiver: config.receiver,
-        token: config.token,
-    };
-    let channels = book.channels.iter();
-    let channels = channels.filter(|(key, _)| key.chain_id == chain_id);
-    let of_channels = channels.map(|(_, channel)| of_channel(&channel.config));
-    let known = book.receivers.keys().copied();
-    known
-        .filter(|key| key.chain_id == chain_id)
-        .chain(of_channels)
-        .collect()
 }

@@ -6,11 +6,27 @@
 //! again until it is told; whoever comes after that, with whatever request, finds the
 //! authorization used.
 
-use super::{Done, Trouble, books::ask, desk::Desk, foreign::Foreign};
+use super::{Deposit, Done, Transfer, Trouble, books::ask, desk::Desk};
 use crate::runtime::{
     event::{Clearing, ClearingStage, Event},
     ledger::{Address, ExactKey, Word},
 };
+
+/// What another seller is paid with.
+#[derive(Clone, Copy, Debug)]
+pub enum Foreign<'a> {
+    Transfer(&'a Transfer),
+    Deposit(&'a Deposit),
+}
+
+impl Foreign<'_> {
+    fn authorization(&self) -> (Address, Address, Word) {
+        match self {
+            Self::Transfer(it) => (it.token, it.from, it.nonce),
+            Self::Deposit(it) => (it.config.token, it.config.payer, it.nonce()),
+        }
+    }
+}
 
 impl Desk {
     pub(super) fn key_of(&self, token: Address, payer: Address, nonce: Word) -> ExactKey {

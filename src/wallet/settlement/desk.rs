@@ -15,12 +15,12 @@ use alloy::{
 use tokio::sync::{Notify, OwnedMutexGuard};
 
 use super::{
-    Deposit, Done, Refund, SettleError, Settlement, Transfer, Trouble,
+    Deposit, Done, FRESH, Foreign, Refund, SettleError, Settlement, Transfer, Trouble,
     books::{Books, History, Mark, ask},
     facts,
-    foreign::Foreign,
     memory::Memory,
     queue::{Queue, Teller},
+    watch::RETRY,
 };
 use crate::{
     runtime::{
@@ -36,11 +36,6 @@ use crate::{
         transaction::{FactReader, Limits, Mined, Submission, TransactionError},
     },
 };
-
-/// How long a view may be served from memory: a small part of the shortest withdrawal delay.
-pub const FRESH: Duration = Duration::from_secs(30);
-/// After a failed look, whoever asks in this time is told so without another one.
-pub(super) const RETRY: Duration = Duration::from_secs(1);
 
 /// How a desk behaves.
 #[derive(Clone)]

@@ -12,7 +12,6 @@ mod desk;
 mod error;
 mod exact;
 mod facts;
-mod foreign;
 mod identity;
 mod memory;
 mod queue;
@@ -27,15 +26,16 @@ mod watch;
 use alloy::primitives::{Bytes, U256};
 
 pub use books::{Books, History, Ledger};
-pub use claims::{LeftOut, ROWS, Row, receivers_of, select};
-pub use desk::{Desk, FRESH, Options, Records};
+pub use claims::{LeftOut, ROWS, Row, select};
+pub use clearing::Foreign;
+pub use desk::{Desk, Options, Records};
 pub use error::SettleError;
-pub use foreign::Foreign;
 pub use identity::{check_genesis, identify};
 pub use queue::Teller;
-pub use settle::{Moved, Settled, Treasurer, Triggers};
+pub use settle::{Moved, Settled, Treasurer, Triggers, receivers_of};
 pub use shares::{Due, Share, due, shares};
 pub use view::{channels as channel_views, receiver as receiver_view};
+pub use watch::FRESH;
 
 use super::network::Network;
 use crate::runtime::ledger::{Address, Amount, ChannelConfig, ChannelView, Word};

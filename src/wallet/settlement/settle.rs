@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     books::ask,
-    claims::{self, LeftOut, Row, receivers_of},
+    claims::{self, LeftOut, Row},
     desk::Desk,
     error::SettleError,
     facts,
@@ -23,7 +23,7 @@ use super::{
 use crate::{
     runtime::{
         event::Event,
-        ledger::{Address, Amount, Book, ReceiverKey, Word},
+        ledger::{Address, Amount, Book, ChannelConfig, ReceiverKey, Word},
     },
     wallet::{
         contracts::ESCROW,
@@ -363,6 +363,23 @@ impl Treasurer {
 fn known_receivers(desk: &Desk) -> BTreeSet<ReceiverKey> {
     let here = desk.chain.network.chain_id;
     ask(&*desk.books, |book| receivers_of(book, here))
+}
+
+/// Receivers that a ledger knows on a chain.
+pub fn receivers_of(book: &Book, chain_id: u64) -> BTreeSet<ReceiverKey> {
+    let of_channel = |config: &ChannelConfig| ReceiverKey {
+        chain_id,
+        receiver: config.receiver,
+        token: config.token,
+    };
+    let channels = book.channels.iter();
+    let channels = channels.filter(|(key, _)| key.chain_id == chain_id);
+    let of_channels = channels.map(|(_, channel)| of_channel(&channel.config));
+    let known = book.receivers.keys().copied();
+    known
+        .filter(|key| key.chain_id == chain_id)
+        .chain(of_channels)
+        .collect()
 }
 
 fn moved(mined: &Mined, receiver: ReceiverKey, amount: Amount) -> Moved {

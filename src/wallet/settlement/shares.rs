@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 
 use super::{
-    claims::{self, LeftOut, receivers_of},
+    claims::{self, LeftOut},
+    settle::receivers_of,
     view,
 };
 use crate::{

@@ -6,7 +6,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    time::{Instant, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 use alloy::{primitives::B256, rpc::types::Filter, sol_types::SolEvent};
@@ -30,6 +30,10 @@ use crate::{
     },
 };
 
+/// How long a view may be served from memory: a small part of the shortest withdrawal delay.
+pub const FRESH: Duration = Duration::from_secs(30);
+/// After a failed look, whoever asks in this time is told so without another one.
+pub(super) const RETRY: Duration = Duration::from_secs(1);
 /// Age in seconds of a newest block that is no news any more, on chains that others keep going.
 const OLDEST: u64 = 300;
 /// Channels and receivers that one request for logs names.
