@@ -73,22 +73,20 @@ pub struct Reset {
 }
 
 fn chain_id(context: &Context) -> u64 {
-    let id = context.settings.integer("devnet.chain_id");
-    id.map_or(supervisor::CHAIN_ID, i64::cast_unsigned)
+    context.settings.devnet.chain_id
 }
 
 /// The port that is set, or the chain id's usual one.
 pub(super) fn port(context: &Context, chain_id: u64) -> u16 {
-    let port = context.settings.integer("devnet.port");
-    port.and_then(|port| u16::try_from(port).ok())
-        .unwrap_or_else(|| supervisor::usual_port(chain_id))
+    let port = context.settings.devnet.port;
+    port.unwrap_or_else(|| supervisor::usual_port(chain_id))
 }
 
 /// The port for a chain that is started because it is needed: where nothing is set and the usual
 /// port is taken, a free one.
 pub(super) fn needed_port(context: &Context, chain_id: u64) -> u16 {
     let usual = port(context, chain_id);
-    let is_set = context.settings.integer("devnet.port").is_some();
+    let is_set = context.settings.devnet.port.is_some();
     let is_free = || std::net::TcpListener::bind(("127.0.0.1", usual)).is_ok();
     if is_set || is_free() { usual } else { 0 }
 }

@@ -13,8 +13,7 @@ use crate::{
 
 /// The network of `project.network`.
 pub fn chosen(context: &Context) -> Result<Network, Failure> {
-    let name = context.settings.text("project.network");
-    named(context, name.unwrap_or("local"))
+    named(context, &context.settings.project.network.value)
 }
 
 /// A network by its name: a preset, a table of the settings, or both.
@@ -75,7 +74,7 @@ fn with_known_contracts(network: &mut Network) -> Result<(), contracts::Artifact
 /// Every network that calls are paid on, the project's own first.
 pub fn paid_on(context: &Context) -> Result<Vec<Network>, Failure> {
     let home = chosen(context)?;
-    let listed = context.settings.list("serve.networks");
+    let listed = &context.settings.serve.networks;
     let others = listed.iter().filter(|name| **name != home.name);
     let others: Vec<Network> = others
         .map(|name| named(context, name))

@@ -41,8 +41,7 @@ pub struct PayerRequest {
 pub async fn open(context: &Context, request: &PayerRequest) -> Result<Payer, Failure> {
     let network = network::reached(context).await?;
     let token = money::token(&network)?.clone();
-    // The setting has a default.
-    let budget = money::setting(context, "call.budget", &token)?.unwrap_or_default();
+    let budget = money::amount(&context.settings.call.budget, &token)?;
     let account = account(context, &network, request)?;
     let chain = Chain::connect(&network).await?;
     Ok(Payer {
@@ -70,7 +69,7 @@ fn is_development(
     request: &PayerRequest,
 ) -> Result<bool, Failure> {
     let named = request.from.as_deref();
-    let chosen = named.or_else(|| context.settings.text("wallet.account"));
+    let chosen = named.or(context.settings.wallet.account.as_deref());
     Ok(chosen.is_none() && network.is_local() && wallet::keystores(context).list()?.is_empty())
 }
 

@@ -27,6 +27,7 @@ use crate::{
             train,
         },
     },
+    settings::SettingValue,
 };
 
 /// What the command line says besides settings.
@@ -108,7 +109,7 @@ fn work(
     RunResult::now(eval.as_ref()).write(&outcome.run)?;
     let run = RunDir::find(&project::runs(context), outcome.run.to_str())?;
     tell_repeats(&context.printer, &Lock::read(&run.lock())?);
-    let attribution = match context.settings.flag("attribution.enabled") {
+    let attribution = match context.settings.attribution.enabled {
         true => Some(attribution::index(context, &inputs, &run)?),
         false => None,
     };
@@ -186,15 +187,16 @@ pub(super) fn inputs(
     let dataset = load(&sources)?;
     let task = Task::settle(&dataset, &project::task_wish(settings))?;
     let validation = match ValidationWish::parse(config.val.as_deref())? {
-        ValidationWish::File(path) => Some(load(&[Source::of_file(
-            settings.resolve_path("train.val", &path),
-        )])?),
+        ValidationWish::File(path) => {
+            let stated = settings.train.val.as_ref();
+            let own = stated.filter(|stated| stated.value == path);
+            let path = own.map_or_else(|| settings.working_dir.join(&path), SettingValue::path);
+            Some(load(&[Source::of_file(path)])?)
+        }
         _ => None,
     };
-    let name = settings
-        .project()
-        .name
-        .unwrap_or_else(|| folder_name(&root));
+    let name = settings.project.name.clone();
+    let name = name.unwrap_or_else(|| folder_name(&root));
     let out = request
         .out
         .as_ref()

@@ -4,14 +4,14 @@
 //! (flag, `OPENLORA_*` variable, project file, user file, default) and remembers where that was,
 //! so that `config show --origin` can prove it.
 
-mod convert;
 mod files;
 pub mod keys;
 mod resolve;
+mod typed;
 
-pub use convert::{BaseSettings, ProjectSettings};
 pub use files::{Dirs, SettingsError, closest, find_project_file, parse, read_file};
-pub use keys::{KEYS, Key, Kind};
+pub use keys::{KEYS, Key, Kind, ProjectSettings, Settings};
 pub use resolve::{
-    Layered, NetworkEntry, Origin, Override, Settings, SourceEntry, Value, default_of, variable_of,
+    Layered, NetworkEntry, Origin, Override, SourceEntry, Value, default_of, variable_of,
 };
+pub use typed::{ContractPayerPolicy, FacilitatorAccess, IndexMethod, LossTokens, SettingValue};

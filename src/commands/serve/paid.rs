@@ -16,7 +16,7 @@ use crate::{
     commands::{
         Context,
         deploy::desk::{Gifts, limits, tell},
-        money::{prices, setting, token},
+        money::{amount, prices, token},
         network,
         rewards::{Rewarder, Rounds},
         serve::provenance::{self, LOG},
@@ -38,6 +38,7 @@ use crate::{
         serve::payment::{Currency, Sales},
         state::Snapshot,
     },
+    settings::ContractPayerPolicy,
     wallet::{
         balance::from_units,
         deploy::{Payee, payee, quote},
@@ -293,8 +294,7 @@ impl Plan<'_> {
             .unwrap_or_else(|poisoned| poisoned.into_inner())
             .clone();
         let triggers = Triggers {
-            threshold: setting(self.context, "serve.settle_at", &money)?
-                .unwrap_or(Amount(1_000_000)),
+            threshold: amount(&self.context.settings.serve.settle_at, &money)?,
             interval: settle_every(self.context)?,
         };
         let home = &self.chains[0].network;
@@ -320,12 +320,8 @@ impl Plan<'_> {
             treasurers,
             triggers,
             rounds: Rounds {
-                calls: self
-                    .context
-                    .settings
-                    .count("serve.anchor_at")
-                    .unwrap_or(1024) as u64,
-                interval: seconds(self.context, "serve.anchor_every", 3600),
+                calls: self.context.settings.serve.anchor_at,
+                interval: self.context.settings.serve.anchor_every,
             },
         })
     }
@@ -367,40 +363,41 @@ impl Plan<'_> {
 
     fn counter(&self, desk: &Arc<Desk>) -> Result<Counter, Failure> {
         let token = token(&desk.chain().network)?;
+        let settings = &self.context.settings.serve;
         Ok(Counter {
             settlement: Arc::clone(desk) as Arc<dyn crate::wallet::settlement::Settlement>,
             token: token.address,
             token_name: token.name.clone(),
             token_version: token.version.clone(),
-            withdraw_delay: seconds(self.context, "serve.withdraw_delay", 3600).as_secs(),
-            min_deposit: setting(self.context, "serve.min_deposit", token)?.unwrap_or_default(),
-            refund_fee: setting(self.context, "serve.refund_fee", token)?.unwrap_or_default(),
+            withdraw_delay: settings.withdraw_delay.as_secs(),
+            min_deposit: amount(&settings.min_deposit, token)?,
+            refund_fee: amount(&settings.refund_fee, token)?,
             min_gas: min_gas(self.context)?,
         })
     }
 }
 
 fn rules(context: &Context) -> Rules {
-    let settings = &context.settings;
-    let count = |key, otherwise| settings.count(key).unwrap_or(otherwise);
-    let daily = |key, otherwise| u32::try_from(count(key, otherwise)).unwrap_or(u32::MAX);
+    let settings = &context.settings.serve;
     Rules {
-        contract_payers: match settings.text("serve.contract_payers") {
-            Some("settle") => ContractPayers::Settle,
-            _ => ContractPayers::Refuse,
+        contract_payers: match settings.contract_payers {
+            ContractPayerPolicy::Settle => ContractPayers::Settle,
+            ContractPayerPolicy::Refuse => ContractPayers::Refuse,
         },
-        refund_pause: seconds(context, "serve.refund_pause", 3),
-        refunds_daily: daily("serve.refunds_daily", 4),
-        deposits_daily: daily("serve.deposits_daily", 100),
+        refund_pause: settings.refund_pause,
+        refunds_daily: settings.refunds_daily,
+        deposits_daily: settings.deposits_daily,
     }
 }
 
 /// What the account keeps for its own gas, in wei.
 fn min_gas(context: &Context) -> Result<Amount, Failure> {
-    let text = context.settings.text("serve.min_gas").unwrap_or("0");
-    from_units(text, 18).map(Amount).ok_or_else(|| {
-        let message =
-            format!("`serve.min_gas` is wrong: expected ETH such as 0.001, found `{text}`");
+    let stated = &context.settings.serve.min_gas;
+    from_units(&stated.value, 18).map(Amount).ok_or_else(|| {
+        let message = format!(
+            "`{}` is wrong: expected ETH such as 0.001, found `{}`",
+            stated.key, stated.value
+        );
         Failure::new(ExitClass::BadInput, message)
     })
 }
@@ -436,12 +433,12 @@ impl Treasury for Offices {
 /// Time between two rounds, well within the delay of a payer's withdrawal: what is charged in
 /// between has to be claimed before the payer has it back.
 pub(super) fn settle_every(context: &Context) -> Result<Duration, Failure> {
-    let delay = seconds(context, "serve.withdraw_delay", 3600);
+    let settings = &context.settings.serve;
+    let delay = settings.withdraw_delay;
     let longest = delay / WITHDRAW_SHARE;
-    let Some(every) = context.settings.count("serve.settle_every") else {
+    let Some(every) = settings.settle_every else {
         return Ok(longest);
     };
-    let every = Duration::from_secs(every as u64);
     if every <= longest {
         return Ok(every);
     }
@@ -457,11 +454,6 @@ pub(super) fn settle_every(context: &Context) -> Result<Duration, Failure> {
             "lower `serve.settle_every` to {longest}, or raise `serve.withdraw_delay` to {least}"
         )),
     )
-}
-
-fn seconds(context: &Context, key: &str, otherwise: usize) -> Duration {
-    let count = context.settings.count(key).unwrap_or(otherwise);
-    Duration::from_secs(count as u64)
 }
 
 impl Selling {
