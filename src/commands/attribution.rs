@@ -16,11 +16,12 @@ use crate::{
     runtime::{
         adapter,
         influence::{
-            Binding, Contributor, DAMPING, Index, Job, Material, Method, Places, Sketcher, WIDTH,
-            adapter_digest, build as build_index,
+            Binding, Contributor, Index, Job, Material, Method, Places, Sketcher, adapter_digest,
+            build as build_index,
         },
         train::{Inputs, RunDir, Start, run::lock::Lock},
     },
+    settings::IndexMethod,
 };
 
 /// What `inspect --json` prints.
@@ -119,16 +120,16 @@ fn finished(context: &Context, wanted: Option<&str>) -> Result<(RunDir, Inputs),
 
 /// Builds the index of a run as the settings say.
 pub(super) fn index(context: &Context, inputs: &Inputs, run: &RunDir) -> Result<Built, Failure> {
-    let settings = &context.settings;
-    let method = match settings.text("attribution.method") {
-        Some("datainf") => Method::Datainf,
-        Some("gradient") => Method::Gradient,
-        _ => Method::Influence,
+    let settings = &context.settings.attribution;
+    let method = match settings.method {
+        IndexMethod::Datainf => Method::Datainf,
+        IndexMethod::Gradient => Method::Gradient,
+        IndexMethod::Influence => Method::Influence,
     };
     let wish = Wish {
         method,
-        width: settings.count("attribution.width").unwrap_or(WIDTH),
-        damping: settings.number("attribution.damping").unwrap_or(DAMPING),
+        width: settings.width,
+        damping: settings.damping,
     };
     index_at(context, inputs, run, (&wish, &Places::of_run(run.path())))
 }

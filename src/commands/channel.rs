@@ -128,7 +128,7 @@ pub async fn list(context: &Context) -> Result<ExitStatus, Failure> {
     for channel in &all {
         printer.line(line(channel, token));
     }
-    let limit = money::setting(context, "call.max_locked", token)?.unwrap_or_default();
+    let limit = money::amount(&context.settings.call.max_locked, token)?;
     let locked = purse.locked(network.chain_id, token.address)?;
     printer.note(format!(
         "{} are in channels, of the {} that `call.max_locked` allows",

@@ -163,14 +163,14 @@ pub(super) fn needs_terminal() -> Result<(), Failure> {
 }
 
 fn options(context: &Context, request: &DashRequest) -> Result<Options, Failure> {
-    let theme = context.settings.text("dash.theme").unwrap_or("dark");
+    let settings = &context.settings.dash;
     let demo = request.origin == Origin::Demo;
     Ok(Options {
         tokens: tokens(context)?,
         depth: depth(context),
-        theme: Theme::named(theme).unwrap_or_default(),
-        animation: context.settings.flag("dash.animation"),
-        mouse: context.settings.flag("dash.mouse"),
+        theme: Theme::named(&settings.theme).unwrap_or_default(),
+        animation: settings.animation,
+        mouse: settings.mouse,
         watermark: demo.then(|| "DEMO: a recording, no money of yours".to_owned()),
     })
 }

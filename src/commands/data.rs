@@ -23,7 +23,7 @@ use crate::{
         },
         model::text::TextCodec,
     },
-    settings::Settings,
+    settings::{LossTokens, Settings},
 };
 
 /// How tokens that are learned are painted.
@@ -151,10 +151,10 @@ fn shorten(settings: &Settings, path: &Path) -> PathBuf {
 /// How rows are encoded, by the settings.
 fn encode_options(settings: &Settings) -> EncodeOptions {
     EncodeOptions {
-        max_len: settings.count("train.max_len").unwrap_or(usize::MAX),
-        loss: match settings.text("train.loss") {
-            Some("all") => LossOn::All,
-            _ => LossOn::Completion,
+        max_len: settings.train.max_len,
+        loss: match settings.train.loss {
+            LossTokens::All => LossOn::All,
+            LossTokens::Completion => LossOn::Completion,
         },
     }
 }
@@ -166,22 +166,13 @@ fn open_codec(context: &Context) -> Result<TextCodec, Failure> {
 
 /// Validation or test rows of the project, which are read from files that are no `[[data]]`.
 fn held_out(settings: &Settings) -> Vec<(&'static str, Vec<Source>)> {
-    let file = |key: &str, path: &str| {
-        Source::of_file(shorten(settings, &settings.resolve_path(key, path)))
-    };
-    let valid = settings
-        .text("train.val")
-        .filter(|text| text.parse::<f64>().is_err());
-    let tests = settings.list("eval.data");
+    let file = |path: &Path| Source::of_file(shorten(settings, path));
+    let valid = settings.train.val.iter();
+    let valid = valid.filter(|stated| stated.value.parse::<f64>().is_err());
+    let tests = settings.eval.data.iter();
     [
-        (
-            "valid",
-            valid.iter().map(|path| file("train.val", path)).collect(),
-        ),
-        (
-            "test",
-            tests.iter().map(|path| file("eval.data", path)).collect(),
-        ),
+        ("valid", valid.map(|stated| file(&stated.path())).collect()),
+        ("test", tests.map(|path| file(path)).collect()),
     ]
     .into_iter()
     .filter(|(_, sources): &(_, Vec<Source>)| !sources.is_empty())

@@ -177,10 +177,9 @@ fn wish(request: &DeployRequest) -> Result<Wish, Failure> {
 async fn price(context: &Context, chain: &Chain) -> Result<u128, Failure> {
     /// Of the token that the registry counts in.
     const DECIMALS: u8 = 6;
-    const KEY: &str = "pricing.completion";
     let network = &chain.network;
-    let stated = context.settings.text(KEY);
-    let is_free = stated.is_some_and(|text| from_units(text, u8::MAX) == Some(0));
+    let setting = &context.settings.pricing.completion;
+    let is_free = from_units(&setting.value, u8::MAX) == Some(0);
     if network.token.is_none() && is_free {
         return Ok(0);
     }
@@ -196,14 +195,14 @@ async fn price(context: &Context, chain: &Chain) -> Result<u128, Failure> {
         false => (price % times == 0).then(|| price / times),
     });
     stated.ok_or_else(|| {
-        let found = context.settings.text(KEY).unwrap_or_default();
+        let (key, found) = (setting.key, &setting.value);
         let message = format!(
-            "`{KEY}` is wrong: the registry counts prices in millionths of {}, expected at most \
+            "`{key}` is wrong: the registry counts prices in millionths of {}, expected at most \
              {DECIMALS} decimals, found `{found}`",
             token.symbol
         );
         Failure::new(ExitClass::BadInput, message)
-            .with_hint(format!("set it: openlora config set {KEY} 0.001"))
+            .with_hint(format!("set it: openlora config set {key} 0.001"))
     })
 }
 

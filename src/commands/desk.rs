@@ -176,19 +176,19 @@ impl Gifts<'_> {
 
 /// What a transaction may offer, by the settings.
 pub fn limits(context: &Context) -> Result<Limits, Failure> {
-    let patience = context.settings.integer("deploy.patience").unwrap_or(60);
-    let max_fee = match context.settings.text("deploy.max_fee") {
-        None => None,
-        Some(text) => Some(from_units(text, 9).ok_or_else(|| {
+    let settings = &context.settings.deploy;
+    let max_fee = settings.max_fee.as_ref().map(|stated| {
+        from_units(&stated.value, 9).ok_or_else(|| {
             let message = format!(
-                "`deploy.max_fee` is wrong: expected gwei such as 0.5 or 20, found `{text}`"
+                "`{}` is wrong: expected gwei such as 0.5 or 20, found `{}`",
+                stated.key, stated.value
             );
             Failure::new(ExitClass::BadInput, message)
-        })?),
-    };
+        })
+    });
     Ok(Limits {
-        max_fee,
-        patience: std::time::Duration::from_secs(patience.unsigned_abs()),
+        max_fee: max_fee.transpose()?,
+        patience: settings.patience,
     })
 }
 

@@ -73,8 +73,7 @@ pub struct Reset {
 }
 
 fn chain_id(context: &Context) -> u64 {
-    let id = context.settings.integer("devnet.chain_id");
-    id.map_or(supervisor::CHAIN_ID, i64::cast_unsigned)
+    context.settings.devnet.chain_id
 }
 
 /// Starts the chain, or says where it runs.

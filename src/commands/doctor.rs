@@ -215,19 +215,18 @@ fn clock() -> Check {
 }
 
 fn base(context: &Context) -> Check {
-    let base = context.settings.base();
-    let place = match base.id.as_str() {
+    let base = context.settings.base.located();
+    let place = match base.as_str() {
         "nano" => "embedded in this binary".to_owned(),
         id if Path::new(id).join("config.json").is_file() => "a local folder".to_owned(),
         _ => format!("from the Hub, kept in {}", context.dirs.models().display()),
     };
-    Check::good("base", format!("{} ({place})", base.id))
+    Check::good("base", format!("{base} ({place})"))
 }
 
 fn port(context: &Context) -> Check {
-    let host = context.settings.text("serve.host").unwrap_or("127.0.0.1");
-    let port = context.settings.integer("serve.port").unwrap_or(0);
-    let address = format!("{host}:{port}");
+    let settings = &context.settings.serve;
+    let address = format!("{}:{}", settings.host, settings.port);
     match std::net::TcpListener::bind(&address) {
         Ok(_) => Check::good("port", format!("{address} is free")),
         Err(error) => Check::warning(

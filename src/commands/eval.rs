@@ -57,7 +57,7 @@ fn work(context: &Context, request: &EvalRequest) -> Result<ExitStatus, Failure>
     let codec = TextCodec::open(&base.dir)?;
     let set = EvalSet::new(&codec, &task, &rows, &config.encode_options())?;
     let mut decoder = load_with_adapter(&base, &adapter, config.precision)?;
-    let least = settings.number("eval.min_gain");
+    let least = settings.eval.min_gain;
     let with_base = request.vs_base || least.is_some();
     let mut progress = context.printer.progress("evaluating", set.rows());
     let report = set.compare(&mut decoder, with_base, &mut |done, _| {

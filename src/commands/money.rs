@@ -4,6 +4,7 @@ use super::Context;
 use crate::{
     error::{ExitClass, Failure},
     runtime::ledger::{Amount, Prices, Work},
+    settings::SettingValue,
     wallet::{
         balance::{amount as base_units, from_units, in_units},
         network::{Network, Token},
@@ -22,11 +23,9 @@ pub fn token(network: &Network) -> Result<&Token, Failure> {
 }
 
 /// A setting in token units as an amount.
-pub fn setting(context: &Context, key: &str, token: &Token) -> Result<Option<Amount>, Failure> {
-    let Some(text) = context.settings.text(key) else {
-        return Ok(None);
-    };
-    parse(text, token).map(Some).ok_or_else(|| {
+pub fn amount(stated: &SettingValue<String>, token: &Token) -> Result<Amount, Failure> {
+    let (key, text) = (stated.key, &stated.value);
+    parse(text, token).ok_or_else(|| {
         let message = format!(
             "`{key}` is wrong: expected {} with at most {} decimals, such as \"0.001\", \
              found `{text}`",
@@ -53,13 +52,13 @@ fn parse(text: &str, token: &Token) -> Option<Amount> {
 
 /// The settings' prices.
 pub fn prices(context: &Context, token: &Token) -> Result<Prices, Failure> {
-    let price = |key| setting(context, key, token).map(Option::unwrap_or_default);
+    let settings = &context.settings.pricing;
     Ok(Prices {
-        prompt: price("pricing.prompt")?,
-        completion: price("pricing.completion")?,
-        classification: price("pricing.classification")?,
-        image: price("pricing.image")?,
-        minimum: price("pricing.minimum")?,
+        prompt: amount(&settings.prompt, token)?,
+        completion: amount(&settings.completion, token)?,
+        classification: amount(&settings.classification, token)?,
+        image: amount(&settings.image, token)?,
+        minimum: amount(&settings.minimum, token)?,
     })
 }
 

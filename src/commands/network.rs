@@ -13,8 +13,7 @@ use crate::{
 
 /// The network of `project.network`.
 pub fn chosen(context: &Context) -> Result<Network, Failure> {
-    let name = context.settings.text("project.network");
-    named(context, name.unwrap_or("local"))
+    named(context, &context.settings.project.network.value)
 }
 
 /// A network by its name: a preset, a table of the settings, or both.
@@ -75,7 +74,7 @@ fn with_known_contracts(network: &mut Network) -> Result<(), contracts::Artifact
 /// Every network that calls are paid on, the project's own first.
 pub fn paid_on(context: &Context) -> Result<Vec<Network>, Failure> {
     let home = chosen(context)?;
-    let listed = context.settings.list("serve.networks");
+    let listed = &context.settings.serve.networks;
     let others = listed.iter().filter(|name| **name != home.name);
     let others: Vec<Network> = others
         .map(|name| named(context, name))
@@ -116,16 +115,15 @@ pub async fn reach(context: &Context, mut network: Network) -> Result<Network, F
 
 /// The port that is set for development chains, or the chain id's usual one.
 pub fn port(context: &Context, chain_id: u64) -> u16 {
-    let port = context.settings.integer("devnet.port");
-    port.and_then(|port| u16::try_from(port).ok())
-        .unwrap_or_else(|| supervisor::usual_port(chain_id))
+    let port = context.settings.devnet.port;
+    port.unwrap_or_else(|| supervisor::usual_port(chain_id))
 }
 
 /// The port for a chain that is started because it is needed: where nothing is set and the usual
 /// port is taken, a free one.
 fn needed_port(context: &Context, chain_id: u64) -> u16 {
     let usual = port(context, chain_id);
-    let is_set = context.settings.integer("devnet.port").is_some();
+    let is_set = context.settings.devnet.port.is_some();
     let is_free = || std::net::TcpListener::bind(("127.0.0.1", usual)).is_ok();
     if is_set || is_free() { usual } else { 0 }
 }

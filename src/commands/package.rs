@@ -12,7 +12,7 @@ use crate::{
     runtime::{
         adapter::{self, Adapter, CONFIG_FILE},
         finished::FinishedRun,
-        ledger::Address,
+        ledger::{Address, AddressProblem},
         package::{
             BaseFacts, Written,
             build::{About, Draft, Parts, SplitWish, draft},
@@ -22,7 +22,7 @@ use crate::{
         },
         train::RunDir,
     },
-    settings::Settings,
+    settings::{SettingValue, Settings},
     wallet::{
         WalletError, development::check_payee, eip712::AccountSigner, keystore::Account,
         network::Network,
@@ -188,40 +188,44 @@ fn about(
     origin: &Origin,
     account: Option<&Account>,
 ) -> Result<About, Failure> {
-    let owned = |key: &str| settings.text(key).map(str::to_owned);
+    let project = &settings.project;
     let named = match &origin.run {
         Some(run) => run.lock.name.clone(),
-        None => owned("project.name").unwrap_or_else(|| {
+        None => project.name.clone().unwrap_or_else(|| {
             let folder = origin.adapter.dir.file_name().unwrap_or_default();
             folder.to_string_lossy().into_owned()
         }),
     };
-    let ppm = |key: &str| settings.count(key).map(|count| count as u64);
     let license_file = settings.project_dir().join("LICENSE");
     Ok(About {
         name: named,
-        version: owned("project.version").unwrap_or_default(),
-        creator: owned("project.creator"),
+        version: project.version.clone(),
+        creator: project.creator.clone(),
         publisher: account.map(Account::address),
-        license: owned("project.license"),
+        license: project.license.clone(),
         license_text: std::fs::read(license_file).ok(),
         split: SplitWish {
-            creator: ppm("split.creator"),
+            creator: settings.split.creator,
             creator_address: creator_address(settings)?,
-            contributors: ppm("split.contributors"),
+            contributors: settings.split.contributors,
         },
         created_at: created_at(origin)?,
     })
 }
 
 fn creator_address(settings: &Settings) -> Result<Option<Address>, Failure> {
-    let parsed = settings.text("split.creator_address").map(str::parse);
-    parsed
-        .transpose()
-        .map_err(|problem: crate::runtime::ledger::AddressProblem| {
-            let message = format!("`split.creator_address` is wrong: {problem}");
+    let read = |stated: &SettingValue<String>| {
+        stated.value.parse().map_err(|problem: AddressProblem| {
+            let message = format!("`{}` is wrong: {problem}", stated.key);
             Failure::new(ExitClass::BadInput, message)
         })
+    };
+    settings
+        .split
+        .creator_address
+        .as_ref()
+        .map(read)
+        .transpose()
 }
 
 /// `SOURCE_DATE_EPOCH`, else the end of the run: the same run gives the same bytes.
@@ -283,7 +287,7 @@ fn report(context: &Context, draft: &Draft, written: &Written) {
         printer.line(format!("{:<13} {} ppm, {to}", share.role, share.ppm));
     }
     tell_static_shares(printer, manifest);
-    if context.settings.text("project.license").is_none() {
+    if context.settings.project.license.is_none() {
         printer.hint("name a licence: openlora config set project.license CC-BY-4.0");
     }
     printer.hint(format!(

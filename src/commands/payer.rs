@@ -42,13 +42,12 @@ pub async fn open(context: &Context, request: &PayerRequest) -> Result<Payer, Fa
     check_network(context)?;
     let network = network::reached(context).await?;
     let token = money::token(&network)?.clone();
-    // These settings have defaults.
-    let budget = money::setting(context, "call.budget", &token)?.unwrap_or_default();
-    let max_refund_fee =
-        money::setting(context, "call.max_refund_fee", &token)?.unwrap_or_default();
+    let limits = &context.settings.call;
+    let budget = money::amount(&limits.budget, &token)?;
+    let max_refund_fee = money::amount(&limits.max_refund_fee, &token)?;
     let account = account(context, &network, request)?;
     let chain = Chain::connect(&network).await?;
-    let max_locked = money::setting(context, "call.max_locked", &token)?.unwrap_or_default();
+    let max_locked = money::amount(&limits.max_locked, &token)?;
     let purse = Purse::open(&context.dirs.data)?;
     purse.identify(&chain).await?;
     Ok(Payer {
@@ -123,7 +122,7 @@ fn is_development(
     request: &PayerRequest,
 ) -> Result<bool, Failure> {
     let named = request.from.as_deref();
-    let chosen = named.or_else(|| context.settings.text("wallet.account"));
+    let chosen = named.or(context.settings.wallet.account.as_deref());
     Ok(chosen.is_none() && network.is_local() && wallet::keystores(context).list()?.is_empty())
 }
 

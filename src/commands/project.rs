@@ -21,11 +21,11 @@ pub fn runs(context: &Context) -> PathBuf {
 
 /// Opens the base `id` (the settings' own when `None`), downloading it when it has to.
 pub fn base(context: &Context, id: Option<&str>) -> Result<Base, Failure> {
-    let wanted = context.settings.base();
+    let wanted = &context.settings.base;
     let request = BaseRequest {
-        id: id.map_or(wanted.id, str::to_owned),
-        revision: wanted.revision,
-        endpoint: wanted.endpoint,
+        id: id.map_or_else(|| wanted.located(), str::to_owned),
+        revision: wanted.revision.clone(),
+        endpoint: wanted.endpoint.clone(),
         models_dir: context.dirs.models(),
         nano_dir: context.dirs.nano(),
         token: hub_token(context),
@@ -56,7 +56,7 @@ fn hub_token(context: &Context) -> Option<HubToken> {
     match context.settings.is_own("base.endpoint") {
         true => Some(HubToken(token)),
         false => {
-            let hub = context.settings.text("base.endpoint").unwrap_or_default();
+            let hub = &context.settings.base.endpoint;
             context.printer.note(format!(
                 "HF_TOKEN is not sent to {hub}, which the project file names; send it with: \
                  openlora config set --user base.endpoint {hub}"
@@ -98,11 +98,11 @@ fn same_file(one: &Path, two: &Path) -> bool {
 
 /// What the project says its task is.
 pub fn task_wish(settings: &Settings) -> TaskWish {
-    let project = settings.project();
+    let project = &settings.project;
     TaskWish {
-        task: project.task,
-        labels: project.labels,
-        instruction: project.instruction,
+        task: project.task.clone(),
+        labels: project.labels.clone(),
+        instruction: project.instruction.clone(),
     }
 }
 
@@ -110,11 +110,7 @@ pub fn task_wish(settings: &Settings) -> TaskWish {
 pub fn held_out(context: &Context, files: &[PathBuf]) -> Result<Option<Dataset>, Failure> {
     let settings = &context.settings;
     let paths: Vec<PathBuf> = if files.is_empty() {
-        let named = settings.list("eval.data");
-        named
-            .iter()
-            .map(|path| settings.resolve_path("eval.data", path))
-            .collect()
+        settings.eval.data.clone()
     } else {
         files
             .iter()

@@ -31,12 +31,10 @@ use crate::{
         model::Base,
         serve::{
             Audience, Bound, ConnectionLimits, Goods, Hosted, ROUTES, ServeError, ServeLimits,
-            Server, Stop,
-            attribution::{Keeping, MOST_WAITING},
+            Server, Stop, attribution::Keeping,
         },
         train::RunDir,
     },
-    settings::Origin,
     wallet::network::Network,
 };
 
@@ -80,8 +78,7 @@ pub async fn run(context: &Context, request: ServeRequest) -> Result<ExitStatus,
     }
     let host = host(context)?;
     check_exposure(context, host, &request)?;
-    let port = context.settings.count("serve.port").unwrap_or(0);
-    let bound = Bound::new(&host.to_string(), u16::try_from(port).unwrap_or(0)).await?;
+    let bound = Bound::new(&host.to_string(), context.settings.serve.port).await?;
     let journal = journal::open(&context.dirs.journal())?;
     // After the journal: of two servers of one home, only one may make tokens.
     let access = server_access::open(context, request.rotate_tokens)?;
@@ -148,11 +145,10 @@ fn keeping(context: &Context) -> Result<Keeping, Failure> {
     let folder = context.dirs.data.join(provenance::VAULT);
     let vault = Vault::open(&folder);
     let vault = vault.map_err(|error| Failure::io("make the folder", &folder, &error))?;
-    let most = context.settings.count("serve.attribution_queue");
     Ok(Keeping {
         vault: Some(vault),
         log: Some(context.dirs.data.join(published::LOG)),
-        most: most.unwrap_or(MOST_WAITING),
+        most: context.settings.serve.attribution_queue,
     })
 }
 
@@ -183,7 +179,7 @@ fn networks(context: &Context, request: &ServeRequest) -> Result<Option<Vec<Netw
 }
 
 fn host(context: &Context) -> Result<IpAddr, Failure> {
-    let text = context.settings.text("serve.host").unwrap_or("127.0.0.1");
+    let text = &context.settings.serve.host;
     if text.eq_ignore_ascii_case("localhost") {
         return Ok(Ipv4Addr::LOCALHOST.into());
     }
@@ -238,8 +234,8 @@ fn choose(context: &Context, wanted: &[String]) -> Result<Vec<Chosen>, Failure> 
 fn newest(context: &Context) -> Result<Chosen, Failure> {
     let run = RunDir::find(&project::runs(context), None)?;
     let folder = context.settings.project_dir().file_name();
-    let name = match context.settings.project().name {
-        Some(name) => name,
+    let name = match &context.settings.project.name {
+        Some(name) => name.clone(),
         None => folder.map_or("adapter".to_owned(), |name| {
             name.to_string_lossy().into_owned()
         }),
@@ -295,12 +291,12 @@ fn adapter_folder(path: PathBuf) -> PathBuf {
 
 /// Without a base set anywhere, the one that the adapters' cards agree on.
 fn base_id<'a>(context: &Context, chosen: &'a [Chosen]) -> Option<&'a str> {
-    let (_, origin) = context.settings.get("base.id")?;
     let mut cards = chosen
         .iter()
         .map(|one| one.adapter.task.as_ref().map(|card| card.base_id.as_str()));
     let first = cards.next()??;
-    (*origin == Origin::Default && cards.all(|other| other == Some(first))).then_some(first)
+    (context.settings.base.id.is_default() && cards.all(|other| other == Some(first)))
+        .then_some(first)
 }
 
 async fn load(
@@ -311,8 +307,8 @@ async fn load(
 ) -> Result<Vec<Hosted>, Failure> {
     let quant: Quant = context
         .settings
-        .text("serve.quant")
-        .unwrap_or_default()
+        .serve
+        .quant
         .parse()
         .map_err(|reason: String| Failure::new(ExitClass::Usage, reason))?;
     let engines = Engines::new();
@@ -366,21 +362,20 @@ fn now() -> u64 {
 }
 
 fn limits(context: &Context) -> ServeLimits {
-    let count = |key: &str, otherwise: usize| context.settings.count(key).unwrap_or(otherwise);
+    let settings = &context.settings.serve;
     ServeLimits {
-        max_concurrent: count("serve.max_concurrent", 4),
-        queue: count("serve.queue", 64),
-        max_body: count("serve.max_body", 1 << 20),
-        max_tokens: count("serve.max_tokens", 256),
+        max_concurrent: settings.max_concurrent,
+        queue: settings.queue,
+        max_body: settings.max_body,
+        max_tokens: settings.max_tokens,
     }
 }
 
 fn connections(context: &Context) -> ConnectionLimits {
-    let limits = ConnectionLimits::default();
-    let count = |key: &str, otherwise: usize| context.settings.count(key).unwrap_or(otherwise);
+    let settings = &context.settings.serve;
     ConnectionLimits {
-        total: count("serve.max_connections", limits.total),
-        per_address: count("serve.max_connections_per_address", limits.per_address),
+        total: settings.max_connections,
+        per_address: settings.max_connections_per_address,
     }
 }
 

@@ -11,6 +11,7 @@ use crate::{
         access::{Access, Facilitation, Token},
         proxies::Proxies,
     },
+    settings::FacilitatorAccess,
 };
 
 /// Name of the file with the operator's token, below the data directory.
@@ -25,18 +26,19 @@ pub fn operator_token(context: &Context) -> PathBuf {
 
 /// The tokens and rules of a server that starts, new tokens when `rotate` says so.
 pub fn open(context: &Context, rotate: bool) -> Result<Access, Failure> {
-    let proxies = context.settings.list("serve.trusted_proxies");
-    let proxies = Proxies::parse(proxies.iter().map(String::as_str)).map_err(|problem| {
+    let settings = &context.settings.serve;
+    let proxies = settings.trusted_proxies.iter();
+    let proxies = Proxies::parse(proxies.map(String::as_str)).map_err(|problem| {
         Failure::new(
             ExitClass::BadInput,
             format!("serve.trusted_proxies: {problem}"),
         )
         .with_hint("name the proxy's own address, as the server sees it")
     })?;
-    let facilitation = match context.settings.text("serve.facilitator") {
-        Some("off") => Facilitation::Off,
-        Some("public") => Facilitation::Public,
-        _ => Facilitation::Token,
+    let facilitation = match settings.facilitator {
+        FacilitatorAccess::Off => Facilitation::Off,
+        FacilitatorAccess::Public => Facilitation::Public,
+        FacilitatorAccess::Token => Facilitation::Token,
     };
     let public_host = public_url(context)?.and_then(|url| {
         let url = reqwest::Url::parse(&url).ok()?;
@@ -81,9 +83,10 @@ fn forget(path: &Path) -> Result<(), Failure> {
 /// `serve.public_url`. It is published with the log, and its readers append to it, so it can carry
 /// neither credentials nor a query.
 pub fn public_url(context: &Context) -> Result<Option<String>, Failure> {
-    let Some(text) = context.settings.text("serve.public_url") else {
+    let Some(stated) = &context.settings.serve.public_url else {
         return Ok(None);
     };
+    let text = &stated.value;
     let url = reqwest::Url::parse(text).ok();
     let fits = url.is_some_and(|url| {
         matches!(url.scheme(), "http" | "https")

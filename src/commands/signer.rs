@@ -32,7 +32,7 @@ impl Signer {
     /// The wallet has no such account, or several and none is named; without any account, the
     /// network is not local.
     pub fn choose(context: &Context, network: &Network) -> Result<Self, Failure> {
-        let named = context.settings.text("wallet.account").is_some();
+        let named = context.settings.wallet.account.is_some();
         if !named && network.is_local() && wallet::keystores(context).list()?.is_empty() {
             return Self::development(context, network);
         }

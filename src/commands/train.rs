@@ -107,7 +107,7 @@ fn work(
     RunResult::now(eval.as_ref()).write(&outcome.run)?;
     let run = RunDir::find(&project::runs(context), outcome.run.to_str())?;
     tell_repeats(&context.printer, &Lock::read(&run.lock())?);
-    let attribution = match context.settings.flag("attribution.enabled") {
+    let attribution = match context.settings.attribution.enabled {
         true => Some(attribution::index(context, &inputs, &run)?),
         false => None,
     };

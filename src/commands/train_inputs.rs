@@ -10,6 +10,7 @@ use crate::{
         model::text::TextCodec,
         train::{Inputs, Start, ValidationWish, run::lock::Lock},
     },
+    settings::SettingValue,
 };
 
 /// Opens all that decides a training, with the data files named instead of the project's and a second
@@ -51,15 +52,16 @@ pub fn inputs(
     let dataset = load(&sources)?;
     let task = Task::settle(&dataset, &project::task_wish(settings))?;
     let validation = match ValidationWish::parse(config.val.as_deref())? {
-        ValidationWish::File(path) => Some(load(&[Source::of_file(
-            settings.resolve_path("train.val", &path),
-        )])?),
+        ValidationWish::File(path) => {
+            let stated = settings.train.val.as_ref();
+            let own = stated.filter(|stated| stated.value == path);
+            let path = own.map_or_else(|| settings.working_dir.join(&path), SettingValue::path);
+            Some(load(&[Source::of_file(path)])?)
+        }
         _ => None,
     };
-    let name = settings
-        .project()
-        .name
-        .unwrap_or_else(|| folder_name(&root));
+    let name = settings.project.name.clone();
+    let name = name.unwrap_or_else(|| folder_name(&root));
     let out = out.map(|out| settings.working_dir.join(out));
     Ok(Inputs {
         name,

@@ -14,7 +14,6 @@ use crate::{
             verify::{Evidence, Known, Report, Status, verify},
         },
     },
-    settings::Origin,
     wallet::eip712::Recovery,
 };
 
@@ -66,21 +65,19 @@ pub(super) fn checked(
 
 /// The chain that the person named; without one, a signature for any chain is looked at.
 fn expected_domain(context: &Context) -> Result<Option<Domain>, Failure> {
-    match context.settings.get("project.network") {
-        None | Some((_, Origin::Default)) => Ok(None),
-        Some(_) => {
-            let network = network::chosen(context)?;
-            let registry = network.contracts.registry;
-            Ok(Some(Domain::of(network.chain_id, registry)))
-        }
+    if context.settings.project.network.is_default() {
+        return Ok(None);
     }
+    let network = network::chosen(context)?;
+    let registry = network.contracts.registry;
+    Ok(Some(Domain::of(network.chain_id, registry)))
 }
 
 /// The base that is named by flag, or the package's own when it is on this machine: checking a
 /// package downloads nothing.
 fn base(context: &Context, manifest: &Manifest, wanted: Option<&str>) -> Known<BaseFacts> {
     let id = wanted.unwrap_or(&manifest.base.id);
-    let own = context.settings.base().id;
+    let own = context.settings.base.located();
     let folder = PathBuf::from(&own);
     let same_folder = folder.file_name().is_some_and(|name| name == id);
     let id = if wanted.is_none() && same_folder {

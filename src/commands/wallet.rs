@@ -83,7 +83,7 @@ pub fn keystores(context: &Context) -> Keystores {
 
 /// The account that is named, chosen in the settings, or the only one.
 pub fn choose(context: &Context, name: Option<&str>) -> Result<Entry, Failure> {
-    let wanted = name.or_else(|| context.settings.text("wallet.account"));
+    let wanted = name.or(context.settings.wallet.account.as_deref());
     Ok(keystores(context).choose(wanted)?)
 }
 

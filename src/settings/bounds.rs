@@ -6,8 +6,7 @@ use std::cmp::Ordering;
 
 use super::{
     files::SettingsError,
-    keys,
-    resolve::variable_of,
+    keys::{self, variable_of},
     value::{Origin, Value, Values},
 };
 

@@ -64,6 +64,9 @@ pub enum SettingsError {
         expected: String,
         found: String,
     },
+    /// The table of settings accepts a value that its type has no room for.
+    #[error("`{key}` has a value that cannot be used")]
+    Untyped { key: &'static str },
     #[error("profile `{name}` is not defined in {place}")]
     UnknownProfile {
         name: String,
@@ -76,6 +79,7 @@ impl Explain for SettingsError {
     fn class(&self) -> ExitClass {
         match self {
             Self::NoHome => ExitClass::Environment,
+            Self::Untyped { .. } => ExitClass::Internal,
             Self::UnknownVariable { .. } => ExitClass::Usage,
             Self::BadValue { place, .. } if place.starts_with("--") => ExitClass::Usage,
             _ => ExitClass::BadInput,

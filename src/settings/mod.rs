@@ -5,14 +5,14 @@
 //! so that `config show --origin` can prove it.
 
 mod bounds;
-mod convert;
 mod files;
 pub mod keys;
 mod resolve;
+mod typed;
 mod value;
 
-pub use convert::{BaseSettings, ProjectSettings};
 pub use files::{Dirs, SettingsError, closest, find_project_file, parse, read_file};
-pub use keys::{KEYS, Key, Kind};
-pub use resolve::{Layered, Override, Settings, default_of, variable_of};
-pub use value::{NetworkEntry, Origin, SourceEntry, Value};
+pub use keys::{KEYS, Key, ProjectSettings, Settings, variable_of};
+pub use resolve::{Layered, Override, default_of};
+pub use typed::{ContractPayerPolicy, FacilitatorAccess, IndexMethod, LossTokens, SettingValue};
+pub use value::{Kind, NetworkEntry, Origin, SourceEntry, Value};

@@ -8,8 +8,8 @@ use std::{
 use super::{
     bounds,
     files::{FileLayer, SettingsError, closest, parse},
-    keys::{KEYS, Key},
-    value::{NetworkEntry, Origin, SourceEntry, Value, Values},
+    keys::{KEYS, Key, Settings, Tables, variable_of},
+    value::{NetworkEntry, Origin, Value, Values},
 };
 
 /// A setting given on the command line.
@@ -33,24 +33,6 @@ pub struct Layered {
     pub flags: Vec<Override>,
     /// Folder that relative paths of flags and variables refer to.
     pub working_dir: PathBuf,
-}
-
-/// Validated settings, each with its origin.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Settings {
-    values: Values,
-    /// As they would be without the project file.
-    own: Values,
-    pub sources: Vec<SourceEntry>,
-    /// The user's tables, then the project's: of two values the later counts.
-    pub networks: Vec<NetworkEntry>,
-    pub project_file: Option<PathBuf>,
-    pub working_dir: PathBuf,
-}
-
-/// The variable that sets a key.
-pub fn variable_of(key: &Key) -> String {
-    format!("OPENLORA_{}", key.name.replace('.', "_").to_uppercase())
 }
 
 impl Layered {
@@ -101,14 +83,14 @@ impl Layered {
             ..entry
         };
         networks.extend(self.project.networks.into_iter().map(by_project));
-        Ok(Settings {
-            values,
+        let tables = Tables {
             own,
             sources,
             networks,
             project_file: self.project_file,
             working_dir: self.working_dir,
-        })
+        };
+        Settings::typed(values, tables).map_err(|key| SettingsError::Untyped { key })
     }
 }
 
@@ -173,44 +155,6 @@ impl Settings {
         self.values.get(name)
     }
 
-    pub fn text(&self, name: &str) -> Option<&str> {
-        match self.get(name) {
-            Some((Value::Text(text), _)) => Some(text),
-            _ => None,
-        }
-    }
-
-    pub fn integer(&self, name: &str) -> Option<i64> {
-        match self.get(name) {
-            Some((Value::Integer(number), _)) => Some(*number),
-            _ => None,
-        }
-    }
-
-    /// A whole number whose kind excludes negative ones.
-    pub fn count(&self, name: &str) -> Option<usize> {
-        self.integer(name)
-            .and_then(|number| usize::try_from(number).ok())
-    }
-
-    pub fn number(&self, name: &str) -> Option<f64> {
-        match self.get(name) {
-            Some((Value::Number(number), _)) => Some(*number),
-            _ => None,
-        }
-    }
-
-    pub fn flag(&self, name: &str) -> bool {
-        matches!(self.get(name), Some((Value::Boolean(true), _)))
-    }
-
-    pub fn list(&self, name: &str) -> Vec<String> {
-        match self.get(name) {
-            Some((Value::List(values), _)) => values.clone(),
-            _ => Vec::new(),
-        }
-    }
-
     /// Every key with its value, in the table's order.
     pub fn rows(&self) -> impl Iterator<Item = (&'static Key, Option<&(Value, Origin)>)> {
         KEYS.iter().map(|key| (key, self.values.get(key.name)))
@@ -237,21 +181,5 @@ impl Settings {
             .as_deref()
             .and_then(Path::parent)
             .unwrap_or(&self.working_dir)
-    }
-
-    /// A path named in a list or text setting, made absolute to where it was written.
-    pub fn resolve_path(&self, key: &str, path: &str) -> PathBuf {
-        match self.get(key) {
-            Some((_, Origin::File { place })) => {
-                let file = place
-                    .rsplit_once(':')
-                    .map_or(place.as_str(), |(file, _)| file);
-                Path::new(file)
-                    .parent()
-                    .unwrap_or(Path::new("."))
-                    .join(path)
-            }
-            _ => self.working_dir.join(path),
-        }
     }
 }

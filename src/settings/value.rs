@@ -10,7 +10,26 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use toml_edit::Item;
 
-use super::keys::Kind;
+/// The type of a setting and the values it accepts.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Kind {
+    Integer {
+        min: i64,
+        max: i64,
+    },
+    Number {
+        min: f64,
+        max: f64,
+    },
+    Boolean,
+    Text,
+    /// Text restricted to these words.
+    Choice(&'static [&'static str]),
+    /// A list of texts; a single text or a comma-separated one is accepted too.
+    List,
+    /// A path, relative to the file that sets it.
+    Path,
+}
 
 /// A setting's value.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]

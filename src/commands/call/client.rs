@@ -69,8 +69,7 @@ impl Client {
             return Err(Failure::new(ExitClass::Usage, message)
                 .with_hint("leave --offline out, or call a server on this machine"));
         }
-        let longest = context.settings.count("call.timeout").unwrap_or_default();
-        let longest = Duration::from_secs(longest as u64);
+        let longest = context.settings.call.timeout;
         let http = http(&base, longest)?;
         Ok(Self {
             http,
@@ -349,13 +348,13 @@ fn parse(text: &str) -> Result<Url, Failure> {
 }
 
 fn own(context: &Context) -> Result<Url, Failure> {
-    let host = context.settings.text("serve.host").unwrap_or("127.0.0.1");
-    let host = match host {
+    let settings = &context.settings.serve;
+    let host = match settings.host.as_str() {
         "0.0.0.0" | "::" => "127.0.0.1".to_owned(),
         v6 if v6.contains(':') => format!("[{v6}]"),
         other => other.to_owned(),
     };
-    let port = context.settings.count("serve.port").unwrap_or(0);
+    let port = settings.port;
     if port == 0 {
         return Err(Failure::new(
             ExitClass::Usage,

@@ -53,14 +53,15 @@ impl<'a> Limits<'a> {
             text.map(|text| money::flag(name, text, &payer.token))
                 .transpose()
         };
-        let setting =
-            |key| money::setting(context, key, &payer.token).map(Option::unwrap_or_default);
+        let settings = &context.settings.call;
+        let amount = |stated| money::amount(stated, &payer.token);
+        let standing = settings.max_deposit.as_ref().map(amount).transpose()?;
         Ok(Self {
             price: flag("--max-price", price)?,
             deposit: flag("--max-deposit", deposit)?,
-            ask_above: setting("call.ask_above")?,
-            standing: setting("call.max_deposit")?,
-            longest: context.settings.count("call.max_delay").unwrap_or_default() as u64,
+            ask_above: amount(&settings.ask_above)?,
+            standing: standing.unwrap_or_default(),
+            longest: settings.max_delay.as_secs(),
             context,
             payer,
         })

@@ -51,11 +51,10 @@ type Files = BTreeMap<String, Vec<usize>>;
 /// that each stays its contributor's; held-out rows are put together.
 pub fn split(context: &Context, request: &SplitRequest) -> Result<ExitStatus, Failure> {
     let dataset = dataset::load(&sources(context, &request.files))?;
-    let seed = context.settings.integer("train.seed").unwrap_or_default();
     let wish = SplitWish {
         valid: request.valid,
         test: request.test,
-        seed: u64::try_from(seed).unwrap_or_default(),
+        seed: context.settings.train.seed,
     };
     let files = files(&dataset, splitting::split(&dataset, &wish)?);
     refuse_to_overwrite(request, &files)?;

@@ -11,6 +11,7 @@ use crate::{
     error::{ExitClass, Failure},
     printer::Printer,
     runtime::ledger::{Amount, Days, ReceiverKey},
+    settings::SettingValue,
     wallet::balance::{from_units, shown_amount},
 };
 
@@ -134,16 +135,16 @@ pub(super) fn of(
 
 /// The value of one coin of the chain in base units of the token.
 pub(in crate::commands) fn coin(context: &Context, decimals: u8) -> Result<Option<u128>, Failure> {
-    let text = context.settings.text("pricing.coin");
-    let read = |text: &str| {
-        from_units(text, decimals).ok_or_else(|| {
+    let read = |stated: &SettingValue<String>| {
+        from_units(&stated.value, decimals).ok_or_else(|| {
             let message = format!(
-                "`pricing.coin` is wrong: expected token units such as 2500 or 0.5, found `{text}`"
+                "`{}` is wrong: expected token units such as 2500 or 0.5, found `{}`",
+                stated.key, stated.value
             );
             Failure::new(ExitClass::BadInput, message)
         })
     };
-    text.map(read).transpose()
+    context.settings.pricing.coin.as_ref().map(read).transpose()
 }
 
 /// Receivers of the same money.

@@ -17,7 +17,7 @@ use crate::{
         Context,
         desk::{Gifts, limits, tell},
         journal::check_chain,
-        money::{prices, setting, shown, token},
+        money::{amount, prices, shown, token},
         network,
         published::LOG,
         rewards::{Rewarder, Rounds},
@@ -38,6 +38,7 @@ use crate::{
         serve::payment::{Currency, Sales},
         state::Snapshot,
     },
+    settings::{ContractPayerPolicy, SettingValue},
     wallet::{
         balance::from_units,
         deploy::{Payee, payee, quote},
@@ -266,8 +267,7 @@ impl Plan<'_> {
             .unwrap_or_else(|poisoned| poisoned.into_inner())
             .clone();
         let triggers = Triggers {
-            threshold: setting(self.context, "serve.settle_at", &money)?
-                .unwrap_or(Amount(1_000_000)),
+            threshold: amount(&self.context.settings.serve.settle_at, &money)?,
             interval: settle_every(self.context)?,
         };
         let home = &self.chains[0].network;
@@ -293,12 +293,8 @@ impl Plan<'_> {
             treasurers,
             triggers,
             rounds: Rounds {
-                calls: self
-                    .context
-                    .settings
-                    .count("serve.anchor_at")
-                    .unwrap_or(1024) as u64,
-                interval: seconds(self.context, "serve.anchor_every", 3600),
+                calls: self.context.settings.serve.anchor_at,
+                interval: self.context.settings.serve.anchor_every,
             },
         })
     }
@@ -349,37 +345,38 @@ impl Plan<'_> {
 
     fn counter(&self, desk: &Arc<Desk>) -> Result<Counter, Failure> {
         let token = token(&desk.chain().network)?;
+        let settings = &self.context.settings.serve;
         Ok(Counter {
             settlement: Arc::clone(desk) as Arc<dyn crate::wallet::settlement::Settlement>,
             token: token.address,
             token_name: token.name.clone(),
             token_version: token.version.clone(),
-            withdraw_delay: seconds(self.context, "serve.withdraw_delay", 3600).as_secs(),
-            min_deposit: setting(self.context, "serve.min_deposit", token)?.unwrap_or_default(),
-            refund_fee: setting(self.context, "serve.refund_fee", token)?.unwrap_or_default(),
+            withdraw_delay: settings.withdraw_delay.as_secs(),
+            min_deposit: amount(&settings.min_deposit, token)?,
+            refund_fee: amount(&settings.refund_fee, token)?,
             min_gas: min_gas(self.context)?,
         })
     }
 }
 
 fn rules(context: &Context) -> Rules {
+    let settings = &context.settings.serve;
     Rules {
-        contract_payers: match context.settings.text("serve.contract_payers") {
-            Some("settle") => ContractPayers::Settle,
-            _ => ContractPayers::Refuse,
+        contract_payers: match settings.contract_payers {
+            ContractPayerPolicy::Settle => ContractPayers::Settle,
+            ContractPayerPolicy::Refuse => ContractPayers::Refuse,
         },
-        refund_pause: seconds(context, "serve.refund_pause", 3),
+        refund_pause: settings.refund_pause,
     }
 }
 
 /// What is done for each payer in a day.
 fn allowance(context: &Context) -> SponsorAllowance {
-    let count = |key, otherwise| context.settings.count(key).unwrap_or(otherwise);
-    let daily = |key, otherwise| u32::try_from(count(key, otherwise)).unwrap_or(u32::MAX);
+    let settings = &context.settings.serve;
     SponsorAllowance {
         gas_budget: None,
-        deposits_daily: daily("serve.deposits_daily", 100),
-        refunds_daily: daily("serve.refunds_daily", 4),
+        deposits_daily: settings.deposits_daily,
+        refunds_daily: settings.refunds_daily,
         unsigned_refunds_daily: 1,
     }
 }
@@ -390,8 +387,8 @@ fn gas_budget(context: &Context, network: &Network) -> Result<Option<Amount>, Fa
     /// What `serve.min_gas` is by default, for those who set it lower.
     const LEAST: Amount = Amount(1_000_000_000_000_000);
     const TIMES: u128 = 10;
-    if context.settings.text("serve.gas_budget").is_some() {
-        return ether(context, "serve.gas_budget").map(Some);
+    if let Some(stated) = &context.settings.serve.gas_budget {
+        return ether(stated).map(Some);
     }
     if network.is_local() {
         return Ok(None);
@@ -402,11 +399,11 @@ fn gas_budget(context: &Context, network: &Network) -> Result<Option<Amount>, Fa
 
 /// What the account keeps for its own gas, in wei.
 fn min_gas(context: &Context) -> Result<Amount, Failure> {
-    ether(context, "serve.min_gas")
+    ether(&context.settings.serve.min_gas)
 }
 
-fn ether(context: &Context, key: &str) -> Result<Amount, Failure> {
-    let text = context.settings.text(key).unwrap_or("0");
+fn ether(stated: &SettingValue<String>) -> Result<Amount, Failure> {
+    let (key, text) = (stated.key, &stated.value);
     from_units(text, 18).map(Amount).ok_or_else(|| {
         let message = format!("`{key}` is wrong: expected ETH such as 0.001, found `{text}`");
         Failure::new(ExitClass::BadInput, message)
@@ -444,12 +441,12 @@ impl Treasury for Offices {
 /// Time between two rounds, well within the delay of a payer's withdrawal: what is charged in
 /// between has to be claimed before the payer has it back.
 pub(super) fn settle_every(context: &Context) -> Result<Duration, Failure> {
-    let delay = seconds(context, "serve.withdraw_delay", 3600);
+    let settings = &context.settings.serve;
+    let delay = settings.withdraw_delay;
     let longest = delay / WITHDRAW_SHARE;
-    let Some(every) = context.settings.count("serve.settle_every") else {
+    let Some(every) = settings.settle_every else {
         return Ok(longest);
     };
-    let every = Duration::from_secs(every as u64);
     if every <= longest {
         return Ok(every);
     }
@@ -465,11 +462,6 @@ pub(super) fn settle_every(context: &Context) -> Result<Duration, Failure> {
             "lower `serve.settle_every` to {longest}, or raise `serve.withdraw_delay` to {least}"
         )),
     )
-}
-
-fn seconds(context: &Context, key: &str, otherwise: usize) -> Duration {
-    let count = context.settings.count(key).unwrap_or(otherwise);
-    Duration::from_secs(count as u64)
 }
 
 impl Selling {

@@ -1,0 +1,237 @@
+//! What a setting is in code: the types of the fields of [`super::Settings`].
+
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use super::value::{Kind, Origin, Value, Values};
+
+/// A setting together with its key and origin, for values that are only read later and whose
+/// errors name them: token amounts (their decimals are the token's), paths, chains.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SettingValue<T> {
+    pub value: T,
+    pub key: &'static str,
+    pub origin: Origin,
+    /// Folder that a relative path in it refers to.
+    folder: PathBuf,
+}
+
+impl<T> SettingValue<T> {
+    pub fn is_default(&self) -> bool {
+        self.origin == Origin::Default
+    }
+}
+
+impl SettingValue<String> {
+    /// The value as a path, absolute to where it was written.
+    pub fn path(&self) -> PathBuf {
+        self.folder.join(&self.value)
+    }
+}
+
+/// A value of the table, where it was set, and its key.
+pub(super) struct Found<'a> {
+    key: &'static str,
+    value: &'a Value,
+    origin: &'a Origin,
+    working_dir: &'a Path,
+}
+
+impl Found<'_> {
+    /// Folder that relative paths refer to: that of the file which says so, or the working folder.
+    fn folder(&self) -> PathBuf {
+        match self.origin {
+            Origin::File { place } => {
+                let file = place
+                    .rsplit_once(':')
+                    .map_or(place.as_str(), |(file, _)| file);
+                let parent = Path::new(file).parent();
+                parent.unwrap_or(Path::new(".")).to_owned()
+            }
+            _ => self.working_dir.to_owned(),
+        }
+    }
+}
+
+/// The type of a field of the settings.
+pub(super) trait FromSetting: Sized {
+    /// `None` when the value does not fit; [`Kind`] lets no such value through.
+    fn from_setting(found: &Found<'_>) -> Option<Self>;
+
+    /// What the field is when nothing sets it.
+    fn unset() -> Option<Self> {
+        None
+    }
+}
+
+/// Reads the field for `key`; its key is the error.
+pub(super) fn field<T: FromSetting>(
+    key: &'static str,
+    values: &Values,
+    working_dir: &Path,
+) -> Result<T, &'static str> {
+    let read = match values.get(key) {
+        None => T::unset(),
+        Some((value, origin)) => T::from_setting(&Found {
+            key,
+            value,
+            origin,
+            working_dir,
+        }),
+    };
+    read.ok_or(key)
+}
+
+impl<T: FromSetting> FromSetting for Option<T> {
+    fn from_setting(found: &Found<'_>) -> Option<Self> {
+        T::from_setting(found).map(Some)
+    }
+
+    fn unset() -> Option<Self> {
+        Some(None)
+    }
+}
+
+impl<T: FromSetting> FromSetting for SettingValue<T> {
+    fn from_setting(found: &Found<'_>) -> Option<Self> {
+        Some(Self {
+            value: T::from_setting(found)?,
+            key: found.key,
+            origin: found.origin.clone(),
+            folder: found.folder(),
+        })
+    }
+}
+
+impl FromSetting for String {
+    fn from_setting(found: &Found<'_>) -> Option<Self> {
+        match found.value {
+            Value::Text(text) => Some(text.clone()),
+            _ => None,
+        }
+    }
+}
+
+impl FromSetting for bool {
+    fn from_setting(found: &Found<'_>) -> Option<Self> {
+        match found.value {
+            Value::Boolean(on) => Some(*on),
+            _ => None,
+        }
+    }
+}
+
+impl FromSetting for f64 {
+    fn from_setting(found: &Found<'_>) -> Option<Self> {
+        match found.value {
+            Value::Number(number) => Some(*number),
+            _ => None,
+        }
+    }
+}
+
+impl FromSetting for i64 {
+    fn from_setting(found: &Found<'_>) -> Option<Self> {
+        match found.value {
+            Value::Integer(number) => Some(*number),
+            _ => None,
+        }
+    }
+}
+
+macro_rules! whole_numbers {
+    ($($type:ty),+) => {$(
+        impl FromSetting for $type {
+            fn from_setting(found: &Found<'_>) -> Option<Self> {
+                i64::from_setting(found)?.try_into().ok()
+            }
+        }
+    )+};
+}
+whole_numbers!(u16, u32, u64, usize);
+
+/// Seconds.
+impl FromSetting for Duration {
+    fn from_setting(found: &Found<'_>) -> Option<Self> {
+        u64::from_setting(found).map(Self::from_secs)
+    }
+}
+
+impl FromSetting for Vec<String> {
+    fn from_setting(found: &Found<'_>) -> Option<Self> {
+        match found.value {
+            Value::List(texts) => Some(texts.clone()),
+            _ => None,
+        }
+    }
+
+    fn unset() -> Option<Self> {
+        Some(Self::new())
+    }
+}
+
+/// Paths, absolute to where they were written.
+impl FromSetting for Vec<PathBuf> {
+    fn from_setting(found: &Found<'_>) -> Option<Self> {
+        let (texts, folder) = (Vec::<String>::from_setting(found)?, found.folder());
+        Some(texts.into_iter().map(|text| folder.join(text)).collect())
+    }
+
+    fn unset() -> Option<Self> {
+        Some(Self::new())
+    }
+}
+
+/// Declares a setting that is one of a few words.
+macro_rules! choice {
+    ($(#[$meta:meta])* $name:ident { $($(#[$about:meta])* $variant:ident = $word:literal),+ }) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum $name {
+            $($(#[$about])* $variant,)+
+        }
+
+        impl $name {
+            pub(super) const KIND: Kind = Kind::Choice(&[$($word),+]);
+        }
+
+        impl FromSetting for $name {
+            fn from_setting(found: &Found<'_>) -> Option<Self> {
+                match String::from_setting(found)?.as_str() {
+                    $($word => Some(Self::$variant),)+
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+choice! {
+    /// Tokens that are learned from.
+    LossTokens {
+        /// Those of the answer.
+        Completion = "completion",
+        All = "all"
+    }
+}
+
+choice! {
+    /// How the index scores examples.
+    IndexMethod { Influence = "influence", Datainf = "datainf", Gradient = "gradient" }
+}
+
+choice! {
+    /// Who may use the facilitator routes.
+    FacilitatorAccess { Off = "off", Token = "token", Public = "public" }
+}
+
+choice! {
+    /// What becomes of payments that a contract's code decides about (ERC-1271).
+    ContractPayerPolicy {
+        Refuse = "refuse",
+        /// They are claimed before the answer.
+        Settle = "settle"
+    }
+}
