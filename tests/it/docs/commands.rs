@@ -12,8 +12,7 @@ fn commands_of(line: &str) -> Vec<Vec<String>> {
     let mut words: Vec<String> = Vec::new();
     let mut word: Option<String> = None;
     let mut quote = None;
-    let mut letters = line.chars().chain(['\n']).peekable();
-    while let Some(letter) = letters.next() {
+    for letter in line.chars().chain(['\n']) {
         match (quote, letter) {
             (Some(open), letter) if letter == open => quote = None,
             (Some(_), letter) => word.get_or_insert_default().push(letter),

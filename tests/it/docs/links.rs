@@ -51,7 +51,10 @@ fn every_relative_link_resolves() {
                 path => folder.join(path),
             };
             let is_anchor = |text: String| {
-                let heading = |line: &str| line.starts_with('#').then(|| anchor(line.trim_start_matches('#')));
+                let heading = |line: &str| {
+                    line.starts_with('#')
+                        .then(|| anchor(line.trim_start_matches('#')))
+                };
                 text.lines().filter_map(heading).any(|it| it == wanted)
             };
             let resolves = target.exists()

@@ -148,12 +148,7 @@ fn generated_table_of_keys_is_current() {
     let rows = BINDINGS
         .iter()
         .map(|it| [code(it.keys_shown()), it.about.to_owned()]);
-    assert_table(
-        "dashboard-keys.md",
-        "keys",
-        ["key", "what it does"],
-        rows,
-    );
+    assert_table("dashboard-keys.md", "keys", ["key", "what it does"], rows);
 }
 
 /// Where the events are defined.
