@@ -86,3 +86,25 @@ fn the_readme_is_short() {
     let lines = read("README.md").lines().count();
     assert!(lines <= 150, "README.md has {lines} lines");
 }
+
+/// Words that stand for a term of the field; the term is clearer.
+const RIDDLES: &str = r"(?i)\b(whoever|nobody|deeds?|told|wish|goods|purse|stalls?|sees to)\b";
+
+#[test]
+fn the_documents_use_the_terms_of_the_field() {
+    let riddle = regex::Regex::new(RIDDLES).unwrap();
+    let quoted = regex::Regex::new("`[^`]*`").unwrap();
+    let mut found = Vec::new();
+    for document in documents() {
+        // Names and generated tables say what the program says.
+        let mut generated = false;
+        for (number, line) in read(&document).lines().enumerate() {
+            generated |= line.starts_with("<!-- generated");
+            generated &= line != "<!-- end -->";
+            if !generated && riddle.is_match(&quoted.replace_all(line, "")) {
+                found.push(format!("{document}:{}: {line}", number + 1));
+            }
+        }
+    }
+    assert_eq!(found, Vec::<String>::new());
+}

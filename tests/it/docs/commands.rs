@@ -46,8 +46,10 @@ fn commands_are_found_in_lines() {
 fn every_command_shown_is_one_of_the_programs() {
     let mut wrong = Vec::new();
     let mut seen = 0;
-    for document in documents() {
-        for (first, block) in blocks(&read(&document), &["console", "sh"]) {
+    let templates = ["blank", "chat", "filter", "sentiment"];
+    let templates = templates.map(|it| format!("templates/{it}/README.md"));
+    for document in documents().into_iter().chain(templates) {
+        for (first, block) in blocks(&read(&document), &["console", "sh", ""]) {
             for (offset, line) in block.lines().enumerate() {
                 let line = line.strip_prefix("$ ").unwrap_or(line);
                 for words in commands_of(line) {

@@ -108,3 +108,38 @@ fn the_summary_lists_every_chapter_once() {
         .collect();
     assert_eq!(listed.into_iter().collect::<BTreeSet<_>>(), chapters);
 }
+
+/// Folders whose paths in the documents are checked.
+const CHECKED: &[&str] = &[
+    "assets",
+    "benches",
+    "completions",
+    "contracts",
+    "docs",
+    "schemas",
+    "scripts",
+    "src",
+    "templates",
+    "tests",
+];
+
+#[test]
+fn every_path_named_exists() {
+    let quoted = Regex::new(r"`([a-z.]+(?:/[\w.-]+)+/?)`").unwrap();
+    let mut missing = Vec::new();
+    let mut seen = 0;
+    for document in documents() {
+        for found in quoted.captures_iter(&read(&document)) {
+            let path = &found[1];
+            let first = path.split('/').next().unwrap_or_default();
+            if CHECKED.contains(&first) {
+                seen += 1;
+                if !root().join(path).exists() {
+                    missing.push(format!("{document}: {path}"));
+                }
+            }
+        }
+    }
+    assert_eq!(missing, Vec::<String>::new());
+    assert!(seen > 40, "{seen} paths");
+}
