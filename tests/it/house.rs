@@ -1,18 +1,14 @@
 //! The command line as a whole: exit codes, output channels, settings and generated files.
 
-use std::{fs, path::Path, sync::Mutex};
+use std::{fs, path::Path};
 
-use clap::CommandFactory;
 use openlora::{
-    cli::Cli,
     commands::{
         completions::{SHELLS, completion_script, manual},
         schemas::SCHEMAS,
     },
     error::EXIT_CLASSES,
-    runtime::serve::{ROUTES, Route},
     settings::{KEYS, default_of, variable_of},
-    tui::keymap::{BINDINGS, Binding},
 };
 use tempfile::TempDir;
 
@@ -298,72 +294,4 @@ fn doctor_reports_an_unusable_home() {
         .map(|check| check["name"].as_str().unwrap())
         .collect();
     assert_eq!(bad, ["config", "data", "cache"]);
-}
-
-/// Compares a table of the README with what the code knows, or rewrites it when told to.
-fn assert_table(header: [&str; 2], rows: impl IntoIterator<Item = [String; 2]>) {
-    // Several tests may rewrite the one file.
-    static FILE: Mutex<()> = Mutex::new(());
-    let _guard = FILE.lock().unwrap();
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
-    let text = fs::read_to_string(&path).unwrap();
-    let head = format!("| {} | {} |\n| --- | --- |\n", header[0], header[1]);
-    let start = text.find(&head).unwrap() + head.len();
-    let end = start + text[start..].find("\n\n").unwrap() + 1;
-    let rows = rows.into_iter();
-    let wanted: String = rows
-        .map(|[left, right]| format!("| {left} | {right} |\n"))
-        .collect();
-    if std::env::var_os("REGENERATE").is_some() {
-        fs::write(&path, text[..start].to_owned() + &wanted + &text[end..]).unwrap();
-        return;
-    }
-    assert_eq!(
-        &text[start..end],
-        wanted,
-        "README.md is out of date: run REGENERATE=1 scripts/test generated"
-    );
-}
-
-#[test]
-fn generated_table_of_routes_is_current() {
-    let row = |route: &Route| {
-        let path = route.path.replace("{*", "{");
-        [format!("`{} {path}`", route.method), route.about.to_owned()]
-    };
-    assert_table(["method and path", "what"], ROUTES.iter().map(row));
-}
-
-#[test]
-fn generated_table_of_keys_is_current() {
-    let row = |it: &Binding| [format!("`{}`", it.keys_shown()), it.about.to_owned()];
-    assert_table(["key", "what it does"], BINDINGS.iter().map(row));
-}
-
-#[test]
-fn generated_table_of_exit_codes_is_current() {
-    let done = ["0".to_owned(), "done".to_owned()];
-    let row = |row: &(_, u8, &str, &str)| [row.1.to_string(), row.3.to_owned()];
-    let rows = [done].into_iter().chain(EXIT_CLASSES.iter().map(row));
-    assert_table(["exit code", "meaning"], rows);
-}
-
-#[test]
-fn generated_table_of_verbs_is_current() {
-    let mut rows = Vec::new();
-    let row = |name: String, verb: &clap::Command| {
-        let about = verb.get_about().unwrap().to_string();
-        [format!("`{name}`"), about]
-    };
-    let command = Cli::command();
-    for verb in command.get_subcommands().filter(|verb| !verb.is_hide_set()) {
-        let name = verb.get_name();
-        let before = rows.len();
-        let below = verb.get_subcommands();
-        rows.extend(below.map(|below| row(format!("{name} {}", below.get_name()), below)));
-        if rows.len() == before {
-            rows.push(row(name.to_owned(), verb));
-        }
-    }
-    assert_table(["verb", "what it does"], rows);
 }

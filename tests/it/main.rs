@@ -35,6 +35,7 @@ mod devnet_http;
 mod devnet_peers;
 mod devnet_process;
 mod devnet_support;
+mod docs;
 mod earnings;
 mod engine;
 mod golden;
