@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::view::{ChannelView, ReceiverView};
 use super::{
     Amount, Authorised, Breach, ChannelConfig, ChannelKey, Charge, Charged, Claimed, ExactKey,
-    Payment, ReceiverKey, Scheme, SponsoredBook, Total, Word,
+    Payment, ReceiverKey, RetryProof, Scheme, SponsoredBook, Total, Word,
 };
 use crate::runtime::event::{Clearing, ClearingStage, Event, PaymentBound, RefundCharged};
 
@@ -255,19 +255,6 @@ pub struct ExactPayment {
     pub request_id: Option<String>,
     /// The request that it is for. Its signature is public, so it is for no other.
     pub request_hash: Option<String>,
-}
-
-/// What whoever repeats an `exact` payment shows beside it: once it is on its chain, anybody can
-/// copy it. Either of the two will do; both are salted.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RetryProof {
-    /// Of the first request's id, which its caller chose or its response carried.
-    pub request_id: String,
-    /// Of the address that it came from.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub address: Option<String>,
-    /// Until when the address counts, in Unix milliseconds.
-    pub until_ms: u64,
 }
 
 /// Another seller's payment that is being cleared, or was.

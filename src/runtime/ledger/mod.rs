@@ -22,6 +22,7 @@ pub mod publication;
 pub mod reconcile;
 mod shares;
 mod sponsored;
+mod sponsorship;
 pub mod trail;
 mod tranche;
 mod units;
@@ -34,7 +35,7 @@ pub use amount::{Amount, AmountProblem};
 pub use anchors::Anchors;
 pub use book::{
     Book, Channel, Cleared, ExactPayment, FormerChain, PaidRefund, RECENT_VOUCHERS, Receiver,
-    RetryProof, Spending, UsedVoucher,
+    Spending, UsedVoucher,
 };
 pub use channel::{
     Authorised, Breach, ChannelConfig, Charged, Claimed, Released, Settled, Total, WITHDRAW_DELAY,
@@ -44,14 +45,13 @@ pub use collected::{Collected, collected_of};
 pub use contributions::{Allotment, AttributedCall, Stated};
 pub use earnings::{Accrual, Calls, CallsKey, DAY_MS, Days, Earnings, Sums};
 pub use key::{ChannelKey, ExactKey, KeyProblem, ReceiverKey};
-pub use payment::{Charge, Payment, Scheme, request_digest};
+pub use payment::{Charge, Payment, RetryProof, Scheme, request_digest};
 pub use payout::divide;
 pub use period::Period;
 pub use price::{Prices, TOKENS, Work};
 pub use shares::{Share, SplitProblem, WHOLE_PPM, apportion, check_split};
-pub use sponsored::{
-    SponsorAllowance, SponsorLimit, Sponsored, SponsoredBook, SponsoredDeed, SponsoredGas,
-};
+pub use sponsored::{SponsorAllowance, SponsorLimit, SponsoredBook, SponsoredGas};
+pub use sponsorship::{Sponsored, SponsoredDeed};
 pub use tranche::{MOST_ENTRIES, tranche};
 pub use units::{from_units, in_units};
 pub use usage::{Finish, Usage};

@@ -181,3 +181,16 @@ pub fn request_digest(method: &str, path: &str, body: &[u8]) -> Word {
         .chain_update("\n");
     Word(head.chain_update(body).finalize().into())
 }
+
+/// What whoever repeats an `exact` payment shows beside it: once it is on its chain, anybody can
+/// copy it. Either of the two will do; both are salted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RetryProof {
+    /// Of the first request's id, which its caller chose or its response carried.
+    pub request_id: String,
+    /// Of the address that it came from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+    /// Until when the address counts, in Unix milliseconds.
+    pub until_ms: u64,
+}

@@ -1,12 +1,16 @@
-//! What may be spent in a day. A channel counts with what was put into it or with what calls from it
-//! cost, whichever is more.
+//! What may be spent in a day, and what may be in channels at the same time. For the day, a channel
+//! counts with what was put into it or with what calls from it cost, whichever is more.
 
 use std::collections::BTreeMap;
 
 use rusqlite::{Connection, Transaction, params};
 use serde_json::Value;
 
-use super::{Money, PurseError, locked, store::Fault};
+use super::{
+    Money, PurseError,
+    channel::{Channel, ChannelState},
+    store::{Fault, Purse},
+};
 use crate::{
     runtime::ledger::{Address, Amount},
     wallet::network::Token,
@@ -57,11 +61,11 @@ pub(super) fn within<T>(
     change: impl FnOnce(&Transaction) -> Result<T, Fault>,
 ) -> Result<T, Fault> {
     let (chain_id, token, _) = day;
-    let in_channels = |transaction| locked::locked(transaction, chain_id, token);
-    let (before, locked) = (spent(transaction, day)?, in_channels(transaction)?);
+    let in_channels = |transaction| locked(transaction, chain_id, token);
+    let (before, locked_before) = (spent(transaction, day)?, in_channels(transaction)?);
     let changed = change(transaction)?;
     let after = spent(transaction, day)?;
-    locked::check(budget, (locked, in_channels(transaction)?))?;
+    check_locked(budget, (locked_before, in_channels(transaction)?))?;
     // What was spent before a limit was lowered stands; only more is refused.
     if after <= budget.limit || after <= before {
         return Ok(changed);
@@ -73,4 +77,54 @@ pub(super) fn within<T>(
         spent: money(before),
         left: money(budget.limit.saturating_sub(before)),
     }))
+}
+
+impl Purse {
+    /// All that is in channels, over every seller.
+    pub fn locked(&self, chain_id: u64, token: Address) -> Result<Amount, PurseError> {
+        self.read(|connection| locked(connection, chain_id, token))
+    }
+}
+
+/// What was put in before a limit was lowered stays; only more is refused.
+pub(super) fn check_locked(
+    budget: Budget<'_>,
+    (before, after): (Amount, Amount),
+) -> Result<(), PurseError> {
+    if after <= budget.locked || after <= before {
+        return Ok(());
+    }
+    let money = |sum| Money::of(sum, budget.token);
+    Err(PurseError::Locked {
+        deposit: money(after.saturating_sub(before)),
+        limit: money(budget.locked),
+        locked: money(before),
+    })
+}
+
+pub(super) fn locked(
+    connection: &Connection,
+    chain_id: u64,
+    token: Address,
+) -> Result<Amount, Fault> {
+    let query = "SELECT body FROM channels WHERE chain_id = ?1 AND state <> ?2";
+    let mut all = connection.prepare_cached(query)?;
+    let key = params![chain_id.cast_signed(), ChannelState::Ended.name()];
+    let rows = all.query_map(key, |row| row.get::<_, String>(0))?;
+    let mut sum = Amount::ZERO;
+    for body in rows {
+        let channel: Channel = serde_json::from_str(&body?)?;
+        if channel.config.token == token {
+            sum = sum.saturating_add(channel.left());
+        }
+    }
+    let query = "SELECT counted FROM deposits WHERE chain_id = ?1 AND token = ?2 AND open = 1";
+    let mut all = connection.prepare_cached(query)?;
+    let key = params![chain_id.cast_signed(), token.to_string()];
+    let rows = all.query_map(key, |row| row.get::<_, String>(0))?;
+    for counted in rows {
+        let counted = Value::String(counted?);
+        sum = sum.saturating_add(serde_json::from_value(counted)?);
+    }
+    Ok(sum)
 }

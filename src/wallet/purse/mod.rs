@@ -14,7 +14,6 @@ mod error;
 mod facts;
 mod identity;
 mod lease;
-mod locked;
 mod money;
 mod offer;
 mod open;

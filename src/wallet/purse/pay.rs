@@ -5,7 +5,7 @@ use alloy::primitives::{Bytes, U256, hex};
 use super::{
     Deposit, Money, PurseError, Stage,
     attempt::{Attempt, Order},
-    budget::Budget,
+    budget::{self, Budget},
     chain,
     channel::{Channel, Leased, Pending, Signed},
     offer::Offer,
@@ -163,6 +163,21 @@ impl Purse {
             Some(pending) => self.deposit_seen(channel, &pending),
             None => self.keep_channel(channel),
         }
+    }
+}
+
+impl Payer {
+    pub fn locked(&self) -> Result<Amount, PurseError> {
+        self.purse.locked(self.chain_id(), self.token.address)
+    }
+
+    /// Whether so much more may go into channels, before anything is signed.
+    ///
+    /// # Errors
+    /// It would be more than `call.max_locked`.
+    pub fn check_locked(&self, deposit: Amount) -> Result<(), PurseError> {
+        let before = self.locked()?;
+        budget::check_locked(self.day(), (before, before.saturating_add(deposit)))
     }
 }
 
