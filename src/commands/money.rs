@@ -4,7 +4,7 @@ use super::Context;
 use crate::{
     error::{ExitClass, Failure},
     runtime::ledger::{Amount, Prices, Work},
-    settings::SettingValue,
+    settings::StatedSetting,
     wallet::{
         balance::{amount as base_units, from_units, in_units},
         network::{Network, Token},
@@ -23,7 +23,7 @@ pub fn token(network: &Network) -> Result<&Token, Failure> {
 }
 
 /// A setting in token units as an amount.
-pub fn amount(stated: &SettingValue<String>, token: &Token) -> Result<Amount, Failure> {
+pub fn amount(stated: &StatedSetting<String>, token: &Token) -> Result<Amount, Failure> {
     let (key, text) = (stated.key, &stated.value);
     parse(text, token).ok_or_else(|| {
         let message = format!(

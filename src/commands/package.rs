@@ -22,7 +22,7 @@ use crate::{
         },
         train::RunDir,
     },
-    settings::{SettingValue, Settings},
+    settings::{Settings, StatedSetting},
     wallet::{
         WalletError, development::check_payee, eip712::AccountSigner, keystore::Account,
         network::Network,
@@ -214,7 +214,7 @@ fn about(
 }
 
 fn creator_address(settings: &Settings) -> Result<Option<Address>, Failure> {
-    let read = |stated: &SettingValue<String>| {
+    let read = |stated: &StatedSetting<String>| {
         stated.value.parse().map_err(|problem: AddressProblem| {
             let message = format!("`{}` is wrong: {problem}", stated.key);
             Failure::new(ExitClass::BadInput, message)

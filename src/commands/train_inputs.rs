@@ -10,7 +10,7 @@ use crate::{
         model::text::TextCodec,
         train::{Inputs, Start, ValidationWish, run::lock::Lock},
     },
-    settings::SettingValue,
+    settings::StatedSetting,
 };
 
 /// Opens all that decides a training, with the data files named instead of the project's and a second
@@ -55,7 +55,7 @@ pub fn inputs(
         ValidationWish::File(path) => {
             let stated = settings.train.val.as_ref();
             let own = stated.filter(|stated| stated.value == path);
-            let path = own.map_or_else(|| settings.working_dir.join(&path), SettingValue::path);
+            let path = own.map_or_else(|| settings.working_dir.join(&path), StatedSetting::path);
             Some(load(&[Source::of_file(path)])?)
         }
         _ => None,

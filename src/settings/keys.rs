@@ -4,7 +4,9 @@
 use std::{path::PathBuf, time::Duration};
 
 use super::{
-    typed::{ContractPayerPolicy, FacilitatorAccess, IndexMethod, LossTokens, SettingValue, field},
+    typed::{
+        ContractPayerPolicy, FacilitatorAccess, IndexMethod, LossTokens, StatedSetting, field,
+    },
     value::{Kind, NetworkEntry, SourceEntry, Values},
 };
 
@@ -121,7 +123,7 @@ settings! {
         version: String = Kind::Text, Some("\"0.1.0\""), "version of the release, such as 1.2.0";
         license: Option<String> = Kind::Text, None, "SPDX identifier of the adapter's licence";
         creator: Option<String> = Kind::Text, None, "name of whoever publishes the adapter";
-        network: SettingValue<String> = Kind::Text, Some("\"local\""),
+        network: StatedSetting<String> = Kind::Text, Some("\"local\""),
             "chain to use: a preset, or the name of a `[network.NAME]` table";
         task: Option<String> = TASKS, None, "what a row teaches; found from the data when unset";
         labels: Vec<String> = Kind::List, None, "labels of a classifier, in order";
@@ -132,7 +134,7 @@ settings! {
     split: SplitSettings {
         creator: Option<u64> = integer(0, 1_000_000), None,
             "the creator's share in ppm; what the others leave when unset";
-        creator_address: Option<SettingValue<String>> = Kind::Text, None,
+        creator_address: Option<StatedSetting<String>> = Kind::Text, None,
             "account of the creator's share; the signing account when unset";
         contributors: Option<u64> = integer(0, 1_000_000), None,
             "the contributors' share in ppm; 400000 when unset and all have an address";
@@ -140,7 +142,7 @@ settings! {
 
     /// What a deployment may cost.
     deploy: DeploySettings {
-        max_fee: Option<SettingValue<String>> = Kind::Text, None,
+        max_fee: Option<StatedSetting<String>> = Kind::Text, None,
             "most that a unit of gas may cost, in gwei; twice the going rate when unset";
         patience: Duration = integer(1, 86_400), Some("60"),
             "seconds until a transaction that is not mined offers more";
@@ -153,7 +155,7 @@ settings! {
 
     /// The base model.
     base: BaseSettings {
-        id: SettingValue<String> = Kind::Text, Some("\"nano\""),
+        id: StatedSetting<String> = Kind::Text, Some("\"nano\""),
             "base model: nano, a folder, or a Hub id";
         revision: String = Kind::Text, Some("\"main\""), "Hub branch, tag or commit";
         endpoint: String = Kind::Text, Some("\"https://huggingface.co\""), "Hub address";
@@ -179,7 +181,7 @@ settings! {
         loss: LossTokens = LossTokens::KIND, Some("\"completion\""), "tokens that are learned from";
         clip: f64 = number(0.0, 1e6), Some("1.0"), "gradient-norm limit";
         weight_decay: f64 = number(0.0, 1.0), Some("0.0"), "AdamW weight decay";
-        val: Option<SettingValue<String>> = Kind::Text, None,
+        val: Option<StatedSetting<String>> = Kind::Text, None,
             "validation: a file, or a fraction of the rows";
         eval_every: Option<usize> = integer(1, LARGE), None,
             "steps between validations; once an epoch when unset";
@@ -233,29 +235,29 @@ settings! {
             "chains on which calls are paid; `project.network` alone when unset";
         withdraw_delay: Duration = integer(900, 2_592_000), Some("3600"),
             "seconds that a payer waits for a withdrawal from a channel";
-        min_deposit: SettingValue<String> = Kind::Text, Some("\"0.0005\""),
+        min_deposit: StatedSetting<String> = Kind::Text, Some("\"0.0005\""),
             "least deposit into a channel, in token units";
         deposits_daily: u32 = integer(0, LARGE), Some("100"),
             "deposits that are put on the chain for one payer in a day (UTC)";
         refunds_daily: u32 = integer(0, LARGE), Some("4"),
             "refunds that are made for one payer in a day (UTC)";
-        refund_fee: SettingValue<String> = Kind::Text, Some("\"0.0001\""),
+        refund_fee: StatedSetting<String> = Kind::Text, Some("\"0.0001\""),
             "what a refund costs its payer, for its gas, in token units";
         refund_pause: Duration = integer(0, 3600), Some("3"),
             "seconds in which a paid call ends a refund that others than the payer may have asked for";
         contract_payers: ContractPayerPolicy = ContractPayerPolicy::KIND, Some("\"refuse\""),
             "vouchers that the payer's contract decides about: refused, or claimed before the call";
-        min_gas: SettingValue<String> = Kind::Text, Some("\"0.001\""),
+        min_gas: StatedSetting<String> = Kind::Text, Some("\"0.001\""),
             "what the account keeps for its own gas, in ETH, before it sends payers' transactions";
-        gas_budget: Option<SettingValue<String>> = Kind::Text, None,
+        gas_budget: Option<StatedSetting<String>> = Kind::Text, None,
             "most that payers' deposits and refunds may cost in a day (UTC) on each chain, in ETH; unset: ten times `serve.min_gas`, and no limit on a development chain";
         anchor_at: u64 = integer(1, LARGE), Some("1024"),
             "attributed calls that are worth a root on the chain";
         anchor_every: Duration = integer(1, LARGE), Some("3600"),
             "seconds between two roots, at most";
-        public_url: Option<SettingValue<String>> = Kind::Text, None,
+        public_url: Option<StatedSetting<String>> = Kind::Text, None,
             "address under which others reach the server, for links to its published log";
-        settle_at: SettingValue<String> = Kind::Text, Some("\"1\""),
+        settle_at: StatedSetting<String> = Kind::Text, Some("\"1\""),
             "unclaimed income that is settled at once, in token units";
         settle_every: Option<Duration> = integer(1, LARGE), None,
             "seconds between settlements of unclaimed income; at most, and when unset, a quarter of `serve.withdraw_delay`";
@@ -263,17 +265,17 @@ settings! {
 
     /// The limits of a buyer.
     call: CallSettings {
-        ask_above: SettingValue<String> = Kind::Text, Some("\"0.01\""),
+        ask_above: StatedSetting<String> = Kind::Text, Some("\"0.01\""),
             "price or deposit of one call, in token units, above which `call` asks";
-        budget: SettingValue<String> = Kind::Text, Some("\"1\""),
+        budget: StatedSetting<String> = Kind::Text, Some("\"1\""),
             "most that calls and deposits may take in a day (UTC), in token units";
-        max_locked: SettingValue<String> = Kind::Text, Some("\"3\""),
+        max_locked: StatedSetting<String> = Kind::Text, Some("\"3\""),
             "most that may be in channels at the same time, over all sellers, in token units";
-        max_deposit: Option<SettingValue<String>> = Kind::Text, None,
+        max_deposit: Option<StatedSetting<String>> = Kind::Text, None,
             "deposit that one call may make without being asked for; `call.ask_above` when unset";
         max_delay: Duration = integer(900, 2_592_000), Some("86400"),
             "longest that a seller may have a deposit wait when it is taken back, in seconds";
-        max_refund_fee: SettingValue<String> = Kind::Text, Some("\"0.01\""),
+        max_refund_fee: StatedSetting<String> = Kind::Text, Some("\"0.01\""),
             "most that a seller may take for the gas of a refund, in token units";
         timeout: Duration = integer(1, 86_400), Some("600"),
             "seconds that an answer may take until its last byte";
@@ -281,17 +283,17 @@ settings! {
 
     /// Prices of calls.
     pricing: PricingSettings {
-        prompt: SettingValue<String> = Kind::Text, Some("\"0.0002\""),
+        prompt: StatedSetting<String> = Kind::Text, Some("\"0.0002\""),
             "price of 1000 prompt tokens, in token units";
-        completion: SettingValue<String> = Kind::Text, Some("\"0.001\""),
+        completion: StatedSetting<String> = Kind::Text, Some("\"0.001\""),
             "price of 1000 generated tokens, in token units";
-        classification: SettingValue<String> = Kind::Text, Some("\"0.0001\""),
+        classification: StatedSetting<String> = Kind::Text, Some("\"0.0001\""),
             "price of one classified text, in token units";
-        image: SettingValue<String> = Kind::Text, Some("\"0.01\""),
+        image: StatedSetting<String> = Kind::Text, Some("\"0.01\""),
             "price of one picture, in token units";
-        minimum: SettingValue<String> = Kind::Text, Some("\"0.00001\""),
+        minimum: StatedSetting<String> = Kind::Text, Some("\"0.00001\""),
             "least price of a call, in token units";
-        coin: Option<SettingValue<String>> = Kind::Text, None,
+        coin: Option<StatedSetting<String>> = Kind::Text, None,
             "value of one coin of the chain in token units, for earnings net of gas";
     }
 

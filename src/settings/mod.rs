@@ -14,5 +14,5 @@ mod value;
 pub use files::{Dirs, SettingsError, closest, find_project_file, parse, read_file};
 pub use keys::{KEYS, Key, ProjectSettings, Settings, variable_of};
 pub use resolve::{Layered, Override, default_of};
-pub use typed::{ContractPayerPolicy, FacilitatorAccess, IndexMethod, LossTokens, SettingValue};
+pub use typed::{ContractPayerPolicy, FacilitatorAccess, IndexMethod, LossTokens, StatedSetting};
 pub use value::{Kind, NetworkEntry, Origin, SourceEntry, Value};

@@ -10,7 +10,7 @@ use super::value::{Kind, Origin, Value, Values};
 /// A setting together with its key and origin, for values that are only read later and whose
 /// errors name them: token amounts (their decimals are the token's), paths, chains.
 #[derive(Clone, Debug, PartialEq)]
-pub struct SettingValue<T> {
+pub struct StatedSetting<T> {
     pub value: T,
     pub key: &'static str,
     pub origin: Origin,
@@ -18,13 +18,13 @@ pub struct SettingValue<T> {
     folder: PathBuf,
 }
 
-impl<T> SettingValue<T> {
+impl<T> StatedSetting<T> {
     pub fn is_default(&self) -> bool {
         self.origin == Origin::Default
     }
 }
 
-impl SettingValue<String> {
+impl StatedSetting<String> {
     /// The value as a path, absolute to where it was written.
     pub fn path(&self) -> PathBuf {
         self.folder.join(&self.value)
@@ -94,7 +94,7 @@ impl<T: FromSetting> FromSetting for Option<T> {
     }
 }
 
-impl<T: FromSetting> FromSetting for SettingValue<T> {
+impl<T: FromSetting> FromSetting for StatedSetting<T> {
     fn from_setting(found: &Found<'_>) -> Option<Self> {
         Some(Self {
             value: T::from_setting(found)?,

@@ -11,7 +11,7 @@ use crate::{
     error::{ExitClass, Failure},
     printer::Printer,
     runtime::ledger::{Amount, Days, ReceiverKey},
-    settings::SettingValue,
+    settings::StatedSetting,
     wallet::balance::{from_units, shown_amount},
 };
 
@@ -135,7 +135,7 @@ pub(super) fn of(
 
 /// The value of one coin of the chain in base units of the token.
 pub(in crate::commands) fn coin(context: &Context, decimals: u8) -> Result<Option<u128>, Failure> {
-    let read = |stated: &SettingValue<String>| {
+    let read = |stated: &StatedSetting<String>| {
         from_units(&stated.value, decimals).ok_or_else(|| {
             let message = format!(
                 "`{}` is wrong: expected token units such as 2500 or 0.5, found `{}`",

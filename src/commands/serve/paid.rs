@@ -38,7 +38,7 @@ use crate::{
         serve::payment::{Currency, Sales},
         state::Snapshot,
     },
-    settings::{ContractPayerPolicy, SettingValue},
+    settings::{ContractPayerPolicy, StatedSetting},
     wallet::{
         balance::from_units,
         deploy::{Payee, payee, quote},
@@ -402,7 +402,7 @@ fn min_gas(context: &Context) -> Result<Amount, Failure> {
     ether(&context.settings.serve.min_gas)
 }
 
-fn ether(stated: &SettingValue<String>) -> Result<Amount, Failure> {
+fn ether(stated: &StatedSetting<String>) -> Result<Amount, Failure> {
     let (key, text) = (stated.key, &stated.value);
     from_units(text, 18).map(Amount).ok_or_else(|| {
         let message = format!("`{key}` is wrong: expected ETH such as 0.001, found `{text}`");
