@@ -120,7 +120,7 @@ impl SponsoredBook {
                 tx, status, fee, ..
             } => {
                 for day in self.0.values_mut() {
-                    day.settle(tx, *status, *fee);
+                    day.finish(tx, *status, *fee);
                 }
             }
             Event::GasBudgetSpent { chain_id, day, .. } => {
