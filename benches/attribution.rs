@@ -16,17 +16,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use openlora::runtime::{
-    dataset::{DataSource, Dataset, Task, TaskOptions, encode::encode_all, load},
-    influence::{
-        AttributionDir, BuiltIndex, CheckpointFacts, DAMPING, GradientInputs, GradientSketch,
-        GradientSketcher, IndexBinding, IndexContributor, IndexDraft, IndexFile, IndexJob,
-        IndexMethod, IndexParameters, IndexedExample, QuantisedRows, SuffixArray, WIDTH,
-        adapter_digest, build, kernels,
-    },
-    model::{BaseRequest, WeightPrecision, open_base, text::TextCodec},
-    train::{RunDir, RunStart, TrainConfig, TrainFlow, TrainInputs, train},
-};
+use openlora_model::{dataset::{DataSource, Dataset, Task, TaskOptions, encode::encode_all, load}, BaseRequest, WeightPrecision, open_base, text::TextCodec};
+use openlora_influence::{AttributionDir, BuiltIndex, CheckpointFacts, DAMPING, GradientInputs, GradientSketch, GradientSketcher, IndexBinding, IndexContributor, IndexDraft, IndexFile, IndexJob, IndexMethod, IndexParameters, IndexedExample, QuantisedRows, SuffixArray, WIDTH, adapter_digest, build, kernels};
+use openlora_train::{RunDir, RunStart, TrainConfig, TrainFlow, TrainInputs, train};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 

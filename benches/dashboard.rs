@@ -8,21 +8,10 @@ use std::{
 };
 
 use criterion::Criterion;
-use openlora::{
-    runtime::{
-        event::{CallKind, Event, EventRecord, FinishReason, TokenUsage},
-        journal::{Journal, JournalEntry, JournalStore, SqliteStore, projection},
-        ledger::{
-            Address, Amount, CallCharge, CallWork, CheckedPayment, PaymentScheme, PriceList, Word,
-        },
-    },
-    tui::{
-        model::{DashModel, DashOptions, SumRange},
-        theme::{ColourDepth, Theme},
-        update::{DashMessage, update},
-        view,
-    },
-};
+use openlora_ledger::{event::{CallKind, Event, EventRecord, FinishReason, TokenUsage}, CallCharge, CallWork, CheckedPayment, PaymentScheme, PriceList};
+use openlora_journal::{Journal, JournalEntry, JournalStore, SqliteStore, projection};
+use openlora_core::{Address, Amount, Word};
+use openlora_tui::{model::{DashModel, DashOptions, SumRange}, theme::{ColourDepth, Theme}, update::{DashMessage, update}, view};
 use ratatui::{Terminal, TerminalOptions, Viewport, backend::CrosstermBackend, layout::Rect};
 use tokio::{runtime::Runtime, time::interval};
 
@@ -240,7 +229,7 @@ pub fn following(_: &mut Criterion) {
         let seconds = |usage: &serde_json::Value| usage["seconds"].as_f64().unwrap_or(0.0);
         let share = (seconds(&after) - seconds(&before)) / wall * 100.0;
         screen.press("ttt");
-        let calls = openlora::tui::figures::count(written / 2);
+        let calls = openlora_tui::figures::count(written / 2);
         screen.shows(&format!("calls {calls} "));
         screen.press("q");
         assert_eq!(screen.end().0, 0);

@@ -9,24 +9,11 @@ use std::{
 
 use criterion::{Criterion, Throughput};
 use futures::StreamExt;
-use openlora::runtime::{
-    attribution::Provenance,
-    engine::{
-        Engine, EngineError, EngineLimits, GenerationStep, GenerationStream, LabelProbabilities,
-        Prompt, SamplingParams,
-    },
-    event::{CallKind, FinishReason},
-    journal::Journal,
-    ledger::PriceList,
-    serve::{
-        AdapterRegistry, ServedAdapter,
-        attribution::{AttributionConfig, AttributionService},
-        gate::QueueGate,
-        meter::{Admission, CallMeter, CallReservation},
-        metrics::ServerMetrics,
-        request_id::RequestId,
-    },
-};
+use openlora_attribution::Provenance;
+use openlora_engine::{Engine, EngineError, EngineLimits, GenerationStep, GenerationStream, LabelProbabilities, Prompt, SamplingParams};
+use openlora_ledger::{event::{CallKind, FinishReason}, PriceList};
+use openlora_journal::Journal;
+use openlora_serve::{AdapterRegistry, ServedAdapter, attribution::{AttributionConfig, AttributionService}, gate::QueueGate, meter::{Admission, CallMeter, CallReservation}, metrics::ServerMetrics, request_id::RequestId};
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 

@@ -3,26 +3,22 @@
 //! The binary parses the command line, settles the settings and dispatches to one file per verb
 //! in `commands`. What the product does lives in `runtime`, which knows no terminal.
 
-pub mod atomic;
-pub mod cli;
 pub mod commands;
-pub mod error;
-pub mod printer;
-pub mod private;
 pub mod runtime;
-pub mod settings;
-pub mod tui;
-pub mod wallet;
 
 use std::{borrow::Cow, ffi::OsString};
 
 use clap::Parser;
 
-use cli::{Cli, GlobalArgs};
-use error::{ExitClass, ExitStatus, Failure};
-use printer::Printer;
-use private::redact;
-use settings::{AppDirs, SettingLayers, Settings};
+use commands::{
+    cli::{Cli, GlobalArgs},
+    printer::{self, Printer},
+    settings::{self, AppDirs, SettingLayers, Settings},
+};
+use openlora_core::{
+    error::{ExitClass, ExitStatus, Failure},
+    private::redact,
+};
 
 /// Parses, settles and runs one command line; returns the exit code.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {

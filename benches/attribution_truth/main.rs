@@ -17,10 +17,8 @@ mod worlds;
 
 use std::{fs, path::PathBuf};
 
-use openlora::runtime::{
-    model::{BaseRequest, open_base},
-    train::run::files,
-};
+use openlora_model::{BaseRequest, open_base};
+use openlora_train::run::files;
 use retrain::{Effort, Recipe};
 use serde_json::json;
 use study::{Plan, study};

@@ -2,21 +2,11 @@
 
 use std::{collections::HashMap, fs, path::PathBuf, sync::Arc};
 
-use openlora::runtime::{
-    attribution::{
-        AttributionIndex,
-        queue::CallTokens,
-        shares::{Contributor, ShareEvidence, ShareTable, divide_call},
-    },
-    dataset::DataSource,
-    decoder::{Decoder, TokenBatch},
-    influence::{
-        AttributionDir, ContributorIndex, DAMPING, GradientInputs, GradientPass, GradientSketcher,
-        IndexFile, IndexJob, IndexMethod, WIDTH, build, influence_rows,
-    },
-    model::{BaseModel, WeightPrecision, text::TextCodec},
-    train::run::checkpoint::MILESTONES,
-};
+use openlora_attribution::{AttributionIndex, queue::CallTokens, shares::{Contributor, ShareEvidence, ShareTable, divide_call}};
+use openlora_model::{dataset::DataSource, BaseModel, WeightPrecision, text::TextCodec};
+use openlora_decoder::{Decoder, TokenBatch};
+use openlora_influence::{AttributionDir, ContributorIndex, DAMPING, GradientInputs, GradientPass, GradientSketcher, IndexFile, IndexJob, IndexMethod, WIDTH, build, influence_rows};
+use openlora_train::run::checkpoint::MILESTONES;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 

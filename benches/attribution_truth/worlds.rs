@@ -6,15 +6,8 @@
 
 use std::path::{Path, PathBuf};
 
-use openlora::runtime::{
-    dataset::{
-        DataRow, DataSource, Dataset, Task, TaskOptions, TrainingExample,
-        encode::{EncodeOptions, EncodedRow, LossOn, encode_row},
-        load,
-    },
-    model::text::TextCodec,
-    train::{TrainRows, order},
-};
+use openlora_model::{dataset::{DataRow, DataSource, Dataset, Task, TaskOptions, TrainingExample, encode::{EncodeOptions, EncodedRow, LossOn, encode_row}, load}, text::TextCodec};
+use openlora_train::{TrainRows, order};
 
 /// A training set whose contributors are known, and what it is asked.
 pub struct World {

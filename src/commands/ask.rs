@@ -6,10 +6,8 @@ use std::{io::Read, path::Path};
 use zeroize::Zeroizing;
 
 use super::CommandContext;
-use crate::{
-    error::{ExitClass, Failure},
-    wallet::keystore::Password,
-};
+use openlora_core::error::{ExitClass, Failure};
+use openlora_wallet::Password;
 
 /// Longest secret that is read from a file; a keystore takes about 500 bytes.
 const LONGEST: u64 = 64 * 1024;

@@ -8,21 +8,17 @@ use serde::Serialize;
 
 pub use audit::{AttributionAuditRequest, AuditReport, audit};
 
-pub use crate::runtime::influence::BuiltIndex;
+pub use openlora_influence::BuiltIndex;
 
 use super::{CommandContext, project, train_inputs};
-use crate::{
-    error::{ExitClass, ExitStatus, Failure},
-    runtime::{
-        adapter,
-        influence::{
-            AttributionDir, GradientInputs, GradientSketcher, IndexBinding, IndexContributor,
-            IndexFile, IndexJob, IndexMethod, adapter_digest, build as build_index,
-        },
-        train::{RunDir, RunStart, TrainInputs, run::lock::RunLock},
-    },
-    settings::IndexMethodChoice,
+use crate::commands::settings::IndexMethodChoice;
+use openlora_core::error::{ExitClass, ExitStatus, Failure};
+use openlora_influence::{
+    AttributionDir, GradientInputs, GradientSketcher, IndexBinding, IndexContributor, IndexFile,
+    IndexJob, IndexMethod, adapter_digest, build as build_index,
 };
+use openlora_model::adapter;
+use openlora_train::{RunDir, RunStart, TrainInputs, run::lock::RunLock};
 
 /// What `inspect --json` prints.
 #[derive(Debug, Serialize, schemars::JsonSchema)]

@@ -12,29 +12,28 @@ use std::{
 use serde::Serialize;
 
 use super::{CommandContext, network, published::LogSource, serve::provenance};
-use crate::{
-    error::{ExitClass, ExitStatus, Failure},
-    runtime::{
-        attribution::{
-            Provenance,
-            recompute::{RecomputeContext, channels},
-        },
-        event::SplitRead,
-        influence::AttributionDir,
-        ledger::{
-            Address, Amount, ReceiverKey, Word,
-            publication::{AnchoredBatch, PublishedCall},
-        },
-        package,
-    },
-    wallet::{
-        explore::against_releases,
-        network::Network,
-        provider::Chain,
-        registry::{AdapterId, parse_id, shown_id},
-        rewards::{anchored_on, anchoring_servers, batch_tree, split_of},
-    },
+use openlora_attribution::{
+    Provenance,
+    recompute::{RecomputeContext, channels},
 };
+use openlora_chain::{
+    network::Network,
+    provider::Chain,
+    registry::{AdapterId, parse_id, shown_id},
+};
+use openlora_core::{
+    Address, Amount, Word,
+    error::{ExitClass, ExitStatus, Failure},
+};
+use openlora_influence::AttributionDir;
+use openlora_ledger::{
+    ReceiverKey,
+    event::SplitRead,
+    publication::{AnchoredBatch, PublishedCall},
+};
+use openlora_package as package;
+use openlora_payments::rewards::{anchored_on, anchoring_servers, batch_tree, split_of};
+use openlora_release::explore::against_releases;
 
 /// What `audit` is asked for.
 #[derive(Clone, Debug, Default)]
@@ -155,7 +154,7 @@ fn number(context: &CommandContext, text: &str) -> Result<AdapterId, Failure> {
     if let Some(number) = parse_id(text) {
         return Ok(number);
     }
-    let snapshot = crate::runtime::journal::Journal::snapshot_at(&context.dirs.journal())?;
+    let snapshot = openlora_journal::Journal::snapshot_at(&context.dirs.journal())?;
     let mut known = snapshot.deployments.iter().rev();
     let known = known.find(|it| it.name == text);
     known

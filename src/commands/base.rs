@@ -4,11 +4,9 @@
 use std::path::PathBuf;
 
 use super::CommandContext;
-use crate::{
-    error::{ExitClass, ExitStatus, Failure},
-    runtime::train::base::{BaseBuild, BaseEvent, train_base},
-    settings::closest,
-};
+use crate::commands::settings::closest;
+use openlora_core::error::{ExitClass, ExitStatus, Failure};
+use openlora_train::base::{BaseBuild, BaseEvent, train_base};
 
 /// What the command line says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -11,14 +11,12 @@ use std::io::{IsTerminal, Read};
 use serde_json::{Value, json};
 
 use super::{CommandContext, payer::PayerRequest};
-use crate::{
-    error::{ExitClass, ExitStatus, Failure},
-    printer::escape_controls,
-    wallet::payer::{PayerStore, SchemeChoice},
-};
+use crate::commands::printer::escape_controls;
 pub use answer::CallResult;
 use answer::{AdapterAnswer, LabelProbability};
 use client::{CallParams, ServerClient, text_at};
+use openlora_core::error::{ExitClass, ExitStatus, Failure};
+use openlora_payments::payer::{PayerStore, SchemeChoice};
 use pay::{PaidResponse, buy, resume};
 
 /// What is asked of the adapter.

@@ -14,19 +14,22 @@ use super::{
     money, network,
     payer::{self, PayerRequest},
 };
-use crate::{
+use openlora_chain::{
+    balance::{self, in_units},
+    network::PaymentToken,
+    provider::Chain,
+};
+use openlora_core::{
+    Amount,
     error::{ExitClass, ExitStatus, Failure},
-    runtime::ledger::{Amount, PaymentScheme},
-    wallet::{
-        balance::{self, in_units},
-        network::PaymentToken,
-        payer::{
-            LeasedChannel, Payer, PayerChannel, PayerChannelState, PayerError, PayerStore,
-            PaymentOffer, SchemeChoice, SellerRoute, TokenAmount, chain, choose,
-        },
-        provider::Chain,
-        x402::wire::PaymentRequired,
+};
+use openlora_ledger::PaymentScheme;
+use openlora_payments::{
+    payer::{
+        LeasedChannel, Payer, PayerChannel, PayerChannelState, PayerError, PayerStore,
+        PaymentOffer, SchemeChoice, SellerRoute, TokenAmount, chain, choose,
     },
+    x402::wire::PaymentRequired,
 };
 pub use refund::{RefundReport, refund};
 pub use withdraw::{ChannelWithdrawal, withdraw};

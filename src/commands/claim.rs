@@ -13,15 +13,16 @@ use super::{
     treasury::TreasuryRequest,
     tx_context::TxContext,
 };
-use crate::{
+use openlora_chain::transaction::{FactReader, TxSender, recover};
+use openlora_core::{
+    Address, Amount,
     error::{ExitClass, ExitStatus, Failure},
-    runtime::ledger::{Address, Amount, ReceiverKey},
-    wallet::{
-        keystore::WalletAccount,
-        rewards::{PoolCall, PoolState, WaitingProposal, claim_facts, owed, pool_of, proposal_of},
-        transaction::{FactReader, TxSender, recover},
-    },
 };
+use openlora_ledger::ReceiverKey;
+use openlora_payments::rewards::{
+    PoolCall, PoolState, WaitingProposal, claim_facts, owed, pool_of, proposal_of,
+};
+use openlora_wallet::WalletAccount;
 
 /// What is done in the pools.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -6,10 +6,8 @@ use clap::CommandFactory;
 use clap_complete::Shell;
 
 use super::CommandContext;
-use crate::{
-    cli::Cli,
-    error::{ExitClass, ExitStatus, Failure},
-};
+use crate::commands::cli::Cli;
+use openlora_core::error::{ExitClass, ExitStatus, Failure};
 
 /// Shells whose scripts are kept in `completions/`.
 pub const SHELLS: &[Shell] = &[

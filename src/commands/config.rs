@@ -10,11 +10,13 @@ use serde::Serialize;
 use toml_edit::{DocumentMut, Item, Table};
 
 use super::CommandContext;
-use crate::{
+use crate::commands::settings::{
+    SettingKey, SettingValue, SettingsError, SourceEntry, closest, keys,
+};
+use openlora_core::{
     atomic::{self, FileAccess},
     error::{ExitClass, ExitStatus, Failure},
     private::files,
-    settings::{SettingKey, SettingValue, SettingsError, SourceEntry, closest, keys},
 };
 
 /// Prints every key, its value and, when asked, its origin.
@@ -174,7 +176,7 @@ fn change(file: &Path, key: &SettingKey, text: &str) -> Result<String, Failure> 
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
         Err(error) => return Err(Failure::io("read", file, &error)),
     };
-    crate::settings::parse(file, &old, None)?;
+    crate::commands::settings::parse(file, &old, None)?;
     let mut document: DocumentMut = old.parse().map_err(|error: toml_edit::TomlError| {
         Failure::new(
             ExitClass::BadInput,
@@ -190,7 +192,7 @@ fn change(file: &Path, key: &SettingKey, text: &str) -> Result<String, Failure> 
         table[name] = Item::Value(value);
     }
     let new = document.to_string();
-    crate::settings::parse(file, &new, None)?;
+    crate::commands::settings::parse(file, &new, None)?;
     Ok(new)
 }
 

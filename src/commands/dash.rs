@@ -15,18 +15,14 @@ use std::{
 use tokio::sync::mpsc;
 
 use super::{CommandContext, earnings, network};
-use crate::{
-    error::{ExitClass, ExitStatus, Failure},
-    runtime::{
-        journal::{Journal, ReadOnlyJournal, projection},
-        state::board::Board,
-    },
-    tui::{
-        model::{DashModel, DashOptions},
-        money::ChainToken,
-        run::{self, DashClock, DashFeed, DashSession},
-        theme::{ColourDepth, Theme},
-    },
+use openlora_core::error::{ExitClass, ExitStatus, Failure};
+use openlora_journal::{Journal, ReadOnlyJournal, projection};
+use openlora_ledger::state::board::Board;
+use openlora_tui::{
+    model::{DashModel, DashOptions},
+    money::ChainToken,
+    run::{self, DashClock, DashFeed, DashSession},
+    theme::{ColourDepth, Theme},
 };
 pub use report::DashReport;
 

@@ -14,16 +14,14 @@ pub use report::DataReport as CheckReport;
 pub use split::{SplitReport, SplitRequest, split};
 
 use super::{CommandContext, project};
-use crate::{
-    error::{ExitClass, ExitStatus, Failure},
-    runtime::{
-        dataset::{
-            self, DataRow, DataSource, Dataset, Task,
-            encode::{self, EncodeOptions, LossOn, TextSegment},
-        },
-        model::text::TextCodec,
+use crate::commands::settings::{LossTokens, Settings};
+use openlora_core::error::{ExitClass, ExitStatus, Failure};
+use openlora_model::{
+    dataset::{
+        self, DataRow, DataSource, Dataset, Task,
+        encode::{self, EncodeOptions, LossOn, TextSegment},
     },
-    settings::{LossTokens, Settings},
+    text::TextCodec,
 };
 
 /// How tokens that are learned are painted.

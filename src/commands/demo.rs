@@ -18,7 +18,7 @@ use tempfile::TempDir;
 
 use self::{program::DemoBinary, script::DemoScript};
 use super::{CommandContext, deploy::DeployReport};
-use crate::error::{ExitClass, ExitStatus, Failure};
+use openlora_core::error::{ExitClass, ExitStatus, Failure};
 
 /// What `demo` is asked for.
 #[derive(Clone, Debug)]

@@ -14,33 +14,30 @@ use super::{
     tx_context::TxContext,
     verify,
 };
-use crate::{
-    error::{ExitClass, ExitStatus, Failure},
-    runtime::{
-        event::ReleaseDeployment,
-        ledger::{Address, Amount},
-        package::{
-            Package,
-            release::SigningDomain,
-            verify::{CheckStatus, PackageVerification},
-        },
-        train::RunDir,
-    },
-    wallet::{
-        WalletError,
-        balance::{from_units, in_units},
-        deploy::{
-            DeployContext, DeployError, DeployOptions, DeployPlan, DeployStep, FeeQuote,
-            RegistryAction, ReleaseParams, append_release, carry_out, find_release, observe,
-            payout, plan, quote, splitter,
-        },
-        development::check_payee,
-        network::PaymentToken,
-        provider::Chain,
-        registry::{Token as Contract, parse_id, shown_id},
-    },
-};
 pub use contracts::ContractsReport;
+use openlora_chain::{
+    WalletError,
+    balance::{from_units, in_units},
+    development::check_payee,
+    network::PaymentToken,
+    provider::Chain,
+    registry::{Token as Contract, parse_id, shown_id},
+};
+use openlora_core::{
+    Address, Amount,
+    error::{ExitClass, ExitStatus, Failure},
+};
+use openlora_ledger::event::ReleaseDeployment;
+use openlora_package::{
+    Package,
+    release::SigningDomain,
+    verify::{CheckStatus, PackageVerification},
+};
+use openlora_release::deploy::{
+    DeployContext, DeployError, DeployOptions, DeployPlan, DeployStep, FeeQuote, RegistryAction,
+    ReleaseParams, append_release, carry_out, find_release, observe, payout, plan, quote, splitter,
+};
+use openlora_train::RunDir;
 
 /// What the command line says besides settings.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -309,7 +306,7 @@ fn unverified(dir: &Path, report: &PackageVerification) -> Failure {
 fn remembered(
     tx_context: &TxContext,
     params: &ReleaseParams,
-) -> Vec<crate::wallet::registry::AdapterId> {
+) -> Vec<openlora_chain::registry::AdapterId> {
     let network = &tx_context.chain.network;
     let registry = network.contracts.registry.unwrap_or_default().to_string();
     let publisher = params.publisher.to_string();
@@ -430,7 +427,7 @@ fn propose(
     }
     let network = &tx_context.chain.network;
     let transaction =
-        |(step, submission): (&DeployStep, &crate::wallet::transaction::TxSubmission)| {
+        |(step, submission): (&DeployStep, &openlora_chain::transaction::TxSubmission)| {
             let argument = |(name, value): &(&'static str, String)| CallArgument {
                 name,
                 value: value.clone(),

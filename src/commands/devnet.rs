@@ -6,18 +6,14 @@ use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{CommandContext, ask, journal, network::port, running_server::RunningServer};
-use crate::{
-    error::{ExitClass, ExitStatus, Failure},
-    printer::Printer,
-    runtime::event::Event,
-    wallet::{
-        devchain::{
-            ETHER,
-            supervisor::{self, ChainDir, ChainEndpoint, ChainStatus},
-        },
-        development::MNEMONIC,
-    },
+use crate::commands::printer::Printer;
+use openlora_chain::development::MNEMONIC;
+use openlora_core::error::{ExitClass, ExitStatus, Failure};
+use openlora_devnet::{
+    ETHER,
+    supervisor::{self, ChainDir, ChainEndpoint, ChainStatus},
 };
+use openlora_ledger::event::Event;
 
 /// What `devnet start` is told besides settings.
 #[derive(Clone, Debug, Default)]
@@ -99,7 +95,7 @@ async fn foreground(
     home: &Path,
     (chain_id, port): (u64, u16),
 ) -> Result<ExitStatus, Failure> {
-    let genesis = crate::wallet::devchain::local_genesis()?;
+    let genesis = openlora_devnet::local_genesis()?;
     let node = supervisor::foreground(home, chain_id, port, genesis).await?;
     let stop = node.stop_token();
     let listen = |kind| {

@@ -6,7 +6,7 @@ use serde::Serialize;
 use sysinfo::{Disks, System};
 
 use super::CommandContext;
-use crate::{
+use openlora_core::{
     error::{ExitClass, ExitStatus, Failure},
     private::files,
 };
@@ -172,7 +172,7 @@ fn folder(name: &'static str, path: &Path) -> HealthCheck {
         Ok(_) => HealthCheck::good(name, shown),
         Err(error) => HealthCheck::bad(
             name,
-            format!("{shown}: {}", crate::error::describe_io(&error)),
+            format!("{shown}: {}", openlora_core::error::describe_io(&error)),
             "choose a writable folder, or set OPENLORA_HOME to one",
         ),
     }
@@ -233,7 +233,7 @@ fn port(context: &CommandContext) -> HealthCheck {
         Ok(_) => HealthCheck::good("port", format!("{address} is free")),
         Err(error) => HealthCheck::warning(
             "port",
-            format!("{address}: {}", crate::error::describe_io(&error)),
+            format!("{address}: {}", openlora_core::error::describe_io(&error)),
             "`openlora serve --port 0` takes a free port",
         ),
     }

@@ -10,14 +10,14 @@ use std::{
 };
 
 use super::{CommandContext, network};
-use crate::{
+use openlora_chain::network::Network;
+use openlora_core::{
+    Address, Amount,
     error::{ExitClass, ExitStatus, Failure},
-    runtime::{
-        event::Event,
-        journal::Journal,
-        ledger::{Address, Amount, CollectedSums, DayRange, Earnings, PoolAllotment, ReceiverKey},
-    },
-    wallet::network::Network,
+};
+use openlora_journal::Journal;
+use openlora_ledger::{
+    CollectedSums, DayRange, Earnings, PoolAllotment, ReceiverKey, event::Event,
 };
 pub use report::EarningsReport;
 pub(super) use report::coin;

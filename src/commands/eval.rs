@@ -3,18 +3,16 @@
 use std::path::{Path, PathBuf};
 
 use super::{CommandContext, figures, project};
-use crate::{
-    error::{ExitClass, ExitStatus, Failure},
-    runtime::{
-        adapter::{self, CONFIG_FILE},
-        dataset::Task,
-        model::text::TextCodec,
-        train::{
-            RunDir, TrainError,
-            evaluate::{EvalFigures, EvalReport, EvalSet},
-            load_with_adapter,
-        },
-    },
+use openlora_core::error::{ExitClass, ExitStatus, Failure};
+use openlora_model::{
+    adapter::{self, CONFIG_FILE},
+    dataset::Task,
+    text::TextCodec,
+};
+use openlora_train::{
+    RunDir, TrainError,
+    evaluate::{EvalFigures, EvalReport, EvalSet},
+    load_with_adapter,
 };
 
 /// What the command line says besides settings.

@@ -3,19 +3,18 @@
 use std::path::PathBuf;
 
 use super::{CommandContext, network, verify};
-use crate::{
-    error::{ExitClass, ExitStatus, Failure},
-    printer::Printer,
-    runtime::{journal::Journal, package::read},
-    wallet::{
-        balance::shown_amount,
-        explore::{
-            AdapterView, ExploreQuery, RegistryReport, ReleaseView, ShareView, compare, explore,
-        },
-        network::Network,
-        provider::Chain,
-        registry::{AdapterId, parse_id},
-    },
+use crate::commands::printer::Printer;
+use openlora_chain::{
+    balance::shown_amount,
+    network::Network,
+    provider::Chain,
+    registry::{AdapterId, parse_id},
+};
+use openlora_core::error::{ExitClass, ExitStatus, Failure};
+use openlora_journal::Journal;
+use openlora_package::read;
+use openlora_release::explore::{
+    AdapterView, ExploreQuery, RegistryReport, ReleaseView, ShareView, compare, explore,
 };
 
 /// What to look at.

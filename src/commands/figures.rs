@@ -2,10 +2,8 @@
 
 use anstyle::Style;
 
-use crate::{
-    printer::Printer,
-    runtime::train::evaluate::{EvalFigures, EvalReport, TextFigures, scores::LabelScores},
-};
+use crate::commands::printer::Printer;
+use openlora_train::evaluate::{EvalFigures, EvalReport, TextFigures, scores::LabelScores};
 
 const BOLD: Style = Style::new().bold();
 

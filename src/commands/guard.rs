@@ -2,12 +2,12 @@
 //! folders.
 
 use super::CommandContext;
-use crate::private::{files, memory};
+use openlora_core::private::{files, memory};
 
 /// Does what can be done; what cannot is told, and the verb goes on.
 pub fn raise(context: &CommandContext) {
     if let Err(error) = memory::forbid_dumps() {
-        let why = crate::error::describe_io(&error);
+        let why = openlora_core::error::describe_io(&error);
         context.printer.warn(format!(
             "a core dump of this process would have its keys: {why}"
         ));
@@ -26,7 +26,7 @@ pub fn raise(context: &CommandContext) {
             )),
             Err(error) => context.printer.warn(format!(
                 "{shown} is open to other users of this machine: {}",
-                crate::error::describe_io(&error)
+                openlora_core::error::describe_io(&error)
             )),
         }
     }

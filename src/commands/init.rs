@@ -12,7 +12,7 @@ use serde::Serialize;
 pub use templates::{ProjectTemplate, TEMPLATES};
 
 use super::CommandContext;
-use crate::{
+use openlora_core::{
     atomic::{self, FolderDraft},
     error::{ExitClass, ExitStatus, Failure},
 };

@@ -2,16 +2,11 @@
 
 use std::path::Path;
 
-use crate::{
-    error::Failure,
-    printer::Printer,
-    private::files,
-    runtime::journal::Journal,
-    wallet::{
-        provider::Chain,
-        settlement::{TxHistory, identify},
-    },
-};
+use crate::commands::printer::Printer;
+use openlora_chain::provider::Chain;
+use openlora_core::{error::Failure, private::files};
+use openlora_journal::Journal;
+use openlora_payments::settlement::{TxHistory, identify};
 
 /// Opens the journal, in a folder that is made when it is missing.
 pub fn open(path: &Path) -> Result<Journal, Failure> {

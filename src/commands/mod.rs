@@ -1,6 +1,10 @@
 //! One file per verb: settled settings in, exit status out. Wiring only; what a verb does lives
 //! in the runtime.
 
+pub mod cli;
+pub mod printer;
+pub mod settings;
+
 pub mod ask;
 pub mod attribution;
 pub mod audit;
@@ -46,15 +50,15 @@ pub mod verify;
 pub mod wallet;
 pub mod withdraw;
 
-use crate::{
+use crate::commands::{
     cli::{
         AttributionCommand, BaseCommand, ChannelCommand, CliCommand, ConfigCommand, DataCommand,
         DevnetCommand, ReceiptsCommand, WalletCommand,
     },
-    error::{ExitStatus, Failure},
     printer::Printer,
     settings::{AppDirs, Settings},
 };
+use openlora_core::error::{ExitStatus, Failure};
 
 /// What every command gets besides its own request.
 #[derive(Clone, Debug)]

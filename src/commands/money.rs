@@ -1,15 +1,16 @@
 //! Amounts and prices in token units, as settings and flags say them, in base units.
 
 use super::CommandContext;
-use crate::{
-    error::{ExitClass, Failure},
-    runtime::ledger::{Amount, CallWork, PriceList},
-    settings::StatedSetting,
-    wallet::{
-        balance::{amount as base_units, from_units, in_units},
-        network::{Network, PaymentToken},
-    },
+use crate::commands::settings::StatedSetting;
+use openlora_chain::{
+    balance::{amount as base_units, from_units, in_units},
+    network::{Network, PaymentToken},
 };
+use openlora_core::{
+    Amount,
+    error::{ExitClass, Failure},
+};
+use openlora_ledger::{CallWork, PriceList};
 
 /// What calls are paid in there.
 pub fn token(network: &Network) -> Result<&PaymentToken, Failure> {

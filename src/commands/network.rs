@@ -1,15 +1,12 @@
 //! The chain that settings choose, as the wallet takes it, and up when it is this machine's own.
 
 use super::CommandContext;
-use crate::{
-    error::{ExitClass, Failure},
-    settings::{SettingValue, closest},
-    wallet::{
-        contracts::{self, deployments},
-        devchain::supervisor,
-        network::{Network, NetworkContracts, NetworkOptions, PRESETS, PaymentToken},
-    },
-};
+use crate::commands::settings::{SettingValue, closest};
+use openlora_chain::network::{Network, NetworkContracts, NetworkOptions, PRESETS, PaymentToken};
+use openlora_contracts as contracts;
+use openlora_contracts::deployments;
+use openlora_core::error::{ExitClass, Failure};
+use openlora_devnet::supervisor;
 
 /// The network of `project.network`.
 pub fn chosen(context: &CommandContext) -> Result<Network, Failure> {

@@ -6,28 +6,28 @@ use serde::Serialize;
 
 use super::{CommandContext, network, project, signer::LockedSigner};
 use crate::{
-    atomic,
-    error::{ExitClass, ExitStatus, Failure},
-    printer::Printer,
-    runtime::{
-        adapter::{self, CONFIG_FILE, LoraAdapter},
-        finished::FinishedRun,
-        ledger::{Address, AddressProblem},
-        package::{
-            BaseFacts, WrittenPackage,
-            build::{PackageDraft, PackageMetadata, PackageParts, RevenueSplitOptions, draft},
-            manifest::{CONTRIBUTORS, Manifest, ManifestContributor},
-            release::{ReleaseSigner, SigningDomain},
-            write,
-        },
-        train::RunDir,
+    commands::{
+        printer::Printer,
+        settings::{Settings, StatedSetting},
     },
-    settings::{Settings, StatedSetting},
-    wallet::{
-        WalletError, development::check_payee, eip712::AccountSigner, keystore::WalletAccount,
-        network::Network,
-    },
+    runtime::finished::FinishedRun,
 };
+use openlora_chain::{WalletError, development::check_payee, network::Network};
+use openlora_core::{
+    Address, AddressProblem, atomic,
+    error::{ExitClass, ExitStatus, Failure},
+};
+use openlora_model::adapter::{self, CONFIG_FILE, LoraAdapter};
+use openlora_package::{
+    BaseFacts, WrittenPackage,
+    build::{PackageDraft, PackageMetadata, PackageParts, RevenueSplitOptions, draft},
+    manifest::{CONTRIBUTORS, Manifest, ManifestContributor},
+    release::{ReleaseSigner, SigningDomain},
+    write,
+};
+use openlora_release::eip712::AccountSigner;
+use openlora_train::RunDir;
+use openlora_wallet::WalletAccount;
 
 /// What the command line says besides settings.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -249,7 +249,7 @@ fn created_at(origin: &AdapterSource) -> Result<u64, Failure> {
         .and_then(|run| run.facts.training.ended_at);
     let ended = ended.map(|ended| ended.0);
     Ok(ended
-        .or_else(|| crate::runtime::package::written_at(&origin.adapter))
+        .or_else(|| openlora_package::written_at(&origin.adapter))
         .unwrap_or_default())
 }
 

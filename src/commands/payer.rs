@@ -7,23 +7,23 @@ use super::{
     tx_context::{limits, print_event},
     wallet,
 };
-use crate::{
-    error::{ExitClass, Failure},
-    runtime::ledger::{Address, Amount},
-    wallet::{
-        balance::in_units,
-        deploy::{FUNDS, funding},
-        development,
-        keystore::WalletAccount,
-        network::Network,
-        payer::{
-            ChannelLease, Payer, PayerStore,
-            chain::{self, ContractCall},
-        },
-        provider::Chain,
-        transaction::{MinedTx, TxEvent, TxLimits, TxSender, no_facts, recover},
-    },
+use openlora_chain::{
+    balance::in_units,
+    development,
+    network::Network,
+    provider::Chain,
+    transaction::{MinedTx, TxEvent, TxLimits, TxSender, no_facts, recover},
 };
+use openlora_core::{
+    Address, Amount,
+    error::{ExitClass, Failure},
+};
+use openlora_payments::payer::{
+    ChannelLease, Payer, PayerStore,
+    chain::{self, ContractCall},
+};
+use openlora_release::deploy::{FUNDS, funding};
+use openlora_wallet::WalletAccount;
 
 /// The development account that buys when there is no wallet.
 const BUYER: u32 = 3;

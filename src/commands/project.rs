@@ -3,16 +3,17 @@
 use std::path::{Path, PathBuf};
 
 use super::CommandContext;
-use crate::{
+use crate::commands::settings::{KEYS, SettingOrigin, SettingValue, Settings, SourceEntry};
+use openlora_core::{
     error::{ExitClass, Failure},
     private::files,
-    runtime::{
-        dataset::{DataSource, Dataset, TaskOptions, load},
-        model::{BaseModel, BaseRequest, DownloadProgress, HubToken, open_base},
-        train::TrainConfig,
-    },
-    settings::{KEYS, SettingOrigin, SettingValue, Settings, SourceEntry},
 };
+use openlora_model::{
+    BaseModel, BaseRequest, DownloadProgress, HubToken,
+    dataset::{DataSource, Dataset, TaskOptions, load},
+    open_base,
+};
+use openlora_train::TrainConfig;
 
 /// Folder of the project's runs.
 pub fn runs(context: &CommandContext) -> PathBuf {

@@ -6,18 +6,14 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 
 use super::CommandContext;
-use crate::{
+use openlora_attribution::LogFolder;
+use openlora_core::{
+    Word,
     error::{ExitClass, Failure},
-    runtime::{
-        attribution::LogFolder,
-        ledger::{
-            Word,
-            publication::{
-                AnchoredBatch, CATALOGUE, FORMAT, LogCatalogue, PoolContributions, batch_file,
-                contributions_file,
-            },
-        },
-    },
+};
+use openlora_ledger::publication::{
+    AnchoredBatch, CATALOGUE, FORMAT, LogCatalogue, PoolContributions, batch_file,
+    contributions_file,
 };
 
 /// Name of the published log's folder, below the data directory.

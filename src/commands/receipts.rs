@@ -9,22 +9,19 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{CommandContext, network};
-use crate::{
+use crate::commands::printer::escape_controls;
+use openlora_chain::provider::Chain;
+use openlora_core::{
+    Amount,
     error::{ExitClass, ExitStatus, Failure},
-    printer::escape_controls,
-    runtime::{
-        ledger::{Amount, CallCharge},
-        package::verify::CheckStatus,
-        serve::PublishedReceipt,
-    },
-    wallet::{
-        payer::{
-            PayerChannel, PayerStore, PaymentRecord, PaymentStatus,
-            audit::{ComparisonLine, ComparisonResult, against_chain, against_signature, agreed},
-        },
-        provider::Chain,
-    },
 };
+use openlora_ledger::CallCharge;
+use openlora_package::verify::CheckStatus;
+use openlora_payments::payer::{
+    PayerChannel, PayerStore, PaymentRecord, PaymentStatus,
+    audit::{ComparisonLine, ComparisonResult, against_chain, against_signature, agreed},
+};
+use openlora_serve::PublishedReceipt;
 
 /// A paid call as the payer has it; sums in base units.
 #[derive(Debug, Serialize, schemars::JsonSchema)]

@@ -20,16 +20,13 @@ use super::{
     treasury::TreasuryRequest,
     verify::VerifyRequest,
 };
-use crate::{
-    cli::{
-        AuditArgs, BaseBuildArgs, CallArgs, CallKindArg, ClaimArgs, DashArgs, DemoArgs, DeployArgs,
-        EarningsArgs, EarningsByArg, EvalArgs, ExploreArgs, InitArgs, NewChannelArgs,
-        OneChannelArgs, PackageArgs, PayerArgs, SchemeArg, ServeArgs, TrainArgs, TreasuryArgs,
-        VerifyArgs,
-    },
-    runtime::ledger::PaymentScheme,
-    wallet::payer::SchemeChoice,
+use crate::commands::cli::{
+    AuditArgs, BaseBuildArgs, CallArgs, CallKindArg, ClaimArgs, DashArgs, DemoArgs, DeployArgs,
+    EarningsArgs, EarningsByArg, EvalArgs, ExploreArgs, InitArgs, NewChannelArgs, OneChannelArgs,
+    PackageArgs, PayerArgs, SchemeArg, ServeArgs, TrainArgs, TreasuryArgs, VerifyArgs,
 };
+use openlora_ledger::PaymentScheme;
+use openlora_payments::payer::SchemeChoice;
 
 impl From<DemoArgs> for DemoRequest {
     fn from(args: DemoArgs) -> Self {

@@ -18,30 +18,31 @@ use tokio_util::sync::CancellationToken;
 
 use self::publish::RewardState;
 use super::money::format_token_sum;
-use crate::{
-    error::{ExitClass, Failure},
-    printer::Printer,
-    runtime::{
-        attribution::LogFolder,
-        event::{Event, EventRecord},
-        journal::Journal,
-        ledger::{
-            Amount, PoolAllotment, ReceiverKey, StatedContributions, Word,
-            publication::{AnchoredBatch, FORMAT, LogCatalogue, batch_file},
-        },
-        ports::PublishedLog,
-    },
-    wallet::{
-        WalletError,
-        network::Network,
-        registry::{AdapterId, parse_id},
-        rewards::{
-            PoolCall, PoolState, allot, batch_tree, entries_of, head, pool_of, proposal_of,
-            publish_root,
-        },
-        settlement::{ChainSettler, SettlementClient},
-    },
+use crate::commands::printer::Printer;
+use openlora_attribution::LogFolder;
+use openlora_chain::{
+    WalletError,
+    network::Network,
+    registry::{AdapterId, parse_id},
 };
+use openlora_core::{
+    Amount, Word,
+    error::{ExitClass, Failure},
+};
+use openlora_journal::Journal;
+use openlora_ledger::{
+    PoolAllotment, ReceiverKey, StatedContributions,
+    event::{Event, EventRecord},
+    publication::{AnchoredBatch, FORMAT, LogCatalogue, batch_file},
+};
+use openlora_payments::{
+    rewards::{
+        PoolCall, PoolState, allot, batch_tree, entries_of, head, pool_of, proposal_of,
+        publish_root,
+    },
+    settlement::{ChainSettler, SettlementClient},
+};
+use openlora_ports::PublishedLog;
 
 /// When rewards are seen to by themselves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -14,16 +14,14 @@ use super::{
     CommandContext,
     server_access::{operator_token, read_token},
 };
-use crate::{
+use crate::commands::settings::SettingOrigin;
+use openlora_chain::network::Network;
+use openlora_core::{
     atomic::{self, FileAccess},
     error::{ExitClass, Failure},
-    runtime::{
-        journal::writer_of,
-        serve::{CHALLENGE, access::AccessToken},
-    },
-    settings::SettingOrigin,
-    wallet::network::Network,
 };
+use openlora_journal::writer_of;
+use openlora_serve::{CHALLENGE, access::AccessToken};
 
 /// Where a server says that it runs, below the data directory.
 const FILE: &str = "serve.json";

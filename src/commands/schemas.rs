@@ -6,15 +6,11 @@ use super::{
     attribution, audit, call, channel, claim, config, dash, data, demo, deploy, devnet, doctor,
     earnings, init, package, receipts, serve, settle, train, wallet, withdraw,
 };
-use crate::{
-    printer::ErrorEnvelope,
-    runtime::{
-        package::verify,
-        serve::attribution::published::PublishedAttribution,
-        train::{estimate::RunEstimate, evaluate},
-    },
-    wallet::explore::RegistryReport,
-};
+use crate::commands::printer::ErrorEnvelope;
+use openlora_package::verify;
+use openlora_release::explore::RegistryReport;
+use openlora_serve::attribution::published::PublishedAttribution;
+use openlora_train::{estimate::RunEstimate, evaluate};
 
 /// A result's name and the maker of its schema; `schemas/NAME.json` holds it.
 pub type ResultSchema = (&'static str, fn() -> Schema);

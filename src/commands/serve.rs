@@ -20,24 +20,23 @@ use super::{
     CommandContext, dash, journal, money, network, project, published, running_server::PidFile,
     server_access,
 };
-use crate::{
+use openlora_attribution::queue::PendingTokenStore;
+use openlora_chain::network::Network;
+use openlora_core::{
     atomic,
     error::{ExitClass, ExitStatus, Failure},
-    runtime::{
-        adapter::{self, LoraAdapter},
-        attribution::queue::PendingTokenStore,
-        event::SplitRead,
-        ledger::PriceList,
-        mistral::{EngineLoader, EngineSpec, Quant},
-        model::BaseModel,
-        serve::{
-            BoundSocket, ConnectionLimits, ROUTES, RouteAudience, ServeError, ServeInputs,
-            ServeLimits, ServedAdapter, Server, StopHandle, attribution::AttributionConfig,
-        },
-        train::RunDir,
-    },
-    wallet::network::Network,
 };
+use openlora_ledger::{PriceList, event::SplitRead};
+use openlora_mistral::{EngineLoader, EngineSpec, Quant};
+use openlora_model::{
+    BaseModel,
+    adapter::{self, LoraAdapter},
+};
+use openlora_serve::{
+    BoundSocket, ConnectionLimits, ROUTES, RouteAudience, ServeError, ServeInputs, ServeLimits,
+    ServedAdapter, Server, StopHandle, attribution::AttributionConfig,
+};
+use openlora_train::RunDir;
 
 /// What `serve` is told besides settings.
 #[derive(Clone, Debug, Default)]

@@ -4,14 +4,14 @@
 use std::path::{Path, PathBuf};
 
 use super::CommandContext;
-use crate::{
+use crate::commands::settings::FacilitatorChoice;
+use openlora_core::{
     error::{ExitClass, Failure},
     private::{files, redact},
-    runtime::serve::{
-        access::{AccessRules, AccessToken, FacilitatorAccess},
-        proxies::TrustedProxies,
-    },
-    settings::FacilitatorChoice,
+};
+use openlora_serve::{
+    access::{AccessRules, AccessToken, FacilitatorAccess},
+    proxies::TrustedProxies,
 };
 
 /// Name of the file with the operator's token, below the data directory.

@@ -10,14 +10,12 @@ use super::{
     running_server::RunningServer,
     treasury::{OF_SERVER, ReceiverAmount, SettlementContext, TransactionReport, TreasuryRequest},
 };
-use crate::{
+use openlora_chain::network::Network;
+use openlora_core::{
+    Amount,
     error::{ExitStatus, Failure},
-    runtime::ledger::Amount,
-    wallet::{
-        network::Network,
-        settlement::{AccountDue, LeftOut, SettleRound, due},
-    },
 };
+use openlora_payments::settlement::{AccountDue, LeftOut, SettleRound, due};
 
 /// What `--json` prints.
 #[derive(Debug, Serialize, Deserialize, schemars::JsonSchema)]

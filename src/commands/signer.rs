@@ -4,15 +4,12 @@
 use std::path::Path;
 
 use super::{CommandContext, ask, wallet};
-use crate::{
+use openlora_chain::{development, network::Network};
+use openlora_core::{
+    Address,
     error::{ExitClass, Failure},
-    runtime::ledger::Address,
-    wallet::{
-        development,
-        keystore::{KeystoreEntry, WalletAccount},
-        network::Network,
-    },
 };
+use openlora_wallet::{KeystoreEntry, WalletAccount};
 
 /// The development account of whoever makes and serves adapters.
 const CREATOR: u32 = 1;

@@ -12,20 +12,16 @@ use std::{
 use serde::Serialize;
 
 use super::{CommandContext, attribution, figures, project, train_inputs::inputs};
-use crate::{
-    error::{ExitClass, ExitStatus, Failure},
-    printer::{Printer, ProgressReport},
-    runtime::{
-        decoder::Decoder,
-        influence::BuiltIndex,
-        train::{
-            RunDir, RunOutcome, RunStart, TrainEvent, TrainFlow,
-            estimate::{RunEstimate, estimate},
-            evaluate::{EvalReport, EvalSet},
-            run::{lock::RunLock, result::RunResult},
-            train,
-        },
-    },
+use crate::commands::printer::{Printer, ProgressReport};
+use openlora_core::error::{ExitClass, ExitStatus, Failure};
+use openlora_decoder::Decoder;
+use openlora_influence::BuiltIndex;
+use openlora_train::{
+    RunDir, RunOutcome, RunStart, TrainEvent, TrainFlow,
+    estimate::{RunEstimate, estimate},
+    evaluate::{EvalReport, EvalSet},
+    run::{lock::RunLock, result::RunResult},
+    train,
 };
 
 /// What the command line says besides settings.

@@ -3,15 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use super::{CommandContext, project};
-use crate::{
-    error::Failure,
-    runtime::{
-        dataset::{DataSource, LockedSource, Task, load},
-        model::text::TextCodec,
-        train::{RunStart, TrainInputs, ValidationOptions, run::lock::RunLock},
-    },
-    settings::StatedSetting,
+use crate::commands::settings::StatedSetting;
+use openlora_core::error::Failure;
+use openlora_model::{
+    dataset::{DataSource, LockedSource, Task, load},
+    text::TextCodec,
 };
+use openlora_train::{RunStart, TrainInputs, ValidationOptions, run::lock::RunLock};
 
 /// Opens all that decides a training, with the data files named instead of the project's and a second
 /// place for the adapter; a run that goes on keeps what its flags said.

@@ -9,21 +9,16 @@ use super::{
     CommandContext, money::format_token_sum, published::LOG, rewards::RewardPublisher,
     server_access::public_url, tx_context::TxContext as Office,
 };
-use crate::{
-    error::Failure,
-    runtime::{
-        attribution::LogFolder,
-        event::Event,
-        journal::Journal,
-        ledger::{Amount, Ledger, ReceiverKey},
-    },
-    wallet::{
-        network::Network,
-        rewards::server_facts,
-        settlement::{
-            ChainSettler, LedgerLog, MovedMoney, SettlementClient, SettlementOptions,
-            SettlementRecords, TxHistory,
-        },
+use openlora_attribution::LogFolder;
+use openlora_chain::network::Network;
+use openlora_core::{Amount, error::Failure};
+use openlora_journal::Journal;
+use openlora_ledger::{Ledger, ReceiverKey, event::Event};
+use openlora_payments::{
+    rewards::server_facts,
+    settlement::{
+        ChainSettler, LedgerLog, MovedMoney, SettlementClient, SettlementOptions,
+        SettlementRecords, TxHistory,
     },
 };
 

@@ -2,20 +2,24 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use crate::{
-    commands::{CommandContext, ask, journal, network, signer::LockedSigner},
-    error::{ExitClass, Failure},
-    printer::Printer,
-    runtime::{journal::Journal, ledger::Address, ports::FactLog, state::JournalSnapshot},
-    wallet::{
-        balance::{from_units, in_units},
-        deploy::{FUNDS, funding},
-        development,
-        keystore::WalletAccount,
-        provider::Chain,
-        transaction::{TxEvent, TxLimits, TxSender, no_facts, recover},
-    },
+use crate::commands::{
+    CommandContext, ask, journal, network, printer::Printer, signer::LockedSigner,
 };
+use openlora_chain::{
+    balance::{from_units, in_units},
+    development,
+    provider::Chain,
+    transaction::{TxEvent, TxLimits, TxSender, no_facts, recover},
+};
+use openlora_core::{
+    Address,
+    error::{ExitClass, Failure},
+};
+use openlora_journal::Journal;
+use openlora_ledger::state::JournalSnapshot;
+use openlora_ports::FactLog;
+use openlora_release::deploy::{FUNDS, funding};
+use openlora_wallet::WalletAccount;
 
 /// Ready to plan and to send.
 pub struct TxContext {
@@ -201,7 +205,7 @@ pub fn print_event(printer: &Printer, news: TxEvent) {
         TxEvent::Sent { tx, deed } => printer.note(format!("{deed}: sent as {tx}")),
         TxEvent::Replaced { tx, deed, max_fee } => printer.note(format!(
             "{deed}: not mined yet, sent again as {tx} with up to {} gwei",
-            in_units(crate::wallet::balance::amount(max_fee), 9)
+            in_units(openlora_chain::balance::amount(max_fee), 9)
         )),
         TxEvent::AtCap { tx, deed } => printer.note(format!(
             "{deed}: {tx} is not mined yet and offers all that is allowed"

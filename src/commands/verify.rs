@@ -3,19 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use super::{CommandContext, network, project};
-use crate::{
-    error::{ExitClass, ExitStatus, Failure},
-    runtime::{
-        dataset::{self, DataSource},
-        package::{
-            BaseFacts, Manifest, Package, PackageError,
-            manifest::{Digest, ManifestDataset},
-            release::SigningDomain,
-            verify::{CheckStatus, KnownFact, LocalEvidence, PackageVerification, verify},
-        },
-    },
-    wallet::eip712::SignerRecovery,
+use openlora_core::error::{ExitClass, ExitStatus, Failure};
+use openlora_model::dataset::{self, DataSource};
+use openlora_package::{
+    BaseFacts, Manifest, Package, PackageError,
+    manifest::{Digest, ManifestDataset},
+    release::SigningDomain,
+    verify::{CheckStatus, KnownFact, LocalEvidence, PackageVerification, verify},
 };
+use openlora_release::eip712::SignerRecovery;
 
 /// What to check.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

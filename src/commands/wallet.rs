@@ -6,17 +6,14 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::{CommandContext, ask, network};
-use crate::{
-    atomic,
+use openlora_chain::balance::{funds, in_units};
+use openlora_core::{
+    Address, atomic,
     error::{ExitClass, ExitStatus, Failure},
-    runtime::ledger::Address,
-    wallet::{
-        balance::{funds, in_units},
-        keystore::{
-            DEFAULT_PATH, ImportedSecret, KdfStrength, KeystoreDir, KeystoreEntry, KeystoreError,
-            Password, SecretKey, find_ledger, open_bytes, parse_secret,
-        },
-    },
+};
+use openlora_wallet::{
+    DEFAULT_PATH, ImportedSecret, KdfStrength, KeystoreDir, KeystoreEntry, KeystoreError, Password,
+    SecretKey, find_ledger, open_bytes, parse_secret,
 };
 
 /// What to take over.

@@ -10,15 +10,12 @@ use super::{
     running_server::RunningServer,
     treasury::{OF_SERVER, ReceiverAmount, SettlementContext, TransactionReport, TreasuryRequest},
 };
-use crate::{
+use openlora_chain::{development::check_payee, network::Network};
+use openlora_core::{
+    Address,
     error::{ExitClass, ExitStatus, Failure},
-    runtime::ledger::Address,
-    wallet::{
-        development::check_payee,
-        network::Network,
-        settlement::{MovedMoney, SplitterShare, receivers_of, shares},
-    },
 };
+use openlora_payments::settlement::{MovedMoney, SplitterShare, receivers_of, shares};
 
 /// What `--json` prints.
 #[derive(Debug, Serialize, Deserialize, schemars::JsonSchema)]

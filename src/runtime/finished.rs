@@ -5,23 +5,22 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::{
-    package::{
-        self, PackageError, RunFacts,
-        build::dataset_id,
-        manifest::{EvalMetric, Training, WeightsOrigin},
-        whole::WholeNumber,
-    },
-    train::{
-        RunDir,
-        run::{
-            lock::RunLock,
-            metrics::{self, MetricsLine},
-            result::RunResult,
-        },
+use openlora_core::error::Failure;
+use openlora_package as package;
+use openlora_package::{
+    PackageError, RunFacts,
+    build::dataset_id,
+    manifest::{EvalMetric, Training, WeightsOrigin},
+    whole::WholeNumber,
+};
+use openlora_train::{
+    RunDir,
+    run::{
+        lock::RunLock,
+        metrics::{self, MetricsLine},
+        result::RunResult,
     },
 };
-use crate::error::Failure;
 
 /// A run that has an adapter: what was locked, and what a package says about it.
 #[derive(Clone, Debug)]

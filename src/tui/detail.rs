@@ -12,10 +12,10 @@ use super::{
     text,
     theme::standing_words,
 };
-use crate::runtime::{
-    calendar,
+use openlora_core::{Amount, calendar};
+use openlora_ledger::{
+    DayRange,
     event::AttributionMethod,
-    ledger::{Amount, DayRange},
     state::board::{Board, BoardCall, CallAttribution, MICRO, PaymentStanding},
 };
 

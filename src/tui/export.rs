@@ -13,7 +13,8 @@ use super::{
     sums::SumRow,
     theme::standing_words,
 };
-use crate::runtime::{ledger::in_units, state::board::BoardCall};
+use openlora_core::in_units;
+use openlora_ledger::state::board::BoardCall;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExportFormat {

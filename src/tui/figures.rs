@@ -1,6 +1,6 @@
 //! Times, durations and counts as a person reads them. All times are UTC.
 
-use crate::runtime::calendar;
+use openlora_core::calendar;
 
 const DAY_MS: u64 = 86_400_000;
 

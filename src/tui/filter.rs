@@ -4,7 +4,7 @@
 //! amount in token units), `-` before a word turns it round, and anything else is looked for in
 //! ids, names and accounts.
 
-use crate::runtime::{
+use openlora_ledger::{
     event::{CallKind, FinishReason},
     state::board::{BoardCall, PaymentStanding},
 };
@@ -139,7 +139,7 @@ fn comparison(word: &str) -> Option<Result<FilterTest, String>> {
         )));
     };
     let (parsed, example) = match number {
-        FilterNumber::Amount => (crate::runtime::ledger::from_units(value, DECIMALS), "0.01"),
+        FilterNumber::Amount => (openlora_core::from_units(value, DECIMALS), "0.01"),
         _ => (value.parse().ok(), "200"),
     };
     Some(match parsed {

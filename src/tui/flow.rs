@@ -2,9 +2,9 @@
 
 use std::collections::VecDeque;
 
-use crate::runtime::{
+use openlora_core::Address;
+use openlora_ledger::{
     event::{Event, EventRecord},
-    ledger::Address,
     state::board::MICRO,
 };
 

@@ -12,7 +12,7 @@ use super::{
     sums::SumGroup,
     theme::{ColourDepth, Palette, Theme},
 };
-use crate::runtime::{ledger::DayRange, state::board::Board};
+use openlora_ledger::{DayRange, state::board::Board};
 
 /// Whether records still come in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::runtime::ledger::{Address, Amount, Earnings, ReceiverKey, in_units};
+use openlora_core::{Address, Amount, in_units};
+use openlora_ledger::{Earnings, ReceiverKey};
 
 /// A token on a chain, and the chain's name.
 #[derive(Clone, Debug, PartialEq, Eq)]

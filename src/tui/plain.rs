@@ -8,9 +8,9 @@ use super::{
     text,
     theme::standing_words,
 };
-use crate::runtime::{
+use openlora_core::{Amount, in_units};
+use openlora_ledger::{
     event::{Event, EventRecord},
-    ledger::{Amount, in_units},
     state::board::MICRO,
 };
 

@@ -17,7 +17,7 @@ use super::{
     money::{self, TokenMoney},
     shown::DashView,
 };
-use crate::runtime::ledger::{Amount, in_units};
+use openlora_core::{Amount, in_units};
 
 impl DashModel {
     /// Works everything out again.

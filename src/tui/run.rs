@@ -27,10 +27,8 @@ use super::{
     update::{DashMessage, update},
     view,
 };
-use crate::{
-    atomic,
-    runtime::{event::EventRecord, state::board::Board},
-};
+use openlora_core::atomic;
+use openlora_ledger::{event::EventRecord, state::board::Board};
 
 /// Shortest time between two frames.
 const FRAME: Duration = Duration::from_millis(100);

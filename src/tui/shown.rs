@@ -1,7 +1,7 @@
 //! What the screen shows, ready to be placed: figures as texts, charts as values, rows that fit.
 
 use super::money::TokenMoney;
-use crate::runtime::state::board;
+use openlora_ledger::state::board;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DashView {

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::money::TokenMoney;
-use crate::runtime::{
-    ledger::{Address, Amount, CallsKey, DayRange},
+use openlora_core::{Address, Amount};
+use openlora_ledger::{
+    CallsKey, DayRange,
     state::board::{Board, MICRO},
 };
 

@@ -15,7 +15,7 @@ use super::{
     refresh,
     theme::Palette,
 };
-use crate::runtime::{
+use openlora_ledger::{
     event::EventRecord,
     state::{ApplyOutcome, board::Board},
 };

@@ -1,128 +1,155 @@
-//! What can go wrong with chains and networks.
+//! What can go wrong with keys. No message carries a key, a password, a mnemonic or a part of one.
 
-use super::keystore::KeystoreError;
-use crate::{
-    error::{ExitClass, Explain},
-    runtime::ledger::{Address, AddressProblem, Word},
+use std::path::PathBuf;
+
+use openlora_core::{
+    Address,
+    error::{ExitClass, Explain, describe_io},
 };
 
-/// Every way in which the wallet fails.
+/// Every way in which making, importing or unlocking an account fails.
 #[derive(Debug, thiserror::Error)]
-pub enum WalletError {
-    #[error(transparent)]
-    Keys(#[from] KeystoreError),
-    #[error("the network `{network}` is not local: its chain id is {chain_id}, its RPC {rpc}")]
-    NotLocal {
-        network: String,
-        chain_id: u64,
-        rpc: String,
-    },
-    #[error("{who} has the address {address}, {why}; on `{network}` that is refused")]
-    Unowned {
-        who: String,
-        address: Address,
-        network: String,
-        why: &'static str,
-    },
-    #[error("network `{network}`: `{field}`: {problem}")]
-    NetworkAddress {
-        network: String,
-        field: &'static str,
-        problem: AddressProblem,
-    },
-    #[error("network `{network}` has no `{field}`")]
-    NetworkField {
-        network: String,
-        field: &'static str,
-    },
-    #[error("network `{network}`: `rpc`: {found:?} is no http address")]
-    RpcAddress { network: String, found: String },
-    #[error("{rpc} does not answer {method}: {reason}")]
-    Rpc {
-        rpc: String,
-        method: &'static str,
-        reason: String,
-    },
-    #[error("{rpc} is on chain {found}, expected {expected} for the network `{network}`")]
-    OtherChain {
-        network: String,
-        rpc: String,
-        expected: u64,
-        found: u64,
+pub enum KeystoreError {
+    #[error("cannot {deed} {}: {}", path.display(), describe_io(source))]
+    Io {
+        deed: &'static str,
+        path: PathBuf,
+        source: std::io::Error,
     },
     #[error(
-        "{rpc} answers from another chain with the id of `{network}` than the one that the journal \
-         is about: the hash of its first block is {found}, expected {expected}"
+        "`{found}` is no account name: expected 1 to 64 lowercase letters, digits, `-` and `_`, \
+         beginning with a letter or digit"
     )]
-    OtherGenesis {
-        network: String,
-        rpc: String,
-        expected: Word,
-        found: Word,
+    Name { found: String },
+    #[error("there is no account `{name}` in {}", dir.display())]
+    NoAccount {
+        name: String,
+        dir: PathBuf,
+        known: Vec<String>,
     },
-    /// A call that would fail, or did: the contract says why.
-    #[error("{deed} is refused by the contract: {reason}")]
-    Reverted { deed: String, reason: String },
-    #[error("{address} is no contributor pool on the network `{network}`")]
-    NoPool { network: String, address: Address },
-    /// Its allotments can be revoked and contested by anyone; nothing of it is understood here.
-    #[error(
-        "the pool {address} has the form of earlier contracts, which this program no longer uses"
-    )]
-    EarlierPool { address: Address },
-    #[error(transparent)]
-    Artifact(#[from] super::contracts::ArtifactError),
-    #[error("the account {address} cannot sign: {reason}")]
-    CannotSign { address: Address, reason: String },
+    #[error("there is no account in {}", dir.display())]
+    NoAccounts { dir: PathBuf },
+    #[error("none of the accounts {} is chosen", known.join(", "))]
+    NotChosen { known: Vec<String> },
+    #[error("the account `{name}` exists already: {}", path.display())]
+    Exists { name: String, path: PathBuf },
+    /// Wrong password and changed ciphertext cannot be told apart, so they are not.
+    #[error("the password does not open {}", path.display())]
+    Locked { path: PathBuf },
+    #[error("{} is no usable keystore: {problem}", path.display())]
+    Keystore {
+        path: PathBuf,
+        problem: KeystoreProblem,
+    },
+    #[error("the private key has {found} bytes, expected 32")]
+    KeyLength { found: usize },
+    #[error("character {at} of the private key is no hexadecimal digit")]
+    KeyDigit { at: usize },
+    #[error("the private key has an odd number of digits, {found}, expected 64")]
+    KeyOdd { found: usize },
+    #[error("the private key is zero or beyond the order of the curve, so no account has it")]
+    KeyRange,
+    #[error("the mnemonic has {found} words, expected 12, 15, 18, 21 or 24")]
+    WordCount { found: usize },
+    #[error("word {at} of the mnemonic is not in the English list of BIP-39")]
+    Word { at: usize },
+    #[error("the words of the mnemonic do not fit together: the checksum in the last one differs")]
+    WordChecksum,
+    #[error("`{found}` is no derivation path: expected one such as m/44'/60'/0'/0/0")]
+    Path { found: String },
+    #[error("a derivation path goes with a mnemonic, found {found}")]
+    PathWithout { found: &'static str },
+    #[error("the password is empty")]
+    EmptyPassword,
+    #[error("this openlora was built without support for Ledger devices")]
+    NoLedgerSupport,
+    #[error("the key of `{name}` is on a Ledger, which never gives it away")]
+    KeyOnLedger { name: String },
+    #[cfg(feature = "ledger")]
+    #[error("no Ledger answers: {reason}")]
+    Ledger { reason: String },
+    #[cfg(feature = "ledger")]
+    #[error("the Ledger that is connected holds {found}, expected {expected} for `{name}`")]
+    OtherLedger {
+        name: String,
+        expected: Address,
+        found: Address,
+    },
 }
 
-impl Explain for WalletError {
+/// What is wrong with a keystore file.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum KeystoreProblem {
+    #[error("{what} at line {line}, column {column}")]
+    Json {
+        what: &'static str,
+        line: usize,
+        column: usize,
+    },
+    #[error("`{field}`: expected {expected}, found {found}")]
+    Field {
+        field: &'static str,
+        expected: &'static str,
+        found: String,
+    },
+    #[error("it has {found} bytes, expected at most {limit}")]
+    TooLarge { found: u64, limit: u64 },
+    #[error("it holds a key of {found} bytes, expected 32")]
+    KeyLength { found: usize },
+    #[error("it holds a number that is no key of an account")]
+    KeyRange,
+    #[error("it names the account {named} and holds the key of {held}")]
+    OtherAccount { named: Address, held: Address },
+}
+
+impl KeystoreError {
+    pub(super) fn io(
+        deed: &'static str,
+        path: impl Into<PathBuf>,
+    ) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Io { deed, path, source }
+    }
+}
+
+impl Explain for KeystoreError {
     fn class(&self) -> ExitClass {
         match self {
-            Self::Keys(error) => error.class(),
-            Self::NetworkAddress { .. }
-            | Self::NetworkField { .. }
-            | Self::RpcAddress { .. }
-            | Self::NoPool { .. }
-            | Self::EarlierPool { .. }
-            | Self::Unowned { .. } => ExitClass::BadInput,
-            Self::Rpc { .. } | Self::OtherChain { .. } | Self::OtherGenesis { .. } => {
-                ExitClass::Network
-            }
-            Self::Reverted { .. } => ExitClass::Reverted,
-            Self::Artifact(error) => error.class(),
+            Self::Io { .. } | Self::NoLedgerSupport => ExitClass::Environment,
+            Self::Name { .. } | Self::PathWithout { .. } => ExitClass::Usage,
             _ => ExitClass::Wallet,
         }
     }
 
     fn hint(&self) -> Option<String> {
         let hint = match self {
-            Self::Keys(error) => return error.hint(),
-            Self::Unowned { .. } => {
-                "give it an account of its own: `address` of its `[[data]]` entry, \
-                 `split.creator_address`, or another --account, --server or --to"
-                    .to_owned()
+            Self::NoAccount { known, .. } if !known.is_empty() => {
+                format!("there are {}", known.join(", "))
             }
-            Self::NetworkField { network, field } => {
-                format!("add a line `{field} = …` under `[network.{network}]`")
+            Self::NoAccount { .. } | Self::NoAccounts { .. } => {
+                "make one with `openlora wallet new NAME`".to_owned()
             }
-            Self::Rpc { .. } => {
-                "check that the address is right and that something listens there".to_owned()
-            }
-            Self::NoPool { .. } => {
-                "`openlora explore` shows the pools of a registry's adapters".to_owned()
-            }
-            Self::EarlierPool { .. } => {
-                "claim from it with the openlora that deployed it; a new version gets a new pool"
-                    .to_owned()
-            }
-            Self::OtherChain { network, .. } => {
-                format!("correct `rpc` or `chain_id` under `[network.{network}]`")
-            }
-            Self::OtherGenesis { network, .. } => format!(
-                "correct `rpc` under `[network.{network}]`; a development chain that began anew wants \
-                 a new `openlora deploy` and a restart of the server"
+            Self::NotChosen { known } => format!(
+                "name one, or choose it for good: openlora config set --user wallet.account {}",
+                known.first().map_or("NAME", String::as_str)
             ),
+            Self::Exists { .. } => "choose another name; nothing is overwritten".to_owned(),
+            Self::Locked { .. } => {
+                "type the password again, or take the file from a backup".to_owned()
+            }
+            Self::Keystore { .. } => "take the file from a backup".to_owned(),
+            Self::KeyLength { .. } | Self::KeyOdd { .. } | Self::KeyDigit { .. } => {
+                "a private key is 64 hexadecimal digits, with or without 0x".to_owned()
+            }
+            Self::NoLedgerSupport => {
+                "build it with the feature: cargo install --path . --features ledger".to_owned()
+            }
+            #[cfg(feature = "ledger")]
+            Self::Ledger { .. } => {
+                "connect and unlock it, open its Ethereum app, and close other programs that use it"
+                    .to_owned()
+            }
+            Self::EmptyPassword => "choose one of at least a few words".to_owned(),
             _ => return None,
         };
         Some(hint)

@@ -5,16 +5,8 @@ mod written;
 
 use std::path::{Path, PathBuf};
 
-use openlora::{
-    error::Explain,
-    runtime::{
-        adapter::{
-            self, AdapterError, CONFIG_FILE, FactorDtype, TASK_FILE, TargetModules, TaskCard,
-            WEIGHTS_FILE,
-        },
-        model::ModuleShape,
-    },
-};
+use openlora_core::error::Explain;
+use openlora_model::{adapter::{self, AdapterError, CONFIG_FILE, FactorDtype, TASK_FILE, TargetModules, TaskCard, WEIGHTS_FILE}, ModuleShape};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 

@@ -3,23 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use openlora::{
-    runtime::{
-        event::{
-            AttributedAmount, AttributionMethod, CallAttributed, CallKind, ChannelRefunded,
-            ChannelsClaimed, ClaimedRow, ContributorShare, Event, EventRecord, FinishReason,
-            PaymentReceived, ReceiverObserved, ReceiverSettled, SplitMember, SplitPart, SplitRead,
-            TokenUsage,
-        },
-        ledger::{
-            Address, Amount, AttributedCall, CallCharge, ChannelKey, CollectedSums, ExactKey,
-            PaymentScheme, PoolAllotment, ReceiverKey, ReceiverView, StatedContributions, Word,
-            apportion, divide,
-            publication::{ContributorOwed, PoolContributions, event_id},
-        },
-    },
-    wallet::rewards::{allot, contributions_tree},
-};
+use openlora_ledger::{event::{AttributedAmount, AttributionMethod, CallAttributed, CallKind, ChannelRefunded, ChannelsClaimed, ClaimedRow, ContributorShare, Event, EventRecord, FinishReason, PaymentReceived, ReceiverObserved, ReceiverSettled, SplitMember, SplitPart, SplitRead, TokenUsage}, AttributedCall, CallCharge, ChannelKey, CollectedSums, ExactKey, PaymentScheme, PoolAllotment, ReceiverKey, ReceiverView, StatedContributions, apportion, divide, publication::{ContributorOwed, PoolContributions, event_id}};
+use openlora_core::{Address, Amount, Word};
+use openlora_payments::rewards::{allot, contributions_tree};
 use proptest::prelude::*;
 
 const CHAIN: u64 = 31_337;

@@ -4,13 +4,10 @@
 use std::{cell::RefCell, collections::BTreeMap, fs, path::PathBuf};
 
 use alloy::sol_types::SolCall;
-use openlora::{
-    runtime::{
-        event::Event,
-        ledger::{Address, publication::PoolContributions},
-    },
-    wallet::{contracts::ESCROW, registry::BatchSettlementEscrow as Escrow},
-};
+use openlora_ledger::{event::Event, publication::PoolContributions};
+use openlora_core::Address;
+use openlora_contracts::ESCROW;
+use openlora_chain::registry::BatchSettlementEscrow as Escrow;
 use serde_json::{Value, json};
 
 use crate::{
@@ -163,7 +160,7 @@ impl Fair {
         let account = payer.address().to_string();
         rpc.ok("anvil_setBalance", json!([account, "0x8ac7230489e80000"]));
         rpc.ok("anvil_impersonateAccount", json!([account]));
-        let config: openlora::wallet::registry::ChannelConfig = (&payer.config).into();
+        let config: openlora_chain::registry::ChannelConfig = (&payer.config).into();
         let start = Escrow::initiateWithdrawCall {
             config: config.clone(),
             amount: DEPOSIT,

@@ -13,10 +13,8 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use openlora::{
-    atomic::{self, FileAccess, FolderDraft},
-    runtime::adapter,
-};
+use openlora_core::atomic::{self, FileAccess, FolderDraft};
+use openlora_model::adapter;
 
 use crate::waiting::wait_for;
 

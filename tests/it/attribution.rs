@@ -9,16 +9,9 @@ mod truth;
 
 use std::path::Path;
 
-use openlora::runtime::{
-    dataset::{DataRow, DataSource, Dataset},
-    influence::{
-        AttributionDir, BuiltIndex, CheckpointFacts, GradientInputs, IndexBinding,
-        IndexContributor, IndexDraft, IndexFile, IndexJob, IndexMethod, IndexParameters,
-        IndexedExample, QuantisedRows as IndexRows, SuffixArray, adapter_digest, build,
-    },
-    model::{BaseModel, BaseRequest, WeightPrecision, open_base},
-    train::{RunDir, RunStart, TrainConfig, TrainFlow, TrainInputs, TrainRows, train},
-};
+use openlora_model::{dataset::{DataRow, DataSource, Dataset}, BaseModel, BaseRequest, WeightPrecision, open_base};
+use openlora_influence::{AttributionDir, BuiltIndex, CheckpointFacts, GradientInputs, IndexBinding, IndexContributor, IndexDraft, IndexFile, IndexJob, IndexMethod, IndexParameters, IndexedExample, QuantisedRows as IndexRows, SuffixArray, adapter_digest, build};
+use openlora_train::{RunDir, RunStart, TrainConfig, TrainFlow, TrainInputs, TrainRows, train};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use tempfile::TempDir;

@@ -3,23 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use openlora::runtime::{
-    event::{
-        CallKind, ChannelOpened, ChannelRefunded, ChannelsClaimed, ClaimedRow, Event, EventRecord,
-        FinishReason, PaymentReceived, ReceiverSettled, ShareReleased, TokenUsage,
-    },
-    ledger::{
-        Address, Amount, CallCharge, CallWork, ChannelKey, ChannelTerms, ChannelView,
-        CheckedPayment, DayRange, Earnings, ExactKey, PaymentScheme, PriceList, ReceiverKey,
-        ReceiverView, Word,
-        findings::{FindingKind, LossCause, Severity},
-        reconcile::{
-            ChainEvidence, ChannelEvidence, LoggedAuthorization, LoggedRelease, LoggedSum,
-            LoggedTransfer, PaidBack, reconcile,
-        },
-        trail::AuditTrail,
-    },
-};
+use openlora_ledger::{event::{CallKind, ChannelOpened, ChannelRefunded, ChannelsClaimed, ClaimedRow, Event, EventRecord, FinishReason, PaymentReceived, ReceiverSettled, ShareReleased, TokenUsage}, CallCharge, CallWork, ChannelKey, ChannelTerms, ChannelView, CheckedPayment, DayRange, Earnings, ExactKey, PaymentScheme, PriceList, ReceiverKey, ReceiverView, findings::{FindingKind, LossCause, Severity}, reconcile::{ChainEvidence, ChannelEvidence, LoggedAuthorization, LoggedRelease, LoggedSum, LoggedTransfer, PaidBack, reconcile}, trail::AuditTrail};
+use openlora_core::{Address, Amount, Word};
 use proptest::prelude::*;
 
 const CHAIN: u64 = 31_337;

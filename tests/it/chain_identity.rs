@@ -3,22 +3,13 @@
 
 use std::{fs, time::Duration};
 
-use openlora::{
-    error::{ExitClass, Failure},
-    runtime::{
-        event::Event,
-        journal::Journal,
-        ledger::{Amount, Word},
-        ports::FactLog,
-        serve::access::AccessToken,
-    },
-    wallet::{
-        network::{Network, NetworkOptions},
-        provider::Chain,
-        settlement::{ChainFailure, ChainSettlement, ChainSettler, TxHistory, identify},
-        transaction::{TxLimits, TxSender, no_facts, recover},
-    },
-};
+use openlora_core::{error::{ExitClass, Failure}, Amount, Word};
+use openlora_ledger::event::Event;
+use openlora_journal::Journal;
+use openlora_ports::FactLog;
+use openlora_serve::access::AccessToken;
+use openlora_chain::{network::{Network, NetworkOptions}, provider::Chain, transaction::{TxLimits, TxSender, no_facts, recover}};
+use openlora_payments::settlement::{ChainFailure, ChainSettlement, ChainSettler, TxHistory, identify};
 use serde_json::{Value, json};
 
 use crate::{
@@ -315,7 +306,7 @@ fn a_payment_counts_once_it_is_deep() {
 
 #[test]
 fn networks_of_others_wait_for_blocks_on_top() {
-    for preset in openlora::wallet::network::PRESETS {
+    for preset in openlora_chain::network::PRESETS {
         let network = Network::resolve(preset.name, &NetworkOptions::default()).unwrap();
         assert_eq!(
             network.confirmations == 0,

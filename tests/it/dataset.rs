@@ -2,13 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use openlora::{
-    error::Explain,
-    runtime::{
-        dataset::{self, DataError, DataSource, Dataset, Task, TaskOptions, TrainingExample},
-        model::text::ChatMessage,
-    },
-};
+use openlora_core::error::Explain;
+use openlora_model::{dataset::{self, DataError, DataSource, Dataset, Task, TaskOptions, TrainingExample}, text::ChatMessage};
 use proptest::prelude::*;
 
 /// Writes a file and returns it as the only source.

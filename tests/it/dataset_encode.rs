@@ -2,16 +2,8 @@
 
 use std::path::Path;
 
-use openlora::{
-    error::Explain,
-    runtime::{
-        dataset::{
-            DataRow, Task, TrainingExample,
-            encode::{EncodeOptions, LossOn, encode_row, segments},
-        },
-        model::text::{ChatMessage, TextCodec},
-    },
-};
+use openlora_core::error::Explain;
+use openlora_model::{dataset::{DataRow, Task, TrainingExample, encode::{EncodeOptions, LossOn, encode_row, segments}}, text::{ChatMessage, TextCodec}};
 use proptest::prelude::*;
 
 use crate::{

@@ -2,7 +2,7 @@
 
 use std::{fs::File, path::Path, sync::Arc};
 
-use openlora::runtime::dataset::{self, DataSource, TrainingExample};
+use openlora_model::dataset::{self, DataSource, TrainingExample};
 use parquet::{
     basic::{Compression, ZstdLevel},
     data_type::{ByteArray, ByteArrayType, Int64Type},

@@ -2,14 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use openlora::{
-    error::Explain,
-    runtime::dataset::{
-        DataRow, DataSource, Dataset, TrainingExample,
-        duplicates::{self, DatasetPart},
-        split::{DataSplit, DataSplitOptions, split},
-    },
-};
+use openlora_core::error::Explain;
+use openlora_model::dataset::{DataRow, DataSource, Dataset, TrainingExample, duplicates::{self, DatasetPart}, split::{DataSplit, DataSplitOptions, split}};
 use proptest::prelude::*;
 
 use crate::dataset::in_memory;

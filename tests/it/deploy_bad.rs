@@ -3,22 +3,11 @@
 use std::fs;
 
 use alloy::sol_types::SolCall;
-use openlora::{
-    error::Explain,
-    runtime::{
-        event::{Event, TxOutcome},
-        package::{
-            build::{PackageMetadata, RevenueSplitOptions},
-            read,
-            release::SigningDomain,
-        },
-    },
-    wallet::{
-        deploy::{DeployContext, ReleaseParams, id_of, payout, registration},
-        eip712::AccountSigner,
-        registry::{OpenLoraRegistry as Registry, Share},
-    },
-};
+use openlora_core::error::Explain;
+use openlora_ledger::event::{Event, TxOutcome};
+use openlora_package::{build::{PackageMetadata, RevenueSplitOptions}, read, release::SigningDomain};
+use openlora_release::{deploy::{DeployContext, ReleaseParams, id_of, payout, registration}, eip712::AccountSigner};
+use openlora_chain::registry::{OpenLoraRegistry as Registry, Share};
 use serde_json::json;
 
 use crate::{
@@ -209,7 +198,7 @@ fn money_is_missing_and_said_exactly() {
     assert!(said.starts_with(&start), "{said}");
     let amounts: Vec<u128> = said[start.len()..]
         .split(' ')
-        .filter_map(|word| openlora::wallet::balance::from_units(word, 18))
+        .filter_map(|word| openlora_chain::balance::from_units(word, 18))
         .collect();
     assert_eq!(amounts[1], amounts[0] - 100, "{said}");
 }
@@ -539,7 +528,7 @@ fn failed(desk: &Desk, package: &str) -> Vec<(String, String)> {
 fn a_registration_by_somebody_else_with_another_split_is_told() {
     let (desk, chain) = at_embedded();
     let goods = ReleaseParams::from_package(&read(&desk.path().join("first")).unwrap()).unwrap();
-    let thief: openlora::runtime::ledger::Address = ADDRESS.parse().unwrap();
+    let thief: openlora_core::Address = ADDRESS.parse().unwrap();
     let place = DeployContext {
         registry: contract("OpenLoraRegistry").parse().unwrap(),
         pool_factory: contract("ContributorPoolFactory").parse().unwrap(),
@@ -563,7 +552,7 @@ fn a_registration_by_somebody_else_with_another_split_is_told() {
     );
     let receipt = chain.rpc().ok("eth_getTransactionReceipt", json!([sent]));
     assert_eq!(receipt["status"], "0x1");
-    let shown = |id| openlora::wallet::registry::shown_id(id);
+    let shown = |id| openlora_chain::registry::shown_id(id);
     let (theirs, ours) = (
         shown(id_of(thief, goods.weights_sha256)),
         shown(id_of(goods.publisher, goods.weights_sha256)),
@@ -604,7 +593,7 @@ fn a_signature_that_is_missing_or_for_another_registry_is_told() {
     let draft = crate::package::drafted(&own_about("1.0.0")).unwrap();
     let signer = crate::deploy_support::account(crate::deploy_support::OWN_KEY);
     let place = desk.path().join("elsewhere");
-    openlora::runtime::package::write(&place, &draft, Some((&domain, &AccountSigner(&signer))))
+    openlora_package::write(&place, &draft, Some((&domain, &AccountSigner(&signer))))
         .unwrap();
     let same = |name: &str| read(&desk.path().join(name)).unwrap().manifest_sha256;
     assert_eq!(same("first"), same("elsewhere"));
@@ -686,13 +675,13 @@ fn nobody_is_paid_at_a_placeholder_or_a_published_account_for_real_money() {
     let (desk, chain) = at_embedded();
     let signer = crate::deploy_support::account(crate::deploy_support::OWN_KEY);
     let place =
-        |name: &str, change: &dyn Fn(&mut openlora::runtime::package::manifest::Manifest)| {
+        |name: &str, change: &dyn Fn(&mut openlora_package::manifest::Manifest)| {
             let registry = contract("OpenLoraRegistry").parse().unwrap();
             let domain = SigningDomain::for_registry(31_337, Some(registry));
             let mut draft = crate::package::drafted(&own_about("1.0.0")).unwrap();
             change(&mut draft.manifest);
             let place = desk.path().join(name);
-            openlora::runtime::package::write(
+            openlora_package::write(
                 &place,
                 &draft,
                 Some((&domain, &AccountSigner(&signer))),

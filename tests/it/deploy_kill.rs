@@ -8,7 +8,7 @@ use alloy::{
     eips::eip2718::Decodable2718,
     hex,
 };
-use openlora::runtime::event::{Event, TxIntent, TxOutcome};
+use openlora_ledger::event::{Event, TxIntent, TxOutcome};
 use serde_json::{Value, json};
 
 use crate::{

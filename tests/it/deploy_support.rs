@@ -9,18 +9,12 @@ use std::{
 };
 
 use axum::{Router, body::Bytes, response::IntoResponse};
-use openlora::{
-    runtime::{
-        event::{Event, EventRecord},
-        journal::Journal,
-        package::{build::PackageMetadata, release::SigningDomain, write},
-    },
-    wallet::{
-        contracts::deployments,
-        eip712::AccountSigner,
-        keystore::{ImportedSecret, WalletAccount, parse_secret},
-    },
-};
+use openlora_ledger::event::{Event, EventRecord};
+use openlora_journal::Journal;
+use openlora_package::{build::PackageMetadata, release::SigningDomain, write};
+use openlora_contracts::deployments;
+use openlora_release::eip712::AccountSigner;
+use openlora_wallet::{ImportedSecret, WalletAccount, parse_secret};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 

@@ -5,10 +5,8 @@ use alloy::{
     primitives::{Address, U256, keccak256},
     rpc::types::Block,
 };
-use openlora::wallet::{
-    contracts,
-    devchain::{ChainError, ChainOptions, DevChain, GenesisState},
-};
+use openlora_contracts as contracts;
+use openlora_devnet::{ChainError, ChainOptions, DevChain, GenesisState};
 use serde_json::{Value, json};
 
 use crate::devnet_support::{FIRST, Local, NOBODY, SECOND, number};

@@ -8,9 +8,7 @@ use std::{
     thread::JoinHandle,
 };
 
-use openlora::wallet::devchain::{
-    ChainOptions, DevChain, GenesisState, NodeHandle, RunningNode, local_genesis,
-};
+use openlora_devnet::{ChainOptions, DevChain, GenesisState, NodeHandle, RunningNode, local_genesis};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 

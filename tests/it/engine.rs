@@ -4,20 +4,12 @@
 use std::sync::Arc;
 
 use futures::StreamExt;
-use openlora::{
-    error::Failure,
-    runtime::{
-        adapter::{self, HostTensor},
-        decoder::{Decoder, LoraFactors, TokenBatch},
-        engine::{Engine, EngineError, GenerationStep, LabelProbabilities, Prompt, SamplingParams},
-        event::{FinishReason, TokenUsage},
-        mistral::{EngineLoader, EngineSpec, LoadedEngine, MachineLimits, Quant, resolve_quant},
-        model::{
-            BaseModel, ModelConfig, WeightPrecision, modules,
-            text::{ChatMessage, TextCodec},
-        },
-    },
-};
+use openlora_core::error::Failure;
+use openlora_model::{adapter::{self, HostTensor}, BaseModel, ModelConfig, WeightPrecision, modules, text::{ChatMessage, TextCodec}};
+use openlora_decoder::{Decoder, LoraFactors, TokenBatch};
+use openlora_engine::{Engine, EngineError, GenerationStep, LabelProbabilities, Prompt, SamplingParams};
+use openlora_ledger::event::{FinishReason, TokenUsage};
+use openlora_mistral::{EngineLoader, EngineSpec, LoadedEngine, MachineLimits, Quant, resolve_quant};
 use serde_json::Value;
 
 use crate::waiting;

@@ -2,10 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use openlora::runtime::{
-    decoder::{Decoder, LoraFactors, TokenBatch},
-    model::{BaseModel, WeightPrecision},
-};
+use openlora_decoder::{Decoder, LoraFactors, TokenBatch};
+use openlora_model::{BaseModel, WeightPrecision};
 use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
 

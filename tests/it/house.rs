@@ -2,14 +2,8 @@
 
 use std::{fs, path::Path};
 
-use openlora::{
-    commands::{
-        completions::{SHELLS, completion_script, manual},
-        schemas::SCHEMAS,
-    },
-    error::EXIT_CLASSES,
-    settings::{KEYS, default_of, variable_of},
-};
+use openlora::commands::{completions::{SHELLS, completion_script, manual}, schemas::SCHEMAS, settings::{KEYS, default_of, variable_of}};
+use openlora_core::error::EXIT_CLASSES;
 use tempfile::TempDir;
 
 use crate::support::{Run, openlora};

@@ -3,19 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use openlora::{
-    runtime::{
-        event::{
-            CallKind, ChannelObserved, ChannelOpened, Event, FinishReason, ReceiverObserved,
-            TokenUsage,
-        },
-        ledger::{
-            Address, Amount, CallCharge, CallWork, ChannelKey, ChannelTerms, ChannelView,
-            CheckedPayment, Ledger, PaymentScheme, PriceList, ReceiverKey, ReceiverView, Word,
-        },
-    },
-    wallet::settlement::select,
-};
+use openlora_ledger::{event::{CallKind, ChannelObserved, ChannelOpened, Event, FinishReason, ReceiverObserved, TokenUsage}, CallCharge, CallWork, ChannelKey, ChannelTerms, ChannelView, CheckedPayment, Ledger, PaymentScheme, PriceList, ReceiverKey, ReceiverView};
+use openlora_core::{Address, Amount, Word};
+use openlora_payments::settlement::select;
 use proptest::prelude::*;
 
 const CHAIN: u64 = 31_337;

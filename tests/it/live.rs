@@ -8,7 +8,7 @@ use std::{
     thread::JoinHandle,
 };
 
-use openlora::runtime::{adapter::TaskCard, dataset::Task, model::BaseModel};
+use openlora_model::{adapter::TaskCard, dataset::Task, BaseModel};
 use serde_json::Value;
 
 use crate::support::{Invocation, openlora};

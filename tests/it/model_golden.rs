@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use candle_core::{Tensor, Var};
-use openlora::runtime::{decoder::Decoder, model::LoraConfig};
+use openlora_decoder::Decoder;
+use openlora_model::LoraConfig;
 
 use crate::golden::{FAMILIES, Golden, OPTIONS, assert_close};
 

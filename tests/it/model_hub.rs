@@ -16,13 +16,8 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use openlora::{
-    error::{ExitClass, Failure},
-    runtime::model::{
-        DownloadProgress, ModelError,
-        hub::{HubRequest, HubSnapshot, fetch},
-    },
-};
+use openlora_core::error::{ExitClass, Failure};
+use openlora_model::{DownloadProgress, ModelError, hub::{HubRequest, HubSnapshot, fetch}};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 

@@ -4,16 +4,8 @@
 use std::{collections::BTreeMap, path::Path};
 
 use candle_core::{Tensor, Var};
-use openlora::runtime::{
-    decoder::{
-        Decoder, ModelParameter, SaveType, TokenBatch,
-        kernels::{
-            matmul::{MatmulTarget, MatmulThreads, StridedMatrix, multiply},
-            numeric,
-        },
-    },
-    model::{BaseModel, LoraConfig, ModelConfig, WeightPrecision},
-};
+use openlora_decoder::{Decoder, ModelParameter, SaveType, TokenBatch, kernels::{matmul::{MatmulTarget, MatmulThreads, StridedMatrix, multiply}, numeric}};
+use openlora_model::{BaseModel, LoraConfig, ModelConfig, WeightPrecision};
 
 use crate::golden::assert_close;
 

@@ -3,10 +3,7 @@
 use std::{fs, path::Path};
 
 use alloy::primitives::{Signature, U256, uint};
-use openlora::runtime::package::{
-    Manifest, PackageError, ReleaseEnvelope, build::PackageMetadata, build::RevenueSplitOptions,
-    check_paths, verify::CheckStatus, whole::WholeNumber,
-};
+use openlora_package::{Manifest, PackageError, ReleaseEnvelope, build::{PackageMetadata, RevenueSplitOptions}, check_paths, verify::CheckStatus, whole::WholeNumber};
 use serde_json::Value;
 use tempfile::TempDir;
 

@@ -4,33 +4,11 @@
 use std::{collections::BTreeSet, sync::Barrier};
 
 use alloy::{primitives::Bytes, sol_types::SolCall};
-use openlora::{
-    runtime::ledger::{Address, Amount, PaymentScheme, Word},
-    wallet::{
-        balance::amount,
-        contracts::ESCROW,
-        development,
-        network::{Network, NetworkOptions as NetworkWish, PaymentToken},
-        payer::{
-            CallOrder, ChannelRequirements, DepositStage, FinishedPayment, Payer, PayerChannel,
-            PayerChannelState, PayerError, PayerStore, PaymentOffer, PaymentRecord, PaymentStatus,
-            SchemeChoice, SellerRoute, SentPayment, TokenName, choose,
-        },
-        provider::Chain,
-        registry::DevelopmentToken,
-        x402::{
-            binding::{
-                BindingDomain, RefundRequest, RequestBinding, extension, is_marked, request_hash,
-            },
-            digest::EscrowDomain,
-            signature::{self, recover},
-            wire::{
-                BatchPayload, PaymentPayload, PaymentRequired, SchemePayload, SettleResponse,
-                VoucherAction,
-            },
-        },
-    },
-};
+use openlora_core::{Address, Amount, Word};
+use openlora_ledger::PaymentScheme;
+use openlora_chain::{balance::amount, development, network::{Network, NetworkOptions as NetworkWish, PaymentToken}, provider::Chain, registry::DevelopmentToken};
+use openlora_contracts::ESCROW;
+use openlora_payments::{payer::{CallOrder, ChannelRequirements, DepositStage, FinishedPayment, Payer, PayerChannel, PayerChannelState, PayerError, PayerStore, PaymentOffer, PaymentRecord, PaymentStatus, SchemeChoice, SellerRoute, SentPayment, TokenName, choose}, x402::{binding::{BindingDomain, RefundRequest, RequestBinding, extension, is_marked, request_hash}, digest::EscrowDomain, signature::{self, recover}, wire::{BatchPayload, PaymentPayload, PaymentRequired, SchemePayload, SettleResponse, VoucherAction}}};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
@@ -731,7 +709,7 @@ fn a_purse_of_the_first_format_opens_and_its_deposit_counts() {
     drop((sent, payer));
     let dir = tempfile::tempdir().unwrap();
     let file = rusqlite::Connection::open(dir.path().join("purse.db")).unwrap();
-    let schema = include_str!("../../src/wallet/payer/schema.sql");
+    let schema = include_str!("../../crates/payments/src/payer/schema.sql");
     file.execute_batch(schema).unwrap();
     file.pragma_update(None, "application_id", 0x6f6c_7075)
         .unwrap();

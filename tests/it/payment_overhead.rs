@@ -6,10 +6,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use openlora::runtime::{
-    event::{FinishReason, TokenUsage},
-    ports::PaymentGateway,
-};
+use openlora_ledger::event::{FinishReason, TokenUsage};
+use openlora_ports::PaymentGateway;
 
 use crate::x402_support::{Stand, deposit, header, sale, voucher};
 

@@ -12,16 +12,9 @@ use alloy::{
     sol,
     sol_types::{SolCall, SolValue},
 };
-use openlora::{
-    runtime::ledger::Address,
-    wallet::{
-        contracts::DEPLOYER,
-        registry::{
-            ContributorPool, ContributorPoolFactory, DevelopmentToken, OpenLoraRegistry, PoolEntry,
-            Share,
-        },
-    },
-};
+use openlora_core::Address;
+use openlora_contracts::DEPLOYER;
+use openlora_chain::registry::{ContributorPool, ContributorPoolFactory, DevelopmentToken, OpenLoraRegistry, PoolEntry, Share};
 use serde_json::{Value, json};
 
 use crate::{

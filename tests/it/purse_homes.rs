@@ -3,10 +3,8 @@
 
 use std::{fs, path::Path, process::Child};
 
-use openlora::{
-    runtime::ledger::Amount,
-    wallet::payer::{PayerChannelState, PayerStore},
-};
+use openlora_core::Amount;
+use openlora_payments::payer::{PayerChannelState, PayerStore};
 use serde_json::{Value, json};
 
 use crate::{

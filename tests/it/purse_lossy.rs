@@ -10,16 +10,8 @@ use std::{
     thread,
 };
 
-use openlora::{
-    runtime::ledger::Amount,
-    wallet::{
-        payer::{PayerStore, PaymentRecord, PaymentStatus},
-        x402::{
-            binding::{RefundRequest, extension},
-            wire::PaymentPayload,
-        },
-    },
-};
+use openlora_core::Amount;
+use openlora_payments::{payer::{PayerStore, PaymentRecord, PaymentStatus}, x402::{binding::{RefundRequest, extension}, wire::PaymentPayload}};
 use serde_json::{Value, json};
 
 use crate::{

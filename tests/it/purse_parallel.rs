@@ -15,13 +15,8 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use openlora::{
-    runtime::ledger::{Amount, Word},
-    wallet::{
-        payer::PayerStore,
-        x402::wire::{PaymentPayload, PaymentRequired, SchemePayload, SettleResponse},
-    },
-};
+use openlora_core::{Amount, Word};
+use openlora_payments::{payer::PayerStore, x402::wire::{PaymentPayload, PaymentRequired, SchemePayload, SettleResponse}};
 use serde_json::json;
 use tokio::{runtime::Runtime, sync::Barrier};
 

@@ -6,16 +6,9 @@ use alloy::{
     primitives::{Address as RawAddress, B256, U256},
     sol_types::SolValue,
 };
-use openlora::{
-    runtime::{
-        event::{AttributedAmount, ContributorShare, SplitMember, SplitPart, SplitRead},
-        ledger::{
-            Address, Amount, CallCharge, MOST_ENTRIES, PaymentScheme, ReceiverKey, Word, divide,
-            next_tranche,
-        },
-    },
-    wallet::merkle::{MerkleTree, leaf, root_from_proof},
-};
+use openlora_ledger::{event::{AttributedAmount, ContributorShare, SplitMember, SplitPart, SplitRead}, CallCharge, MOST_ENTRIES, PaymentScheme, ReceiverKey, divide, next_tranche};
+use openlora_core::{Address, Amount, Word};
+use openlora_chain::merkle::{MerkleTree, leaf, root_from_proof};
 use proptest::prelude::*;
 use serde::Deserialize;
 
@@ -116,7 +109,7 @@ fn split(pool_ppm: u32) -> SplitRead {
 
 fn shares(parts: &[u64]) -> Vec<ContributorShare> {
     let weights: Vec<u128> = parts.iter().map(|it| u128::from(*it)).collect();
-    let ppm = openlora::runtime::ledger::apportion(1_000_000, &weights);
+    let ppm = openlora_ledger::apportion(1_000_000, &weights);
     let share = |(at, ppm): (usize, u64)| ContributorShare {
         contributor: at.to_string(),
         address: Some(address(10 + at as u8)),

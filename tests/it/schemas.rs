@@ -8,10 +8,9 @@ use std::{
     process::{Command, Stdio},
 };
 
-use openlora::{
-    commands::schemas::SCHEMAS,
-    runtime::{event::Event, journal::Journal},
-};
+use openlora::commands::schemas::SCHEMAS;
+use openlora_ledger::event::Event;
+use openlora_journal::Journal;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 

@@ -6,11 +6,9 @@
 use std::{collections::HashMap, sync::Arc};
 
 use candle_core::{Device, Tensor};
-use openlora::runtime::{
-    engine::Engine,
-    mistral::{EngineLoader, EngineSpec, LoadedEngine, Quant},
-    model::{BaseModel, ModelConfig, bpe, tensors, text::TextCodec},
-};
+use openlora_engine::Engine;
+use openlora_mistral::{EngineLoader, EngineSpec, LoadedEngine, Quant};
+use openlora_model::{BaseModel, ModelConfig, bpe, tensors, text::TextCodec};
 use serde_json::json;
 
 /// Width of the model: more than the vocabulary, and whole blocks for every quantisation.

@@ -3,11 +3,9 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use openlora::runtime::{
-    engine::turns::{TurnQueue, due_time},
-    event::FinishReason,
-    serve::{ConnectionLimits, ServeLimits},
-};
+use openlora_engine::turns::{TurnQueue, due_time};
+use openlora_ledger::event::FinishReason;
+use openlora_serve::{ConnectionLimits, ServeLimits};
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},

@@ -6,13 +6,8 @@ use std::sync::{
 };
 
 use futures::StreamExt;
-use openlora::runtime::{
-    event::{CallKind, Event, EventRecord, FinishReason, TokenUsage},
-    journal::{
-        AppendOutcome, Journal, JournalEntry, JournalError, JournalHead, JournalStore, MemoryStore,
-        StoreReader,
-    },
-};
+use openlora_ledger::event::{CallKind, Event, EventRecord, FinishReason, TokenUsage};
+use openlora_journal::{AppendOutcome, Journal, JournalEntry, JournalError, JournalHead, JournalStore, MemoryStore, StoreReader};
 use serde_json::{Value, json};
 
 use crate::serve_support::{

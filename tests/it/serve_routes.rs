@@ -1,9 +1,7 @@
 //! Every route's answer, whole.
 
-use openlora::runtime::{
-    event::{Event, FinishReason, TokenUsage},
-    serve::{ROUTES, RouteAudience},
-};
+use openlora_ledger::event::{Event, FinishReason, TokenUsage};
+use openlora_serve::{ROUTES, RouteAudience};
 use serde_json::{Value, json};
 
 use crate::serve_support::{CONTEXT, chat, start, with};

@@ -15,21 +15,12 @@ use std::{
 
 use crate::waiting;
 use futures::StreamExt;
-use openlora::runtime::{
-    attribution::Provenance,
-    dataset::Task,
-    engine::{
-        Engine, EngineError, EngineLimits, GenerationStep, GenerationStream, LabelProbabilities,
-        Prompt, SamplingParams, TokenLogprob,
-    },
-    event::{Event, EventRecord, FinishReason, TokenUsage},
-    journal::Journal,
-    ledger::PriceList,
-    serve::{
-        BoundSocket, ConnectionLimits, ServeError, ServeInputs, ServeLimits, ServedAdapter, Server,
-        StopHandle, access::AccessRules, attribution::AttributionConfig,
-    },
-};
+use openlora_attribution::Provenance;
+use openlora_model::dataset::Task;
+use openlora_engine::{Engine, EngineError, EngineLimits, GenerationStep, GenerationStream, LabelProbabilities, Prompt, SamplingParams, TokenLogprob};
+use openlora_ledger::{event::{Event, EventRecord, FinishReason, TokenUsage}, PriceList};
+use openlora_journal::Journal;
+use openlora_serve::{BoundSocket, ConnectionLimits, ServeError, ServeInputs, ServeLimits, ServedAdapter, Server, StopHandle, access::AccessRules, attribution::AttributionConfig};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 

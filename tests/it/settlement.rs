@@ -1,9 +1,8 @@
 //! The desk of a chain: what it sees, deposits, payments and refunds, each once whatever fails.
 
-use openlora::{
-    runtime::ledger::{Amount, ChannelView},
-    wallet::settlement::{ChainFailure, ChainSettlement, ChannelRefund, MinedResult},
-};
+use openlora_core::Amount;
+use openlora_ledger::ChannelView;
+use openlora_payments::settlement::{ChainFailure, ChainSettlement, ChannelRefund, MinedResult};
 use serde_json::json;
 
 use crate::settlement_support::{Market, channel_id, channel_key};

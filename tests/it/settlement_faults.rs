@@ -9,10 +9,8 @@ use std::{
     time::Duration,
 };
 
-use openlora::{
-    runtime::ledger::{Amount, Word},
-    wallet::settlement::{ChainFailure, ChainSettlement, ChainSettler},
-};
+use openlora_core::{Amount, Word};
+use openlora_payments::settlement::{ChainFailure, ChainSettlement, ChainSettler};
 use serde_json::{Value, json};
 
 use crate::{

@@ -3,7 +3,7 @@
 
 use std::process::Stdio;
 
-use openlora::runtime::event::Event;
+use openlora_ledger::event::Event;
 use serde_json::Value;
 
 use crate::{

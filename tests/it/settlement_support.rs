@@ -9,28 +9,13 @@ use alloy::{
     sol,
     sol_types::{Eip712Domain, SolCall, SolStruct, eip712_domain},
 };
-use openlora::{
-    runtime::{
-        event::{CallKind, ChannelOpened, Event, EventRecord, FinishReason, TokenUsage},
-        journal::Journal,
-        ledger::{
-            Address, Amount, CallWork, ChannelKey, ChannelTerms, CheckedPayment, Ledger,
-            PaymentScheme, PriceList, ReceiverKey, Word, findings::LedgerAudit, trail::AuditTrail,
-        },
-        ports::FactLog,
-    },
-    wallet::{
-        contracts::{COLLECTOR, DEPLOYER, ESCROW, SALT, deployments, runtime_code},
-        network::{Network, NetworkOptions},
-        provider::Chain as Connected,
-        registry::{ContributorPoolFactory, Origin, RevenueSplitterFactory, Share},
-        settlement::{
-            ChainSettlement, DepositPermit, LedgerLog, SettlementClient, SettlementOptions,
-            SettlementRecords, TransferPermit, TxHistory, audit,
-        },
-        transaction::TxLimits,
-    },
-};
+use openlora_ledger::{event::{CallKind, ChannelOpened, Event, EventRecord, FinishReason, TokenUsage}, CallWork, ChannelKey, ChannelTerms, CheckedPayment, Ledger, PaymentScheme, PriceList, ReceiverKey, findings::LedgerAudit, trail::AuditTrail};
+use openlora_journal::Journal;
+use openlora_core::{Address, Amount, Word};
+use openlora_ports::FactLog;
+use openlora_contracts::{COLLECTOR, DEPLOYER, ESCROW, SALT, deployments, runtime_code};
+use openlora_chain::{network::{Network, NetworkOptions}, provider::Chain as Connected, registry::{ContributorPoolFactory, Origin, RevenueSplitterFactory, Share}, transaction::TxLimits};
+use openlora_payments::settlement::{ChainSettlement, DepositPermit, LedgerLog, SettlementClient, SettlementOptions, SettlementRecords, TransferPermit, TxHistory, audit};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
@@ -462,7 +447,7 @@ fn escrow_domain() -> Eip712Domain {
 }
 
 pub fn channel_id(config: &ChannelTerms) -> Word {
-    let config = openlora::wallet::registry::ChannelConfig::from(config);
+    let config = openlora_chain::registry::ChannelConfig::from(config);
     Word(config.eip712_signing_hash(&escrow_domain()).0)
 }
 

@@ -1,13 +1,8 @@
 //! From scores to shares: the properties that everybody may rely on, and what attacks gain.
 
-use openlora::runtime::{
-    attribution::shares::{
-        ClusterExample, Contributor, ShareEvidence, ShareFallback, ShareOutcome, ShareTable,
-        SharedSpan, WHOLE, credits, divide_call, noise, provisional,
-    },
-    influence::{Curvature, DAMPING, limit, precondition},
-    ledger::Address,
-};
+use openlora_attribution::shares::{ClusterExample, Contributor, ShareEvidence, ShareFallback, ShareOutcome, ShareTable, SharedSpan, WHOLE, credits, divide_call, noise, provisional};
+use openlora_influence::{Curvature, DAMPING, limit, precondition};
+use openlora_core::Address;
 use proptest::prelude::*;
 
 const EVENT: [u8; 32] = [7; 32];

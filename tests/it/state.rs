@@ -1,13 +1,7 @@
 //! The fold: live equals replayed, from any stored point, and nothing counts twice.
 
-use openlora::runtime::{
-    event::{CallKind, Event, EventRecord, FinishReason, TokenUsage},
-    journal::{AppendOutcome, Journal, JournalEntry, JournalStore, MemoryStore},
-    state::{
-        ApplyOutcome, CallTotals, JournalSnapshot, LATENCY_BOUNDS_MS, LatencyHistogram,
-        LoadedAdapter, OpenCall, RECENT_CALLS, RECENT_SESSIONS, ServerSession,
-    },
-};
+use openlora_ledger::{event::{CallKind, Event, EventRecord, FinishReason, TokenUsage}, state::{ApplyOutcome, CallTotals, JournalSnapshot, LATENCY_BOUNDS_MS, LatencyHistogram, LoadedAdapter, OpenCall, RECENT_CALLS, RECENT_SESSIONS, ServerSession}};
+use openlora_journal::{AppendOutcome, Journal, JournalEntry, JournalStore, MemoryStore};
 use proptest::{prelude::*, sample::select};
 
 fn metered(id: &str, adapter: &str, completion_tokens: u64, milliseconds: u64) -> Event {

@@ -12,10 +12,8 @@ use std::{
     sync::LazyLock,
 };
 
-use openlora::{
-    runtime::dataset::{self, DataSource, Dataset, Task, TaskOptions, TrainingExample},
-    settings::keys,
-};
+use openlora_model::dataset::{self, DataSource, Dataset, Task, TaskOptions, TrainingExample};
+use openlora::commands::settings::keys;
 use regex::Regex;
 use serde_json::Value;
 

@@ -2,13 +2,8 @@
 
 use std::path::Path;
 
-use openlora::{
-    error::Explain,
-    runtime::model::{
-        bpe::{self, train_tokenizer},
-        text::{ChatMessage, TextCodec},
-    },
-};
+use openlora_core::error::Explain;
+use openlora_model::{bpe::{self, train_tokenizer}, text::{ChatMessage, TextCodec}};
 use serde_json::{Value, json};
 
 /// A small tokenizer of our own, for tests that need some codec.

@@ -5,24 +5,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use openlora::{
-    error::{ExitClass, Explain},
-    runtime::{
-        adapter,
-        dataset::{DataSource, load},
-        model::BaseModel,
-        train::{
-            RunDir, RunOutcome, RunStart, TrainConfig, TrainError, TrainEvent, TrainFlow,
-            TrainInputs,
-            base::{BaseBuild, train_base},
-            estimate::estimate,
-            evaluate::{EvalFigures, EvalSet},
-            load_with_adapter,
-            run::{checkpoint, lock::RunLock},
-            train,
-        },
-    },
-};
+use openlora_core::error::{ExitClass, Explain};
+use openlora_model::{adapter, dataset::{DataSource, load}, BaseModel};
+use openlora_train::{RunDir, RunOutcome, RunStart, TrainConfig, TrainError, TrainEvent, TrainFlow, TrainInputs, base::{BaseBuild, train_base}, estimate::estimate, evaluate::{EvalFigures, EvalSet}, load_with_adapter, run::{checkpoint, lock::RunLock}, train};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -280,7 +265,7 @@ fn learning_is_seen_in_the_loss_and_in_the_answers() {
     assert_eq!(report.gain, Some(adapter.accuracy - base.accuracy));
 }
 
-fn factors(decoder: &openlora::runtime::decoder::Decoder) -> Vec<Vec<f32>> {
+fn factors(decoder: &openlora_decoder::Decoder) -> Vec<Vec<f32>> {
     let values = |var: candle_core::Var| var.flatten_all().unwrap().to_vec1().unwrap();
     decoder
         .trainable()
@@ -424,7 +409,7 @@ fn a_breakdown_names_the_step_and_keeps_the_checkpoint_before_it() {
     let bench = Bench::new();
     let config = TrainConfig {
         lr: 1e30,
-        schedule: openlora::runtime::train::RateCurve::Constant,
+        schedule: openlora_train::RateCurve::Constant,
         warmup: 0,
         checkpoint_every: Some(1),
         val: None,
@@ -606,7 +591,7 @@ fn text_is_judged_by_its_loss() {
         ..tiny::config()
     };
     let mut inputs = bench.inputs(config.clone());
-    inputs.task = openlora::runtime::dataset::Task::Text;
+    inputs.task = openlora_model::dataset::Task::Text;
     inputs.dataset = dataset.clone();
     let start = RunStart::Fresh {
         runs: bench.path("runs"),
@@ -639,7 +624,7 @@ fn a_base_is_built_the_same_twice_and_learns() {
     };
     let mut losses = Vec::new();
     let one = train_base(&build, &mut |event| {
-        if let openlora::runtime::train::base::BaseEvent::Step { loss, .. } = event {
+        if let openlora_train::base::BaseEvent::Step { loss, .. } = event {
             losses.push(loss);
         }
     })

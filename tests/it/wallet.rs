@@ -2,18 +2,9 @@
 
 use std::{fs, path::Path};
 
-use openlora::{
-    error::Explain,
-    wallet::{
-        balance::in_units,
-        development,
-        keystore::{
-            DEFAULT_PATH, ImportedSecret, KdfStrength, KeystoreDir, KeystoreError, Password,
-            SecretKey, parse_secret,
-        },
-        network::{Network, NetworkOptions, PRESETS},
-    },
-};
+use openlora_core::error::Explain;
+use openlora_chain::{balance::in_units, development, network::{Network, NetworkOptions, PRESETS}};
+use openlora_wallet::{DEFAULT_PATH, ImportedSecret, KdfStrength, KeystoreDir, KeystoreError, Password, SecretKey, parse_secret};
 use tempfile::TempDir;
 
 pub const KEY: &str = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80";
@@ -383,10 +374,8 @@ fn amounts_are_shown_exactly() {
 
 #[test]
 fn addresses_that_are_nobodys_or_everybodys_are_known() {
-    use openlora::{
-        runtime::ledger::Address,
-        wallet::development::{UnownedAddress, unowned},
-    };
+    use openlora_core::Address;
+    use openlora_chain::development::{UnownedAddress, unowned};
     let of = |text: &str| unowned(text.parse().unwrap());
     for placeholder in [
         "0x0000000000000000000000000000000000000000",
@@ -432,13 +421,13 @@ fn addresses_that_are_nobodys_or_everybodys_are_known() {
         "Ada has the address 0x000000000000000000000000000000000000dEaD, which is a placeholder \
          that nobody can spend from; on `base` that is refused"
     );
-    assert_eq!(error.class(), openlora::error::ExitClass::BadInput);
+    assert_eq!(error.class(), openlora_core::error::ExitClass::BadInput);
     assert!(error.hint().unwrap().contains("`[[data]]`"));
 }
 
 #[test]
 fn every_address_of_the_templates_is_a_placeholder() {
-    use openlora::wallet::development::{UnownedAddress, unowned};
+    use openlora_chain::development::{UnownedAddress, unowned};
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("templates");
     let mut found = 0;
     for entry in fs::read_dir(root).unwrap() {

@@ -3,21 +3,11 @@
 
 use std::{fs, path::Path, process::Command};
 
-use openlora::{
-    runtime::{
-        ledger::Address,
-        package::{
-            ReleaseEnvelope,
-            release::{Bytes32, ReleaseMessage, ReleaseStatement, SigningDomain},
-            whole::WholeNumber,
-        },
-    },
-    wallet::{
-        development, eip712,
-        keystore::{KdfStrength, KeystoreDir, SecretKey},
-        network::{Network, NetworkOptions},
-    },
-};
+use openlora_core::Address;
+use openlora_package::{ReleaseEnvelope, release::{Bytes32, ReleaseMessage, ReleaseStatement, SigningDomain}, whole::WholeNumber};
+use openlora_chain::{development, network::{Network, NetworkOptions}};
+use openlora_release::eip712;
+use openlora_wallet::{KdfStrength, KeystoreDir, SecretKey};
 use tempfile::TempDir;
 
 use crate::{

@@ -9,7 +9,7 @@ use std::{
 };
 
 use alloy::{primitives::Bytes, sol_types::SolCall};
-use openlora::wallet::{balance::amount, registry::DevelopmentToken};
+use openlora_chain::{balance::amount, registry::DevelopmentToken};
 use serde_json::{Value, json};
 
 use crate::{

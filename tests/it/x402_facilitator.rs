@@ -1,20 +1,9 @@
 //! The facilitator on a real chain: what another seller asks it to check and to put there.
 
-use openlora::{
-    runtime::{
-        ledger::{Address, Amount, ChannelTerms},
-        ports::{Facilitator, FacilitatorError, PaymentGateway},
-    },
-    wallet::{
-        settlement::{ChainSettlement, TransferPermit},
-        x402::{
-            FacilitatorService, Reason,
-            digest::{ClaimEntry, EscrowDomain},
-            signature::sign,
-            wire::VoucherAction,
-        },
-    },
-};
+use openlora_core::{Address, Amount};
+use openlora_ledger::ChannelTerms;
+use openlora_ports::{Facilitator, FacilitatorError, PaymentGateway};
+use openlora_payments::{settlement::{ChainSettlement, TransferPermit}, x402::{FacilitatorService, Reason, digest::{ClaimEntry, EscrowDomain}, signature::sign, wire::VoucherAction}};
 use serde_json::{Value, json};
 
 use crate::{
@@ -81,7 +70,7 @@ impl Seller {
     fn transfer(&self, nonce: u64, to: Address) -> TransferPermit {
         let mut transfer = self.buyer.transfer(1_000, nonce);
         transfer.to = to;
-        let said = openlora::wallet::x402::wire::TransferAuthorization {
+        let said = openlora_payments::x402::wire::TransferAuthorization {
             from: transfer.from,
             to,
             value: transfer.value,
@@ -167,7 +156,7 @@ impl Seller {
     }
 }
 
-fn authorized(digest: openlora::runtime::ledger::Word) -> Value {
+fn authorized(digest: openlora_core::Word) -> Value {
     json!(alloy::hex::encode_prefixed(
         sign(&account(KEY), digest).unwrap()
     ))
@@ -193,7 +182,7 @@ fn failed(reason: Reason) -> Value {
 }
 
 /// As the facilitator tells of a channel: it knows nothing of charges.
-fn seen(channel: openlora::runtime::ledger::Word, balance: u128, claimed: u128) -> Value {
+fn seen(channel: openlora_core::Word, balance: u128, claimed: u128) -> Value {
     let mut seen = state(channel, balance, claimed, 0);
     seen.as_object_mut()
         .unwrap()

@@ -9,14 +9,10 @@ use std::{
 };
 
 use alloy::{primitives::Bytes, sol_types::SolCall};
-use openlora::{
-    runtime::ledger::{Amount, PaymentScheme},
-    wallet::{
-        balance::amount,
-        payer::{PayerStore, PaymentRecord, PaymentStatus},
-        registry::DevelopmentToken,
-    },
-};
+use openlora_core::Amount;
+use openlora_ledger::PaymentScheme;
+use openlora_chain::{balance::amount, registry::DevelopmentToken};
+use openlora_payments::payer::{PayerStore, PaymentRecord, PaymentStatus};
 use regex::Regex;
 use serde_json::{Value, json};
 

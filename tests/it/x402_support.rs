@@ -17,25 +17,11 @@ use alloy::{
     sol_types::SolCall,
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use openlora::{
-    runtime::{
-        event::{CallKind, Event, FinishReason, TokenUsage},
-        journal::Journal,
-        ledger::{Address, Amount, CallCharge, CallWork, ChannelTerms, Ledger, PriceList, Word},
-        ports::{FactLog, OfferedCall, PaymentDemand, PaymentGateway, PaymentGuard, Presenter},
-    },
-    wallet::{
-        settlement::{DepositPermit, SettlementOptions, TransferPermit},
-        x402::{
-            ChainOffer, ContractPayers, Reason, SellerConfig, SponsorRules, X402Seller,
-            binding::request_hash,
-            wire::{
-                BatchPayload, DepositAuthorization, DepositPart, Erc3009, ExactPayload,
-                SchemePayload, TransferAuthorization, Voucher, VoucherAction,
-            },
-        },
-    },
-};
+use openlora_ledger::{event::{CallKind, Event, FinishReason, TokenUsage}, CallCharge, CallWork, ChannelTerms, Ledger, PriceList};
+use openlora_journal::Journal;
+use openlora_core::{Address, Amount, Word};
+use openlora_ports::{FactLog, OfferedCall, PaymentDemand, PaymentGateway, PaymentGuard, Presenter};
+use openlora_payments::{settlement::{DepositPermit, SettlementOptions, TransferPermit}, x402::{ChainOffer, ContractPayers, Reason, SellerConfig, SponsorRules, X402Seller, binding::request_hash, wire::{BatchPayload, DepositAuthorization, DepositPart, Erc3009, ExactPayload, SchemePayload, TransferAuthorization, Voucher, VoucherAction}}};
 use serde_json::{Value, json};
 
 use crate::{
@@ -373,8 +359,8 @@ pub fn moved(rpc: &Rpc, token: Address, (from, to): (Address, Address), amount: 
     crate::settlement_support::send_from(rpc, &from, token, &data);
 }
 
-pub fn token_domain(token: Address) -> openlora::wallet::x402::digest::TokenDomain {
-    openlora::wallet::x402::digest::TokenDomain::for_token(TOKEN_NAME, "1", 31_337, token)
+pub fn token_domain(token: Address) -> openlora_payments::x402::digest::TokenDomain {
+    openlora_payments::x402::digest::TokenDomain::for_token(TOKEN_NAME, "1", 31_337, token)
 }
 
 pub fn signed(buyer: &Buyer, digest: Word) -> Bytes {

@@ -3,21 +3,19 @@
 use serde::Serialize;
 
 use super::{super::CommandContext, finished, on_its_own_thread};
-use crate::{
-    commands::project,
-    error::{ExitClass, ExitStatus, Failure},
-    runtime::{
-        adapter,
-        dataset::{Dataset, encode::encode_all},
-        decoder::Decoder,
-        influence::{
-            AttributionDir, GradientSketcher, IndexContributor, IndexFile,
-            audit::{
-                AuditPrompt, ContributorAgreement, answer, compare, contributor_scores, losses,
-            },
-        },
-        train::{RunDir, RunStart, TrainFlow, TrainInputs, load_with_adapter, run::files, train},
-    },
+use crate::commands::project;
+use openlora_core::error::{ExitClass, ExitStatus, Failure};
+use openlora_decoder::Decoder;
+use openlora_influence::{
+    AttributionDir, GradientSketcher, IndexContributor, IndexFile,
+    audit::{AuditPrompt, ContributorAgreement, answer, compare, contributor_scores, losses},
+};
+use openlora_model::{
+    adapter,
+    dataset::{Dataset, encode::encode_all},
+};
+use openlora_train::{
+    RunDir, RunStart, TrainFlow, TrainInputs, load_with_adapter, run::files, train,
 };
 
 /// Longest answer.

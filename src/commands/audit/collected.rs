@@ -3,18 +3,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::{
-    error::Failure,
-    runtime::ledger::{
-        Address, Amount, ExactKey, PaymentScheme, ReceiverKey, StatedContributions, Word,
-        collected_of,
-        publication::{CollectedCall, ContributionsSource, PoolContributions, PublishedCall},
-    },
-    wallet::{
-        provider::Chain,
-        rewards::{authorizations_on, claimed_on, settled_on, transfers_of},
-    },
+use openlora_chain::provider::Chain;
+use openlora_core::{Address, Amount, Word, error::Failure};
+use openlora_ledger::{
+    ExactKey, PaymentScheme, ReceiverKey, StatedContributions, collected_of,
+    publication::{CollectedCall, ContributionsSource, PoolContributions, PublishedCall},
 };
+use openlora_payments::rewards::{authorizations_on, claimed_on, settled_on, transfers_of};
 
 /// The published calls of one adapter.
 #[derive(Clone, Copy)]

@@ -6,14 +6,12 @@ use super::{
     LogAudit, LogAuditor,
     collected::{AdapterCalls, hold_collected},
 };
-use crate::{
-    error::Failure,
-    runtime::ledger::{
-        Amount, AttributedCall, PoolAllotment, ReceiverKey, StatedContributions, Word,
-        publication::{ContributionsSource, ContributorOwed, PoolContributions, PublishedCall},
-    },
-    wallet::rewards::{contributions_tree, entries, pool_of, proposed_on},
+use openlora_core::{Amount, Word, error::Failure};
+use openlora_ledger::{
+    AttributedCall, PoolAllotment, ReceiverKey, StatedContributions,
+    publication::{ContributionsSource, ContributorOwed, PoolContributions, PublishedCall},
 };
+use openlora_payments::rewards::{contributions_tree, entries, pool_of, proposed_on};
 
 /// Every published sum comes out of the calls and what was collected of them, makes its root, and
 /// stands on the chain.

@@ -3,10 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::runtime::{
-    ledger::Amount,
-    serve::{PublishedReceipt, PublishedUsage},
-};
+use openlora_core::Amount;
+use openlora_serve::{PublishedReceipt, PublishedUsage};
 
 /// The answer, what it used and what it cost.
 #[derive(Debug, Serialize, JsonSchema)]

@@ -6,16 +6,16 @@ use reqwest::{Response, StatusCode, Url};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::{
-    commands::CommandContext,
+use crate::commands::CommandContext;
+use openlora_core::{
     error::{ExitClass, Failure},
     private::redact,
-    runtime::serve::PublishedReceipt,
-    wallet::{
-        payer::CallOrder,
-        x402::wire::{PAYMENT_REQUIRED, PAYMENT_SIGNATURE},
-    },
 };
+use openlora_payments::{
+    payer::CallOrder,
+    x402::wire::{PAYMENT_REQUIRED, PAYMENT_SIGNATURE},
+};
+use openlora_serve::PublishedReceipt;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 

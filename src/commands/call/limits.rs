@@ -1,11 +1,11 @@
 //! What one call may cost and put into channels: by flags, by settings, or by the word of a person.
 
-use crate::{
-    commands::{CommandContext, ask, money},
+use crate::commands::{CommandContext, ask, money};
+use openlora_core::{
+    Address, Amount,
     error::{ExitClass, Failure},
-    runtime::ledger::{Address, Amount},
-    wallet::payer::{Payer, PayerError, PaymentOffer},
 };
+use openlora_payments::payer::{Payer, PayerError, PaymentOffer};
 
 /// Where a deposit goes.
 #[derive(Clone, Copy, Debug)]

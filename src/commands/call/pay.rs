@@ -11,18 +11,19 @@ use super::{
     client::{CallParams, CallReply, ServerClient, is_id},
     limits::{CallLimits, DepositTarget},
 };
-use crate::{
-    commands::{CommandContext, payer},
+use crate::commands::{CommandContext, payer};
+use openlora_core::{
+    Amount,
     error::{ExitClass, Failure},
-    runtime::{ledger::Amount, serve::PublishedReceipt},
-    wallet::{
-        payer::{
-            CallOrder, FinishedPayment, Payer, PayerError, PaymentAttempt, PaymentOffer,
-            PreparedPayment, SellerRoute, SentPayment, choose, leaves_channel,
-        },
-        x402::wire::{PAYMENT_RESPONSE, PaymentRequired},
-    },
 };
+use openlora_payments::{
+    payer::{
+        CallOrder, FinishedPayment, Payer, PayerError, PaymentAttempt, PaymentOffer,
+        PreparedPayment, SellerRoute, SentPayment, choose, leaves_channel,
+    },
+    x402::wire::{PAYMENT_RESPONSE, PaymentRequired},
+};
+use openlora_serve::PublishedReceipt;
 
 /// How often a payment is mended after a 402.
 const CORRECTIONS: usize = 2;

@@ -4,10 +4,8 @@ use reqwest::Response;
 use serde_json::{Value, json};
 
 use super::client::{LARGEST, ServerClient, refused};
-use crate::{
-    error::{ExitClass, Failure},
-    printer::{Printer, escape_controls},
-};
+use crate::commands::printer::{Printer, escape_controls};
+use openlora_core::error::{ExitClass, Failure};
 
 /// The longest line of a stream, in bytes.
 const LONGEST_LINE: usize = 1 << 20;

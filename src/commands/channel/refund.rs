@@ -3,17 +3,17 @@
 use serde::Serialize;
 
 use super::{ChannelReport, ChannelRequest, chosen, read, terms};
-use crate::{
-    commands::{
-        CommandContext,
-        call::client::{CallReply, ServerClient},
-    },
+use crate::commands::{
+    CommandContext,
+    call::client::{CallReply, ServerClient},
+};
+use openlora_core::{
+    Amount,
     error::{ExitClass, ExitStatus, Failure},
-    runtime::ledger::Amount,
-    wallet::{
-        payer::{PayerChannelState, PayerError},
-        x402::wire::{PAYMENT_RESPONSE, PaymentRequired},
-    },
+};
+use openlora_payments::{
+    payer::{PayerChannelState, PayerError},
+    x402::wire::{PAYMENT_RESPONSE, PaymentRequired},
 };
 
 /// Codes that a fresh look at the total mends.

@@ -4,12 +4,12 @@
 use serde::Serialize;
 
 use super::{ChannelReport, ChannelRequest, chosen, confirm};
-use crate::{
-    commands::{CommandContext, payer},
+use crate::commands::{CommandContext, payer};
+use openlora_core::{
+    Amount,
     error::{ExitClass, ExitStatus, Failure},
-    runtime::ledger::Amount,
-    wallet::payer::{LeasedChannel, Payer, PayerChannelState, chain},
 };
+use openlora_payments::payer::{LeasedChannel, Payer, PayerChannelState, chain};
 
 /// How far a withdrawal is; sums in base units.
 #[derive(Debug, Serialize, schemars::JsonSchema)]

@@ -7,17 +7,18 @@ use reqwest::{Client, Response, StatusCode, header::AUTHORIZATION};
 use tokio::{sync::mpsc, time::timeout};
 
 use super::{now_ms, recording::Recorder};
-use crate::{
-    commands::{
-        CommandContext,
-        running_server::{AddressHolder, TokenOwner, holder, operator_client},
-        server_access::{operator_token, read_token},
-    },
+use crate::commands::{
+    CommandContext,
+    running_server::{AddressHolder, TokenOwner, holder, operator_client},
+    server_access::{operator_token, read_token},
+};
+use openlora_core::{
     error::{ExitClass, Failure},
     private::redact,
-    runtime::{event::EventRecord, serve::access::AccessToken},
-    tui::{model::FeedLink, run::DashFeed},
 };
+use openlora_ledger::event::EventRecord;
+use openlora_serve::access::AccessToken;
+use openlora_tui::{model::FeedLink, run::DashFeed};
 
 /// Silence after which the server is asked whether it lives.
 const SILENCE: Duration = Duration::from_secs(1);

@@ -5,15 +5,13 @@ use tokio::{
     time::{Duration, MissedTickBehavior, interval},
 };
 
-use crate::{
-    error::{ExitClass, ExitStatus, Failure},
-    printer::Printer,
-    tui::{
-        model::{DashModel, DashOptions, FeedLink},
-        plain,
-        run::{DashClock, DashFeed},
-        update::{DashMessage, update},
-    },
+use crate::commands::printer::Printer;
+use openlora_core::error::{ExitClass, ExitStatus, Failure};
+use openlora_tui::{
+    model::{DashModel, DashOptions, FeedLink},
+    plain,
+    run::{DashClock, DashFeed},
+    update::{DashMessage, update},
 };
 
 /// How often the sums are said though no money moved.

@@ -9,16 +9,11 @@ use std::{
 use tokio::sync::mpsc;
 
 use super::{FORM, WORTH, now_ms, recording::Recorder, store};
-use crate::{
-    commands::running_server::runs,
-    error::{ExitClass, Failure},
-    runtime::{
-        event::EventRecord,
-        journal::{Journal, JournalError, ReadOnlyJournal, projection, writer_of},
-        state::board::Board,
-    },
-    tui::{model::FeedLink, run::DashFeed},
-};
+use crate::commands::running_server::runs;
+use openlora_core::error::{ExitClass, Failure};
+use openlora_journal::{Journal, JournalError, ReadOnlyJournal, projection, writer_of};
+use openlora_ledger::{event::EventRecord, state::board::Board};
+use openlora_tui::{model::FeedLink, run::DashFeed};
 
 /// How often the journal is asked whether it changed, which costs one read of shared memory.
 const POLL: Duration = Duration::from_millis(50);

@@ -10,14 +10,14 @@ use std::{
 
 use tokio::{sync::mpsc, time::Instant};
 
-use crate::{
+use openlora_core::{
     error::{ExitClass, Failure},
     private::files,
-    runtime::{disclosure, event::EventRecord},
-    tui::{
-        model::FeedLink,
-        run::{DashClock, DashFeed},
-    },
+};
+use openlora_ledger::{disclosure, event::EventRecord};
+use openlora_tui::{
+    model::FeedLink,
+    run::{DashClock, DashFeed},
 };
 
 /// A recording of the demonstration, every record as its server wrote it.

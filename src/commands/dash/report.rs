@@ -4,19 +4,16 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{DashRequest, RecordSource, opened, recording, tokens};
-use crate::{
-    commands::CommandContext,
+use crate::commands::CommandContext;
+use openlora_core::{
+    Address, Amount,
     error::{ExitClass, Failure},
-    runtime::{
-        event::EventRecord,
-        ledger::{Address, Amount},
-        state::board::Board,
-    },
-    tui::{
-        model::SumRange,
-        money::{TokenMoney, token_moneys},
-        sums::{self, SumGroup},
-    },
+};
+use openlora_ledger::{event::EventRecord, state::board::Board};
+use openlora_tui::{
+    model::SumRange,
+    money::{TokenMoney, token_moneys},
+    sums::{self, SumGroup},
 };
 
 /// What `dash --json` prints. Amounts are in base units; `micro` is in millionths of them.

@@ -7,14 +7,12 @@ use super::{
     report::{self, DataReport, ErrorReport, PartReport},
     sources,
 };
-use crate::{
-    commands::CommandContext,
-    error::{ExitClass, ExitStatus, Failure},
-    runtime::dataset::{
-        self, DataError, DataInspection, Dataset, Task,
-        duplicates::{self, DatasetPart},
-        statistics::{self, TokenLengths},
-    },
+use crate::commands::CommandContext;
+use openlora_core::error::{ExitClass, ExitStatus, Failure};
+use openlora_model::dataset::{
+    self, DataError, DataInspection, Dataset, Task,
+    duplicates::{self, DatasetPart},
+    statistics::{self, TokenLengths},
 };
 
 /// Faults that are listed for one file; the rest are counted as there being more.

@@ -4,12 +4,13 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use serde::Serialize;
 
-use crate::runtime::dataset::{
+use crate::commands::CommandContext;
+use openlora_core::error::Explain;
+use openlora_model::dataset::{
     DataError, Task,
     duplicates::DuplicateRow,
     statistics::{SourceFigures, TokenLengths},
 };
-use crate::{commands::CommandContext, error::Explain};
 
 /// Duplicates that are listed for a person; `--json` has them all.
 const DUPLICATES_SHOWN: usize = 10;

@@ -8,14 +8,14 @@ use std::{
 use serde::Serialize;
 
 use super::{source_of, sources};
-use crate::{
+use crate::commands::CommandContext;
+use openlora_core::{
     atomic::{self, FileAccess},
-    commands::CommandContext,
     error::{ExitClass, ExitStatus, Failure},
-    runtime::dataset::{
-        self, Dataset,
-        split::{self as splitting, DataSplit, DataSplitOptions},
-    },
+};
+use openlora_model::dataset::{
+    self, Dataset,
+    split::{self as splitting, DataSplit, DataSplitOptions},
 };
 
 /// What to split, how, and where to.

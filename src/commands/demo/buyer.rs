@@ -11,15 +11,13 @@ use super::{
     program::{DemoBinary, DemoServer},
     script::{DemoScript, text},
 };
-use crate::{
+use openlora_chain::balance::shown_amount;
+use openlora_core::{
+    Address, Amount,
     error::{ExitClass, Failure},
-    runtime::{
-        event::{Event, SplitRead},
-        journal::Journal,
-        ledger::{Address, Amount},
-    },
-    wallet::balance::shown_amount,
 };
+use openlora_journal::Journal;
+use openlora_ledger::event::{Event, SplitRead};
 
 /// How many calls the buyer makes.
 const CALLS: usize = 50;

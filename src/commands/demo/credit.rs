@@ -11,16 +11,15 @@ use super::{
     program::DemoBinary,
     script::{DemoScript, text},
 };
-use crate::{
-    commands::deploy::DeployReport,
+use crate::commands::deploy::DeployReport;
+use openlora_chain::balance::shown_amount;
+use openlora_core::{
+    Address, Amount,
     error::{ExitClass, Failure},
-    runtime::{
-        event::Event,
-        journal::Journal,
-        ledger::{Address, Amount, AnchorFacts},
-    },
-    wallet::{balance::shown_amount, deploy::POOL_DELAY},
 };
+use openlora_journal::Journal;
+use openlora_ledger::{AnchorFacts, event::Event};
+use openlora_release::deploy::POOL_DELAY;
 
 /// The demo's money has six decimals.
 const DECIMALS: u8 = 6;

@@ -11,7 +11,7 @@ use tokio::{
     process::{Child, Command},
 };
 
-use crate::{
+use openlora_core::{
     atomic::{self, FileAccess},
     error::{EXIT_CLASSES, ExitClass, Failure},
     private::files,

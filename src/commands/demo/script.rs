@@ -4,11 +4,9 @@ use anstyle::Style;
 use serde_json::Value;
 
 use super::program::DemoBinary;
-use crate::{
-    error::{ExitClass, Failure},
-    printer::Printer,
-    tui::run::DashFeed,
-};
+use crate::commands::printer::Printer;
+use openlora_core::error::{ExitClass, Failure};
+use openlora_tui::run::DashFeed;
 
 /// What the steps share.
 pub struct DemoScript<'a> {

@@ -11,15 +11,11 @@ use super::{
     program::DemoServer,
     script::{DemoScript, count, number, text},
 };
-use crate::{
-    commands::deploy::DeployReport,
-    error::{ExitClass, Failure},
-    runtime::{
-        journal::Journal,
-        state::{ApplyOutcome, JournalSnapshot},
-    },
-    wallet::balance::shown_amount,
-};
+use crate::commands::deploy::DeployReport;
+use openlora_chain::balance::shown_amount;
+use openlora_core::error::{ExitClass, Failure};
+use openlora_journal::Journal;
+use openlora_ledger::state::{ApplyOutcome, JournalSnapshot};
 
 /// A project written and its data checked.
 #[derive(Debug, Serialize, schemars::JsonSchema)]

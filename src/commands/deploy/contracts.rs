@@ -3,11 +3,9 @@
 use serde::Serialize;
 
 use super::{DeployRequest, TxContext, print_steps, propose};
-use crate::{
-    commands::CommandContext,
-    error::{ExitStatus, Failure},
-    wallet::deploy::{deploy_contracts, missing_contracts, quote},
-};
+use crate::commands::CommandContext;
+use openlora_core::error::{ExitStatus, Failure};
+use openlora_release::deploy::{deploy_contracts, missing_contracts, quote};
 
 /// What `--contracts --json` prints.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
@@ -56,7 +54,7 @@ pub async fn run(context: &CommandContext, request: &DeployRequest) -> Result<Ex
         )?;
     }
     let placed = if steps.is_empty() {
-        crate::wallet::deploy::already_there(&set)
+        openlora_release::deploy::already_there(&set)
     } else {
         let account = tx_context.unlock()?;
         deploy_contracts(&tx_context.sender(&account), &set, &quote).await?

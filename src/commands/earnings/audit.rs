@@ -3,29 +3,20 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::{
-    commands::{CommandContext, network},
-    error::Failure,
-    printer::Printer,
-    runtime::{
-        journal::Journal,
-        ledger::{
-            Address, Amount, FormerChain,
-            findings::{
-                AuditFinding, FindingKind, FoundCall, LedgerAudit, LossCause, Severity, SumCheck,
-                SumRelation,
-            },
-            reconcile::reconcile,
-            trail::AuditTrail,
-        },
+use crate::commands::{CommandContext, network, printer::Printer};
+use openlora_chain::{balance::shown_amount, network::Network, provider::Chain};
+use openlora_core::{Address, Amount, error::Failure};
+use openlora_journal::Journal;
+use openlora_ledger::{
+    FormerChain,
+    findings::{
+        AuditFinding, FindingKind, FoundCall, LedgerAudit, LossCause, Severity, SumCheck,
+        SumRelation,
     },
-    wallet::{
-        balance::shown_amount,
-        network::Network,
-        provider::Chain,
-        settlement::{audit::gather, check_genesis},
-    },
+    reconcile::reconcile,
+    trail::AuditTrail,
 };
+use openlora_payments::settlement::{audit::gather, check_genesis};
 
 /// How many calls of a finding are listed for a person; `--json` has all of them.
 const LISTED: usize = 8;

@@ -6,14 +6,13 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{IncomeLedger, audit::ReceiverAudit, table::EarningsRow};
-use crate::{
-    commands::CommandContext,
+use crate::commands::{CommandContext, printer::Printer, settings::StatedSetting};
+use openlora_chain::balance::{from_units, shown_amount};
+use openlora_core::{
+    Amount,
     error::{ExitClass, Failure},
-    printer::Printer,
-    runtime::ledger::{Amount, DayRange, ReceiverKey},
-    settings::StatedSetting,
-    wallet::balance::{from_units, shown_amount},
 };
+use openlora_ledger::{DayRange, ReceiverKey};
 
 /// What `earnings --json` prints. Amounts are in base units.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -82,9 +81,9 @@ pub struct ChainReport {
     pub network: Option<String>,
     pub chain_id: u64,
     #[schemars(with = "String")]
-    pub receiver: crate::runtime::ledger::Address,
+    pub receiver: openlora_core::Address,
     #[schemars(with = "String")]
-    pub token: crate::runtime::ledger::Address,
+    pub token: openlora_core::Address,
     pub symbol: String,
     pub decimals: u8,
     pub calls: u64,

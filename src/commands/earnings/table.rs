@@ -6,15 +6,14 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{EarningsGrouping, IncomeLedger};
-use crate::{
+use crate::commands::printer::Printer;
+use openlora_chain::balance::shown_amount;
+use openlora_core::{
+    Amount,
+    calendar::date,
     error::{ExitClass, Failure},
-    printer::Printer,
-    runtime::{
-        calendar::date,
-        ledger::{Amount, CallsKey, DayRange, ReceiverKey},
-    },
-    wallet::balance::shown_amount,
 };
+use openlora_ledger::{CallsKey, DayRange, ReceiverKey};
 
 /// Amounts are in base units.
 #[derive(Debug, Serialize, JsonSchema)]

@@ -3,19 +3,17 @@
 use serde_json::Value;
 
 use super::unknown;
-use crate::{
-    commands::{
-        CommandContext,
-        call::client::{ServerClient, is_id},
-        running_server::RunningServer,
-    },
-    error::{ExitClass, ExitStatus, Failure},
+use crate::commands::{
+    CommandContext,
+    call::client::{ServerClient, is_id},
     printer::{Printer, escape_controls},
-    runtime::{
-        event::{AttributionMethod, TracedSpan},
-        serve::attribution::published::{AttributionStage, PublishedAttribution, PublishedShare},
-    },
-    wallet::payer::PayerStore,
+    running_server::RunningServer,
+};
+use openlora_core::error::{ExitClass, ExitStatus, Failure};
+use openlora_ledger::event::{AttributionMethod, TracedSpan};
+use openlora_payments::payer::PayerStore;
+use openlora_serve::attribution::published::{
+    AttributionStage, PublishedAttribution, PublishedShare,
 };
 
 /// Asks the server that is named, the one that was paid, or the one that runs in this home.

@@ -2,16 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::{
-    error::Failure,
-    runtime::{
-        event::{CallAttributed, CallTraced, Event, EventRecord, ReleaseDeployment, SplitRead},
-        journal::Journal,
-        ledger::{
-            Address, AnchorFacts, CallCharge, CollectedSums, ReceiverKey, Word,
-            publication::{PublishedCall, event_id},
-        },
-    },
+use openlora_core::{Address, Word, error::Failure};
+use openlora_journal::Journal;
+use openlora_ledger::{
+    AnchorFacts, CallCharge, CollectedSums, ReceiverKey,
+    event::{CallAttributed, CallTraced, Event, EventRecord, ReleaseDeployment, SplitRead},
+    publication::{PublishedCall, event_id},
 };
 
 /// Most calls under one root.

@@ -12,51 +12,54 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::{ChosenAdapter, provenance};
-use crate::{
-    commands::{
-        CommandContext,
-        journal::check_chain,
-        money::{amount, format_token_sum, prices, token},
-        network,
-        published::LOG,
-        rewards::{RewardPublisher, RewardSchedule},
-        server_access::public_url,
-        settle::SettleReport,
-        signer::LockedSigner,
-        tx_context::{DevFaucet, limits, print_event},
-        withdraw::WithdrawReport,
-    },
-    error::{ExitClass, Failure},
-    runtime::{
-        adapter::WEIGHTS_FILE,
-        attribution::LogFolder,
-        event::{Event, ReleaseDeployment, SplitRead},
-        journal::Journal,
-        ledger::{Address, Amount, Ledger, PriceList, SponsorAllowance, WITHDRAW_SHARE},
-        package::hash,
-        ports::Settler,
-        serve::payment::{Currency, SalesConfig},
-        state::JournalSnapshot,
-    },
+use crate::commands::{
+    CommandContext,
+    journal::check_chain,
+    money::{amount, format_token_sum, prices, token},
+    network,
+    published::LOG,
+    rewards::{RewardPublisher, RewardSchedule},
+    server_access::public_url,
     settings::{ContractPayerPolicy, StatedSetting},
-    wallet::{
-        balance::from_units,
-        deploy::{ReleasePayee, payee, quote},
-        development::check_payee,
-        keystore::WalletAccount,
-        network::Network,
-        provider::Chain,
-        rewards::server_facts,
-        settlement::{
-            ChainSettler, LedgerView, SettleError, SettleTriggers, SettlementClient,
-            SettlementOptions, SettlementRecords, TxHistory,
-        },
-        transaction::{TxSender, no_facts, recover},
-        x402::{
-            ChainOffer, ContractPayers, FacilitatorService, SellerConfig, SponsorRules, X402Seller,
-        },
+    settle::SettleReport,
+    signer::LockedSigner,
+    tx_context::{DevFaucet, limits, print_event},
+    withdraw::WithdrawReport,
+};
+use openlora_attribution::LogFolder;
+use openlora_chain::{
+    balance::from_units,
+    development::check_payee,
+    network::Network,
+    provider::Chain,
+    transaction::{TxSender, no_facts, recover},
+};
+use openlora_core::{
+    Address, Amount,
+    error::{ExitClass, Failure},
+};
+use openlora_journal::Journal;
+use openlora_ledger::{
+    Ledger, PriceList, SponsorAllowance, WITHDRAW_SHARE,
+    event::{Event, ReleaseDeployment, SplitRead},
+    state::JournalSnapshot,
+};
+use openlora_model::adapter::WEIGHTS_FILE;
+use openlora_package::hash;
+use openlora_payments::{
+    rewards::server_facts,
+    settlement::{
+        ChainSettler, LedgerView, SettleError, SettleTriggers, SettlementClient, SettlementOptions,
+        SettlementRecords, TxHistory,
+    },
+    x402::{
+        ChainOffer, ContractPayers, FacilitatorService, SellerConfig, SponsorRules, X402Seller,
     },
 };
+use openlora_ports::Settler;
+use openlora_release::deploy::{ReleasePayee, payee, quote};
+use openlora_serve::payment::{Currency, SalesConfig};
+use openlora_wallet::WalletAccount;
 
 /// Everything that a server which sells its calls needs.
 pub struct PaidServing {
@@ -239,7 +242,7 @@ impl ServingPlan<'_> {
         let prices = prices(self.context, &money)?;
         let ledger = Arc::new(RwLock::new(Ledger::default()));
         let folded = Arc::clone(&ledger);
-        let follower = move |record: &crate::runtime::event::EventRecord| {
+        let follower = move |record: &openlora_ledger::event::EventRecord| {
             let mut ledger = folded
                 .write()
                 .unwrap_or_else(|poisoned| poisoned.into_inner());
@@ -360,7 +363,8 @@ impl ServingPlan<'_> {
         let token = token(&client.chain().network)?;
         let settings = &self.context.settings.serve;
         Ok(ChainOffer {
-            settlement: Arc::clone(client) as Arc<dyn crate::wallet::settlement::ChainSettlement>,
+            settlement: Arc::clone(client)
+                as Arc<dyn openlora_payments::settlement::ChainSettlement>,
             token: token.address,
             token_name: token.name.clone(),
             token_version: token.version.clone(),

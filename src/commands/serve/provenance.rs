@@ -3,30 +3,24 @@
 
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
-use crate::{
-    commands::{CommandContext, project},
-    error::Failure,
-    runtime::{
-        adapter::LoraAdapter,
-        attribution::{
-            Provenance,
-            shares::{Contributor, ShareFallback},
-        },
-        dataset,
-        event::SplitRead,
-        influence::{
-            AttributionDir, AttributionError, ContributorIndex, GradientSketcher, IndexError,
-            IndexFile,
-        },
-        model::BaseModel,
-        package::{
-            self, MANIFEST_FILE,
-            build::contributors,
-            manifest::{Manifest, ManifestContributor},
-        },
-        train::run::lock::RunLock,
-    },
+use crate::commands::{CommandContext, project};
+use openlora_attribution::{
+    Provenance,
+    shares::{Contributor, ShareFallback},
 };
+use openlora_core::error::Failure;
+use openlora_influence::{
+    AttributionDir, AttributionError, ContributorIndex, GradientSketcher, IndexError, IndexFile,
+};
+use openlora_ledger::event::SplitRead;
+use openlora_model::{BaseModel, adapter::LoraAdapter, dataset};
+use openlora_package as package;
+use openlora_package::{
+    MANIFEST_FILE,
+    build::contributors,
+    manifest::{Manifest, ManifestContributor},
+};
+use openlora_train::run::lock::RunLock;
 
 /// Name of the folder with the tokens that wait, below the data directory.
 pub const VAULT: &str = "attribution-waiting";

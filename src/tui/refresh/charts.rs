@@ -2,19 +2,15 @@
 
 use super::{DashModel, TokenMoney, heading::quantiles};
 use crate::{
-    runtime::{
-        ledger::Amount,
-        state::board::{DurationHistogram, MICRO, PaceSlot, SlotRing},
-    },
-    tui::{
-        figures,
-        flow::FlowLeg,
-        model::ChartWindow,
-        shown::{BarSeries, ChartView, FlowDot, FlowLane, FlowLanes},
-        sums::{self, REST, SumGroup},
-        text,
-    },
+    figures,
+    flow::FlowLeg,
+    model::ChartWindow,
+    shown::{BarSeries, ChartView, FlowDot, FlowLane, FlowLanes},
+    sums::{self, REST, SumGroup},
+    text,
 };
+use openlora_core::Amount;
+use openlora_ledger::state::board::{DurationHistogram, MICRO, PaceSlot, SlotRing};
 
 /// Slots of a window: the ring they are in, how many of its slots make a bar, how many bars.
 fn shape(window: ChartWindow) -> (u64, u64, &'static str) {

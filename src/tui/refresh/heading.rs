@@ -2,17 +2,16 @@
 
 use super::{DashModel, TokenMoney};
 use crate::{
-    runtime::{
-        ledger::{Amount, DAY_MS, DayRange, EarningsPeriod, in_units},
-        state::board::{Board, DurationHistogram},
-    },
-    tui::{
-        figures,
-        model::{FeedLink, SumRange},
-        money,
-        shown::{HeadingView, StateTone},
-        text,
-    },
+    figures,
+    model::{FeedLink, SumRange},
+    money,
+    shown::{HeadingView, StateTone},
+    text,
+};
+use openlora_core::{Amount, in_units};
+use openlora_ledger::{
+    DAY_MS, DayRange, EarningsPeriod,
+    state::board::{Board, DurationHistogram},
 };
 
 /// Wei in a millionth of a coin.

@@ -2,20 +2,16 @@
 
 use super::{DashModel, TokenMoney};
 use crate::{
-    runtime::{
-        ledger::Amount,
-        state::board::{Board, BoardCall, MICRO, PaymentStanding},
-    },
-    tui::{
-        figures,
-        filter::kind_name,
-        layout::Pane,
-        model::{RowSelection, RowSort},
-        shown::{AttributionLine, CallLine, ListPage, RewardPart, SumLine, TotalLine},
-        sums::{self, REST, SumRow},
-        text,
-    },
+    figures,
+    filter::kind_name,
+    layout::Pane,
+    model::{RowSelection, RowSort},
+    shown::{AttributionLine, CallLine, ListPage, RewardPart, SumLine, TotalLine},
+    sums::{self, REST, SumRow},
+    text,
 };
+use openlora_core::Amount;
+use openlora_ledger::state::board::{Board, BoardCall, MICRO, PaymentStanding};
 
 /// Keeps the selected row where it is seen: the offset, and the row's place.
 fn placed(ids: &[&str], selection: &RowSelection, fits: usize) -> RowSelection {
@@ -59,7 +55,7 @@ fn page<T, R>(
 }
 
 /// The calls that pass the filter, sorted, each with what became of it.
-pub(in crate::tui) fn filtered_calls<'a>(
+pub(crate) fn filtered_calls<'a>(
     model: &DashModel,
     board: &'a Board,
     decimals: u8,
@@ -175,7 +171,7 @@ fn attributed<'a>(
 }
 
 /// The ids of a pane's rows, those that do not fit included.
-pub(in crate::tui) fn ids(model: &DashModel, money: &TokenMoney, pane: Pane) -> Vec<String> {
+pub(crate) fn ids(model: &DashModel, money: &TokenMoney, pane: Pane) -> Vec<String> {
     let of_calls = |calls: Vec<(&BoardCall, PaymentStanding)>| {
         let each = calls.iter();
         each.map(|(call, _)| call.request_id.clone()).collect()
@@ -223,7 +219,7 @@ pub(super) fn attribution(
 }
 
 /// The rows of the chosen group, sorted.
-pub(in crate::tui) fn sorted_sums(model: &DashModel, money: &TokenMoney) -> Vec<SumRow> {
+pub(crate) fn sorted_sums(model: &DashModel, money: &TokenMoney) -> Vec<SumRow> {
     let days = model.range.days(model.now_ms);
     let mut rows = sums::rows(model.shown_board(), money, days, model.group);
     let RowSort { column, reversed } = model.sort(Pane::Sums);

@@ -10,7 +10,7 @@
 use ratatui::{layout::Rect, style::Style};
 
 use super::{BufferPen, DashModel, Pane, calls, framed};
-use crate::tui::{figures, shown::AttributionLine};
+use crate::{figures, shown::AttributionLine};
 
 /// Cells of the bar, where the pane is narrow and where it is broad.
 const BARS: (u16, u16) = (8, 12);

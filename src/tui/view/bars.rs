@@ -3,7 +3,7 @@
 use ratatui::{layout::Rect, style::Style};
 
 use super::BufferPen;
-use crate::tui::shown::BarSeries;
+use crate::shown::BarSeries;
 
 const EIGHTHS: [&str; 8] = ["▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"];
 

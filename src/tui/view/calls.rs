@@ -10,7 +10,7 @@
 use ratatui::layout::Rect;
 
 use super::{BufferPen, DashModel, Pane, framed};
-use crate::tui::{
+use crate::{
     model::sort_columns,
     shown::{CallLine, ListPage},
     theme::standing_words,

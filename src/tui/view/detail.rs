@@ -3,7 +3,7 @@
 use ratatui::layout::Rect;
 
 use super::{BufferPen, DashModel, Pane};
-use crate::tui::{figures, shown::DetailLine};
+use crate::{figures, shown::DetailLine};
 
 const NAMES: u16 = 13;
 const BAR: u16 = 20;

@@ -11,7 +11,7 @@
 use ratatui::layout::Rect;
 
 use super::{BufferPen, DashModel, Pane, framed};
-use crate::tui::{
+use crate::{
     shown::{FlowLane, FlowLanes},
     text,
 };

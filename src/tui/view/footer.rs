@@ -3,7 +3,7 @@
 use ratatui::layout::Rect;
 
 use super::{BufferPen, DashModel};
-use crate::tui::keymap::BINDINGS;
+use crate::keymap::BINDINGS;
 
 pub(super) fn draw(pen: &mut BufferPen, area: Rect, model: &DashModel) {
     let palette = pen.palette();

@@ -10,7 +10,7 @@
 use ratatui::style::Style;
 
 use super::{BufferPen, DashModel, ScreenLayout};
-use crate::tui::{figures, layout::LayoutForm, shown::StateTone};
+use crate::{figures, layout::LayoutForm, shown::StateTone};
 
 pub(super) fn draw(pen: &mut BufferPen, layout: &ScreenLayout, model: &DashModel) {
     title(pen, layout, model);

@@ -3,7 +3,7 @@
 use ratatui::layout::Rect;
 
 use super::BufferPen;
-use crate::tui::keymap::BINDINGS;
+use crate::keymap::BINDINGS;
 
 pub(super) fn draw(pen: &mut BufferPen, screen: Rect, (query, scroll): (&str, usize)) {
     let palette = pen.palette();

@@ -11,7 +11,7 @@
 use ratatui::layout::Rect;
 
 use super::{BufferPen, DashModel, Pane, bars, framed};
-use crate::tui::figures;
+use crate::figures;
 
 pub(super) fn draw(pen: &mut BufferPen, area: Rect, model: &DashModel) {
     let (palette, charts) = (pen.palette(), &model.shown.charts);

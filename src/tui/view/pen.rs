@@ -2,7 +2,7 @@
 
 use ratatui::{buffer::Buffer, layout::Rect, style::Style};
 
-use crate::tui::{
+use crate::{
     text::{clean, clip, letter_width, width},
     theme::Palette,
 };

@@ -11,7 +11,7 @@
 use ratatui::layout::Rect;
 
 use super::{BufferPen, DashModel, Pane, calls, framed};
-use crate::tui::{figures, shown::SumLine};
+use crate::{figures, shown::SumLine};
 
 pub(super) fn draw(pen: &mut BufferPen, area: Rect, model: &DashModel) {
     let (palette, page) = (pen.palette(), &model.shown.sums);

@@ -1,6 +1,6 @@
 //! Everything that is refused, with the whole error.
 
-use openlora::runtime::adapter::{self, CONFIG_FILE, WEIGHTS_FILE};
+use openlora_model::adapter::{self, CONFIG_FILE, WEIGHTS_FILE};
 use serde_json::json;
 
 use super::{AGAIN, MERGE, MIXED, Q, UNTRUSTED};

@@ -3,14 +3,9 @@
 
 use std::path::Path;
 
-use openlora::runtime::{
-    dataset::{DataSource, Dataset, Task, TaskOptions, encode::encode_all, load},
-    influence::{
-        AttributionDir, GradientInputs, GradientSketcher, IndexFile, IndexJob, IndexMethod, build,
-    },
-    model::{WeightPrecision, text::TextCodec},
-    train::{RunDir, RunStart, TrainConfig, TrainFlow, TrainInputs, TrainRows, train},
-};
+use openlora_model::{dataset::{DataSource, Dataset, Task, TaskOptions, encode::encode_all, load}, WeightPrecision, text::TextCodec};
+use openlora_influence::{AttributionDir, GradientInputs, GradientSketcher, IndexFile, IndexJob, IndexMethod, build};
+use openlora_train::{RunDir, RunStart, TrainConfig, TrainFlow, TrainInputs, TrainRows, train};
 use tempfile::TempDir;
 
 const FILES: [&str; 4] = [
@@ -121,7 +116,7 @@ fn classes_are_detected_by_their_examples() {
         adapter: "classes".into(),
         method: IndexMethod::Influence,
         width: 1024,
-        damping: openlora::runtime::influence::DAMPING,
+        damping: openlora_influence::DAMPING,
     };
     build(&job, &places, &mut |_| {}).unwrap();
     let index = IndexFile::open(&places.index()).unwrap();

@@ -4,16 +4,10 @@
 use std::{collections::BTreeMap, fs, path::PathBuf};
 
 use candle_core::{Device, Tensor, safetensors};
-use openlora::runtime::{
-    dataset::{DataSource, Dataset, encode::EncodedRow},
-    decoder::{Decoder, TokenBatch},
-    influence::{
-        GradientCheckpoint, GradientInputs, GradientPass, GradientSketch, IndexJob, IndexMethod,
-        influence_rows,
-    },
-    model::{BaseModel, ModelConfig, WeightPrecision},
-    train::TrainRows,
-};
+use openlora_model::{dataset::{DataSource, Dataset, encode::EncodedRow}, BaseModel, ModelConfig, WeightPrecision};
+use openlora_decoder::{Decoder, TokenBatch};
+use openlora_influence::{GradientCheckpoint, GradientInputs, GradientPass, GradientSketch, IndexJob, IndexMethod, influence_rows};
+use openlora_train::TrainRows;
 use serde::Deserialize;
 
 #[derive(Deserialize)]

@@ -2,14 +2,9 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use openlora::runtime::{
-    decoder::{Decoder, TokenBatch},
-    influence::{
-        Curvature, GradientPass, GradientSketch, GradientSketcher, IndexFile, IndexMethod,
-        LEVERAGE, Projector, SuffixArray, gradient_rows, kernels, limit, precondition,
-    },
-    model::WeightPrecision,
-};
+use openlora_decoder::{Decoder, TokenBatch};
+use openlora_influence::{Curvature, GradientPass, GradientSketch, GradientSketcher, IndexFile, IndexMethod, LEVERAGE, Projector, SuffixArray, gradient_rows, kernels, limit, precondition};
+use openlora_model::WeightPrecision;
 use proptest::prelude::*;
 use tempfile::TempDir;
 
@@ -213,7 +208,7 @@ fn an_index_says_what_it_was_built_from() {
     assert_eq!(index.size(), built.bytes);
     assert_eq!(index.shape(), [3, 128]);
     let binding = index.binding();
-    let adapter = openlora::runtime::adapter::read(&trained.run.adapter()).unwrap();
+    let adapter = openlora_model::adapter::read(&trained.run.adapter()).unwrap();
     assert_eq!(binding.base, trained.inputs.base.digest);
     assert_eq!(binding.adapter, adapter.digest);
     assert_eq!(binding.data, trained.inputs.dataset.digest);
@@ -354,7 +349,7 @@ proptest! {
         let mut draft = random_draft(0, 1, [1, 8]);
         draft.suffixes = SuffixArray::build(documents.iter().map(Vec::as_slice)).unwrap();
         draft.examples = documents.iter().enumerate().map(|(at, document)| {
-            openlora::runtime::influence::IndexedExample {
+            openlora_influence::IndexedExample {
                 tokens: document.len() as u32,
                 cluster: at as u32,
                 ..Default::default()

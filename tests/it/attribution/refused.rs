@@ -2,10 +2,7 @@
 
 use std::fs;
 
-use openlora::runtime::influence::{
-    AttributionDir, AttributionError, GradientSketch, GradientSketcher, IndexError, IndexFile,
-    IndexMethod, build,
-};
+use openlora_influence::{AttributionDir, AttributionError, GradientSketch, GradientSketcher, IndexError, IndexFile, IndexMethod, build};
 use tempfile::TempDir;
 
 use super::{Trained, random_draft, written};

@@ -1,24 +1,11 @@
 //! The fold behind the screen: sums that agree to the unit, and a stored board that is the same.
 
-use openlora::{
-    runtime::{
-        event::{Event, EventRecord},
-        journal::{Journal, projection},
-        ledger::Earnings,
-        state::{
-            ApplyOutcome,
-            board::{Board, DurationHistogram, KEPT_CALLS, MICRO, PaymentStanding},
-        },
-    },
-    tui::{
-        model::SumRange,
-        money::token_moneys,
-        sums::{self, SumGroup},
-    },
-};
+use openlora_ledger::{event::{Event, EventRecord}, Earnings, state::{ApplyOutcome, board::{Board, DurationHistogram, KEPT_CALLS, MICRO, PaymentStanding}}};
+use openlora_journal::{Journal, projection};
+use openlora_tui::{model::SumRange, money::token_moneys, sums::{self, SumGroup}};
 
 use super::{fold, model, scenario, token};
-use openlora::tui::theme::Theme;
+use openlora_tui::theme::Theme;
 
 #[test]
 fn rows_sum_to_the_headline_as_integers_whatever_they_are_about() {

@@ -1,6 +1,7 @@
 //! The filter language: what it takes, what it refuses and in which words.
 
-use openlora::{runtime::state::board::PaymentStanding, tui::filter::CallFilter};
+use openlora_ledger::state::board::PaymentStanding;
+use openlora_tui::filter::CallFilter;
 
 use super::{fold, scenario};
 

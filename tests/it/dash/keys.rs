@@ -1,17 +1,6 @@
 //! The state machine, key by key.
 
-use openlora::tui::{
-    action::DashAction,
-    effect::DashEffect,
-    key::KeyPress,
-    keymap::{BINDINGS, KeyMatch, find},
-    layout::{PANES, Pane},
-    model::{ChartWindow, DashModel, PaneOverlay, SumRange},
-    money::AmountUnits,
-    sums::SumGroup,
-    theme::Theme,
-    update::{DashMessage, update},
-};
+use openlora_tui::{action::DashAction, effect::DashEffect, key::KeyPress, keymap::{BINDINGS, KeyMatch, find}, layout::{PANES, Pane}, model::{ChartWindow, DashModel, PaneOverlay, SumRange}, money::AmountUnits, sums::SumGroup, theme::Theme, update::{DashMessage, update}};
 
 use super::{model, press, scenario};
 
@@ -309,12 +298,12 @@ fn sorts(about: &str, keys: &[KeyPress]) {
                 .map(|(_, ids)| ids.iter().map(|id| call(&model, id)).collect())
                 .collect();
             assert!(calls[0].is_sorted_by(|a, b| a.sequence > b.sequence));
-            let amount = |it: &openlora::runtime::state::board::BoardCall| {
+            let amount = |it: &openlora_ledger::state::board::BoardCall| {
                 it.charge.as_ref().map(|charge| charge.amount)
             };
             assert!(calls[1].is_sorted_by(|a, b| amount(a) >= amount(b)));
             assert!(calls[2].is_sorted_by(|a, b| a.milliseconds >= b.milliseconds));
-            let tokens = |it: &openlora::runtime::state::board::BoardCall| {
+            let tokens = |it: &openlora_ledger::state::board::BoardCall| {
                 it.usage.prompt_tokens + it.usage.completion_tokens
             };
             assert!(calls[3].is_sorted_by(|a, b| tokens(a) >= tokens(b)));
@@ -356,7 +345,7 @@ fn looks(about: &str, keys: &[KeyPress]) {
                 );
                 assert!(model.shown.calls.total < all, "{filter}");
                 let rows = &model.shown.calls.rows;
-                let standing = openlora::runtime::state::board::PaymentStanding::Refunded;
+                let standing = openlora_ledger::state::board::PaymentStanding::Refunded;
                 assert!(filter == example || rows.iter().all(|it| it.standing == standing));
             }
         }
@@ -506,13 +495,13 @@ fn the_selection_stays_on_its_call_while_others_come_in() {
             KeyPress::Down,
         ],
     );
-    let chosen = openlora::tui::detail::selected_id(&model, Pane::Calls).unwrap();
+    let chosen = openlora_tui::detail::selected_id(&model, Pane::Calls).unwrap();
     update(&mut model, DashMessage::Records(after.to_vec()));
     press(&mut model, &[]);
     let now_ms = model.now_ms;
     update(&mut model, DashMessage::Frame(now_ms));
     assert_eq!(
-        openlora::tui::detail::selected_id(&model, Pane::Calls),
+        openlora_tui::detail::selected_id(&model, Pane::Calls),
         Some(chosen)
     );
     assert!(model.selection(Pane::Calls).at > 2);
@@ -771,7 +760,7 @@ fn a_payment_is_one_particle_each_way_and_arrives() {
     let records = scenario("busy");
     let attributed = records
         .iter()
-        .rposition(|it| matches!(&it.event, openlora::runtime::event::Event::Attributed(_)));
+        .rposition(|it| matches!(&it.event, openlora_ledger::event::Event::Attributed(_)));
     let cut = attributed.unwrap() - 3;
     let mut model = busy();
     model.board = super::fold(&records[..cut]);

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use openlora::runtime::journal::Journal;
+use openlora_journal::Journal;
 use serde_json::Value;
 
 use crate::{

@@ -1,17 +1,8 @@
 //! Every pane at three sizes in four themes, as text with a digest of the styles of each theme.
 //! `REGENERATE=1 scripts/test dash` writes them again.
 
-use openlora::{
-    runtime::event::EventRecord,
-    tui::{
-        key::KeyPress,
-        layout::{PANES, Pane},
-        model::{DashModel, FeedLink},
-        theme::{THEMES, Theme},
-        update::{DashMessage, update},
-        view,
-    },
-};
+use openlora_ledger::event::EventRecord;
+use openlora_tui::{key::KeyPress, layout::{PANES, Pane}, model::{DashModel, FeedLink}, theme::{THEMES, Theme}, update::{DashMessage, update}, view};
 use ratatui::{buffer::Buffer, layout::Rect};
 use sha2::{Digest, Sha256};
 
@@ -190,7 +181,7 @@ fn mono_has_no_colour_and_the_other_themes_are_told_apart_from_each_other() {
 
 #[test]
 fn panes_cover_the_body_once_at_every_size() {
-    use openlora::tui::layout::{LayoutForm, ScreenLayout};
+    use openlora_tui::layout::{LayoutForm, ScreenLayout};
     for width in 60..=220u16 {
         for height in 15..=70u16 {
             for (pane, expanded) in [

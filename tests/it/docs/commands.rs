@@ -1,7 +1,7 @@
 //! Commands in the documents are ones that the program has, with options that it has.
 
 use clap::CommandFactory;
-use openlora::{cli::Cli, settings::KEYS};
+use openlora::commands::{cli::Cli, settings::KEYS};
 use regex::Regex;
 
 use super::{blocks, documents, read};

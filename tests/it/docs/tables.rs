@@ -3,17 +3,11 @@
 use std::{fs, sync::Mutex};
 
 use clap::CommandFactory;
-use openlora::{
-    cli::Cli,
-    error::EXIT_CLASSES,
-    runtime::serve::{ROUTES, RouteAudience},
-    settings::{
-        KEYS, SettingKey, SettingKind,
-        keys::{DATA_FIELDS, NETWORK_FIELDS},
-    },
-    tui::keymap::BINDINGS,
-    wallet::x402::Reason,
-};
+use openlora::commands::{cli::Cli, settings::{KEYS, SettingKey, SettingKind, keys::{DATA_FIELDS, NETWORK_FIELDS}}};
+use openlora_core::error::EXIT_CLASSES;
+use openlora_serve::{ROUTES, RouteAudience};
+use openlora_tui::keymap::BINDINGS;
+use openlora_payments::x402::Reason;
 use regex::Regex;
 
 use super::{read, root};

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use openlora::runtime::{event::Event, journal::Journal};
+use openlora_ledger::event::Event;
+use openlora_journal::Journal;
 use rusqlite::Connection;
 
 use super::{metered, place, refused, said};

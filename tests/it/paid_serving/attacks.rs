@@ -4,17 +4,10 @@ use std::sync::Arc;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use futures::future::join_all;
-use openlora::{
-    runtime::{
-        engine::{
-            Engine, EngineError, EngineLimits, GenerationStream, LabelProbabilities, Prompt,
-            SamplingParams,
-        },
-        event::{Event, FinishReason, TokenUsage},
-        ledger::Amount,
-    },
-    wallet::x402::Reason,
-};
+use openlora_engine::{Engine, EngineError, EngineLimits, GenerationStream, LabelProbabilities, Prompt, SamplingParams};
+use openlora_ledger::event::{Event, FinishReason, TokenUsage};
+use openlora_core::Amount;
+use openlora_payments::x402::Reason;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};

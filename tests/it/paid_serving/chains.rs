@@ -1,15 +1,11 @@
 //! One server that sells on two chains: the same splitter is paid on both, and each chain's money
 //! is accounted for by itself.
 
-use openlora::{
-    runtime::{event::Event, ledger::Address},
-    wallet::{
-        deploy::payee,
-        network::{Network, NetworkOptions},
-        provider::Chain,
-        x402::{Reason, digest::EscrowDomain},
-    },
-};
+use openlora_ledger::event::Event;
+use openlora_core::Address;
+use openlora_release::deploy::payee;
+use openlora_chain::{network::{Network, NetworkOptions}, provider::Chain};
+use openlora_payments::x402::{Reason, digest::EscrowDomain};
 use serde_json::json;
 
 use super::shop::{CHAIN, COST, Call, Payer, QUOTE, Setup, Shop, cost, token};

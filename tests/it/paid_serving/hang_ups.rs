@@ -2,14 +2,9 @@
 
 use std::sync::Arc;
 
-use openlora::runtime::{
-    engine::{
-        Engine, EngineError, EngineLimits, GenerationStream, LabelProbabilities, Prompt,
-        SamplingParams,
-    },
-    event::FinishReason,
-    ports::{OfferedCall, PaymentDemand, PaymentGateway, PaymentGuard, RefundAnswer},
-};
+use openlora_engine::{Engine, EngineError, EngineLimits, GenerationStream, LabelProbabilities, Prompt, SamplingParams};
+use openlora_ledger::event::FinishReason;
+use openlora_ports::{OfferedCall, PaymentDemand, PaymentGateway, PaymentGuard, RefundAnswer};
 use serde_json::json;
 use tokio::sync::Semaphore;
 

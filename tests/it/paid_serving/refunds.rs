@@ -1,10 +1,8 @@
 //! Refunds over HTTP: whoever deposits and asks for it back, again and again, pays for the gas or
 //! meets the day's limit.
 
-use openlora::runtime::{
-    event::Event,
-    ledger::{Amount, SponsorAllowance, SponsoredDeed},
-};
+use openlora_ledger::{event::Event, SponsorAllowance, SponsoredDeed};
+use openlora_core::Amount;
 use serde_json::{Value, json};
 
 use super::shop::{CHAIN, CHAT, COST, Call, Payer, QUOTE, Setup, Shop, offer, required};

@@ -12,10 +12,8 @@ use alloy::{
     sol_types::SolCall,
 };
 use futures::future::join_all;
-use openlora::{
-    runtime::event::{Event, EventRecord},
-    wallet::x402::{Reason, wire::ExactPayload},
-};
+use openlora_ledger::event::{Event, EventRecord};
+use openlora_payments::x402::{Reason, wire::ExactPayload};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};

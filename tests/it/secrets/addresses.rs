@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use openlora::private::redact;
+use openlora_core::private::redact;
 
 use crate::support::{Run, openlora};
 

@@ -8,10 +8,9 @@ use std::{
     process::{Command, Stdio},
 };
 
-use openlora::{
-    private::files,
-    runtime::{event::Event, journal::Journal},
-};
+use openlora_core::private::files;
+use openlora_ledger::event::Event;
+use openlora_journal::Journal;
 
 use crate::{
     live::{serve_args, write_adapters},

@@ -6,7 +6,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use openlora::private::memory::LockedMemory;
+use openlora_core::private::memory::LockedMemory;
 
 use crate::{
     live::{serve_args, write_adapters},

@@ -7,15 +7,10 @@ use std::{
     path::Path,
 };
 
-use openlora::{
-    error::describe_io,
-    runtime::{
-        decoder::Decoder,
-        frozen,
-        influence::{GradientSketch, IndexFile},
-        model::{BaseModel, WeightPrecision},
-    },
-};
+use openlora_core::{error::describe_io, frozen};
+use openlora_decoder::Decoder;
+use openlora_influence::{GradientSketch, IndexFile};
+use openlora_model::{BaseModel, WeightPrecision};
 
 use crate::{
     attribution::random_draft,

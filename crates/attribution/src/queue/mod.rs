@@ -1,0 +1,108 @@
+//! Where the tokens of answered calls wait for their attribution: one file per call in a folder of
+//! its own, readable by its owner alone, written before the call is counted and erased once its
+//! attribution is in the journal.
+//!
+//! The journal decides what waits: every counted call without a final attribution. A file is only
+//! what is needed for more than the static shares, so a crash between any two steps loses nothing
+//! and repeats nothing. Scores, shares and money are unknown here.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use openlora_core::{atomic, private::files};
+
+/// What a call was asked and answered, as token ids.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallTokens {
+    pub prompt: Vec<u32>,
+    pub answer: Vec<u32>,
+}
+
+/// Everything of a call that its attribution needs and the journal must not have.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PendingTokens {
+    pub request_id: String,
+    /// Several where several texts were classified in one call.
+    pub exchanges: Vec<CallTokens>,
+}
+
+/// The folder.
+#[derive(Clone, Debug)]
+pub struct PendingTokenStore {
+    dir: PathBuf,
+}
+
+impl PendingTokenStore {
+    /// Opens or makes the folder.
+    pub fn open(dir: &Path) -> io::Result<Self> {
+        files::folder(dir)?;
+        Ok(Self {
+            dir: dir.to_owned(),
+        })
+    }
+
+    /// Keeps a call; it is on disk when this returns.
+    pub fn store_call(&self, kept: &PendingTokens) -> io::Result<()> {
+        let bytes = serde_json::to_vec(kept)?;
+        let path = self.path(&kept.request_id);
+        atomic::replace_file(&path, &bytes, atomic::FileAccess::Owner)
+    }
+
+    /// What is kept of a call. A file that cannot be read as one is as good as none.
+    pub fn find(&self, request_id: &str) -> io::Result<Option<PendingTokens>> {
+        match fs::read(self.path(request_id)) {
+            Ok(bytes) => {
+                let kept: Option<PendingTokens> = serde_json::from_slice(&bytes).ok();
+                Ok(kept.filter(|kept| kept.request_id == request_id))
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Overwrites a call's file and removes it; none being there is fine.
+    pub fn erase(&self, request_id: &str) -> io::Result<()> {
+        erase(&self.path(request_id))
+    }
+
+    /// Erases whatever belongs to none of the calls that wait, and drafts that were never finished.
+    pub fn retain<'a>(&self, waiting: impl Iterator<Item = &'a str>) -> io::Result<()> {
+        let kept: Vec<PathBuf> = waiting.map(|id| self.path(id)).collect();
+        for entry in fs::read_dir(&self.dir)? {
+            let path = entry?.path();
+            if !kept.contains(&path) && path.is_file() {
+                erase(&path)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn path(&self, request_id: &str) -> PathBuf {
+        let name = hex::encode(Sha256::digest(request_id.as_bytes()));
+        self.dir.join(format!("{name}.json"))
+    }
+}
+
+fn erase(path: &Path) -> io::Result<()> {
+    let file = OpenOptions::new().write(true).open(path);
+    match file {
+        Ok(file) => {
+            blank(file)?;
+            fs::remove_file(path)
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+fn blank(mut file: File) -> io::Result<()> {
+    let length = usize::try_from(file.metadata()?.len()).unwrap_or(0);
+    file.write_all(&vec![0; length])?;
+    file.sync_all()
+}

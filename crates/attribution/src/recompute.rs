@@ -1,0 +1,205 @@
+//! Computing a published call again, bit for bit, and what differs.
+
+use std::collections::BTreeMap;
+
+use super::{
+    AttributionIndex, Provenance,
+    call_shares::{ShareInputs, by_sketch, shaping, shares_to_event},
+    shares::{ShareFallback, ShareOutcome},
+};
+use openlora_core::{Amount, Word};
+use openlora_ledger::{
+    PaymentScheme, ReceiverKey, divide,
+    event::{AttributionMethod, ContributorShare, SplitRead},
+    publication::PublishedCall,
+};
+
+/// Against what a published call is held.
+pub struct RecomputeContext<'a> {
+    pub provenance: &'a Provenance,
+    /// Who is paid by each splitter.
+    pub splits: &'a BTreeMap<ReceiverKey, SplitRead>,
+}
+
+/// How a call was computed again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecomputedCall {
+    /// In words; none when everything is the same.
+    pub differences: Vec<String>,
+    /// Why the server had only the static shares, where nothing else can be computed again.
+    pub unproven: Option<String>,
+    /// What was not computed again because the index is not at hand.
+    pub skipped: &'static [&'static str],
+}
+
+/// What a sketch decides together with the index.
+const BY_INDEX: &[&str] = &[
+    "index",
+    "method",
+    "fallback",
+    "confidence",
+    "evidence",
+    "trace",
+    "shares",
+    "examples",
+];
+
+impl RecomputeContext<'_> {
+    /// Computes a call's shares and amounts again.
+    pub fn recompute(&self, call: &PublishedCall) -> RecomputedCall {
+        let mut found = CallDifferences {
+            id: call.event_id,
+            differences: Vec::new(),
+        };
+        let settled = self.recompute_shares(call, &mut found);
+        let unproven = match &call.sketch {
+            None => call.fallback.clone(),
+            Some(_) => None,
+        };
+        let Some(settled) = settled else {
+            let skipped = match &call.sketch {
+                Some(_) => BY_INDEX,
+                None => &[],
+            };
+            // The stated shares must still come to the stated amounts.
+            if call.sketch.is_some() {
+                self.hold_amounts(call, &call.shares, &mut found);
+            }
+            return RecomputedCall {
+                differences: found.differences,
+                unproven,
+                skipped,
+            };
+        };
+        let contributors = &self.provenance.contributors;
+        let shares = shares_to_event(contributors, &settled.shares);
+        let method = match (&self.provenance.index, settled.fallback) {
+            (Ok(index), None) => index.method(),
+            _ => AttributionMethod::Static,
+        };
+        let examples = match (&self.provenance.index, &call.sketch) {
+            (Ok(index), Some(_)) => shaping(contributors, &**index, &settled),
+            _ => Vec::new(),
+        };
+        let fallback = settled.fallback.map(|why| why.word().to_owned());
+        found.hold("method", &call.method, &method);
+        found.hold("fallback", &call.fallback, &fallback);
+        found.hold("confidence", &call.confidence_ppm, &settled.confidence_ppm);
+        found.hold("evidence", &call.evidence_ppm, &settled.evidence_ppm);
+        found.hold("trace", &call.trace_ppm, &settled.trace_ppm);
+        found.hold("shares", &call.shares, &shares);
+        found.hold("examples", &call.examples, &examples);
+        self.hold_amounts(call, &shares, &mut found);
+        RecomputedCall {
+            differences: found.differences,
+            unproven,
+            skipped: &[],
+        }
+    }
+
+    fn hold_amounts(
+        &self,
+        call: &PublishedCall,
+        shares: &[ContributorShare],
+        found: &mut CallDifferences,
+    ) {
+        let split = self.splits.get(&call.charge.receiver_key());
+        let amounts = divide(&call.charge, split, shares, &call.event_id.0);
+        found.hold("amounts", &call.amounts, &amounts);
+    }
+
+    fn recompute_shares(
+        &self,
+        call: &PublishedCall,
+        found: &mut CallDifferences,
+    ) -> Option<ShareOutcome> {
+        let paid = !call.charge.amount.is_zero();
+        let known = ShareInputs {
+            event: call.event_id.0,
+            payer: paid.then_some(call.charge.payer),
+            spans: &call.spans,
+            answer_tokens: call.answer_tokens,
+        };
+        let contributors = &self.provenance.contributors;
+        let Some(sketch) = &call.sketch else {
+            let why = call
+                .fallback
+                .as_deref()
+                .and_then(ShareFallback::without_sketch);
+            if why.is_none() {
+                found.add_difference(format!(
+                    "the call has no sketch, and {} explains none",
+                    call.fallback.as_deref().unwrap_or("nothing")
+                ));
+            }
+            return Some(by_sketch(contributors, known, Err(why?)));
+        };
+        match &self.provenance.index {
+            Ok(witness) => {
+                let witness: &dyn AttributionIndex = &**witness;
+                let index = call.index.clone().unwrap_or_default();
+                found.hold("index", &index.as_str(), &witness.index());
+                Some(by_sketch(contributors, known, Ok((witness, sketch))))
+            }
+            Err(_) => None,
+        }
+    }
+}
+
+impl ShareFallback {
+    /// The reasons for which a call has no sketch, by their words.
+    pub fn without_sketch(word: &str) -> Option<Self> {
+        let all = [
+            Self::MissingIndex,
+            Self::StaleIndex,
+            Self::EmptyAnswer,
+            Self::Interrupted,
+            Self::NoTokens,
+            Self::NotANumber,
+            Self::SketchFailed,
+        ];
+        all.into_iter().find(|why| why.word() == word)
+    }
+}
+
+struct CallDifferences {
+    id: Word,
+    differences: Vec<String>,
+}
+
+impl CallDifferences {
+    fn add_difference(&mut self, what: String) {
+        self.differences.push(format!("call {}: {what}", self.id));
+    }
+
+    fn hold<T: PartialEq + std::fmt::Debug>(&mut self, what: &str, stated: &T, found: &T) {
+        if stated != found {
+            self.add_difference(format!(
+                "{what} is stated as {stated:?} and comes out as {found:?}"
+            ));
+        }
+    }
+}
+
+/// Calls of one channel must follow each other without a gap, each charge on the one before.
+pub fn channels(calls: &[PublishedCall]) -> Vec<String> {
+    let mut last: BTreeMap<(u64, Word), Amount> = BTreeMap::new();
+    let mut differences = Vec::new();
+    let vouchers = calls
+        .iter()
+        .filter(|call| call.charge.scheme == PaymentScheme::BatchSettlement);
+    for call in vouchers {
+        let charge = &call.charge;
+        let before = charge.cumulative.saturating_sub(charge.amount);
+        let key = (charge.chain_id, charge.id);
+        if let Some(known) = last.insert(key, charge.cumulative)
+            && known != before
+        {
+            differences.push(format!(
+                "call {}: the channel {} stood at {known} and the call begins at {before}",
+                call.event_id, charge.id
+            ));
+        }
+    }
+    differences
+}

@@ -1,0 +1,148 @@
+//! From scores to the credit of each cluster of near-duplicates.
+//!
+//! Only a cluster's original has a score that counts, so copies earn nothing and change nothing.
+//! The noise is the median absolute deviation from zero, the score of an example without
+//! influence. What counts is the excess over three times the noise, so raising a score that counts
+//! never moves the noise; and it counts squared, because what an answer loses without its examples
+//! grows faster than their scores do: so says leaving contributors out, see the ground-truth bench.
+//! How far a single example can get is bounded where rows are made, by
+//! [`LEVERAGE`](openlora_influence::LEVERAGE).
+
+use super::{ClusterExample, ShareFallback, WHOLE};
+
+/// Credit begins above so many times the noise.
+pub const CLIP: u128 = 3;
+
+/// The largest absolute score that is added up; four billion of them still fit.
+const LARGEST: u128 = 1 << 90;
+
+/// Bits of an excess that is squared; four billion squares still fit.
+const PRECISION: u32 = 47;
+
+/// A cluster's original.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClusterCredit {
+    /// Index of the original.
+    pub example: usize,
+    pub contributor: u32,
+    pub score: i128,
+    /// By how much the score stands out of the noise.
+    pub excess: u128,
+    /// The square of that, in a unit that only has a meaning within one call.
+    pub credit: u128,
+}
+
+/// What every cluster is credited with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClusterCredits {
+    /// In the order of their originals.
+    pub originals: Vec<ClusterCredit>,
+    /// Place of each example's cluster among the originals.
+    pub place: Vec<usize>,
+    pub noise: u128,
+}
+
+/// Clips the scores of clusters.
+///
+/// # Errors
+/// The scores are not the examples', or too large to be scores.
+pub fn credits(
+    examples: &[ClusterExample],
+    scores: &[i128],
+) -> Result<ClusterCredits, ShareFallback> {
+    if examples.len() != scores.len() {
+        return Err(ShareFallback::Mismatch);
+    }
+    if scores.iter().any(|score| score.unsigned_abs() > LARGEST) {
+        return Err(ShareFallback::OutOfRange);
+    }
+    let mut found = originals(examples, scores);
+    let noise = noise(found.originals.iter().map(|it| it.score));
+    found.noise = noise;
+    for original in &mut found.originals {
+        let positive = u128::try_from(original.score).unwrap_or(0);
+        original.excess = positive.saturating_sub(CLIP * noise);
+    }
+    let largest = found.originals.iter().map(|it| it.excess).max();
+    let bits = 128 - largest.unwrap_or(0).leading_zeros();
+    let shift = bits.saturating_sub(PRECISION);
+    for original in &mut found.originals {
+        original.credit = (original.excess >> shift).pow(2);
+    }
+    Ok(found)
+}
+
+fn originals(examples: &[ClusterExample], scores: &[i128]) -> ClusterCredits {
+    let mut first = std::collections::BTreeMap::new();
+    let mut originals = Vec::new();
+    let mut place = Vec::with_capacity(examples.len());
+    for (index, (example, score)) in examples.iter().zip(scores).enumerate() {
+        let at = *first.entry(example.cluster).or_insert_with(|| {
+            originals.push(ClusterCredit {
+                example: index,
+                contributor: example.contributor,
+                score: *score,
+                excess: 0,
+                credit: 0,
+            });
+            originals.len() - 1
+        });
+        place.push(at);
+    }
+    ClusterCredits {
+        originals,
+        place,
+        noise: 0,
+    }
+}
+
+/// The lower median of the absolute scores; zero of none.
+pub fn noise(scores: impl Iterator<Item = i128>) -> u128 {
+    let mut sizes: Vec<u128> = scores.map(i128::unsigned_abs).collect();
+    if sizes.is_empty() {
+        return 0;
+    }
+    let middle = (sizes.len() - 1) / 2;
+    *sizes.select_nth_unstable(middle).1
+}
+
+impl ClusterCredits {
+    /// Every original alike, before anything is scored.
+    pub fn equal(examples: &[ClusterExample]) -> Self {
+        let mut found = originals(examples, &vec![0; examples.len()]);
+        found.originals.iter_mut().for_each(|it| it.credit = 1);
+        found
+    }
+
+    pub fn total(&self) -> u128 {
+        self.originals.iter().map(|it| it.credit).sum()
+    }
+
+    /// How much of all that was scored stands out of the noise: whole clusters count, so neither
+    /// copies nor the division of data among names change it.
+    pub fn strength_ppm(&self) -> u64 {
+        let above: u128 = self.originals.iter().map(|it| it.excess).sum();
+        let sizes = self.originals.iter().map(|it| it.score.unsigned_abs());
+        let all: u128 = sizes.sum();
+        // Fewer than 2^32 scores below 2^90 leave room for a factor of 2^6; a shift makes more.
+        let shift = 128_u32.saturating_sub(all.leading_zeros() + 100);
+        let ppm = ((above >> shift) * u128::from(WHOLE)).checked_div(all >> shift);
+        u64::try_from(ppm.unwrap_or(0)).unwrap_or(WHOLE)
+    }
+
+    /// The examples with the most credit, and their millionths of all of it.
+    pub fn largest(&self, count: usize) -> Vec<(usize, u32)> {
+        let total = self.total();
+        let mut order: Vec<&ClusterCredit> =
+            self.originals.iter().filter(|it| it.credit > 0).collect();
+        order.sort_by_key(|it| (std::cmp::Reverse(it.credit), it.example));
+        let shift = 128_u32.saturating_sub(total.leading_zeros() + 100);
+        let ppm = |it: &ClusterCredit| {
+            ((it.credit >> shift) * u128::from(WHOLE)).checked_div(total >> shift)
+        };
+        let named = order.into_iter().take(count);
+        named
+            .map(|it| (it.example, u32::try_from(ppm(it).unwrap_or(0)).unwrap_or(0)))
+            .collect()
+    }
+}

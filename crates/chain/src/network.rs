@@ -1,0 +1,245 @@
+//! Networks as data: presets with public facts, and what settings change about them.
+//!
+//! Chain ids are those of <https://chainid.network>; tokens are the issuer's own deployments of
+//! USDC. Contract addresses of openlora are never preset: they come from settings.
+
+use crate::WalletError;
+use openlora_core::Address;
+
+/// Chain ids of the development chains, which exist on this machine only.
+pub const LOCAL_CHAINS: [u64; 2] = [31_337, 31_338];
+
+/// Blocks on top of a payment before it counts, on chains that others run.
+const CONFIRMATIONS: u64 = 2;
+
+/// A chain and how to reach it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Network {
+    pub name: String,
+    pub chain_id: u64,
+    pub rpc: String,
+    /// Real money: deeds are confirmed with more care.
+    pub mainnet: bool,
+    pub token: Option<PaymentToken>,
+    pub contracts: NetworkContracts,
+    /// Blocks on top of a payment before it counts.
+    pub confirmations: u64,
+}
+
+/// What calls are paid in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PaymentToken {
+    pub address: Address,
+    pub symbol: String,
+    pub decimals: u8,
+    /// Name and version of its signing domain (EIP-712).
+    pub name: String,
+    pub version: String,
+}
+
+/// Where openlora's contracts are, as far as they are deployed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NetworkContracts {
+    pub registry: Option<Address>,
+    pub splitter_factory: Option<Address>,
+    pub pool_factory: Option<Address>,
+    pub anchor: Option<Address>,
+}
+
+/// A preset: the facts that are the same for everybody.
+#[derive(Clone, Copy, Debug)]
+pub struct NetworkPreset {
+    pub name: &'static str,
+    pub chain_id: u64,
+    pub rpc: &'static str,
+    pub mainnet: bool,
+    /// The USDC of the chain, six decimals.
+    pub usdc: Option<&'static str>,
+}
+
+/// Every preset; `local` is the default network.
+pub const PRESETS: &[NetworkPreset] = &[
+    NetworkPreset {
+        name: "local",
+        chain_id: LOCAL_CHAINS[0],
+        rpc: "http://127.0.0.1:8545",
+        mainnet: false,
+        usdc: None,
+    },
+    NetworkPreset {
+        name: "local-2",
+        chain_id: LOCAL_CHAINS[1],
+        rpc: "http://127.0.0.1:8546",
+        mainnet: false,
+        usdc: None,
+    },
+    NetworkPreset {
+        name: "base",
+        chain_id: 8453,
+        rpc: "https://mainnet.base.org",
+        mainnet: true,
+        usdc: Some("0x833589fCD6eDb6E08f4c7C32D4f71b54bdA02913"),
+    },
+    NetworkPreset {
+        name: "base-sepolia",
+        chain_id: 84_532,
+        rpc: "https://sepolia.base.org",
+        mainnet: false,
+        usdc: Some("0x036CbD53842c5426634e7929541eC2318f3dCF7e"),
+    },
+    NetworkPreset {
+        name: "optimism",
+        chain_id: 10,
+        rpc: "https://mainnet.optimism.io",
+        mainnet: true,
+        usdc: Some("0x0b2C639c533813f4Aa9D7837CAf62653d097Ff85"),
+    },
+    NetworkPreset {
+        name: "optimism-sepolia",
+        chain_id: 11_155_420,
+        rpc: "https://sepolia.optimism.io",
+        mainnet: false,
+        usdc: Some("0x5fd84259d66Cd46123540766Be93DFE6D43130D7"),
+    },
+    NetworkPreset {
+        name: "arbitrum",
+        chain_id: 42_161,
+        rpc: "https://arb1.arbitrum.io/rpc",
+        mainnet: true,
+        usdc: Some("0xaf88d065e77c8cC2239327C5EDb3A432268e5831"),
+    },
+    NetworkPreset {
+        name: "arbitrum-sepolia",
+        chain_id: 421_614,
+        rpc: "https://sepolia-rollup.arbitrum.io/rpc",
+        mainnet: false,
+        usdc: Some("0x75faf114eafb1BDbe2F0316DF893fd58CE46AA4d"),
+    },
+];
+
+/// What settings say about a network; whatever is left out comes from the preset of that name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NetworkOptions {
+    pub chain_id: Option<u64>,
+    pub rpc: Option<String>,
+    pub mainnet: Option<bool>,
+    pub token: Option<String>,
+    pub token_symbol: Option<String>,
+    pub token_decimals: Option<u8>,
+    pub token_name: Option<String>,
+    pub token_version: Option<String>,
+    pub confirmations: Option<u64>,
+    pub registry: Option<String>,
+    pub splitter_factory: Option<String>,
+    pub pool_factory: Option<String>,
+    pub anchor: Option<String>,
+}
+
+/// The name in the signing domain of the issuer's USDC, which differs on two test networks.
+fn usdc_name(network: &str) -> String {
+    match network {
+        "base-sepolia" | "optimism-sepolia" => "USDC".to_owned(),
+        _ => "USD Coin".to_owned(),
+    }
+}
+
+impl Network {
+    /// The network `name`: its preset with the wish laid over it.
+    pub fn resolve(name: &str, options: &NetworkOptions) -> Result<Self, WalletError> {
+        let preset = PRESETS.iter().find(|preset| preset.name == name);
+        let missing = |field| WalletError::NetworkField {
+            network: name.to_owned(),
+            field,
+        };
+        let address = |field, text: Option<&str>| {
+            text.map(str::parse::<Address>)
+                .transpose()
+                .map_err(|problem| WalletError::NetworkAddress {
+                    network: name.to_owned(),
+                    field,
+                    problem,
+                })
+        };
+        let usdc = preset.and_then(|preset| preset.usdc);
+        let token = address("token", options.token.as_deref().or(usdc))?;
+        let token = token.map(|address| PaymentToken {
+            address,
+            symbol: options
+                .token_symbol
+                .clone()
+                .unwrap_or_else(|| "USDC".into()),
+            decimals: options.token_decimals.unwrap_or(6),
+            name: options
+                .token_name
+                .clone()
+                .unwrap_or_else(|| usdc_name(name)),
+            version: options.token_version.clone().unwrap_or_else(|| "2".into()),
+        });
+        let chain_id = options
+            .chain_id
+            .or(preset.map(|preset| preset.chain_id))
+            .ok_or_else(|| missing("chain_id"))?;
+        let mut network = Self {
+            name: name.to_owned(),
+            chain_id,
+            rpc: options
+                .rpc
+                .clone()
+                .or(preset.map(|preset| preset.rpc.to_owned()))
+                .ok_or_else(|| missing("rpc"))?,
+            mainnet: options
+                .mainnet
+                .unwrap_or(preset.is_some_and(|preset| preset.mainnet)),
+            token,
+            confirmations: CONFIRMATIONS,
+            contracts: NetworkContracts {
+                registry: address("registry", options.registry.as_deref())?,
+                splitter_factory: address("splitter_factory", options.splitter_factory.as_deref())?,
+                pool_factory: address("pool_factory", options.pool_factory.as_deref())?,
+                anchor: address("anchor", options.anchor.as_deref())?,
+            },
+        };
+        let usual = if network.is_local() { 0 } else { CONFIRMATIONS };
+        network.confirmations = options.confirmations.unwrap_or(usual);
+        Ok(network)
+    }
+
+    /// Whether this is a development chain on this machine: its id, its address and its name
+    /// for money all say so.
+    pub fn is_local(&self) -> bool {
+        !self.mainnet && LOCAL_CHAINS.contains(&self.chain_id) && self.is_loopback()
+    }
+
+    /// The RPC without what may be an access key: scheme, host and port.
+    pub fn rpc_shown(&self) -> String {
+        match reqwest::Url::parse(&self.rpc) {
+            Ok(url) if url.has_host() => url.origin().ascii_serialization(),
+            _ => "an address that cannot be read".to_owned(),
+        }
+    }
+
+    /// A text of a library without the RPC's own spelling, which may carry an access key.
+    pub fn hide_rpc(&self, text: &str) -> String {
+        let spelt = reqwest::Url::parse(&self.rpc).map_or_else(|_| String::new(), String::from);
+        let mut text = text.to_owned();
+        for secret in [spelt.as_str(), self.rpc.as_str()] {
+            if !secret.is_empty() {
+                text = text.replace(secret, &self.rpc_shown());
+            }
+        }
+        text
+    }
+
+    /// Whether the RPC is on this machine.
+    pub fn is_loopback(&self) -> bool {
+        let Ok(url) = reqwest::Url::parse(&self.rpc) else {
+            return false;
+        };
+        let host = url.host_str().unwrap_or_default();
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        host == "localhost"
+            || host
+                .parse::<std::net::IpAddr>()
+                .is_ok_and(|ip| ip.is_loopback())
+    }
+}

@@ -1,0 +1,513 @@
+//! Signing, sending, waiting, and offering more when nobody mines it.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use alloy::{
+    consensus::{SignableTransaction, TxEip1559, TxEnvelope},
+    eips::eip2718::Encodable2718,
+    primitives::{B256, Bytes, TxKind, U256},
+    rpc::types::TransactionReceipt,
+};
+
+use super::error::TransactionError;
+use crate::{
+    WalletError,
+    provider::{Chain, GasFees},
+};
+use openlora_core::{Address, Amount};
+use openlora_ledger::{
+    Sponsored,
+    event::{Event, TxIntent, TxOutcome},
+};
+use openlora_ports::FactLog;
+use openlora_wallet::WalletAccount;
+
+/// How much may be offered and how long is waited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TxLimits {
+    /// Most wei per gas; twice what the chain asks for when `None`.
+    pub max_fee: Option<u128>,
+    /// After this long without being mined, a transaction offers more.
+    pub patience: Duration,
+}
+
+impl TxLimits {
+    /// How many times the patience a transaction is waited for.
+    const ROUNDS: u32 = 10;
+
+    /// What to offer first, and the most that will ever be offered.
+    ///
+    /// # Errors
+    /// The chain asks for more than is allowed.
+    pub async fn offer(&self, chain: &Chain) -> Result<(GasFees, u128), TransactionError> {
+        let asked = chain.fees().await?;
+        let cap = self
+            .max_fee
+            .unwrap_or_else(|| asked.max_fee.saturating_mul(2));
+        if asked.max_fee > cap {
+            return Err(TransactionError::FeeAboveCap {
+                network: chain.network.name.clone(),
+                found: asked.max_fee,
+                cap,
+            });
+        }
+        Ok((asked, cap))
+    }
+}
+
+/// A call that changes the chain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TxSubmission {
+    pub to: Address,
+    pub data: Bytes,
+    pub value: U256,
+    /// What it is for, in words: "registering tone 1.0.0".
+    pub label: String,
+    pub gas: u64,
+    /// At whose request, where it is a stranger's.
+    pub sponsored: Option<Sponsored>,
+}
+
+/// A transaction that was mined and did what it should.
+#[derive(Clone, Debug)]
+pub struct MinedTx {
+    pub tx: B256,
+    pub receipt: TransactionReceipt,
+}
+
+/// What a person may want to know while waiting.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TxEvent {
+    Sent {
+        tx: B256,
+        deed: String,
+    },
+    /// Sent again with the same nonce.
+    Replaced {
+        tx: B256,
+        deed: String,
+        max_fee: u128,
+    },
+    AtCap {
+        tx: B256,
+        deed: String,
+    },
+    /// Left open by an earlier process.
+    Resumed {
+        tx: B256,
+        deed: String,
+    },
+}
+
+/// A transaction that is on its way.
+#[derive(Debug)]
+#[must_use = "nobody waits for it yet"]
+pub struct SentTx {
+    attempt: TxAttempt,
+    label: String,
+    cap: u128,
+}
+
+impl SentTx {
+    pub fn tx(&self) -> B256 {
+        self.attempt.hash
+    }
+
+    pub fn nonce(&self) -> u64 {
+        self.attempt.transaction.nonce
+    }
+}
+
+/// Reads the facts of a receipt, for whoever keeps it at hand.
+pub type FactReader = Arc<dyn Fn(&TransactionReceipt) -> Vec<Event> + Send + Sync>;
+
+/// What a mined transaction's logs say, as facts to be written down before its end is.
+pub type LogFacts<'a> = &'a (dyn Fn(&TransactionReceipt) -> Vec<Event> + Sync);
+
+/// For transactions of which nothing but their end is written down.
+pub fn no_facts(_: &TransactionReceipt) -> Vec<Event> {
+    Vec::new()
+}
+
+/// One of the transactions that share a nonce.
+#[derive(Clone, Debug)]
+pub(super) struct TxAttempt {
+    pub hash: B256,
+    pub transaction: TxEip1559,
+    pub sponsored: Option<Sponsored>,
+}
+
+/// Sends an account's transactions, one after the other.
+pub struct TxSender<'a> {
+    pub chain: &'a Chain,
+    pub account: &'a WalletAccount,
+    pub facts: &'a dyn FactLog,
+    pub limits: TxLimits,
+    pub progress: &'a (dyn Fn(TxEvent) + Sync),
+    pub harvest: LogFacts<'a>,
+}
+
+impl TxSender<'_> {
+    /// Sends a transaction and waits until it is mined.
+    pub async fn send(&self, call: &TxSubmission) -> Result<MinedTx, TransactionError> {
+        let sent = self.dispatch(call, 0).await?;
+        self.finish(sent).await
+    }
+
+    /// Sends a transaction with the account's next nonce, or `least` where the chain has not heard
+    /// yet of all that are on their way.
+    pub async fn dispatch(
+        &self,
+        call: &TxSubmission,
+        least: u64,
+    ) -> Result<SentTx, TransactionError> {
+        let from = self.account.address();
+        let (fees, cap) = self.limits.offer(self.chain).await?;
+        let needed = U256::from(call.gas) * U256::from(fees.max_fee) + call.value;
+        let held = self.chain.balance(from).await?;
+        if held < needed {
+            return Err(TransactionError::Funds {
+                account: from,
+                network: self.chain.network.name.clone(),
+                deed: call.label.clone(),
+                held,
+                needed,
+            });
+        }
+        let transaction = TxEip1559 {
+            chain_id: self.chain.network.chain_id,
+            nonce: self.chain.nonce(from, true).await?.max(least),
+            gas_limit: call.gas,
+            max_fee_per_gas: fees.max_fee,
+            max_priority_fee_per_gas: fees.priority,
+            to: TxKind::Call(call.to.into()),
+            value: call.value,
+            access_list: Default::default(),
+            input: call.data.clone(),
+        };
+        let what = (call.label.as_str(), call.sponsored.clone());
+        let (attempt, taken) = self.sign_and_submit(transaction, what, None).await?;
+        if let Err(reason) = taken {
+            return self.refuse(&attempt, &call.label, reason).await;
+        }
+        let tx = attempt.hash;
+        let label = call.label.clone();
+        (self.progress)(TxEvent::Sent {
+            tx,
+            deed: label.clone(),
+        });
+        Ok(SentTx {
+            attempt,
+            label,
+            cap,
+        })
+    }
+
+    /// Waits until a transaction is mined.
+    pub async fn finish(&self, sent: SentTx) -> Result<MinedTx, TransactionError> {
+        self.wait(vec![sent.attempt], &sent.label, sent.cap).await
+    }
+
+    /// Writes down and sends; the inner result is the node's word.
+    async fn sign_and_submit(
+        &self,
+        mut transaction: TxEip1559,
+        (label, mut sponsored): (&str, Option<Sponsored>),
+        replaces: Option<B256>,
+    ) -> Result<(TxAttempt, Result<(), String>), TransactionError> {
+        let account = self.account.address();
+        let genesis = Some(self.chain.genesis().await?);
+        let signature = self.account.sign_transaction(&mut transaction).await;
+        let signature = signature.map_err(|error| TransactionError::CannotSign {
+            account,
+            reason: error.to_string(),
+        })?;
+        let signed = transaction.clone().into_signed(signature);
+        let hash = *signed.hash();
+        let raw = TxEnvelope::from(signed).encoded_2718();
+        let to = transaction.to.to().map(|to| Address::from(*to));
+        let most = u128::from(transaction.gas_limit).saturating_mul(transaction.max_fee_per_gas);
+        if let Some(sponsored) = &mut sponsored {
+            sponsored.reserve = Amount(most);
+        }
+        self.keep(Event::TransactionIntended(Box::new(TxIntent {
+            tx: hash.to_string(),
+            chain_id: transaction.chain_id,
+            genesis,
+            from: account.to_string(),
+            to: to.unwrap_or_default().to_string(),
+            nonce: transaction.nonce,
+            purpose: label.to_owned(),
+            raw: alloy::hex::encode_prefixed(&raw),
+            replaces: replaces.map(|hash| hash.to_string()),
+            sponsored: sponsored.clone(),
+        })))
+        .await?;
+        let taken = match self.chain.submit(&raw).await {
+            Ok(Err(reason)) if is_known(&reason) => Ok(()),
+            Ok(taken) => taken,
+            Err(WalletError::Rpc { reason, .. }) => {
+                return Err(self.unknown(hash, label, reason));
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let attempt = TxAttempt {
+            hash,
+            transaction,
+            sponsored,
+        };
+        Ok((attempt, taken))
+    }
+
+    fn unknown(&self, tx: B256, label: &str, reason: String) -> TransactionError {
+        TransactionError::Unknown {
+            network: self.chain.network.name.clone(),
+            tx: tx.to_string(),
+            deed: label.to_owned(),
+            reason,
+        }
+    }
+
+    /// A node's plain no means that the transaction is nowhere.
+    async fn refuse(
+        &self,
+        attempt: &TxAttempt,
+        label: &str,
+        reason: String,
+    ) -> Result<SentTx, TransactionError> {
+        if !is_final(&reason) {
+            return Err(self.unknown(attempt.hash, label, reason));
+        }
+        self.record_outcome(attempt.hash, TxOutcome::Refused, None)
+            .await?;
+        Err(TransactionError::Refused {
+            network: self.chain.network.name.clone(),
+            deed: label.to_owned(),
+            reason,
+        })
+    }
+
+    /// Waits until one of the attempts is mined; offers more whenever patience runs out.
+    pub(super) async fn wait(
+        &self,
+        mut attempts: Vec<TxAttempt>,
+        label: &str,
+        cap: u128,
+    ) -> Result<MinedTx, TransactionError> {
+        let started = Instant::now();
+        let mut bump_at = started + self.limits.patience;
+        let mut pause = Duration::from_millis(10);
+        loop {
+            for attempt in &attempts {
+                if let Some(receipt) = self.chain.receipt(attempt.hash).await? {
+                    return self.mined(attempt, &attempts, receipt, label).await;
+                }
+            }
+            if Instant::now() >= bump_at {
+                self.check_nonce(&attempts).await?;
+                if started.elapsed() >= self.limits.patience * TxLimits::ROUNDS {
+                    return Err(self.still_waiting(&attempts, label, started));
+                }
+                self.offer_more(&mut attempts, label, cap).await?;
+                bump_at += self.limits.patience;
+            }
+            // An RPC over HTTP says nothing by itself: ask again, less and less often.
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(Duration::from_secs(1));
+        }
+    }
+
+    fn still_waiting(
+        &self,
+        attempts: &[TxAttempt],
+        label: &str,
+        since: Instant,
+    ) -> TransactionError {
+        let last = attempts.last();
+        TransactionError::Waiting {
+            tx: last.map_or_else(String::new, |last| last.hash.to_string()),
+            deed: label.to_owned(),
+            seconds: since.elapsed().as_secs(),
+            offered: last.map_or(0, |last| last.transaction.max_fee_per_gas),
+        }
+    }
+
+    /// Whether the chain waits for another transaction of the account, or took one.
+    async fn check_nonce(&self, attempts: &[TxAttempt]) -> Result<(), TransactionError> {
+        let Some(last) = attempts.last() else {
+            return Ok(());
+        };
+        let (account, nonce) = (self.account.address(), last.transaction.nonce);
+        let expected = self.chain.nonce(account, false).await?;
+        if expected < nonce && self.chain.nonce(account, true).await? < nonce {
+            return Err(TransactionError::NonceGap {
+                tx: last.hash.to_string(),
+                account,
+                network: self.chain.network.name.clone(),
+                nonce,
+                expected,
+            });
+        }
+        if expected <= nonce {
+            return Ok(());
+        }
+        // Mined meanwhile, perhaps: the nonce is asked for after the receipts.
+        for attempt in attempts {
+            if self.chain.receipt(attempt.hash).await?.is_some() {
+                return Ok(());
+            }
+        }
+        for attempt in attempts {
+            self.record_outcome(attempt.hash, TxOutcome::Replaced, None)
+                .await?;
+        }
+        Err(TransactionError::NonceTaken { account, nonce })
+    }
+
+    async fn offer_more(
+        &self,
+        attempts: &mut Vec<TxAttempt>,
+        label: &str,
+        cap: u128,
+    ) -> Result<(), TransactionError> {
+        let Some(last) = attempts.last() else {
+            return Ok(());
+        };
+        let asked = self.chain.fees().await?;
+        let old = &last.transaction;
+        let max_fee = raised(old.max_fee_per_gas).max(asked.max_fee);
+        let priority = raised(old.max_priority_fee_per_gas).max(asked.priority);
+        let label = label.to_owned();
+        if max_fee > cap {
+            (self.progress)(TxEvent::AtCap {
+                tx: last.hash,
+                deed: label,
+            });
+            return Ok(());
+        }
+        let next = TxEip1559 {
+            max_fee_per_gas: max_fee,
+            max_priority_fee_per_gas: priority.min(max_fee),
+            ..old.clone()
+        };
+        let replaced = last.hash;
+        let what = (label.as_str(), last.sponsored.clone());
+        let (attempt, taken) = self.sign_and_submit(next, what, Some(replaced)).await?;
+        match taken {
+            Ok(()) => {
+                let tx = attempt.hash;
+                (self.progress)(TxEvent::Replaced {
+                    tx,
+                    deed: label,
+                    max_fee,
+                });
+                attempts.push(attempt);
+            }
+            // The earlier one was mined meanwhile, or the node wants a larger step next time.
+            Err(reason) if is_final(&reason) => {
+                self.record_outcome(attempt.hash, TxOutcome::Refused, None)
+                    .await?;
+            }
+            Err(_) => attempts.push(attempt),
+        }
+        Ok(())
+    }
+
+    pub(super) async fn mined(
+        &self,
+        attempt: &TxAttempt,
+        attempts: &[TxAttempt],
+        receipt: TransactionReceipt,
+        label: &str,
+    ) -> Result<MinedTx, TransactionError> {
+        let tx = attempt.hash;
+        let others = attempts.iter().filter(|other| other.hash != tx);
+        for other in others {
+            self.record_outcome(other.hash, TxOutcome::Replaced, None)
+                .await?;
+        }
+        let block = receipt.block_number.unwrap_or_default();
+        if receipt.status() {
+            for fact in (self.harvest)(&receipt) {
+                self.keep(fact).await?;
+            }
+            self.record_outcome(tx, TxOutcome::Succeeded, Some(&receipt))
+                .await?;
+            return Ok(MinedTx { tx, receipt });
+        }
+        self.record_outcome(tx, TxOutcome::Reverted, Some(&receipt))
+            .await?;
+        let to = attempt.transaction.to.to().map(|to| Address::from(*to));
+        let (to, data) = (to.unwrap_or_default(), &attempt.transaction.input);
+        let reason = self
+            .chain
+            .revert_reason(self.account.address(), to, data, block)
+            .await;
+        Err(TransactionError::Reverted {
+            tx: tx.to_string(),
+            deed: label.to_owned(),
+            block,
+            reason,
+        })
+    }
+
+    pub(super) async fn record_outcome(
+        &self,
+        tx: B256,
+        status: TxOutcome,
+        receipt: Option<&TransactionReceipt>,
+    ) -> Result<(), TransactionError> {
+        self.keep(Event::TransactionConfirmed {
+            tx: tx.to_string(),
+            status,
+            gas_used: receipt.map(|receipt| receipt.gas_used),
+            block: receipt.and_then(|receipt| receipt.block_number),
+            fee: receipt.map(fee),
+        })
+        .await
+    }
+
+    async fn keep(&self, event: Event) -> Result<(), TransactionError> {
+        let kept = self.facts.keep(event).await;
+        kept.map_err(TransactionError::Unrecorded)
+    }
+}
+
+/// What a mined transaction cost its sender, in wei.
+fn fee(receipt: &TransactionReceipt) -> Amount {
+    Amount(u128::from(receipt.gas_used).saturating_mul(receipt.effective_gas_price))
+}
+
+/// An eighth more, the least that nodes take for a replacement with a margin.
+fn raised(fee: u128) -> u128 {
+    fee.saturating_add(fee.div_ceil(8)).saturating_add(1)
+}
+
+/// Whether a node says that it has the transaction already.
+pub(super) fn is_known(reason: &str) -> bool {
+    let reason = reason.to_lowercase();
+    ["already known", "already imported", "known transaction"]
+        .iter()
+        .any(|word| reason.contains(word))
+}
+
+/// Whether a node's no is about the transaction itself, so that it will never be mined as it is.
+/// Anything else may come from a proxy that passed the transaction on.
+pub(super) fn is_final(reason: &str) -> bool {
+    let reason = reason.to_lowercase();
+    [
+        "insufficient funds",
+        "nonce too low",
+        "underpriced",
+        "intrinsic gas",
+        "gas limit",
+        "fee per gas less than block base fee",
+        "max fee per gas",
+        "chain id",
+    ]
+    .iter()
+    .any(|word| reason.contains(word))
+}

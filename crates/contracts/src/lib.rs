@@ -1,0 +1,129 @@
+//! The project's contracts as they are deployed: init codes from the committed artifacts, put on
+//! a chain through the deterministic deployer, so that they have one address on every chain.
+
+use alloy::{
+    primitives::{Address, B256, Bytes, address, hex, keccak256},
+    sol_types::SolValue,
+};
+use serde::Deserialize;
+use thiserror::Error;
+
+use openlora_core::error::{ExitClass, Explain};
+
+/// The deterministic deployer that every public chain has: `salt ‖ init code` as call data makes
+/// a contract with CREATE2.
+pub const DEPLOYER: Address = address!("0x4e59b44847b379578588920cA78FbF26c0B4956C");
+/// Where clients of the x402 batch-settlement scheme expect the escrow.
+pub const ESCROW: Address = address!("0x4020074e9dF2ce1deE5A9C1b5c3f541D02a10003");
+/// Where they expect the collector of ERC-3009 deposits.
+pub const COLLECTOR: Address = address!("0x4020806089470a89826cB9fB1f4059150b550004");
+
+/// The salt of every contract of the set.
+pub const SALT: B256 = B256::ZERO;
+
+macro_rules! artifact {
+    ($name:literal) => {
+        (
+            $name,
+            include_str!(concat!("../../../contracts/artifacts/", $name, ".json")),
+        )
+    };
+}
+
+/// Name and JSON of each committed artifact that is put on chains.
+const ARTIFACTS: &[(&str, &str)] = &[
+    artifact!("RevenueSplitterFactory"),
+    artifact!("ContributorPoolFactory"),
+    artifact!("OpenLoraRegistry"),
+    artifact!("AttributionAnchor"),
+    artifact!("DevelopmentToken"),
+    artifact!("BatchSettlementEscrow"),
+    artifact!("ERC3009DepositCollector"),
+];
+
+/// Name and ABI of every committed artifact, for whoever explains what a contract says.
+pub const ABIS: &[(&str, &str)] = &[
+    artifact!("OpenLoraRegistry"),
+    artifact!("RevenueSplitterFactory"),
+    artifact!("RevenueSplitter"),
+    artifact!("ContributorPoolFactory"),
+    artifact!("ContributorPool"),
+    artifact!("AttributionAnchor"),
+    artifact!("Shares"),
+    artifact!("DevelopmentToken"),
+    artifact!("BatchSettlementEscrow"),
+    artifact!("ERC3009DepositCollector"),
+    artifact!("DevelopmentMulticall"),
+];
+
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[error("the embedded contract {name}: {detail}")]
+pub struct ArtifactError {
+    pub name: &'static str,
+    pub detail: String,
+}
+
+impl Explain for ArtifactError {
+    fn class(&self) -> ExitClass {
+        ExitClass::Internal
+    }
+}
+
+/// A contract of the set, ready to be deployed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ContractDeployment {
+    pub name: &'static str,
+    /// Code and constructor arguments.
+    pub init_code: Bytes,
+    /// Where the deterministic deployer puts it.
+    pub address: Address,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ContractArtifact {
+    bytecode: String,
+    deployed_bytecode: String,
+}
+
+fn read(name: &'static str) -> Result<ContractArtifact, ArtifactError> {
+    let failed = |detail: String| ArtifactError { name, detail };
+    let (_, text) = ARTIFACTS
+        .iter()
+        .find(|(known, _)| *known == name)
+        .ok_or_else(|| failed("there is none of this name".to_owned()))?;
+    serde_json::from_str(text).map_err(|error| failed(error.to_string()))
+}
+
+fn decode(name: &'static str, text: &str) -> Result<Bytes, ArtifactError> {
+    let bytes = hex::decode(text).map_err(|error| ArtifactError {
+        name,
+        detail: error.to_string(),
+    })?;
+    Ok(bytes.into())
+}
+
+/// The code that a contract without constructor arguments and immutables runs.
+pub fn runtime_code(name: &'static str) -> Result<Bytes, ArtifactError> {
+    decode(name, &read(name)?.deployed_bytecode)
+}
+
+fn deployment(name: &'static str, arguments: &[u8]) -> Result<ContractDeployment, ArtifactError> {
+    let mut init_code = decode(name, &read(name)?.bytecode)?.to_vec();
+    init_code.extend_from_slice(arguments);
+    Ok(ContractDeployment {
+        name,
+        address: DEPLOYER.create2(SALT, keccak256(&init_code)),
+        init_code: init_code.into(),
+    })
+}
+
+/// The set in the order of deployment; later ones name earlier ones.
+pub fn deployments() -> Result<Vec<ContractDeployment>, ArtifactError> {
+    let splitters = deployment("RevenueSplitterFactory", &[])?;
+    let pools = deployment("ContributorPoolFactory", &[])?;
+    let registry = deployment("OpenLoraRegistry", &splitters.address.abi_encode())?;
+    let anchor = deployment("AttributionAnchor", &registry.address.abi_encode())?;
+    let token = deployment("DevelopmentToken", &[])?;
+    Ok(vec![splitters, pools, registry, anchor, token])
+}

@@ -1,0 +1,17 @@
+//! What every other crate needs: accounts, amounts and words, exit classes, files that are replaced
+//! whole, and secrets that stay secret.
+
+pub mod address;
+pub mod amount;
+pub mod atomic;
+pub mod calendar;
+pub mod error;
+pub mod frozen;
+pub mod private;
+pub mod units;
+pub mod word;
+
+pub use address::{Address, AddressProblem};
+pub use amount::{Amount, AmountProblem};
+pub use units::{from_units, in_units};
+pub use word::{Word, WordProblem};

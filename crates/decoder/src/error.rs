@@ -1,0 +1,92 @@
+//! What can go wrong in a decoder: weights that are not as its config says, batches and factors
+//! that do not fit it.
+
+use std::path::PathBuf;
+
+use openlora_core::error::{ExitClass, Explain};
+use openlora_model::ModelError;
+
+#[derive(Debug, thiserror::Error)]
+pub enum DecoderError {
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    #[error("{}: tensor {name} is missing", dir.display())]
+    MissingTensor { dir: PathBuf, name: String },
+    #[error("{}: tensor {name} has shape {found:?}; config.json asks for {expected:?}", path.display())]
+    TensorShape {
+        path: PathBuf,
+        name: String,
+        expected: Vec<usize>,
+        found: Vec<usize>,
+    },
+    #[error("{}: tensor {name} is {found}; expected f32, f16 or bf16", path.display())]
+    TensorType {
+        path: PathBuf,
+        name: String,
+        found: String,
+    },
+    #[error("{}: tensor {name} holds {found} at element {index}; expected finite numbers", path.display())]
+    NonFinite {
+        path: PathBuf,
+        name: String,
+        index: usize,
+        found: f32,
+    },
+    #[error("no module is called \"{target}\"; this model has {available}")]
+    UnknownTarget { target: String, available: String },
+    #[error("rank is {found}; expected at least 1")]
+    Rank { found: usize },
+    #[error("dropout is {found}; expected at least 0 and less than 1")]
+    Dropout { found: f32 },
+    #[error("row {row} of the batch has {found} tokens; the model reads at most {limit}")]
+    RowTooLong {
+        row: usize,
+        found: usize,
+        limit: usize,
+    },
+    #[error(
+        "token {found} at position {position} of the batch is not in the vocabulary of {vocab}"
+    )]
+    TokenRange {
+        position: usize,
+        found: u32,
+        vocab: usize,
+    },
+    #[error("the batch is malformed: {reason}")]
+    Batch { reason: String },
+    #[error("{name} was given with shape {found:?}; the decoder has {expected:?}")]
+    Shape {
+        name: String,
+        expected: Vec<usize>,
+        found: Vec<usize>,
+    },
+    #[error("no trainable tensor is called {name}")]
+    UnknownTensor { name: String },
+    #[error("tensor arithmetic failed: {0}")]
+    Tensor(#[from] candle_core::Error),
+}
+
+impl Explain for DecoderError {
+    fn class(&self) -> ExitClass {
+        match self {
+            Self::Model(error) => error.class(),
+            Self::Tensor(_) | Self::Batch { .. } | Self::UnknownTensor { .. } => {
+                ExitClass::Internal
+            }
+            _ => ExitClass::BadInput,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::Model(error) => return error.hint(),
+            Self::MissingTensor { .. } => {
+                "download the model again, or point base.id at a complete folder"
+            }
+            Self::UnknownTarget { .. } => "use --targets all-linear, or names from that list",
+            Self::RowTooLong { .. } => "lower train.max_len",
+            _ => return None,
+        };
+        Some(hint.to_owned())
+    }
+}

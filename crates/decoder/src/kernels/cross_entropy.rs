@@ -1,0 +1,287 @@
+//! The language-model head and its loss in one: Σ −log softmax(h·Wᵀ)[target] over chosen positions.
+//!
+//! Logits exist only for a few rows at a time. The gradients are computed while they are there, in
+//! the forward pass, and the backward pass only scales them.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor};
+use rayon::prelude::*;
+
+use super::{linear::for_weight_blocks, matmul::*, numeric, output, tensor, values};
+use openlora_model::shapes::{logits_held, rows_at_once};
+
+/// Positions to learn at and the tokens to predict there.
+#[derive(Clone, Debug)]
+pub struct LossTargets {
+    pub positions: Arc<Vec<usize>>,
+    pub tokens: Arc<Vec<u32>>,
+}
+
+struct LossGradients {
+    hidden: Vec<f32>,
+    weight: Option<Vec<f32>>,
+}
+
+/// What happens to the gradients.
+struct WantedGradients {
+    hidden: bool,
+    weight: bool,
+}
+
+/// Loss with a frozen head: argument hidden `[tokens, width]`, result a scalar.
+pub struct FrozenHeadLoss {
+    weight: Tensor,
+    targets: LossTargets,
+    with_gradients: bool,
+    gradients: Mutex<Option<LossGradients>>,
+}
+
+impl FrozenHeadLoss {
+    /// Without gradients the backward pass is not available, and the forward pass is cheaper.
+    pub fn new(weight: Tensor, targets: LossTargets, with_gradients: bool) -> Self {
+        Self {
+            weight,
+            targets,
+            with_gradients,
+            gradients: Mutex::default(),
+        }
+    }
+}
+
+impl CustomOp1 for FrozenHeadLoss {
+    fn name(&self) -> &'static str {
+        "head-loss"
+    }
+
+    fn cpu_fwd(&self, hidden: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let wanted = WantedGradients {
+            hidden: self.with_gradients,
+            weight: false,
+        };
+        let head = HeadWeight::Frozen(&self.weight);
+        let (loss, gradients) = head_loss(values(hidden, layout)?, &head, &self.targets, &wanted)?;
+        store(&self.gradients, gradients);
+        output(vec![loss], ())
+    }
+
+    fn bwd(&self, hidden: &Tensor, _y: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
+        let gradients = take(&self.gradients)?;
+        Ok(Some(scaled(gradients.hidden, hidden.shape(), grad)?))
+    }
+}
+
+/// Loss with a head that learns: arguments hidden and weight.
+pub struct HeadLoss {
+    targets: LossTargets,
+    gradients: Mutex<Option<LossGradients>>,
+}
+
+impl HeadLoss {
+    pub fn new(targets: LossTargets) -> Self {
+        Self {
+            targets,
+            gradients: Mutex::default(),
+        }
+    }
+}
+
+impl CustomOp2 for HeadLoss {
+    fn name(&self) -> &'static str {
+        "head-loss"
+    }
+
+    fn cpu_fwd(
+        &self,
+        hidden: &CpuStorage,
+        hidden_layout: &Layout,
+        weight: &CpuStorage,
+        weight_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let wanted = WantedGradients {
+            hidden: true,
+            weight: true,
+        };
+        let (vocab, width) = (weight_layout.dims()[0], weight_layout.dims()[1]);
+        let head = HeadWeight::Learning {
+            values: values(weight, weight_layout)?,
+            vocab,
+            width,
+        };
+        let hidden = values(hidden, hidden_layout)?;
+        let (loss, gradients) = head_loss(hidden, &head, &self.targets, &wanted)?;
+        store(&self.gradients, gradients);
+        output(vec![loss], ())
+    }
+
+    fn bwd(
+        &self,
+        hidden: &Tensor,
+        weight: &Tensor,
+        _y: &Tensor,
+        grad: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        let gradients = take(&self.gradients)?;
+        let grad_weight = gradients
+            .weight
+            .map(|values| scaled(values, weight.shape(), grad))
+            .transpose()?;
+        Ok((
+            Some(scaled(gradients.hidden, hidden.shape(), grad)?),
+            grad_weight,
+        ))
+    }
+}
+
+fn store(slot: &Mutex<Option<LossGradients>>, gradients: LossGradients) {
+    *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(gradients);
+}
+
+fn take(slot: &Mutex<Option<LossGradients>>) -> Result<LossGradients> {
+    match slot.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        Some(gradients) => Ok(gradients),
+        None => candle_core::bail!("the loss has no gradients to give, or gave them already"),
+    }
+}
+
+fn scaled(mut gradient: Vec<f32>, shape: &Shape, by: &Tensor) -> Result<Tensor> {
+    let by = by.to_scalar::<f32>()?;
+    if by != 1.0 {
+        gradient.par_iter_mut().for_each(|g| *g *= by);
+    }
+    tensor(gradient, shape)
+}
+
+/// The head's weight `[vocab, width]`.
+enum HeadWeight<'a> {
+    Frozen(&'a Tensor),
+    Learning {
+        values: &'a [f32],
+        vocab: usize,
+        width: usize,
+    },
+}
+
+impl HeadWeight<'_> {
+    fn dims(&self) -> Result<(usize, usize)> {
+        match self {
+            Self::Frozen(weight) => weight.dims2(),
+            Self::Learning { vocab, width, .. } => Ok((*vocab, *width)),
+        }
+    }
+
+    fn for_blocks(&self, mut work: impl FnMut(usize, usize, &[f32])) -> Result<()> {
+        match self {
+            Self::Frozen(weight) => for_weight_blocks(weight, work),
+            Self::Learning { values, vocab, .. } => {
+                work(0, *vocab, values);
+                Ok(())
+            }
+        }
+    }
+
+    /// hidden·Wᵀ into `logits`.
+    fn logits(&self, hidden: StridedMatrix<'_>, logits: &mut [f32]) -> Result<()> {
+        let (vocab, width) = self.dims()?;
+        self.for_blocks(|first, rows, block| {
+            let target = MatmulTarget::strided(&mut logits[first..], hidden.rows(), rows, vocab);
+            multiply(
+                target,
+                1.0,
+                hidden,
+                StridedMatrix::new(block, rows, width).t(),
+                MatmulThreads::All,
+            );
+        })
+    }
+
+    /// logits·W into `out`.
+    fn backward(&self, logits: &[f32], count: usize, out: &mut [f32]) -> Result<()> {
+        let (vocab, width) = self.dims()?;
+        self.for_blocks(|first, rows, block| {
+            let target = MatmulTarget::new(out, count, width);
+            let target = if first == 0 { target } else { target.adding() };
+            let logits = StridedMatrix::strided(&logits[first..], count, rows, vocab);
+            multiply(
+                target,
+                1.0,
+                logits,
+                StridedMatrix::new(block, rows, width),
+                MatmulThreads::All,
+            );
+        })
+    }
+}
+
+fn head_loss(
+    hidden: &[f32],
+    head: &HeadWeight<'_>,
+    targets: &LossTargets,
+    wanted: &WantedGradients,
+) -> Result<(f32, LossGradients)> {
+    let (vocab, width) = head.dims()?;
+    let rows_at_once = rows_at_once(vocab);
+    let mut grad_hidden = vec![0f32; if wanted.hidden { hidden.len() } else { 0 }];
+    let mut grad_weight = wanted.weight.then(|| vec![0f32; vocab * width]);
+    let mut logits = vec![0f32; logits_held(vocab, targets.positions.len())];
+    let mut loss = 0f64;
+    let chunks = targets
+        .positions
+        .chunks(rows_at_once)
+        .zip(targets.tokens.chunks(rows_at_once));
+    for (positions, tokens) in chunks {
+        let count = positions.len();
+        let logits = &mut logits[..count * vocab];
+        let mut rows: Vec<f32> = gather(hidden, width, positions);
+        head.logits(StridedMatrix::new(&rows, count, width), logits)?;
+        loss += losses_and_errors(logits, vocab, tokens);
+        if let Some(grad_weight) = &mut grad_weight {
+            let target = MatmulTarget::new(grad_weight, vocab, width).adding();
+            let errors = StridedMatrix::new(logits, count, vocab).t();
+            multiply(
+                target,
+                1.0,
+                errors,
+                StridedMatrix::new(&rows, count, width),
+                MatmulThreads::All,
+            );
+        }
+        if wanted.hidden {
+            head.backward(logits, count, &mut rows)?;
+            for (&position, row) in positions.iter().zip(rows.chunks_exact(width)) {
+                grad_hidden[position * width..][..width].copy_from_slice(row);
+            }
+        }
+    }
+    Ok((
+        loss as f32,
+        LossGradients {
+            hidden: grad_hidden,
+            weight: grad_weight,
+        },
+    ))
+}
+
+/// Rows `positions` of a `[tokens, width]` matrix.
+pub fn gather(hidden: &[f32], width: usize, positions: &[usize]) -> Vec<f32> {
+    positions
+        .iter()
+        .flat_map(|&position| &hidden[position * width..][..width])
+        .copied()
+        .collect()
+}
+
+/// Turns each row of logits into softmax − onehot(target); returns the sum of the rows' losses.
+fn losses_and_errors(logits: &mut [f32], vocab: usize, tokens: &[u32]) -> f64 {
+    let losses: Vec<f64> = logits
+        .par_chunks_exact_mut(vocab)
+        .zip(tokens)
+        .map(|(row, &token)| {
+            let logit = row[token as usize];
+            let log_total = numeric::softmax_in_place(row);
+            row[token as usize] -= 1.0;
+            f64::from(log_total) - f64::from(logit)
+        })
+        .collect();
+    losses.iter().sum()
+}

@@ -1,0 +1,195 @@
+//! Low-rank factors on a decoder: fresh ones to train, read ones to evaluate, and merging
+//! (arXiv:2106.09685; initial values and names as in PEFT).
+
+use std::sync::Arc;
+
+use candle_core::{DType, Device, Tensor, Var};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use super::{
+    error::DecoderError,
+    layer::{LinearLayer, LoraLayer, ModelParameter},
+    network::Decoder,
+    tap::{GradientTap, TappedModule},
+};
+use openlora_model::{LoraConfig, is_target};
+
+/// The trained factors of one module.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LoraFactors {
+    /// As in the checkpoint: `model.layers.0.self_attn.q_proj`.
+    pub module: String,
+    pub rank: usize,
+    pub scale: f64,
+    /// `[rank, in]`
+    pub a: Vec<f32>,
+    /// `[out, rank]`
+    pub b: Vec<f32>,
+}
+
+impl Decoder {
+    /// Freezes the base and puts fresh factors on the targets: A uniform in ±1/√in (Kaiming with
+    /// a = √5, as PEFT), B zero. The values depend on the seed
+    /// and each module's place alone.
+    pub fn attach_lora(&mut self, config: &LoraConfig, seed: u64) -> Result<(), DecoderError> {
+        if config.rank == 0 {
+            return Err(DecoderError::Rank { found: config.rank });
+        }
+        if !(0.0..1.0).contains(&config.dropout) {
+            return Err(DecoderError::Dropout {
+                found: config.dropout,
+            });
+        }
+        self.check_targets(&config.targets)?;
+        self.freeze()?;
+        for (site, linear) in self.linears_mut().enumerate() {
+            let wanted = config
+                .targets
+                .iter()
+                .any(|target| is_target(target, &linear.path));
+            linear.lora = wanted
+                .then(|| fresh(linear, config, site as u64, seed))
+                .transpose()?;
+        }
+        Ok(())
+    }
+
+    /// Freezes the base and puts trained factors on it, in place of any others.
+    pub fn attach_factors(&mut self, factors: &[LoraFactors]) -> Result<(), DecoderError> {
+        self.freeze()?;
+        let known: Vec<String> = factors
+            .iter()
+            .map(|factors| factors.module.clone())
+            .collect();
+        self.check_targets(&known)?;
+        for (site, linear) in self.linears_mut().enumerate() {
+            let own = factors.iter().find(|factors| factors.module == linear.path);
+            linear.lora = own
+                .map(|factors| trained(linear, factors, site as u64))
+                .transpose()?;
+        }
+        Ok(())
+    }
+
+    /// Takes the factors off again.
+    pub fn detach_lora(&mut self) {
+        self.linears_mut().for_each(|linear| linear.lora = None);
+    }
+
+    /// Lets `tap` take the backward passes of all factors, in place of the factors' own gradients.
+    /// The modules that it is told of are numbered as [`Decoder::adapted`] lists them.
+    pub fn set_tap(&mut self, tap: &Arc<dyn GradientTap>) {
+        let adapted = self.linears_mut().filter_map(|linear| linear.lora.as_mut());
+        for (module, lora) in adapted.enumerate() {
+            lora.tap = Some(TappedModule::new(module, tap.clone()));
+        }
+    }
+
+    /// Path, rank, input and output width of every module with factors.
+    pub fn adapted(&self) -> Vec<(String, [usize; 3])> {
+        let described = |linear: &LinearLayer| {
+            let lora = linear.lora.as_ref()?;
+            let (rank, width) = lora.a.dims2().ok()?;
+            Some((linear.path.clone(), [rank, width, lora.b.dims()[0]]))
+        };
+        self.linears().filter_map(described).collect()
+    }
+
+    /// Adds every s·B·A to its weight and takes the factors off.
+    pub fn merge_lora(&mut self) -> Result<(), DecoderError> {
+        for linear in self.linears_mut() {
+            if let Some(lora) = linear.lora.take() {
+                let wide = linear.weight.tensor().to_dtype(DType::F32)?;
+                linear.weight = ModelParameter::Frozen((wide + lora.delta()?)?.detach());
+            }
+        }
+        Ok(())
+    }
+
+    fn check_targets(&self, targets: &[String]) -> Result<(), DecoderError> {
+        let unknown =
+            |target: &&String| !self.linears().any(|linear| is_target(target, &linear.path));
+        match targets.iter().find(unknown) {
+            Some(target) => {
+                let names = self.linears().take(7).map(|linear| last_name(&linear.path));
+                let available = names.collect::<Vec<_>>().join(", ");
+                Err(DecoderError::UnknownTarget {
+                    target: target.clone(),
+                    available,
+                })
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+impl LinearLayer {
+    /// The factors' variables with PEFT's names.
+    pub(super) fn factors(&self) -> Vec<(String, Var)> {
+        let name = |factor: &str| format!("base_model.model.{}.{factor}.weight", self.path);
+        let of = |lora: &LoraLayer| {
+            [
+                (name("lora_A"), lora.a.clone()),
+                (name("lora_B"), lora.b.clone()),
+            ]
+        };
+        self.lora.iter().flat_map(of).collect()
+    }
+}
+
+fn last_name(path: &str) -> &str {
+    path.rsplit('.').next().unwrap_or(path)
+}
+
+fn fresh(
+    linear: &LinearLayer,
+    config: &LoraConfig,
+    site: u64,
+    seed: u64,
+) -> Result<LoraLayer, DecoderError> {
+    let (out, width) = linear.weight.tensor().dims2()?;
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    rng.set_stream(site + 1);
+    let bound = 1.0 / (width as f32).sqrt();
+    let a: Vec<f32> = (0..config.rank * width)
+        .map(|_| (rng.random::<f32>() * 2.0 - 1.0) * bound)
+        .collect();
+    Ok(LoraLayer {
+        a: Var::from_tensor(&Tensor::from_vec(a, (config.rank, width), &Device::Cpu)?)?,
+        b: Var::zeros((out, config.rank), DType::F32, &Device::Cpu)?,
+        scale: config.scale(),
+        dropout: config.dropout,
+        site,
+        tap: None,
+    })
+}
+
+fn trained(
+    linear: &LinearLayer,
+    factors: &LoraFactors,
+    site: u64,
+) -> Result<LoraLayer, DecoderError> {
+    let (out, width) = linear.weight.tensor().dims2()?;
+    let rank = factors.rank;
+    let var = |factor: &str, values: &[f32], shape: [usize; 2]| {
+        if values.len() != shape[0] * shape[1] {
+            return Err(DecoderError::Shape {
+                name: format!("{}.{factor}", factors.module),
+                expected: shape.to_vec(),
+                found: vec![values.len()],
+            });
+        }
+        Ok(Var::from_slice(values, (shape[0], shape[1]), &Device::Cpu)?)
+    };
+    let a = var("lora_A", &factors.a, [rank, width])?;
+    let b = var("lora_B", &factors.b, [out, rank])?;
+    Ok(LoraLayer {
+        a,
+        b,
+        scale: factors.scale,
+        dropout: 0.0,
+        site,
+        tap: None,
+    })
+}

@@ -1,0 +1,289 @@
+//! The differentiable decoder: one config-driven forward pass for all supported families.
+//!
+//! A decoder is frozen (base weights get no gradient), frozen with LoRA factors that learn, or
+//! learns as a whole. It knows batches of tokens, never text, files of data or optimizers.
+
+use std::collections::BTreeMap;
+
+use candle_core::{Device, Var};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use super::{
+    error::DecoderError,
+    layer::{ForwardMode, LinearLayer, ModelParameter},
+    noise::DropoutNoise,
+    weights::WeightFiles,
+};
+use openlora_model::{
+    BaseModel, ModelConfig, TensorShape, WeightPrecision,
+    shapes::{self, in_layer, projections},
+};
+
+/// A transformer block.
+#[derive(Clone, Debug)]
+pub(super) struct DecoderBlock {
+    pub attention_norm: ModelParameter,
+    pub feed_norm: ModelParameter,
+    /// q, k, v, o, gate, up, down.
+    pub linears: [LinearLayer; 7],
+    pub query_norm: Option<ModelParameter>,
+    pub key_norm: Option<ModelParameter>,
+}
+
+/// A base model that can be trained. Clones share the variables that learn.
+#[derive(Clone, Debug)]
+pub struct Decoder {
+    pub(super) config: ModelConfig,
+    /// `[vocab, hidden]`
+    pub(super) embedding: ModelParameter,
+    pub(super) blocks: Vec<DecoderBlock>,
+    pub(super) norm: ModelParameter,
+    /// `[vocab, hidden]`; tied models use the embedding.
+    pub(super) head: Option<ModelParameter>,
+    pub(super) fused: bool,
+    training: bool,
+    noise: DropoutNoise,
+}
+
+impl Decoder {
+    /// Reads a base's weights; all are frozen.
+    pub fn load(base: &BaseModel, precision: WeightPrecision) -> Result<Self, DecoderError> {
+        let checkpoint = WeightFiles::open(&base.dir)?;
+        Self::build(&base.config, |wanted| {
+            checkpoint
+                .read(wanted, precision)
+                .map(ModelParameter::Frozen)
+        })
+    }
+
+    /// Fresh weights that all learn. Matrices are normal with the config's initializer range, those
+    /// that write to the residual stream narrower by √(2·layers); norms are 1 and biases 0.
+    pub fn random(config: &ModelConfig, seed: u64) -> Result<Self, DecoderError> {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let narrow = 1.0 / (2.0 * config.layers as f64).sqrt();
+        Self::build(config, |wanted| {
+            let count = wanted.elements();
+            let values: Vec<f32> = if wanted.shape.len() == 2 {
+                let writes = ["o_proj.weight", "down_proj.weight"];
+                let residual = writes.iter().any(|end| wanted.name.ends_with(end));
+                let deviation = config.initializer_range * if residual { narrow } else { 1.0 };
+                (0..count)
+                    .map(|_| (normal(&mut rng) * deviation) as f32)
+                    .collect()
+            } else {
+                vec![
+                    if wanted.name.ends_with("bias") {
+                        0.0
+                    } else {
+                        1.0
+                    };
+                    count
+                ]
+            };
+            let var = Var::from_vec(values, wanted.shape.as_slice(), &Device::Cpu)?;
+            Ok(ModelParameter::Learning(var))
+        })
+    }
+
+    fn build(
+        config: &ModelConfig,
+        mut source: impl FnMut(&TensorShape) -> Result<ModelParameter, DecoderError>,
+    ) -> Result<Self, DecoderError> {
+        let table = [config.vocab_size, config.hidden_size];
+        let embedding = source(&TensorShape::new(shapes::EMBEDDING, &table))?;
+        let blocks = (0..config.layers)
+            .map(|layer| DecoderBlock::build(config, layer, &mut source))
+            .collect::<Result<Vec<_>, _>>()?;
+        let norm = source(&TensorShape::new(shapes::FINAL_NORM, &[config.hidden_size]))?;
+        let head = (!config.tied).then(|| source(&TensorShape::new(shapes::HEAD, &table)));
+        Ok(Self {
+            config: config.clone(),
+            embedding,
+            blocks,
+            norm,
+            head: head.transpose()?,
+            fused: true,
+            training: false,
+            noise: DropoutNoise::default(),
+        })
+    }
+
+    pub fn config(&self) -> &ModelConfig {
+        &self.config
+    }
+
+    /// Training mode builds the graph for backward passes and turns dropout on. Outside it nothing
+    /// is tracked, and losses have no gradients. Decoders start outside it.
+    pub fn set_training(&mut self, training: bool) {
+        self.training = training;
+    }
+
+    /// Places the dropout noise: the same seed and counter give the same noise. The trainer counts
+    /// every micro-batch and keeps the counter in its checkpoints.
+    pub fn set_noise(&mut self, seed: u64, counter: u64) {
+        self.noise = DropoutNoise { seed, counter };
+    }
+
+    /// Chooses between fused kernels (the default) and plain tensor operations.
+    pub fn set_fused(&mut self, fused: bool) {
+        self.fused = fused;
+    }
+
+    /// Everything that learns, by name: PEFT's names for LoRA factors, the checkpoint's for base
+    /// weights. Sorted.
+    pub fn trainable(&self) -> Vec<(String, Var)> {
+        let learning = |(name, parameter): (String, &ModelParameter)| match parameter {
+            ModelParameter::Learning(var) => Some((name, var.clone())),
+            ModelParameter::Frozen(_) => None,
+        };
+        let base = self.parameters().into_iter().filter_map(learning);
+        let factors = self.linears().flat_map(|linear| linear.factors());
+        let sorted: BTreeMap<String, Var> = base.chain(factors).collect();
+        sorted.into_iter().collect()
+    }
+
+    /// Makes every base weight learn (full-parameter mode), widening bf16 to f32.
+    pub fn unfreeze(&mut self) -> Result<(), DecoderError> {
+        self.for_parameters(|parameter| {
+            if let ModelParameter::Frozen(tensor) = parameter {
+                let wide = tensor.to_dtype(candle_core::DType::F32)?;
+                *parameter = ModelParameter::Learning(Var::from_tensor(&wide)?);
+            }
+            Ok(())
+        })
+    }
+
+    /// Stops every base weight from learning.
+    pub fn freeze(&mut self) -> Result<(), DecoderError> {
+        self.for_parameters(|parameter| {
+            if let ModelParameter::Learning(var) = parameter {
+                *parameter = ModelParameter::Frozen(var.as_detached_tensor());
+            }
+            Ok(())
+        })
+    }
+
+    /// Base parameters by their names in the checkpoint, in its order.
+    pub fn parameters(&self) -> Vec<(String, &ModelParameter)> {
+        let mut all = vec![(shapes::EMBEDDING.to_owned(), &self.embedding)];
+        for (layer, block) in self.blocks.iter().enumerate() {
+            all.extend(block.parameters(layer));
+        }
+        all.push((shapes::FINAL_NORM.to_owned(), &self.norm));
+        all.extend(self.head.iter().map(|head| (shapes::HEAD.to_owned(), head)));
+        all
+    }
+
+    fn for_parameters(
+        &mut self,
+        mut work: impl FnMut(&mut ModelParameter) -> Result<(), DecoderError>,
+    ) -> Result<(), DecoderError> {
+        work(&mut self.embedding)?;
+        for block in &mut self.blocks {
+            for linear in &mut block.linears {
+                work(&mut linear.weight)?;
+                linear.bias.iter_mut().try_for_each(&mut work)?;
+            }
+            let norms = [&mut block.query_norm, &mut block.key_norm];
+            norms.into_iter().flatten().try_for_each(&mut work)?;
+            work(&mut block.attention_norm)?;
+            work(&mut block.feed_norm)?;
+        }
+        work(&mut self.norm)?;
+        self.head.iter_mut().try_for_each(&mut work)
+    }
+
+    pub(super) fn linears(&self) -> impl Iterator<Item = &LinearLayer> {
+        self.blocks.iter().flat_map(|block| &block.linears)
+    }
+
+    pub(super) fn linears_mut(&mut self) -> impl Iterator<Item = &mut LinearLayer> {
+        self.blocks.iter_mut().flat_map(|block| &mut block.linears)
+    }
+
+    pub(super) fn head_parameter(&self) -> &ModelParameter {
+        self.head.as_ref().unwrap_or(&self.embedding)
+    }
+
+    pub(super) fn mode(&self) -> ForwardMode {
+        let noise = self.training.then_some(self.noise);
+        ForwardMode {
+            fused: self.fused,
+            tracked: self.training,
+            noise,
+        }
+    }
+}
+
+impl DecoderBlock {
+    fn build(
+        config: &ModelConfig,
+        layer: usize,
+        source: &mut impl FnMut(&TensorShape) -> Result<ModelParameter, DecoderError>,
+    ) -> Result<Self, DecoderError> {
+        let mut linears = Vec::with_capacity(7);
+        for projection in projections(config) {
+            let path = in_layer(layer, projection.name);
+            let shape = [projection.out_dim, projection.in_dim];
+            let weight = source(&TensorShape::new(format!("{path}.weight"), &shape))?;
+            let bias = TensorShape::new(format!("{path}.bias"), &shape[..1]);
+            let bias = projection.biased.then(|| source(&bias)).transpose()?;
+            linears.push(LinearLayer {
+                path,
+                weight,
+                bias,
+                lora: None,
+            });
+        }
+        let Ok(linears) = linears.try_into() else {
+            return Err(DecoderError::Batch {
+                reason: "a block has seven linear layers".to_owned(),
+            });
+        };
+        let mut norm =
+            |name: &str, width| source(&TensorShape::new(in_layer(layer, name), &[width]));
+        let head_norms = config.head_norms;
+        Ok(Self {
+            linears,
+            attention_norm: norm("input_layernorm.weight", config.hidden_size)?,
+            feed_norm: norm("post_attention_layernorm.weight", config.hidden_size)?,
+            query_norm: head_norms
+                .then(|| norm("self_attn.q_norm.weight", config.head_dim))
+                .transpose()?,
+            key_norm: head_norms
+                .then(|| norm("self_attn.k_norm.weight", config.head_dim))
+                .transpose()?,
+        })
+    }
+
+    fn parameters(&self, layer: usize) -> Vec<(String, &ModelParameter)> {
+        let mut all = Vec::new();
+        for linear in &self.linears {
+            all.push((format!("{}.weight", linear.path), &linear.weight));
+            all.extend(
+                linear
+                    .bias
+                    .iter()
+                    .map(|bias| (format!("{}.bias", linear.path), bias)),
+            );
+        }
+        let mut norm = |name: &str, parameter| all.push((in_layer(layer, name), parameter));
+        norm("input_layernorm.weight", &self.attention_norm);
+        norm("post_attention_layernorm.weight", &self.feed_norm);
+        let heads = [
+            ("self_attn.q_norm.weight", &self.query_norm),
+            ("self_attn.k_norm.weight", &self.key_norm),
+        ];
+        for (name, parameter) in heads {
+            parameter.iter().for_each(|parameter| norm(name, parameter));
+        }
+        all
+    }
+}
+
+/// A standard normal number (Box–Muller).
+fn normal(rng: &mut ChaCha8Rng) -> f64 {
+    let (u, v): (f64, f64) = (rng.random(), rng.random());
+    (-2.0 * (1.0 - u).ln()).sqrt() * (std::f64::consts::TAU * v).cos()
+}

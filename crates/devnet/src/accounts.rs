@@ -1,0 +1,43 @@
+//! The ten development accounts, whose keys everybody knows: the ones that other development
+//! nodes derive from the same words. They are worthless on every other chain.
+
+use alloy::{
+    primitives::Address,
+    signers::local::{MnemonicBuilder, PrivateKeySigner, coins_bip39::English},
+};
+
+use super::error::ChainError;
+use openlora_wallet::DEVELOPMENT_MNEMONIC;
+
+/// How many accounts are funded.
+const COUNT: u32 = 10;
+/// What each of them starts with, in whole ether.
+pub const ETHER: u64 = 10_000;
+
+/// The keys, in order.
+pub(super) struct DevAccounts {
+    signers: Vec<PrivateKeySigner>,
+}
+
+impl DevAccounts {
+    pub(super) fn derive() -> Result<Self, ChainError> {
+        let signer = |index| {
+            MnemonicBuilder::<English>::default()
+                .phrase(DEVELOPMENT_MNEMONIC)
+                .index(index)
+                .and_then(|builder| builder.build())
+                .map_err(|error| ChainError::Accounts(error.to_string()))
+        };
+        Ok(Self {
+            signers: (0..COUNT).map(signer).collect::<Result<_, _>>()?,
+        })
+    }
+
+    pub(super) fn addresses(&self) -> Vec<Address> {
+        self.signers.iter().map(PrivateKeySigner::address).collect()
+    }
+
+    pub(super) fn signer(&self, address: Address) -> Option<&PrivateKeySigner> {
+        self.signers.iter().find(|one| one.address() == address)
+    }
+}

@@ -1,0 +1,60 @@
+//! What can go wrong with an engine, as a caller and an operator read it.
+
+use openlora_core::error::{ExitClass, Explain};
+
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The request can never succeed; answered with 400.
+    #[error("{message}")]
+    Invalid {
+        message: String,
+        parameter: Option<&'static str>,
+    },
+    /// A base, adapter or setting that this engine cannot run.
+    #[error("cannot serve {name}: {reason}")]
+    Unsupported {
+        name: String,
+        reason: String,
+        hint: Option<String>,
+    },
+    /// An adapter that leaves the base as it is.
+    #[error(
+        "adapter {name} changes nothing: on {prompts} test prompts its logits differ from the \
+         base's by at most {difference:e}"
+    )]
+    DeadAdapter {
+        name: String,
+        prompts: usize,
+        difference: f32,
+    },
+    /// Loading broke off for a reason that lies in this machine or in the engine.
+    #[error("cannot load {name}: {reason}")]
+    Load { name: String, reason: String },
+    /// The engine failed; answered with 500 without its text.
+    #[error("the engine failed: {0}")]
+    Failed(String),
+}
+
+impl Explain for EngineError {
+    fn class(&self) -> ExitClass {
+        match self {
+            Self::Invalid { .. } | Self::Unsupported { .. } | Self::DeadAdapter { .. } => {
+                ExitClass::BadInput
+            }
+            Self::Load { .. } => ExitClass::Environment,
+            Self::Failed(_) => ExitClass::Internal,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Unsupported { hint, .. } => hint.clone(),
+            Self::DeadAdapter { .. } => Some(
+                "check that the adapter was saved after training: its lora_B factors are zero \
+                 or too small for the chosen weights"
+                    .to_owned(),
+            ),
+            Self::Invalid { .. } | Self::Load { .. } | Self::Failed(_) => None,
+        }
+    }
+}

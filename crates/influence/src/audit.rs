@@ -1,0 +1,147 @@
+//! Attribution held against what really happens: a training without one contributor.
+//!
+//! The tuned model answers held-out prompts; the index says how much each contributor's examples
+//! helped each answer; a model trained without the contributor says how much they really did. The
+//! agreement over the answers is what is reported.
+
+use serde::Serialize;
+
+use super::{
+    error::AttributionError,
+    index::{IndexContributor, IndexFile},
+    sketcher::GradientSketcher,
+};
+use openlora_decoder::{Decoder, TokenBatch};
+
+/// A prompt and the tuned model's answer to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuditPrompt {
+    pub prompt: Vec<u32>,
+    pub answer: Vec<u32>,
+}
+
+/// How attribution and truth agree on one contributor.
+#[derive(Clone, Debug, PartialEq, Serialize, schemars::JsonSchema)]
+pub struct ContributorAgreement {
+    pub contributor: IndexContributor,
+    /// Answers compared.
+    pub answers: usize,
+    /// Spearman correlation, over the answers, of the contributor's scores with what leaving it
+    /// out costs; 0 where one of them does not vary.
+    pub agreement: f64,
+    /// Nats per answer, with the contributor and without.
+    pub loss_with: f64,
+    pub loss_without: f64,
+    /// Answers that leaving it out makes less likely.
+    pub harmed: usize,
+}
+
+/// The likeliest answer, up to `most` tokens or a token that ends it.
+pub fn answer(
+    decoder: &Decoder,
+    prompt: &[u32],
+    ends: &dyn Fn(u32) -> bool,
+    most: usize,
+) -> Result<AuditPrompt, AttributionError> {
+    let mut ids = prompt.to_vec();
+    let room = decoder.config().max_positions.saturating_sub(prompt.len());
+    for _ in 0..most.min(room) {
+        let batch = TokenBatch {
+            targets: vec![false; ids.len()],
+            offsets: vec![0, ids.len()],
+            ids: ids.clone(),
+        };
+        let logits = decoder.logits_at(&batch, &[ids.len() - 1])?;
+        let logits = logits.flatten_all()?.to_vec1::<f32>()?;
+        let best = (0..logits.len()).max_by(|a, b| logits[*a].total_cmp(&logits[*b]));
+        let best = best.unwrap_or(0) as u32;
+        ids.push(best);
+        if ends(best) {
+            break;
+        }
+    }
+    Ok(AuditPrompt {
+        answer: ids.split_off(prompt.len()),
+        prompt: prompt.to_vec(),
+    })
+}
+
+/// Sum of −log p over each answer.
+pub fn losses(decoder: &mut Decoder, asked: &[AuditPrompt]) -> Result<Vec<f64>, AttributionError> {
+    decoder.set_training(false);
+    let mut losses = Vec::with_capacity(asked.len());
+    for AuditPrompt { prompt, answer } in asked {
+        let targets = [vec![false; prompt.len()], vec![true; answer.len()]].concat();
+        let batch = TokenBatch {
+            ids: [prompt.as_slice(), answer].concat(),
+            offsets: vec![0, targets.len()],
+            targets,
+        };
+        losses.push(f64::from(decoder.loss_sum(&batch)?.0.to_scalar::<f32>()?));
+    }
+    Ok(losses)
+}
+
+/// Sum of each contributor's scores, per answer: `[answers][contributors]`.
+pub fn contributor_scores(
+    index: &IndexFile,
+    sketcher: &mut GradientSketcher,
+    asked: &[AuditPrompt],
+) -> Result<Vec<Vec<f64>>, AttributionError> {
+    let mut helped = Vec::with_capacity(asked.len());
+    for AuditPrompt { prompt, answer } in asked {
+        let scores = index.scores(&sketcher.sketch(prompt, answer)?)?;
+        let mut sums = vec![0f64; index.contributors().len()];
+        for (score, example) in scores.into_iter().zip(index.examples()) {
+            sums[example.contributor as usize] += score as f64;
+        }
+        helped.push(sums);
+    }
+    Ok(helped)
+}
+
+/// Compares scores with losses of the two models.
+pub fn compare(
+    contributor: IndexContributor,
+    scores: &[f64],
+    with: &[f64],
+    without: &[f64],
+) -> ContributorAgreement {
+    let harm: Vec<f64> = without
+        .iter()
+        .zip(with)
+        .map(|(without, with)| without - with)
+        .collect();
+    let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len().max(1) as f64;
+    ContributorAgreement {
+        contributor,
+        answers: scores.len(),
+        agreement: spearman(scores, &harm),
+        loss_with: mean(with),
+        loss_without: mean(without),
+        harmed: harm.iter().filter(|harm| **harm > 0.0).count(),
+    }
+}
+
+/// Rank correlation; equal values share the mean of their ranks.
+fn spearman(a: &[f64], b: &[f64]) -> f64 {
+    let (a, b) = (ranks(a), ranks(b));
+    let mean = (a.len() as f64 - 1.0) / 2.0;
+    let product = |a: &[f64], b: &[f64]| -> f64 {
+        a.iter().zip(b).map(|(a, b)| (a - mean) * (b - mean)).sum()
+    };
+    let scale = (product(&a, &a) * product(&b, &b)).sqrt();
+    match scale > 0.0 {
+        true => product(&a, &b) / scale,
+        false => 0.0,
+    }
+}
+
+fn ranks(values: &[f64]) -> Vec<f64> {
+    let below = |value: &f64| values.iter().filter(|other| *other < value).count() as f64;
+    let equal = |value: &f64| values.iter().filter(|other| *other == value).count() as f64;
+    values
+        .iter()
+        .map(|value| below(value) + (equal(value) - 1.0) / 2.0)
+        .collect()
+}

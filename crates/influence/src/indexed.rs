@@ -1,0 +1,128 @@
+//! An opened index as a witness: parties by its contributors, and a model for sketches where the
+//! base is at hand.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+
+use super::{AttributionError, GradientSketch, GradientSketcher, IndexFile};
+use openlora_attribution::{
+    AttributionIndex,
+    queue::CallTokens,
+    shares::{ClusterExample, Contributor, ShareFallback, SharedSpan},
+};
+use openlora_core::Address;
+use openlora_ledger::event::AttributionMethod;
+
+/// An index, and who is behind its examples.
+pub struct ContributorIndex {
+    index: IndexFile,
+    examples: Vec<ClusterExample>,
+    /// The first example of each content.
+    places: HashMap<[u8; 32], u32>,
+    /// Where answers are sketched; elsewhere sketches are only scored.
+    sketcher: Option<Mutex<GradientSketcher>>,
+}
+
+impl ContributorIndex {
+    /// Takes an index over; its contributors are found among the parties by name, and added where
+    /// they are missing.
+    pub fn new(
+        index: IndexFile,
+        sketcher: Option<GradientSketcher>,
+        parties: &mut Vec<Contributor>,
+    ) -> Self {
+        let contributors = index.contributors().iter();
+        let party: Vec<u32> = contributors
+            .map(|contributor| {
+                let known = parties.iter().position(|it| it.name == contributor.name);
+                let at = known.unwrap_or_else(|| {
+                    parties.push(Contributor {
+                        name: contributor.name.clone(),
+                        address: address(contributor.address.as_deref()),
+                        owner: None,
+                        static_ppm: 0,
+                    });
+                    parties.len() - 1
+                });
+                at as u32
+            })
+            .collect();
+        let (mut examples, mut places) = (Vec::new(), HashMap::new());
+        for (at, example) in index.examples().iter().enumerate() {
+            places.entry(example.hash).or_insert(at as u32);
+            examples.push(ClusterExample {
+                // Opening the index has found every contributor.
+                contributor: party[example.contributor as usize],
+                cluster: example.cluster,
+            });
+        }
+        Self {
+            index,
+            examples,
+            places,
+            sketcher: sketcher.map(Mutex::new),
+        }
+    }
+}
+
+fn address(text: Option<&str>) -> Option<Address> {
+    text.and_then(|text| text.parse().ok())
+}
+
+impl AttributionIndex for ContributorIndex {
+    fn index(&self) -> &str {
+        self.index.digest()
+    }
+
+    fn method(&self) -> AttributionMethod {
+        self.index.binding().parameters.method.into()
+    }
+
+    fn examples(&self) -> &[ClusterExample] {
+        &self.examples
+    }
+
+    fn content(&self, example: usize) -> String {
+        let example = self.index.examples().get(example);
+        example.map_or_else(String::new, |it| hex::encode(it.hash))
+    }
+
+    fn example(&self, content: &str) -> Option<u32> {
+        let mut hash = [0; 32];
+        hex::decode_to_slice(content, &mut hash).ok()?;
+        self.places.get(&hash).copied()
+    }
+
+    fn trace(&self, exchange: &CallTokens) -> Vec<SharedSpan> {
+        self.index.trace(&exchange.prompt, &exchange.answer).spans
+    }
+
+    fn sketch(&self, exchange: &CallTokens) -> Result<String, ShareFallback> {
+        let sketcher = self.sketcher.as_ref().ok_or(ShareFallback::SketchFailed)?;
+        let mut sketcher = sketcher.lock().unwrap_or_else(PoisonError::into_inner);
+        let sketch = sketcher.sketch(&exchange.prompt, &exchange.answer);
+        let sketch = sketch.map_err(|error| {
+            tracing::warn!(%error, "an answer has no sketch");
+            match error {
+                AttributionError::NotFinite { .. } => ShareFallback::NotANumber,
+                AttributionError::EmptyAnswer => ShareFallback::EmptyAnswer,
+                _ => ShareFallback::SketchFailed,
+            }
+        })?;
+        Ok(STANDARD.encode(sketch.to_bytes()))
+    }
+
+    fn scores(&self, sketch: &str) -> Result<Vec<i128>, ShareFallback> {
+        let bytes = STANDARD
+            .decode(sketch)
+            .map_err(|_| ShareFallback::Mismatch)?;
+        let sketch = GradientSketch::from_bytes(&bytes).map_err(|_| ShareFallback::Mismatch)?;
+        self.index
+            .scores(&sketch)
+            .map_err(|_| ShareFallback::Mismatch)
+    }
+}

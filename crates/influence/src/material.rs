@@ -1,0 +1,210 @@
+//! What a training left behind for attribution: weights along the way, and Adam's moments.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    path::Path,
+};
+
+use candle_core::{Device, Tensor, safetensors as candle_safetensors};
+use sha2::{Digest, Sha256};
+
+use super::{
+    error::AttributionError,
+    index::IndexMethod,
+    places::{AttributionDir, PRECONDITIONER, checkpoint_file},
+};
+use openlora_decoder::{Decoder, LoraFactors};
+use openlora_train::{
+    RateSchedule, RunDir, TrainConfig,
+    adamw::AdamWOptions,
+    run::{checkpoint, files},
+};
+
+/// Weights that gradients are taken at.
+#[derive(Clone, Debug)]
+pub struct GradientCheckpoint {
+    pub step: u64,
+    /// Weight of its scores.
+    pub rate: f64,
+    /// PEFT's names.
+    pub weights: BTreeMap<String, Tensor>,
+}
+
+/// All that decides gradients besides base and examples.
+#[derive(Clone, Debug)]
+pub struct GradientInputs {
+    pub checkpoints: Vec<GradientCheckpoint>,
+    /// Adam's second moments, bias-corrected; empty for methods without a preconditioner.
+    pub moments: BTreeMap<String, Tensor>,
+    /// α / r.
+    pub lora_scale: f64,
+}
+
+impl GradientInputs {
+    /// Reads the checkpoints that `method` needs from a finished run.
+    pub fn of_run(
+        run: &RunDir,
+        config: &TrainConfig,
+        method: IndexMethod,
+    ) -> Result<Self, AttributionError> {
+        let absent = || AttributionError::NoCheckpoint { run: run.id() };
+        let newest = checkpoint::newest(run)?.ok_or_else(absent)?;
+        let last = checkpoint::load(run, newest)?;
+        let kept = match (config.patience, last.state.best) {
+            (Some(_), Some(best)) => best.step,
+            _ => newest,
+        };
+        let steps = match method {
+            IndexMethod::Influence => milestones(run, last.state.steps, kept),
+            IndexMethod::Datainf | IndexMethod::Gradient => vec![kept],
+        };
+        let schedule =
+            RateSchedule::new(config.schedule, config.lr, config.warmup, last.state.steps);
+        let mut checkpoints = Vec::new();
+        for step in steps {
+            let rate = match method {
+                IndexMethod::Influence => schedule.at(step.saturating_sub(1)),
+                IndexMethod::Datainf | IndexMethod::Gradient => 1.0,
+            };
+            let weights = checkpoint::load(run, step)?.weights.into_iter().collect();
+            checkpoints.push(GradientCheckpoint {
+                step,
+                rate,
+                weights,
+            });
+        }
+        let moments = match method {
+            IndexMethod::Influence => moments(&last.optimizer, newest)?,
+            IndexMethod::Datainf | IndexMethod::Gradient => BTreeMap::new(),
+        };
+        Ok(Self {
+            checkpoints,
+            moments,
+            lora_scale: config.lora().scale(),
+        })
+    }
+
+    /// 1 / √(√v + ε) of every value: half of Adam's preconditioner, for either side.
+    pub fn preconditioner(&self) -> Result<BTreeMap<String, Vec<f32>>, AttributionError> {
+        let epsilon = AdamWOptions::default().epsilon;
+        let half = |value: f32| (1.0 / (f64::from(value).max(0.0).sqrt() + epsilon).sqrt()) as f32;
+        let of = |(name, tensor): (&String, &Tensor)| {
+            let values = tensor.flatten_all()?.to_vec1::<f32>()?;
+            Ok((name.clone(), values.into_iter().map(half).collect()))
+        };
+        self.moments.iter().map(of).collect()
+    }
+
+    /// The decoder with the factors of a checkpoint.
+    pub fn place(&self, base: &Decoder, at: usize) -> Result<Decoder, AttributionError> {
+        let mut decoder = base.clone();
+        decoder.attach_factors(&factors(&self.checkpoints[at].weights, self.lora_scale)?)?;
+        Ok(decoder)
+    }
+
+    /// Writes what [`GradientInputs::read`] reads, and returns the SHA-256 of each file by name.
+    pub fn write(
+        &self,
+        places: &AttributionDir,
+    ) -> Result<BTreeMap<String, String>, AttributionError> {
+        let mut digests = BTreeMap::new();
+        for (name, tensors) in self.files() {
+            let path = places.dir.join(&name);
+            let tensors: Vec<(String, Tensor)> = tensors
+                .iter()
+                .map(|(name, tensor)| (name.clone(), tensor.clone()))
+                .collect();
+            let bytes = checkpoint::encode(&tensors, &path)?;
+            digests.insert(name, hex::encode(Sha256::digest(&bytes)));
+            files::replace(&path, &bytes)?;
+        }
+        Ok(digests)
+    }
+
+    fn files(&self) -> Vec<(String, &BTreeMap<String, Tensor>)> {
+        let checkpoints = self.checkpoints.iter();
+        let mut files: Vec<_> = checkpoints
+            .map(|checkpoint| (checkpoint_file(checkpoint.step), &checkpoint.weights))
+            .collect();
+        if !self.moments.is_empty() {
+            files.push((PRECONDITIONER.to_owned(), &self.moments));
+        }
+        files
+    }
+}
+
+/// Reads tensors and refuses a file of another digest.
+pub fn read_tensors(
+    path: &Path,
+    expected: &str,
+) -> Result<BTreeMap<String, Tensor>, AttributionError> {
+    let bytes = files::read(path)?;
+    let found = hex::encode(Sha256::digest(&bytes));
+    if found != expected {
+        return Err(super::error::IndexError::Damaged {
+            path: path.to_owned(),
+            section: "checkpoint",
+            expected: expected.to_owned(),
+            found,
+        }
+        .into());
+    }
+    Ok(candle_safetensors::load_buffer(&bytes, &Device::Cpu)?
+        .into_iter()
+        .collect())
+}
+
+/// The kept steps before the one whose weights the adapter has; that one where none is left.
+fn milestones(run: &RunDir, steps: u64, kept: u64) -> Vec<u64> {
+    let mut found = checkpoint::milestones(steps);
+    found.retain(|step| *step <= kept && checkpoint::load(run, *step).is_ok());
+    found.dedup();
+    if found.is_empty() {
+        found.push(kept);
+    }
+    found
+}
+
+fn moments(
+    optimizer: &HashMap<String, Tensor>,
+    step: u64,
+) -> Result<BTreeMap<String, Tensor>, AttributionError> {
+    let power = i32::try_from(step).unwrap_or(i32::MAX);
+    let correction = 1.0 - AdamWOptions::default().beta2.powi(power);
+    let corrected = |(name, tensor): (&String, &Tensor)| {
+        let name = name.strip_prefix("v.")?.to_owned();
+        Some((tensor / correction).map(|tensor| (name, tensor)))
+    };
+    Ok(optimizer
+        .iter()
+        .filter_map(corrected)
+        .collect::<Result<_, _>>()?)
+}
+
+fn factors(
+    weights: &BTreeMap<String, Tensor>,
+    scale: f64,
+) -> Result<Vec<LoraFactors>, AttributionError> {
+    let mut factors = Vec::new();
+    for (name, a) in weights {
+        let module = name.strip_prefix("base_model.model.");
+        let Some(module) = module.and_then(|name| name.strip_suffix(".lora_A.weight")) else {
+            continue;
+        };
+        let other = name.replace(".lora_A.", ".lora_B.");
+        let Some(b) = weights.get(&other) else {
+            return Err(AttributionError::Tensors {
+                path: module.into(),
+                name: other,
+            });
+        };
+        factors.push(LoraFactors {
+            module: module.to_owned(),
+            rank: a.dims()[0],
+            scale,
+            a: a.flatten_all()?.to_vec1()?,
+            b: b.flatten_all()?.to_vec1()?,
+        });
+    }
+    Ok(factors)
+}

@@ -1,0 +1,148 @@
+//! Makes sketches: the model with the checkpoints' factors, and the projection.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use super::{
+    error::{AttributionError, IndexError},
+    gradients::GradientPass,
+    index::{IndexBinding, IndexFile, IndexMethod},
+    material::{GradientCheckpoint, GradientInputs, read_tensors},
+    places::{AttributionDir, PRECONDITIONER, checkpoint_file},
+    projection::Projector,
+    sketch::GradientSketch,
+};
+use openlora_decoder::{Decoder, TokenBatch};
+use openlora_model::BaseModel;
+
+/// One model per checkpoint; they share the base's weights.
+pub struct GradientSketcher {
+    passes: Vec<GradientPass>,
+    longest: usize,
+}
+
+impl GradientSketcher {
+    /// Opens what lies beside the index of an attribution folder.
+    ///
+    /// # Errors
+    /// When base, checkpoints or preconditioner are not those that the index was built with.
+    pub fn open(places: &AttributionDir, base: &BaseModel) -> Result<Self, AttributionError> {
+        let index = IndexFile::open(&places.index())?;
+        Self::from_binding(index.binding(), places, base)
+    }
+
+    /// The same for an index that is open already.
+    pub fn from_binding(
+        binding: &IndexBinding,
+        places: &AttributionDir,
+        base: &BaseModel,
+    ) -> Result<Self, AttributionError> {
+        if binding.base != base.digest {
+            return Err(IndexError::Stale {
+                what: "base",
+                expected: binding.base.clone(),
+                found: base.digest.clone(),
+            }
+            .into());
+        }
+        let parameters = &binding.parameters;
+        let decoder = Decoder::load(base, parameters.precision)?;
+        let material = read(binding, places)?;
+        let mut seed = [0; 32];
+        if hex::decode_to_slice(&parameters.seed, &mut seed).is_err() {
+            let detail = format!("the projection seed is {}", parameters.seed);
+            return Err(IndexError::malformed(&places.index(), detail).into());
+        }
+        let mut passes = Vec::new();
+        for at in 0..material.checkpoints.len() {
+            let placed = material.place(&decoder, at)?;
+            let preconditioner = material.preconditioner()?;
+            let modules = placed.adapted();
+            let projector = Projector::new(&modules, parameters.width, &seed, &preconditioner);
+            let projector = projector.ok_or_else(|| AttributionError::Tensors {
+                path: places.dir.join(PRECONDITIONER),
+                name: "of a factor".to_owned(),
+            })?;
+            passes.push(GradientPass::new(placed, Arc::new(projector)));
+        }
+        Ok(Self {
+            passes,
+            longest: base.config.max_positions,
+        })
+    }
+
+    /// The projected gradient of the answer's loss at every checkpoint.
+    pub fn gradients(
+        &mut self,
+        prompt: &[u32],
+        answer: &[u32],
+    ) -> Result<Vec<Vec<f32>>, AttributionError> {
+        if answer.is_empty() {
+            return Err(AttributionError::EmptyAnswer);
+        }
+        let batch = batch(prompt, answer, self.longest);
+        if batch.target_count() == 0 {
+            return Err(AttributionError::EmptyAnswer);
+        }
+        let gradients = self.passes.iter_mut().map(|pass| {
+            let gradient = pass.project_batch(&batch)?;
+            match gradient.iter().all(|value| value.is_finite()) {
+                true => Ok(gradient),
+                false => Err(AttributionError::NotFinite {
+                    what: "the answer".to_owned(),
+                }),
+            }
+        });
+        gradients.collect()
+    }
+
+    pub fn sketch(
+        &mut self,
+        prompt: &[u32],
+        answer: &[u32],
+    ) -> Result<GradientSketch, AttributionError> {
+        Ok(GradientSketch::quantise(&self.gradients(prompt, answer)?))
+    }
+}
+
+/// Prompt and answer as one row of which the answer is learned; what does not fit is left out of
+/// the prompt's beginning.
+fn batch(prompt: &[u32], answer: &[u32], longest: usize) -> TokenBatch {
+    let answer = &answer[..answer.len().min(longest)];
+    let room = longest - answer.len();
+    let prompt = &prompt[prompt.len().saturating_sub(room)..];
+    let mut targets = vec![false; prompt.len()];
+    targets.resize(prompt.len() + answer.len(), true);
+    TokenBatch {
+        ids: [prompt, answer].concat(),
+        offsets: vec![0, targets.len()],
+        targets,
+    }
+}
+
+fn read(
+    binding: &IndexBinding,
+    places: &AttributionDir,
+) -> Result<GradientInputs, AttributionError> {
+    let mut checkpoints = Vec::new();
+    for facts in &binding.checkpoints {
+        let path = places.dir.join(checkpoint_file(facts.step));
+        checkpoints.push(GradientCheckpoint {
+            step: facts.step,
+            rate: facts.rate,
+            weights: read_tensors(&path, &facts.sha256)?,
+        });
+    }
+    let moments = match &binding.preconditioner {
+        Some(sha256) => read_tensors(&places.dir.join(PRECONDITIONER), sha256)?,
+        None if binding.parameters.method == IndexMethod::Influence => {
+            let detail = "an index of influence has no preconditioner".to_owned();
+            return Err(IndexError::malformed(&places.index(), detail).into());
+        }
+        None => BTreeMap::new(),
+    };
+    Ok(GradientInputs {
+        checkpoints,
+        moments,
+        lora_scale: binding.parameters.lora_scale,
+    })
+}

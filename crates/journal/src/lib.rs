@@ -1,0 +1,376 @@
+//! The journal: an append-only, hash-chained, replayable store of events.
+//!
+//! An append is durable when it returns. One process writes, through one thread that commits
+//! what waits together; any number of processes read. The journal knows events and what makes
+//! one a duplicate, nothing about HTTP, models or money.
+
+mod chain;
+mod error;
+mod lock;
+mod memory;
+pub mod projection;
+mod read_only;
+mod row;
+mod sqlite;
+mod store;
+mod unique;
+mod writer;
+
+use std::{
+    path::Path,
+    sync::{Arc, Mutex, PoisonError, mpsc},
+    thread::JoinHandle,
+    time::SystemTime,
+};
+
+use sha2::{Digest, Sha256};
+use tokio::sync::{broadcast, oneshot, watch};
+
+pub use chain::JournalHead;
+pub use error::JournalError;
+pub use lock::writer_of;
+pub use memory::MemoryStore;
+pub use read_only::ReadOnlyJournal;
+pub use row::{RecordHash, StoredRow};
+pub use sqlite::{SqliteReader, SqliteStore};
+pub use store::{
+    AppendOutcome, CachedResponse, JournalEntry, JournalStore, LARGEST_ENCLOSURE, StoreReader,
+    UncountedCall,
+};
+pub use unique::UniqueKey;
+
+use openlora_core::error::Failure;
+use openlora_ledger::{
+    event::{Event, EventRecord},
+    state::JournalSnapshot,
+};
+use openlora_ports::FactLog;
+pub use writer::RecordFollower;
+use writer::{JournalWriter, WriterCommand, WriterReply};
+
+/// Unix time in milliseconds.
+pub type JournalClock = Box<dyn Fn() -> u64 + Send>;
+
+/// Heads that a slow subscriber may fall behind before it learns only that it did.
+const NEWS: usize = 1024;
+
+/// A handle to a journal open for writing. Clones share it; the last one to go waits until
+/// everything asked for is written.
+#[derive(Clone)]
+pub struct Journal {
+    inner: Arc<JournalInner>,
+}
+
+/// Fields drop in order: the readers close first, then the queue's end stops the writer. As the
+/// last to close, the writer folds SQLite's write-ahead log into the file.
+struct JournalInner {
+    /// Pages for replay and subscribers.
+    pages: Mutex<ReadOnlyJournal>,
+    /// Single look-ups, so that they do not wait behind a replay.
+    points: Mutex<Box<dyn StoreReader>>,
+    commands: mpsc::Sender<WriterCommand>,
+    salt: Vec<u8>,
+    head: watch::Receiver<JournalHead>,
+    news: broadcast::Sender<u64>,
+    _thread: JoinOnDrop,
+}
+
+/// A thread that is waited for when dropped.
+struct JoinOnDrop(Option<JoinHandle<()>>);
+
+impl Drop for JoinOnDrop {
+    fn drop(&mut self) {
+        if let Some(thread) = self.0.take() {
+            // A writer that panicked has nothing left to write.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Journal {
+    /// Opens or creates the journal file at `path` as its only writer.
+    ///
+    /// # Errors
+    /// Another process writes it, it is no journal or a later format, or the disk refuses.
+    pub fn open(path: &Path) -> Result<Self, JournalError> {
+        Self::start(Box::new(SqliteStore::open(path)?), Box::new(system_clock))
+    }
+
+    /// Opens the journal at `path` for reading, beside a writer or without one.
+    ///
+    /// # Errors
+    /// There is none, or it is no journal or a later format.
+    pub fn open_read_only(path: &Path) -> Result<ReadOnlyJournal, JournalError> {
+        Ok(ReadOnlyJournal::new(Box::new(SqliteReader::open(path)?)))
+    }
+
+    /// A journal that is gone with its last handle.
+    ///
+    /// # Errors
+    /// The system starts no further thread.
+    pub fn in_memory() -> Result<Self, JournalError> {
+        Self::start(Box::new(MemoryStore::new()), Box::new(system_clock))
+    }
+
+    /// Starts the writer over any store, with any clock.
+    ///
+    /// # Errors
+    /// The store cannot be read, or the system starts no further thread.
+    pub fn start(store: Box<dyn JournalStore>, clock: JournalClock) -> Result<Self, JournalError> {
+        let (pages, points, mut reader) = (store.reader()?, store.reader()?, store.reader()?);
+        let salt = reader.salt().to_vec();
+        let (head, head_seen) = watch::channel(reader.head()?);
+        let news = broadcast::Sender::new(NEWS);
+        let (commands, queue) = mpsc::channel();
+        let writer = JournalWriter {
+            store,
+            reader,
+            clock,
+            head,
+            news: news.clone(),
+            followers: Vec::new(),
+        };
+        let thread = std::thread::Builder::new()
+            .name("journal".into())
+            .spawn(move || writer.run(&queue))
+            .map_err(|_| JournalError::Closed)?;
+        let inner = JournalInner {
+            commands,
+            pages: Mutex::new(ReadOnlyJournal::new(pages)),
+            points: Mutex::new(points),
+            salt,
+            head: head_seen,
+            news,
+            _thread: JoinOnDrop(Some(thread)),
+        };
+        Ok(Self {
+            inner: Arc::new(inner),
+        })
+    }
+
+    /// Appends an event; it is on disk when this returns its record.
+    ///
+    /// # Errors
+    /// [`JournalError::Duplicate`] when the request already has such an event, and then nothing
+    /// changed; otherwise the disk, and then nothing of the event was kept.
+    pub async fn append(&self, event: Event) -> Result<EventRecord, JournalError> {
+        self.append_with(event, Vec::new()).await
+    }
+
+    /// Appends an event with what is enclosed in it, and others that belong to it, in one
+    /// transaction: all of it is on disk when this returns the first one's record, or nothing.
+    /// When the first is a duplicate, the others stand without it.
+    ///
+    /// # Errors
+    /// Those of [`Self::append`], of the first.
+    pub async fn append_with(
+        &self,
+        first: impl Into<JournalEntry>,
+        more: Vec<Event>,
+    ) -> Result<EventRecord, JournalError> {
+        let first = Box::new(first.into());
+        self.ask(|reply| WriterCommand::Append(first, more, reply))
+            .await
+    }
+
+    /// What was enclosed for a request, while it is kept.
+    ///
+    /// # Errors
+    /// The disk.
+    pub async fn cached_response(&self, request_id: &str) -> Result<Option<Vec<u8>>, JournalError> {
+        let (inner, id) = (Arc::clone(&self.inner), request_id.to_owned());
+        blocking(move || lock(&inner.points).enclosed(&id)).await
+    }
+
+    /// Queues an event that nobody waits for: written soon, after everything queued before it
+    /// and before everything queued after it. When the disk refuses it, it is lost and logged.
+    ///
+    /// # Errors
+    /// The writer has stopped.
+    pub fn note(&self, event: Event) -> Result<(), JournalError> {
+        self.inner.send(WriterCommand::Note(event))
+    }
+
+    /// Waits until everything queued so far is on disk.
+    ///
+    /// # Errors
+    /// What was queued since the last commit could not be written.
+    pub async fn flush(&self) -> Result<(), JournalError> {
+        self.ask(WriterCommand::Flush).await
+    }
+
+    /// Meters, in one transaction, every call that sessions other than `session` reserved and
+    /// never metered, with the tokens of its last checkpoint. Returns the new records.
+    ///
+    /// # Errors
+    /// The disk; then no call was metered.
+    pub async fn recover(&self, session: &str) -> Result<Vec<EventRecord>, JournalError> {
+        let session = session.to_owned();
+        self.ask(|reply| WriterCommand::Recover { session, reply })
+            .await
+    }
+
+    /// The sequence of the last record after every commit from now on. A subscriber reads the
+    /// records itself, from where it stopped, so falling behind loses nothing.
+    pub fn subscribe(&self) -> broadcast::Receiver<u64> {
+        self.inner.news.subscribe()
+    }
+
+    /// Shows `follower` every record there is, and from then on each new one before its writer
+    /// learns that it is durable: a fold kept so is never behind what anyone was told.
+    ///
+    /// # Errors
+    /// The disk, or a record that this version cannot read; then nothing follows.
+    pub async fn follow(&self, follower: RecordFollower) -> Result<(), JournalError> {
+        self.ask(|reply| WriterCommand::Follow(follower, reply))
+            .await
+    }
+
+    /// The last committed record's place and hash.
+    pub fn head(&self) -> JournalHead {
+        *self.inner.head.borrow()
+    }
+
+    /// Random bytes that belong to this journal alone.
+    pub fn salt(&self) -> &[u8] {
+        &self.inner.salt
+    }
+
+    /// SHA-256 over the journal's salt and `bytes`, hex: tells equal contents of one journal
+    /// from different ones, and nothing to whoever has not the salt.
+    pub fn salted_hash(&self, bytes: &[u8]) -> String {
+        salted(&self.inner.salt, bytes)
+    }
+
+    /// At most `limit` records from sequence `from` on.
+    ///
+    /// # Errors
+    /// The disk, or a record that this version cannot read.
+    pub async fn read(&self, from: u64, limit: usize) -> Result<Vec<EventRecord>, JournalError> {
+        self.on_pages(move |pages| pages.read(from, limit)).await
+    }
+
+    /// The record that meters a request, if it was metered.
+    ///
+    /// # Errors
+    /// The disk, or a record that this version cannot read.
+    pub async fn metered(&self, request_id: &str) -> Result<Option<EventRecord>, JournalError> {
+        self.unique(UniqueKey::METERED, request_id).await
+    }
+
+    /// The one record of a kind that a request has, see [`UniqueKey`].
+    ///
+    /// # Errors
+    /// The disk, or a record that this version cannot read.
+    pub async fn unique(
+        &self,
+        kind: &'static str,
+        request_id: &str,
+    ) -> Result<Option<EventRecord>, JournalError> {
+        let inner = Arc::clone(&self.inner);
+        let unique = UniqueKey::new(kind, request_id);
+        blocking(move || {
+            let row = lock(&inner.points).unique(&unique)?;
+            row.map(|row| row.decode()).transpose()
+        })
+        .await
+    }
+
+    /// Walks the whole chain.
+    ///
+    /// # Errors
+    /// The first gap, edited record or unreadable record.
+    pub async fn verify(&self) -> Result<JournalHead, JournalError> {
+        self.on_pages(ReadOnlyJournal::verify).await
+    }
+
+    /// Shows `visit` every record from `from` on, in order; blocks the calling thread.
+    ///
+    /// # Errors
+    /// The disk, or a record that this version cannot read.
+    pub fn replay(&self, from: u64, visit: impl FnMut(&EventRecord)) -> Result<(), JournalError> {
+        lock(&self.inner.pages).replay(from, visit)
+    }
+
+    /// All records folded; blocks the calling thread.
+    ///
+    /// # Errors
+    /// The disk, or a record that this version cannot read.
+    pub fn snapshot(&self) -> Result<JournalSnapshot, JournalError> {
+        lock(&self.inner.pages).snapshot()
+    }
+
+    /// The journal at `path` folded beside whoever writes it; the empty one where there is none.
+    ///
+    /// # Errors
+    /// It is no journal or a later format, or it cannot be read.
+    pub fn snapshot_at(path: &Path) -> Result<JournalSnapshot, JournalError> {
+        if !path.exists() {
+            return Ok(JournalSnapshot::default());
+        }
+        Self::open_read_only(path)?.snapshot()
+    }
+
+    async fn ask<T>(
+        &self,
+        command: impl FnOnce(WriterReply<T>) -> WriterCommand,
+    ) -> Result<T, JournalError> {
+        let (reply, answer) = oneshot::channel();
+        self.inner.send(command(reply))?;
+        answer.await.unwrap_or(Err(JournalError::Closed))
+    }
+
+    async fn on_pages<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut ReadOnlyJournal) -> Result<T, JournalError> + Send + 'static,
+    ) -> Result<T, JournalError> {
+        let inner = Arc::clone(&self.inner);
+        blocking(move || work(&mut lock(&inner.pages))).await
+    }
+}
+
+#[async_trait::async_trait]
+impl FactLog for Journal {
+    async fn keep(&self, event: Event) -> Result<(), Failure> {
+        self.append(event).await?;
+        Ok(())
+    }
+}
+
+impl JournalInner {
+    fn send(&self, command: WriterCommand) -> Result<(), JournalError> {
+        self.commands
+            .send(command)
+            .map_err(|_| JournalError::Closed)
+    }
+}
+
+/// Disk reads leave the async threads alone.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, JournalError> + Send + 'static,
+) -> Result<T, JournalError> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .unwrap_or(Err(JournalError::Closed))
+}
+
+/// A reader is as good after a panic elsewhere as before.
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn salted(salt: &[u8], bytes: &[u8]) -> String {
+    hex::encode(
+        Sha256::new()
+            .chain_update(salt)
+            .chain_update(bytes)
+            .finalize(),
+    )
+}
+
+fn system_clock() -> u64 {
+    let since = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,123 @@
+//! Reading a journal: pages, replay, verification.
+
+use super::{
+    chain::JournalHead, error::JournalError, row::StoredRow, store::StoreReader, unique::UniqueKey,
+};
+use openlora_ledger::{event::EventRecord, state::JournalSnapshot};
+
+/// Rows fetched at a time: long reads hold no lock between pages, so the writer can go on.
+const PAGE: usize = 4096;
+
+/// A journal open for reading, beside its writer or without one.
+pub struct ReadOnlyJournal {
+    reader: Box<dyn StoreReader>,
+}
+
+impl ReadOnlyJournal {
+    pub(super) fn new(reader: Box<dyn StoreReader>) -> Self {
+        Self { reader }
+    }
+
+    /// Random bytes that belong to this journal alone.
+    pub fn salt(&self) -> &[u8] {
+        self.reader.salt()
+    }
+
+    /// The last committed record's place and hash.
+    ///
+    /// # Errors
+    /// The disk.
+    pub fn head(&mut self) -> Result<JournalHead, JournalError> {
+        self.reader.head()
+    }
+
+    /// Whether anything was committed since the last call; the first answer is always yes.
+    ///
+    /// # Errors
+    /// The disk.
+    pub fn changed(&mut self) -> Result<bool, JournalError> {
+        self.reader.changed()
+    }
+
+    /// At most `limit` records from sequence `from` on.
+    ///
+    /// # Errors
+    /// The disk, or a record that this version cannot read.
+    pub fn read(&mut self, from: u64, limit: usize) -> Result<Vec<EventRecord>, JournalError> {
+        self.reader
+            .read(from, limit)?
+            .iter()
+            .map(StoredRow::decode)
+            .collect()
+    }
+
+    /// The one record of a kind that a request has, see [`UniqueKey`].
+    ///
+    /// # Errors
+    /// The disk, or a record that this version cannot read.
+    pub fn unique(
+        &mut self,
+        kind: &'static str,
+        request_id: &str,
+    ) -> Result<Option<EventRecord>, JournalError> {
+        let row = self.reader.unique(&UniqueKey::new(kind, request_id))?;
+        row.map(|row| row.decode()).transpose()
+    }
+
+    /// Shows `visit` every record from `from` on, in order.
+    ///
+    /// # Errors
+    /// The disk, or a record that this version cannot read.
+    pub fn replay(
+        &mut self,
+        from: u64,
+        mut visit: impl FnMut(&EventRecord),
+    ) -> Result<(), JournalError> {
+        self.walk(from, |row| {
+            visit(&row.decode()?);
+            Ok(())
+        })
+    }
+
+    /// All records folded.
+    ///
+    /// # Errors
+    /// The disk, or a record that this version cannot read.
+    pub fn snapshot(&mut self) -> Result<JournalSnapshot, JournalError> {
+        let mut snapshot = JournalSnapshot::default();
+        self.replay(1, |record| {
+            // The journal has no gaps.
+            let _ = snapshot.apply(record);
+        })?;
+        Ok(snapshot)
+    }
+
+    /// Walks the whole chain and returns its head.
+    ///
+    /// # Errors
+    /// The first gap, edited record or unreadable record.
+    pub fn verify(&mut self) -> Result<JournalHead, JournalError> {
+        let mut head = JournalHead::genesis(self.reader.salt());
+        self.walk(1, |row| {
+            head = head.follow(row)?;
+            row.decode().map(drop)
+        })?;
+        Ok(head)
+    }
+
+    fn walk(
+        &mut self,
+        from: u64,
+        mut step: impl FnMut(&StoredRow) -> Result<(), JournalError>,
+    ) -> Result<(), JournalError> {
+        let mut next = from;
+        loop {
+            let rows = self.reader.read(next, PAGE)?;
+            let Some(last) = rows.last().map(|row| row.sequence) else {
+                return Ok(());
+            };
+            rows.iter().try_for_each(&mut step)?;
+            next = last + 1;
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! The events of which a request has at most one, and what names them.
+
+use openlora_ledger::event::Event;
+
+/// The events of which a request has at most one.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct UniqueKey {
+    /// One of the constants here.
+    pub kind: &'static str,
+    pub request_id: String,
+}
+
+impl UniqueKey {
+    pub const RESERVED: &str = "call_reserved";
+    pub const METERED: &str = "call_metered";
+    pub const TRACED: &str = "traced";
+    pub const ATTRIBUTED: &str = "attributed";
+
+    pub fn new(kind: &'static str, request_id: &str) -> Self {
+        Self {
+            kind,
+            request_id: request_id.to_owned(),
+        }
+    }
+
+    pub fn from_event(event: &Event) -> Option<Self> {
+        let (kind, request_id) = match event {
+            Event::CallReserved { request_id, .. } => (Self::RESERVED, request_id),
+            Event::CallMetered { request_id, .. } => (Self::METERED, request_id),
+            Event::Traced(traced) => (Self::TRACED, &traced.request_id),
+            Event::Attributed(attributed) => (Self::ATTRIBUTED, &attributed.request_id),
+            _ => return None,
+        };
+        Some(Self::new(kind, request_id))
+    }
+}

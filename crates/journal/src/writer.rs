@@ -1,0 +1,271 @@
+//! The one thread that writes: it gathers what waits and commits it together, so that many
+//! callers share one sync of the disk.
+
+use std::{
+    sync::mpsc::{Receiver, RecvTimeoutError},
+    time::{Duration, Instant},
+};
+
+use tokio::sync::{broadcast, oneshot, watch};
+
+use super::{
+    JournalClock,
+    chain::JournalHead,
+    error::JournalError,
+    store::{AppendOutcome, JournalEntry, JournalStore, StoreReader, UncountedCall},
+};
+use openlora_ledger::event::{Event, EventRecord, FinishReason, TokenUsage};
+
+/// Events in one transaction; bounds the memory of a batch and the wait of its last caller.
+const BATCH: usize = 1024;
+
+/// How long events that nobody waits for may gather before they are committed.
+const LINGER: Duration = Duration::from_millis(20);
+
+pub(super) type WriterReply<T> = oneshot::Sender<Result<T, JournalError>>;
+
+/// What the handle asks of the writer; kept in the order of asking.
+pub(super) enum WriterCommand {
+    /// With what is to be in the same transaction; the answer is the first one's.
+    Append(Box<JournalEntry>, Vec<Event>, WriterReply<EventRecord>),
+    Note(Event),
+    Flush(WriterReply<()>),
+    Recover {
+        session: String,
+        reply: WriterReply<Vec<EventRecord>>,
+    },
+    Follow(RecordFollower, WriterReply<()>),
+}
+
+impl WriterCommand {
+    fn is_awaited(&self) -> bool {
+        !matches!(self, Self::Note(_))
+    }
+}
+
+/// Sees every record in order, each before anyone is told that it is written.
+pub type RecordFollower = Box<dyn FnMut(&EventRecord) + Send>;
+
+/// Whoever waits for one event of the batch.
+enum WriterWaiter {
+    Record(WriterReply<EventRecord>),
+    Nobody,
+}
+
+pub(super) struct JournalWriter {
+    /// Before the store, so that it closes first, see [`super::JournalInner`].
+    pub reader: Box<dyn StoreReader>,
+    pub store: Box<dyn JournalStore>,
+    pub clock: JournalClock,
+    pub head: watch::Sender<JournalHead>,
+    pub news: broadcast::Sender<u64>,
+    pub followers: Vec<RecordFollower>,
+}
+
+impl JournalWriter {
+    /// Works until every handle is gone and everything asked for is done.
+    pub(super) fn run(mut self, commands: &Receiver<WriterCommand>) {
+        while let Ok(first) = commands.recv() {
+            let batch = gather(first, commands);
+            self.process(batch);
+        }
+    }
+
+    fn process(&mut self, batch: Vec<WriterCommand>) {
+        let mut events = Vec::new();
+        let mut waiting = Vec::new();
+        for command in batch {
+            match command {
+                WriterCommand::Append(entry, more, reply) => {
+                    events.push(*entry);
+                    waiting.push(WriterWaiter::Record(reply));
+                    for event in more {
+                        events.push(event.into());
+                        waiting.push(WriterWaiter::Nobody);
+                    }
+                }
+                WriterCommand::Note(event) => {
+                    events.push(event.into());
+                    waiting.push(WriterWaiter::Nobody);
+                }
+                WriterCommand::Flush(reply) => {
+                    let done = self.commit_for(&mut events, &mut waiting);
+                    answer(reply, done);
+                }
+                WriterCommand::Follow(follower, reply) => {
+                    let done = self
+                        .commit_for(&mut events, &mut waiting)
+                        .and_then(|()| self.follow(follower));
+                    answer(reply, done);
+                }
+                WriterCommand::Recover { session, reply } => {
+                    let done = self
+                        .commit_for(&mut events, &mut waiting)
+                        .and_then(|()| self.recover(&session));
+                    answer(reply, done);
+                }
+            }
+        }
+        // Each caller has been told already.
+        let _ = self.commit_for(&mut events, &mut waiting);
+    }
+
+    /// Commits and tells those who wait; both lists are empty afterwards.
+    fn commit_for(
+        &mut self,
+        events: &mut Vec<JournalEntry>,
+        waiting: &mut Vec<WriterWaiter>,
+    ) -> Result<(), JournalError> {
+        let (events, waiting) = (std::mem::take(events), std::mem::take(waiting));
+        if events.is_empty() {
+            return Ok(());
+        }
+        match self.commit(&events) {
+            Ok(outcomes) => {
+                waiting
+                    .into_iter()
+                    .zip(outcomes)
+                    .for_each(|(waiting, outcome)| send_outcome(waiting, outcome));
+                Ok(())
+            }
+            Err(error) => {
+                refuse(waiting, &error);
+                Err(error)
+            }
+        }
+    }
+
+    fn commit(&mut self, events: &[JournalEntry]) -> Result<Vec<AppendOutcome>, JournalError> {
+        let outcomes = self.store.append((self.clock)(), events)?;
+        for outcome in &outcomes {
+            if let AppendOutcome::Stored(record) = outcome {
+                self.followers.iter_mut().for_each(|follow| follow(record));
+            }
+        }
+        let head = self.store.head();
+        if self.head.send_replace(head) != head {
+            // No subscriber is no error.
+            let _ = self.news.send(head.sequence);
+        }
+        Ok(outcomes)
+    }
+
+    /// Shows a follower all that is written, and from now on what will be.
+    fn follow(&mut self, mut follower: RecordFollower) -> Result<(), JournalError> {
+        let mut next = 1;
+        loop {
+            let rows = self.reader.read(next, BATCH)?;
+            let Some(last) = rows.last() else { break };
+            next = last.sequence + 1;
+            for row in &rows {
+                follower(&row.decode()?);
+            }
+        }
+        self.followers.push(follower);
+        Ok(())
+    }
+
+    /// Counts the calls that other sessions left open, in one transaction.
+    fn recover(&mut self, session: &str) -> Result<Vec<EventRecord>, JournalError> {
+        let mut open = self.reader.open_calls()?;
+        open.retain(|call| call.session != session);
+        let salt = self.reader.salt().to_vec();
+        let events: Vec<JournalEntry> = open
+            .into_iter()
+            .map(|call| recovered(call, &salt).into())
+            .collect();
+        if events.is_empty() {
+            return Ok(Vec::new());
+        }
+        let outcomes = self.commit(&events)?;
+        let stored = outcomes.into_iter().filter_map(|outcome| match outcome {
+            AppendOutcome::Stored(record) => Some(record),
+            AppendOutcome::Duplicate(_) => None,
+        });
+        Ok(stored.collect())
+    }
+}
+
+/// Takes what is already waiting; lingers only while nobody waits for an answer.
+fn gather(first: WriterCommand, commands: &Receiver<WriterCommand>) -> Vec<WriterCommand> {
+    let until = Instant::now() + LINGER;
+    let mut awaited = first.is_awaited();
+    let mut batch = vec![first];
+    while batch.len() < BATCH {
+        let patience = if awaited {
+            Duration::ZERO
+        } else {
+            until.saturating_duration_since(Instant::now())
+        };
+        match commands.recv_timeout(patience) {
+            Ok(command) => {
+                awaited |= command.is_awaited();
+                batch.push(command);
+            }
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => break,
+        }
+    }
+    batch
+}
+
+/// The count of a call whose server died: what its last checkpoint says was delivered. The text
+/// died with the process, so the response hash is that of the empty text.
+fn recovered(call: UncountedCall, salt: &[u8]) -> Event {
+    let (completion_tokens, until) = call.checkpoint.unwrap_or((0, call.reserved_ms));
+    let (usage, finish) = (
+        TokenUsage {
+            prompt_tokens: call.prompt_tokens,
+            completion_tokens,
+        },
+        FinishReason::Recovered,
+    );
+    let charge = call.payment.map(|it| Box::new(it.charge(usage, finish)));
+    Event::CallMetered {
+        request_id: call.request_id,
+        adapter: call.adapter,
+        adapter_digest: call.adapter_digest,
+        kind: call.kind,
+        usage,
+        finish,
+        milliseconds: until.saturating_sub(call.reserved_ms),
+        first_token_milliseconds: None,
+        request_hash: call.request_hash,
+        response_hash: super::salted(salt, b""),
+        charge,
+    }
+}
+
+fn send_outcome(waiting: WriterWaiter, outcome: AppendOutcome) {
+    match (waiting, outcome) {
+        (WriterWaiter::Record(reply), AppendOutcome::Stored(record)) => answer(reply, Ok(record)),
+        (WriterWaiter::Record(reply), AppendOutcome::Duplicate(unique)) => {
+            answer(reply, Err(JournalError::Duplicate(unique)));
+        }
+        (WriterWaiter::Nobody, AppendOutcome::Duplicate(unique)) => {
+            tracing::warn!(
+                kind = unique.kind,
+                request_id = unique.request_id,
+                "a repeated event was left out"
+            );
+        }
+        (WriterWaiter::Nobody, AppendOutcome::Stored(_)) => {}
+    }
+}
+
+fn refuse(waiting: Vec<WriterWaiter>, error: &JournalError) {
+    let mut lost = 0u64;
+    for waiting in waiting {
+        match waiting {
+            WriterWaiter::Record(reply) => answer(reply, Err(error.clone())),
+            WriterWaiter::Nobody => lost += 1,
+        }
+    }
+    if lost > 0 {
+        tracing::error!(%error, lost, "events were not written");
+    }
+}
+
+/// A caller that went away needs no answer.
+fn answer<T>(reply: WriterReply<T>, result: Result<T, JournalError>) {
+    let _ = reply.send(result);
+}

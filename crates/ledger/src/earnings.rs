@@ -1,0 +1,633 @@
+//! What was earned: sums per day, adapter, payer and recipient, folded from records.
+//!
+//! Days are days of UTC, counted from 1970. Money of different tokens is never added up here;
+//! every sum belongs to one receiver of one token on one chain. Only what calls of this journal
+//! cost is income: other servers may be paid at the same receiver, and receipts of transactions
+//! that were sent for other sellers tell of theirs.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    CallCharge, ChannelKey, ChannelView, ExactKey, PaymentScheme, ReceiverKey, WHOLE_PPM, pairs,
+};
+use crate::event::{
+    Event, EventRecord, PaymentReceived, ReceiverObserved, ReceiverSettled, RefundCharged,
+    SplitPart, SplitRead,
+};
+use openlora_core::{Address, Amount};
+
+pub const DAY_MS: u64 = 24 * 60 * 60 * 1000;
+
+/// Whose calls a sum is about.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct CallsKey {
+    pub day: u64,
+    pub receiver: ReceiverKey,
+    pub adapter: String,
+    pub payer: Address,
+}
+
+/// Calls that were charged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChargedCalls {
+    pub calls: u64,
+    pub charged: Amount,
+}
+
+/// Money that moved on a chain, by day and receiver.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MovedSums {
+    pub claimed: Amount,
+    /// Of what was claimed, arrived at the receiver: from the escrow, or by `exact` transfers.
+    pub settled: Amount,
+    pub released: Amount,
+    /// Settled together with it, and claimed by other servers of the same receiver.
+    #[serde(default)]
+    pub others: Amount,
+}
+
+/// Claims of a receiver that no settlement has sent on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct UnsettledClaim {
+    amount: Amount,
+    /// Of the latest claim.
+    block: u64,
+}
+
+/// A channel's calls, and what the chain last said of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct ChannelEarnings {
+    receiver: ReceiverKey,
+    charged: Amount,
+}
+
+/// An `exact` payment, which is income once a call was charged for it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct ExactIncome {
+    tx: String,
+    amount: Amount,
+    receiver: ReceiverKey,
+    /// The day and the sum of the call.
+    call: Option<(u64, Amount)>,
+}
+
+/// One movement, kept so that a reorganisation can take it back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct MoneyMovement {
+    day: u64,
+    receiver: ReceiverKey,
+    moved: MovedSums,
+    /// Who was paid, of a release.
+    recipient: Option<Address>,
+}
+
+impl MoneyMovement {
+    fn new(day: u64, receiver: ReceiverKey, moved: MovedSums) -> Self {
+        Self {
+            day,
+            receiver,
+            moved,
+            recipient: None,
+        }
+    }
+
+    /// Whether it is the same but for the day on which it was noted.
+    fn is_same(&self, other: &Self) -> bool {
+        let sums = |it: &Self| {
+            let sent = it.moved.settled.saturating_add(it.moved.others);
+            (it.moved.claimed, sent, it.moved.released)
+        };
+        (self.receiver, self.recipient, sums(self))
+            == (other.receiver, other.recipient, sums(other))
+    }
+}
+
+/// Everything that the journal says about income.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Earnings {
+    #[serde(with = "pairs")]
+    calls: BTreeMap<CallsKey, ChargedCalls>,
+    /// By transaction.
+    movements: BTreeMap<String, Vec<MoneyMovement>>,
+    waiting: BTreeMap<ReceiverKey, UnsettledClaim>,
+    exact: BTreeMap<ExactKey, ExactIncome>,
+    lines: BTreeMap<ChannelKey, ChannelEarnings>,
+    views: BTreeMap<ChannelKey, ChannelView>,
+    /// Wei paid for gas, by day and chain.
+    #[serde(with = "pairs")]
+    gas: BTreeMap<(u64, u64), Amount>,
+    /// What payers were charged for refunds, by day.
+    #[serde(default, with = "pairs")]
+    refund_fees: BTreeMap<(u64, ReceiverKey), Amount>,
+    /// Chain of each transaction that was intended.
+    chains: BTreeMap<String, u64>,
+    /// The latest reading.
+    splits: BTreeMap<ReceiverKey, SplitRead>,
+    /// What attributed calls gave the contributors of each pool, by day, in millionths of a unit.
+    #[serde(with = "pairs")]
+    attributed: BTreeMap<(u64, ReceiverKey), BTreeMap<Address, u128>>,
+}
+
+/// Days from 1970 on, first and last included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DayRange {
+    pub first: u64,
+    pub last: u64,
+}
+
+impl DayRange {
+    pub const ALL: Self = Self {
+        first: 0,
+        last: u64::MAX,
+    };
+
+    /// The `count` days that end with the one in which `now_ms` lies.
+    pub fn until(now_ms: u64, count: u64) -> Self {
+        let last = now_ms / DAY_MS;
+        Self {
+            first: last.saturating_sub(count.saturating_sub(1)),
+            last,
+        }
+    }
+
+    pub fn has(self, day: u64) -> bool {
+        (self.first..=self.last).contains(&day)
+    }
+}
+
+/// Sums of one receiver over some days.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EarningsSums {
+    pub calls: u64,
+    /// For calls.
+    pub charged: Amount,
+    /// Charged for refunds.
+    pub refund_fees: Amount,
+    pub claimed: Amount,
+    pub settled: Amount,
+    pub released: Amount,
+    /// Charged, and taken back by payers before it was claimed; of all time.
+    pub uncollectable: Amount,
+    pending: Amount,
+    withdrawable: Amount,
+}
+
+impl EarningsSums {
+    /// Charged and not yet at the receiver, as far as it can still arrive. Over several receivers
+    /// the sum of each: what one got too much of is no money of another.
+    pub fn pending(&self) -> Amount {
+        self.pending
+    }
+
+    /// At the receiver and not yet paid out. What a splitter paid out of others' money besides
+    /// does not make this less than nothing; `withdraw --dry-run` asks the chain.
+    pub fn withdrawable(&self) -> Amount {
+        self.withdrawable
+    }
+
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            calls: self.calls.saturating_add(other.calls),
+            charged: self.charged.saturating_add(other.charged),
+            refund_fees: self.refund_fees.saturating_add(other.refund_fees),
+            claimed: self.claimed.saturating_add(other.claimed),
+            settled: self.settled.saturating_add(other.settled),
+            released: self.released.saturating_add(other.released),
+            uncollectable: self.uncollectable.saturating_add(other.uncollectable),
+            pending: self.pending.saturating_add(other.pending),
+            withdrawable: self.withdrawable.saturating_add(other.withdrawable),
+        }
+    }
+
+    /// All that payers were charged.
+    pub fn income(&self) -> Amount {
+        self.charged.saturating_add(self.refund_fees)
+    }
+
+    /// Of one receiver, when its sums are complete.
+    fn closed(self) -> Self {
+        let arrived = self.settled.saturating_add(self.uncollectable);
+        Self {
+            pending: self.income().saturating_sub(arrived),
+            withdrawable: self.settled.saturating_sub(self.released),
+            ..self
+        }
+    }
+}
+
+/// What one recipient of a split has coming.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RecipientAccrual {
+    /// Its part of what was charged, rounded down.
+    pub charged: Amount,
+    /// Its part of what arrived, rounded down; of a pool, what collected calls gave it.
+    pub settled: Amount,
+    pub released: Amount,
+}
+
+impl Earnings {
+    pub fn apply(&mut self, record: &EventRecord) {
+        let day = record.time_ms / DAY_MS;
+        match &record.event {
+            Event::CallMetered {
+                adapter,
+                charge: Some(charge),
+                ..
+            } => self.charge(day, adapter, charge),
+            Event::RefundCharged(fee) => self.charge_refund(day, fee),
+            Event::PaymentReceived(paid) => self.receive(paid),
+            Event::Claimed(it) => {
+                let amount = it.rows.iter().map(|row| row.amount).sum();
+                let moved = MovedSums {
+                    claimed: amount,
+                    ..MovedSums::default()
+                };
+                if self.note(&it.tx, MoneyMovement::new(day, it.receiver, moved)) {
+                    let waiting = self.waiting.entry(it.receiver).or_default();
+                    waiting.amount = waiting.amount.saturating_add(amount);
+                    waiting.block = waiting.block.max(it.block);
+                }
+            }
+            Event::Settled(it) => self.apply_settlement(day, it),
+            Event::ReceiverObserved(it) => self.observe(day, it),
+            Event::ChannelObserved(it) => {
+                self.views.insert(it.key, it.view.clone());
+            }
+            Event::Released(it) => {
+                let moved = MovedSums {
+                    released: it.amount,
+                    ..MovedSums::default()
+                };
+                let mut movement = MoneyMovement::new(day, it.receiver, moved);
+                movement.recipient = Some(it.recipient);
+                self.note(&it.tx, movement);
+            }
+            Event::Reorganised { chain_id, txs } => self.undo(*chain_id, txs),
+            Event::ChainEnded { chain_id } => self.end(*chain_id),
+            Event::Attributed(attributed) => {
+                for amount in attributed.amounts.iter().flatten() {
+                    if let (Some(pool), Some(account)) = (amount.pool, amount.address) {
+                        let sums = self.attributed.entry((day, pool)).or_default();
+                        *sums.entry(account).or_default() += amount.micro.0;
+                    }
+                }
+            }
+            Event::SplitRead(split) => {
+                self.splits.insert(split.receiver, SplitRead::clone(split));
+            }
+            Event::TransactionIntended(intent) => {
+                self.chains.insert(intent.tx.clone(), intent.chain_id);
+            }
+            Event::TransactionConfirmed {
+                tx, fee: Some(fee), ..
+            } => {
+                if let Some(chain) = self.chains.remove(tx) {
+                    let spent = self.gas.entry((day, chain)).or_default();
+                    *spent = spent.saturating_add(*fee);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Money of a chain that is gone is nobody's any more.
+    fn end(&mut self, chain_id: u64) {
+        self.calls
+            .retain(|key, _| key.receiver.chain_id != chain_id);
+        for moved in self.movements.values_mut() {
+            moved.retain(|it| it.receiver.chain_id != chain_id);
+        }
+        self.movements.retain(|_, moved| !moved.is_empty());
+        self.attributed
+            .retain(|(_, pool), _| pool.chain_id != chain_id);
+        self.splits.retain(|key, _| key.chain_id != chain_id);
+        self.waiting.retain(|key, _| key.chain_id != chain_id);
+        self.gas.retain(|(_, chain), _| *chain != chain_id);
+        self.refund_fees
+            .retain(|(_, receiver), _| receiver.chain_id != chain_id);
+    }
+
+    fn charge(&mut self, day: u64, adapter: &str, charge: &CallCharge) {
+        let key = CallsKey {
+            day,
+            receiver: charge.receiver_key(),
+            adapter: adapter.to_owned(),
+            payer: charge.payer,
+        };
+        let calls = self.calls.entry(key).or_default();
+        calls.calls = calls.calls.saturating_add(1);
+        calls.charged = calls.charged.saturating_add(charge.amount);
+        if charge.amount.is_zero() {
+            return;
+        }
+        match charge.scheme {
+            PaymentScheme::Exact => self.earn(day, charge),
+            PaymentScheme::BatchSettlement => {
+                let line = self
+                    .lines
+                    .entry(charge.channel_key())
+                    .or_insert(ChannelEarnings {
+                        receiver: charge.receiver_key(),
+                        charged: Amount::ZERO,
+                    });
+                line.charged = charge.cumulative;
+            }
+        }
+    }
+
+    fn charge_refund(&mut self, day: u64, fee: &RefundCharged) {
+        let fees = self.refund_fees.entry((day, fee.receiver)).or_default();
+        *fees = fees.saturating_add(fee.amount);
+        let line = self.lines.entry(fee.key).or_insert(ChannelEarnings {
+            receiver: fee.receiver,
+            charged: Amount::ZERO,
+        });
+        line.charged = fee.cumulative;
+    }
+
+    /// A payment owes its payer a call, and may be another seller's, until a call is charged.
+    fn receive(&mut self, paid: &PaymentReceived) {
+        let known = self.exact.get(&paid.key);
+        let is_noted = |it: &ExactIncome| it.tx == paid.tx && self.movements.contains_key(&paid.tx);
+        if known.is_some_and(is_noted) {
+            return;
+        }
+        let call = known.and_then(|it| it.call);
+        let received = ExactIncome {
+            tx: paid.tx.clone(),
+            amount: paid.amount,
+            receiver: ReceiverKey {
+                chain_id: paid.key.chain_id,
+                receiver: paid.receiver,
+                token: paid.key.token,
+            },
+            call,
+        };
+        // Received again after a reorganisation.
+        if let Some((day, amount)) = call {
+            self.arrive(day, &received, amount);
+        }
+        self.exact.insert(paid.key, received);
+    }
+
+    /// Whether the payment of an `exact` call was taken back by a reorganisation.
+    pub fn is_undone(&self, key: ExactKey) -> bool {
+        let paid = self.exact.get(&key);
+        paid.is_some_and(|it| it.call.is_some() && !self.movements.contains_key(&it.tx))
+    }
+
+    fn earn(&mut self, day: u64, charge: &CallCharge) {
+        let Some(paid) = self.exact.get_mut(&charge.exact_key()) else {
+            return;
+        };
+        // A second call for the same payment brings nothing.
+        if paid.call.is_none() && paid.receiver == charge.receiver_key() {
+            paid.call = Some((day, charge.amount));
+            let paid = paid.clone();
+            self.arrive(day, &paid, charge.amount);
+        }
+    }
+
+    fn arrive(&mut self, day: u64, paid: &ExactIncome, charged: Amount) {
+        let amount = charged.min(paid.amount);
+        let moved = MovedSums {
+            claimed: amount,
+            settled: amount,
+            ..MovedSums::default()
+        };
+        // One transaction may hold several equal payments.
+        let movement = MoneyMovement::new(day, paid.receiver, moved);
+        let known = self.movements.entry(paid.tx.clone()).or_default();
+        known.push(movement);
+    }
+
+    /// A settlement sends on everything that was claimed for the receiver, whoever claimed it.
+    fn apply_settlement(&mut self, day: u64, it: &ReceiverSettled) {
+        let waiting = self.waiting.get(&it.receiver).copied().unwrap_or_default();
+        let moved = MovedSums {
+            settled: waiting.amount,
+            others: it.amount.saturating_sub(waiting.amount),
+            ..MovedSums::default()
+        };
+        if self.note(&it.tx, MoneyMovement::new(day, it.receiver, moved)) {
+            self.waiting.remove(&it.receiver);
+        }
+    }
+
+    /// Anybody may settle: what was claimed arrived when nothing is left to settle.
+    fn observe(&mut self, day: u64, it: &ReceiverObserved) {
+        let (view, key) = (&it.view, it.key);
+        let Some(waiting) = self.waiting.get(&key).copied() else {
+            return;
+        };
+        if view.settled < view.claimed || view.block < waiting.block || waiting.amount.is_zero() {
+            return;
+        }
+        let moved = MovedSums {
+            settled: waiting.amount,
+            ..MovedSums::default()
+        };
+        self.waiting.remove(&key);
+        let at = format!("block {} {}", view.block, view.block_hash);
+        self.movements
+            .entry(at)
+            .or_default()
+            .push(MoneyMovement::new(day, key, moved));
+    }
+
+    fn undo(&mut self, chain_id: u64, txs: &[String]) {
+        let mut touched = BTreeSet::new();
+        for tx in txs {
+            let Some(undone) = self.movements.get_mut(tx) else {
+                continue;
+            };
+            touched.extend(undone.iter().map(|it| it.receiver));
+            undone.retain(|it| it.receiver.chain_id != chain_id);
+            if undone.is_empty() {
+                self.movements.remove(tx);
+            }
+        }
+        for receiver in touched {
+            let sums = self.moved(receiver, DayRange::ALL);
+            let amount = sums.claimed.saturating_sub(sums.settled);
+            self.waiting.entry(receiver).or_default().amount = amount;
+        }
+    }
+
+    /// A process that was killed may have noted a movement twice; its transaction tells. Says
+    /// whether it is new.
+    fn note(&mut self, tx: &str, movement: MoneyMovement) -> bool {
+        let known = self.movements.entry(tx.to_owned()).or_default();
+        let is_new = !known.iter().any(|it| it.is_same(&movement));
+        if is_new {
+            known.push(movement);
+        }
+        is_new
+    }
+
+    /// Every receiver of calls of this journal, or of its own server; receipts of what was sent
+    /// for other sellers are no income.
+    pub fn receivers(&self) -> BTreeSet<ReceiverKey> {
+        let called = self.calls.keys().map(|key| key.receiver);
+        let moved = self.movements.values().flatten().map(|it| it.receiver);
+        let own = moved.filter(|key| self.splits.contains_key(key));
+        called.chain(own).collect()
+    }
+
+    pub fn sums(&self, receiver: ReceiverKey, days: DayRange) -> EarningsSums {
+        let charged = self.sums_where(|key| key.receiver == receiver && days.has(key.day));
+        let uncollectable = self.uncollectable(receiver);
+        let moved = EarningsSums {
+            uncollectable,
+            refund_fees: self.refund_fees(receiver, days),
+            ..self.moved(receiver, days)
+        };
+        charged.plus(moved).closed()
+    }
+
+    fn refund_fees(&self, receiver: ReceiverKey, days: DayRange) -> Amount {
+        let fits = |(day, key): &(u64, ReceiverKey)| *key == receiver && days.has(*day);
+        let fees = self.refund_fees.iter().filter(|(key, _)| fits(key));
+        fees.map(|(_, fee)| *fee).sum()
+    }
+
+    /// What calls of a receiver cost beyond what their channels hold and was claimed of them.
+    fn uncollectable(&self, receiver: ReceiverKey) -> Amount {
+        let lines = self.lines.iter().filter(|(_, it)| it.receiver == receiver);
+        let lost = lines.filter_map(|(key, line)| {
+            let view = self.views.get(key)?;
+            Some(line.charged.saturating_sub(view.balance.max(view.claimed)))
+        });
+        lost.sum()
+    }
+
+    /// Calls and charges of those that fit.
+    pub fn sums_where(&self, fits: impl Fn(&CallsKey) -> bool) -> EarningsSums {
+        let mut sums = EarningsSums::default();
+        for (_, calls) in self.calls.iter().filter(|(key, _)| fits(key)) {
+            sums.calls = sums.calls.saturating_add(calls.calls);
+            sums.charged = sums.charged.saturating_add(calls.charged);
+        }
+        sums
+    }
+
+    fn moved(&self, receiver: ReceiverKey, days: DayRange) -> EarningsSums {
+        let fits = |it: &&MoneyMovement| it.receiver == receiver && days.has(it.day);
+        let mut sums = EarningsSums::default();
+        for MoneyMovement { moved, .. } in self.movements.values().flatten().filter(fits) {
+            sums.claimed = sums.claimed.saturating_add(moved.claimed);
+            sums.settled = sums.settled.saturating_add(moved.settled);
+            sums.released = sums.released.saturating_add(moved.released);
+        }
+        sums
+    }
+
+    /// Wei that transactions on a chain cost.
+    pub fn gas(&self, chain_id: u64, days: DayRange) -> Amount {
+        let fits = |(day, chain): &(u64, u64)| *chain == chain_id && days.has(*day);
+        let spent = self.gas.iter().filter(|(key, _)| fits(key));
+        spent.map(|(_, wei)| *wei).sum()
+    }
+
+    /// The keys under which calls were charged, for tables by day, adapter or payer.
+    pub fn calls(&self) -> impl Iterator<Item = (&CallsKey, &ChargedCalls)> {
+        self.calls.iter()
+    }
+
+    /// What each account that a receiver pays has coming, pools divided as calls were attributed and
+    /// by their static shares for the rest; empty where the split was never read. Of what arrived,
+    /// contributors have what calls that were collected gave them: `allotted` per pool and account.
+    pub fn accruals(
+        &self,
+        receiver: ReceiverKey,
+        days: DayRange,
+        allotted: &BTreeMap<(ReceiverKey, Address), Amount>,
+    ) -> BTreeMap<Address, RecipientAccrual> {
+        let Some(split) = self.splits.get(&receiver) else {
+            return BTreeMap::new();
+        };
+        let sums = self.sums(receiver, days);
+        let mut accruals: BTreeMap<Address, RecipientAccrual> = BTreeMap::new();
+        for part in &split.parts {
+            // Pools are paid for calls alone; whoever the splitter pays itself has a part of the
+            // refunds' fees too.
+            let charged = match part.members.is_empty() {
+                true => part_of(sums.income(), part.ppm),
+                false => part_of(sums.charged, part.ppm),
+            };
+            let settled = part_of(sums.settled, part.ppm);
+            let mut add = |account: Address, charged: Amount, settled: Amount| {
+                let accrual = accruals.entry(account).or_default();
+                accrual.charged = accrual.charged.saturating_add(charged);
+                accrual.settled = accrual.settled.saturating_add(settled);
+            };
+            if part.members.is_empty() {
+                add(part.recipient, charged, settled);
+            }
+            let pool = ReceiverKey {
+                receiver: part.recipient,
+                ..receiver
+            };
+            for (account, amount) in self.pooled(pool, days, (charged, part)) {
+                let arrived = allotted.get(&(pool, account)).copied();
+                add(account, amount, arrived.unwrap_or_default());
+            }
+        }
+        self.add_releases(receiver, days, &mut accruals);
+        accruals
+    }
+
+    /// A pool's part among its contributors.
+    fn pooled(
+        &self,
+        pool: ReceiverKey,
+        days: DayRange,
+        (charged, part): (Amount, &SplitPart),
+    ) -> BTreeMap<Address, Amount> {
+        let mut micro: BTreeMap<Address, u128> = BTreeMap::new();
+        let of_pool = self.attributed.iter();
+        for (_, sums) in of_pool.filter(|((day, key), _)| *key == pool && days.has(*day)) {
+            for (account, sum) in sums {
+                *micro.entry(*account).or_default() += sum;
+            }
+        }
+        let attributed = Amount(micro.values().sum::<u128>() / u128::from(WHOLE_PPM));
+        let rest = charged.saturating_sub(attributed);
+        let whole = |sum: u128| Amount(sum / u128::from(WHOLE_PPM));
+        let mut amounts: BTreeMap<Address, Amount> = micro
+            .into_iter()
+            .map(|(who, sum)| (who, whole(sum)))
+            .collect();
+        for member in &part.members {
+            let amount = amounts.entry(member.account).or_default();
+            *amount = amount.saturating_add(part_of(rest, member.ppm));
+        }
+        amounts
+    }
+
+    fn add_releases(
+        &self,
+        receiver: ReceiverKey,
+        days: DayRange,
+        accruals: &mut BTreeMap<Address, RecipientAccrual>,
+    ) {
+        let fits = |it: &&MoneyMovement| it.receiver == receiver && days.has(it.day);
+        for movement in self.movements.values().flatten().filter(fits) {
+            if let Some(accrual) = movement.recipient.and_then(|it| accruals.get_mut(&it)) {
+                accrual.released = accrual.released.saturating_add(movement.moved.released);
+            }
+        }
+    }
+}
+
+/// A part in ppm, rounded down as the splitter does.
+fn part_of(amount: Amount, ppm: u32) -> Amount {
+    let (whole, rest) = (
+        amount.0 / u128::from(WHOLE_PPM),
+        amount.0 % u128::from(WHOLE_PPM),
+    );
+    let ppm = u128::from(ppm);
+    Amount(whole.saturating_mul(ppm) + rest * ppm / u128::from(WHOLE_PPM))
+}

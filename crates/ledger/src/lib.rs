@@ -1,0 +1,56 @@
+//! Who is paid how much: accounts, integer amounts and shares, channels, and the ledger.
+//!
+//! Pure: no files, clock, randomness or floats. Chains, keys and the terminal are unknown here.
+
+pub mod disclosure;
+pub mod state;
+
+mod anchors;
+mod channel;
+mod collected_sums;
+mod contributions;
+mod earnings;
+pub mod event;
+pub mod findings;
+mod key;
+mod ledger_state;
+pub mod pairs;
+mod payment;
+mod payout;
+mod period;
+mod price;
+pub mod publication;
+pub mod reconcile;
+mod shares;
+mod sponsored;
+mod sponsorship;
+pub mod trail;
+mod tranche;
+mod usage;
+mod view;
+
+pub use anchors::AnchorFacts;
+pub use channel::{
+    AuthorisedStage, ChannelTerms, ChargedStage, ClaimedStage, ReleasedStage, SettledStage,
+    StageTotal, TotalBreach, WITHDRAW_DELAY, WITHDRAW_SHARE,
+};
+pub use collected_sums::{CollectedSums, collected_of};
+pub use contributions::{AttributedCall, PoolAllotment, StatedContributions};
+pub use earnings::{
+    CallsKey, ChargedCalls, DAY_MS, DayRange, Earnings, EarningsSums, RecipientAccrual,
+};
+pub use key::{ChannelKey, ExactKey, KeyProblem, ReceiverKey};
+pub use ledger_state::{
+    ClearedPayment, ExactPayment, FormerChain, Ledger, LedgerChannel, PaidRefund, RECENT_VOUCHERS,
+    ReceiverTotals, UsedVoucher, VoucherUse,
+};
+pub use payment::{CallCharge, CheckedPayment, PaymentScheme, RetryProof, request_digest};
+pub use payout::divide;
+pub use period::EarningsPeriod;
+pub use price::{CallWork, PriceList, TOKENS};
+pub use shares::{RevenueShare, SplitProblem, WHOLE_PPM, apportion, check_split};
+pub use sponsored::{SponsorAllowance, SponsorLimit, SponsoredBook, SponsoredGas};
+pub use sponsorship::{Sponsored, SponsoredDeed};
+pub use tranche::{MOST_ENTRIES, next_tranche};
+pub use usage::{FinishReason, TokenUsage};
+pub use view::{ChannelView, PayerWithdrawal, ReceiverView};

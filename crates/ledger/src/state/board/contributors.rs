@@ -1,0 +1,136 @@
+//! Who got which part of what was charged, in millionths of base units, by day and receiver.
+//!
+//! The parts of a call sum to a million times its charge, so what nobody was credited with yet is
+//! the rest: charged less attributed. An attribution counts on the day of its call.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use serde::{Deserialize, Serialize};
+
+use super::BoardCall;
+use crate::{
+    DAY_MS, DayRange, ReceiverKey,
+    event::{CallAttributed, ContributionClaimed},
+    pairs,
+};
+use openlora_core::{Address, Amount};
+
+/// Parts of a base unit in which attributions count.
+pub const MICRO: u128 = 1_000_000;
+
+/// Charged calls that an attribution is awaited for; later ones push the oldest out, whose money
+/// then stays with nobody in particular.
+const AWAITED: usize = 4096;
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+struct ShareKey {
+    day: u64,
+    receiver: ReceiverKey,
+    recipient: String,
+}
+
+/// What one recipient was credited with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecipientCredit {
+    pub calls: u64,
+    pub micro: Amount,
+    pub address: Option<Address>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct AwaitedPayout {
+    day: u64,
+    receiver: ReceiverKey,
+    amount: Amount,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContributorBoard {
+    #[serde(with = "pairs")]
+    shares: BTreeMap<ShareKey, RecipientCredit>,
+    awaited: BTreeMap<String, AwaitedPayout>,
+    order: VecDeque<String>,
+    /// From the pools.
+    #[serde(with = "pairs")]
+    paid: BTreeMap<(ReceiverKey, Address), Amount>,
+}
+
+impl ContributorBoard {
+    pub(super) fn await_attribution(&mut self, call: &BoardCall) {
+        let Some(charge) = call.charge.as_ref().filter(|it| !it.amount.is_zero()) else {
+            return;
+        };
+        if self.order.len() >= AWAITED
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.awaited.remove(&oldest);
+        }
+        let awaited = AwaitedPayout {
+            day: call.time_ms / DAY_MS,
+            receiver: charge.receiver_key(),
+            amount: charge.amount,
+        };
+        self.order.push_back(call.request_id.clone());
+        self.awaited.insert(call.request_id.clone(), awaited);
+    }
+
+    /// Only parts that sum to what was charged count: money is neither made nor lost here.
+    pub(super) fn attribute(&mut self, attributed: &CallAttributed) {
+        let Some(awaited) = self.awaited.remove(&attributed.request_id) else {
+            return;
+        };
+        let amounts = attributed.amounts.as_deref().unwrap_or_default();
+        let credited: Amount = amounts.iter().map(|part| part.micro).sum();
+        if awaited.amount.0.checked_mul(MICRO) != Some(credited.0) {
+            return;
+        }
+        for part in amounts {
+            let key = ShareKey {
+                day: awaited.day,
+                receiver: awaited.receiver,
+                recipient: part.recipient.clone(),
+            };
+            let shared = self.shares.entry(key).or_default();
+            shared.calls = shared.calls.saturating_add(1);
+            shared.micro = shared.micro.saturating_add(part.micro);
+            shared.address = part.address.or(shared.address);
+        }
+    }
+
+    pub(super) fn pay(&mut self, paid: &ContributionClaimed) {
+        let sum = self.paid.entry((paid.pool, paid.contributor)).or_default();
+        *sum = sum.saturating_add(paid.amount);
+    }
+
+    pub(super) fn take_back(&mut self, paid: &ContributionClaimed) {
+        if let Some(sum) = self.paid.get_mut(&(paid.pool, paid.contributor)) {
+            *sum = sum.saturating_sub(paid.amount);
+        }
+    }
+
+    /// What each recipient of some receivers was credited with over some days.
+    pub fn shares(
+        &self,
+        receivers: &[ReceiverKey],
+        days: DayRange,
+    ) -> BTreeMap<&str, RecipientCredit> {
+        let mut sums: BTreeMap<&str, RecipientCredit> = BTreeMap::new();
+        for (key, shared) in &self.shares {
+            if days.has(key.day) && receivers.contains(&key.receiver) {
+                let sum = sums.entry(&key.recipient).or_default();
+                sum.calls = sum.calls.saturating_add(shared.calls);
+                sum.micro = sum.micro.saturating_add(shared.micro);
+                sum.address = shared.address.or(sum.address);
+            }
+        }
+        sums
+    }
+
+    /// What an account was paid from the pools of a token, over all time.
+    pub fn paid(&self, account: Address, chain_id: u64, token: Address) -> Amount {
+        let of = self.paid.iter().filter(|((pool, paid), _)| {
+            *paid == account && pool.chain_id == chain_id && pool.token == token
+        });
+        of.map(|(_, amount)| *amount).sum()
+    }
+}

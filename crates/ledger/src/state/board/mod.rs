@@ -1,0 +1,238 @@
+//! What a dashboard shows, folded from records: money, pace, the latest calls and what became of
+//! each, who got which part, and the transactions that moved it.
+//!
+//! Bounded however long the journal is: single calls are kept while they are recent, everything
+//! older is in sums per second, minute, hour and day. Stored and read back it is the same board.
+
+mod calls;
+mod claims;
+mod contributors;
+mod pace;
+
+use std::collections::{BTreeMap, VecDeque};
+
+use serde::{Deserialize, Serialize};
+
+pub use calls::{BoardCall, CallAttribution, CallTrace, KEPT_CALLS, LatestCalls, PaymentStanding};
+pub use claims::BoardClaims;
+pub use contributors::{ContributorBoard, MICRO, RecipientCredit};
+pub use pace::{CallPace, DurationHistogram, PaceSlot, SlotRing};
+
+use super::{ApplyOutcome, LoadedAdapter, ServerSession};
+use crate::{
+    Earnings, PaymentScheme,
+    event::{
+        ContributionClaimed, ContributionsProposed, Event, EventRecord, ReleaseDeployment,
+        RootAnchored, TxOutcome,
+    },
+};
+
+/// How many transactions and roots are remembered one by one.
+pub const KEPT_NOTES: usize = 64;
+
+/// Everything on the screen, up to one record.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Board {
+    /// The last record that was folded in; 0 before the first.
+    pub sequence: u64,
+    pub time_ms: u64,
+    /// Its chain hash, hex; tells one journal's board from another's.
+    pub hash: String,
+    pub earnings: Earnings,
+    pub metered: u64,
+    pub adapters: BTreeMap<String, LoadedAdapter>,
+    pub deployment: Option<ReleaseDeployment>,
+    /// The latest server.
+    pub session: Option<ServerSession>,
+    /// When calls were accepted that are not counted yet, by request id.
+    pub open: BTreeMap<String, u64>,
+    pub pace: CallPace,
+    pub calls: LatestCalls,
+    pub claims: BoardClaims,
+    pub contributors: ContributorBoard,
+    /// The latest, oldest first.
+    pub roots: VecDeque<RootAnchored>,
+    pub proposed: VecDeque<ContributionsProposed>,
+    pub paid_out: VecDeque<ContributionClaimed>,
+    pub transactions: VecDeque<BoardTransaction>,
+    /// The latest.
+    #[serde(default)]
+    pub gas_alarm: Option<GasAlarm>,
+}
+
+/// Why payers' deposits and refunds were not sent, and since when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GasAlarm {
+    pub time_ms: u64,
+    /// The day's budget is spent; the account runs low otherwise.
+    pub is_budget: bool,
+}
+
+/// A transaction of this journal.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BoardTransaction {
+    pub tx: String,
+    pub purpose: String,
+    pub chain_id: u64,
+    pub intended_ms: u64,
+    pub outcome: Option<TxOutcome>,
+    pub block: Option<u64>,
+}
+
+impl Board {
+    /// Folds in the next record.
+    pub fn apply(&mut self, record: &EventRecord) -> ApplyOutcome {
+        let applied = ApplyOutcome::after(self.sequence, record);
+        if applied == ApplyOutcome::Folded {
+            (self.sequence, self.time_ms) = (record.sequence, record.time_ms);
+            self.hash.clone_from(&record.hash);
+            self.fold(record);
+        }
+        applied
+    }
+
+    fn fold(&mut self, record: &EventRecord) {
+        self.earnings.apply(record);
+        match &record.event {
+            Event::ServerStarted { session, version } => {
+                self.session = Some(ServerSession {
+                    id: session.clone(),
+                    version: version.clone(),
+                    started_ms: record.time_ms,
+                    stopped_ms: None,
+                });
+            }
+            Event::ServerStopped { session } => self.stop(session, record.time_ms),
+            Event::AdapterLoaded {
+                name,
+                adapter_digest,
+                base_digest,
+            } => {
+                let loaded = LoadedAdapter {
+                    digest: adapter_digest.clone(),
+                    base_digest: base_digest.clone(),
+                    loaded_ms: record.time_ms,
+                };
+                self.adapters.insert(name.clone(), loaded);
+            }
+            Event::CallReserved { request_id, .. } => {
+                self.open.insert(request_id.clone(), record.time_ms);
+            }
+            Event::CallMetered { .. } => self.meter(record),
+            Event::Traced(traced) => self.calls.trace(traced),
+            Event::Attributed(attributed) => {
+                self.calls.attribute(attributed, record.sequence);
+                self.contributors.attribute(attributed);
+            }
+            Event::Deployed(deployment) => {
+                self.deployment = Some(ReleaseDeployment::clone(deployment))
+            }
+            _ => self.fold_chain(record),
+        }
+    }
+
+    /// What happened on a chain.
+    fn fold_chain(&mut self, record: &EventRecord) {
+        match &record.event {
+            Event::Claimed(it) => self.claims.claim(it),
+            Event::Settled(it) => self.claims.apply_settlement(it),
+            Event::Anchored(it) => remember(&mut self.roots, RootAnchored::clone(it)),
+            Event::ContributionsProposed(it) => {
+                remember(&mut self.proposed, ContributionsProposed::clone(it));
+            }
+            Event::ContributionClaimed(it) => self.pay_out(it),
+            Event::TransactionIntended(intent) => {
+                let sent = BoardTransaction {
+                    tx: intent.tx.clone(),
+                    purpose: intent.purpose.clone(),
+                    chain_id: intent.chain_id,
+                    intended_ms: record.time_ms,
+                    outcome: None,
+                    block: None,
+                };
+                remember(&mut self.transactions, sent);
+            }
+            Event::TransactionConfirmed {
+                tx, status, block, ..
+            } => {
+                let mut of = self.transactions.iter_mut().rev();
+                if let Some(sent) = of.find(|sent| sent.tx == *tx) {
+                    (sent.outcome, sent.block) = (Some(*status), *block);
+                }
+            }
+            Event::GasLow { .. } | Event::GasBudgetSpent { .. } => {
+                self.gas_alarm = Some(GasAlarm {
+                    time_ms: record.time_ms,
+                    is_budget: matches!(record.event, Event::GasBudgetSpent { .. }),
+                });
+            }
+            Event::Reorganised { txs, .. } => {
+                self.claims.undo(txs);
+                self.roots.retain(|root| !txs.contains(&root.tx));
+                self.proposed.retain(|it| !txs.contains(&it.tx));
+                for it in self.paid_out.iter().filter(|it| txs.contains(&it.tx)) {
+                    self.contributors.take_back(it);
+                }
+                self.paid_out.retain(|it| !txs.contains(&it.tx));
+            }
+            Event::ChainEnded { chain_id } => {
+                self.roots.retain(|root| root.chain_id != *chain_id);
+                self.proposed.retain(|it| it.pool.chain_id != *chain_id);
+            }
+            _ => {}
+        }
+    }
+
+    fn stop(&mut self, id: &str, time_ms: u64) {
+        if let Some(session) = self.session.as_mut().filter(|it| it.id == id) {
+            session.stopped_ms = Some(time_ms);
+        }
+    }
+
+    fn meter(&mut self, record: &EventRecord) {
+        let Some(call) = BoardCall::from_record(record) else {
+            return;
+        };
+        self.metered = self.metered.saturating_add(1);
+        self.open.remove(&call.request_id);
+        self.pace.meter(&call);
+        self.contributors.await_attribution(&call);
+        self.calls.push(call);
+    }
+
+    /// A process that was killed may note a payment twice; its transaction tells.
+    fn pay_out(&mut self, paid: &ContributionClaimed) {
+        let known = |it: &ContributionClaimed| {
+            (&it.tx, it.pool, it.contributor) == (&paid.tx, paid.pool, paid.contributor)
+        };
+        if !self.paid_out.iter().any(known) {
+            self.contributors.pay(paid);
+            remember(&mut self.paid_out, paid.clone());
+        }
+    }
+
+    /// What became of a call's payment, and the transaction that says so.
+    pub fn payment_standing(&self, call: &BoardCall) -> (PaymentStanding, Option<&str>) {
+        let exact = call
+            .charge
+            .as_ref()
+            .filter(|it| it.scheme == PaymentScheme::Exact);
+        if exact.is_some_and(|it| self.earnings.is_undone(it.exact_key())) {
+            return (PaymentStanding::Pending, None);
+        }
+        self.claims.payment_standing(call)
+    }
+
+    /// The root that holds a call's attribution.
+    pub fn root_of(&self, call: &BoardCall) -> Option<&RootAnchored> {
+        let attributed = call.attribution.as_ref()?.sequence;
+        self.roots.iter().find(|root| root.through >= attributed)
+    }
+}
+
+fn remember<T>(ring: &mut VecDeque<T>, item: T) {
+    if ring.len() >= KEPT_NOTES {
+        ring.pop_front();
+    }
+    ring.push_back(item);
+}

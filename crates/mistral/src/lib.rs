@@ -1,0 +1,264 @@
+//! mistral.rs 0.8.1 behind [`Engine`]: the only place that knows it.
+//!
+//! An engine is a base with at most one adapter merged in. mistral.rs computes logits; rendering,
+//! tokenising, choosing, decoding and counting are ours, the same code that training and evaluation
+//! use. Each engine works on one request at a time, short ones before long ones: mistral.rs mixes up the
+//! caches of sequences of different lengths that run at once, and on a CPU batching gains nothing.
+//! Several engines run side by side. Embeddings are not offered: mistral.rs gives them for
+//! dedicated embedding models only. Knows no HTTP, no metering and no journal.
+
+mod labels;
+mod load;
+mod model_dir;
+mod quant;
+mod sample;
+mod served;
+mod token_request;
+mod walk;
+
+use std::{
+    collections::HashMap,
+    path::PathBuf,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use self::{load::RunningEngine, model_dir::ModelDirView, served::ServedModel};
+use openlora_core::error::Explain;
+use openlora_engine::{Engine, EngineError};
+use openlora_model as model;
+use openlora_model::{
+    BaseModel, ModelConfig,
+    adapter::{self, LoraAdapter, NormalisedAdapter},
+    dataset::Task,
+    text::TextCodec,
+};
+
+pub use quant::{MachineLimits, Quant, QuantChoice, resolve_quant};
+
+/// Token sequences on which an adapter must move the logits.
+const CANARIES: u64 = 3;
+const CANARY_TOKENS: u64 = 12;
+/// Largest logit difference, relative to the largest logit, that counts as no change.
+const DEAD: f32 = 1e-6;
+
+/// What to load.
+pub struct EngineSpec<'a> {
+    /// How messages name it: the adapter's name, or the base's.
+    pub name: String,
+    pub base: &'a BaseModel,
+    pub adapter: Option<&'a LoraAdapter>,
+    pub quant: Quant,
+}
+
+/// A loaded engine and what the operator is told about it.
+#[derive(Clone)]
+pub struct LoadedEngine {
+    pub engine: Arc<dyn Engine>,
+    pub weights: QuantChoice,
+    /// The largest difference that the adapter makes to a logit of the test prompts; `None` for a
+    /// plain base.
+    pub effect: Option<f32>,
+}
+
+impl LoadedEngine {
+    /// Whether the adapter was seen to change the base's output.
+    pub fn live(&self) -> bool {
+        self.effect.is_some()
+    }
+}
+
+/// Loads engines and keeps what they have in common.
+#[derive(Default)]
+pub struct EngineLoader {
+    /// Test logits of each base, by digest and form of its weights.
+    canaries: Mutex<HashMap<(String, Quant), CanaryLogits>>,
+    /// Weights that were loaded and may still be in memory.
+    memory: Mutex<Vec<load::WeakPipeline>>,
+    steps: Arc<AtomicU64>,
+}
+
+/// Logits at the end of each test prompt.
+type CanaryLogits = Arc<Vec<Vec<f32>>>;
+
+impl EngineLoader {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Loads a base, or an adapter merged into it. An adapter that moves no logit is refused.
+    ///
+    /// The first adapter of a base costs two loads: the plain base is loaded, asked for its logits
+    /// on a few test prompts and dropped again, unless it was loaded through here before.
+    pub async fn load(&self, spec: EngineSpec<'_>) -> Result<LoadedEngine, EngineError> {
+        let plan = LoadPlan::from_spec(&spec)?;
+        let Some(adapter) = spec.adapter else {
+            let running = self.start(&plan, None).await?;
+            let logits = canary(&plan, &running).await?;
+            lock(&self.canaries).insert(plan.key(), Arc::new(logits));
+            return Ok(plan.loaded(running, None));
+        };
+        let factors = factors(&plan, adapter)?;
+        let before = self.base_canary(&plan).await?;
+        let running = self.start(&plan, Some(factors)).await?;
+        let effect = effect(&plan, &before, &canary(&plan, &running).await?)?;
+        Ok(plan.loaded(running, Some(effect)))
+    }
+
+    /// Number of models whose weights are in memory. A dropped engine leaves as soon as its last
+    /// answer does.
+    pub fn resident(&self) -> usize {
+        let mut memory = lock(&self.memory);
+        memory.retain(|weights| weights.strong_count() > 0);
+        memory.len()
+    }
+
+    /// Number of rows of logits that were computed so far, for answers that nobody waited for too.
+    pub fn steps(&self) -> u64 {
+        self.steps.load(Ordering::Relaxed)
+    }
+
+    async fn start(
+        &self,
+        plan: &LoadPlan,
+        factors: Option<NormalisedAdapter>,
+    ) -> Result<RunningEngine, EngineError> {
+        let failed = |reason| EngineError::Load {
+            name: plan.name.clone(),
+            reason,
+        };
+        let view = ModelDirView::create(&plan.folder, &plan.config)
+            .map_err(|error| failed(error.to_string()))?;
+        let running = load::load(view, factors, plan.weights.quant, self.steps.clone())
+            .await
+            .map_err(failed)?;
+        lock(&self.memory).push(running.memory.clone());
+        Ok(running)
+    }
+
+    async fn base_canary(&self, plan: &LoadPlan) -> Result<CanaryLogits, EngineError> {
+        if let Some(known) = lock(&self.canaries).get(&plan.key()) {
+            return Ok(known.clone());
+        }
+        let base = self.start(plan, None).await?;
+        let logits = Arc::new(canary(plan, &base).await?);
+        lock(&self.canaries).insert(plan.key(), logits.clone());
+        Ok(logits)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex
+        .lock()
+        .unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+/// What a load will do, settled before anything heavy starts.
+struct LoadPlan {
+    name: String,
+    folder: PathBuf,
+    digest: String,
+    codec: Arc<TextCodec>,
+    config: ModelConfig,
+    weights: QuantChoice,
+}
+
+impl LoadPlan {
+    fn from_spec(spec: &EngineSpec<'_>) -> Result<Self, EngineError> {
+        let refused = |reason: String, hint: Option<&str>| EngineError::Unsupported {
+            name: spec.name.clone(),
+            reason,
+            hint: hint.map(str::to_owned),
+        };
+        let config = spec.base.config.clone();
+        if let Some(obstacle) = model_dir::unsupported_reason(&config) {
+            return Err(refused(obstacle, None));
+        }
+        let folder = spec.base.dir.clone();
+        let codec = TextCodec::open(&folder).map_err(|error| refused(error.to_string(), None))?;
+        let task = spec.adapter.and_then(|adapter| adapter.task.as_ref());
+        let classifies = task.is_some_and(|card| matches!(card.task, Task::Classify { .. }));
+        let weights = resolve_quant(spec.quant, &config, MachineLimits::detect(), classifies)
+            .map_err(|reason| refused(reason, Some("use --quant f32 or auto")))?;
+        Ok(Self {
+            name: spec.name.clone(),
+            digest: spec.base.digest.clone(),
+            folder,
+            codec: Arc::new(codec),
+            config,
+            weights,
+        })
+    }
+
+    fn key(&self) -> (String, Quant) {
+        (self.digest.clone(), self.weights.quant)
+    }
+
+    fn loaded(self, running: RunningEngine, effect: Option<f32>) -> LoadedEngine {
+        let engine = ServedModel {
+            name: self.name,
+            running: Arc::new(running),
+            codec: self.codec,
+            context: model_dir::context(&self.config),
+        };
+        LoadedEngine {
+            engine: Arc::new(engine),
+            weights: self.weights,
+            effect,
+        }
+    }
+}
+
+/// The adapter's factors for the engine, checked against the base: mistral.rs would skip a module
+/// that it does not find.
+fn factors(plan: &LoadPlan, adapter: &LoraAdapter) -> Result<NormalisedAdapter, EngineError> {
+    adapter::check_against(adapter, &model::modules(&plan.config))
+        .and_then(|()| adapter::normalise(adapter))
+        .map_err(|error| EngineError::Unsupported {
+            name: plan.name.clone(),
+            reason: error.to_string(),
+            hint: error.hint(),
+        })
+}
+
+/// Logits after each of the test prompts, which are spread over the vocabulary.
+async fn canary(plan: &LoadPlan, running: &RunningEngine) -> Result<Vec<Vec<f32>>, EngineError> {
+    let vocabulary = plan.config.vocab_size as u64;
+    let length =
+        CANARY_TOKENS.min(model_dir::context(&plan.config).saturating_sub(1).max(1) as u64);
+    let prompt = |number: u64| -> Vec<u32> {
+        (0..length)
+            .map(|at| ((number * 1_000_003 + at * 7_919 + 1) % vocabulary) as u32)
+            .collect()
+    };
+    let mut rows = Vec::new();
+    for number in 0..CANARIES {
+        rows.push(token_request::logits(running, prompt(number)).await?);
+    }
+    Ok(rows)
+}
+
+/// The largest difference between the rows; an error when it is no more than rounding.
+fn effect(plan: &LoadPlan, before: &[Vec<f32>], after: &[Vec<f32>]) -> Result<f32, EngineError> {
+    let pairs = || before.iter().flatten().zip(after.iter().flatten());
+    let difference = pairs().map(|(a, b)| (a - b).abs()).fold(0f32, f32::max);
+    let scale = pairs().map(|(a, _)| a.abs()).fold(0f32, f32::max);
+    if after.iter().flatten().any(|logit| !logit.is_finite()) {
+        return Err(EngineError::Unsupported {
+            name: plan.name.clone(),
+            reason: "with it the base computes logits that are no numbers".to_owned(),
+            hint: None,
+        });
+    }
+    if difference <= scale * DEAD {
+        let prompts = before.len();
+        return Err(EngineError::DeadAdapter {
+            name: plan.name.clone(),
+            prompts,
+            difference,
+        });
+    }
+    Ok(difference)
+}

@@ -1,0 +1,187 @@
+//! Loading through mistral.rs 0.8.1: one adapter merged into one base per engine.
+//!
+//! The loader takes the adapters to merge from a thread-local list that it never clears, so each
+//! load runs on a thread of its own under one lock, with the list cleared before and after. The
+//! adapter is handed over as tensors in memory: mistral.rs would look up adapter names on the Hub.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    sync::{Arc, Mutex, Weak, atomic::AtomicU64},
+};
+
+use mistralrs::{
+    DType, Device, DeviceMapSetting, IsqType, ModelDType, NormalLoaderType, Tensor,
+    TextModelBuilder, TokenSource,
+    core::{MistralRs, Pipeline},
+    model_builder_trait::{build_model_from_pipeline, build_text_pipeline},
+};
+use mistralrs_quant::{
+    LoraAdapter, LoraConfig, ShardedSafeTensors, clear_applied_loras, push_applied_lora,
+};
+
+use super::{model_dir::ModelDirView, quant::Quant};
+use openlora_engine::turns::TurnQueue;
+use openlora_model::{ModelFamily, adapter::NormalisedAdapter};
+
+/// One load at a time: it is memory-bound, and the lock also orders the loader's global state.
+static LOADING: Mutex<()> = Mutex::new(());
+
+/// Tells whether weights are still in memory.
+pub(super) type WeakPipeline = Weak<tokio::sync::Mutex<dyn Pipeline>>;
+
+/// A running mistral.rs engine.
+pub(super) struct RunningEngine {
+    model: mistralrs::Model,
+    pub memory: WeakPipeline,
+    /// Counts rows of logits.
+    pub steps: Arc<AtomicU64>,
+    /// One request at a time.
+    pub turns: Arc<TurnQueue>,
+}
+
+impl RunningEngine {
+    pub(super) fn runner(&self) -> &MistralRs {
+        self.model.inner()
+    }
+}
+
+/// Loads the base in `view`, merges `factors`, then applies `quant`. The error is for the operator.
+pub(super) async fn load(
+    view: ModelDirView,
+    factors: Option<NormalisedAdapter>,
+    quant: Quant,
+    steps: Arc<AtomicU64>,
+) -> Result<RunningEngine, String> {
+    let (reply, outcome) = tokio::sync::oneshot::channel();
+    std::thread::Builder::new()
+        .name("openlora-load".to_owned())
+        .spawn(move || {
+            let _ = reply.send(load_here(&view, factors, quant, steps));
+        })
+        .map_err(|error| format!("no thread for loading: {error}"))?;
+    outcome
+        .await
+        .unwrap_or_else(|_| Err("the model loader broke off; run with -v for its log".to_owned()))
+}
+
+fn load_here(
+    view: &ModelDirView,
+    factors: Option<NormalisedAdapter>,
+    quant: Quant,
+    steps: Arc<AtomicU64>,
+) -> Result<RunningEngine, String> {
+    let _one_at_a_time = LOADING
+        .lock()
+        .unwrap_or_else(|poisoned| poisoned.into_inner());
+    clear_applied_loras();
+    // An empty list of modules would be an expression that matches every layer.
+    if let Some(factors) = factors.filter(|factors| !factors.target_modules.is_empty()) {
+        push_applied_lora(adapter(factors).map_err(|error| error.to_string())?);
+    }
+    let built = build(view, quant);
+    clear_applied_loras();
+    let (model, memory) = built?;
+    Ok(RunningEngine {
+        model,
+        memory,
+        steps,
+        turns: Arc::new(TurnQueue::new(1)),
+    })
+}
+
+fn build(view: &ModelDirView, quant: Quant) -> Result<(mistralrs::Model, WeakPipeline), String> {
+    let mut builder = TextModelBuilder::new(view.path().display())
+        .with_loader_type(loader(view.family))
+        .with_dtype(ModelDType::F32)
+        .with_force_cpu()
+        .with_device_mapping(DeviceMapSetting::dummy())
+        .with_token_source(TokenSource::None)
+        .from_hf_cache_path(view.path().join("no-cache"))
+        .with_max_num_seqs(1)
+        // Its prefix cache never evicts on a CPU: every answered call would stay in memory.
+        .with_prefix_cache_n(None);
+    if let Some(kind) = quant.isq() {
+        builder = builder.with_isq(kind);
+    }
+    // A current-thread runtime also spares mistral.rs' own trial run.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| format!("no runtime for loading: {error}"))?;
+    runtime.block_on(async {
+        let (pipeline, scheduler, settings) = build_text_pipeline(builder)
+            .await
+            .map_err(|error| format!("{error:#}"))?;
+        let memory = Arc::downgrade(&pipeline);
+        let model = build_model_from_pipeline(pipeline, scheduler, settings).await;
+        Ok((model, memory))
+    })
+}
+
+/// The factors as mistral.rs looks them up while it builds the layers.
+fn adapter(factors: NormalisedAdapter) -> mistralrs::Result<LoraAdapter> {
+    let target_modules = patterns(&factors.target_modules);
+    let tensors = factors
+        .tensors
+        .into_iter()
+        .map(|(name, tensor)| {
+            Ok((
+                name,
+                Tensor::from_vec(tensor.to_f32(), tensor.shape, &Device::Cpu)?,
+            ))
+        })
+        .collect::<mistralrs::Result<HashMap<_, _>>>()?;
+    Ok(LoraAdapter {
+        config: LoraConfig {
+            rank: factors.r,
+            alpha: factors.alpha,
+            target_modules,
+        },
+        weights: ShardedSafeTensors::wrap(Box::new(tensors), DType::F32, Device::Cpu),
+    })
+}
+
+/// Regular expressions that match exactly these module paths. mistral.rs searches them unanchored,
+/// where a bare `q_proj` would also claim layers that the adapter leaves out. Layers are grouped
+/// so that the expression, which is compiled once per layer, stays short.
+fn patterns(modules: &[String]) -> HashSet<String> {
+    let mut layers: BTreeMap<(String, String), BTreeSet<String>> = BTreeMap::new();
+    let mut patterns = HashSet::new();
+    for module in modules {
+        let parts: Vec<&str> = module.split('.').collect();
+        match parts.iter().position(|part| part.parse::<u32>().is_ok()) {
+            Some(at) => {
+                let key = (parts[..at].join("."), parts[at + 1..].join("."));
+                layers.entry(key).or_default().insert(parts[at].to_owned());
+            }
+            None => {
+                patterns.insert(format!("^{}$", regex::escape(module)));
+            }
+        }
+    }
+    for ((before, after), numbers) in layers {
+        let numbers: Vec<String> = numbers.into_iter().collect();
+        let (before, after) = (regex::escape(&before), regex::escape(&after));
+        patterns.insert(format!("^{before}\\.(?:{})\\.{after}$", numbers.join("|")));
+    }
+    patterns
+}
+
+impl Quant {
+    fn isq(self) -> Option<IsqType> {
+        match self {
+            Self::Auto | Self::F32 => None,
+            Self::Q8_0 => Some(IsqType::Q8_0),
+            Self::Q4K => Some(IsqType::Q4K),
+        }
+    }
+}
+
+fn loader(family: ModelFamily) -> NormalLoaderType {
+    match family {
+        ModelFamily::Llama => NormalLoaderType::Llama,
+        ModelFamily::Mistral => NormalLoaderType::Mistral,
+        ModelFamily::Qwen2 => NormalLoaderType::Qwen2,
+        ModelFamily::Qwen3 => NormalLoaderType::Qwen3,
+    }
+}

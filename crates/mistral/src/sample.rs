@@ -1,0 +1,195 @@
+//! Choosing the next token from logits.
+//!
+//! Pure arithmetic over one row of logits: penalties, temperature, top-k, top-p, min-p (in the
+//! order of Hugging Face's warpers), then a seeded draw. Knows no engine and no text. The engine's
+//! own sampler is not used: it ignores min-p without top-p, cannot be seeded per request and
+//! reports base-10 logarithms of whatever is left after filtering.
+
+use std::collections::HashMap;
+
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use openlora_engine::SamplingParams;
+
+/// Candidates sorted at first when looking for the top-p nucleus; grows eightfold as needed.
+const NUCLEUS: usize = 64;
+
+/// A chosen token with its log-probability under the unchanged distribution (natural log) and the
+/// best alternatives, best first.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct ChosenToken {
+    pub id: u32,
+    pub logprob: f32,
+    pub top: Vec<(u32, f32)>,
+}
+
+/// The state of one request's token choice.
+pub(super) struct TokenSampler {
+    settings: SamplingParams,
+    random: ChaCha8Rng,
+    counts: HashMap<u32, u32>,
+}
+
+impl TokenSampler {
+    pub(super) fn new(settings: SamplingParams) -> Self {
+        let random = match settings.seed {
+            Some(seed) => ChaCha8Rng::seed_from_u64(seed),
+            None => ChaCha8Rng::from_os_rng(),
+        };
+        Self {
+            settings,
+            random,
+            counts: HashMap::new(),
+        }
+    }
+
+    /// Picks from `logits` (one per token of the vocabulary); `None` when none is finite.
+    pub(super) fn choose(&mut self, logits: &[f32]) -> Option<ChosenToken> {
+        best(logits)?;
+        let penalised = self.penalised(logits);
+        let row = penalised.as_deref().unwrap_or(logits);
+        let id = match self
+            .settings
+            .temperature
+            .filter(|temperature| *temperature > 1e-7)
+        {
+            None => best(row)?,
+            Some(temperature) => self.draw(row, temperature)?,
+        };
+        *self.counts.entry(id).or_default() += 1;
+        Some(self.described(logits, id))
+    }
+
+    /// The logits after frequency and presence penalties; `None` when there is nothing to change.
+    fn penalised(&self, logits: &[f32]) -> Option<Vec<f32>> {
+        let frequency = self.settings.frequency_penalty.unwrap_or(0.0);
+        let presence = self.settings.presence_penalty.unwrap_or(0.0);
+        if self.counts.is_empty() || (frequency == 0.0 && presence == 0.0) {
+            return None;
+        }
+        let mut row = logits.to_vec();
+        for (id, count) in &self.counts {
+            row[*id as usize] -= *count as f32 * frequency + presence;
+        }
+        Some(row)
+    }
+
+    fn draw(&mut self, row: &[f32], temperature: f64) -> Option<u32> {
+        let candidates = self.candidates(row, temperature)?;
+        let total: f64 = candidates.iter().map(|(_, weight)| weight).sum();
+        let mut left = self.random.random::<f64>() * total;
+        for (id, weight) in &candidates {
+            left -= weight;
+            if left < 0.0 {
+                return Some(*id);
+            }
+        }
+        candidates.last().map(|(id, _)| *id)
+    }
+
+    /// The tokens that may be drawn, with weights relative to the heaviest, which weighs 1.
+    fn candidates(&self, row: &[f32], temperature: f64) -> Option<Vec<(u32, f64)>> {
+        let highest = f64::from(row[best(row)? as usize]);
+        let weight = |logit: f32| ((f64::from(logit) - highest) / temperature).exp();
+        let mut candidates: Vec<(u32, f64)> = row
+            .iter()
+            .enumerate()
+            .filter(|(_, logit)| logit.is_finite())
+            .map(|(id, logit)| (id as u32, weight(*logit)))
+            .collect();
+        if let Some(k) = self
+            .settings
+            .top_k
+            .filter(|k| *k > 0 && *k < candidates.len())
+        {
+            candidates.select_nth_unstable_by(k - 1, heavier_first);
+            candidates.truncate(k);
+        }
+        if let Some(mass) = self.settings.top_p.filter(|mass| *mass < 1.0) {
+            keep_nucleus(&mut candidates, mass);
+        }
+        if let Some(floor) = self.settings.min_p {
+            candidates.retain(|(_, weight)| *weight >= floor.min(1.0));
+        }
+        Some(candidates)
+    }
+
+    fn described(&self, logits: &[f32], id: u32) -> ChosenToken {
+        let Some(alternatives) = self.settings.logprobs else {
+            return ChosenToken {
+                id,
+                logprob: 0.0,
+                top: Vec::new(),
+            };
+        };
+        let normaliser = log_sum_exp(logits);
+        let logprob = |id: u32| (f64::from(logits[id as usize]) - normaliser) as f32;
+        let mut ids: Vec<(u32, f64)> = logits
+            .iter()
+            .enumerate()
+            .map(|(id, logit)| (id as u32, f64::from(*logit)))
+            .collect();
+        let alternatives = alternatives.min(ids.len());
+        if alternatives > 0 && alternatives < ids.len() {
+            ids.select_nth_unstable_by(alternatives - 1, heavier_first);
+        }
+        ids.truncate(alternatives);
+        ids.sort_unstable_by(heavier_first);
+        let top = ids.into_iter().map(|(id, _)| (id, logprob(id))).collect();
+        ChosenToken {
+            id,
+            logprob: logprob(id),
+            top,
+        }
+    }
+}
+
+/// Heaviest first, then the lower id, so that equal weights have one order.
+fn heavier_first(a: &(u32, f64), b: &(u32, f64)) -> std::cmp::Ordering {
+    b.1.total_cmp(&a.1).then(a.0.cmp(&b.0))
+}
+
+/// Keeps the fewest heaviest candidates that together hold `mass` of the weight; at least one.
+fn keep_nucleus(candidates: &mut Vec<(u32, f64)>, mass: f64) {
+    let goal = candidates.iter().map(|(_, weight)| weight).sum::<f64>() * mass.max(0.0);
+    let mut sorted = NUCLEUS;
+    loop {
+        sorted = sorted.min(candidates.len());
+        if sorted < candidates.len() {
+            candidates.select_nth_unstable_by(sorted - 1, heavier_first);
+        }
+        candidates[..sorted].sort_unstable_by(heavier_first);
+        let mut held = 0.0;
+        let reached = candidates[..sorted].iter().position(|(_, weight)| {
+            held += weight;
+            held >= goal
+        });
+        match reached {
+            Some(last) => return candidates.truncate(last + 1),
+            None if sorted == candidates.len() => return,
+            None => sorted *= 8,
+        }
+    }
+}
+
+/// The id of the highest finite logit, the first of equals (as `torch.argmax`).
+fn best(logits: &[f32]) -> Option<u32> {
+    let mut best: Option<(usize, f32)> = None;
+    for (id, logit) in logits.iter().enumerate() {
+        if logit.is_finite() && best.is_none_or(|(_, highest)| *logit > highest) {
+            best = Some((id, *logit));
+        }
+    }
+    best.map(|(id, _)| id as u32)
+}
+
+/// ln Σ exp(logits), in double precision.
+fn log_sum_exp(logits: &[f32]) -> f64 {
+    let highest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let sum: f64 = logits
+        .iter()
+        .map(|logit| f64::from(logit - highest).exp())
+        .sum();
+    f64::from(highest) + sum.ln()
+}

@@ -1,0 +1,198 @@
+//! A loaded model as the server sees it: prompts in, answers and label probabilities out.
+//!
+//! Renders and tokenises prompts as training did, and refuses what cannot be answered before the
+//! engine hears of it.
+
+use std::sync::Arc;
+
+use futures::TryStreamExt;
+
+use super::{
+    labels::{LabelPrompt, answer_tokens},
+    load::RunningEngine,
+    token_request,
+    walk::Generation,
+};
+use openlora_engine::{
+    Engine, EngineError, EngineLimits, GenerationStream, LabelProbabilities, Prompt, SamplingParams,
+};
+use openlora_ledger::event::TokenUsage;
+use openlora_model::{
+    dataset::choices::{LabelChoices, arg_max},
+    text::{ChatMessage, TextCodec},
+};
+
+/// A model with at most one adapter.
+pub(super) struct ServedModel {
+    pub name: String,
+    pub running: Arc<RunningEngine>,
+    pub codec: Arc<TextCodec>,
+    /// Longest prompt and answer together, in tokens.
+    pub context: usize,
+}
+
+/// The tokens of a prompt, as training saw them.
+fn encode(codec: &TextCodec, prompt: &Prompt) -> Result<Vec<u32>, EngineError> {
+    let ids = match prompt {
+        Prompt::Chat(messages) => {
+            check_spelling(codec, messages)?;
+            let text = codec.render_chat(messages, true);
+            text.and_then(|text| codec.encode(&text, false))
+        }
+        Prompt::Text(text) => codec.encode(text, true),
+    };
+    match ids {
+        Err(error) => Err(invalid(prompt, error.to_string())),
+        Ok(ids) if ids.is_empty() => Err(invalid(prompt, "the prompt is empty".to_owned())),
+        Ok(ids) => Ok(ids),
+    }
+}
+
+/// A message that spells a token of the template could end itself and open another one, such as an
+/// answer of the model's.
+fn check_spelling(codec: &TextCodec, messages: &[ChatMessage]) -> Result<(), EngineError> {
+    for (at, message) in messages.iter().enumerate() {
+        if let Some(token) = codec.special_inside(&message.content) {
+            return Err(EngineError::Invalid {
+                message: format!(
+                    "message {} contains {token}, which only the chat template may write",
+                    at + 1
+                ),
+                parameter: Some("messages"),
+            });
+        }
+    }
+    Ok(())
+}
+
+impl ServedModel {
+    fn encode(&self, prompt: &Prompt) -> Result<Vec<u32>, EngineError> {
+        encode(&self.codec, prompt)
+    }
+
+    /// How many tokens an answer to a prompt of `length` tokens may have.
+    fn room(&self, length: usize, prompt: &Prompt) -> Result<usize, EngineError> {
+        let (name, context) = (&self.name, self.context);
+        match context.saturating_sub(length) {
+            0 => Err(invalid(
+                prompt,
+                format!(
+                    "the prompt has {length} tokens; {name} takes {context} tokens with the answer"
+                ),
+            )),
+            room => Ok(room),
+        }
+    }
+
+    async fn probabilities(&self, choices: &LabelChoices) -> Result<Vec<f64>, EngineError> {
+        let forks = choices.forks();
+        let mut logits = Vec::with_capacity(forks.len());
+        for fork in &forks {
+            let ids = [choices.prefix.as_slice(), &fork.path].concat();
+            let row = token_request::logits(&self.running, ids).await?;
+            let at = |id: &u32| row.get(*id as usize).copied().unwrap_or(f32::NEG_INFINITY);
+            logits.push(fork.children.iter().map(at).collect::<Vec<f32>>());
+        }
+        if logits.iter().flatten().any(|logit| !logit.is_finite()) {
+            let reason = "the model gave a logit that is no number for a label";
+            return Err(EngineError::Failed(reason.to_owned()));
+        }
+        let likelihoods = choices.log_likelihoods(&forks, &logits);
+        let mut probabilities: Vec<f64> = likelihoods.into_iter().map(f64::exp).collect();
+        let total: f64 = probabilities.iter().sum();
+        probabilities
+            .iter_mut()
+            .for_each(|probability| *probability /= total);
+        Ok(probabilities)
+    }
+}
+
+fn invalid(prompt: &Prompt, message: String) -> EngineError {
+    let parameter = match prompt {
+        Prompt::Chat(_) => "messages",
+        Prompt::Text(_) => "prompt",
+    };
+    EngineError::Invalid {
+        message,
+        parameter: Some(parameter),
+    }
+}
+
+#[async_trait::async_trait]
+impl Engine for ServedModel {
+    fn limits(&self) -> EngineLimits {
+        EngineLimits {
+            context_tokens: self.context,
+        }
+    }
+
+    fn longest_token(&self) -> Option<usize> {
+        Some(self.codec.longest_token())
+    }
+
+    async fn count_prompt(&self, prompt: &Prompt) -> Result<u64, EngineError> {
+        let (codec, prompt) = (Arc::clone(&self.codec), prompt.clone());
+        // A long prompt takes a while, and connections must not wait for it.
+        let encoded = tokio::task::spawn_blocking(move || encode(&codec, &prompt)).await;
+        let encoded = encoded.map_err(|error| EngineError::Failed(error.to_string()))?;
+        Ok(encoded?.len() as u64)
+    }
+
+    fn tokens(&self, prompt: &Prompt, answer: &str, ended: bool) -> Option<(Vec<u32>, Vec<u32>)> {
+        let asked = self.encode(prompt).ok()?;
+        let answer = answer_tokens(&self.codec, (prompt, &asked), answer, ended)?;
+        Some((asked, answer))
+    }
+
+    async fn generate(
+        &self,
+        prompt: Prompt,
+        mut sampling: SamplingParams,
+    ) -> Result<GenerationStream, EngineError> {
+        let ids = self.encode(&prompt)?;
+        let room = self.room(ids.len(), &prompt)?;
+        if sampling.max_tokens == 0 {
+            return Err(EngineError::Invalid {
+                message: "max_tokens is 0, expected at least 1".to_owned(),
+                parameter: Some("max_tokens"),
+            });
+        }
+        sampling.max_tokens = sampling.max_tokens.min(room);
+        let longest = sampling.max_tokens;
+        let walk = Generation::new(self.codec.clone(), sampling);
+        let answer = token_request::answer(self.running.clone(), ids, longest, walk);
+        Ok(Box::pin(futures::stream::once(answer).try_flatten()))
+    }
+
+    async fn classify(
+        &self,
+        prompt: Prompt,
+        names: &[String],
+    ) -> Result<LabelProbabilities, EngineError> {
+        let length = self.encode(&prompt)?.len();
+        let labels = LabelPrompt::new(&self.codec, &prompt, names).map_err(|message| {
+            EngineError::Invalid {
+                message,
+                parameter: Some("labels"),
+            }
+        })?;
+        let longest = labels.longest();
+        if length + longest > self.context {
+            let (name, context) = (&self.name, self.context);
+            let message = format!(
+                "the prompt has {length} tokens and the longest label {longest}; {name} takes \
+                 {context} together"
+            );
+            return Err(invalid(&prompt, message));
+        }
+        let probabilities = self.probabilities(&labels.choices).await?;
+        let usage = TokenUsage {
+            prompt_tokens: length as u64,
+            completion_tokens: labels.lengths[arg_max(&probabilities)] as u64,
+        };
+        Ok(LabelProbabilities {
+            probabilities,
+            usage,
+        })
+    }
+}

@@ -1,0 +1,209 @@
+//! One answer, token by token: which token comes next, what text it adds, when the answer ends.
+//!
+//! Owns the bookkeeping of a request: incremental decoding to valid UTF-8, stop strings, limits,
+//! and which tokens count as delivered. Knows logits and text, but no engine.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use super::sample::{ChosenToken, TokenSampler};
+use openlora_engine::{EngineError, SamplingParams, TokenLogprob};
+use openlora_ledger::event::FinishReason;
+use openlora_model::text::TextCodec;
+
+/// What one step of the model led to.
+#[derive(Debug)]
+pub(super) enum EngineStep {
+    Delta {
+        text: String,
+        tokens: u64,
+        logprobs: Vec<TokenLogprob>,
+    },
+    Done(FinishReason),
+    Failed(EngineError),
+}
+
+/// A token whose text is not delivered yet.
+struct PendingToken {
+    /// Byte of the answer at which its text starts.
+    start: usize,
+    logprob: Option<TokenLogprob>,
+}
+
+/// An answer that is being written.
+pub(super) struct Generation {
+    codec: Arc<TextCodec>,
+    sampler: TokenSampler,
+    stop: Vec<String>,
+    wants_logprobs: bool,
+    remaining: usize,
+    ids: Vec<u32>,
+    /// Ids before `context` are settled; those up to `decoded` are part of `text`.
+    context: usize,
+    decoded: usize,
+    text: String,
+    /// Bytes of `text` that were handed out.
+    delivered: usize,
+    pending: VecDeque<PendingToken>,
+    /// Tokens that were generated and not yet told.
+    untold: u64,
+}
+
+impl Generation {
+    pub(super) fn new(codec: Arc<TextCodec>, sampling: SamplingParams) -> Self {
+        Self {
+            codec,
+            stop: sampling
+                .stop
+                .iter()
+                .filter(|stop| !stop.is_empty())
+                .cloned()
+                .collect(),
+            wants_logprobs: sampling.logprobs.is_some(),
+            remaining: sampling.max_tokens,
+            sampler: TokenSampler::new(sampling),
+            ids: Vec::new(),
+            context: 0,
+            decoded: 0,
+            text: String::new(),
+            delivered: 0,
+            pending: VecDeque::new(),
+            untold: 0,
+        }
+    }
+
+    /// Chooses from the logits of the next position. The chosen id is `None` when the answer is
+    /// over; the steps are what the reader is to be told, in order.
+    pub(super) fn step(&mut self, logits: &[f32]) -> (Option<u32>, Vec<EngineStep>) {
+        match self.advance(logits) {
+            Ok(outcome) => outcome,
+            Err(error) => (None, vec![EngineStep::Failed(error)]),
+        }
+    }
+
+    fn advance(&mut self, logits: &[f32]) -> Result<(Option<u32>, Vec<EngineStep>), EngineError> {
+        let choice = self.sampler.choose(logits).ok_or_else(|| {
+            EngineError::Failed("the model gave no finite logit for the next token".to_owned())
+        })?;
+        if self.codec.stop_ids().contains(&choice.id) {
+            return self.end(FinishReason::Stop, false);
+        }
+        self.remaining = self.remaining.saturating_sub(1);
+        let id = choice.id;
+        self.accept(choice)?;
+        if let Some(at) = self.stop_position() {
+            self.text.truncate(at);
+            self.pending.retain(|token| token.start < at);
+            return self.end(FinishReason::Stop, true);
+        }
+        if self.remaining == 0 {
+            return self.end(FinishReason::Length, false);
+        }
+        let held = self.possible_stop();
+        let free = self.text.len() - held;
+        if held == 0 && free == self.delivered {
+            // A character that is not whole yet: its tokens are told with it.
+            return Ok((Some(id), Vec::new()));
+        }
+        // Tokens that a stop string holds back were computed like any others, and are told now.
+        Ok((Some(id), self.deliver(free, false).into_iter().collect()))
+    }
+
+    fn accept(&mut self, choice: ChosenToken) -> Result<(), EngineError> {
+        let logprob = self.wants_logprobs.then(|| TokenLogprob {
+            token: self.codec.token_text(choice.id),
+            logprob: choice.logprob,
+            top: choice
+                .top
+                .iter()
+                .map(|(id, p)| (self.codec.token_text(*id), *p))
+                .collect(),
+        });
+        self.pending.push_back(PendingToken {
+            start: self.text.len(),
+            logprob,
+        });
+        self.ids.push(choice.id);
+        self.untold += 1;
+        let known = self.decode(self.context, self.decoded)?;
+        let longer = self.decode(self.context, self.ids.len())?;
+        // An incomplete character decodes to U+FFFD until its last byte is there.
+        if longer.len() > known.len() && !longer.ends_with('\u{FFFD}') {
+            self.extend(&known, &longer);
+        }
+        Ok(())
+    }
+
+    fn extend(&mut self, known: &str, longer: &str) {
+        self.text
+            .push_str(longer.get(known.len()..).unwrap_or_default());
+        self.context = self.decoded;
+        self.decoded = self.ids.len();
+    }
+
+    fn decode(&self, from: usize, to: usize) -> Result<String, EngineError> {
+        let ids = self.ids.get(from..to).unwrap_or_default();
+        if ids.is_empty() {
+            return Ok(String::new());
+        }
+        self.codec
+            .decode(ids)
+            .map_err(|error| EngineError::Failed(error.to_string()))
+    }
+
+    /// Where the first stop string starts in what is not delivered yet.
+    fn stop_position(&self) -> Option<usize> {
+        let open = &self.text[self.delivered..];
+        self.stop
+            .iter()
+            .filter_map(|stop| open.find(stop.as_str()))
+            .min()
+            .map(|at| self.delivered + at)
+    }
+
+    /// Length of the longest end of the text that may be the beginning of a stop string.
+    fn possible_stop(&self) -> usize {
+        let open = &self.text[self.delivered..];
+        open.char_indices()
+            .map(|(at, _)| &open[at..])
+            .find(|tail| self.stop.iter().any(|stop| stop.starts_with(tail)))
+            .map_or(0, str::len)
+    }
+
+    /// Hands out the text up to byte `until`, and tells the tokens generated since the last time;
+    /// `all` also hands out tokens that added no text.
+    fn deliver(&mut self, until: usize, all: bool) -> Option<EngineStep> {
+        let text = self.text[self.delivered..until].to_owned();
+        let tokens = std::mem::take(&mut self.untold);
+        let mut logprobs = Vec::new();
+        while self
+            .pending
+            .front()
+            .is_some_and(|token| all || token.start < until)
+        {
+            logprobs.extend(self.pending.pop_front().and_then(|token| token.logprob));
+        }
+        self.delivered = until;
+        (tokens > 0 || !text.is_empty()).then_some(EngineStep::Delta {
+            text,
+            tokens,
+            logprobs,
+        })
+    }
+
+    /// Closes the answer. Unless a stop string `cut` it, bytes that never became a whole
+    /// character come out as U+FFFD, as decoding all tokens at once gives.
+    fn end(
+        &mut self,
+        finish: FinishReason,
+        cut: bool,
+    ) -> Result<(Option<u32>, Vec<EngineStep>), EngineError> {
+        if !cut && self.decoded < self.ids.len() {
+            let known = self.decode(self.context, self.decoded)?;
+            let longer = self.decode(self.context, self.ids.len())?;
+            self.extend(&known, &longer);
+        }
+        let mut steps: Vec<EngineStep> = self.deliver(self.text.len(), true).into_iter().collect();
+        steps.push(EngineStep::Done(finish));
+        Ok((None, steps))
+    }
+}

@@ -1,0 +1,342 @@
+//! Rows become token ids and a loss mask.
+//!
+//! A conversation is written with the base's chat template as one text and tokenised once, as it
+//! will be when the model is asked. What is learned is found by writing the conversation up to
+//! each answer: that must be a beginning of the whole, and what follows it is the answer.
+
+use std::ops::Range;
+
+use serde::{Deserialize, Serialize};
+
+use super::{DataError, DataRow, Dataset, RowFault, Task};
+use crate::{
+    dataset::TrainingExample,
+    text::{ChatMessage, ModelTextError, TextCodec, TokenPiece},
+};
+
+/// Token ids of a row, and which of them are predicted and count in the loss.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EncodedRow {
+    pub ids: Vec<u32>,
+    /// As long as `ids`; the first is never set, as nothing comes before it.
+    pub targets: Vec<bool>,
+}
+
+/// Which tokens are learned.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LossOn {
+    /// Every answer of the assistant with the token that ends it, a completion, a plain text.
+    #[default]
+    Completion,
+    /// Everything.
+    All,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EncodeOptions {
+    /// Longest row in tokens.
+    pub max_len: usize,
+    pub loss: LossOn,
+}
+
+/// Encodes one row.
+///
+/// # Errors
+/// When the row does not fit the template, is longer than `max_len`, or leaves nothing to learn;
+/// each names the row's path:line.
+pub fn encode_row(
+    codec: &TextCodec,
+    task: &Task,
+    dataset: &Dataset,
+    row: &DataRow,
+    options: &EncodeOptions,
+) -> Result<EncodedRow, DataError> {
+    encode(codec, task, &row.example, options).map_err(|fault| dataset.row_error(row, fault))
+}
+
+/// Encodes every row, in order; the first fault ends it.
+pub fn encode_all(
+    codec: &TextCodec,
+    task: &Task,
+    dataset: &Dataset,
+    options: &EncodeOptions,
+) -> Result<Vec<EncodedRow>, DataError> {
+    dataset
+        .rows
+        .iter()
+        .map(|row| encode_row(codec, task, dataset, row, options))
+        .collect()
+}
+
+/// A run of tokens that are all learned or all not.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+pub struct TextSegment {
+    pub text: String,
+    pub learned: bool,
+}
+
+/// A row as the model sees it, in runs of learned and given tokens.
+pub fn segments(
+    codec: &TextCodec,
+    task: &Task,
+    dataset: &Dataset,
+    row: &DataRow,
+    options: &EncodeOptions,
+) -> Result<(EncodedRow, Vec<TextSegment>), DataError> {
+    let shown = lay_out(codec, task, &row.example, options.loss).and_then(|layout| {
+        let (encoded, pieces) = tokens(codec, &layout, options)?;
+        let segments = cut(codec, &layout.text, &encoded, &pieces);
+        Ok((encoded, segments))
+    });
+    shown.map_err(|fault| dataset.row_error(row, fault))
+}
+
+/// A row's text before it is cut into tokens.
+struct TextLayout {
+    text: String,
+    /// Byte ranges of completions, in order; left out where everything is learned anyway.
+    learned: Vec<Range<usize>>,
+    chat: bool,
+}
+
+fn encode(
+    codec: &TextCodec,
+    task: &Task,
+    example: &TrainingExample,
+    options: &EncodeOptions,
+) -> Result<EncodedRow, RowFault> {
+    let layout = lay_out(codec, task, example, options.loss)?;
+    tokens(codec, &layout, options).map(|(encoded, _)| encoded)
+}
+
+fn tokens(
+    codec: &TextCodec,
+    layout: &TextLayout,
+    options: &EncodeOptions,
+) -> Result<(EncodedRow, Vec<TokenPiece>), RowFault> {
+    let pieces = codec.encode_pieces(&layout.text, !layout.chat)?;
+    let mut encoded = EncodedRow {
+        targets: match options.loss {
+            LossOn::All => vec![true; pieces.len()],
+            LossOn::Completion => targets(codec, layout, &pieces),
+        },
+        ids: pieces.iter().map(|piece| piece.id).collect(),
+    };
+    close(codec, layout, &mut encoded);
+    check(&encoded, options.max_len)?;
+    Ok((encoded, pieces))
+}
+
+/// Cuts the text where learned tokens begin and end; tokens that stand for no text are spelt out.
+fn cut(
+    codec: &TextCodec,
+    text: &str,
+    encoded: &EncodedRow,
+    pieces: &[TokenPiece],
+) -> Vec<TextSegment> {
+    let mut segments: Vec<TextSegment> = Vec::new();
+    let mut shown = 0;
+    for (at, (&id, &learned)) in encoded.ids.iter().zip(&encoded.targets).enumerate() {
+        let span = pieces.get(at).map_or(0..0, |piece| piece.span.clone());
+        let part = match span.is_empty() {
+            true => codec.token_text(id),
+            false => text[shown..span.end.max(shown)].to_owned(),
+        };
+        shown = shown.max(span.end);
+        match segments.last_mut().filter(|last| last.learned == learned) {
+            Some(last) => last.text.push_str(&part),
+            None => segments.push(TextSegment {
+                text: part,
+                learned,
+            }),
+        }
+    }
+    segments
+}
+
+fn lay_out(
+    codec: &TextCodec,
+    task: &Task,
+    example: &TrainingExample,
+    loss: LossOn,
+) -> Result<TextLayout, RowFault> {
+    if let Some(messages) = task.messages(example) {
+        check_special_tokens(codec, &messages)?;
+        let text = codec.render_chat(&messages, false)?;
+        let learned = match loss {
+            LossOn::All => Vec::new(),
+            LossOn::Completion => locate(codec, &messages, &text)?,
+        };
+        return Ok(TextLayout {
+            text,
+            learned,
+            chat: true,
+        });
+    }
+    let (prompt, learned) = match example {
+        TrainingExample::Completion { prompt, completion } => {
+            (prompt.as_str(), completion.as_str())
+        }
+        TrainingExample::Text { text } => ("", text.as_str()),
+        // A task that knows no conversation admits no such row.
+        TrainingExample::Chat { .. } | TrainingExample::Labelled { .. } => ("", ""),
+    };
+    let text = format!("{prompt}{learned}");
+    let whole = prompt.len()..text.len();
+    Ok(TextLayout {
+        text,
+        learned: vec![whole],
+        chat: false,
+    })
+}
+
+/// Text that spells a special token would end or open a message in the middle of another.
+fn check_special_tokens(codec: &TextCodec, messages: &[ChatMessage]) -> Result<(), RowFault> {
+    for message in messages {
+        if let Some(token) = codec.special_inside(&message.content) {
+            let field = message.role.clone();
+            return Err(RowFault::SpecialToken {
+                field,
+                token: token.to_owned(),
+            });
+        }
+    }
+    Ok(())
+}
+
+fn answers(messages: &[ChatMessage]) -> impl Iterator<Item = usize> + '_ {
+    let is_answer = |message: &ChatMessage| message.role == "assistant";
+    messages
+        .iter()
+        .enumerate()
+        .filter(move |(_, message)| is_answer(message))
+        .map(|(at, _)| at)
+}
+
+/// Where the answers are in the whole text.
+fn locate(
+    codec: &TextCodec,
+    messages: &[ChatMessage],
+    whole: &str,
+) -> Result<Vec<Range<usize>>, RowFault> {
+    match by_prefixes(codec, messages, whole)? {
+        Some(learned) => Ok(learned),
+        None => by_marks(codec, messages, whole)?.ok_or(RowFault::UnstableTemplate),
+    }
+}
+
+/// Answers as what the whole has beyond the conversation that asks for them; `None` when some
+/// part written alone is not a beginning of the whole.
+fn by_prefixes(
+    codec: &TextCodec,
+    messages: &[ChatMessage],
+    whole: &str,
+) -> Result<Option<Vec<Range<usize>>>, ModelTextError> {
+    let mut learned = Vec::new();
+    for at in answers(messages) {
+        let asked = codec.render_chat(&messages[..at], true)?;
+        let answered = codec.render_chat(&messages[..=at], false)?;
+        let holds = whole.starts_with(&asked) && whole.starts_with(&answered);
+        if !holds || asked.len() >= answered.len() {
+            return Ok(None);
+        }
+        learned.push(asked.len()..answered.len());
+    }
+    Ok(Some(learned))
+}
+
+/// Answers by writing the conversation once more with a mark in place of each, for templates that
+/// shorten earlier answers (Qwen3 drops their thoughts); `None` when the two do not agree.
+fn by_marks(
+    codec: &TextCodec,
+    messages: &[ChatMessage],
+    whole: &str,
+) -> Result<Option<Vec<Range<usize>>>, ModelTextError> {
+    let mark = |at: usize| format!("answer-mark-{at}-kram-rewsna");
+    let mut marked = messages.to_vec();
+    for at in answers(messages) {
+        marked[at].content = mark(at);
+    }
+    let marked = codec.render_chat(&marked, false)?;
+    let (mut rest, mut start, mut learned) = (marked.as_str(), 0, Vec::new());
+    for at in answers(messages) {
+        let Some((before, after)) = rest.split_once(&mark(at)) else {
+            return Ok(None);
+        };
+        let Some(tail) = whole[start..].strip_prefix(before) else {
+            return Ok(None);
+        };
+        let Some(answer) = written(&messages[at].content, tail) else {
+            return Ok(None);
+        };
+        let begin = start + before.len();
+        let end_token = codec
+            .special_at_start(&tail[answer.len()..])
+            .map_or(0, str::len);
+        learned.push(begin..begin + answer.len() + end_token);
+        (rest, start) = (after, begin + answer.len());
+    }
+    Ok((whole[start..] == *rest).then_some(learned))
+}
+
+/// An answer as the template wrote it: as it stands, or without the space around it.
+fn written<'a>(content: &'a str, tail: &str) -> Option<&'a str> {
+    [content, content.trim()]
+        .into_iter()
+        .find(|content| tail.starts_with(content))
+}
+
+fn targets(codec: &TextCodec, layout: &TextLayout, pieces: &[TokenPiece]) -> Vec<bool> {
+    let mut targets = vec![false; pieces.len()];
+    for range in &layout.learned {
+        // A token that reaches across the border holds the beginning of the answer.
+        let inside =
+            |piece: &TokenPiece| piece.span.start < range.end && piece.span.end > range.start;
+        let first = pieces.iter().position(inside);
+        let last = pieces.iter().rposition(inside);
+        let (Some(first), Some(last)) = (first, last) else {
+            continue;
+        };
+        // Nothing is written after the token that ends an answer, so nothing there is learned.
+        let ends = |piece: &TokenPiece| layout.chat && codec.is_special(piece.id);
+        let end = pieces[first..=last]
+            .iter()
+            .rposition(ends)
+            .map_or(last, |end| first + end);
+        targets[first..=end].fill(true);
+    }
+    targets
+}
+
+/// Ends a plain text, leaves out what follows the last learned token of a chat, and clears the
+/// first target.
+fn close(codec: &TextCodec, layout: &TextLayout, encoded: &mut EncodedRow) {
+    if layout.chat {
+        let keep = encoded
+            .targets
+            .iter()
+            .rposition(|target| *target)
+            .map_or(0, |last| last + 1);
+        encoded.ids.truncate(keep);
+        encoded.targets.truncate(keep);
+    } else if let Some(end) = codec.document_end() {
+        encoded.ids.push(end);
+        encoded.targets.push(true);
+    }
+    if let Some(first) = encoded.targets.first_mut() {
+        *first = false;
+    }
+}
+
+fn check(encoded: &EncodedRow, limit: usize) -> Result<(), RowFault> {
+    if !encoded.targets.contains(&true) {
+        return Err(RowFault::NothingLearned);
+    }
+    let tokens = encoded.ids.len();
+    if tokens > limit {
+        Err(RowFault::TooLong { tokens, limit })
+    } else {
+        Ok(())
+    }
+}

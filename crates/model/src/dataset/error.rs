@@ -1,0 +1,207 @@
+//! What can be wrong with data files and their rows.
+
+use std::path::PathBuf;
+
+use super::shape::{FORMATS, RowShape};
+use crate::text::ModelTextError;
+use openlora_core::error::{ExitClass, Explain};
+
+#[derive(Debug, thiserror::Error)]
+pub enum DataError {
+    #[error("no data: no file is named")]
+    NoSources,
+    #[error("{}: no such file", path.display())]
+    Missing { path: PathBuf },
+    #[error("{}: a folder, expected a data file", path.display())]
+    Folder { path: PathBuf },
+    #[error("cannot read {}: {reason}", path.display())]
+    Unreadable { path: PathBuf, reason: String },
+    #[error("{}: no rows, expected at least one", path.display())]
+    Empty { path: PathBuf },
+    #[error("{}: UTF-16 text, expected UTF-8", path.display())]
+    Utf16 { path: PathBuf },
+    #[error("{}:{line}: invalid UTF-8: byte 0x{byte:02x} at offset {offset}", path.display())]
+    InvalidUtf8 {
+        path: PathBuf,
+        line: usize,
+        offset: usize,
+        byte: u8,
+    },
+    #[error(
+        "{}:{line}: not recognised: expected JSON objects, one a line, a CSV header such as \
+         text,label, or Parquet; found {found}", path.display()
+    )]
+    Unrecognised {
+        path: PathBuf,
+        line: usize,
+        found: String,
+    },
+    #[error("{}: not a readable Parquet file: {reason}", path.display())]
+    Parquet { path: PathBuf, reason: String },
+    #[error("{}:{line}: {fault}", path.display())]
+    Row {
+        path: PathBuf,
+        line: usize,
+        fault: RowFault,
+    },
+    #[error("unknown task `{found}`, expected classify, chat or text")]
+    UnknownTask { found: String },
+    #[error("a classifier needs two labels or more, found {found}")]
+    FewLabels { found: String },
+    #[error("the label `{label}` is listed twice")]
+    RepeatedLabel { label: String },
+    #[error("a label is empty")]
+    EmptyLabel,
+    #[error("cannot split {rows} rows into fractions {valid} and {test} beside the training rows")]
+    BadSplit { rows: usize, valid: f64, test: f64 },
+}
+
+/// What is wrong with one row.
+#[derive(Debug, thiserror::Error)]
+pub enum RowFault {
+    #[error("broken JSON at column {column}: {reason}")]
+    Json { column: usize, reason: String },
+    #[error("expected a JSON object, found {found}")]
+    NotObject { found: &'static str },
+    #[error("no row format has the keys {keys}; expected {FORMATS}")]
+    UnknownShape { keys: String },
+    #[error("unknown key `{key}`")]
+    Misspelt { key: String, meant: &'static str },
+    #[error("`{field}` is missing; a row of the {shape} format needs it")]
+    Missing {
+        field: &'static str,
+        shape: RowShape,
+    },
+    #[error("`{field}` must be {expected}, found {found}")]
+    WrongType {
+        field: String,
+        expected: &'static str,
+        found: &'static str,
+    },
+    #[error("`{field}` is not supported")]
+    Unsupported { field: String },
+    #[error("`{field}` is empty")]
+    Empty { field: String },
+    #[error("unknown role `{role}` in `{field}`, expected {expected}")]
+    UnknownRole {
+        field: String,
+        role: String,
+        expected: &'static str,
+    },
+    #[error("no message of the assistant, so nothing is learned")]
+    NoAnswer,
+    #[error("a row of the {found} format, expected {expected} as on line {first}")]
+    Mixed {
+        expected: RowShape,
+        found: RowShape,
+        first: usize,
+    },
+    #[error("expected {expected} fields as in the header, found {found}")]
+    Fields { found: u64, expected: u64 },
+    #[error("a quotation mark without its counterpart")]
+    OpenQuote,
+    #[error("broken header: {reason}")]
+    Header { reason: String },
+    #[error("unreadable record: {reason}")]
+    Record { reason: String },
+    #[error("a {found} row, expected {expected}")]
+    WrongKind {
+        found: &'static str,
+        expected: &'static str,
+        hint: &'static str,
+    },
+    #[error("unknown label `{label}`, expected {labels}")]
+    UnknownLabel {
+        label: String,
+        labels: String,
+        meant: Option<String>,
+    },
+    #[error("{tokens} tokens, expected at most {limit}")]
+    TooLong { tokens: usize, limit: usize },
+    #[error("no token of this row is learned from")]
+    NothingLearned,
+    #[error("`{field}` holds {token}, a special token of the base")]
+    SpecialToken { field: String, token: String },
+    #[error("the chat template rewrites earlier messages, so the answers cannot be located")]
+    UnstableTemplate,
+    #[error(transparent)]
+    Text(#[from] ModelTextError),
+}
+
+impl Explain for DataError {
+    fn class(&self) -> ExitClass {
+        match self {
+            Self::Unreadable { .. } => ExitClass::Environment,
+            Self::UnknownTask { .. } | Self::BadSplit { .. } => ExitClass::Usage,
+            Self::Row {
+                fault: RowFault::Text(error),
+                ..
+            } => error.class(),
+            _ => ExitClass::BadInput,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::Row { fault, .. } => return fault.hint(),
+            Self::NoSources => "name files with --data, or as [[data]] entries in openlora.toml",
+            Self::Missing { .. } => "paths are relative to openlora.toml, or to the current folder",
+            Self::Folder { .. } => "name each file of the folder on its own",
+            Self::Utf16 { path } => {
+                let path = path.display();
+                return Some(format!(
+                    "convert it: iconv -f UTF-16 -t UTF-8 {path} > utf8-copy"
+                ));
+            }
+            Self::InvalidUtf8 { .. } => {
+                "save the file as UTF-8; if it is Latin-1: iconv -f LATIN1 -t UTF-8"
+            }
+            Self::Unrecognised { found, .. } if found == "a JSON list" => {
+                "write one object a line: jq -c '.[]' list.json > rows.jsonl"
+            }
+            Self::FewLabels { .. } => "label the rows, or set project.task to chat or text",
+            Self::RepeatedLabel { .. } | Self::EmptyLabel => "correct project.labels",
+            Self::BadSplit { .. } => {
+                "give fractions such as --valid 0.1 --test 0.1 that leave rows to train on"
+            }
+            _ => return None,
+        };
+        Some(hint.to_owned())
+    }
+}
+
+impl RowFault {
+    /// What to type or change next.
+    pub fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::Json { .. } => "each line must hold one complete JSON object",
+            Self::Misspelt { meant, .. } => return Some(format!("did you mean `{meant}`?")),
+            Self::UnknownShape { .. } => "rename the keys or columns to those of one format",
+            Self::WrongType {
+                expected: "a text",
+                found: "a number",
+                ..
+            } => "write it in quotes; labels are words, not numbers",
+            Self::Mixed { .. } => "put rows of different formats into files of their own",
+            Self::Fields { .. } => "put quotation marks around values that contain commas",
+            Self::OpenQuote => "write a quotation mark inside a value twice: \"\"",
+            Self::WrongKind { hint, .. } => hint,
+            Self::UnknownLabel {
+                meant: Some(meant), ..
+            } => {
+                return Some(format!("did you mean `{meant}`?"));
+            }
+            Self::UnknownLabel { .. } => "correct the row, or add the label to project.labels",
+            Self::TooLong { .. } => {
+                "shorten the row, or raise train.max_len; data check shows the longest row"
+            }
+            Self::SpecialToken { .. } => "take it out: inside a row it would end or open a message",
+            Self::UnstableTemplate => {
+                "split the conversation into rows with one answer each, or set train.loss = \"all\""
+            }
+            Self::Text(error) => return error.hint(),
+            _ => return None,
+        };
+        Some(hint.to_owned())
+    }
+}

@@ -1,0 +1,140 @@
+//! Parquet: columns have the names of the JSON keys; only those that a format knows are read.
+//!
+//! Nested columns (a list of structs with `role` and `content`) read as chats.
+
+use std::{fs::File, path::Path, sync::Arc};
+
+use parquet::{
+    errors::ParquetError,
+    file::reader::{FileReader, SerializedFileReader},
+    record::{Field, Row, reader::RowIter},
+    schema::types::Type,
+};
+use serde_json::{Map, Value};
+
+use super::{
+    super::{DataError, RowFault, RowShape},
+    RawRecord, RawRecords, at,
+    guard::catch_panic,
+};
+use openlora_core::error::describe_io;
+
+/// The records of a file that begins as Parquet does; records count from 1.
+pub(super) fn records(path: &Path) -> Result<RawRecords<'_>, DataError> {
+    let file = File::open(path).map_err(|error| DataError::Unreadable {
+        path: path.to_path_buf(),
+        reason: describe_io(&error),
+    })?;
+    let unreadable = |error: ParquetError| DataError::Parquet {
+        path: path.to_path_buf(),
+        reason: describe(&error),
+    };
+    let damaged = || DataError::Parquet {
+        path: path.to_path_buf(),
+        reason: "the description of its columns is damaged".to_owned(),
+    };
+    let opened = catch_panic(|| SerializedFileReader::new(file)).ok_or_else(damaged)?;
+    let reader = opened.map_err(unreadable)?;
+    let metadata = reader.metadata().file_metadata();
+    let (schema, expected) = (metadata.schema().clone(), metadata.num_rows());
+    let names = || schema.get_fields().iter().map(|field| field.name());
+    RowShape::from_keys(names()).map_err(|fault| at(path, 1, fault))?;
+    let rows = catch_panic(|| {
+        let rows = RowIter::from_file_into(Box::new(reader));
+        known_columns(&schema).and_then(|known| rows.project(Some(known)))
+    });
+    let mut table = ParquetTable {
+        rows: rows.ok_or_else(damaged)?.map_err(unreadable)?,
+        read: 0,
+        expected,
+        stopped: false,
+    };
+    Ok(Box::new(std::iter::from_fn(move || {
+        let read = table.next()?;
+        Some(read.map_err(|fault| at(path, table.read, fault)))
+    })))
+}
+
+struct ParquetTable {
+    rows: RowIter<'static>,
+    read: usize,
+    /// Number of rows that the file says it has.
+    expected: i64,
+    stopped: bool,
+}
+
+impl ParquetTable {
+    fn next(&mut self) -> Option<Result<RawRecord, RowFault>> {
+        if self.stopped {
+            return None;
+        }
+        let read = match catch_panic(|| self.rows.next()) {
+            Some(Some(Ok(row))) => object(&row),
+            Some(Some(Err(error))) => self.stop(describe(&error)),
+            None => self.stop("the page is damaged".to_owned()),
+            Some(None) if i64::try_from(self.read) == Ok(self.expected) => return None,
+            Some(None) => self.stop(format!("the file ends, expected {} records", self.expected)),
+        };
+        self.read += 1;
+        Some(read.map(|fields| (self.read, fields)))
+    }
+
+    fn stop(&mut self, reason: String) -> Result<Map<String, Value>, RowFault> {
+        self.stopped = true;
+        Err(RowFault::Record { reason })
+    }
+}
+
+/// The schema without columns that no format knows; those may have types that cannot be read.
+fn known_columns(schema: &Type) -> Result<Type, ParquetError> {
+    let known = |field: &&Arc<Type>| RowShape::known_keys().any(|key| key == field.name());
+    let fields = schema.get_fields().iter().filter(known).cloned().collect();
+    Type::group_type_builder(schema.name())
+        .with_fields(fields)
+        .build()
+}
+
+fn object(row: &Row) -> Result<Map<String, Value>, RowFault> {
+    row.get_column_iter()
+        .map(|(name, field)| Ok((name.clone(), value(name, field)?)))
+        .collect()
+}
+
+/// A field as JSON. Only texts, lists and structs matter to a format; of the rest the kind of
+/// value is enough to name it in an error.
+fn value(name: &str, field: &Field) -> Result<Value, RowFault> {
+    Ok(match field {
+        Field::Null => Value::Null,
+        Field::Bool(value) => Value::Bool(*value),
+        Field::Str(text) => Value::String(text.clone()),
+        // Some writers leave out the mark that says the bytes are text.
+        Field::Bytes(bytes) => match std::str::from_utf8(bytes.data()) {
+            Ok(text) => Value::String(text.to_owned()),
+            Err(_) => {
+                return Err(RowFault::Record {
+                    reason: format!("`{name}` is not UTF-8"),
+                });
+            }
+        },
+        Field::Group(row) => Value::Object(object(row)?),
+        Field::ListInternal(list) => list
+            .elements()
+            .iter()
+            .map(|item| value(name, item))
+            .collect::<Result<Value, _>>()?,
+        Field::MapInternal(_) => Value::Object(Map::new()),
+        _ => Value::from(0),
+    })
+}
+
+/// The library's reason, without the bytes that it prints for a text that is none.
+fn describe(error: &ParquetError) -> String {
+    let text = error.to_string();
+    let text = text
+        .trim_start_matches("Parquet error: ")
+        .trim_start_matches("External: ");
+    if text.starts_with("Error reading BYTE_ARRAY as String") {
+        return "a text that is not UTF-8".to_owned();
+    }
+    text.to_owned()
+}

@@ -1,0 +1,215 @@
+//! Data files become examples, a task and token rows with a loss mask.
+//!
+//! Formats are recognised by what a file holds, not by its name. Every row keeps its source and
+//! line, so that each fault names path:line; nothing is dropped in silence. Knows the tokenizer
+//! through [`TextCodec`](crate::text::TextCodec) only, and no weights, settings or runs.
+
+pub mod choices;
+mod digest;
+pub mod duplicates;
+pub mod encode;
+mod error;
+mod formats;
+mod locked;
+mod row;
+mod shape;
+pub mod split;
+pub mod statistics;
+mod task;
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+pub use error::{DataError, RowFault};
+pub use locked::LockedSource;
+pub use shape::RowShape;
+pub use task::{Task, TaskOptions};
+
+use crate::text::ChatMessage;
+
+/// A data file and who provided it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DataSource {
+    pub path: PathBuf,
+    pub contributor: String,
+    /// Account that the contributor's rewards go to.
+    pub address: Option<String>,
+    /// SPDX identifier.
+    pub license: Option<String>,
+    /// How often its rows are drawn, relative to the other sources.
+    pub weight: f64,
+}
+
+impl DataSource {
+    /// A file given by its path alone.
+    pub fn of_file(path: impl Into<PathBuf>) -> Self {
+        Self {
+            path: path.into(),
+            contributor: "unnamed".to_owned(),
+            address: None,
+            license: None,
+            weight: 1.0,
+        }
+    }
+}
+
+/// What one row teaches. Line ends are `\n`; labels have no space around them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum TrainingExample {
+    Chat { messages: Vec<ChatMessage> },
+    Completion { prompt: String, completion: String },
+    Text { text: String },
+    Labelled { text: String, label: String },
+}
+
+impl TrainingExample {
+    /// The word for this kind of row in messages.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Chat { .. } => "chat",
+            Self::Completion { .. } => "prompt/completion",
+            Self::Text { .. } => "plain text",
+            Self::Labelled { .. } => "labelled",
+        }
+    }
+
+    /// The row as one line of JSON in the format that it is read back from, without a line end.
+    pub fn to_json_line(&self) -> String {
+        let value = match self {
+            Self::Chat { messages } => json!({ "messages": messages }),
+            Self::Completion { prompt, completion } => {
+                json!({ "prompt": prompt, "completion": completion })
+            }
+            Self::Text { text } => json!({ "text": text }),
+            Self::Labelled { text, label } => json!({ "text": text, "label": label }),
+        };
+        value.to_string()
+    }
+
+    /// SHA-256 of its canonical line: what the row is called where it cannot be shown.
+    pub fn content_hash(&self) -> [u8; 32] {
+        Sha256::digest(digest::canonical_line(self)).into()
+    }
+
+    /// The label of a labelled row.
+    pub fn label(&self) -> Option<&str> {
+        match self {
+            Self::Labelled { label, .. } => Some(label),
+            _ => None,
+        }
+    }
+}
+
+/// An example and where it came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DataRow {
+    pub example: TrainingExample,
+    /// Index in [`Dataset::sources`].
+    pub source: usize,
+    /// Line of a text file or record of a Parquet file, from 1.
+    pub line: usize,
+}
+
+/// All rows of some sources, in the order of sources and lines.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Dataset {
+    pub sources: Vec<DataSource>,
+    pub rows: Vec<DataRow>,
+    /// SHA-256, hex, over one line of canonical JSON per row.
+    pub digest: String,
+    /// The same over the rows of each source alone, in the order of `sources`.
+    pub source_digests: Vec<String>,
+}
+
+impl Dataset {
+    /// Puts rows and sources together and computes the digests.
+    pub fn new(sources: Vec<DataSource>, rows: Vec<DataRow>) -> Self {
+        let digest = digest::of_rows(rows.iter());
+        let of_source = |index| digest::of_rows(rows.iter().filter(|row| row.source == index));
+        let source_digests = (0..sources.len()).map(of_source).collect();
+        Self {
+            sources,
+            rows,
+            digest,
+            source_digests,
+        }
+    }
+
+    /// Bytes of the lines that the digest of a source is over.
+    pub fn source_size(&self, index: usize) -> u64 {
+        digest::size_of_rows(self.rows.iter().filter(|row| row.source == index))
+    }
+
+    /// The fault of a row as an error that names its place.
+    pub fn row_error(&self, row: &DataRow, fault: RowFault) -> DataError {
+        let path = self.sources[row.source].path.clone();
+        DataError::Row {
+            path,
+            line: row.line,
+            fault,
+        }
+    }
+
+    /// `path:line` of a row.
+    pub fn place(&self, row: &DataRow) -> String {
+        format!("{}:{}", self.sources[row.source].path.display(), row.line)
+    }
+}
+
+/// Reads every source.
+///
+/// # Errors
+/// The first fault: a file that cannot be read or recognised, or a row that is not valid.
+pub fn load(sources: &[DataSource]) -> Result<Dataset, DataError> {
+    if sources.is_empty() {
+        return Err(DataError::NoSources);
+    }
+    let inspection = inspect(sources, 1);
+    match inspection.errors.into_iter().next() {
+        Some(error) => Err(error),
+        None => Ok(inspection.dataset),
+    }
+}
+
+/// What reading on after faults found.
+#[derive(Debug, Default)]
+pub struct DataInspection {
+    /// The rows without fault.
+    pub dataset: Dataset,
+    /// At most the limit for each file, in the order of files and lines.
+    pub errors: Vec<DataError>,
+    /// Files in which reading stopped at the limit.
+    pub cut_short: Vec<PathBuf>,
+}
+
+/// Reads every source and goes on after a fault, up to `limit` faults in each file.
+pub fn inspect(sources: &[DataSource], limit: usize) -> DataInspection {
+    let mut found = DataInspection::default();
+    let mut rows = Vec::new();
+    for (index, source) in sources.iter().enumerate() {
+        let mut faults = 0;
+        for read in formats::read(&source.path) {
+            match read {
+                Ok((line, example)) => rows.push(DataRow {
+                    example,
+                    source: index,
+                    line,
+                }),
+                Err(error) => {
+                    found.errors.push(error);
+                    faults += 1;
+                }
+            }
+            if faults == limit {
+                found.cut_short.push(source.path.clone());
+                break;
+            }
+        }
+    }
+    found.dataset = Dataset::new(sources.to_vec(), rows);
+    found
+}

@@ -1,0 +1,229 @@
+//! What an adapter learns to do, settled from the wish and the data.
+
+use serde::{Deserialize, Serialize};
+
+use super::{DataError, DataRow, Dataset, RowFault, TrainingExample};
+use crate::text::ChatMessage;
+
+/// What a row teaches, and so how a request is put to the model.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum Task {
+    /// Answers with one of the labels, after a system message with the instruction.
+    Classify {
+        labels: Vec<String>,
+        instruction: String,
+    },
+    /// Answers in a conversation. The instruction is the system message of rows without one.
+    Chat { instruction: Option<String> },
+    /// Continues a text as it stands, without a chat template.
+    Text,
+}
+
+/// What settings and flags say about the task.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TaskOptions {
+    /// `classify`, `chat` or `text`; found from the data when unset.
+    pub task: Option<String>,
+    /// In the order in which they are shown; found from the data when empty.
+    pub labels: Vec<String>,
+    pub instruction: Option<String>,
+}
+
+impl Task {
+    /// Settles the task and checks that every row fits it.
+    ///
+    /// Without a wish, labelled rows make a classifier, plain text a text task, and chats and
+    /// prompt/completion pairs a chat. Labels without an order given are sorted.
+    pub fn resolve(dataset: &Dataset, wanted: &TaskOptions) -> Result<Self, DataError> {
+        let task = match wanted.task.as_deref() {
+            Some(name) => Self::named(name, dataset, wanted)?,
+            None => Self::named(found_task(dataset)?, dataset, wanted)?,
+        };
+        task.check(dataset)?;
+        Ok(task)
+    }
+
+    /// Checks that every row fits this task, as for held-out files.
+    pub fn check(&self, dataset: &Dataset) -> Result<(), DataError> {
+        for row in &dataset.rows {
+            self.check_row(&row.example)
+                .map_err(|fault| dataset.row_error(row, fault))?;
+        }
+        Ok(())
+    }
+
+    /// The word for the task in settings.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Classify { .. } => "classify",
+            Self::Chat { .. } => "chat",
+            Self::Text => "text",
+        }
+    }
+
+    /// The messages that put a text to the model.
+    pub fn prompt_messages(&self, text: &str) -> Vec<ChatMessage> {
+        let mut messages: Vec<ChatMessage> = self
+            .instruction()
+            .map(|text| message("system", text))
+            .into_iter()
+            .collect();
+        messages.push(message("user", text));
+        messages
+    }
+
+    /// The system message, if there is one.
+    pub fn instruction(&self) -> Option<&str> {
+        match self {
+            Self::Classify { instruction, .. } => Some(instruction),
+            Self::Chat { instruction } => instruction.as_deref(),
+            Self::Text => None,
+        }
+    }
+
+    /// The conversation that a row teaches; `None` for a row that is learned as plain text.
+    pub(super) fn messages(&self, example: &TrainingExample) -> Option<Vec<ChatMessage>> {
+        let answered = |prompt: &str, answer: &str| {
+            let mut messages = self.prompt_messages(prompt);
+            messages.push(message("assistant", answer));
+            messages
+        };
+        match example {
+            _ if *self == Self::Text => None,
+            TrainingExample::Text { .. } => None,
+            TrainingExample::Chat { messages } => Some(self.instructed(messages)),
+            TrainingExample::Completion { prompt, completion } => {
+                Some(answered(prompt, completion))
+            }
+            TrainingExample::Labelled { text, label } => Some(answered(text, label)),
+        }
+    }
+
+    fn instructed(&self, messages: &[ChatMessage]) -> Vec<ChatMessage> {
+        let own = messages.first().is_some_and(|first| first.role == "system");
+        let system = self
+            .instruction()
+            .filter(|_| !own)
+            .map(|text| message("system", text));
+        system.into_iter().chain(messages.iter().cloned()).collect()
+    }
+
+    fn named(name: &str, dataset: &Dataset, wanted: &TaskOptions) -> Result<Self, DataError> {
+        match name {
+            "classify" => classifier(dataset, wanted),
+            "chat" => Ok(Self::Chat {
+                instruction: wanted.instruction.clone(),
+            }),
+            "text" => Ok(Self::Text),
+            other => Err(DataError::UnknownTask {
+                found: other.to_owned(),
+            }),
+        }
+    }
+
+    fn check_row(&self, example: &TrainingExample) -> Result<(), RowFault> {
+        match (self, example) {
+            (Self::Classify { labels, .. }, TrainingExample::Labelled { label, .. }) => {
+                check_label(label, labels)
+            }
+            (Self::Classify { .. }, other) => Err(RowFault::WrongKind {
+                found: other.kind(),
+                expected: "a labelled one",
+                hint: "a classifier learns from rows with text and label; for others set \
+                       project.task to chat or text",
+            }),
+            (Self::Chat { .. }, TrainingExample::Text { .. }) => Err(RowFault::WrongKind {
+                found: example.kind(),
+                expected: "a chat, prompt/completion or labelled one",
+                hint: "plain text is learned with project.task = \"text\"",
+            }),
+            (Self::Text, TrainingExample::Chat { .. } | TrainingExample::Labelled { .. }) => {
+                Err(RowFault::WrongKind {
+                    found: example.kind(),
+                    expected: "a plain text or prompt/completion one",
+                    hint: "chats and labels are learned with project.task = \"chat\" or \"classify\"",
+                })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn message(role: &str, content: &str) -> ChatMessage {
+    ChatMessage {
+        role: role.to_owned(),
+        content: content.to_owned(),
+    }
+}
+
+/// The task that the first row asks for.
+fn found_task(dataset: &Dataset) -> Result<&'static str, DataError> {
+    let first = dataset.rows.first().map(|row: &DataRow| &row.example);
+    match first.ok_or(DataError::NoSources)? {
+        TrainingExample::Labelled { .. } => Ok("classify"),
+        TrainingExample::Text { .. } => Ok("text"),
+        TrainingExample::Chat { .. } | TrainingExample::Completion { .. } => Ok("chat"),
+    }
+}
+
+fn classifier(dataset: &Dataset, wanted: &TaskOptions) -> Result<Task, DataError> {
+    let labels = match wanted.labels.as_slice() {
+        [] => found_labels(dataset),
+        given => given.to_vec(),
+    };
+    for (index, label) in labels.iter().enumerate() {
+        if label.trim().is_empty() {
+            return Err(DataError::EmptyLabel);
+        }
+        if labels[..index].contains(label) {
+            return Err(DataError::RepeatedLabel {
+                label: label.clone(),
+            });
+        }
+    }
+    if labels.len() < 2 {
+        return Err(DataError::FewLabels {
+            found: listed(&labels),
+        });
+    }
+    let instruction = wanted
+        .instruction
+        .clone()
+        .unwrap_or_else(|| format!("Answer with one of these labels: {}.", labels.join(", ")));
+    Ok(Task::Classify {
+        labels,
+        instruction,
+    })
+}
+
+fn found_labels(dataset: &Dataset) -> Vec<String> {
+    let labels = dataset.rows.iter().filter_map(|row| row.example.label());
+    labels
+        .collect::<std::collections::BTreeSet<_>>()
+        .into_iter()
+        .map(str::to_owned)
+        .collect()
+}
+
+fn check_label(label: &str, labels: &[String]) -> Result<(), RowFault> {
+    if labels.iter().any(|known| known == label) {
+        return Ok(());
+    }
+    let slips =
+        |known: &&String| strsim::osa_distance(&label.to_lowercase(), &known.to_lowercase());
+    let near = |known: &&String| 3 * slips(known) <= known.chars().count().max(3);
+    let meant = labels.iter().min_by_key(slips).filter(near).cloned();
+    Err(RowFault::UnknownLabel {
+        label: label.to_owned(),
+        labels: listed(labels),
+        meant,
+    })
+}
+
+fn listed(labels: &[String]) -> String {
+    match labels {
+        [] => "none".to_owned(),
+        _ => labels.join(", "),
+    }
+}

@@ -1,0 +1,151 @@
+//! What can go wrong with a base model, with the place, what was expected and what was found.
+
+use std::path::PathBuf;
+
+use openlora_core::error::{ExitClass, Explain, describe_io};
+
+/// The model families that the decoder knows, as messages name them.
+pub const SUPPORTED: &str = "llama, mistral, qwen2 and qwen3";
+
+#[derive(Debug, thiserror::Error)]
+pub enum ModelError {
+    #[error("cannot {deed} {}: {}", path.display(), describe_io(source))]
+    Io {
+        deed: &'static str,
+        path: PathBuf,
+        source: std::io::Error,
+    },
+    #[error("{}: not valid JSON: {reason}", path.display())]
+    Json { path: PathBuf, reason: String },
+    #[error("{}: {key} is {found}; expected {expected}", path.display())]
+    Config {
+        path: PathBuf,
+        key: String,
+        expected: String,
+        found: String,
+    },
+    #[error("{}: model type \"{found}\" is not supported; supported are {SUPPORTED}", path.display())]
+    Family { path: PathBuf, found: String },
+    #[error("{}: rope type \"{found}\" is not supported; supported are default, linear and llama3", path.display())]
+    RopeType { path: PathBuf, found: String },
+    #[error("{}: no weights; expected model.safetensors or model.safetensors.index.json", dir.display())]
+    NoWeights { dir: PathBuf },
+    #[error("{}: weights in pickle format are refused, because loading them can run code", path.display())]
+    Pickle { path: PathBuf },
+    #[error("{}: not a safetensors file: {reason}", path.display())]
+    Safetensors { path: PathBuf, reason: String },
+    #[error("\"{found}\" is neither \"nano\", nor a folder, nor a Hub id")]
+    BaseId { found: String },
+    #[error("{} is no folder", path.display())]
+    NotFolder { path: PathBuf },
+    #[error("{id} at revision {revision} from {endpoint}: {problem}")]
+    Hub {
+        id: String,
+        revision: String,
+        endpoint: String,
+        problem: HubProblem,
+    },
+}
+
+/// What went wrong between us and a Hub.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum HubProblem {
+    #[error("there is no such model")]
+    Missing,
+    #[error("the model has no such revision")]
+    Revision,
+    #[error("the Hub refuses with status {status}; the model is gated, private or does not exist")]
+    Refused { status: u16, token: bool },
+    #[error("the repository has no {file}")]
+    Lacks { file: String },
+    #[error("not in the cache, and the network is not to be used")]
+    Offline,
+    #[error("{reason}")]
+    Transport { reason: String },
+    #[error("nothing arrived for {seconds} s")]
+    Silent { seconds: u64 },
+    #[error("{found} bytes arrived; expected {expected}")]
+    Size { expected: u64, found: u64 },
+    #[error("SHA-256 is {found}; expected {expected}")]
+    Digest { expected: String, found: String },
+    #[error("{file}: {problem}")]
+    File {
+        file: String,
+        problem: Box<HubProblem>,
+    },
+}
+
+impl HubProblem {
+    fn class(&self) -> ExitClass {
+        match self {
+            Self::Missing | Self::Revision | Self::Lacks { .. } => ExitClass::BadInput,
+            Self::File { problem, .. } => problem.class(),
+            _ => ExitClass::Network,
+        }
+    }
+
+    fn hint(&self, id: &str, endpoint: &str) -> String {
+        match self {
+            Self::Missing => format!("look {id} up on {endpoint}, and correct base.id"),
+            Self::Revision => format!("choose a branch, tag or commit of {endpoint}/{id}"),
+            Self::Refused { token: false, .. } => {
+                format!(
+                    "ask for access on {endpoint}/{id}, then set HF_TOKEN to a token that may read it"
+                )
+            }
+            Self::Refused { token: true, .. } => {
+                format!("ask for access on {endpoint}/{id}; the token in HF_TOKEN may not read it")
+            }
+            Self::Lacks { .. } => {
+                "choose a repository with safetensors weights and a tokenizer.json".to_owned()
+            }
+            Self::Offline => "run it once without --offline, or use the base nano".to_owned(),
+            Self::Transport { .. }
+            | Self::Silent { .. }
+            | Self::Size { .. }
+            | Self::Digest { .. } => "run the same command again; what arrived is kept".to_owned(),
+            Self::File { problem, .. } => problem.hint(id, endpoint),
+        }
+    }
+}
+
+impl ModelError {
+    /// An I/O error at a path.
+    pub fn io(deed: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Io { deed, path, source }
+    }
+}
+
+impl Explain for ModelError {
+    fn class(&self) -> ExitClass {
+        match self {
+            Self::Io { .. } => ExitClass::Environment,
+            Self::Hub { problem, .. } => problem.class(),
+            _ => ExitClass::BadInput,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::Hub {
+                id,
+                endpoint,
+                problem,
+                ..
+            } => return Some(problem.hint(id, endpoint)),
+            Self::BaseId { .. } | Self::NotFolder { .. } => {
+                "use nano, the path of a folder with config.json, or an id such as Qwen/Qwen3-0.6B"
+            }
+            Self::Family { .. } => "choose a base of a supported family, such as Qwen/Qwen3-0.6B",
+            Self::Pickle { .. } => {
+                "convert it with safetensors.torch.save_file, or choose a revision that has model.safetensors"
+            }
+            Self::NoWeights { .. } | Self::Safetensors { .. } => {
+                "download the model again, or point base.id at a complete folder"
+            }
+            _ => return None,
+        };
+        Some(hint.to_owned())
+    }
+}

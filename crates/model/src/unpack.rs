@@ -1,0 +1,50 @@
+//! Putting embedded files where other code can open them, whole or not at all.
+
+use std::path::Path;
+
+use super::error::ModelError;
+use openlora_core::{
+    atomic::{self, FileAccess},
+    private::files,
+};
+
+/// A file that the binary carries.
+#[derive(Clone, Copy, Debug)]
+pub struct EmbeddedFile {
+    pub name: &'static str,
+    pub bytes: &'static [u8],
+}
+
+/// Makes `dir` hold exactly these contents: missing and damaged files are written anew, each by
+/// renaming a finished one into place, and right ones are left alone.
+///
+/// # Errors
+/// When the folder or a file cannot be read or written.
+pub fn unpack(embedded: &[EmbeddedFile], dir: &Path) -> Result<(), ModelError> {
+    let wrong: Vec<&EmbeddedFile> = embedded
+        .iter()
+        .filter(|file| !is_there(file, dir))
+        .collect();
+    if wrong.is_empty() {
+        return Ok(());
+    }
+    files::folder(dir).map_err(ModelError::io("create", dir))?;
+    wrong.into_iter().try_for_each(|file| {
+        let path = dir.join(file.name);
+        atomic::replace_file(&path, file.bytes, FileAccess::Owner)
+            .map_err(ModelError::io("write", &path))
+    })
+}
+
+fn is_there(file: &EmbeddedFile, dir: &Path) -> bool {
+    let path = dir.join(file.name);
+    let right_size = path
+        .metadata()
+        .is_ok_and(|found| found.len() == file.bytes.len() as u64);
+    right_size && std::fs::read(&path).is_ok_and(|found| found == file.bytes)
+}
+
+/// Writes a file under another name and renames it when it is complete and on disk.
+pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), ModelError> {
+    atomic::replace_file(path, bytes, FileAccess::Everyone).map_err(ModelError::io("write", path))
+}

@@ -1,0 +1,165 @@
+//! What can be wrong with a package, in words that name the file, field or path, what was
+//! expected and what was found.
+
+use std::path::PathBuf;
+
+use super::{paths::PathProblem, release::SignatureProblem};
+use openlora_core::{
+    Address, AddressProblem,
+    error::{ExitClass, Explain, describe_io},
+};
+use openlora_ledger::SplitProblem;
+use openlora_model::{ModelError, adapter::AdapterError};
+
+/// Every way in which writing or reading a package fails.
+#[derive(Debug, thiserror::Error)]
+pub enum PackageError {
+    #[error("cannot {deed} {}: {}", path.display(), describe_io(source))]
+    Io {
+        deed: &'static str,
+        path: PathBuf,
+        source: std::io::Error,
+    },
+    #[error(transparent)]
+    Adapter(#[from] AdapterError),
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    #[error("{}: {problem}", path.display())]
+    Manifest {
+        path: PathBuf,
+        problem: ManifestProblem,
+    },
+    #[error("{}: {problem}", dir.display())]
+    Structure {
+        dir: PathBuf,
+        problem: StructureProblem,
+    },
+    #[error("`[split]`: {0}")]
+    Split(#[from] SplitProblem),
+    #[error("`[[data]]`: {0}")]
+    Contributors(SplitProblem),
+    #[error("`[[data]]`: the address of {contributor} is wrong: {problem}")]
+    ContributorAddress {
+        contributor: String,
+        problem: AddressProblem,
+    },
+    #[error("{contributor} has no address and would be owed {ppm} ppm")]
+    Unpayable { contributor: String, ppm: u64 },
+    #[error("the contributor {name} has two addresses, {first} and {second}")]
+    TwoAddresses {
+        name: String,
+        first: String,
+        second: String,
+    },
+    #[error("`[split]` gives contributors {ppm} ppm, but the adapter has none that are known")]
+    NoContributors { ppm: u64 },
+    #[error("the run {run} was trained on base {expected}, found {found}")]
+    OtherBase {
+        run: String,
+        expected: String,
+        found: String,
+    },
+    #[error("the run {run} has no adapter: it did not finish")]
+    Unfinished { run: String },
+    #[error("{} holds other files ({found}), so no package is written there", dir.display())]
+    Occupied { dir: PathBuf, found: String },
+    #[error("the release cannot be signed: {0}")]
+    Signature(#[from] SignatureProblem),
+    #[error("the package was made by {expected}, so {found} cannot sign it")]
+    OtherPublisher { expected: Address, found: Address },
+}
+
+/// What is wrong with `openlora.json` or `openlora.eip712.json`.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ManifestProblem {
+    #[error("not the expected JSON: {0}")]
+    Json(String),
+    #[error("byte {at} differs from the canonical spelling (RFC 8785)")]
+    NotCanonical { at: usize },
+    #[error("it has {found} bytes, expected at most {limit}")]
+    TooLarge { found: u64, limit: u64 },
+    #[error("`{field}`: expected {expected}, found {found}")]
+    Field {
+        field: String,
+        expected: &'static str,
+        found: String,
+    },
+    #[error("`files`: {0}")]
+    Path(#[from] PathProblem),
+    #[error("`{field}` is not sorted: `{second}` comes after `{first}`")]
+    Order {
+        field: &'static str,
+        first: String,
+        second: String,
+    },
+    #[error("`split`: {0}")]
+    Split(#[from] SplitProblem),
+    #[error("`contributors`: {0}")]
+    Contributors(SplitProblem),
+}
+
+/// What is wrong with the folder as such.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StructureProblem {
+    #[error("it has no {0}, so it is not a package")]
+    NotAPackage(&'static str),
+    #[error("the file `{0}` is not in the manifest")]
+    Extra(String),
+    #[error("the file `{0}` of the manifest is missing")]
+    Missing(String),
+    #[error("`{0}` is a link; a package holds plain files only")]
+    Link(String),
+    #[error("`{0}` is neither a file nor a folder")]
+    Special(String),
+    #[error("it has a file whose name is not text")]
+    Name,
+    #[error("it has more than {limit} files")]
+    TooMany { limit: usize },
+}
+
+impl PackageError {
+    pub(super) fn io(
+        deed: &'static str,
+        path: impl Into<PathBuf>,
+    ) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Io { deed, path, source }
+    }
+}
+
+impl Explain for PackageError {
+    fn class(&self) -> ExitClass {
+        match self {
+            Self::Io { .. } => ExitClass::Environment,
+            Self::Adapter(error) => error.class(),
+            Self::Model(error) => error.class(),
+            Self::Signature(_) | Self::OtherPublisher { .. } => ExitClass::Wallet,
+            _ => ExitClass::BadInput,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::Adapter(error) => return error.hint(),
+            Self::Model(error) => return error.hint(),
+            Self::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
+                "free some space on that disk, then run the same command again".to_owned()
+            }
+            Self::Manifest { .. } | Self::Structure { .. } => {
+                "do not use it; ask its publisher for the package again".to_owned()
+            }
+            Self::Split(_) => "shares are parts per million; correct `[split]`".to_owned(),
+            Self::Unpayable { contributor, .. } => format!(
+                "add `address = \"0x…\"` to the `[[data]]` entry of {contributor}, or set \
+                 `split.contributors = 0`"
+            ),
+            Self::TwoAddresses { .. } => "give each of them a name of its own".to_owned(),
+            Self::NoContributors { .. } => "set `split.contributors = 0`".to_owned(),
+            Self::OtherBase { .. } => "choose the base of the run with --base".to_owned(),
+            Self::Unfinished { run } => format!("finish it: openlora train --resume {run}"),
+            Self::Occupied { .. } => "choose another folder with --out".to_owned(),
+            _ => return None,
+        };
+        Some(hint)
+    }
+}

@@ -1,0 +1,203 @@
+//! Facts of a run, and from the files of a base and an adapter, as the manifest states them.
+
+use std::{
+    fs,
+    io::Read,
+    path::{Path, PathBuf},
+};
+
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+
+use super::{
+    error::PackageError,
+    manifest::{
+        AdapterFacts, Digest, ManifestBase, ModuleFacts, Training, WeightsFile, WeightsOrigin,
+    },
+    roots,
+    whole::WholeNumber,
+};
+use openlora_model::{
+    BaseModel,
+    adapter::{FactorDtype, LoraAdapter},
+    dataset::LockedSource,
+};
+
+/// Files that make up a tokenizer, as far as a base has them.
+const TOKENIZER: &[&str] = &[
+    "chat_template.jinja",
+    "tokenizer.json",
+    "tokenizer_config.json",
+];
+
+/// A base by its files.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BaseFacts {
+    pub model: ManifestBase,
+    /// As [`BaseModel::digest`], which runs and task cards name.
+    pub digest: String,
+}
+
+impl BaseFacts {
+    /// Hashes the files of an open base.
+    pub fn from_base(base: &BaseModel) -> Result<Self, PackageError> {
+        let config = base.dir.join("config.json");
+        let (config_sha256, _) = hash(&config)?;
+        let mut weights = Vec::new();
+        for path in base.weight_files()? {
+            let (sha256, size) = hash(&path)?;
+            weights.push(WeightsFile {
+                path: file_name(&path),
+                size: WholeNumber(size),
+                sha256,
+            });
+        }
+        weights.sort_by(|a, b| a.path.cmp(&b.path));
+        let mut tokenizer = Vec::new();
+        for name in TOKENIZER {
+            let path = base.dir.join(name);
+            if path.is_file() {
+                tokenizer.push((*name, hash(&path)?.0));
+            }
+        }
+        let model = ManifestBase {
+            id: public_id(&base.id),
+            revision: base.revision.clone(),
+            config_sha256,
+            weights,
+            tokenizer_sha256: Digest(roots::root(tokenizer.into_iter()).0),
+            architecture: architecture(&config),
+            license: None,
+            gated: None,
+        };
+        Ok(Self {
+            model,
+            digest: base.digest.clone(),
+        })
+    }
+}
+
+/// A base's id without where this machine keeps it.
+fn public_id(id: &str) -> String {
+    let path = Path::new(id);
+    if path.is_absolute() || path.is_dir() {
+        file_name(path)
+    } else {
+        id.to_owned()
+    }
+}
+
+fn file_name(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default();
+    name.to_string_lossy().into_owned()
+}
+
+fn architecture(config: &Path) -> Option<String> {
+    let value: Value = serde_json::from_slice(&fs::read(config).ok()?).ok()?;
+    let name = value.pointer("/architectures/0")?.as_str()?;
+    Some(name.to_owned())
+}
+
+/// Digest and size of a file.
+pub fn hash(path: &Path) -> Result<(Digest, u64), PackageError> {
+    let open = || {
+        let mut file = fs::File::open(path)?;
+        let (mut hasher, mut size) = (Sha256::new(), 0);
+        let mut buffer = vec![0; 1 << 16];
+        loop {
+            let read = file.read(&mut buffer)?;
+            if read == 0 {
+                return Ok((Digest(hasher.finalize().into()), size));
+            }
+            hasher.update(&buffer[..read]);
+            size += read as u64;
+        }
+    };
+    open().map_err(PackageError::io("read", path))
+}
+
+/// What a finished run says.
+#[derive(Clone, Debug)]
+pub struct RunFacts {
+    /// The run's name.
+    pub id: String,
+    /// Digest of the base that it was trained on.
+    pub base_digest: String,
+    pub sources: Vec<LockedSource>,
+    pub training: Training,
+}
+
+/// Nothing but the mode is known of an adapter that was made elsewhere.
+pub(super) fn imported() -> Training {
+    Training {
+        mode: WeightsOrigin::Imported,
+        tool: None,
+        tool_version: None,
+        seed: None,
+        hyperparameters: None,
+        steps: None,
+        tokens: None,
+        final_loss: None,
+        eval_metrics: Vec::new(),
+        started_at: None,
+        ended_at: None,
+        log_sha256: None,
+    }
+}
+
+/// What the tensors of an adapter are.
+pub(super) fn adapter_facts(adapter: &LoraAdapter) -> AdapterFacts {
+    let config = &adapter.config;
+    let module = |module: &openlora_model::adapter::AdapterModule| ModuleFacts {
+        path: module.path.clone(),
+        r: WholeNumber(module.rank as u64),
+        in_dim: WholeNumber(module.in_dim as u64),
+        out_dim: WholeNumber(module.out_dim as u64),
+    };
+    let parameters: usize = adapter
+        .tensors
+        .values()
+        .map(|tensor| tensor.shape.iter().product::<usize>())
+        .sum();
+    let rank_pattern = config.rank_pattern.iter();
+    AdapterFacts {
+        kind: "lora".to_owned(),
+        r: WholeNumber(config.r as u64),
+        alpha: config.lora_alpha,
+        rslora: config.use_rslora,
+        rank_pattern: rank_pattern
+            .map(|(pattern, rank)| (pattern.clone(), WholeNumber(*rank as u64)))
+            .collect(),
+        alpha_pattern: config.alpha_pattern.iter().cloned().collect(),
+        dtype: dtype(adapter).to_owned(),
+        tensor_count: WholeNumber(adapter.tensors.len() as u64),
+        parameter_count: WholeNumber(parameters as u64),
+        modules: adapter.modules.iter().map(module).collect(),
+    }
+}
+
+fn dtype(adapter: &LoraAdapter) -> &'static str {
+    let mut found: Vec<&str> = adapter
+        .tensors
+        .values()
+        .map(|tensor| match tensor.dtype {
+            FactorDtype::F32 => "F32",
+            FactorDtype::F16 => "F16",
+            FactorDtype::Bf16 => "BF16",
+        })
+        .collect();
+    found.sort_unstable();
+    found.dedup();
+    match found.as_slice() {
+        [one] => one,
+        _ => "mixed",
+    }
+}
+
+/// When the newest weights of a folder were written, for adapters that do not say it.
+pub fn written_at(adapter: &LoraAdapter) -> Option<u64> {
+    let weights: PathBuf = adapter.dir.join(openlora_model::adapter::WEIGHTS_FILE);
+    let time = fs::metadata(weights).ok()?.modified().ok()?;
+    let since = time.duration_since(std::time::UNIX_EPOCH).ok()?;
+    Some(since.as_secs())
+}

@@ -1,0 +1,440 @@
+//! `openlora.json`, version 1: its fields, its one spelling, and what must hold among them.
+
+use std::{collections::BTreeMap, fmt};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use sha2::{Digest as _, Sha256};
+
+use super::{
+    error::ManifestProblem,
+    paths::check_paths,
+    release::Bytes32,
+    rules::{check_license, check_name, field, has_control, is_semver, sorted},
+    whole::WholeNumber,
+};
+use openlora_core::Address;
+use openlora_ledger::{RevenueShare, SplitProblem, WHOLE_PPM, apportion, check_split};
+
+/// The role whose share is divided among the contributors.
+pub const CONTRIBUTORS: &str = "contributors";
+/// The role of whoever publishes.
+pub const CREATOR: &str = "creator";
+
+/// Largest manifest that is read, in bytes.
+pub const LARGEST: u64 = 16 << 20;
+
+/// A SHA-256 as 64 lowercase hexadecimal digits.
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Digest(pub [u8; 32]);
+
+impl Digest {
+    pub fn hash_bytes(bytes: &[u8]) -> Self {
+        Self(Sha256::digest(bytes).into())
+    }
+
+    pub fn of_hex(text: &str) -> Option<Self> {
+        let digest = Bytes32::of_hex(text).map(|bytes| Self(bytes.0));
+        digest.filter(|digest| digest.to_string() == text)
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex::encode(self.0))
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+impl Serialize for Digest {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Digest {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::of_hex(&text).ok_or_else(|| {
+            serde::de::Error::custom(format!("expected 64 lowercase digits, found {text:?}"))
+        })
+    }
+}
+
+macro_rules! record {
+    ($(#[$about:meta])* $name:ident { $($(#[$field_about:meta])* $field:ident: $type:ty,)+ }) => {
+        $(#[$about])*
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+        #[serde(deny_unknown_fields, rename_all = "camelCase")]
+        pub struct $name { $($(#[$field_about])* pub $field: $type,)+ }
+    };
+}
+
+record! {
+    /// The whole manifest. Fields that later features fill are null or empty until then.
+    Manifest {
+        schema_version: u64,
+        name: String,
+        /// Semantic version.
+        version: String,
+        /// Unix time in seconds.
+        created_at: WholeNumber,
+        trainer: Trainer,
+        base: ManifestBase,
+        adapter: AdapterFacts,
+        /// Every file but the manifest and its signatures, sorted bytewise by path.
+        files: Vec<PackageFile>,
+        /// Sorted bytewise by id.
+        datasets: Vec<ManifestDataset>,
+        /// In the order in which the run names them.
+        contributors: Vec<ManifestContributor>,
+        split: Vec<SplitShare>,
+        training: Training,
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        attribution: Option<Attribution>,
+        /// Manifests of releases that this one was made from.
+        parents: Vec<Digest>,
+        compat: Option<BTreeMap<String, Compat>>,
+        /// SPDX identifier; NOASSERTION when the publisher names none.
+        license: String,
+        usage_log: Option<UsageLog>,
+    }
+}
+
+record! {
+    Trainer {
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        name: Option<String>,
+        /// Null in an unsigned package.
+        evm_address: Option<Address>,
+        /// Of the key that signs the directory.
+        signing_key_sha256: Option<Digest>,
+    }
+}
+
+record! {
+    /// The base by its digests.
+    ManifestBase {
+        id: String,
+        revision: Option<String>,
+        config_sha256: Digest,
+        weights: Vec<WeightsFile>,
+        /// A root over the tokenizer's files, see [`roots`].
+        tokenizer_sha256: Digest,
+        architecture: Option<String>,
+        license: Option<String>,
+        gated: Option<bool>,
+    }
+}
+
+record! {
+    WeightsFile {
+        path: String,
+        size: WholeNumber,
+        sha256: Digest,
+    }
+}
+
+record! {
+    /// What the tensors are, whatever the configuration says.
+    AdapterFacts {
+        kind: String,
+        r: WholeNumber,
+        alpha: f64,
+        rslora: bool,
+        rank_pattern: BTreeMap<String, WholeNumber>,
+        alpha_pattern: BTreeMap<String, f64>,
+        dtype: String,
+        tensor_count: WholeNumber,
+        parameter_count: WholeNumber,
+        modules: Vec<ModuleFacts>,
+    }
+}
+
+record! {
+    ModuleFacts {
+        path: String,
+        r: WholeNumber,
+        in_dim: WholeNumber,
+        out_dim: WholeNumber,
+    }
+}
+
+record! {
+    PackageFile {
+        path: String,
+        size: WholeNumber,
+        sha256: Digest,
+        media_type: String,
+        role: String,
+    }
+}
+
+record! {
+    ManifestDataset {
+        id: String,
+        contributor: String,
+        owner: Option<Address>,
+        /// Over the normalised rows.
+        sha256: Digest,
+        /// Bytes of the normalised rows.
+        size: Option<WholeNumber>,
+        records: WholeNumber,
+        /// Of these, records that no earlier dataset of the run says too, or nearly: what static
+        /// shares count. Packages of older versions do not say it, and count all records.
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        distinct_records: Option<WholeNumber>,
+        license: Option<String>,
+        #[serde(skip_serializing_if = "Option::is_none", default)]
+        uri: Option<String>,
+        /// `private` when the package does not say where to get it.
+        access: String,
+    }
+}
+
+record! {
+    ManifestContributor {
+        name: String,
+        address: Option<Address>,
+        /// Share among contributors when calls are not attributed.
+        static_ppm: u64,
+    }
+}
+
+record! {
+    /// A null address is a contract that is deployed along with the release.
+    SplitShare {
+        role: String,
+        address: Option<Address>,
+        ppm: u64,
+    }
+}
+
+record! {
+    /// All but mode and the lists are null for an imported adapter.
+    Training {
+        mode: WeightsOrigin,
+        tool: Option<String>,
+        tool_version: Option<String>,
+        seed: Option<WholeNumber>,
+        hyperparameters: Option<BTreeMap<String, serde_json::Value>>,
+        steps: Option<WholeNumber>,
+        tokens: Option<WholeNumber>,
+        final_loss: Option<f64>,
+        eval_metrics: Vec<EvalMetric>,
+        /// Unix time in seconds.
+        started_at: Option<WholeNumber>,
+        ended_at: Option<WholeNumber>,
+        /// Of the run's log of steps.
+        log_sha256: Option<Digest>,
+    }
+}
+
+/// Where the weights come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WeightsOrigin {
+    Trained,
+    Imported,
+}
+
+record! {
+    /// One figure over held-out rows, beside the base's own where it was measured.
+    EvalMetric {
+        name: String,
+        value: f64,
+        rows: WholeNumber,
+        base: Option<f64>,
+    }
+}
+
+record! {
+    Attribution {
+        method: String,
+        parameters: BTreeMap<String, serde_json::Value>,
+        index_sha256: Digest,
+    }
+}
+
+record! {
+    Compat {
+        ok: bool,
+        reasons: Vec<String>,
+    }
+}
+
+record! {
+    UsageLog {
+        origin: String,
+        vkey: String,
+    }
+}
+
+/// The one spelling of a value (RFC 8785).
+pub(super) fn canonical<T: Serialize>(value: &T) -> Result<Vec<u8>, ManifestProblem> {
+    serde_json_canonicalizer::to_vec(value)
+        .map_err(|error| ManifestProblem::Json(error.to_string()))
+}
+
+/// Reads a value whose spelling must be the canonical one. That also refuses keys that appear
+/// twice, which most readers would not notice.
+pub(super) fn parse_canonical<'a, T: Serialize + Deserialize<'a>>(
+    bytes: &'a [u8],
+) -> Result<T, ManifestProblem> {
+    if bytes.len() as u64 > LARGEST {
+        return Err(ManifestProblem::TooLarge {
+            found: bytes.len() as u64,
+            limit: LARGEST,
+        });
+    }
+    let value: T =
+        serde_json::from_slice(bytes).map_err(|error| ManifestProblem::Json(error.to_string()))?;
+    let expected = canonical(&value)?;
+    let differ = expected.iter().zip(bytes).position(|(a, b)| a != b);
+    match differ {
+        None if expected.len() == bytes.len() => Ok(value),
+        at => Err(ManifestProblem::NotCanonical {
+            at: at.unwrap_or(expected.len().min(bytes.len())),
+        }),
+    }
+}
+
+impl Manifest {
+    /// Reads the bytes of `openlora.json`.
+    pub fn parse(bytes: &[u8]) -> Result<Self, ManifestProblem> {
+        let manifest: Self = parse_canonical(bytes)?;
+        manifest.check()?;
+        Ok(manifest)
+    }
+
+    /// The bytes of `openlora.json`, checked as a reader would.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, ManifestProblem> {
+        self.check()?;
+        canonical(self)
+    }
+
+    /// The split as shares that a splitter pays.
+    pub fn shares(&self) -> Vec<RevenueShare> {
+        let share = |split: &SplitShare| RevenueShare {
+            role: split.role.clone(),
+            address: split.address,
+            ppm: split.ppm,
+        };
+        self.split.iter().map(share).collect()
+    }
+
+    /// Checks what must hold among the fields.
+    pub fn check(&self) -> Result<(), ManifestProblem> {
+        if self.schema_version != 1 {
+            return Err(field("schemaVersion", "1", self.schema_version));
+        }
+        check_name(&self.name)?;
+        if !is_semver(&self.version) {
+            let expected = "a semantic version such as 1.2.0";
+            return Err(field("version", expected, &self.version));
+        }
+        check_license(&self.license)?;
+        check_paths(self.files.iter().map(|file| file.path.as_str()))?;
+        sorted("files", self.files.iter().map(|file| file.path.as_str()))?;
+        let weights = || self.base.weights.iter().map(|file| file.path.as_str());
+        check_paths(weights())?;
+        sorted("base.weights", weights())?;
+        sorted(
+            "datasets",
+            self.datasets.iter().map(|data| data.id.as_str()),
+        )?;
+        if let Some(data) = self.datasets.iter().find(|data| has_control(&data.id)) {
+            let expected = "a name without control characters";
+            return Err(field("datasets.id", expected, format!("{:?}", data.id)));
+        }
+        let too_many = |data: &&ManifestDataset| data.distinct_records > Some(data.records);
+        if let Some(data) = self.datasets.iter().find(too_many) {
+            let expected = "at most the dataset's records";
+            let found = data.distinct_records.unwrap_or_default().0;
+            return Err(field("datasets.distinctRecords", expected, found));
+        }
+        self.check_contributors()?;
+        Ok(check_split(&self.shares())?)
+    }
+
+    fn check_contributors(&self) -> Result<(), ManifestProblem> {
+        if self.contributors.is_empty() {
+            return Ok(());
+        }
+        if let Some(copier) = self.copiers().find(|it| it.static_ppm > 0) {
+            let expected = "0 ppm for a contributor all of whose records are copies";
+            let found = format!("{} ppm for {}", copier.static_ppm, copier.name);
+            return Err(field("contributors.staticPpm", expected, found));
+        }
+        let share = |contributor: &ManifestContributor| RevenueShare {
+            role: contributor.name.clone(),
+            address: contributor.address,
+            ppm: contributor.static_ppm,
+        };
+        let shares: Vec<RevenueShare> = self.contributors.iter().map(share).collect();
+        match check_split(&shares) {
+            // Someone with very few rows among very many may round down to nothing.
+            Err(SplitProblem::Nothing { .. }) => {
+                let owed: Vec<RevenueShare> = shares.into_iter().filter(|s| s.ppm > 0).collect();
+                check_split(&owed)
+            }
+            checked => checked,
+        }
+        .map_err(ManifestProblem::Contributors)
+    }
+
+    /// Contributors all of whose records repeat earlier ones, so that they have no static share.
+    pub fn copiers(&self) -> impl Iterator<Item = &ManifestContributor> {
+        self.contributors.iter().filter(|contributor| {
+            let mut theirs = self
+                .datasets
+                .iter()
+                .filter(|data| data.contributor == contributor.name)
+                .peekable();
+            theirs.peek().is_some()
+                && theirs.all(|data| data.distinct_records == Some(WholeNumber(0)))
+        })
+    }
+
+    /// Whether the static shares count copies, as those of older versions do.
+    pub fn counts_copies(&self) -> bool {
+        let mut datasets = self.datasets.iter();
+        datasets.any(|data| data.distinct_records.is_none())
+    }
+
+    /// What everyone is paid when contributors are paid directly, by their static shares. Whoever
+    /// appears in several roles appears once, and nobody with nothing.
+    pub fn payees(&self) -> Vec<(Address, u64)> {
+        let mut payees: Vec<(Address, u64)> = Vec::new();
+        let mut pay = |address: Option<Address>, ppm: u64| {
+            let Some(address) = address.filter(|_| ppm > 0) else {
+                return;
+            };
+            match payees.iter_mut().find(|payee| payee.0 == address) {
+                Some(payee) => payee.1 += ppm,
+                None => payees.push((address, ppm)),
+            }
+        };
+        for share in &self.split {
+            if share.role != CONTRIBUTORS {
+                pay(share.address, share.ppm);
+                continue;
+            }
+            let weights: Vec<u128> = self
+                .contributors
+                .iter()
+                .map(|contributor| u128::from(contributor.static_ppm))
+                .collect();
+            let parts = apportion(share.ppm, &weights);
+            for (contributor, ppm) in self.contributors.iter().zip(parts) {
+                pay(contributor.address, ppm);
+            }
+        }
+        debug_assert!(payees.iter().map(|payee| payee.1).sum::<u64>() <= WHOLE_PPM);
+        payees
+    }
+}

@@ -1,0 +1,144 @@
+//! Opening a package: which files it has, and whether its manifest accounts for all of them.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use super::{
+    ENVELOPE_FILE, MANIFEST_FILE,
+    envelope::ReleaseEnvelope,
+    error::{ManifestProblem, PackageError, StructureProblem},
+    manifest::{Digest, LARGEST, Manifest},
+    paths::check_paths,
+};
+use openlora_core::atomic;
+
+/// Most files that a package may have.
+const MOST: usize = 10_000;
+
+/// A package whose structure is sound; nothing is said of its files' contents yet.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Package {
+    pub dir: PathBuf,
+    pub manifest: Manifest,
+    /// Of the bytes of `openlora.json`.
+    pub manifest_sha256: Digest,
+    /// `None` for an unsigned package.
+    pub envelope: Option<ReleaseEnvelope>,
+}
+
+/// Opens a package.
+///
+/// # Errors
+/// Links and special files, a manifest that is not spelt or filled as it must be, files too many
+/// or too few.
+pub fn read(dir: &Path) -> Result<Package, PackageError> {
+    atomic::recover_folder(dir).map_err(PackageError::io("recover", dir))?;
+    let found = list(dir)?;
+    let broken = |problem| PackageError::Structure {
+        dir: dir.to_owned(),
+        problem,
+    };
+    if !found.contains(MANIFEST_FILE) {
+        return Err(broken(StructureProblem::NotAPackage(MANIFEST_FILE)));
+    }
+    let (bytes, manifest) = parse(dir, MANIFEST_FILE, Manifest::parse)?;
+    let named: BTreeSet<&str> = manifest.files.iter().map(|f| f.path.as_str()).collect();
+    if let Some(missing) = named.iter().find(|path| !found.contains(**path)) {
+        return Err(broken(StructureProblem::Missing((*missing).to_owned())));
+    }
+    let ours = [MANIFEST_FILE, ENVELOPE_FILE];
+    let extra = |path: &&String| !named.contains(path.as_str()) && !ours.contains(&path.as_str());
+    if let Some(extra) = found.iter().find(extra) {
+        return Err(broken(StructureProblem::Extra(extra.clone())));
+    }
+    if let Some(ours) = ours.iter().find(|ours| named.contains(*ours)) {
+        let problem = ManifestProblem::Field {
+            field: "files".to_owned(),
+            expected: "other files than the manifest and its signature",
+            found: (*ours).to_owned(),
+        };
+        let path = dir.join(MANIFEST_FILE);
+        return Err(PackageError::Manifest { path, problem });
+    }
+    let envelope = if found.contains(ENVELOPE_FILE) {
+        Some(parse(dir, ENVELOPE_FILE, ReleaseEnvelope::parse)?.1)
+    } else {
+        None
+    };
+    Ok(Package {
+        dir: dir.to_owned(),
+        manifest,
+        manifest_sha256: Digest::hash_bytes(&bytes),
+        envelope,
+    })
+}
+
+fn parse<T>(
+    dir: &Path,
+    name: &str,
+    parser: impl Fn(&[u8]) -> Result<T, ManifestProblem>,
+) -> Result<(Vec<u8>, T), PackageError> {
+    let path = dir.join(name);
+    let length = fs::metadata(&path).map_err(PackageError::io("read", &path))?;
+    let found = length.len();
+    let fail = |problem| PackageError::Manifest {
+        path: path.clone(),
+        problem,
+    };
+    if found > LARGEST {
+        let limit = LARGEST;
+        return Err(fail(ManifestProblem::TooLarge { found, limit }));
+    }
+    let bytes = fs::read(&path).map_err(PackageError::io("read", &path))?;
+    let value = parser(&bytes).map_err(fail)?;
+    Ok((bytes, value))
+}
+
+/// The paths of all files below `dir`, with `/` between parts.
+fn list(dir: &Path) -> Result<BTreeSet<String>, PackageError> {
+    let broken = |problem| PackageError::Structure {
+        dir: dir.to_owned(),
+        problem,
+    };
+    let mut found = BTreeSet::new();
+    let mut pending = vec![String::new()];
+    while let Some(folder) = pending.pop() {
+        let place = dir.join(&folder);
+        let entries = fs::read_dir(&place).map_err(PackageError::io("read", &place))?;
+        for entry in entries {
+            let entry = entry.map_err(PackageError::io("read", &place))?;
+            let name = entry.file_name();
+            let name = name
+                .to_str()
+                .ok_or_else(|| broken(StructureProblem::Name))?;
+            let path = if folder.is_empty() {
+                name.to_owned()
+            } else {
+                format!("{folder}/{name}")
+            };
+            let kind = entry
+                .file_type()
+                .map_err(PackageError::io("read", entry.path()))?;
+            if kind.is_symlink() {
+                return Err(broken(StructureProblem::Link(path)));
+            } else if kind.is_dir() {
+                pending.push(path);
+            } else if kind.is_file() {
+                found.insert(path);
+            } else {
+                return Err(broken(StructureProblem::Special(path)));
+            }
+            if found.len() + pending.len() > MOST {
+                return Err(broken(StructureProblem::TooMany { limit: MOST }));
+            }
+        }
+    }
+    check_paths(found.iter().map(String::as_str)).map_err(|problem| PackageError::Manifest {
+        path: dir.to_owned(),
+        problem: ManifestProblem::Path(problem),
+    })?;
+    Ok(found)
+}

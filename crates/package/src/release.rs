@@ -1,0 +1,156 @@
+//! What a publisher signs: the release as typed data, bound to a chain and a registry.
+//!
+//! Only the shape is owned here; hashing it (EIP-712) is the business of whoever implements
+//! [`ReleaseSigner`] and [`ReleaseVerifier`]. Neither needs a chain.
+
+use serde::{Deserialize, Serialize};
+
+use super::whole::WholeNumber;
+use openlora_core::Address;
+
+/// Name and version of the domain, those of the registry contract.
+pub const DOMAIN_NAME: &str = "OpenLoraRegistry";
+pub const DOMAIN_VERSION: &str = "1";
+
+/// The fields of `AdapterRelease` in order: name and Solidity type.
+pub const RELEASE_FIELDS: &[(&str, &str)] = &[
+    ("name", "string"),
+    ("version", "string"),
+    ("manifestSha256", "bytes32"),
+    ("filesRoot", "bytes32"),
+    ("baseRoot", "bytes32"),
+    ("datasetsRoot", "bytes32"),
+    ("omsKeySha256", "bytes32"),
+    ("createdAt", "uint64"),
+];
+
+/// A release within its domain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReleaseStatement {
+    pub domain: SigningDomain,
+    pub release: ReleaseMessage,
+}
+
+/// Where a signature counts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct SigningDomain {
+    pub name: String,
+    pub version: String,
+    pub chain_id: WholeNumber,
+    /// The registry, when the network has one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub verifying_contract: Option<Address>,
+}
+
+impl SigningDomain {
+    /// The domain of the registry on a chain.
+    pub fn for_registry(chain_id: u64, registry: Option<Address>) -> Self {
+        Self {
+            name: DOMAIN_NAME.to_owned(),
+            version: DOMAIN_VERSION.to_owned(),
+            chain_id: WholeNumber(chain_id),
+            verifying_contract: registry,
+        }
+    }
+
+    /// The fields of `EIP712Domain` that this domain has: name and Solidity type.
+    pub fn fields(&self) -> Vec<(&'static str, &'static str)> {
+        let mut fields = vec![
+            ("name", "string"),
+            ("version", "string"),
+            ("chainId", "uint256"),
+        ];
+        if self.verifying_contract.is_some() {
+            fields.push(("verifyingContract", "address"));
+        }
+        fields
+    }
+}
+
+/// The message: which bytes make up the release.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct ReleaseMessage {
+    pub name: String,
+    pub version: String,
+    pub manifest_sha256: Bytes32,
+    pub files_root: Bytes32,
+    pub base_root: Bytes32,
+    pub datasets_root: Bytes32,
+    /// SHA-256 of the key that signs the directory; zero until one does.
+    pub oms_key_sha256: Bytes32,
+    /// Unix time in seconds.
+    pub created_at: WholeNumber,
+}
+
+/// 32 bytes, written as 0x and 64 lowercase digits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Bytes32(pub [u8; 32]);
+
+impl Bytes32 {
+    /// From 64 digits without 0x, as digests stand in manifests.
+    pub fn of_hex(digits: &str) -> Option<Self> {
+        let mut bytes = [0; 32];
+        hex::decode_to_slice(digits, &mut bytes).ok()?;
+        Some(Self(bytes))
+    }
+}
+
+impl std::fmt::Display for Bytes32 {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "0x{}", hex::encode(self.0))
+    }
+}
+
+impl Serialize for Bytes32 {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Bytes32 {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let bytes = text.strip_prefix("0x").and_then(Self::of_hex);
+        bytes
+            .filter(|bytes| bytes.to_string() == text)
+            .ok_or_else(|| {
+                serde::de::Error::custom(format!(
+                    "expected 0x and 64 lowercase digits, found {text:?}"
+                ))
+            })
+    }
+}
+
+/// Why a signature cannot be made or says nothing.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SignatureProblem {
+    #[error("its s is in the upper half of the curve's order, so anyone can have changed it")]
+    HighS,
+    #[error("its last byte is {found}, expected 27 or 28")]
+    Parity { found: u8 },
+    #[error("no key fits it")]
+    NoKey,
+    #[error("the account cannot sign: {reason}")]
+    CannotSign { reason: String },
+}
+
+/// An account that signs releases as typed data (EIP-712).
+pub trait ReleaseSigner {
+    fn address(&self) -> Address;
+
+    /// The signature as r, s and v of 27 or 28; the same statement gives the same bytes.
+    fn sign(&self, statement: &ReleaseStatement) -> Result<[u8; 65], SignatureProblem>;
+}
+
+/// Whoever can say which account signed a release.
+pub trait ReleaseVerifier {
+    /// The account behind a signature. Of the two equal signatures that everyone can make from
+    /// one, only that with the low s is accepted.
+    fn recover(
+        &self,
+        statement: &ReleaseStatement,
+        signature: &[u8; 65],
+    ) -> Result<Address, SignatureProblem>;
+}

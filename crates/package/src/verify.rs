@@ -1,0 +1,325 @@
+//! The checks of `verify`, in order, each with what it rests on.
+//!
+//! A check that needs something this machine lacks is skipped and says so; it never passes.
+
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::{
+    error::PackageError,
+    facts::{BaseFacts, adapter_facts, hash},
+    manifest::{Digest, Manifest},
+    read::{Package, read},
+    release::SigningDomain,
+};
+use crate::release::ReleaseVerifier;
+use openlora_model::adapter::{self, WEIGHTS_FILE, parse_safetensors};
+
+/// How a check ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum CheckStatus {
+    Pass,
+    Fail,
+    Skipped,
+}
+
+/// What the outcome rests on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum TrustLabel {
+    /// Bytes that were read here.
+    VerifiedBytes,
+    /// The word of whoever signed.
+    SignedClaim,
+    Unverified,
+}
+
+/// One line of the report.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+pub struct PackageCheck {
+    pub name: &'static str,
+    pub status: CheckStatus,
+    pub label: TrustLabel,
+    /// Why it failed or was skipped.
+    pub reason: Option<String>,
+}
+
+/// All checks of a package.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+pub struct PackageVerification {
+    /// No check failed.
+    pub ok: bool,
+    pub checks: Vec<PackageCheck>,
+}
+
+/// Something to compare with, or why it is not here.
+pub type KnownFact<T> = Result<T, String>;
+
+/// What this machine has to compare a package with.
+#[derive(Clone, Debug)]
+pub struct LocalEvidence {
+    pub base: KnownFact<BaseFacts>,
+    /// In the order of the manifest: the digest of the normalised rows.
+    pub datasets: Vec<KnownFact<Digest>>,
+    /// The chain and registry that the signature must be for.
+    pub domain: Option<SigningDomain>,
+}
+
+/// The checks, in order. Those from `model-signature` on belong to later features.
+const NAMES: &[&str] = &[
+    "structure",
+    "safetensors",
+    "config",
+    "files",
+    "model-signature",
+    "eip712",
+    "base",
+    "datasets",
+    "log",
+    "chain",
+];
+
+/// Checks the package in `dir` against the evidence that `gather` finds for its manifest.
+///
+/// # Errors
+/// The folder itself cannot be read.
+pub fn verify(
+    dir: &Path,
+    verifier: &dyn ReleaseVerifier,
+    gather: &dyn Fn(&Manifest) -> LocalEvidence,
+) -> Result<(PackageVerification, Option<Package>), PackageError> {
+    let package = match read(dir) {
+        Ok(package) => package,
+        Err(error @ PackageError::Io { .. }) => return Err(error),
+        Err(error) => return Ok((report(broken(&error)), None)),
+    };
+    let evidence = gather(&package.manifest);
+    let checks = vec![
+        passed("structure", TrustLabel::VerifiedBytes),
+        judged(
+            "safetensors",
+            TrustLabel::VerifiedBytes,
+            safetensors(&package),
+        ),
+        judged("config", TrustLabel::VerifiedBytes, config(&package)),
+        judged("files", TrustLabel::VerifiedBytes, files(&package)),
+        skipped("model-signature", "the package has no model.sig"),
+        signature(&package, verifier, evidence.domain.as_ref()),
+        base(&package, &evidence.base),
+        datasets(&package.manifest, &evidence.datasets),
+        skipped("log", "the manifest names no usage log"),
+        skipped("chain", "the release was not looked up on a chain"),
+    ];
+    Ok((report(checks), Some(package)))
+}
+
+fn report(checks: Vec<PackageCheck>) -> PackageVerification {
+    let ok = checks.iter().all(|check| check.status != CheckStatus::Fail);
+    PackageVerification { ok, checks }
+}
+
+fn broken(error: &PackageError) -> Vec<PackageCheck> {
+    let check = |(index, name): (usize, &&'static str)| match index {
+        0 => failed(name, error.to_string()),
+        _ => skipped(name, "the structure is broken"),
+    };
+    NAMES.iter().enumerate().map(check).collect()
+}
+
+fn passed(name: &'static str, label: TrustLabel) -> PackageCheck {
+    PackageCheck {
+        name,
+        status: CheckStatus::Pass,
+        label,
+        reason: None,
+    }
+}
+
+fn failed(name: &'static str, reason: String) -> PackageCheck {
+    PackageCheck {
+        name,
+        status: CheckStatus::Fail,
+        label: TrustLabel::Unverified,
+        reason: Some(reason),
+    }
+}
+
+fn skipped(name: &'static str, reason: impl Into<String>) -> PackageCheck {
+    PackageCheck {
+        name,
+        status: CheckStatus::Skipped,
+        label: TrustLabel::Unverified,
+        reason: Some(reason.into()),
+    }
+}
+
+fn judged(name: &'static str, label: TrustLabel, found: Result<(), String>) -> PackageCheck {
+    match found {
+        Ok(()) => passed(name, label),
+        Err(reason) => failed(name, reason),
+    }
+}
+
+fn safetensors(package: &Package) -> Result<(), String> {
+    let path = package.dir.join(WEIGHTS_FILE);
+    let bytes = std::fs::read(&path).map_err(|e| format!("{WEIGHTS_FILE}: {e}"))?;
+    parse_safetensors(&bytes)
+        .map(drop)
+        .map_err(|problem| format!("{WEIGHTS_FILE}: {problem}"))
+}
+
+/// The configuration fits the tensors, and the manifest says what both are.
+fn config(package: &Package) -> Result<(), String> {
+    let adapter = adapter::read(&package.dir).map_err(|error| error.to_string())?;
+    if adapter_facts(&adapter) == package.manifest.adapter {
+        Ok(())
+    } else {
+        Err("the manifest's `adapter` does not describe these tensors".to_owned())
+    }
+}
+
+fn files(package: &Package) -> Result<(), String> {
+    for file in &package.manifest.files {
+        let (sha256, size) =
+            hash(&package.dir.join(&file.path)).map_err(|error| error.to_string())?;
+        if size != file.size.0 {
+            let expected = file.size.0;
+            return Err(format!(
+                "{} has {size} bytes, expected {expected}",
+                file.path
+            ));
+        }
+        if sha256 != file.sha256 {
+            return Err(format!(
+                "{} has sha256 {sha256}, expected {}",
+                file.path, file.sha256
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn signature(
+    package: &Package,
+    verifier: &dyn ReleaseVerifier,
+    domain: Option<&SigningDomain>,
+) -> PackageCheck {
+    let name = "eip712";
+    let Some(envelope) = &package.envelope else {
+        return match package.manifest.trainer.evm_address {
+            None => skipped(name, "the package is not signed"),
+            Some(publisher) => failed(
+                name,
+                format!("{publisher} is named as the publisher and has not signed"),
+            ),
+        };
+    };
+    let release = package.manifest.release(package.manifest_sha256);
+    let found = if envelope.message != release {
+        Err("the signed message is about another manifest".to_owned())
+    } else if package.manifest.trainer.evm_address != Some(envelope.address) {
+        Err(format!(
+            "the manifest does not name {} as its publisher",
+            envelope.address
+        ))
+    } else {
+        same_domain(&envelope.domain, domain).and_then(|()| envelope.verify(verifier))
+    };
+    judged(name, TrustLabel::SignedClaim, found)
+}
+
+fn same_domain(found: &SigningDomain, expected: Option<&SigningDomain>) -> Result<(), String> {
+    let Some(expected) = expected else {
+        return Ok(());
+    };
+    if found.chain_id != expected.chain_id {
+        return Err(format!(
+            "the signature is for chain {}, expected {}",
+            found.chain_id.0, expected.chain_id.0
+        ));
+    }
+    let shown = |domain: &SigningDomain| {
+        let contract = domain.verifying_contract;
+        contract.map_or_else(|| "no registry".to_owned(), |address| address.to_string())
+    };
+    let other_contract = expected.verifying_contract.is_some()
+        && found.verifying_contract != expected.verifying_contract;
+    if other_contract || (&found.name, &found.version) != (&expected.name, &expected.version) {
+        return Err(format!(
+            "the signature is for {} {} at {}, expected {} {} at {}",
+            found.name,
+            found.version,
+            shown(found),
+            expected.name,
+            expected.version,
+            shown(expected)
+        ));
+    }
+    Ok(())
+}
+
+fn base(package: &Package, known: &KnownFact<BaseFacts>) -> PackageCheck {
+    let name = "base";
+    let facts = match known {
+        Ok(facts) => facts,
+        Err(reason) => return skipped(name, reason),
+    };
+    let (found, expected) = (&facts.model, &package.manifest.base);
+    let parts = [
+        ("config", found.config_sha256, expected.config_sha256),
+        (
+            "tokenizer",
+            found.tokenizer_sha256,
+            expected.tokenizer_sha256,
+        ),
+    ];
+    for (what, found, expected) in parts {
+        if found != expected {
+            return failed(
+                name,
+                format!("the base's {what} has sha256 {found}, expected {expected}"),
+            );
+        }
+    }
+    if found.weights != expected.weights {
+        return failed(name, "the base's weights are others".to_owned());
+    }
+    let card = adapter::read(&package.dir)
+        .and_then(|adapter| adapter::verify_base(&adapter, &facts.digest));
+    judged(
+        name,
+        TrustLabel::VerifiedBytes,
+        card.map_err(|error| error.to_string()),
+    )
+}
+
+fn datasets(manifest: &Manifest, known: &[KnownFact<Digest>]) -> PackageCheck {
+    let name = "datasets";
+    if manifest.datasets.is_empty() {
+        return skipped(name, "the manifest names none");
+    }
+    let mut absent = Vec::new();
+    for (data, known) in manifest.datasets.iter().zip(known) {
+        match known {
+            Ok(found) if *found != data.sha256 => {
+                let expected = data.sha256;
+                return failed(
+                    name,
+                    format!("{} has sha256 {found}, expected {expected}", data.id),
+                );
+            }
+            Ok(_) => {}
+            Err(reason) => absent.push(reason.as_str()),
+        }
+    }
+    let all = manifest.datasets.len();
+    match absent.first() {
+        None => passed(name, TrustLabel::VerifiedBytes),
+        Some(reason) => skipped(
+            name,
+            format!("{} of {all} cannot be compared: {reason}", absent.len()),
+        ),
+    }
+}

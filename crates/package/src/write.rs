@@ -1,0 +1,153 @@
+//! Writing a package: it appears whole under its name or not at all, and a package that is there
+//! already stays until the new one is complete.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use super::{
+    ENVELOPE_FILE, MANIFEST_FILE,
+    build::PackageDraft,
+    envelope::ReleaseEnvelope,
+    error::PackageError,
+    manifest::{Digest, Manifest},
+    read::Package,
+    release::{ReleaseStatement, SigningDomain},
+};
+use crate::release::ReleaseSigner;
+use openlora_core::atomic::{self, FileAccess, FolderDraft};
+
+/// What was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WrittenPackage {
+    pub dir: PathBuf,
+    pub manifest_sha256: Digest,
+    /// `None` for an unsigned package.
+    pub envelope: Option<ReleaseEnvelope>,
+}
+
+/// Writes `draft` to `dir`, signed for `domain` when there is a signer.
+///
+/// # Errors
+/// A folder that holds something else than a package, a signer that is not the publisher, or
+/// the disk.
+pub fn write(
+    dir: &Path,
+    draft: &PackageDraft,
+    signer: Option<(&SigningDomain, &dyn ReleaseSigner)>,
+) -> Result<WrittenPackage, PackageError> {
+    require_replaceable(dir)?;
+    let manifest = manifest_bytes(&draft.manifest, dir)?;
+    let manifest_sha256 = Digest::hash_bytes(&manifest);
+    let envelope = signer
+        .map(|(domain, signer)| envelope(&draft.manifest, manifest_sha256, domain, signer))
+        .transpose()?;
+    let parent = atomic::parent(dir);
+    let staging = FolderDraft::in_folder(parent).map_err(PackageError::io("write in", parent))?;
+    let put = |name: &str, bytes: &[u8]| {
+        let written = staging.write(name, bytes);
+        written.map_err(PackageError::io("write", &dir.join(name)))
+    };
+    for (path, bytes) in &draft.files {
+        put(path, bytes)?;
+    }
+    put(MANIFEST_FILE, &manifest)?;
+    if let Some(envelope) = &envelope {
+        put(ENVELOPE_FILE, &envelope_bytes(envelope, dir)?)?;
+    }
+    staging
+        .open_to_everyone()
+        .and_then(|()| staging.replace(dir))
+        .map_err(PackageError::io("write", dir))?;
+    Ok(WrittenPackage {
+        dir: dir.to_owned(),
+        manifest_sha256,
+        envelope,
+    })
+}
+
+/// Signs a package that is there for another chain or registry; nothing else of it changes.
+pub fn sign(
+    package: &Package,
+    domain: &SigningDomain,
+    signer: &dyn ReleaseSigner,
+) -> Result<ReleaseEnvelope, PackageError> {
+    let envelope = envelope(&package.manifest, package.manifest_sha256, domain, signer)?;
+    let path = package.dir.join(ENVELOPE_FILE);
+    let bytes = envelope_bytes(&envelope, &package.dir)?;
+    // Beside the package: a file in it that no manifest names would make it unreadable.
+    let staging = atomic::parent(&package.dir);
+    atomic::replace_file_from(staging, &path, &bytes, FileAccess::Everyone)
+        .map_err(PackageError::io("write", &path))?;
+    Ok(envelope)
+}
+
+fn envelope(
+    manifest: &Manifest,
+    manifest_sha256: Digest,
+    domain: &SigningDomain,
+    signer: &dyn ReleaseSigner,
+) -> Result<ReleaseEnvelope, PackageError> {
+    let found = signer.address();
+    match manifest.trainer.evm_address {
+        Some(expected) if expected == found => {}
+        expected => {
+            return Err(PackageError::OtherPublisher {
+                expected: expected.unwrap_or_default(),
+                found,
+            });
+        }
+    }
+    let statement = ReleaseStatement {
+        domain: domain.clone(),
+        release: manifest.release(manifest_sha256),
+    };
+    Ok(ReleaseEnvelope::sign(&statement, signer)?)
+}
+
+fn manifest_bytes(manifest: &Manifest, dir: &Path) -> Result<Vec<u8>, PackageError> {
+    manifest
+        .to_bytes()
+        .map_err(|problem| PackageError::Manifest {
+            path: dir.join(MANIFEST_FILE),
+            problem,
+        })
+}
+
+fn envelope_bytes(envelope: &ReleaseEnvelope, dir: &Path) -> Result<Vec<u8>, PackageError> {
+    envelope
+        .to_bytes()
+        .map_err(|problem| PackageError::Manifest {
+            path: dir.join(ENVELOPE_FILE),
+            problem,
+        })
+}
+
+/// Only a package, an empty folder or nothing is ever replaced.
+fn require_replaceable(dir: &Path) -> Result<(), PackageError> {
+    let entries = match fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(PackageError::io("read", dir)(error)),
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(PackageError::io("read", dir))?;
+        names.push(entry.file_name().to_string_lossy().into_owned());
+    }
+    let package = names.iter().any(|name| name == MANIFEST_FILE);
+    let found = match names.into_iter().min() {
+        None => return Ok(()),
+        Some(found) if !package => found,
+        // Reading accounts for every file: whatever else is there stops us.
+        Some(_) => match super::read(dir) {
+            Ok(_) => return Ok(()),
+            Err(error) => error.to_string(),
+        },
+    };
+    Err(PackageError::Occupied {
+        dir: dir.to_owned(),
+        found,
+    })
+}

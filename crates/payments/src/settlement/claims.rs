@@ -1,0 +1,229 @@
+//! What there is to claim, by the ledger and the chain's totals, and which rows would pass.
+//!
+//! A row that the chain would refuse is left out and told, so that it never blocks the others.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use alloy::{hex, primitives::Bytes, sol_types::SolCall};
+
+use openlora_chain::{
+    WalletError,
+    provider::Chain,
+    registry::{BatchSettlementEscrow as Escrow, ChannelVoucher, VoucherClaim},
+};
+use openlora_contracts::ESCROW;
+use openlora_core::{Address, Amount, Word};
+use openlora_ledger::{ChannelKey, ChannelTerms, ChannelView, Ledger, LedgerChannel, ReceiverKey};
+
+/// Most rows of one transaction.
+pub const ROWS: usize = 100;
+/// Gas of a row that is claimed alone, the transaction's own cost and a cold receiver included.
+const ALONE: u64 = 160_000;
+/// Gas of each row among others, with room for a wallet contract's check.
+const AMONG: u64 = 60_000;
+
+/// One row of a claim.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClaimRow {
+    pub channel: Word,
+    pub receiver: ReceiverKey,
+    /// Charged and not yet claimed.
+    pub amount: Amount,
+    /// Of the channel after the claim.
+    pub total: Amount,
+    claim: VoucherClaim,
+    /// A contract of the payer's says whether the voucher is good, and may change its mind.
+    by_contract: bool,
+}
+
+/// A channel with money that cannot be claimed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeftOut {
+    pub channel: Word,
+    pub amount: Amount,
+    pub reason: String,
+}
+
+/// What there is to claim for `account`, whose channels hold what `views` says.
+pub fn select(
+    ledger: &Ledger,
+    chain_id: u64,
+    account: Address,
+    views: &BTreeMap<Word, ChannelView>,
+) -> (Vec<ClaimRow>, Vec<LeftOut>) {
+    let (mut rows, mut left_out) = (Vec::new(), Vec::new());
+    for (key, channel) in here(ledger, chain_id) {
+        let Some(view) = views.get(&key.channel) else {
+            continue;
+        };
+        match row(key, channel, account, view) {
+            Ok(Some(row)) => rows.push(row),
+            Ok(None) => {}
+            Err(out) => left_out.push(out),
+        }
+        left_out.extend(lost(key, channel, view));
+    }
+    // What pays most comes first, so that a block that ends early costs least.
+    rows.sort_by(|a, b| (a.by_contract, b.amount).cmp(&(b.by_contract, a.amount)));
+    (rows, left_out)
+}
+
+fn here(ledger: &Ledger, chain_id: u64) -> impl Iterator<Item = (&ChannelKey, &LedgerChannel)> {
+    let channels = ledger.channels.iter();
+    channels.filter(move |(key, _)| key.chain_id == chain_id)
+}
+
+/// Channels of a chain that were charged more than the chain is known to have paid.
+pub fn owed_channels(ledger: &Ledger, chain_id: u64) -> Vec<Word> {
+    let owed = here(ledger, chain_id).filter(|(_, channel)| !channel.unclaimed().is_zero());
+    owed.map(|(key, _)| key.channel).collect()
+}
+
+/// What was charged and the channel does not hold, whether or not the rest can be claimed.
+fn lost(key: &ChannelKey, channel: &LedgerChannel, view: &ChannelView) -> Option<LeftOut> {
+    let reach = view.balance.max(view.claimed);
+    let lost = channel.charged.amount().saturating_sub(reach);
+    (!lost.is_zero()).then(|| LeftOut {
+        channel: key.channel,
+        amount: lost,
+        reason: format!("the channel holds {}", view.balance),
+    })
+}
+
+fn row(
+    key: &ChannelKey,
+    channel: &LedgerChannel,
+    account: Address,
+    view: &ChannelView,
+) -> Result<Option<ClaimRow>, LeftOut> {
+    // What the payer took back in the meantime cannot be claimed any more.
+    let total = channel.charged.amount().min(view.balance);
+    let config = &channel.config;
+    if total <= view.claimed {
+        return Ok(None);
+    }
+    let amount = total.saturating_sub(view.claimed);
+    if config.receiver_authorizer != account {
+        let claimer = config.receiver_authorizer;
+        return Err(LeftOut {
+            channel: key.channel,
+            amount,
+            reason: format!("only {claimer} may claim it"),
+        });
+    }
+    let signature = hex::decode(&channel.signature).unwrap_or_default();
+    let claim = VoucherClaim {
+        voucher: ChannelVoucher {
+            channel: config.into(),
+            maxClaimableAmount: channel.authorised.amount().0,
+        },
+        signature: signature.into(),
+        totalClaimed: total.0,
+    };
+    Ok(Some(ClaimRow {
+        channel: key.channel,
+        receiver: ReceiverKey {
+            chain_id: key.chain_id,
+            receiver: config.receiver,
+            token: config.token,
+        },
+        amount,
+        total,
+        claim,
+        by_contract: config.payer_authorizer.is_zero(),
+    }))
+}
+
+/// Rows in groups that are claimed together; those that contracts decide about keep to themselves.
+pub fn batches(rows: Vec<ClaimRow>) -> Vec<Vec<ClaimRow>> {
+    let (by_contract, by_key): (Vec<ClaimRow>, Vec<ClaimRow>) =
+        rows.into_iter().partition(|row| row.by_contract);
+    let groups = by_key.chunks(ROWS).chain(by_contract.chunks(ROWS));
+    groups.map(<[ClaimRow]>::to_vec).collect()
+}
+
+/// The call that claims these rows.
+pub fn data(rows: &[ClaimRow]) -> Bytes {
+    let call = Escrow::claimCall {
+        voucherClaims: rows.iter().map(|row| row.claim.clone()).collect(),
+    };
+    call.abi_encode().into()
+}
+
+/// What a claim is for, in words: the same rows are the same claim.
+pub fn claim_label(rows: &[ClaimRow]) -> String {
+    let sum: Amount = rows.iter().map(|row| row.amount).sum();
+    match rows {
+        [row] => format!("a claim of {sum} from channel {}", row.channel),
+        rows => format!("a claim of {sum} from {} channels", rows.len()),
+    }
+}
+
+/// Tries the rows together, and each alone when that fails: those that pass, and the others.
+pub async fn filter_rows(
+    chain: &Chain,
+    account: Address,
+    rows: Vec<ClaimRow>,
+) -> Result<(Vec<ClaimRow>, Vec<LeftOut>), WalletError> {
+    let most = ALONE + AMONG * rows.len() as u64;
+    if refusal(chain, account, &rows, most).await?.is_none() {
+        return Ok((rows, Vec::new()));
+    }
+    let (mut good, mut left_out) = (Vec::new(), Vec::new());
+    for row in rows {
+        let alone = std::slice::from_ref(&row);
+        match refusal(chain, account, alone, ALONE).await? {
+            None => good.push(row),
+            Some(reason) => left_out.push(row.left_out(reason)),
+        }
+    }
+    Ok((good, left_out))
+}
+
+impl ClaimRow {
+    pub fn has_voucher(&self) -> bool {
+        !self.claim.signature.is_empty()
+    }
+
+    pub fn left_out(self, reason: String) -> LeftOut {
+        LeftOut {
+            channel: self.channel,
+            amount: self.amount,
+            reason,
+        }
+    }
+}
+
+/// Why the chain would refuse a claim of these rows now.
+async fn refusal(
+    chain: &Chain,
+    account: Address,
+    rows: &[ClaimRow],
+    most: u64,
+) -> Result<Option<String>, WalletError> {
+    let data = data(rows);
+    let estimate = chain.estimate(account, ESCROW.into(), &data, "the claim");
+    match estimate.await {
+        Ok(gas) if gas <= most => Ok(None),
+        Ok(gas) => Ok(Some(format!("it takes {gas} gas, more than {most}"))),
+        Err(WalletError::Reverted { reason, .. }) => Ok(Some(reason)),
+        Err(error) => Err(error),
+    }
+}
+
+/// Receivers that a ledger knows on a chain.
+pub fn receivers_of(ledger: &Ledger, chain_id: u64) -> BTreeSet<ReceiverKey> {
+    let of_channel = |config: &ChannelTerms| ReceiverKey {
+        chain_id,
+        receiver: config.receiver,
+        token: config.token,
+    };
+    let channels = ledger.channels.iter();
+    let channels = channels.filter(|(key, _)| key.chain_id == chain_id);
+    let of_channels = channels.map(|(_, channel)| of_channel(&channel.config));
+    let known = ledger.receivers.keys().copied();
+    known
+        .filter(|key| key.chain_id == chain_id)
+        .chain(of_channels)
+        .collect()
+}

@@ -1,0 +1,102 @@
+//! Payments of other sellers: each authorization belongs to the first request that it is cleared
+//! for, and that request is told once that the payment was made.
+//!
+//! `Started` is durable before anything is sent, and `Confirmed` before the answer leaves. So a
+//! request whose end nobody knew, because of a crash or an answer of "not known yet", may come
+//! again until it is told; whoever comes after that, with whatever request, finds the
+//! authorization used.
+
+use super::{
+    ChainFailure, MinedResult, client::SettlementClient, foreign::ForeignPayment, ledger_view::ask,
+    sponsor::sponsored,
+};
+use openlora_core::{Address, Word};
+use openlora_ledger::{
+    ExactKey, SponsoredDeed,
+    event::{ClearingStage, Event, PaymentClearing},
+};
+
+impl SettlementClient {
+    pub(super) fn key_of(&self, token: Address, payer: Address, nonce: Word) -> ExactKey {
+        ExactKey {
+            chain_id: self.chain.network.chain_id,
+            token,
+            payer,
+            nonce,
+        }
+    }
+
+    fn foreign_key(&self, payment: ForeignPayment<'_>) -> ExactKey {
+        let (token, payer, nonce) = payment.authorization();
+        self.key_of(token, payer, nonce)
+    }
+
+    /// Whether this very request began to clear a payment and was never told of its end. Fails
+    /// when the authorization is not for this request to clear.
+    pub(super) async fn could_clear(
+        &self,
+        payment: ForeignPayment<'_>,
+        request: Word,
+    ) -> Result<bool, ChainFailure> {
+        let key = self.foreign_key(payment);
+        let (cleared, ours) = ask(&*self.ledger, |ledger| {
+            let ours = ledger.exact.contains_key(&key);
+            (ledger.clearings.get(&key).copied(), ours)
+        });
+        let spent = || ChainFailure::Spent { nonce: key.nonce };
+        match cleared {
+            Some(it) if it.request == request && !it.confirmed => return Ok(true),
+            None if !ours => {}
+            // It paid a call of ours, or was cleared by the rules of an earlier version.
+            _ => return Err(spent()),
+        }
+        self.in_sight().await?;
+        match self.used(key.token, key.payer, key.nonce).await? {
+            true => Err(spent()),
+            false => Ok(false),
+        }
+    }
+
+    pub(super) async fn clear_payment(
+        &self,
+        payment: ForeignPayment<'_>,
+        request: Word,
+    ) -> Result<MinedResult, ChainFailure> {
+        let key = self.foreign_key(payment);
+        let _turn = self.turn(key.nonce).await;
+        let has_begun = self.could_clear(payment, request).await?;
+        let note = |stage, tx: &str| {
+            let tx = tx.to_owned();
+            let clearing = PaymentClearing {
+                key,
+                request,
+                stage,
+                tx,
+            };
+            self.append_event(Event::Clearing(Box::new(clearing)))
+        };
+        if !has_begun {
+            note(ClearingStage::Started, "").await?;
+        }
+        let done = match payment {
+            ForeignPayment::Transfer(transfer) => {
+                let label = format!("{} for the request {request}", transfer.label());
+                let asked = sponsored(SponsoredDeed::Clearing, Some(transfer.from), None);
+                self.make_transfer(transfer, label, Some(asked)).await
+            }
+            ForeignPayment::Deposit(deposit) => {
+                let label = format!("{} for the request {request}", deposit.label());
+                self.make_deposit(deposit, label).await
+            }
+        };
+        match &done {
+            Ok(done) => note(ClearingStage::Confirmed, &done.tx).await?,
+            Err(ChainFailure::Rejected { .. }) => note(ClearingStage::Dropped, "").await?,
+            Err(ChainFailure::Unreachable { .. } | ChainFailure::Limited(_)) if !has_begun => {
+                note(ClearingStage::Dropped, "").await?;
+            }
+            Err(_) => {}
+        }
+        done
+    }
+}

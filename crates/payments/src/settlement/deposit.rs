@@ -1,0 +1,201 @@
+//! Deposits by ERC-3009 authorizations, through x402's collector.
+
+use alloy::{
+    primitives::{B256, Bytes, U256, keccak256},
+    rpc::types::{Filter, TransactionReceipt},
+    sol_types::{SolCall, SolEvent, SolValue},
+};
+
+use super::{
+    ChainFailure, DepositPermit, MinedResult, client::SettlementClient, sponsor::sponsored,
+};
+use openlora_chain::{
+    WalletError,
+    registry::{BatchSettlementEscrow as Escrow, Token},
+    transaction::{MinedTx, TxSubmission},
+};
+use openlora_contracts::{COLLECTOR, ESCROW};
+use openlora_core::{Address, Word};
+use openlora_ledger::SponsoredDeed;
+
+const NAME: &str = "the deposit";
+
+impl DepositPermit {
+    /// The nonce that the payer's authorization has.
+    pub fn nonce(&self) -> Word {
+        Word(keccak256([self.channel.0, self.salt.0].concat()).0)
+    }
+
+    pub(super) fn label(&self) -> String {
+        let nonce = self.nonce();
+        format!(
+            "a deposit of {} into channel {} by authorization {nonce}",
+            self.amount, self.channel
+        )
+    }
+
+    fn data(&self) -> Bytes {
+        let salt = U256::from_be_bytes(self.salt.0);
+        let signature = self.signature.clone();
+        let data = (self.valid_after, self.valid_before, salt, signature).abi_encode_params();
+        let call = Escrow::depositCall {
+            config: (&self.config).into(),
+            amount: self.amount.0,
+            collector: COLLECTOR,
+            collectorData: data.into(),
+        };
+        call.abi_encode().into()
+    }
+
+    /// Whether a receipt is this deposit's.
+    fn is_in(&self, receipt: &TransactionReceipt) -> bool {
+        receipt.logs().iter().any(|log| {
+            let event = Escrow::Deposited::decode_log(&log.inner);
+            event.is_ok_and(|event| {
+                log.address() == ESCROW
+                    && event.channelId.0 == self.channel.0
+                    && event.amount == self.amount.0
+            })
+        })
+    }
+}
+
+impl SettlementClient {
+    /// A deposit that is mined already passes: it would be found.
+    pub(super) async fn would_deposit(&self, deposit: &DepositPermit) -> Result<(), ChainFailure> {
+        self.in_sight().await?;
+        let (token, payer) = (deposit.config.token, deposit.config.payer);
+        if self.used(token, payer, deposit.nonce()).await? {
+            return self.mined_deposit(deposit).await.map(|_| ());
+        }
+        let (from, data) = (self.account(), deposit.data());
+        let tried = self.chain.simulate(from, ESCROW.into(), &data, NAME).await;
+        tried.map_err(|error| ChainFailure::of_read(NAME, &error))?;
+        Ok(())
+    }
+
+    pub(super) async fn put_in(
+        &self,
+        deposit: &DepositPermit,
+    ) -> Result<MinedResult, ChainFailure> {
+        let _turn = self.turn(deposit.nonce()).await;
+        self.make_deposit(deposit, deposit.label()).await
+    }
+
+    /// Puts the money in, or finds that it is: whoever did, it is the payer's own channel that
+    /// has it.
+    pub(super) async fn make_deposit(
+        &self,
+        deposit: &DepositPermit,
+        label: String,
+    ) -> Result<MinedResult, ChainFailure> {
+        self.in_sight().await?;
+        if let Some(mined) = self.earlier(&label).await? {
+            return self.deposited(deposit, &mined).await;
+        }
+        let (token, payer) = (deposit.config.token, deposit.config.payer);
+        if self.used(token, payer, deposit.nonce()).await? {
+            let mined = self.mined_deposit(deposit).await?;
+            return self.deposited(deposit, &mined).await;
+        }
+        let call = self.prepared(ESCROW.into(), deposit.data(), label).await;
+        let call = call.map_err(|error| ChainFailure::of_read(NAME, &error))?;
+        // The payer's own hand is under it, whoever signs the vouchers.
+        let asked = sponsored(SponsoredDeed::Deposit, Some(payer), Some(deposit.channel));
+        let call = TxSubmission {
+            sponsored: Some(asked),
+            ..call
+        };
+        let mined = match self.done(NAME, call, None).await {
+            // Somebody else's, or one that came back after a reorganisation, was faster.
+            Err(trouble @ ChainFailure::Rejected { .. }) => {
+                let mined = self.mined_deposit(deposit).await;
+                mined.map_err(|_| trouble)?
+            }
+            done => done?,
+        };
+        self.deposited(deposit, &mined).await
+    }
+
+    async fn deposited(
+        &self,
+        deposit: &DepositPermit,
+        mined: &MinedTx,
+    ) -> Result<MinedResult, ChainFailure> {
+        self.counted(mined).await?;
+        self.channel_after(mined.tx.to_string(), deposit.channel)
+            .await
+    }
+
+    async fn mined_deposit(&self, deposit: &DepositPermit) -> Result<MinedTx, ChainFailure> {
+        let (token, payer) = (deposit.config.token, deposit.config.payer);
+        let found = self.user(token, payer, deposit.nonce(), deposit.valid_after);
+        let found = found.await?.filter(|mined| deposit.is_in(&mined.receipt));
+        found.ok_or_else(|| ChainFailure::Rejected {
+            deed: NAME,
+            reason: spent(deposit.nonce()),
+        })
+    }
+
+    /// Whether an authorization is used or cancelled.
+    pub(super) async fn used(
+        &self,
+        token: Address,
+        payer: Address,
+        nonce: Word,
+    ) -> Result<bool, ChainFailure> {
+        let call = Token::authorizationStateCall {
+            authorizer: payer.into(),
+            nonce: nonce.0.into(),
+        };
+        let asked = self
+            .chain
+            .read("authorizationState of the token", token, &call);
+        let asked = asked.await;
+        asked.map_err(|error| ChainFailure::of_read("the authorization", &error))
+    }
+
+    /// The transaction that used an authorization, mined since it was valid.
+    pub(super) async fn user(
+        &self,
+        token: Address,
+        payer: Address,
+        nonce: Word,
+        valid_after: U256,
+    ) -> Result<Option<MinedTx>, ChainFailure> {
+        let asked = self.find_user(token, payer, nonce, valid_after).await;
+        asked.map_err(ChainFailure::unreachable)
+    }
+
+    async fn find_user(
+        &self,
+        token: Address,
+        payer: Address,
+        nonce: Word,
+        valid_after: U256,
+    ) -> Result<Option<MinedTx>, WalletError> {
+        /// Seconds that are looked back at most.
+        const WEEK: u64 = 7 * 24 * 3600;
+        let head = self.chain.head().await?;
+        let since = u64::try_from(valid_after).unwrap_or(u64::MAX);
+        let since = since.clamp(head.time.saturating_sub(WEEK), head.time);
+        let payer = B256::left_padding_from(&payer.0);
+        let filter = Filter::new()
+            .address(alloy::primitives::Address::from(token))
+            .event_signature(Token::AuthorizationUsed::SIGNATURE_HASH)
+            .topic1(payer)
+            .topic2(B256::from(nonce.0));
+        let from = self.chain.block_at(since).await?;
+        let logs = self.chain.logs_in(&filter, from..=head.number).await?;
+        let Some(tx) = logs.first().and_then(|log| log.transaction_hash) else {
+            return Ok(None);
+        };
+        let receipt = self.chain.receipt(tx).await?;
+        Ok(receipt.map(|receipt| MinedTx { tx, receipt }))
+    }
+}
+
+/// Why an authorization is of no use.
+fn spent(nonce: Word) -> String {
+    format!("the authorization {nonce} was cancelled, or used for something else")
+}

@@ -1,0 +1,210 @@
+//! Payments of the `exact` scheme: one ERC-3009 transfer each.
+
+use alloy::{
+    primitives::{B256, Bytes, U256},
+    rpc::types::TransactionReceipt,
+    sol_types::{SolCall, SolEvent},
+};
+
+use super::{
+    ChainFailure, MinedResult, TransferPermit, client::SettlementClient, ledger_view::ask,
+};
+use openlora_chain::{
+    registry::Token,
+    transaction::{MinedTx, TxSubmission},
+};
+use openlora_core::Address;
+use openlora_ledger::{ExactKey, Sponsored};
+
+const NAME: &str = "the transfer";
+
+impl TransferPermit {
+    pub(super) fn label(&self) -> String {
+        format!(
+            "a transfer of {} from {} to {} by authorization {}",
+            self.value, self.from, self.to, self.nonce
+        )
+    }
+
+    fn data(&self) -> Bytes {
+        let call = Token::transferWithAuthorizationCall {
+            from: self.from.into(),
+            to: self.to.into(),
+            value: U256::from(self.value.0),
+            validAfter: self.valid_after,
+            validBefore: self.valid_before,
+            nonce: self.nonce.0.into(),
+            signature: self.signature.clone(),
+        };
+        call.abi_encode().into()
+    }
+}
+
+impl TransferPermit {
+    /// Whether a receipt is of a transaction that moved what was signed.
+    fn is_in(&self, receipt: &TransactionReceipt) -> bool {
+        receipt.logs().iter().any(|log| {
+            let event = Token::Transfer::decode_log(&log.inner);
+            let fits = |from: Address, to: Address, value: U256| {
+                (from, to, value) == (self.from, self.to, U256::from(self.value.0))
+            };
+            event.is_ok_and(|it| {
+                Address::from(log.address()) == self.token
+                    && fits(it.from.into(), it.to.into(), it.value)
+            })
+        })
+    }
+}
+
+impl SettlementClient {
+    fn exact_key(&self, transfer: &TransferPermit) -> ExactKey {
+        self.key_of(transfer.token, transfer.from, transfer.nonce)
+    }
+
+    pub(super) fn begun(&self, transfer: &TransferPermit) -> bool {
+        let key = self.exact_key(transfer);
+        let paid = ask(&*self.ledger, |ledger| ledger.exact.contains_key(&key));
+        paid || self.queue.open(&transfer.label()).is_some()
+    }
+
+    pub(super) async fn would_transfer(
+        &self,
+        transfer: &TransferPermit,
+    ) -> Result<bool, ChainFailure> {
+        self.check_free(transfer)?;
+        self.in_sight().await?;
+        let begun = self.queue.open(&transfer.label()).is_some();
+        if begun || self.own_transfer(transfer).await?.is_some() {
+            return Ok(true);
+        }
+        let token = transfer.token;
+        if self.used(token, transfer.from, transfer.nonce).await? {
+            return Err(spent_by_others(transfer));
+        }
+        let (from, data) = (self.account(), transfer.data());
+        let tried = self.chain.simulate(from, token, &data, NAME).await;
+        tried.map_err(|error| ChainFailure::of_read(NAME, &error))?;
+        Ok(false)
+    }
+
+    pub(super) async fn take_payment(
+        &self,
+        transfer: &TransferPermit,
+    ) -> Result<MinedResult, ChainFailure> {
+        let _turn = self.turn(transfer.nonce).await;
+        self.check_free(transfer)?;
+        self.make_transfer(transfer, transfer.label(), None).await
+    }
+
+    /// An authorization that is cleared for another seller pays nothing here.
+    fn check_free(&self, transfer: &TransferPermit) -> Result<(), ChainFailure> {
+        let key = self.exact_key(transfer);
+        match ask(&*self.ledger, |ledger| ledger.clearings.contains_key(&key)) {
+            true => Err(spent_by_others(transfer)),
+            false => Ok(()),
+        }
+    }
+
+    /// Moves the money by a transaction of our own, or finds the one that did.
+    pub(super) async fn make_transfer(
+        &self,
+        transfer: &TransferPermit,
+        label: String,
+        sponsored: Option<Sponsored>,
+    ) -> Result<MinedResult, ChainFailure> {
+        self.in_sight().await?;
+        self.earlier(&label).await?;
+        if let Some(mined) = self.own_transfer(transfer).await? {
+            self.counted(&mined).await?;
+            return Ok(done(&mined));
+        }
+        let (token, payer) = (transfer.token, transfer.from);
+        if self.used(token, payer, transfer.nonce).await? {
+            return Err(spent_by_others(transfer));
+        }
+        let call = self.prepared(token, transfer.data(), label).await;
+        let sent = match call {
+            Ok(call) => {
+                let call = TxSubmission { sponsored, ..call };
+                self.done(NAME, call, None).await
+            }
+            Err(error) => Err(ChainFailure::of_read(NAME, &error)),
+        };
+        let mined = match sent {
+            // Somebody else may have been faster with it.
+            Err(trouble @ ChainFailure::Rejected { .. }) => {
+                let used = self.used(token, payer, transfer.nonce).await?;
+                return Err(match used {
+                    true => spent_by_others(transfer),
+                    false => trouble,
+                });
+            }
+            sent => sent?,
+        };
+        match transfer.is_in(&mined.receipt) {
+            true => Ok(done(&mined)),
+            false => Err(ChainFailure::Rejected {
+                deed: NAME,
+                reason: format!("transaction {} moved something else", mined.tx),
+            }),
+        }
+    }
+
+    /// The transaction of our own that moved the money, as far as it stands. Whoever else uses an
+    /// authorization has paid nobody: other servers may be paid through the same splitter, and
+    /// would each find the same transfer there.
+    async fn own_transfer(
+        &self,
+        transfer: &TransferPermit,
+    ) -> Result<Option<MinedTx>, ChainFailure> {
+        let key = self.exact_key(transfer);
+        let known = ask(&*self.ledger, |ledger| {
+            ledger.exact.get(&key).map(|it| it.tx.clone())
+        });
+        let Some(known) = known else {
+            return self.come_back(transfer).await;
+        };
+        let tx = known.parse::<B256>().unwrap_or_default();
+        let receipt = self
+            .chain
+            .receipt(tx)
+            .await
+            .map_err(ChainFailure::unreachable)?;
+        match receipt {
+            None => Ok(None),
+            Some(receipt) if transfer.is_in(&receipt) => Ok(Some(MinedTx { tx, receipt })),
+            // The same nonce, and another receiver or sum.
+            Some(_) => Err(spent_by_others(transfer)),
+        }
+    }
+
+    /// A transaction of ours that was undone by a reorganisation, and is mined again since.
+    async fn come_back(&self, transfer: &TransferPermit) -> Result<Option<MinedTx>, ChainFailure> {
+        if !self.queue.has_undone() {
+            return Ok(None);
+        }
+        let (token, payer) = (transfer.token, transfer.from);
+        let found = self.user(token, payer, transfer.nonce, transfer.valid_after);
+        let found = found.await?.filter(|mined| {
+            self.queue.is_undone(&mined.tx.to_string()) && transfer.is_in(&mined.receipt)
+        });
+        if let Some(mined) = &found {
+            for fact in self.queue.facts_of(&mined.receipt) {
+                self.append_event(fact).await?;
+            }
+        }
+        Ok(found)
+    }
+}
+
+fn done(mined: &MinedTx) -> MinedResult {
+    MinedResult {
+        tx: mined.tx.to_string(),
+        view: None,
+    }
+}
+
+fn spent_by_others(transfer: &TransferPermit) -> ChainFailure {
+    let nonce = transfer.nonce;
+    ChainFailure::Spent { nonce }
+}

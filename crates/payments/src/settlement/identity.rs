@@ -1,0 +1,102 @@
+//! Which chain it is: an id is no name, as a chain that began anew, a fork and another RPC have it
+//! too. The hash of the first block is, and every fact of the journal belongs to one.
+
+use super::{
+    client::SettlementClient,
+    ledger_view::{EventLocation, TxHistory, ask},
+};
+use openlora_chain::{WalletError, provider::Chain};
+use openlora_core::{Word, error::Failure};
+use openlora_ledger::{Ledger, event::Event};
+use openlora_ports::FactLog;
+
+/// Latest facts whose blocks are looked for where nobody wrote down which chain they are of.
+const WITNESSES: usize = 16;
+
+/// Holds a chain against what the journal says of its id, before anything is read of it or sent.
+/// Returns whether the journal has grown.
+///
+/// # Errors
+/// It is another chain than the journal is about. On a development chain of this machine that is
+/// no error: the facts of the earlier one are set aside.
+pub async fn identify(
+    chain: &Chain,
+    ledger: &Ledger,
+    history: impl FnOnce() -> Result<TxHistory, Failure>,
+    facts: &dyn FactLog,
+) -> Result<bool, Failure> {
+    let chain_id = chain.network.chain_id;
+    let found = chain.genesis().await?;
+    let known = ledger.genesis.get(&chain_id).copied();
+    if known == Some(found) {
+        return Ok(false);
+    }
+    let is_other = match known {
+        Some(_) => true,
+        None => !is_witnessed(chain, &history()?).await?,
+    };
+    if is_other {
+        if !chain.network.is_local() {
+            return Err(other(chain, known.unwrap_or_default(), found).into());
+        }
+        facts.keep(Event::ChainEnded { chain_id }).await?;
+    }
+    let genesis = found;
+    let identified = Event::ChainIdentified { chain_id, genesis };
+    facts.keep(identified).await?;
+    Ok(true)
+}
+
+/// Whether one of the latest facts stands on the chain, or there is none.
+async fn is_witnessed(chain: &Chain, history: &TxHistory) -> Result<bool, WalletError> {
+    let marks: Vec<&EventLocation> = history.locations(chain.network.chain_id).collect();
+    for location in marks.iter().rev().take(WITNESSES) {
+        if chain.has_block(location.block, location.hash).await? {
+            return Ok(true);
+        }
+    }
+    Ok(marks.is_empty())
+}
+
+fn other(chain: &Chain, expected: Word, found: Word) -> WalletError {
+    WalletError::OtherGenesis {
+        network: chain.network.name.clone(),
+        rpc: chain.network.rpc_shown(),
+        expected,
+        found,
+    }
+}
+
+/// Whether a chain is the one that a ledger is about, as far as that is known.
+pub async fn check_genesis(chain: &Chain, ledger: &Ledger) -> Result<(), WalletError> {
+    let Some(expected) = ledger.genesis.get(&chain.network.chain_id).copied() else {
+        return Ok(());
+    };
+    match chain.genesis().await? {
+        found if found == expected => Ok(()),
+        found => Err(other(chain, expected, found)),
+    }
+}
+
+impl SettlementClient {
+    /// Whether it is still the chain that the journal is about; a journal that does not say yet
+    /// says so from now on.
+    pub(super) async fn check_chain(&self) -> Result<(), WalletError> {
+        let chain_id = self.chain.network.chain_id;
+        let known = ask(&*self.ledger, |ledger| {
+            ledger.genesis.get(&chain_id).copied()
+        });
+        let found = self.chain.genesis().await?;
+        match known {
+            Some(known) if known == found => Ok(()),
+            Some(known) => Err(other(&self.chain, known, found)),
+            None => {
+                let genesis = found;
+                let event = Event::ChainIdentified { chain_id, genesis };
+                // Whoever cannot write it down now is told so by what comes next.
+                let _ = self.queue.keep(event).await;
+                Ok(())
+            }
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! Calls to the escrow that others have signed: anyone may submit them, and here it is us.
+
+use alloy::{primitives::Bytes, sol_types::SolCall};
+
+use super::{ChainFailure, MinedResult, client::SettlementClient};
+use openlora_chain::{registry::BatchSettlementEscrow as Escrow, transaction::TxSubmission};
+use openlora_contracts::ESCROW;
+use openlora_core::{Address, Amount};
+use openlora_ledger::Sponsored;
+
+impl SettlementClient {
+    pub(super) async fn pass_on(
+        &self,
+        name: &'static str,
+        mut calls: Vec<Bytes>,
+        sponsored: Option<Sponsored>,
+    ) -> Result<MinedResult, ChainFailure> {
+        let data = match calls.len() {
+            1 => calls.remove(0),
+            _ => Escrow::multicallCall { data: calls }.abi_encode().into(),
+        };
+        let call = self.prepared(ESCROW.into(), data, format!("{name} for others"));
+        let call = call
+            .await
+            .map_err(|error| ChainFailure::of_read(name, &error))?;
+        let call = TxSubmission { sponsored, ..call };
+        let tx = self.done(name, call, None).await?.tx.to_string();
+        // What it did to channels in sight is seen before anybody asks.
+        match self.advance(&[]).await {
+            Ok(_) => Ok(MinedResult { tx, view: None }),
+            Err(_) => Err(ChainFailure::Unknown { tx }),
+        }
+    }
+
+    pub(super) async fn unsettled_of(
+        &self,
+        receiver: Address,
+        token: Address,
+    ) -> Result<Amount, ChainFailure> {
+        let call = Escrow::receiversCall {
+            receiver: receiver.into(),
+            token: token.into(),
+        };
+        let asked = self
+            .chain
+            .read("receivers of the escrow", ESCROW.into(), &call);
+        let totals = asked.await.map_err(ChainFailure::unreachable)?;
+        Ok(Amount(
+            totals.totalClaimed.saturating_sub(totals.totalSettled),
+        ))
+    }
+}

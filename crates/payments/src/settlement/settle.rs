@@ -1,0 +1,405 @@
+//! From charges to money: claims, then settling what is claimed, then paying out what arrived.
+//!
+//! Every amount comes from the chain's cumulative totals, so a round that was cut off anywhere is
+//! finished by the next one, and nothing is done twice.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use alloy::{primitives::Bytes, sol_types::SolCall};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    claims::{self, ClaimRow, LeftOut, receivers_of},
+    client::SettlementClient,
+    error::SettleError,
+    facts,
+    ledger_view::ask,
+    shares::{SplitterShare, shares},
+};
+use openlora_chain::{
+    registry::{BatchSettlementEscrow as Escrow, ContributorPool, RevenueSplitter},
+    transaction::{MinedTx, TransactionError},
+};
+use openlora_contracts::ESCROW;
+use openlora_core::{Address, Amount, Word};
+use openlora_ledger::{Ledger, ReceiverKey, event::Event};
+
+/// When settlement happens by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SettleTriggers {
+    /// Unclaimed sum of one receiver that is worth a transaction.
+    pub threshold: Amount,
+    /// Longest time between two rounds.
+    pub interval: Duration,
+}
+
+/// A transaction that moved money.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MovedMoney {
+    pub tx: String,
+    pub receiver: ReceiverKey,
+    pub amount: Amount,
+    /// Channels of a claim; 0 for anything else.
+    pub channels: usize,
+    /// Who got it, where it left a splitter.
+    pub recipient: Option<Address>,
+    /// Of the whole transaction.
+    pub gas_used: u64,
+    /// Wei.
+    pub fee: u128,
+}
+
+/// What a round did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SettleRound {
+    /// One per transaction and receiver.
+    pub claims: Vec<MovedMoney>,
+    pub settles: Vec<MovedMoney>,
+    pub left_out: Vec<LeftOut>,
+}
+
+/// Claims, settles and withdraws on one chain.
+pub struct ChainSettler {
+    client: Arc<SettlementClient>,
+    /// One round at a time.
+    round: tokio::sync::Mutex<()>,
+    /// What was left out of the last round, so that it starts no other one.
+    stuck: Mutex<BTreeMap<Word, Amount>>,
+}
+
+impl ChainSettler {
+    pub fn new(client: Arc<SettlementClient>) -> Self {
+        Self {
+            client,
+            round: tokio::sync::Mutex::new(()),
+            stuck: Mutex::default(),
+        }
+    }
+
+    /// Claims everything that is charged, and settles everything that is claimed.
+    pub async fn settle_now(&self) -> Result<SettleRound, SettleError> {
+        let _round = self.round.lock().await;
+        self.client.recover().await?;
+        let mut done = SettleRound::default();
+        self.claim(&mut done).await?;
+        for receiver in self.receivers(&done) {
+            done.settles.extend(self.settle_receiver(receiver).await?);
+        }
+        let mut stuck: BTreeMap<Word, Amount> = BTreeMap::new();
+        for out in &done.left_out {
+            let sum = stuck.entry(out.channel).or_default();
+            *sum = sum.saturating_add(out.amount);
+        }
+        *self.stuck.lock().unwrap_or_else(PoisonError::into_inner) = stuck;
+        Ok(done)
+    }
+
+    async fn claim(&self, done: &mut SettleRound) -> Result<(), SettleError> {
+        let (client, chain_id) = (&self.client, self.chain_id());
+        let owed = ask(&*client.ledger, |ledger| {
+            claims::owed_channels(ledger, chain_id)
+        });
+        let views = client.advance(&owed).await?;
+        let account = client.account();
+        let select = |ledger: &Ledger| claims::select(ledger, chain_id, account, &views);
+        let (rows, left_out) = ask(&*client.ledger, select);
+        done.left_out = left_out;
+        let mut waiting = claims::batches(rows);
+        waiting.reverse();
+        let mut claimed = Vec::new();
+        while let Some(batch) = waiting.pop() {
+            let sifted = claims::filter_rows(&client.chain, account, batch).await?;
+            let (batch, left_out) = sifted;
+            done.left_out.extend(left_out);
+            if batch.is_empty() {
+                continue;
+            }
+            claimed.extend(batch.iter().map(|row| row.channel));
+            let (data, label) = (claims::data(&batch), claims::claim_label(&batch));
+            match self.send(ESCROW.into(), data, label).await {
+                Ok(mined) => done.claims.extend(self.claims_of(&mined)),
+                // A row that passed a moment ago: the halves find out which.
+                Err(SettleError::Transaction(TransactionError::Reverted { reason, .. })) => {
+                    halve(batch, reason, &mut waiting, &mut done.left_out);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        for out in &done.left_out {
+            tracing::warn!(
+                "{} of channel {} cannot be claimed: {}",
+                out.amount,
+                out.channel,
+                out.reason
+            );
+        }
+        client.advance(&claimed).await?;
+        Ok(())
+    }
+
+    async fn settle_receiver(
+        &self,
+        receiver: ReceiverKey,
+    ) -> Result<Option<MovedMoney>, SettleError> {
+        let view = self.client.observe_receiver(receiver).await?;
+        if view.claimed <= view.settled {
+            return Ok(None);
+        }
+        let call = Escrow::settleCall {
+            receiver: receiver.receiver.into(),
+            token: receiver.token.into(),
+        };
+        let label = format!("settling what is claimed for {}", receiver.receiver);
+        let data = call.abi_encode().into();
+        let mined = self.send(ESCROW.into(), data, label).await?;
+        self.client.observe_receiver(receiver).await?;
+        let amount = self
+            .mined_events(&mined)
+            .into_iter()
+            .find_map(|fact| match fact {
+                Event::Settled(fact) if fact.receiver == receiver => Some(fact.amount),
+                _ => None,
+            });
+        Ok(amount.map(|amount| moved(&mined, receiver, amount)))
+    }
+
+    /// Pays out of every splitter this account's share, to `to` or to itself, and the shares of
+    /// contributor pools to the pools.
+    pub async fn withdraw(&self, to: Option<Address>) -> Result<Vec<MovedMoney>, SettleError> {
+        let _round = self.round.lock().await;
+        self.client.recover().await?;
+        let mut done = Vec::new();
+        for receiver in self.receivers(&SettleRound::default()) {
+            let shares = shares(&self.client.chain, self.client.account(), receiver).await?;
+            let due = shares.into_iter().filter(|share| !share.pending.is_zero());
+            for share in due {
+                done.extend(self.release(&share, to).await?);
+            }
+            self.client.observe_receiver(receiver).await?;
+        }
+        Ok(done)
+    }
+
+    /// Has contributor pools fetch their shares; nothing else is paid out.
+    pub async fn fill_pools(&self) -> Result<Vec<MovedMoney>, SettleError> {
+        let _round = self.round.lock().await;
+        self.client.recover().await?;
+        let mut done = Vec::new();
+        for receiver in self.receivers(&SettleRound::default()) {
+            let shares = shares(&self.client.chain, self.client.account(), receiver).await?;
+            let due = shares
+                .into_iter()
+                .filter(|it| it.pool && !it.pending.is_zero());
+            for share in due {
+                done.extend(self.release(&share, None).await?);
+            }
+        }
+        Ok(done)
+    }
+
+    async fn release(
+        &self,
+        share: &SplitterShare,
+        to: Option<Address>,
+    ) -> Result<Option<MovedMoney>, SettleError> {
+        let receiver = share.receiver;
+        let (splitter, token) = (receiver.receiver, receiver.token.into());
+        let to = to.unwrap_or(self.client.account()).into();
+        let (callee, data) = match (share.own, share.pool) {
+            (true, _) => {
+                let call = RevenueSplitter::releaseCall { token, to };
+                (splitter, call.abi_encode())
+            }
+            (false, true) => {
+                let splitter = splitter.into();
+                let call = ContributorPool::pullCall { splitter, token };
+                (share.recipient, call.abi_encode())
+            }
+            // Others fetch their own.
+            (false, false) => return Ok(None),
+        };
+        let label = format!("releasing the share of {} from {splitter}", share.recipient);
+        let mined = self.send(callee, data.into(), label).await?;
+        let amount = self
+            .mined_events(&mined)
+            .into_iter()
+            .find_map(|fact| match fact {
+                Event::Released(fact) if fact.recipient == share.recipient => Some(fact.amount),
+                _ => None,
+            });
+        let recipient = Some(share.recipient);
+        Ok(amount.map(|amount| MovedMoney {
+            recipient,
+            ..moved(&mined, receiver, amount)
+        }))
+    }
+
+    /// Settles whenever there is reason to, until told to stop, and then once more. Says whether
+    /// that last time went well.
+    pub async fn run(&self, triggers: SettleTriggers, stop: CancellationToken) -> bool {
+        /// Between a round that failed and the next, at least.
+        const PAUSE: Duration = Duration::from_secs(10);
+        let mut pause = Duration::ZERO;
+        loop {
+            let reason = async {
+                tokio::time::sleep(pause).await;
+                tokio::select! {
+                    () = self.client.withdrawal_started() => {}
+                    () = tokio::time::sleep(triggers.interval) => {}
+                    () = self.until(triggers.threshold) => {}
+                }
+            };
+            let stopping = tokio::select! {
+                () = stop.cancelled() => true,
+                () = reason => false,
+            };
+            let round = self.settle_now().await;
+            if let Err(error) = &round {
+                tracing::warn!("{}: not settled: {error}", self.client.chain.network.name);
+            }
+            pause = if round.is_ok() { Duration::ZERO } else { PAUSE };
+            if stopping {
+                return round.is_ok();
+            }
+        }
+    }
+
+    /// Waits until so much is unclaimed for one receiver, or anything of a payer who withdraws: a
+    /// call that was running when the withdrawal began costs something only once it ends.
+    async fn until(&self, threshold: Amount) {
+        while !self.is_reached(threshold) && !self.is_leaving() {
+            // The ledger says nothing by itself.
+            tokio::time::sleep(self.client.options.poll).await;
+        }
+    }
+
+    /// What is charged, could be claimed and is not, by the money's contract.
+    pub fn unclaimed(&self) -> BTreeMap<Address, Amount> {
+        let mut sums = BTreeMap::new();
+        for ((_, token), amount) in self.unclaimed_by_receiver() {
+            let sum: &mut Amount = sums.entry(token).or_default();
+            *sum = sum.saturating_add(amount);
+        }
+        sums.retain(|_, sum| !sum.is_zero());
+        sums
+    }
+
+    fn is_reached(&self, threshold: Amount) -> bool {
+        let sums = self.unclaimed_by_receiver();
+        sums.values().any(|sum| !sum.is_zero() && *sum >= threshold)
+    }
+
+    /// By receiver and the money's contract, without what cannot be claimed.
+    fn unclaimed_by_receiver(&self) -> BTreeMap<(Address, Address), Amount> {
+        let here = self.chain_id();
+        let stuck = self.stuck.lock().unwrap_or_else(PoisonError::into_inner);
+        let stuck = stuck.clone();
+        ask(&*self.client.ledger, |ledger| {
+            let mut sums: BTreeMap<(Address, Address), Amount> = BTreeMap::new();
+            for (key, channel) in ledger
+                .channels
+                .iter()
+                .filter(|(key, _)| key.chain_id == here)
+            {
+                let stuck = stuck.get(&key.channel).copied().unwrap_or_default();
+                let amount = channel.unclaimed().saturating_sub(stuck);
+                let of = (channel.config.receiver, channel.config.token);
+                let sum = sums.entry(of).or_default();
+                *sum = sum.saturating_add(amount);
+            }
+            sums
+        })
+    }
+
+    fn is_leaving(&self) -> bool {
+        let here = self.chain_id();
+        let stuck = self.stuck.lock().unwrap_or_else(PoisonError::into_inner);
+        let stuck = stuck.clone();
+        ask(&*self.client.ledger, |ledger| {
+            let mut channels = ledger.channels.iter();
+            channels.any(|(key, channel)| {
+                let stuck = stuck.get(&key.channel).copied().unwrap_or_default();
+                let view = channel.view.as_ref();
+                key.chain_id == here
+                    && view.is_some_and(|view| view.withdrawal.is_some())
+                    && channel.unclaimed() > stuck
+            })
+        })
+    }
+
+    /// Receivers of this chain that money may wait for.
+    fn receivers(&self, done: &SettleRound) -> BTreeSet<ReceiverKey> {
+        let mut keys = known_receivers(&self.client);
+        keys.extend(done.claims.iter().map(|claim| claim.receiver));
+        keys
+    }
+
+    async fn send(&self, to: Address, data: Bytes, label: String) -> Result<MinedTx, SettleError> {
+        self.client.carry_out(to, data, label).await
+    }
+
+    fn mined_events(&self, mined: &MinedTx) -> Vec<Event> {
+        let chain_id = self.chain_id();
+        ask(&*self.client.ledger, |ledger| {
+            facts::told_by(&mined.receipt, chain_id, ledger)
+        })
+    }
+
+    fn claims_of(&self, mined: &MinedTx) -> Vec<MovedMoney> {
+        let told = self.mined_events(mined).into_iter();
+        let claim = |fact| match fact {
+            Event::Claimed(fact) => Some(MovedMoney {
+                channels: fact.rows.len(),
+                ..moved(
+                    mined,
+                    fact.receiver,
+                    fact.rows.iter().map(|row| row.amount).sum(),
+                )
+            }),
+            _ => None,
+        };
+        told.filter_map(claim).collect()
+    }
+
+    fn chain_id(&self) -> u64 {
+        self.client.chain.network.chain_id
+    }
+}
+
+/// Receivers that the ledger knows on a desk's chain.
+fn known_receivers(client: &SettlementClient) -> BTreeSet<ReceiverKey> {
+    let here = client.chain.network.chain_id;
+    ask(&*client.ledger, |ledger| receivers_of(ledger, here))
+}
+
+fn moved(mined: &MinedTx, receiver: ReceiverKey, amount: Amount) -> MovedMoney {
+    let gas_used = mined.receipt.gas_used;
+    MovedMoney {
+        tx: mined.tx.to_string(),
+        receiver,
+        amount,
+        channels: 0,
+        recipient: None,
+        gas_used,
+        fee: u128::from(gas_used).saturating_mul(mined.receipt.effective_gas_price),
+    }
+}
+
+/// Two claims in place of one that was reverted; a single row is left out.
+fn halve(
+    mut batch: Vec<ClaimRow>,
+    reason: String,
+    waiting: &mut Vec<Vec<ClaimRow>>,
+    left_out: &mut Vec<LeftOut>,
+) {
+    if batch.len() > 1 {
+        let second = batch.split_off(batch.len() / 2);
+        waiting.extend([second, batch]);
+        return;
+    }
+    left_out.extend(batch.into_iter().map(|row| row.left_out(reason.clone())));
+}

@@ -1,0 +1,135 @@
+//! What a splitter holds for whom, and what could be claimed, settled and paid out now: read from
+//! the chain, with nothing sent.
+
+use std::collections::BTreeMap;
+
+use super::{
+    claims::{self, LeftOut, receivers_of},
+    view,
+};
+use openlora_chain::{
+    WalletError,
+    provider::Chain,
+    registry::{ContributorPool, RevenueSplitter},
+};
+use openlora_core::{Address, Amount};
+use openlora_ledger::{Ledger, ReceiverKey};
+
+/// One recipient of a splitter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SplitterShare {
+    pub receiver: ReceiverKey,
+    pub recipient: Address,
+    pub ppm: u32,
+    /// The account's own.
+    pub own: bool,
+    /// A contributor pool, which anybody may have fetch its share.
+    pub pool: bool,
+    /// Paid out so far, and what could be paid out now.
+    pub released: Amount,
+    pub pending: Amount,
+}
+
+/// What could be done for an account on a chain.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AccountDue {
+    /// Sum and channels per receiver.
+    pub claims: BTreeMap<ReceiverKey, (Amount, usize)>,
+    /// Claimed and not yet settled.
+    pub settles: BTreeMap<ReceiverKey, Amount>,
+    pub left_out: Vec<LeftOut>,
+}
+
+/// What there is to claim and to settle.
+pub async fn due(
+    chain: &Chain,
+    account: Address,
+    ledger: &Ledger,
+) -> Result<AccountDue, WalletError> {
+    let chain_id = chain.network.chain_id;
+    let head = chain.head().await?;
+    let owed = claims::owed_channels(ledger, chain_id);
+    let views = view::channels(chain, &head, 0, &owed).await?;
+    let views = owed.into_iter().zip(views).collect();
+    let (rows, left_out) = claims::select(ledger, chain_id, account, &views);
+    let mut due = AccountDue {
+        left_out,
+        ..AccountDue::default()
+    };
+    for batch in claims::batches(rows) {
+        let (batch, left_out) = claims::filter_rows(chain, account, batch).await?;
+        due.left_out.extend(left_out);
+        for row in batch {
+            let (sum, channels) = due.claims.entry(row.receiver).or_default();
+            (*sum, *channels) = (sum.saturating_add(row.amount), *channels + 1);
+        }
+    }
+    for receiver in receivers_of(ledger, chain_id) {
+        let view = view::receiver(chain, &head, receiver).await?;
+        let unsettled = view.claimed.saturating_sub(view.settled);
+        if !unsettled.is_zero() {
+            due.settles.insert(receiver, unsettled);
+        }
+    }
+    Ok(due)
+}
+
+/// Every recipient of a splitter, in its order.
+pub async fn shares(
+    chain: &Chain,
+    account: Address,
+    receiver: ReceiverKey,
+) -> Result<Vec<SplitterShare>, WalletError> {
+    let splitter = receiver.receiver;
+    let listed = chain.read(
+        "shares of the splitter",
+        splitter,
+        &RevenueSplitter::sharesCall {},
+    );
+    let mut shares = Vec::new();
+    for listed in listed.await? {
+        let recipient = Address::from(listed.recipient);
+        let token = receiver.token.into();
+        let call = RevenueSplitter::pendingCall {
+            token,
+            recipient: recipient.into(),
+        };
+        let pending = chain
+            .read("pending of the splitter", splitter, &call)
+            .await?;
+        let call = RevenueSplitter::releasedCall {
+            token,
+            recipient: recipient.into(),
+        };
+        let released = chain
+            .read("released of the splitter", splitter, &call)
+            .await?;
+        shares.push(SplitterShare {
+            receiver,
+            recipient,
+            ppm: listed.ppm,
+            own: recipient == account,
+            pool: recipient != account && is_pool(chain, recipient).await?,
+            released: Amount(u128::try_from(released).unwrap_or(u128::MAX)),
+            pending: Amount(u128::try_from(pending).unwrap_or(u128::MAX)),
+        });
+    }
+    Ok(shares)
+}
+
+async fn is_pool(chain: &Chain, recipient: Address) -> Result<bool, WalletError> {
+    if !chain.has_code(recipient).await? {
+        return Ok(false);
+    }
+    let terms = chain.read(
+        "terms of the pool",
+        recipient,
+        &ContributorPool::termsCall {},
+    );
+    match terms.await {
+        Ok(_) => Ok(true),
+        // Another contract answers nothing, or something else.
+        Err(WalletError::Reverted { .. }) => Ok(false),
+        Err(error) => chain.height().await.map(|_| false).map_err(|_| error),
+    }
+}

@@ -1,0 +1,92 @@
+//! What is sent at strangers' request, and where that ends: everything that a desk's account pays
+//! for others passes here right before it is signed, so that no two of them fit where there is room
+//! for one.
+
+use std::{
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use super::ledger_view::{LedgerView, ask};
+use openlora_core::{Address, Amount, Word};
+use openlora_ledger::{
+    SponsorAllowance, SponsorLimit, Sponsored, SponsoredDeed, SponsoredGas, event::Event,
+};
+
+const DAY_SECONDS: u64 = 86_400;
+
+/// Keeps a chain's account within what it may do for others.
+pub(super) struct SponsorGate {
+    pub chain_id: u64,
+    pub account: Address,
+    pub books: Arc<dyn LedgerView>,
+    pub allowance: SponsorAllowance,
+}
+
+/// Days since 1970 (UTC), and the seconds that are left of this one.
+fn today() -> (u64, u64) {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    let seconds = since.map_or(0, |since| since.as_secs());
+    (
+        seconds / DAY_SECONDS,
+        DAY_SECONDS.saturating_sub(seconds % DAY_SECONDS),
+    )
+}
+
+/// When a daily limit begins anew, in seconds.
+pub fn until_tomorrow() -> u64 {
+    today().1
+}
+
+/// What somebody asks for now; what it may cost is known once it is to be signed.
+pub(super) fn sponsored(
+    label: SponsoredDeed,
+    party: Option<Address>,
+    channel: Option<Word>,
+) -> Sponsored {
+    Sponsored {
+        deed: label,
+        party,
+        channel,
+        day: today().0,
+        reserve: Amount::ZERO,
+    }
+}
+
+impl SponsorGate {
+    /// Whether a transaction may be sent; where it may not, what is to be written down about it.
+    pub fn check(&self, asked: &Sponsored) -> Result<(), (SponsorLimit, Option<Event>)> {
+        ask(&*self.books, |ledger| {
+            let checked = ledger
+                .sponsored
+                .check(self.chain_id, asked, &self.allowance);
+            let told = ledger.sponsored.gas(self.chain_id, asked.day).is_exhausted;
+            Some(checked.map_err(|limit| (limit, self.alarm(limit).filter(|_| !told))))
+        })
+        .unwrap_or(Ok(()))
+    }
+
+    /// Once a day.
+    fn alarm(&self, limit: SponsorLimit) -> Option<Event> {
+        let (chain_id, account) = (self.chain_id, self.account);
+        match limit {
+            SponsorLimit::GasBudget {
+                spent, budget, day, ..
+            } => Some(Event::GasBudgetSpent {
+                chain_id,
+                account,
+                day,
+                spent,
+                budget,
+            }),
+            _ => None,
+        }
+    }
+
+    pub fn gas(&self) -> SponsoredGas {
+        let (day, _) = today();
+        ask(&*self.books, |ledger| {
+            ledger.sponsored.gas(self.chain_id, day)
+        })
+    }
+}

@@ -1,0 +1,267 @@
+//! Payments from channels: the voucher against what is charged, signed for, and held on the chain.
+
+use std::sync::Arc;
+
+use alloy::primitives::{hex, keccak256};
+
+use super::{
+    binding::{RequestBinding, is_marked},
+    checks::{authorised, check_terms, check_voucher, check_window, signed},
+    digest::deposit_nonce,
+    lane::PaymentMethod,
+    line::{ChannelSession, PaymentBid},
+    payment_guard::ChannelGuard,
+    reason::Reason,
+    refusal::PaymentRefusal,
+    sponsor::ContractPayers,
+    terms::{SellerState, TakenOffer},
+    wire::{BatchPayload, DepositPart, Erc3009, TransferAuthorization, Voucher, VoucherAction},
+};
+use crate::settlement::{ChainFailure, DepositPermit};
+use openlora_contracts::COLLECTOR;
+use openlora_core::{Address, Amount, Word};
+use openlora_ledger::{ChannelKey, ChannelTerms, CheckedPayment, LedgerChannel, PaymentScheme};
+use openlora_ports::OfferedCall;
+
+impl SellerState {
+    /// Steps 3 to 7 for a voucher, with or without a deposit. Whose voucher it is is known before
+    /// anything of the channel is compared or told.
+    pub async fn open_batch(
+        self: &Arc<Self>,
+        sale: &OfferedCall,
+        taken: &TakenOffer,
+        (batch, binding): (&BatchPayload, Option<&RequestBinding>),
+    ) -> Result<ChannelGuard, PaymentRefusal> {
+        let part = match &batch.action {
+            VoucherAction::Voucher => None,
+            VoucherAction::Deposit(part) => Some(part),
+            VoucherAction::Refund { .. } => return Err(Reason::PayloadType.into()),
+        };
+        let (method, voucher) = (&taken.method, &batch.voucher);
+        let by_contract = batch.config.payer_authorizer.is_zero();
+        if by_contract && self.sponsor.rules.contract_payers == ContractPayers::Refuse {
+            return Err(Reason::ContractPayer.into());
+        }
+        taken.check_signer(batch).await?;
+        match binding {
+            Some(binding) => taken.check_bound(batch, binding, sale).await?,
+            None if is_marked(batch.config.salt) => return Err(Reason::RequestBinding.into()),
+            None => {}
+        }
+        let mut session = self.line(taken, batch).await?;
+        let bid = PaymentBid {
+            max: voucher.max_claimable_amount,
+            amount: taken.offer.amount,
+            bound: binding.is_some(),
+        };
+        if session.known {
+            match session.price(bid, sale) {
+                // What may be told depends on what the chain shows of the channel now.
+                Err(PaymentRefusal::Used(..) | PaymentRefusal::Stale(..)) if !bid.bound => {}
+                priced => _ = priced?,
+            }
+        }
+        let view = method.settlement().channel(session.key.channel).await?;
+        session.channel.observe(view.clone());
+        let quote = session.price(bid, sale)?;
+        if view.withdrawal.is_some() {
+            return Err(Reason::Withdrawal.into());
+        }
+        session.check_room(bid.max)?;
+        let owed = quote.is_zero() && !sale.quote.is_zero();
+        let deposit = match part {
+            Some(part) if !owed => self.arriving(taken, &mut session, part, voucher).await?,
+            _ => None,
+        };
+        if !owed {
+            let arriving = deposit.as_ref().map_or(Amount::ZERO, |it| it.amount);
+            session.check_balance(voucher, arriving)?;
+        }
+        let payment = CheckedPayment {
+            collected: by_contract && !owed,
+            ..payment(sale, &session, voucher, quote)
+        };
+        let behind = (Arc::clone(self), Arc::clone(method));
+        Ok(ChannelGuard::new(behind, sale, session, deposit, payment))
+    }
+
+    /// Takes the channel of a payer who was heard into our hands.
+    pub async fn line(
+        &self,
+        taken: &TakenOffer,
+        batch: &BatchPayload,
+    ) -> Result<ChannelSession, PaymentRefusal> {
+        let config = ChannelTerms::from(batch.config.clone());
+        let key = ChannelKey {
+            chain_id: taken.method.chain_id,
+            channel: batch.voucher.channel_id,
+        };
+        let held = self.channels.take(key).await.ok_or(PaymentRefusal::Busy)?;
+        let known = held.get().cloned();
+        Ok(ChannelSession {
+            key,
+            held,
+            known: known.is_some(),
+            channel: known.unwrap_or_else(|| LedgerChannel::new(config)),
+        })
+    }
+
+    /// The deposit, if it is still to be made. One that the chain has already, from an attempt
+    /// whose end the payer did not see, is refused there and may be too late by now, but its money
+    /// covers the voucher.
+    async fn arriving(
+        &self,
+        taken: &TakenOffer,
+        session: &mut ChannelSession,
+        part: &DepositPart,
+        voucher: &Voucher,
+    ) -> Result<Option<DepositPermit>, PaymentRefusal> {
+        let (method, id) = (&taken.method, session.key.channel);
+        let minimum = taken.offer.extra.min_deposit.unwrap_or_default();
+        let config = &session.channel.config;
+        let deposit = match method.deposit(id, config, part, minimum).await {
+            Err(PaymentRefusal::Because(Reason::DepositExpired)) if session.covers(voucher) => {
+                return Ok(None);
+            }
+            deposit => deposit?,
+        };
+        match method.settlement().check_deposit(&deposit).await {
+            Ok(()) => Ok(Some(deposit)),
+            Err(trouble @ ChainFailure::Rejected { .. }) => {
+                session
+                    .channel
+                    .observe(method.settlement().channel(id).await?);
+                match session.covers(voucher) {
+                    true => Ok(None),
+                    false => Err(PaymentRefusal::from_failure(Reason::DepositRefused)(
+                        trouble,
+                    )),
+                }
+            }
+            Err(trouble) => Err(trouble.into()),
+        }
+    }
+}
+
+impl PaymentMethod {
+    /// A deposit whose terms and signature are in order.
+    pub async fn deposit(
+        &self,
+        channel: Word,
+        config: &ChannelTerms,
+        part: &DepositPart,
+        minimum: Amount,
+    ) -> Result<DepositPermit, PaymentRefusal> {
+        let signed_part = part.authorization.erc3009.as_ref();
+        let signed_part = signed_part.ok_or(Reason::DepositMethod)?;
+        if part.amount < minimum {
+            return Err(Reason::DepositTooSmall.into());
+        }
+        let (after, before) = (signed_part.valid_after, signed_part.valid_before);
+        check_window(
+            after,
+            before,
+            (Reason::DepositExpired, Reason::DepositEarly),
+        )?;
+        let authorization = receiving(config, channel, part.amount, signed_part);
+        let digest = self.token.receive(&authorization);
+        let (payer, signature) = (config.payer, &signed_part.signature);
+        if !signed(self.settlement(), payer, digest, signature).await? {
+            return Err(Reason::DepositSignature.into());
+        }
+        Ok(DepositPermit {
+            channel,
+            config: config.clone(),
+            amount: part.amount,
+            valid_after: after,
+            valid_before: before,
+            salt: signed_part.salt,
+            signature: signature.clone(),
+        })
+    }
+}
+
+/// What a deposit's signature is over.
+pub(super) fn receiving(
+    config: &ChannelTerms,
+    channel: Word,
+    value: Amount,
+    part: &Erc3009,
+) -> TransferAuthorization {
+    TransferAuthorization {
+        from: config.payer,
+        to: COLLECTOR.into(),
+        value,
+        valid_after: part.valid_after,
+        valid_before: part.valid_before,
+        nonce: deposit_nonce(channel, part.salt),
+    }
+}
+
+impl TakenOffer {
+    /// Whether a channel fits the offer, and its voucher is signed by whoever signs for its payer.
+    pub async fn check_signer(&self, batch: &BatchPayload) -> Result<(), PaymentRefusal> {
+        let (method, voucher) = (&self.method, &batch.voucher);
+        let config = ChannelTerms::from(batch.config.clone());
+        check_terms(&method.escrow, &config, voucher.channel_id, &self.offer)?;
+        check_voucher(method.settlement(), &method.escrow, &config, voucher).await
+    }
+
+    async fn check_bound(
+        &self,
+        batch: &BatchPayload,
+        binding: &RequestBinding,
+        sale: &OfferedCall,
+    ) -> Result<(), PaymentRefusal> {
+        let (settlement, voucher) = (self.method.settlement(), &batch.voucher);
+        let config = ChannelTerms::from(batch.config.clone());
+        let max = voucher.max_claimable_amount;
+        let digest = self
+            .method
+            .binding
+            .request(voucher.channel_id, max, binding.request_hash);
+        let ours = binding.request_hash == sale.request
+            && authorised(settlement, &config, digest, &binding.signature).await?;
+        match ours {
+            true => Ok(()),
+            false => Err(Reason::RequestBinding.into()),
+        }
+    }
+}
+
+/// Whose channel it is: its payer's where that signs its vouchers, and of payer and signer
+/// together otherwise, because the payer may know nothing of it.
+pub(super) fn channel_owner(config: &ChannelTerms) -> Address {
+    let (payer, signer) = (config.payer, config.payer_authorizer);
+    if signer.is_zero() || signer == payer {
+        return payer;
+    }
+    let hash = keccak256([payer.0, signer.0].concat());
+    let mut both = [0; 20];
+    both.copy_from_slice(&hash[12..]);
+    Address(both)
+}
+
+fn payment(
+    sale: &OfferedCall,
+    session: &ChannelSession,
+    voucher: &Voucher,
+    quote: Amount,
+) -> CheckedPayment {
+    let config = &session.channel.config;
+    CheckedPayment {
+        scheme: PaymentScheme::BatchSettlement,
+        chain_id: session.key.chain_id,
+        token: config.token,
+        receiver: config.receiver,
+        payer: config.payer,
+        id: session.key.channel,
+        before: session.channel.charged.amount(),
+        quote,
+        signature: hex::encode_prefixed(&voucher.signature),
+        prices: sale.prices,
+        work: sale.work,
+        collected: false,
+        party: Some(channel_owner(config)).filter(|party| *party != config.payer),
+    }
+}

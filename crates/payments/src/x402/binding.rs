@@ -1,0 +1,206 @@
+//! What payers of this program add to a payment, so that it is worth nothing to anybody else.
+//!
+//! A voucher is public once it is claimed, and says nothing about the request that it pays. Two
+//! entries of a payment's `extensions` close that: one binds the payment to its request, the other
+//! says that the payer itself wants its channel's rest now. Stock servers know neither and stock
+//! clients send neither.
+
+use std::sync::LazyLock;
+
+use alloy::primitives::{B256, Bytes, keccak256};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::{Map, Value};
+
+use super::{
+    digest::{hash, separator, typed},
+    signature::recover,
+    wire::{WireProblem, forms, read},
+};
+use openlora_core::{Address, Amount, Word};
+pub use openlora_ledger::request_digest as request_hash;
+
+/// The furthest that a refund request may reach ahead, in seconds.
+pub const LONGEST_REFUND_REQUEST: u64 = 600;
+
+static PAID_REQUEST: LazyLock<B256> =
+    LazyLock::new(|| keccak256("PaidRequest(bytes32 id,uint128 maximum,bytes32 requestHash)"));
+static REFUND_REQUEST: LazyLock<B256> = LazyLock::new(|| {
+    keccak256(
+        "RefundRequest(bytes32 channelId,uint128 amount,uint256 refundNonce,uint256 validBefore)",
+    )
+});
+
+static PAID_REFUND_REQUEST: LazyLock<B256> = LazyLock::new(|| {
+    keccak256(
+        "PaidRefundRequest(bytes32 channelId,uint128 amount,uint128 fee,uint128 feeTotal,uint256 refundNonce,uint256 validBefore)",
+    )
+});
+
+/// What salts of channels and nonces of authorizations begin with whose payer names the request of
+/// every payment. Nobody can leave the name out of a copy then, because payments are signed over
+/// the channel and the nonce.
+static MARK: LazyLock<[u8; 16]> = LazyLock::new(|| {
+    let mut mark = [0; 16];
+    mark.copy_from_slice(&keccak256("openlora: requests are named")[..16]);
+    mark
+});
+
+/// A fresh salt or nonce that says that requests are named.
+pub fn marked() -> Word {
+    let mut word: [u8; 32] = rand::random();
+    word[..16].copy_from_slice(&*MARK);
+    Word(word)
+}
+
+/// Whether payments from a channel of this salt, or by this nonce, name their requests.
+pub fn is_marked(word: Word) -> bool {
+    word.0.starts_with(&*MARK)
+}
+
+/// An entry of `extensions`.
+pub trait OfferExtension: Serialize + DeserializeOwned {
+    const NAME: &'static str;
+}
+
+/// Binds a payment to one request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RequestBinding {
+    pub request_hash: Word,
+    /// Of the voucher's signer, or of the transfer's payer.
+    #[serde(with = "forms::bytes")]
+    pub signature: Bytes,
+}
+
+impl OfferExtension for RequestBinding {
+    const NAME: &'static str = "openlora-request";
+}
+
+/// What a payer pays for a refund: a voucher over what is charged and the fee.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RefundFee {
+    pub amount: Amount,
+    /// What is charged with the fee, which the voucher is over.
+    pub max_claimable_amount: Amount,
+    /// Of the voucher.
+    #[serde(with = "forms::bytes")]
+    pub signature: Bytes,
+}
+
+/// Asks for what is left in a channel, once.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RefundRequest {
+    /// Everything where none is given.
+    #[serde(default)]
+    pub amount: Option<Amount>,
+    /// The escrow's current one for the channel, which every refund moves on.
+    #[serde(with = "forms::count")]
+    pub refund_nonce: u64,
+    /// Unix seconds, at most [`LONGEST_REFUND_REQUEST`] ahead.
+    #[serde(with = "forms::count")]
+    pub valid_before: u64,
+    /// What the refund costs; absent where the offer names no fee.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fee: Option<RefundFee>,
+    /// Of the voucher's signer.
+    #[serde(with = "forms::bytes")]
+    pub signature: Bytes,
+}
+
+impl OfferExtension for RefundRequest {
+    const NAME: &'static str = "openlora-refund";
+}
+
+/// The signing domain of both, on one chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BindingDomain(B256);
+
+impl BindingDomain {
+    /// `contract` is the escrow for channels, the token for `exact`.
+    pub fn for_contract(chain_id: u64, contract: Address) -> Self {
+        Self(separator("openlora", "1", chain_id, contract))
+    }
+
+    /// What binds a payment to a request: `id` is the channel or the authorization's nonce,
+    /// `maximum` the voucher's total or the transfer's value.
+    pub fn request(&self, id: Word, maximum: Amount, request_hash: Word) -> Word {
+        let parts = [
+            (*PAID_REQUEST).into(),
+            id.into(),
+            maximum.into(),
+            request_hash.into(),
+        ];
+        typed(self.0, hash(parts))
+    }
+
+    /// What asks for a refund; no amount is all there is.
+    pub fn refund(
+        &self,
+        channel: Word,
+        amount: Option<Amount>,
+        nonce: u64,
+        valid_before: u64,
+    ) -> Word {
+        let parts = [
+            (*REFUND_REQUEST).into(),
+            channel.into(),
+            amount.unwrap_or_default().into(),
+            nonce.into(),
+            valid_before.into(),
+        ];
+        typed(self.0, hash(parts))
+    }
+}
+
+impl RefundRequest {
+    /// What its signature is over; the fee's voucher is signed by itself besides.
+    pub fn digest(&self, domain: BindingDomain, channel: Word) -> Word {
+        let (nonce, until) = (self.refund_nonce, self.valid_before);
+        let Some(fee) = &self.fee else {
+            return domain.refund(channel, self.amount, nonce, until);
+        };
+        let parts = [
+            (*PAID_REFUND_REQUEST).into(),
+            channel.into(),
+            self.amount.unwrap_or_default().into(),
+            fee.amount.into(),
+            fee.max_claimable_amount.into(),
+            nonce.into(),
+            until.into(),
+        ];
+        typed(domain.0, hash(parts))
+    }
+}
+
+/// Whether an account's key signed a digest, by the escrow's rules.
+pub fn signed_by(account: Address, digest: Word, signature: &[u8]) -> bool {
+    recover(digest, signature) == Ok(account)
+}
+
+/// The entry of `extensions`, where there is one.
+///
+/// # Errors
+/// One of another shape.
+pub fn extension<E: OfferExtension>(extensions: Option<&Value>) -> Result<Option<E>, WireProblem> {
+    let entry = extensions.and_then(|all| all.get(E::NAME));
+    entry.map(|entry| read(E::NAME, entry.clone())).transpose()
+}
+
+/// `extensions` with the entry.
+///
+/// # Errors
+/// An entry that JSON cannot hold.
+pub fn extended<E: OfferExtension>(
+    extensions: Option<Value>,
+    entry: &E,
+) -> Result<Option<Value>, WireProblem> {
+    let mut all = match extensions {
+        Some(Value::Object(all)) => all,
+        _ => Map::new(),
+    };
+    let entry = serde_json::to_value(entry).map_err(WireProblem::shape(E::NAME))?;
+    all.insert(E::NAME.to_owned(), entry);
+    Ok(Some(Value::Object(all)))
+}

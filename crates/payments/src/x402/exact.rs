@@ -1,0 +1,174 @@
+//! Payments of the `exact` scheme: one transfer for one call. One that was mined and not charged
+//! still owes its payer a call.
+
+use std::sync::Arc;
+
+use alloy::primitives::hex;
+
+use super::{
+    binding::{BindingDomain, RequestBinding, is_marked},
+    checks::{check_window, signed},
+    lane::PaymentMethod,
+    payment_guard::TransferGuard,
+    reason::Reason,
+    refusal::PaymentRefusal,
+    terms::{SellerState, TakenOffer},
+    wire::{ExactPayload, PaymentRequirements, TransferAuthorization},
+};
+use crate::settlement::TransferPermit;
+use openlora_core::Amount;
+use openlora_ledger::{CheckedPayment, ExactKey, ExactPayment, PaymentScheme, UsedVoucher};
+use openlora_ports::OfferedCall;
+
+impl SellerState {
+    /// Steps 3 to 7 for a transfer.
+    pub async fn open_exact(
+        self: &Arc<Self>,
+        sale: &OfferedCall,
+        taken: &TakenOffer,
+        (exact, binding): (&ExactPayload, Option<&RequestBinding>),
+    ) -> Result<TransferGuard, PaymentRefusal> {
+        let method = &taken.method;
+        let said = &exact.authorization;
+        check_offer(said, &taken.offer)?;
+        method.check_signature(exact).await?;
+        match binding {
+            Some(binding) => method.check_bound(exact, binding, sale).await?,
+            None if is_marked(said.nonce) => return Err(Reason::RequestBinding.into()),
+            None => {}
+        }
+        let key = method.exact_key(said);
+        let held = self.exact.take(key).await.ok_or(PaymentRefusal::Busy)?;
+        let paid = held.get().is_some();
+        // On its chain anybody finds a payment, and the request that it was for can be guessed.
+        let own = binding.is_some() || self.is_own_retry(&key, &sale.presenter);
+        if let Some(used) = held.get().and_then(used) {
+            return Err(match own {
+                true => PaymentRefusal::Used(used, Box::new(Reason::ExactUsed.into())),
+                false => PaymentRefusal::UsedByName(used, key.payer),
+            });
+        }
+        // What is owed to another request can be had for this one by its payer alone.
+        let owner = self.bound(&key, held.get());
+        let others = owner.as_ref().is_some_and(|it| *it != sale.request_hash);
+        if (others && binding.is_none()) || ((paid || owner.is_some()) && !own) {
+            return Err(Reason::ExactUsed.into());
+        }
+        let transfer = method.transfer(exact);
+        // What we have put on the chain is found again before the call.
+        if !paid {
+            method.check_transfer(&transfer).await?;
+        }
+        let payment = payment(sale, method, exact);
+        let behind = (Arc::clone(self), Arc::clone(method));
+        let deed = (transfer, payment, binding.is_some());
+        Ok(TransferGuard::new(behind, sale, held, deed))
+    }
+}
+
+/// Whether an authorization pays what is asked for to whom it shall.
+pub(super) fn check_offer(
+    said: &TransferAuthorization,
+    offer: &PaymentRequirements,
+) -> Result<(), Reason> {
+    if said.to != offer.pay_to {
+        return Err(Reason::ExactRecipient);
+    }
+    if said.value != offer.amount {
+        return Err(Reason::ExactValue);
+    }
+    Ok(())
+}
+
+impl PaymentMethod {
+    fn exact_key(&self, said: &TransferAuthorization) -> ExactKey {
+        ExactKey {
+            chain_id: self.chain_id,
+            token: self.chain_offer.token,
+            payer: said.from,
+            nonce: said.nonce,
+        }
+    }
+
+    pub fn transfer(&self, exact: &ExactPayload) -> TransferPermit {
+        let said = &exact.authorization;
+        TransferPermit {
+            token: self.chain_offer.token,
+            from: said.from,
+            to: said.to,
+            value: said.value,
+            valid_after: said.valid_after,
+            valid_before: said.valid_before,
+            nonce: said.nonce,
+            signature: exact.signature.clone(),
+        }
+    }
+
+    pub async fn check_signature(&self, exact: &ExactPayload) -> Result<(), PaymentRefusal> {
+        let said = &exact.authorization;
+        let digest = self.token.transfer(said);
+        match signed(self.settlement(), said.from, digest, &exact.signature).await? {
+            true => Ok(()),
+            false => Err(Reason::ExactSignature.into()),
+        }
+    }
+
+    /// Whether a payment that names its request names this one.
+    async fn check_bound(
+        &self,
+        exact: &ExactPayload,
+        binding: &RequestBinding,
+        sale: &OfferedCall,
+    ) -> Result<(), PaymentRefusal> {
+        let said = &exact.authorization;
+        let domain = BindingDomain::for_contract(self.chain_id, self.chain_offer.token);
+        let digest = domain.request(said.nonce, said.value, binding.request_hash);
+        let (settlement, signature) = (self.settlement(), &binding.signature);
+        let ours = binding.request_hash == sale.request
+            && signed(settlement, said.from, digest, signature).await?;
+        match ours {
+            true => Ok(()),
+            false => Err(Reason::RequestBinding.into()),
+        }
+    }
+
+    /// Whether a transfer can be made now, or was made by us already: then its time is no matter.
+    pub async fn check_transfer(&self, transfer: &TransferPermit) -> Result<(), PaymentRefusal> {
+        if !self.settlement().has_begun(transfer) {
+            let (after, before) = (transfer.valid_after, transfer.valid_before);
+            check_window(after, before, (Reason::ExactExpired, Reason::ExactEarly))?;
+        }
+        let checked = self.settlement().check_transfer(transfer).await;
+        checked
+            .map(drop)
+            .map_err(PaymentRefusal::from_failure(Reason::ExactRefused))
+    }
+}
+
+/// The call that a payment has paid.
+fn used(paid: &ExactPayment) -> Option<UsedVoucher> {
+    Some(UsedVoucher {
+        max: paid.amount,
+        request_id: paid.request_id.clone()?,
+        request_hash: paid.request_hash.clone()?,
+    })
+}
+
+fn payment(sale: &OfferedCall, method: &PaymentMethod, exact: &ExactPayload) -> CheckedPayment {
+    let said = &exact.authorization;
+    CheckedPayment {
+        scheme: PaymentScheme::Exact,
+        chain_id: method.chain_id,
+        token: method.chain_offer.token,
+        receiver: said.to,
+        payer: said.from,
+        id: said.nonce,
+        before: Amount::ZERO,
+        quote: sale.quote,
+        signature: hex::encode_prefixed(&exact.signature),
+        prices: sale.prices,
+        work: sale.work,
+        collected: false,
+        party: None,
+    }
+}

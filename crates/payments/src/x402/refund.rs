@@ -1,0 +1,353 @@
+//! Giving back what is left in a channel, at its payer's wish.
+
+use alloy::{hex, primitives::Bytes};
+use serde_json::json;
+
+use super::{
+    batch::channel_owner,
+    binding::{LONGEST_REFUND_REQUEST, RefundRequest, is_marked},
+    checks::{authorised, check_voucher, now},
+    lane::PaymentMethod,
+    line::ChannelSession,
+    reason::Reason,
+    refusal::PaymentRefusal,
+    terms::{SellerState, TakenOffer},
+    wire::{BatchPayload, ResponseExtra, SettleResponse, Voucher, VoucherAction, network},
+};
+use crate::settlement::{ChannelRefund, MinedResult};
+use openlora_core::Amount;
+use openlora_ledger::{
+    ReceiverKey,
+    event::{ChannelObserved, ChannelOpened, Event, RefundCharged},
+};
+use openlora_ports::RefundAnswer;
+
+impl SellerState {
+    /// Claims what is charged and returns the rest. A signed request is the payer's own and of now,
+    /// and pays for the transaction: its fee is charged and claimed with what calls have cost. A
+    /// voucher alone cannot pay, so the fee stays in the channel, and refunds are few. A voucher for what is charged may be one that
+    /// paid a call, which others can know: then whoever pays from the channel within a pause ends
+    /// the refund.
+    pub async fn give_back(
+        &self,
+        taken: &TakenOffer,
+        (batch, request): (&BatchPayload, Option<&RefundRequest>),
+    ) -> Result<RefundAnswer, PaymentRefusal> {
+        let VoucherAction::Refund { amount } = batch.action else {
+            return Err(Reason::PayloadType.into());
+        };
+        taken.check_signer(batch).await?;
+        let mut line = self.seen(taken, batch).await?;
+        let method = &taken.method;
+        let (fee, amount) = match request {
+            Some(request) => {
+                taken.check_request(&line, request).await?;
+                taken.paid(&line, request).await?
+            }
+            None if is_marked(batch.config.salt) => return Err(Reason::RefundRequest.into()),
+            None => {
+                line.check_charged(&batch.voucher)?;
+                if !line.is_fresh() {
+                    line = self.waited(taken, batch, line).await?;
+                }
+                (None, line.rest(amount, method.chain_offer.refund_fee)?)
+            }
+        };
+        self.funded(method).await?;
+        self.opened(&mut line).await?;
+        let refund = ChannelRefund {
+            // A contract's signature may be worth nothing when its fee is claimed.
+            is_signed: request.is_some() && !line.channel.config.payer_authorizer.is_zero(),
+            ..line.refund(&batch.voucher, amount, fee)
+        };
+        let done = method.settlement().refund(&refund).await;
+        line.take_fee(method, &refund);
+        let done = done.map_err(PaymentRefusal::from_failure(Reason::RefundRefused))?;
+        method.look_again(&mut line, &done).await?;
+        line.channel.give_away();
+        line.held.put(line.channel.clone());
+        self.sponsor.end(line.key);
+        let fee = refund.fee.as_ref().map_or(Amount::ZERO, |fee| fee.amount);
+        refunded(&line, (amount, fee), &done)
+    }
+
+    /// The channel with what the chain has of it now.
+    async fn seen(
+        &self,
+        taken: &TakenOffer,
+        batch: &BatchPayload,
+    ) -> Result<ChannelSession, PaymentRefusal> {
+        let mut session = self.line(taken, batch).await?;
+        let view = taken
+            .method
+            .settlement()
+            .channel(session.key.channel)
+            .await?;
+        session.channel.observe(view);
+        Ok(session)
+    }
+
+    /// The channel after the pause, if nobody has paid from it meanwhile.
+    async fn waited(
+        &self,
+        taken: &TakenOffer,
+        batch: &BatchPayload,
+        session: ChannelSession,
+    ) -> Result<ChannelSession, PaymentRefusal> {
+        let (key, calls) = (session.key, session.channel.calls);
+        let (left, _turn) = self.sponsor.wait(key, calls)?;
+        drop(session);
+        tokio::time::sleep(left).await;
+        let session = self.seen(taken, batch).await?;
+        if session.channel.calls != calls {
+            self.sponsor.end(key);
+            let own = !session.is_public(batch.voucher.max_claimable_amount);
+            return Err(session.stale(Reason::RefundCancelled, own));
+        }
+        session.check_charged(&batch.voucher)?;
+        Ok(session)
+    }
+
+    /// Writes down a channel that the journal does not have, and what it holds, before anything
+    /// happens to it. Of channels in the journal the chain's side writes down every change.
+    pub async fn opened(&self, session: &mut ChannelSession) -> Result<(), PaymentRefusal> {
+        if session.known {
+            return Ok(());
+        }
+        let key = session.key;
+        let config = session.channel.config.clone();
+        let opened = ChannelOpened { key, config };
+        self.append_event(Event::ChannelOpened(Box::new(opened)))
+            .await?;
+        let view = session.channel.view.clone();
+        if let Some(view) = view.filter(|view| !view.balance.is_zero()) {
+            let observed = ChannelObserved { key, view };
+            self.append_event(Event::ChannelObserved(Box::new(observed)))
+                .await?;
+        }
+        session.known = true;
+        session.held.put(session.channel.clone());
+        Ok(())
+    }
+
+    pub async fn append_event(&self, event: Event) -> Result<(), PaymentRefusal> {
+        self.facts
+            .keep(event)
+            .await
+            .map_err(PaymentRefusal::Unwritable)
+    }
+}
+
+impl PaymentMethod {
+    /// The channel after a transaction.
+    pub async fn look_again(
+        &self,
+        session: &mut ChannelSession,
+        done: &MinedResult,
+    ) -> Result<(), PaymentRefusal> {
+        let view = match &done.view {
+            Some(view) => view.clone(),
+            None => self.settlement().channel(session.key.channel).await?,
+        };
+        session.channel.observe(view);
+        Ok(())
+    }
+}
+
+impl TakenOffer {
+    /// Whether the payer's side asks for the refund that is next, now.
+    async fn check_request(
+        &self,
+        session: &ChannelSession,
+        request: &RefundRequest,
+    ) -> Result<(), PaymentRefusal> {
+        let (method, channel) = (&self.method, session.key.channel);
+        let view = session.channel.view.clone().unwrap_or_default();
+        let (nonce, until) = (request.refund_nonce, request.valid_before);
+        let digest = request.digest(method.binding, channel);
+        let now = now();
+        let timely = until > now && until <= now.saturating_add(LONGEST_REFUND_REQUEST);
+        let (config, signature) = (&session.channel.config, &request.signature);
+        let good = timely
+            && nonce == view.refund_nonce
+            && authorised(method.settlement(), config, digest, signature).await?;
+        match good {
+            true => Ok(()),
+            false => Err(Reason::RefundRequest.into()),
+        }
+    }
+
+    /// What a signed request pays for its refund, and what it gets back. A refund that is paid for
+    /// and was not made costs nothing again. A payer's contract pays nothing: it may say otherwise
+    /// when its voucher is claimed.
+    async fn paid(
+        &self,
+        session: &ChannelSession,
+        request: &RefundRequest,
+    ) -> Result<(Option<RefundCharged>, Amount), PaymentRefusal> {
+        let (channel, quoted) = (&session.channel, self.method.chain_offer.refund_fee);
+        if quoted.is_zero() || channel.has_paid_refund(request.refund_nonce) {
+            return Ok((None, session.rest(request.amount, Amount::ZERO)?));
+        }
+        let amount = session.rest(request.amount, quoted)?;
+        if channel.config.payer_authorizer.is_zero() {
+            return Ok((None, amount));
+        }
+        let charged = channel.charged.amount();
+        let total = charged.checked_add(quoted).ok_or(Reason::Cumulative)?;
+        let Some(fee) = request.fee.as_ref().filter(|fee| fee.amount == quoted) else {
+            return Err(session.unpaid_fee(quoted));
+        };
+        if fee.max_claimable_amount != total {
+            return Err(session.stale(Reason::Cumulative, true));
+        }
+        let voucher = Voucher {
+            channel_id: session.key.channel,
+            max_claimable_amount: total,
+            signature: fee.signature.clone(),
+        };
+        let (settlement, escrow) = (self.method.settlement(), &self.method.escrow);
+        check_voucher(settlement, escrow, &channel.config, &voucher).await?;
+        let charge = RefundCharged {
+            key: session.key,
+            receiver: ReceiverKey {
+                chain_id: session.key.chain_id,
+                receiver: channel.config.receiver,
+                token: channel.config.token,
+            },
+            refund_nonce: request.refund_nonce,
+            amount: quoted,
+            cumulative: total,
+            signature: hex::encode_prefixed(&fee.signature),
+        };
+        Ok((Some(charge), amount))
+    }
+}
+
+impl ChannelSession {
+    /// A voucher that asks for a refund is for what is charged, so nothing is paid with it. One
+    /// that everybody can have found on the chain asks for nothing.
+    fn check_charged(&self, voucher: &Voucher) -> Result<(), PaymentRefusal> {
+        let max = voucher.max_claimable_amount;
+        let public = self.is_public(max);
+        if max != self.channel.charged.amount() {
+            return Err(self.stale(Reason::Cumulative, !public));
+        }
+        match public {
+            true => Err(Reason::RefundClaimed.into()),
+            false => Ok(()),
+        }
+    }
+
+    /// Whether a voucher for what is charged was never seen before, by anybody.
+    fn is_fresh(&self) -> bool {
+        let view = self.channel.view.clone().unwrap_or_default();
+        let known = self.known || (view.claimed.is_zero() && view.refund_nonce == 0);
+        known
+            && !self
+                .channel
+                .used
+                .contains_key(&self.channel.charged.amount())
+    }
+
+    /// What is charged is claimed with the highest voucher, which every payer has signed that was
+    /// charged.
+    fn refund(
+        &self,
+        voucher: &Voucher,
+        amount: Amount,
+        fee: Option<RefundCharged>,
+    ) -> ChannelRefund {
+        // As it is once the fee is charged.
+        let mut channel = self.channel.clone();
+        if let Some(fee) = &fee
+            && let Err(breach) = channel.charge_refund(fee)
+        {
+            tracing::error!(channel = %self.key, %breach, "a refund's fee is out of order");
+        }
+        let signature: Bytes = channel.signature.parse().unwrap_or_default();
+        let (voucher_max, voucher_signature) = match signature.is_empty() {
+            true => (voucher.max_claimable_amount, voucher.signature.clone()),
+            false => (channel.authorised.amount(), signature),
+        };
+        ChannelRefund {
+            channel: self.key.channel,
+            party: channel_owner(&channel.config),
+            charged: channel.charged.amount(),
+            config: channel.config,
+            amount,
+            voucher_max,
+            voucher_signature,
+            is_signed: false,
+            fee,
+        }
+    }
+
+    /// Takes over a fee that was written down, whatever became of its refund.
+    fn take_fee(&mut self, method: &PaymentMethod, refund: &ChannelRefund) {
+        let Some(fee) = &refund.fee else { return };
+        let paid = method.settlement().paid_refund(self.key.channel);
+        if paid.is_some_and(|it| it.nonce == fee.refund_nonce)
+            && let Err(breach) = self.channel.charge_refund(fee)
+        {
+            tracing::error!(channel = %self.key, %breach, "a refund's fee is out of order");
+        }
+        self.held.put(self.channel.clone());
+    }
+
+    /// What is held and not charged.
+    fn left(&self) -> Amount {
+        let balance = self.channel.view.clone().unwrap_or_default().balance;
+        balance.saturating_sub(self.channel.charged.amount())
+    }
+
+    fn unpaid_fee(&self, fee: Amount) -> PaymentRefusal {
+        PaymentRefusal::RefundFee {
+            fee,
+            rest: self.left(),
+            total: self.channel.charged.amount().saturating_add(fee),
+        }
+    }
+
+    /// What can be given back of what is asked for, beside the fee.
+    fn rest(&self, asked: Option<Amount>, fee: Amount) -> Result<Amount, PaymentRefusal> {
+        let rest = self.left();
+        let above = rest.saturating_sub(fee);
+        match asked {
+            Some(Amount::ZERO) => Err(Reason::RefundAmount.into()),
+            _ if rest.is_zero() => Err(Reason::RefundEmpty.into()),
+            _ if above.is_zero() => Err(self.unpaid_fee(fee)),
+            asked => Ok(asked.unwrap_or(above).min(above)),
+        }
+    }
+}
+
+fn refunded(
+    session: &ChannelSession,
+    (amount, fee): (Amount, Amount),
+    done: &MinedResult,
+) -> Result<RefundAnswer, PaymentRefusal> {
+    let charged = session.channel.charged.amount();
+    let response = SettleResponse {
+        success: true,
+        payer: Some(session.channel.config.payer.to_string()),
+        transaction: done.tx.clone(),
+        network: network(session.key.chain_id),
+        amount: Some(amount.to_string()),
+        extra: Some(ResponseExtra {
+            channel_state: Some(session.state(charged)),
+            ..ResponseExtra::default()
+        }),
+        ..SettleResponse::default()
+    };
+    Ok(RefundAnswer {
+        response: response.encode()?,
+        body: json!({
+            "message": "What was left in the channel is returned to its payer.",
+            "channelId": session.key.channel,
+            "amount": amount,
+            "fee": fee,
+            "transaction": done.tx,
+        }),
+    })
+}

@@ -1,0 +1,35 @@
+//! Who may have the answer to a payment again that names no request and is on its chain, where
+//! anybody finds it: whoever shows the call's id, or comes soon enough from the same address.
+
+use subtle::{Choice, ConstantTimeEq};
+
+use super::checks::now_ms;
+use openlora_ledger::RetryProof;
+use openlora_ports::Presenter;
+
+/// How long a payer's authorization shall be good, in seconds.
+pub const TIMEOUT_SECONDS: u64 = 300;
+
+/// How long after its first sight an authorization may be repeated from the same address without
+/// the request's id, in milliseconds: a client that lost its answer before the headers has no id.
+const RETRY_MS: u64 = 1_000 * TIMEOUT_SECONDS;
+
+/// What is asked of whoever repeats a payment that this presenter shows first.
+pub(super) fn retry(presenter: &Presenter) -> RetryProof {
+    RetryProof {
+        request_id: presenter.request_id.clone(),
+        address: presenter.address.clone(),
+        until_ms: now_ms().saturating_add(RETRY_MS),
+    }
+}
+
+/// Whether a presenter shows what is asked; takes the same time whatever that is.
+pub(super) fn is_shown(retry: &RetryProof, presenter: &Presenter, now_ms: u64) -> bool {
+    let equal = |one: &str, other: &str| one.as_bytes().ct_eq(other.as_bytes());
+    let by_id = equal(&retry.request_id, &presenter.request_id);
+    let by_address = match (&retry.address, &presenter.address) {
+        (Some(known), Some(shown)) if now_ms < retry.until_ms => equal(known, shown),
+        _ => Choice::from(0),
+    };
+    (by_id | by_address).into()
+}

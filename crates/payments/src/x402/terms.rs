@@ -1,0 +1,427 @@
+//! What is offered: one way to pay per chain and scheme, and whether a payer took the offer that
+//! is made now.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use super::{
+    checks::now_ms,
+    keyed_locks::KeyedLocks,
+    lane::{ChainOffer, PaymentMethod},
+    reason::Reason,
+    refusal::{ChannelCorrection, PaymentRefusal},
+    retry::{TIMEOUT_SECONDS, is_shown},
+    sponsor::{GasSponsor, SponsorRules},
+    wire::{
+        BATCH_SETTLEMENT, EXACT, PaidResource, PaymentRequired, PaymentRequirements, SchemeExtra,
+        VERSION, WireProblem, chain_id, network,
+    },
+};
+use crate::settlement::{ChainFailure, until_tomorrow};
+use openlora_core::{Address, Amount};
+use openlora_ledger::{
+    ChannelKey, ExactKey, ExactPayment, Ledger, LedgerChannel, RetryProof,
+    event::{Event, PaymentBound},
+};
+use openlora_ports::{FactLog, OfferedCall, PaymentDemand, Presenter, Sponsorship};
+
+/// How many units above its price a call's total may be, where others have the totals below.
+pub(super) const LARGEST_STEP: u128 = 16;
+
+/// When to come back after trouble with a chain, in seconds.
+const RETRY_SECONDS: u64 = 5;
+
+/// Who sells what, and for which money.
+pub struct SellerConfig {
+    /// The splitter that is paid for an adapter, by the adapter's digest: the same on every chain.
+    pub pay_to: BTreeMap<String, Address>,
+    /// In the order in which they are offered.
+    pub offers: Vec<ChainOffer>,
+    /// Whose key claims and refunds.
+    pub account: Address,
+    pub facts: Arc<dyn FactLog>,
+    pub rules: SponsorRules,
+}
+
+/// Everything behind the till.
+pub(super) struct SellerState {
+    pay_to: BTreeMap<String, Address>,
+    methods: Vec<Arc<PaymentMethod>>,
+    account: Address,
+    pub facts: Arc<dyn FactLog>,
+    pub channels: KeyedLocks<ChannelKey, LedgerChannel>,
+    pub exact: KeyedLocks<ExactKey, ExactPayment>,
+    /// For which request an authorization was sent to its chain, until its payment is there.
+    bound: Mutex<BTreeMap<ExactKey, String>>,
+    /// What repeats of authorizations show that name no request.
+    retries: Mutex<BTreeMap<ExactKey, RetryProof>>,
+    pub sponsor: GasSponsor,
+}
+
+/// An offer that a payer took: the one that is made now.
+pub(super) struct TakenOffer {
+    pub method: Arc<PaymentMethod>,
+    pub offer: PaymentRequirements,
+}
+
+impl SellerState {
+    pub fn new(seller: SellerConfig, ledger: Ledger) -> Self {
+        let method = |chain_offer| Arc::new(PaymentMethod::new(chain_offer));
+        Self {
+            pay_to: seller.pay_to,
+            methods: seller.offers.into_iter().map(method).collect(),
+            account: seller.account,
+            facts: seller.facts,
+            channels: KeyedLocks::new(ledger.channels),
+            exact: KeyedLocks::new(ledger.exact),
+            bound: Mutex::new(ledger.bound),
+            retries: Mutex::new(ledger.retries),
+            sponsor: GasSponsor::new(seller.rules),
+        }
+    }
+
+    /// Whether any chain could take a payment now.
+    pub fn is_fresh(&self) -> bool {
+        let mut methods = self.methods.iter();
+        methods.any(|method| method.chain_offer.settlement.is_fresh())
+    }
+
+    /// The request that an authorization is for, as far as it was sent or mined.
+    pub fn bound(&self, key: &ExactKey, paid: Option<&ExactPayment>) -> Option<String> {
+        match paid {
+            Some(paid) => paid.request_hash.clone(),
+            None => self.lock_bound().get(key).cloned(),
+        }
+    }
+
+    pub fn bind(&self, bound: PaymentBound) {
+        let mut retries = self.lock_retries();
+        match bound.retry {
+            Some(retry) => retries.insert(bound.key, retry),
+            None => retries.remove(&bound.key),
+        };
+        drop(retries);
+        self.lock_bound().insert(bound.key, bound.request_hash);
+    }
+
+    /// Whether it is the payer who shows an authorization again that is on its chain by now.
+    pub fn is_own_retry(&self, key: &ExactKey, presenter: &Presenter) -> bool {
+        let retries = self.lock_retries();
+        let retry = retries.get(key);
+        retry.is_some_and(|retry| is_shown(retry, presenter, now_ms()))
+    }
+
+    pub fn release(&self, key: &ExactKey) {
+        self.lock_bound().remove(key);
+    }
+
+    fn lock_retries(&self) -> MutexGuard<'_, BTreeMap<ExactKey, RetryProof>> {
+        self.retries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lock_bound(&self) -> MutexGuard<'_, BTreeMap<ExactKey, String>> {
+        self.bound.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether our account can pay for others' transactions; when it first cannot, that is told.
+    pub async fn funded(&self, method: &PaymentMethod) -> Result<(), PaymentRefusal> {
+        let Err((refused, news)) = method.funded().await else {
+            return Ok(());
+        };
+        if let Some(left) = news {
+            let (chain_id, account) = (method.chain_id, self.account);
+            tracing::error!(chain_id, %account, %left, "too little is left for gas: deposits, refunds and transfers of payers are not sent");
+            let low = Event::GasLow {
+                chain_id,
+                account,
+                left,
+            };
+            self.append_event(low).await?;
+        }
+        Err(refused)
+    }
+
+    /// What whoever runs the server should see to.
+    pub fn warnings(&self) -> Vec<String> {
+        let (account, mut warnings) = (self.account, Vec::new());
+        for method in &self.methods {
+            let chain = method.chain_id;
+            if method.is_low() {
+                warnings.push(format!("Account {account} has too little left for gas on chain {chain}: deposits, refunds and transfers of payers are not sent."));
+            }
+            let (gas, budget) = method.settlement().sponsored_gas();
+            if let Some(budget) = budget.filter(|_| gas.is_exhausted) {
+                let spent = gas.spent.saturating_add(gas.in_flight);
+                warnings.push(format!("Account {account} has paid {spent} wei of {budget} wei a day for gas at payers' request on chain {chain}: deposits and refunds are not sent until tomorrow (UTC)."));
+            }
+        }
+        warnings
+    }
+
+    /// What is paid for gas at strangers' request, by chain.
+    pub fn sponsorships(&self) -> Vec<Sponsorship> {
+        let each = self.methods.iter().map(|method| {
+            let (gas, budget) = method.settlement().sponsored_gas();
+            Sponsorship {
+                chain_id: method.chain_id,
+                gas,
+                budget,
+                is_low: method.is_low(),
+            }
+        });
+        each.collect()
+    }
+
+    /// The offers for a sale, channels first; none when nobody is paid for the adapter.
+    fn offers(
+        &self,
+        sale: &OfferedCall,
+    ) -> impl Iterator<Item = (&Arc<PaymentMethod>, PaymentRequirements)> {
+        let receiver = self.pay_to.get(&sale.adapter_digest).copied();
+        let schemes = [BATCH_SETTLEMENT, EXACT];
+        let pairs = schemes
+            .into_iter()
+            .flat_map(|scheme| self.methods.iter().map(move |method| (scheme, method)));
+        pairs.filter_map(move |(scheme, method)| {
+            Some((method, self.offer(scheme, method, sale.quote, receiver?)))
+        })
+    }
+
+    fn offer(
+        &self,
+        scheme: &str,
+        method: &PaymentMethod,
+        amount: Amount,
+        pay_to: Address,
+    ) -> PaymentRequirements {
+        let chain_offer = &method.chain_offer;
+        let mut extra = SchemeExtra {
+            name: Some(chain_offer.token_name.clone()),
+            version: Some(chain_offer.token_version.clone()),
+            ..SchemeExtra::default()
+        };
+        if scheme == BATCH_SETTLEMENT {
+            extra.receiver_authorizer = Some(self.account);
+            extra.withdraw_delay = Some(chain_offer.withdraw_delay);
+            extra.min_deposit = Some(chain_offer.min_deposit.max(amount));
+            extra.refund_fee = Some(chain_offer.refund_fee).filter(|fee| !fee.is_zero());
+        }
+        PaymentRequirements {
+            scheme: scheme.to_owned(),
+            network: network(method.chain_id),
+            amount,
+            asset: chain_offer.token,
+            pay_to,
+            max_timeout_seconds: TIMEOUT_SECONDS,
+            extra,
+        }
+    }
+
+    /// Our own offer of now that a payer's copy is equal to. For a refund the amount says nothing.
+    pub fn match_offer(
+        &self,
+        sale: &OfferedCall,
+        accepted: PaymentRequirements,
+        priced: bool,
+    ) -> Result<TakenOffer, PaymentRefusal> {
+        let accepted = accepted.terms();
+        let mut offers = self.offers(sale);
+        let found = offers.find(|(method, offer)| {
+            offer.scheme == accepted.scheme && chain_id(&accepted.network) == Some(method.chain_id)
+        });
+        let Some((method, mut offer)) = found else {
+            return Err(PaymentRefusal::Because(match accepted.scheme.as_str() {
+                BATCH_SETTLEMENT => Reason::BatchNetwork,
+                EXACT => Reason::ExactNetwork,
+                _ => Reason::UnsupportedScheme,
+            }));
+        };
+        if !priced {
+            offer.amount = accepted.amount;
+            offer.extra.min_deposit = accepted.extra.min_deposit;
+        } else if offer.scheme == BATCH_SETTLEMENT {
+            // The channel knows whether the payer was led so far.
+            let most = sale.quote.saturating_add(Amount(LARGEST_STEP));
+            let amount = accepted.amount.min(most).max(sale.quote);
+            offer = self.offer(BATCH_SETTLEMENT, method, amount, offer.pay_to);
+        }
+        match difference(&offer, &accepted) {
+            Some(field) => Err(PaymentRefusal::Differs(field)),
+            None => Ok(TakenOffer {
+                method: Arc::clone(method),
+                offer,
+            }),
+        }
+    }
+
+    /// What a payer is told whose payment is not taken.
+    pub fn unpaid(&self, sale: &OfferedCall, refused: PaymentRefusal) -> PaymentDemand {
+        match refused {
+            PaymentRefusal::Malformed(problem) => PaymentDemand::Malformed {
+                message: format!("Invalid payment: {problem}."),
+            },
+            PaymentRefusal::Because(reason) => self.required(sale, plain(reason), None),
+            PaymentRefusal::Differs(field) => {
+                let reason = Reason::OtherTerms;
+                let message = format!("{} It differs in `{field}`.", reason.message());
+                self.required(sale, (reason, message), None)
+            }
+            PaymentRefusal::Stale(reason, found) => self.required(sale, plain(reason), Some(*found)),
+            PaymentRefusal::UsedByName(used, payer) => PaymentDemand::Used {
+                request_id: used.request_id,
+                request_hash: used.request_hash,
+                named_by: Some(payer),
+                otherwise: Box::new(self.unpaid(sale, Reason::ExactUsed.into())),
+            },
+            PaymentRefusal::Used(used, otherwise) => PaymentDemand::Used {
+                request_id: used.request_id,
+                request_hash: used.request_hash,
+                named_by: None,
+                otherwise: Box::new(self.unpaid(sale, *otherwise)),
+            },
+            PaymentRefusal::Trouble(trouble) => troubled(&trouble),
+            PaymentRefusal::Busy => unavailable("Another call uses this channel."),
+            PaymentRefusal::GasLow => unavailable("Transactions of payers are not sent now."),
+            PaymentRefusal::GasSpent => PaymentDemand::Stopped {
+                code: "gas_budget_spent",
+                message: "So much gas was paid for payers today that deposits and refunds are not sent until tomorrow (UTC)."
+                    .to_owned(),
+                retry_after: until_tomorrow(),
+            },
+            PaymentRefusal::RefundFee { fee, rest, total } => {
+                let message = match rest > fee {
+                    true => format!(
+                        "A refund costs {fee}, and the request does not pay it: sign a voucher over {total} in it. {rest} are left in the channel; all in base units."
+                    ),
+                    false => format!(
+                        "A refund costs {fee}, and {rest} are left in the channel, in base units: withdraw from the escrow."
+                    ),
+                };
+                self.required(sale, (Reason::RefundFee, message), None)
+            }
+            PaymentRefusal::Unwritable(failure) => {
+                tracing::error!(%failure, "a payment was refused because the journal takes nothing");
+                unavailable("Payments cannot be written down now.")
+            }
+        }
+    }
+
+    fn required(
+        &self,
+        sale: &OfferedCall,
+        (reason, message): (Reason, String),
+        correction: Option<ChannelCorrection>,
+    ) -> PaymentDemand {
+        match self.header(sale, reason, correction) {
+            Ok(Some(terms)) => PaymentDemand::Required {
+                code: reason.code().to_owned(),
+                message,
+                terms,
+            },
+            Ok(None) => unavailable("Nobody can be paid for this adapter now."),
+            Err(problem) => {
+                tracing::error!(%problem, "an offer cannot be written");
+                unavailable("There is no offer for this call now.")
+            }
+        }
+    }
+
+    fn header(
+        &self,
+        sale: &OfferedCall,
+        reason: Reason,
+        correction: Option<ChannelCorrection>,
+    ) -> Result<Option<String>, WireProblem> {
+        let mut offers: Vec<PaymentRequirements> =
+            self.offers(sale).map(|(_, offer)| offer).collect();
+        if offers.is_empty() {
+            return Ok(None);
+        }
+        if let Some(found) = correction {
+            correct(&mut offers, found);
+        }
+        let required = PaymentRequired {
+            x402_version: VERSION,
+            error: Some(reason.code().to_owned()),
+            resource: PaidResource {
+                url: sale.resource.clone(),
+                description: Some(format!("A call of the adapter {}", sale.adapter)),
+                mime_type: Some(sale.media_type.to_owned()),
+            },
+            accepts: offers
+                .iter()
+                .filter_map(|offer| serde_json::to_value(offer).ok())
+                .collect(),
+            extensions: None,
+        };
+        required.encode().map(Some)
+    }
+}
+
+fn plain(reason: Reason) -> (Reason, String) {
+    (reason, reason.message().to_owned())
+}
+
+/// Puts what we have of a channel into its chain's offer, and that offer first: stock clients look
+/// for it in the first offer of the scheme.
+fn correct(offers: &mut [PaymentRequirements], found: ChannelCorrection) {
+    let network = network(found.chain_id);
+    let at = offers
+        .iter()
+        .position(|offer| offer.scheme == BATCH_SETTLEMENT && offer.network == network);
+    let Some(at) = at else { return };
+    let offer = &mut offers[at];
+    offer.amount = offer.amount.saturating_add(found.step);
+    let least = offer.extra.min_deposit;
+    offer.extra.min_deposit = least.map(|least| least.max(offer.amount));
+    offers[at].extra.channel_state = Some(found.channel);
+    offers[at].extra.voucher_state = found.voucher;
+    offers[..=at].rotate_right(1);
+}
+
+/// The first field in which a payer's copy differs.
+fn difference(ours: &PaymentRequirements, theirs: &PaymentRequirements) -> Option<&'static str> {
+    let (our, their) = (&ours.extra, &theirs.extra);
+    let fields = [
+        ("network", ours.network == theirs.network),
+        ("amount", ours.amount == theirs.amount),
+        ("asset", ours.asset == theirs.asset),
+        ("payTo", ours.pay_to == theirs.pay_to),
+        (
+            "maxTimeoutSeconds",
+            ours.max_timeout_seconds == theirs.max_timeout_seconds,
+        ),
+        ("extra.name", our.name == their.name),
+        ("extra.version", our.version == their.version),
+        (
+            "extra.receiverAuthorizer",
+            our.receiver_authorizer == their.receiver_authorizer,
+        ),
+        (
+            "extra.withdrawDelay",
+            our.withdraw_delay == their.withdraw_delay,
+        ),
+        ("extra.minDeposit", our.min_deposit == their.min_deposit),
+        ("extra.refundFee", our.refund_fee == their.refund_fee),
+        ("extra", our == their),
+    ];
+    let different = fields.into_iter().find(|(_, equal)| !equal);
+    different.map(|(field, _)| field)
+}
+
+fn troubled(trouble: &ChainFailure) -> PaymentDemand {
+    tracing::warn!(%trouble, "a payment waits for its chain");
+    unavailable(match trouble {
+        ChainFailure::Unknown { .. } => "It is not known yet what became of the payment.",
+        _ => "The payment's chain cannot be asked now.",
+    })
+}
+
+fn unavailable(message: &str) -> PaymentDemand {
+    PaymentDemand::Unavailable {
+        message: message.to_owned(),
+        retry_after: RETRY_SECONDS,
+    }
+}

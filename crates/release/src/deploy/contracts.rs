@@ -1,0 +1,111 @@
+//! Putting the set of contracts on a chain, each at the address that it has everywhere.
+
+use alloy::primitives::{Bytes, U256};
+
+use super::{error::DeployError, execute::FeeQuote, plan::DeployStep};
+use openlora_chain::{
+    provider::Chain,
+    transaction::{TxSender, TxSubmission},
+};
+use openlora_contracts::{ContractDeployment, DEPLOYER, SALT, deployments};
+use openlora_core::Address;
+
+/// The contract that only development chains get: anyone can mint it.
+const TOKEN: &str = "DevelopmentToken";
+
+/// A contract of the set on a chain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeployedContract {
+    pub name: &'static str,
+    pub address: Address,
+    /// The transaction that put it there; `None` when it was there before.
+    pub tx: Option<String>,
+}
+
+/// The set of this network, in order, and the steps for what is missing.
+pub async fn missing_contracts(
+    chain: &Chain,
+) -> Result<(Vec<ContractDeployment>, Vec<DeployStep>), DeployError> {
+    let local = chain.network.is_local();
+    let set = deployments()?.into_iter();
+    let set: Vec<ContractDeployment> = set.filter(|it| local || it.name != TOKEN).collect();
+    let mut steps = Vec::new();
+    for deployment in &set {
+        if !chain.has_code(deployment.address.into()).await? {
+            steps.push(step(deployment));
+        }
+    }
+    let deployer = Address::from(DEPLOYER);
+    if !steps.is_empty() && !chain.has_code(deployer).await? {
+        return Err(DeployError::NoDeployer {
+            network: chain.network.name.clone(),
+            address: deployer,
+        });
+    }
+    Ok((set, steps))
+}
+
+fn step(deployment: &ContractDeployment) -> DeployStep {
+    DeployStep {
+        to: DEPLOYER.into(),
+        contract: "the deterministic deployer",
+        data: [SALT.as_slice(), &deployment.init_code].concat().into(),
+        deed: format!("creating {}", deployment.name),
+        call: "create".to_owned(),
+        arguments: vec![
+            ("salt", SALT.to_string()),
+            ("code", format!("{} bytes", deployment.init_code.len())),
+            ("makes", Address::from(deployment.address).to_string()),
+        ],
+    }
+}
+
+/// The whole set where nothing is missing.
+pub fn already_there(set: &[ContractDeployment]) -> Vec<DeployedContract> {
+    let placed = |deployment: &ContractDeployment| DeployedContract {
+        name: deployment.name,
+        address: deployment.address.into(),
+        tx: None,
+    };
+    set.iter().map(placed).collect()
+}
+
+/// What a development chain gives an account that has nothing.
+pub const FUNDS: U256 = U256::from_limbs([10_000_000_000_000_000_000, 0, 0, 0]);
+
+/// The gift of a development account.
+pub fn funding(account: Address) -> TxSubmission {
+    TxSubmission {
+        to: account,
+        data: Bytes::new(),
+        value: FUNDS,
+        label: format!("funding {account}"),
+        gas: 21_000,
+        sponsored: None,
+    }
+}
+
+/// Sends what is missing; afterwards every contract of the set has code at its address.
+pub async fn deploy_contracts(
+    sender: &TxSender<'_>,
+    set: &[ContractDeployment],
+    quote: &FeeQuote,
+) -> Result<Vec<DeployedContract>, DeployError> {
+    let mut placed = Vec::with_capacity(set.len());
+    for deployment in set {
+        let deed = step(deployment).deed;
+        let due = quote.submissions.iter().find(|it| it.label == deed);
+        let tx = match due {
+            None => None,
+            Some(submission) => Some(sender.send(submission).await?.tx.to_string()),
+        };
+        let address = Address::from(deployment.address);
+        super::observe::require(sender.chain, deployment.name, address).await?;
+        placed.push(DeployedContract {
+            name: deployment.name,
+            address,
+            tx,
+        });
+    }
+    Ok(placed)
+}

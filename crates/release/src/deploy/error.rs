@@ -1,0 +1,142 @@
+//! Why a release cannot be brought into a registry.
+
+use openlora_chain::{WalletError, transaction::TransactionError};
+use openlora_contracts::ArtifactError;
+use openlora_core::{
+    Address, AddressProblem,
+    error::{ExitClass, Explain},
+};
+
+#[derive(Debug, thiserror::Error)]
+pub enum DeployError {
+    #[error(transparent)]
+    Wallet(#[from] WalletError),
+    #[error(transparent)]
+    Transaction(#[from] TransactionError),
+    #[error(transparent)]
+    Artifact(#[from] ArtifactError),
+    #[error("the network `{network}` has no {contract} at {address}")]
+    NoContract {
+        network: String,
+        contract: &'static str,
+        address: Address,
+    },
+    #[error(
+        "the ContributorPoolFactory of the network `{network}` at {address} is of earlier contracts"
+    )]
+    EarlierFactory { network: String, address: Address },
+    #[error("the network `{network}` has no deterministic deployer at {address}")]
+    NoDeployer { network: String, address: Address },
+    #[error("the package is not signed, so it has no publisher")]
+    Unsigned,
+    #[error("the package was signed by {publisher}, and the account is {account}")]
+    OtherPublisher {
+        publisher: Address,
+        account: Address,
+    },
+    #[error("the package has no {0}")]
+    NoWeights(&'static str),
+    #[error("the registry {registry} has no adapter {id}")]
+    NoAdapter { registry: Address, id: String },
+    #[error("the adapter {id} belongs to {owner}, and the account is {account}")]
+    OtherOwner {
+        id: String,
+        owner: Address,
+        account: Address,
+    },
+    #[error("the split's {role} has no address")]
+    NoAddress { role: String },
+    #[error("the contributor {name} has {ppm} ppm and no address")]
+    NoContributorAddress { name: String, ppm: u64 },
+    #[error("{what} has {found} recipients, expected 1 to {limit}")]
+    Recipients {
+        what: &'static str,
+        found: usize,
+        limit: usize,
+    },
+    #[error("{account} is no server of {name} in its registry")]
+    NotServer { name: String, account: Address },
+    #[error("{name} is paused in its registry")]
+    Paused { name: String },
+    #[error("the registry has manifest {found} for {name}, expected {expected}")]
+    OtherRelease {
+        name: String,
+        found: String,
+        expected: String,
+    },
+    #[error("the journal's {what} is wrong: {problem}")]
+    NoAccount {
+        what: &'static str,
+        problem: AddressProblem,
+    },
+    #[error("transaction {tx} of the registry says nothing of a release")]
+    NoRelease { tx: String },
+    #[error("{what} is at {found}, expected {expected}")]
+    Elsewhere {
+        what: &'static str,
+        found: Address,
+        expected: Address,
+    },
+}
+
+impl Explain for DeployError {
+    fn class(&self) -> ExitClass {
+        match self {
+            Self::Wallet(error) => error.class(),
+            Self::Transaction(error) => error.class(),
+            Self::Artifact(error) => error.class(),
+            Self::NoContract { .. }
+            | Self::EarlierFactory { .. }
+            | Self::NoDeployer { .. }
+            | Self::NoAdapter { .. } => ExitClass::Network,
+            Self::OtherPublisher { .. } | Self::OtherOwner { .. } | Self::NotServer { .. } => {
+                ExitClass::Wallet
+            }
+            Self::NoRelease { .. } | Self::Elsewhere { .. } | Self::OtherRelease { .. } => {
+                ExitClass::Verification
+            }
+            Self::Unsigned
+            | Self::Paused { .. }
+            | Self::NoAccount { .. }
+            | Self::NoWeights(_)
+            | Self::NoAddress { .. }
+            | Self::NoContributorAddress { .. }
+            | Self::Recipients { .. } => ExitClass::BadInput,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::Wallet(error) => return error.hint(),
+            Self::Transaction(error) => return error.hint(),
+            Self::Artifact(error) => return error.hint(),
+            Self::NoContract { network, .. } | Self::EarlierFactory { network, .. } => format!(
+                "put the contracts there with `openlora deploy --contracts --network {network}`, \
+                 or name others under `[network.{network}]`"
+            ),
+            Self::NoDeployer { .. } => {
+                "its code is the same on every chain; see eip-7955 or Arachnid's proxy".to_owned()
+            }
+            Self::Unsigned => "sign it: openlora package".to_owned(),
+            Self::OtherPublisher { .. } => {
+                "name the account that signed with --account, or package it again".to_owned()
+            }
+            Self::NoAdapter { .. } => {
+                "`openlora explore` lists the adapters; without --adapter a new one is registered"
+                    .to_owned()
+            }
+            Self::NotServer { .. } => {
+                "authorise it with `openlora deploy --server ADDRESS`, or serve from an account that \
+                 is: openlora config set wallet.account NAME"
+                    .to_owned()
+            }
+            Self::OtherOwner { .. } => "name the owner's account with --account".to_owned(),
+            Self::NoContributorAddress { .. } => {
+                "give its `[[data]]` entry an `address`, then run `openlora package` again"
+                    .to_owned()
+            }
+            _ => return None,
+        };
+        Some(hint)
+    }
+}

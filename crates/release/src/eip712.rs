@@ -1,0 +1,91 @@
+//! Releases as typed data: the digest of EIP-712, signing it and finding out who did.
+//!
+//! The struct is the registry contract's own; tests compare the digest with the contract's and
+//! with those of independent implementations.
+
+use std::borrow::Cow;
+
+use alloy::{
+    primitives::{B256, Signature, U256},
+    sol_types::{Eip712Domain, SolStruct},
+};
+
+use openlora_chain::registry::AdapterRelease;
+use openlora_core::Address;
+use openlora_package::release::{
+    ReleaseMessage, ReleaseSigner, ReleaseStatement, ReleaseVerifier, SignatureProblem,
+    SigningDomain,
+};
+use openlora_wallet::WalletAccount;
+
+/// A release as the registry declares it.
+pub fn typed_release(release: &ReleaseMessage) -> AdapterRelease {
+    AdapterRelease {
+        name: release.name.clone(),
+        version: release.version.clone(),
+        manifestSha256: release.manifest_sha256.0.into(),
+        filesRoot: release.files_root.0.into(),
+        baseRoot: release.base_root.0.into(),
+        datasetsRoot: release.datasets_root.0.into(),
+        omsKeySha256: release.oms_key_sha256.0.into(),
+        createdAt: release.created_at.0,
+    }
+}
+
+/// The domain as EIP-712 hashes it; what is absent is left out of its type.
+pub fn domain(domain: &SigningDomain) -> Eip712Domain {
+    Eip712Domain {
+        name: Some(Cow::Owned(domain.name.clone())),
+        version: Some(Cow::Owned(domain.version.clone())),
+        chain_id: Some(U256::from(domain.chain_id.0)),
+        verifying_contract: domain.verifying_contract.map(Into::into),
+        salt: None,
+    }
+}
+
+/// What is signed.
+pub fn digest(statement: &ReleaseStatement) -> B256 {
+    typed_release(&statement.release).eip712_signing_hash(&domain(&statement.domain))
+}
+
+/// An unlocked account that signs releases.
+#[derive(Clone, Copy, Debug)]
+pub struct AccountSigner<'a>(pub &'a WalletAccount);
+
+impl ReleaseSigner for AccountSigner<'_> {
+    fn address(&self) -> Address {
+        self.0.address()
+    }
+
+    fn sign(&self, statement: &ReleaseStatement) -> Result<[u8; 65], SignatureProblem> {
+        let release = typed_release(&statement.release);
+        let signed = self.0.sign_struct(&release, &domain(&statement.domain));
+        let signature = signed.map_err(|error| SignatureProblem::CannotSign {
+            reason: error.to_string(),
+        })?;
+        Ok(signature.normalized_s().as_bytes())
+    }
+}
+
+/// Recovers the account by the curve's arithmetic alone.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SignerRecovery;
+
+impl ReleaseVerifier for SignerRecovery {
+    fn recover(
+        &self,
+        statement: &ReleaseStatement,
+        signature: &[u8; 65],
+    ) -> Result<Address, SignatureProblem> {
+        let found = signature[64];
+        if !matches!(found, 27 | 28) {
+            return Err(SignatureProblem::Parity { found });
+        }
+        let parsed = Signature::from_raw_array(signature).map_err(|_| SignatureProblem::NoKey)?;
+        if parsed.normalize_s().is_some() {
+            return Err(SignatureProblem::HighS);
+        }
+        let account = parsed.recover_address_from_prehash(&digest(statement));
+        Ok(account.map_err(|_| SignatureProblem::NoKey)?.into())
+    }
+}

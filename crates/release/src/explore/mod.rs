@@ -1,0 +1,112 @@
+//! What a registry knows, read from any RPC: events for history, views for the present.
+//!
+//! Nothing here believes a local file; [`compare`] holds a package against what was read.
+
+mod compare;
+mod read;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+pub use compare::{against_releases, compare};
+pub use read::{ExploreQuery, explore};
+
+use openlora_package::verify::PackageVerification;
+
+/// The registry's adapters as of one block.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct RegistryReport {
+    pub network: String,
+    pub chain_id: u64,
+    pub registry: String,
+    /// Height of the chain when it was read.
+    pub block: u64,
+    pub adapters: Vec<AdapterView>,
+    /// The checks of `--verify`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verified: Option<PackageVerification>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct AdapterView {
+    pub adapter_id: String,
+    pub publisher: String,
+    /// Who may publish versions now.
+    pub owner: String,
+    /// Digest of the first release's weights.
+    pub weights_sha256: String,
+    pub royalty_bps: u16,
+    pub paused: bool,
+    /// Unix time in seconds.
+    pub registered_at: u64,
+    /// Oldest first.
+    pub releases: Vec<ReleaseView>,
+    /// Who may serve it now.
+    pub servers: Vec<String>,
+    pub anchored: Vec<AnchoredView>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct ReleaseView {
+    pub version: u32,
+    /// Unix time in seconds.
+    pub published_at: u64,
+    pub manifest_sha256: String,
+    pub base_root: String,
+    pub datasets_root: String,
+    /// For 1 000 generated tokens, in base units of a token with six decimals.
+    pub price: String,
+    pub uri: String,
+    pub splitter: String,
+    pub shares: Vec<ShareView>,
+    pub revenue: Option<AdapterRevenue>,
+    pub tx: String,
+    pub block: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct ShareView {
+    pub recipient: String,
+    pub ppm: u32,
+    /// When the recipient is a contributors' pool: who is in it, and how much of it is theirs
+    /// while nothing else is allotted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pool: Option<PoolView>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct PoolView {
+    pub operator: String,
+    pub delay_seconds: u32,
+    /// How many of the shares refuse an allotment; null for a pool of earlier contracts.
+    pub quorum_ppm: Option<u32>,
+    pub shares: Vec<ShareView>,
+}
+
+/// Base units of the network's token, as decimal texts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct AdapterRevenue {
+    pub token: String,
+    pub symbol: String,
+    pub decimals: u8,
+    /// Ever received by the splitter.
+    pub received: String,
+    /// Fetched by recipients.
+    pub released: String,
+    /// Still in the splitter.
+    pub pending: String,
+}
+
+/// What one server has anchored of an adapter. How many calls and what they cost is the server's
+/// own word: the chain has the roots, and `audit` computes the rest from the published log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct AnchoredView {
+    pub server: String,
+    pub anchors: u64,
+    /// As the server states it; not checked by the chain.
+    pub calls: u64,
+    /// As the server states it; base units of a token with six decimals.
+    pub charged: String,
+    /// The newest root.
+    pub root: String,
+}

@@ -1,0 +1,224 @@
+//! From a request to a call: whether it was answered before, is paid for and has a turn on an
+//! engine, and its reservation with the meter.
+
+use std::sync::Arc;
+
+use super::{
+    answer::FinishedAnswer,
+    api_error::ApiError,
+    app::AppState,
+    calls::CallSlot,
+    gate::Permit,
+    intake::CallIntake,
+    meter::{Admission, CallReservation, ReservedCall},
+    payment::unpaid,
+    request_id::RequestId,
+};
+use openlora_core::Address;
+use openlora_engine::Prompt;
+use openlora_ledger::{
+    CallWork,
+    event::{CallKind, FinishReason},
+};
+use openlora_ports::{OfferedCall, PaymentDemand, PaymentGuard, Presenter};
+
+/// A call that may go on.
+pub enum OpenedCall {
+    Run(CallTicket),
+    /// The call was answered before.
+    Repeated(FinishedAnswer),
+}
+
+/// What a call needs to run: its id, its turn, and a tab where calls are paid.
+pub struct CallTicket {
+    pub slot: CallSlot,
+    pub permit: Permit,
+    pub guard: Option<Box<dyn PaymentGuard>>,
+}
+
+/// What the model is asked in one call.
+pub struct CallPrompts {
+    pub kind: CallKind,
+    pub prompts: Vec<Prompt>,
+    pub prompt_tokens: u64,
+}
+
+impl AppState {
+    /// Whether a free call runs or was answered before. Ids of paid calls are their payers' own,
+    /// so nothing is known of one before its payment is: nothing is answered by its id.
+    pub async fn admit(&self, intake: &CallIntake) -> Result<Option<Admission>, ApiError> {
+        match self.sales {
+            Some(_) => Ok(None),
+            None => self
+                .meter
+                .admit(&intake.id, &intake.id, &intake.fingerprint)
+                .await
+                .map(Some),
+        }
+    }
+
+    /// Lets a call go on that is free or paid for. Whoever waits for a payer's channel gives its
+    /// turn to others meanwhile.
+    pub async fn open(
+        &self,
+        intake: &mut CallIntake,
+        (admission, permit): (Option<Admission>, Option<Permit>),
+        work: CallWork,
+        media_type: &'static str,
+    ) -> Result<OpenedCall, ApiError> {
+        match admission {
+            Some(Admission::Repeated(answer)) => return Ok(OpenedCall::Repeated(answer)),
+            Some(Admission::Fresh(slot)) => {
+                let permit = match permit {
+                    Some(permit) => permit,
+                    None => self.gate.enter(&intake.adapter.name, work.tokens()).await?,
+                };
+                let guard = None;
+                return Ok(OpenedCall::Run(CallTicket {
+                    slot,
+                    permit,
+                    guard,
+                }));
+            }
+            None => {}
+        }
+        let Some(sales) = &self.sales else {
+            return Err(ApiError::unavailable(
+                "payment_unavailable",
+                "Nothing is sold here.",
+            ));
+        };
+        let presenter = self.meter.presenter(&intake.id, intake.retry_address);
+        let sale = intake.sale(work, media_type, presenter);
+        let Some(payment) = &intake.payment else {
+            return Err(unpaid(sales.gateway.terms(&sale)));
+        };
+        let mut guard = match sales.gateway.open(&sale, payment).await {
+            Ok(guard) => guard,
+            Err(PaymentDemand::Used {
+                request_id,
+                request_hash,
+                named_by,
+                otherwise,
+            }) => {
+                let used = (&*request_id, &*request_hash, named_by);
+                return self.used(intake, used, *otherwise).await;
+            }
+            Err(why) => return Err(unpaid(why)),
+        };
+        let admitted = self
+            .meter
+            .admit_paid(&intake.id, guard.payment(), &intake.fingerprint);
+        let slot = match admitted.await? {
+            Admission::Repeated(answer) => return Ok(OpenedCall::Repeated(answer)),
+            Admission::Fresh(slot) => slot,
+        };
+        intake.id = slot.id().clone();
+        guard.name(intake.id.as_str());
+        self.attributions
+            .check_room(Some(guard.payment().limited_account()))?;
+        let adapter = &intake.adapter.name;
+        let permit = self.gate.enter(adapter, work.tokens()).await?;
+        guard.commit().await.map_err(unpaid)?;
+        let guard = Some(guard);
+        Ok(OpenedCall::Run(CallTicket {
+            slot,
+            permit,
+            guard,
+        }))
+    }
+
+    /// A turn on an engine where calls are free: there nothing else bounds the work before a call.
+    pub async fn turn_if_free(
+        &self,
+        intake: &CallIntake,
+        tokens: u64,
+    ) -> Result<Option<Permit>, ApiError> {
+        if self.sales.is_some() {
+            return Ok(None);
+        }
+        self.attributions.check_room(None)?;
+        Ok(Some(self.gate.enter(&intake.adapter.name, tokens).await?))
+    }
+
+    /// A payment that was used for the same request gets the same answer; one that may be a copy
+    /// gets it by the call's id alone.
+    async fn used(
+        &self,
+        intake: &CallIntake,
+        (request_id, request_hash, named_by): (&str, &str, Option<Address>),
+        otherwise: PaymentDemand,
+    ) -> Result<OpenedCall, ApiError> {
+        let own = |id: &RequestId| {
+            named_by.is_none_or(|payer| self.meter.is_named(id, payer, &intake.id))
+        };
+        let id = RequestId::parse(request_id).filter(|_| request_hash == intake.fingerprint.hash);
+        let id = id.filter(own);
+        let Some(id) = id else {
+            return Err(unpaid(otherwise));
+        };
+        match self
+            .meter
+            .admit(&id, &intake.id, &intake.fingerprint)
+            .await?
+        {
+            Admission::Repeated(answer) => Ok(OpenedCall::Repeated(answer)),
+            Admission::Fresh(_) => Err(unpaid(otherwise)),
+        }
+    }
+
+    /// Reserves a call that has a turn.
+    pub async fn reserve(
+        &self,
+        intake: &CallIntake,
+        CallTicket {
+            slot,
+            permit,
+            guard,
+        }: CallTicket,
+        asked: CallPrompts,
+    ) -> Result<ReservedCall, ApiError> {
+        let CallPrompts {
+            kind,
+            prompts,
+            prompt_tokens,
+        } = asked;
+        let reservation = CallReservation {
+            slot,
+            fingerprint: intake.fingerprint.clone(),
+            adapter: Arc::clone(&intake.adapter),
+            kind,
+            prompt_tokens,
+            accepted: intake.accepted,
+            permit,
+            guard,
+            prompts,
+        };
+        let mut call = self.meter.reserve(reservation).await?;
+        match call.collect().await {
+            Ok(()) => Ok(call),
+            Err(why) => {
+                call.finish(FinishReason::Failed, None).await?;
+                Err(unpaid(why))
+            }
+        }
+    }
+}
+
+impl CallIntake {
+    fn sale(&self, work: CallWork, media_type: &'static str, presenter: Presenter) -> OfferedCall {
+        OfferedCall {
+            adapter: self.adapter.name.clone(),
+            adapter_digest: self.adapter.digest.clone(),
+            resource: self.resource.clone(),
+            media_type,
+            request_id: self.id.as_str().to_owned(),
+            request_hash: self.fingerprint.hash.clone(),
+            request: self.digest,
+            presenter,
+            work,
+            prices: self.adapter.prices,
+            quote: self.adapter.prices.price_of(work),
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! What every handler of a server shares: its parts, its limits and the signal to stop.
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    access::AccessRules,
+    adapter_registry::AdapterRegistry,
+    attribution::AttributionService,
+    body::BodyMemory,
+    gate::QueueGate,
+    meter::CallMeter,
+    metrics::ServerMetrics,
+    payment::{Currency, SalesConfig},
+    quotes::QuoteCounter,
+    unread::UnreadAnswers,
+};
+use openlora_journal::Journal;
+
+/// Sizes that bound what callers can ask of a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ServeLimits {
+    /// Calls on engines at once.
+    pub max_concurrent: usize,
+    /// Calls waiting for a turn.
+    pub queue: usize,
+    /// Largest request body in bytes.
+    pub max_body: usize,
+    /// Answer length in tokens when the caller sets none.
+    pub max_tokens: usize,
+}
+
+/// How a running server is told to stop; cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct StopHandle {
+    /// No new calls; running ones finish.
+    pub draining: CancellationToken,
+    /// Running calls end now.
+    pub force_stop: CancellationToken,
+}
+
+/// What handlers share; cheap to clone.
+#[derive(Clone)]
+pub struct AppState(Arc<AppParts>);
+
+pub struct AppParts {
+    pub adapters: AdapterRegistry,
+    pub meter: CallMeter,
+    pub gate: Arc<QueueGate>,
+    pub metrics: ServerMetrics,
+    pub journal: Journal,
+    pub limits: ServeLimits,
+    pub stop: StopHandle,
+    pub attributions: AttributionService,
+    pub bodies: BodyMemory,
+    pub quotes: QuoteCounter,
+    pub unread: Arc<UnreadAnswers>,
+    /// Absent where calls are free.
+    pub sales: Option<SalesConfig>,
+    pub access: AccessRules,
+}
+
+impl AppState {
+    /// What prices are in.
+    pub fn currency(&self) -> Option<&Currency> {
+        self.sales.as_ref().map(|sales| &sales.currency)
+    }
+
+    pub fn new(parts: AppParts) -> Self {
+        Self(Arc::new(parts))
+    }
+}
+
+impl std::ops::Deref for AppState {
+    type Target = AppParts;
+
+    fn deref(&self) -> &AppParts {
+        &self.0
+    }
+}

@@ -1,0 +1,163 @@
+//! Which counted calls wait for their final attribution, folded from records.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use openlora_core::Address;
+use openlora_ledger::{
+    CallCharge, ReceiverKey,
+    event::{Event, EventRecord, FinishReason, SplitRead},
+};
+
+/// How many times the queue's length may wait so that other payers go on beside one who fills it.
+const OVERDRAFT: usize = 4;
+
+/// A counted call without a final attribution.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct UnattributedCall {
+    pub time_ms: u64,
+    pub request_id: String,
+    pub adapter: String,
+    pub adapter_digest: String,
+    pub finish: FinishReason,
+    pub completion_tokens: u64,
+    pub charge: Option<CallCharge>,
+    /// Whose queue it is in; nobody's where calls are free.
+    pub party: Option<Address>,
+    /// Who is paid, as far as it was read.
+    pub split: Option<SplitRead>,
+}
+
+/// How far attribution is behind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AttributionLag {
+    pub waiting: usize,
+    /// Age of the call that waits longest.
+    pub milliseconds: u64,
+}
+
+/// Calls of the served adapters, in the order of their counting.
+#[derive(Debug, Default)]
+pub(super) struct AttributionBacklog {
+    served: BTreeSet<String>,
+    waiting: BTreeMap<u64, UnattributedCall>,
+    places: HashMap<String, u64>,
+    /// Waiting calls by who paid for them; none for free calls.
+    payers: HashMap<Option<Address>, usize>,
+    /// Of calls that were paid for by others than their payer, until they are counted.
+    parties: HashMap<String, Address>,
+    splits: BTreeMap<ReceiverKey, SplitRead>,
+}
+
+impl AttributionBacklog {
+    pub fn for_adapters(served: impl Iterator<Item = String>) -> Self {
+        Self {
+            served: served.collect(),
+            ..Self::default()
+        }
+    }
+
+    /// Whether something new waits.
+    pub fn apply(&mut self, record: &EventRecord) -> bool {
+        match &record.event {
+            Event::CallReserved {
+                request_id,
+                adapter_digest,
+                payment: Some(payment),
+                ..
+            } if self.served.contains(adapter_digest) => {
+                if let Some(party) = payment.party {
+                    self.parties.insert(request_id.clone(), party);
+                }
+                false
+            }
+            Event::CallMetered {
+                request_id,
+                adapter,
+                adapter_digest,
+                usage,
+                finish,
+                charge,
+                ..
+            } if self.served.contains(adapter_digest) => {
+                let charge = charge.as_deref().cloned();
+                let party = self.parties.remove(request_id);
+                let waiting = UnattributedCall {
+                    time_ms: record.time_ms,
+                    request_id: request_id.clone(),
+                    adapter: adapter.clone(),
+                    adapter_digest: adapter_digest.clone(),
+                    finish: *finish,
+                    completion_tokens: usage.completion_tokens,
+                    split: None,
+                    party: charge.as_ref().map(|it| party.unwrap_or(it.payer)),
+                    charge,
+                };
+                *self.payers.entry(waiting.party).or_default() += 1;
+                self.places.insert(request_id.clone(), record.sequence);
+                self.waiting.insert(record.sequence, waiting);
+                true
+            }
+            Event::Attributed(attributed) => {
+                if let Some(place) = self.places.remove(&attributed.request_id) {
+                    self.leave(place);
+                }
+                false
+            }
+            Event::SplitRead(split) => {
+                self.splits.insert(split.receiver, SplitRead::clone(split));
+                false
+            }
+            _ => false,
+        }
+    }
+
+    /// The first call that waits after a place, and its place; places begin at 1.
+    pub fn next_waiting(&self, place: u64) -> Option<(u64, UnattributedCall)> {
+        let (place, waiting) = self.waiting.range(place + 1..).next()?;
+        let mut first = waiting.clone();
+        let receiver = first.charge.as_ref().map(CallCharge::receiver_key);
+        first.split = receiver.and_then(|it| self.splits.get(&it).cloned());
+        Some((*place, first))
+    }
+
+    pub fn count(&self) -> usize {
+        self.waiting.len()
+    }
+
+    fn leave(&mut self, place: u64) {
+        let Some(waiting) = self.waiting.remove(&place) else {
+            return;
+        };
+        let payer = waiting.party;
+        if let Some(count) = self.payers.get_mut(&payer) {
+            *count -= 1;
+            if *count == 0 {
+                self.payers.remove(&payer);
+            }
+        }
+    }
+
+    /// Whether one more call of a payer may wait when `most` are meant to. Beyond that, payers who
+    /// wait for less than an equal part go on, up to `OVERDRAFT` times as many calls.
+    pub fn has_room(&self, payer: Option<Address>, most: usize) -> bool {
+        let waiting = self.waiting.len();
+        if waiting < most {
+            return true;
+        }
+        let own = self.payers.get(&payer).copied().unwrap_or(0);
+        let payers = self.payers.len() + usize::from(own == 0);
+        own < most / payers && waiting < most.saturating_mul(OVERDRAFT)
+    }
+
+    pub fn ids(&self) -> Vec<String> {
+        self.places.keys().cloned().collect()
+    }
+
+    pub fn lag(&self, now_ms: u64) -> AttributionLag {
+        let first = self.waiting.values().next();
+        AttributionLag {
+            waiting: self.waiting.len(),
+            milliseconds: first.map_or(0, |it| now_ms.saturating_sub(it.time_ms)),
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! Attribution of counted calls: spans before a call is counted, shares after, in the order of
+//! counting, one final attribution per call whatever happens to the process.
+//!
+//! What waits is folded from the journal; the tokens lie in a vault. More than a bounded number of
+//! calls never wait: further ones are refused before anything is taken for them, those of whoever
+//! fills the queue first. HTTP, chains and what an index is made of are unknown here.
+
+mod backlog;
+pub(super) mod prove;
+pub mod published;
+mod worker;
+
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use tokio::sync::Notify;
+
+use self::backlog::AttributionBacklog;
+pub use self::backlog::AttributionLag;
+use super::{ServeError, adapter_registry::AdapterRegistry, api_error::ApiError};
+use openlora_attribution::{Provenance, queue::PendingTokenStore};
+use openlora_core::Address;
+use openlora_journal::Journal;
+
+/// How many calls may wait for their attribution unless settings say otherwise.
+pub const MOST_WAITING: usize = 1024;
+
+/// Where attribution keeps its things.
+#[derive(Clone, Debug)]
+pub struct AttributionConfig {
+    /// Of the tokens that wait; without it every call has the static shares.
+    pub token_store: Option<PendingTokenStore>,
+    /// The published log's folder.
+    pub log: Option<PathBuf>,
+    /// How many calls may wait.
+    pub most: usize,
+}
+
+impl Default for AttributionConfig {
+    fn default() -> Self {
+        Self {
+            token_store: None,
+            log: None,
+            most: MOST_WAITING,
+        }
+    }
+}
+
+/// The attribution of one server's calls; cheap to clone.
+#[derive(Clone)]
+pub struct AttributionService {
+    inner: Arc<AttributionInner>,
+}
+
+struct AttributionInner {
+    journal: Journal,
+    config: AttributionConfig,
+    /// By digest.
+    adapters: BTreeMap<String, Provenance>,
+    backlog: Arc<Mutex<AttributionBacklog>>,
+    /// Something new waits.
+    news: Arc<Notify>,
+}
+
+impl AttributionService {
+    /// Folds the journal, and erases what waits for nothing any more.
+    pub async fn open(
+        journal: Journal,
+        shelf: &AdapterRegistry,
+        config: AttributionConfig,
+    ) -> Result<Self, ServeError> {
+        let adapters = shelf.iter();
+        let adapters: BTreeMap<String, Provenance> = adapters
+            .map(|it| (it.digest.clone(), it.provenance.clone()))
+            .collect();
+        let backlog = Arc::new(Mutex::new(AttributionBacklog::for_adapters(
+            adapters.keys().cloned(),
+        )));
+        let news = Arc::new(Notify::new());
+        let (folded, waker) = (Arc::clone(&backlog), Arc::clone(&news));
+        let follow = move |record: &openlora_ledger::event::EventRecord| {
+            if lock(&folded).apply(record) {
+                waker.notify_one();
+            }
+        };
+        journal.follow(Box::new(follow)).await?;
+        if let Some(token_store) = &config.token_store {
+            let waiting = lock(&backlog).ids();
+            let retained = token_store.retain(waiting.iter().map(String::as_str));
+            if let Err(error) = retained {
+                tracing::warn!(%error, "kept tokens that nothing waits for are not erased");
+            }
+        }
+        Ok(Self {
+            inner: Arc::new(AttributionInner {
+                journal,
+                config,
+                adapters,
+                backlog,
+                news,
+            }),
+        })
+    }
+
+    /// Refuses a call while too many of its payer's wait: nothing was taken for it yet. Calls
+    /// without a payer are one payer's.
+    pub fn check_room(&self, payer: Option<Address>) -> Result<(), ApiError> {
+        let backlog = lock(&self.inner.backlog);
+        if backlog.has_room(payer, self.inner.config.most) {
+            return Ok(());
+        }
+        let waiting = backlog.count();
+        drop(backlog);
+        let message = format!("{waiting} answered calls wait for their attribution; try again.");
+        Err(ApiError::unavailable("attribution_backlog", message).retry_after(5))
+    }
+
+    /// How far attribution is behind.
+    pub fn lag(&self) -> AttributionLag {
+        lock(&self.inner.backlog).lag(now_ms())
+    }
+
+    /// The published log's folder.
+    pub fn log(&self) -> Option<&PathBuf> {
+        self.inner.config.log.as_ref()
+    }
+
+    pub fn provenance(&self, adapter_digest: &str) -> Option<&Provenance> {
+        self.inner.adapters.get(adapter_digest)
+    }
+
+    /// Waits until nothing waits, but not longer than `patience`.
+    pub async fn settle_down(&self, patience: Duration) {
+        let deadline = tokio::time::Instant::now() + patience;
+        let mut news = self.inner.journal.subscribe();
+        while lock(&self.inner.backlog).count() > 0 {
+            match tokio::time::timeout_at(deadline, news.recv()).await {
+                // News, and having missed some, both mean: look again.
+                Ok(_) => {}
+                Err(_) => return,
+            }
+        }
+    }
+}
+
+fn lock(backlog: &Mutex<AttributionBacklog>) -> MutexGuard<'_, AttributionBacklog> {
+    backlog.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |it| u64::try_from(it.as_millis()).unwrap_or(u64::MAX))
+}

@@ -1,0 +1,51 @@
+//! What keeps a server from starting or from keeping its journal, as an operator reads it.
+
+use openlora_core::error::{ExitClass, Explain, describe_io};
+use openlora_journal::JournalError;
+
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The server cannot listen where it was told to.
+    #[error("cannot listen on {place}: {}", describe_io(source))]
+    Bind {
+        place: String,
+        port: u16,
+        source: std::io::Error,
+    },
+    #[error("two adapters are named `{name}`")]
+    DuplicateAdapter { name: String },
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+}
+
+impl Explain for ServeError {
+    fn class(&self) -> ExitClass {
+        match self {
+            Self::Bind { .. } => ExitClass::Environment,
+            Self::DuplicateAdapter { .. } => ExitClass::Usage,
+            Self::Journal(error) => error.class(),
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Bind { source, port, .. } => Some(bind_hint(source.kind(), *port)),
+            Self::DuplicateAdapter { .. } => {
+                Some("give each adapter its own name: --adapter NAME=PATH".to_owned())
+            }
+            Self::Journal(error) => error.hint(),
+        }
+    }
+}
+
+fn bind_hint(kind: std::io::ErrorKind, port: u16) -> String {
+    match kind {
+        std::io::ErrorKind::AddrInUse => format!(
+            "another program uses port {port}: stop it, or choose another port with --port N (0 takes a free one)"
+        ),
+        std::io::ErrorKind::PermissionDenied => {
+            "ports below 1024 need privileges: choose a higher one with --port N".to_owned()
+        }
+        _ => "choose an address of this machine with --host".to_owned(),
+    }
+}

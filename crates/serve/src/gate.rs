@@ -1,0 +1,141 @@
+//! How many calls run at once and how many may wait.
+//!
+//! A call enters once it is paid for, or before its prompt is tokenised where calls are free, and
+//! leaves when the model stops, however slowly its answer is read. Counts per adapter feed the
+//! metrics.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use axum::http::StatusCode;
+use tokio_util::sync::CancellationToken;
+
+use super::api_error::ApiError;
+use openlora_engine::turns::{EngineTurn, TurnQueue, due_time};
+
+/// Calls of one adapter.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AdapterLoad {
+    pub running: usize,
+    pub waiting: usize,
+}
+
+/// The doorkeeper of the engines.
+#[derive(Debug)]
+pub struct QueueGate {
+    turns: Arc<TurnQueue>,
+    queue: usize,
+    loads: Mutex<BTreeMap<String, AdapterLoad>>,
+    draining: CancellationToken,
+}
+
+/// The right to use an engine; ends when dropped.
+#[derive(Debug)]
+pub struct Permit {
+    gate: Arc<QueueGate>,
+    adapter: String,
+    _turn: EngineTurn,
+}
+
+/// A place in the queue; ends when dropped.
+struct QueuePlace<'a> {
+    gate: &'a QueueGate,
+    adapter: &'a str,
+}
+
+impl QueueGate {
+    pub fn new(concurrent: usize, queue: usize, draining: CancellationToken) -> Self {
+        Self {
+            turns: Arc::new(TurnQueue::new(concurrent)),
+            queue,
+            loads: Mutex::default(),
+            draining,
+        }
+    }
+
+    /// Waits for a turn of a call of at most so many tokens: 429 when the queue is full, 503 once
+    /// the server drains.
+    pub async fn enter(self: &Arc<Self>, adapter: &str, tokens: u64) -> Result<Permit, ApiError> {
+        if self.draining.is_cancelled() {
+            return Err(draining());
+        }
+        let turn = match self.turns.try_take() {
+            Some(turn) => turn,
+            None => self.wait(adapter, tokens).await?,
+        };
+        self.change(adapter, |load| load.running += 1);
+        Ok(Permit {
+            gate: Arc::clone(self),
+            adapter: adapter.to_owned(),
+            _turn: turn,
+        })
+    }
+
+    async fn wait(&self, adapter: &str, tokens: u64) -> Result<EngineTurn, ApiError> {
+        let _place = self.queue_up(adapter)?;
+        tokio::select! {
+            turn = self.turns.take(due_time(tokens)) => Ok(turn),
+            () = self.draining.cancelled() => Err(draining()),
+        }
+    }
+
+    fn queue_up<'a>(&'a self, adapter: &'a str) -> Result<QueuePlace<'a>, ApiError> {
+        let mut loads = self.lock();
+        let waiting: usize = loads.values().map(|load| load.waiting).sum();
+        if waiting >= self.queue {
+            let message =
+                format!("All turns are taken and {waiting} calls wait; try again shortly.");
+            let refusal = ApiError::new(StatusCode::TOO_MANY_REQUESTS, "queue_full", message);
+            return Err(refusal.retry_after(1));
+        }
+        loads.entry(adapter.to_owned()).or_default().waiting += 1;
+        Ok(QueuePlace {
+            gate: self,
+            adapter,
+        })
+    }
+
+    /// Calls per adapter that has any.
+    pub fn loads(&self) -> BTreeMap<String, AdapterLoad> {
+        self.lock().clone()
+    }
+
+    fn change(&self, adapter: &str, change: impl FnOnce(&mut AdapterLoad)) {
+        let mut loads = self.lock();
+        let load = loads.entry(adapter.to_owned()).or_default();
+        change(load);
+        if *load == AdapterLoad::default() {
+            loads.remove(adapter);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, AdapterLoad>> {
+        self.loads.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.gate.change(&self.adapter, |load| {
+            load.running = load.running.saturating_sub(1)
+        });
+    }
+}
+
+impl Drop for QueuePlace<'_> {
+    fn drop(&mut self) {
+        self.gate.change(self.adapter, |load| {
+            load.waiting = load.waiting.saturating_sub(1)
+        });
+    }
+}
+
+/// The answer to every new call once the server is on its way out.
+pub fn draining() -> ApiError {
+    ApiError::unavailable(
+        "draining",
+        "The server is shutting down and takes no new calls.",
+    )
+}

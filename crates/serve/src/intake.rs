@@ -1,0 +1,169 @@
+//! A metered request as all its routes begin: body read, adapter found, id and hash known.
+
+use std::{sync::Arc, time::Instant};
+
+use axum::{extract::Request, http::StatusCode};
+
+use super::{
+    adapter_registry::ServedAdapter,
+    api_error::ApiError,
+    app::AppState,
+    body::{self, BufferedBody},
+    client::{ClientAddress, Relayed},
+    connections::Connection,
+    fingerprint::RequestFingerprint,
+    gate::draining,
+    payment,
+    request_id::RequestId,
+    wire::fields::BodyFields,
+};
+use openlora_core::Word;
+use openlora_engine::Prompt;
+use openlora_ledger::request_digest;
+
+/// What a body of unknown length counts for, in bytes.
+const UNANNOUNCED: usize = 64 * 1024;
+
+/// A request for a served adapter.
+pub struct CallIntake {
+    pub id: RequestId,
+    pub fields: BodyFields,
+    /// Of route and body: what makes a repeated id the same call.
+    pub fingerprint: RequestFingerprint,
+    /// What a payment names that is bound to this request.
+    pub digest: Word,
+    pub adapter: Arc<ServedAdapter>,
+    pub accepted: Instant,
+    /// The value of `PAYMENT-SIGNATURE`.
+    pub payment: Option<String>,
+    /// The address that was called, as the caller wrote it.
+    pub resource: String,
+    /// Who asks, and on which connection; none where the request came over none.
+    pub address: Option<ClientAddress>,
+    pub connection: Option<Connection>,
+    /// Where a repeat of the request is expected from; none where many clients have one address.
+    pub retry_address: Option<ClientAddress>,
+    /// Keeps the request's part of the memory for bodies.
+    _body: BufferedBody,
+}
+
+impl CallIntake {
+    pub async fn read(app: &AppState, request: Request) -> Result<Self, ApiError> {
+        let accepted = Instant::now();
+        if app.stop.draining.is_cancelled() {
+            return Err(draining());
+        }
+        let (parts, body) = request.into_parts();
+        let payment = payment::payment_header(&parts.headers)?;
+        let address = ClientAddress::from_request(&parts.extensions);
+        let limit = app.limits.max_body;
+        if app.sales.is_some() && payment.is_none() {
+            let length = body::content_length(&parts.headers);
+            app.quotes.spend(address, length.unwrap_or(UNANNOUNCED))?;
+        }
+        let resource = payment::resource(&parts.headers, parts.uri.path());
+        let body = body::read(&parts.headers, body, limit, &app.bodies).await?;
+        let connection = parts.extensions.get::<Connection>().cloned();
+        // Until here, and without a payment, the connection gives way to others.
+        if let (Some(connection), true) = (&connection, app.sales.is_none() || payment.is_some()) {
+            connection.keep_open();
+        }
+        let fields = BodyFields::parse(&body.bytes)?;
+        let adapter = app.adapters.find(fields.required_string("model")?)?;
+        let digest = request_digest(parts.method.as_str(), parts.uri.path(), &body.bytes);
+        let fingerprint = app
+            .meter
+            .fingerprint(&[parts.uri.path().as_bytes(), &body.bytes]);
+        // The edge put the id there; a router without the edge still counts under a fresh one.
+        let id = match parts.extensions.get::<RequestId>() {
+            Some(id) => id.clone(),
+            None => RequestId::from_headers(&parts.headers)?,
+        };
+        Ok(Self {
+            id,
+            fields,
+            fingerprint,
+            digest,
+            adapter,
+            accepted,
+            payment,
+            resource,
+            address,
+            connection,
+            retry_address: address.filter(|_| parts.extensions.get::<Relayed>().is_none()),
+            _body: body,
+        })
+    }
+}
+
+impl CallIntake {
+    /// Tokens of the prompts, each of which must leave room for at least one more token. A request
+    /// is counted once; what can never fit is refused uncounted.
+    pub async fn count(&self, app: &AppState, prompts: &[Prompt]) -> Result<u64, ApiError> {
+        let hash = &self.fingerprint.hash;
+        if let Some(tokens) = app.quotes.known(hash) {
+            return Ok(tokens);
+        }
+        for prompt in prompts {
+            self.check_length(prompt)?;
+        }
+        // Where calls are free, whoever counts has a turn on an engine already.
+        let _counting = match app.sales.is_some() {
+            true => Some(app.quotes.enter(self.address).await?),
+            false => None,
+        };
+        let tokens = self.counted(prompts).await?;
+        app.quotes.store_count(hash, tokens);
+        Ok(tokens)
+    }
+
+    /// A token stands for a bounded number of bytes.
+    fn check_length(&self, prompt: &Prompt) -> Result<(), ApiError> {
+        let context = self.adapter.engine.limits().context_tokens;
+        let Some(longest) = self.adapter.engine.longest_token() else {
+            return Ok(());
+        };
+        let (bytes, least) = match prompt {
+            Prompt::Text(text) => (text.len(), 0),
+            Prompt::Chat(messages) => {
+                let bytes = messages.iter().map(|message| message.content.len()).sum();
+                (bytes, messages.len())
+            }
+        };
+        let most = context.saturating_mul(longest);
+        if bytes <= most && least < context {
+            return Ok(());
+        }
+        let message = format!(
+            "The prompt takes {bytes} bytes in {least} messages and the model's context holds \
+             {context} tokens of at most {longest} bytes. Shorten the prompt."
+        );
+        Err(context_exceeded(message))
+    }
+
+    async fn counted(&self, prompts: &[Prompt]) -> Result<u64, ApiError> {
+        let context = self.adapter.engine.limits().context_tokens as u64;
+        let mut total = 0_u64;
+        for prompt in prompts {
+            let counted = self.adapter.engine.count_prompt(prompt).await;
+            let tokens = counted.map_err(|error| ApiError::from_engine(&error))?;
+            if tokens >= context {
+                return Err(too_long(context, tokens));
+            }
+            total = total.saturating_add(tokens);
+        }
+        Ok(total)
+    }
+}
+
+fn too_long(context: u64, tokens: u64) -> ApiError {
+    let message = format!(
+        "The prompt takes {tokens} tokens and the model's context holds {context}, \
+         one of which must be left for the answer. Shorten the prompt."
+    );
+    context_exceeded(message)
+}
+
+fn context_exceeded(message: String) -> ApiError {
+    ApiError::new(StatusCode::BAD_REQUEST, "context_length_exceeded", message)
+}

@@ -1,0 +1,602 @@
+//! Counting: exactly one `CallMetered` per request id, whatever happens to the connection.
+//!
+//! A call is reserved durably before the model runs, checkpointed while text is generated, and
+//! metered durably before the caller learns that it ended. Dropping a [`ReservedCall`] counts what was
+//! generated so far. What a dead process left open is metered at the next
+//! start from its last checkpoint. The meter knows neither HTTP bodies nor the engine.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use sha2::{Digest, Sha256};
+use subtle::{Choice, ConstantTimeEq};
+use tokio::sync::watch;
+
+use super::{
+    ServeError,
+    adapter_registry::ServedAdapter,
+    answer::FinishedAnswer,
+    api_error::ApiError,
+    attribution::{AttributionService, prove::EndedCall},
+    calls::{CallSlot, CallTable, IdClaim, mismatch},
+    client::ClientAddress,
+    fingerprint::RequestFingerprint,
+    gate::Permit,
+    metrics::ServerMetrics,
+    receipt::{self, already_metered},
+    request_id::RequestId,
+};
+use openlora_core::Address;
+use openlora_engine::Prompt;
+use openlora_journal::{CachedResponse, Journal, JournalEntry, JournalError, LARGEST_ENCLOSURE};
+use openlora_ledger::{
+    CheckedPayment,
+    event::{CallKind, Event, EventRecord, FinishReason, TokenUsage},
+};
+use openlora_ports::{PaymentDemand, PaymentGuard, Presenter};
+
+/// Tokens between two checkpoints of a running call.
+pub const CHECKPOINT_TOKENS: u64 = 16;
+
+/// Longest time between two checkpoints while tokens come.
+pub const CHECKPOINT_INTERVAL: Duration = Duration::from_millis(250);
+
+/// Pause before a count that the journal refused is offered again.
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
+
+/// How often a call that came to nothing is tried again under its id.
+const ATTEMPTS: u32 = 1024;
+
+/// How long a refusal of the journal makes the server say that it is not ready.
+pub const REFUSAL_ECHO: Duration = Duration::from_secs(5);
+
+/// The one place where calls are counted; cheap to clone.
+#[derive(Clone)]
+pub struct CallMeter {
+    inner: Arc<MeterInner>,
+}
+
+struct MeterInner {
+    journal: Journal,
+    salt: Vec<u8>,
+    session: String,
+    calls: Arc<CallTable>,
+    metrics: ServerMetrics,
+    attributions: AttributionService,
+    /// When the journal last refused an event.
+    refused: Mutex<Option<Instant>>,
+    /// Calls reserved and not yet metered.
+    open: watch::Sender<usize>,
+}
+
+/// What a call is, before its prompt is counted.
+#[derive(Debug)]
+pub enum Admission {
+    Fresh(CallSlot),
+    Repeated(FinishedAnswer),
+}
+
+/// A call about to be reserved.
+pub struct CallReservation {
+    pub slot: CallSlot,
+    pub fingerprint: RequestFingerprint,
+    pub adapter: Arc<ServedAdapter>,
+    pub kind: CallKind,
+    pub prompt_tokens: u64,
+    pub accepted: Instant,
+    pub permit: Permit,
+    /// What pays for the call; none where calls are free.
+    pub guard: Option<Box<dyn PaymentGuard>>,
+    pub prompts: Vec<Prompt>,
+}
+
+/// A reserved call. Dropped without [`ReservedCall::finish`], it counts as disconnected.
+pub struct ReservedCall {
+    /// Taken when the call is settled.
+    open: Option<ReservedState>,
+    usage: TokenUsage,
+    checkpointed: (u64, Instant),
+}
+
+struct ReservedState {
+    inner: Arc<MeterInner>,
+    slot: CallSlot,
+    fingerprint: RequestFingerprint,
+    permit: Permit,
+    adapter: Arc<ServedAdapter>,
+    kind: CallKind,
+    accepted: Instant,
+    reserved: Instant,
+    first_token: Option<Duration>,
+    delivered: Sha256,
+    guard: Option<Box<dyn PaymentGuard>>,
+    prompts: Vec<Prompt>,
+    /// One per prompt.
+    answers: Vec<String>,
+}
+
+impl CallMeter {
+    /// Meters what an earlier process left open, then counts for this one. `held` bounds the
+    /// answers kept for repeated ids, in bytes.
+    pub async fn open(
+        journal: Journal,
+        (attributions, metrics): (AttributionService, ServerMetrics),
+        held: usize,
+    ) -> Result<Self, ServeError> {
+        let session = uuid::Uuid::now_v7().to_string();
+        for record in journal.recover(&session).await? {
+            metrics.metered(&record.event);
+        }
+        let version = env!("CARGO_PKG_VERSION").to_owned();
+        journal
+            .append(Event::ServerStarted {
+                session: session.clone(),
+                version,
+            })
+            .await?;
+        let salt = journal.salt().to_vec();
+        let inner = MeterInner {
+            journal,
+            salt,
+            session,
+            calls: Arc::new(CallTable::new(held)),
+            metrics,
+            attributions,
+            refused: Mutex::new(None),
+            open: watch::Sender::new(0),
+        };
+        Ok(Self {
+            inner: Arc::new(inner),
+        })
+    }
+
+    /// False for [`REFUSAL_ECHO`] after the journal refused an event; then the next call tries.
+    pub fn is_writable(&self) -> bool {
+        let refused = *self.inner.lock_refused();
+        refused.is_none_or(|refused| refused.elapsed() >= REFUSAL_ECHO)
+    }
+
+    pub fn is_running(&self, id: &RequestId) -> bool {
+        self.inner.calls.is_running(id)
+    }
+
+    /// What tells a request from others, over its parts.
+    pub fn fingerprint(&self, parts: &[&[u8]]) -> RequestFingerprint {
+        RequestFingerprint::new(&self.inner.salt, parts)
+    }
+
+    /// What a request shows of whoever sends it.
+    pub fn presenter(&self, id: &RequestId, address: Option<ClientAddress>) -> Presenter {
+        let salted = |purpose: &[u8], text: &str| {
+            hex::encode(
+                self.inner
+                    .hasher()
+                    .chain_update(purpose)
+                    .chain_update(text)
+                    .finalize(),
+            )
+        };
+        Presenter {
+            request_id: salted(b"presenter's id", id.as_str()),
+            address: address.map(|it| salted(b"presenter's address", &it.text())),
+        }
+    }
+
+    /// Whether a payer's call was named so, in whichever attempt it was answered. Takes the same
+    /// time whatever it was named.
+    pub fn is_named(&self, own: &RequestId, payer: Address, named: &RequestId) -> bool {
+        let is = |attempt| {
+            let id = RequestId::of_payer(&self.inner.salt, payer, (named, attempt));
+            id.as_str().as_bytes().ct_eq(own.as_str().as_bytes())
+        };
+        let found = (0..=ATTEMPTS).map(is);
+        found.fold(Choice::from(0), |all, one| all | one).into()
+    }
+
+    /// Decides whether a request runs, is a repeat with an answer that is still kept, or was
+    /// counted before. `named` is the id as its caller wrote it: that of a paid call is a secret.
+    pub async fn admit(
+        &self,
+        id: &RequestId,
+        named: &RequestId,
+        fingerprint: &RequestFingerprint,
+    ) -> Result<Admission, ApiError> {
+        let claimed = self.inner.calls.claim(id, named, &fingerprint.hash);
+        let slot = match claimed.await? {
+            IdClaim::Held(answer) => return Ok(Admission::Repeated(answer)),
+            IdClaim::Fresh(slot) => slot,
+        };
+        match receipt::find(&self.inner.journal, id).await? {
+            None => Ok(Admission::Fresh(slot)),
+            Some(found) if found.request_hash != fingerprint.hash => Err(mismatch(named)),
+            Some(found) => match self.inner.kept(id, fingerprint).await? {
+                Some(answer) => {
+                    slot.complete(Some(answer.clone()));
+                    Ok(Admission::Repeated(answer))
+                }
+                None => Err(already_metered(&found)),
+            },
+        }
+    }
+
+    /// The same for a paid call, whose id is its payer's own. What was paid and not answered, or
+    /// cost nothing, runs again.
+    pub async fn admit_paid(
+        &self,
+        id: &RequestId,
+        payment: &CheckedPayment,
+        fingerprint: &RequestFingerprint,
+    ) -> Result<Admission, ApiError> {
+        let mut own = RequestId::of_payer(&self.inner.salt, payment.limited_account(), (id, 0));
+        for attempt in 1..=ATTEMPTS {
+            match receipt::find(&self.inner.journal, &own).await? {
+                Some(found) if found.request_hash == fingerprint.hash && found.is_owed(payment) => {
+                    own = RequestId::of_payer(
+                        &self.inner.salt,
+                        payment.limited_account(),
+                        (id, attempt),
+                    );
+                }
+                _ => break,
+            }
+        }
+        self.admit(&own, id, fingerprint).await
+    }
+
+    /// Writes the reservation durably; only then may the model run.
+    pub async fn reserve(&self, reservation: CallReservation) -> Result<ReservedCall, ApiError> {
+        let inner = Arc::clone(&self.inner);
+        // In a task of its own, so that a caller who leaves while the disk is busy cannot leave
+        // the reservation without its count: the task's result is then dropped, and counts.
+        let reserved = tokio::spawn(async move { inner.reserve(reservation).await }).await;
+        reserved.unwrap_or_else(|_| Err(unwritable()))
+    }
+
+    /// Waits until every reserved call is metered.
+    pub async fn idle(&self) {
+        let mut open = self.inner.open.subscribe();
+        // The sender lives in `self`; waiting cannot fail.
+        let _ = open.wait_for(|open| *open == 0).await;
+    }
+
+    /// Says in the journal that this server stopped of its own accord.
+    pub async fn close(&self) -> Result<(), ServeError> {
+        let session = self.inner.session.clone();
+        self.inner
+            .journal
+            .append(Event::ServerStopped { session })
+            .await?;
+        Ok(())
+    }
+}
+
+impl MeterInner {
+    fn lock_refused(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn hasher(&self) -> Sha256 {
+        Sha256::new().chain_update(&self.salt)
+    }
+
+    /// The answer of a call that an earlier process, or this one long ago, has given.
+    async fn kept(
+        &self,
+        id: &RequestId,
+        fingerprint: &RequestFingerprint,
+    ) -> Result<Option<FinishedAnswer>, ApiError> {
+        let sealed = self.journal.cached_response(id.as_str()).await;
+        let sealed = sealed.map_err(|error| receipt::unreadable(&error))?;
+        Ok(sealed.and_then(|sealed| fingerprint.unseal(id, &sealed)))
+    }
+
+    async fn append(&self, event: Event) -> Result<EventRecord, JournalError> {
+        let appended = self.journal.append(event).await;
+        self.noted(appended)
+    }
+
+    /// Remembers whether the journal takes events.
+    fn noted(
+        &self,
+        appended: Result<EventRecord, JournalError>,
+    ) -> Result<EventRecord, JournalError> {
+        let written = matches!(appended, Ok(_) | Err(JournalError::Duplicate(_)));
+        *self.lock_refused() = (!written).then(Instant::now);
+        appended
+    }
+
+    /// Appends a count. One that is there already (a commit whose answer was lost) is as good.
+    async fn append_count(
+        &self,
+        count: JournalEntry,
+        traced: Vec<Event>,
+    ) -> Result<EventRecord, JournalError> {
+        let appended = self.journal.append_with(count, traced).await;
+        match self.noted(appended) {
+            Err(JournalError::Duplicate(unique)) => {
+                let found = self.journal.metered(&unique.request_id).await?;
+                found.ok_or(JournalError::Duplicate(unique))
+            }
+            outcome => outcome,
+        }
+    }
+
+    async fn reserve(
+        self: Arc<Self>,
+        reservation: CallReservation,
+    ) -> Result<ReservedCall, ApiError> {
+        let CallReservation {
+            slot,
+            fingerprint,
+            adapter,
+            kind,
+            prompt_tokens,
+            accepted,
+            permit,
+            guard,
+            prompts,
+        } = reservation;
+        let event = Event::CallReserved {
+            request_id: slot.id().as_str().to_owned(),
+            session: self.session.clone(),
+            adapter: adapter.name.clone(),
+            adapter_digest: adapter.digest.clone(),
+            kind,
+            prompt_tokens,
+            request_hash: slot.hash().to_owned(),
+            payment: guard
+                .as_ref()
+                .map(|guard| Box::new(guard.payment().clone())),
+        };
+        self.append(event).await.map_err(|error| {
+            tracing::error!(%error, "a call was refused because the journal cannot be written");
+            unwritable()
+        })?;
+        self.open.send_modify(|open| *open += 1);
+        let delivered = self.hasher();
+        let open = ReservedState {
+            inner: self,
+            slot,
+            fingerprint,
+            permit,
+            adapter,
+            kind,
+            accepted,
+            reserved: Instant::now(),
+            first_token: None,
+            delivered,
+            guard,
+            answers: vec![String::new(); prompts.len()],
+            prompts,
+        };
+        let usage = TokenUsage {
+            prompt_tokens,
+            completion_tokens: 0,
+        };
+        Ok(ReservedCall {
+            open: Some(open),
+            usage,
+            checkpointed: (0, Instant::now()),
+        })
+    }
+}
+
+impl ReservedCall {
+    /// Notes that the model produced its first token.
+    pub fn first_token(&mut self) {
+        if let Some(open) = &mut self.open {
+            open.first_token
+                .get_or_insert_with(|| open.accepted.elapsed());
+        }
+    }
+
+    /// Counts text at the moment it is generated.
+    pub fn deliver(&mut self, text: &str, tokens: u64) {
+        let Some(open) = &mut self.open else { return };
+        open.delivered.update(text);
+        if let Some(answer) = open.answers.first_mut() {
+            answer.push_str(text);
+        }
+        self.usage.completion_tokens = self.usage.completion_tokens.saturating_add(tokens);
+        let delivered = self.usage.completion_tokens;
+        let (before, when) = self.checkpointed;
+        let due = before == 0
+            || delivered.saturating_sub(before) >= CHECKPOINT_TOKENS
+            || when.elapsed() >= CHECKPOINT_INTERVAL;
+        if due && delivered > before {
+            self.checkpointed = (delivered, Instant::now());
+            open.checkpoint(delivered);
+        }
+    }
+
+    /// Counts an answer that reaches the caller in one piece, just before it is metered.
+    /// `answers` are the texts that it stands for, one per prompt.
+    pub fn deliver_whole(&mut self, text: &str, answers: Vec<String>, tokens: u64) {
+        if let Some(open) = &mut self.open {
+            open.delivered.update(text);
+            open.answers = answers;
+            self.usage.completion_tokens = tokens;
+        }
+    }
+
+    /// What will be counted if the call ends as `finish` now.
+    pub fn usage(&self, finish: FinishReason) -> TokenUsage {
+        counted(self.usage, finish)
+    }
+
+    /// When the call has to end, whatever is missing of its answer.
+    pub fn deadline(&self) -> Option<Instant> {
+        let open = self.open.as_ref()?;
+        Some(open.reserved + open.guard.as_ref()?.time_limit()?)
+    }
+
+    /// What the payer is told of its payment if the call ends as `finish` now.
+    pub fn payment_response(&self, finish: FinishReason) -> Option<String> {
+        let guard = self.open.as_ref()?.guard.as_ref()?;
+        let charge = guard.payment().charge(self.usage(finish), finish);
+        Some(guard.response(&charge))
+    }
+
+    /// Claims what can be relied on only once it is claimed.
+    pub async fn collect(&mut self) -> Result<(), PaymentDemand> {
+        match self.open.as_mut().and_then(|open| open.guard.as_mut()) {
+            Some(guard) => guard.reserved().await,
+            None => Ok(()),
+        }
+    }
+
+    /// Meters the call durably, then lets repeats have the answer.
+    pub async fn finish(
+        mut self,
+        finish: FinishReason,
+        answer: Option<FinishedAnswer>,
+    ) -> Result<EventRecord, ApiError> {
+        let Some(open) = self.open.take() else {
+            return Err(unwritable());
+        };
+        let usage = counted(self.usage, finish);
+        let (sender, metered) = tokio::sync::oneshot::channel();
+        // A task of its own: a caller who leaves now cannot interrupt the count.
+        tokio::spawn(open.finalize(usage, finish, answer, Some(sender)));
+        metered.await.unwrap_or(None).ok_or_else(unwritable)
+    }
+}
+
+impl Drop for ReservedCall {
+    fn drop(&mut self) {
+        let Some(open) = self.open.take() else { return };
+        let usage = counted(self.usage, FinishReason::Disconnected);
+        // Without a runtime the process is ending; the next start meters the reservation.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(open.finalize(usage, FinishReason::Disconnected, None, None));
+        }
+    }
+}
+
+impl ReservedState {
+    fn checkpoint(&self, completion_tokens: u64) {
+        let request_id = self.slot.id().as_str().to_owned();
+        let event = Event::CallCheckpointed {
+            request_id,
+            completion_tokens,
+        };
+        if let Err(error) = self.inner.journal.note(event) {
+            tracing::warn!(%error, "a checkpoint was lost");
+        }
+    }
+
+    /// Writes the count, again and again if need be, and frees the id. The first outcome goes to
+    /// whoever waits.
+    async fn finalize(
+        self,
+        usage: TokenUsage,
+        finish: FinishReason,
+        answer: Option<FinishedAnswer>,
+        mut waiting: Option<tokio::sync::oneshot::Sender<Option<EventRecord>>>,
+    ) {
+        let Self {
+            inner,
+            slot,
+            fingerprint,
+            permit,
+            adapter,
+            kind,
+            accepted,
+            reserved: _,
+            first_token,
+            delivered,
+            guard,
+            prompts,
+            answers,
+        } = self;
+        // The model has stopped: the next call need not wait for the disk.
+        drop(permit);
+        let charge = guard
+            .as_ref()
+            .map(|guard| guard.payment().charge(usage, finish));
+        let payer = charge.as_ref().filter(|it| !it.amount.is_zero());
+        let ended = EndedCall {
+            request_id: slot.id().as_str().to_owned(),
+            adapter: Arc::clone(&adapter),
+            prompts,
+            answers,
+            finish,
+            payer: payer.map(|charge| charge.payer),
+        };
+        let traced = inner.attributions.prove(ended).await;
+        let traced: Vec<Event> = traced.into_iter().collect();
+        let event = Event::CallMetered {
+            request_id: slot.id().as_str().to_owned(),
+            adapter: adapter.name.clone(),
+            adapter_digest: adapter.digest.clone(),
+            kind,
+            usage,
+            finish,
+            milliseconds: milliseconds(accepted.elapsed()),
+            first_token_milliseconds: first_token.map(milliseconds),
+            request_hash: slot.hash().to_owned(),
+            response_hash: hex::encode(delivered.finalize()),
+            charge: charge.clone().map(Box::new),
+        };
+        let enclosure = answer
+            .as_ref()
+            .and_then(|it| enclosure(slot.id(), &fingerprint, it));
+        let count = JournalEntry::from(event).with_response(enclosure);
+        loop {
+            match inner.append_count(count.clone(), traced.clone()).await {
+                Ok(record) => {
+                    inner.metrics.metered(&record.event);
+                    if let (Some(guard), Some(charge)) = (guard, charge) {
+                        guard.capture(&charge, finish.is_answer());
+                    }
+                    slot.complete(answer);
+                    inner
+                        .open
+                        .send_modify(|open| *open = open.saturating_sub(1));
+                    if let Some(waiting) = waiting.take() {
+                        // Nobody left to tell is a caller who went away; the count stands.
+                        let _ = waiting.send(Some(record));
+                    }
+                    return;
+                }
+                Err(error) => {
+                    tracing::error!(%error, id = slot.id().as_str(), "a count waits for the journal");
+                    drop(waiting.take());
+                    tokio::time::sleep(RETRY_PAUSE).await;
+                }
+            }
+        }
+    }
+}
+
+/// An answer as it is kept for repeats that come after this process.
+fn enclosure(
+    id: &RequestId,
+    fingerprint: &RequestFingerprint,
+    answer: &FinishedAnswer,
+) -> Option<CachedResponse> {
+    let bytes = fingerprint.seal(id, answer);
+    (bytes.len() <= LARGEST_ENCLOSURE).then(|| CachedResponse {
+        request_id: id.as_str().to_owned(),
+        bytes,
+    })
+}
+
+/// Nothing is counted when the engine failed before anything was delivered.
+fn counted(usage: TokenUsage, finish: FinishReason) -> TokenUsage {
+    match finish {
+        FinishReason::Failed if usage.completion_tokens == 0 => TokenUsage::default(),
+        _ => usage,
+    }
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn unwritable() -> ApiError {
+    let message = "Calls cannot be counted now, so none is answered.";
+    ApiError::unavailable("journal_unavailable", message)
+}

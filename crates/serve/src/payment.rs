@@ -1,0 +1,97 @@
+//! Payments as HTTP carries them: the headers, and a missing or wrong payment as an answer.
+//!
+//! Schemes, chains and signatures are the cashier's; here a payment is the text of a header.
+
+use std::sync::Arc;
+
+use axum::{
+    body::Bytes,
+    http::{HeaderMap, HeaderName, StatusCode, header},
+};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+
+use super::{api_error::ApiError, proxies};
+use openlora_ports::{Facilitator, PaymentDemand, PaymentGateway, Settler};
+
+/// What a caller pays with.
+pub const PAYMENT_SIGNATURE: HeaderName = HeaderName::from_static("payment-signature");
+/// What a caller has paid.
+pub const PAYMENT_RESPONSE: HeaderName = HeaderName::from_static("payment-response");
+
+/// The money that prices are in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Currency {
+    pub symbol: String,
+    pub decimals: u8,
+}
+
+/// A server that sells its calls.
+#[derive(Clone)]
+pub struct SalesConfig {
+    pub gateway: Arc<dyn PaymentGateway>,
+    pub facilitator: Arc<dyn Facilitator>,
+    pub settler: Arc<dyn Settler>,
+    pub currency: Currency,
+}
+
+/// The payment that came with a request.
+pub fn payment_header(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
+    let mut values = headers.get_all(&PAYMENT_SIGNATURE).iter();
+    let (first, second) = (values.next(), values.next());
+    if second.is_some() {
+        let message = "Invalid header 'payment-signature': expected one, found several.";
+        return Err(malformed(message));
+    }
+    let Some(value) = first else { return Ok(None) };
+    match value.to_str() {
+        Ok(text) => Ok(Some(text.to_owned())),
+        Err(_) => Err(malformed(
+            "Invalid header 'payment-signature': expected base64.",
+        )),
+    }
+}
+
+/// The address that was called, as the caller wrote it.
+pub fn resource(headers: &HeaderMap, path: &str) -> String {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    // The edge leaves these only where a trusted proxy wrote them.
+    let host = text(proxies::FORWARDED_HOST).or(text(header::HOST));
+    let secure = text(proxies::FORWARDED_PROTO).is_some_and(|it| it.eq_ignore_ascii_case("https"));
+    let scheme = if secure { "https" } else { "http" };
+    format!("{scheme}://{}{path}", host.unwrap_or("localhost"))
+}
+
+/// The value of `PAYMENT-RESPONSE` as the last event of a stream, after the SDKs' own end.
+pub fn closing_event(response: &str) -> Bytes {
+    let json = STANDARD.decode(response).unwrap_or_default();
+    let json = String::from_utf8(json).unwrap_or_default();
+    format!("event: payment-response\ndata: {json}\n\n").into()
+}
+
+/// A missing or wrong payment as HTTP says it.
+pub fn unpaid(why: PaymentDemand) -> ApiError {
+    match why {
+        PaymentDemand::Malformed { message } => malformed(message),
+        PaymentDemand::Required {
+            code,
+            message,
+            terms,
+        } => ApiError::new(StatusCode::PAYMENT_REQUIRED, "payment_required", message)
+            .with_param(code)
+            .with_terms(terms),
+        PaymentDemand::Used { otherwise, .. } => unpaid(*otherwise),
+        PaymentDemand::Unavailable {
+            message,
+            retry_after,
+        } => ApiError::unavailable("payment_unavailable", message).retry_after(retry_after),
+        PaymentDemand::Stopped {
+            code,
+            message,
+            retry_after,
+        } => ApiError::unavailable(code, message).retry_after(retry_after),
+    }
+}
+
+fn malformed(message: impl Into<Box<str>>) -> ApiError {
+    ApiError::invalid("invalid_payment", PAYMENT_SIGNATURE.as_str(), message)
+}

@@ -1,0 +1,211 @@
+//! The receipt of a metered call, as the journal has it.
+
+use axum::http::StatusCode;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::{
+    api_error::ApiError,
+    attribution::published::{JournalAttribution, PublishedShares},
+    request_id::RequestId,
+};
+use openlora_core::Amount;
+use openlora_journal::{Journal, JournalError};
+use openlora_ledger::{
+    CallCharge, CheckedPayment,
+    event::{CallKind, Event, EventRecord, FinishReason, TokenUsage},
+};
+
+/// A `CallMetered` event with its place in the journal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    pub sequence: u64,
+    pub time_ms: u64,
+    pub hash: String,
+    pub request_id: String,
+    pub adapter: String,
+    pub adapter_digest: String,
+    pub kind: CallKind,
+    pub usage: TokenUsage,
+    pub finish: FinishReason,
+    pub milliseconds: u64,
+    pub first_token_milliseconds: Option<u64>,
+    pub request_hash: String,
+    pub response_hash: String,
+    /// Absent where calls are free.
+    pub charge: Option<CallCharge>,
+    /// As far as it is known.
+    pub attribution: Option<PublishedShares>,
+}
+
+impl Receipt {
+    /// The receipt that a record is, if it meters a call.
+    pub fn from_record(record: &EventRecord) -> Option<Self> {
+        let Event::CallMetered {
+            request_id,
+            adapter,
+            adapter_digest,
+            kind,
+            usage,
+            finish,
+            milliseconds,
+            first_token_milliseconds,
+            request_hash,
+            response_hash,
+            charge,
+        } = record.event.clone()
+        else {
+            return None;
+        };
+        Some(Self {
+            sequence: record.sequence,
+            time_ms: record.time_ms,
+            hash: record.hash.clone(),
+            request_id,
+            adapter,
+            adapter_digest,
+            kind,
+            usage,
+            finish,
+            milliseconds,
+            first_token_milliseconds,
+            request_hash,
+            response_hash,
+            charge: charge.map(|charge| *charge),
+            attribution: None,
+        })
+    }
+
+    /// Whether the call was cut off by our side and cost nothing, or is paid by what was paid for
+    /// it already.
+    pub fn is_owed(&self, payment: &CheckedPayment) -> bool {
+        let charged = self.charge.as_ref().is_some_and(|it| !it.amount.is_zero());
+        !self.finish.is_answer() && (!charged || payment.quote.is_zero())
+    }
+
+    /// Whether whoever names the id can be told: those of paid calls are their payers' secrets.
+    /// Earlier versions had the payers' own ids there, which may be guessed.
+    pub fn is_addressed(&self) -> bool {
+        self.charge.is_none() || RequestId::is_secret(&self.request_id)
+    }
+
+    /// The receipt as `/v1/receipts/{id}` answers it.
+    pub fn published(&self) -> PublishedReceipt {
+        PublishedReceipt {
+            id: self.request_id.clone(),
+            object: "receipt".to_owned(),
+            adapter: self.adapter.clone(),
+            adapter_digest: self.adapter_digest.clone(),
+            kind: self.kind,
+            usage: self.usage.into(),
+            finish: self.finish,
+            paid: self.charge.as_ref().map_or(Amount::ZERO, |it| it.amount),
+            payment: self.charge.clone(),
+            milliseconds: self.milliseconds,
+            first_token_milliseconds: self.first_token_milliseconds,
+            request_hash: self.request_hash.clone(),
+            response_hash: self.response_hash.clone(),
+            attribution: self.attribution.clone(),
+            journal: JournalPlace {
+                sequence: self.sequence,
+                time_ms: self.time_ms,
+                hash: self.hash.clone(),
+            },
+        }
+    }
+
+    pub fn to_json(&self) -> Value {
+        json!(self.published())
+    }
+}
+
+/// A receipt as servers answer it and `call` prints it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PublishedReceipt {
+    /// The call's request id.
+    pub id: String,
+    /// Always `receipt`.
+    pub object: String,
+    pub adapter: String,
+    pub adapter_digest: String,
+    pub kind: CallKind,
+    pub usage: PublishedUsage,
+    pub finish: FinishReason,
+    /// In base units of the token.
+    pub paid: Amount,
+    /// How it was paid; null where calls are free.
+    pub payment: Option<CallCharge>,
+    /// From acceptance to the last token.
+    pub milliseconds: u64,
+    /// From acceptance to the first token; null when no token came.
+    pub first_token_milliseconds: Option<u64>,
+    /// SHA-256 over a per-journal salt and the request body, hex.
+    pub request_hash: String,
+    /// SHA-256 over the salt and the delivered text, hex.
+    pub response_hash: String,
+    /// Whose data shaped the answer, as far as it is known; null where nothing is yet.
+    #[serde(default)]
+    pub attribution: Option<PublishedShares>,
+    pub journal: JournalPlace,
+}
+
+/// Tokens of a call in OpenAI's form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PublishedUsage {
+    pub prompt_tokens: u64,
+    pub completion_tokens: u64,
+    pub total_tokens: u64,
+}
+
+impl From<TokenUsage> for PublishedUsage {
+    fn from(usage: TokenUsage) -> Self {
+        Self {
+            prompt_tokens: usage.prompt_tokens,
+            completion_tokens: usage.completion_tokens,
+            total_tokens: usage.prompt_tokens.saturating_add(usage.completion_tokens),
+        }
+    }
+}
+
+/// Where in the journal a receipt's event stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct JournalPlace {
+    pub sequence: u64,
+    /// Unix time in milliseconds.
+    pub time_ms: u64,
+    /// Chain hash of the record, hex.
+    pub hash: String,
+}
+
+async fn look(journal: &Journal, id: &RequestId) -> Result<Option<Receipt>, JournalError> {
+    let record = journal.metered(id.as_str()).await?;
+    let Some(mut receipt) = record.as_ref().and_then(Receipt::from_record) else {
+        return Ok(None);
+    };
+    receipt.attribution = JournalAttribution::read_journal(journal, id.as_str())
+        .await?
+        .shares();
+    Ok(Some(receipt))
+}
+
+/// Looks up what was metered under an id.
+pub async fn find(journal: &Journal, id: &RequestId) -> Result<Option<Receipt>, ApiError> {
+    look(journal, id).await.map_err(|error| unreadable(&error))
+}
+
+/// The answer to whatever needs the journal while it cannot be read.
+pub fn unreadable(error: &JournalError) -> ApiError {
+    tracing::error!(%error, "the journal cannot be read");
+    let message = "The journal cannot be read now.";
+    ApiError::unavailable("journal_unavailable", message)
+}
+
+/// The answer to a repeated id whose call was metered and whose text is no longer held.
+pub fn already_metered(receipt: &Receipt) -> ApiError {
+    let message = format!(
+        "The call with request id '{}' was already metered and its answer is no longer held.",
+        receipt.request_id
+    );
+    ApiError::new(StatusCode::CONFLICT, "already_metered", message).with_receipt(receipt.to_json())
+}

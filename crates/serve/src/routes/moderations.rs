@@ -1,0 +1,52 @@
+//! `POST /v1/moderations`: a content filter in OpenAI's form.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{Request, State},
+    http::StatusCode,
+    response::Response,
+};
+
+use super::{AppState, classify};
+use crate::{api_error::ApiError, intake::CallIntake, wire::inputs};
+use openlora_engine::Prompt;
+use openlora_ledger::event::CallKind;
+
+pub async fn moderate(State(app): State<AppState>, request: Request) -> Result<Response, ApiError> {
+    let intake = CallIntake::read(&app, request).await?;
+    let task = classify::classifier(&intake)?;
+    let harmless =
+        inputs::harmless_label(intake.adapter.labels()).ok_or_else(|| no_filter(&intake))?;
+    let texts = inputs::moderation_texts(&intake.fields)?;
+    let prompts = texts
+        .iter()
+        .map(|text| Prompt::Chat(task.prompt_messages(text)))
+        .collect();
+    let adapter = Arc::clone(&intake.adapter);
+    classify::run(
+        &app,
+        intake,
+        CallKind::Moderation,
+        prompts,
+        move |id, found, usage| {
+            let result = |probabilities: &[f64]| {
+                inputs::moderation_result(adapter.labels(), harmless, probabilities)
+            };
+            let results: Vec<_> = found.iter().map(|one| result(&one.probabilities)).collect();
+            inputs::moderation_answer(id, &adapter.name, &results, usage)
+        },
+    )
+    .await
+}
+
+fn no_filter(intake: &CallIntake) -> ApiError {
+    let message = format!(
+        "The model '{}' is not a content filter: none of its labels ({}) marks harmless text ({}). \
+         Use /v1/classify.",
+        intake.adapter.name,
+        intake.adapter.labels().join(", "),
+        inputs::HARMLESS_LABELS.join(", "),
+    );
+    ApiError::new(StatusCode::BAD_REQUEST, "not_a_content_filter", message).with_param("model")
+}

@@ -1,0 +1,107 @@
+//! `GET` on a metered route: what a call there is paid with, and refunds, which cost nothing.
+//!
+//! x402's clients ask the route they paid for their channel's rest, without a body; the adapter
+//! is then in the query.
+
+use axum::{
+    Extension,
+    extract::{Query, Request, State, rejection::QueryRejection},
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde::Deserialize;
+
+use super::AppState;
+use crate::{
+    adapter_registry::ServedAdapter,
+    answer::FinishedAnswer,
+    api_error::ApiError,
+    client::ClientAddress,
+    generate::respond,
+    payment::{payment_header, resource, unpaid},
+    request_id::RequestId,
+};
+use openlora_core::Word;
+use openlora_ledger::CallWork;
+use openlora_ports::{OfferedCall, Presenter};
+
+#[derive(Deserialize)]
+pub struct RefundParams {
+    model: Option<String>,
+}
+
+pub async fn terms(
+    State(app): State<AppState>,
+    wanted: Result<Query<RefundParams>, QueryRejection>,
+    id: Option<Extension<RequestId>>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let Some(sales) = &app.sales else {
+        return Ok(free(&request));
+    };
+    let Query(wanted) = wanted.map_err(|_| unreadable())?;
+    let adapter = chosen(&app, wanted.model.as_deref())?;
+    let work = CallWork::Tokens {
+        prompt: 0,
+        completion: 0,
+    };
+    let sale = OfferedCall {
+        adapter: adapter.name.clone(),
+        adapter_digest: adapter.digest.clone(),
+        resource: resource(request.headers(), request.uri().path()),
+        media_type: FinishedAnswer::JSON,
+        request_id: id.map_or_else(String::new, |id| id.0.as_str().to_owned()),
+        request_hash: String::new(),
+        request: Word::default(),
+        presenter: Presenter::default(),
+        work,
+        prices: adapter.prices,
+        quote: adapter.prices.price_of(work),
+    };
+    match payment_header(request.headers())? {
+        None => {
+            let address = ClientAddress::from_request(request.extensions());
+            app.quotes.spend(address.filter(|it| !it.is_shared()), 0)?;
+            Err(unpaid(sales.gateway.terms(&sale)))
+        }
+        Some(payment) => {
+            let refunded = sales.gateway.refund(&sale, &payment).await;
+            let refunded = refunded.map_err(unpaid)?;
+            Ok(respond(
+                FinishedAnswer::json(&refunded.body).paid(Some(refunded.response)),
+            ))
+        }
+    }
+}
+
+fn unreadable() -> ApiError {
+    let message = "Invalid query: expected ?model=NAME, once.";
+    ApiError::invalid("invalid_query", "model", message)
+}
+
+fn chosen(app: &AppState, model: Option<&str>) -> Result<std::sync::Arc<ServedAdapter>, ApiError> {
+    let mut all = app.adapters.iter();
+    match (model, all.next(), all.next()) {
+        (Some(name), ..) => app.adapters.find(name),
+        (None, Some(only), None) => Ok(std::sync::Arc::clone(only)),
+        _ => Err(ApiError::invalid(
+            "missing_required_parameter",
+            "model",
+            "Several models are served here: name one with ?model=.",
+        )),
+    }
+}
+
+/// Nothing to pay, nothing to refund: only `POST` has a meaning.
+fn free(request: &Request) -> Response {
+    let message = format!(
+        "{} {} is not possible: this path answers POST.",
+        request.method(),
+        request.uri().path()
+    );
+    let status = StatusCode::METHOD_NOT_ALLOWED;
+    let mut response = ApiError::new(status, "method_not_allowed", message).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::ALLOW, HeaderValue::from_static("POST"));
+    response
+}

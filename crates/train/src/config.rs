@@ -1,0 +1,152 @@
+//! The hyper-parameters of a run, resolved: one field per `train.*` setting.
+//!
+//! Owns their meaning and how two configurations are compared; where a value came from is the
+//! settings' business.
+
+use serde::{Deserialize, Serialize};
+
+use super::schedule::RateCurve;
+use openlora_model::{
+    LoraConfig, WeightPrecision,
+    dataset::encode::{EncodeOptions, LossOn},
+};
+
+/// Every `train.*` setting, resolved. Counts are in the unit that the field names.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TrainConfig {
+    pub rank: usize,
+    pub alpha: f64,
+    pub targets: Vec<String>,
+    pub dropout: f64,
+    pub rslora: bool,
+    /// Peak learning rate.
+    pub lr: f64,
+    pub schedule: RateCurve,
+    /// Steps of linear warm-up before the curve.
+    pub warmup: u64,
+    pub epochs: u64,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub max_steps: Option<u64>,
+    /// Rows per micro-batch.
+    pub batch: usize,
+    /// Micro-batches per optimizer step.
+    pub accumulate: usize,
+    /// Longest row, in tokens.
+    pub max_len: usize,
+    /// Which tokens of a row are learned from.
+    pub loss: LossOn,
+    /// Limit of the global gradient norm; 0 turns clipping off.
+    pub clip: f64,
+    pub weight_decay: f64,
+    /// A file, or a fraction of the rows.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub val: Option<String>,
+    /// Steps between validations; once an epoch when unset.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub eval_every: Option<u64>,
+    /// Validations without gain after which training stops.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub patience: Option<u64>,
+    /// Steps between checkpoints; ten a run when unset.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub checkpoint_every: Option<u64>,
+    pub seed: u64,
+    /// How the frozen base is kept; what learns is always f32.
+    pub precision: WeightPrecision,
+}
+
+impl Default for TrainConfig {
+    /// The defaults of the settings table.
+    fn default() -> Self {
+        Self {
+            rank: 8,
+            alpha: 16.0,
+            targets: vec!["all-linear".to_owned()],
+            dropout: 0.0,
+            rslora: false,
+            lr: 2e-3,
+            schedule: RateCurve::Cosine,
+            warmup: 10,
+            epochs: 2,
+            max_steps: None,
+            batch: 16,
+            accumulate: 1,
+            max_len: 256,
+            loss: LossOn::Completion,
+            clip: 1.0,
+            weight_decay: 0.0,
+            val: None,
+            eval_every: None,
+            patience: None,
+            checkpoint_every: None,
+            seed: 42,
+            precision: WeightPrecision::Auto,
+        }
+    }
+}
+
+impl TrainConfig {
+    /// What the decoder needs to know to attach the adapter.
+    pub fn lora(&self) -> LoraConfig {
+        LoraConfig {
+            rank: self.rank,
+            alpha: self.alpha,
+            targets: self.targets.clone(),
+            dropout: self.dropout as f32,
+            rslora: self.rslora,
+        }
+    }
+
+    /// What encoding rows needs to know.
+    pub fn encode_options(&self) -> EncodeOptions {
+        EncodeOptions {
+            max_len: self.max_len,
+            loss: self.loss,
+        }
+    }
+
+    /// Rows that one optimizer step learns from.
+    pub fn rows_per_step(&self) -> usize {
+        self.batch.saturating_mul(self.accumulate)
+    }
+
+    /// The settings in which `self` and `other` differ, as `(key, self, other)`.
+    pub fn differences(&self, other: &Self) -> Vec<(String, String, String)> {
+        let (mine, theirs) = (self.table(), other.table());
+        let mut keys: Vec<&String> = mine.keys().chain(theirs.keys()).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        let shown = |table: &toml::Table, key: &str| {
+            table
+                .get(key)
+                .map_or_else(|| "unset".to_owned(), ToString::to_string)
+        };
+        keys.into_iter()
+            .filter(|key| mine.get(*key) != theirs.get(*key))
+            .map(|key| {
+                (
+                    format!("train.{key}"),
+                    shown(&mine, key),
+                    shown(&theirs, key),
+                )
+            })
+            .collect()
+    }
+
+    /// `self` with the named settings (`train.lr`, …) taken from `other`.
+    pub fn with_keys_of(&self, other: &Self, keys: &[String]) -> Self {
+        let (mut mine, theirs) = (self.table(), other.table());
+        for key in keys.iter().filter_map(|key| key.strip_prefix("train.")) {
+            match theirs.get(key) {
+                Some(value) => mine.insert(key.to_owned(), value.clone()),
+                None => mine.remove(key),
+            };
+        }
+        mine.try_into().unwrap_or_else(|_| self.clone())
+    }
+
+    fn table(&self) -> toml::Table {
+        toml::Table::try_from(self).unwrap_or_default()
+    }
+}

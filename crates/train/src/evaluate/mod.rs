@@ -1,0 +1,316 @@
+//! How well a decoder does on held-out rows, with and without its adapter.
+//!
+//! Labelled rows are judged by constrained label likelihood (see [`LabelChoices`]), everything else
+//! by the mean loss on its target tokens.
+
+pub mod scores;
+
+use candle_core::Tensor;
+use serde::Serialize;
+
+use self::scores::LabelScores;
+use super::{
+    error::TrainError,
+    rows::{TrainRows, ragged},
+};
+use openlora_decoder::Decoder;
+use openlora_model::{
+    dataset::{
+        DataRow, Dataset, Task, TrainingExample,
+        choices::{LabelChoices, LabelFork, arg_max},
+        encode::{EncodeOptions, EncodedRow, encode_row},
+    },
+    text::TextCodec,
+};
+
+/// Tokens of one forward pass.
+const BATCH_TOKENS: usize = 4096;
+
+/// Figures of one model over one set.
+#[derive(Clone, Debug, PartialEq, Serialize, schemars::JsonSchema)]
+#[serde(untagged)]
+pub enum EvalFigures {
+    Labels(LabelScores),
+    Text(TextFigures),
+}
+
+/// Figures of a model that writes.
+#[derive(Clone, Debug, PartialEq, Serialize, schemars::JsonSchema)]
+pub struct TextFigures {
+    pub rows: u64,
+    /// Target tokens.
+    pub tokens: u64,
+    /// Mean over target tokens, in nats.
+    pub loss: f64,
+    /// exp(loss)
+    pub perplexity: f64,
+}
+
+/// An adapter's figures and, to compare, those of its base.
+#[derive(Clone, Debug, PartialEq, Serialize, schemars::JsonSchema)]
+pub struct EvalReport {
+    #[serde(flatten)]
+    pub adapter: EvalFigures,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub base: Option<EvalFigures>,
+    /// What the adapter gains over the base: accuracy, or nats of loss.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gain: Option<f64>,
+}
+
+impl EvalFigures {
+    /// What this model gains over `base`: accuracy for labels, saved nats per token for text.
+    pub fn gain_over(&self, base: &Self) -> Option<f64> {
+        match (self, base) {
+            (Self::Labels(mine), Self::Labels(theirs)) => Some(mine.accuracy - theirs.accuracy),
+            (Self::Text(mine), Self::Text(theirs)) => Some(theirs.loss - mine.loss),
+            _ => None,
+        }
+    }
+}
+
+/// A held-out set, encoded once for several models.
+pub enum EvalSet {
+    Labels {
+        labels: Vec<String>,
+        items: Vec<(usize, LabelChoices)>,
+    },
+    Text(TrainRows),
+}
+
+impl EvalSet {
+    /// Encodes the rows; a bad one is an error naming its file and line.
+    pub fn new(
+        codec: &TextCodec,
+        task: &Task,
+        dataset: &Dataset,
+        options: &EncodeOptions,
+    ) -> Result<Self, TrainError> {
+        if dataset.rows.is_empty() {
+            return Err(TrainError::EvalNeeds {
+                what: "at least one row",
+            });
+        }
+        let Task::Classify { labels, .. } = task else {
+            return Ok(Self::Text(TrainRows::encode(
+                codec, task, dataset, options,
+            )?));
+        };
+        task.check(dataset)?;
+        let labelling = LabelledSet {
+            codec,
+            task,
+            dataset,
+            options,
+            labels,
+        };
+        let items = dataset
+            .rows
+            .iter()
+            .map(|row| labelling.item(row))
+            .collect::<Result<Vec<_>, _>>()?;
+        Ok(Self::Labels {
+            labels: labels.clone(),
+            items,
+        })
+    }
+
+    pub fn rows(&self) -> u64 {
+        match self {
+            Self::Labels { items, .. } => items.len() as u64,
+            Self::Text(rows) => rows.len() as u64,
+        }
+    }
+
+    /// Judges the decoder as it stands. `progress` hears the rows done and the rows in all.
+    pub fn evaluate(
+        &self,
+        decoder: &mut Decoder,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<EvalFigures, TrainError> {
+        decoder.set_training(false);
+        match self {
+            Self::Labels { labels, items } => {
+                let pairs = answers(decoder, items, progress)?;
+                Ok(EvalFigures::Labels(LabelScores::from_pairs(labels, &pairs)))
+            }
+            Self::Text(rows) => {
+                let (sum, tokens) = loss_over(decoder, rows, progress)?;
+                let loss = sum / tokens as f64;
+                Ok(EvalFigures::Text(TextFigures {
+                    rows: rows.len() as u64,
+                    tokens,
+                    loss,
+                    perplexity: loss.exp(),
+                }))
+            }
+        }
+    }
+
+    /// Judges the decoder with its adapter and, with `with_base`, without.
+    pub fn compare(
+        &self,
+        decoder: &mut Decoder,
+        with_base: bool,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<EvalReport, TrainError> {
+        let adapter = self.evaluate(decoder, progress)?;
+        if !with_base {
+            return Ok(EvalReport {
+                adapter,
+                base: None,
+                gain: None,
+            });
+        }
+        let base = without_adapter(decoder, |decoder| self.evaluate(decoder, progress))?;
+        let gain = adapter.gain_over(&base);
+        Ok(EvalReport {
+            adapter,
+            base: Some(base),
+            gain,
+        })
+    }
+}
+
+/// Runs `body` while every B factor is zero, which is the base alone.
+fn without_adapter<T>(
+    decoder: &mut Decoder,
+    body: impl FnOnce(&mut Decoder) -> Result<T, TrainError>,
+) -> Result<T, TrainError> {
+    let mut kept = Vec::new();
+    for (name, var) in decoder.trainable() {
+        if name.ends_with("lora_B.weight") {
+            kept.push((var.clone(), var.as_tensor().copy()?));
+            var.set(&var.zeros_like()?)?;
+        }
+    }
+    let result = body(decoder);
+    for (var, value) in kept {
+        var.set(&value)?;
+    }
+    result
+}
+
+/// Sum of the loss over all target tokens, and their number.
+pub fn loss_over(
+    decoder: &mut Decoder,
+    rows: &TrainRows,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<(f64, u64), TrainError> {
+    decoder.set_training(false);
+    let (mut sum, mut targets, mut done) = (0.0, 0, 0);
+    for batch in rows.batches(BATCH_TOKENS) {
+        let (loss, count) = decoder.loss_sum(&batch)?;
+        sum += f64::from(loss.to_scalar::<f32>()?);
+        targets += count as u64;
+        done += batch.offsets.len() as u64 - 1;
+        progress(done, rows.len() as u64);
+    }
+    Ok((sum, targets))
+}
+
+/// What turns labelled rows into choices.
+struct LabelledSet<'a> {
+    codec: &'a TextCodec,
+    task: &'a Task,
+    dataset: &'a Dataset,
+    options: &'a EncodeOptions,
+    labels: &'a [String],
+}
+
+impl LabelledSet<'_> {
+    /// The row's true label and its choices: the row encoded with every label in turn.
+    fn item(&self, row: &DataRow) -> Result<(usize, LabelChoices), TrainError> {
+        let TrainingExample::Labelled { text, label } = &row.example else {
+            return Err(TrainError::EvalNeeds {
+                what: "rows with a text and a label",
+            });
+        };
+        // The task's check has refused unknown labels before.
+        let truth = self.labels.iter().position(|known| known == label);
+        let sequence = |label: &String| {
+            let example = TrainingExample::Labelled {
+                text: text.clone(),
+                label: label.clone(),
+            };
+            let row = DataRow {
+                example,
+                source: row.source,
+                line: row.line,
+            };
+            Ok(encode_row(self.codec, self.task, self.dataset, &row, self.options)?.ids)
+        };
+        let sequences = self
+            .labels
+            .iter()
+            .map(sequence)
+            .collect::<Result<Vec<_>, TrainError>>()?;
+        Ok((
+            truth.unwrap_or(0),
+            LabelChoices::new(&sequences, self.labels)?,
+        ))
+    }
+}
+
+/// A sequence whose next-token logits are wanted: item, fork, tokens.
+struct LogitQuery {
+    item: usize,
+    fork: LabelFork,
+    row: EncodedRow,
+}
+
+/// (truth, answer) for every item.
+fn answers(
+    decoder: &Decoder,
+    items: &[(usize, LabelChoices)],
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<Vec<(usize, usize)>, TrainError> {
+    let mut logits: Vec<Vec<Vec<f32>>> = vec![Vec::new(); items.len()];
+    for group in questions(items) {
+        let asked = ragged(group.iter().map(|question| &question.row));
+        let last: Vec<usize> = asked.offsets[1..].iter().map(|end| end - 1).collect();
+        let rows = decoder.logits_at(&asked, &last)?;
+        for (index, question) in group.iter().enumerate() {
+            logits[question.item].push(children(&rows, index, &question.fork)?);
+        }
+        let done = group.last().map_or(0, |question| question.item as u64 + 1);
+        progress(done, items.len() as u64);
+    }
+    let answer = |((truth, choices), logits): (&(usize, LabelChoices), &Vec<Vec<f32>>)| {
+        (
+            *truth,
+            arg_max(&choices.log_likelihoods(&choices.forks(), logits)),
+        )
+    };
+    Ok(items.iter().zip(&logits).map(answer).collect())
+}
+
+/// All questions in order, in groups of about [`BATCH_TOKENS`].
+fn questions(items: &[(usize, LabelChoices)]) -> Vec<Vec<LogitQuery>> {
+    let (mut groups, mut held) = (vec![Vec::new()], 0);
+    for (item, (_, choices)) in items.iter().enumerate() {
+        for fork in choices.forks() {
+            let ids = [choices.prefix.as_slice(), &fork.path].concat();
+            if held > 0 && held + ids.len() > BATCH_TOKENS {
+                groups.push(Vec::new());
+                held = 0;
+            }
+            held += ids.len();
+            let row = EncodedRow {
+                targets: vec![false; ids.len()],
+                ids,
+            };
+            if let Some(group) = groups.last_mut() {
+                group.push(LogitQuery { item, fork, row });
+            }
+        }
+    }
+    groups.retain(|group| !group.is_empty());
+    groups
+}
+
+fn children(rows: &Tensor, index: usize, fork: &LabelFork) -> Result<Vec<f32>, TrainError> {
+    let row = rows.get(index)?;
+    let wanted = Tensor::new(fork.children.as_slice(), row.device())?;
+    Ok(row.index_select(&wanted, 0)?.to_vec1()?)
+}

@@ -1,0 +1,106 @@
+//! From trained variables to an adapter folder, and back.
+
+use std::{collections::BTreeMap, path::Path};
+
+use candle_core::Var;
+
+use super::{error::TrainError, inputs::TrainInputs};
+use openlora_decoder::{Decoder, LoraFactors};
+use openlora_model::{
+    BaseModel, WeightPrecision,
+    adapter::{
+        HostTensor, LoraAdapter, NormalisedAdapter, TaskCard, WriteRequest, check_against,
+        normalise, write,
+    },
+    modules,
+};
+
+const A_SUFFIX: &str = ".lora_A.weight";
+const B_SUFFIX: &str = ".lora_B.weight";
+
+/// Writes the trained factors in PEFT's format with the task card beside them.
+pub fn write_adapter(
+    dir: &Path,
+    inputs: &TrainInputs,
+    trainable: &[(String, Var)],
+) -> Result<(), TrainError> {
+    let mut tensors = BTreeMap::new();
+    for (name, var) in trainable {
+        let values = var.flatten_all()?.to_vec1::<f32>()?;
+        tensors.insert(name.clone(), HostTensor::from_f32(var.dims(), &values));
+    }
+    let config = &inputs.config;
+    let request = WriteRequest {
+        base_model: inputs.base.id.clone(),
+        revision: inputs.base.revision.clone(),
+        rank: config.rank,
+        alpha: config.alpha,
+        dropout: config.dropout as f32,
+        rslora: config.rslora,
+        target_modules: target_modules(&config.targets, &tensors),
+        tensors,
+        task: Some(TaskCard {
+            name: inputs.name.clone(),
+            task: inputs.task.clone(),
+            base_id: inputs.base.id.clone(),
+            base_digest: inputs.base.digest.clone(),
+        }),
+    };
+    write(dir, &request)?;
+    Ok(())
+}
+
+/// What PEFT is to match: the names as given, or what `all-linear` came to.
+fn target_modules(wanted: &[String], tensors: &BTreeMap<String, HostTensor>) -> Vec<String> {
+    if wanted.iter().all(|target| target != "all-linear") {
+        return wanted.to_vec();
+    }
+    let mut words: Vec<String> = tensors
+        .keys()
+        .filter_map(|name| name.strip_suffix(A_SUFFIX)?.rsplit('.').next())
+        .map(str::to_owned)
+        .collect();
+    words.sort_unstable();
+    words.dedup();
+    words
+}
+
+/// The base with an adapter from a folder on it, ours or PEFT's.
+pub fn load_with_adapter(
+    base: &BaseModel,
+    adapter: &LoraAdapter,
+    precision: WeightPrecision,
+) -> Result<Decoder, TrainError> {
+    check_against(adapter, &modules(&base.config))?;
+    let plain = normalise(adapter)?;
+    let mut decoder = Decoder::load(base, precision)?;
+    let paths = plain
+        .tensors
+        .keys()
+        .filter_map(|name| name.strip_suffix(A_SUFFIX));
+    let factors = paths
+        .map(|path| factors(&adapter.dir, &plain, path))
+        .collect::<Result<Vec<_>, _>>()?;
+    decoder.attach_factors(&factors)?;
+    Ok(decoder)
+}
+
+fn factors(dir: &Path, plain: &NormalisedAdapter, module: &str) -> Result<LoraFactors, TrainError> {
+    let values = |suffix: &str| {
+        let name = format!("{module}{suffix}");
+        match plain.tensors.get(&name) {
+            Some(tensor) => Ok(tensor.to_f32()),
+            None => Err(TrainError::damaged(
+                dir,
+                format!("tensor {name} is missing"),
+            )),
+        }
+    };
+    Ok(LoraFactors {
+        module: module.to_owned(),
+        rank: plain.r,
+        scale: plain.alpha / plain.r as f64,
+        a: values(A_SUFFIX)?,
+        b: values(B_SUFFIX)?,
+    })
+}

@@ -1,0 +1,996 @@
+//! The command line as clap types, and nothing else: parsing validates the form of arguments;
+//! what they mean together with files and environment is settled in `settings`.
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, builder::FalseyValueParser};
+
+use crate::commands::{
+    printer::{ColorChoice, Verbosity},
+    settings::SettingOverride,
+};
+
+/// Train a LoRA adapter, register it on a chain, serve it, count every call.
+#[derive(Debug, Parser)]
+#[command(
+    name = "openlora",
+    version,
+    propagate_version = true,
+    max_term_width = 100
+)]
+#[command(arg_required_else_help = true, infer_long_args = false)]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: GlobalArgs,
+    #[command(subcommand)]
+    pub command: CliCommand,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Global options")]
+pub struct GlobalArgs {
+    /// Project file to use instead of the nearest openlora.toml
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Lay the keys of `[profile.NAME]` over the project file
+    #[arg(long, global = true, value_name = "NAME")]
+    pub profile: Option<String>,
+    /// Chain to use: a preset such as base-sepolia, or one of the settings
+    #[arg(long, global = true, value_name = "NAME")]
+    pub network: Option<String>,
+    /// Print the result as JSON; implies --no-input
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Say less on stderr
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Say more on stderr; twice for debugging logs
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub verbose: u8,
+    /// When to colour output
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub color: ColorWhen,
+    /// Never ask; a question becomes an error
+    #[arg(long, global = true)]
+    pub no_input: bool,
+    /// Answer every question with yes
+    #[arg(short = 'y', long, global = true)]
+    pub yes: bool,
+    /// No network access besides this machine
+    #[arg(long, global = true, env = "OPENLORA_OFFLINE", value_parser = FalseyValueParser::new())]
+    pub offline: bool,
+    /// Plain lines instead of animated output
+    #[arg(long, global = true, env = "ACCESSIBLE", value_parser = FalseyValueParser::new())]
+    pub accessible: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ColorWhen {
+    Auto,
+    Always,
+    Never,
+}
+
+impl From<ColorWhen> for ColorChoice {
+    fn from(when: ColorWhen) -> Self {
+        match when {
+            ColorWhen::Auto => Self::Auto,
+            ColorWhen::Always => Self::Always,
+            ColorWhen::Never => Self::Never,
+        }
+    }
+}
+
+impl GlobalArgs {
+    pub fn verbosity(&self) -> Verbosity {
+        match (self.quiet, self.verbose) {
+            (true, _) => Verbosity::Quiet,
+            (false, 0) => Verbosity::Normal,
+            (false, _) => Verbosity::Verbose,
+        }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub enum CliCommand {
+    /// Run the whole story on the embedded base model, really executed
+    Demo(DemoArgs),
+    /// Write a new project from a template
+    Init(InitArgs),
+    /// Check the machine: processor, memory, disk, folders, models
+    Doctor,
+    /// Look at training data before using it
+    #[command(subcommand)]
+    Data(DataCommand),
+    /// Train a LoRA adapter
+    Train(Box<TrainArgs>),
+    /// Measure an adapter against its base on labelled data
+    Eval(EvalArgs),
+    /// Build and check the index that calls are attributed with
+    #[command(subcommand)]
+    Attribution(AttributionCommand),
+    /// Write a signed package from a finished run
+    Package(PackageArgs),
+    /// Check a package: structure, digests, signature, base, data
+    Verify(VerifyArgs),
+    /// Register a package in the chain's registry, or publish its next version there
+    Deploy(DeployArgs),
+    /// Show what the registry knows: releases, split, servers, calls, revenue
+    Explore(ExploreArgs),
+    /// Show what calls earned: today, 7 days, 30 days, all; pending, settled, withdrawable
+    Earnings(EarningsArgs),
+    /// Show calls, attribution and money live on the terminal
+    Dash(DashArgs),
+    /// Keep accounts in encrypted files
+    #[command(subcommand)]
+    Wallet(WalletCommand),
+    /// Answer calls over HTTP
+    Serve(ServeArgs),
+    /// Claim what calls have cost, and have it sent to the splitters
+    Settle(TreasuryArgs),
+    /// Pay out your share of the splitters, and the contributor pools'
+    Withdraw(WithdrawArgs),
+    /// Fetch what contributor pools owe you, with only an address, a published log and a chain
+    Claim(ClaimArgs),
+    /// Compute again what a server published of an adapter's calls, and hold it against the chain
+    Audit(AuditArgs),
+    /// Send one call to a server, pay for it, and print the answer
+    Call(Box<CallArgs>),
+    /// Open, list, fill and empty the channels that calls are paid from
+    #[command(subcommand)]
+    Channel(ChannelCommand),
+    /// Show what calls have cost, and check servers' receipts
+    #[command(subcommand)]
+    Receipts(ReceiptsCommand),
+    /// Run a development chain on this machine
+    #[command(subcommand)]
+    Devnet(DevnetCommand),
+    /// Show and change settings
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Print a completion script for a shell
+    Completions {
+        /// Shell to complete in
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page
+    Man,
+    /// Build base models from scratch
+    #[command(subcommand, hide = true)]
+    Base(BaseCommand),
+}
+
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// Keep everything the demo makes in this folder instead of a temporary one
+    #[arg(long, value_name = "DIR")]
+    pub home: Option<PathBuf>,
+    /// Run it with the dashboard open
+    #[arg(long)]
+    pub dash: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct DashArgs {
+    /// Follow a running server instead of this home's journal
+    #[arg(long, value_name = "URL", conflicts_with_all = ["replay", "demo"])]
+    pub attach: Option<String>,
+    /// File with the operator token of that server; this home's own when left out
+    #[arg(long, value_name = "FILE", env = "OPENLORA_TOKEN_FILE")]
+    pub token_file: Option<PathBuf>,
+    /// Play a recording
+    #[arg(long, value_name = "FILE", conflicts_with = "demo")]
+    pub replay: Option<PathBuf>,
+    /// How many times as fast a recording is played; 0 shows its end at once
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "replay")]
+    pub speed: u32,
+    /// Write every record to a new file, for --replay
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["replay", "demo"])]
+    pub record: Option<PathBuf>,
+    /// Play the recording that is compiled in
+    #[arg(long)]
+    pub demo: bool,
+    /// dark, light, high-contrast or mono
+    #[arg(long, value_name = "NAME")]
+    pub theme: Option<String>,
+    /// Let payments stand still
+    #[arg(long)]
+    pub no_animation: bool,
+    /// Leave the mouse to the terminal
+    #[arg(long)]
+    pub no_mouse: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct InitArgs {
+    /// Folder to write; named after the template when left out
+    pub dir: Option<PathBuf>,
+    /// Template to start from
+    #[arg(long, value_name = "NAME", required_unless_present = "list")]
+    pub template: Option<String>,
+    /// List the templates
+    #[arg(long, conflicts_with_all = ["dir", "template"])]
+    pub list: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum DataCommand {
+    /// Report on formats, duplicates, label balance and lengths
+    Check(DataFiles),
+    /// Show rows as the model sees them, learned tokens coloured
+    Preview {
+        #[command(flatten)]
+        files: DataFiles,
+        /// Show this row only (from 1)
+        #[arg(long, value_name = "N")]
+        row: Option<usize>,
+        /// Number of rows to show
+        #[arg(long, value_name = "N", default_value_t = 3)]
+        rows: usize,
+    },
+    /// Divide rows into train, valid and test files, the same way every time
+    Split {
+        #[command(flatten)]
+        files: DataFiles,
+        /// Folder for train.jsonl, valid.jsonl and test.jsonl
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+        /// Share of the rows for validation
+        #[arg(long, value_name = "F", default_value_t = 0.1)]
+        valid: f64,
+        /// Share of the rows for the test
+        #[arg(long, value_name = "F", default_value_t = 0.1)]
+        test: f64,
+        /// Overwrite files that exist
+        #[arg(long)]
+        force: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct DataFiles {
+    /// Data files; those of the project when left out
+    #[arg(value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct TrainArgs {
+    /// Base model: nano, a folder, or a Hub id
+    #[arg(long, value_name = "DIR|ID")]
+    pub base: Option<String>,
+    /// Data files instead of the project's
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub data: Vec<PathBuf>,
+    /// Folder for the finished adapter; inside the run when left out
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// LoRA rank
+    #[arg(long, value_name = "N")]
+    pub rank: Option<String>,
+    /// LoRA alpha; the update is scaled by alpha/rank
+    #[arg(long, value_name = "N")]
+    pub alpha: Option<String>,
+    /// Modules to adapt: names separated by commas, or all-linear
+    #[arg(long, value_name = "LIST")]
+    pub targets: Option<String>,
+    /// Dropout before the LoRA factors
+    #[arg(long, value_name = "F")]
+    pub dropout: Option<String>,
+    /// Scale by alpha/sqrt(rank)
+    #[arg(long)]
+    pub rslora: bool,
+    /// Peak learning rate
+    #[arg(long, value_name = "F")]
+    pub lr: Option<String>,
+    /// cosine, linear or constant
+    #[arg(long, value_name = "NAME")]
+    pub schedule: Option<String>,
+    /// Warm-up steps
+    #[arg(long, value_name = "N")]
+    pub warmup: Option<String>,
+    /// Passes over the data
+    #[arg(long, value_name = "N")]
+    pub epochs: Option<String>,
+    /// Stop after this many steps
+    #[arg(long, value_name = "N")]
+    pub max_steps: Option<String>,
+    /// Rows per micro-batch
+    #[arg(long, value_name = "N")]
+    pub batch: Option<String>,
+    /// Micro-batches per step
+    #[arg(long, value_name = "N")]
+    pub accumulate: Option<String>,
+    /// Longest row in tokens
+    #[arg(long, value_name = "N")]
+    pub max_len: Option<String>,
+    /// Validation: a share of the rows, or a file
+    #[arg(long, value_name = "F")]
+    pub val: Option<String>,
+    /// Stop after this many validations without gain
+    #[arg(long, value_name = "N")]
+    pub patience: Option<String>,
+    /// Seed of initialisation, order and dropout
+    #[arg(long, value_name = "N")]
+    pub seed: Option<String>,
+    /// f32, bf16 or auto
+    #[arg(long, value_name = "NAME")]
+    pub precision: Option<String>,
+    /// Go on with an interrupted run: the latest one, or RUN
+    #[arg(long, value_name = "RUN", num_args = 0..=1, default_missing_value = "latest")]
+    pub resume: Option<String>,
+    /// Show rows, steps, memory and time, and train nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Leave out the index that calls are attributed with
+    #[arg(long)]
+    pub no_attribution: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum AttributionCommand {
+    /// Build the index of a finished run
+    Build(AttributionBuildArgs),
+    /// Show what an index was built from and what it holds
+    Inspect {
+        /// Run, or the file of an index; the latest run when left out
+        run: Option<PathBuf>,
+    },
+    /// Hold an index against its run: hashes, base, adapter, data; exit 9 when they disagree
+    Verify {
+        /// Run to check; the latest run when left out
+        run: Option<String>,
+        /// Build the index once more and compare every byte
+        #[arg(long)]
+        rebuild: bool,
+    },
+    /// Train without a contributor and compare with what the index says
+    Audit {
+        /// Run to audit; the latest run when left out
+        run: Option<String>,
+        /// Contributor to leave out; each in turn when left out
+        #[arg(long, value_name = "NAME")]
+        contributor: Vec<String>,
+        /// Held-out answers to compare
+        #[arg(long, value_name = "N", default_value_t = 24)]
+        answers: usize,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct AttributionBuildArgs {
+    /// Run to index; the latest run when left out
+    pub run: Option<String>,
+    /// influence, datainf or gradient
+    #[arg(long, value_name = "NAME")]
+    pub method: Option<String>,
+    /// Values that a gradient is projected to
+    #[arg(long, value_name = "N")]
+    pub width: Option<String>,
+    /// Damping of the curvature, over the mean squared norm of the gradients
+    #[arg(long, value_name = "F")]
+    pub damping: Option<String>,
+    /// Base model: nano, a folder, or a Hub id
+    #[arg(long, value_name = "DIR|ID")]
+    pub base: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct EvalArgs {
+    /// Adapter folder or run; the latest run when left out
+    pub adapter: Option<PathBuf>,
+    /// Compare with `base`
+    #[arg(long, value_name = "WHAT", value_parser = ["base"])]
+    pub vs: Option<String>,
+    /// Fail with exit code 10 when accuracy gains less than this over the base
+    #[arg(long, value_name = "X", allow_negative_numbers = true)]
+    pub min_gain: Option<String>,
+    /// Held-out files instead of the project's
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub data: Vec<PathBuf>,
+    /// Base model: nano, a folder, or a Hub id
+    #[arg(long, value_name = "DIR|ID")]
+    pub base: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct PackageArgs {
+    /// Run to package, or the folder of an adapter made elsewhere; the latest run when left out
+    pub run: Option<PathBuf>,
+    /// Folder for the package; `package` inside the run when left out
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Account that signs; wallet.account when left out
+    #[arg(long, value_name = "NAME")]
+    pub account: Option<String>,
+    /// Leave the signature out
+    #[arg(long, conflicts_with = "account")]
+    pub unsigned: bool,
+    /// Base model: nano, a folder, or a Hub id
+    #[arg(long, value_name = "DIR|ID")]
+    pub base: Option<String>,
+    #[command(flatten)]
+    pub password: PasswordArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct VerifyArgs {
+    /// Folder of the package
+    #[arg(value_name = "PKG")]
+    pub package: PathBuf,
+    /// Base model to compare with; what the package names when it is on this machine
+    #[arg(long, value_name = "DIR|ID")]
+    pub base: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct DeployArgs {
+    /// Folder of the package; that of the latest run when left out
+    #[arg(value_name = "PKG", conflicts_with = "contracts")]
+    pub package: Option<PathBuf>,
+    /// Show what would be sent and what it costs, and send nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Most that a unit of gas may cost, in gwei
+    #[arg(long, value_name = "GWEI")]
+    pub max_fee: Option<String>,
+    /// Address that may serve the adapter; the publisher when left out
+    #[arg(long, value_name = "ADDRESS", conflicts_with = "contracts")]
+    pub server: Option<String>,
+    /// Adapter to publish a version of; found by its name when left out
+    #[arg(long, value_name = "ID", conflicts_with = "contracts")]
+    pub adapter: Option<String>,
+    /// Put openlora's contracts on the chain instead of a package
+    #[arg(long)]
+    pub contracts: bool,
+    /// Account that signs and pays; wallet.account when left out
+    #[arg(long, value_name = "NAME")]
+    pub account: Option<String>,
+    #[command(flatten)]
+    pub password: PasswordArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct ExploreArgs {
+    /// Adapter: its id, or the name of one deployed from here; all of them when left out
+    pub adapter: Option<String>,
+    /// Compare this package with the registry
+    #[arg(long, value_name = "PKG")]
+    pub verify: Option<PathBuf>,
+    /// First block to look at when all adapters are listed
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 0,
+        conflicts_with = "adapter"
+    )]
+    pub from_block: u64,
+}
+
+#[derive(Debug, Args)]
+pub struct EarningsArgs {
+    /// Add a table with a row for each of these
+    #[arg(long, value_enum)]
+    pub by: Option<EarningsByArg>,
+    /// Print only the table, as CSV in base units; by day when --by is left out
+    #[arg(long)]
+    pub csv: bool,
+    /// Hold the ledger against the chains; exit 9 when they disagree
+    #[arg(long, conflicts_with = "csv")]
+    pub audit: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum EarningsByArg {
+    Day,
+    Adapter,
+    Payer,
+    Contributor,
+}
+
+#[derive(Debug, Args)]
+pub struct TreasuryArgs {
+    /// Show what would be moved, and send nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Most that a unit of gas may cost, in gwei
+    #[arg(long, value_name = "GWEI")]
+    pub max_fee: Option<String>,
+    /// Account that signs and pays; wallet.account when left out
+    #[arg(long, value_name = "NAME")]
+    pub account: Option<String>,
+    #[command(flatten)]
+    pub password: PasswordArgs,
+}
+
+impl TreasuryArgs {
+    fn overrides(&self) -> Vec<SettingOverride> {
+        overrides([
+            SettingFlag("deploy.max_fee", "--max-fee", self.max_fee.as_deref()),
+            SettingFlag("wallet.account", "--account", self.account.as_deref()),
+        ])
+    }
+}
+
+#[derive(Debug, Args)]
+pub struct WithdrawArgs {
+    /// Where your share goes; to the account itself when left out
+    #[arg(long, value_name = "ADDRESS")]
+    pub to: Option<String>,
+    #[command(flatten)]
+    pub treasury: TreasuryArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct AuditArgs {
+    /// Adapter: its id, or the name of one deployed from here
+    pub adapter: String,
+    /// Published log: a server's address, or a copy of its folder
+    #[arg(long, value_name = "URL|DIR")]
+    pub log: String,
+    /// Folder of the adapter's package
+    #[arg(long, value_name = "PKG")]
+    pub package: PathBuf,
+    /// Folder of the adapter's attribution index
+    #[arg(long, value_name = "DIR")]
+    pub index: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct ClaimArgs {
+    /// Contributor pool; then nothing is needed but the chain
+    #[arg(long, value_name = "ADDRESS", required_unless_present = "log")]
+    pub pool: Option<String>,
+    /// Published log whose pools are meant: a server's address, or a copy of its folder
+    #[arg(long, value_name = "URL|DIR")]
+    pub log: Option<String>,
+    /// Who is paid, repeated for several; the account itself when left out
+    #[arg(long, value_name = "ADDRESS")]
+    pub contributor: Vec<String>,
+    /// Contest what waits to take force; a quorum of the static shares refuses it
+    #[arg(long, group = "deed")]
+    pub contest: bool,
+    /// Ask the operator to propose what is unallotted; unanswered, the static shares divide it
+    #[arg(long, group = "deed")]
+    pub demand: bool,
+    /// Have the static shares divide what was demanded and not answered in time
+    #[arg(long, group = "deed")]
+    pub divide: bool,
+    #[command(flatten)]
+    pub treasury: TreasuryArgs,
+}
+
+/// Where a password comes from when it is not typed.
+#[derive(Debug, Args)]
+pub struct PasswordArgs {
+    /// File with the password, or - for standard input
+    #[arg(long, value_name = "F|-", env = "OPENLORA_PASSWORD_FILE")]
+    pub password_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum WalletCommand {
+    /// Make an account with a new key
+    New {
+        /// Name of the account
+        name: String,
+        /// Unlock in a moment, which also makes guessing the password cheap: for an account that
+        /// holds little
+        #[arg(long)]
+        light_kdf: bool,
+        #[command(flatten)]
+        password: PasswordArgs,
+    },
+    /// Take over an account: private key, mnemonic or Web3 keystore
+    Import {
+        /// Name of the account
+        name: String,
+        /// File with the secret, or - for standard input; typed when left out
+        #[arg(long, value_name = "FILE|-")]
+        from: Option<PathBuf>,
+        /// Derivation path of a mnemonic or on a Ledger; m/44'/60'/0'/0/0 when left out
+        #[arg(long, value_name = "PATH")]
+        path: Option<String>,
+        /// Leave the key on the Ledger that is connected, and sign there
+        #[arg(long, conflicts_with_all = ["from", "password_file"])]
+        ledger: bool,
+        #[command(flatten)]
+        password: PasswordArgs,
+    },
+    /// List the accounts
+    List,
+    /// Print an account's address
+    Address {
+        /// Account; wallet.account or the only one when left out
+        name: Option<String>,
+    },
+    /// Show what an account holds on the chain
+    Balance {
+        /// Account or address; wallet.account or the only one when left out
+        account: Option<String>,
+    },
+    /// Reveal an account's private key
+    Export {
+        /// Account; wallet.account or the only one when left out
+        name: Option<String>,
+        /// File for the key, readable by its owner alone, instead of standard output
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+        #[command(flatten)]
+        password: PasswordArgs,
+    },
+    /// Encrypt an account with another password
+    ChangePassword {
+        /// Account; wallet.account or the only one when left out
+        name: Option<String>,
+        #[command(flatten)]
+        password: PasswordArgs,
+        /// File with the new password, or - for standard input
+        #[arg(long, value_name = "F|-")]
+        new_password_file: Option<PathBuf>,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// Listen on this machine only, and take payment on the development chain
+    #[arg(long)]
+    pub local: bool,
+    /// Answer without payment
+    #[arg(long)]
+    pub free: bool,
+    /// Address to listen on
+    #[arg(long, value_name = "ADDRESS")]
+    pub host: Option<String>,
+    /// Port to listen on; 0 takes a free one
+    #[arg(long, value_name = "PORT")]
+    pub port: Option<String>,
+    /// Allow an address that other machines can reach
+    #[arg(long)]
+    pub expose: bool,
+    /// Make new tokens for the operator's routes and for sellers that settle here
+    #[arg(long)]
+    pub rotate_operator_token: bool,
+    /// Base model: nano, a folder, or a Hub id
+    #[arg(long, value_name = "DIR|ID")]
+    pub base: Option<String>,
+    /// Adapter to serve; repeat it for several
+    #[arg(long, value_name = "NAME=PATH")]
+    pub adapter: Vec<String>,
+    /// Weights in memory: auto, f32, q8_0 or q4k
+    #[arg(long, value_name = "NAME")]
+    pub quant: Option<String>,
+    #[command(flatten)]
+    pub password: PasswordArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct CallArgs {
+    /// What to say or classify; `-` reads standard input
+    #[arg(required_unless_present = "again")]
+    pub prompt: Option<String>,
+    /// Ask again for the answer to a call that was paid and not answered, with the same payment
+    #[arg(long, value_name = "ID", conflicts_with_all = [
+        "prompt", "url", "adapter", "kind", "max_tokens", "temperature", "system", "stream",
+    ])]
+    pub again: Option<String>,
+    /// Server address; the project's own when left out
+    #[arg(long, value_name = "URL")]
+    pub url: Option<String>,
+    /// Adapter to call; needed when the server has several
+    #[arg(long, value_name = "NAME")]
+    pub adapter: Option<String>,
+    /// Kind of call; what the adapter was trained for when left out
+    #[arg(long, value_name = "KIND")]
+    pub kind: Option<CallKindArg>,
+    /// Most that the call may cost, in token units
+    #[arg(long, value_name = "P")]
+    pub max_price: Option<String>,
+    /// Most that the call may put into channels, in token units; as much as it may cost when left
+    /// out
+    #[arg(long, value_name = "P")]
+    pub max_deposit: Option<String>,
+    /// Longest answer in tokens
+    #[arg(long, value_name = "N")]
+    pub max_tokens: Option<u32>,
+    /// Randomness; 0 is greedy
+    #[arg(long, value_name = "F")]
+    pub temperature: Option<f64>,
+    /// System message
+    #[arg(long, value_name = "TEXT")]
+    pub system: Option<String>,
+    /// Show the answer while it comes, as a terminal does anyway
+    #[arg(long)]
+    pub stream: bool,
+    /// How to pay: from a channel, or with one transfer; what the server offers when auto
+    #[arg(long, value_name = "NAME", default_value = "auto")]
+    pub scheme: SchemeArg,
+    #[command(flatten)]
+    pub payer: PayerArgs,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum SchemeArg {
+    Auto,
+    Exact,
+    BatchSettlement,
+}
+
+/// Whose money is spent.
+#[derive(Debug, Args)]
+pub struct PayerArgs {
+    /// Account that pays; wallet.account or the only one when left out
+    #[arg(long, value_name = "WALLET")]
+    pub from: Option<String>,
+    #[command(flatten)]
+    pub password: PasswordArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ChannelCommand {
+    /// Put money into a new channel without a call
+    Open(NewChannelArgs),
+    /// List the channels as the chain has them
+    List,
+    /// Put more money into a channel
+    Topup {
+        #[command(flatten)]
+        channel: OneChannelArgs,
+        /// Deposit in token units
+        #[arg(long, value_name = "AMOUNT")]
+        amount: String,
+    },
+    /// Ask the server to give back what is left
+    Refund(OneChannelArgs),
+    /// Take back what is left on the chain itself, when the server is gone
+    Withdraw(OneChannelArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct NewChannelArgs {
+    /// Server address
+    pub url: String,
+    /// Adapter to call; needed when the server has several
+    #[arg(long, value_name = "NAME")]
+    pub adapter: Option<String>,
+    /// Deposit in token units
+    #[arg(long, value_name = "AMOUNT")]
+    pub amount: String,
+    #[command(flatten)]
+    pub payer: PayerArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct OneChannelArgs {
+    /// Channel: its id or the beginning; the only open one when left out
+    pub channel: Option<String>,
+    #[command(flatten)]
+    pub payer: PayerArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ReceiptsCommand {
+    /// Show what a call cost
+    Show {
+        /// Request id of the call
+        id: String,
+        /// Explain whose data shaped the answer, as its server says
+        #[arg(long)]
+        why: bool,
+        /// Server to ask; the one that was paid when left out
+        #[arg(long, value_name = "URL", requires = "why")]
+        url: Option<String>,
+    },
+    /// List the calls that were paid and not answered
+    Pending,
+    /// Compare a receipt with what was signed and with the chain
+    Verify {
+        /// Request id, or a file with the receipt
+        #[arg(value_name = "ID|FILE")]
+        receipt: String,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum CallKindArg {
+    Chat,
+    Classify,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum DevnetCommand {
+    /// Start it, or say where it runs
+    Start {
+        #[command(flatten)]
+        chain: ChainArgs,
+        /// Port to listen on; 0 takes a free one
+        #[arg(long, value_name = "PORT")]
+        port: Option<String>,
+        /// Stay in this process until Ctrl-C
+        #[arg(long)]
+        foreground: bool,
+        /// Home of the chain's folder
+        #[arg(long, value_name = "DIR", hide = true)]
+        data: Option<PathBuf>,
+    },
+    /// Stop it; its state stays
+    Stop(ChainArgs),
+    /// Say whether it runs, where, and how much it holds
+    Status(ChainArgs),
+    /// Delete its state and begin a new chain
+    Reset(ChainArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct ChainArgs {
+    /// Chain id; each has a process and a state of its own
+    #[arg(long, value_name = "N")]
+    pub chain_id: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Show every setting
+    Show {
+        /// Say where each value comes from
+        #[arg(long)]
+        origin: bool,
+    },
+    /// Show which files and folders are used
+    Path,
+    /// Change a key in the project file, or with --user in the user's own
+    Set {
+        /// Key such as train.rank
+        key: String,
+        /// Value as it would stand in the file; quotes may be left out
+        value: String,
+        /// Change the user's file
+        #[arg(long)]
+        user: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum BaseCommand {
+    /// Train a small base model from text, tokenizer included
+    Build(BaseBuildArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct BaseBuildArgs {
+    /// Folder with the text as JSONL files
+    #[arg(long, value_name = "DIR")]
+    pub corpus: PathBuf,
+    /// Folder for the model
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Shape and schedule, one `key=value` each
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub overrides: Vec<String>,
+}
+
+/// A flag and the setting that it overrides.
+struct SettingFlag<'a>(&'static str, &'static str, Option<&'a str>);
+
+fn overrides<const N: usize>(flags: [SettingFlag<'_>; N]) -> Vec<SettingOverride> {
+    flags
+        .into_iter()
+        .filter_map(|SettingFlag(key, flag, text)| {
+            text.map(|text| SettingOverride {
+                key,
+                flag,
+                text: text.to_owned(),
+            })
+        })
+        .collect()
+}
+
+impl TrainArgs {
+    fn overrides(&self) -> Vec<SettingOverride> {
+        overrides([
+            SettingFlag("base.id", "--base", self.base.as_deref()),
+            SettingFlag("train.rank", "--rank", self.rank.as_deref()),
+            SettingFlag("train.alpha", "--alpha", self.alpha.as_deref()),
+            SettingFlag("train.targets", "--targets", self.targets.as_deref()),
+            SettingFlag("train.dropout", "--dropout", self.dropout.as_deref()),
+            SettingFlag("train.rslora", "--rslora", self.rslora.then_some("true")),
+            SettingFlag("train.lr", "--lr", self.lr.as_deref()),
+            SettingFlag("train.schedule", "--schedule", self.schedule.as_deref()),
+            SettingFlag("train.warmup", "--warmup", self.warmup.as_deref()),
+            SettingFlag("train.epochs", "--epochs", self.epochs.as_deref()),
+            SettingFlag("train.max_steps", "--max-steps", self.max_steps.as_deref()),
+            SettingFlag("train.batch", "--batch", self.batch.as_deref()),
+            SettingFlag(
+                "train.accumulate",
+                "--accumulate",
+                self.accumulate.as_deref(),
+            ),
+            SettingFlag("train.max_len", "--max-len", self.max_len.as_deref()),
+            SettingFlag("train.val", "--val", self.val.as_deref()),
+            SettingFlag("train.patience", "--patience", self.patience.as_deref()),
+            SettingFlag("train.seed", "--seed", self.seed.as_deref()),
+            SettingFlag("train.precision", "--precision", self.precision.as_deref()),
+            SettingFlag(
+                "attribution.enabled",
+                "--no-attribution",
+                self.no_attribution.then_some("false"),
+            ),
+        ])
+    }
+}
+
+impl AttributionBuildArgs {
+    fn overrides(&self) -> Vec<SettingOverride> {
+        overrides([
+            SettingFlag("base.id", "--base", self.base.as_deref()),
+            SettingFlag("attribution.method", "--method", self.method.as_deref()),
+            SettingFlag("attribution.width", "--width", self.width.as_deref()),
+            SettingFlag("attribution.damping", "--damping", self.damping.as_deref()),
+        ])
+    }
+}
+
+impl Cli {
+    /// The settings that flags override.
+    pub fn overrides(&self) -> Vec<SettingOverride> {
+        let network = self.global.network.as_deref();
+        let mut all = overrides([SettingFlag("project.network", "--network", network)]);
+        all.extend(self.command.overrides());
+        all
+    }
+}
+
+impl CliCommand {
+    fn overrides(&self) -> Vec<SettingOverride> {
+        match self {
+            Self::Package(args) => overrides([
+                SettingFlag("base.id", "--base", args.base.as_deref()),
+                SettingFlag("wallet.account", "--account", args.account.as_deref()),
+            ]),
+            Self::Deploy(args) => overrides([
+                SettingFlag("deploy.max_fee", "--max-fee", args.max_fee.as_deref()),
+                SettingFlag("wallet.account", "--account", args.account.as_deref()),
+            ]),
+            Self::Dash(args) => overrides([
+                SettingFlag("dash.theme", "--theme", args.theme.as_deref()),
+                SettingFlag(
+                    "dash.animation",
+                    "--no-animation",
+                    args.no_animation.then_some("false"),
+                ),
+                SettingFlag("dash.mouse", "--no-mouse", args.no_mouse.then_some("false")),
+            ]),
+            Self::Settle(args) => args.overrides(),
+            Self::Claim(args) => args.treasury.overrides(),
+            Self::Withdraw(args) => args.treasury.overrides(),
+            Self::Train(args) => args.overrides(),
+            Self::Eval(args) => overrides([
+                SettingFlag("base.id", "--base", args.base.as_deref()),
+                SettingFlag("eval.min_gain", "--min-gain", args.min_gain.as_deref()),
+            ]),
+            Self::Serve(args) => overrides([
+                SettingFlag("base.id", "--base", args.base.as_deref()),
+                SettingFlag("serve.host", "--host", args.host.as_deref()),
+                SettingFlag("serve.port", "--port", args.port.as_deref()),
+                SettingFlag("serve.quant", "--quant", args.quant.as_deref()),
+            ]),
+            Self::Devnet(command) => command.overrides(),
+            Self::Attribution(AttributionCommand::Build(args)) => args.overrides(),
+            _ => Vec::new(),
+        }
+    }
+}
+
+impl DevnetCommand {
+    fn overrides(&self) -> Vec<SettingOverride> {
+        let (chain, port) = match self {
+            Self::Start { chain, port, .. } => (chain, port.as_deref()),
+            Self::Stop(chain) | Self::Status(chain) | Self::Reset(chain) => (chain, None),
+        };
+        let chain_id = chain.chain_id.as_deref();
+        overrides([
+            SettingFlag("devnet.chain_id", "--chain-id", chain_id),
+            SettingFlag("devnet.port", "--port", port),
+        ])
+    }
+}

@@ -1,0 +1,296 @@
+//! The only writer to stdout and stderr.
+//!
+//! stdout carries results, stderr everything else; `--json` changes the form of a result and
+//! never its channel, and nothing shows the credentials of an address. Progress bars exist only on a terminal; elsewhere they become plain lines.
+
+use std::{
+    io::{IsTerminal, Write},
+    time::{Duration, Instant},
+};
+
+use anstyle::{AnsiColor, Style};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde::Serialize;
+
+use openlora_core::{error::Failure, private::redact};
+
+/// When output is coloured.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ColorChoice {
+    #[default]
+    Auto,
+    Always,
+    Never,
+}
+
+/// How much is said on stderr.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Verbosity {
+    Quiet,
+    Normal,
+    Verbose,
+}
+
+/// Where and how a command says things.
+#[derive(Clone, Debug)]
+pub struct Printer {
+    json: bool,
+    verbosity: Verbosity,
+    stdout_color: bool,
+    stderr_color: bool,
+    animated: bool,
+    accessible: bool,
+}
+
+/// A text of others that steers no terminal: control characters are replaced.
+pub fn escape_controls(text: &str) -> String {
+    let steers = |letter: char| letter.is_control() && !matches!(letter, '\n' | '\t');
+    text.replace(steers, "\u{fffd}")
+}
+
+/// An error as `--json` writes it to stderr.
+#[derive(Debug, Serialize, schemars::JsonSchema)]
+pub struct ErrorEnvelope<'a> {
+    /// Name of the exit class.
+    pub code: &'a str,
+    pub message: &'a str,
+    /// What to type next.
+    pub hint: Option<&'a str>,
+}
+
+const ERROR: Style = AnsiColor::Red.on_default().bold();
+const HINT: Style = AnsiColor::Cyan.on_default().bold();
+const WARNING: Style = AnsiColor::Yellow.on_default().bold();
+
+/// How long a plain-line progress report stays silent between two lines.
+const PLAIN_INTERVAL: Duration = Duration::from_secs(5);
+
+impl Printer {
+    pub fn new(json: bool, verbosity: Verbosity, color: ColorChoice, accessible: bool) -> Self {
+        let plain_terminal = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let allowed = |terminal: bool| match color {
+            ColorChoice::Always => true,
+            ColorChoice::Never => false,
+            ColorChoice::Auto => terminal && !plain_terminal && !no_color,
+        };
+        Self {
+            json,
+            verbosity,
+            stdout_color: allowed(std::io::stdout().is_terminal()),
+            stderr_color: allowed(std::io::stderr().is_terminal()),
+            animated: std::io::stderr().is_terminal() && !plain_terminal && !accessible,
+            accessible,
+        }
+    }
+
+    pub fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// Whether plain lines were asked for in place of whatever moves.
+    pub fn is_accessible(&self) -> bool {
+        self.accessible
+    }
+
+    /// Whether results may carry colour; callers that paint part of a line ask this first.
+    pub fn paints(&self) -> bool {
+        self.stdout_color
+    }
+
+    /// Paints text for stdout when colour is on.
+    pub fn paint(&self, style: Style, text: &str) -> String {
+        painted(self.stdout_color, style, text)
+    }
+
+    /// One line of the result.
+    pub fn line(&self, text: impl AsRef<str>) {
+        self.write_stdout(&format!("{}\n", text.as_ref()));
+    }
+
+    /// A piece of the result without a line end, shown at once (streamed answers).
+    pub fn piece(&self, text: &str) {
+        self.write_stdout(text);
+    }
+
+    /// The result as one JSON value on one line.
+    pub fn json<T: Serialize>(&self, value: &T) {
+        match serde_json::to_string(value) {
+            Ok(text) => self.write_stdout(&format!("{text}\n")),
+            Err(error) => self.warn(format!("the result cannot be written as JSON: {error}")),
+        }
+    }
+
+    /// A remark for the person at the terminal.
+    pub fn note(&self, text: impl AsRef<str>) {
+        if self.verbosity >= Verbosity::Normal {
+            self.write_stderr(&format!("{}\n", escape_controls(text.as_ref())));
+        }
+    }
+
+    /// A remark that only `-v` shows.
+    pub fn detail(&self, text: impl AsRef<str>) {
+        if self.verbosity >= Verbosity::Verbose {
+            self.write_stderr(&format!("{}\n", escape_controls(text.as_ref())));
+        }
+    }
+
+    pub fn warn(&self, text: impl AsRef<str>) {
+        let label = painted(self.stderr_color, WARNING, "warning:");
+        self.write_stderr(&format!("{label} {}\n", escape_controls(text.as_ref())));
+    }
+
+    pub fn hint(&self, text: impl AsRef<str>) {
+        if self.verbosity >= Verbosity::Normal {
+            let label = painted(self.stderr_color, HINT, "hint:");
+            self.write_stderr(&format!("{label} {}\n", escape_controls(text.as_ref())));
+        }
+    }
+
+    /// The error that ends the process: the JSON envelope with `--json`, else error and hint.
+    pub fn failure(&self, failure: &Failure) {
+        if self.json {
+            let envelope = ErrorEnvelope {
+                code: failure.class.name(),
+                message: &failure.message,
+                hint: failure.hint.as_deref(),
+            };
+            if let Ok(text) = serde_json::to_string(&envelope) {
+                self.write_stderr(&format!("{text}\n"));
+            }
+            return;
+        }
+        let label = painted(self.stderr_color, ERROR, "error:");
+        self.write_stderr(&format!("{label} {}\n", escape_controls(&failure.message)));
+        if let Some(hint) = &failure.hint {
+            let label = painted(self.stderr_color, HINT, "hint:");
+            self.write_stderr(&format!("{label} {}\n", escape_controls(hint)));
+        }
+    }
+
+    /// Progress of work with a known number of steps.
+    pub fn progress(&self, what: &str, total: u64) -> ProgressReport {
+        let bar = if self.animated && self.verbosity >= Verbosity::Normal {
+            let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());
+            bar.set_style(bar_style());
+            bar.set_prefix(what.to_owned());
+            Some(bar)
+        } else {
+            None
+        };
+        ProgressReport {
+            bar,
+            printer: self.clone(),
+            what: what.to_owned(),
+            total,
+            started: Instant::now(),
+            last_line: None,
+        }
+    }
+
+    fn write_stdout(&self, text: &str) {
+        let mut out = std::io::stdout().lock();
+        let text = redact::scrub(text);
+        let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+        exit_on_broken_pipe(written);
+    }
+
+    fn write_stderr(&self, text: &str) {
+        let mut out = std::io::stderr().lock();
+        let text = redact::scrub(text);
+        // Nobody is left to tell when stderr itself is gone.
+        let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    }
+
+    /// What the command line's parser says, as it says it.
+    pub fn print_usage_error(&self, text: &str) {
+        self.write_stderr(text);
+    }
+}
+
+/// Where log lines go: to stderr, each whole, without the credentials of addresses.
+#[derive(Debug, Default)]
+pub struct LogWriter;
+
+impl Write for LogWriter {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let text = String::from_utf8_lossy(bytes);
+        std::io::stderr().write_all(redact::scrub(&text).as_bytes())?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        std::io::stderr().flush()
+    }
+}
+
+/// A reader such as `head` that went away is no error of ours, and nobody reads the rest.
+fn exit_on_broken_pipe(written: std::io::Result<()>) {
+    if written.is_err_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe) {
+        std::process::exit(0);
+    }
+}
+
+fn painted(on: bool, style: Style, text: &str) -> String {
+    if on {
+        format!("{style}{text}{style:#}")
+    } else {
+        text.to_owned()
+    }
+}
+
+fn bar_style() -> ProgressStyle {
+    ProgressStyle::with_template("{prefix} {bar:24} {pos}/{len} {msg} ETA {eta}")
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
+}
+
+/// A running progress report: a bar on a terminal, a line every few seconds elsewhere.
+pub struct ProgressReport {
+    bar: Option<ProgressBar>,
+    printer: Printer,
+    what: String,
+    total: u64,
+    started: Instant,
+    last_line: Option<Instant>,
+}
+
+impl ProgressReport {
+    /// Moves to `position` and shows `message` (rate, loss and the like).
+    pub fn update(&mut self, position: u64, message: &str) {
+        if let Some(bar) = &self.bar {
+            bar.set_message(message.to_owned());
+            bar.set_position(position);
+            return;
+        }
+        let due = self.last_line.unwrap_or(self.started).elapsed() >= PLAIN_INTERVAL;
+        if due || (position == self.total && self.last_line.is_some()) {
+            self.last_line = Some(Instant::now());
+            let remaining = self.remaining(position);
+            self.printer.note(format!(
+                "{} {position}/{} {message}{remaining}",
+                self.what, self.total
+            ));
+        }
+    }
+
+    fn remaining(&self, position: u64) -> String {
+        if position == 0 || position >= self.total {
+            return String::new();
+        }
+        let per_step = self.started.elapsed().as_secs_f64() / position as f64;
+        format!(" ETA {:.0}s", per_step * (self.total - position) as f64)
+    }
+
+    /// Removes the bar; the command prints its own closing line.
+    pub fn finish(&mut self) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+impl Drop for ProgressReport {
+    fn drop(&mut self) {
+        self.finish();
+    }
+}
