@@ -17,14 +17,15 @@ use std::{
 };
 
 use openlora::runtime::{
-    dataset::{Dataset, Source, Task, TaskWish, encode::encode_all, load},
+    dataset::{DataSource, Dataset, Task, TaskOptions, encode::encode_all, load},
     influence::{
-        Binding, Built, CheckpointFacts, Contributor, DAMPING, Draft, Example, Index, Job,
-        Material, Method, Parameters, Places, Rows, Sketch, Sketcher, Suffixes, WIDTH,
+        AttributionDir, BuiltIndex, CheckpointFacts, DAMPING, GradientInputs, GradientSketch,
+        GradientSketcher, IndexBinding, IndexContributor, IndexDraft, IndexFile, IndexJob,
+        IndexMethod, IndexParameters, IndexedExample, QuantisedRows, SuffixArray, WIDTH,
         adapter_digest, build, kernels,
     },
-    model::{BaseRequest, Precision, open_base, text::TextCodec},
-    train::{Flow, Inputs, RunDir, Start, TrainConfig, train},
+    model::{BaseRequest, WeightPrecision, open_base, text::TextCodec},
+    train::{RunDir, RunStart, TrainConfig, TrainFlow, TrainInputs, train},
 };
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -89,22 +90,22 @@ fn tell(what: &str, mut times: Vec<Duration>) {
     );
 }
 
-fn draft(documents: &[Vec<u32>], checkpoints: usize, width: usize) -> Draft {
-    Draft {
-        binding: Binding {
+fn draft(documents: &[Vec<u32>], checkpoints: usize, width: usize) -> IndexDraft {
+    IndexDraft {
+        binding: IndexBinding {
             base: "base".into(),
             adapter: "adapter".into(),
             tokenizer: "tokenizer".into(),
             data: "data".into(),
             sources: vec![],
-            parameters: Parameters {
-                method: Method::Influence,
+            parameters: IndexParameters {
+                method: IndexMethod::Influence,
                 width,
                 damping: 0.1,
                 leverage: None,
                 seed: "00".repeat(32),
                 lora_scale: 2.0,
-                precision: Precision::F32,
+                precision: WeightPrecision::F32,
             },
             checkpoints: (0..checkpoints as u64)
                 .map(|step| CheckpointFacts {
@@ -115,30 +116,31 @@ fn draft(documents: &[Vec<u32>], checkpoints: usize, width: usize) -> Draft {
                 .collect(),
             preconditioner: None,
         },
-        contributors: vec![Contributor {
+        contributors: vec![IndexContributor {
             name: "one".into(),
             address: None,
         }],
         examples: documents
             .iter()
             .enumerate()
-            .map(|(at, document)| Example {
+            .map(|(at, document)| IndexedExample {
                 cluster: at as u32,
                 tokens: document.len() as u32,
-                ..Example::default()
+                ..IndexedExample::default()
             })
             .collect(),
-        rows: Rows::default(),
-        suffixes: Suffixes::build(documents.iter().map(Vec::as_slice)).expect("the text is sorted"),
+        rows: QuantisedRows::default(),
+        suffixes: SuffixArray::build(documents.iter().map(Vec::as_slice))
+            .expect("the text is sorted"),
     }
 }
 
-fn open(draft: &Draft) -> (tempfile::TempDir, Index) {
+fn open(draft: &IndexDraft) -> (tempfile::TempDir, IndexFile) {
     let dir = tempfile::tempdir().expect("a folder is made");
     let path = dir.path().join("index.bin");
     std::fs::write(&path, draft.encode()).expect("the index is written");
     let began = Instant::now();
-    let index = Index::open(&path).expect("the index opens");
+    let index = IndexFile::open(&path).expect("the index opens");
     eprintln!(
         "opened {:.0} MB in {:?}",
         index.size() as f64 / 1e6,
@@ -159,7 +161,7 @@ fn scan() {
             .collect::<Vec<f32>>()
     };
     let pool: Vec<Vec<f32>> = (0..64).map(|_| row()).collect();
-    let sketch = Sketch::of(&(0..checkpoints).map(|_| row()).collect::<Vec<_>>());
+    let sketch = GradientSketch::quantise(&(0..checkpoints).map(|_| row()).collect::<Vec<_>>());
     for _ in 0..checkpoints {
         for at in 0..EXAMPLES {
             draft.rows.push(&pool[at * 31 % 64], width, 1.0);
@@ -270,7 +272,7 @@ fn trace() {
 
 /// A finished training on rows of the sentiment template, every `step`th.
 struct Sentiment {
-    inputs: Inputs,
+    inputs: TrainInputs,
     run: RunDir,
     seconds: f64,
     _home: tempfile::TempDir,
@@ -278,9 +280,9 @@ struct Sentiment {
 
 fn sentiment_rows(files: &[&str], step: usize) -> Dataset {
     let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("templates/sentiment/data");
-    let sources: Vec<Source> = files
+    let sources: Vec<DataSource> = files
         .iter()
-        .map(|file| Source::of_file(data.join(file)))
+        .map(|file| DataSource::of_file(data.join(file)))
         .collect();
     let all = load(&sources).expect("data loads");
     Dataset::new(sources, all.rows.into_iter().step_by(step).collect())
@@ -312,11 +314,11 @@ fn sentiment(step: usize) -> Sentiment {
         lr: 3e-3,
         ..TrainConfig::default()
     };
-    let inputs = Inputs {
+    let inputs = TrainInputs {
         name: "bench".into(),
         codec: TextCodec::open(&base.dir).expect("the tokenizer opens"),
         base,
-        task: Task::settle(&dataset, &TaskWish::default()).expect("a task fits"),
+        task: Task::resolve(&dataset, &TaskOptions::default()).expect("a task fits"),
         dataset,
         validation: None,
         config,
@@ -325,8 +327,8 @@ fn sentiment(step: usize) -> Sentiment {
         out: None,
     };
     let runs = home.path().join("runs");
-    let start = Start::Fresh { runs: runs.clone() };
-    let (outcome, _) = train(&inputs, &start, &mut |_| Flow::Continue).expect("it trains");
+    let start = RunStart::Fresh { runs: runs.clone() };
+    let (outcome, _) = train(&inputs, &start, &mut |_| TrainFlow::Continue).expect("it trains");
     Sentiment {
         run: RunDir::find(&runs, None).expect("the run is there"),
         seconds: outcome.seconds,
@@ -336,23 +338,23 @@ fn sentiment(step: usize) -> Sentiment {
 }
 
 impl Sentiment {
-    fn index(&self, damping: f64) -> Built {
+    fn index(&self, damping: f64) -> BuiltIndex {
         let (inputs, run) = (&self.inputs, &self.run);
-        let material =
-            Material::of_run(run, &inputs.config, Method::Influence).expect("checkpoints");
+        let material = GradientInputs::of_run(run, &inputs.config, IndexMethod::Influence)
+            .expect("checkpoints");
         let (rows, _) = inputs.rows().expect("rows encode");
-        let job = Job {
+        let job = IndexJob {
             base: &inputs.base,
             precision: inputs.config.precision,
             dataset: &inputs.dataset,
             rows: &rows,
             material: &material,
             adapter: adapter_digest(&run.adapter()).expect("an adapter"),
-            method: Method::Influence,
+            method: IndexMethod::Influence,
             width: WIDTH,
             damping,
         };
-        build(&job, &Places::of_run(run.path()), &mut |_| {}).expect("an index")
+        build(&job, &AttributionDir::of_run(run.path()), &mut |_| {}).expect("an index")
     }
 }
 
@@ -382,11 +384,12 @@ fn classes() {
         &inputs.config.encode_options(),
     )
     .expect("rows encode");
-    let places = Places::of_run(trained.run.path());
+    let places = AttributionDir::of_run(trained.run.path());
     for damping in [0.01, 0.03, DAMPING, 0.3, 1.0, 10.0] {
         trained.index(damping);
-        let index = Index::open(&places.index()).expect("the index opens");
-        let mut sketcher = Sketcher::open(&places, &inputs.base).expect("the sketcher opens");
+        let index = IndexFile::open(&places.index()).expect("the index opens");
+        let mut sketcher =
+            GradientSketcher::open(&places, &inputs.base).expect("the sketcher opens");
         let (mut area, mut recall) = (0.0, 0.0);
         for (row, encoded) in asked.rows.iter().zip(&encoded) {
             let first = encoded

@@ -17,17 +17,17 @@ use alloy::{
 };
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use openlora::{
-    runtime::ledger::{Address as Account, Amount, ChannelConfig, Word},
+    runtime::ledger::{Address as Account, Amount, ChannelTerms, Word},
     wallet::{
         contracts,
-        devchain::{Chain, Node, Options, Running, local_genesis},
+        devchain::{ChainOptions, DevChain, NodeHandle, RunningNode, local_genesis},
         development,
-        network::{Network, Wish},
+        network::{Network, NetworkOptions},
         registry::{OpenLoraRegistry, Registration, Release, Share},
         x402::{
             digest::EscrowDomain,
             signature::{recover, sign},
-            wire::{Batch, Deed, Payload, PaymentPayload, Voucher},
+            wire::{BatchPayload, PaymentPayload, SchemePayload, Voucher, VoucherAction},
         },
     },
 };
@@ -102,21 +102,21 @@ impl Publisher {
 struct Served {
     _dir: TempDir,
     runtime: Runtime,
-    running: Option<Running>,
-    node: Node,
+    running: Option<RunningNode>,
+    node: NodeHandle,
 }
 
 impl Served {
     fn new() -> Self {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let runtime = Runtime::new().expect("a runtime starts");
-        let chain = Chain::open(Options {
+        let chain = DevChain::open(ChainOptions {
             path: dir.path().join("chain.sqlite"),
             chain_id: 31_337,
             genesis: local_genesis().expect("the artifacts are readable"),
         });
         let running = runtime
-            .block_on(Running::start(chain.expect("a new chain"), 0, "secret"))
+            .block_on(RunningNode::start(chain.expect("a new chain"), 0, "secret"))
             .expect("a free port");
         Self {
             _dir: dir,
@@ -193,9 +193,9 @@ fn registrations(criterion: &mut Criterion) {
 fn vouchers(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("vouchers");
     group.throughput(Throughput::Elements(1));
-    let network = Network::settle("local", &Wish::default()).expect("a preset");
+    let network = Network::resolve("local", &NetworkOptions::default()).expect("a preset");
     let payer = development::account(&network, 0).expect("a local network");
-    let config = ChannelConfig {
+    let config = ChannelTerms {
         payer: payer.address(),
         payer_authorizer: payer.address(),
         receiver: Account([1; 20]),
@@ -204,23 +204,23 @@ fn vouchers(criterion: &mut Criterion) {
         withdraw_delay: 900,
         salt: Word([4; 32]),
     };
-    let domain = EscrowDomain::of(31_337);
+    let domain = EscrowDomain::for_chain(31_337);
     let channel = domain.channel_id(&config);
     let max = Amount(1_000_000);
     let signature = sign(&payer, domain.voucher(channel, max)).expect("a signature");
     group.bench_function("signature", |bencher| {
         bencher.iter(|| recover(domain.voucher(channel, max), &signature));
     });
-    let batch = Batch {
+    let batch = BatchPayload {
         config: config.into(),
         voucher: Voucher {
             channel_id: channel,
             max_claimable_amount: max,
             signature: signature.to_vec().into(),
         },
-        deed: Deed::Voucher,
+        action: VoucherAction::Voucher,
     };
-    let payload = serde_json::to_value(Payload::Batch(Box::new(batch))).expect("JSON");
+    let payload = serde_json::to_value(SchemePayload::Batch(Box::new(batch))).expect("JSON");
     let payment = PaymentPayload {
         x402_version: 2,
         resource: None,
@@ -231,11 +231,11 @@ fn vouchers(criterion: &mut Criterion) {
     let header = payment.encode().expect("a header");
     let check = || {
         let payment = PaymentPayload::decode(&header).ok()?;
-        let payload = Payload::of("batch-settlement", &payment.payload).ok()??;
-        let Payload::Batch(batch) = payload else {
+        let payload = SchemePayload::parse("batch-settlement", &payment.payload).ok()??;
+        let SchemePayload::Batch(batch) = payload else {
             return None;
         };
-        let config = ChannelConfig::from(batch.config);
+        let config = ChannelTerms::from(batch.config);
         let voucher = batch.voucher;
         let known = domain.channel_id(&config) == voucher.channel_id;
         let digest = domain.voucher(voucher.channel_id, voucher.max_claimable_amount);
@@ -301,14 +301,14 @@ fn fill(home: &TempDir) {
     let folder = home.path().join("data/devnet/31337");
     std::fs::create_dir_all(&folder).expect("a folder");
     let runtime = Runtime::new().expect("a runtime starts");
-    let chain = Chain::open(Options {
+    let chain = DevChain::open(ChainOptions {
         path: folder.join("chain.sqlite"),
         chain_id: 31_337,
         genesis: local_genesis().expect("the artifacts are readable"),
     });
     let mut publisher = Publisher::new();
     runtime.block_on(async {
-        let running = Running::start(chain.expect("a new chain"), 0, "secret").await;
+        let running = RunningNode::start(chain.expect("a new chain"), 0, "secret").await;
         let running = running.expect("a free port");
         let node = running.node();
         for _ in 0..1000 {

@@ -10,14 +10,16 @@ use std::{
 use criterion::Criterion;
 use openlora::{
     runtime::{
-        event::{CallKind, Event, Finish, Record, Usage},
-        journal::{Entry, Journal, SqliteStore, Store, projection},
-        ledger::{Address, Amount, Charge, Payment, Prices, Scheme, Word, Work},
+        event::{CallKind, Event, EventRecord, FinishReason, TokenUsage},
+        journal::{Journal, JournalEntry, JournalStore, SqliteStore, projection},
+        ledger::{
+            Address, Amount, CallCharge, CallWork, CheckedPayment, PaymentScheme, PriceList, Word,
+        },
     },
     tui::{
-        model::{Model, Options, Range},
-        theme::{Depth, Theme},
-        update::{Message, update},
+        model::{DashModel, DashOptions, SumRange},
+        theme::{ColourDepth, Theme},
+        update::{DashMessage, update},
         view,
     },
 };
@@ -35,9 +37,9 @@ fn tell(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
 }
 
-fn payment(number: u64) -> Payment {
-    Payment {
-        scheme: Scheme::BatchSettlement,
+fn payment(number: u64) -> CheckedPayment {
+    CheckedPayment {
+        scheme: PaymentScheme::BatchSettlement,
         chain_id: 31_337,
         token: Address([9; 20]),
         receiver: Address([8; 20]),
@@ -48,17 +50,17 @@ fn payment(number: u64) -> Payment {
         collected: false,
         party: None,
         signature: format!("0x{}", "ab".repeat(65)),
-        prices: Prices::default(),
-        work: Work::Tokens {
+        prices: PriceList::default(),
+        work: CallWork::Tokens {
             prompt: 40,
             completion: 100,
         },
     }
 }
 
-fn charge(number: u64) -> Charge {
+fn charge(number: u64) -> CallCharge {
     let it = payment(number);
-    Charge {
+    CallCharge {
         scheme: it.scheme,
         chain_id: it.chain_id,
         token: it.token,
@@ -94,11 +96,11 @@ fn event(number: u64) -> Event {
         adapter,
         adapter_digest,
         kind,
-        usage: Usage {
+        usage: TokenUsage {
             prompt_tokens: 40,
             completion_tokens: 8 + call % 90,
         },
-        finish: Finish::Stop,
+        finish: FinishReason::Stop,
         milliseconds: 20 + call % 700,
         first_token_milliseconds: Some(10 + call % 90),
         response_hash: request_hash.clone(),
@@ -107,8 +109,8 @@ fn event(number: u64) -> Event {
     }
 }
 
-fn record(number: u64) -> Record {
-    Record {
+fn record(number: u64) -> EventRecord {
+    EventRecord {
         sequence: number + 1,
         time_ms: START_MS + number * 5,
         event: event(number),
@@ -122,14 +124,14 @@ pub fn frame(_: &mut Criterion) {
     if !wanted("frame") {
         return;
     }
-    let options = Options {
-        depth: Depth::True,
+    let options = DashOptions {
+        depth: ColourDepth::True,
         theme: Theme::Dark,
         animation: true,
-        ..Options::default()
+        ..DashOptions::default()
     };
-    let mut model = Model::new(options, SIZE, START_MS);
-    model.range = Range::Today;
+    let mut model = DashModel::new(options, SIZE, START_MS);
+    model.range = SumRange::Today;
     let area = Rect::new(0, 0, SIZE.0, SIZE.1);
     let viewport = TerminalOptions {
         viewport: Viewport::Fixed(area),
@@ -141,12 +143,12 @@ pub fn frame(_: &mut Criterion) {
     let mut next = 0;
     let (mut whole, mut drawing) = (Vec::new(), Vec::new());
     for _ in 0..2_000 {
-        let records: Vec<Record> = (next..next + PER_FRAME).map(record).collect();
+        let records: Vec<EventRecord> = (next..next + PER_FRAME).map(record).collect();
         next += PER_FRAME;
         let now_ms = START_MS + next * 5;
-        update(&mut model, Message::Records(records));
+        update(&mut model, DashMessage::Records(records));
         let started = Instant::now();
-        update(&mut model, Message::Frame(now_ms));
+        update(&mut model, DashMessage::Frame(now_ms));
         let worked_out = Instant::now();
         let drawn = screen.draw(|frame| view::draw(frame, &model));
         black_box(drawn.expect("a sink takes everything"));
@@ -183,7 +185,7 @@ pub fn opening(_: &mut Criterion) {
     let mut store = SqliteStore::open(&path).expect("a new journal");
     for page in 0..LONG / 10_000 {
         let events = (page * 10_000..(page + 1) * 10_000).map(event);
-        let entries: Vec<Entry> = events.map(Entry::from).collect();
+        let entries: Vec<JournalEntry> = events.map(JournalEntry::from).collect();
         store
             .append(START_MS + page * 60_000, &entries)
             .expect("room on the disk");

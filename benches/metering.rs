@@ -11,16 +11,19 @@ use criterion::{Criterion, Throughput};
 use futures::StreamExt;
 use openlora::runtime::{
     attribution::Provenance,
-    engine::{Classified, Engine, EngineError, Generated, Generation, Limits, Prompt, Sampling},
-    event::{CallKind, Finish},
+    engine::{
+        Engine, EngineError, EngineLimits, GenerationStep, GenerationStream, LabelProbabilities,
+        Prompt, SamplingParams,
+    },
+    event::{CallKind, FinishReason},
     journal::Journal,
-    ledger::Prices,
+    ledger::PriceList,
     serve::{
-        Hosted, Shelf,
-        attribution::{Attributions, Keeping},
-        gate::Gate,
-        meter::{Admission, Meter, Reservation},
-        metrics::Metrics,
+        AdapterRegistry, ServedAdapter,
+        attribution::{AttributionConfig, AttributionService},
+        gate::QueueGate,
+        meter::{Admission, CallMeter, CallReservation},
+        metrics::ServerMetrics,
         request_id::RequestId,
     },
 };
@@ -66,25 +69,25 @@ fn tell(what: &str, mut times: Vec<Duration>) {
 
 /// One adapter behind one meter.
 struct Counter {
-    meter: Meter,
-    gate: Arc<Gate>,
-    adapter: Arc<Hosted>,
+    meter: CallMeter,
+    gate: Arc<QueueGate>,
+    adapter: Arc<ServedAdapter>,
 }
 
 impl Counter {
     async fn new(journal: Journal) -> Self {
-        let gate = Arc::new(Gate::new(4, 64, CancellationToken::new()));
-        let shelf = Shelf::new(Vec::new()).expect("nothing is twice on an empty shelf");
-        let keeping = Keeping::default();
-        let attributions = Attributions::open(journal.clone(), &shelf, keeping)
+        let gate = Arc::new(QueueGate::new(4, 64, CancellationToken::new()));
+        let shelf = AdapterRegistry::new(Vec::new()).expect("nothing is twice on an empty shelf");
+        let keeping = AttributionConfig::default();
+        let attributions = AttributionService::open(journal.clone(), &shelf, keeping)
             .await
             .expect("the journal is readable");
-        let metrics = Metrics::new(Arc::clone(&gate), 1, attributions.clone());
-        let meter = Meter::open(journal, (attributions, metrics), 1 << 20)
+        let metrics = ServerMetrics::new(Arc::clone(&gate), 1, attributions.clone());
+        let meter = CallMeter::open(journal, (attributions, metrics), 1 << 20)
             .await
             .expect("the journal is writable");
         let digest = "0123456789abcdef".repeat(4);
-        let adapter = Hosted {
+        let adapter = ServedAdapter {
             name: "bench".into(),
             digest: digest.clone(),
             version: "1".into(),
@@ -92,7 +95,7 @@ impl Counter {
             base_digest: digest,
             task: None,
             created: 0,
-            prices: Prices::default(),
+            prices: PriceList::default(),
             provenance: Provenance::default(),
             engine: Arc::new(Instantly),
         };
@@ -103,12 +106,12 @@ impl Counter {
         }
     }
 
-    async fn generation(&self) -> Generation {
+    async fn generation(&self) -> GenerationStream {
         let prompt = Prompt::Text("hello".into());
         let answer = self
             .adapter
             .engine
-            .generate(prompt, Sampling::default())
+            .generate(prompt, SamplingParams::default())
             .await;
         answer.expect("the engine answers")
     }
@@ -116,7 +119,7 @@ impl Counter {
     async fn bare(&self) -> u64 {
         let mut generation = self.generation().await;
         let mut tokens = 0;
-        while let Some(Ok(Generated::Delta { tokens: more, .. })) = generation.next().await {
+        while let Some(Ok(GenerationStep::Delta { tokens: more, .. })) = generation.next().await {
             tokens += more;
         }
         tokens
@@ -126,20 +129,20 @@ impl Counter {
     async fn metered(&self) -> Duration {
         let accepted = Instant::now();
         let id = RequestId::parse(&uuid::Uuid::now_v7().to_string()).expect("a valid id");
-        let imprint = self.meter.imprint(&[b"/v1/chat/completions", b"hello"]);
+        let imprint = self.meter.fingerprint(&[b"/v1/chat/completions", b"hello"]);
         let Ok(Admission::Fresh(slot)) = self.meter.admit(&id, &id, &imprint).await else {
             unreachable!("every id is new")
         };
         let pass = self.gate.enter("bench", 1).await.expect("a turn is free");
-        let reservation = Reservation {
+        let reservation = CallReservation {
             slot,
-            imprint,
+            fingerprint: imprint,
             adapter: Arc::clone(&self.adapter),
             kind: CallKind::Chat,
             prompt_tokens: 1,
             accepted,
-            pass,
-            tab: None,
+            permit: pass,
+            guard: None,
             prompts: vec![Prompt::Text("hello".into())],
         };
         let mut call = self
@@ -149,10 +152,10 @@ impl Counter {
             .expect("the journal takes it");
         let reserved = accepted.elapsed();
         let mut generation = self.generation().await;
-        while let Some(Ok(Generated::Delta { text, tokens, .. })) = generation.next().await {
+        while let Some(Ok(GenerationStep::Delta { text, tokens, .. })) = generation.next().await {
             call.deliver(&text, tokens);
         }
-        assert!(call.finish(Finish::Stop, None).await.is_ok());
+        assert!(call.finish(FinishReason::Stop, None).await.is_ok());
         reserved
     }
 }
@@ -162,8 +165,8 @@ struct Instantly;
 
 #[async_trait::async_trait]
 impl Engine for Instantly {
-    fn limits(&self) -> Limits {
-        Limits {
+    fn limits(&self) -> EngineLimits {
+        EngineLimits {
             context_tokens: 4096,
         }
     }
@@ -172,9 +175,13 @@ impl Engine for Instantly {
         Ok(1)
     }
 
-    async fn generate(&self, _: Prompt, _: Sampling) -> Result<Generation, EngineError> {
+    async fn generate(
+        &self,
+        _: Prompt,
+        _: SamplingParams,
+    ) -> Result<GenerationStream, EngineError> {
         let delta = |_| {
-            Ok(Generated::Delta {
+            Ok(GenerationStep::Delta {
                 text: " word".into(),
                 tokens: 1,
                 logprobs: Vec::new(),
@@ -183,7 +190,7 @@ impl Engine for Instantly {
         Ok(futures::stream::iter((0..TOKENS).map(delta)).boxed())
     }
 
-    async fn classify(&self, _: Prompt, _: &[String]) -> Result<Classified, EngineError> {
+    async fn classify(&self, _: Prompt, _: &[String]) -> Result<LabelProbabilities, EngineError> {
         Err(EngineError::Failed("not benched".into()))
     }
 }

@@ -46,10 +46,10 @@ use std::{hint::black_box, sync::Arc};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use futures::{StreamExt, future::join_all};
 use openlora::runtime::{
-    engine::{Engine, Generated, Prompt, Sampling},
-    event::{CallKind, Event, Finish, Usage},
+    engine::{Engine, GenerationStep, Prompt, SamplingParams},
+    event::{CallKind, Event, FinishReason, TokenUsage},
     journal::Journal,
-    state::{Applied, Snapshot},
+    state::{ApplyOutcome, JournalSnapshot},
 };
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -91,9 +91,9 @@ fn journal(criterion: &mut Criterion) {
     let (_dir, journal) = filled(&runtime);
     group.bench_function(format!("replay/{REPLAYED}"), |bencher| {
         bencher.iter(|| {
-            let mut snapshot = Snapshot::default();
+            let mut snapshot = JournalSnapshot::default();
             let replayed = journal.replay(1, |record| {
-                assert_eq!(snapshot.apply(record), Applied::Folded);
+                assert_eq!(snapshot.apply(record), ApplyOutcome::Folded);
             });
             assert!(replayed.is_ok());
             assert_eq!(black_box(snapshot).totals.calls, REPLAYED / 2);
@@ -155,11 +155,11 @@ fn metered(id: u64) -> Event {
         adapter: "sentiment".into(),
         adapter_digest: digest.clone(),
         kind: CallKind::Chat,
-        usage: Usage {
+        usage: TokenUsage {
             prompt_tokens: 120,
             completion_tokens: 30,
         },
-        finish: Finish::Stop,
+        finish: FinishReason::Stop,
         milliseconds: 900,
         first_token_milliseconds: Some(70),
         request_hash: digest.clone(),
@@ -230,14 +230,14 @@ async fn bare_answer(model: &mistralrs::Model, tokens: usize) -> usize {
 }
 
 async fn port_answer(engine: &Arc<dyn Engine>, tokens: usize) -> usize {
-    let sampling = Sampling {
+    let sampling = SamplingParams {
         max_tokens: tokens,
-        ..Sampling::default()
+        ..SamplingParams::default()
     };
     let prompt = Prompt::Text("x".to_owned());
     let mut stream = engine.generate(prompt, sampling).await.expect("it answers");
     let mut counted = 0;
-    while let Some(Ok(Generated::Delta { tokens, .. })) = stream.next().await {
+    while let Some(Ok(GenerationStep::Delta { tokens, .. })) = stream.next().await {
         counted += tokens as usize;
     }
     counted

@@ -13,13 +13,13 @@ use std::{
 
 /// Who may read a file that is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Readers {
+pub enum FileAccess {
     Owner,
     /// As far as the umask permits.
     Everyone,
 }
 
-impl Readers {
+impl FileAccess {
     fn mode(self) -> u32 {
         match self {
             Self::Owner => 0o600,
@@ -29,7 +29,7 @@ impl Readers {
 }
 
 /// Replaces `path` with `bytes`, or creates it.
-pub fn replace_file(path: &Path, bytes: &[u8], readers: Readers) -> io::Result<()> {
+pub fn replace_file(path: &Path, bytes: &[u8], readers: FileAccess) -> io::Result<()> {
     replace_file_from(parent(path), path, bytes, readers)
 }
 
@@ -39,7 +39,7 @@ pub fn replace_file_from(
     staging: &Path,
     path: &Path,
     bytes: &[u8],
-    readers: Readers,
+    readers: FileAccess,
 ) -> io::Result<()> {
     let draft = file_draft(staging, bytes, readers)?;
     draft.persist(path).map_err(|error| error.error)?;
@@ -51,7 +51,7 @@ pub fn replace_file_from(
 /// # Errors
 /// [`io::ErrorKind::AlreadyExists`] when something has the name; it stays as it is.
 pub fn create_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let draft = file_draft(parent(path), bytes, Readers::Owner)?;
+    let draft = file_draft(parent(path), bytes, FileAccess::Owner)?;
     draft.persist_noclobber(path).map_err(|error| error.error)?;
     sync_folder(parent(path))
 }
@@ -59,7 +59,7 @@ pub fn create_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
 fn file_draft(
     staging: &Path,
     bytes: &[u8],
-    readers: Readers,
+    readers: FileAccess,
 ) -> io::Result<tempfile::NamedTempFile> {
     let mut draft = tempfile::Builder::new()
         .permissions(Permissions::from_mode(readers.mode()))

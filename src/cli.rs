@@ -7,7 +7,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, builder::FalseyValueP
 
 use crate::{
     printer::{ColorChoice, Verbosity},
-    settings::Override,
+    settings::SettingOverride,
 };
 
 /// Train a LoRA adapter, register it on a chain, serve it, count every call.
@@ -23,7 +23,7 @@ pub struct Cli {
     #[command(flatten)]
     pub global: GlobalArgs,
     #[command(subcommand)]
-    pub command: Command,
+    pub command: CliCommand,
 }
 
 #[derive(Debug, Args)]
@@ -92,7 +92,7 @@ impl GlobalArgs {
 }
 
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub enum CliCommand {
     /// Run the whole story on the embedded base model, really executed
     Demo(DemoArgs),
     /// Write a new project from a template
@@ -504,10 +504,10 @@ pub struct TreasuryArgs {
 }
 
 impl TreasuryArgs {
-    fn overrides(&self) -> Vec<Override> {
+    fn overrides(&self) -> Vec<SettingOverride> {
         overrides([
-            Flag("deploy.max_fee", "--max-fee", self.max_fee.as_deref()),
-            Flag("wallet.account", "--account", self.account.as_deref()),
+            SettingFlag("deploy.max_fee", "--max-fee", self.max_fee.as_deref()),
+            SettingFlag("wallet.account", "--account", self.account.as_deref()),
         ])
     }
 }
@@ -870,13 +870,13 @@ pub struct BaseBuildArgs {
 }
 
 /// A flag and the setting that it overrides.
-struct Flag<'a>(&'static str, &'static str, Option<&'a str>);
+struct SettingFlag<'a>(&'static str, &'static str, Option<&'a str>);
 
-fn overrides<const N: usize>(flags: [Flag<'_>; N]) -> Vec<Override> {
+fn overrides<const N: usize>(flags: [SettingFlag<'_>; N]) -> Vec<SettingOverride> {
     flags
         .into_iter()
-        .filter_map(|Flag(key, flag, text)| {
-            text.map(|text| Override {
+        .filter_map(|SettingFlag(key, flag, text)| {
+            text.map(|text| SettingOverride {
                 key,
                 flag,
                 text: text.to_owned(),
@@ -886,31 +886,31 @@ fn overrides<const N: usize>(flags: [Flag<'_>; N]) -> Vec<Override> {
 }
 
 impl TrainArgs {
-    fn overrides(&self) -> Vec<Override> {
+    fn overrides(&self) -> Vec<SettingOverride> {
         overrides([
-            Flag("base.id", "--base", self.base.as_deref()),
-            Flag("train.rank", "--rank", self.rank.as_deref()),
-            Flag("train.alpha", "--alpha", self.alpha.as_deref()),
-            Flag("train.targets", "--targets", self.targets.as_deref()),
-            Flag("train.dropout", "--dropout", self.dropout.as_deref()),
-            Flag("train.rslora", "--rslora", self.rslora.then_some("true")),
-            Flag("train.lr", "--lr", self.lr.as_deref()),
-            Flag("train.schedule", "--schedule", self.schedule.as_deref()),
-            Flag("train.warmup", "--warmup", self.warmup.as_deref()),
-            Flag("train.epochs", "--epochs", self.epochs.as_deref()),
-            Flag("train.max_steps", "--max-steps", self.max_steps.as_deref()),
-            Flag("train.batch", "--batch", self.batch.as_deref()),
-            Flag(
+            SettingFlag("base.id", "--base", self.base.as_deref()),
+            SettingFlag("train.rank", "--rank", self.rank.as_deref()),
+            SettingFlag("train.alpha", "--alpha", self.alpha.as_deref()),
+            SettingFlag("train.targets", "--targets", self.targets.as_deref()),
+            SettingFlag("train.dropout", "--dropout", self.dropout.as_deref()),
+            SettingFlag("train.rslora", "--rslora", self.rslora.then_some("true")),
+            SettingFlag("train.lr", "--lr", self.lr.as_deref()),
+            SettingFlag("train.schedule", "--schedule", self.schedule.as_deref()),
+            SettingFlag("train.warmup", "--warmup", self.warmup.as_deref()),
+            SettingFlag("train.epochs", "--epochs", self.epochs.as_deref()),
+            SettingFlag("train.max_steps", "--max-steps", self.max_steps.as_deref()),
+            SettingFlag("train.batch", "--batch", self.batch.as_deref()),
+            SettingFlag(
                 "train.accumulate",
                 "--accumulate",
                 self.accumulate.as_deref(),
             ),
-            Flag("train.max_len", "--max-len", self.max_len.as_deref()),
-            Flag("train.val", "--val", self.val.as_deref()),
-            Flag("train.patience", "--patience", self.patience.as_deref()),
-            Flag("train.seed", "--seed", self.seed.as_deref()),
-            Flag("train.precision", "--precision", self.precision.as_deref()),
-            Flag(
+            SettingFlag("train.max_len", "--max-len", self.max_len.as_deref()),
+            SettingFlag("train.val", "--val", self.val.as_deref()),
+            SettingFlag("train.patience", "--patience", self.patience.as_deref()),
+            SettingFlag("train.seed", "--seed", self.seed.as_deref()),
+            SettingFlag("train.precision", "--precision", self.precision.as_deref()),
+            SettingFlag(
                 "attribution.enabled",
                 "--no-attribution",
                 self.no_attribution.then_some("false"),
@@ -920,59 +920,59 @@ impl TrainArgs {
 }
 
 impl AttributionBuildArgs {
-    fn overrides(&self) -> Vec<Override> {
+    fn overrides(&self) -> Vec<SettingOverride> {
         overrides([
-            Flag("base.id", "--base", self.base.as_deref()),
-            Flag("attribution.method", "--method", self.method.as_deref()),
-            Flag("attribution.width", "--width", self.width.as_deref()),
-            Flag("attribution.damping", "--damping", self.damping.as_deref()),
+            SettingFlag("base.id", "--base", self.base.as_deref()),
+            SettingFlag("attribution.method", "--method", self.method.as_deref()),
+            SettingFlag("attribution.width", "--width", self.width.as_deref()),
+            SettingFlag("attribution.damping", "--damping", self.damping.as_deref()),
         ])
     }
 }
 
 impl Cli {
     /// The settings that flags override.
-    pub fn overrides(&self) -> Vec<Override> {
+    pub fn overrides(&self) -> Vec<SettingOverride> {
         let network = self.global.network.as_deref();
-        let mut all = overrides([Flag("project.network", "--network", network)]);
+        let mut all = overrides([SettingFlag("project.network", "--network", network)]);
         all.extend(self.command.overrides());
         all
     }
 }
 
-impl Command {
-    fn overrides(&self) -> Vec<Override> {
+impl CliCommand {
+    fn overrides(&self) -> Vec<SettingOverride> {
         match self {
             Self::Package(args) => overrides([
-                Flag("base.id", "--base", args.base.as_deref()),
-                Flag("wallet.account", "--account", args.account.as_deref()),
+                SettingFlag("base.id", "--base", args.base.as_deref()),
+                SettingFlag("wallet.account", "--account", args.account.as_deref()),
             ]),
             Self::Deploy(args) => overrides([
-                Flag("deploy.max_fee", "--max-fee", args.max_fee.as_deref()),
-                Flag("wallet.account", "--account", args.account.as_deref()),
+                SettingFlag("deploy.max_fee", "--max-fee", args.max_fee.as_deref()),
+                SettingFlag("wallet.account", "--account", args.account.as_deref()),
             ]),
             Self::Dash(args) => overrides([
-                Flag("dash.theme", "--theme", args.theme.as_deref()),
-                Flag(
+                SettingFlag("dash.theme", "--theme", args.theme.as_deref()),
+                SettingFlag(
                     "dash.animation",
                     "--no-animation",
                     args.no_animation.then_some("false"),
                 ),
-                Flag("dash.mouse", "--no-mouse", args.no_mouse.then_some("false")),
+                SettingFlag("dash.mouse", "--no-mouse", args.no_mouse.then_some("false")),
             ]),
             Self::Settle(args) => args.overrides(),
             Self::Claim(args) => args.treasury.overrides(),
             Self::Withdraw(args) => args.treasury.overrides(),
             Self::Train(args) => args.overrides(),
             Self::Eval(args) => overrides([
-                Flag("base.id", "--base", args.base.as_deref()),
-                Flag("eval.min_gain", "--min-gain", args.min_gain.as_deref()),
+                SettingFlag("base.id", "--base", args.base.as_deref()),
+                SettingFlag("eval.min_gain", "--min-gain", args.min_gain.as_deref()),
             ]),
             Self::Serve(args) => overrides([
-                Flag("base.id", "--base", args.base.as_deref()),
-                Flag("serve.host", "--host", args.host.as_deref()),
-                Flag("serve.port", "--port", args.port.as_deref()),
-                Flag("serve.quant", "--quant", args.quant.as_deref()),
+                SettingFlag("base.id", "--base", args.base.as_deref()),
+                SettingFlag("serve.host", "--host", args.host.as_deref()),
+                SettingFlag("serve.port", "--port", args.port.as_deref()),
+                SettingFlag("serve.quant", "--quant", args.quant.as_deref()),
             ]),
             Self::Devnet(command) => command.overrides(),
             Self::Attribution(AttributionCommand::Build(args)) => args.overrides(),
@@ -982,15 +982,15 @@ impl Command {
 }
 
 impl DevnetCommand {
-    fn overrides(&self) -> Vec<Override> {
+    fn overrides(&self) -> Vec<SettingOverride> {
         let (chain, port) = match self {
             Self::Start { chain, port, .. } => (chain, port.as_deref()),
             Self::Stop(chain) | Self::Status(chain) | Self::Reset(chain) => (chain, None),
         };
         let chain_id = chain.chain_id.as_deref();
         overrides([
-            Flag("devnet.chain_id", "--chain-id", chain_id),
-            Flag("devnet.port", "--port", port),
+            SettingFlag("devnet.chain_id", "--chain-id", chain_id),
+            SettingFlag("devnet.port", "--port", port),
         ])
     }
 }

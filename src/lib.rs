@@ -22,7 +22,7 @@ use cli::{Cli, GlobalArgs};
 use error::{ExitClass, ExitStatus, Failure};
 use printer::Printer;
 use private::redact;
-use settings::{Dirs, Layered, Settings};
+use settings::{AppDirs, SettingLayers, Settings};
 
 /// Parses, settles and runs one command line; returns the exit code.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> u8 {
@@ -58,7 +58,7 @@ fn remember_addresses(args: &[OsString]) {
         name.starts_with("OPENLORA_") || proxies.contains(&name.to_lowercase().as_str())
     });
     let texts = told.map(|(_, value)| value).chain(args.iter().cloned());
-    texts.for_each(|text| redact::remember(&text.to_string_lossy()));
+    texts.for_each(|text| redact::register_credentials(&text.to_string_lossy()));
 }
 
 /// Help and version go to stdout; a wrong command line becomes a usage error in the form asked for.
@@ -83,7 +83,7 @@ fn refuse(args: &[OsString], error: &clap::Error) -> u8 {
         match redact::scrub(&text) {
             // With its colours.
             Cow::Borrowed(_) => drop(error.print()),
-            Cow::Owned(text) => plain_printer(false).complain(&text),
+            Cow::Owned(text) => plain_printer(false).print_usage_error(&text),
         }
     }
     ExitClass::Usage.code()
@@ -100,12 +100,12 @@ fn plain_printer(json: bool) -> Printer {
 
 fn execute(cli: Cli, printer: Printer) -> Result<ExitStatus, Failure> {
     let home = std::env::var_os("OPENLORA_HOME").filter(|home| !home.is_empty());
-    let dirs = Dirs::discover(home.as_ref().map(std::path::Path::new))?;
-    let settings = settle(&cli, &dirs)?;
+    let dirs = AppDirs::discover(home.as_ref().map(std::path::Path::new))?;
+    let settings = resolve_settings(&cli, &dirs)?;
     for (_, rpc) in settings.endpoints() {
         redact::remember_endpoint(rpc);
     }
-    let context = commands::Context {
+    let context = commands::CommandContext {
         printer,
         settings,
         dirs,
@@ -128,7 +128,7 @@ fn execute(cli: Cli, printer: Printer) -> Result<ExitStatus, Failure> {
     outcome
 }
 
-fn settle(cli: &Cli, dirs: &Dirs) -> Result<Settings, Failure> {
+fn resolve_settings(cli: &Cli, dirs: &AppDirs) -> Result<Settings, Failure> {
     let working_dir = std::env::current_dir().map_err(|error| {
         Failure::io(
             "read the working directory",
@@ -149,7 +149,7 @@ fn settle(cli: &Cli, dirs: &Dirs) -> Result<Settings, Failure> {
         )
         .with_hint("run it in a project folder, or name one with --config FILE"));
     }
-    let layered = Layered {
+    let layered = SettingLayers {
         user: if user_file.is_file() {
             settings::read_file(&user_file, None)?
         } else {

@@ -43,7 +43,7 @@ pub struct Printer {
 }
 
 /// A text of others that steers no terminal: control characters are replaced.
-pub fn harmless(text: &str) -> String {
+pub fn escape_controls(text: &str) -> String {
     let steers = |letter: char| letter.is_control() && !matches!(letter, '\n' | '\t');
     text.replace(steers, "\u{fffd}")
 }
@@ -124,26 +124,26 @@ impl Printer {
     /// A remark for the person at the terminal.
     pub fn note(&self, text: impl AsRef<str>) {
         if self.verbosity >= Verbosity::Normal {
-            self.write_stderr(&format!("{}\n", harmless(text.as_ref())));
+            self.write_stderr(&format!("{}\n", escape_controls(text.as_ref())));
         }
     }
 
     /// A remark that only `-v` shows.
     pub fn detail(&self, text: impl AsRef<str>) {
         if self.verbosity >= Verbosity::Verbose {
-            self.write_stderr(&format!("{}\n", harmless(text.as_ref())));
+            self.write_stderr(&format!("{}\n", escape_controls(text.as_ref())));
         }
     }
 
     pub fn warn(&self, text: impl AsRef<str>) {
         let label = painted(self.stderr_color, WARNING, "warning:");
-        self.write_stderr(&format!("{label} {}\n", harmless(text.as_ref())));
+        self.write_stderr(&format!("{label} {}\n", escape_controls(text.as_ref())));
     }
 
     pub fn hint(&self, text: impl AsRef<str>) {
         if self.verbosity >= Verbosity::Normal {
             let label = painted(self.stderr_color, HINT, "hint:");
-            self.write_stderr(&format!("{label} {}\n", harmless(text.as_ref())));
+            self.write_stderr(&format!("{label} {}\n", escape_controls(text.as_ref())));
         }
     }
 
@@ -161,15 +161,15 @@ impl Printer {
             return;
         }
         let label = painted(self.stderr_color, ERROR, "error:");
-        self.write_stderr(&format!("{label} {}\n", harmless(&failure.message)));
+        self.write_stderr(&format!("{label} {}\n", escape_controls(&failure.message)));
         if let Some(hint) = &failure.hint {
             let label = painted(self.stderr_color, HINT, "hint:");
-            self.write_stderr(&format!("{label} {}\n", harmless(hint)));
+            self.write_stderr(&format!("{label} {}\n", escape_controls(hint)));
         }
     }
 
     /// Progress of work with a known number of steps.
-    pub fn progress(&self, what: &str, total: u64) -> Progress {
+    pub fn progress(&self, what: &str, total: u64) -> ProgressReport {
         let bar = if self.animated && self.verbosity >= Verbosity::Normal {
             let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());
             bar.set_style(bar_style());
@@ -178,7 +178,7 @@ impl Printer {
         } else {
             None
         };
-        Progress {
+        ProgressReport {
             bar,
             printer: self.clone(),
             what: what.to_owned(),
@@ -203,7 +203,7 @@ impl Printer {
     }
 
     /// What the command line's parser says, as it says it.
-    pub fn complain(&self, text: &str) {
+    pub fn print_usage_error(&self, text: &str) {
         self.write_stderr(text);
     }
 }
@@ -245,7 +245,7 @@ fn bar_style() -> ProgressStyle {
 }
 
 /// A running progress report: a bar on a terminal, a line every few seconds elsewhere.
-pub struct Progress {
+pub struct ProgressReport {
     bar: Option<ProgressBar>,
     printer: Printer,
     what: String,
@@ -254,7 +254,7 @@ pub struct Progress {
     last_line: Option<Instant>,
 }
 
-impl Progress {
+impl ProgressReport {
     /// Moves to `position` and shows `message` (rate, loss and the like).
     pub fn update(&mut self, position: u64, message: &str) {
         if let Some(bar) = &self.bar {
@@ -289,7 +289,7 @@ impl Progress {
     }
 }
 
-impl Drop for Progress {
+impl Drop for ProgressReport {
     fn drop(&mut self) {
         self.finish();
     }

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use candle_core::Tensor;
 use openlora::runtime::{
-    decoder::{Batch, Decoder},
-    influence::{Checkpoint, Material},
+    decoder::{Decoder, TokenBatch},
+    influence::{GradientCheckpoint, GradientInputs},
     model::LoraConfig,
     train::{
-        Curve, Rows, Schedule,
+        RateCurve, RateSchedule, TrainRows,
         adamw::AdamWOptions,
-        order::{Cursor, Order, Walk, generator, shuffle},
-        step::{Noise, Stepper},
+        order::{OrderWalk, RowCursor, RowOrder, generator, shuffle},
+        step::{NoiseState, TrainStepper},
     },
 };
 use serde::{Deserialize, Serialize};
@@ -32,7 +32,7 @@ pub const KEPT: [f64; 7] = [0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0];
 pub struct Trained {
     pub decoder: Decoder,
     /// Share of the steps, and the weights after them.
-    pub kept: Vec<(f64, Checkpoint)>,
+    pub kept: Vec<(f64, GradientCheckpoint)>,
     pub moments: BTreeMap<String, Tensor>,
     pub lora_scale: f64,
 }
@@ -49,17 +49,17 @@ impl Recipe {
     }
 
     /// Trains on the rows at `picks`.
-    pub fn train(&self, base: &Decoder, rows: &Rows, picks: &[usize], seed: u64) -> Trained {
+    pub fn train(&self, base: &Decoder, rows: &TrainRows, picks: &[usize], seed: u64) -> Trained {
         let mut decoder = base.clone();
         decoder
             .attach_lora(&self.lora(), seed)
             .expect("factors fit");
         let mut stepper =
-            Stepper::new(decoder, AdamWOptions::default(), 1.0).expect("an optimizer starts");
+            TrainStepper::new(decoder, AdamWOptions::default(), 1.0).expect("an optimizer starts");
         let sources = vec![0; picks.len()];
-        let mut walk = Walk::new(Order::new(&sources, &[1.0], seed), Cursor::default());
+        let mut walk = OrderWalk::new(RowOrder::new(&sources, &[1.0], seed), RowCursor::default());
         let steps = (self.epochs * picks.len().div_ceil(self.batch)) as u64;
-        let schedule = Schedule::new(Curve::Cosine, self.lr, self.warmup, steps);
+        let schedule = RateSchedule::new(RateCurve::Cosine, self.lr, self.warmup, steps);
         let mut kept = Vec::new();
         for step in 0..steps {
             let taken: Vec<usize> = walk
@@ -69,7 +69,7 @@ impl Recipe {
                 .collect();
             let batch = rows.batch(&taken);
             stepper
-                .step(&[batch], schedule.at(step), Noise::default())
+                .step(&[batch], schedule.at(step), NoiseState::default())
                 .expect("a step succeeds");
             for share in KEPT {
                 if (steps as f64 * share).round().max(1.0) as u64 == step + 1 {
@@ -95,13 +95,13 @@ impl Recipe {
     }
 }
 
-fn snapshot(stepper: &Stepper, step: u64, rate: f64) -> Checkpoint {
+fn snapshot(stepper: &TrainStepper, step: u64, rate: f64) -> GradientCheckpoint {
     let copy = |var: &candle_core::Var| var.as_tensor().copy().expect("a tensor copies").detach();
     let weights = stepper
         .trainable()
         .iter()
         .map(|(name, var)| (name.clone(), copy(var)));
-    Checkpoint {
+    GradientCheckpoint {
         step,
         rate,
         weights: weights.collect(),
@@ -110,9 +110,9 @@ fn snapshot(stepper: &Stepper, step: u64, rate: f64) -> Checkpoint {
 
 impl Trained {
     /// The material of attribution with the checkpoints at these shares.
-    pub fn material(&self, shares: &[f64], preconditioned: bool) -> Material {
+    pub fn material(&self, shares: &[f64], preconditioned: bool) -> GradientInputs {
         let chosen = self.kept.iter().filter(|(share, _)| shares.contains(share));
-        Material {
+        GradientInputs {
             checkpoints: chosen.map(|(_, checkpoint)| checkpoint.clone()).collect(),
             moments: match preconditioned {
                 true => self.moments.clone(),
@@ -135,7 +135,7 @@ pub fn answer(decoder: &Decoder, prompt: &[u32], end: u32, most: usize) -> Query
     let mut ids = prompt.to_vec();
     while ids.len() < prompt.len() + most && (ids.len() == prompt.len() || ids.last() != Some(&end))
     {
-        let batch = Batch {
+        let batch = TokenBatch {
             targets: vec![false; ids.len()],
             offsets: vec![0, ids.len()],
             ids: ids.clone(),
@@ -165,7 +165,7 @@ pub fn losses(decoder: &mut Decoder, queries: &[Query]) -> Vec<f64> {
             vec![true; query.answer.len()],
         ]
         .concat();
-        let batch = Batch {
+        let batch = TokenBatch {
             ids: [query.prompt.as_slice(), &query.answer].concat(),
             offsets: vec![0, targets.len()],
             targets,
@@ -203,7 +203,7 @@ impl Truth {
     pub fn find(
         recipe: &Recipe,
         base: &Decoder,
-        rows: &Rows,
+        rows: &TrainRows,
         (queries, effort): (Vec<Query>, Effort),
         tell: &mut dyn FnMut(&str),
     ) -> Self {

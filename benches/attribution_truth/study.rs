@@ -4,17 +4,17 @@ use std::{collections::HashMap, fs, path::PathBuf, sync::Arc};
 
 use openlora::runtime::{
     attribution::{
-        Witness,
-        queue::Exchange,
-        shares::{Evidence, Party, Table, settle},
+        AttributionIndex,
+        queue::CallTokens,
+        shares::{Contributor, ShareEvidence, ShareTable, divide_call},
     },
-    dataset::Source,
-    decoder::{Batch, Decoder},
+    dataset::DataSource,
+    decoder::{Decoder, TokenBatch},
     influence::{
-        DAMPING, Index, Indexed, Job, Material, Method, Pass, Places, Sketcher, WIDTH, build,
-        influence_rows,
+        AttributionDir, ContributorIndex, DAMPING, GradientInputs, GradientPass, GradientSketcher,
+        IndexFile, IndexJob, IndexMethod, WIDTH, build, influence_rows,
     },
-    model::{Base, Precision, text::TextCodec},
+    model::{BaseModel, WeightPrecision, text::TextCodec},
     train::run::checkpoint::MILESTONES,
 };
 use serde::Serialize;
@@ -42,10 +42,15 @@ const EXACT: usize = 1 << 24;
 const MOST: usize = 40;
 
 /// The world's figures as the committed report has them.
-pub fn study(plan: &Plan, base: &Base, name: &'static str, tell: &mut dyn FnMut(&str)) -> Value {
+pub fn study(
+    plan: &Plan,
+    base: &BaseModel,
+    name: &'static str,
+    tell: &mut dyn FnMut(&str),
+) -> Value {
     let codec = TextCodec::open(&base.dir).expect("the tokenizer opens");
     let world = world(name, &codec, plan.size);
-    let frozen = Decoder::load(base, Precision::F32).expect("the base loads");
+    let frozen = Decoder::load(base, WeightPrecision::F32).expect("the base loads");
     let all: Vec<usize> = (0..world.rows.len()).collect();
     let trained = plan
         .recipe
@@ -120,7 +125,7 @@ fn truth(
 const END: u32 = 2;
 
 struct Lab<'a> {
-    base: &'a Base,
+    base: &'a BaseModel,
     frozen: &'a Decoder,
     world: &'a World,
     trained: &'a Trained,
@@ -142,10 +147,10 @@ impl Lab<'_> {
     fn methods(&self) -> Vec<(&'static str, Said)> {
         let last = self.trained.material(&[1.0], false);
         let ours = self.trained.material(&MILESTONES, true);
-        let (scores, paid) = self.indexed(&ours, Method::Influence, WIDTH);
+        let (scores, paid) = self.indexed(&ours, IndexMethod::Influence, WIDTH);
         // Without projection, so that the baselines lose nothing to it.
-        let (gradient, _) = self.indexed(&last, Method::Gradient, EXACT);
-        let (datainf, _) = self.indexed(&last, Method::Datainf, EXACT);
+        let (gradient, _) = self.indexed(&last, IndexMethod::Gradient, EXACT);
+        let (datainf, _) = self.indexed(&last, IndexMethod::Datainf, EXACT);
         let alike = vec![vec![1.0; self.world.rows.len()]; self.truth.queries.len()];
         vec![
             ("static", self.by_scores(alike)),
@@ -179,13 +184,13 @@ impl Lab<'_> {
 
     fn job<'a>(
         &'a self,
-        material: &'a Material,
-        method: Method,
+        material: &'a GradientInputs,
+        method: IndexMethod,
         (width, damping): (usize, f64),
-    ) -> Job<'a> {
-        Job {
+    ) -> IndexJob<'a> {
+        IndexJob {
             base: self.base,
-            precision: Precision::F32,
+            precision: WeightPrecision::F32,
             dataset: &self.world.dataset,
             rows: &self.world.rows,
             material,
@@ -200,47 +205,47 @@ impl Lab<'_> {
     /// them and the spans.
     fn indexed(
         &self,
-        material: &Material,
-        method: Method,
+        material: &GradientInputs,
+        method: IndexMethod,
         width: usize,
     ) -> (Vec<Vec<f64>>, Vec<Vec<f64>>) {
         let dir = tempfile::tempdir().expect("a folder is made");
-        let places = Places::new(dir.path());
+        let places = AttributionDir::new(dir.path());
         let job = self.job(material, method, (width, DAMPING));
         build(&job, &places, &mut |_| {}).expect("an index is built");
-        let index = Index::open(&places.index()).expect("the index opens");
-        let sketcher = Sketcher::open(&places, self.base).expect("the sketcher opens");
+        let index = IndexFile::open(&places.index()).expect("the index opens");
+        let sketcher = GradientSketcher::open(&places, self.base).expect("the sketcher opens");
         let sources = &self.world.dataset.sources;
-        let party = |source: &Source| Party {
+        let party = |source: &DataSource| Contributor {
             name: source.contributor.clone(),
             address: None,
             owner: None,
             static_ppm: 1,
         };
-        let mut parties: Vec<Party> = sources.iter().map(party).collect();
-        let witness = Indexed::new(index, Some(sketcher), &mut parties);
+        let mut parties: Vec<Contributor> = sources.iter().map(party).collect();
+        let witness = ContributorIndex::new(index, Some(sketcher), &mut parties);
         let asked = self.truth.queries.iter().enumerate();
         let said = asked.map(|(number, query)| {
-            let exchange = Exchange {
+            let exchange = CallTokens {
                 prompt: query.prompt.clone(),
                 answer: query.answer.clone(),
             };
             let sketch = witness.sketch(&exchange).expect("a sketch is made");
             let scores = witness.scores(&sketch).expect("the sketch fits");
-            let evidence = Evidence {
+            let evidence = ShareEvidence {
                 examples: witness.examples(),
                 scores: &scores,
                 spans: &witness.trace(&exchange),
                 answer_tokens: query.answer.len() as u32,
             };
-            let table = Table {
+            let table = ShareTable {
                 event: [number as u8; 32],
-                parties: &parties,
+                contributors: &parties,
                 payer: None,
             };
             let mut shares = vec![0.0; parties.len()];
-            for share in settle(&table, Ok(&evidence)).shares {
-                shares[share.party] = f64::from(share.ppm) / 1e6;
+            for share in divide_call(&table, Ok(&evidence)).shares {
+                shares[share.contributor] = f64::from(share.ppm) / 1e6;
             }
             let scores: Vec<f64> = scores.into_iter().map(|score| score as f64).collect();
             (scores, shares)
@@ -249,20 +254,25 @@ impl Lab<'_> {
     }
 
     /// Scores in floats, without rounding.
-    fn exact(&self, material: &Material, method: Method, settings: (usize, f64)) -> Vec<Vec<f64>> {
+    fn exact(
+        &self,
+        material: &GradientInputs,
+        method: IndexMethod,
+        settings: (usize, f64),
+    ) -> Vec<Vec<f64>> {
         let job = self.job(material, method, settings);
         let mut scores = vec![vec![0.0; self.world.rows.len()]; self.truth.queries.len()];
         for (at, checkpoint) in material.checkpoints.iter().enumerate() {
             let (rows, projector) = influence_rows(&job, at).expect("rows are found");
             let width = projector.width();
             let placed = material.place(self.frozen, at).expect("factors fit");
-            let mut pass = Pass::new(placed, Arc::clone(&projector));
+            let mut pass = GradientPass::new(placed, Arc::clone(&projector));
             for (query, scores) in self.truth.queries.iter().zip(&mut scores) {
                 let ids = [query.prompt.as_slice(), &query.answer].concat();
                 let targets: Vec<bool> =
                     (0..ids.len()).map(|at| at >= query.prompt.len()).collect();
-                let batch = Batch::from_rows([(ids.as_slice(), targets.as_slice())]);
-                let gradient = pass.of(&batch).expect("a gradient is found");
+                let batch = TokenBatch::from_rows([(ids.as_slice(), targets.as_slice())]);
+                let gradient = pass.project_batch(&batch).expect("a gradient is found");
                 for (score, row) in scores.iter_mut().zip(rows.chunks(width)) {
                     let products = row.iter().zip(&gradient);
                     *score += checkpoint.rate
@@ -328,7 +338,8 @@ impl Lab<'_> {
         let mut found = Vec::new();
         for (set, width, damping) in choices {
             let material = self.trained.material(set, true);
-            let figures = self.judge(self.exact(&material, Method::Influence, (width, damping)));
+            let figures =
+                self.judge(self.exact(&material, IndexMethod::Influence, (width, damping)));
             tell(&format!(
                 "{set:?} width {width} damping {damping}: {figures:?}"
             ));

@@ -8,19 +8,19 @@ use std::path::{Path, PathBuf};
 
 use openlora::runtime::{
     dataset::{
-        Dataset, Example, Row, Source, Task, TaskWish,
-        encode::{EncodeOptions, Encoded, LossOn, encode_row},
+        DataRow, DataSource, Dataset, Task, TaskOptions, TrainingExample,
+        encode::{EncodeOptions, EncodedRow, LossOn, encode_row},
         load,
     },
     model::text::TextCodec,
-    train::{Rows, order},
+    train::{TrainRows, order},
 };
 
 /// A training set whose contributors are known, and what it is asked.
 pub struct World {
     pub name: &'static str,
     pub dataset: Dataset,
-    pub rows: Rows,
+    pub rows: TrainRows,
     /// Prompts, ready to be answered.
     pub prompts: Vec<Vec<u32>>,
 }
@@ -38,7 +38,7 @@ pub const NAMES: [&str; 2] = ["lighthouse", "bazaar"];
 /// A row on its way into a world: who provides it, and the task that it is learned as.
 struct Entry {
     contributor: String,
-    example: Example,
+    example: TrainingExample,
     task: usize,
 }
 
@@ -48,7 +48,7 @@ fn templates() -> PathBuf {
 
 fn read(template: &str, files: &[&str]) -> Vec<Dataset> {
     let dir = templates().join(template).join("data");
-    let sources = files.iter().map(|file| Source::of_file(dir.join(file)));
+    let sources = files.iter().map(|file| DataSource::of_file(dir.join(file)));
     sources
         .map(|source| load(&[source]).expect("a template's data is sound"))
         .collect()
@@ -87,19 +87,19 @@ const TOPICS: [(&str, &[&str]); 8] = [
 ];
 
 /// A conversation's first question and answer.
-fn opening(example: Example) -> Example {
+fn opening(example: TrainingExample) -> TrainingExample {
     match example {
-        Example::Chat { mut messages } => {
+        TrainingExample::Chat { mut messages } => {
             messages.truncate(2);
-            Example::Chat { messages }
+            TrainingExample::Chat { messages }
         }
         other => other,
     }
 }
 
 /// Who holds the topic of a conversation; the longest topic that is named wins.
-fn keeper_of(example: &Example) -> Option<&'static str> {
-    let Example::Chat { messages } = example else {
+fn keeper_of(example: &TrainingExample) -> Option<&'static str> {
+    let TrainingExample::Chat { messages } = example else {
         return None;
     };
     let [question, _] = messages.as_slice() else {
@@ -122,7 +122,7 @@ fn keeper_of(example: &Example) -> Option<&'static str> {
         .map(|(name, _)| name)
 }
 
-fn examples(datasets: &[Dataset]) -> Vec<Example> {
+fn examples(datasets: &[Dataset]) -> Vec<TrainingExample> {
     datasets
         .iter()
         .flat_map(|set| set.rows.iter().map(|row| row.example.clone()))
@@ -157,7 +157,8 @@ fn bazaar(files: [&[&str]; 3]) -> Vec<Entry> {
     }
     for file in files[0] {
         for example in examples(&read("chat", &[file])) {
-            let short = matches!(&example, Example::Chat { messages } if messages.len() == 2);
+            let short =
+                matches!(&example, TrainingExample::Chat { messages } if messages.len() == 2);
             if short {
                 entries.push(Entry {
                     contributor: (*file).to_owned(),
@@ -172,13 +173,13 @@ fn bazaar(files: [&[&str]; 3]) -> Vec<Entry> {
 
 fn tasks() -> [Task; 3] {
     let classify = |template: &str, labels: &[&str], instruction: &str| {
-        let wish = TaskWish {
+        let wish = TaskOptions {
             task: Some("classify".into()),
             labels: labels.iter().map(|label| (*label).to_owned()).collect(),
             instruction: Some(instruction.into()),
         };
         let rows = read(template, &["valid.jsonl"]);
-        Task::settle(&rows[0], &wish).expect("a template's task fits its data")
+        Task::resolve(&rows[0], &wish).expect("a template's task fits its data")
     };
     [
         Task::Chat {
@@ -248,18 +249,18 @@ pub fn world(name: &'static str, codec: &TextCodec, size: Size) -> World {
     }
 }
 
-fn encoded(codec: &TextCodec, tasks: &[Task; 3], entries: &[Entry]) -> (Dataset, Rows) {
+fn encoded(codec: &TextCodec, tasks: &[Task; 3], entries: &[Entry]) -> (Dataset, TrainRows) {
     let mut names: Vec<&str> = entries
         .iter()
         .map(|entry| entry.contributor.as_str())
         .collect();
     names.sort_unstable();
     names.dedup();
-    let sources = names.iter().map(|name| Source {
+    let sources = names.iter().map(|name| DataSource {
         contributor: (*name).to_owned(),
-        ..Source::of_file("templates")
+        ..DataSource::of_file("templates")
     });
-    let rows = entries.iter().enumerate().map(|(line, entry)| Row {
+    let rows = entries.iter().enumerate().map(|(line, entry)| DataRow {
         example: entry.example.clone(),
         source: names
             .binary_search(&entry.contributor.as_str())
@@ -271,10 +272,10 @@ fn encoded(codec: &TextCodec, tasks: &[Task; 3], entries: &[Entry]) -> (Dataset,
         max_len: 256,
         loss: LossOn::Completion,
     };
-    let encode = |(row, entry): (&Row, &Entry)| -> Encoded {
+    let encode = |(row, entry): (&DataRow, &Entry)| -> EncodedRow {
         encode_row(codec, &tasks[entry.task], &dataset, row, &options).expect("a row fits")
     };
-    let rows = Rows {
+    let rows = TrainRows {
         encoded: dataset.rows.iter().zip(entries).map(encode).collect(),
         sources: dataset.rows.iter().map(|row| row.source).collect(),
         origins: (0..dataset.rows.len()).collect(),

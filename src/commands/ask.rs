@@ -5,7 +5,7 @@ use std::{io::Read, path::Path};
 
 use zeroize::Zeroizing;
 
-use super::Context;
+use super::CommandContext;
 use crate::{
     error::{ExitClass, Failure},
     wallet::keystore::Password,
@@ -16,7 +16,7 @@ const LONGEST: u64 = 64 * 1024;
 
 /// The password that opens a keystore.
 pub fn password(
-    context: &Context,
+    context: &CommandContext,
     file: Option<&Path>,
     account: &str,
 ) -> Result<Password, Failure> {
@@ -32,7 +32,7 @@ pub fn password(
 
 /// The password of a keystore that is about to be written, typed twice.
 pub fn new_password(
-    context: &Context,
+    context: &CommandContext,
     file: Option<&Path>,
     account: &str,
 ) -> Result<Password, Failure> {
@@ -51,7 +51,7 @@ pub fn new_password(
 }
 
 /// A private key or mnemonic, from a file or typed without being shown.
-pub fn secret(context: &Context, from: Option<&Path>) -> Result<Zeroizing<String>, Failure> {
+pub fn secret(context: &CommandContext, from: Option<&Path>) -> Result<Zeroizing<String>, Failure> {
     match from {
         Some(file) => read(file),
         None => typed(context, "private key or mnemonic: ", "private key"),
@@ -106,7 +106,7 @@ fn read(file: &Path) -> Result<Zeroizing<String>, Failure> {
     }
 }
 
-fn typed(context: &Context, prompt: &str, what: &str) -> Result<Zeroizing<String>, Failure> {
+fn typed(context: &CommandContext, prompt: &str, what: &str) -> Result<Zeroizing<String>, Failure> {
     let hint = match what {
         "password" => "give a file with --password-file or OPENLORA_PASSWORD_FILE",
         _ => "give a file with --from, or - for standard input",
@@ -124,7 +124,7 @@ fn typed(context: &Context, prompt: &str, what: &str) -> Result<Zeroizing<String
 }
 
 /// Asks to type `word` before something that cannot be taken back.
-pub fn confirm(context: &Context, deed: &str, word: &str) -> Result<(), Failure> {
+pub fn confirm(context: &CommandContext, deed: &str, word: &str) -> Result<(), Failure> {
     if context.yes {
         return Ok(());
     }

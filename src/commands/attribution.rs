@@ -6,70 +6,70 @@ use std::path::Path;
 
 use serde::Serialize;
 
-pub use audit::{AuditReport, AuditRequest, audit};
+pub use audit::{AttributionAuditRequest, AuditReport, audit};
 
-pub use crate::runtime::influence::Built;
+pub use crate::runtime::influence::BuiltIndex;
 
-use super::{Context, project, train_inputs};
+use super::{CommandContext, project, train_inputs};
 use crate::{
     error::{ExitClass, ExitStatus, Failure},
     runtime::{
         adapter,
         influence::{
-            Binding, Contributor, Index, Job, Material, Method, Places, Sketcher, adapter_digest,
-            build as build_index,
+            AttributionDir, GradientInputs, GradientSketcher, IndexBinding, IndexContributor,
+            IndexFile, IndexJob, IndexMethod, adapter_digest, build as build_index,
         },
-        train::{Inputs, RunDir, Start, run::lock::Lock},
+        train::{RunDir, RunStart, TrainInputs, run::lock::RunLock},
     },
-    settings::IndexMethod,
+    settings::IndexMethodChoice,
 };
 
 /// What `inspect --json` prints.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
-pub struct Inspected {
+pub struct IndexInspection {
     /// SHA-256 of the file, hex.
     digest: String,
     bytes: u64,
     examples: usize,
     /// Clusters of near duplicates with more than one example.
     clusters: usize,
-    binding: Binding,
-    contributors: Vec<Held>,
-    sections: Vec<Section>,
+    binding: IndexBinding,
+    contributors: Vec<IndexedContributor>,
+    sections: Vec<IndexSection>,
 }
 
 /// What an index holds of a contributor.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
-pub struct Held {
+pub struct IndexedContributor {
     #[serde(flatten)]
-    contributor: Contributor,
+    contributor: IndexContributor,
     examples: usize,
     tokens: u64,
 }
 
 #[derive(Debug, Serialize, schemars::JsonSchema)]
-pub struct Section {
+pub struct IndexSection {
     name: &'static str,
     bytes: u64,
 }
 
 /// What `verify --json` prints.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
-pub struct Verified {
+pub struct IndexVerification {
     digest: String,
     /// What was compared, and whether it agrees.
-    checks: Vec<Check>,
+    checks: Vec<IndexCheck>,
 }
 
 #[derive(Debug, Serialize, schemars::JsonSchema)]
-pub struct Check {
+pub struct IndexCheck {
     what: &'static str,
     expected: String,
     found: String,
     agrees: bool,
 }
 
-pub async fn build(context: &Context, run: Option<String>) -> Result<ExitStatus, Failure> {
+pub async fn build(context: &CommandContext, run: Option<String>) -> Result<ExitStatus, Failure> {
     let context = context.clone();
     on_its_own_thread(move || {
         let (run, inputs) = finished(&context, run.as_deref())?;
@@ -98,7 +98,7 @@ async fn on_its_own_thread(
 }
 
 /// One line on an index.
-pub fn sizes(built: &Built) -> String {
+pub fn sizes(built: &BuiltIndex) -> String {
     format!(
         "{} examples of {} contributors at {} checkpoints, {:.1} MB, built in {:.1} s",
         built.examples,
@@ -110,55 +110,67 @@ pub fn sizes(built: &Built) -> String {
 }
 
 /// A finished run with the inputs that it was made from, found unchanged.
-fn finished(context: &Context, wanted: Option<&str>) -> Result<(RunDir, Inputs), Failure> {
+fn finished(
+    context: &CommandContext,
+    wanted: Option<&str>,
+) -> Result<(RunDir, TrainInputs), Failure> {
     let run = RunDir::find(&project::runs(context), wanted)?;
-    let start = Start::Resume(run.clone());
+    let start = RunStart::Resume(run.clone());
     let inputs = train_inputs::inputs(context, &[], None, &start)?;
-    Lock::read(&run.lock())?.require_same(&inputs.lock(), &run.id())?;
+    RunLock::read(&run.lock())?.require_same(&inputs.lock(), &run.id())?;
     Ok((run, inputs))
 }
 
 /// Builds the index of a run as the settings say.
-pub(super) fn index(context: &Context, inputs: &Inputs, run: &RunDir) -> Result<Built, Failure> {
+pub(super) fn index(
+    context: &CommandContext,
+    inputs: &TrainInputs,
+    run: &RunDir,
+) -> Result<BuiltIndex, Failure> {
     let settings = &context.settings.attribution;
     let method = match settings.method {
-        IndexMethod::Datainf => Method::Datainf,
-        IndexMethod::Gradient => Method::Gradient,
-        IndexMethod::Influence => Method::Influence,
+        IndexMethodChoice::Datainf => IndexMethod::Datainf,
+        IndexMethodChoice::Gradient => IndexMethod::Gradient,
+        IndexMethodChoice::Influence => IndexMethod::Influence,
     };
-    let wish = Wish {
+    let options = IndexOptions {
         method,
         width: settings.width,
         damping: settings.damping,
     };
-    index_at(context, inputs, run, (&wish, &Places::of_run(run.path())))
+    index_at(
+        context,
+        inputs,
+        run,
+        (&options, &AttributionDir::of_run(run.path())),
+    )
 }
 
 /// What settings say about an index.
-struct Wish {
-    method: Method,
+struct IndexOptions {
+    method: IndexMethod,
     width: usize,
     damping: f64,
 }
 
 fn index_at(
-    context: &Context,
-    inputs: &Inputs,
+    context: &CommandContext,
+    inputs: &TrainInputs,
     run: &RunDir,
-    (wish, places): (&Wish, &Places),
-) -> Result<Built, Failure> {
-    let material = Material::of_run(run, &inputs.config, wish.method)?;
+    (options, places): (&IndexOptions, &AttributionDir),
+) -> Result<BuiltIndex, Failure> {
+    let material = GradientInputs::of_run(run, &inputs.config, options.method)?;
     let (rows, _) = inputs.rows()?;
-    let job = Job {
+    let job = IndexJob {
         base: &inputs.base,
         precision: inputs.config.precision,
         dataset: &inputs.dataset,
         rows: &rows,
         material: &material,
         adapter: adapter_digest(&run.adapter())?,
-        method: wish.method,
-        width: wish.width,
-        damping: wish.damping,
+        method: options.method,
+        width: options.width,
+        damping: options.damping,
     };
     let total = material.checkpoints.len() as u64;
     let mut progress = context.printer.progress("indexing for attribution", total);
@@ -167,31 +179,31 @@ fn index_at(
     Ok(built)
 }
 
-pub fn inspect(context: &Context, wanted: Option<&Path>) -> Result<ExitStatus, Failure> {
+pub fn inspect(context: &CommandContext, wanted: Option<&Path>) -> Result<ExitStatus, Failure> {
     let file = wanted.map(|path| context.settings.working_dir.join(path));
     let path = match file.filter(|path| path.is_file()) {
         Some(file) => file,
         None => {
             let name = wanted.map(|path| path.to_string_lossy().into_owned());
             let run = RunDir::find(&project::runs(context), name.as_deref())?;
-            Places::of_run(run.path()).index()
+            AttributionDir::of_run(run.path()).index()
         }
     };
-    let found = inspected(&Index::open(&path)?);
+    let found = inspected(&IndexFile::open(&path)?);
     if context.printer.is_json() {
         context.printer.json(&found);
     } else {
-        show(context, &found);
+        print_inspection(context, &found);
     }
     Ok(ExitStatus::Success)
 }
 
-fn inspected(index: &Index) -> Inspected {
+fn inspected(index: &IndexFile) -> IndexInspection {
     let examples = index.examples();
-    let mut contributors: Vec<Held> = index
+    let mut contributors: Vec<IndexedContributor> = index
         .contributors()
         .iter()
-        .map(|contributor| Held {
+        .map(|contributor| IndexedContributor {
             contributor: contributor.clone(),
             examples: 0,
             tokens: 0,
@@ -205,7 +217,7 @@ fn inspected(index: &Index) -> Inspected {
         sizes[example.cluster as usize] += 1;
     }
     let sections = index.sizes().into_iter();
-    Inspected {
+    IndexInspection {
         digest: index.digest().to_owned(),
         bytes: index.size(),
         examples: examples.len(),
@@ -213,12 +225,12 @@ fn inspected(index: &Index) -> Inspected {
         binding: index.binding().clone(),
         contributors,
         sections: sections
-            .map(|(name, bytes)| Section { name, bytes })
+            .map(|(name, bytes)| IndexSection { name, bytes })
             .collect(),
     }
 }
 
-fn show(context: &Context, found: &Inspected) {
+fn print_inspection(context: &CommandContext, found: &IndexInspection) {
     let (printer, binding) = (&context.printer, &found.binding);
     let parameters = &binding.parameters;
     let steps: Vec<String> = binding
@@ -264,27 +276,31 @@ fn show(context: &Context, found: &Inspected) {
 }
 
 pub async fn verify(
-    context: &Context,
+    context: &CommandContext,
     run: Option<String>,
     rebuild: bool,
 ) -> Result<ExitStatus, Failure> {
     let context = context.clone();
     on_its_own_thread(move || {
         let (run, inputs) = finished(&context, run.as_deref())?;
-        let places = Places::of_run(run.path());
-        let index = Index::open(&places.index())?;
-        Sketcher::of(index.binding(), &places, &inputs.base)?;
+        let places = AttributionDir::of_run(run.path());
+        let index = IndexFile::open(&places.index())?;
+        GradientSketcher::from_binding(index.binding(), &places, &inputs.base)?;
         let mut checks = compared(&index, &inputs, &run)?;
         if rebuild {
             checks.push(rebuilt(&context, &inputs, &run, &index)?);
         }
         let digest = index.digest().to_owned();
-        Ok(report(&context, &Verified { digest, checks }))
+        Ok(report(&context, &IndexVerification { digest, checks }))
     })
     .await
 }
 
-fn compared(index: &Index, inputs: &Inputs, run: &RunDir) -> Result<Vec<Check>, Failure> {
+fn compared(
+    index: &IndexFile,
+    inputs: &TrainInputs,
+    run: &RunDir,
+) -> Result<Vec<IndexCheck>, Failure> {
     let binding = index.binding();
     let adapter = adapter::read(&run.adapter())?.digest;
     let pairs = [
@@ -297,8 +313,8 @@ fn compared(index: &Index, inputs: &Inputs, run: &RunDir) -> Result<Vec<Check>, 
         .into())
 }
 
-fn check(what: &'static str, expected: &str, found: &str) -> Check {
-    Check {
+fn check(what: &'static str, expected: &str, found: &str) -> IndexCheck {
+    IndexCheck {
         what,
         expected: expected.to_owned(),
         found: found.to_owned(),
@@ -307,25 +323,25 @@ fn check(what: &'static str, expected: &str, found: &str) -> Check {
 }
 
 fn rebuilt(
-    context: &Context,
-    inputs: &Inputs,
+    context: &CommandContext,
+    inputs: &TrainInputs,
     run: &RunDir,
-    index: &Index,
-) -> Result<Check, Failure> {
+    index: &IndexFile,
+) -> Result<IndexCheck, Failure> {
     let fresh = tempfile::tempdir()
         .map_err(|error| Failure::io("create a folder in", &std::env::temp_dir(), &error))?;
     let parameters = &index.binding().parameters;
-    let wish = Wish {
+    let options = IndexOptions {
         method: parameters.method,
         width: parameters.width,
         damping: parameters.damping,
     };
-    let places = Places::new(fresh.path());
-    let built = index_at(context, inputs, run, (&wish, &places))?;
+    let places = AttributionDir::new(fresh.path());
+    let built = index_at(context, inputs, run, (&options, &places))?;
     Ok(check("index", index.digest(), &built.digest))
 }
 
-fn report(context: &Context, found: &Verified) -> ExitStatus {
+fn report(context: &CommandContext, found: &IndexVerification) -> ExitStatus {
     let printer = &context.printer;
     if printer.is_json() {
         printer.json(found);

@@ -11,19 +11,19 @@ use std::{
 
 use serde::Serialize;
 
-use super::{Context, network, published::Source, serve::provenance};
+use super::{CommandContext, network, published::LogSource, serve::provenance};
 use crate::{
     error::{ExitClass, ExitStatus, Failure},
     runtime::{
         attribution::{
             Provenance,
-            recompute::{Bench, channels},
+            recompute::{RecomputeContext, channels},
         },
         event::SplitRead,
-        influence::Places,
+        influence::AttributionDir,
         ledger::{
             Address, Amount, ReceiverKey, Word,
-            publication::{Batch, PublishedCall},
+            publication::{AnchoredBatch, PublishedCall},
         },
         package,
     },
@@ -31,7 +31,7 @@ use crate::{
         explore::against_releases,
         network::Network,
         provider::Chain,
-        registry::{Id, parse_id, shown_id},
+        registry::{AdapterId, parse_id, shown_id},
         rewards::{anchored_on, anchoring_servers, batch_tree, split_of},
     },
 };
@@ -50,7 +50,7 @@ pub struct AuditRequest {
 
 /// What `--json` prints.
 #[derive(Debug, Default, Serialize, schemars::JsonSchema)]
-pub struct Audited {
+pub struct LogAudit {
     /// Nothing differs.
     pub ok: bool,
     pub adapter_id: String,
@@ -67,7 +67,7 @@ pub struct Audited {
     /// Calls were published, and nothing was skipped.
     pub complete: bool,
     /// What was not computed again, and why; neither right nor wrong.
-    pub skipped: Vec<Skipped>,
+    pub skipped: Vec<SkippedCheck>,
     /// Of these, roots of earlier versions, which do not say what was collected of their calls:
     /// every charge counts there, and the chain is not asked.
     pub contributions_by_charge: u64,
@@ -81,7 +81,7 @@ pub struct Audited {
 
 /// One check of some calls that was not made.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
-pub struct Skipped {
+pub struct SkippedCheck {
     /// Such as "shares".
     pub check: String,
     /// Event ids of the calls.
@@ -92,22 +92,22 @@ pub struct Skipped {
 }
 
 /// Everything at hand.
-struct Desk {
+struct LogAuditor {
     chain: Chain,
-    source: Source,
-    adapter: Id,
+    source: LogSource,
+    adapter: AdapterId,
     adapter_id: String,
     provenance: Provenance,
     /// Of the run that the package is of.
     index: PathBuf,
 }
 
-pub async fn run(context: &Context, request: AuditRequest) -> Result<ExitStatus, Failure> {
-    let source = Source::open(context, &request.log)?;
+pub async fn run(context: &CommandContext, request: AuditRequest) -> Result<ExitStatus, Failure> {
+    let source = LogSource::open(context, &request.log)?;
     let dir = context.settings.working_dir.join(&request.package);
     let package = package::read(&dir)?;
     let mut provenance = Provenance {
-        parties: provenance::of_manifest(&package.manifest),
+        contributors: provenance::of_manifest(&package.manifest),
         ..Provenance::default()
     };
     if let Some(index) = &request.index {
@@ -119,19 +119,19 @@ pub async fn run(context: &Context, request: AuditRequest) -> Result<ExitStatus,
     let chain = Chain::connect(&network).await?;
     let of_package = against_releases(&chain, adapter, &package).await?;
     let of_package = of_package.ok_or_else(|| unregistered(&network, adapter))?;
-    let desk = Desk {
+    let auditor = LogAuditor {
         chain,
         source,
         adapter,
         adapter_id: shown_id(adapter),
         provenance,
-        index: Places::of_run(dir.parent().unwrap_or(&dir)).index(),
+        index: AttributionDir::of_run(dir.parent().unwrap_or(&dir)).index(),
     };
-    let audited = desk.audit(of_package).await?;
+    let audited = auditor.audit(of_package).await?;
     let printer = &context.printer;
     match printer.is_json() {
         true => printer.json(&audited),
-        false => show(context, &audited),
+        false => print_audit(context, &audited),
     }
     Ok(match audited.ok {
         true => ExitStatus::Success,
@@ -139,7 +139,7 @@ pub async fn run(context: &Context, request: AuditRequest) -> Result<ExitStatus,
     })
 }
 
-fn unregistered(network: &Network, adapter: Id) -> Failure {
+fn unregistered(network: &Network, adapter: AdapterId) -> Failure {
     let registry = network.contracts.registry.unwrap_or_default();
     let message = format!(
         "the registry {registry} on `{}` has no adapter {}",
@@ -151,7 +151,7 @@ fn unregistered(network: &Network, adapter: Id) -> Failure {
 }
 
 /// An id, or the name of an adapter that was deployed from here.
-fn number(context: &Context, text: &str) -> Result<Id, Failure> {
+fn number(context: &CommandContext, text: &str) -> Result<AdapterId, Failure> {
     if let Some(number) = parse_id(text) {
         return Ok(number);
     }
@@ -167,7 +167,7 @@ fn number(context: &Context, text: &str) -> Result<Id, Failure> {
         })
 }
 
-impl Audited {
+impl LogAudit {
     fn skip(&mut self, checks: &[&str], call: &PublishedCall, index: &Path) {
         for check in checks {
             let id = call.event_id.to_string();
@@ -179,7 +179,7 @@ impl Audited {
                 true => "it lies there",
                 false => "it is expected there, and nothing is there",
             };
-            self.skipped.push(Skipped {
+            self.skipped.push(SkippedCheck {
                 check: (*check).to_owned(),
                 calls: vec![id],
                 reason: format!("no attribution index is given; {found}"),
@@ -189,13 +189,13 @@ impl Audited {
     }
 }
 
-impl Desk {
+impl LogAuditor {
     /// Adds to what is known to differ.
-    async fn audit(mut self, differences: Vec<String>) -> Result<Audited, Failure> {
-        let mut audited = Audited {
+    async fn audit(mut self, differences: Vec<String>) -> Result<LogAudit, Failure> {
+        let mut audited = LogAudit {
             adapter_id: self.adapter_id.clone(),
             differences,
-            ..Audited::default()
+            ..LogAudit::default()
         };
         let catalogue = self.source.catalogue().await?;
         let batches = self.batches(&catalogue.batches, &mut audited).await?;
@@ -203,7 +203,7 @@ impl Desk {
         let splits = self.splits(&calls).await?;
         self.take_static_shares(&splits);
         self.hold_roots(&batches, &mut audited).await?;
-        let bench = Bench {
+        let bench = RecomputeContext {
             provenance: &self.provenance,
             splits: &splits,
         };
@@ -220,7 +220,7 @@ impl Desk {
         audited.calls = calls.len() as u64;
         audited.charged = calls.iter().map(|call| call.charge.amount).sum();
         let pools = pools(&splits);
-        sums::hold(
+        sums::check_sums(
             &self,
             &catalogue.contributions,
             (&calls, &pools),
@@ -232,8 +232,12 @@ impl Desk {
         Ok(audited)
     }
 
-    async fn batches(&self, roots: &[Word], audited: &mut Audited) -> Result<Vec<Batch>, Failure> {
-        let mut batches: Vec<Batch> = Vec::new();
+    async fn batches(
+        &self,
+        roots: &[Word],
+        audited: &mut LogAudit,
+    ) -> Result<Vec<AnchoredBatch>, Failure> {
+        let mut batches: Vec<AnchoredBatch> = Vec::new();
         for root in roots {
             match self.source.batch(*root).await? {
                 Some(batch) if batch.adapter_id == self.adapter_id => batches.push(batch),
@@ -277,14 +281,18 @@ impl Desk {
 
     fn take_static_shares(&mut self, splits: &BTreeMap<ReceiverKey, SplitRead>) {
         if let Some(split) = splits.values().next() {
-            provenance::take_static_shares(&mut self.provenance.parties, split);
+            provenance::take_static_shares(&mut self.provenance.contributors, split);
         }
     }
 
     /// Each batch makes its root, the roots follow each other, and the chain has just those.
-    async fn hold_roots(&self, batches: &[Batch], audited: &mut Audited) -> Result<(), Failure> {
+    async fn hold_roots(
+        &self,
+        batches: &[AnchoredBatch],
+        audited: &mut LogAudit,
+    ) -> Result<(), Failure> {
         let mut tell = |what: String| audited.differences.push(what);
-        let mut by_server: BTreeMap<Address, Vec<&Batch>> = BTreeMap::new();
+        let mut by_server: BTreeMap<Address, Vec<&AnchoredBatch>> = BTreeMap::new();
         for batch in batches {
             let tree = batch_tree(batch).map(|tree| Word(tree.root().0));
             if tree != Some(batch.root) {
@@ -357,7 +365,7 @@ fn pools(splits: &BTreeMap<ReceiverKey, SplitRead>) -> Vec<ReceiverKey> {
     splits.values().flat_map(SplitRead::pools).collect()
 }
 
-fn show(context: &Context, audited: &Audited) {
+fn print_audit(context: &CommandContext, audited: &LogAudit) {
     let printer = &context.printer;
     printer.line(format!(
         "{} calls in {} batches, {} base units charged, as the server states",

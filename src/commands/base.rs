@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use super::Context;
+use super::CommandContext;
 use crate::{
     error::{ExitClass, ExitStatus, Failure},
     runtime::train::base::{BaseBuild, BaseEvent, train_base},
@@ -19,7 +19,10 @@ pub struct BaseBuildRequest {
     pub overrides: Vec<String>,
 }
 
-pub async fn build(context: &Context, request: BaseBuildRequest) -> Result<ExitStatus, Failure> {
+pub async fn build(
+    context: &CommandContext,
+    request: BaseBuildRequest,
+) -> Result<ExitStatus, Failure> {
     let dir = &context.settings.working_dir;
     let mut build = BaseBuild::nano(dir.join(&request.corpus), dir.join(&request.out));
     for text in &request.overrides {
@@ -31,7 +34,7 @@ pub async fn build(context: &Context, request: BaseBuildRequest) -> Result<ExitS
         .map_err(|error| Failure::new(ExitClass::Internal, format!("the build stopped: {error}")))?
 }
 
-fn work(context: &Context, build: &BaseBuild) -> Result<ExitStatus, Failure> {
+fn work(context: &CommandContext, build: &BaseBuild) -> Result<ExitStatus, Failure> {
     let printer = &context.printer;
     let mut progress = None;
     let built = train_base(build, &mut |event| match event {

@@ -10,20 +10,20 @@ use std::io::{IsTerminal, Read};
 
 use serde_json::{Value, json};
 
-use super::{Context, payer::PayerRequest};
+use super::{CommandContext, payer::PayerRequest};
 use crate::{
     error::{ExitClass, ExitStatus, Failure},
-    printer::harmless,
-    wallet::purse::{Purse, Wish},
+    printer::escape_controls,
+    wallet::payer::{PayerStore, SchemeChoice},
 };
-pub use answer::Answered;
-use answer::{Said, Share};
-use client::{Client, Wanted, text_at};
-use pay::{Bought, buy, resume};
+pub use answer::CallResult;
+use answer::{AdapterAnswer, LabelProbability};
+use client::{CallParams, ServerClient, text_at};
+use pay::{PaidResponse, buy, resume};
 
 /// What is asked of the adapter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum CallTask {
     Chat,
     Classify,
 }
@@ -38,7 +38,7 @@ pub struct CallRequest {
     pub url: Option<String>,
     pub adapter: Option<String>,
     /// What the adapter was trained for when unset.
-    pub kind: Option<Kind>,
+    pub kind: Option<CallTask>,
     /// In token units, as typed.
     pub max_price: Option<String>,
     /// In token units, as typed.
@@ -48,39 +48,43 @@ pub struct CallRequest {
     pub system: Option<String>,
     /// Show the answer while it comes; what a terminal gets anyway.
     pub stream: bool,
-    pub scheme: Wish,
+    pub scheme: SchemeChoice,
     pub payer: PayerRequest,
 }
 
 /// Makes the call and prints its answer.
-pub async fn run(context: &Context, request: CallRequest) -> Result<ExitStatus, Failure> {
+pub async fn run(context: &CommandContext, request: CallRequest) -> Result<ExitStatus, Failure> {
     check_amount("--max-price", request.max_price.as_deref())?;
     check_amount("--max-deposit", request.max_deposit.as_deref())?;
     if let Some(id) = &request.again {
         return again(context, &request, id).await;
     }
     let prompt = read_prompt(&request.prompt)?;
-    let client = Client::new(context, request.url.as_deref())?;
+    let client = ServerClient::new(context, request.url.as_deref())?;
     let models = client.models().await?;
     let model = choose(&models, request.adapter.as_deref())?;
     match request.kind.unwrap_or_else(|| trained_for(model)) {
-        Kind::Chat => chat(context, &client, &request, model, &prompt).await?,
-        Kind::Classify => classify(context, &client, &request, model, &prompt).await?,
+        CallTask::Chat => chat(context, &client, &request, model, &prompt).await?,
+        CallTask::Classify => classify(context, &client, &request, model, &prompt).await?,
     }
     Ok(ExitStatus::Success)
 }
 
 /// Asks for the answer to a call that was paid and not answered.
-async fn again(context: &Context, request: &CallRequest, id: &str) -> Result<ExitStatus, Failure> {
-    let attempt = Purse::open(&context.dirs.data)?.attempt_named(id)?;
-    let client = Client::new(context, Some(&attempt.order.seller.server))?;
+async fn again(
+    context: &CommandContext,
+    request: &CallRequest,
+    id: &str,
+) -> Result<ExitStatus, Failure> {
+    let attempt = PayerStore::open(&context.dirs.data)?.attempt_named(id)?;
+    let client = ServerClient::new(context, Some(&attempt.order.seller.server))?;
     let body: Value = serde_json::from_str(&attempt.order.body).unwrap_or_default();
-    let form = Form {
+    let form = OutputFormat {
         stream: body["stream"].as_bool().unwrap_or_default(),
         labels: attempt.order.path == CLASSIFY,
     };
     let bought = resume(context, &client, request, attempt).await?;
-    let counter = Counter {
+    let counter = CallSession {
         context,
         client: &client,
         request,
@@ -163,16 +167,16 @@ fn closest<'a>(name: &str, names: &[&'a str]) -> Option<&'a str> {
         .map(|(_, other)| other)
 }
 
-fn trained_for(model: &Value) -> Kind {
+fn trained_for(model: &Value) -> CallTask {
     match model.pointer("/task/kind").and_then(Value::as_str) {
-        Some("classify") => Kind::Classify,
-        _ => Kind::Chat,
+        Some("classify") => CallTask::Classify,
+        _ => CallTask::Chat,
     }
 }
 
 async fn chat(
-    context: &Context,
-    client: &Client,
+    context: &CommandContext,
+    client: &ServerClient,
     request: &CallRequest,
     model: &Value,
     prompt: &str,
@@ -193,19 +197,19 @@ async fn chat(
     let live = !printer.is_json() && std::io::stdout().is_terminal();
     let stream = request.stream || live;
     if stream {
-        stream::wish(&mut body);
+        stream::request_usage(&mut body);
     }
-    let wanted = Wanted {
+    let wanted = CallParams {
         adapter: text_at(model, "id").to_owned(),
         path: "/v1/chat/completions".to_owned(),
         body: body.to_string(),
     };
     let bought = buy(context, client, request, &wanted).await?;
-    let form = Form {
+    let form = OutputFormat {
         stream,
         labels: false,
     };
-    let counter = Counter {
+    let counter = CallSession {
         context,
         client,
         request,
@@ -214,8 +218,8 @@ async fn chat(
 }
 
 async fn classify(
-    context: &Context,
-    client: &Client,
+    context: &CommandContext,
+    client: &ServerClient,
     request: &CallRequest,
     model: &Value,
     prompt: &str,
@@ -232,17 +236,17 @@ async fn classify(
         )));
     }
     let body = json!({ "model": model["id"], "input": prompt });
-    let wanted = Wanted {
+    let wanted = CallParams {
         adapter: text_at(model, "id").to_owned(),
         path: CLASSIFY.to_owned(),
         body: body.to_string(),
     };
     let bought = buy(context, client, request, &wanted).await?;
-    let form = Form {
+    let form = OutputFormat {
         stream: false,
         labels: true,
     };
-    let counter = Counter {
+    let counter = CallSession {
         context,
         client,
         request,
@@ -254,41 +258,41 @@ const CLASSIFY: &str = "/v1/classify";
 
 /// The form in which an answer comes.
 #[derive(Clone, Copy)]
-struct Form {
+struct OutputFormat {
     stream: bool,
     labels: bool,
 }
 
 /// An answer that has come whole.
-struct Told {
+struct CompleteAnswer {
     answer: Value,
-    payment: Option<pay::Said>,
-    said: Said,
+    payment: Option<pay::ChargeSource>,
+    said: AdapterAnswer,
 }
 
 /// Where an answer is taken, paid and its receipt handed over.
-struct Counter<'a> {
-    context: &'a Context,
-    client: &'a Client,
+struct CallSession<'a> {
+    context: &'a CommandContext,
+    client: &'a ServerClient,
     request: &'a CallRequest,
 }
 
-impl Counter<'_> {
+impl CallSession<'_> {
     /// Reads and shows the answer; a paid one that is lost on its way is asked for again.
-    async fn take(self, mut bought: Bought, form: Form) -> Result<(), Failure> {
-        let mut screen = stream::Screen::default();
+    async fn take(self, mut bought: PaidResponse, form: OutputFormat) -> Result<(), Failure> {
+        let mut screen = stream::StreamScreen::default();
         loop {
-            let Bought { response, account } = bought;
+            let PaidResponse { response, account } = bought;
             let told = match form {
-                Form { labels: true, .. } => self.labels(response).await,
-                Form { stream: true, .. } => self.streamed(response, &mut screen).await,
-                Form { .. } => self.text(response).await,
+                OutputFormat { labels: true, .. } => self.labels(response).await,
+                OutputFormat { stream: true, .. } => self.streamed(response, &mut screen).await,
+                OutputFormat { .. } => self.text(response).await,
             };
             match told {
                 Ok(told) => return self.close(account, told).await,
                 Err(failure) => {
                     let what = (self.request, failure);
-                    bought = pay::again(account, self.context, self.client, what).await?;
+                    bought = pay::retry_call(account, self.context, self.client, what).await?;
                 }
             }
         }
@@ -297,66 +301,70 @@ impl Counter<'_> {
     async fn streamed(
         &self,
         response: reqwest::Response,
-        screen: &mut stream::Screen,
-    ) -> Result<Told, Failure> {
+        screen: &mut stream::StreamScreen,
+    ) -> Result<CompleteAnswer, Failure> {
         let to = (&self.context.printer, screen);
-        let streamed = stream::show(self.client, response, to).await?;
-        Ok(Told {
+        let streamed = stream::print_stream(self.client, response, to).await?;
+        Ok(CompleteAnswer {
             answer: streamed.answer,
-            payment: streamed.payment.map(pay::Said::Event),
-            said: Said::Text {
+            payment: streamed.payment.map(pay::ChargeSource::Event),
+            said: AdapterAnswer::Text {
                 text: streamed.text,
             },
         })
     }
 
-    async fn text(&self, response: reqwest::Response) -> Result<Told, Failure> {
-        let payment = pay::Said::in_header(&response);
+    async fn text(&self, response: reqwest::Response) -> Result<CompleteAnswer, Failure> {
+        let payment = pay::ChargeSource::in_header(&response);
         let answer = self.client.json(response).await?;
         let text = answer
             .pointer("/choices/0/message/content")
             .and_then(Value::as_str);
         let text = text.unwrap_or_default().to_owned();
         if !self.context.printer.is_json() {
-            self.context.printer.line(harmless(&text));
+            self.context.printer.line(escape_controls(&text));
         }
-        Ok(Told {
+        Ok(CompleteAnswer {
             answer,
             payment,
-            said: Said::Text { text },
+            said: AdapterAnswer::Text { text },
         })
     }
 
-    async fn labels(&self, response: reqwest::Response) -> Result<Told, Failure> {
-        let payment = pay::Said::in_header(&response);
+    async fn labels(&self, response: reqwest::Response) -> Result<CompleteAnswer, Failure> {
+        let payment = pay::ChargeSource::in_header(&response);
         let answer = self.client.json(response).await?;
-        let labels: Vec<Share> = self.client.typed(&answer["labels"])?;
+        let labels: Vec<LabelProbability> = self.client.typed(&answer["labels"])?;
         if !self.context.printer.is_json() {
-            let mut ranked: Vec<&Share> = labels.iter().collect();
+            let mut ranked: Vec<&LabelProbability> = labels.iter().collect();
             ranked.sort_by(|left, right| right.probability.total_cmp(&left.probability));
-            for Share { label, probability } in ranked {
-                let line = format!("{probability:.4}  {}", harmless(label));
+            for LabelProbability { label, probability } in ranked {
+                let line = format!("{probability:.4}  {}", escape_controls(label));
                 self.context.printer.line(line);
             }
         }
         let label = text_at(&answer, "label").to_owned();
-        Ok(Told {
+        Ok(CompleteAnswer {
             answer,
             payment,
-            said: Said::Labels { label, labels },
+            said: AdapterAnswer::Labels { label, labels },
         })
     }
 
     /// Settles the payment, keeps the receipt, and prints the JSON result or the closing remark.
-    async fn close(self, account: Option<pay::Account>, told: Told) -> Result<(), Failure> {
+    async fn close(
+        self,
+        account: Option<pay::OpenPayment>,
+        told: CompleteAnswer,
+    ) -> Result<(), Failure> {
         let (context, client) = (self.context, self.client);
-        let Told {
+        let CompleteAnswer {
             answer,
             payment,
             said,
         } = told;
         let closed = match account {
-            Some(account) => Some(account.settle(context, payment).await),
+            Some(account) => Some(account.close_payment(context, payment).await),
             None => None,
         };
         let id = text_at(&answer, "id").to_owned();
@@ -368,22 +376,24 @@ impl Counter<'_> {
             }
             receipt => receipt?,
         };
-        let charged = closed.as_ref().and_then(pay::Closed::amount);
+        let charged = closed.as_ref().and_then(pay::ClosedPayment::amount);
         let quoted = receipt.as_ref().map(|receipt| receipt.paid);
         let paid = charged.or(quoted).unwrap_or_default();
         let shown = match &closed {
-            Some(closed) => closed.shown().unwrap_or_else(|| "an unknown amount".into()),
+            Some(closed) => closed
+                .payment_summary()
+                .unwrap_or_else(|| "an unknown amount".into()),
             None => paid.to_string(),
         };
         if let Some(closed) = &closed {
-            closed.keep(context, &id, receipt.as_ref())?;
+            closed.store_receipt(context, &id, receipt.as_ref())?;
         }
         let usage = match &receipt {
             Some(receipt) => receipt.usage,
             None => client.typed(&answer["usage"])?,
         };
         if context.printer.is_json() {
-            context.printer.json(&Answered {
+            context.printer.json(&CallResult {
                 id,
                 said,
                 usage,

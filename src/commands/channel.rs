@@ -6,30 +6,30 @@ mod withdraw;
 use serde::Serialize;
 
 use super::{
-    Context, ask,
+    CommandContext, ask,
     call::{
-        client::{Client, Reply},
-        limits::{Destination, Limits},
+        client::{CallReply, ServerClient},
+        limits::{CallLimits, DepositTarget},
     },
     money, network,
     payer::{self, PayerRequest},
 };
 use crate::{
     error::{ExitClass, ExitStatus, Failure},
-    runtime::ledger::{Amount, Scheme},
+    runtime::ledger::{Amount, PaymentScheme},
     wallet::{
         balance::{self, in_units},
-        network::Token,
-        provider::Chain,
-        purse::{
-            Channel, ChannelState, Leased, Money, Offer, Payer, Purse, PurseError, Seller, Wish,
-            chain, choose,
+        network::PaymentToken,
+        payer::{
+            LeasedChannel, Payer, PayerChannel, PayerChannelState, PayerError, PayerStore,
+            PaymentOffer, SchemeChoice, SellerRoute, TokenAmount, chain, choose,
         },
+        provider::Chain,
         x402::wire::PaymentRequired,
     },
 };
-pub use refund::{Refunded, refund};
-pub use withdraw::{Withdrawn, withdraw};
+pub use refund::{RefundReport, refund};
+pub use withdraw::{ChannelWithdrawal, withdraw};
 
 /// How long a deposit that is sent at once is good for, in seconds.
 const GOOD_FOR: u64 = 600;
@@ -56,10 +56,10 @@ pub struct OpenRequest {
 
 /// A channel as every verb shows it; sums in base units.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
-pub struct Shown {
+pub struct ChannelReport {
     pub channel: String,
     pub chain_id: u64,
-    pub state: ChannelState,
+    pub state: PayerChannelState,
     pub server: String,
     pub adapter: String,
     pub payer: String,
@@ -78,8 +78,8 @@ pub struct Shown {
     pub fresh: bool,
 }
 
-impl Shown {
-    fn of(channel: &Channel, fresh: bool) -> Self {
+impl ChannelReport {
+    fn from_channel(channel: &PayerChannel, fresh: bool) -> Self {
         Self {
             channel: channel.id.to_string(),
             chain_id: channel.chain_id,
@@ -99,16 +99,16 @@ impl Shown {
 }
 
 /// Lists every channel, those of the chosen network as the chain has them.
-pub async fn list(context: &Context) -> Result<ExitStatus, Failure> {
-    let purse = Purse::open(&context.dirs.data)?;
-    if in_use(&purse)?.is_empty() {
+pub async fn list(context: &CommandContext) -> Result<ExitStatus, Failure> {
+    let store = PayerStore::open(&context.dirs.data)?;
+    if in_use(&store)?.is_empty() {
         return Ok(none(context));
     }
     let network = network::reached(context).await?;
     let chain = Chain::connect(&network).await?;
     let token = money::token(&network)?;
-    purse.identify(&chain).await?;
-    let channels = in_use(&purse)?;
+    store.identify(&chain).await?;
+    let channels = in_use(&store)?;
     if channels.is_empty() {
         return Ok(none(context));
     }
@@ -117,9 +117,9 @@ pub async fn list(context: &Context) -> Result<ExitStatus, Failure> {
     for mut channel in channels {
         let fresh = channel.chain_id == network.chain_id;
         if fresh {
-            reconcile(&purse, &chain, &mut channel).await?;
+            reconcile(&store, &chain, &mut channel).await?;
         }
-        all.push(Shown::of(&channel, fresh));
+        all.push(ChannelReport::from_channel(&channel, fresh));
     }
     if printer.is_json() {
         printer.json(&all);
@@ -129,40 +129,44 @@ pub async fn list(context: &Context) -> Result<ExitStatus, Failure> {
         printer.line(line(channel, token));
     }
     let limit = money::amount(&context.settings.call.max_locked, token)?;
-    let locked = purse.locked(network.chain_id, token.address)?;
+    let locked = store.locked(network.chain_id, token.address)?;
     printer.note(format!(
         "{} are in channels, of the {} that `call.max_locked` allows",
-        Money::of(locked, token),
-        Money::of(limit, token)
+        TokenAmount::from_base_units(locked, token),
+        TokenAmount::from_base_units(limit, token)
     ));
     Ok(ExitStatus::Success)
 }
 
 /// Every channel but those of chains that are gone.
-fn in_use(purse: &Purse) -> Result<Vec<Channel>, Failure> {
-    let mut all = purse.channels()?;
-    all.retain(|channel| channel.state != ChannelState::Ended);
+fn in_use(store: &PayerStore) -> Result<Vec<PayerChannel>, Failure> {
+    let mut all = store.channels()?;
+    all.retain(|channel| channel.state != PayerChannelState::Ended);
     Ok(all)
 }
 
-fn none(context: &Context) -> ExitStatus {
+fn none(context: &CommandContext) -> ExitStatus {
     let printer = &context.printer;
     if printer.is_json() {
-        printer.json(&Vec::<Shown>::new());
+        printer.json(&Vec::<ChannelReport>::new());
     }
     printer.hint("a call that is paid opens one: openlora call \"hello\" --url URL");
     ExitStatus::Success
 }
 
 /// One that is in use is only looked at: whoever uses it keeps what it finds.
-async fn reconcile(purse: &Purse, chain: &Chain, channel: &mut Channel) -> Result<(), Failure> {
-    match purse.lease(channel.chain_id, channel.id) {
+async fn reconcile(
+    store: &PayerStore,
+    chain: &Chain,
+    channel: &mut PayerChannel,
+) -> Result<(), Failure> {
+    match store.lease(channel.chain_id, channel.id) {
         Ok(mut leased) => {
-            purse.observe(chain, &mut leased.channel).await?;
+            store.observe(chain, &mut leased.channel).await?;
             *channel = leased.channel;
         }
-        Err(PurseError::Busy { .. }) => {
-            let held = chain::held(chain, channel.id).await?;
+        Err(PayerError::Busy { .. }) => {
+            let held = chain::channel_balance(chain, channel.id).await?;
             channel.balance = held.balance;
             channel.claimed = held.claimed;
         }
@@ -171,7 +175,7 @@ async fn reconcile(purse: &Purse, chain: &Chain, channel: &mut Channel) -> Resul
     Ok(())
 }
 
-fn line(channel: &Shown, token: &Token) -> String {
+fn line(channel: &ChannelReport, token: &PaymentToken) -> String {
     let ours = channel.token == token.address.to_string();
     let units = |sum: Amount| match ours {
         true => in_units(balance::amount(sum.0), token.decimals),
@@ -196,9 +200,9 @@ fn line(channel: &Shown, token: &Token) -> String {
 }
 
 /// Opens a channel with a deposit of the payer's own, without a call.
-pub async fn open(context: &Context, request: &OpenRequest) -> Result<ExitStatus, Failure> {
-    let client = Client::new(context, Some(&request.url))?;
-    let seller = Seller {
+pub async fn open(context: &CommandContext, request: &OpenRequest) -> Result<ExitStatus, Failure> {
+    let client = ServerClient::new(context, Some(&request.url))?;
+    let seller = SellerRoute {
         server: client.place(),
         adapter: request.adapter.clone().unwrap_or_default(),
         route: client.url(ROUTE),
@@ -206,14 +210,14 @@ pub async fn open(context: &Context, request: &OpenRequest) -> Result<ExitStatus
     let (payer, _, offer) = terms(context, &client, &seller, &request.payer).await?;
     let amount = money::flag("--amount", &request.amount, &payer.token)?;
     check(&payer, &offer, amount)?;
-    show(
+    print_target(
         context,
         &payer,
         (&request.amount, amount),
-        Destination::of(&offer),
+        DepositTarget::from_offer(&offer),
     )?;
     let network = &payer.chain.network;
-    let wanted = offer.wanted(network.chain_id, payer.account.address(), &seller);
+    let wanted = offer.channel_requirements(network.chain_id, payer.account.address(), &seller);
     let deed = format!(
         "putting {} into a channel for {} on `{}`",
         payer.money(amount),
@@ -222,27 +226,31 @@ pub async fn open(context: &Context, request: &OpenRequest) -> Result<ExitStatus
     );
     confirm(context, &payer, &deed)?;
     fund(context, &payer, amount).await?;
-    let leased = payer.purse.lease_new(&wanted)?;
+    let leased = payer.store.lease_new(&wanted)?;
     deposit(context, &payer, leased, amount).await
 }
 
 /// Puts more into a channel.
 pub async fn topup(
-    context: &Context,
+    context: &CommandContext,
     request: &ChannelRequest,
     text: &str,
 ) -> Result<ExitStatus, Failure> {
     let payer = payer::open(context, &request.payer).await?;
     let amount = money::flag("--amount", text, &payer.token)?;
-    let mut leased = chosen(&payer, request.channel.as_deref(), &[ChannelState::Open])?;
+    let mut leased = chosen(
+        &payer,
+        request.channel.as_deref(),
+        &[PayerChannelState::Open],
+    )?;
     payer.observe(&mut leased.channel).await?;
     let channel = &leased.channel;
-    let to = Destination {
+    let to = DepositTarget {
         server: &channel.seller.server,
         receiver: channel.config.receiver,
         delay: channel.config.withdraw_delay,
     };
-    show(context, &payer, (text, amount), to)?;
+    print_target(context, &payer, (text, amount), to)?;
     let deed = format!(
         "putting {} into channel {} on `{}`",
         payer.money(amount),
@@ -255,23 +263,29 @@ pub async fn topup(
 }
 
 /// The seller of the channel that is meant, before any account is unlocked.
-fn seller(context: &Context, request: &ChannelRequest) -> Result<Seller, Failure> {
-    let purse = Purse::open(&context.dirs.data)?;
+fn seller(context: &CommandContext, request: &ChannelRequest) -> Result<SellerRoute, Failure> {
+    let store = PayerStore::open(&context.dirs.data)?;
     if let Some(text) = &request.channel {
-        return Ok(purse.channel_named(text)?.seller);
+        return Ok(store.channel_named(text)?.seller);
     }
     let (here, owner) = (
         network::chosen(context)?.chain_id,
         payer::owner(context, &request.payer)?,
     );
-    let mut open = purse.channels()?;
-    let usable = |it: &Channel| matches!(it.state, ChannelState::Open | ChannelState::Refunding);
-    let own =
-        |it: &Channel| it.chain_id == here && owner.is_none_or(|owner| it.config.payer == owner);
+    let mut open = store.channels()?;
+    let usable = |it: &PayerChannel| {
+        matches!(
+            it.state,
+            PayerChannelState::Open | PayerChannelState::Refunding
+        )
+    };
+    let own = |it: &PayerChannel| {
+        it.chain_id == here && owner.is_none_or(|owner| it.config.payer == owner)
+    };
     open.retain(|it| usable(it) && own(it));
     match open.as_slice() {
         [only] => Ok(only.seller.clone()),
-        [] => Err(PurseError::NoChannel {
+        [] => Err(PayerError::NoChannel {
             wanted: "that is open".to_owned(),
             known: Vec::new(),
         }
@@ -282,36 +296,36 @@ fn seller(context: &Context, request: &ChannelRequest) -> Result<Seller, Failure
 
 /// What a server sells calls for, and the offer by channel.
 async fn terms(
-    context: &Context,
-    client: &Client,
-    seller: &Seller,
+    context: &CommandContext,
+    client: &ServerClient,
+    seller: &SellerRoute,
     request: &PayerRequest,
-) -> Result<(Payer, PaymentRequired, Offer), Failure> {
+) -> Result<(Payer, PaymentRequired, PaymentOffer), Failure> {
     let required = match client.probe(&probe(seller), None).await? {
-        Reply::Unpaid(terms) => read(client, &terms)?,
-        Reply::Later(_, failure) => return Err(failure),
-        Reply::Answer(_) => {
+        CallReply::Unpaid(terms) => read(client, &terms)?,
+        CallReply::Later(_, failure) => return Err(failure),
+        CallReply::Answer(_) => {
             let message = format!("{} asks for no payment", client.place());
             return Err(Failure::new(ExitClass::Usage, message));
         }
     };
     let payer = payer::open(context, request).await?;
     let network = (&payer.chain.network, &payer.token);
-    let wish = Wish::Only(Scheme::BatchSettlement);
+    let wish = SchemeChoice::Only(PaymentScheme::BatchSettlement);
     let offer = choose(&required, &client.place(), network, wish)?;
     Ok((payer, required, offer))
 }
 
-fn read(client: &Client, terms: &str) -> Result<PaymentRequired, Failure> {
+fn read(client: &ServerClient, terms: &str) -> Result<PaymentRequired, Failure> {
     let read = PaymentRequired::decode(terms);
-    Ok(read.map_err(|problem| PurseError::Wire {
+    Ok(read.map_err(|problem| PayerError::Wire {
         server: client.place(),
         problem,
     })?)
 }
 
 /// The route of a seller, with the adapter in the query where there is one.
-fn probe(seller: &Seller) -> String {
+fn probe(seller: &SellerRoute) -> String {
     match reqwest::Url::parse(&seller.route) {
         Ok(mut url) if !seller.adapter.is_empty() => {
             url.query_pairs_mut().append_pair("model", &seller.adapter);
@@ -321,7 +335,7 @@ fn probe(seller: &Seller) -> String {
     }
 }
 
-fn check(payer: &Payer, offer: &Offer, amount: Amount) -> Result<(), Failure> {
+fn check(payer: &Payer, offer: &PaymentOffer, amount: Amount) -> Result<(), Failure> {
     let least = offer.terms.extra.min_deposit.unwrap_or_default();
     if amount >= least && !amount.is_zero() {
         return Ok(());
@@ -337,57 +351,65 @@ fn check(payer: &Payer, offer: &Offer, amount: Amount) -> Result<(), Failure> {
 
 /// Who gets a deposit, and how long taking it back may need. The amount was typed, so it is not
 /// asked for again.
-fn show(
-    context: &Context,
+fn print_target(
+    context: &CommandContext,
     payer: &Payer,
     (text, amount): (&str, Amount),
-    to: Destination<'_>,
+    to: DepositTarget<'_>,
 ) -> Result<(), Failure> {
     payer.check_locked(amount)?;
-    let limits = Limits::settle(context, payer, (None, Some(text)))?;
+    let limits = CallLimits::resolve(context, payer, (None, Some(text)))?;
     limits.allow_deposit((amount, Amount::ZERO), to)
 }
 
 /// Money on public chains moves after a yes.
-fn confirm(context: &Context, payer: &Payer, deed: &str) -> Result<(), Failure> {
+fn confirm(context: &CommandContext, payer: &Payer, deed: &str) -> Result<(), Failure> {
     match payer.chain.network.is_local() {
         true => Ok(()),
         false => ask::confirm(context, deed, "yes"),
     }
 }
 
-async fn fund(context: &Context, payer: &Payer, amount: Amount) -> Result<(), Failure> {
+async fn fund(context: &CommandContext, payer: &Payer, amount: Amount) -> Result<(), Failure> {
     let held = payer.funds().await?;
     match (held < amount, payer.chain.network.is_local()) {
         (false, _) => Ok(()),
-        (true, true) => payer::Desk::new(context, payer)?.mint(amount).await,
-        (true, false) => Err(payer.poor(held, amount).into()),
+        (true, true) => {
+            payer::PayerTxContext::new(context, payer)?
+                .mint(amount)
+                .await
+        }
+        (true, false) => Err(payer.insufficient_balance(held, amount).into()),
     }
 }
 
 /// Signs a deposit, writes it down, and sends it.
 async fn deposit(
-    context: &Context,
+    context: &CommandContext,
     payer: &Payer,
-    mut leased: Leased,
+    mut leased: LeasedChannel,
     amount: Amount,
 ) -> Result<ExitStatus, Failure> {
-    let desk = payer::Desk::new(context, payer)?;
-    let turn = desk.turn().await?;
+    let tx_context = payer::PayerTxContext::new(context, payer)?;
+    let turn = tx_context.turn().await?;
     let channel = &mut leased.channel;
     let until = payer.now() + GOOD_FOR;
     let pending = payer.authorize_deposit(channel, amount, until)?;
     let call = chain::deposit(channel, &pending);
     channel.pending = Some(pending);
-    payer.purse.record_deposit(channel, payer.day())?;
+    payer.store.record_deposit(channel, payer.day())?;
     let deed = format!("depositing {}", payer.money(amount));
-    desk.send(&turn, call, &deed).await?;
+    tx_context.send(&turn, call, &deed).await?;
     payer.observe(channel).await?;
     report(context, channel, &payer.token)
 }
 
-fn report(context: &Context, channel: &Channel, token: &Token) -> Result<ExitStatus, Failure> {
-    let shown = Shown::of(channel, true);
+fn report(
+    context: &CommandContext,
+    channel: &PayerChannel,
+    token: &PaymentToken,
+) -> Result<ExitStatus, Failure> {
+    let shown = ChannelReport::from_channel(channel, true);
     match context.printer.is_json() {
         true => context.printer.json(&shown),
         false => context.printer.line(line(&shown, token)),
@@ -396,9 +418,13 @@ fn report(context: &Context, channel: &Channel, token: &Token) -> Result<ExitSta
 }
 
 /// The channel that is named, or the only one in one of the states.
-fn chosen(payer: &Payer, named: Option<&str>, states: &[ChannelState]) -> Result<Leased, Failure> {
+fn chosen(
+    payer: &Payer,
+    named: Option<&str>,
+    states: &[PayerChannelState],
+) -> Result<LeasedChannel, Failure> {
     let channel = match named {
-        Some(text) => payer.purse.channel_named(text)?,
+        Some(text) => payer.store.channel_named(text)?,
         None => only(payer, states)?,
     };
     if channel.chain_id != payer.chain.network.chain_id {
@@ -421,7 +447,7 @@ fn chosen(payer: &Payer, named: Option<&str>, states: &[ChannelState]) -> Result
             Failure::new(ExitClass::Wallet, message).with_hint("name its account with --from")
         );
     }
-    let leased = payer.purse.lease(channel.chain_id, channel.id)?;
+    let leased = payer.store.lease(channel.chain_id, channel.id)?;
     let state = leased.channel.state;
     if states.contains(&state) {
         return Ok(leased);
@@ -430,13 +456,13 @@ fn chosen(payer: &Payer, named: Option<&str>, states: &[ChannelState]) -> Result
     Err(Failure::new(ExitClass::Usage, message))
 }
 
-fn only(payer: &Payer, states: &[ChannelState]) -> Result<Channel, Failure> {
+fn only(payer: &Payer, states: &[PayerChannelState]) -> Result<PayerChannel, Failure> {
     let (here, owner) = (payer.chain.network.chain_id, payer.account.address());
-    let mut all = payer.purse.channels()?;
+    let mut all = payer.store.channels()?;
     all.retain(|it| it.chain_id == here && it.config.payer == owner && states.contains(&it.state));
     match all.len() {
         1 => Ok(all.remove(0)),
-        0 => Err(PurseError::NoChannel {
+        0 => Err(PayerError::NoChannel {
             wanted: format!("of {owner} that is {}", states[0].name()),
             known: Vec::new(),
         }
@@ -445,7 +471,7 @@ fn only(payer: &Payer, states: &[ChannelState]) -> Result<Channel, Failure> {
     }
 }
 
-fn ambiguous(all: &[Channel]) -> Failure {
+fn ambiguous(all: &[PayerChannel]) -> Failure {
     let known: Vec<String> = all.iter().map(|it| it.id.to_string()).collect();
     let message = format!("there are {} channels", all.len());
     Failure::new(ExitClass::Usage, message).with_hint(format!("name one of {}", known.join(", ")))

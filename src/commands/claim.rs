@@ -6,26 +6,26 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 use super::{
-    Context,
-    desk::Desk,
-    money::{shown, token},
-    published::Source,
-    running_server::Running,
+    CommandContext,
+    money::{format_token_sum, token},
+    published::LogSource,
+    running_server::RunningServer,
     treasury::TreasuryRequest,
+    tx_context::TxContext,
 };
 use crate::{
     error::{ExitClass, ExitStatus, Failure},
     runtime::ledger::{Address, Amount, ReceiverKey},
     wallet::{
-        keystore::Account,
-        rewards::{Deed, Pool, Proposal, claim_facts, owed, pool_of, proposal_of},
-        transaction::{FactReader, Sender, recover},
+        keystore::WalletAccount,
+        rewards::{PoolCall, PoolState, WaitingProposal, claim_facts, owed, pool_of, proposal_of},
+        transaction::{FactReader, TxSender, recover},
     },
 };
 
 /// What is done in the pools.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Wanted {
+pub enum PoolAction {
     #[default]
     Fetch,
     Contest,
@@ -42,13 +42,13 @@ pub struct ClaimRequest {
     pub pool: Option<String>,
     /// Whose sums; the account's own when empty.
     pub contributors: Vec<String>,
-    pub wish: Wanted,
+    pub action: PoolAction,
     pub treasury: TreasuryRequest,
 }
 
 /// What `--json` prints.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
-pub struct Claimed {
+pub struct ClaimReport {
     network: String,
     chain_id: u64,
     pools: Vec<PoolReport>,
@@ -70,16 +70,16 @@ pub struct PoolReport {
     /// What waits to be proposed, or is proposed and not in force.
     unallotted: Amount,
     /// A proposal that waits; null when none does.
-    pending: Option<Pending>,
+    pending: Option<PendingProposal>,
     /// Until when the operator must answer a demand, in Unix seconds; null when none waits.
     answer_by: Option<u64>,
-    payments: Vec<Payment>,
+    payments: Vec<FetchedPayment>,
     /// Every other transaction that was sent.
-    sent: Vec<Sent>,
+    sent: Vec<SentTransaction>,
 }
 
 #[derive(Debug, Serialize, schemars::JsonSchema)]
-pub struct Pending {
+pub struct PendingProposal {
     round: u32,
     /// Names the published sums behind it.
     root: String,
@@ -90,18 +90,18 @@ pub struct Pending {
     against_ppm: u32,
     quorum_ppm: u32,
     /// Who gets what, as the chain has it.
-    entries: Vec<Given>,
+    entries: Vec<ProposedPayment>,
 }
 
 #[derive(Debug, Serialize, schemars::JsonSchema)]
-pub struct Given {
+pub struct ProposedPayment {
     contributor: String,
     amount: Amount,
 }
 
 /// A sum that was fetched, or with `--dry-run` would be.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
-pub struct Payment {
+pub struct FetchedPayment {
     contributor: String,
     amount: Amount,
     /// Null with `--dry-run`.
@@ -111,7 +111,7 @@ pub struct Payment {
 
 /// A transaction beside the payments.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
-pub struct Sent {
+pub struct SentTransaction {
     /// `activate`, `contest`, `demand` or `divide`.
     deed: &'static str,
     tx: String,
@@ -119,32 +119,32 @@ pub struct Sent {
 }
 
 /// Everything at hand.
-struct Counter {
-    desk: Desk,
-    account: Account,
+struct PoolClaimer {
+    tx_context: TxContext,
+    account: WalletAccount,
     contributors: Vec<Address>,
     request: ClaimRequest,
     harvest: FactReader,
 }
 
-pub async fn run(context: &Context, request: ClaimRequest) -> Result<ExitStatus, Failure> {
+pub async fn run(context: &CommandContext, request: ClaimRequest) -> Result<ExitStatus, Failure> {
     let named = named_pool(&request)?;
-    if let Some(server) = Running::find(context).await? {
+    if let Some(server) = RunningServer::find(context).await? {
         return Err(beside(server.url(), &request));
     }
     let logged = match (&named, &request.log) {
-        (None, Some(log)) => pools_of(&Source::open(context, log)?).await?,
+        (None, Some(log)) => pools_of(&LogSource::open(context, log)?).await?,
         _ => BTreeSet::new(),
     };
-    let mut desk = Desk::open(context, request.treasury.password_file.clone()).await?;
+    let mut tx_context = TxContext::open(context, request.treasury.password_file.clone()).await?;
     let asked = request.contributors.iter();
     let mut contributors: Vec<Address> = asked
         .map(|text| parse("--contributor", text))
         .collect::<Result<_, _>>()?;
     if contributors.is_empty() {
-        contributors.push(desk.account);
+        contributors.push(tx_context.account);
     }
-    let network = &desk.chain.network;
+    let network = &tx_context.chain.network;
     let pools: Vec<ReceiverKey> = match named {
         Some(receiver) => vec![ReceiverKey {
             chain_id: network.chain_id,
@@ -161,10 +161,10 @@ pub async fn run(context: &Context, request: ClaimRequest) -> Result<ExitStatus,
         return Err(Failure::new(ExitClass::BadInput, message)
             .with_hint("name one: --pool ADDRESS; `openlora explore` shows them"));
     }
-    let account = desk.unlock()?;
-    let counter = Counter {
-        harvest: claim_facts(desk.chain.network.chain_id),
-        desk,
+    let account = tx_context.unlock()?;
+    let counter = PoolClaimer {
+        harvest: claim_facts(tx_context.chain.network.chain_id),
+        tx_context,
         account,
         contributors,
         request,
@@ -173,7 +173,7 @@ pub async fn run(context: &Context, request: ClaimRequest) -> Result<ExitStatus,
     let printer = &context.printer;
     match printer.is_json() {
         true => printer.json(&claimed),
-        false => counter.show(context, &claimed),
+        false => counter.print_claims(context, &claimed),
     }
     if claimed.is_idle() && !counter.request.treasury.dry_run {
         printer.warn("nothing was sent: nothing waits for these contributors");
@@ -189,10 +189,12 @@ fn beside(url: &str, request: &ClaimRequest) -> Failure {
          claimed from here beside it"
     );
     let pool = request.pool.as_deref().unwrap_or("ADDRESS");
-    let verb = match request.wish {
-        Wanted::Fetch => "a sum goes to its contributor, whoever fetches it",
-        Wanted::Divide => "whoever divides pays the gas alone",
-        Wanted::Contest | Wanted::Demand => "the other home has to have the contributor's account",
+    let verb = match request.action {
+        PoolAction::Fetch => "a sum goes to its contributor, whoever fetches it",
+        PoolAction::Divide => "whoever divides pays the gas alone",
+        PoolAction::Contest | PoolAction::Demand => {
+            "the other home has to have the contributor's account"
+        }
     };
     let contributor = match request.contributors.first() {
         Some(address) => address.as_str(),
@@ -216,7 +218,7 @@ fn parse(flag: &str, text: &str) -> Result<Address, Failure> {
 }
 
 /// The pools that a log has sums of. That the log says so is all that is believed of it.
-async fn pools_of(source: &Source) -> Result<BTreeSet<ReceiverKey>, Failure> {
+async fn pools_of(source: &LogSource) -> Result<BTreeSet<ReceiverKey>, Failure> {
     let without = |failure: Failure| {
         let hint = "the chain alone is enough: name the pool with --pool ADDRESS";
         failure.with_hint(hint)
@@ -229,22 +231,22 @@ async fn pools_of(source: &Source) -> Result<BTreeSet<ReceiverKey>, Failure> {
     Ok(pools)
 }
 
-impl Claimed {
+impl ClaimReport {
     fn is_idle(&self) -> bool {
         let mut pools = self.pools.iter();
         pools.all(|pool| pool.payments.is_empty() && pool.sent.is_empty())
     }
 }
 
-impl Counter {
-    async fn claim(&self, pools: &[ReceiverKey]) -> Result<Claimed, Failure> {
-        let network = &self.desk.chain.network;
-        recover(&self.sender(), &self.desk.snapshot.unsettled).await?;
+impl PoolClaimer {
+    async fn claim(&self, pools: &[ReceiverKey]) -> Result<ClaimReport, Failure> {
+        let network = &self.tx_context.chain.network;
+        recover(&self.sender(), &self.tx_context.snapshot.unsettled).await?;
         let mut reports = Vec::new();
         for key in pools {
             reports.push(self.visit(*key).await?);
         }
-        Ok(Claimed {
+        Ok(ClaimReport {
             network: network.name.clone(),
             chain_id: network.chain_id,
             pools: reports,
@@ -252,18 +254,18 @@ impl Counter {
     }
 
     async fn visit(&self, key: ReceiverKey) -> Result<PoolReport, Failure> {
-        let chain = &self.desk.chain;
+        let chain = &self.tx_context.chain;
         let pool = pool_of(chain, key).await?;
         let (mut payments, mut sent) = (Vec::new(), Vec::new());
         let dry_run = self.request.treasury.dry_run;
-        match self.request.wish {
-            Wanted::Fetch => {
+        match self.request.action {
+            PoolAction::Fetch => {
                 let due = match pool.is_due() {
                     true => proposal_of(chain, &pool).await?,
                     false => None,
                 };
                 if let (Some(due), false) = (&due, dry_run) {
-                    let deed = Deed::Activate(due);
+                    let deed = PoolCall::Activate(due);
                     sent.push(self.sent("activate", &pool, deed).await?);
                 }
                 let due = due.filter(|_| dry_run);
@@ -272,9 +274,9 @@ impl Counter {
                 }
             }
             _ if dry_run => {}
-            Wanted::Contest => sent.push(self.sent("contest", &pool, Deed::Contest).await?),
-            Wanted::Demand => sent.push(self.sent("demand", &pool, Deed::Demand).await?),
-            Wanted::Divide => sent.push(self.sent("divide", &pool, Deed::Divide).await?),
+            PoolAction::Contest => sent.push(self.sent("contest", &pool, PoolCall::Contest).await?),
+            PoolAction::Demand => sent.push(self.sent("demand", &pool, PoolCall::Demand).await?),
+            PoolAction::Divide => sent.push(self.sent("divide", &pool, PoolCall::Divide).await?),
         }
         let pool = pool_of(chain, key).await?;
         Ok(PoolReport {
@@ -287,7 +289,7 @@ impl Counter {
             unallotted: pool.unallotted(),
             pending: proposal_of(chain, &pool)
                 .await?
-                .map(|it| Pending::of(&pool, &it)),
+                .map(|it| PendingProposal::from_proposal(&pool, &it)),
             answer_by: pool.answer_by(),
             payments,
             sent,
@@ -297,14 +299,14 @@ impl Counter {
     /// Fetches what waits for a contributor; `due` is what it would get besides.
     async fn pay(
         &self,
-        pool: &Pool,
-        due: Option<&Proposal>,
+        pool: &PoolState,
+        due: Option<&WaitingProposal>,
         contributor: Address,
-    ) -> Result<Option<Payment>, Failure> {
+    ) -> Result<Option<FetchedPayment>, Failure> {
         let entries = due.iter().flat_map(|it| &it.entries);
         let theirs = entries.filter(|entry| Address::from(entry.contributor) == contributor);
         let besides: Amount = theirs.map(|entry| Amount(entry.amount)).sum();
-        let amount = owed(&self.desk.chain, pool, contributor).await?;
+        let amount = owed(&self.tx_context.chain, pool, contributor).await?;
         let amount = amount.saturating_add(besides);
         if amount.is_zero() {
             return Ok(None);
@@ -312,11 +314,13 @@ impl Counter {
         let (tx, gas_used) = match self.request.treasury.dry_run {
             true => (None, None),
             false => {
-                let (tx, gas) = self.send(pool, Deed::Fetch(contributor, amount)).await?;
+                let (tx, gas) = self
+                    .send(pool, PoolCall::Fetch(contributor, amount))
+                    .await?;
                 (Some(tx), Some(gas))
             }
         };
-        Ok(Some(Payment {
+        Ok(Some(FetchedPayment {
             contributor: contributor.to_string(),
             amount,
             tx,
@@ -324,41 +328,46 @@ impl Counter {
         }))
     }
 
-    async fn sent(&self, name: &'static str, pool: &Pool, deed: Deed<'_>) -> Result<Sent, Failure> {
+    async fn sent(
+        &self,
+        name: &'static str,
+        pool: &PoolState,
+        deed: PoolCall<'_>,
+    ) -> Result<SentTransaction, Failure> {
         let (tx, gas_used) = self.send(pool, deed).await?;
-        Ok(Sent {
+        Ok(SentTransaction {
             deed: name,
             tx,
             gas_used,
         })
     }
 
-    async fn send(&self, pool: &Pool, deed: Deed<'_>) -> Result<(String, u64), Failure> {
-        let chain = &self.desk.chain;
+    async fn send(&self, pool: &PoolState, deed: PoolCall<'_>) -> Result<(String, u64), Failure> {
+        let chain = &self.tx_context.chain;
         let words = match deed {
-            Deed::Contest => "contesting",
-            Deed::Demand => "demanding",
-            Deed::Divide => "dividing",
+            PoolCall::Contest => "contesting",
+            PoolCall::Demand => "demanding",
+            PoolCall::Divide => "dividing",
             _ => "fetching",
         };
-        self.desk.confirm(&chain.network.name, words)?;
-        self.desk.fund().await?;
+        self.tx_context.confirm(&chain.network.name, words)?;
+        self.tx_context.fund().await?;
         let submission = deed.submission(chain, self.account.address(), pool.key);
         let mined = self.sender().send(&submission.await?).await?;
         Ok((mined.tx.to_string(), mined.receipt.gas_used))
     }
 
-    fn sender(&self) -> Sender<'_> {
-        Sender {
+    fn sender(&self) -> TxSender<'_> {
+        TxSender {
             harvest: &*self.harvest,
-            ..self.desk.sender(&self.account)
+            ..self.tx_context.sender(&self.account)
         }
     }
 
-    fn show(&self, context: &Context, claimed: &Claimed) {
-        let (printer, network) = (&context.printer, &self.desk.chain.network);
+    fn print_claims(&self, context: &CommandContext, claimed: &ClaimReport) {
+        let (printer, network) = (&context.printer, &self.tx_context.chain.network);
         for pool in &claimed.pools {
-            let money = |amount: Amount| shown(network, &pool.token, amount);
+            let money = |amount: Amount| format_token_sum(network, &pool.token, amount);
             printer.line(format!(
                 "pool {}: {} received, {} allotted, {} unallotted",
                 pool.pool,
@@ -400,9 +409,9 @@ impl Counter {
     }
 }
 
-impl Pending {
-    fn of(pool: &Pool, proposal: &Proposal) -> Self {
-        let given = proposal.entries.iter().map(|entry| Given {
+impl PendingProposal {
+    fn from_proposal(pool: &PoolState, proposal: &WaitingProposal) -> Self {
+        let given = proposal.entries.iter().map(|entry| ProposedPayment {
             contributor: Address::from(entry.contributor).to_string(),
             amount: Amount(entry.amount),
         });

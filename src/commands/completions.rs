@@ -5,7 +5,7 @@ use std::io;
 use clap::CommandFactory;
 use clap_complete::Shell;
 
-use super::Context;
+use super::CommandContext;
 use crate::{
     cli::Cli,
     error::{ExitClass, ExitStatus, Failure},
@@ -62,7 +62,7 @@ fn render_verb(verb: &clap::Command, page: &mut Vec<u8>) -> io::Result<()> {
 }
 
 /// Prints the script.
-pub fn completions(context: &Context, shell: Shell) -> Result<ExitStatus, Failure> {
+pub fn completions(context: &CommandContext, shell: Shell) -> Result<ExitStatus, Failure> {
     context
         .printer
         .piece(&String::from_utf8_lossy(&completion_script(shell)));
@@ -70,7 +70,7 @@ pub fn completions(context: &Context, shell: Shell) -> Result<ExitStatus, Failur
 }
 
 /// Prints the manual page.
-pub fn man(context: &Context) -> Result<ExitStatus, Failure> {
+pub fn man(context: &CommandContext) -> Result<ExitStatus, Failure> {
     let page = manual().map_err(|error| {
         Failure::new(
             ExitClass::Internal,

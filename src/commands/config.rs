@@ -9,16 +9,16 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use toml_edit::{DocumentMut, Item, Table};
 
-use super::Context;
+use super::CommandContext;
 use crate::{
-    atomic::{self, Readers},
+    atomic::{self, FileAccess},
     error::{ExitClass, ExitStatus, Failure},
     private::files,
-    settings::{Key, SettingsError, SourceEntry, Value, closest, keys},
+    settings::{SettingKey, SettingValue, SettingsError, SourceEntry, closest, keys},
 };
 
 /// Prints every key, its value and, when asked, its origin.
-pub fn show(context: &Context, origin: bool) -> Result<ExitStatus, Failure> {
+pub fn print_settings(context: &CommandContext, origin: bool) -> Result<ExitStatus, Failure> {
     if context.printer.is_json() {
         context.printer.json(&shown(context));
         return Ok(ExitStatus::Success);
@@ -54,7 +54,7 @@ pub fn show(context: &Context, origin: bool) -> Result<ExitStatus, Failure> {
     Ok(ExitStatus::Success)
 }
 
-fn assignment(key: &Key, value: Option<&Value>) -> String {
+fn assignment(key: &SettingKey, value: Option<&SettingValue>) -> String {
     match value {
         Some(value) => format!("{} = {value}", key.name),
         None => format!("# {} is unset: {}", key.name, key.about),
@@ -63,26 +63,26 @@ fn assignment(key: &Key, value: Option<&Value>) -> String {
 
 /// The result of `config show`.
 #[derive(Debug, Serialize, JsonSchema)]
-pub struct Shown<'a> {
+pub struct ConfigReport<'a> {
     /// By key, such as `train.rank`.
-    settings: BTreeMap<&'a str, Setting<'a>>,
+    settings: BTreeMap<&'a str, ConfigValue<'a>>,
     data: &'a [SourceEntry],
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
-pub struct Setting<'a> {
-    value: Option<&'a Value>,
+pub struct ConfigValue<'a> {
+    value: Option<&'a SettingValue>,
     /// A flag, a variable, a file and line, `default` or `unset`.
     origin: String,
 }
 
-fn shown(context: &Context) -> Shown<'_> {
-    Shown {
+fn shown(context: &CommandContext) -> ConfigReport<'_> {
+    ConfigReport {
         settings: context
             .settings
             .rows()
             .map(|(key, found)| {
-                let setting = Setting {
+                let setting = ConfigValue {
                     value: found.map(|(value, _)| value),
                     origin: found.map_or("unset".to_owned(), |(_, origin)| origin.to_string()),
                 };
@@ -95,7 +95,7 @@ fn shown(context: &Context) -> Shown<'_> {
 
 /// The result of `config path`: files and folders in use.
 #[derive(Debug, Serialize, JsonSchema)]
-pub struct Paths {
+pub struct ConfigPaths {
     project: Option<PathBuf>,
     user: PathBuf,
     config: PathBuf,
@@ -104,8 +104,8 @@ pub struct Paths {
 }
 
 /// Prints the files and folders in use.
-pub fn path(context: &Context) -> Result<ExitStatus, Failure> {
-    let paths = Paths {
+pub fn path(context: &CommandContext) -> Result<ExitStatus, Failure> {
+    let paths = ConfigPaths {
         project: context.settings.project_file.clone(),
         user: context.dirs.user_file(),
         config: context.dirs.config.clone(),
@@ -131,7 +131,12 @@ pub fn path(context: &Context) -> Result<ExitStatus, Failure> {
 }
 
 /// Changes one key in a settings file and leaves comments and order as they are.
-pub fn set(context: &Context, name: &str, text: &str, user: bool) -> Result<ExitStatus, Failure> {
+pub fn set(
+    context: &CommandContext,
+    name: &str,
+    text: &str,
+    user: bool,
+) -> Result<ExitStatus, Failure> {
     let Some(key) = keys::find(name) else {
         return Err(SettingsError::UnknownKey {
             place: "config set".to_owned(),
@@ -163,7 +168,7 @@ pub fn set(context: &Context, name: &str, text: &str, user: bool) -> Result<Exit
 }
 
 /// The file's text with the key changed, read back strictly before it is accepted.
-fn change(file: &Path, key: &Key, text: &str) -> Result<String, Failure> {
+fn change(file: &Path, key: &SettingKey, text: &str) -> Result<String, Failure> {
     let old = match std::fs::read_to_string(file) {
         Ok(old) => old,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
@@ -192,6 +197,6 @@ fn change(file: &Path, key: &Key, text: &str) -> Result<String, Failure> {
 fn write_atomically(file: &Path, text: &str) -> Result<(), Failure> {
     let dir = file.parent().unwrap_or(Path::new("."));
     files::new_folder(dir).map_err(|error| Failure::io("create", dir, &error))?;
-    atomic::replace_file(file, text.as_bytes(), Readers::Owner)
+    atomic::replace_file(file, text.as_bytes(), FileAccess::Owner)
         .map_err(|error| Failure::io("write", file, &error))
 }

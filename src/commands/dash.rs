@@ -14,7 +14,7 @@ use std::{
 
 use tokio::sync::mpsc;
 
-use super::{Context, earnings, network};
+use super::{CommandContext, earnings, network};
 use crate::{
     error::{ExitClass, ExitStatus, Failure},
     runtime::{
@@ -22,13 +22,13 @@ use crate::{
         state::board::Board,
     },
     tui::{
-        model::{Model, Options},
-        money::Token,
-        run::{self, Clock, Feed, Session},
-        theme::{Depth, Theme},
+        model::{DashModel, DashOptions},
+        money::ChainToken,
+        run::{self, DashClock, DashFeed, DashSession},
+        theme::{ColourDepth, Theme},
     },
 };
-pub use report::Report;
+pub use report::DashReport;
 
 /// Batches of records that wait for the screen; the source waits then.
 const WAITING: usize = 4;
@@ -39,7 +39,7 @@ const FORM: &str = "openlora-board-2";
 /// What `dash` is asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DashRequest {
-    pub origin: Origin,
+    pub origin: RecordSource,
     /// File that every record is written to.
     pub record: Option<PathBuf>,
     /// Of the server that is followed; this home's own when there is none.
@@ -48,7 +48,7 @@ pub struct DashRequest {
 
 /// Where records come from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Origin {
+pub enum RecordSource {
     /// The journal of this home.
     #[default]
     Home,
@@ -60,7 +60,7 @@ pub enum Origin {
     Demo,
 }
 
-pub async fn run(context: &Context, request: DashRequest) -> Result<ExitStatus, Failure> {
+pub async fn run(context: &CommandContext, request: DashRequest) -> Result<ExitStatus, Failure> {
     if context.printer.is_json() {
         report::print(context, &request)?;
         return Ok(ExitStatus::Success);
@@ -77,22 +77,22 @@ pub async fn run(context: &Context, request: DashRequest) -> Result<ExitStatus, 
     }
     let folder = std::env::current_dir()
         .map_err(|error| Failure::io("read the working directory", ".".as_ref(), &error))?;
-    let board = show(options, (feed, clock), folder).await?;
-    if request.origin == Origin::Home && request.record.is_none() {
+    let board = run_screen(options, (feed, clock), folder).await?;
+    if request.origin == RecordSource::Home && request.record.is_none() {
         keep(context, &board);
     }
     Ok(ExitStatus::Success)
 }
 
 /// Opens the screen until somebody quits.
-pub(super) async fn show(
-    options: Options,
-    (feed, clock): (mpsc::Receiver<Feed>, Clock),
+pub(super) async fn run_screen(
+    options: DashOptions,
+    (feed, clock): (mpsc::Receiver<DashFeed>, DashClock),
     folder: PathBuf,
 ) -> Result<Board, Failure> {
     let size = terminal_columns_and_lines();
-    let model = Model::new(options, size, clock());
-    let session = Session {
+    let model = DashModel::new(options, size, clock());
+    let session = DashSession {
         model,
         feed,
         clock,
@@ -113,29 +113,29 @@ fn terminal_columns_and_lines() -> (u16, u16) {
 
 /// Starts what records come from, and says what time it is there.
 fn source(
-    context: &Context,
+    context: &CommandContext,
     request: &DashRequest,
-    sender: mpsc::Sender<Feed>,
-) -> Result<Clock, Failure> {
+    sender: mpsc::Sender<DashFeed>,
+) -> Result<DashClock, Failure> {
     let recorder = request.record.as_deref().map(recording::Recorder::create);
     let recorder = recorder.transpose()?;
     match &request.origin {
-        Origin::Home => local::follow(context.dirs.journal(), recorder, sender)?,
-        Origin::Attach(url) => {
+        RecordSource::Home => local::follow(context.dirs.journal(), recorder, sender)?,
+        RecordSource::Attach(url) => {
             let server = (url.as_str(), request.token_file.as_deref());
             attach::follow(context, server, (recorder, sender))?;
         }
-        Origin::Replay(path, speed) => {
+        RecordSource::Replay(path, speed) => {
             let records = recording::read(path)?;
             return Ok(recording::play(records, *speed, sender));
         }
-        Origin::Demo => return Ok(recording::play(recording::demo()?, 1, sender)),
+        RecordSource::Demo => return Ok(recording::play(recording::demo()?, 1, sender)),
     }
     Ok(Box::new(now_ms))
 }
 
 /// Reading starts here the next time; that it cannot be kept only costs time then.
-fn keep(context: &Context, board: &Board) {
+fn keep(context: &CommandContext, board: &Board) {
     if board.sequence > 0 {
         store(&context.dirs.journal(), board);
     }
@@ -162,10 +162,10 @@ pub(super) fn needs_terminal() -> Result<(), Failure> {
     }
 }
 
-fn options(context: &Context, request: &DashRequest) -> Result<Options, Failure> {
+fn options(context: &CommandContext, request: &DashRequest) -> Result<DashOptions, Failure> {
     let settings = &context.settings.dash;
-    let demo = request.origin == Origin::Demo;
-    Ok(Options {
+    let demo = request.origin == RecordSource::Demo;
+    Ok(DashOptions {
         tokens: tokens(context)?,
         depth: depth(context),
         theme: Theme::named(&settings.theme).unwrap_or_default(),
@@ -176,29 +176,29 @@ fn options(context: &Context, request: &DashRequest) -> Result<Options, Failure>
 }
 
 /// The same for the demonstration's own screen.
-pub(super) fn demo_options(context: &Context) -> Result<Options, Failure> {
+pub(super) fn demo_options(context: &CommandContext) -> Result<DashOptions, Failure> {
     let mut options = options(context, &DashRequest::default())?;
     options.watermark = Some("DEMO: no real money".to_owned());
     Ok(options)
 }
 
 /// A remark for the screen.
-pub(super) fn told(text: String) -> Feed {
-    Feed::Told(text)
+pub(super) fn remark_feed(text: String) -> DashFeed {
+    DashFeed::Told(text)
 }
 
 /// The journal at `path`, live.
-pub(super) fn follow(path: PathBuf, sender: mpsc::Sender<Feed>) -> Result<Clock, Failure> {
+pub(super) fn follow(path: PathBuf, sender: mpsc::Sender<DashFeed>) -> Result<DashClock, Failure> {
     local::follow(path, None, sender)?;
     Ok(Box::new(now_ms))
 }
 
 /// Every chain of the settings that calls are paid on, with its money.
-fn tokens(context: &Context) -> Result<Vec<Token>, Failure> {
+fn tokens(context: &CommandContext) -> Result<Vec<ChainToken>, Failure> {
     let networks = network::paid_on(context)?;
     let each = networks.into_iter().map(|network| {
         let decimals = network.token.as_ref().map_or(0, |token| token.decimals);
-        Ok(Token {
+        Ok(ChainToken {
             chain_id: network.chain_id,
             coin: earnings::coin(context, decimals)?,
             token: network.token.map(|it| (it.address, it.symbol, it.decimals)),
@@ -209,18 +209,18 @@ fn tokens(context: &Context) -> Result<Vec<Token>, Failure> {
 }
 
 /// What the terminal says it can show.
-fn depth(context: &Context) -> Depth {
+fn depth(context: &CommandContext) -> ColourDepth {
     if !context.printer.paints() {
-        return Depth::None;
+        return ColourDepth::None;
     }
     let says = |name: &str| std::env::var(name).unwrap_or_default();
     let (colours, term) = (says("COLORTERM"), says("TERM"));
     if colours == "truecolor" || colours == "24bit" {
-        Depth::True
+        ColourDepth::True
     } else if term.contains("256color") || term.contains("kitty") || term.contains("alacritty") {
-        Depth::Indexed
+        ColourDepth::Indexed
     } else {
-        Depth::Sixteen
+        ColourDepth::Sixteen
     }
 }
 

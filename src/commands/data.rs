@@ -10,16 +10,16 @@ use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 
 pub use check::check;
-pub use report::Report as CheckReport;
-pub use split::{Report as SplitReport, SplitRequest, split};
+pub use report::DataReport as CheckReport;
+pub use split::{SplitReport, SplitRequest, split};
 
-use super::{Context, project};
+use super::{CommandContext, project};
 use crate::{
     error::{ExitClass, ExitStatus, Failure},
     runtime::{
         dataset::{
-            self, Dataset, Row, Source, Task,
-            encode::{self, EncodeOptions, LossOn, Segment},
+            self, DataRow, DataSource, Dataset, Task,
+            encode::{self, EncodeOptions, LossOn, TextSegment},
         },
         model::text::TextCodec,
     },
@@ -41,19 +41,19 @@ pub struct PreviewRequest {
 }
 
 #[derive(Debug, Serialize, schemars::JsonSchema)]
-pub struct Preview {
+pub struct RowPreview {
     row: usize,
     place: String,
     contributor: String,
     tokens: usize,
     learned: usize,
-    segments: Vec<Segment>,
+    segments: Vec<TextSegment>,
 }
 
 /// Shows rows as the model sees them.
-pub fn preview(context: &Context, request: &PreviewRequest) -> Result<ExitStatus, Failure> {
+pub fn preview(context: &CommandContext, request: &PreviewRequest) -> Result<ExitStatus, Failure> {
     let dataset = dataset::load(&sources(context, &request.files))?;
-    let task = Task::settle(&dataset, &project::task_wish(&context.settings))?;
+    let task = Task::resolve(&dataset, &project::task_wish(&context.settings))?;
     let chosen = chosen(&dataset, request)?;
     let codec = open_codec(context)?;
     let options = encode_options(&context.settings);
@@ -61,7 +61,7 @@ pub fn preview(context: &Context, request: &PreviewRequest) -> Result<ExitStatus
     for number in chosen {
         let row = &dataset.rows[number - 1];
         let (encoded, segments) = encode::segments(&codec, &task, &dataset, row, &options)?;
-        shown.push(Preview {
+        shown.push(RowPreview {
             row: number,
             place: dataset.place(row),
             contributor: dataset.sources[row.source].contributor.clone(),
@@ -70,7 +70,7 @@ pub fn preview(context: &Context, request: &PreviewRequest) -> Result<ExitStatus
             segments,
         });
     }
-    show(context, &shown);
+    print_preview(context, &shown);
     Ok(ExitStatus::Success)
 }
 
@@ -91,7 +91,7 @@ fn chosen(
     }
 }
 
-fn show(context: &Context, shown: &[Preview]) {
+fn print_preview(context: &CommandContext, shown: &[RowPreview]) {
     if context.printer.is_json() {
         return context.printer.json(&shown);
     }
@@ -99,7 +99,7 @@ fn show(context: &Context, shown: &[Preview]) {
         if at > 0 {
             context.printer.line("");
         }
-        let Preview {
+        let RowPreview {
             row: number,
             place,
             contributor,
@@ -120,21 +120,23 @@ fn show(context: &Context, shown: &[Preview]) {
 }
 
 /// Learned text in colour, or between double brackets where there is none.
-fn painted(context: &Context, segment: &Segment) -> String {
+fn painted(context: &CommandContext, segment: &TextSegment) -> String {
     match segment {
-        Segment {
+        TextSegment {
             text,
             learned: false,
         } => text.clone(),
-        Segment { text, .. } if context.printer.paints() => context.printer.paint(LEARNED, text),
-        Segment { text, .. } => format!("[[{text}]]"),
+        TextSegment { text, .. } if context.printer.paints() => {
+            context.printer.paint(LEARNED, text)
+        }
+        TextSegment { text, .. } => format!("[[{text}]]"),
     }
 }
 
 /// The files named, or those of the project, with paths as people name them.
-fn sources(context: &Context, files: &[PathBuf]) -> Vec<Source> {
+fn sources(context: &CommandContext, files: &[PathBuf]) -> Vec<DataSource> {
     let sources = project::sources(context, files).into_iter();
-    let shortened = |source: Source| Source {
+    let shortened = |source: DataSource| DataSource {
         path: shorten(&context.settings, &source.path),
         ..source
     };
@@ -160,13 +162,13 @@ fn encode_options(settings: &Settings) -> EncodeOptions {
 }
 
 /// Tokenizer and chat template of the base in the settings.
-fn open_codec(context: &Context) -> Result<TextCodec, Failure> {
+fn open_codec(context: &CommandContext) -> Result<TextCodec, Failure> {
     Ok(TextCodec::open(&project::base(context, None)?.dir)?)
 }
 
 /// Validation or test rows of the project, which are read from files that are no `[[data]]`.
-fn held_out(settings: &Settings) -> Vec<(&'static str, Vec<Source>)> {
-    let file = |path: &Path| Source::of_file(shorten(settings, path));
+fn held_out(settings: &Settings) -> Vec<(&'static str, Vec<DataSource>)> {
+    let file = |path: &Path| DataSource::of_file(shorten(settings, path));
     let valid = settings.train.val.iter();
     let valid = valid.filter(|stated| stated.value.parse::<f64>().is_err());
     let tests = settings.eval.data.iter();
@@ -175,11 +177,11 @@ fn held_out(settings: &Settings) -> Vec<(&'static str, Vec<Source>)> {
         ("test", tests.map(|path| file(path)).collect()),
     ]
     .into_iter()
-    .filter(|(_, sources): &(_, Vec<Source>)| !sources.is_empty())
+    .filter(|(_, sources): &(_, Vec<DataSource>)| !sources.is_empty())
     .collect()
 }
 
 /// The source of a row.
-fn source_of<'a>(dataset: &'a Dataset, row: &Row) -> &'a Source {
+fn source_of<'a>(dataset: &'a Dataset, row: &DataRow) -> &'a DataSource {
     &dataset.sources[row.source]
 }

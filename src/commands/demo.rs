@@ -4,20 +4,20 @@
 //! its own, shows the command line and tells what came back. Nothing is canned, and every figure
 //! is the one that the step itself reported.
 
+mod buyer;
 mod credit;
 mod program;
+mod script;
 mod steps;
-mod story;
-mod trade;
-mod watched;
+mod watch;
 
 use std::{path::PathBuf, time::Instant};
 
 use serde::Serialize;
 use tempfile::TempDir;
 
-use self::{program::Program, story::Story};
-use super::{Context, deploy::Deployed};
+use self::{program::DemoBinary, script::DemoScript};
+use super::{CommandContext, deploy::DeployReport};
 use crate::error::{ExitClass, ExitStatus, Failure};
 
 /// What `demo` is asked for.
@@ -31,50 +31,50 @@ pub struct DemoRequest {
 
 /// The result: a key per step.
 #[derive(Debug, Default, Serialize, schemars::JsonSchema)]
-pub struct Report {
+pub struct DemoReport {
     /// Marks every figure here as a demonstration's.
     pub demo: bool,
-    pub started: Option<steps::Started>,
-    pub trained: Option<steps::Trained>,
-    pub evaluated: Option<steps::Evaluated>,
+    pub started: Option<steps::DemoProject>,
+    pub trained: Option<steps::TrainingFigures>,
+    pub evaluated: Option<steps::EvaluationFigures>,
     /// The result of `deploy`, found in the registry again.
-    pub deployed: Option<Deployed>,
-    pub calls: Vec<steps::Called>,
-    pub metered: Option<steps::Metered>,
-    pub paid: Option<trade::Paid>,
-    pub settled: Option<trade::Settled>,
-    pub attributed: Option<credit::Attributed>,
+    pub deployed: Option<DeployReport>,
+    pub calls: Vec<steps::DemoCall>,
+    pub metered: Option<steps::MeteredTotals>,
+    pub paid: Option<buyer::BuyerPayments>,
+    pub settled: Option<buyer::SettlementFigures>,
+    pub attributed: Option<credit::CreditReport>,
     pub seconds: f64,
 }
 
 /// Runs the story; Ctrl-C stops its programs and leaves nothing behind.
-pub async fn run(context: &Context, request: DemoRequest) -> Result<ExitStatus, Failure> {
+pub async fn run(context: &CommandContext, request: DemoRequest) -> Result<ExitStatus, Failure> {
     let started = Instant::now();
     if request.dash {
         super::dash::needs_terminal()?;
     }
-    let home = Home::open(request.home)?;
-    let mut story = Story {
+    let home = DemoHome::open(request.home)?;
+    let mut script = DemoScript {
         printer: &context.printer,
-        program: Program::new(home.path())?,
+        program: DemoBinary::new(home.path())?,
         watcher: None,
     };
     let told = if request.dash {
-        watched::tell(context, &mut story).await
+        watch::run_watched(context, &mut script).await
     } else {
         tokio::select! {
-            told = story.tell() => told,
+            told = script.run_steps() => told,
             _ = tokio::signal::ctrl_c() => Err(interrupted()),
         }
     };
-    let ended = story.end_chain().await;
+    let ended = script.end_chain().await;
     let mut report = told?;
     ended?;
     report.seconds = started.elapsed().as_secs_f64();
     if context.printer.is_json() {
         context.printer.json(&report);
     } else {
-        story.close(&report, home.is_kept());
+        script.close(&report, home.is_kept());
     }
     Ok(ExitStatus::Success)
 }
@@ -84,12 +84,12 @@ fn interrupted() -> Failure {
 }
 
 /// Where the demo works.
-enum Home {
+enum DemoHome {
     Temporary(TempDir),
     Kept(PathBuf),
 }
 
-impl Home {
+impl DemoHome {
     fn open(wanted: Option<PathBuf>) -> Result<Self, Failure> {
         let Some(dir) = wanted else {
             let dir = TempDir::with_prefix("openlora-demo-").map_err(|error| {

@@ -7,21 +7,22 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Context,
-    desk::Desk,
+    CommandContext,
     money::{prices, token},
     package::{self, PackageRequest},
-    project, verify,
+    project,
+    tx_context::TxContext,
+    verify,
 };
 use crate::{
     error::{ExitClass, ExitStatus, Failure},
     runtime::{
-        event::Deployment,
+        event::ReleaseDeployment,
         ledger::{Address, Amount},
         package::{
             Package,
-            release::Domain,
-            verify::{Report, Status},
+            release::SigningDomain,
+            verify::{CheckStatus, PackageVerification},
         },
         train::RunDir,
     },
@@ -29,16 +30,17 @@ use crate::{
         WalletError,
         balance::{from_units, in_units},
         deploy::{
-            Action, DeployError, Goods, Place, Plan, Quote, Step, Wish, carry_out, found, keep,
-            observe, payout, plan, quote, splitter,
+            DeployContext, DeployError, DeployOptions, DeployPlan, DeployStep, FeeQuote,
+            RegistryAction, ReleaseParams, append_release, carry_out, find_release, observe,
+            payout, plan, quote, splitter,
         },
         development::check_payee,
-        network::Token,
+        network::PaymentToken,
         provider::Chain,
         registry::{Token as Contract, parse_id, shown_id},
     },
 };
-pub use contracts::Contracts;
+pub use contracts::ContractsReport;
 
 /// What the command line says besides settings.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -55,7 +57,7 @@ pub struct DeployRequest {
 
 /// What `--json` prints.
 #[derive(Debug, Serialize, Deserialize, schemars::JsonSchema)]
-pub struct Deployed {
+pub struct DeployReport {
     pub adapter_id: String,
     /// As the registry counts, from 1.
     pub version: u32,
@@ -75,23 +77,23 @@ pub struct Deployed {
 
 /// What `--dry-run --json` prints.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
-pub struct Proposal {
+pub struct DeployProposal {
     network: String,
     chain_id: u64,
     from: String,
-    transactions: Vec<Proposed>,
+    transactions: Vec<PlannedTransaction>,
     /// Most wei that all of them can cost.
     most_wei: String,
 }
 
 /// One transaction that would be sent.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
-pub struct Proposed {
+pub struct PlannedTransaction {
     deed: String,
     to: String,
     contract: &'static str,
     call: String,
-    arguments: Vec<Argument>,
+    arguments: Vec<CallArgument>,
     /// Limit; what is not used is not paid.
     gas: u64,
     /// Most wei per unit of gas.
@@ -99,54 +101,63 @@ pub struct Proposed {
 }
 
 #[derive(Debug, Serialize, schemars::JsonSchema)]
-pub struct Argument {
+pub struct CallArgument {
     name: &'static str,
     value: String,
 }
 
-pub async fn run(context: &Context, request: DeployRequest) -> Result<ExitStatus, Failure> {
+pub async fn run(context: &CommandContext, request: DeployRequest) -> Result<ExitStatus, Failure> {
     let wish = wish(&request)?;
     if request.contracts {
         return contracts::run(context, &request).await;
     }
     let dir = folder(context, &request).await?;
-    let mut desk = Desk::open(context, request.password_file.clone()).await?;
-    let package = checked(context, &desk, dir).await?;
-    let goods = Goods::of(&package)?;
-    if goods.publisher != desk.account {
+    let mut tx_context = TxContext::open(context, request.password_file.clone()).await?;
+    let package = checked(context, &tx_context, dir).await?;
+    let params = ReleaseParams::from_package(&package)?;
+    if params.publisher != tx_context.account {
         return Err(DeployError::OtherPublisher {
-            publisher: goods.publisher,
-            account: desk.account,
+            publisher: params.publisher,
+            account: tx_context.account,
         }
         .into());
     }
     package::tell_static_shares(&context.printer, &package.manifest);
-    package::check_payees(&desk.chain.network, &package.manifest)?;
-    for (who, address) in [("--account", Some(desk.account)), ("--server", wish.server)] {
+    package::check_payees(&tx_context.chain.network, &package.manifest)?;
+    for (who, address) in [
+        ("--account", Some(tx_context.account)),
+        ("--server", wish.server),
+    ] {
         if let Some(address) = address {
-            check_payee(&desk.chain.network, who, address)?;
+            check_payee(&tx_context.chain.network, who, address)?;
         }
     }
     if !request.dry_run {
-        desk.recover().await?;
+        tx_context.recover().await?;
     }
-    let wish = Wish {
-        remembered: remembered(&desk, &goods),
-        price: price(context, &desk.chain).await?,
+    let options = DeployOptions {
+        remembered: remembered(&tx_context, &params),
+        price: price(context, &tx_context.chain).await?,
         ..wish
     };
-    let plan = planned(&desk, &goods, &wish).await?;
-    let quote = quote(&desk.chain, desk.account, &plan.steps, &desk.limits).await?;
+    let plan = planned(&tx_context, &params, &options).await?;
+    let quote = quote(
+        &tx_context.chain,
+        tx_context.account,
+        &plan.steps,
+        &tx_context.limits,
+    )
+    .await?;
     if request.dry_run {
-        propose(context, &desk, &plan.steps, &quote);
+        propose(context, &tx_context, &plan.steps, &quote);
         return Ok(ExitStatus::Success);
     }
-    let deployment = deploy(context, &mut desk, &goods, &plan, &quote).await?;
+    let deployment = deploy(context, &mut tx_context, &params, &plan, &quote).await?;
     report(context, &plan, &deployment);
     Ok(ExitStatus::Success)
 }
 
-fn wish(request: &DeployRequest) -> Result<Wish, Failure> {
+fn wish(request: &DeployRequest) -> Result<DeployOptions, Failure> {
     let usage = |message: String| Failure::new(ExitClass::Usage, message);
     let server = request.server.as_deref().map(str::parse::<Address>);
     let server = server
@@ -164,7 +175,7 @@ fn wish(request: &DeployRequest) -> Result<Wish, Failure> {
             ))
         })
     };
-    Ok(Wish {
+    Ok(DeployOptions {
         server,
         adapter: request.adapter.as_deref().map(id).transpose()?,
         remembered: Vec::new(),
@@ -174,7 +185,7 @@ fn wish(request: &DeployRequest) -> Result<Wish, Failure> {
 
 /// What the registry is told that 1 000 generated tokens cost. Zero only where the settings say
 /// zero: a token that is missing or counts otherwise must not make the calls free.
-async fn price(context: &Context, chain: &Chain) -> Result<u128, Failure> {
+async fn price(context: &CommandContext, chain: &Chain) -> Result<u128, Failure> {
     /// Of the token that the registry counts in.
     const DECIMALS: u8 = 6;
     let network = &chain.network;
@@ -207,7 +218,7 @@ async fn price(context: &Context, chain: &Chain) -> Result<u128, Failure> {
 }
 
 /// The settings say how a token counts, and so does the token.
-async fn check_decimals(chain: &Chain, token: &Token) -> Result<(), Failure> {
+async fn check_decimals(chain: &Chain, token: &PaymentToken) -> Result<(), Failure> {
     if !chain.has_code(token.address).await? {
         return Ok(());
     }
@@ -236,7 +247,7 @@ async fn check_decimals(chain: &Chain, token: &Token) -> Result<(), Failure> {
 }
 
 /// The package that is named, or the latest run's, which is made now when it has none.
-async fn folder(context: &Context, request: &DeployRequest) -> Result<PathBuf, Failure> {
+async fn folder(context: &CommandContext, request: &DeployRequest) -> Result<PathBuf, Failure> {
     if let Some(named) = &request.package {
         return Ok(context.settings.working_dir.join(named));
     }
@@ -260,9 +271,13 @@ async fn folder(context: &Context, request: &DeployRequest) -> Result<PathBuf, F
 }
 
 /// The package, every check of which this machine can do has passed.
-async fn checked(context: &Context, desk: &Desk, dir: PathBuf) -> Result<Package, Failure> {
-    let network = &desk.chain.network;
-    let domain = Domain::of(network.chain_id, network.contracts.registry);
+async fn checked(
+    context: &CommandContext,
+    tx_context: &TxContext,
+    dir: PathBuf,
+) -> Result<Package, Failure> {
+    let network = &tx_context.chain.network;
+    let domain = SigningDomain::for_registry(network.chain_id, network.contracts.registry);
     let (context, shown) = (context.clone(), dir.clone());
     let work = move || verify::checked(&context, &dir, None, Some(domain));
     let checked = tokio::task::spawn_blocking(work).await;
@@ -275,8 +290,11 @@ async fn checked(context: &Context, desk: &Desk, dir: PathBuf) -> Result<Package
     }
 }
 
-fn unverified(dir: &Path, report: &Report) -> Failure {
-    let failed = report.checks.iter().filter(|it| it.status == Status::Fail);
+fn unverified(dir: &Path, report: &PackageVerification) -> Failure {
+    let failed = report
+        .checks
+        .iter()
+        .filter(|it| it.status == CheckStatus::Fail);
     let said = failed.map(|check| {
         let reason = check.reason.as_deref().unwrap_or_default();
         format!("{}: {reason}", check.name)
@@ -288,77 +306,95 @@ fn unverified(dir: &Path, report: &Report) -> Failure {
 }
 
 /// The adapters of this name that this home has registered there, newest first.
-fn remembered(desk: &Desk, goods: &Goods) -> Vec<crate::wallet::registry::Id> {
-    let network = &desk.chain.network;
+fn remembered(
+    tx_context: &TxContext,
+    params: &ReleaseParams,
+) -> Vec<crate::wallet::registry::AdapterId> {
+    let network = &tx_context.chain.network;
     let registry = network.contracts.registry.unwrap_or_default().to_string();
-    let publisher = goods.publisher.to_string();
-    let same = |it: &&Deployment| {
-        it.name == goods.name
+    let publisher = params.publisher.to_string();
+    let same = |it: &&ReleaseDeployment| {
+        it.name == params.name
             && it.chain_id == network.chain_id
             && it.registry == registry
             && it.publisher == publisher
     };
-    let known = desk.snapshot.deployments.iter().rev().filter(same);
+    let known = tx_context.snapshot.deployments.iter().rev().filter(same);
     known.filter_map(|it| parse_id(&it.adapter_id)).collect()
 }
 
-async fn planned(desk: &Desk, goods: &Goods, wish: &Wish) -> Result<Plan, DeployError> {
-    let payout = payout(goods)?;
-    let place = Place::of(&desk.chain, desk.account, wish, payout.pool.is_some()).await?;
-    let seen = observe(&desk.chain, goods, &payout, &place, wish).await?;
-    let plan = plan(goods, &payout, &seen, &place)?;
+async fn planned(
+    tx_context: &TxContext,
+    params: &ReleaseParams,
+    options: &DeployOptions,
+) -> Result<DeployPlan, DeployError> {
+    let payout = payout(params)?;
+    let place = DeployContext::observe(
+        &tx_context.chain,
+        tx_context.account,
+        options,
+        payout.pool.is_some(),
+    )
+    .await?;
+    let seen = observe(&tx_context.chain, params, &payout, &place, options).await?;
+    let plan = plan(params, &payout, &seen, &place)?;
     if !plan.is_new() {
         return Ok(plan);
     }
-    let paid_at = splitter(&desk.chain, place.registry, &plan).await?;
+    let paid_at = splitter(&tx_context.chain, place.registry, &plan).await?;
     Ok(plan.paid_at(paid_at))
 }
 
 async fn deploy(
-    context: &Context,
-    desk: &mut Desk,
-    goods: &Goods,
-    plan: &Plan,
-    quote: &Quote,
-) -> Result<Deployment, Failure> {
-    if plan.action == Action::Nothing {
-        let deployment = found(&desk.chain, goods, plan).await?;
+    context: &CommandContext,
+    tx_context: &mut TxContext,
+    params: &ReleaseParams,
+    plan: &DeployPlan,
+    quote: &FeeQuote,
+) -> Result<ReleaseDeployment, Failure> {
+    if plan.action == RegistryAction::Nothing {
+        let deployment = find_release(&tx_context.chain, params, plan).await?;
         let id = shown_id(plan.adapter_id);
-        let mut known = desk.snapshot.deployments.iter();
+        let mut known = tx_context.snapshot.deployments.iter();
         // A process that was killed after its transaction was mined did not get to say so.
         if !known.any(|it| it.adapter_id == id && it.tx == deployment.tx) {
-            desk.note(&deployment).await?;
+            tx_context.note(&deployment).await?;
         }
         return Ok(deployment);
     }
-    show(context, desk, &plan.steps, quote);
-    desk.confirm(&goods.name, "sending this")?;
-    desk.fund().await?;
-    let deed = format!("deploying {} {}", goods.name, goods.release);
-    let held = desk.chain.balance(desk.account).await?;
-    quote.afford(&desk.chain, desk.account, held, &deed)?;
-    let account = desk.unlock()?;
-    let sender = desk.sender(&account);
-    Ok(carry_out(&sender, goods, plan, quote).await?)
+    print_steps(context, tx_context, &plan.steps, quote);
+    tx_context.confirm(&params.name, "sending this")?;
+    tx_context.fund().await?;
+    let deed = format!("deploying {} {}", params.name, params.release);
+    let held = tx_context.chain.balance(tx_context.account).await?;
+    quote.afford(&tx_context.chain, tx_context.account, held, &deed)?;
+    let account = tx_context.unlock()?;
+    let sender = tx_context.sender(&account);
+    Ok(carry_out(&sender, params, plan, quote).await?)
 }
 
-impl Desk {
-    async fn note(&self, deployment: &Deployment) -> Result<(), Failure> {
-        Ok(keep(&self.journal, deployment).await?)
+impl TxContext {
+    async fn note(&self, deployment: &ReleaseDeployment) -> Result<(), Failure> {
+        Ok(append_release(&self.journal, deployment).await?)
     }
 }
 
 /// What is about to be signed, for a person.
-fn show(context: &Context, desk: &Desk, steps: &[Step], quote: &Quote) {
+fn print_steps(
+    context: &CommandContext,
+    tx_context: &TxContext,
+    steps: &[DeployStep],
+    quote: &FeeQuote,
+) {
     let printer = &context.printer;
-    let network = &desk.chain.network;
+    let network = &tx_context.chain.network;
     printer.note(format!(
         "chain         {} ({}) through {}",
         network.name,
         network.chain_id,
         network.rpc_shown()
     ));
-    printer.note(format!("from          {}", desk.account));
+    printer.note(format!("from          {}", tx_context.account));
     for (step, submission) in steps.iter().zip(&quote.submissions) {
         printer.note(format!("contract      {} {}", step.contract, step.to));
         printer.note(format!("call          {}", step.call));
@@ -375,38 +411,44 @@ fn show(context: &Context, desk: &Desk, steps: &[Step], quote: &Quote) {
     ));
 }
 
-fn propose(context: &Context, desk: &Desk, steps: &[Step], quote: &Quote) {
+fn propose(
+    context: &CommandContext,
+    tx_context: &TxContext,
+    steps: &[DeployStep],
+    quote: &FeeQuote,
+) {
     if !context.printer.is_json() {
         if steps.is_empty() {
             context.printer.note("there is nothing to do");
         } else {
-            show(context, desk, steps, quote);
+            print_steps(context, tx_context, steps, quote);
         }
         context
             .printer
             .line(format!("{} transactions, none sent", steps.len()));
         return;
     }
-    let network = &desk.chain.network;
-    let transaction = |(step, submission): (&Step, &crate::wallet::transaction::Submission)| {
-        let argument = |(name, value): &(&'static str, String)| Argument {
-            name,
-            value: value.clone(),
+    let network = &tx_context.chain.network;
+    let transaction =
+        |(step, submission): (&DeployStep, &crate::wallet::transaction::TxSubmission)| {
+            let argument = |(name, value): &(&'static str, String)| CallArgument {
+                name,
+                value: value.clone(),
+            };
+            PlannedTransaction {
+                deed: step.deed.clone(),
+                to: step.to.to_string(),
+                contract: step.contract,
+                call: step.call.clone(),
+                arguments: step.arguments.iter().map(argument).collect(),
+                gas: submission.gas,
+                max_fee_wei: quote.cap.to_string(),
+            }
         };
-        Proposed {
-            deed: step.deed.clone(),
-            to: step.to.to_string(),
-            contract: step.contract,
-            call: step.call.clone(),
-            arguments: step.arguments.iter().map(argument).collect(),
-            gas: submission.gas,
-            max_fee_wei: quote.cap.to_string(),
-        }
-    };
-    context.printer.json(&Proposal {
+    context.printer.json(&DeployProposal {
         network: network.name.clone(),
         chain_id: network.chain_id,
-        from: desk.account.to_string(),
+        from: tx_context.account.to_string(),
         transactions: steps
             .iter()
             .zip(&quote.submissions)
@@ -416,16 +458,16 @@ fn propose(context: &Context, desk: &Desk, steps: &[Step], quote: &Quote) {
     });
 }
 
-fn report(context: &Context, plan: &Plan, it: &Deployment) {
+fn report(context: &CommandContext, plan: &DeployPlan, it: &ReleaseDeployment) {
     let printer = &context.printer;
     let done = match plan.action {
-        Action::Nothing => "nothing",
-        Action::Register => "registered",
-        Action::Publish => "published",
-        Action::Authorise => "authorised",
+        RegistryAction::Nothing => "nothing",
+        RegistryAction::Register => "registered",
+        RegistryAction::Publish => "published",
+        RegistryAction::Authorise => "authorised",
     };
     if printer.is_json() {
-        return printer.json(&Deployed {
+        return printer.json(&DeployReport {
             adapter_id: it.adapter_id.clone(),
             version: it.version,
             network: it.network.clone(),
@@ -439,7 +481,7 @@ fn report(context: &Context, plan: &Plan, it: &Deployment) {
             done: done.to_owned(),
         });
     }
-    if plan.action == Action::Nothing {
+    if plan.action == RegistryAction::Nothing {
         printer.note("the registry has this release already; nothing was sent");
     }
     printer.line(format!("adapter       {}", it.adapter_id));

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{Context, ask, journal, network::port, running_server::Running};
+use super::{CommandContext, ask, journal, network::port, running_server::RunningServer};
 use crate::{
     error::{ExitClass, ExitStatus, Failure},
     printer::Printer,
@@ -13,7 +13,7 @@ use crate::{
     wallet::{
         devchain::{
             ETHER,
-            supervisor::{self, Endpoint, Folder, Status},
+            supervisor::{self, ChainDir, ChainEndpoint, ChainStatus},
         },
         development::MNEMONIC,
     },
@@ -30,7 +30,7 @@ pub struct StartRequest {
 
 /// Where the chain answers.
 #[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
-pub struct Started {
+pub struct DevnetStarted {
     /// JSON-RPC over HTTP.
     pub url: String,
     /// The same over WebSocket, with subscriptions.
@@ -43,14 +43,14 @@ pub struct Started {
 }
 
 #[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
-pub struct Stopped {
+pub struct DevnetStopped {
     pub chain_id: u64,
     /// It was running before.
     pub stopped: bool,
 }
 
 #[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
-pub struct State {
+pub struct DevnetState {
     pub chain_id: u64,
     pub running: bool,
     /// A process holds the chain's lock without answering.
@@ -65,19 +65,19 @@ pub struct State {
 }
 
 #[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
-pub struct Reset {
+pub struct DevnetReset {
     pub chain_id: u64,
     /// It was running before, and is running again with a new chain.
     pub restarted: bool,
     pub url: Option<String>,
 }
 
-fn chain_id(context: &Context) -> u64 {
+fn chain_id(context: &CommandContext) -> u64 {
     context.settings.devnet.chain_id
 }
 
 /// Starts the chain, or says where it runs.
-pub async fn start(context: &Context, request: StartRequest) -> Result<ExitStatus, Failure> {
+pub async fn start(context: &CommandContext, request: StartRequest) -> Result<ExitStatus, Failure> {
     let chain_id = chain_id(context);
     let port = port(context, chain_id);
     let home = request.data.unwrap_or_else(|| context.dirs.data.clone());
@@ -95,7 +95,7 @@ pub async fn start(context: &Context, request: StartRequest) -> Result<ExitStatu
 }
 
 async fn foreground(
-    context: &Context,
+    context: &CommandContext,
     home: &Path,
     (chain_id, port): (u64, u16),
 ) -> Result<ExitStatus, Failure> {
@@ -126,10 +126,10 @@ async fn foreground(
     Ok(ExitStatus::Success)
 }
 
-fn announce(printer: &Printer, home: &Path, endpoint: &Endpoint, verb: &str) {
-    let folder = Folder::new(home, endpoint.chain_id);
+fn announce(printer: &Printer, home: &Path, endpoint: &ChainEndpoint, verb: &str) {
+    let folder = ChainDir::new(home, endpoint.chain_id);
     if printer.is_json() {
-        printer.json(&Started {
+        printer.json(&DevnetStarted {
             url: endpoint.url.clone(),
             ws: endpoint.ws.clone(),
             chain_id: endpoint.chain_id,
@@ -153,8 +153,8 @@ fn announce(printer: &Printer, home: &Path, endpoint: &Endpoint, verb: &str) {
 }
 
 /// Refuses while a server of this home takes money on the chain.
-async fn refuse_served(context: &Context, chain_id: u64) -> Result<(), Failure> {
-    let server = Running::find(context).await?;
+async fn refuse_served(context: &CommandContext, chain_id: u64) -> Result<(), Failure> {
+    let server = RunningServer::find(context).await?;
     let Some(server) = server.filter(|it| it.is_on(chain_id)) else {
         return Ok(());
     };
@@ -166,12 +166,12 @@ async fn refuse_served(context: &Context, chain_id: u64) -> Result<(), Failure> 
 }
 
 /// Stops the chain; stopping a stopped one is no error.
-pub async fn stop(context: &Context) -> Result<ExitStatus, Failure> {
+pub async fn stop(context: &CommandContext) -> Result<ExitStatus, Failure> {
     let chain_id = chain_id(context);
     refuse_served(context, chain_id).await?;
     let stopped = supervisor::stop(&context.dirs.data, chain_id).await?;
     if context.printer.is_json() {
-        context.printer.json(&Stopped { chain_id, stopped });
+        context.printer.json(&DevnetStopped { chain_id, stopped });
     } else if stopped {
         context.printer.line(format!("chain {chain_id} stopped"));
     } else {
@@ -183,25 +183,27 @@ pub async fn stop(context: &Context) -> Result<ExitStatus, Failure> {
 }
 
 /// Says whether the chain runs, where, and how much it holds.
-pub async fn status(context: &Context) -> Result<ExitStatus, Failure> {
+pub async fn status(context: &CommandContext) -> Result<ExitStatus, Failure> {
     let chain_id = chain_id(context);
     let status = supervisor::status(&context.dirs.data, chain_id).await?;
-    let folder = Folder::new(&context.dirs.data, chain_id);
+    let folder = ChainDir::new(&context.dirs.data, chain_id);
     let state = describe(chain_id, &status, &folder);
     if context.printer.is_json() {
         context.printer.json(&state);
         return Ok(ExitStatus::Success);
     }
     let line = match &status {
-        Status::Running(endpoint) => format!(
+        ChainStatus::Running(endpoint) => format!(
             "chain {chain_id} runs at {} (process {})",
             endpoint.url, endpoint.pid
         ),
-        Status::Silent { pid: Some(pid) } => {
+        ChainStatus::Silent { pid: Some(pid) } => {
             format!("chain {chain_id} is held by process {pid}, which does not answer")
         }
-        Status::Silent { pid: None } => format!("chain {chain_id} is held, and does not answer"),
-        Status::Stopped => format!("chain {chain_id} is not running"),
+        ChainStatus::Silent { pid: None } => {
+            format!("chain {chain_id} is held, and does not answer")
+        }
+        ChainStatus::Stopped => format!("chain {chain_id} is not running"),
     };
     context.printer.line(line);
     context
@@ -210,23 +212,23 @@ pub async fn status(context: &Context) -> Result<ExitStatus, Failure> {
     Ok(ExitStatus::Success)
 }
 
-fn describe(chain_id: u64, status: &Status, folder: &Folder) -> State {
+fn describe(chain_id: u64, status: &ChainStatus, folder: &ChainDir) -> DevnetState {
     let size = |name: &str| {
         let path = folder.path().join(name);
         std::fs::metadata(path).map_or(0, |found| found.len())
     };
     let endpoint = match status {
-        Status::Running(endpoint) => Some(endpoint),
-        Status::Silent { .. } | Status::Stopped => None,
+        ChainStatus::Running(endpoint) => Some(endpoint),
+        ChainStatus::Silent { .. } | ChainStatus::Stopped => None,
     };
-    State {
+    DevnetState {
         chain_id,
         running: endpoint.is_some(),
-        silent: matches!(status, Status::Silent { .. }),
+        silent: matches!(status, ChainStatus::Silent { .. }),
         pid: match status {
-            Status::Running(endpoint) => Some(endpoint.pid),
-            Status::Silent { pid } => *pid,
-            Status::Stopped => None,
+            ChainStatus::Running(endpoint) => Some(endpoint.pid),
+            ChainStatus::Silent { pid } => *pid,
+            ChainStatus::Stopped => None,
         },
         url: endpoint.map(|endpoint| endpoint.url.clone()),
         ws: endpoint.map(|endpoint| endpoint.ws.clone()),
@@ -237,7 +239,7 @@ fn describe(chain_id: u64, status: &Status, folder: &Folder) -> State {
 }
 
 /// Begins a new chain; one that was running runs again at the same address.
-pub async fn reset(context: &Context) -> Result<ExitStatus, Failure> {
+pub async fn reset(context: &CommandContext) -> Result<ExitStatus, Failure> {
     let chain_id = chain_id(context);
     let home = &context.dirs.data;
     refuse_served(context, chain_id).await?;
@@ -247,7 +249,7 @@ pub async fn reset(context: &Context) -> Result<ExitStatus, Failure> {
         true => Some(journal::open(&path)?),
         false => None,
     };
-    if Folder::new(home, chain_id).has_state() {
+    if ChainDir::new(home, chain_id).has_state() {
         let deed = format!("deleting the development chain {chain_id} and all that is on it");
         ask::confirm(context, &deed, "yes")?;
     }
@@ -269,7 +271,7 @@ pub async fn reset(context: &Context) -> Result<ExitStatus, Failure> {
         None => None,
     };
     if context.printer.is_json() {
-        context.printer.json(&Reset {
+        context.printer.json(&DevnetReset {
             chain_id,
             restarted: restarted.is_some(),
             url: restarted.map(|endpoint| endpoint.url),

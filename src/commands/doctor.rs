@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::Serialize;
 use sysinfo::{Disks, System};
 
-use super::Context;
+use super::CommandContext;
 use crate::{
     error::{ExitClass, ExitStatus, Failure},
     private::files,
@@ -14,7 +14,7 @@ use crate::{
 /// Verdict on one aspect of the machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
-pub enum Verdict {
+pub enum HealthVerdict {
     Good,
     Warning,
     Bad,
@@ -22,19 +22,19 @@ pub enum Verdict {
 
 /// One line of the report.
 #[derive(Clone, Debug, Serialize, schemars::JsonSchema)]
-pub struct Check {
+pub struct HealthCheck {
     pub name: &'static str,
-    pub verdict: Verdict,
+    pub verdict: HealthVerdict,
     pub found: String,
     /// What to do about it, unless all is good.
     pub hint: Option<String>,
 }
 
-impl Check {
+impl HealthCheck {
     fn good(name: &'static str, found: impl Into<String>) -> Self {
         Self {
             name,
-            verdict: Verdict::Good,
+            verdict: HealthVerdict::Good,
             found: found.into(),
             hint: None,
         }
@@ -43,7 +43,7 @@ impl Check {
     fn warning(name: &'static str, found: impl Into<String>, hint: &str) -> Self {
         Self {
             name,
-            verdict: Verdict::Warning,
+            verdict: HealthVerdict::Warning,
             found: found.into(),
             hint: Some(hint.to_owned()),
         }
@@ -52,7 +52,7 @@ impl Check {
     fn bad(name: &'static str, found: impl Into<String>, hint: &str) -> Self {
         Self {
             name,
-            verdict: Verdict::Bad,
+            verdict: HealthVerdict::Bad,
             found: found.into(),
             hint: Some(hint.to_owned()),
         }
@@ -61,10 +61,10 @@ impl Check {
 
 /// The whole report.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
-pub struct Report {
+pub struct DoctorReport {
     /// No check is bad.
     pub ok: bool,
-    pub checks: Vec<Check>,
+    pub checks: Vec<HealthCheck>,
 }
 
 /// Memory that training and serving the embedded base need together, in bytes.
@@ -74,17 +74,19 @@ const LEAST_DISK: u64 = 500 << 20;
 const GIB: f64 = (1_u64 << 30) as f64;
 
 /// Runs every check; a bad one makes the exit code 4.
-pub fn run(context: &Context) -> Result<ExitStatus, Failure> {
+pub fn run(context: &CommandContext) -> Result<ExitStatus, Failure> {
     let checks = examine(context);
-    let bad = checks.iter().any(|check| check.verdict == Verdict::Bad);
+    let bad = checks
+        .iter()
+        .any(|check| check.verdict == HealthVerdict::Bad);
     if context.printer.is_json() {
-        context.printer.json(&Report { ok: !bad, checks });
+        context.printer.json(&DoctorReport { ok: !bad, checks });
     } else {
         for check in &checks {
             let word = match check.verdict {
-                Verdict::Good => "ok  ",
-                Verdict::Warning => "warn",
-                Verdict::Bad => "bad ",
+                HealthVerdict::Good => "ok  ",
+                HealthVerdict::Warning => "warn",
+                HealthVerdict::Bad => "bad ",
             };
             context
                 .printer
@@ -101,7 +103,7 @@ pub fn run(context: &Context) -> Result<ExitStatus, Failure> {
     })
 }
 
-fn examine(context: &Context) -> Vec<Check> {
+fn examine(context: &CommandContext) -> Vec<HealthCheck> {
     let mut checks = vec![processor(), features(), memory()];
     checks.push(folder("config", &context.dirs.config));
     checks.push(folder("data", &context.dirs.data));
@@ -113,14 +115,14 @@ fn examine(context: &Context) -> Vec<Check> {
     checks
 }
 
-fn processor() -> Check {
+fn processor() -> HealthCheck {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let found = format!(
         "{cores} cores, {} {}",
         std::env::consts::ARCH,
         std::env::consts::OS
     );
-    Check::good("processor", found)
+    HealthCheck::good("processor", found)
 }
 
 /// Vector instructions that this binary was compiled for: they decide the speed of quantised
@@ -137,19 +139,19 @@ fn compiled_features() -> Vec<&'static str> {
     .collect()
 }
 
-fn features() -> Check {
+fn features() -> HealthCheck {
     let compiled = compiled_features();
     if compiled.is_empty() {
-        return Check::warning(
+        return HealthCheck::warning(
             "vectors",
             "built without vector instructions",
             "build with RUSTFLAGS=\"-C target-cpu=native\" for faster inference",
         );
     }
-    Check::good("vectors", format!("built for {}", compiled.join(", ")))
+    HealthCheck::good("vectors", format!("built for {}", compiled.join(", ")))
 }
 
-fn memory() -> Check {
+fn memory() -> HealthCheck {
     let mut system = System::new();
     system.refresh_memory();
     let found = format!(
@@ -158,17 +160,17 @@ fn memory() -> Check {
         system.total_memory() as f64 / GIB
     );
     if system.available_memory() < LEAST_MEMORY {
-        return Check::warning("memory", found, "close other programs before training");
+        return HealthCheck::warning("memory", found, "close other programs before training");
     }
-    Check::good("memory", found)
+    HealthCheck::good("memory", found)
 }
 
-fn folder(name: &'static str, path: &Path) -> Check {
+fn folder(name: &'static str, path: &Path) -> HealthCheck {
     let shown = path.display().to_string();
     let probe = files::new_folder(path).and_then(|()| tempfile::tempfile_in(path));
     match probe {
-        Ok(_) => Check::good(name, shown),
-        Err(error) => Check::bad(
+        Ok(_) => HealthCheck::good(name, shown),
+        Err(error) => HealthCheck::bad(
             name,
             format!("{shown}: {}", crate::error::describe_io(&error)),
             "choose a writable folder, or set OPENLORA_HOME to one",
@@ -176,7 +178,7 @@ fn folder(name: &'static str, path: &Path) -> Check {
     }
 }
 
-fn disk(path: &Path) -> Check {
+fn disk(path: &Path) -> HealthCheck {
     let disks = Disks::new_with_refreshed_list();
     let full = path.canonicalize().unwrap_or_else(|_| path.to_owned());
     let disk = disks
@@ -184,7 +186,7 @@ fn disk(path: &Path) -> Check {
         .filter(|disk| full.starts_with(disk.mount_point()))
         .max_by_key(|disk| disk.mount_point().as_os_str().len());
     let Some(disk) = disk else {
-        return Check::warning(
+        return HealthCheck::warning(
             "disk",
             "free space unknown",
             "make sure that runs have room",
@@ -192,44 +194,44 @@ fn disk(path: &Path) -> Check {
     };
     let found = format!("{:.1} GiB free", disk.available_space() as f64 / GIB);
     if disk.available_space() < LEAST_DISK {
-        return Check::bad(
+        return HealthCheck::bad(
             "disk",
             found,
             "free some space, or set OPENLORA_HOME elsewhere",
         );
     }
-    Check::good("disk", found)
+    HealthCheck::good("disk", found)
 }
 
 /// Receipts carry times: a clock before this program's first release is certainly wrong.
-fn clock() -> Check {
+fn clock() -> HealthCheck {
     const FIRST_RELEASE: u64 = 1_790_000_000;
     let now = std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)
         .map_or(0, |elapsed| elapsed.as_secs());
     if now < FIRST_RELEASE {
         let found = format!("{now} seconds since 1970, which is in the past");
-        return Check::warning("clock", found, "set the system clock");
+        return HealthCheck::warning("clock", found, "set the system clock");
     }
-    Check::good("clock", format!("{now} seconds since 1970"))
+    HealthCheck::good("clock", format!("{now} seconds since 1970"))
 }
 
-fn base(context: &Context) -> Check {
+fn base(context: &CommandContext) -> HealthCheck {
     let base = context.settings.base.located();
     let place = match base.as_str() {
         "nano" => "embedded in this binary".to_owned(),
         id if Path::new(id).join("config.json").is_file() => "a local folder".to_owned(),
         _ => format!("from the Hub, kept in {}", context.dirs.models().display()),
     };
-    Check::good("base", format!("{base} ({place})"))
+    HealthCheck::good("base", format!("{base} ({place})"))
 }
 
-fn port(context: &Context) -> Check {
+fn port(context: &CommandContext) -> HealthCheck {
     let settings = &context.settings.serve;
     let address = format!("{}:{}", settings.host, settings.port);
     match std::net::TcpListener::bind(&address) {
-        Ok(_) => Check::good("port", format!("{address} is free")),
-        Err(error) => Check::warning(
+        Ok(_) => HealthCheck::good("port", format!("{address} is free")),
+        Err(error) => HealthCheck::warning(
             "port",
             format!("{address}: {}", crate::error::describe_io(&error)),
             "`openlora serve --port 0` takes a free port",

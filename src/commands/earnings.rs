@@ -9,22 +9,22 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use super::{Context, network};
+use super::{CommandContext, network};
 use crate::{
     error::{ExitClass, ExitStatus, Failure},
     runtime::{
         event::Event,
         journal::Journal,
-        ledger::{Address, Allotment, Amount, Collected, Days, Earnings, ReceiverKey},
+        ledger::{Address, Amount, CollectedSums, DayRange, Earnings, PoolAllotment, ReceiverKey},
     },
     wallet::network::Network,
 };
-pub use report::Report;
+pub use report::EarningsReport;
 pub(super) use report::coin;
 
 /// What the rows of the table are about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum By {
+pub enum EarningsGrouping {
     Day,
     Adapter,
     Payer,
@@ -33,14 +33,14 @@ pub enum By {
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EarningsRequest {
-    pub by: Option<By>,
+    pub by: Option<EarningsGrouping>,
     pub csv: bool,
     /// Hold the ledger against the chains.
     pub audit: bool,
 }
 
 /// The journal's income, and what is needed to show it.
-struct Books {
+struct IncomeLedger {
     earnings: Earnings,
     /// What collected calls gave the contributors of each pool.
     allotted: BTreeMap<(ReceiverKey, Address), Amount>,
@@ -48,29 +48,32 @@ struct Books {
     now_ms: u64,
 }
 
-pub async fn run(context: &Context, request: EarningsRequest) -> Result<ExitStatus, Failure> {
-    let books = Books {
+pub async fn run(
+    context: &CommandContext,
+    request: EarningsRequest,
+) -> Result<ExitStatus, Failure> {
+    let income = IncomeLedger {
         earnings: read(context)?,
         allotted: match request.by {
-            Some(By::Contributor) => allotted(context)?,
+            Some(EarningsGrouping::Contributor) => allotted(context)?,
             _ => BTreeMap::new(),
         },
         networks: network::paid_on(context)?,
         now_ms: now_ms(),
     };
     let printer = &context.printer;
-    let rows = request.by.map(|by| table::rows(&books, by));
+    let rows = request.by.map(|by| table::rows(&income, by));
     if request.csv {
-        let rows = rows.unwrap_or_else(|| table::rows(&books, By::Day));
+        let rows = rows.unwrap_or_else(|| table::rows(&income, EarningsGrouping::Day));
         printer.piece(&table::csv(&rows)?);
         return Ok(ExitStatus::Success);
     }
-    let mut report = report::of(context, &books, rows)?;
+    let mut report = report::build_report(context, &income, rows)?;
     let audits = match request.audit {
         true => Some(audit::all(context).await?),
         false => None,
     };
-    let holds = audits.as_ref().is_none_or(audit::Audits::holds);
+    let holds = audits.as_ref().is_none_or(audit::AuditResults::holds);
     if let Some(audits) = audits {
         report.audit = Some(audits.audited);
         report.audit_problems = Some(audits.problems);
@@ -78,7 +81,7 @@ pub async fn run(context: &Context, request: EarningsRequest) -> Result<ExitStat
     if printer.is_json() {
         printer.json(&report);
     } else {
-        report::show(printer, &report);
+        report::print_report(printer, &report);
     }
     Ok(match holds {
         true => ExitStatus::Success,
@@ -86,7 +89,7 @@ pub async fn run(context: &Context, request: EarningsRequest) -> Result<ExitStat
     })
 }
 
-fn read(context: &Context) -> Result<Earnings, Failure> {
+fn read(context: &CommandContext) -> Result<Earnings, Failure> {
     let mut earnings = Earnings::default();
     let path = context.dirs.journal();
     if path.exists() {
@@ -95,20 +98,20 @@ fn read(context: &Context) -> Result<Earnings, Failure> {
     Ok(earnings)
 }
 
-fn allotted(context: &Context) -> Result<BTreeMap<(ReceiverKey, Address), Amount>, Failure> {
+fn allotted(context: &CommandContext) -> Result<BTreeMap<(ReceiverKey, Address), Amount>, Failure> {
     let path = context.dirs.journal();
     if !path.exists() {
         return Ok(BTreeMap::new());
     }
     let mut journal = Journal::open_read_only(&path)?;
-    let (mut collected, mut pools) = (Collected::default(), BTreeSet::new());
+    let (mut collected, mut pools) = (CollectedSums::default(), BTreeSet::new());
     journal.replay(1, |record| {
         collected.apply(&record.event);
         if let Event::SplitRead(split) = &record.event {
             pools.extend(split.pools());
         }
     })?;
-    let mut allotments: Vec<Allotment> = pools.into_iter().map(Allotment::new).collect();
+    let mut allotments: Vec<PoolAllotment> = pools.into_iter().map(PoolAllotment::new).collect();
     journal.replay(1, |record| {
         for allotment in &mut allotments {
             allotment.apply(record, &collected);
@@ -128,7 +131,7 @@ fn now_ms() -> u64 {
     })
 }
 
-impl Books {
+impl IncomeLedger {
     /// The network of a receiver, when the settings have it.
     fn network(&self, receiver: &ReceiverKey) -> Option<&Network> {
         let on = |network: &&Network| network.chain_id == receiver.chain_id;
@@ -144,7 +147,7 @@ impl Books {
         }
     }
 
-    fn days(&self, count: u64) -> Days {
-        Days::until(self.now_ms, count)
+    fn days(&self, count: u64) -> DayRange {
+        DayRange::until(self.now_ms, count)
     }
 }

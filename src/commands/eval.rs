@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Context, figures, project};
+use super::{CommandContext, figures, project};
 use crate::{
     error::{ExitClass, ExitStatus, Failure},
     runtime::{
@@ -11,7 +11,7 @@ use crate::{
         model::text::TextCodec,
         train::{
             RunDir, TrainError,
-            evaluate::{EvalSet, Figures, Report},
+            evaluate::{EvalFigures, EvalReport, EvalSet},
             load_with_adapter,
         },
     },
@@ -27,7 +27,7 @@ pub struct EvalRequest {
     pub data: Vec<PathBuf>,
 }
 
-pub async fn run(context: &Context, request: EvalRequest) -> Result<ExitStatus, Failure> {
+pub async fn run(context: &CommandContext, request: EvalRequest) -> Result<ExitStatus, Failure> {
     let context = context.clone();
     let work = tokio::task::spawn_blocking(move || work(&context, &request));
     work.await.map_err(|error| {
@@ -38,7 +38,7 @@ pub async fn run(context: &Context, request: EvalRequest) -> Result<ExitStatus, 
     })?
 }
 
-fn work(context: &Context, request: &EvalRequest) -> Result<ExitStatus, Failure> {
+fn work(context: &CommandContext, request: &EvalRequest) -> Result<ExitStatus, Failure> {
     let settings = &context.settings;
     let adapter = adapter::read(&folder(context, request.adapter.as_deref())?)?;
     let Some(rows) = project::held_out(context, &request.data)? else {
@@ -51,7 +51,7 @@ fn work(context: &Context, request: &EvalRequest) -> Result<ExitStatus, Failure>
     adapter::verify_base(&adapter, &base.digest)?;
     let task = match &adapter.task {
         Some(card) => card.task.clone(),
-        None => Task::settle(&rows, &project::task_wish(settings))?,
+        None => Task::resolve(&rows, &project::task_wish(settings))?,
     };
     let config = project::train_config(settings)?;
     let codec = TextCodec::open(&base.dir)?;
@@ -64,12 +64,12 @@ fn work(context: &Context, request: &EvalRequest) -> Result<ExitStatus, Failure>
         progress.update(done, "")
     })?;
     progress.finish();
-    show(context, &report);
+    print_report(context, &report);
     require_gain(&report, least)
 }
 
 /// The adapter's folder: named itself, by its run, or that of the latest run.
-fn folder(context: &Context, wanted: Option<&Path>) -> Result<PathBuf, Failure> {
+fn folder(context: &CommandContext, wanted: Option<&Path>) -> Result<PathBuf, Failure> {
     let runs = project::runs(context);
     let Some(wanted) = wanted else {
         return Ok(RunDir::find(&runs, None)?.adapter());
@@ -85,7 +85,7 @@ fn folder(context: &Context, wanted: Option<&Path>) -> Result<PathBuf, Failure> 
     }
 }
 
-fn show(context: &Context, report: &Report) {
+fn print_report(context: &CommandContext, report: &EvalReport) {
     if context.printer.is_json() {
         context.printer.json(report);
     } else {
@@ -93,7 +93,7 @@ fn show(context: &Context, report: &Report) {
     }
 }
 
-fn require_gain(report: &Report, least: Option<f64>) -> Result<ExitStatus, Failure> {
+fn require_gain(report: &EvalReport, least: Option<f64>) -> Result<ExitStatus, Failure> {
     let (Some(gain), Some(least)) = (report.gain, least) else {
         return Ok(ExitStatus::Success);
     };
@@ -101,8 +101,8 @@ fn require_gain(report: &Report, least: Option<f64>) -> Result<ExitStatus, Failu
         return Ok(ExitStatus::Success);
     }
     let what = match report.adapter {
-        Figures::Labels(_) => "accuracy gains",
-        Figures::Text(_) => "nats per token: the adapter saves",
+        EvalFigures::Labels(_) => "accuracy gains",
+        EvalFigures::Text(_) => "nats per token: the adapter saves",
     };
     let message = format!("{what} {gain:.4} over the base, at least {least:.4} was demanded");
     Err(Failure::new(ExitClass::Gate, message)

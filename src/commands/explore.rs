@@ -2,17 +2,19 @@
 
 use std::path::PathBuf;
 
-use super::{Context, network, verify};
+use super::{CommandContext, network, verify};
 use crate::{
     error::{ExitClass, ExitStatus, Failure},
     printer::Printer,
     runtime::{journal::Journal, package::read},
     wallet::{
         balance::shown_amount,
-        explore::{AdapterView, Explored, Query, ReleaseView, ShareView, compare, explore},
+        explore::{
+            AdapterView, ExploreQuery, RegistryReport, ReleaseView, ShareView, compare, explore,
+        },
         network::Network,
         provider::Chain,
-        registry::{Id, parse_id},
+        registry::{AdapterId, parse_id},
     },
 };
 
@@ -26,7 +28,7 @@ pub struct ExploreRequest {
     pub from_block: u64,
 }
 
-pub async fn run(context: &Context, request: ExploreRequest) -> Result<ExitStatus, Failure> {
+pub async fn run(context: &CommandContext, request: ExploreRequest) -> Result<ExitStatus, Failure> {
     let network = network::reached(context).await?;
     let adapter = match request.adapter.as_deref() {
         None => None,
@@ -37,7 +39,7 @@ pub async fn run(context: &Context, request: ExploreRequest) -> Result<ExitStatu
         Some(dir) => Some(read(&context.settings.working_dir.join(dir))?),
     };
     let chain = Chain::connect(&network).await?;
-    let query = Query {
+    let query = ExploreQuery {
         adapter,
         from_block: request.from_block,
     };
@@ -47,7 +49,7 @@ pub async fn run(context: &Context, request: ExploreRequest) -> Result<ExitStatu
     if context.printer.is_json() {
         context.printer.json(&explored);
     } else {
-        show(context, &explored);
+        print_adapters(context, &explored);
     }
     Ok(if ok {
         ExitStatus::Success
@@ -57,7 +59,7 @@ pub async fn run(context: &Context, request: ExploreRequest) -> Result<ExitStatu
 }
 
 /// The id that is meant: itself, or that of the latest deployment of a name.
-fn id(context: &Context, network: &Network, text: &str) -> Result<Id, Failure> {
+fn id(context: &CommandContext, network: &Network, text: &str) -> Result<AdapterId, Failure> {
     if let Some(id) = parse_id(text) {
         return Ok(id);
     }
@@ -75,7 +77,7 @@ fn id(context: &Context, network: &Network, text: &str) -> Result<Id, Failure> {
     })
 }
 
-fn show(context: &Context, explored: &Explored) {
+fn print_adapters(context: &CommandContext, explored: &RegistryReport) {
     let printer = &context.printer;
     printer.line(format!(
         "registry      {} on {} ({}), block {}",
@@ -89,7 +91,7 @@ fn show(context: &Context, explored: &Explored) {
         show_adapter(printer, adapter);
     }
     if let Some(report) = &explored.verified {
-        verify::show(context, report);
+        verify::print_report(context, report);
     }
 }
 

@@ -4,26 +4,29 @@ use anstyle::Style;
 
 use crate::{
     printer::Printer,
-    runtime::train::evaluate::{Figures, Report, TextFigures, scores::Scores},
+    runtime::train::evaluate::{EvalFigures, EvalReport, TextFigures, scores::LabelScores},
 };
 
 const BOLD: Style = Style::new().bold();
 
 /// Prints the figures of an adapter beside those of its base, and the confusion matrix.
-pub fn print(printer: &Printer, report: &Report) {
+pub fn print(printer: &Printer, report: &EvalReport) {
     match (&report.adapter, &report.base) {
-        (Figures::Labels(adapter), Some(Figures::Labels(base))) => {
+        (EvalFigures::Labels(adapter), Some(EvalFigures::Labels(base))) => {
             labels(printer, adapter, Some(base))
         }
-        (Figures::Labels(adapter), _) => labels(printer, adapter, None),
-        (Figures::Text(adapter), Some(Figures::Text(base))) => text(printer, adapter, Some(base)),
-        (Figures::Text(adapter), _) => text(printer, adapter, None),
+        (EvalFigures::Labels(adapter), _) => labels(printer, adapter, None),
+        (EvalFigures::Text(adapter), Some(EvalFigures::Text(base))) => {
+            text(printer, adapter, Some(base))
+        }
+        (EvalFigures::Text(adapter), _) => text(printer, adapter, None),
     }
 }
 
-fn labels(printer: &Printer, adapter: &Scores, base: Option<&Scores>) {
+fn labels(printer: &Printer, adapter: &LabelScores, base: Option<&LabelScores>) {
     heading(printer, adapter.rows, base.is_some());
-    let row = |name, of: fn(&Scores) -> f64| figure(printer, name, of(adapter), base.map(of), 3);
+    let row =
+        |name, of: fn(&LabelScores) -> f64| figure(printer, name, of(adapter), base.map(of), 3);
     row("accuracy", |scores| scores.accuracy);
     row("macro-F1", |scores| scores.macro_f1);
     printer.line("");
@@ -56,7 +59,7 @@ fn figure(printer: &Printer, name: &str, adapter: f64, base: Option<f64>, digits
 }
 
 /// The confusion matrix: a row per true label, a column per answer, recall and precision.
-pub fn confusion(scores: &Scores) -> Vec<String> {
+pub fn confusion(scores: &LabelScores) -> Vec<String> {
     let corner = "true \\ answer";
     let longest = scores
         .labels

@@ -1,11 +1,11 @@
 //! Before any verb: no core dump has what this process knows, and nobody else can look into its
 //! folders.
 
-use super::Context;
+use super::CommandContext;
 use crate::private::{files, memory};
 
 /// Does what can be done; what cannot is told, and the verb goes on.
-pub fn raise(context: &Context) {
+pub fn raise(context: &CommandContext) {
     if let Err(error) = memory::forbid_dumps() {
         let why = crate::error::describe_io(&error);
         context.printer.warn(format!(

@@ -9,9 +9,9 @@ use std::{
 
 use serde::Serialize;
 
-pub use templates::{TEMPLATES, Template};
+pub use templates::{ProjectTemplate, TEMPLATES};
 
-use super::Context;
+use super::CommandContext;
 use crate::{
     atomic::{self, FolderDraft},
     error::{ExitClass, ExitStatus, Failure},
@@ -28,14 +28,14 @@ pub struct InitRequest {
 }
 
 #[derive(Debug, Serialize, schemars::JsonSchema)]
-pub struct Initialised<'a> {
+pub struct InitReport<'a> {
     dir: &'a Path,
     template: &'a str,
     files: Vec<String>,
 }
 
 /// Writes a project, or lists the templates.
-pub fn run(context: &Context, request: &InitRequest) -> Result<ExitStatus, Failure> {
+pub fn run(context: &CommandContext, request: &InitRequest) -> Result<ExitStatus, Failure> {
     let name = match &request.template {
         Some(name) if !request.list => name,
         _ => return Ok(list(context)),
@@ -50,7 +50,7 @@ pub fn run(context: &Context, request: &InitRequest) -> Result<ExitStatus, Failu
     Ok(ExitStatus::Success)
 }
 
-fn list(context: &Context) -> ExitStatus {
+fn list(context: &CommandContext) -> ExitStatus {
     if context.printer.is_json() {
         let all: Vec<_> = TEMPLATES
             .iter()
@@ -58,14 +58,14 @@ fn list(context: &Context) -> ExitStatus {
             .collect();
         context.printer.json(&all);
     } else {
-        for Template { name, about, .. } in TEMPLATES {
+        for ProjectTemplate { name, about, .. } in TEMPLATES {
             context.printer.line(format!("{name:<10} {about}"));
         }
     }
     ExitStatus::Success
 }
 
-fn find(name: &str) -> Result<&'static Template, Failure> {
+fn find(name: &str) -> Result<&'static ProjectTemplate, Failure> {
     let names = || TEMPLATES.iter().map(|template| template.name);
     TEMPLATES
         .iter()
@@ -85,7 +85,7 @@ fn find(name: &str) -> Result<&'static Template, Failure> {
 }
 
 /// Writes all files or none.
-fn write(template: &Template, dir: &Path) -> Result<(), Failure> {
+fn write(template: &ProjectTemplate, dir: &Path) -> Result<(), Failure> {
     let exists = refuse_to_mix(dir)?;
     let beside = if exists { dir } else { atomic::parent(dir) };
     create_parents(beside)?;
@@ -148,10 +148,10 @@ fn move_into(draft: &FolderDraft, dir: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-fn report(context: &Context, template: &Template, dir: &Path) {
+fn report(context: &CommandContext, template: &ProjectTemplate, dir: &Path) {
     let files: Vec<String> = template.files().map(|(name, _)| name).collect();
     if context.printer.is_json() {
-        return context.printer.json(&Initialised {
+        return context.printer.json(&InitReport {
             dir,
             template: template.name,
             files,

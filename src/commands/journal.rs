@@ -9,7 +9,7 @@ use crate::{
     runtime::journal::Journal,
     wallet::{
         provider::Chain,
-        settlement::{History, identify},
+        settlement::{TxHistory, identify},
     },
 };
 
@@ -28,14 +28,14 @@ pub async fn check_chain(
     chain: &Chain,
     printer: &Printer,
 ) -> Result<(), Failure> {
-    let before = journal.snapshot()?.book;
+    let before = journal.snapshot()?.ledger;
     let history = || {
-        let mut history = History::default();
+        let mut history = TxHistory::default();
         journal.replay(1, |record| history.apply(&record.event))?;
         Ok(history)
     };
     if identify(chain, &before, history, journal).await? {
-        let former = journal.snapshot()?.book.former;
+        let former = journal.snapshot()?.ledger.former;
         if former.len() > before.former.len() {
             printer.warn(format!(
                 "`{}` began anew: what the journal says of the chain before is kept and counts no \

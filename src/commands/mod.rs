@@ -14,7 +14,6 @@ pub mod dash;
 pub mod data;
 pub mod demo;
 pub mod deploy;
-mod desk;
 pub mod devnet;
 pub mod doctor;
 pub mod earnings;
@@ -42,26 +41,27 @@ mod signer;
 pub mod train;
 mod train_inputs;
 mod treasury;
+mod tx_context;
 pub mod verify;
 pub mod wallet;
 pub mod withdraw;
 
 use crate::{
     cli::{
-        AttributionCommand, BaseCommand, ChannelCommand, Command, ConfigCommand, DataCommand,
+        AttributionCommand, BaseCommand, ChannelCommand, CliCommand, ConfigCommand, DataCommand,
         DevnetCommand, ReceiptsCommand, WalletCommand,
     },
     error::{ExitStatus, Failure},
     printer::Printer,
-    settings::{Dirs, Settings},
+    settings::{AppDirs, Settings},
 };
 
 /// What every command gets besides its own request.
 #[derive(Clone, Debug)]
-pub struct Context {
+pub struct CommandContext {
     pub printer: Printer,
     pub settings: Settings,
-    pub dirs: Dirs,
+    pub dirs: AppDirs,
     /// No network access besides loopback.
     pub offline: bool,
     /// Never ask; a question becomes an error.
@@ -71,51 +71,56 @@ pub struct Context {
 }
 
 /// Runs the verb.
-pub async fn dispatch(context: &Context, command: Command) -> Result<ExitStatus, Failure> {
+pub async fn dispatch(
+    context: &CommandContext,
+    command: CliCommand,
+) -> Result<ExitStatus, Failure> {
     guard::raise(context);
     match command {
-        Command::Demo(args) => demo::run(context, args.into()).await,
-        Command::Dash(args) => dash::run(context, args.into()).await,
-        Command::Doctor => doctor::run(context),
-        Command::Config(ConfigCommand::Show { origin }) => config::show(context, origin),
-        Command::Config(ConfigCommand::Path) => config::path(context),
-        Command::Config(ConfigCommand::Set { key, value, user }) => {
+        CliCommand::Demo(args) => demo::run(context, args.into()).await,
+        CliCommand::Dash(args) => dash::run(context, args.into()).await,
+        CliCommand::Doctor => doctor::run(context),
+        CliCommand::Config(ConfigCommand::Show { origin }) => {
+            config::print_settings(context, origin)
+        }
+        CliCommand::Config(ConfigCommand::Path) => config::path(context),
+        CliCommand::Config(ConfigCommand::Set { key, value, user }) => {
             config::set(context, &key, &value, user)
         }
-        Command::Completions { shell } => completions::completions(context, shell),
-        Command::Man => completions::man(context),
-        Command::Train(args) => train::run(context, (*args).into()).await,
-        Command::Eval(args) => eval::run(context, args.into()).await,
-        Command::Attribution(command) => run_attribution(context, command).await,
-        Command::Base(BaseCommand::Build(args)) => base::build(context, args.into()).await,
-        Command::Package(args) => package::run(context, args.into()).await,
-        Command::Verify(args) => verify::run(context, args.into()).await,
-        Command::Deploy(args) => deploy::run(context, args.into()).await,
-        Command::Earnings(args) => earnings::run(context, args.into()).await,
-        Command::Explore(args) => explore::run(context, args.into()).await,
-        Command::Wallet(command) => run_wallet(context, command).await,
-        Command::Init(args) => init::run(context, &args.into()),
-        Command::Data(command) => run_data(context, command),
-        Command::Devnet(command) => run_devnet(context, command).await,
-        Command::Serve(args) => serve::run(context, args.into()).await,
-        Command::Settle(args) => settle::run(context, args.into()).await,
-        Command::Withdraw(args) => withdraw::run(context, args.treasury.into(), args.to).await,
-        Command::Audit(args) => audit::run(context, args.into()).await,
-        Command::Claim(args) => claim::run(context, args.into()).await,
-        Command::Call(args) => call::run(context, (*args).into()).await,
-        Command::Channel(command) => run_channel(context, command).await,
-        Command::Receipts(ReceiptsCommand::Show { id, why, url }) => {
-            receipts::show(context, &id, why, url.as_deref()).await
+        CliCommand::Completions { shell } => completions::completions(context, shell),
+        CliCommand::Man => completions::man(context),
+        CliCommand::Train(args) => train::run(context, (*args).into()).await,
+        CliCommand::Eval(args) => eval::run(context, args.into()).await,
+        CliCommand::Attribution(command) => run_attribution(context, command).await,
+        CliCommand::Base(BaseCommand::Build(args)) => base::build(context, args.into()).await,
+        CliCommand::Package(args) => package::run(context, args.into()).await,
+        CliCommand::Verify(args) => verify::run(context, args.into()).await,
+        CliCommand::Deploy(args) => deploy::run(context, args.into()).await,
+        CliCommand::Earnings(args) => earnings::run(context, args.into()).await,
+        CliCommand::Explore(args) => explore::run(context, args.into()).await,
+        CliCommand::Wallet(command) => run_wallet(context, command).await,
+        CliCommand::Init(args) => init::run(context, &args.into()),
+        CliCommand::Data(command) => run_data(context, command),
+        CliCommand::Devnet(command) => run_devnet(context, command).await,
+        CliCommand::Serve(args) => serve::run(context, args.into()).await,
+        CliCommand::Settle(args) => settle::run(context, args.into()).await,
+        CliCommand::Withdraw(args) => withdraw::run(context, args.treasury.into(), args.to).await,
+        CliCommand::Audit(args) => audit::run(context, args.into()).await,
+        CliCommand::Claim(args) => claim::run(context, args.into()).await,
+        CliCommand::Call(args) => call::run(context, (*args).into()).await,
+        CliCommand::Channel(command) => run_channel(context, command).await,
+        CliCommand::Receipts(ReceiptsCommand::Show { id, why, url }) => {
+            receipts::show_receipt(context, &id, why, url.as_deref()).await
         }
-        Command::Receipts(ReceiptsCommand::Pending) => receipts::pending(context),
-        Command::Receipts(ReceiptsCommand::Verify { receipt }) => {
+        CliCommand::Receipts(ReceiptsCommand::Pending) => receipts::pending(context),
+        CliCommand::Receipts(ReceiptsCommand::Verify { receipt }) => {
             receipts::verify(context, &receipt).await
         }
     }
 }
 
 async fn run_attribution(
-    context: &Context,
+    context: &CommandContext,
     command: AttributionCommand,
 ) -> Result<ExitStatus, Failure> {
     match command {
@@ -129,7 +134,7 @@ async fn run_attribution(
             contributor,
             answers,
         } => {
-            let request = attribution::AuditRequest {
+            let request = attribution::AttributionAuditRequest {
                 run,
                 contributors: contributor,
                 answers,
@@ -139,7 +144,10 @@ async fn run_attribution(
     }
 }
 
-async fn run_channel(context: &Context, command: ChannelCommand) -> Result<ExitStatus, Failure> {
+async fn run_channel(
+    context: &CommandContext,
+    command: ChannelCommand,
+) -> Result<ExitStatus, Failure> {
     match command {
         ChannelCommand::Open(args) => channel::open(context, &args.into()).await,
         ChannelCommand::List => channel::list(context).await,
@@ -151,7 +159,10 @@ async fn run_channel(context: &Context, command: ChannelCommand) -> Result<ExitS
     }
 }
 
-async fn run_devnet(context: &Context, command: DevnetCommand) -> Result<ExitStatus, Failure> {
+async fn run_devnet(
+    context: &CommandContext,
+    command: DevnetCommand,
+) -> Result<ExitStatus, Failure> {
     match command {
         DevnetCommand::Start {
             foreground, data, ..
@@ -162,7 +173,10 @@ async fn run_devnet(context: &Context, command: DevnetCommand) -> Result<ExitSta
     }
 }
 
-async fn run_wallet(context: &Context, command: WalletCommand) -> Result<ExitStatus, Failure> {
+async fn run_wallet(
+    context: &CommandContext,
+    command: WalletCommand,
+) -> Result<ExitStatus, Failure> {
     match command {
         WalletCommand::New {
             name,
@@ -211,7 +225,7 @@ async fn run_wallet(context: &Context, command: WalletCommand) -> Result<ExitSta
     }
 }
 
-fn run_data(context: &Context, command: DataCommand) -> Result<ExitStatus, Failure> {
+fn run_data(context: &CommandContext, command: DataCommand) -> Result<ExitStatus, Failure> {
     match command {
         DataCommand::Check(files) => data::check(context, &files.files),
         DataCommand::Preview { files, row, rows } => {

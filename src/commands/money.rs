@@ -1,18 +1,18 @@
 //! Amounts and prices in token units, as settings and flags say them, in base units.
 
-use super::Context;
+use super::CommandContext;
 use crate::{
     error::{ExitClass, Failure},
-    runtime::ledger::{Amount, Prices, Work},
-    settings::SettingValue,
+    runtime::ledger::{Amount, CallWork, PriceList},
+    settings::StatedSetting,
     wallet::{
         balance::{amount as base_units, from_units, in_units},
-        network::{Network, Token},
+        network::{Network, PaymentToken},
     },
 };
 
 /// What calls are paid in there.
-pub fn token(network: &Network) -> Result<&Token, Failure> {
+pub fn token(network: &Network) -> Result<&PaymentToken, Failure> {
     network.token.as_ref().ok_or_else(|| {
         let message = format!("the network `{}` has no token to be paid in", network.name);
         Failure::new(ExitClass::BadInput, message).with_hint(format!(
@@ -23,7 +23,7 @@ pub fn token(network: &Network) -> Result<&Token, Failure> {
 }
 
 /// A setting in token units as an amount.
-pub fn amount(stated: &SettingValue<String>, token: &Token) -> Result<Amount, Failure> {
+pub fn amount(stated: &StatedSetting<String>, token: &PaymentToken) -> Result<Amount, Failure> {
     let (key, text) = (stated.key, &stated.value);
     parse(text, token).ok_or_else(|| {
         let message = format!(
@@ -36,7 +36,7 @@ pub fn amount(stated: &SettingValue<String>, token: &Token) -> Result<Amount, Fa
 }
 
 /// A flag in token units as an amount.
-pub fn flag(name: &str, text: &str, token: &Token) -> Result<Amount, Failure> {
+pub fn flag(name: &str, text: &str, token: &PaymentToken) -> Result<Amount, Failure> {
     parse(text, token).ok_or_else(|| {
         let message = format!(
             "{name} {text}: expected an amount of {} with at most {} decimals, such as 0.01",
@@ -46,14 +46,14 @@ pub fn flag(name: &str, text: &str, token: &Token) -> Result<Amount, Failure> {
     })
 }
 
-fn parse(text: &str, token: &Token) -> Option<Amount> {
+fn parse(text: &str, token: &PaymentToken) -> Option<Amount> {
     from_units(text, token.decimals).map(Amount)
 }
 
 /// The settings' prices.
-pub fn prices(context: &Context, token: &Token) -> Result<Prices, Failure> {
+pub fn prices(context: &CommandContext, token: &PaymentToken) -> Result<PriceList, Failure> {
     let settings = &context.settings.pricing;
-    Ok(Prices {
+    Ok(PriceList {
         prompt: amount(&settings.prompt, token)?,
         completion: amount(&settings.completion, token)?,
         classification: amount(&settings.classification, token)?,
@@ -63,19 +63,24 @@ pub fn prices(context: &Context, token: &Token) -> Result<Prices, Failure> {
 }
 
 /// Refuses prices at which some call would cost nothing: free calls are asked for by name.
-pub fn refuse_free(prices: &Prices) -> Result<(), Failure> {
+pub fn refuse_free(prices: &PriceList) -> Result<(), Failure> {
     let least = [
         (
             "pricing.completion",
-            Work::Tokens {
+            CallWork::Tokens {
                 prompt: 1,
                 completion: 1,
             },
         ),
-        ("pricing.classification", Work::Classifications { texts: 1 }),
-        ("pricing.image", Work::Images { pictures: 1 }),
+        (
+            "pricing.classification",
+            CallWork::Classifications { texts: 1 },
+        ),
+        ("pricing.image", CallWork::Images { pictures: 1 }),
     ];
-    let mut free = least.iter().filter(|(_, work)| prices.of(*work).is_zero());
+    let mut free = least
+        .iter()
+        .filter(|(_, work)| prices.price_of(*work).is_zero());
     let Some((key, _)) = free.next() else {
         return Ok(());
     };
@@ -90,7 +95,7 @@ pub fn refuse_free(prices: &Prices) -> Result<(), Failure> {
 }
 
 /// A sum of a network's token in whole units, of others in base units.
-pub fn shown(network: &Network, token: &str, amount: Amount) -> String {
+pub fn format_token_sum(network: &Network, token: &str, amount: Amount) -> String {
     let known = network.token.as_ref();
     match known.filter(|known| known.address.to_string() == token) {
         Some(token) => {

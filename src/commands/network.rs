@@ -1,23 +1,23 @@
 //! The chain that settings choose, as the wallet takes it, and up when it is this machine's own.
 
-use super::Context;
+use super::CommandContext;
 use crate::{
     error::{ExitClass, Failure},
-    settings::{Value, closest},
+    settings::{SettingValue, closest},
     wallet::{
         contracts::{self, deployments},
         devchain::supervisor,
-        network::{Contracts, Network, PRESETS, Token, Wish},
+        network::{Network, NetworkContracts, NetworkOptions, PRESETS, PaymentToken},
     },
 };
 
 /// The network of `project.network`.
-pub fn chosen(context: &Context) -> Result<Network, Failure> {
+pub fn chosen(context: &CommandContext) -> Result<Network, Failure> {
     named(context, &context.settings.project.network.value)
 }
 
 /// A network by its name: a preset, a table of the settings, or both.
-pub fn named(context: &Context, name: &str) -> Result<Network, Failure> {
+pub fn named(context: &CommandContext, name: &str) -> Result<Network, Failure> {
     let settings = &context.settings;
     let tables: Vec<_> = settings
         .networks
@@ -28,11 +28,11 @@ pub fn named(context: &Context, name: &str) -> Result<Network, Failure> {
     if tables.is_empty() && !preset {
         return Err(unknown(context, name));
     }
-    let mut wish = Wish::default();
+    let mut options = NetworkOptions::default();
     for (field, value) in tables.iter().flat_map(|entry| &entry.values) {
-        wish_for(&mut wish, field, value);
+        wish_for(&mut options, field, value);
     }
-    let mut network = Network::settle(name, &wish)?;
+    let mut network = Network::resolve(name, &options)?;
     with_known_contracts(&mut network)?;
     with_development_token(&mut network)?;
     Ok(network)
@@ -43,7 +43,7 @@ fn with_development_token(network: &mut Network) -> Result<(), contracts::Artifa
     if network.is_local() && network.token.is_none() {
         let set = deployments()?;
         let token = set.iter().find(|it| it.name == "DevelopmentToken");
-        network.token = token.map(|token| Token {
+        network.token = token.map(|token| PaymentToken {
             address: token.address.into(),
             symbol: "dUSD".to_owned(),
             decimals: 6,
@@ -62,7 +62,7 @@ fn with_known_contracts(network: &mut Network) -> Result<(), contracts::Artifact
         found.map(|it| it.address.into())
     };
     let named = &network.contracts;
-    network.contracts = Contracts {
+    network.contracts = NetworkContracts {
         registry: named.registry.or(at("OpenLoraRegistry")),
         splitter_factory: named.splitter_factory.or(at("RevenueSplitterFactory")),
         pool_factory: named.pool_factory.or(at("ContributorPoolFactory")),
@@ -72,7 +72,7 @@ fn with_known_contracts(network: &mut Network) -> Result<(), contracts::Artifact
 }
 
 /// Every network that calls are paid on, the project's own first.
-pub fn paid_on(context: &Context) -> Result<Vec<Network>, Failure> {
+pub fn paid_on(context: &CommandContext) -> Result<Vec<Network>, Failure> {
     let home = chosen(context)?;
     let listed = &context.settings.serve.networks;
     let others = listed.iter().filter(|name| **name != home.name);
@@ -83,13 +83,13 @@ pub fn paid_on(context: &Context) -> Result<Vec<Network>, Failure> {
 }
 
 /// The project's network, reachable.
-pub async fn reached(context: &Context) -> Result<Network, Failure> {
+pub async fn reached(context: &CommandContext) -> Result<Network, Failure> {
     reach(context, chosen(context)?).await
 }
 
 /// A network, reachable: a development chain is started when a local network is meant and no
 /// other RPC is named for it.
-pub async fn reach(context: &Context, mut network: Network) -> Result<Network, Failure> {
+pub async fn reach(context: &CommandContext, mut network: Network) -> Result<Network, Failure> {
     if context.offline && !network.is_loopback() {
         let message = format!("{} is not on this machine", network.rpc_shown());
         return Err(Failure::new(ExitClass::Network, message).with_hint("leave --offline out"));
@@ -114,51 +114,51 @@ pub async fn reach(context: &Context, mut network: Network) -> Result<Network, F
 }
 
 /// The port that is set for development chains, or the chain id's usual one.
-pub fn port(context: &Context, chain_id: u64) -> u16 {
+pub fn port(context: &CommandContext, chain_id: u64) -> u16 {
     let port = context.settings.devnet.port;
     port.unwrap_or_else(|| supervisor::usual_port(chain_id))
 }
 
 /// The port for a chain that is started because it is needed: where nothing is set and the usual
 /// port is taken, a free one.
-fn needed_port(context: &Context, chain_id: u64) -> u16 {
+fn needed_port(context: &CommandContext, chain_id: u64) -> u16 {
     let usual = port(context, chain_id);
     let is_set = context.settings.devnet.port.is_some();
     let is_free = || std::net::TcpListener::bind(("127.0.0.1", usual)).is_ok();
     if is_set || is_free() { usual } else { 0 }
 }
 
-fn wish_for(wish: &mut Wish, field: &str, value: &Value) {
+fn wish_for(options: &mut NetworkOptions, field: &str, value: &SettingValue) {
     let text = match value {
-        Value::Text(text) => Some(text.clone()),
+        SettingValue::Text(text) => Some(text.clone()),
         _ => None,
     };
     let number = match value {
-        Value::Integer(number) => u64::try_from(*number).ok(),
+        SettingValue::Integer(number) => u64::try_from(*number).ok(),
         _ => None,
     };
     match field {
-        "chain_id" => wish.chain_id = number,
-        "rpc" => wish.rpc = text,
-        "mainnet" => wish.mainnet = Some(*value == Value::Boolean(true)),
-        "token" => wish.token = text,
-        "token_symbol" => wish.token_symbol = text,
+        "chain_id" => options.chain_id = number,
+        "rpc" => options.rpc = text,
+        "mainnet" => options.mainnet = Some(*value == SettingValue::Boolean(true)),
+        "token" => options.token = text,
+        "token_symbol" => options.token_symbol = text,
         "token_decimals" => {
-            wish.token_decimals = number.and_then(|number| u8::try_from(number).ok());
+            options.token_decimals = number.and_then(|number| u8::try_from(number).ok());
         }
-        "token_name" => wish.token_name = text,
-        "token_version" => wish.token_version = text,
-        "confirmations" => wish.confirmations = number,
-        "registry" => wish.registry = text,
-        "splitter_factory" => wish.splitter_factory = text,
-        "pool_factory" => wish.pool_factory = text,
-        "anchor" => wish.anchor = text,
+        "token_name" => options.token_name = text,
+        "token_version" => options.token_version = text,
+        "confirmations" => options.confirmations = number,
+        "registry" => options.registry = text,
+        "splitter_factory" => options.splitter_factory = text,
+        "pool_factory" => options.pool_factory = text,
+        "anchor" => options.anchor = text,
         // Reading settings has refused every other field.
         _ => {}
     }
 }
 
-fn unknown(context: &Context, name: &str) -> Failure {
+fn unknown(context: &CommandContext, name: &str) -> Failure {
     let tables = context.settings.networks.iter();
     let mut known: Vec<&str> = PRESETS.iter().map(|preset| preset.name).collect();
     known.extend(tables.map(|entry| entry.name.as_str()));

@@ -4,27 +4,27 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::{Context, network, project, signer::Signer};
+use super::{CommandContext, network, project, signer::LockedSigner};
 use crate::{
     atomic,
     error::{ExitClass, ExitStatus, Failure},
     printer::Printer,
     runtime::{
-        adapter::{self, Adapter, CONFIG_FILE},
+        adapter::{self, CONFIG_FILE, LoraAdapter},
         finished::FinishedRun,
         ledger::{Address, AddressProblem},
         package::{
-            BaseFacts, Written,
-            build::{About, Draft, Parts, SplitWish, draft},
-            manifest::{CONTRIBUTORS, Contributor, Manifest},
-            release::{Domain, ReleaseSigner},
+            BaseFacts, WrittenPackage,
+            build::{PackageDraft, PackageMetadata, PackageParts, RevenueSplitOptions, draft},
+            manifest::{CONTRIBUTORS, Manifest, ManifestContributor},
+            release::{ReleaseSigner, SigningDomain},
             write,
         },
         train::RunDir,
     },
-    settings::{SettingValue, Settings},
+    settings::{Settings, StatedSetting},
     wallet::{
-        WalletError, development::check_payee, eip712::AccountSigner, keystore::Account,
+        WalletError, development::check_payee, eip712::AccountSigner, keystore::WalletAccount,
         network::Network,
     },
 };
@@ -41,7 +41,7 @@ pub struct PackageRequest {
 
 /// What `--json` prints.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
-pub struct Packaged {
+pub struct PackageReport {
     package: PathBuf,
     name: String,
     version: String,
@@ -71,32 +71,35 @@ pub struct PackagedContributor {
 }
 
 /// A package as it was written.
-pub(super) struct Made {
-    draft: Draft,
-    written: Written,
+pub(super) struct BuiltPackage {
+    draft: PackageDraft,
+    written: WrittenPackage,
 }
 
-impl Made {
+impl BuiltPackage {
     pub fn dir(&self) -> &Path {
         &self.written.dir
     }
 }
 
-pub async fn run(context: &Context, request: PackageRequest) -> Result<ExitStatus, Failure> {
-    let Made { draft, written } = make(context, request).await?;
+pub async fn run(context: &CommandContext, request: PackageRequest) -> Result<ExitStatus, Failure> {
+    let BuiltPackage { draft, written } = make(context, request).await?;
     report(context, &draft, &written);
     Ok(ExitStatus::Success)
 }
 
 /// Makes the package without a word about it.
-pub(super) async fn make(context: &Context, request: PackageRequest) -> Result<Made, Failure> {
+pub(super) async fn make(
+    context: &CommandContext,
+    request: PackageRequest,
+) -> Result<BuiltPackage, Failure> {
     let context = context.clone();
     let work = tokio::task::spawn_blocking(move || work(&context, &request));
     work.await
         .map_err(|error| Failure::new(ExitClass::Internal, format!("packaging stopped: {error}")))?
 }
 
-fn work(context: &Context, request: &PackageRequest) -> Result<Made, Failure> {
+fn work(context: &CommandContext, request: &PackageRequest) -> Result<BuiltPackage, Failure> {
     let origin = origin(context, request.run.as_deref())?;
     let account = match request.unsigned {
         true => None,
@@ -109,29 +112,29 @@ fn work(context: &Context, request: &PackageRequest) -> Result<Made, Failure> {
     };
     let network = network::chosen(context)?;
     check_payees(&network, &draft.manifest)?;
-    let domain = Domain::of(network.chain_id, network.contracts.registry);
+    let domain = SigningDomain::for_registry(network.chain_id, network.contracts.registry);
     let signer = account.as_ref().map(AccountSigner);
     let signer = signer
         .as_ref()
         .map(|signer| (&domain, signer as &dyn ReleaseSigner));
     let written = write(&out, &draft, signer)?;
-    Ok(Made { draft, written })
+    Ok(BuiltPackage { draft, written })
 }
 
 /// Where an adapter comes from.
-struct Origin {
-    adapter: Adapter,
+struct AdapterSource {
+    adapter: LoraAdapter,
     run: Option<FinishedRun>,
     default_out: PathBuf,
 }
 
-fn origin(context: &Context, wanted: Option<&Path>) -> Result<Origin, Failure> {
+fn origin(context: &CommandContext, wanted: Option<&Path>) -> Result<AdapterSource, Failure> {
     if let Some(folder) = wanted {
         let folder = context.settings.working_dir.join(folder);
         atomic::recover_folder(&folder).map_err(|error| Failure::io("recover", &folder, &error))?;
         if folder.join(CONFIG_FILE).exists() {
             let name = folder.file_name().unwrap_or_default().to_string_lossy();
-            return Ok(Origin {
+            return Ok(AdapterSource {
                 adapter: adapter::read(&folder)?,
                 default_out: folder.with_file_name(format!("{name}-package")),
                 run: None,
@@ -141,7 +144,7 @@ fn origin(context: &Context, wanted: Option<&Path>) -> Result<Origin, Failure> {
     let wanted = wanted.map(|run| run.to_string_lossy().into_owned());
     let run = RunDir::find(&project::runs(context), wanted.as_deref())?;
     let finished = FinishedRun::read(&run)?;
-    Ok(Origin {
+    Ok(AdapterSource {
         adapter: adapter::read(&run.adapter())?,
         run: Some(finished),
         default_out: run.path().join("package"),
@@ -149,9 +152,12 @@ fn origin(context: &Context, wanted: Option<&Path>) -> Result<Origin, Failure> {
 }
 
 /// The account that signs, unlocked.
-fn signer(context: &Context, password_file: Option<&Path>) -> Result<Account, Failure> {
+fn signer(
+    context: &CommandContext,
+    password_file: Option<&Path>,
+) -> Result<WalletAccount, Failure> {
     let network = network::chosen(context)?;
-    let signer = Signer::choose(context, &network).map_err(|failure| {
+    let signer = LockedSigner::choose(context, &network).map_err(|failure| {
         let hint = failure.hint.clone().unwrap_or_default();
         failure.with_hint(format!(
             "{hint}, or leave the signature out with --unsigned"
@@ -161,10 +167,10 @@ fn signer(context: &Context, password_file: Option<&Path>) -> Result<Account, Fa
 }
 
 fn assemble(
-    context: &Context,
-    origin: &Origin,
-    account: Option<&Account>,
-) -> Result<Draft, Failure> {
+    context: &CommandContext,
+    origin: &AdapterSource,
+    account: Option<&WalletAccount>,
+) -> Result<PackageDraft, Failure> {
     let settings = &context.settings;
     let id = match &origin.run {
         Some(run) => Some(run.lock.base.id.clone()),
@@ -175,19 +181,19 @@ fn assemble(
         .any(|flag| flag == "base.id");
     let base = project::base(context, id.as_deref().filter(|_| !by_flag))?;
     let about = about(settings, origin, account)?;
-    Ok(draft(&Parts {
+    Ok(draft(&PackageParts {
         about: &about,
         adapter: &origin.adapter,
-        base: &BaseFacts::of(&base)?,
+        base: &BaseFacts::from_base(&base)?,
         run: origin.run.as_ref().map(|run| &run.facts),
     })?)
 }
 
 fn about(
     settings: &Settings,
-    origin: &Origin,
-    account: Option<&Account>,
-) -> Result<About, Failure> {
+    origin: &AdapterSource,
+    account: Option<&WalletAccount>,
+) -> Result<PackageMetadata, Failure> {
     let project = &settings.project;
     let named = match &origin.run {
         Some(run) => run.lock.name.clone(),
@@ -197,14 +203,14 @@ fn about(
         }),
     };
     let license_file = settings.project_dir().join("LICENSE");
-    Ok(About {
+    Ok(PackageMetadata {
         name: named,
         version: project.version.clone(),
         creator: project.creator.clone(),
-        publisher: account.map(Account::address),
+        publisher: account.map(WalletAccount::address),
         license: project.license.clone(),
         license_text: std::fs::read(license_file).ok(),
-        split: SplitWish {
+        split: RevenueSplitOptions {
             creator: settings.split.creator,
             creator_address: creator_address(settings)?,
             contributors: settings.split.contributors,
@@ -214,7 +220,7 @@ fn about(
 }
 
 fn creator_address(settings: &Settings) -> Result<Option<Address>, Failure> {
-    let read = |stated: &SettingValue<String>| {
+    let read = |stated: &StatedSetting<String>| {
         stated.value.parse().map_err(|problem: AddressProblem| {
             let message = format!("`{}` is wrong: {problem}", stated.key);
             Failure::new(ExitClass::BadInput, message)
@@ -229,7 +235,7 @@ fn creator_address(settings: &Settings) -> Result<Option<Address>, Failure> {
 }
 
 /// `SOURCE_DATE_EPOCH`, else the end of the run: the same run gives the same bytes.
-fn created_at(origin: &Origin) -> Result<u64, Failure> {
+fn created_at(origin: &AdapterSource) -> Result<u64, Failure> {
     if let Some(text) = std::env::var_os("SOURCE_DATE_EPOCH").filter(|text| !text.is_empty()) {
         let text = text.to_string_lossy();
         return text.parse().map_err(|_| {
@@ -247,14 +253,14 @@ fn created_at(origin: &Origin) -> Result<u64, Failure> {
         .unwrap_or_default())
 }
 
-fn report(context: &Context, draft: &Draft, written: &Written) {
+fn report(context: &CommandContext, draft: &PackageDraft, written: &WrittenPackage) {
     let (printer, manifest) = (&context.printer, &draft.manifest);
     let shown = written
         .dir
         .strip_prefix(&context.settings.working_dir)
         .unwrap_or(&written.dir);
     if printer.is_json() {
-        return printer.json(&Packaged {
+        return printer.json(&PackageReport {
             package: written.dir.clone(),
             name: manifest.name.clone(),
             version: manifest.version.clone(),
@@ -321,7 +327,7 @@ pub(super) fn check_payees(network: &Network, manifest: &Manifest) -> Result<(),
 }
 
 fn packaged_contributors(manifest: &Manifest) -> Vec<PackagedContributor> {
-    let packaged = |contributor: &Contributor| {
+    let packaged = |contributor: &ManifestContributor| {
         let theirs = || {
             let datasets = manifest.datasets.iter();
             datasets.filter(|it| it.contributor == contributor.name)

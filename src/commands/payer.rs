@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use super::{
-    Context, ask,
-    desk::{limits, tell},
-    money, network, wallet,
+    CommandContext, ask, money, network,
+    tx_context::{limits, print_event},
+    wallet,
 };
 use crate::{
     error::{ExitClass, Failure},
@@ -14,14 +14,14 @@ use crate::{
         balance::in_units,
         deploy::{FUNDS, funding},
         development,
-        keystore::Account,
+        keystore::WalletAccount,
         network::Network,
-        provider::Chain,
-        purse::{
-            Lease, Payer, Purse,
-            chain::{self, Call},
+        payer::{
+            ChannelLease, Payer, PayerStore,
+            chain::{self, ContractCall},
         },
-        transaction::{Limits, Mined, News, Sender, no_facts, recover},
+        provider::Chain,
+        transaction::{MinedTx, TxEvent, TxLimits, TxSender, no_facts, recover},
     },
 };
 
@@ -38,7 +38,7 @@ pub struct PayerRequest {
 }
 
 /// A payer on the chosen network, which is reached and has a token.
-pub async fn open(context: &Context, request: &PayerRequest) -> Result<Payer, Failure> {
+pub async fn open(context: &CommandContext, request: &PayerRequest) -> Result<Payer, Failure> {
     check_network(context)?;
     let network = network::reached(context).await?;
     let token = money::token(&network)?.clone();
@@ -48,10 +48,10 @@ pub async fn open(context: &Context, request: &PayerRequest) -> Result<Payer, Fa
     let account = account(context, &network, request)?;
     let chain = Chain::connect(&network).await?;
     let max_locked = money::amount(&limits.max_locked, &token)?;
-    let purse = Purse::open(&context.dirs.data)?;
-    purse.identify(&chain).await?;
+    let store = PayerStore::open(&context.dirs.data)?;
+    store.identify(&chain).await?;
     Ok(Payer {
-        purse,
+        store,
         chain,
         token,
         account,
@@ -63,7 +63,7 @@ pub async fn open(context: &Context, request: &PayerRequest) -> Result<Payer, Fa
 
 /// Where real money is reached, and what counts as a unit of it, is its owner's to say: a project
 /// file of somebody else could turn a budget of a cent into one of millions.
-fn check_network(context: &Context) -> Result<(), Failure> {
+fn check_network(context: &CommandContext) -> Result<(), Failure> {
     let network = network::chosen(context)?;
     if network.is_local() {
         return Ok(());
@@ -107,7 +107,7 @@ fn check_network(context: &Context) -> Result<(), Failure> {
 }
 
 /// Whose address pays, before the account is unlocked; none where its file does not say.
-pub fn owner(context: &Context, request: &PayerRequest) -> Result<Option<Address>, Failure> {
+pub fn owner(context: &CommandContext, request: &PayerRequest) -> Result<Option<Address>, Failure> {
     let network = network::chosen(context)?;
     if is_development(context, &network, request)? {
         return Ok(Some(development::account(&network, BUYER)?.address()));
@@ -117,7 +117,7 @@ pub fn owner(context: &Context, request: &PayerRequest) -> Result<Option<Address
 
 /// Whether a development account pays, because there is no wallet.
 fn is_development(
-    context: &Context,
+    context: &CommandContext,
     network: &Network,
     request: &PayerRequest,
 ) -> Result<bool, Failure> {
@@ -127,10 +127,10 @@ fn is_development(
 }
 
 fn account(
-    context: &Context,
+    context: &CommandContext,
     network: &Network,
     request: &PayerRequest,
-) -> Result<Account, Failure> {
+) -> Result<WalletAccount, Failure> {
     let named = request.from.as_deref();
     let keystores = wallet::keystores(context);
     if is_development(context, network, request)? {
@@ -156,14 +156,14 @@ fn account(
 }
 
 /// Sends the payer's own transactions.
-pub struct Desk<'a> {
-    context: &'a Context,
+pub struct PayerTxContext<'a> {
+    context: &'a CommandContext,
     payer: &'a Payer,
-    limits: Limits,
+    limits: TxLimits,
 }
 
-impl<'a> Desk<'a> {
-    pub fn new(context: &'a Context, payer: &'a Payer) -> Result<Self, Failure> {
+impl<'a> PayerTxContext<'a> {
+    pub fn new(context: &'a CommandContext, payer: &'a Payer) -> Result<Self, Failure> {
         let limits = limits(context)?;
         Ok(Self {
             context,
@@ -174,16 +174,21 @@ impl<'a> Desk<'a> {
 
     /// Waits for the turn of this purse's account, because its transactions have one order, and
     /// for what an earlier process left open.
-    pub async fn turn(&self) -> Result<Lease, Failure> {
+    pub async fn turn(&self) -> Result<ChannelLease, Failure> {
         let payer = self.payer;
-        let lease = payer.purse.lease_account(payer.account.address()).await?;
-        let open = payer.purse.unsettled()?;
+        let lease = payer.store.lease_account(payer.account.address()).await?;
+        let open = payer.store.unsettled()?;
         recover(&self.sender(&payer.account, &self.teller()), &open).await?;
         Ok(lease)
     }
 
     /// Sends a call and waits until it is mined.
-    pub async fn send(&self, _turn: &Lease, call: Call, deed: &str) -> Result<Mined, Failure> {
+    pub async fn send(
+        &self,
+        _turn: &ChannelLease,
+        call: ContractCall,
+        deed: &str,
+    ) -> Result<MinedTx, Failure> {
         self.fund().await?;
         let payer = self.payer;
         let from = payer.account.address();
@@ -234,18 +239,22 @@ impl<'a> Desk<'a> {
         Ok(())
     }
 
-    fn teller(&self) -> impl Fn(News) + Sync {
+    fn teller(&self) -> impl Fn(TxEvent) + Sync {
         let printer = self.context.printer.clone();
-        move |news| tell(&printer, news)
+        move |news| print_event(&printer, news)
     }
 
-    fn sender<'b>(&'b self, account: &'b Account, tell: &'b (dyn Fn(News) + Sync)) -> Sender<'b> {
-        Sender {
+    fn sender<'b>(
+        &'b self,
+        account: &'b WalletAccount,
+        progress: &'b (dyn Fn(TxEvent) + Sync),
+    ) -> TxSender<'b> {
+        TxSender {
             chain: &self.payer.chain,
             account,
-            facts: &self.payer.purse,
+            facts: &self.payer.store,
             limits: self.limits,
-            tell,
+            progress,
             harvest: &no_facts,
         }
     }

@@ -2,25 +2,25 @@
 
 use std::path::{Path, PathBuf};
 
-use super::Context;
+use super::CommandContext;
 use crate::{
     error::{ExitClass, Failure},
     private::files,
     runtime::{
-        dataset::{Dataset, Source, TaskWish, load},
-        model::{Base, BaseRequest, Download, HubToken, open_base},
+        dataset::{DataSource, Dataset, TaskOptions, load},
+        model::{BaseModel, BaseRequest, DownloadProgress, HubToken, open_base},
         train::TrainConfig,
     },
-    settings::{KEYS, Origin, Settings, SourceEntry, Value},
+    settings::{KEYS, SettingOrigin, SettingValue, Settings, SourceEntry},
 };
 
 /// Folder of the project's runs.
-pub fn runs(context: &Context) -> PathBuf {
+pub fn runs(context: &CommandContext) -> PathBuf {
     context.settings.project_dir().join("runs")
 }
 
 /// Opens the base `id` (the settings' own when `None`), downloading it when it has to.
-pub fn base(context: &Context, id: Option<&str>) -> Result<Base, Failure> {
+pub fn base(context: &CommandContext, id: Option<&str>) -> Result<BaseModel, Failure> {
     let wanted = &context.settings.base;
     let request = BaseRequest {
         id: id.map_or_else(|| wanted.located(), str::to_owned),
@@ -32,12 +32,12 @@ pub fn base(context: &Context, id: Option<&str>) -> Result<Base, Failure> {
         offline: context.offline,
     };
     let mut report = |download| match download {
-        Download::Started { file, bytes } => {
+        DownloadProgress::Started { file, bytes } => {
             context
                 .printer
                 .note(format!("fetching {file} ({} MB)", bytes / 1_000_000));
         }
-        Download::Advanced { .. } | Download::Finished { .. } => {}
+        DownloadProgress::Advanced { .. } | DownloadProgress::Finished { .. } => {}
     };
     if request.id != "nano" {
         // Whatever is fetched into it inherits that nobody else gets in.
@@ -50,7 +50,7 @@ pub fn base(context: &Context, id: Option<&str>) -> Result<Base, Failure> {
 
 /// The token is for the Hub that whoever has it chose: a project file of somebody else might name
 /// one of their own.
-fn hub_token(context: &Context) -> Option<HubToken> {
+fn hub_token(context: &CommandContext) -> Option<HubToken> {
     let token = std::env::var("HF_TOKEN").ok();
     let token = token.filter(|token| !token.is_empty())?;
     match context.settings.is_own("base.endpoint") {
@@ -67,22 +67,22 @@ fn hub_token(context: &Context) -> Option<HubToken> {
 }
 
 /// The files named, or the project's sources. A file that the project names keeps its contributor.
-pub fn sources(context: &Context, files: &[PathBuf]) -> Vec<Source> {
+pub fn sources(context: &CommandContext, files: &[PathBuf]) -> Vec<DataSource> {
     let settings = &context.settings;
-    let own: Vec<Source> = settings.sources.iter().map(source).collect();
+    let own: Vec<DataSource> = settings.sources.iter().map(source).collect();
     if files.is_empty() {
         return own;
     }
     let named = |file: &PathBuf| {
         let path = settings.working_dir.join(file);
         let found = own.iter().find(|source| same_file(&source.path, &path));
-        found.cloned().unwrap_or_else(|| Source::of_file(path))
+        found.cloned().unwrap_or_else(|| DataSource::of_file(path))
     };
     files.iter().map(named).collect()
 }
 
-fn source(entry: &SourceEntry) -> Source {
-    Source {
+fn source(entry: &SourceEntry) -> DataSource {
+    DataSource {
         path: entry.path.clone(),
         contributor: entry.contributor.clone(),
         address: entry.address.clone(),
@@ -97,9 +97,9 @@ fn same_file(one: &Path, two: &Path) -> bool {
 }
 
 /// What the project says its task is.
-pub fn task_wish(settings: &Settings) -> TaskWish {
+pub fn task_wish(settings: &Settings) -> TaskOptions {
     let project = &settings.project;
-    TaskWish {
+    TaskOptions {
         task: project.task.clone(),
         labels: project.labels.clone(),
         instruction: project.instruction.clone(),
@@ -107,7 +107,7 @@ pub fn task_wish(settings: &Settings) -> TaskWish {
 }
 
 /// The held-out rows of a `--data` flag or of `eval.data`; `None` when neither names a file.
-pub fn held_out(context: &Context, files: &[PathBuf]) -> Result<Option<Dataset>, Failure> {
+pub fn held_out(context: &CommandContext, files: &[PathBuf]) -> Result<Option<Dataset>, Failure> {
     let settings = &context.settings;
     let paths: Vec<PathBuf> = if files.is_empty() {
         settings.eval.data.clone()
@@ -120,7 +120,7 @@ pub fn held_out(context: &Context, files: &[PathBuf]) -> Result<Option<Dataset>,
     if paths.is_empty() {
         return Ok(None);
     }
-    let sources: Vec<Source> = paths.into_iter().map(Source::of_file).collect();
+    let sources: Vec<DataSource> = paths.into_iter().map(DataSource::of_file).collect();
     Ok(Some(load(&sources)?))
 }
 
@@ -146,18 +146,23 @@ pub fn train_config(settings: &Settings) -> Result<TrainConfig, Failure> {
 /// The settings that flags of this command line gave.
 pub fn flags(settings: &Settings) -> Vec<String> {
     KEYS.iter()
-        .filter(|key| matches!(settings.get(key.name), Some((_, Origin::Flag { .. }))))
+        .filter(|key| {
+            matches!(
+                settings.get(key.name),
+                Some((_, SettingOrigin::Flag { .. }))
+            )
+        })
         .map(|key| key.name.to_owned())
         .collect()
 }
 
-fn as_toml(value: &Value) -> toml::Value {
+fn as_toml(value: &SettingValue) -> toml::Value {
     match value {
-        Value::Integer(number) => toml::Value::Integer(*number),
-        Value::Number(number) => toml::Value::Float(*number),
-        Value::Boolean(on) => toml::Value::Boolean(*on),
-        Value::Text(text) => toml::Value::String(text.clone()),
-        Value::List(texts) => {
+        SettingValue::Integer(number) => toml::Value::Integer(*number),
+        SettingValue::Number(number) => toml::Value::Float(*number),
+        SettingValue::Boolean(on) => toml::Value::Boolean(*on),
+        SettingValue::Text(text) => toml::Value::String(text.clone()),
+        SettingValue::List(texts) => {
             toml::Value::Array(texts.iter().cloned().map(toml::Value::String).collect())
         }
     }

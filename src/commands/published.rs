@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 
-use super::Context;
+use super::CommandContext;
 use crate::{
     error::{ExitClass, Failure},
     runtime::{
@@ -13,7 +13,8 @@ use crate::{
         ledger::{
             Word,
             publication::{
-                Batch, CATALOGUE, Catalogue, Contributions, FORMAT, batch_file, contributions_file,
+                AnchoredBatch, CATALOGUE, FORMAT, LogCatalogue, PoolContributions, batch_file,
+                contributions_file,
             },
         },
     },
@@ -31,7 +32,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 const LARGEST: usize = 256 << 20;
 
 /// Where a log is.
-pub enum Source {
+pub enum LogSource {
     Folder(LogFolder),
     Server {
         url: String,
@@ -39,9 +40,9 @@ pub enum Source {
     },
 }
 
-impl Source {
+impl LogSource {
     /// A server's address, or a folder.
-    pub fn open(context: &Context, text: &str) -> Result<Self, Failure> {
+    pub fn open(context: &CommandContext, text: &str) -> Result<Self, Failure> {
         if !text.starts_with("http://") && !text.starts_with("https://") {
             let dir = context.settings.working_dir.join(text);
             if !dir.join(CATALOGUE).is_file() {
@@ -79,20 +80,20 @@ impl Source {
         })
     }
 
-    pub async fn catalogue(&self) -> Result<Catalogue, Failure> {
+    pub async fn catalogue(&self) -> Result<LogCatalogue, Failure> {
         Ok(self.read(CATALOGUE).await?.unwrap_or_default())
     }
 
-    pub async fn batch(&self, root: Word) -> Result<Option<Batch>, Failure> {
+    pub async fn batch(&self, root: Word) -> Result<Option<AnchoredBatch>, Failure> {
         let name = batch_file(root);
-        let found: Option<Batch> = self.read(&name).await?;
+        let found: Option<AnchoredBatch> = self.read(&name).await?;
         check(found.as_ref().map(|it| it.format), &name)?;
         Ok(found)
     }
 
-    pub async fn contributions(&self, root: Word) -> Result<Option<Contributions>, Failure> {
+    pub async fn contributions(&self, root: Word) -> Result<Option<PoolContributions>, Failure> {
         let name = contributions_file(root);
-        let found: Option<Contributions> = self.read(&name).await?;
+        let found: Option<PoolContributions> = self.read(&name).await?;
         check(found.as_ref().map(|it| it.format), &name)?;
         Ok(found)
     }

@@ -8,27 +8,27 @@ use std::path::Path;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Context, network};
+use super::{CommandContext, network};
 use crate::{
     error::{ExitClass, ExitStatus, Failure},
-    printer::harmless,
+    printer::escape_controls,
     runtime::{
-        ledger::{Amount, Charge},
-        package::verify::Status,
+        ledger::{Amount, CallCharge},
+        package::verify::CheckStatus,
         serve::PublishedReceipt,
     },
     wallet::{
-        provider::Chain,
-        purse::{
-            Channel, Fate, Purse, Spending,
-            audit::{Finding, Line, against_chain, against_signature, agreed},
+        payer::{
+            PayerChannel, PayerStore, PaymentRecord, PaymentStatus,
+            audit::{ComparisonLine, ComparisonResult, against_chain, against_signature, agreed},
         },
+        provider::Chain,
     },
 };
 
 /// A paid call as the payer has it; sums in base units.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
-pub struct Kept {
+pub struct StoredReceipt {
     /// The request id.
     pub id: String,
     /// Unix time in milliseconds.
@@ -40,51 +40,51 @@ pub struct Kept {
     /// What it cost; null while the server has not said.
     pub paid: Option<Amount>,
     /// Null while the server has not said.
-    pub payment: Option<Charge>,
+    pub payment: Option<CallCharge>,
     /// The server's receipt; null where it keeps none.
     pub receipt: Option<PublishedReceipt>,
 }
 
 /// How one comparison ended.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
-pub struct Check {
+pub struct ReceiptCheck {
     pub name: &'static str,
-    pub status: Status,
+    pub status: CheckStatus,
     /// Why it failed or was skipped.
     pub reason: Option<String>,
 }
 
 /// All comparisons of a receipt.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
-pub struct Verified {
+pub struct ReceiptVerification {
     /// None failed.
     pub ok: bool,
     pub id: String,
-    pub checks: Vec<Check>,
+    pub checks: Vec<ReceiptCheck>,
 }
 
-impl Kept {
-    fn of(spending: &Spending) -> Self {
-        let receipt = spending.receipt.clone();
+impl StoredReceipt {
+    fn from_record(record: &PaymentRecord) -> Self {
+        let receipt = record.receipt.clone();
         Self {
-            id: spending.request_id.clone(),
-            time_ms: spending.time_ms,
-            server: spending.server.clone(),
-            adapter: spending.adapter.clone(),
-            quote: spending.quote,
-            paid: match spending.fate {
-                Fate::Void => Some(Amount::ZERO),
-                Fate::Open | Fate::Charged { .. } => spending.charged(),
+            id: record.request_id.clone(),
+            time_ms: record.time_ms,
+            server: record.server.clone(),
+            adapter: record.adapter.clone(),
+            quote: record.quote,
+            paid: match record.status {
+                PaymentStatus::Void => Some(Amount::ZERO),
+                PaymentStatus::Open | PaymentStatus::Charged { .. } => record.charged(),
             },
-            payment: spending.charge(),
+            payment: record.charge(),
             receipt: receipt.and_then(|receipt| serde_json::from_value(receipt).ok()),
         }
     }
 }
 
 /// Shows what a call cost, or why it paid whom.
-pub async fn show(
-    context: &Context,
+pub async fn show_receipt(
+    context: &CommandContext,
     id: &str,
     why: bool,
     url: Option<&str>,
@@ -92,9 +92,9 @@ pub async fn show(
     if why {
         return explain::run(context, id, url).await;
     }
-    let purse = Purse::open(&context.dirs.data)?;
-    let spending = purse.spending(id)?.ok_or_else(|| unknown(id))?;
-    let kept = Kept::of(&spending);
+    let store = PayerStore::open(&context.dirs.data)?;
+    let record = store.payment_record(id)?.ok_or_else(|| unknown(id))?;
+    let kept = StoredReceipt::from_record(&record);
     let printer = &context.printer;
     if printer.is_json() {
         printer.json(&kept);
@@ -106,14 +106,14 @@ pub async fn show(
     printer.line(format!(
         "{} from {} at {}",
         kept.id,
-        harmless(&kept.adapter),
+        escape_controls(&kept.adapter),
         kept.server
     ));
     printer.line(format!(
         "paid {paid} of {} base units of {} signed for, to {}",
-        kept.quote, spending.token, spending.receiver
+        kept.quote, record.token, record.receiver
     ));
-    if purse.attempts()?.iter().any(|it| it.order.request_id == id) {
+    if store.attempts()?.iter().any(|it| it.order.request_id == id) {
         printer.hint(format!(
             "its answer has not come; ask again: openlora call --again {id}"
         ));
@@ -123,7 +123,7 @@ pub async fn show(
 
 /// A call that was paid and not answered.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
-pub struct Waiting {
+pub struct UnansweredCall {
     /// The request id.
     pub id: String,
     /// Unix time in milliseconds.
@@ -136,11 +136,11 @@ pub struct Waiting {
 }
 
 /// Lists the calls whose answers have not come, and how to have them.
-pub fn pending(context: &Context) -> Result<ExitStatus, Failure> {
-    let attempts = Purse::open(&context.dirs.data)?.attempts()?;
-    let waiting: Vec<Waiting> = attempts
+pub fn pending(context: &CommandContext) -> Result<ExitStatus, Failure> {
+    let attempts = PayerStore::open(&context.dirs.data)?.attempts()?;
+    let waiting: Vec<UnansweredCall> = attempts
         .into_iter()
-        .map(|it| Waiting {
+        .map(|it| UnansweredCall {
             id: it.order.request_id,
             time_ms: it.time_ms,
             server: it.order.seller.server,
@@ -158,7 +158,7 @@ pub fn pending(context: &Context) -> Result<ExitStatus, Failure> {
         printer.line(format!(
             "{}  {} at {}, at most {} base units",
             it.id,
-            harmless(&it.adapter),
+            escape_controls(&it.adapter),
             it.server,
             it.quote
         ));
@@ -179,8 +179,8 @@ pub(super) fn unknown(id: &str) -> Failure {
 }
 
 /// Compares a receipt, by its id or in a file, with what was signed and with the chain.
-pub async fn verify(context: &Context, what: &str) -> Result<ExitStatus, Failure> {
-    let purse = Purse::open(&context.dirs.data)?;
+pub async fn verify(context: &CommandContext, what: &str) -> Result<ExitStatus, Failure> {
+    let store = PayerStore::open(&context.dirs.data)?;
     let file = context.settings.working_dir.join(what);
     let given = match file.is_file() {
         true => Some(read(&file)?),
@@ -190,23 +190,23 @@ pub async fn verify(context: &Context, what: &str) -> Result<ExitStatus, Failure
         .as_ref()
         .map_or(what, |receipt| &receipt.id)
         .to_owned();
-    let spending = purse.spending(&id)?.ok_or_else(|| unknown(&id))?;
-    let receipt = given.or_else(|| Kept::of(&spending).receipt);
+    let record = store.payment_record(&id)?.ok_or_else(|| unknown(&id))?;
+    let receipt = given.or_else(|| StoredReceipt::from_record(&record).receipt);
     let charge = match &receipt {
         Some(receipt) => receipt.payment.clone(),
-        None => spending.charge(),
+        None => record.charge(),
     };
     let Some(charge) = charge else {
         let message = format!("the receipt of {id} names no payment");
         return Err(Failure::new(ExitClass::Verification, message));
     };
-    let channel = channel(&purse, &charge)?;
-    let mut lines = against_signature(&charge, &spending, channel.as_ref());
-    let agreed = agreed(&purse.spendings()?, &charge);
-    lines.push(on_chain(context, &charge, (&spending, agreed)).await?);
-    let checks: Vec<Check> = lines.into_iter().map(check).collect();
-    let verified = Verified {
-        ok: checks.iter().all(|check| check.status != Status::Fail),
+    let channel = channel(&store, &charge)?;
+    let mut lines = against_signature(&charge, &record, channel.as_ref());
+    let agreed = agreed(&store.payment_records()?, &charge);
+    lines.push(on_chain(context, &charge, (&record, agreed)).await?);
+    let checks: Vec<ReceiptCheck> = lines.into_iter().map(check).collect();
+    let verified = ReceiptVerification {
+        ok: checks.iter().all(|check| check.status != CheckStatus::Fail),
         id,
         checks,
     };
@@ -227,58 +227,58 @@ fn read(path: &Path) -> Result<PublishedReceipt, Failure> {
     })
 }
 
-fn channel(purse: &Purse, charge: &Charge) -> Result<Option<Channel>, Failure> {
-    let all = purse.channels()?;
-    let is = |it: &Channel| it.chain_id == charge.chain_id && it.id == charge.id;
+fn channel(store: &PayerStore, charge: &CallCharge) -> Result<Option<PayerChannel>, Failure> {
+    let all = store.channels()?;
+    let is = |it: &PayerChannel| it.chain_id == charge.chain_id && it.id == charge.id;
     Ok(all.into_iter().find(is))
 }
 
 async fn on_chain(
-    context: &Context,
-    charge: &Charge,
-    expected: (&Spending, Amount),
-) -> Result<Line, Failure> {
+    context: &CommandContext,
+    charge: &CallCharge,
+    expected: (&PaymentRecord, Amount),
+) -> Result<ComparisonLine, Failure> {
     let network = network::chosen(context)?;
     if network.chain_id != charge.chain_id {
         let reason = format!(
             "it was paid on chain {}, and `{}` is chain {}",
             charge.chain_id, network.name, network.chain_id
         );
-        return Ok(("chain", Finding::Unknown(reason)));
+        return Ok(("chain", ComparisonResult::Unknown(reason)));
     }
     let network = network::reached(context).await?;
     let chain = Chain::connect(&network).await?;
     Ok(against_chain(charge, expected, &chain).await?)
 }
 
-fn check((name, finding): Line) -> Check {
+fn check((name, finding): ComparisonLine) -> ReceiptCheck {
     let (status, reason) = match finding {
-        Finding::Fits => (Status::Pass, None),
-        Finding::Differs(reason) => (Status::Fail, Some(reason)),
-        Finding::Unknown(reason) => (Status::Skipped, Some(reason)),
+        ComparisonResult::Fits => (CheckStatus::Pass, None),
+        ComparisonResult::Differs(reason) => (CheckStatus::Fail, Some(reason)),
+        ComparisonResult::Unknown(reason) => (CheckStatus::Skipped, Some(reason)),
     };
-    Check {
+    ReceiptCheck {
         name,
         status,
         reason,
     }
 }
 
-fn report(context: &Context, verified: &Verified) -> ExitStatus {
+fn report(context: &CommandContext, verified: &ReceiptVerification) -> ExitStatus {
     let printer = &context.printer;
     if printer.is_json() {
         printer.json(verified);
     } else {
-        for Check {
+        for ReceiptCheck {
             name,
             status,
             reason,
         } in &verified.checks
         {
             let word = match status {
-                Status::Pass => "ok",
-                Status::Fail => "FAILED",
-                Status::Skipped => "skipped",
+                CheckStatus::Pass => "ok",
+                CheckStatus::Fail => "FAILED",
+                CheckStatus::Skipped => "skipped",
             };
             let reason = reason
                 .as_ref()

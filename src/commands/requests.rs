@@ -5,8 +5,8 @@ use super::{
     base::BaseBuildRequest,
     call::{self, CallRequest},
     channel::{ChannelRequest, OpenRequest},
-    claim::{ClaimRequest, Wanted},
-    dash::{DashRequest, Origin},
+    claim::{ClaimRequest, PoolAction},
+    dash::{DashRequest, RecordSource},
     demo::DemoRequest,
     deploy::DeployRequest,
     earnings::{self, EarningsRequest},
@@ -27,8 +27,8 @@ use crate::{
         OneChannelArgs, PackageArgs, PayerArgs, SchemeArg, ServeArgs, TrainArgs, TreasuryArgs,
         VerifyArgs,
     },
-    runtime::ledger::Scheme,
-    wallet::purse::Wish,
+    runtime::ledger::PaymentScheme,
+    wallet::payer::SchemeChoice,
 };
 
 impl From<DemoArgs> for DemoRequest {
@@ -43,10 +43,10 @@ impl From<DemoArgs> for DemoRequest {
 impl From<DashArgs> for DashRequest {
     fn from(args: DashArgs) -> Self {
         let origin = match (args.attach, args.replay) {
-            (Some(url), _) => Origin::Attach(url),
-            (None, Some(file)) => Origin::Replay(file, args.speed),
-            (None, None) if args.demo => Origin::Demo,
-            (None, None) => Origin::Home,
+            (Some(url), _) => RecordSource::Attach(url),
+            (None, Some(file)) => RecordSource::Replay(file, args.speed),
+            (None, None) if args.demo => RecordSource::Demo,
+            (None, None) => RecordSource::Home,
         };
         Self {
             origin,
@@ -124,10 +124,10 @@ impl From<EarningsArgs> for EarningsRequest {
     fn from(args: EarningsArgs) -> Self {
         Self {
             by: args.by.map(|by| match by {
-                EarningsByArg::Day => earnings::By::Day,
-                EarningsByArg::Adapter => earnings::By::Adapter,
-                EarningsByArg::Payer => earnings::By::Payer,
-                EarningsByArg::Contributor => earnings::By::Contributor,
+                EarningsByArg::Day => earnings::EarningsGrouping::Day,
+                EarningsByArg::Adapter => earnings::EarningsGrouping::Adapter,
+                EarningsByArg::Payer => earnings::EarningsGrouping::Payer,
+                EarningsByArg::Contributor => earnings::EarningsGrouping::Contributor,
             }),
             csv: args.csv,
             audit: args.audit,
@@ -181,11 +181,11 @@ impl From<ClaimArgs> for ClaimRequest {
             log: args.log,
             pool: args.pool,
             contributors: args.contributor,
-            wish: match (args.contest, args.demand, args.divide) {
-                (true, ..) => Wanted::Contest,
-                (_, true, _) => Wanted::Demand,
-                (_, _, true) => Wanted::Divide,
-                _ => Wanted::Fetch,
+            action: match (args.contest, args.demand, args.divide) {
+                (true, ..) => PoolAction::Contest,
+                (_, true, _) => PoolAction::Demand,
+                (_, _, true) => PoolAction::Divide,
+                _ => PoolAction::Fetch,
             },
             treasury: args.treasury.into(),
         }
@@ -213,8 +213,8 @@ impl From<CallArgs> for CallRequest {
             url: args.url,
             adapter: args.adapter,
             kind: args.kind.map(|kind| match kind {
-                CallKindArg::Chat => call::Kind::Chat,
-                CallKindArg::Classify => call::Kind::Classify,
+                CallKindArg::Chat => call::CallTask::Chat,
+                CallKindArg::Classify => call::CallTask::Classify,
             }),
             max_price: args.max_price,
             max_deposit: args.max_deposit,
@@ -223,9 +223,9 @@ impl From<CallArgs> for CallRequest {
             system: args.system,
             stream: args.stream,
             scheme: match args.scheme {
-                SchemeArg::Auto => Wish::Auto,
-                SchemeArg::Exact => Wish::Only(Scheme::Exact),
-                SchemeArg::BatchSettlement => Wish::Only(Scheme::BatchSettlement),
+                SchemeArg::Auto => SchemeChoice::Auto,
+                SchemeArg::Exact => SchemeChoice::Only(PaymentScheme::Exact),
+                SchemeArg::BatchSettlement => SchemeChoice::Only(PaymentScheme::BatchSettlement),
             },
             payer: args.payer.into(),
         }

@@ -16,35 +16,36 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use self::publish::Reading;
-use super::money::shown;
+use self::publish::RewardState;
+use super::money::format_token_sum;
 use crate::{
     error::{ExitClass, Failure},
     printer::Printer,
     runtime::{
         attribution::LogFolder,
-        event::{Event, Record},
+        event::{Event, EventRecord},
         journal::Journal,
         ledger::{
-            Allotment, Amount, ReceiverKey, Stated, Word,
-            publication::{Batch, Catalogue, FORMAT, batch_file},
+            Amount, PoolAllotment, ReceiverKey, StatedContributions, Word,
+            publication::{AnchoredBatch, FORMAT, LogCatalogue, batch_file},
         },
         ports::PublishedLog,
     },
     wallet::{
         WalletError,
         network::Network,
-        registry::{Id, parse_id},
+        registry::{AdapterId, parse_id},
         rewards::{
-            Deed, Pool, allot, batch_tree, entries_of, head, pool_of, proposal_of, publish_root,
+            PoolCall, PoolState, allot, batch_tree, entries_of, head, pool_of, proposal_of,
+            publish_root,
         },
-        settlement::{Desk, Treasurer},
+        settlement::{ChainSettler, SettlementClient},
     },
 };
 
 /// When rewards are seen to by themselves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rounds {
+pub struct RewardSchedule {
     /// Attributed calls that are worth a root.
     pub calls: u64,
     /// Longest time between two rounds.
@@ -79,7 +80,7 @@ pub struct ProposedRoot {
 
 /// What was done in a contributor pool because its time had come.
 #[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
-pub struct PoolDeed {
+pub struct PoolTransaction {
     /// `activation`: a proposal is in force; `division`: static shares divide what was demanded
     /// and not answered in time.
     pub deed: String,
@@ -94,20 +95,20 @@ pub struct PoolDeed {
 
 /// What a round did.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, schemars::JsonSchema)]
-pub struct Rewarded {
+pub struct RewardRound {
     pub anchors: Vec<AnchoredRoot>,
     pub proposals: Vec<ProposedRoot>,
     #[serde(default)]
-    pub pools: Vec<PoolDeed>,
+    pub pools: Vec<PoolTransaction>,
     /// Why the rest is left for the next round.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
 }
 
 /// One chain's rewards.
-pub struct Rewarder {
+pub struct RewardPublisher {
     journal: Journal,
-    desk: Arc<Desk>,
+    client: Arc<SettlementClient>,
     log: LogFolder,
     /// Where the log can be fetched; empty where nobody serves it.
     address: String,
@@ -119,16 +120,16 @@ pub struct Rewarder {
     news: Arc<(AtomicU64, Notify)>,
 }
 
-impl Rewarder {
+impl RewardPublisher {
     pub fn new(
         journal: Journal,
-        desk: Arc<Desk>,
+        client: Arc<SettlementClient>,
         (log, address): (LogFolder, String),
         is_home: bool,
     ) -> Self {
         Self {
             journal,
-            desk,
+            client,
             log,
             address,
             is_home,
@@ -139,27 +140,27 @@ impl Rewarder {
 
     /// Anchors what is attributed and proposes what is covered. What fails is told, not raised:
     /// settling does not depend on it.
-    pub async fn round(&self) -> Rewarded {
+    pub async fn round(&self) -> RewardRound {
         let _turn = self.turn.lock().await;
         self.news.0.store(0, Ordering::Relaxed);
-        let mut done = Rewarded::default();
+        let mut done = RewardRound::default();
         let outcome = self.see_to(&mut done).await;
         if let Err(failure) = outcome {
-            tracing::warn!("{}: rewards: {failure}", self.desk.chain().network.name);
+            tracing::warn!("{}: rewards: {failure}", self.client.chain().network.name);
             done.problem = Some(failure.message);
         }
         done
     }
 
-    async fn see_to(&self, done: &mut Rewarded) -> Result<(), Failure> {
-        self.desk.recover().await?;
+    async fn see_to(&self, done: &mut RewardRound) -> Result<(), Failure> {
+        self.client.recover().await?;
         if self.is_home {
             self.anchor(done).await?;
         }
         self.propose(done).await?;
         let reading = self.read().await?;
         let (batches, contributions) = reading.anchors.roots();
-        let catalogue = Catalogue {
+        let catalogue = LogCatalogue {
             batches,
             contributions,
         };
@@ -169,19 +170,20 @@ impl Rewarder {
         Ok(())
     }
 
-    async fn read(&self) -> Result<Reading, Failure> {
+    async fn read(&self) -> Result<RewardState, Failure> {
         let journal = self.journal.clone();
-        let chain_id = self.desk.chain().network.chain_id;
-        let work = tokio::task::spawn_blocking(move || Reading::of(&journal, chain_id));
+        let chain_id = self.client.chain().network.chain_id;
+        let work =
+            tokio::task::spawn_blocking(move || RewardState::read_journal(&journal, chain_id));
         work.await.unwrap_or_else(|error| {
             let message = format!("reading the journal stopped: {error}");
             Err(Failure::new(ExitClass::Internal, message))
         })
     }
 
-    async fn anchor(&self, done: &mut Rewarded) -> Result<(), Failure> {
+    async fn anchor(&self, done: &mut RewardRound) -> Result<(), Failure> {
         let reading = self.read().await?;
-        let server = self.desk.account();
+        let server = self.client.account();
         for adapter_id in reading.adapters() {
             let number = adapter_number(&adapter_id)?;
             let last = reading.anchors.last(self.chain_id(), &adapter_id, server);
@@ -189,11 +191,11 @@ impl Rewarder {
                 last.map_or((Word::default(), 0), |it| (it.root, it.through));
             let calls = reading.calls(&self.journal, &adapter_id, after)?;
             for calls in calls.chunks(publish::LARGEST) {
-                let stands = head(self.desk.chain(), number, server).await?;
+                let stands = head(self.client.chain(), number, server).await?;
                 if Word(stands.root.0) != previous {
                     return Err(foreign_root(&adapter_id, Word(stands.root.0), previous));
                 }
-                let mut batch = Batch {
+                let mut batch = AnchoredBatch {
                     format: FORMAT,
                     chain_id: self.chain_id(),
                     adapter_id: adapter_id.clone(),
@@ -207,7 +209,7 @@ impl Rewarder {
                 batch.root = Word(tree.root().0);
                 self.log.keep_batch(&batch)?;
                 let uri = self.uri(&batch_file(batch.root));
-                let mined = publish_root(&self.desk, (number, &batch), &uri).await?;
+                let mined = publish_root(&self.client, (number, &batch), &uri).await?;
                 previous = batch.root;
                 done.anchors.push(AnchoredRoot {
                     tx: mined.tx.to_string(),
@@ -224,9 +226,9 @@ impl Rewarder {
 
     /// Sees to every pool that this account operates: gives what is due, and proposes what was
     /// earned since, which answers whoever demanded it.
-    async fn propose(&self, done: &mut Rewarded) -> Result<(), Failure> {
+    async fn propose(&self, done: &mut RewardRound) -> Result<(), Failure> {
         let reading = self.read().await?;
-        let chain = self.desk.chain();
+        let chain = self.client.chain();
         for key in reading.pools() {
             let mut pool = match pool_of(chain, key).await {
                 Err(error @ (WalletError::EarlierPool { .. } | WalletError::NoPool { .. })) => {
@@ -235,7 +237,7 @@ impl Rewarder {
                 }
                 found => found?,
             };
-            if pool.operator != self.desk.account() {
+            if pool.operator != self.client.account() {
                 continue;
             }
             while self.catch_up(&pool, done).await? {
@@ -262,9 +264,13 @@ impl Rewarder {
 
     /// What collected calls give a pool's contributors. What is owed can be computed again only
     /// from what is published, so calls count once they are anchored.
-    fn allotment(&self, reading: &Reading, pool: ReceiverKey) -> Result<Allotment, Failure> {
-        let through = reading.through(pool, self.desk.account());
-        let mut allotment = Allotment::new(pool);
+    fn allotment(
+        &self,
+        reading: &RewardState,
+        pool: ReceiverKey,
+    ) -> Result<PoolAllotment, Failure> {
+        let through = reading.published_through(pool, self.client.account());
+        let mut allotment = PoolAllotment::new(pool);
         self.journal.replay(1, |record| {
             if record.sequence <= through {
                 allotment.apply(record, &reading.collected);
@@ -274,37 +280,37 @@ impl Rewarder {
     }
 
     /// What was stated up to a root, as far as the published files go back.
-    fn stated(&self, root: Option<Word>) -> Stated {
+    fn stated(&self, root: Option<Word>) -> StatedContributions {
         let mut files = Vec::new();
         let mut next = root;
         while let Some(file) = next.and_then(|root| self.log.contributions(root)) {
             next = file.source.as_ref().and_then(|source| source.previous);
             files.push(file);
         }
-        let mut stated = Stated::default();
+        let mut stated = StatedContributions::default();
         files.iter().rev().for_each(|file| stated.follow(file));
         stated
     }
 
     /// Does what time has brought about in a pool.
-    async fn catch_up(&self, pool: &Pool, done: &mut Rewarded) -> Result<bool, Failure> {
-        let (chain, key) = (self.desk.chain(), pool.key);
+    async fn catch_up(&self, pool: &PoolState, done: &mut RewardRound) -> Result<bool, Failure> {
+        let (chain, key) = (self.client.chain(), pool.key);
         let (deed, total) = if pool.is_due() {
             let Some(proposal) = proposal_of(chain, pool).await? else {
                 return Ok(false);
             };
-            let mined = Deed::Activate(&proposal)
-                .carried_out(&self.desk, key)
+            let mined = PoolCall::Activate(&proposal)
+                .carried_out(&self.client, key)
                 .await?;
             (("activation", mined), proposal.total)
         } else if pool.is_overdue() {
-            let mined = Deed::Divide.carried_out(&self.desk, key).await?;
+            let mined = PoolCall::Divide.carried_out(&self.client, key).await?;
             (("division", mined), Amount(pool.account.demanded))
         } else {
             return Ok(false);
         };
         let ((kind, mined), list) = (deed, &mut done.pools);
-        list.push(PoolDeed {
+        list.push(PoolTransaction {
             deed: kind.to_owned(),
             tx: mined.tx.to_string(),
             pool: key.receiver.to_string(),
@@ -318,8 +324,8 @@ impl Rewarder {
     /// Publishes and proposes what contributors earned beyond what the pool has promised them.
     async fn proposal(
         &self,
-        reading: &Reading,
-        pool: &Pool,
+        reading: &RewardState,
+        pool: &PoolState,
     ) -> Result<Option<ProposedRoot>, Failure> {
         let key = pool.key;
         let last = reading.anchors.proposal(key).map(|it| it.root);
@@ -332,13 +338,13 @@ impl Rewarder {
         let is_stated = Some(next.root) == last;
         let published = self.log.contributions(next.root).filter(|_| is_stated);
         let contributions = published.unwrap_or(next);
-        let entries = entries_of(self.desk.chain(), pool, &contributions).await?;
+        let entries = entries_of(self.client.chain(), pool, &contributions).await?;
         if entries.is_empty() {
             return Ok(None);
         }
         self.log.keep_contributions(&contributions)?;
-        let deed = Deed::Propose(contributions.root, &entries);
-        let mined = deed.carried_out(&self.desk, key).await?;
+        let deed = PoolCall::Propose(contributions.root, &entries);
+        let mined = deed.carried_out(&self.client, key).await?;
         Ok(Some(ProposedRoot {
             tx: mined.tx.to_string(),
             pool: key.receiver.to_string(),
@@ -351,7 +357,7 @@ impl Rewarder {
     }
 
     fn chain_id(&self) -> u64 {
-        self.desk.chain().network.chain_id
+        self.client.chain().network.chain_id
     }
 
     fn uri(&self, file: &str) -> String {
@@ -364,7 +370,7 @@ impl Rewarder {
     /// Counts attributed calls from now on.
     pub async fn watch(&self) -> Result<(), Failure> {
         let news = Arc::clone(&self.news);
-        let follow = move |record: &Record| {
+        let follow = move |record: &EventRecord| {
             if let Event::Attributed(attributed) = &record.event
                 && attributed.amounts.is_some()
             {
@@ -380,7 +386,12 @@ impl Rewarder {
 
     /// Sees to rewards whenever there is reason to, until told to stop. Pools fetch their shares
     /// first, so that what is owed can be covered.
-    pub async fn run(&self, rounds: Rounds, treasurer: Arc<Treasurer>, stop: CancellationToken) {
+    pub async fn run(
+        &self,
+        rounds: RewardSchedule,
+        treasurer: Arc<ChainSettler>,
+        stop: CancellationToken,
+    ) {
         loop {
             let reason = async {
                 tokio::select! {
@@ -395,7 +406,7 @@ impl Rewarder {
             if let Err(error) = treasurer.fill_pools().await {
                 tracing::warn!(
                     "{}: pools are not filled: {error}",
-                    self.desk.chain().network.name
+                    self.client.chain().network.name
                 );
             }
             self.round().await;
@@ -409,7 +420,7 @@ impl Rewarder {
     }
 }
 
-fn adapter_number(text: &str) -> Result<Id, Failure> {
+fn adapter_number(text: &str) -> Result<AdapterId, Failure> {
     parse_id(text).ok_or_else(|| {
         let message = format!("the journal names the adapter `{text}`, which is no id");
         Failure::new(ExitClass::Internal, message)
@@ -417,9 +428,9 @@ fn adapter_number(text: &str) -> Result<Id, Failure> {
 }
 
 /// For a person.
-pub fn show(printer: &Printer, network: &Network, rewarded: &Rewarded) {
+pub fn print_round(printer: &Printer, network: &Network, rewarded: &RewardRound) {
     let money = |amount: Amount| match &network.token {
-        Some(token) => shown(network, &token.address.to_string(), amount),
+        Some(token) => format_token_sum(network, &token.address.to_string(), amount),
         None => format!("{amount} base units"),
     };
     for anchored in &rewarded.anchors {
@@ -435,7 +446,7 @@ pub fn show(printer: &Printer, network: &Network, rewarded: &Rewarded) {
         printer.line(format!(
             "{:<13} {} of the pool {} in {} ({} gas)",
             done.deed,
-            shown(network, &done.token, done.total),
+            format_token_sum(network, &done.token, done.total),
             done.pool,
             done.tx,
             done.gas_used
@@ -444,7 +455,7 @@ pub fn show(printer: &Printer, network: &Network, rewarded: &Rewarded) {
     for proposed in &rewarded.proposals {
         printer.line(format!(
             "proposed      {} for {} contributors to the pool {} in {} ({} gas)",
-            shown(network, &proposed.token, proposed.total),
+            format_token_sum(network, &proposed.token, proposed.total),
             proposed.contributors,
             proposed.pool,
             proposed.tx,

@@ -11,17 +11,17 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
 use super::{
-    Context,
+    CommandContext,
     server_access::{operator_token, read_token},
 };
 use crate::{
-    atomic::{self, Readers},
+    atomic::{self, FileAccess},
     error::{ExitClass, Failure},
     runtime::{
         journal::writer_of,
-        serve::{CHALLENGE, access::Token},
+        serve::{CHALLENGE, access::AccessToken},
     },
-    settings::Origin,
+    settings::SettingOrigin,
     wallet::network::Network,
 };
 
@@ -32,11 +32,11 @@ const FILE: &str = "serve.json";
 const ALIVE: Duration = Duration::from_secs(2);
 
 /// A server of this home.
-pub struct Running {
+pub struct RunningServer {
     url: String,
     chains: Option<Vec<u64>>,
     client: Client,
-    token: Token,
+    token: AccessToken,
 }
 
 /// A client that shows a token: it goes where it was told, and follows nobody elsewhere.
@@ -50,7 +50,7 @@ pub fn operator_client() -> Result<Client, Failure> {
 
 /// Who answers at an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Holder {
+pub enum AddressHolder {
     Nobody,
     /// The server that has the token.
     Server,
@@ -60,7 +60,7 @@ pub enum Holder {
 
 /// Whose token it is that a server has to prove to have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Whose {
+pub enum TokenOwner {
     /// This home's: its server is on this machine, and is reached without anybody in between.
     Own,
     /// One that was named with its server, which may be behind a tunnel or a proxy.
@@ -68,27 +68,31 @@ pub enum Whose {
 }
 
 /// Asks whoever answers at `url` to prove that it has the token.
-pub async fn holder(client: &Client, url: &str, (token, whose): (&Token, Whose)) -> Holder {
+pub async fn holder(
+    client: &Client,
+    url: &str,
+    (token, whose): (&AccessToken, TokenOwner),
+) -> AddressHolder {
     let challenge = hex::encode(rand::random::<[u8; 32]>());
     let asked = client.get(format!("{url}/health"));
     let asked = asked.header(CHALLENGE, &challenge).timeout(ALIVE);
     let Ok(answer) = asked.send().await else {
-        return Holder::Nobody;
+        return AddressHolder::Nobody;
     };
     if !answer.status().is_success() {
-        return Holder::Nobody;
+        return AddressHolder::Nobody;
     }
     let there = answer.remote_addr();
     let health: Value = answer.json().await.unwrap_or_default();
     let proof = |name: &str| health[name].as_str().unwrap_or_default();
     let proven = match (whose, there) {
-        (Whose::Named, _) => token.proves(&challenge, proof("proof")),
-        (Whose::Own, Some(there)) => token.proves_at(&challenge, there, proof("proof_here")),
-        (Whose::Own, None) => false,
+        (TokenOwner::Named, _) => token.proves(&challenge, proof("proof")),
+        (TokenOwner::Own, Some(there)) => token.proves_at(&challenge, there, proof("proof_here")),
+        (TokenOwner::Own, None) => false,
     };
     match proven {
-        true => Holder::Server,
-        false => Holder::Stranger,
+        true => AddressHolder::Server,
+        false => AddressHolder::Stranger,
     }
 }
 
@@ -105,10 +109,10 @@ fn tokenless(url: &str, file: &Path, found: &str) -> Failure {
 }
 
 /// Says where the server is while it lives.
-pub struct Sign(PathBuf);
+pub struct PidFile(PathBuf);
 
 #[derive(Serialize, Deserialize)]
-struct Place {
+struct PidRecord {
     url: String,
     /// Chains on which calls are paid; absent from signs of earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -118,38 +122,38 @@ struct Place {
     pid: Option<u32>,
 }
 
-impl Place {
+impl PidRecord {
     /// Whether it is surely the sign of a server that lives: its process runs, and opened the
     /// journal last.
-    fn is_live(&self, context: &Context) -> bool {
+    fn is_live(&self, context: &CommandContext) -> bool {
         self.pid
             .is_some_and(|pid| writer_of(&context.dirs.journal()) == Some(pid) && runs(pid))
     }
 }
 
-impl Sign {
-    pub fn put_up(context: &Context, url: &str, chains: Vec<u64>) -> Result<Self, Failure> {
+impl PidFile {
+    pub fn put_up(context: &CommandContext, url: &str, chains: Vec<u64>) -> Result<Self, Failure> {
         let path = context.dirs.data.join(FILE);
-        let place = Place {
+        let place = PidRecord {
             url: url.to_owned(),
             chains: Some(chains),
             pid: Some(std::process::id()),
         };
         let text = json!(place).to_string();
-        atomic::replace_file(&path, text.as_bytes(), Readers::Owner)
+        atomic::replace_file(&path, text.as_bytes(), FileAccess::Owner)
             .map_err(|error| Failure::io("write", &path, &error))?;
         Ok(Self(path))
     }
 }
 
-impl Drop for Sign {
+impl Drop for PidFile {
     fn drop(&mut self) {
         // A sign that stays is found to be a dead server's.
         let _ = std::fs::remove_file(&self.0);
     }
 }
 
-impl Running {
+impl RunningServer {
     pub fn url(&self) -> &str {
         &self.url
     }
@@ -159,12 +163,12 @@ impl Running {
     ///
     /// # Errors
     /// The server lives, and the token at hand is not its own.
-    pub async fn find(context: &Context) -> Result<Option<Self>, Failure> {
+    pub async fn find(context: &CommandContext) -> Result<Option<Self>, Failure> {
         let path = context.dirs.data.join(FILE);
         let Ok(text) = std::fs::read_to_string(&path) else {
             return Ok(None);
         };
-        let Ok(place) = serde_json::from_str::<Place>(&text) else {
+        let Ok(place) = serde_json::from_str::<PidRecord>(&text) else {
             return Ok(None);
         };
         let client = operator_client()?;
@@ -178,17 +182,17 @@ impl Running {
             };
         }
         let token = read_token(&file)?;
-        match holder(&client, &place.url, (&token, Whose::Own)).await {
-            Holder::Server => Ok(Some(Self {
+        match holder(&client, &place.url, (&token, TokenOwner::Own)).await {
+            AddressHolder::Server => Ok(Some(Self {
                 url: place.url,
                 chains: place.chains,
                 client,
                 token,
             })),
-            Holder::Stranger if place.is_live(context) => {
+            AddressHolder::Stranger if place.is_live(context) => {
                 Err(tokenless(&place.url, &file, "is another"))
             }
-            Holder::Stranger | Holder::Nobody => Ok(None),
+            AddressHolder::Stranger | AddressHolder::Nobody => Ok(None),
         }
     }
 
@@ -232,9 +236,9 @@ impl Running {
     }
 
     /// Refuses flags for what the server does with its own account and limits.
-    pub fn refuse_flags(&self, context: &Context, settings: &[&str]) -> Result<(), Failure> {
+    pub fn refuse_flags(&self, context: &CommandContext, settings: &[&str]) -> Result<(), Failure> {
         for name in settings {
-            if let Some((_, Origin::Flag { flag })) = context.settings.get(name) {
+            if let Some((_, SettingOrigin::Flag { flag })) = context.settings.get(name) {
                 return Err(Self::busy(flag, self));
             }
         }
@@ -252,7 +256,7 @@ impl Running {
     }
 
     /// The server takes no money on the network that is meant.
-    pub fn elsewhere(network: &Network) -> Failure {
+    pub fn network_mismatch(network: &Network) -> Failure {
         let message = format!("the running server takes no payment on `{}`", network.name);
         Failure::new(ExitClass::BadInput, message)
             .with_hint("choose one of its networks with --network")

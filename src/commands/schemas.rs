@@ -11,66 +11,76 @@ use crate::{
     runtime::{
         package::verify,
         serve::attribution::published::PublishedAttribution,
-        train::{estimate::Estimate, evaluate},
+        train::{estimate::RunEstimate, evaluate},
     },
-    wallet::explore::Explored,
+    wallet::explore::RegistryReport,
 };
 
 /// A result's name and the maker of its schema; `schemas/NAME.json` holds it.
-pub type Published = (&'static str, fn() -> Schema);
+pub type ResultSchema = (&'static str, fn() -> Schema);
 
 /// Every published schema.
-pub const SCHEMAS: &[Published] = &[
+pub const SCHEMAS: &[ResultSchema] = &[
     ("error", || schema_for!(ErrorEnvelope)),
-    ("demo", || schema_for!(demo::Report)),
-    ("init", || schema_for!(init::Initialised)),
-    ("doctor", || schema_for!(doctor::Report)),
+    ("demo", || schema_for!(demo::DemoReport)),
+    ("init", || schema_for!(init::InitReport)),
+    ("doctor", || schema_for!(doctor::DoctorReport)),
     ("data-check", || schema_for!(data::CheckReport)),
-    ("data-preview", || schema_for!(Vec<data::Preview>)),
+    ("data-preview", || schema_for!(Vec<data::RowPreview>)),
     ("data-split", || schema_for!(data::SplitReport)),
-    ("devnet-start", || schema_for!(devnet::Started)),
-    ("devnet-stop", || schema_for!(devnet::Stopped)),
-    ("devnet-status", || schema_for!(devnet::State)),
-    ("devnet-reset", || schema_for!(devnet::Reset)),
-    ("train", || schema_for!(train::Summary)),
-    ("train-dry-run", || schema_for!(Estimate)),
-    ("eval", || schema_for!(evaluate::Report)),
-    ("attribution-build", || schema_for!(attribution::Built)),
+    ("devnet-start", || schema_for!(devnet::DevnetStarted)),
+    ("devnet-stop", || schema_for!(devnet::DevnetStopped)),
+    ("devnet-status", || schema_for!(devnet::DevnetState)),
+    ("devnet-reset", || schema_for!(devnet::DevnetReset)),
+    ("train", || schema_for!(train::TrainSummary)),
+    ("train-dry-run", || schema_for!(RunEstimate)),
+    ("eval", || schema_for!(evaluate::EvalReport)),
+    ("attribution-build", || schema_for!(attribution::BuiltIndex)),
     ("attribution-inspect", || {
-        schema_for!(attribution::Inspected)
+        schema_for!(attribution::IndexInspection)
     }),
-    ("attribution-verify", || schema_for!(attribution::Verified)),
+    ("attribution-verify", || {
+        schema_for!(attribution::IndexVerification)
+    }),
     ("attribution-audit", || {
         schema_for!(attribution::AuditReport)
     }),
-    ("serve", || schema_for!(serve::Ready)),
-    ("settle", || schema_for!(settle::Settlement)),
-    ("settle-dry-run", || schema_for!(settle::Forecast)),
-    ("withdraw", || schema_for!(withdraw::Withdrawal)),
-    ("withdraw-dry-run", || schema_for!(withdraw::Withdrawable)),
-    ("audit", || schema_for!(audit::Audited)),
-    ("claim", || schema_for!(claim::Claimed)),
-    ("call", || schema_for!(call::Answered)),
-    ("channel", || schema_for!(channel::Shown)),
-    ("channel-list", || schema_for!(Vec<channel::Shown>)),
-    ("channel-refund", || schema_for!(channel::Refunded)),
-    ("channel-withdraw", || schema_for!(channel::Withdrawn)),
-    ("receipts-show", || schema_for!(receipts::Kept)),
-    ("receipts-pending", || schema_for!(Vec<receipts::Waiting>)),
+    ("serve", || schema_for!(serve::ServerReady)),
+    ("settle", || schema_for!(settle::SettleReport)),
+    ("settle-dry-run", || schema_for!(settle::SettleForecast)),
+    ("withdraw", || schema_for!(withdraw::WithdrawReport)),
+    ("withdraw-dry-run", || {
+        schema_for!(withdraw::WithdrawForecast)
+    }),
+    ("audit", || schema_for!(audit::LogAudit)),
+    ("claim", || schema_for!(claim::ClaimReport)),
+    ("call", || schema_for!(call::CallResult)),
+    ("channel", || schema_for!(channel::ChannelReport)),
+    ("channel-list", || schema_for!(Vec<channel::ChannelReport>)),
+    ("channel-refund", || schema_for!(channel::RefundReport)),
+    ("channel-withdraw", || {
+        schema_for!(channel::ChannelWithdrawal)
+    }),
+    ("receipts-show", || schema_for!(receipts::StoredReceipt)),
+    ("receipts-pending", || {
+        schema_for!(Vec<receipts::UnansweredCall>)
+    }),
     ("receipts-why", || schema_for!(PublishedAttribution)),
-    ("receipts-verify", || schema_for!(receipts::Verified)),
-    ("config-show", || schema_for!(config::Shown)),
-    ("config-path", || schema_for!(config::Paths)),
-    ("package", || schema_for!(package::Packaged)),
-    ("deploy", || schema_for!(deploy::Deployed)),
-    ("deploy-dry-run", || schema_for!(deploy::Proposal)),
-    ("deploy-contracts", || schema_for!(deploy::Contracts)),
-    ("explore", || schema_for!(Explored)),
-    ("dash", || schema_for!(dash::Report)),
-    ("earnings", || schema_for!(earnings::Report)),
-    ("verify", || schema_for!(verify::Report)),
-    ("wallet-account", || schema_for!(wallet::Listed)),
-    ("wallet-list", || schema_for!(Vec<wallet::Listed>)),
-    ("wallet-balance", || schema_for!(wallet::Balance)),
-    ("wallet-export", || schema_for!(wallet::Exported)),
+    ("receipts-verify", || {
+        schema_for!(receipts::ReceiptVerification)
+    }),
+    ("config-show", || schema_for!(config::ConfigReport)),
+    ("config-path", || schema_for!(config::ConfigPaths)),
+    ("package", || schema_for!(package::PackageReport)),
+    ("deploy", || schema_for!(deploy::DeployReport)),
+    ("deploy-dry-run", || schema_for!(deploy::DeployProposal)),
+    ("deploy-contracts", || schema_for!(deploy::ContractsReport)),
+    ("explore", || schema_for!(RegistryReport)),
+    ("dash", || schema_for!(dash::DashReport)),
+    ("earnings", || schema_for!(earnings::EarningsReport)),
+    ("verify", || schema_for!(verify::PackageVerification)),
+    ("wallet-account", || schema_for!(wallet::AccountReport)),
+    ("wallet-list", || schema_for!(Vec<wallet::AccountReport>)),
+    ("wallet-balance", || schema_for!(wallet::BalanceReport)),
+    ("wallet-export", || schema_for!(wallet::ExportedKey)),
 ];

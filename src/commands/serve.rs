@@ -15,23 +15,24 @@ use serde::Serialize;
 
 use tokio_util::sync::CancellationToken;
 
-use self::paid::Selling;
+use self::paid::PaidServing;
 use super::{
-    Context, dash, journal, money, network, project, published, running_server::Sign, server_access,
+    CommandContext, dash, journal, money, network, project, published, running_server::PidFile,
+    server_access,
 };
 use crate::{
     atomic,
     error::{ExitClass, ExitStatus, Failure},
     runtime::{
-        adapter::{self, Adapter},
-        attribution::queue::Vault,
+        adapter::{self, LoraAdapter},
+        attribution::queue::PendingTokenStore,
         event::SplitRead,
-        ledger::Prices,
-        mistral::{EngineSpec, Engines, Quant},
-        model::Base,
+        ledger::PriceList,
+        mistral::{EngineLoader, EngineSpec, Quant},
+        model::BaseModel,
         serve::{
-            Audience, Bound, ConnectionLimits, Goods, Hosted, ROUTES, ServeError, ServeLimits,
-            Server, Stop, attribution::Keeping,
+            BoundSocket, ConnectionLimits, ROUTES, RouteAudience, ServeError, ServeInputs,
+            ServeLimits, ServedAdapter, Server, StopHandle, attribution::AttributionConfig,
         },
         train::RunDir,
     },
@@ -55,7 +56,7 @@ pub struct ServeRequest {
 
 /// The first line of `serve --json`, printed once calls are answered.
 #[derive(Debug, Serialize, JsonSchema)]
-pub struct Ready<'a> {
+pub struct ServerReady<'a> {
     pub url: &'a str,
     /// Names to use as `model`.
     pub adapters: &'a [String],
@@ -64,21 +65,21 @@ pub struct Ready<'a> {
 }
 
 /// An adapter that was chosen and read, not yet loaded.
-struct Chosen {
+struct ChosenAdapter {
     name: String,
     version: String,
-    adapter: Adapter,
+    adapter: LoraAdapter,
 }
 
 /// Serves until SIGINT or SIGTERM, then drains.
-pub async fn run(context: &Context, request: ServeRequest) -> Result<ExitStatus, Failure> {
+pub async fn run(context: &CommandContext, request: ServeRequest) -> Result<ExitStatus, Failure> {
     let networks = networks(context, &request)?;
     if networks.is_some() {
         paid::settle_every(context)?;
     }
     let host = host(context)?;
     check_exposure(context, host, &request)?;
-    let bound = Bound::new(&host.to_string(), context.settings.serve.port).await?;
+    let bound = BoundSocket::new(&host.to_string(), context.settings.serve.port).await?;
     let journal = journal::open(&context.dirs.journal())?;
     // After the journal: of two servers of one home, only one may make tokens.
     let access = server_access::open(context, request.rotate_tokens)?;
@@ -97,21 +98,24 @@ pub async fn run(context: &Context, request: ServeRequest) -> Result<ExitStatus,
     let terms = (prices, splits.unwrap_or_default());
     let hosted = load(context, &base, chosen, terms).await?;
     let names: Vec<String> = hosted.iter().map(|adapter| adapter.name.clone()).collect();
-    let stop = Stop::default();
-    let goods = Goods {
+    let stop = StopHandle::default();
+    let inputs = ServeInputs {
         adapters: hosted,
         sales: selling.as_ref().map(|selling| selling.sales.clone()),
-        keeping: keeping(context)?,
+        attribution: keeping(context)?,
         access,
     };
-    let server = Server::new(bound, goods, journal, limits(context), stop.clone()).await?;
+    let server = Server::new(bound, inputs, journal, limits(context), stop.clone()).await?;
     let server = server.with_connections(connections(context));
-    let signals = tokio::spawn(obey(Signals::install()?, stop, context.clone()));
+    let signals = tokio::spawn(obey(StopSignals::install()?, stop, context.clone()));
     // Settling ends after the last call is charged, with a last round.
     let closing = CancellationToken::new();
     let settling = selling.as_ref().map(|selling| selling.start(&closing));
-    let chains = selling.as_ref().map(Selling::chains).unwrap_or_default();
-    let sign = Sign::put_up(context, &url_of(server.address()), chains)?;
+    let chains = selling
+        .as_ref()
+        .map(PaidServing::chains)
+        .unwrap_or_default();
+    let sign = PidFile::put_up(context, &url_of(server.address()), chains)?;
     // So that the dashboard opens at once, however long the journal grows.
     let boarding = dash::keep_ready(context.dirs.journal());
     announce(context, server.address(), &names, selling.as_ref());
@@ -128,7 +132,7 @@ pub async fn run(context: &Context, request: ServeRequest) -> Result<ExitStatus,
     Ok(ExitStatus::Success)
 }
 
-fn tell_settled(context: &Context, selling: &Selling, went_well: bool) {
+fn tell_settled(context: &CommandContext, selling: &PaidServing, went_well: bool) {
     let printer = &context.printer;
     if went_well {
         return printer.note("settled: every charge that could be claimed is");
@@ -141,19 +145,23 @@ fn tell_settled(context: &Context, selling: &Selling, went_well: bool) {
     printer.hint("claim it once the chain answers: openlora settle");
 }
 
-fn keeping(context: &Context) -> Result<Keeping, Failure> {
+fn keeping(context: &CommandContext) -> Result<AttributionConfig, Failure> {
     let folder = context.dirs.data.join(provenance::VAULT);
-    let vault = Vault::open(&folder);
-    let vault = vault.map_err(|error| Failure::io("make the folder", &folder, &error))?;
-    Ok(Keeping {
-        vault: Some(vault),
+    let token_store = PendingTokenStore::open(&folder);
+    let token_store =
+        token_store.map_err(|error| Failure::io("make the folder", &folder, &error))?;
+    Ok(AttributionConfig {
+        token_store: Some(token_store),
         log: Some(context.dirs.data.join(published::LOG)),
         most: context.settings.serve.attribution_queue,
     })
 }
 
 /// The chains on which calls are paid; none when they are free.
-fn networks(context: &Context, request: &ServeRequest) -> Result<Option<Vec<Network>>, Failure> {
+fn networks(
+    context: &CommandContext,
+    request: &ServeRequest,
+) -> Result<Option<Vec<Network>>, Failure> {
     if request.free {
         return Ok(None);
     }
@@ -178,7 +186,7 @@ fn networks(context: &Context, request: &ServeRequest) -> Result<Option<Vec<Netw
     }
 }
 
-fn host(context: &Context) -> Result<IpAddr, Failure> {
+fn host(context: &CommandContext) -> Result<IpAddr, Failure> {
     let text = &context.settings.serve.host;
     if text.eq_ignore_ascii_case("localhost") {
         return Ok(Ipv4Addr::LOCALHOST.into());
@@ -189,7 +197,11 @@ fn host(context: &Context) -> Result<IpAddr, Failure> {
     })
 }
 
-fn check_exposure(context: &Context, host: IpAddr, request: &ServeRequest) -> Result<(), Failure> {
+fn check_exposure(
+    context: &CommandContext,
+    host: IpAddr,
+    request: &ServeRequest,
+) -> Result<(), Failure> {
     if host.is_loopback() {
         return Ok(());
     }
@@ -203,7 +215,7 @@ fn check_exposure(context: &Context, host: IpAddr, request: &ServeRequest) -> Re
         return Err(Failure::new(ExitClass::Usage, message)
             .with_hint("add --expose if that is meant, or leave --host out"));
     }
-    let paths = |audience: Audience| {
+    let paths = |audience: RouteAudience| {
         let of = ROUTES.iter().filter(|route| route.audience == audience);
         of.map(|route| route.path).collect::<Vec<_>>().join(", ")
     };
@@ -215,15 +227,15 @@ fn check_exposure(context: &Context, host: IpAddr, request: &ServeRequest) -> Re
         } else {
             "for payment"
         },
-        paths(Audience::Anyone),
+        paths(RouteAudience::Anyone),
         context.dirs.data.display(),
-        paths(Audience::Operator),
-        paths(Audience::Sellers)
+        paths(RouteAudience::Operator),
+        paths(RouteAudience::Sellers)
     ));
     Ok(())
 }
 
-fn choose(context: &Context, wanted: &[String]) -> Result<Vec<Chosen>, Failure> {
+fn choose(context: &CommandContext, wanted: &[String]) -> Result<Vec<ChosenAdapter>, Failure> {
     if wanted.is_empty() {
         return Ok(vec![newest(context)?]);
     }
@@ -231,7 +243,7 @@ fn choose(context: &Context, wanted: &[String]) -> Result<Vec<Chosen>, Failure> 
 }
 
 /// The newest run's adapter under the project's name.
-fn newest(context: &Context) -> Result<Chosen, Failure> {
+fn newest(context: &CommandContext) -> Result<ChosenAdapter, Failure> {
     let run = RunDir::find(&project::runs(context), None)?;
     let folder = context.settings.project_dir().file_name();
     let name = match &context.settings.project.name {
@@ -241,7 +253,7 @@ fn newest(context: &Context) -> Result<Chosen, Failure> {
         }),
     };
     let adapter = adapter::read(&run.adapter())?;
-    Ok(Chosen {
+    Ok(ChosenAdapter {
         name: as_model_id(&name),
         version: run.id(),
         adapter,
@@ -256,7 +268,7 @@ fn as_model_id(name: &str) -> String {
         .collect()
 }
 
-fn named(context: &Context, text: &str) -> Result<Chosen, Failure> {
+fn named(context: &CommandContext, text: &str) -> Result<ChosenAdapter, Failure> {
     let refuse = |expected: &str| {
         Failure::new(
             ExitClass::Usage,
@@ -273,7 +285,7 @@ fn named(context: &Context, text: &str) -> Result<Chosen, Failure> {
     let path = adapter_folder(context.settings.working_dir.join(path));
     let adapter = adapter::read(&path)?;
     let version = adapter.digest.chars().take(12).collect();
-    Ok(Chosen {
+    Ok(ChosenAdapter {
         name: name.to_owned(),
         version,
         adapter,
@@ -290,7 +302,7 @@ fn adapter_folder(path: PathBuf) -> PathBuf {
 }
 
 /// Without a base set anywhere, the one that the adapters' cards agree on.
-fn base_id<'a>(context: &Context, chosen: &'a [Chosen]) -> Option<&'a str> {
+fn base_id<'a>(context: &CommandContext, chosen: &'a [ChosenAdapter]) -> Option<&'a str> {
     let mut cards = chosen
         .iter()
         .map(|one| one.adapter.task.as_ref().map(|card| card.base_id.as_str()));
@@ -300,20 +312,20 @@ fn base_id<'a>(context: &Context, chosen: &'a [Chosen]) -> Option<&'a str> {
 }
 
 async fn load(
-    context: &Context,
-    base: &Base,
-    chosen: Vec<Chosen>,
-    (prices, splits): (Prices, BTreeMap<String, SplitRead>),
-) -> Result<Vec<Hosted>, Failure> {
+    context: &CommandContext,
+    base: &BaseModel,
+    chosen: Vec<ChosenAdapter>,
+    (prices, splits): (PriceList, BTreeMap<String, SplitRead>),
+) -> Result<Vec<ServedAdapter>, Failure> {
     let quant: Quant = context
         .settings
         .serve
         .quant
         .parse()
         .map_err(|reason: String| Failure::new(ExitClass::Usage, reason))?;
-    let engines = Engines::new();
-    let mut hosted: Vec<Hosted> = Vec::with_capacity(chosen.len());
-    for Chosen {
+    let engines = EngineLoader::new();
+    let mut hosted: Vec<ServedAdapter> = Vec::with_capacity(chosen.len());
+    for ChosenAdapter {
         name,
         version,
         adapter,
@@ -339,7 +351,7 @@ async fn load(
             "{name}: {} weights ({}){effect}",
             weights.quant, weights.reason
         ));
-        hosted.push(Hosted {
+        hosted.push(ServedAdapter {
             name,
             version,
             digest: adapter.digest.clone(),
@@ -348,7 +360,11 @@ async fn load(
             task,
             created: now(),
             prices,
-            provenance: provenance::of(context, (base, &adapter), splits.get(&adapter.digest))?,
+            provenance: provenance::read_provenance(
+                context,
+                (base, &adapter),
+                splits.get(&adapter.digest),
+            )?,
             engine: loaded.engine,
         });
     }
@@ -361,7 +377,7 @@ fn now() -> u64 {
         .map_or(0, |now| now.as_secs())
 }
 
-fn limits(context: &Context) -> ServeLimits {
+fn limits(context: &CommandContext) -> ServeLimits {
     let settings = &context.settings.serve;
     ServeLimits {
         max_concurrent: settings.max_concurrent,
@@ -371,7 +387,7 @@ fn limits(context: &Context) -> ServeLimits {
     }
 }
 
-fn connections(context: &Context) -> ConnectionLimits {
+fn connections(context: &CommandContext) -> ConnectionLimits {
     let settings = &context.settings.serve;
     ConnectionLimits {
         total: settings.max_connections,
@@ -389,7 +405,12 @@ fn url_of(address: SocketAddr) -> String {
     format!("http://{}", SocketAddr::new(ip, address.port()))
 }
 
-fn announce(context: &Context, address: SocketAddr, names: &[String], selling: Option<&Selling>) {
+fn announce(
+    context: &CommandContext,
+    address: SocketAddr,
+    names: &[String],
+    selling: Option<&PaidServing>,
+) {
     let url = url_of(address);
     let network = selling.map_or("local".to_owned(), |it| it.networks.join(","));
     let printer = &context.printer;
@@ -410,7 +431,7 @@ fn announce(context: &Context, address: SocketAddr, names: &[String], selling: O
     ));
     // Last, because whoever reads it may stop the server at once.
     if printer.is_json() {
-        printer.json(&Ready {
+        printer.json(&ServerReady {
             url: &url,
             adapters: names,
             network: network.as_str(),
@@ -419,12 +440,12 @@ fn announce(context: &Context, address: SocketAddr, names: &[String], selling: O
 }
 
 /// The signals that ask a server to stop.
-struct Signals {
+struct StopSignals {
     interrupt: tokio::signal::unix::Signal,
     terminate: tokio::signal::unix::Signal,
 }
 
-impl Signals {
+impl StopSignals {
     fn install() -> Result<Self, Failure> {
         use tokio::signal::unix::{SignalKind, signal};
         let installed = |kind: SignalKind| {
@@ -450,7 +471,7 @@ impl Signals {
 }
 
 /// The first signal drains, the second cuts running calls short.
-async fn obey(mut signals: Signals, stop: Stop, context: Context) {
+async fn obey(mut signals: StopSignals, stop: StopHandle, context: CommandContext) {
     signals.next().await;
     context
         .printer
@@ -458,5 +479,5 @@ async fn obey(mut signals: Signals, stop: Stop, context: Context) {
     stop.draining.cancel();
     signals.next().await;
     context.printer.note("hurrying: running calls end now");
-    stop.hurry.cancel();
+    stop.force_stop.cancel();
 }

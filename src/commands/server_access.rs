@@ -3,15 +3,15 @@
 
 use std::path::{Path, PathBuf};
 
-use super::Context;
+use super::CommandContext;
 use crate::{
     error::{ExitClass, Failure},
     private::{files, redact},
     runtime::serve::{
-        access::{Access, Facilitation, Token},
-        proxies::Proxies,
+        access::{AccessRules, AccessToken, FacilitatorAccess},
+        proxies::TrustedProxies,
     },
-    settings::FacilitatorAccess,
+    settings::FacilitatorChoice,
 };
 
 /// Name of the file with the operator's token, below the data directory.
@@ -20,15 +20,15 @@ const OPERATOR: &str = "operator.token";
 const SELLERS: &str = "facilitator.token";
 
 /// Where the operator's token is.
-pub fn operator_token(context: &Context) -> PathBuf {
+pub fn operator_token(context: &CommandContext) -> PathBuf {
     context.dirs.data.join(OPERATOR)
 }
 
 /// The tokens and rules of a server that starts, new tokens when `rotate` says so.
-pub fn open(context: &Context, rotate: bool) -> Result<Access, Failure> {
+pub fn open(context: &CommandContext, rotate: bool) -> Result<AccessRules, Failure> {
     let settings = &context.settings.serve;
     let proxies = settings.trusted_proxies.iter();
-    let proxies = Proxies::parse(proxies.map(String::as_str)).map_err(|problem| {
+    let proxies = TrustedProxies::parse(proxies.map(String::as_str)).map_err(|problem| {
         Failure::new(
             ExitClass::BadInput,
             format!("serve.trusted_proxies: {problem}"),
@@ -36,9 +36,9 @@ pub fn open(context: &Context, rotate: bool) -> Result<Access, Failure> {
         .with_hint("name the proxy's own address, as the server sees it")
     })?;
     let facilitation = match settings.facilitator {
-        FacilitatorAccess::Off => Facilitation::Off,
-        FacilitatorAccess::Public => Facilitation::Public,
-        FacilitatorAccess::Token => Facilitation::Token,
+        FacilitatorChoice::Off => FacilitatorAccess::Off,
+        FacilitatorChoice::Public => FacilitatorAccess::Public,
+        FacilitatorChoice::Token => FacilitatorAccess::Token,
     };
     let public_host = public_url(context)?.and_then(|url| {
         let url = reqwest::Url::parse(&url).ok()?;
@@ -50,9 +50,9 @@ pub fn open(context: &Context, rotate: bool) -> Result<Access, Failure> {
         if rotate {
             forget(path)?;
         }
-        Token::at(path).map_err(|error| unusable(path, &error))
+        AccessToken::at(path).map_err(|error| unusable(path, &error))
     };
-    Ok(Access {
+    Ok(AccessRules {
         operator: token(&operator_token(context))?,
         sellers: token(&data.join(SELLERS))?,
         facilitation,
@@ -62,8 +62,8 @@ pub fn open(context: &Context, rotate: bool) -> Result<Access, Failure> {
 }
 
 /// Reads a token that a server made.
-pub fn read_token(path: &Path) -> Result<Token, Failure> {
-    Token::read(path).map_err(|error| unusable(path, &error))
+pub fn read_token(path: &Path) -> Result<AccessToken, Failure> {
+    AccessToken::read(path).map_err(|error| unusable(path, &error))
 }
 
 fn unusable(path: &Path, error: &std::io::Error) -> Failure {
@@ -82,7 +82,7 @@ fn forget(path: &Path) -> Result<(), Failure> {
 
 /// `serve.public_url`. It is published with the log, and its readers append to it, so it can carry
 /// neither credentials nor a query.
-pub fn public_url(context: &Context) -> Result<Option<String>, Failure> {
+pub fn public_url(context: &CommandContext) -> Result<Option<String>, Failure> {
     let Some(stated) = &context.settings.serve.public_url else {
         return Ok(None);
     };

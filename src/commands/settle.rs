@@ -3,57 +3,57 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Context,
-    money::shown,
+    CommandContext,
+    money::format_token_sum,
     network,
-    rewards::{self, Rewarded},
-    running_server::Running,
-    treasury::{OF_SERVER, Sum, Transaction, Treasury, TreasuryRequest},
+    rewards::{self, RewardRound},
+    running_server::RunningServer,
+    treasury::{OF_SERVER, ReceiverAmount, SettlementContext, TransactionReport, TreasuryRequest},
 };
 use crate::{
     error::{ExitStatus, Failure},
     runtime::ledger::Amount,
     wallet::{
         network::Network,
-        settlement::{Due, LeftOut, Settled, due},
+        settlement::{AccountDue, LeftOut, SettleRound, due},
     },
 };
 
 /// What `--json` prints.
 #[derive(Debug, Serialize, Deserialize, schemars::JsonSchema)]
-pub struct Settlement {
+pub struct SettleReport {
     network: String,
     chain_id: u64,
     /// Vouchers turned into the receiver's money in the escrow.
-    claims: Vec<Transaction>,
+    claims: Vec<TransactionReport>,
     /// Money sent from the escrow to the splitter.
-    settles: Vec<Transaction>,
-    left_out: Vec<Stuck>,
+    settles: Vec<TransactionReport>,
+    left_out: Vec<UnclaimableSum>,
     /// Roots over attributed calls, and over what contributors are owed.
     #[serde(default)]
-    rewards: Rewarded,
+    rewards: RewardRound,
 }
 
 /// What `--dry-run --json` prints.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
-pub struct Forecast {
+pub struct SettleForecast {
     network: String,
     chain_id: u64,
-    claims: Vec<Sum>,
+    claims: Vec<ReceiverAmount>,
     /// Claimed before and not yet sent.
-    settles: Vec<Sum>,
-    left_out: Vec<Stuck>,
+    settles: Vec<ReceiverAmount>,
+    left_out: Vec<UnclaimableSum>,
 }
 
 /// Money of a channel that cannot be claimed.
 #[derive(Debug, Serialize, Deserialize, schemars::JsonSchema)]
-struct Stuck {
+struct UnclaimableSum {
     channel: String,
     amount: Amount,
     reason: String,
 }
 
-impl Stuck {
+impl UnclaimableSum {
     fn all(left_out: &[LeftOut]) -> Vec<Self> {
         let stuck = |out: &LeftOut| Self {
             channel: out.channel.to_string(),
@@ -64,90 +64,111 @@ impl Stuck {
     }
 }
 
-impl Settlement {
-    pub fn of(network: &Network, settled: &Settled, rewards: Rewarded) -> Self {
+impl SettleReport {
+    pub fn from_round(network: &Network, settled: &SettleRound, rewards: RewardRound) -> Self {
         Self {
             rewards,
             network: network.name.clone(),
             chain_id: network.chain_id,
-            claims: settled.claims.iter().map(Transaction::of).collect(),
-            settles: settled.settles.iter().map(Transaction::of).collect(),
-            left_out: Stuck::all(&settled.left_out),
+            claims: settled
+                .claims
+                .iter()
+                .map(TransactionReport::from_moved)
+                .collect(),
+            settles: settled
+                .settles
+                .iter()
+                .map(TransactionReport::from_moved)
+                .collect(),
+            left_out: UnclaimableSum::all(&settled.left_out),
         }
     }
 }
 
-pub async fn run(context: &Context, request: TreasuryRequest) -> Result<ExitStatus, Failure> {
-    if let Some(server) = Running::find(context).await? {
+pub async fn run(
+    context: &CommandContext,
+    request: TreasuryRequest,
+) -> Result<ExitStatus, Failure> {
+    if let Some(server) = RunningServer::find(context).await? {
         server.refuse_flags(context, &OF_SERVER)?;
         let settled = server.ask("/operator/settle", request.dry_run).await?;
         return each(context, settled);
     }
-    let mut treasury = Treasury::open(context, &request).await?;
-    let office = &treasury.office;
-    let expected = due(&office.chain, office.account, treasury.book()).await?;
+    let mut treasury = SettlementContext::open(context, &request).await?;
+    let office = &treasury.operator;
+    let expected = due(&office.chain, office.account, treasury.ledger()).await?;
     if request.dry_run {
         forecast(context, &treasury, &expected);
         return Ok(ExitStatus::Success);
     }
     let nothing = expected.claims.is_empty() && expected.settles.is_empty();
     if nothing && !treasury.is_open() && !treasury.has_rewards()? {
-        let nothing = Settled {
+        let nothing = SettleRound {
             left_out: expected.left_out,
-            ..Settled::default()
+            ..SettleRound::default()
         };
-        report(context, treasury.network(), &nothing, Rewarded::default());
+        report(
+            context,
+            treasury.network(),
+            &nothing,
+            RewardRound::default(),
+        );
         return Ok(ExitStatus::Success);
     }
     let network = treasury.network().clone();
     treasury
-        .office
+        .operator
         .confirm(&network.name, "claiming and settling")?;
-    treasury.office.fund().await?;
-    let (treasurer, rewarder) = treasury.treasurer(context)?;
-    let settled = treasurer.settle_now().await?;
+    treasury.operator.fund().await?;
+    let (settler, rewarder) = treasury.chain_settler(context)?;
+    let settled = settler.settle_now().await?;
     let rewards = rewarder.round().await;
     report(context, &network, &settled, rewards);
     Ok(ExitStatus::Success)
 }
 
 /// What a running server settled, of which the project's network is shown.
-fn each(context: &Context, settled: Vec<Settlement>) -> Result<ExitStatus, Failure> {
+fn each(context: &CommandContext, settled: Vec<SettleReport>) -> Result<ExitStatus, Failure> {
     let network = network::chosen(context)?;
     let mut here = settled.into_iter();
     let here = here.find(|it| it.chain_id == network.chain_id);
-    let here = here.ok_or_else(|| Running::elsewhere(&network))?;
-    show(context, &network, &here);
+    let here = here.ok_or_else(|| RunningServer::network_mismatch(&network))?;
+    print_report(context, &network, &here);
     Ok(ExitStatus::Success)
 }
 
-fn forecast(context: &Context, treasury: &Treasury, due: &Due) {
+fn forecast(context: &CommandContext, treasury: &SettlementContext, due: &AccountDue) {
     let network = treasury.network();
     if context.printer.is_json() {
-        let claims = due.claims.iter().map(|(receiver, (amount, channels))| Sum {
-            channels: Some(*channels),
-            ..Sum::of(receiver, *amount)
-        });
+        let claims = due
+            .claims
+            .iter()
+            .map(|(receiver, (amount, channels))| ReceiverAmount {
+                channels: Some(*channels),
+                ..ReceiverAmount::from_amount(receiver, *amount)
+            });
         let settles = due.settles.iter();
-        return context.printer.json(&Forecast {
+        return context.printer.json(&SettleForecast {
             network: network.name.clone(),
             chain_id: network.chain_id,
             claims: claims.collect(),
-            settles: settles.map(|(key, amount)| Sum::of(key, *amount)).collect(),
-            left_out: Stuck::all(&due.left_out),
+            settles: settles
+                .map(|(key, amount)| ReceiverAmount::from_amount(key, *amount))
+                .collect(),
+            left_out: UnclaimableSum::all(&due.left_out),
         });
     }
     for (receiver, (amount, channels)) in &due.claims {
         context.printer.line(format!(
             "to claim      {} from {channels} channels for {}",
-            treasury.shown(receiver, *amount),
+            treasury.format_sum(receiver, *amount),
             receiver.receiver
         ));
     }
     for (receiver, amount) in &due.settles {
         context.printer.line(format!(
             "to settle     {} claimed before for {}",
-            treasury.shown(receiver, *amount),
+            treasury.format_sum(receiver, *amount),
             receiver.receiver
         ));
     }
@@ -157,11 +178,20 @@ fn forecast(context: &Context, treasury: &Treasury, due: &Due) {
     }
 }
 
-fn report(context: &Context, network: &Network, settled: &Settled, rewards: Rewarded) {
-    show(context, network, &Settlement::of(network, settled, rewards));
+fn report(
+    context: &CommandContext,
+    network: &Network,
+    settled: &SettleRound,
+    rewards: RewardRound,
+) {
+    print_report(
+        context,
+        network,
+        &SettleReport::from_round(network, settled, rewards),
+    );
 }
 
-fn show(context: &Context, network: &Network, settlement: &Settlement) {
+fn print_report(context: &CommandContext, network: &Network, settlement: &SettleReport) {
     let printer = &context.printer;
     if printer.is_json() {
         return printer.json(settlement);
@@ -169,7 +199,7 @@ fn show(context: &Context, network: &Network, settlement: &Settlement) {
     for claim in &settlement.claims {
         printer.line(format!(
             "claimed       {} from {} channels in {} ({} gas)",
-            shown(network, &claim.token, claim.amount),
+            format_token_sum(network, &claim.token, claim.amount),
             claim.channels.unwrap_or_default(),
             claim.tx,
             claim.gas_used
@@ -178,7 +208,7 @@ fn show(context: &Context, network: &Network, settlement: &Settlement) {
     for settle in &settlement.settles {
         printer.line(format!(
             "settled       {} to {} in {} ({} gas)",
-            shown(network, &settle.token, settle.amount),
+            format_token_sum(network, &settle.token, settle.amount),
             settle.receiver,
             settle.tx,
             settle.gas_used
@@ -190,14 +220,14 @@ fn show(context: &Context, network: &Network, settlement: &Settlement) {
             out.amount, out.channel, out.reason
         ));
     }
-    rewards::show(printer, network, &settlement.rewards);
+    rewards::print_round(printer, network, &settlement.rewards);
     if settlement.claims.is_empty() && settlement.settles.is_empty() {
         return printer.line("there is nothing to settle");
     }
     printer.hint("fetch your share with `openlora withdraw`");
 }
 
-fn warn(context: &Context, left_out: &[LeftOut]) {
+fn warn(context: &CommandContext, left_out: &[LeftOut]) {
     for out in left_out {
         context.printer.warn(format!(
             "{} of channel {} cannot be claimed: {}",

@@ -3,13 +3,13 @@
 
 use std::path::Path;
 
-use super::{Context, ask, wallet};
+use super::{CommandContext, ask, wallet};
 use crate::{
     error::{ExitClass, Failure},
     runtime::ledger::Address,
     wallet::{
         development,
-        keystore::{Account, Entry},
+        keystore::{KeystoreEntry, WalletAccount},
         network::Network,
     },
 };
@@ -19,19 +19,19 @@ const CREATOR: u32 = 1;
 
 /// An account that was chosen, locked.
 #[derive(Clone, Debug)]
-pub struct Signer {
+pub struct LockedSigner {
     pub name: String,
     pub address: Address,
-    development: Option<Account>,
+    development: Option<WalletAccount>,
     /// Of the wallet, with the key on a Ledger.
-    ledger: Option<Entry>,
+    ledger: Option<KeystoreEntry>,
 }
 
-impl Signer {
+impl LockedSigner {
     /// # Errors
     /// The wallet has no such account, or several and none is named; without any account, the
     /// network is not local.
-    pub fn choose(context: &Context, network: &Network) -> Result<Self, Failure> {
+    pub fn choose(context: &CommandContext, network: &Network) -> Result<Self, Failure> {
         let named = context.settings.wallet.account.is_some();
         if !named && network.is_local() && wallet::keystores(context).list()?.is_empty() {
             return Self::development(context, network);
@@ -50,7 +50,7 @@ impl Signer {
         })
     }
 
-    fn development(context: &Context, network: &Network) -> Result<Self, Failure> {
+    fn development(context: &CommandContext, network: &Network) -> Result<Self, Failure> {
         let account = development::account(network, CREATOR)?;
         context.printer.note(format!(
             "there is no wallet: signing with the development chain's account {CREATOR}, {}, \
@@ -68,9 +68,9 @@ impl Signer {
     /// The account, its password asked for.
     pub fn unlock(
         &self,
-        context: &Context,
+        context: &CommandContext,
         password_file: Option<&Path>,
-    ) -> Result<Account, Failure> {
+    ) -> Result<WalletAccount, Failure> {
         if let Some(account) = &self.development {
             return Ok(account.clone());
         }

@@ -11,18 +11,18 @@ use std::{
 
 use serde::Serialize;
 
-use super::{Context, attribution, figures, project, train_inputs::inputs};
+use super::{CommandContext, attribution, figures, project, train_inputs::inputs};
 use crate::{
     error::{ExitClass, ExitStatus, Failure},
-    printer::{Printer, Progress},
+    printer::{Printer, ProgressReport},
     runtime::{
         decoder::Decoder,
-        influence::Built,
+        influence::BuiltIndex,
         train::{
-            Flow, Outcome, RunDir, Start, TrainEvent,
-            estimate::{Estimate, estimate},
-            evaluate::{EvalSet, Report},
-            run::{lock::Lock, result::RunResult},
+            RunDir, RunOutcome, RunStart, TrainEvent, TrainFlow,
+            estimate::{RunEstimate, estimate},
+            evaluate::{EvalReport, EvalSet},
+            run::{lock::RunLock, result::RunResult},
             train,
         },
     },
@@ -42,17 +42,17 @@ pub struct TrainRequest {
 
 /// What `--json` ends with.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
-pub struct Summary {
+pub struct TrainSummary {
     #[serde(flatten)]
-    outcome: Outcome,
-    eval: Option<Report>,
+    outcome: RunOutcome,
+    eval: Option<EvalReport>,
     /// The index that calls are attributed with; absent where it is switched off.
     #[serde(skip_serializing_if = "Option::is_none")]
-    attribution: Option<Built>,
+    attribution: Option<BuiltIndex>,
 }
 
 /// Trains on a thread of its own, so that Ctrl-C is heard meanwhile.
-pub async fn run(context: &Context, request: TrainRequest) -> Result<ExitStatus, Failure> {
+pub async fn run(context: &CommandContext, request: TrainRequest) -> Result<ExitStatus, Failure> {
     let stop = Arc::new(AtomicBool::new(false));
     let listener = tokio::spawn(raise_on_interrupt(stop.clone(), context.printer.clone()));
     let context = context.clone();
@@ -74,7 +74,7 @@ async fn raise_on_interrupt(stop: Arc<AtomicBool>, printer: Printer) {
 }
 
 fn work(
-    context: &Context,
+    context: &CommandContext,
     request: &TrainRequest,
     stop: &AtomicBool,
 ) -> Result<ExitStatus, Failure> {
@@ -95,7 +95,7 @@ fn work(
             )
         })
         .transpose()?;
-    let mut watch = Watch {
+    let mut watch = TrainProgress {
         printer: &context.printer,
         progress: None,
         stop,
@@ -106,14 +106,14 @@ fn work(
         .transpose()?;
     RunResult::now(eval.as_ref()).write(&outcome.run)?;
     let run = RunDir::find(&project::runs(context), outcome.run.to_str())?;
-    tell_repeats(&context.printer, &Lock::read(&run.lock())?);
+    tell_repeats(&context.printer, &RunLock::read(&run.lock())?);
     let attribution = match context.settings.attribution.enabled {
         true => Some(attribution::index(context, &inputs, &run)?),
         false => None,
     };
     report(
         context,
-        Summary {
+        TrainSummary {
             outcome,
             eval,
             attribution,
@@ -123,7 +123,7 @@ fn work(
 }
 
 /// Says whose rows count for less than there are.
-fn tell_repeats(printer: &Printer, lock: &Lock) {
+fn tell_repeats(printer: &Printer, lock: &RunLock) {
     let mut rows: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
     for source in &lock.data {
         let sums = rows.entry(&source.contributor).or_default();
@@ -139,29 +139,33 @@ fn tell_repeats(printer: &Printer, lock: &Lock) {
     }
 }
 
-fn start(context: &Context, request: &TrainRequest) -> Result<Start, Failure> {
+fn start(context: &CommandContext, request: &TrainRequest) -> Result<RunStart, Failure> {
     let runs = project::runs(context);
     let Some(wanted) = &request.resume else {
-        return Ok(Start::Fresh { runs });
+        return Ok(RunStart::Fresh { runs });
     };
     let wanted = (wanted != "latest").then_some(wanted.as_str());
-    Ok(Start::Resume(RunDir::find(&runs, wanted)?))
+    Ok(RunStart::Resume(RunDir::find(&runs, wanted)?))
 }
 
-fn evaluate(context: &Context, set: &EvalSet, mut decoder: Decoder) -> Result<Report, Failure> {
+fn evaluate(
+    context: &CommandContext,
+    set: &EvalSet,
+    mut decoder: Decoder,
+) -> Result<EvalReport, Failure> {
     let mut progress = context.printer.progress("evaluating", set.rows());
     Ok(set.compare(&mut decoder, true, &mut |done, _| progress.update(done, ""))?)
 }
 
 /// Turns events into a progress bar and remarks, and Ctrl-C into an answer.
-struct Watch<'a> {
+struct TrainProgress<'a> {
     printer: &'a Printer,
-    progress: Option<Progress>,
+    progress: Option<ProgressReport>,
     stop: &'a AtomicBool,
 }
 
-impl Watch<'_> {
-    fn hear(&mut self, event: TrainEvent) -> Flow {
+impl TrainProgress<'_> {
+    fn hear(&mut self, event: TrainEvent) -> TrainFlow {
         match event {
             TrainEvent::Started(sizes) => {
                 self.printer.note(format!(
@@ -205,20 +209,20 @@ impl Watch<'_> {
             )),
         }
         if self.stop.load(Ordering::SeqCst) {
-            Flow::Stop
+            TrainFlow::Stop
         } else {
-            Flow::Continue
+            TrainFlow::Continue
         }
     }
 }
 
-fn report(context: &Context, summary: Summary) {
+fn report(context: &CommandContext, summary: TrainSummary) {
     let printer = &context.printer;
     if printer.is_json() {
         printer.json(&summary);
         return;
     }
-    let Outcome {
+    let RunOutcome {
         adapter,
         steps,
         tokens,
@@ -246,7 +250,7 @@ fn report(context: &Context, summary: Summary) {
     printer.hint("register it with `openlora deploy`, then serve it with `openlora serve --local`");
 }
 
-fn show_estimate(printer: &Printer, found: &Estimate) {
+fn show_estimate(printer: &Printer, found: &RunEstimate) {
     if printer.is_json() {
         printer.json(found);
         return;

@@ -2,25 +2,25 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Context, project};
+use super::{CommandContext, project};
 use crate::{
     error::Failure,
     runtime::{
-        dataset::{LockedSource, Source, Task, load},
+        dataset::{DataSource, LockedSource, Task, load},
         model::text::TextCodec,
-        train::{Inputs, Start, ValidationWish, run::lock::Lock},
+        train::{RunStart, TrainInputs, ValidationOptions, run::lock::RunLock},
     },
-    settings::SettingValue,
+    settings::StatedSetting,
 };
 
 /// Opens all that decides a training, with the data files named instead of the project's and a second
 /// place for the adapter; a run that goes on keeps what its flags said.
 pub fn inputs(
-    context: &Context,
+    context: &CommandContext,
     data: &[PathBuf],
     out: Option<&Path>,
-    start: &Start,
-) -> Result<Inputs, Failure> {
+    start: &RunStart,
+) -> Result<TrainInputs, Failure> {
     let settings = &context.settings;
     let root = settings.project_dir().to_owned();
     let mut config = project::train_config(settings)?;
@@ -30,8 +30,8 @@ pub fn inputs(
     }
     let mut sources = project::sources(context, data);
     let mut base = None;
-    if let Start::Resume(run) = start {
-        let lock = Lock::read(&run.lock())?;
+    if let RunStart::Resume(run) = start {
+        let lock = RunLock::read(&run.lock())?;
         let kept: Vec<String> = lock
             .flags
             .iter()
@@ -50,20 +50,20 @@ pub fn inputs(
     let base = project::base(context, base.as_deref())?;
     let codec = TextCodec::open(&base.dir)?;
     let dataset = load(&sources)?;
-    let task = Task::settle(&dataset, &project::task_wish(settings))?;
-    let validation = match ValidationWish::parse(config.val.as_deref())? {
-        ValidationWish::File(path) => {
+    let task = Task::resolve(&dataset, &project::task_wish(settings))?;
+    let validation = match ValidationOptions::parse(config.val.as_deref())? {
+        ValidationOptions::File(path) => {
             let stated = settings.train.val.as_ref();
             let own = stated.filter(|stated| stated.value == path);
-            let path = own.map_or_else(|| settings.working_dir.join(&path), SettingValue::path);
-            Some(load(&[Source::of_file(path)])?)
+            let path = own.map_or_else(|| settings.working_dir.join(&path), StatedSetting::path);
+            Some(load(&[DataSource::of_file(path)])?)
         }
         _ => None,
     };
     let name = settings.project.name.clone();
     let name = name.unwrap_or_else(|| folder_name(&root));
     let out = out.map(|out| settings.working_dir.join(out));
-    Ok(Inputs {
+    Ok(TrainInputs {
         name,
         base,
         codec,
@@ -77,8 +77,8 @@ pub fn inputs(
     })
 }
 
-fn locked_sources(lock: &Lock, root: &Path) -> Vec<Source> {
-    let source = |locked: &LockedSource| Source {
+fn locked_sources(lock: &RunLock, root: &Path) -> Vec<DataSource> {
+    let source = |locked: &LockedSource| DataSource {
         path: root.join(&locked.path),
         contributor: locked.contributor.clone(),
         address: locked.address.clone(),

@@ -6,8 +6,8 @@ use std::{path::PathBuf, sync::Arc};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Context, desk::Desk as Office, money::shown, published::LOG, rewards::Rewarder,
-    server_access::public_url,
+    CommandContext, money::format_token_sum, published::LOG, rewards::RewardPublisher,
+    server_access::public_url, tx_context::TxContext as Office,
 };
 use crate::{
     error::Failure,
@@ -15,19 +15,22 @@ use crate::{
         attribution::LogFolder,
         event::Event,
         journal::Journal,
-        ledger::{Amount, Book, ReceiverKey},
+        ledger::{Amount, Ledger, ReceiverKey},
     },
     wallet::{
         network::Network,
         rewards::server_facts,
-        settlement::{Desk, History, Ledger, Moved, Options, Records, Treasurer},
+        settlement::{
+            ChainSettler, LedgerLog, MovedMoney, SettlementClient, SettlementOptions,
+            SettlementRecords, TxHistory,
+        },
     },
 };
 
 /// The journal's money and the chain that it is on.
-pub struct Treasury {
-    pub office: Office,
-    history: History,
+pub struct SettlementContext {
+    pub operator: Office,
+    history: TxHistory,
 }
 
 /// Settings that a running server does not take from whoever asks it.
@@ -42,7 +45,7 @@ pub struct TreasuryRequest {
 
 /// A transaction that moved money, as `--json` prints it.
 #[derive(Debug, Serialize, Deserialize, schemars::JsonSchema)]
-pub struct Transaction {
+pub struct TransactionReport {
     pub tx: String,
     /// The splitter.
     pub receiver: String,
@@ -61,7 +64,7 @@ pub struct Transaction {
 
 /// Sums of one receiver, as `--dry-run --json` prints them.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
-pub struct Sum {
+pub struct ReceiverAmount {
     /// The splitter.
     pub receiver: String,
     /// ERC-20 contract of the money.
@@ -75,32 +78,35 @@ pub struct Sum {
     pub recipient: Option<String>,
 }
 
-impl Treasury {
+impl SettlementContext {
     /// Opens the journal, and connects.
     ///
     /// # Errors
     /// Another process writes the journal: a server settles by itself.
-    pub async fn open(context: &Context, request: &TreasuryRequest) -> Result<Self, Failure> {
-        let office = Office::open(context, request.password_file.clone()).await?;
-        let mut history = History::default();
-        office
+    pub async fn open(
+        context: &CommandContext,
+        request: &TreasuryRequest,
+    ) -> Result<Self, Failure> {
+        let operator = Office::open(context, request.password_file.clone()).await?;
+        let mut history = TxHistory::default();
+        operator
             .journal
             .replay(1, |record| history.apply(&record.event))?;
-        Ok(Self { office, history })
+        Ok(Self { operator, history })
     }
 
     pub fn network(&self) -> &Network {
-        &self.office.chain.network
+        &self.operator.chain.network
     }
 
-    pub fn book(&self) -> &Book {
-        &self.office.snapshot.book
+    pub fn ledger(&self) -> &Ledger {
+        &self.operator.snapshot.ledger
     }
 
     /// Whether calls were attributed, of which roots may have to be sent.
     pub fn has_rewards(&self) -> Result<bool, Failure> {
         let mut found = false;
-        self.office.journal.replay(1, |record| {
+        self.operator.journal.replay(1, |record| {
             found |= matches!(&record.event, Event::Attributed(it) if it.amounts.is_some());
         })?;
         Ok(found)
@@ -112,37 +118,40 @@ impl Treasury {
     }
 
     /// Whoever claims and withdraws, and who sees to rewards, the account's password asked for.
-    pub fn treasurer(&mut self, context: &Context) -> Result<(Treasurer, Rewarder), Failure> {
-        let account = self.office.unlock()?;
-        let book = self.book().clone();
-        let journal: Journal = self.office.journal.clone();
-        let ledger = Arc::new(Ledger::new(journal, book));
-        let records = Records {
+    pub fn chain_settler(
+        &mut self,
+        context: &CommandContext,
+    ) -> Result<(ChainSettler, RewardPublisher), Failure> {
+        let account = self.operator.unlock()?;
+        let book = self.ledger().clone();
+        let journal: Journal = self.operator.journal.clone();
+        let ledger = Arc::new(LedgerLog::new(journal, book));
+        let records = SettlementRecords {
             facts: Arc::clone(&ledger) as _,
-            books: ledger,
+            ledger,
             history: std::mem::take(&mut self.history),
         };
-        let mut options = Options::of(self.network(), self.office.limits);
-        options.tell = self.office.teller();
+        let mut options = SettlementOptions::for_network(self.network(), self.operator.limits);
+        options.progress = self.operator.progress_listener();
         let log = LogFolder::at(&context.dirs.data.join(LOG));
         let chain_id = self.network().chain_id;
         options.reader = Some(server_facts(chain_id, Arc::new(log.clone())));
-        let desk = Desk::new(self.office.chain.clone(), account, records, options);
-        let desk = Arc::new(desk);
+        let client = SettlementClient::new(self.operator.chain.clone(), account, records, options);
+        let client = Arc::new(client);
         let published = (log, public_url(context)?.unwrap_or_default());
-        let journal = self.office.journal.clone();
-        let rewarder = Rewarder::new(journal, Arc::clone(&desk), published, true);
-        Ok((Treasurer::new(desk), rewarder))
+        let journal = self.operator.journal.clone();
+        let rewarder = RewardPublisher::new(journal, Arc::clone(&client), published, true);
+        Ok((ChainSettler::new(client), rewarder))
     }
 
     /// A sum of the network's token in whole units, of others in base units.
-    pub fn shown(&self, receiver: &ReceiverKey, amount: Amount) -> String {
-        shown(self.network(), &receiver.token.to_string(), amount)
+    pub fn format_sum(&self, receiver: &ReceiverKey, amount: Amount) -> String {
+        format_token_sum(self.network(), &receiver.token.to_string(), amount)
     }
 }
 
-impl Transaction {
-    pub fn of(moved: &Moved) -> Self {
+impl TransactionReport {
+    pub fn from_moved(moved: &MovedMoney) -> Self {
         Self {
             tx: moved.tx.clone(),
             receiver: moved.receiver.receiver.to_string(),
@@ -156,8 +165,8 @@ impl Transaction {
     }
 }
 
-impl Sum {
-    pub fn of(receiver: &ReceiverKey, amount: Amount) -> Self {
+impl ReceiverAmount {
+    pub fn from_amount(receiver: &ReceiverKey, amount: Amount) -> Self {
         Self {
             receiver: receiver.receiver.to_string(),
             token: receiver.token.to_string(),

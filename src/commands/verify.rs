@@ -2,19 +2,19 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Context, network, project};
+use super::{CommandContext, network, project};
 use crate::{
     error::{ExitClass, ExitStatus, Failure},
     runtime::{
-        dataset::{self, Source},
+        dataset::{self, DataSource},
         package::{
             BaseFacts, Manifest, Package, PackageError,
-            manifest::{Dataset, Digest},
-            release::Domain,
-            verify::{Evidence, Known, Report, Status, verify},
+            manifest::{Digest, ManifestDataset},
+            release::SigningDomain,
+            verify::{CheckStatus, KnownFact, LocalEvidence, PackageVerification, verify},
         },
     },
-    wallet::eip712::Recovery,
+    wallet::eip712::SignerRecovery,
 };
 
 /// What to check.
@@ -25,18 +25,18 @@ pub struct VerifyRequest {
     pub base: Option<String>,
 }
 
-pub async fn run(context: &Context, request: VerifyRequest) -> Result<ExitStatus, Failure> {
+pub async fn run(context: &CommandContext, request: VerifyRequest) -> Result<ExitStatus, Failure> {
     let context = context.clone();
     let work = tokio::task::spawn_blocking(move || work(&context, &request));
     work.await
         .map_err(|error| Failure::new(ExitClass::Internal, format!("the check stopped: {error}")))?
 }
 
-fn work(context: &Context, request: &VerifyRequest) -> Result<ExitStatus, Failure> {
+fn work(context: &CommandContext, request: &VerifyRequest) -> Result<ExitStatus, Failure> {
     let dir = context.settings.working_dir.join(&request.package);
     let domain = expected_domain(context)?;
     let (report, _) = checked(context, &dir, request.base.as_deref(), domain)?;
-    show(context, &report);
+    print_report(context, &report);
     Ok(if report.ok {
         ExitStatus::Success
     } else {
@@ -46,12 +46,12 @@ fn work(context: &Context, request: &VerifyRequest) -> Result<ExitStatus, Failur
 
 /// Every check of the package in `dir`, and the package when its structure is sound.
 pub(super) fn checked(
-    context: &Context,
+    context: &CommandContext,
     dir: &Path,
     wanted_base: Option<&str>,
-    domain: Option<Domain>,
-) -> Result<(Report, Option<Package>), PackageError> {
-    let gather = |manifest: &Manifest| Evidence {
+    domain: Option<SigningDomain>,
+) -> Result<(PackageVerification, Option<Package>), PackageError> {
+    let gather = |manifest: &Manifest| LocalEvidence {
         base: base(context, manifest, wanted_base),
         datasets: manifest
             .datasets
@@ -60,22 +60,29 @@ pub(super) fn checked(
             .collect(),
         domain: domain.clone(),
     };
-    verify(dir, &Recovery, &gather)
+    verify(dir, &SignerRecovery, &gather)
 }
 
 /// The chain that the person named; without one, a signature for any chain is looked at.
-fn expected_domain(context: &Context) -> Result<Option<Domain>, Failure> {
+fn expected_domain(context: &CommandContext) -> Result<Option<SigningDomain>, Failure> {
     if context.settings.project.network.is_default() {
         return Ok(None);
     }
     let network = network::chosen(context)?;
     let registry = network.contracts.registry;
-    Ok(Some(Domain::of(network.chain_id, registry)))
+    Ok(Some(SigningDomain::for_registry(
+        network.chain_id,
+        registry,
+    )))
 }
 
 /// The base that is named by flag, or the package's own when it is on this machine: checking a
 /// package downloads nothing.
-fn base(context: &Context, manifest: &Manifest, wanted: Option<&str>) -> Known<BaseFacts> {
+fn base(
+    context: &CommandContext,
+    manifest: &Manifest,
+    wanted: Option<&str>,
+) -> KnownFact<BaseFacts> {
     let id = wanted.unwrap_or(&manifest.base.id);
     let own = context.settings.base.located();
     let folder = PathBuf::from(&own);
@@ -89,28 +96,28 @@ fn base(context: &Context, manifest: &Manifest, wanted: Option<&str>) -> Known<B
     local.offline |= wanted.is_none();
     let absent = |reason: String| format!("the base {id} is not here: {reason}");
     let base = project::base(&local, Some(id)).map_err(|failure| absent(failure.message))?;
-    BaseFacts::of(&base).map_err(|error| absent(error.to_string()))
+    BaseFacts::from_base(&base).map_err(|error| absent(error.to_string()))
 }
 
-fn rows(context: &Context, data: &Dataset) -> Known<Digest> {
+fn rows(context: &CommandContext, data: &ManifestDataset) -> KnownFact<Digest> {
     let path = context.settings.project_dir().join(&data.id);
     if !path.is_file() {
         return Err(format!("{} is not here", data.id));
     }
-    let read = dataset::load(&[Source::of_file(path)]).map_err(|error| error.to_string())?;
+    let read = dataset::load(&[DataSource::of_file(path)]).map_err(|error| error.to_string())?;
     Digest::of_hex(&read.digest).ok_or_else(|| format!("{} has no digest", data.id))
 }
 
-pub(super) fn show(context: &Context, report: &Report) {
+pub(super) fn print_report(context: &CommandContext, report: &PackageVerification) {
     let printer = &context.printer;
     if printer.is_json() {
         return printer.json(report);
     }
     for check in &report.checks {
         let status = match check.status {
-            Status::Pass => "pass",
-            Status::Fail => "FAIL",
-            Status::Skipped => "skipped",
+            CheckStatus::Pass => "pass",
+            CheckStatus::Fail => "FAIL",
+            CheckStatus::Skipped => "skipped",
         };
         let reason = check.reason.as_deref().unwrap_or_default();
         printer.line(format!("{status:<8} {:<16} {reason}", check.name).trim_end());

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use super::{Context, ask, network};
+use super::{CommandContext, ask, network};
 use crate::{
     atomic,
     error::{ExitClass, ExitStatus, Failure},
@@ -13,8 +13,8 @@ use crate::{
     wallet::{
         balance::{funds, in_units},
         keystore::{
-            DEFAULT_PATH, Entry, Imported, KeystoreError, Keystores, Password, SecretKey, Strength,
-            find_ledger, open_bytes, parse_secret,
+            DEFAULT_PATH, ImportedSecret, KdfStrength, KeystoreDir, KeystoreEntry, KeystoreError,
+            Password, SecretKey, find_ledger, open_bytes, parse_secret,
         },
     },
 };
@@ -34,7 +34,7 @@ pub struct ImportRequest {
 
 /// An account as every verb shows it.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
-pub struct Listed {
+pub struct AccountReport {
     name: String,
     /// Absent when the keystore does not say it.
     address: Option<String>,
@@ -48,7 +48,7 @@ pub struct Listed {
 
 /// An account's funds in base units, as decimal texts.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
-pub struct Balance {
+pub struct BalanceReport {
     address: String,
     network: String,
     chain_id: u64,
@@ -67,7 +67,7 @@ pub struct TokenBalance {
 
 /// A revealed key, or where it was written.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
-pub struct Exported {
+pub struct ExportedKey {
     name: String,
     address: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -77,24 +77,24 @@ pub struct Exported {
 }
 
 /// The keystores of this home.
-pub fn keystores(context: &Context) -> Keystores {
-    Keystores::new(context.dirs.keystores())
+pub fn keystores(context: &CommandContext) -> KeystoreDir {
+    KeystoreDir::new(context.dirs.keystores())
 }
 
 /// The account that is named, chosen in the settings, or the only one.
-pub fn choose(context: &Context, name: Option<&str>) -> Result<Entry, Failure> {
+pub fn choose(context: &CommandContext, name: Option<&str>) -> Result<KeystoreEntry, Failure> {
     let wanted = name.or(context.settings.wallet.account.as_deref());
     Ok(keystores(context).choose(wanted)?)
 }
 
 pub fn new(
-    context: &Context,
+    context: &CommandContext,
     name: &str,
     (password_file, light_kdf): (Option<&Path>, bool),
 ) -> Result<ExitStatus, Failure> {
     let strength = match light_kdf {
-        true => Strength::Light,
-        false => Strength::Standard,
+        true => KdfStrength::Light,
+        false => KdfStrength::Standard,
     };
     let store = keystores(context);
     store.require_free(name)?;
@@ -103,12 +103,12 @@ pub fn new(
     Ok(created(context, entry))
 }
 
-pub fn import(context: &Context, request: &ImportRequest) -> Result<ExitStatus, Failure> {
+pub fn import(context: &CommandContext, request: &ImportRequest) -> Result<ExitStatus, Failure> {
     let store = keystores(context);
     store.require_free(&request.name)?;
     if request.ledger {
         let path = request.path.as_deref().unwrap_or(DEFAULT_PATH);
-        let entry = store.remember(&request.name, &find_ledger(path)?)?;
+        let entry = store.add_ledger_account(&request.name, &find_ledger(path)?)?;
         return Ok(remembered(context, entry));
     }
     let password_file = request.password_file.as_deref();
@@ -119,21 +119,21 @@ pub fn import(context: &Context, request: &ImportRequest) -> Result<ExitStatus, 
     }
     let secret = ask::secret(context, request.from.as_deref())?;
     let (key, password) = match parse_secret(&secret, request.path.as_deref())? {
-        Imported::Key(key) => (
+        ImportedSecret::Key(key) => (
             key,
             ask::new_password(context, password_file, &request.name)?,
         ),
-        Imported::Keystore(bytes) => {
+        ImportedSecret::Keystore(bytes) => {
             let path = request.from.clone().unwrap_or_default();
             let password = ask::password(context, password_file, &path.display().to_string())?;
             (open_bytes(&path, &bytes, &password)?, password)
         }
     };
-    let entry = store.create(&request.name, &key, (&password, Strength::Standard))?;
+    let entry = store.create(&request.name, &key, (&password, KdfStrength::Standard))?;
     Ok(created(context, entry))
 }
 
-fn created(context: &Context, entry: Entry) -> ExitStatus {
+fn created(context: &CommandContext, entry: KeystoreEntry) -> ExitStatus {
     let path = entry.path.clone();
     let printer = &context.printer;
     if printer.is_json() {
@@ -149,7 +149,7 @@ fn created(context: &Context, entry: Entry) -> ExitStatus {
     ExitStatus::Success
 }
 
-fn remembered(context: &Context, entry: Entry) -> ExitStatus {
+fn remembered(context: &CommandContext, entry: KeystoreEntry) -> ExitStatus {
     let printer = &context.printer;
     if printer.is_json() {
         printer.json(&listed(context, entry));
@@ -160,15 +160,15 @@ fn remembered(context: &Context, entry: Entry) -> ExitStatus {
     ExitStatus::Success
 }
 
-fn address_of(entry: &Entry) -> String {
+fn address_of(entry: &KeystoreEntry) -> String {
     entry
         .address
         .map_or_else(|| "unknown until unlocked".to_owned(), |a| a.to_string())
 }
 
-fn listed(context: &Context, entry: Entry) -> Listed {
+fn listed(context: &CommandContext, entry: KeystoreEntry) -> AccountReport {
     let chosen = choose(context, None).is_ok_and(|chosen| chosen.name == entry.name);
-    Listed {
+    AccountReport {
         name: entry.name,
         address: entry.address.map(|address| address.to_string()),
         keystore: entry.path,
@@ -177,10 +177,10 @@ fn listed(context: &Context, entry: Entry) -> Listed {
     }
 }
 
-pub fn list(context: &Context) -> Result<ExitStatus, Failure> {
+pub fn list(context: &CommandContext) -> Result<ExitStatus, Failure> {
     let all = keystores(context).list()?;
     let printer = &context.printer;
-    let all: Vec<Listed> = all.into_iter().map(|e| listed(context, e)).collect();
+    let all: Vec<AccountReport> = all.into_iter().map(|e| listed(context, e)).collect();
     if printer.is_json() {
         printer.json(&all);
         return Ok(ExitStatus::Success);
@@ -201,7 +201,7 @@ pub fn list(context: &Context) -> Result<ExitStatus, Failure> {
     Ok(ExitStatus::Success)
 }
 
-pub fn address(context: &Context, name: Option<&str>) -> Result<ExitStatus, Failure> {
+pub fn address(context: &CommandContext, name: Option<&str>) -> Result<ExitStatus, Failure> {
     let entry = choose(context, name)?;
     if context.printer.is_json() {
         context.printer.json(&listed(context, entry));
@@ -211,12 +211,15 @@ pub fn address(context: &Context, name: Option<&str>) -> Result<ExitStatus, Fail
     Ok(ExitStatus::Success)
 }
 
-pub async fn balance(context: &Context, account: Option<&str>) -> Result<ExitStatus, Failure> {
+pub async fn balance(
+    context: &CommandContext,
+    account: Option<&str>,
+) -> Result<ExitStatus, Failure> {
     let account = account_address(context, account)?;
     let network = network::reached(context).await?;
     let found = funds(&network, account).await?;
     let token = network.token.as_ref().zip(found.token);
-    let balance = Balance {
+    let balance = BalanceReport {
         address: account.to_string(),
         network: network.name.clone(),
         chain_id: network.chain_id,
@@ -243,7 +246,7 @@ pub async fn balance(context: &Context, account: Option<&str>) -> Result<ExitSta
 }
 
 pub(super) fn account_address(
-    context: &Context,
+    context: &CommandContext,
     account: Option<&str>,
 ) -> Result<Address, Failure> {
     if let Some(text) = account.filter(|text| text.starts_with("0x")) {
@@ -260,7 +263,7 @@ pub(super) fn account_address(
 }
 
 pub fn export(
-    context: &Context,
+    context: &CommandContext,
     name: Option<&str>,
     out: Option<&Path>,
     password_file: Option<&Path>,
@@ -282,7 +285,7 @@ pub fn export(
     }
     let printer = &context.printer;
     if printer.is_json() {
-        printer.json(&Exported {
+        printer.json(&ExportedKey {
             name: entry.name,
             address: key.address().to_string(),
             private_key: out.is_none().then(|| revealed.to_string()),
@@ -297,7 +300,7 @@ pub fn export(
 }
 
 pub fn change_password(
-    context: &Context,
+    context: &CommandContext,
     name: Option<&str>,
     (old, new): (Option<PathBuf>, Option<PathBuf>),
 ) -> Result<ExitStatus, Failure> {

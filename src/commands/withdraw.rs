@@ -3,12 +3,12 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Context,
-    money::shown,
+    CommandContext,
+    money::format_token_sum,
     network,
-    rewards::{self, Rewarded},
-    running_server::Running,
-    treasury::{OF_SERVER, Sum, Transaction, Treasury, TreasuryRequest},
+    rewards::{self, RewardRound},
+    running_server::RunningServer,
+    treasury::{OF_SERVER, ReceiverAmount, SettlementContext, TransactionReport, TreasuryRequest},
 };
 use crate::{
     error::{ExitClass, ExitStatus, Failure},
@@ -16,33 +16,33 @@ use crate::{
     wallet::{
         development::check_payee,
         network::Network,
-        settlement::{Moved, Share, receivers_of, shares},
+        settlement::{MovedMoney, SplitterShare, receivers_of, shares},
     },
 };
 
 /// What `--json` prints.
 #[derive(Debug, Serialize, Deserialize, schemars::JsonSchema)]
-pub struct Withdrawal {
+pub struct WithdrawReport {
     network: String,
     chain_id: u64,
     /// One per share that was paid out.
-    releases: Vec<Transaction>,
+    releases: Vec<TransactionReport>,
     /// Roots over attributed calls, and over what contributors are owed.
     #[serde(default)]
-    rewards: Rewarded,
+    rewards: RewardRound,
 }
 
 /// What `--dry-run --json` prints.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
-pub struct Withdrawable {
+pub struct WithdrawForecast {
     network: String,
     chain_id: u64,
     /// One per share that would be paid out.
-    releases: Vec<Sum>,
+    releases: Vec<ReceiverAmount>,
 }
 
 pub async fn run(
-    context: &Context,
+    context: &CommandContext,
     request: TreasuryRequest,
     to: Option<String>,
 ) -> Result<ExitStatus, Failure> {
@@ -50,29 +50,29 @@ pub async fn run(
     if let Some(to) = to {
         check_payee(&network::chosen(context)?, "--to", to)?;
     }
-    if let Some(server) = Running::find(context).await? {
+    if let Some(server) = RunningServer::find(context).await? {
         if to.is_some() {
-            return Err(Running::busy("--to", &server));
+            return Err(RunningServer::busy("--to", &server));
         }
         server.refuse_flags(context, &OF_SERVER)?;
         let moved = server.ask("/operator/withdraw", request.dry_run).await?;
         return each(context, moved);
     }
-    let mut treasury = Treasury::open(context, &request).await?;
+    let mut treasury = SettlementContext::open(context, &request).await?;
     let due = due(&treasury).await?;
     if request.dry_run {
         forecast(context, &treasury, &due);
         return Ok(ExitStatus::Success);
     }
     if due.is_empty() && !treasury.is_open() && !treasury.has_rewards()? {
-        report(context, treasury.network(), &[], Rewarded::default());
+        report(context, treasury.network(), &[], RewardRound::default());
         return Ok(ExitStatus::Success);
     }
     let network = treasury.network().clone();
-    treasury.office.confirm(&network.name, "withdrawing")?;
-    treasury.office.fund().await?;
-    let (treasurer, rewarder) = treasury.treasurer(context)?;
-    let moved = treasurer.withdraw(to).await?;
+    treasury.operator.confirm(&network.name, "withdrawing")?;
+    treasury.operator.fund().await?;
+    let (settler, rewarder) = treasury.chain_settler(context)?;
+    let moved = settler.withdraw(to).await?;
     let rewards = rewarder.round().await;
     report(context, &network, &moved, rewards);
     Ok(ExitStatus::Success)
@@ -90,25 +90,25 @@ fn destination(to: Option<&str>) -> Result<Option<Address>, Failure> {
 }
 
 /// The shares that this account can have paid out.
-async fn due(treasury: &Treasury) -> Result<Vec<Share>, Failure> {
-    let office = &treasury.office;
+async fn due(treasury: &SettlementContext) -> Result<Vec<SplitterShare>, Failure> {
+    let operator = &treasury.operator;
     let mut due = Vec::new();
-    for receiver in receivers_of(treasury.book(), treasury.network().chain_id) {
-        let found = shares(&office.chain, office.account, receiver).await?;
-        let payable = |share: &Share| (share.own || share.pool) && !share.pending.is_zero();
+    for receiver in receivers_of(treasury.ledger(), treasury.network().chain_id) {
+        let found = shares(&operator.chain, operator.account, receiver).await?;
+        let payable = |share: &SplitterShare| (share.own || share.pool) && !share.pending.is_zero();
         due.extend(found.into_iter().filter(payable));
     }
     Ok(due)
 }
 
-fn forecast(context: &Context, treasury: &Treasury, due: &[Share]) {
+fn forecast(context: &CommandContext, treasury: &SettlementContext, due: &[SplitterShare]) {
     let network = treasury.network();
     if context.printer.is_json() {
-        let sum = |share: &Share| Sum {
+        let sum = |share: &SplitterShare| ReceiverAmount {
             recipient: Some(share.recipient.to_string()),
-            ..Sum::of(&share.receiver, share.pending)
+            ..ReceiverAmount::from_amount(&share.receiver, share.pending)
         };
-        return context.printer.json(&Withdrawable {
+        return context.printer.json(&WithdrawForecast {
             network: network.name.clone(),
             chain_id: network.chain_id,
             releases: due.iter().map(sum).collect(),
@@ -117,7 +117,7 @@ fn forecast(context: &Context, treasury: &Treasury, due: &[Share]) {
     for share in due {
         context.printer.line(format!(
             "to release    {} for {} from {}",
-            treasury.shown(&share.receiver, share.pending),
+            treasury.format_sum(&share.receiver, share.pending),
             share.recipient,
             share.receiver.receiver
         ));
@@ -127,32 +127,36 @@ fn forecast(context: &Context, treasury: &Treasury, due: &[Share]) {
     }
 }
 
-impl Withdrawal {
-    pub fn of(network: &Network, moved: &[Moved], rewards: Rewarded) -> Self {
+impl WithdrawReport {
+    pub fn from_moved(network: &Network, moved: &[MovedMoney], rewards: RewardRound) -> Self {
         Self {
             rewards,
             network: network.name.clone(),
             chain_id: network.chain_id,
-            releases: moved.iter().map(Transaction::of).collect(),
+            releases: moved.iter().map(TransactionReport::from_moved).collect(),
         }
     }
 }
 
 /// What a running server paid out, of which the project's network is shown.
-fn each(context: &Context, moved: Vec<Withdrawal>) -> Result<ExitStatus, Failure> {
+fn each(context: &CommandContext, moved: Vec<WithdrawReport>) -> Result<ExitStatus, Failure> {
     let network = network::chosen(context)?;
     let mut here = moved.into_iter();
     let here = here.find(|it| it.chain_id == network.chain_id);
-    let here = here.ok_or_else(|| Running::elsewhere(&network))?;
-    show(context, &network, &here);
+    let here = here.ok_or_else(|| RunningServer::network_mismatch(&network))?;
+    print_report(context, &network, &here);
     Ok(ExitStatus::Success)
 }
 
-fn report(context: &Context, network: &Network, moved: &[Moved], rewards: Rewarded) {
-    show(context, network, &Withdrawal::of(network, moved, rewards));
+fn report(context: &CommandContext, network: &Network, moved: &[MovedMoney], rewards: RewardRound) {
+    print_report(
+        context,
+        network,
+        &WithdrawReport::from_moved(network, moved, rewards),
+    );
 }
 
-fn show(context: &Context, network: &Network, withdrawal: &Withdrawal) {
+fn print_report(context: &CommandContext, network: &Network, withdrawal: &WithdrawReport) {
     let printer = &context.printer;
     if printer.is_json() {
         return printer.json(withdrawal);
@@ -160,13 +164,13 @@ fn show(context: &Context, network: &Network, withdrawal: &Withdrawal) {
     for release in &withdrawal.releases {
         printer.line(format!(
             "released      {} for {} in {} ({} gas)",
-            shown(network, &release.token, release.amount),
+            format_token_sum(network, &release.token, release.amount),
             release.recipient.as_deref().unwrap_or("?"),
             release.tx,
             release.gas_used
         ));
     }
-    rewards::show(printer, network, &withdrawal.rewards);
+    rewards::print_round(printer, network, &withdrawal.rewards);
     if withdrawal.releases.is_empty() {
         printer.line("there is nothing to withdraw");
     }

@@ -30,12 +30,12 @@ pub fn forbid_dumps() -> io::Result<()> {
 
 /// A value on pages of its own, which dumps leave out (`MADV_DONTDUMP`), which stay in memory where
 /// the system allows it (`mlock`), and which are wiped when it is dropped.
-pub struct Locked<T> {
+pub struct LockedMemory<T> {
     pages: MmapMut,
     holds: PhantomData<T>,
 }
 
-impl<T> Locked<T> {
+impl<T> LockedMemory<T> {
     /// # Errors
     /// The system has no memory left.
     pub fn new(value: T) -> io::Result<Self> {
@@ -53,7 +53,7 @@ impl<T> Locked<T> {
     }
 }
 
-impl<T> Deref for Locked<T> {
+impl<T> Deref for LockedMemory<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
@@ -62,7 +62,7 @@ impl<T> Deref for Locked<T> {
     }
 }
 
-impl<T> Drop for Locked<T> {
+impl<T> Drop for LockedMemory<T> {
     fn drop(&mut self) {
         // SAFETY: the value is there and is not used again.
         unsafe { ptr::drop_in_place(self.pages.as_mut_ptr().cast::<T>()) };
@@ -70,7 +70,7 @@ impl<T> Drop for Locked<T> {
     }
 }
 
-impl<T> fmt::Debug for Locked<T> {
+impl<T> fmt::Debug for LockedMemory<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Locked(hidden)")
     }

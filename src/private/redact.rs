@@ -23,7 +23,7 @@ const SHORTEST_PART: usize = 8;
 static KNOWN: RwLock<Vec<(String, String)>> = RwLock::new(Vec::new());
 
 /// An address, cut where its parts end.
-struct Address<'a> {
+struct UrlParts<'a> {
     scheme: &'a str,
     credentials: Option<&'a str>,
     /// Host and port.
@@ -33,7 +33,7 @@ struct Address<'a> {
     query: &'a str,
 }
 
-impl<'a> Address<'a> {
+impl<'a> UrlParts<'a> {
     fn parse(text: &'a str) -> Option<Self> {
         let (scheme, rest) = text.split_once("://")?;
         let (authority, rest) = cut(rest, &['/', '?', '#']);
@@ -102,7 +102,7 @@ fn is_key(part: &str) -> bool {
 /// An address as it may be shown: without user, password, query and keys in its path. What is no
 /// address stays as it is.
 pub fn address(text: &str) -> String {
-    Address::parse(text).map_or_else(|| text.to_owned(), |it| it.shown())
+    UrlParts::parse(text).map_or_else(|| text.to_owned(), |it| it.shown())
 }
 
 /// Whether an address carries anything that [`address`] leaves out.
@@ -111,9 +111,9 @@ pub fn has_credentials(text: &str) -> bool {
 }
 
 /// Remembers the credentials of all addresses in `text`.
-pub fn remember(text: &str) {
+pub fn register_credentials(text: &str) {
     for found in addresses(text) {
-        let Some(address) = Address::parse(found) else {
+        let Some(address) = UrlParts::parse(found) else {
             continue;
         };
         let shown = address.shown();
@@ -132,8 +132,8 @@ pub fn remember(text: &str) {
 /// Remembers an address of which only scheme, host and port are shown: what follows them may be an
 /// access key of any form.
 pub fn remember_endpoint(text: &str) {
-    remember(text);
-    let Some(address) = Address::parse(text) else {
+    register_credentials(text);
+    let Some(address) = UrlParts::parse(text) else {
         return;
     };
     if address.path.len() > 1 || !address.query.is_empty() {
@@ -154,7 +154,7 @@ pub fn scrub(text: &str) -> Cow<'_, str> {
     }
     // Those that nobody has seen come in: an address that a server names, for one.
     let strange: Vec<String> = addresses(&scrubbed)
-        .filter(|it| Address::parse(it).is_some_and(|it| it.credentials.is_some()))
+        .filter(|it| UrlParts::parse(it).is_some_and(|it| it.credentials.is_some()))
         .map(str::to_owned)
         .collect();
     for found in strange {

@@ -1,7 +1,7 @@
 //! Days as dates of the Gregorian calendar, in UTC. Knows no clock.
 
 /// Days since 1970-01-01 as year, month and day, counted in years from March.
-pub fn civil(days: u64) -> (u64, u64, u64) {
+pub fn civil_from_days(days: u64) -> (u64, u64, u64) {
     let shifted = days + 719_468;
     let (era, of_era) = (shifted / 146_097, shifted % 146_097);
     let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
@@ -18,6 +18,6 @@ pub fn civil(days: u64) -> (u64, u64, u64) {
 
 /// Such as `2026-01-31`.
 pub fn date(days: u64) -> String {
-    let (year, month, day) = civil(days);
+    let (year, month, day) = civil_from_days(days);
     format!("{year:04}-{month:02}-{day:02}")
 }

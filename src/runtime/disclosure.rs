@@ -4,7 +4,7 @@
 
 use serde_json::Value;
 
-use super::event::Record;
+use super::event::EventRecord;
 
 /// Fields whose texts are told as zeros, wherever they stand.
 const WITHHELD: &[&str] = &[
@@ -18,7 +18,7 @@ const WITHHELD: &[&str] = &[
 ];
 
 /// A record as others may have it: of the same form, so that every fold of it is the same.
-pub fn told(record: &Record) -> Value {
+pub fn public_record(record: &EventRecord) -> Value {
     let mut value = serde_json::to_value(record).unwrap_or_default();
     withhold(&mut value);
     value

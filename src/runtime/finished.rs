@@ -9,14 +9,14 @@ use super::{
     package::{
         self, PackageError, RunFacts,
         build::dataset_id,
-        manifest::{EvalMetric, Mode, Training},
-        whole::Whole,
+        manifest::{EvalMetric, Training, WeightsOrigin},
+        whole::WholeNumber,
     },
     train::{
         RunDir,
         run::{
-            lock::Lock,
-            metrics::{self, Line},
+            lock::RunLock,
+            metrics::{self, MetricsLine},
             result::RunResult,
         },
     },
@@ -26,7 +26,7 @@ use crate::error::Failure;
 /// A run that has an adapter: what was locked, and what a package says about it.
 #[derive(Clone, Debug)]
 pub struct FinishedRun {
-    pub lock: Lock,
+    pub lock: RunLock,
     pub facts: RunFacts,
 }
 
@@ -39,7 +39,7 @@ impl FinishedRun {
         if !run.adapter().is_dir() {
             return Err(PackageError::Unfinished { run: run.id() }.into());
         }
-        let lock = Lock::read(&run.lock())?;
+        let lock = RunLock::read(&run.lock())?;
         let training = training(run, &lock)?;
         let facts = RunFacts {
             id: run.id(),
@@ -51,24 +51,24 @@ impl FinishedRun {
     }
 }
 
-fn training(run: &RunDir, lock: &Lock) -> Result<Training, Failure> {
+fn training(run: &RunDir, lock: &RunLock) -> Result<Training, Failure> {
     let result = RunResult::read(run)?;
     let last = metrics::read(&run.metrics())?
         .into_iter()
         .rev()
         .find_map(|line| match line {
-            Line::Step(step) => Some(step),
-            Line::Validated(_) => None,
+            MetricsLine::Step(step) => Some(step),
+            MetricsLine::Validated(_) => None,
         });
     let metrics = result.as_ref().map(|result| result.metrics.iter());
     Ok(Training {
-        mode: Mode::Trained,
+        mode: WeightsOrigin::Trained,
         tool: Some("openlora".to_owned()),
         tool_version: Some(lock.version.clone()),
-        seed: Some(Whole(lock.train.seed)),
+        seed: Some(WholeNumber(lock.train.seed)),
         hyperparameters: Some(hyperparameters(lock)),
-        steps: last.map(|step| Whole(step.step)),
-        tokens: last.map(|step| Whole(step.tokens)),
+        steps: last.map(|step| WholeNumber(step.step)),
+        tokens: last.map(|step| WholeNumber(step.tokens)),
         final_loss: last.map(|step| step.loss),
         eval_metrics: metrics
             .into_iter()
@@ -76,18 +76,18 @@ fn training(run: &RunDir, lock: &Lock) -> Result<Training, Failure> {
             .map(|metric| EvalMetric {
                 name: metric.name.clone(),
                 value: metric.value,
-                rows: Whole(metric.rows),
+                rows: WholeNumber(metric.rows),
                 base: metric.base,
             })
             .collect(),
-        started_at: run.started().map(Whole),
-        ended_at: result.map(|result| Whole(result.ended_at)),
+        started_at: run.started().map(WholeNumber),
+        ended_at: result.map(|result| WholeNumber(result.ended_at)),
         log_sha256: Some(package::hash(&run.metrics())?.0),
     })
 }
 
 /// Every `train.*` setting of the run but the seed, which has a field of its own.
-fn hyperparameters(lock: &Lock) -> BTreeMap<String, Value> {
+fn hyperparameters(lock: &RunLock) -> BTreeMap<String, Value> {
     let table = serde_json::to_value(&lock.train);
     let Ok(Value::Object(table)) = table else {
         return BTreeMap::new();
@@ -105,7 +105,7 @@ fn hyperparameters(lock: &Lock) -> BTreeMap<String, Value> {
 /// Whole numbers beyond 2⁵³ as texts.
 fn exact(value: Value) -> Value {
     match value.as_u64() {
-        Some(number) => serde_json::to_value(Whole(number)).unwrap_or(value),
+        Some(number) => serde_json::to_value(WholeNumber(number)).unwrap_or(value),
         None => value,
     }
 }

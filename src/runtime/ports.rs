@@ -1,14 +1,14 @@
 //! Traits by which rooms that know no chain reach those that do, and the other way round.
 //!
 //! A [`FactLog`] is where deeds on a chain are written down before they are done; a
-//! [`PublishedLog`] has the files that a server published. A [`Cashier`] takes payment for calls, on
-//! whatever chains it knows; a [`Facilitator`] does so for others, and a [`Treasury`] collects it.
+//! [`PublishedLog`] has the files that a server published. A [`PaymentGateway`] takes payment for calls, on
+//! whatever chains it knows; a [`Facilitator`] does so for others, and a [`Settler`] collects it.
 
 use super::{
     event::Event,
     ledger::{
-        Address, Amount, Charge, Payment, Prices, SponsoredGas, Word, Work,
-        publication::{Batch, Contributions},
+        Address, Amount, CallCharge, CallWork, CheckedPayment, PriceList, SponsoredGas, Word,
+        publication::{AnchoredBatch, PoolContributions},
     },
 };
 use crate::error::Failure;
@@ -31,7 +31,7 @@ pub struct Presenter {
 
 /// One call as it is offered for sale.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sale {
+pub struct OfferedCall {
     /// Name and digest of the adapter that will answer.
     pub adapter: String,
     pub adapter_digest: String,
@@ -46,14 +46,14 @@ pub struct Sale {
     pub request: Word,
     pub presenter: Presenter,
     /// The most that is done, and what that costs.
-    pub work: Work,
-    pub prices: Prices,
+    pub work: CallWork,
+    pub prices: PriceList,
     pub quote: Amount,
 }
 
 /// Why a call is not paid.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Unpaid {
+pub enum PaymentDemand {
     /// What came is no payment in any form: 400.
     Malformed { message: String },
     /// 402 with what would be accepted.
@@ -72,7 +72,7 @@ pub enum Unpaid {
         /// names the call by the id that this payer gave it, or was given.
         named_by: Option<Address>,
         /// What to answer where it was another call.
-        otherwise: Box<Unpaid>,
+        otherwise: Box<PaymentDemand>,
     },
     /// The chain cannot be asked, or it is not known what became of a transaction: 503, and the
     /// same request may be repeated.
@@ -99,7 +99,7 @@ pub struct Sponsorship {
 
 /// What a payer asked for and got without a call: a refund.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Refunded {
+pub struct RefundAnswer {
     /// The value of `PAYMENT-RESPONSE`.
     pub response: String,
     pub body: serde_json::Value,
@@ -107,13 +107,17 @@ pub struct Refunded {
 
 /// Takes payment for calls.
 #[async_trait::async_trait]
-pub trait Cashier: Send + Sync {
+pub trait PaymentGateway: Send + Sync {
     /// What a caller without payment is told.
-    fn terms(&self, sale: &Sale) -> Unpaid;
+    fn terms(&self, sale: &OfferedCall) -> PaymentDemand;
 
     /// Checks the value of `PAYMENT-SIGNATURE` against our own terms and the payer's channel,
     /// which nobody else can use until the tab is closed or dropped. No chain is changed.
-    async fn open(&self, sale: &Sale, payment: &str) -> Result<Box<dyn Tab>, Unpaid>;
+    async fn open(
+        &self,
+        sale: &OfferedCall,
+        payment: &str,
+    ) -> Result<Box<dyn PaymentGuard>, PaymentDemand>;
 
     /// Whether a payment could be taken now; the reason where it could not.
     fn ready(&self) -> Result<(), String> {
@@ -121,7 +125,11 @@ pub trait Cashier: Send + Sync {
     }
 
     /// Returns to a payer what its channel holds and calls have not cost.
-    async fn refund(&self, sale: &Sale, payment: &str) -> Result<Refunded, Unpaid>;
+    async fn refund(
+        &self,
+        sale: &OfferedCall,
+        payment: &str,
+    ) -> Result<RefundAnswer, PaymentDemand>;
 
     /// What whoever runs the server should see to, in sentences.
     fn warnings(&self) -> Vec<String> {
@@ -137,21 +145,21 @@ pub trait Cashier: Send + Sync {
 /// A payer's open tab: one call that is allowed for and not yet charged. Dropped, it charges
 /// nothing.
 #[async_trait::async_trait]
-pub trait Tab: Send + Sync {
+pub trait PaymentGuard: Send + Sync {
     /// The call is counted under this id.
     fn name(&mut self, request_id: &str);
 
     /// Makes sure of the money: deposits and `exact` transfers are mined when this returns.
-    async fn secure(&mut self) -> Result<(), Unpaid>;
+    async fn commit(&mut self) -> Result<(), PaymentDemand>;
 
-    fn payment(&self) -> &Payment;
+    fn payment(&self) -> &CheckedPayment;
 
     /// The reservation is durable. What can be relied on only once it is claimed is claimed when
     /// this returns.
-    async fn reserved(&mut self) -> Result<(), Unpaid>;
+    async fn reserved(&mut self) -> Result<(), PaymentDemand>;
 
     /// The value of `PAYMENT-RESPONSE` for a charge.
-    fn response(&self, charge: &Charge) -> String;
+    fn response(&self, charge: &CallCharge) -> String;
 
     /// The longest that the call may run, so that what it costs can still be collected.
     fn time_limit(&self) -> Option<std::time::Duration> {
@@ -160,12 +168,12 @@ pub trait Tab: Send + Sync {
 
     /// The charge is durable, in the journal's record, and `answered` says whether the call ended
     /// by the payer's or the model's doing: the next call of the channel may follow.
-    fn close(self: Box<Self>, charge: &Charge, answered: bool);
+    fn capture(self: Box<Self>, charge: &CallCharge, answered: bool);
 }
 
 /// Why a facilitator has no answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Unserved {
+pub enum FacilitatorError {
     /// What came is no request in any form: 400.
     Malformed { message: String },
     /// The chain cannot be asked: 503, and the same request may be repeated.
@@ -180,25 +188,28 @@ pub trait Facilitator: Send + Sync {
     fn supported(&self) -> serde_json::Value;
 
     /// The answer to `POST /verify`.
-    async fn verify(&self, body: serde_json::Value) -> Result<serde_json::Value, Unserved>;
+    async fn verify(&self, body: serde_json::Value) -> Result<serde_json::Value, FacilitatorError>;
 
     /// The answer to `POST /settle`.
-    async fn settle(&self, body: serde_json::Value) -> Result<serde_json::Value, Unserved>;
+    async fn settle_payment(
+        &self,
+        body: serde_json::Value,
+    ) -> Result<serde_json::Value, FacilitatorError>;
 }
 
 /// The files that a server published for the roots of its attributed calls.
 pub trait PublishedLog: Send + Sync {
     /// Nothing where there is no file of this root that can be read.
-    fn batch(&self, root: Word) -> Option<Batch>;
+    fn batch(&self, root: Word) -> Option<AnchoredBatch>;
 
-    fn contributions(&self, root: Word) -> Option<Contributions>;
+    fn contributions(&self, root: Word) -> Option<PoolContributions>;
 }
 
 /// Settles and pays out when whoever runs the server asks for it; answers are per chain.
 #[async_trait::async_trait]
-pub trait Treasury: Send + Sync {
+pub trait Settler: Send + Sync {
     /// Claims what is charged, and has the escrow send it to its receivers.
-    async fn settle(&self) -> Result<serde_json::Value, Failure>;
+    async fn settle_all(&self) -> Result<serde_json::Value, Failure>;
 
     /// Pays the account's share and the contributor pools' out of the receivers.
     async fn withdraw(&self) -> Result<serde_json::Value, Failure>;

@@ -13,8 +13,8 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    event::{CallKind, Deployment, Event, Finish, Intent, Record, Usage},
-    ledger::Book,
+    event::{CallKind, Event, EventRecord, FinishReason, ReleaseDeployment, TokenUsage, TxIntent},
+    ledger::Ledger,
 };
 
 /// How many finished calls and sessions a snapshot remembers one by one.
@@ -28,51 +28,52 @@ pub const LATENCY_BOUNDS_MS: [u64; 16] = [
 
 /// Everything that the journal says up to one record.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Snapshot {
+pub struct JournalSnapshot {
     /// The last record that was folded in; 0 before the first.
     pub sequence: u64,
     /// Its time, Unix milliseconds.
     pub time_ms: u64,
     /// Metered calls.
-    pub totals: Totals,
-    pub by_adapter: BTreeMap<String, Totals>,
-    pub by_kind: BTreeMap<CallKind, Totals>,
-    pub by_finish: BTreeMap<Finish, Totals>,
+    pub totals: CallTotals,
+    pub by_adapter: BTreeMap<String, CallTotals>,
+    pub by_kind: BTreeMap<CallKind, CallTotals>,
+    pub by_finish: BTreeMap<FinishReason, CallTotals>,
     /// Acceptance to last token.
-    pub latency: Histogram,
+    pub latency: LatencyHistogram,
     /// Acceptance to first token, of calls that had one.
-    pub first_token: Histogram,
+    pub first_token: LatencyHistogram,
     /// Reserved and not yet metered, by request id.
     pub open: BTreeMap<String, OpenCall>,
     /// Loaded adapters by name; a later load of a name replaces the earlier one.
     pub adapters: BTreeMap<String, LoadedAdapter>,
     /// The latest calls, oldest first.
-    pub recent: VecDeque<Call>,
+    pub recent: VecDeque<MeteredCall>,
     /// Servers that came up, over all time.
     pub sessions_started: u64,
     /// The latest of them, oldest first.
-    pub sessions: VecDeque<Session>,
+    pub sessions: VecDeque<ServerSession>,
     /// Intended transactions of which it is not known what became, in the order of intending.
     #[serde(default)]
-    pub unsettled: Vec<Intent>,
+    pub unsettled: Vec<TxIntent>,
     /// Releases in registries, oldest first; the same version of an adapter stands here once.
     #[serde(default)]
-    pub deployments: Vec<Deployment>,
+    pub deployments: Vec<ReleaseDeployment>,
     /// Money: what is authorised, charged, claimed, settled and released.
     #[serde(default)]
-    pub book: Book,
+    #[serde(rename = "book")]
+    pub ledger: Ledger,
 }
 
 /// Counts over a set of metered calls.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Totals {
+pub struct CallTotals {
     pub calls: u64,
     pub prompt_tokens: u64,
     pub completion_tokens: u64,
 }
 
-impl Totals {
-    fn add(&mut self, usage: Usage) {
+impl CallTotals {
+    fn add(&mut self, usage: TokenUsage) {
         self.calls = self.calls.saturating_add(1);
         self.prompt_tokens = self.prompt_tokens.saturating_add(usage.prompt_tokens);
         self.completion_tokens = self
@@ -83,14 +84,14 @@ impl Totals {
 
 /// Durations in fixed buckets.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Histogram {
+pub struct LatencyHistogram {
     pub count: u64,
     pub sum_ms: u64,
     /// One count per bound of [`LATENCY_BOUNDS_MS`] and one for what is longer.
     pub buckets: [u64; LATENCY_BOUNDS_MS.len() + 1],
 }
 
-impl Histogram {
+impl LatencyHistogram {
     fn add(&mut self, milliseconds: u64) {
         let bucket = LATENCY_BOUNDS_MS.partition_point(|bound| *bound < milliseconds);
         self.buckets[bucket] = self.buckets[bucket].saturating_add(1);
@@ -136,21 +137,21 @@ pub struct LoadedAdapter {
 
 /// A metered call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Call {
+pub struct MeteredCall {
     pub sequence: u64,
     pub time_ms: u64,
     pub request_id: String,
     pub adapter: String,
     pub kind: CallKind,
-    pub usage: Usage,
-    pub finish: Finish,
+    pub usage: TokenUsage,
+    pub finish: FinishReason,
     pub milliseconds: u64,
     pub first_token_milliseconds: Option<u64>,
 }
 
 /// A server's life.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Session {
+pub struct ServerSession {
     pub id: String,
     pub version: String,
     pub started_ms: u64,
@@ -158,10 +159,10 @@ pub struct Session {
     pub stopped_ms: Option<u64>,
 }
 
-/// What [`Snapshot::apply`] did with a record.
+/// What [`JournalSnapshot::apply`] did with a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "a record after a gap is not folded in"]
-pub enum Applied {
+pub enum ApplyOutcome {
     Folded,
     /// It was folded in before; nothing changed.
     Known,
@@ -171,9 +172,9 @@ pub enum Applied {
     },
 }
 
-impl Applied {
+impl ApplyOutcome {
     /// What becomes of a record in a fold that has seen the records up to `sequence`.
-    fn after(sequence: u64, record: &Record) -> Self {
+    fn after(sequence: u64, record: &EventRecord) -> Self {
         let expected = sequence + 1;
         match record.sequence.cmp(&expected) {
             Ordering::Less => Self::Known,
@@ -183,20 +184,20 @@ impl Applied {
     }
 }
 
-impl Snapshot {
+impl JournalSnapshot {
     /// Folds in the next record.
-    pub fn apply(&mut self, record: &Record) -> Applied {
-        let applied = Applied::after(self.sequence, record);
-        if applied == Applied::Folded {
+    pub fn apply(&mut self, record: &EventRecord) -> ApplyOutcome {
+        let applied = ApplyOutcome::after(self.sequence, record);
+        if applied == ApplyOutcome::Folded {
             (self.sequence, self.time_ms) = (record.sequence, record.time_ms);
             self.fold(record);
         }
         applied
     }
 
-    fn fold(&mut self, record: &Record) {
+    fn fold(&mut self, record: &EventRecord) {
         let time_ms = record.time_ms;
-        self.book.apply(&record.event);
+        self.ledger.apply(&record.event);
         match &record.event {
             Event::ServerStarted { session, version } => self.start(session, version, time_ms),
             Event::ServerStopped { session } => self.stop(session, time_ms),
@@ -222,8 +223,8 @@ impl Snapshot {
                 }
             }
             Event::CallMetered { .. } => self.meter(record),
-            Event::TransactionIntended(intent) => self.unsettled.push(Intent::clone(intent)),
-            Event::TransactionSettled { tx, .. } => self.unsettled.retain(|it| it.tx != *tx),
+            Event::TransactionIntended(intent) => self.unsettled.push(TxIntent::clone(intent)),
+            Event::TransactionConfirmed { tx, .. } => self.unsettled.retain(|it| it.tx != *tx),
             Event::Deployed(deployment) => self.deploy(deployment),
             Event::ChainEnded { chain_id } => {
                 self.unsettled.retain(|it| it.chain_id != *chain_id);
@@ -253,8 +254,8 @@ impl Snapshot {
         }
     }
 
-    fn deploy(&mut self, new: &Deployment) {
-        let place = |it: &Deployment| {
+    fn deploy(&mut self, new: &ReleaseDeployment) {
+        let place = |it: &ReleaseDeployment| {
             let registry = (it.chain_id, it.registry.clone());
             (registry, it.adapter_id.clone(), it.version)
         };
@@ -268,7 +269,7 @@ impl Snapshot {
         remember(
             &mut self.sessions,
             RECENT_SESSIONS,
-            Session {
+            ServerSession {
                 id,
                 version,
                 started_ms,
@@ -288,7 +289,7 @@ impl Snapshot {
         }
     }
 
-    fn reserve(&mut self, record: &Record) {
+    fn reserve(&mut self, record: &EventRecord) {
         let Event::CallReserved {
             request_id,
             session,
@@ -312,8 +313,10 @@ impl Snapshot {
     }
 
     /// Counts a call, reserved or not: the journal holds at most one such event per request.
-    fn meter(&mut self, record: &Record) {
-        let Some(call) = Call::of(record) else { return };
+    fn meter(&mut self, record: &EventRecord) {
+        let Some(call) = MeteredCall::from_record(record) else {
+            return;
+        };
         self.open.remove(&call.request_id);
         self.totals.add(call.usage);
         self.by_adapter
@@ -333,8 +336,8 @@ impl Snapshot {
     }
 }
 
-impl Call {
-    fn of(record: &Record) -> Option<Self> {
+impl MeteredCall {
+    fn from_record(record: &EventRecord) -> Option<Self> {
         let Event::CallMetered {
             request_id,
             adapter,

@@ -7,7 +7,7 @@ use std::cmp::Ordering;
 use super::{
     files::SettingsError,
     keys::{self, variable_of},
-    value::{Origin, Value, Values},
+    value::{SettingOrigin, SettingValue, Values},
 };
 
 /// Settings that a project file may lower. One that is unset stands for another.
@@ -25,11 +25,13 @@ const CHOICES: &[&str] = &["wallet.account"];
 
 /// Holds what a project file says against what holds without it.
 pub(super) fn check(
-    project: &[(&'static str, Value, Origin)],
+    project: &[(&'static str, SettingValue, SettingOrigin)],
     own: &Values,
 ) -> Result<(), SettingsError> {
     for (name, value, origin) in project {
-        let stronger = |from: &Origin| !matches!(from, Origin::Default | Origin::File { .. });
+        let stronger = |from: &SettingOrigin| {
+            !matches!(from, SettingOrigin::Default | SettingOrigin::File { .. })
+        };
         let counts = own.get(name).is_none_or(|(_, from)| !stronger(from));
         let Some((allowed, from)) = bound(name, own).filter(|_| counts) else {
             continue;
@@ -54,7 +56,7 @@ pub(super) fn check(
     Ok(())
 }
 
-fn bound<'a>(name: &str, own: &'a Values) -> Option<&'a (Value, Origin)> {
+fn bound<'a>(name: &str, own: &'a Values) -> Option<&'a (SettingValue, SettingOrigin)> {
     if CHOICES.contains(&name) {
         return own.get(name);
     }
@@ -63,10 +65,10 @@ fn bound<'a>(name: &str, own: &'a Values) -> Option<&'a (Value, Origin)> {
 }
 
 /// What cannot be compared is not known to be lower.
-fn is_at_most(value: &Value, limit: &Value) -> bool {
+fn is_at_most(value: &SettingValue, limit: &SettingValue) -> bool {
     let order = match (value, limit) {
-        (Value::Integer(value), Value::Integer(limit)) => Some(value.cmp(limit)),
-        (Value::Text(value), Value::Text(limit)) => compare(value, limit),
+        (SettingValue::Integer(value), SettingValue::Integer(limit)) => Some(value.cmp(limit)),
+        (SettingValue::Text(value), SettingValue::Text(limit)) => compare(value, limit),
         _ => None,
     };
     order.is_some_and(Ordering::is_le)

@@ -9,7 +9,7 @@ use toml_edit::{Document, Item, Table};
 
 use super::{
     keys::{self, DATA_FIELDS, KEYS, NETWORK_FIELDS},
-    value::{NetworkEntry, Origin, SourceEntry, Value},
+    value::{NetworkEntry, SettingOrigin, SettingValue, SourceEntry},
 };
 use crate::{
     error::{ExitClass, Explain},
@@ -133,13 +133,13 @@ impl Explain for SettingsError {
 
 /// Folders that openlora keeps its own files in.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Dirs {
+pub struct AppDirs {
     pub config: PathBuf,
     pub data: PathBuf,
     pub cache: PathBuf,
 }
 
-impl Dirs {
+impl AppDirs {
     /// `OPENLORA_HOME` holds all three when set; else the platform's own places.
     pub fn discover(home: Option<&Path>) -> Result<Self, SettingsError> {
         if let Some(home) = home {
@@ -194,7 +194,7 @@ pub fn find_project_file(start: &Path) -> Option<PathBuf> {
 /// What one settings file says.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct FileLayer {
-    pub values: Vec<(&'static str, Value, Origin)>,
+    pub values: Vec<(&'static str, SettingValue, SettingOrigin)>,
     pub sources: Vec<SourceEntry>,
     pub networks: Vec<NetworkEntry>,
 }
@@ -210,8 +210,8 @@ pub fn read_file(path: &Path, profile: Option<&str>) -> Result<FileLayer, Settin
 
 /// As [`read_file`], for text already read.
 pub fn parse(path: &Path, text: &str, profile: Option<&str>) -> Result<FileLayer, SettingsError> {
-    redact::remember(text);
-    let reader = Reader { path, text };
+    redact::register_credentials(text);
+    let reader = SettingsReader { path, text };
     let document = Document::parse(text).map_err(|error| SettingsError::Syntax {
         place: reader.place(error.span()),
         message: error.message().replace('\n', ", "),
@@ -232,12 +232,12 @@ pub fn parse(path: &Path, text: &str, profile: Option<&str>) -> Result<FileLayer
     Ok(layer)
 }
 
-struct Reader<'a> {
+struct SettingsReader<'a> {
     path: &'a Path,
     text: &'a str,
 }
 
-impl Reader<'_> {
+impl SettingsReader<'_> {
     fn place(&self, span: Option<Range<usize>>) -> String {
         let start = span.map_or(0, |span| span.start.min(self.text.len()));
         let line = self.text.as_bytes()[..start]
@@ -285,9 +285,9 @@ impl Reader<'_> {
                 });
             };
             let place = self.place(item.span());
-            let found = Value::from_toml(item)
+            let found = SettingValue::from_toml(item)
                 .ok_or_else(|| self.bad_value(known.name, &known.kind.describe(), item))?;
-            let origin = Origin::File {
+            let origin = SettingOrigin::File {
                 place: place.clone(),
             };
             let base = self.path.parent().unwrap_or(Path::new("."));
@@ -404,7 +404,7 @@ impl Reader<'_> {
                 });
             };
             let refused = || self.bad_value(&key, &known.kind.describe(), item);
-            let found = Value::from_toml(item).ok_or_else(refused)?;
+            let found = SettingValue::from_toml(item).ok_or_else(refused)?;
             let base = self.path.parent().unwrap_or(Path::new("."));
             let value = known.kind.accept(found, base).map_err(|_| refused())?;
             values.push((known.name, value));

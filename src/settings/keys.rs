@@ -4,16 +4,18 @@
 use std::{path::PathBuf, time::Duration};
 
 use super::{
-    typed::{ContractPayerPolicy, FacilitatorAccess, IndexMethod, LossTokens, SettingValue, field},
-    value::{Kind, NetworkEntry, SourceEntry, Values},
+    typed::{
+        ContractPayerPolicy, FacilitatorChoice, IndexMethodChoice, LossTokens, StatedSetting, field,
+    },
+    value::{NetworkEntry, SettingKind, SourceEntry, Values},
 };
 
 /// One setting.
 #[derive(Clone, Copy, Debug)]
-pub struct Key {
+pub struct SettingKey {
     /// `section.name` as in the files.
     pub name: &'static str,
-    pub kind: Kind,
+    pub kind: SettingKind,
     /// As it would stand in a TOML file; `None` means unset.
     pub default: Option<&'static str>,
     pub about: &'static str,
@@ -21,11 +23,11 @@ pub struct Key {
 
 const fn key(
     name: &'static str,
-    kind: Kind,
+    kind: SettingKind,
     default: Option<&'static str>,
     about: &'static str,
-) -> Key {
-    Key {
+) -> SettingKey {
+    SettingKey {
         name,
         kind,
         default,
@@ -33,19 +35,19 @@ const fn key(
     }
 }
 
-const fn integer(min: i64, max: i64) -> Kind {
-    Kind::Integer { min, max }
+const fn integer(min: i64, max: i64) -> SettingKind {
+    SettingKind::Integer { min, max }
 }
 
-const fn number(min: f64, max: f64) -> Kind {
-    Kind::Number { min, max }
+const fn number(min: f64, max: f64) -> SettingKind {
+    SettingKind::Number { min, max }
 }
 
-const TASKS: Kind = Kind::Choice(&["classify", "chat", "text"]);
-const SCHEDULES: Kind = Kind::Choice(&["cosine", "linear", "constant"]);
-const PRECISIONS: Kind = Kind::Choice(&["f32", "bf16", "auto"]);
-const QUANTS: Kind = Kind::Choice(&["auto", "f32", "q8_0", "q4k"]);
-const THEMES: Kind = Kind::Choice(&["dark", "light", "high-contrast", "mono"]);
+const TASKS: SettingKind = SettingKind::Choice(&["classify", "chat", "text"]);
+const SCHEDULES: SettingKind = SettingKind::Choice(&["cosine", "linear", "constant"]);
+const PRECISIONS: SettingKind = SettingKind::Choice(&["f32", "bf16", "auto"]);
+const QUANTS: SettingKind = SettingKind::Choice(&["auto", "f32", "q8_0", "q4k"]);
+const THEMES: SettingKind = SettingKind::Choice(&["dark", "light", "high-contrast", "mono"]);
 const LARGE: i64 = 1 << 40;
 
 /// Declares every setting once: its key, type, accepted values, default (as in a TOML file; `None`
@@ -66,7 +68,7 @@ macro_rules! settings {
         )+
 
         /// Every setting outside `[[data]]`, in the order in which it is shown.
-        pub const KEYS: &[Key] = &[$($(
+        pub const KEYS: &[SettingKey] = &[$($(
             key(concat!(stringify!($section), ".", stringify!($name)), $kind, $default, $about),
         )+)+];
 
@@ -117,22 +119,22 @@ macro_rules! settings {
 settings! {
     /// What the project is, and the chain it is on.
     project: ProjectSettings {
-        name: Option<String> = Kind::Text, None, "name of the adapter";
-        version: String = Kind::Text, Some("\"0.1.0\""), "version of the release, such as 1.2.0";
-        license: Option<String> = Kind::Text, None, "SPDX identifier of the adapter's licence";
-        creator: Option<String> = Kind::Text, None, "name of whoever publishes the adapter";
-        network: SettingValue<String> = Kind::Text, Some("\"local\""),
+        name: Option<String> = SettingKind::Text, None, "name of the adapter";
+        version: String = SettingKind::Text, Some("\"0.1.0\""), "version of the release, such as 1.2.0";
+        license: Option<String> = SettingKind::Text, None, "SPDX identifier of the adapter's licence";
+        creator: Option<String> = SettingKind::Text, None, "name of whoever publishes the adapter";
+        network: StatedSetting<String> = SettingKind::Text, Some("\"local\""),
             "chain to use: a preset, or the name of a `[network.NAME]` table";
         task: Option<String> = TASKS, None, "what a row teaches; found from the data when unset";
-        labels: Vec<String> = Kind::List, None, "labels of a classifier, in order";
-        instruction: Option<String> = Kind::Text, None, "system message put before every row";
+        labels: Vec<String> = SettingKind::List, None, "labels of a classifier, in order";
+        instruction: Option<String> = SettingKind::Text, None, "system message put before every row";
     }
 
     /// Who shares the income of a release.
     split: SplitSettings {
         creator: Option<u64> = integer(0, 1_000_000), None,
             "the creator's share in ppm; what the others leave when unset";
-        creator_address: Option<SettingValue<String>> = Kind::Text, None,
+        creator_address: Option<StatedSetting<String>> = SettingKind::Text, None,
             "account of the creator's share; the signing account when unset";
         contributors: Option<u64> = integer(0, 1_000_000), None,
             "the contributors' share in ppm; 400000 when unset and all have an address";
@@ -140,7 +142,7 @@ settings! {
 
     /// What a deployment may cost.
     deploy: DeploySettings {
-        max_fee: Option<SettingValue<String>> = Kind::Text, None,
+        max_fee: Option<StatedSetting<String>> = SettingKind::Text, None,
             "most that a unit of gas may cost, in gwei; twice the going rate when unset";
         patience: Duration = integer(1, 86_400), Some("60"),
             "seconds until a transaction that is not mined offers more";
@@ -148,15 +150,15 @@ settings! {
 
     /// Which account signs.
     wallet: WalletSettings {
-        account: Option<String> = Kind::Text, None, "account that signs; the only one when unset";
+        account: Option<String> = SettingKind::Text, None, "account that signs; the only one when unset";
     }
 
     /// The base model.
     base: BaseSettings {
-        id: SettingValue<String> = Kind::Text, Some("\"nano\""),
+        id: StatedSetting<String> = SettingKind::Text, Some("\"nano\""),
             "base model: nano, a folder, or a Hub id";
-        revision: String = Kind::Text, Some("\"main\""), "Hub branch, tag or commit";
-        endpoint: String = Kind::Text, Some("\"https://huggingface.co\""), "Hub address";
+        revision: String = SettingKind::Text, Some("\"main\""), "Hub branch, tag or commit";
+        endpoint: String = SettingKind::Text, Some("\"https://huggingface.co\""), "Hub address";
     }
 
     /// Hyperparameters of a training.
@@ -164,10 +166,10 @@ settings! {
         rank: usize = integer(1, 1024), Some("8"), "LoRA rank";
         alpha: f64 = number(1e-6, 1e6), Some("16.0"),
             "LoRA alpha; the update is scaled by alpha/rank";
-        targets: Vec<String> = Kind::List, Some("[\"all-linear\"]"),
+        targets: Vec<String> = SettingKind::List, Some("[\"all-linear\"]"),
             "modules to adapt, or all-linear";
         dropout: f64 = number(0.0, 0.99), Some("0.0"), "dropout before the LoRA factors";
-        rslora: bool = Kind::Boolean, Some("false"), "scale by alpha/sqrt(rank) instead";
+        rslora: bool = SettingKind::Boolean, Some("false"), "scale by alpha/sqrt(rank) instead";
         lr: f64 = number(0.0, 10.0), Some("2e-3"), "peak learning rate";
         schedule: String = SCHEDULES, Some("\"cosine\""), "learning-rate schedule after warm-up";
         warmup: usize = integer(0, LARGE), Some("10"), "warm-up steps";
@@ -179,7 +181,7 @@ settings! {
         loss: LossTokens = LossTokens::KIND, Some("\"completion\""), "tokens that are learned from";
         clip: f64 = number(0.0, 1e6), Some("1.0"), "gradient-norm limit";
         weight_decay: f64 = number(0.0, 1.0), Some("0.0"), "AdamW weight decay";
-        val: Option<SettingValue<String>> = Kind::Text, None,
+        val: Option<StatedSetting<String>> = SettingKind::Text, None,
             "validation: a file, or a fraction of the rows";
         eval_every: Option<usize> = integer(1, LARGE), None,
             "steps between validations; once an epoch when unset";
@@ -193,16 +195,16 @@ settings! {
 
     /// What `eval` measures on.
     eval: EvalSettings {
-        data: Vec<PathBuf> = Kind::List, None, "held-out files that `train` and `eval` report on";
+        data: Vec<PathBuf> = SettingKind::List, None, "held-out files that `train` and `eval` report on";
         min_gain: Option<f64> = number(-1.0, 1.0), None,
             "accuracy gain over the base that `eval` demands";
     }
 
     /// The index that calls are attributed with.
     attribution: AttributionSettings {
-        enabled: bool = Kind::Boolean, Some("true"),
+        enabled: bool = SettingKind::Boolean, Some("true"),
             "whether `train` builds the index that calls are attributed with";
-        method: IndexMethod = IndexMethod::KIND, Some("\"influence\""),
+        method: IndexMethodChoice = IndexMethodChoice::KIND, Some("\"influence\""),
             "how examples are scored; the others are there to compare with";
         width: usize = integer(1, 65_536), Some("1024"), "values that a gradient is projected to";
         damping: f64 = number(1e-9, 1e9), Some("0.1"),
@@ -211,11 +213,11 @@ settings! {
 
     /// The server: its address, its limits, its money.
     serve: ServeSettings {
-        host: String = Kind::Text, Some("\"127.0.0.1\""), "address to listen on";
+        host: String = SettingKind::Text, Some("\"127.0.0.1\""), "address to listen on";
         port: u16 = integer(0, 65_535), Some("8080"), "port to listen on; 0 takes a free one";
-        facilitator: FacilitatorAccess = FacilitatorAccess::KIND, Some("\"token\""),
+        facilitator: FacilitatorChoice = FacilitatorChoice::KIND, Some("\"token\""),
             "whose payments the server clears for other sellers: nobody's, holders of the token's, everybody's";
-        trusted_proxies: Vec<String> = Kind::List, None,
+        trusted_proxies: Vec<String> = SettingKind::List, None,
             "addresses and ranges whose word on where a call comes from counts, such as 10.0.0.0/8";
         quant: String = QUANTS, Some("\"auto\""), "weights in memory";
         max_concurrent: usize = integer(1, 4096), Some("4"), "calls generating at once";
@@ -229,33 +231,33 @@ settings! {
             "open connections of one IPv4 address or IPv6 /64 network; not on loopback";
         max_tokens: usize = integer(1, 1 << 20), Some("256"),
             "answer length when the caller sets none";
-        networks: Vec<String> = Kind::List, None,
+        networks: Vec<String> = SettingKind::List, None,
             "chains on which calls are paid; `project.network` alone when unset";
         withdraw_delay: Duration = integer(900, 2_592_000), Some("3600"),
             "seconds that a payer waits for a withdrawal from a channel";
-        min_deposit: SettingValue<String> = Kind::Text, Some("\"0.0005\""),
+        min_deposit: StatedSetting<String> = SettingKind::Text, Some("\"0.0005\""),
             "least deposit into a channel, in token units";
         deposits_daily: u32 = integer(0, LARGE), Some("100"),
             "deposits that are put on the chain for one payer in a day (UTC)";
         refunds_daily: u32 = integer(0, LARGE), Some("4"),
             "refunds that are made for one payer in a day (UTC)";
-        refund_fee: SettingValue<String> = Kind::Text, Some("\"0.0001\""),
+        refund_fee: StatedSetting<String> = SettingKind::Text, Some("\"0.0001\""),
             "what a refund costs its payer, for its gas, in token units";
         refund_pause: Duration = integer(0, 3600), Some("3"),
             "seconds in which a paid call ends a refund that others than the payer may have asked for";
         contract_payers: ContractPayerPolicy = ContractPayerPolicy::KIND, Some("\"refuse\""),
             "vouchers that the payer's contract decides about: refused, or claimed before the call";
-        min_gas: SettingValue<String> = Kind::Text, Some("\"0.001\""),
+        min_gas: StatedSetting<String> = SettingKind::Text, Some("\"0.001\""),
             "what the account keeps for its own gas, in ETH, before it sends payers' transactions";
-        gas_budget: Option<SettingValue<String>> = Kind::Text, None,
+        gas_budget: Option<StatedSetting<String>> = SettingKind::Text, None,
             "most that payers' deposits and refunds may cost in a day (UTC) on each chain, in ETH; unset: ten times `serve.min_gas`, and no limit on a development chain";
         anchor_at: u64 = integer(1, LARGE), Some("1024"),
             "attributed calls that are worth a root on the chain";
         anchor_every: Duration = integer(1, LARGE), Some("3600"),
             "seconds between two roots, at most";
-        public_url: Option<SettingValue<String>> = Kind::Text, None,
+        public_url: Option<StatedSetting<String>> = SettingKind::Text, None,
             "address under which others reach the server, for links to its published log";
-        settle_at: SettingValue<String> = Kind::Text, Some("\"1\""),
+        settle_at: StatedSetting<String> = SettingKind::Text, Some("\"1\""),
             "unclaimed income that is settled at once, in token units";
         settle_every: Option<Duration> = integer(1, LARGE), None,
             "seconds between settlements of unclaimed income; at most, and when unset, a quarter of `serve.withdraw_delay`";
@@ -263,17 +265,17 @@ settings! {
 
     /// The limits of a buyer.
     call: CallSettings {
-        ask_above: SettingValue<String> = Kind::Text, Some("\"0.01\""),
+        ask_above: StatedSetting<String> = SettingKind::Text, Some("\"0.01\""),
             "price or deposit of one call, in token units, above which `call` asks";
-        budget: SettingValue<String> = Kind::Text, Some("\"1\""),
+        budget: StatedSetting<String> = SettingKind::Text, Some("\"1\""),
             "most that calls and deposits may take in a day (UTC), in token units";
-        max_locked: SettingValue<String> = Kind::Text, Some("\"3\""),
+        max_locked: StatedSetting<String> = SettingKind::Text, Some("\"3\""),
             "most that may be in channels at the same time, over all sellers, in token units";
-        max_deposit: Option<SettingValue<String>> = Kind::Text, None,
+        max_deposit: Option<StatedSetting<String>> = SettingKind::Text, None,
             "deposit that one call may make without being asked for; `call.ask_above` when unset";
         max_delay: Duration = integer(900, 2_592_000), Some("86400"),
             "longest that a seller may have a deposit wait when it is taken back, in seconds";
-        max_refund_fee: SettingValue<String> = Kind::Text, Some("\"0.01\""),
+        max_refund_fee: StatedSetting<String> = SettingKind::Text, Some("\"0.01\""),
             "most that a seller may take for the gas of a refund, in token units";
         timeout: Duration = integer(1, 86_400), Some("600"),
             "seconds that an answer may take until its last byte";
@@ -281,25 +283,25 @@ settings! {
 
     /// Prices of calls.
     pricing: PricingSettings {
-        prompt: SettingValue<String> = Kind::Text, Some("\"0.0002\""),
+        prompt: StatedSetting<String> = SettingKind::Text, Some("\"0.0002\""),
             "price of 1000 prompt tokens, in token units";
-        completion: SettingValue<String> = Kind::Text, Some("\"0.001\""),
+        completion: StatedSetting<String> = SettingKind::Text, Some("\"0.001\""),
             "price of 1000 generated tokens, in token units";
-        classification: SettingValue<String> = Kind::Text, Some("\"0.0001\""),
+        classification: StatedSetting<String> = SettingKind::Text, Some("\"0.0001\""),
             "price of one classified text, in token units";
-        image: SettingValue<String> = Kind::Text, Some("\"0.01\""),
+        image: StatedSetting<String> = SettingKind::Text, Some("\"0.01\""),
             "price of one picture, in token units";
-        minimum: SettingValue<String> = Kind::Text, Some("\"0.00001\""),
+        minimum: StatedSetting<String> = SettingKind::Text, Some("\"0.00001\""),
             "least price of a call, in token units";
-        coin: Option<SettingValue<String>> = Kind::Text, None,
+        coin: Option<StatedSetting<String>> = SettingKind::Text, None,
             "value of one coin of the chain in token units, for earnings net of gas";
     }
 
     /// The dashboard.
     dash: DashSettings {
         theme: String = THEMES, Some("\"dark\""), "colours of the dashboard";
-        animation: bool = Kind::Boolean, Some("true"), "whether payments move on the dashboard";
-        mouse: bool = Kind::Boolean, Some("true"),
+        animation: bool = SettingKind::Boolean, Some("true"), "whether payments move on the dashboard";
+        mouse: bool = SettingKind::Boolean, Some("true"),
             "whether the dashboard takes clicks; otherwise the terminal selects text";
     }
 
@@ -333,33 +335,53 @@ pub const DATA_FIELDS: &[(&str, &str)] = &[
 ];
 
 /// The fields of a `[network.NAME]` table; what is left out comes from the preset of that name.
-pub const NETWORK_FIELDS: &[Key] = &[
+pub const NETWORK_FIELDS: &[SettingKey] = &[
     key("chain_id", integer(1, i64::MAX), None, "id of the chain"),
-    key("rpc", Kind::Text, None, "address of a JSON-RPC endpoint"),
+    key(
+        "rpc",
+        SettingKind::Text,
+        None,
+        "address of a JSON-RPC endpoint",
+    ),
     key(
         "mainnet",
-        Kind::Boolean,
+        SettingKind::Boolean,
         None,
         "whether it moves real money",
     ),
-    key("token", Kind::Text, None, "token that calls are paid in"),
-    key("token_symbol", Kind::Text, None, "symbol of the token"),
+    key(
+        "token",
+        SettingKind::Text,
+        None,
+        "token that calls are paid in",
+    ),
+    key(
+        "token_symbol",
+        SettingKind::Text,
+        None,
+        "symbol of the token",
+    ),
     key(
         "token_decimals",
         integer(0, 36),
         None,
         "decimals of the token",
     ),
-    key("registry", Kind::Text, None, "contract that keeps releases"),
+    key(
+        "registry",
+        SettingKind::Text,
+        None,
+        "contract that keeps releases",
+    ),
     key(
         "splitter_factory",
-        Kind::Text,
+        SettingKind::Text,
         None,
         "contract that makes revenue splitters",
     ),
     key(
         "pool_factory",
-        Kind::Text,
+        SettingKind::Text,
         None,
         "contract that makes contributor pools",
     ),
@@ -371,26 +393,26 @@ pub const NETWORK_FIELDS: &[Key] = &[
     ),
     key(
         "token_name",
-        Kind::Text,
+        SettingKind::Text,
         None,
         "name in the token's signing domain (EIP-712)",
     ),
     key(
         "token_version",
-        Kind::Text,
+        SettingKind::Text,
         None,
         "version in the token's signing domain",
     ),
     key(
         "anchor",
-        Kind::Text,
+        SettingKind::Text,
         None,
         "contract that keeps the roots of calls",
     ),
 ];
 
 /// Looks a key up by its full name.
-pub fn find(name: &str) -> Option<&'static Key> {
+pub fn find(name: &str) -> Option<&'static SettingKey> {
     KEYS.iter().find(|key| key.name == name)
 }
 
@@ -408,6 +430,6 @@ impl BaseSettings {
 }
 
 /// The variable that sets a key.
-pub fn variable_of(key: &Key) -> String {
+pub fn variable_of(key: &SettingKey) -> String {
     format!("OPENLORA_{}", key.name.replace('.', "_").to_uppercase())
 }

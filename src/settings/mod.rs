@@ -11,8 +11,10 @@ mod resolve;
 mod typed;
 mod value;
 
-pub use files::{Dirs, SettingsError, closest, find_project_file, parse, read_file};
-pub use keys::{KEYS, Key, ProjectSettings, Settings, variable_of};
-pub use resolve::{Layered, Override, default_of};
-pub use typed::{ContractPayerPolicy, FacilitatorAccess, IndexMethod, LossTokens, SettingValue};
-pub use value::{Kind, NetworkEntry, Origin, SourceEntry, Value};
+pub use files::{AppDirs, SettingsError, closest, find_project_file, parse, read_file};
+pub use keys::{KEYS, ProjectSettings, SettingKey, Settings, variable_of};
+pub use resolve::{SettingLayers, SettingOverride, default_of};
+pub use typed::{
+    ContractPayerPolicy, FacilitatorChoice, IndexMethodChoice, LossTokens, StatedSetting,
+};
+pub use value::{NetworkEntry, SettingKind, SettingOrigin, SettingValue, SourceEntry};

@@ -8,13 +8,13 @@ use std::{
 use super::{
     bounds,
     files::{FileLayer, SettingsError, closest, parse},
-    keys::{KEYS, Key, Settings, Tables, variable_of},
-    value::{NetworkEntry, Origin, Value, Values},
+    keys::{KEYS, SettingKey, Settings, Tables, variable_of},
+    value::{NetworkEntry, SettingOrigin, SettingValue, Values},
 };
 
 /// A setting given on the command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Override {
+pub struct SettingOverride {
     pub key: &'static str,
     /// As typed, with its dashes.
     pub flag: &'static str,
@@ -23,26 +23,26 @@ pub struct Override {
 
 /// The layers before they are merged.
 #[derive(Clone, Debug, Default)]
-pub struct Layered {
+pub struct SettingLayers {
     pub user: FileLayer,
     pub project: FileLayer,
     /// The project file, when there is one.
     pub project_file: Option<PathBuf>,
     /// `OPENLORA_*` variables of the process.
     pub environment: Vec<(String, String)>,
-    pub flags: Vec<Override>,
+    pub flags: Vec<SettingOverride>,
     /// Folder that relative paths of flags and variables refer to.
     pub working_dir: PathBuf,
 }
 
-impl Layered {
+impl SettingLayers {
     /// Merges the layers: flags > environment > project file > user file > defaults.
     pub fn resolve(self) -> Result<Settings, SettingsError> {
         check_variables(&self.environment)?;
         let mut values = BTreeMap::new();
         for key in KEYS {
             if let Some(value) = default_of(key) {
-                values.insert(key.name, (value, Origin::Default));
+                values.insert(key.name, (value, SettingOrigin::Default));
             }
         }
         for (name, value, origin) in self.user.values {
@@ -52,7 +52,7 @@ impl Layered {
         for (name, value, origin) in self.project.values.iter().cloned() {
             values.insert(name, (value, origin));
         }
-        let mut set = |name, value: (Value, Origin)| {
+        let mut set = |name, value: (SettingValue, SettingOrigin)| {
             own.insert(name, value.clone());
             values.insert(name, value);
         };
@@ -60,7 +60,7 @@ impl Layered {
             let variable = variable_of(key);
             if let Some((_, text)) = self.environment.iter().find(|(name, _)| *name == variable) {
                 let value = read(key, text, &self.working_dir, &variable)?;
-                set(key.name, (value, Origin::Environment { variable }));
+                set(key.name, (value, SettingOrigin::Environment { variable }));
             }
         }
         for given in &self.flags {
@@ -69,7 +69,7 @@ impl Layered {
             };
             let value = read(key, &given.text, &self.working_dir, given.flag)?;
             let flag = given.flag.to_owned();
-            set(key.name, (value, Origin::Flag { flag }));
+            set(key.name, (value, SettingOrigin::Flag { flag }));
         }
         bounds::check(&self.project.values, &own)?;
         let sources = if self.project.sources.is_empty() {
@@ -119,7 +119,12 @@ fn check_variables(environment: &[(String, String)]) -> Result<(), SettingsError
     }
 }
 
-fn read(key: &Key, text: &str, base: &Path, place: &str) -> Result<Value, SettingsError> {
+fn read(
+    key: &SettingKey,
+    text: &str,
+    base: &Path,
+    place: &str,
+) -> Result<SettingValue, SettingsError> {
     key.kind
         .read_text(text, base)
         .map_err(|found| SettingsError::BadValue {
@@ -131,10 +136,10 @@ fn read(key: &Key, text: &str, base: &Path, place: &str) -> Result<Value, Settin
 }
 
 /// A key's default; a test reads all of them, so a malformed one cannot ship.
-pub fn default_of(key: &Key) -> Option<Value> {
+pub fn default_of(key: &SettingKey) -> Option<SettingValue> {
     let item: toml_edit::Item = key.default?.parse::<toml_edit::Value>().ok()?.into();
     key.kind
-        .accept(Value::from_toml(&item)?, Path::new(""))
+        .accept(SettingValue::from_toml(&item)?, Path::new(""))
         .ok()
 }
 
@@ -151,12 +156,14 @@ impl Settings {
     }
 
     /// The value of a key and where it came from.
-    pub fn get(&self, name: &str) -> Option<&(Value, Origin)> {
+    pub fn get(&self, name: &str) -> Option<&(SettingValue, SettingOrigin)> {
         self.values.get(name)
     }
 
     /// Every key with its value, in the table's order.
-    pub fn rows(&self) -> impl Iterator<Item = (&'static Key, Option<&(Value, Origin)>)> {
+    pub fn rows(
+        &self,
+    ) -> impl Iterator<Item = (&'static SettingKey, Option<&(SettingValue, SettingOrigin)>)> {
         KEYS.iter().map(|key| (key, self.values.get(key.name)))
     }
 
@@ -167,7 +174,7 @@ impl Settings {
                 .values
                 .iter()
                 .filter_map(|(field, value)| match value {
-                    Value::Text(text) if *field == "rpc" => {
+                    SettingValue::Text(text) if *field == "rpc" => {
                         Some((network.name.as_str(), text.as_str()))
                     }
                     _ => None,

@@ -5,26 +5,26 @@ use std::{
     time::Duration,
 };
 
-use super::value::{Kind, Origin, Value, Values};
+use super::value::{SettingKind, SettingOrigin, SettingValue, Values};
 
 /// A setting together with its key and origin, for values that are only read later and whose
 /// errors name them: token amounts (their decimals are the token's), paths, chains.
 #[derive(Clone, Debug, PartialEq)]
-pub struct SettingValue<T> {
+pub struct StatedSetting<T> {
     pub value: T,
     pub key: &'static str,
-    pub origin: Origin,
+    pub origin: SettingOrigin,
     /// Folder that a relative path in it refers to.
     folder: PathBuf,
 }
 
-impl<T> SettingValue<T> {
+impl<T> StatedSetting<T> {
     pub fn is_default(&self) -> bool {
-        self.origin == Origin::Default
+        self.origin == SettingOrigin::Default
     }
 }
 
-impl SettingValue<String> {
+impl StatedSetting<String> {
     /// The value as a path, absolute to where it was written.
     pub fn path(&self) -> PathBuf {
         self.folder.join(&self.value)
@@ -34,8 +34,8 @@ impl SettingValue<String> {
 /// A value of the table, where it was set, and its key.
 pub(super) struct Found<'a> {
     key: &'static str,
-    value: &'a Value,
-    origin: &'a Origin,
+    value: &'a SettingValue,
+    origin: &'a SettingOrigin,
     working_dir: &'a Path,
 }
 
@@ -43,7 +43,7 @@ impl Found<'_> {
     /// Folder that relative paths refer to: that of the file which says so, or the working folder.
     fn folder(&self) -> PathBuf {
         match self.origin {
-            Origin::File { place } => {
+            SettingOrigin::File { place } => {
                 let file = place
                     .rsplit_once(':')
                     .map_or(place.as_str(), |(file, _)| file);
@@ -57,7 +57,7 @@ impl Found<'_> {
 
 /// The type of a field of the settings.
 pub(super) trait FromSetting: Sized {
-    /// `None` when the value does not fit; [`Kind`] lets no such value through.
+    /// `None` when the value does not fit; [`SettingKind`] lets no such value through.
     fn from_setting(found: &Found<'_>) -> Option<Self>;
 
     /// What the field is when nothing sets it.
@@ -94,7 +94,7 @@ impl<T: FromSetting> FromSetting for Option<T> {
     }
 }
 
-impl<T: FromSetting> FromSetting for SettingValue<T> {
+impl<T: FromSetting> FromSetting for StatedSetting<T> {
     fn from_setting(found: &Found<'_>) -> Option<Self> {
         Some(Self {
             value: T::from_setting(found)?,
@@ -108,7 +108,7 @@ impl<T: FromSetting> FromSetting for SettingValue<T> {
 impl FromSetting for String {
     fn from_setting(found: &Found<'_>) -> Option<Self> {
         match found.value {
-            Value::Text(text) => Some(text.clone()),
+            SettingValue::Text(text) => Some(text.clone()),
             _ => None,
         }
     }
@@ -117,7 +117,7 @@ impl FromSetting for String {
 impl FromSetting for bool {
     fn from_setting(found: &Found<'_>) -> Option<Self> {
         match found.value {
-            Value::Boolean(on) => Some(*on),
+            SettingValue::Boolean(on) => Some(*on),
             _ => None,
         }
     }
@@ -126,7 +126,7 @@ impl FromSetting for bool {
 impl FromSetting for f64 {
     fn from_setting(found: &Found<'_>) -> Option<Self> {
         match found.value {
-            Value::Number(number) => Some(*number),
+            SettingValue::Number(number) => Some(*number),
             _ => None,
         }
     }
@@ -135,7 +135,7 @@ impl FromSetting for f64 {
 impl FromSetting for i64 {
     fn from_setting(found: &Found<'_>) -> Option<Self> {
         match found.value {
-            Value::Integer(number) => Some(*number),
+            SettingValue::Integer(number) => Some(*number),
             _ => None,
         }
     }
@@ -162,7 +162,7 @@ impl FromSetting for Duration {
 impl FromSetting for Vec<String> {
     fn from_setting(found: &Found<'_>) -> Option<Self> {
         match found.value {
-            Value::List(texts) => Some(texts.clone()),
+            SettingValue::List(texts) => Some(texts.clone()),
             _ => None,
         }
     }
@@ -194,7 +194,7 @@ macro_rules! choice {
         }
 
         impl $name {
-            pub(super) const KIND: Kind = Kind::Choice(&[$($word),+]);
+            pub(super) const KIND: SettingKind = SettingKind::Choice(&[$($word),+]);
         }
 
         impl FromSetting for $name {
@@ -219,12 +219,12 @@ choice! {
 
 choice! {
     /// How the index scores examples.
-    IndexMethod { Influence = "influence", Datainf = "datainf", Gradient = "gradient" }
+    IndexMethodChoice { Influence = "influence", Datainf = "datainf", Gradient = "gradient" }
 }
 
 choice! {
     /// Who may use the facilitator routes.
-    FacilitatorAccess { Off = "off", Token = "token", Public = "public" }
+    FacilitatorChoice { Off = "off", Token = "token", Public = "public" }
 }
 
 choice! {

@@ -12,7 +12,7 @@ use toml_edit::Item;
 
 /// The type of a setting and the values it accepts.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Kind {
+pub enum SettingKind {
     Integer {
         min: i64,
         max: i64,
@@ -34,7 +34,7 @@ pub enum Kind {
 /// A setting's value.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(untagged)]
-pub enum Value {
+pub enum SettingValue {
     Integer(i64),
     Number(f64),
     Boolean(bool),
@@ -42,7 +42,7 @@ pub enum Value {
     List(Vec<String>),
 }
 
-impl fmt::Display for Value {
+impl fmt::Display for SettingValue {
     /// As it would stand in a settings file.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -61,7 +61,7 @@ impl fmt::Display for Value {
     }
 }
 
-impl Value {
+impl SettingValue {
     /// `None` for tables, dates and lists of anything but text.
     pub(super) fn from_toml(item: &Item) -> Option<Self> {
         match item.as_value()? {
@@ -79,7 +79,7 @@ impl Value {
     }
 }
 
-impl Kind {
+impl SettingKind {
     /// The words of an error's "must be …".
     pub fn describe(&self) -> String {
         match self {
@@ -94,27 +94,35 @@ impl Kind {
 
     /// Checks a value against the kind; paths become absolute to `base`. The error is what was
     /// found, as text.
-    pub(super) fn accept(&self, value: Value, base: &Path) -> Result<Value, String> {
+    pub(super) fn accept(&self, value: SettingValue, base: &Path) -> Result<SettingValue, String> {
         let refused = value.to_string();
         let accepted = match (self, value) {
-            (Self::Integer { min, max }, Value::Integer(number)) => (*min..=*max)
+            (Self::Integer { min, max }, SettingValue::Integer(number)) => (*min..=*max)
                 .contains(&number)
-                .then_some(Value::Integer(number)),
-            (Self::Number { min, max }, Value::Integer(number)) => {
+                .then_some(SettingValue::Integer(number)),
+            (Self::Number { min, max }, SettingValue::Integer(number)) => {
                 in_range(number as f64, *min, *max)
             }
-            (Self::Number { min, max }, Value::Number(number)) => in_range(number, *min, *max),
-            (Self::Boolean, value @ Value::Boolean(_)) => Some(value),
-            (Self::Text, Value::Text(text)) if !text.trim().is_empty() => Some(Value::Text(text)),
-            (Self::Text, Value::Integer(number)) => Some(Value::Text(number.to_string())),
-            (Self::Text, Value::Number(number)) => Some(Value::Text(number.to_string())),
-            (Self::Choice(words), Value::Text(text)) if words.contains(&text.as_str()) => {
-                Some(Value::Text(text))
+            (Self::Number { min, max }, SettingValue::Number(number)) => {
+                in_range(number, *min, *max)
             }
-            (Self::List, Value::Text(text)) => Some(Value::List(split_list(&text))),
-            (Self::List, value @ Value::List(_)) => Some(value),
-            (Self::Path, Value::Text(text)) if !text.is_empty() => {
-                Some(Value::Text(base.join(text).display().to_string()))
+            (Self::Boolean, value @ SettingValue::Boolean(_)) => Some(value),
+            (Self::Text, SettingValue::Text(text)) if !text.trim().is_empty() => {
+                Some(SettingValue::Text(text))
+            }
+            (Self::Text, SettingValue::Integer(number)) => {
+                Some(SettingValue::Text(number.to_string()))
+            }
+            (Self::Text, SettingValue::Number(number)) => {
+                Some(SettingValue::Text(number.to_string()))
+            }
+            (Self::Choice(words), SettingValue::Text(text)) if words.contains(&text.as_str()) => {
+                Some(SettingValue::Text(text))
+            }
+            (Self::List, SettingValue::Text(text)) => Some(SettingValue::List(split_list(&text))),
+            (Self::List, value @ SettingValue::List(_)) => Some(value),
+            (Self::Path, SettingValue::Text(text)) if !text.is_empty() => {
+                Some(SettingValue::Text(base.join(text).display().to_string()))
             }
             _ => None,
         };
@@ -122,13 +130,13 @@ impl Kind {
     }
 
     /// Reads a flag's or a variable's text.
-    pub(super) fn read_text(&self, text: &str, base: &Path) -> Result<Value, String> {
+    pub(super) fn read_text(&self, text: &str, base: &Path) -> Result<SettingValue, String> {
         let value = match self {
-            Self::Integer { .. } => text.parse().ok().map(Value::Integer),
-            Self::Number { .. } => text.parse().ok().map(Value::Number),
-            Self::Boolean => text.parse().ok().map(Value::Boolean),
+            Self::Integer { .. } => text.parse().ok().map(SettingValue::Integer),
+            Self::Number { .. } => text.parse().ok().map(SettingValue::Number),
+            Self::Boolean => text.parse().ok().map(SettingValue::Boolean),
             Self::Text | Self::Choice(_) | Self::List | Self::Path => {
-                Some(Value::Text(text.to_owned()))
+                Some(SettingValue::Text(text.to_owned()))
             }
         };
         let quoted = format!("{text:?}");
@@ -137,10 +145,10 @@ impl Kind {
     }
 }
 
-fn in_range(number: f64, min: f64, max: f64) -> Option<Value> {
+fn in_range(number: f64, min: f64, max: f64) -> Option<SettingValue> {
     (min..=max)
         .contains(&number)
-        .then_some(Value::Number(number))
+        .then_some(SettingValue::Number(number))
 }
 
 fn split_list(text: &str) -> Vec<String> {
@@ -153,7 +161,7 @@ fn split_list(text: &str) -> Vec<String> {
 
 /// Which layer a value came from, strongest last.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Origin {
+pub enum SettingOrigin {
     Default,
     /// A settings file, as `path:line`.
     File {
@@ -167,7 +175,7 @@ pub enum Origin {
     },
 }
 
-impl fmt::Display for Origin {
+impl fmt::Display for SettingOrigin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Default => f.write_str("default"),
@@ -192,11 +200,11 @@ pub struct SourceEntry {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct NetworkEntry {
     pub name: String,
-    pub values: Vec<(&'static str, Value)>,
+    pub values: Vec<(&'static str, SettingValue)>,
     /// Whether the project file says so.
     #[serde(skip)]
     pub by_project: bool,
 }
 
 /// The value of each key that has one, and where it was set.
-pub(super) type Values = BTreeMap<&'static str, (Value, Origin)>;
+pub(super) type Values = BTreeMap<&'static str, (SettingValue, SettingOrigin)>;

@@ -3,7 +3,7 @@
 use super::layout::Pane;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Action {
+pub enum DashAction {
     Quit,
     Focus(Pane),
     FocusNext,

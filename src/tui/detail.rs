@@ -5,25 +5,25 @@ use super::{
     figures,
     filter::{finish_name, kind_name},
     layout::Pane,
-    model::{Model, Overlay},
-    money::Money,
-    shown::{CallLine, DetailLine, Page},
-    sums::{self, Group},
+    model::{DashModel, PaneOverlay},
+    money::TokenMoney,
+    shown::{CallLine, DetailLine, ListPage},
+    sums::{self, SumGroup},
     text,
     theme::standing_words,
 };
 use crate::runtime::{
     calendar,
     event::AttributionMethod,
-    ledger::{Amount, Days},
-    state::board::{Attribution, Board, BoardCall, MICRO, Standing},
+    ledger::{Amount, DayRange},
+    state::board::{Board, BoardCall, CallAttribution, MICRO, PaymentStanding},
 };
 
 use DetailLine::{Bar, Blank, Field, Heading, Text};
 
 /// The opened row's lines; none where nothing is open.
-pub fn lines(model: &Model) -> Vec<DetailLine> {
-    let Overlay::Detail { pane, id, .. } = &model.overlay else {
+pub fn lines(model: &DashModel) -> Vec<DetailLine> {
+    let PaneOverlay::Detail { pane, id, .. } = &model.overlay else {
         return Vec::new();
     };
     let Some(money) = model.chosen_money() else {
@@ -31,7 +31,7 @@ pub fn lines(model: &Model) -> Vec<DetailLine> {
     };
     match pane {
         Pane::Sums => sum(model, money, id),
-        _ => match model.seen().calls.get(id) {
+        _ => match model.shown_board().calls.get(id) {
             Some(found) => call(model, money, found),
             None => vec![Text(format!("call {id} is older than the calls kept here"))],
         },
@@ -39,21 +39,21 @@ pub fn lines(model: &Model) -> Vec<DetailLine> {
 }
 
 /// The id that Enter opens: of the selected row.
-pub fn selected_id(model: &Model, pane: Pane) -> Option<String> {
-    fn of<T>(page: &Page<T>, id: fn(&T) -> &str) -> Option<String> {
+pub fn selected_id(model: &DashModel, pane: Pane) -> Option<String> {
+    fn row_id<T>(page: &ListPage<T>, id: fn(&T) -> &str) -> Option<String> {
         Some(id(page.rows.get(page.selected?)?).to_owned())
     }
     match pane {
-        Pane::Calls => of(&model.shown.calls, |row: &CallLine| &row.id),
-        Pane::Attribution => of(&model.shown.attribution, |row| &row.id),
-        Pane::Sums => of(&model.shown.sums, |row| &row.id),
+        Pane::Calls => row_id(&model.shown.calls, |row: &CallLine| &row.id),
+        Pane::Attribution => row_id(&model.shown.attribution, |row| &row.id),
+        Pane::Sums => row_id(&model.shown.sums, |row| &row.id),
         _ => None,
     }
 }
 
-fn call(model: &Model, money: &Money, call: &BoardCall) -> Vec<DetailLine> {
-    let board = model.seen();
-    let (standing, tx) = board.standing(call);
+fn call(model: &DashModel, money: &TokenMoney, call: &BoardCall) -> Vec<DetailLine> {
+    let board = model.shown_board();
+    let (standing, tx) = board.payment_standing(call);
     let (sign, word) = standing_words(standing);
     let usage = call.usage;
     let mut lines = vec![
@@ -111,7 +111,7 @@ fn took(call: &BoardCall) -> String {
 }
 
 /// Method, shares, examples and spans.
-fn why(model: &Model, money: &Money, call: &BoardCall, lines: &mut Vec<DetailLine>) {
+fn why(model: &DashModel, money: &TokenMoney, call: &BoardCall, lines: &mut Vec<DetailLine>) {
     match &call.attribution {
         Some(attribution) => attributed(model, money, attribution, lines),
         None => {
@@ -138,7 +138,12 @@ fn why(model: &Model, money: &Money, call: &BoardCall, lines: &mut Vec<DetailLin
     }
 }
 
-fn attributed(model: &Model, money: &Money, it: &Attribution, lines: &mut Vec<DetailLine>) {
+fn attributed(
+    model: &DashModel,
+    money: &TokenMoney,
+    it: &CallAttribution,
+    lines: &mut Vec<DetailLine>,
+) {
     let percent = |ppm: u32| figures::percent(ppm.into());
     lines.push(Heading("Who shaped the answer".to_owned()));
     let method = match it.method {
@@ -207,19 +212,19 @@ fn attributed(model: &Model, money: &Money, it: &Attribution, lines: &mut Vec<De
 fn transactions(
     board: &Board,
     call: &BoardCall,
-    (standing, tx): (Standing, Option<&str>),
+    (standing, tx): (PaymentStanding, Option<&str>),
     lines: &mut Vec<DetailLine>,
 ) {
     lines.push(Heading("On the chain".to_owned()));
     match (standing, tx) {
-        (Standing::Settled, Some(tx)) => lines.push(Field("settled by", tx.to_owned())),
-        (Standing::Claimed, Some(tx)) => lines.push(Field("claimed by", tx.to_owned())),
-        (Standing::Settled, None) => {
+        (PaymentStanding::Settled, Some(tx)) => lines.push(Field("settled by", tx.to_owned())),
+        (PaymentStanding::Claimed, Some(tx)) => lines.push(Field("claimed by", tx.to_owned())),
+        (PaymentStanding::Settled, None) => {
             lines.push(Text(
                 "paid by a transfer of its own, before the call".to_owned(),
             ));
         }
-        (Standing::Pending, _) => {
+        (PaymentStanding::Pending, _) => {
             lines.push(Text("signed for by the payer, not claimed yet".to_owned()));
         }
         _ => lines.push(Text("nothing to move".to_owned())),
@@ -250,8 +255,8 @@ fn transactions(
 }
 
 /// What a row of the sums is made of, day by day; the newest day first.
-fn sum(model: &Model, money: &Money, id: &str) -> Vec<DetailLine> {
-    let board = model.seen();
+fn sum(model: &DashModel, money: &TokenMoney, id: &str) -> Vec<DetailLine> {
+    let board = model.shown_board();
     let mut lines = vec![Heading(format!("{} {id}", model.group.name()))];
     let days: Vec<u64> = {
         let of = board
@@ -265,7 +270,7 @@ fn sum(model: &Model, money: &Money, id: &str) -> Vec<DetailLine> {
     };
     let mut whole = 0u128;
     for day in days {
-        let one = Days {
+        let one = DayRange {
             first: day,
             last: day,
         };
@@ -284,8 +289,8 @@ fn sum(model: &Model, money: &Money, id: &str) -> Vec<DetailLine> {
     lines.push(Blank);
     let whole = model.micro_shown(whole, money.decimals);
     lines.push(Field("together", format!("{whole} {}", money.symbol)));
-    if model.group == Group::Contributor {
-        let rows = sums::rows(board, money, Days::ALL, model.group);
+    if model.group == SumGroup::Contributor {
+        let rows = sums::rows(board, money, DayRange::ALL, model.group);
         for row in rows.iter().filter(|row| row.name == id) {
             if let Some(address) = row.address {
                 lines.push(Field("account", address.to_string()));

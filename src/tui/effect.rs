@@ -1,7 +1,7 @@
 //! What the state machine asks of the world, as data.
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Effect {
+pub enum DashEffect {
     Quit,
     /// Write a file into the working directory.
     Write {

@@ -7,22 +7,22 @@ use super::{
     figures,
     filter::{finish_name, kind_name},
     layout::Pane,
-    model::Model,
-    money::Money,
-    refresh::{passing, sorted_sums},
-    sums::Sum,
+    model::DashModel,
+    money::TokenMoney,
+    refresh::{filtered_calls, sorted_sums},
+    sums::SumRow,
     theme::standing_words,
 };
 use crate::runtime::{ledger::in_units, state::board::BoardCall};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
+pub enum ExportFormat {
     Csv,
     Json,
 }
 
 /// A file's name and contents; nothing for a pane without rows.
-pub fn export(model: &Model, pane: Pane, format: Format) -> Option<(String, String)> {
+pub fn export(model: &DashModel, pane: Pane, format: ExportFormat) -> Option<(String, String)> {
     let money = model.chosen_money()?;
     let rows = match pane {
         Pane::Calls => calls(model, money),
@@ -37,16 +37,16 @@ pub fn export(model: &Model, pane: Pane, format: Format) -> Option<(String, Stri
     };
     let stamp = figures::stamp(model.now_ms);
     Some(match format {
-        Format::Csv => (format!("openlora-{name}-{stamp}.csv"), csv(&rows)),
-        Format::Json => {
+        ExportFormat::Csv => (format!("openlora-{name}-{stamp}.csv"), csv(&rows)),
+        ExportFormat::Json => {
             let text = serde_json::to_string_pretty(&rows).unwrap_or_default();
             (format!("openlora-{name}-{stamp}.json"), text + "\n")
         }
     })
 }
 
-fn calls(model: &Model, money: &Money) -> Vec<Value> {
-    let calls = passing(model, model.seen(), money.decimals);
+fn calls(model: &DashModel, money: &TokenMoney) -> Vec<Value> {
+    let calls = filtered_calls(model, model.shown_board(), money.decimals);
     let row = |(call, standing): &(&BoardCall, _)| {
         let charge = call.charge.as_ref();
         json!({
@@ -69,8 +69,8 @@ fn calls(model: &Model, money: &Money) -> Vec<Value> {
 }
 
 /// One row per call and recipient, in millionths of base units.
-fn attributions(model: &Model, money: &Money) -> Vec<Value> {
-    let calls = passing(model, model.seen(), money.decimals);
+fn attributions(model: &DashModel, money: &TokenMoney) -> Vec<Value> {
+    let calls = filtered_calls(model, model.shown_board(), money.decimals);
     let mut rows = Vec::new();
     for (call, _) in calls {
         let amounts = call.attribution.iter().flat_map(|it| &it.amounts).flatten();
@@ -88,9 +88,9 @@ fn attributions(model: &Model, money: &Money) -> Vec<Value> {
     rows
 }
 
-fn sums(model: &Model, money: &Money) -> Vec<Value> {
+fn sums(model: &DashModel, money: &TokenMoney) -> Vec<Value> {
     let rows = sorted_sums(model, money);
-    let row = |row: &Sum| {
+    let row = |row: &SumRow| {
         json!({
             "key": row.name,
             "address": row.address,

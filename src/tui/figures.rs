@@ -35,7 +35,7 @@ pub fn span(ms: u64) -> String {
 }
 
 /// A duration in milliseconds, seconds above ten of them.
-pub fn took(ms: u64) -> String {
+pub fn format_duration(ms: u64) -> String {
     match ms {
         0..10_000 => format!("{ms}"),
         10_000..1_000_000 => format!("{}.{}s", ms / 1_000, ms % 1_000 / 100),

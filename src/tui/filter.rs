@@ -5,32 +5,32 @@
 //! ids, names and accounts.
 
 use crate::runtime::{
-    event::{CallKind, Finish},
-    state::board::{BoardCall, Standing},
+    event::{CallKind, FinishReason},
+    state::board::{BoardCall, PaymentStanding},
 };
 
 /// A filter that can be applied.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Filter {
-    terms: Vec<Term>,
+pub struct CallFilter {
+    terms: Vec<FilterTerm>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Term {
+struct FilterTerm {
     holds: bool,
-    test: Test,
+    test: FilterTest,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Test {
+enum FilterTest {
     Anywhere(String),
-    Text(Field, String),
-    Standing(Standing),
-    Compare(Number, Relation, u128),
+    Text(FilterField, String),
+    Standing(PaymentStanding),
+    Compare(FilterNumber, FilterRelation, u128),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Field {
+enum FilterField {
     Id,
     Payer,
     Adapter,
@@ -40,7 +40,7 @@ enum Field {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Number {
+enum FilterNumber {
     /// In 18 decimals of the token's unit.
     Amount,
     Milliseconds,
@@ -48,7 +48,7 @@ enum Number {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Relation {
+enum FilterRelation {
     Less,
     AtMost,
     Equal,
@@ -56,45 +56,45 @@ enum Relation {
     More,
 }
 
-const FIELDS: &[(&str, Field)] = &[
-    ("id", Field::Id),
-    ("payer", Field::Payer),
-    ("adapter", Field::Adapter),
-    ("kind", Field::Kind),
-    ("finish", Field::Finish),
-    ("contributor", Field::Contributor),
+const FIELDS: &[(&str, FilterField)] = &[
+    ("id", FilterField::Id),
+    ("payer", FilterField::Payer),
+    ("adapter", FilterField::Adapter),
+    ("kind", FilterField::Kind),
+    ("finish", FilterField::Finish),
+    ("contributor", FilterField::Contributor),
 ];
 
 /// What becomes of payments, in the words of the screen.
-pub const STANDINGS: &[(&str, Standing)] = &[
-    ("free", Standing::Free),
-    ("pending", Standing::Pending),
-    ("claimed", Standing::Claimed),
-    ("settled", Standing::Settled),
-    ("refunded", Standing::Refunded),
-    ("failed", Standing::Failed),
+pub const STANDINGS: &[(&str, PaymentStanding)] = &[
+    ("free", PaymentStanding::Free),
+    ("pending", PaymentStanding::Pending),
+    ("claimed", PaymentStanding::Claimed),
+    ("settled", PaymentStanding::Settled),
+    ("refunded", PaymentStanding::Refunded),
+    ("failed", PaymentStanding::Failed),
 ];
 
-const NUMBERS: &[(&str, Number)] = &[
-    ("", Number::Amount),
-    ("amount", Number::Amount),
-    ("ms", Number::Milliseconds),
-    ("tokens", Number::Tokens),
+const NUMBERS: &[(&str, FilterNumber)] = &[
+    ("", FilterNumber::Amount),
+    ("amount", FilterNumber::Amount),
+    ("ms", FilterNumber::Milliseconds),
+    ("tokens", FilterNumber::Tokens),
 ];
 
 /// The longer ones first.
-const RELATIONS: &[(&str, Relation)] = &[
-    (">=", Relation::AtLeast),
-    ("<=", Relation::AtMost),
-    (">", Relation::More),
-    ("<", Relation::Less),
-    ("=", Relation::Equal),
+const RELATIONS: &[(&str, FilterRelation)] = &[
+    (">=", FilterRelation::AtLeast),
+    ("<=", FilterRelation::AtMost),
+    (">", FilterRelation::More),
+    ("<", FilterRelation::Less),
+    ("=", FilterRelation::Equal),
 ];
 
 /// Decimals that filters compare amounts with.
 const DECIMALS: u8 = 18;
 
-impl Filter {
+impl CallFilter {
     /// # Errors
     /// What is wrong with the first word that is.
     pub fn parse(text: &str) -> Result<Self, String> {
@@ -110,24 +110,24 @@ impl Filter {
     }
 
     /// Whether a call of a money with so many decimals passes.
-    pub fn passes(&self, call: &BoardCall, standing: Standing, decimals: u8) -> bool {
+    pub fn passes(&self, call: &BoardCall, standing: PaymentStanding, decimals: u8) -> bool {
         let mut terms = self.terms.iter();
         terms.all(|term| term.test.holds(call, standing, decimals) == term.holds)
     }
 }
 
-fn term(word: &str) -> Result<Term, String> {
+fn term(word: &str) -> Result<FilterTerm, String> {
     let (holds, rest) = match word.strip_prefix('-') {
         Some(rest) if !rest.is_empty() => (false, rest),
         _ => (true, word),
     };
     let test = comparison(rest)
         .or_else(|| field(rest))
-        .unwrap_or_else(|| Ok(Test::Anywhere(rest.to_lowercase())))?;
-    Ok(Term { holds, test })
+        .unwrap_or_else(|| Ok(FilterTest::Anywhere(rest.to_lowercase())))?;
+    Ok(FilterTerm { holds, test })
 }
 
-fn comparison(word: &str) -> Option<Result<Test, String>> {
+fn comparison(word: &str) -> Option<Result<FilterTest, String>> {
     let at = word.find(['<', '>', '='])?;
     let (name, rest) = word.split_at(at);
     let (sign, relation) = RELATIONS.iter().find(|(sign, _)| rest.starts_with(sign))?;
@@ -139,28 +139,32 @@ fn comparison(word: &str) -> Option<Result<Test, String>> {
         )));
     };
     let (parsed, example) = match number {
-        Number::Amount => (crate::runtime::ledger::from_units(value, DECIMALS), "0.01"),
+        FilterNumber::Amount => (crate::runtime::ledger::from_units(value, DECIMALS), "0.01"),
         _ => (value.parse().ok(), "200"),
     };
     Some(match parsed {
-        Some(value) => Ok(Test::Compare(*number, *relation, value)),
+        Some(value) => Ok(FilterTest::Compare(*number, *relation, value)),
         None => Err(format!(
             "`{word}`: expected a number such as {example}, found `{value}`"
         )),
     })
 }
 
-fn field(word: &str) -> Option<Result<Test, String>> {
+fn field(word: &str) -> Option<Result<FilterTest, String>> {
     let (name, value) = word.split_once(':')?;
     if name == "status" {
         let found = STANDINGS.iter().find(|(it, _)| *it == value);
         let known: Vec<&str> = STANDINGS.iter().map(|(name, _)| *name).collect();
-        return Some(found.map(|(_, it)| Test::Standing(*it)).ok_or_else(|| {
-            format!(
-                "`{word}`: expected one of {}, found `{value}`",
-                known.join(", ")
-            )
-        }));
+        return Some(
+            found
+                .map(|(_, it)| FilterTest::Standing(*it))
+                .ok_or_else(|| {
+                    format!(
+                        "`{word}`: expected one of {}, found `{value}`",
+                        known.join(", ")
+                    )
+                }),
+        );
     }
     let Some((_, field)) = FIELDS.iter().find(|(it, _)| *it == name) else {
         let known: Vec<&str> = FIELDS.iter().map(|(name, _)| *name).collect();
@@ -172,26 +176,31 @@ fn field(word: &str) -> Option<Result<Test, String>> {
     if value.is_empty() {
         return Some(Err(format!("`{word}`: expected a text after the colon")));
     }
-    Some(Ok(Test::Text(*field, value.to_lowercase())))
+    Some(Ok(FilterTest::Text(*field, value.to_lowercase())))
 }
 
-impl Test {
-    fn holds(&self, call: &BoardCall, standing: Standing, decimals: u8) -> bool {
+impl FilterTest {
+    fn holds(&self, call: &BoardCall, standing: PaymentStanding, decimals: u8) -> bool {
         match self {
             Self::Anywhere(wanted) => {
-                let fields = [Field::Id, Field::Payer, Field::Adapter, Field::Contributor];
+                let fields = [
+                    FilterField::Id,
+                    FilterField::Payer,
+                    FilterField::Adapter,
+                    FilterField::Contributor,
+                ];
                 fields.iter().any(|field| field.has(call, wanted))
             }
             Self::Text(field, wanted) => field.has(call, wanted),
             Self::Standing(wanted) => *wanted == standing,
             Self::Compare(number, relation, value) => {
-                relation.holds(number.of(call, decimals), *value)
+                relation.holds(number.value_of(call, decimals), *value)
             }
         }
     }
 }
 
-impl Field {
+impl FilterField {
     fn has(self, call: &BoardCall, wanted: &str) -> bool {
         let has = |text: &str| text.to_lowercase().contains(wanted);
         match self {
@@ -212,8 +221,8 @@ impl Field {
     }
 }
 
-impl Number {
-    fn of(self, call: &BoardCall, decimals: u8) -> u128 {
+impl FilterNumber {
+    fn value_of(self, call: &BoardCall, decimals: u8) -> u128 {
         match self {
             Self::Amount => {
                 let amount = call.charge.as_ref().map_or(0, |charge| charge.amount.0);
@@ -230,7 +239,7 @@ impl Number {
     }
 }
 
-impl Relation {
+impl FilterRelation {
     fn holds(self, left: u128, right: u128) -> bool {
         match self {
             Self::Less => left < right,
@@ -252,12 +261,12 @@ pub fn kind_name(kind: CallKind) -> &'static str {
     }
 }
 
-pub fn finish_name(finish: Finish) -> &'static str {
+pub fn finish_name(finish: FinishReason) -> &'static str {
     match finish {
-        Finish::Stop => "stop",
-        Finish::Length => "length",
-        Finish::Disconnected => "disconnected",
-        Finish::Recovered => "recovered",
-        Finish::Failed => "failed",
+        FinishReason::Stop => "stop",
+        FinishReason::Length => "length",
+        FinishReason::Disconnected => "disconnected",
+        FinishReason::Recovered => "recovered",
+        FinishReason::Failed => "failed",
     }
 }

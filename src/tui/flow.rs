@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use crate::runtime::{
-    event::{Event, Record},
+    event::{Event, EventRecord},
     ledger::Address,
     state::board::MICRO,
 };
@@ -20,29 +20,29 @@ const SLOWEST_MS: u64 = 2_600;
 
 /// Which part of the way.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Leg {
+pub enum FlowLeg {
     In(Address),
     Out(String),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Particle {
-    pub leg: Leg,
+pub struct FlowParticle {
+    pub leg: FlowLeg,
     /// In millionths of base units.
     pub micro: u128,
     born_ms: u64,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Flow {
-    particles: VecDeque<Particle>,
+pub struct MoneyFlow {
+    particles: VecDeque<FlowParticle>,
     /// The largest payment seen, which the others' speed and width are measured by.
     largest: u128,
 }
 
-impl Flow {
+impl MoneyFlow {
     /// A record that is a payment sets particles off.
-    pub fn note(&mut self, record: &Record, now_ms: u64) {
+    pub fn note(&mut self, record: &EventRecord, now_ms: u64) {
         if record.time_ms + LATE_MS < now_ms {
             return;
         }
@@ -52,18 +52,18 @@ impl Flow {
                 ..
             } => {
                 let micro = charge.amount.0.saturating_mul(MICRO);
-                self.start(Leg::In(charge.payer), micro, now_ms);
+                self.start(FlowLeg::In(charge.payer), micro, now_ms);
             }
             Event::Attributed(attributed) => {
                 for part in attributed.amounts.iter().flatten() {
-                    self.start(Leg::Out(part.recipient.clone()), part.micro.0, now_ms);
+                    self.start(FlowLeg::Out(part.recipient.clone()), part.micro.0, now_ms);
                 }
             }
             _ => {}
         }
     }
 
-    fn start(&mut self, leg: Leg, micro: u128, born_ms: u64) {
+    fn start(&mut self, leg: FlowLeg, micro: u128, born_ms: u64) {
         if micro == 0 {
             return;
         }
@@ -71,7 +71,7 @@ impl Flow {
             self.particles.pop_front();
         }
         self.largest = self.largest.max(micro);
-        self.particles.push_back(Particle {
+        self.particles.push_back(FlowParticle {
             leg,
             micro,
             born_ms,
@@ -94,7 +94,7 @@ impl Flow {
     }
 
     /// Every particle, how far it is in thousandths, and how wide it is, 0 to 3.
-    pub fn dots(&self, now_ms: u64) -> impl Iterator<Item = (&Particle, u64, usize)> {
+    pub fn dots(&self, now_ms: u64) -> impl Iterator<Item = (&FlowParticle, u64, usize)> {
         self.particles.iter().map(move |it| {
             let whole = travel_ms(it.micro, self.largest);
             let gone = now_ms.saturating_sub(it.born_ms).min(whole);

@@ -20,11 +20,11 @@ static TAKEN: AtomicBool = AtomicBool::new(false);
 
 /// Gives the terminal back when dropped.
 #[derive(Debug)]
-pub struct Guard {
+pub struct TerminalGuard {
     _private: (),
 }
 
-impl Guard {
+impl TerminalGuard {
     /// Switches to the other screen, without echo and line editing.
     ///
     /// # Errors
@@ -56,7 +56,7 @@ impl Guard {
     }
 }
 
-impl Drop for Guard {
+impl Drop for TerminalGuard {
     fn drop(&mut self) {
         give_back();
     }

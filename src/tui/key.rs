@@ -3,7 +3,7 @@
 use std::fmt;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Key {
+pub enum KeyPress {
     Char(char),
     Ctrl(char),
     Enter,
@@ -21,7 +21,7 @@ pub enum Key {
     PageDown,
 }
 
-impl fmt::Display for Key {
+impl fmt::Display for KeyPress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = match self {
             Self::Char(' ') => "Space",

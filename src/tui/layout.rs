@@ -61,7 +61,7 @@ impl Pane {
 
 /// How much fits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
+pub enum LayoutForm {
     /// All panes at once.
     Full,
     /// The focused pane below a line of tabs.
@@ -72,8 +72,8 @@ pub enum Form {
 
 /// The screen, divided.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Layout {
-    pub form: Form,
+pub struct ScreenLayout {
+    pub form: LayoutForm,
     pub header: Rect,
     /// The line of tabs, where not all panes show.
     pub tabs: Option<Rect>,
@@ -88,18 +88,18 @@ const HEADER: u16 = 4;
 /// Beside a single pane: title, money, pace.
 const SHORT_HEADER: u16 = 3;
 
-impl Layout {
-    pub fn of((width, height): (u16, u16), focus: Pane, expanded: bool) -> Self {
+impl ScreenLayout {
+    pub fn divide((width, height): (u16, u16), focus: Pane, expanded: bool) -> Self {
         let whole = Rect::new(0, 0, width, height);
         if width < SMALLEST.0 || height < SMALLEST.1 {
-            return Self::with(Form::Small, whole, 0, None);
+            return Self::with(LayoutForm::Small, whole, 0, None);
         }
         if width < FULL.0 || height < FULL.1 {
-            let mut layout = Self::with(Form::Stacked, whole, SHORT_HEADER, Some(1));
+            let mut layout = Self::with(LayoutForm::Stacked, whole, SHORT_HEADER, Some(1));
             layout.stack(focus, expanded);
             return layout;
         }
-        let mut layout = Self::with(Form::Full, whole, HEADER, None);
+        let mut layout = Self::with(LayoutForm::Full, whole, HEADER, None);
         match expanded {
             true => layout.panes = vec![(focus, layout.body())],
             false => layout.fill(),
@@ -107,7 +107,7 @@ impl Layout {
         layout
     }
 
-    fn with(form: Form, whole: Rect, header: u16, tabs: Option<u16>) -> Self {
+    fn with(form: LayoutForm, whole: Rect, header: u16, tabs: Option<u16>) -> Self {
         let footer = u16::from(header > 0);
         Self {
             form,

@@ -1,7 +1,7 @@
 //! The dashboard: what a journal says, live, on a terminal.
 //!
 //! A key becomes an [`Action`](action::Action), a pure [`update`](update::update) turns it into a
-//! changed [`Model`](model::Model) and [`Effect`](effect::Effect)s as data, views draw the model
+//! changed [`DashModel`](model::Model) and [`DashEffect`](effect::Effect)s as data, views draw the model
 //! and compute nothing, and [`run`](run::run) alone touches the terminal. Where records come from
 //! is not known here.
 

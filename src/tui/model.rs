@@ -3,20 +3,20 @@
 use ratatui::layout::Rect;
 
 use super::{
-    filter::Filter,
-    flow::Flow,
-    key::Key,
-    layout::{Layout, Pane},
-    money::{Token, Units},
-    shown::{DetailLine, Shown},
-    sums::Group,
-    theme::{Depth, Palette, Theme},
+    filter::CallFilter,
+    flow::MoneyFlow,
+    key::KeyPress,
+    layout::{Pane, ScreenLayout},
+    money::{AmountUnits, ChainToken},
+    shown::{DashView, DetailLine},
+    sums::SumGroup,
+    theme::{ColourDepth, Palette, Theme},
 };
-use crate::runtime::{ledger::Days, state::board::Board};
+use crate::runtime::{ledger::DayRange, state::board::Board};
 
 /// Whether records still come in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Link {
+pub enum FeedLink {
     /// The journal is being read; the sums are not complete.
     Reading {
         done: u64,
@@ -39,7 +39,7 @@ pub enum Link {
 
 /// Days that money is summed over.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Range {
+pub enum SumRange {
     #[default]
     Today,
     SevenDays,
@@ -47,7 +47,7 @@ pub enum Range {
     All,
 }
 
-impl Range {
+impl SumRange {
     pub const ALL: [Self; 4] = [Self::Today, Self::SevenDays, Self::ThirtyDays, Self::All];
 
     pub fn name(self) -> &'static str {
@@ -68,19 +68,19 @@ impl Range {
         }
     }
 
-    pub fn days(self, now_ms: u64) -> Days {
+    pub fn days(self, now_ms: u64) -> DayRange {
         match self {
-            Self::Today => Days::until(now_ms, 1),
-            Self::SevenDays => Days::until(now_ms, 7),
-            Self::ThirtyDays => Days::until(now_ms, 30),
-            Self::All => Days::ALL,
+            Self::Today => DayRange::until(now_ms, 1),
+            Self::SevenDays => DayRange::until(now_ms, 7),
+            Self::ThirtyDays => DayRange::until(now_ms, 30),
+            Self::All => DayRange::ALL,
         }
     }
 }
 
 /// Time that charts go back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Window {
+pub enum ChartWindow {
     Minute,
     #[default]
     Hour,
@@ -88,7 +88,7 @@ pub enum Window {
     Month,
 }
 
-impl Window {
+impl ChartWindow {
     pub fn name(self) -> &'static str {
         match self {
             Self::Minute => "1m",
@@ -110,7 +110,7 @@ impl Window {
 
 /// How rows are ordered: by which column, and whether the other way round.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Sort {
+pub struct RowSort {
     pub column: usize,
     pub reversed: bool,
 }
@@ -128,7 +128,7 @@ pub fn sort_columns(pane: Pane) -> &'static [&'static str] {
 /// The row that is selected: the first one until another was chosen, then that one wherever it
 /// moves.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Selection {
+pub struct RowSelection {
     pub id: Option<String>,
     pub at: usize,
     /// First row that shows.
@@ -137,7 +137,7 @@ pub struct Selection {
 
 /// What lies over the panes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Overlay {
+pub enum PaneOverlay {
     #[default]
     None,
     Help {
@@ -156,16 +156,16 @@ pub enum Overlay {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FilterState {
     pub text: String,
-    pub filter: Filter,
+    pub filter: CallFilter,
     pub error: Option<String>,
     pub typing: bool,
 }
 
 /// What is fixed when the dashboard starts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Options {
-    pub tokens: Vec<Token>,
-    pub depth: Depth,
+pub struct DashOptions {
+    pub tokens: Vec<ChainToken>,
+    pub depth: ColourDepth,
     pub theme: Theme,
     pub animation: bool,
     pub mouse: bool,
@@ -174,71 +174,71 @@ pub struct Options {
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Model {
-    pub options: Options,
+pub struct DashModel {
+    pub options: DashOptions,
     pub palette: Palette,
     pub size: (u16, u16),
     pub now_ms: u64,
-    pub link: Link,
+    pub link: FeedLink,
     /// Everything up to now.
     pub board: Board,
     /// Everything up to when the screen was frozen.
     pub frozen: Option<Box<Board>>,
     pub focus: Pane,
     pub expanded: bool,
-    pub range: Range,
-    pub window: Window,
-    pub group: Group,
+    pub range: SumRange,
+    pub window: ChartWindow,
+    pub group: SumGroup,
     pub money: usize,
-    pub units: Units,
-    pub sorts: [Sort; 6],
-    pub selections: [Selection; 6],
+    pub units: AmountUnits,
+    pub sorts: [RowSort; 6],
+    pub selections: [RowSelection; 6],
     pub filter: FilterState,
-    pub overlay: Overlay,
-    pub flow: Flow,
+    pub overlay: PaneOverlay,
+    pub flow: MoneyFlow,
     /// A remark, and until when it stands.
     pub notice: Option<(String, u64)>,
     /// What goes on behind the dashboard.
     pub story: String,
     /// The beginning of a sequence of keys.
-    pub begun: Vec<Key>,
-    pub shown: Shown,
+    pub begun: Vec<KeyPress>,
+    pub shown: DashView,
     pub detail: Vec<DetailLine>,
 }
 
-impl Model {
-    pub fn new(options: Options, size: (u16, u16), now_ms: u64) -> Self {
-        let palette = Palette::of(options.theme, options.depth);
+impl DashModel {
+    pub fn new(options: DashOptions, size: (u16, u16), now_ms: u64) -> Self {
+        let palette = Palette::from_theme(options.theme, options.depth);
         let mut model = Self {
             options,
             palette,
             size,
             now_ms,
-            link: Link::Reading { done: 0, total: 0 },
+            link: FeedLink::Reading { done: 0, total: 0 },
             ..Self::default()
         };
         model.refresh();
         model
     }
 
-    pub fn layout(&self) -> Layout {
-        Layout::of(self.size, self.focus, self.expanded)
+    pub fn layout(&self) -> ScreenLayout {
+        ScreenLayout::divide(self.size, self.focus, self.expanded)
     }
 
     /// The board that is shown.
-    pub fn seen(&self) -> &Board {
+    pub fn shown_board(&self) -> &Board {
         self.frozen.as_deref().unwrap_or(&self.board)
     }
 
-    pub fn sort(&self, pane: Pane) -> Sort {
+    pub fn sort(&self, pane: Pane) -> RowSort {
         self.sorts[pane.number() - 1]
     }
 
-    pub fn selection(&self, pane: Pane) -> &Selection {
+    pub fn selection(&self, pane: Pane) -> &RowSelection {
         &self.selections[pane.number() - 1]
     }
 
-    pub fn selection_mut(&mut self, pane: Pane) -> &mut Selection {
+    pub fn selection_mut(&mut self, pane: Pane) -> &mut RowSelection {
         &mut self.selections[pane.number() - 1]
     }
 

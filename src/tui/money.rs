@@ -6,7 +6,7 @@ use crate::runtime::ledger::{Address, Amount, Earnings, ReceiverKey, in_units};
 
 /// A token on a chain, and the chain's name.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Token {
+pub struct ChainToken {
     pub chain_id: u64,
     pub network: String,
     /// Address, symbol and decimals, where the chain has a token that calls are paid in.
@@ -17,7 +17,7 @@ pub struct Token {
 
 /// Receivers of equal symbol and decimals, over all chains.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Money {
+pub struct TokenMoney {
     pub symbol: String,
     pub decimals: u8,
     pub coin: Option<u128>,
@@ -26,8 +26,8 @@ pub struct Money {
 }
 
 /// Every money that an earning is known in; base units where the token is not of the settings.
-pub fn moneys(earnings: &Earnings, tokens: &[Token]) -> Vec<Money> {
-    let mut groups: BTreeMap<(String, u8), Money> = BTreeMap::new();
+pub fn token_moneys(earnings: &Earnings, tokens: &[ChainToken]) -> Vec<TokenMoney> {
+    let mut groups: BTreeMap<(String, u8), TokenMoney> = BTreeMap::new();
     for receiver in earnings.receivers() {
         let known = tokens.iter().find(|it| it.chain_id == receiver.chain_id);
         let token = known.and_then(|it| it.token.as_ref());
@@ -37,7 +37,7 @@ pub fn moneys(earnings: &Earnings, tokens: &[Token]) -> Vec<Money> {
         };
         let money = groups
             .entry((symbol.clone(), decimals))
-            .or_insert_with(|| Money {
+            .or_insert_with(|| TokenMoney {
                 symbol,
                 decimals,
                 coin: known.and_then(|it| it.coin),
@@ -50,25 +50,25 @@ pub fn moneys(earnings: &Earnings, tokens: &[Token]) -> Vec<Money> {
 
 /// How amounts are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Units {
+pub enum AmountUnits {
     #[default]
     Token,
     Base,
 }
 
 /// An amount of base units; exact.
-pub fn shown(amount: Amount, decimals: u8, units: Units) -> String {
+pub fn format_amount(amount: Amount, decimals: u8, units: AmountUnits) -> String {
     match units {
-        Units::Base => amount.to_string(),
-        Units::Token => in_units(amount.0, decimals),
+        AmountUnits::Base => amount.to_string(),
+        AmountUnits::Token => in_units(amount.0, decimals),
     }
 }
 
 /// With a sign.
-pub fn shown_net(net: i128, decimals: u8, units: Units) -> String {
+pub fn shown_net(net: i128, decimals: u8, units: AmountUnits) -> String {
     let sign = if net < 0 { "−" } else { "" };
     format!(
         "{sign}{}",
-        shown(Amount(net.unsigned_abs()), decimals, units)
+        format_amount(Amount(net.unsigned_abs()), decimals, units)
     )
 }

@@ -4,18 +4,18 @@
 use super::{
     figures,
     filter::kind_name,
-    model::{Model, Range},
+    model::{DashModel, SumRange},
     text,
     theme::standing_words,
 };
 use crate::runtime::{
-    event::{Event, Record},
+    event::{Event, EventRecord},
     ledger::{Amount, in_units},
     state::board::MICRO,
 };
 
 /// How a record reads, after it was folded in; nothing for those that say little by themselves.
-pub fn line(model: &Model, record: &Record) -> Option<String> {
+pub fn line(model: &DashModel, record: &EventRecord) -> Option<String> {
     let money = model.chosen_money();
     let (symbol, decimals) = money.map_or(("", 0), |it| (it.symbol.as_str(), it.decimals));
     let amount = |it: Amount| format!("{} {symbol}", in_units(it.0, decimals));
@@ -28,7 +28,7 @@ pub fn line(model: &Model, record: &Record) -> Option<String> {
             let paid = call.charge.as_ref().map_or(String::new(), |charge| {
                 format!(", {} from {}", amount(charge.amount), charge.payer)
             });
-            let (_, standing) = standing_words(model.board.standing(call).0);
+            let (_, standing) = standing_words(model.board.payment_standing(call).0);
             format!(
                 "call {} {} {}+{} tokens {} ms{paid}, {standing}",
                 call.adapter,
@@ -84,7 +84,7 @@ pub fn line(model: &Model, record: &Record) -> Option<String> {
 }
 
 /// Whether sums are worth saying again after a record.
-pub fn moves_money(record: &Record) -> bool {
+pub fn moves_money(record: &EventRecord) -> bool {
     matches!(
         record.event,
         Event::Settled(_) | Event::Released(_) | Event::Refunded(_) | Event::ContributionClaimed(_)
@@ -92,7 +92,7 @@ pub fn moves_money(record: &Record) -> bool {
 }
 
 /// The headline in words, every range.
-pub fn summary(model: &Model) -> String {
+pub fn summary(model: &DashModel) -> String {
     let heading = &model.shown.heading;
     let ranges = heading.ranges.iter().map(|(name, gross, net)| match net {
         Some(net) => format!("{name} {gross} gross, {net} net"),
@@ -108,18 +108,18 @@ pub fn summary(model: &Model) -> String {
         heading.withdrawable,
         heading.calls,
         heading.errors,
-        Range::name(model.range),
+        SumRange::name(model.range),
     );
     text::clean(&said).into_owned()
 }
 
 /// Sums of a group as lines.
-pub fn sums(model: &Model) -> Vec<String> {
+pub fn sums(model: &DashModel) -> Vec<String> {
     let Some(money) = model.chosen_money() else {
         return Vec::new();
     };
     let rows = super::refresh::sorted_sums(model, money);
-    let line = |row: &super::sums::Sum| {
+    let line = |row: &super::sums::SumRow| {
         let amount = in_units(
             row.micro,
             money.decimals.saturating_add(MICRO.ilog10() as u8),

@@ -8,21 +8,21 @@ mod charts;
 mod heading;
 mod lists;
 
-pub(super) use lists::{ids, passing, sorted_sums};
+pub(super) use lists::{filtered_calls, ids, sorted_sums};
 
 use super::{
     detail,
     layout::Pane,
-    model::Model,
-    money::{self, Money},
-    shown::Shown,
+    model::DashModel,
+    money::{self, TokenMoney},
+    shown::DashView,
 };
 use crate::runtime::ledger::{Amount, in_units};
 
-impl Model {
+impl DashModel {
     /// Works everything out again.
     pub fn refresh(&mut self) {
-        let mut moneys = money::moneys(&self.seen().earnings, &self.options.tokens);
+        let mut moneys = money::token_moneys(&self.shown_board().earnings, &self.options.tokens);
         if moneys.is_empty() {
             moneys.push(self.money_to_come());
         }
@@ -39,11 +39,11 @@ impl Model {
         let rows = layout.rows(Pane::Sums).saturating_sub(1);
         let (sums, total, select_sum) = lists::sums(self, money, rows);
         let lanes = charts::lanes(self, money);
-        let missed = self.board.metered - self.seen().metered;
+        let missed = self.board.metered - self.shown_board().metered;
         *self.selection_mut(Pane::Calls) = select_call;
         *self.selection_mut(Pane::Attribution) = select_attribution;
         *self.selection_mut(Pane::Sums) = select_sum;
-        self.shown = Shown {
+        self.shown = DashView {
             heading,
             charts,
             calls,
@@ -58,13 +58,13 @@ impl Model {
     }
 
     /// The money that nothing was earned in yet.
-    fn money_to_come(&self) -> Money {
+    fn money_to_come(&self) -> TokenMoney {
         let token = self.options.tokens.iter().find_map(|it| {
             let (_, symbol, decimals) = it.token.as_ref()?;
             Some((symbol.clone(), *decimals, it.coin))
         });
         let (symbol, decimals, coin) = token.unwrap_or_default();
-        Money {
+        TokenMoney {
             symbol,
             decimals,
             coin,
@@ -73,19 +73,19 @@ impl Model {
     }
 
     /// The money that all figures are about.
-    pub fn chosen_money(&self) -> Option<&Money> {
+    pub fn chosen_money(&self) -> Option<&TokenMoney> {
         self.shown.moneys.get(self.money)
     }
 
     /// Millionths of base units in the chosen units; a part of a base unit shows as decimals.
     pub fn micro_shown(&self, micro: u128, decimals: u8) -> String {
         match self.units {
-            money::Units::Base => in_units(micro, 6),
-            money::Units::Token => in_units(micro, decimals.saturating_add(6)),
+            money::AmountUnits::Base => in_units(micro, 6),
+            money::AmountUnits::Token => in_units(micro, decimals.saturating_add(6)),
         }
     }
 
     pub fn amount_shown(&self, amount: Amount, decimals: u8) -> String {
-        money::shown(amount, decimals, self.units)
+        money::format_amount(amount, decimals, self.units)
     }
 }

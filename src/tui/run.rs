@@ -20,16 +20,16 @@ use tokio::{
 };
 
 use super::{
-    effect::Effect,
-    guard::Guard,
-    key::Key,
-    model::{Link, Model},
-    update::{Message, update},
+    effect::DashEffect,
+    guard::TerminalGuard,
+    key::KeyPress,
+    model::{DashModel, FeedLink},
+    update::{DashMessage, update},
     view,
 };
 use crate::{
     atomic,
-    runtime::{event::Record, state::board::Board},
+    runtime::{event::EventRecord, state::board::Board},
 };
 
 /// Shortest time between two frames.
@@ -38,35 +38,35 @@ const HEARTBEAT: Duration = Duration::from_secs(1);
 
 /// What a source of records says.
 #[derive(Clone, Debug)]
-pub enum Feed {
+pub enum DashFeed {
     Board(Box<Board>),
-    Records(Vec<Record>),
-    Link(Link),
+    Records(Vec<EventRecord>),
+    Link(FeedLink),
     Told(String),
     /// Nothing more comes, and why.
     Failed(String),
 }
 
-impl From<Feed> for Message {
-    fn from(feed: Feed) -> Self {
+impl From<DashFeed> for DashMessage {
+    fn from(feed: DashFeed) -> Self {
         match feed {
-            Feed::Board(board) => Self::Board(board),
-            Feed::Records(records) => Self::Records(records),
-            Feed::Link(link) => Self::Link(link),
-            Feed::Told(text) => Self::Story(text),
-            Feed::Failed(text) => Self::Failed(text),
+            DashFeed::Board(board) => Self::Board(board),
+            DashFeed::Records(records) => Self::Records(records),
+            DashFeed::Link(link) => Self::Link(link),
+            DashFeed::Told(text) => Self::Story(text),
+            DashFeed::Failed(text) => Self::Failed(text),
         }
     }
 }
 
 /// The time in Unix milliseconds: the system's, or that of a recording.
-pub type Clock = Box<dyn Fn() -> u64 + Send>;
+pub type DashClock = Box<dyn Fn() -> u64 + Send>;
 
 /// What the dashboard runs with.
-pub struct Session {
-    pub model: Model,
-    pub feed: mpsc::Receiver<Feed>,
-    pub clock: Clock,
+pub struct DashSession {
+    pub model: DashModel,
+    pub feed: mpsc::Receiver<DashFeed>,
+    pub clock: DashClock,
     /// Where exports are written.
     pub folder: PathBuf,
     /// Stops this process until somebody continues it.
@@ -74,17 +74,17 @@ pub struct Session {
 }
 
 /// Why the loop ended.
-enum Flow {
+enum LoopFlow {
     On,
     Over,
 }
 
-type Screen = Terminal<CrosstermBackend<BufWriter<Stdout>>>;
+type DashScreen = Terminal<CrosstermBackend<BufWriter<Stdout>>>;
 
-struct Running {
-    session: Session,
-    guard: Option<Guard>,
-    screen: Screen,
+struct RunningDash {
+    session: DashSession,
+    guard: Option<TerminalGuard>,
+    screen: DashScreen,
     /// When the next frame is due, if anything changed.
     due: Option<Instant>,
     drawn: Instant,
@@ -96,12 +96,12 @@ struct Running {
 ///
 /// # Errors
 /// The terminal refuses or goes away.
-pub async fn run(session: Session) -> io::Result<Board> {
-    let guard = Guard::take(session.model.options.mouse)?;
+pub async fn run(session: DashSession) -> io::Result<Board> {
+    let guard = TerminalGuard::take(session.model.options.mouse)?;
     let out = BufWriter::with_capacity(1 << 16, io::stdout());
     let screen = Terminal::new(CrosstermBackend::new(out))?;
     let now = Instant::now();
-    let mut running = Running {
+    let mut running = RunningDash {
         session,
         guard: Some(guard),
         screen,
@@ -113,7 +113,7 @@ pub async fn run(session: Session) -> io::Result<Board> {
     Ok(running.session.model.board)
 }
 
-impl Running {
+impl RunningDash {
     async fn go(&mut self) -> io::Result<()> {
         let mut input = EventStream::new();
         let mut heartbeat = interval(HEARTBEAT);
@@ -125,26 +125,26 @@ impl Running {
             let flow = tokio::select! {
                 event = input.next() => match event {
                     Some(event) => self.input(event?)?,
-                    None => Flow::Over,
+                    None => LoopFlow::Over,
                 },
                 feed = self.session.feed.recv(), if fed => match feed {
                     Some(feed) => self.take(feed.into())?,
                     None => {
                         fed = false;
-                        Flow::On
+                        LoopFlow::On
                     }
                 },
                 _ = heartbeat.tick() => {
                     let now_ms = (self.session.clock)();
-                    self.take(Message::Tick(now_ms))?
+                    self.take(DashMessage::Tick(now_ms))?
                 }
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
                     self.draw()?;
-                    Flow::On
+                    LoopFlow::On
                 }
-                () = &mut ended => Flow::Over,
+                () = &mut ended => LoopFlow::Over,
             };
-            if let Flow::Over = flow {
+            if let LoopFlow::Over = flow {
                 return Ok(());
             }
         }
@@ -152,14 +152,14 @@ impl Running {
 
     /// Changes the model and does what follows; a frame is due then, though not at once when one
     /// was drawn a moment ago.
-    fn take(&mut self, message: Message) -> io::Result<Flow> {
+    fn take(&mut self, message: DashMessage) -> io::Result<LoopFlow> {
         self.due.get_or_insert(self.drawn + FRAME);
         for effect in update(&mut self.session.model, message) {
-            if let Flow::Over = self.perform(effect)? {
-                return Ok(Flow::Over);
+            if let LoopFlow::Over = self.perform(effect)? {
+                return Ok(LoopFlow::Over);
             }
         }
-        Ok(Flow::On)
+        Ok(LoopFlow::On)
     }
 
     fn draw(&mut self) -> io::Result<()> {
@@ -171,9 +171,9 @@ impl Running {
         let size = self.screen.size()?;
         let model = &mut self.session.model;
         if model.size != (size.width, size.height) {
-            update(model, Message::Resize(size.width, size.height));
+            update(model, DashMessage::Resize(size.width, size.height));
         }
-        update(model, Message::Frame(now_ms));
+        update(model, DashMessage::Frame(now_ms));
         self.screen.draw(|frame| view::draw(frame, model))?;
         self.due = model.is_moving().then(|| self.drawn + FRAME);
         Ok(())
@@ -186,42 +186,42 @@ impl Running {
         self.screen.resize(Rect::new(0, 0, size.width, size.height))
     }
 
-    fn input(&mut self, event: Input) -> io::Result<Flow> {
+    fn input(&mut self, event: Input) -> io::Result<LoopFlow> {
         self.resized |= matches!(event, Input::Resize(..));
         match message(event) {
             Some(message) => self.take(message),
-            None => Ok(Flow::On),
+            None => Ok(LoopFlow::On),
         }
     }
 
-    fn perform(&mut self, effect: Effect) -> io::Result<Flow> {
+    fn perform(&mut self, effect: DashEffect) -> io::Result<LoopFlow> {
         match effect {
-            Effect::Quit => return Ok(Flow::Over),
-            Effect::Write { name, contents } => {
+            DashEffect::Quit => return Ok(LoopFlow::Over),
+            DashEffect::Write { name, contents } => {
                 let told = self.write(&name, &contents);
-                return self.take(Message::Told(told));
+                return self.take(DashMessage::Told(told));
             }
-            Effect::Copy(text) => {
+            DashEffect::Copy(text) => {
                 let code = BASE64_STANDARD.encode(&text);
                 let mut out = io::stdout();
                 write!(out, "\x1b]52;c;{code}\x07")?;
                 out.flush()?;
-                return self.take(Message::Told(format!("copied {text}")));
+                return self.take(DashMessage::Told(format!("copied {text}")));
             }
-            Effect::Mouse(on) => {
+            DashEffect::Mouse(on) => {
                 if let Some(guard) = &self.guard {
                     guard.mouse(on)?;
                 }
             }
-            Effect::Redraw => self.wipe()?,
-            Effect::Suspend => {
+            DashEffect::Redraw => self.wipe()?,
+            DashEffect::Suspend => {
                 self.guard = None;
                 (self.session.suspend)();
-                self.guard = Some(Guard::take(self.session.model.options.mouse)?);
+                self.guard = Some(TerminalGuard::take(self.session.model.options.mouse)?);
                 self.wipe()?;
             }
         }
-        Ok(Flow::On)
+        Ok(LoopFlow::On)
     }
 
     /// Never over a file that is there.
@@ -235,44 +235,44 @@ impl Running {
 }
 
 /// A terminal event as the state machine takes it.
-fn message(event: Input) -> Option<Message> {
+fn message(event: Input) -> Option<DashMessage> {
     match event {
-        Input::Key(key) if key.kind != KeyEventKind::Release => key_of(key).map(Message::Key),
+        Input::Key(key) if key.kind != KeyEventKind::Release => key_of(key).map(DashMessage::Key),
         Input::Mouse(mouse) => mouse_of(mouse),
-        Input::Paste(text) => Some(Message::Paste(text)),
-        Input::Resize(width, height) => Some(Message::Resize(width, height)),
+        Input::Paste(text) => Some(DashMessage::Paste(text)),
+        Input::Resize(width, height) => Some(DashMessage::Resize(width, height)),
         _ => None,
     }
 }
 
-fn key_of(key: KeyEvent) -> Option<Key> {
+fn key_of(key: KeyEvent) -> Option<KeyPress> {
     let control = key.modifiers.contains(KeyModifiers::CONTROL);
     Some(match key.code {
-        KeyCode::Char(letter) if control => Key::Ctrl(letter.to_ascii_lowercase()),
-        KeyCode::Char(letter) => Key::Char(letter),
-        KeyCode::Enter => Key::Enter,
-        KeyCode::Esc => Key::Esc,
-        KeyCode::Tab => Key::Tab,
-        KeyCode::BackTab => Key::BackTab,
-        KeyCode::Backspace => Key::Backspace,
-        KeyCode::Up => Key::Up,
-        KeyCode::Down => Key::Down,
-        KeyCode::Left => Key::Left,
-        KeyCode::Right => Key::Right,
-        KeyCode::Home => Key::Home,
-        KeyCode::End => Key::End,
-        KeyCode::PageUp => Key::PageUp,
-        KeyCode::PageDown => Key::PageDown,
+        KeyCode::Char(letter) if control => KeyPress::Ctrl(letter.to_ascii_lowercase()),
+        KeyCode::Char(letter) => KeyPress::Char(letter),
+        KeyCode::Enter => KeyPress::Enter,
+        KeyCode::Esc => KeyPress::Esc,
+        KeyCode::Tab => KeyPress::Tab,
+        KeyCode::BackTab => KeyPress::BackTab,
+        KeyCode::Backspace => KeyPress::Backspace,
+        KeyCode::Up => KeyPress::Up,
+        KeyCode::Down => KeyPress::Down,
+        KeyCode::Left => KeyPress::Left,
+        KeyCode::Right => KeyPress::Right,
+        KeyCode::Home => KeyPress::Home,
+        KeyCode::End => KeyPress::End,
+        KeyCode::PageUp => KeyPress::PageUp,
+        KeyCode::PageDown => KeyPress::PageDown,
         _ => return None,
     })
 }
 
-fn mouse_of(mouse: MouseEvent) -> Option<Message> {
+fn mouse_of(mouse: MouseEvent) -> Option<DashMessage> {
     let (x, y) = (mouse.column, mouse.row);
     match mouse.kind {
-        MouseEventKind::Down(MouseButton::Left) => Some(Message::Click { x, y }),
-        MouseEventKind::ScrollDown => Some(Message::Scroll { x, y, down: true }),
-        MouseEventKind::ScrollUp => Some(Message::Scroll { x, y, down: false }),
+        MouseEventKind::Down(MouseButton::Left) => Some(DashMessage::Click { x, y }),
+        MouseEventKind::ScrollDown => Some(DashMessage::Scroll { x, y, down: true }),
+        MouseEventKind::ScrollUp => Some(DashMessage::Scroll { x, y, down: false }),
         _ => None,
     }
 }

@@ -1,26 +1,26 @@
 //! What the screen shows, ready to be placed: figures as texts, charts as values, rows that fit.
 
-use super::money::Money;
+use super::money::TokenMoney;
 use crate::runtime::state::board;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Shown {
-    pub heading: Heading,
-    pub charts: Charts,
-    pub calls: Page<CallLine>,
-    pub attribution: Page<AttributionLine>,
-    pub sums: Page<SumLine>,
-    pub total: Total,
-    pub lanes: Lanes,
+pub struct DashView {
+    pub heading: HeadingView,
+    pub charts: ChartView,
+    pub calls: ListPage<CallLine>,
+    pub attribution: ListPage<AttributionLine>,
+    pub sums: ListPage<SumLine>,
+    pub total: TotalLine,
+    pub lanes: FlowLanes,
     /// Calls that came in since the screen was frozen.
     pub missed: u64,
     /// Every money there is; the chosen one is what all figures are about.
-    pub moneys: Vec<Money>,
+    pub moneys: Vec<TokenMoney>,
 }
 
 /// A state in words, and how good it is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Standing {
+pub enum StateTone {
     Good,
     #[default]
     Waiting,
@@ -29,10 +29,10 @@ pub enum Standing {
 
 /// Each a text that is ready to be placed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Heading {
+pub struct HeadingView {
     pub adapter: String,
     pub network: String,
-    pub link: (Standing, String),
+    pub link: (StateTone, String),
     pub up: String,
     pub range: &'static str,
     pub symbol: String,
@@ -56,7 +56,7 @@ pub struct Heading {
 
 /// One value per slot of time, oldest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Bars {
+pub struct BarSeries {
     pub values: Vec<u128>,
     /// Of the values, those that are to stand out: failed calls.
     pub marked: Vec<u128>,
@@ -65,14 +65,14 @@ pub struct Bars {
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Charts {
+pub struct ChartView {
     pub window: &'static str,
     /// What one bar is about, such as `1 min`.
     pub step: &'static str,
-    pub money: Bars,
-    pub calls: Bars,
+    pub money: BarSeries,
+    pub calls: BarSeries,
     /// 95th percentile per slot, in milliseconds.
-    pub latency: Bars,
+    pub latency: BarSeries,
     /// p50/p95 over the window.
     pub whole_call: String,
     pub first_token: String,
@@ -82,14 +82,14 @@ pub struct Charts {
 
 /// One end of the flow.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Lane {
+pub struct FlowLane {
     pub name: String,
     pub amount: String,
 }
 
 /// A particle: which lane, how far in thousandths, how wide.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Dot {
+pub struct FlowDot {
     pub out: bool,
     pub lane: usize,
     pub permille: u64,
@@ -97,18 +97,18 @@ pub struct Dot {
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Lanes {
-    pub payers: Vec<Lane>,
+pub struct FlowLanes {
+    pub payers: Vec<FlowLane>,
     pub model: String,
-    pub contributors: Vec<Lane>,
-    pub dots: Vec<Dot>,
+    pub contributors: Vec<FlowLane>,
+    pub dots: Vec<FlowDot>,
     /// Whether anything moved within the last minute.
     pub flows: bool,
 }
 
 /// The rows that fit, out of how many.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Page<T> {
+pub struct ListPage<T> {
     pub rows: Vec<T>,
     /// Before and after filtering.
     pub all: usize,
@@ -118,7 +118,7 @@ pub struct Page<T> {
     pub selected: Option<usize>,
 }
 
-impl<T> Default for Page<T> {
+impl<T> Default for ListPage<T> {
     fn default() -> Self {
         Self {
             rows: Vec::new(),
@@ -140,12 +140,12 @@ pub struct CallLine {
     pub tokens: String,
     pub took: String,
     pub amount: String,
-    pub standing: board::Standing,
+    pub standing: board::PaymentStanding,
 }
 
 /// One part of a call's reward.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Part {
+pub struct RewardPart {
     pub name: String,
     pub ppm: u64,
 }
@@ -157,7 +157,7 @@ pub struct AttributionLine {
     pub amount: String,
     /// False while only the traced text speaks.
     pub settled: bool,
-    pub parts: Vec<Part>,
+    pub parts: Vec<RewardPart>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -174,7 +174,7 @@ pub struct SumLine {
 
 /// Below the sums: their total, which is the headline.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Total {
+pub struct TotalLine {
     pub group: &'static str,
     pub range: &'static str,
     pub micro: u128,
@@ -187,7 +187,7 @@ pub struct Total {
 pub enum DetailLine {
     Heading(String),
     Field(&'static str, String),
-    Standing(board::Standing, String),
+    Standing(board::PaymentStanding, String),
     /// Name, part in ppm, amount.
     Bar(String, u64, String),
     Text(String),

@@ -2,22 +2,22 @@
 
 use std::collections::BTreeMap;
 
-use super::money::Money;
+use super::money::TokenMoney;
 use crate::runtime::{
-    ledger::{Address, Amount, CallsKey, Days},
+    ledger::{Address, Amount, CallsKey, DayRange},
     state::board::{Board, MICRO},
 };
 
 /// What a row is about.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Group {
+pub enum SumGroup {
     Adapter,
     Payer,
     #[default]
     Contributor,
 }
 
-impl Group {
+impl SumGroup {
     pub fn name(self) -> &'static str {
         match self {
             Self::Adapter => "adapter",
@@ -37,7 +37,7 @@ impl Group {
 
 /// One row.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sum {
+pub struct SumRow {
     pub name: String,
     /// Of a payer, or of a contributor where it is known.
     pub address: Option<Address>,
@@ -52,22 +52,22 @@ pub struct Sum {
 pub const REST: &str = "not attributed";
 
 /// Rows whose `micro` sums to a million times what was charged over those days.
-pub fn rows(board: &Board, money: &Money, days: Days, group: Group) -> Vec<Sum> {
+pub fn rows(board: &Board, money: &TokenMoney, days: DayRange, group: SumGroup) -> Vec<SumRow> {
     match group {
-        Group::Adapter => by_key(board, money, days, |key| (key.adapter.clone(), None)),
-        Group::Payer => by_key(board, money, days, |key| {
+        SumGroup::Adapter => by_key(board, money, days, |key| (key.adapter.clone(), None)),
+        SumGroup::Payer => by_key(board, money, days, |key| {
             (key.payer.to_string(), Some(key.payer))
         }),
-        Group::Contributor => by_contributor(board, money, days),
+        SumGroup::Contributor => by_contributor(board, money, days),
     }
 }
 
 fn by_key(
     board: &Board,
-    money: &Money,
-    days: Days,
+    money: &TokenMoney,
+    days: DayRange,
     name: impl Fn(&CallsKey) -> (String, Option<Address>),
-) -> Vec<Sum> {
+) -> Vec<SumRow> {
     let mut sums: BTreeMap<(String, Option<Address>), (u64, Amount)> = BTreeMap::new();
     for (key, calls) in board.earnings.calls() {
         if days.has(key.day) && money.receivers.contains(&key.receiver) {
@@ -76,7 +76,7 @@ fn by_key(
             sum.1 = sum.1.saturating_add(calls.charged);
         }
     }
-    let row = |((name, address), (calls, charged)): (_, (u64, Amount))| Sum {
+    let row = |((name, address), (calls, charged)): (_, (u64, Amount))| SumRow {
         name,
         address,
         calls,
@@ -86,7 +86,7 @@ fn by_key(
     sums.into_iter().map(row).collect()
 }
 
-fn by_contributor(board: &Board, money: &Money, days: Days) -> Vec<Sum> {
+fn by_contributor(board: &Board, money: &TokenMoney, days: DayRange) -> Vec<SumRow> {
     let charged = board.earnings.sums_of(&money.receivers, days);
     let shares = board.contributors.shares(&money.receivers, days);
     let mut left = charged.charged.0.saturating_mul(MICRO);
@@ -101,7 +101,7 @@ fn by_contributor(board: &Board, money: &Money, days: Days) -> Vec<Sum> {
             each.map(|(chain, token)| board.contributors.paid(account, chain, token))
                 .sum()
         });
-        rows.push(Sum {
+        rows.push(SumRow {
             name: name.to_owned(),
             address: shared.address,
             calls: shared.calls,
@@ -110,7 +110,7 @@ fn by_contributor(board: &Board, money: &Money, days: Days) -> Vec<Sum> {
         });
     }
     if left > 0 {
-        rows.push(Sum {
+        rows.push(SumRow {
             name: REST.to_owned(),
             address: None,
             calls: 0,

@@ -2,7 +2,7 @@
 
 use ratatui::style::{Color, Modifier, Style};
 
-use crate::runtime::state::board::Standing;
+use crate::runtime::state::board::PaymentStanding;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Theme {
@@ -40,7 +40,7 @@ impl Theme {
 
 /// How many colours the terminal has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Depth {
+pub enum ColourDepth {
     None,
     /// The sixteen of ANSI.
     Sixteen,
@@ -53,7 +53,7 @@ pub enum Depth {
 type Rgb = (u8, u8, u8);
 
 /// A theme's colours before they are fitted to a terminal.
-struct Colours {
+struct ThemeColours {
     background: Rgb,
     text: Rgb,
     dim: Rgb,
@@ -67,7 +67,7 @@ struct Colours {
     selected: Rgb,
 }
 
-const DARK: Colours = Colours {
+const DARK: ThemeColours = ThemeColours {
     background: (13, 17, 23),
     text: (214, 221, 230),
     dim: (139, 152, 169),
@@ -80,7 +80,7 @@ const DARK: Colours = Colours {
     selected: (33, 50, 71),
 };
 
-const LIGHT: Colours = Colours {
+const LIGHT: ThemeColours = ThemeColours {
     background: (255, 255, 255),
     text: (31, 35, 40),
     dim: (94, 102, 112),
@@ -93,7 +93,7 @@ const LIGHT: Colours = Colours {
     selected: (214, 232, 255),
 };
 
-const HIGH_CONTRAST: Colours = Colours {
+const HIGH_CONTRAST: ThemeColours = ThemeColours {
     background: (0, 0, 0),
     text: (255, 255, 255),
     dim: (208, 208, 208),
@@ -131,14 +131,14 @@ impl Default for Palette {
 }
 
 impl Palette {
-    pub fn of(theme: Theme, depth: Depth) -> Self {
+    pub fn from_theme(theme: Theme, depth: ColourDepth) -> Self {
         let colours = match theme {
             Theme::Dark => DARK,
             Theme::Light => LIGHT,
             Theme::HighContrast => HIGH_CONTRAST,
             Theme::Mono => return Self::mono(),
         };
-        if depth == Depth::None {
+        if depth == ColourDepth::None {
             return Self::mono();
         }
         let on = |rgb: Rgb| fitted(rgb, depth);
@@ -183,36 +183,36 @@ impl Palette {
         }
     }
 
-    pub fn standing(&self, standing: Standing) -> Style {
+    pub fn standing(&self, standing: PaymentStanding) -> Style {
         match standing {
-            Standing::Free => self.dim,
-            Standing::Pending => self.warn,
-            Standing::Claimed => self.accent,
-            Standing::Settled => self.money,
-            Standing::Refunded => self.other,
-            Standing::Failed => self.bad,
+            PaymentStanding::Free => self.dim,
+            PaymentStanding::Pending => self.warn,
+            PaymentStanding::Claimed => self.accent,
+            PaymentStanding::Settled => self.money,
+            PaymentStanding::Refunded => self.other,
+            PaymentStanding::Failed => self.bad,
         }
     }
 }
 
 /// A state as a sign and a word, so that colour is never the only difference.
-pub fn standing_words(standing: Standing) -> (&'static str, &'static str) {
+pub fn standing_words(standing: PaymentStanding) -> (&'static str, &'static str) {
     match standing {
-        Standing::Free => ("·", "free"),
-        Standing::Pending => ("○", "pending"),
-        Standing::Claimed => ("◐", "claimed"),
-        Standing::Settled => ("●", "settled"),
-        Standing::Refunded => ("↺", "refunded"),
-        Standing::Failed => ("✗", "failed"),
+        PaymentStanding::Free => ("·", "free"),
+        PaymentStanding::Pending => ("○", "pending"),
+        PaymentStanding::Claimed => ("◐", "claimed"),
+        PaymentStanding::Settled => ("●", "settled"),
+        PaymentStanding::Refunded => ("↺", "refunded"),
+        PaymentStanding::Failed => ("✗", "failed"),
     }
 }
 
-fn fitted((red, green, blue): Rgb, depth: Depth) -> Color {
+fn fitted((red, green, blue): Rgb, depth: ColourDepth) -> Color {
     match depth {
-        Depth::None => Color::Reset,
-        Depth::True => Color::Rgb(red, green, blue),
-        Depth::Indexed => Color::Indexed(indexed((red, green, blue))),
-        Depth::Sixteen => sixteen((red, green, blue)),
+        ColourDepth::None => Color::Reset,
+        ColourDepth::True => Color::Rgb(red, green, blue),
+        ColourDepth::Indexed => Color::Indexed(indexed((red, green, blue))),
+        ColourDepth::Sixteen => sixteen((red, green, blue)),
     }
 }
 

@@ -2,28 +2,28 @@
 //! no terminal.
 
 use super::{
-    action::Action,
+    action::DashAction,
     detail,
-    effect::Effect,
-    export::{self, Format},
-    filter::Filter,
-    key::Key,
-    keymap::{self, Found},
+    effect::DashEffect,
+    export::{self, ExportFormat},
+    filter::CallFilter,
+    key::KeyPress,
+    keymap::{self, KeyMatch},
     layout::{PANES, Pane},
-    model::{Link, Model, Overlay, Selection, Sort, sort_columns},
-    money::Units,
+    model::{DashModel, FeedLink, PaneOverlay, RowSelection, RowSort, sort_columns},
+    money::AmountUnits,
     refresh,
     theme::Palette,
 };
 use crate::runtime::{
-    event::Record,
-    state::{Applied, board::Board},
+    event::EventRecord,
+    state::{ApplyOutcome, board::Board},
 };
 
 /// Everything that can happen to the screen.
 #[derive(Clone, Debug)]
-pub enum Message {
-    Key(Key),
+pub enum DashMessage {
+    Key(KeyPress),
     Paste(String),
     Click {
         x: u16,
@@ -38,8 +38,8 @@ pub enum Message {
     /// A journal as far as it was read at once.
     Board(Box<Board>),
     /// What was written since.
-    Records(Vec<Record>),
-    Link(Link),
+    Records(Vec<EventRecord>),
+    Link(FeedLink),
     /// A second has passed.
     Tick(u64),
     /// A frame is about to be drawn.
@@ -55,88 +55,88 @@ pub enum Message {
 /// Lines that the wheel scrolls.
 const WHEEL: usize = 3;
 
-pub fn update(model: &mut Model, message: Message) -> Vec<Effect> {
+pub fn update(model: &mut DashModel, message: DashMessage) -> Vec<DashEffect> {
     match message {
-        Message::Key(key) => return press(model, key),
-        Message::Paste(text) => {
+        DashMessage::Key(key) => return press(model, key),
+        DashMessage::Paste(text) => {
             for letter in text.chars().filter(|letter| !letter.is_control()) {
                 typed(model, letter);
             }
         }
-        Message::Click { x, y } => click(model, x, y),
-        Message::Scroll { x, y, down } => scroll(model, (x, y), down),
-        Message::Resize(width, height) => model.size = (width, height),
-        Message::Board(board) => {
+        DashMessage::Click { x, y } => click(model, x, y),
+        DashMessage::Scroll { x, y, down } => scroll(model, (x, y), down),
+        DashMessage::Resize(width, height) => model.size = (width, height),
+        DashMessage::Board(board) => {
             model.board = *board;
             model.flow.clear();
         }
-        Message::Records(records) => absorb(model, &records),
-        Message::Link(link) => {
+        DashMessage::Records(records) => absorb(model, &records),
+        DashMessage::Link(link) => {
             // A recording that is over has no time left for what is on its way.
-            if link == Link::Ended {
+            if link == FeedLink::Ended {
                 model.flow.clear();
             }
             model.link = link;
         }
-        Message::Tick(now_ms) => tick(model, now_ms),
-        Message::Frame(now_ms) => {
+        DashMessage::Tick(now_ms) => tick(model, now_ms),
+        DashMessage::Frame(now_ms) => {
             model.now_ms = model.now_ms.max(now_ms);
             model.refresh();
         }
-        Message::Told(text) => model.notice(text),
-        Message::Story(text) => model.story = text,
-        Message::Failed(text) => {
+        DashMessage::Told(text) => model.notice(text),
+        DashMessage::Story(text) => model.story = text,
+        DashMessage::Failed(text) => {
             let since_ms = model.now_ms;
-            model.link = Link::Stale { since_ms };
+            model.link = FeedLink::Stale { since_ms };
             model.notice = Some((text, u64::MAX));
         }
     }
     Vec::new()
 }
 
-fn tick(model: &mut Model, now_ms: u64) {
+fn tick(model: &mut DashModel, now_ms: u64) {
     model.now_ms = model.now_ms.max(now_ms);
     model.notice.take_if(|(_, until_ms)| *until_ms <= now_ms);
 }
 
 /// Folds records in; one that is known changes nothing, so nothing counts twice.
-fn absorb(model: &mut Model, records: &[Record]) {
+fn absorb(model: &mut DashModel, records: &[EventRecord]) {
     for record in records {
         match model.board.apply(record) {
-            Applied::Folded => {
+            ApplyOutcome::Folded => {
                 if model.options.animation {
                     model.flow.note(record, model.now_ms);
                 }
             }
-            Applied::Known => {}
-            Applied::Gap { expected } => {
+            ApplyOutcome::Known => {}
+            ApplyOutcome::Gap { expected } => {
                 model.notice(format!("record {expected} is missing"));
             }
         }
     }
 }
 
-fn press(model: &mut Model, key: Key) -> Vec<Effect> {
-    if key == Key::Ctrl('c') {
-        return vec![Effect::Quit];
+fn press(model: &mut DashModel, key: KeyPress) -> Vec<DashEffect> {
+    if key == KeyPress::Ctrl('c') {
+        return vec![DashEffect::Quit];
     }
     if model.filter.typing {
         type_filter(model, key);
         return Vec::new();
     }
-    if let Overlay::Help { .. } = model.overlay
+    if let PaneOverlay::Help { .. } = model.overlay
         && type_help(model, key)
     {
         return Vec::new();
     }
     model.begun.push(key);
     match keymap::find(&model.begun) {
-        Found::Begun => Vec::new(),
-        Found::Action(action) => {
+        KeyMatch::Begun => Vec::new(),
+        KeyMatch::Action(action) => {
             model.begun.clear();
-            act(model, action)
+            apply_action(model, action)
         }
-        Found::Nothing => {
+        KeyMatch::Nothing => {
             // A key that ends no sequence may still begin one.
             let alone = model.begun.len() == 1;
             model.begun.clear();
@@ -148,51 +148,51 @@ fn press(model: &mut Model, key: Key) -> Vec<Effect> {
     }
 }
 
-fn typed(model: &mut Model, letter: char) {
+fn typed(model: &mut DashModel, letter: char) {
     if model.filter.typing {
-        type_filter(model, Key::Char(letter));
-    } else if let Overlay::Help { .. } = model.overlay {
-        type_help(model, Key::Char(letter));
+        type_filter(model, KeyPress::Char(letter));
+    } else if let PaneOverlay::Help { .. } = model.overlay {
+        type_help(model, KeyPress::Char(letter));
     }
 }
 
 /// The filter is tried with every letter, so what is wrong shows while it is typed.
-fn type_filter(model: &mut Model, key: Key) {
+fn type_filter(model: &mut DashModel, key: KeyPress) {
     let filter = &mut model.filter;
     match key {
-        Key::Char(letter) => filter.text.push(letter),
-        Key::Backspace => {
+        KeyPress::Char(letter) => filter.text.push(letter),
+        KeyPress::Backspace => {
             filter.text.pop();
         }
-        Key::Ctrl('u') => filter.text.clear(),
-        Key::Enter => filter.typing = filter.error.is_some(),
-        Key::Esc => {
+        KeyPress::Ctrl('u') => filter.text.clear(),
+        KeyPress::Enter => filter.typing = filter.error.is_some(),
+        KeyPress::Esc => {
             filter.text.clear();
             filter.typing = false;
         }
         _ => return,
     }
-    match Filter::parse(&filter.text) {
+    match CallFilter::parse(&filter.text) {
         Ok(parsed) => (filter.filter, filter.error) = (parsed, None),
         Err(error) => filter.error = Some(error),
     }
 }
 
 /// Whether the help took the key.
-fn type_help(model: &mut Model, key: Key) -> bool {
-    let Overlay::Help { query, scroll } = &mut model.overlay else {
+fn type_help(model: &mut DashModel, key: KeyPress) -> bool {
+    let PaneOverlay::Help { query, scroll } = &mut model.overlay else {
         return false;
     };
     match key {
-        Key::Char(letter) => query.push(letter),
-        Key::Backspace => {
+        KeyPress::Char(letter) => query.push(letter),
+        KeyPress::Backspace => {
             query.pop();
         }
-        Key::Down | Key::PageDown => {
+        KeyPress::Down | KeyPress::PageDown => {
             *scroll += 1;
             return true;
         }
-        Key::Up | Key::PageUp => {
+        KeyPress::Up | KeyPress::PageUp => {
             *scroll = scroll.saturating_sub(1);
             return true;
         }
@@ -203,33 +203,33 @@ fn type_help(model: &mut Model, key: Key) -> bool {
 }
 
 /// Does what was asked for.
-pub fn act(model: &mut Model, action: Action) -> Vec<Effect> {
+pub fn apply_action(model: &mut DashModel, action: DashAction) -> Vec<DashEffect> {
     match action {
-        Action::Quit => return vec![Effect::Quit],
-        Action::Redraw => return vec![Effect::Redraw],
-        Action::Suspend => return vec![Effect::Suspend],
-        Action::ExportCsv => return write(model, Format::Csv),
-        Action::ExportJson => return write(model, Format::Json),
-        Action::Copy => return copy(model),
-        Action::Mouse => {
+        DashAction::Quit => return vec![DashEffect::Quit],
+        DashAction::Redraw => return vec![DashEffect::Redraw],
+        DashAction::Suspend => return vec![DashEffect::Suspend],
+        DashAction::ExportCsv => return write(model, ExportFormat::Csv),
+        DashAction::ExportJson => return write(model, ExportFormat::Json),
+        DashAction::Copy => return copy(model),
+        DashAction::Mouse => {
             model.options.mouse = !model.options.mouse;
             model.notice(format!("mouse {}", on_off(model.options.mouse)));
-            return vec![Effect::Mouse(model.options.mouse)];
+            return vec![DashEffect::Mouse(model.options.mouse)];
         }
-        Action::Focus(pane) => focus(model, pane),
-        Action::FocusNext => turn(model, 1),
-        Action::FocusPrevious => turn(model, PANES.len() - 1),
-        Action::Up => step(model, |at, _| at.saturating_sub(1)),
-        Action::Down => step(model, |at, _| at + 1),
-        Action::PageUp => step(model, |at, page| at.saturating_sub(page)),
-        Action::PageDown => step(model, |at, page| at + page),
-        Action::Top => step(model, |_, _| 0),
-        Action::Bottom => step(model, |_, _| usize::MAX),
-        Action::Open => open(model),
-        Action::Back => back(model),
-        Action::Filter => model.filter.typing = true,
-        Action::Help => {
-            model.overlay = Overlay::Help {
+        DashAction::Focus(pane) => focus(model, pane),
+        DashAction::FocusNext => turn(model, 1),
+        DashAction::FocusPrevious => turn(model, PANES.len() - 1),
+        DashAction::Up => step(model, |at, _| at.saturating_sub(1)),
+        DashAction::Down => step(model, |at, _| at + 1),
+        DashAction::PageUp => step(model, |at, page| at.saturating_sub(page)),
+        DashAction::PageDown => step(model, |at, page| at + page),
+        DashAction::Top => step(model, |_, _| 0),
+        DashAction::Bottom => step(model, |_, _| usize::MAX),
+        DashAction::Open => open(model),
+        DashAction::Back => back(model),
+        DashAction::Filter => model.filter.typing = true,
+        DashAction::Help => {
+            model.overlay = PaneOverlay::Help {
                 query: String::new(),
                 scroll: 0,
             };
@@ -240,46 +240,46 @@ pub fn act(model: &mut Model, action: Action) -> Vec<Effect> {
 }
 
 /// What is chosen among a few.
-fn choose(model: &mut Model, action: Action) {
+fn choose(model: &mut DashModel, action: DashAction) {
     match action {
-        Action::Freeze => {
+        DashAction::Freeze => {
             model.frozen = match model.frozen.take() {
                 Some(_) => None,
                 None => Some(Box::new(model.board.clone())),
             };
         }
-        Action::Expand => model.expanded = !model.expanded,
-        Action::Range => model.range = model.range.next(),
-        Action::Window => model.window = model.window.next(),
-        Action::Group => {
+        DashAction::Expand => model.expanded = !model.expanded,
+        DashAction::Range => model.range = model.range.next(),
+        DashAction::Window => model.window = model.window.next(),
+        DashAction::Group => {
             model.group = model.group.next();
-            *model.selection_mut(Pane::Sums) = Selection::default();
+            *model.selection_mut(Pane::Sums) = RowSelection::default();
         }
-        Action::Money => match model.shown.moneys.len() {
+        DashAction::Money => match model.shown.moneys.len() {
             0 | 1 => model.notice("calls are paid in one money only"),
             moneys => model.money = (model.money + 1) % moneys,
         },
-        Action::Units => {
+        DashAction::Units => {
             model.units = match model.units {
-                Units::Token => Units::Base,
-                Units::Base => Units::Token,
+                AmountUnits::Token => AmountUnits::Base,
+                AmountUnits::Base => AmountUnits::Token,
             };
         }
-        Action::Theme => {
+        DashAction::Theme => {
             model.options.theme = model.options.theme.next();
-            model.palette = Palette::of(model.options.theme, model.options.depth);
+            model.palette = Palette::from_theme(model.options.theme, model.options.depth);
             model.notice(format!("theme {}", model.options.theme.name()));
         }
-        Action::Animation => {
+        DashAction::Animation => {
             model.options.animation = !model.options.animation;
             model.flow.clear();
             model.notice(format!("animation {}", on_off(model.options.animation)));
         }
-        Action::Sort => sort(model, |sort, columns| {
+        DashAction::Sort => sort(model, |sort, columns| {
             sort.column = (sort.column + 1) % columns;
             sort.reversed = false;
         }),
-        Action::Reverse => sort(model, |sort, _| sort.reversed = !sort.reversed),
+        DashAction::Reverse => sort(model, |sort, _| sort.reversed = !sort.reversed),
         _ => {}
     }
 }
@@ -288,17 +288,17 @@ fn on_off(on: bool) -> &'static str {
     if on { "on" } else { "off" }
 }
 
-fn focus(model: &mut Model, pane: Pane) {
+fn focus(model: &mut DashModel, pane: Pane) {
     model.focus = pane;
-    model.overlay = Overlay::None;
+    model.overlay = PaneOverlay::None;
 }
 
-fn turn(model: &mut Model, by: usize) {
+fn turn(model: &mut DashModel, by: usize) {
     let at = model.focus.number() - 1;
     focus(model, PANES[(at + by) % PANES.len()]);
 }
 
-fn sort(model: &mut Model, change: impl Fn(&mut Sort, usize)) {
+fn sort(model: &mut DashModel, change: impl Fn(&mut RowSort, usize)) {
     let pane = model.focus;
     let columns = sort_columns(pane);
     if columns.is_empty() {
@@ -314,10 +314,10 @@ fn sort(model: &mut Model, change: impl Fn(&mut Sort, usize)) {
 }
 
 /// Moves the selection, or scrolls what lies over the panes.
-fn step(model: &mut Model, to: impl Fn(usize, usize) -> usize) {
+fn step(model: &mut DashModel, to: impl Fn(usize, usize) -> usize) {
     let high = usize::from(model.overlay_area().height.saturating_sub(2));
     let lines = model.detail.len();
-    if let Overlay::Detail { scroll, .. } = &mut model.overlay {
+    if let PaneOverlay::Detail { scroll, .. } = &mut model.overlay {
         *scroll = to(*scroll, high).min(lines.saturating_sub(high));
         return;
     }
@@ -334,11 +334,11 @@ fn step(model: &mut Model, to: impl Fn(usize, usize) -> usize) {
     selection.id = if at == 0 { None } else { ids.get(at).cloned() };
 }
 
-fn open(model: &mut Model) {
+fn open(model: &mut DashModel) {
     let pane = model.focus;
     match detail::selected_id(model, pane) {
         Some(id) => {
-            model.overlay = Overlay::Detail {
+            model.overlay = PaneOverlay::Detail {
                 pane,
                 id,
                 scroll: 0,
@@ -351,22 +351,22 @@ fn open(model: &mut Model) {
 }
 
 /// One thing at a time, the topmost first.
-fn back(model: &mut Model) {
-    if model.overlay != Overlay::None {
-        model.overlay = Overlay::None;
+fn back(model: &mut DashModel) {
+    if model.overlay != PaneOverlay::None {
+        model.overlay = PaneOverlay::None;
     } else if !model.filter.text.is_empty() {
         model.filter = Default::default();
     } else if model.expanded {
         model.expanded = false;
     } else {
         let pane = model.focus;
-        *model.selection_mut(pane) = Selection::default();
+        *model.selection_mut(pane) = RowSelection::default();
     }
 }
 
-fn write(model: &mut Model, format: Format) -> Vec<Effect> {
+fn write(model: &mut DashModel, format: ExportFormat) -> Vec<DashEffect> {
     match export::export(model, model.focus, format) {
-        Some((name, contents)) => vec![Effect::Write { name, contents }],
+        Some((name, contents)) => vec![DashEffect::Write { name, contents }],
         None => {
             model.notice("this pane has no rows to write");
             Vec::new()
@@ -374,13 +374,13 @@ fn write(model: &mut Model, format: Format) -> Vec<Effect> {
     }
 }
 
-fn copy(model: &mut Model) -> Vec<Effect> {
+fn copy(model: &mut DashModel) -> Vec<DashEffect> {
     let id = match &model.overlay {
-        Overlay::Detail { id, .. } => Some(id.clone()),
+        PaneOverlay::Detail { id, .. } => Some(id.clone()),
         _ => detail::selected_id(model, model.focus),
     };
     match id {
-        Some(id) => vec![Effect::Copy(id)],
+        Some(id) => vec![DashEffect::Copy(id)],
         None => {
             model.notice("there is nothing selected to copy");
             Vec::new()
@@ -388,10 +388,10 @@ fn copy(model: &mut Model) -> Vec<Effect> {
     }
 }
 
-fn click(model: &mut Model, x: u16, y: u16) {
-    if model.overlay != Overlay::None {
+fn click(model: &mut DashModel, x: u16, y: u16) {
+    if model.overlay != PaneOverlay::None {
         if !model.overlay_area().contains((x, y).into()) {
-            model.overlay = Overlay::None;
+            model.overlay = PaneOverlay::None;
         }
         return;
     }
@@ -419,12 +419,12 @@ fn click(model: &mut Model, x: u16, y: u16) {
     }
 }
 
-fn scroll(model: &mut Model, (x, y): (u16, u16), down: bool) {
+fn scroll(model: &mut DashModel, (x, y): (u16, u16), down: bool) {
     let to = |at: usize, _| match down {
         true => at + WHEEL,
         false => at.saturating_sub(WHEEL),
     };
-    if model.overlay == Overlay::None {
+    if model.overlay == PaneOverlay::None {
         match model.layout().pane_at(x, y) {
             Some((pane, _)) if pane.has_rows() => model.focus = pane,
             _ => return,

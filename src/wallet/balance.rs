@@ -8,7 +8,7 @@ pub use crate::runtime::ledger::{from_units, in_units};
 
 /// An account's funds in base units.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Funds {
+pub struct AccountFunds {
     /// Wei of the chain's own coin.
     pub native: U256,
     /// Base units of the network's token, when it has one.
@@ -16,7 +16,7 @@ pub struct Funds {
 }
 
 /// What `account` holds on `network`.
-pub async fn funds(network: &Network, account: Address) -> Result<Funds, WalletError> {
+pub async fn funds(network: &Network, account: Address) -> Result<AccountFunds, WalletError> {
     let chain = Chain::connect(network).await?;
     let native = chain.balance(account).await?;
     let token = match &network.token {
@@ -29,7 +29,7 @@ pub async fn funds(network: &Network, account: Address) -> Result<Funds, WalletE
             Some(held.await?)
         }
     };
-    Ok(Funds { native, token })
+    Ok(AccountFunds { native, token })
 }
 
 /// A number of wei and the like as an amount.

@@ -7,7 +7,7 @@ use std::{collections::BTreeSet, sync::LazyLock};
 pub use super::keystore::DEVELOPMENT_MNEMONIC as MNEMONIC;
 use super::{
     WalletError,
-    keystore::{Account, import_mnemonic},
+    keystore::{WalletAccount, import_mnemonic},
     network::Network,
 };
 use crate::runtime::ledger::Address;
@@ -16,7 +16,7 @@ use crate::runtime::ledger::Address;
 ///
 /// # Errors
 /// The network is not local.
-pub fn account(network: &Network, index: u32) -> Result<Account, WalletError> {
+pub fn account(network: &Network, index: u32) -> Result<WalletAccount, WalletError> {
     if !network.is_local() {
         return Err(WalletError::NotLocal {
             network: network.name.clone(),
@@ -25,7 +25,7 @@ pub fn account(network: &Network, index: u32) -> Result<Account, WalletError> {
         });
     }
     let key = import_mnemonic(MNEMONIC, &path(index))?;
-    Ok(Account::new(format!("development-{index}"), key))
+    Ok(WalletAccount::new(format!("development-{index}"), key))
 }
 
 fn path(index: u32) -> String {
@@ -54,13 +54,13 @@ static EVERYBODYS: LazyLock<BTreeSet<Address>> = LazyLock::new(|| {
         (0..*count).filter_map(key)
     });
     accounts
-        .map(|key| Account::new(String::new(), key).address())
+        .map(|key| WalletAccount::new(String::new(), key).address())
         .collect()
 });
 
 /// Why money should not be sent to an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unowned {
+pub enum UnownedAddress {
     /// A number that somebody wrote down in an address's place.
     Placeholder,
     /// The key is published.
@@ -68,11 +68,13 @@ pub enum Unowned {
 }
 
 /// Whether an address is plainly nobody's, or everybody's.
-pub fn unowned(address: Address) -> Option<Unowned> {
+pub fn unowned(address: Address) -> Option<UnownedAddress> {
     if is_placeholder(&address.0) {
-        return Some(Unowned::Placeholder);
+        return Some(UnownedAddress::Placeholder);
     }
-    EVERYBODYS.contains(&address).then_some(Unowned::Everybodys)
+    EVERYBODYS
+        .contains(&address)
+        .then_some(UnownedAddress::Everybodys)
 }
 
 /// A few bytes over and over, one or two digits at either end of zeros, or digits that count up:
@@ -109,8 +111,8 @@ pub fn check_payee(network: &Network, who: &str, address: Address) -> Result<(),
             address,
             network: network.name.clone(),
             why: match why {
-                Unowned::Placeholder => "which is a placeholder that nobody can spend from",
-                Unowned::Everybodys => {
+                UnownedAddress::Placeholder => "which is a placeholder that nobody can spend from",
+                UnownedAddress::Everybodys => {
                     "a development account whose key is published, so that anybody can spend from it"
                 }
             },

@@ -10,16 +10,17 @@ use alloy::{
     sol_types::{Eip712Domain, SolStruct},
 };
 
-use super::{keystore::Account, registry::AdapterRelease};
+use super::{keystore::WalletAccount, registry::AdapterRelease};
 use crate::runtime::{
     ledger::Address,
     package::release::{
-        Domain, Release, ReleaseSigner, ReleaseVerifier, SignatureProblem, Statement,
+        ReleaseMessage, ReleaseSigner, ReleaseStatement, ReleaseVerifier, SignatureProblem,
+        SigningDomain,
     },
 };
 
 /// A release as the registry declares it.
-pub fn typed_release(release: &Release) -> AdapterRelease {
+pub fn typed_release(release: &ReleaseMessage) -> AdapterRelease {
     AdapterRelease {
         name: release.name.clone(),
         version: release.version.clone(),
@@ -33,7 +34,7 @@ pub fn typed_release(release: &Release) -> AdapterRelease {
 }
 
 /// The domain as EIP-712 hashes it; what is absent is left out of its type.
-pub fn domain(domain: &Domain) -> Eip712Domain {
+pub fn domain(domain: &SigningDomain) -> Eip712Domain {
     Eip712Domain {
         name: Some(Cow::Owned(domain.name.clone())),
         version: Some(Cow::Owned(domain.version.clone())),
@@ -44,20 +45,20 @@ pub fn domain(domain: &Domain) -> Eip712Domain {
 }
 
 /// What is signed.
-pub fn digest(statement: &Statement) -> B256 {
+pub fn digest(statement: &ReleaseStatement) -> B256 {
     typed_release(&statement.release).eip712_signing_hash(&domain(&statement.domain))
 }
 
 /// An unlocked account that signs releases.
 #[derive(Clone, Copy, Debug)]
-pub struct AccountSigner<'a>(pub &'a Account);
+pub struct AccountSigner<'a>(pub &'a WalletAccount);
 
 impl ReleaseSigner for AccountSigner<'_> {
     fn address(&self) -> Address {
         self.0.address()
     }
 
-    fn sign(&self, statement: &Statement) -> Result<[u8; 65], SignatureProblem> {
+    fn sign(&self, statement: &ReleaseStatement) -> Result<[u8; 65], SignatureProblem> {
         let release = typed_release(&statement.release);
         let signed = self.0.sign_struct(&release, &domain(&statement.domain));
         let signature = signed.map_err(|error| SignatureProblem::CannotSign {
@@ -69,12 +70,12 @@ impl ReleaseSigner for AccountSigner<'_> {
 
 /// Recovers the account by the curve's arithmetic alone.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Recovery;
+pub struct SignerRecovery;
 
-impl ReleaseVerifier for Recovery {
+impl ReleaseVerifier for SignerRecovery {
     fn recover(
         &self,
-        statement: &Statement,
+        statement: &ReleaseStatement,
         signature: &[u8; 65],
     ) -> Result<Address, SignatureProblem> {
         let found = signature[64];

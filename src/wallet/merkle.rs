@@ -64,7 +64,7 @@ impl MerkleTree {
 }
 
 /// The root that a proof leads to.
-pub fn climb(leaf: B256, proof: &[B256]) -> B256 {
+pub fn root_from_proof(leaf: B256, proof: &[B256]) -> B256 {
     proof
         .iter()
         .fold(leaf, |hash, sibling| pair(hash, *sibling))

@@ -19,15 +19,15 @@ pub struct Network {
     pub rpc: String,
     /// Real money: deeds are confirmed with more care.
     pub mainnet: bool,
-    pub token: Option<Token>,
-    pub contracts: Contracts,
+    pub token: Option<PaymentToken>,
+    pub contracts: NetworkContracts,
     /// Blocks on top of a payment before it counts.
     pub confirmations: u64,
 }
 
 /// What calls are paid in.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Token {
+pub struct PaymentToken {
     pub address: Address,
     pub symbol: String,
     pub decimals: u8,
@@ -38,7 +38,7 @@ pub struct Token {
 
 /// Where openlora's contracts are, as far as they are deployed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Contracts {
+pub struct NetworkContracts {
     pub registry: Option<Address>,
     pub splitter_factory: Option<Address>,
     pub pool_factory: Option<Address>,
@@ -47,7 +47,7 @@ pub struct Contracts {
 
 /// A preset: the facts that are the same for everybody.
 #[derive(Clone, Copy, Debug)]
-pub struct Preset {
+pub struct NetworkPreset {
     pub name: &'static str,
     pub chain_id: u64,
     pub rpc: &'static str,
@@ -57,57 +57,57 @@ pub struct Preset {
 }
 
 /// Every preset; `local` is the default network.
-pub const PRESETS: &[Preset] = &[
-    Preset {
+pub const PRESETS: &[NetworkPreset] = &[
+    NetworkPreset {
         name: "local",
         chain_id: LOCAL_CHAINS[0],
         rpc: "http://127.0.0.1:8545",
         mainnet: false,
         usdc: None,
     },
-    Preset {
+    NetworkPreset {
         name: "local-2",
         chain_id: LOCAL_CHAINS[1],
         rpc: "http://127.0.0.1:8546",
         mainnet: false,
         usdc: None,
     },
-    Preset {
+    NetworkPreset {
         name: "base",
         chain_id: 8453,
         rpc: "https://mainnet.base.org",
         mainnet: true,
         usdc: Some("0x833589fCD6eDb6E08f4c7C32D4f71b54bdA02913"),
     },
-    Preset {
+    NetworkPreset {
         name: "base-sepolia",
         chain_id: 84_532,
         rpc: "https://sepolia.base.org",
         mainnet: false,
         usdc: Some("0x036CbD53842c5426634e7929541eC2318f3dCF7e"),
     },
-    Preset {
+    NetworkPreset {
         name: "optimism",
         chain_id: 10,
         rpc: "https://mainnet.optimism.io",
         mainnet: true,
         usdc: Some("0x0b2C639c533813f4Aa9D7837CAf62653d097Ff85"),
     },
-    Preset {
+    NetworkPreset {
         name: "optimism-sepolia",
         chain_id: 11_155_420,
         rpc: "https://sepolia.optimism.io",
         mainnet: false,
         usdc: Some("0x5fd84259d66Cd46123540766Be93DFE6D43130D7"),
     },
-    Preset {
+    NetworkPreset {
         name: "arbitrum",
         chain_id: 42_161,
         rpc: "https://arb1.arbitrum.io/rpc",
         mainnet: true,
         usdc: Some("0xaf88d065e77c8cC2239327C5EDb3A432268e5831"),
     },
-    Preset {
+    NetworkPreset {
         name: "arbitrum-sepolia",
         chain_id: 421_614,
         rpc: "https://sepolia-rollup.arbitrum.io/rpc",
@@ -118,7 +118,7 @@ pub const PRESETS: &[Preset] = &[
 
 /// What settings say about a network; whatever is left out comes from the preset of that name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Wish {
+pub struct NetworkOptions {
     pub chain_id: Option<u64>,
     pub rpc: Option<String>,
     pub mainnet: Option<bool>,
@@ -144,7 +144,7 @@ fn usdc_name(network: &str) -> String {
 
 impl Network {
     /// The network `name`: its preset with the wish laid over it.
-    pub fn settle(name: &str, wish: &Wish) -> Result<Self, WalletError> {
+    pub fn resolve(name: &str, options: &NetworkOptions) -> Result<Self, WalletError> {
         let preset = PRESETS.iter().find(|preset| preset.name == name);
         let missing = |field| WalletError::NetworkField {
             network: name.to_owned(),
@@ -160,40 +160,46 @@ impl Network {
                 })
         };
         let usdc = preset.and_then(|preset| preset.usdc);
-        let token = address("token", wish.token.as_deref().or(usdc))?;
-        let token = token.map(|address| Token {
+        let token = address("token", options.token.as_deref().or(usdc))?;
+        let token = token.map(|address| PaymentToken {
             address,
-            symbol: wish.token_symbol.clone().unwrap_or_else(|| "USDC".into()),
-            decimals: wish.token_decimals.unwrap_or(6),
-            name: wish.token_name.clone().unwrap_or_else(|| usdc_name(name)),
-            version: wish.token_version.clone().unwrap_or_else(|| "2".into()),
+            symbol: options
+                .token_symbol
+                .clone()
+                .unwrap_or_else(|| "USDC".into()),
+            decimals: options.token_decimals.unwrap_or(6),
+            name: options
+                .token_name
+                .clone()
+                .unwrap_or_else(|| usdc_name(name)),
+            version: options.token_version.clone().unwrap_or_else(|| "2".into()),
         });
-        let chain_id = wish
+        let chain_id = options
             .chain_id
             .or(preset.map(|preset| preset.chain_id))
             .ok_or_else(|| missing("chain_id"))?;
         let mut network = Self {
             name: name.to_owned(),
             chain_id,
-            rpc: wish
+            rpc: options
                 .rpc
                 .clone()
                 .or(preset.map(|preset| preset.rpc.to_owned()))
                 .ok_or_else(|| missing("rpc"))?,
-            mainnet: wish
+            mainnet: options
                 .mainnet
                 .unwrap_or(preset.is_some_and(|preset| preset.mainnet)),
             token,
             confirmations: CONFIRMATIONS,
-            contracts: Contracts {
-                registry: address("registry", wish.registry.as_deref())?,
-                splitter_factory: address("splitter_factory", wish.splitter_factory.as_deref())?,
-                pool_factory: address("pool_factory", wish.pool_factory.as_deref())?,
-                anchor: address("anchor", wish.anchor.as_deref())?,
+            contracts: NetworkContracts {
+                registry: address("registry", options.registry.as_deref())?,
+                splitter_factory: address("splitter_factory", options.splitter_factory.as_deref())?,
+                pool_factory: address("pool_factory", options.pool_factory.as_deref())?,
+                anchor: address("anchor", options.anchor.as_deref())?,
             },
         };
         let usual = if network.is_local() { 0 } else { CONFIRMATIONS };
-        network.confirmations = wish.confirmations.unwrap_or(usual);
+        network.confirmations = options.confirmations.unwrap_or(usual);
         Ok(network)
     }
 

@@ -23,14 +23,14 @@ const NARROWEST: u64 = 16;
 
 /// Wei per unit of gas.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Fees {
+pub struct GasFees {
     pub max_fee: u128,
     pub priority: u128,
 }
 
 /// A block by what others refer to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Head {
+pub struct BlockHead {
     pub number: u64,
     pub hash: B256,
     pub parent: B256,
@@ -148,7 +148,13 @@ impl Chain {
     }
 
     /// Why a mined transaction failed: the same call again on top of its block.
-    pub async fn why(&self, from: Address, to: Address, data: &Bytes, block: u64) -> String {
+    pub async fn revert_reason(
+        &self,
+        from: Address,
+        to: Address,
+        data: &Bytes,
+        block: u64,
+    ) -> String {
         let request = TransactionRequest::default()
             .from(from.into())
             .to(to.into())
@@ -182,10 +188,10 @@ impl Chain {
     }
 
     /// What a transaction should offer now.
-    pub async fn fees(&self) -> Result<Fees, WalletError> {
+    pub async fn fees(&self) -> Result<GasFees, WalletError> {
         let asked = self.provider.estimate_eip1559_fees().await;
         let found = asked.map_err(|error| self.failed("eth_feeHistory", &error))?;
-        Ok(Fees {
+        Ok(GasFees {
             max_fee: found.max_fee_per_gas,
             priority: found.max_priority_fee_per_gas,
         })
@@ -208,13 +214,13 @@ impl Chain {
     }
 
     /// Whether it has this block at this height.
-    pub async fn stands(&self, number: u64, hash: Word) -> Result<bool, WalletError> {
+    pub async fn has_block(&self, number: u64, hash: Word) -> Result<bool, WalletError> {
         let found = self.block(BlockNumberOrTag::Number(number)).await?;
         Ok(found.is_some_and(|block| block.hash.0 == hash.0))
     }
 
     /// The newest block.
-    pub async fn head(&self) -> Result<Head, WalletError> {
+    pub async fn head(&self) -> Result<BlockHead, WalletError> {
         let found = self.block(BlockNumberOrTag::Latest).await?;
         found.ok_or_else(|| WalletError::Rpc {
             rpc: self.network.rpc_shown(),
@@ -223,10 +229,10 @@ impl Chain {
         })
     }
 
-    pub async fn block(&self, which: BlockNumberOrTag) -> Result<Option<Head>, WalletError> {
+    pub async fn block(&self, which: BlockNumberOrTag) -> Result<Option<BlockHead>, WalletError> {
         let asked = self.provider.get_block_by_number(which).await;
         let block = asked.map_err(|error| self.failed("eth_getBlockByNumber", &error))?;
-        Ok(block.map(|block| Head {
+        Ok(block.map(|block| BlockHead {
             number: block.header.number,
             hash: block.header.hash,
             parent: block.header.parent_hash,

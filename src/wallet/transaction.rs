@@ -12,5 +12,5 @@ mod sender;
 pub use error::TransactionError;
 pub use recover::recover;
 pub use sender::{
-    Dispatched, FactReader, Harvest, Limits, Mined, News, Sender, Submission, no_facts,
+    FactReader, LogFacts, MinedTx, SentTx, TxEvent, TxLimits, TxSender, TxSubmission, no_facts,
 };

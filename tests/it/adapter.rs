@@ -9,7 +9,7 @@ use openlora::{
     error::Explain,
     runtime::{
         adapter::{
-            self, AdapterError, CONFIG_FILE, Dtype, TASK_FILE, TargetModules, TaskCard,
+            self, AdapterError, CONFIG_FILE, FactorDtype, TASK_FILE, TargetModules, TaskCard,
             WEIGHTS_FILE,
         },
         model::ModuleShape,
@@ -167,7 +167,7 @@ fn half_precision_widens_exactly() {
     ]);
     let dir = directory(config().to_string().as_bytes(), &weights);
     let adapter = adapter::read(dir.path()).unwrap();
-    assert_eq!(adapter.tensors[&name("A")].dtype, Dtype::F16);
+    assert_eq!(adapter.tensors[&name("A")].dtype, FactorDtype::F16);
     assert_eq!(adapter.tensors[&name("A")].to_f32(), [0.5, -3.0]);
     assert_eq!(adapter.tensors[&name("B")].to_f32(), [0.25, 1024.0]);
 }

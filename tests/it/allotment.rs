@@ -6,14 +6,16 @@ use std::collections::BTreeMap;
 use openlora::{
     runtime::{
         event::{
-            Attributed, AttributedAmount, AttributionMethod, CallKind, ChannelRefunded,
-            ChannelsClaimed, ClaimedRow, ContributorShare, Event, Finish, PaymentReceived,
-            ReceiverObserved, ReceiverSettled, Record, SplitMember, SplitPart, SplitRead, Usage,
+            AttributedAmount, AttributionMethod, CallAttributed, CallKind, ChannelRefunded,
+            ChannelsClaimed, ClaimedRow, ContributorShare, Event, EventRecord, FinishReason,
+            PaymentReceived, ReceiverObserved, ReceiverSettled, SplitMember, SplitPart, SplitRead,
+            TokenUsage,
         },
         ledger::{
-            Address, Allotment, Amount, AttributedCall, ChannelKey, Charge, Collected, ExactKey,
-            ReceiverKey, ReceiverView, Scheme, Stated, Word, apportion, divide,
-            publication::{Contributions, Owed, event_id},
+            Address, Amount, AttributedCall, CallCharge, ChannelKey, CollectedSums, ExactKey,
+            PaymentScheme, PoolAllotment, ReceiverKey, ReceiverView, StatedContributions, Word,
+            apportion, divide,
+            publication::{ContributorOwed, PoolContributions, event_id},
         },
     },
     wallet::rewards::{allot, contributions_tree},
@@ -69,7 +71,7 @@ fn split() -> SplitRead {
 #[derive(Clone, Debug)]
 struct Served {
     id: String,
-    charge: Charge,
+    charge: CallCharge,
     weights: [u64; 2],
 }
 
@@ -105,15 +107,15 @@ impl Served {
             adapter: "tone".into(),
             adapter_digest: "digest".into(),
             kind: CallKind::Chat,
-            usage: Usage::default(),
-            finish: Finish::Stop,
+            usage: TokenUsage::default(),
+            finish: FinishReason::Stop,
             milliseconds: 1,
             first_token_milliseconds: None,
             request_hash: String::new(),
             response_hash: String::new(),
             charge: Some(Box::new(self.charge.clone())),
         };
-        let attributed = Attributed {
+        let attributed = CallAttributed {
             request_id: self.id.clone(),
             adapter: "tone".into(),
             adapter_digest: "digest".into(),
@@ -134,8 +136,8 @@ impl Served {
     }
 }
 
-fn charge(scheme: Scheme, payer: u8, id: u8, (before, amount): (u128, u128)) -> Charge {
-    Charge {
+fn charge(scheme: PaymentScheme, payer: u8, id: u8, (before, amount): (u128, u128)) -> CallCharge {
+    CallCharge {
         scheme,
         chain_id: CHAIN,
         token: receiver().token,
@@ -150,7 +152,12 @@ fn charge(scheme: Scheme, payer: u8, id: u8, (before, amount): (u128, u128)) -> 
 fn voucher_call(id: &str, channel: u8, before: u128, amount: u128, weights: [u64; 2]) -> Served {
     Served {
         id: id.into(),
-        charge: charge(Scheme::BatchSettlement, channel, channel, (before, amount)),
+        charge: charge(
+            PaymentScheme::BatchSettlement,
+            channel,
+            channel,
+            (before, amount),
+        ),
         weights,
     }
 }
@@ -158,7 +165,7 @@ fn voucher_call(id: &str, channel: u8, before: u128, amount: u128, weights: [u64
 fn exact_call(id: &str, nonce: u8, amount: u128, weights: [u64; 2]) -> Served {
     Served {
         id: id.into(),
-        charge: charge(Scheme::Exact, 77, nonce, (0, amount)),
+        charge: charge(PaymentScheme::Exact, 77, nonce, (0, amount)),
         weights,
     }
 }
@@ -210,8 +217,8 @@ fn gone(txs: &[&str]) -> Event {
     }
 }
 
-fn records(events: impl IntoIterator<Item = Event>) -> Vec<Record> {
-    let record = |(event, sequence)| Record {
+fn records(events: impl IntoIterator<Item = Event>) -> Vec<EventRecord> {
+    let record = |(event, sequence)| EventRecord {
         sequence,
         time_ms: 0,
         event,
@@ -220,17 +227,17 @@ fn records(events: impl IntoIterator<Item = Event>) -> Vec<Record> {
     events.into_iter().zip(1_u64..).map(record).collect()
 }
 
-fn allotment(records: &[Record]) -> Allotment {
-    let mut collected = Collected::default();
+fn allotment(records: &[EventRecord]) -> PoolAllotment {
+    let mut collected = CollectedSums::default();
     records.iter().for_each(|it| collected.apply(&it.event));
-    let mut allotment = Allotment::new(pool());
+    let mut allotment = PoolAllotment::new(pool());
     records
         .iter()
         .for_each(|it| allotment.apply(it, &collected));
     allotment
 }
 
-fn owed(allotment: &Allotment) -> BTreeMap<Address, u128> {
+fn owed(allotment: &PoolAllotment) -> BTreeMap<Address, u128> {
     let leaves = allotment.leaves().into_iter();
     leaves.map(|(who, amount)| (who, amount.0)).collect()
 }
@@ -240,7 +247,7 @@ fn pooled(amount: u128) -> u128 {
 }
 
 /// Events of some calls, then the chain's.
-fn history(calls: &[Served], chain: impl IntoIterator<Item = Event>) -> Vec<Record> {
+fn history(calls: &[Served], chain: impl IntoIterator<Item = Event>) -> Vec<EventRecord> {
     let served = calls.iter().flat_map(Served::events);
     records(served.chain(chain))
 }
@@ -365,14 +372,14 @@ fn claimed_money_counts_once_it_has_arrived_and_only_while_its_blocks_stand() {
 #[test]
 fn what_was_stated_never_falls_and_later_money_fills_it_first() {
     // An earlier version stated the attacker's uncollected calls.
-    let mut stated = Stated {
+    let mut stated = StatedContributions {
         root: Some(Word([1; 32])),
         owed: vec![
-            Owed {
+            ContributorOwed {
                 contributor: ATTACKER,
                 cumulative: Amount(500),
             },
-            Owed {
+            ContributorOwed {
                 contributor: HONEST,
                 cumulative: Amount(100),
             },
@@ -389,7 +396,7 @@ fn what_was_stated_never_falls_and_later_money_fills_it_first() {
     };
     let only_two = settle(vec![claimed("0x2", 2, 6, 3_000)]);
     assert_eq!(only_two.total(), Amount(999));
-    let of = |contributions: &Contributions, who: Address| {
+    let of = |contributions: &PoolContributions, who: Address| {
         let mut owed = contributions.owed.iter();
         owed.find(|it| it.contributor == who).unwrap().cumulative.0
     };
@@ -561,9 +568,9 @@ proptest! {
 
         // Never above the pool's part of what was collected, and not below it by more than a unit
         // of each contributor.
-        let mut collected = Collected::default();
+        let mut collected = CollectedSums::default();
         records.iter().for_each(|it| collected.apply(&it.event));
-        let collected_sum: u128 = served.iter().map(|call| collected.of(&call.charge).0).sum();
+        let collected_sum: u128 = served.iter().map(|call| collected.amount_of(&call.charge).0).sum();
         prop_assert!(collected_sum <= brought.iter().sum::<u128>());
         let total = found.total().0;
         prop_assert!(total <= pooled(collected_sum));
@@ -587,24 +594,24 @@ proptest! {
 
         // Calls of which nothing was collected might as well not have been.
         let paid_for: Vec<Served> = served.iter()
-            .filter(|call| !collected.of(&call.charge).is_zero()).cloned().collect();
+            .filter(|call| !collected.amount_of(&call.charge).is_zero()).cloned().collect();
         prop_assert_eq!(&owed(&allotment(&history(&paid_for, chain.clone()))), &leaves);
 
         // Nobody who is honest gets less than the calls that were paid in full give.
         let in_full: Vec<Served> = served.iter()
-            .filter(|call| collected.of(&call.charge) == call.charge.amount).cloned().collect();
+            .filter(|call| collected.amount_of(&call.charge) == call.charge.amount).cloned().collect();
         for who in [HONEST, ATTACKER] {
             let least = micro(&in_full, who) / 1_000_000;
             prop_assert!(leaves.get(&who).copied().unwrap_or_default() >= least);
         }
 
         // Per call it says the same as in sum.
-        let mut again = Allotment::new(pool());
+        let mut again = PoolAllotment::new(pool());
         for call in found.calls() {
             let position = served.iter().position(|it| Word(it.event_id()) == call.event_id).unwrap();
             let it = &served[position];
             let amounts = it.amounts();
-            prop_assert_eq!(call.collected, collected.of(&it.charge));
+            prop_assert_eq!(call.collected, collected.amount_of(&it.charge));
             prop_assert!(call.collected <= call.charged && call.before.0 + call.charged.0 == call.after.0);
             again.add(&AttributedCall {
                 event_id: call.event_id, sequence: 1, charge: &it.charge, amounts: &amounts,
@@ -618,7 +625,7 @@ proptest! {
         stories in prop::collection::vec(story(), 1..10),
         received in prop::collection::vec(0_u128..60_000, 1..6),
     ) {
-        let mut stated = Stated::default();
+        let mut stated = StatedContributions::default();
         let mut arrived = 0;
         for (at, more) in received.iter().enumerate() {
             let so_far = (at + 1) * stories.len() / received.len();

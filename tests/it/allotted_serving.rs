@@ -7,7 +7,7 @@ use alloy::sol_types::SolCall;
 use openlora::{
     runtime::{
         event::Event,
-        ledger::{Address, publication::Contributions},
+        ledger::{Address, publication::PoolContributions},
     },
     wallet::{contracts::ESCROW, registry::BatchSettlementEscrow as Escrow},
 };
@@ -216,7 +216,7 @@ impl Fair {
         )
     }
 
-    fn contributions(&self) -> (PathBuf, Contributions) {
+    fn contributions(&self) -> (PathBuf, PoolContributions) {
         let log = self.desk.path().join("home/data/attribution-log");
         let mut files = fs::read_dir(&log).unwrap().map(|it| it.unwrap().path());
         let named = |path: &PathBuf| {

@@ -253,7 +253,7 @@ const THIRD_PARTIES: &[(&str, &[&str])] = &[
     ("indicatif", &["printer.rs"]),
     (
         "rusqlite",
-        &["runtime/journal/", "wallet/devchain/", "wallet/purse/"],
+        &["runtime/journal/", "wallet/devchain/", "wallet/payer/"],
     ),
     ("axum", &["runtime/serve/", "wallet/devchain/server/"]),
     ("anyhow", &["commands/"]),
@@ -316,7 +316,7 @@ fn pure_rooms_know_no_clock_file_or_randomness() {
             "runtime/ledger/",
             "runtime/attribution/shares/",
             "runtime/attribution/recompute",
-            "runtime/attribution/settle",
+            "runtime/attribution/call_shares",
         ]
         .iter()
         .any(|room| source.path.starts_with(room))

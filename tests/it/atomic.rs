@@ -14,7 +14,7 @@ use std::{
 };
 
 use openlora::{
-    atomic::{self, FolderDraft, Readers},
+    atomic::{self, FileAccess, FolderDraft},
     runtime::adapter,
 };
 
@@ -82,7 +82,7 @@ impl Deed {
         let content = self.content(which);
         match self {
             Self::ReplaceFile => {
-                atomic::replace_file(path, &content[Path::new("")], Readers::Everyone).unwrap();
+                atomic::replace_file(path, &content[Path::new("")], FileAccess::Everyone).unwrap();
             }
             Self::CreateFile => atomic::create_file(path, &content[Path::new("")]).unwrap(),
             Self::ReplaceFolder | Self::ReplaceFolderInTwoSteps => {

@@ -10,13 +10,14 @@ mod truth;
 use std::path::Path;
 
 use openlora::runtime::{
-    dataset::{Dataset, Row, Source},
+    dataset::{DataRow, DataSource, Dataset},
     influence::{
-        Binding, Built, CheckpointFacts, Contributor, Draft, Example, Index, Job, Material, Method,
-        Parameters, Places, Rows as IndexRows, Suffixes, adapter_digest, build,
+        AttributionDir, BuiltIndex, CheckpointFacts, GradientInputs, IndexBinding,
+        IndexContributor, IndexDraft, IndexFile, IndexJob, IndexMethod, IndexParameters,
+        IndexedExample, QuantisedRows as IndexRows, SuffixArray, adapter_digest, build,
     },
-    model::{Base, BaseRequest, Precision, open_base},
-    train::{Flow, Inputs, Rows, RunDir, Start, TrainConfig, train},
+    model::{BaseModel, BaseRequest, WeightPrecision, open_base},
+    train::{RunDir, RunStart, TrainConfig, TrainFlow, TrainInputs, TrainRows, train},
 };
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -27,7 +28,7 @@ use crate::tiny;
 /// A finished run on a tiny base.
 pub struct Trained {
     _dir: TempDir,
-    pub inputs: Inputs,
+    pub inputs: TrainInputs,
     pub run: RunDir,
 }
 
@@ -45,10 +46,10 @@ impl Trained {
             ..TrainConfig::default()
         };
         let inputs = tiny::inputs(dir.path(), &base, 40, config);
-        let start = Start::Fresh {
+        let start = RunStart::Fresh {
             runs: dir.path().join("runs"),
         };
-        let (outcome, _) = train(&inputs, &start, &mut |_| Flow::Continue).unwrap();
+        let (outcome, _) = train(&inputs, &start, &mut |_| TrainFlow::Continue).unwrap();
         let run = RunDir::find(&dir.path().join("runs"), outcome.run.to_str()).unwrap();
         Self {
             _dir: dir,
@@ -57,18 +58,23 @@ impl Trained {
         }
     }
 
-    pub fn rows(&self) -> Rows {
+    pub fn rows(&self) -> TrainRows {
         self.inputs.rows().unwrap().0
     }
 
-    pub fn material(&self, method: Method) -> Material {
-        Material::of_run(&self.run, &self.inputs.config, method).unwrap()
+    pub fn material(&self, method: IndexMethod) -> GradientInputs {
+        GradientInputs::of_run(&self.run, &self.inputs.config, method).unwrap()
     }
 
-    pub fn job<'a>(&'a self, rows: &'a Rows, material: &'a Material, method: Method) -> Job<'a> {
-        Job {
+    pub fn job<'a>(
+        &'a self,
+        rows: &'a TrainRows,
+        material: &'a GradientInputs,
+        method: IndexMethod,
+    ) -> IndexJob<'a> {
+        IndexJob {
             base: &self.inputs.base,
-            precision: Precision::F32,
+            precision: WeightPrecision::F32,
             dataset: &self.inputs.dataset,
             rows,
             material,
@@ -79,9 +85,9 @@ impl Trained {
         }
     }
 
-    pub fn build(&self, method: Method, dir: &Path) -> (Built, Places) {
+    pub fn build(&self, method: IndexMethod, dir: &Path) -> (BuiltIndex, AttributionDir) {
         let (rows, material) = (self.rows(), self.material(method));
-        let places = Places::new(dir);
+        let places = AttributionDir::new(dir);
         let built = build(&self.job(&rows, &material, method), &places, &mut |_| {}).unwrap();
         (built, places)
     }
@@ -91,7 +97,7 @@ impl Trained {
 fn a_copy_of_a_row_that_was_held_out_is_credited_to_the_first() {
     let mut trained = Trained::new();
     let mut rows = trained.inputs.dataset.rows.clone();
-    let copy = |of: &Row, line: usize| Row {
+    let copy = |of: &DataRow, line: usize| DataRow {
         source: 1,
         line,
         ..of.clone()
@@ -100,21 +106,21 @@ fn a_copy_of_a_row_that_was_held_out_is_credited_to_the_first() {
     rows.extend(copies);
     let mut sources = trained.inputs.dataset.sources.clone();
     sources[0].contributor = "first".into();
-    let copier = Source {
+    let copier = DataSource {
         contributor: "copier".into(),
-        ..Source::of_file("copy.jsonl")
+        ..DataSource::of_file("copy.jsonl")
     };
     sources.push(copier);
     trained.inputs.dataset = Dataset::new(sources, rows);
     let all = trained.rows();
     // Row 3 is held out, its copy is trained on; row 4 and its copy both are.
     let kept: Vec<usize> = (0..all.len()).filter(|at| *at != 3).collect();
-    let (rows, material) = (all.select(&kept), trained.material(Method::Gradient));
+    let (rows, material) = (all.select(&kept), trained.material(IndexMethod::Gradient));
     let dir = TempDir::new().unwrap();
-    let places = Places::new(dir.path());
-    let job = trained.job(&rows, &material, Method::Gradient);
+    let places = AttributionDir::new(dir.path());
+    let job = trained.job(&rows, &material, IndexMethod::Gradient);
     build(&job, &places, &mut |_| {}).unwrap();
-    let index = Index::open(&places.index()).unwrap();
+    let index = IndexFile::open(&places.index()).unwrap();
     let examples = index.examples();
     let whose = |at: usize| {
         index.contributors()[examples[at].contributor as usize]
@@ -129,7 +135,7 @@ fn a_copy_of_a_row_that_was_held_out_is_credited_to_the_first() {
 }
 
 /// An index of random rows: `examples` examples of `contributors` contributors.
-pub fn random_draft(examples: usize, contributors: usize, shape: [usize; 2]) -> Draft {
+pub fn random_draft(examples: usize, contributors: usize, shape: [usize; 2]) -> IndexDraft {
     let [checkpoints, width] = shape;
     let mut rng = ChaCha8Rng::seed_from_u64(7);
     let mut rows = IndexRows::default();
@@ -142,21 +148,21 @@ pub fn random_draft(examples: usize, contributors: usize, shape: [usize; 2]) -> 
     let documents: Vec<Vec<u32>> = (0..examples as u32)
         .map(|at| (0..8).map(|place| (at * 3 + place) % 97).collect())
         .collect();
-    Draft {
-        binding: Binding {
+    IndexDraft {
+        binding: IndexBinding {
             base: "b".into(),
             adapter: "a".into(),
             tokenizer: "t".into(),
             data: "d".into(),
             sources: vec![],
-            parameters: Parameters {
-                method: Method::Influence,
+            parameters: IndexParameters {
+                method: IndexMethod::Influence,
                 width,
                 damping: 0.1,
                 leverage: None,
                 seed: "00".repeat(32),
                 lora_scale: 2.0,
-                precision: Precision::F32,
+                precision: WeightPrecision::F32,
             },
             checkpoints: (0..checkpoints as u64)
                 .map(|step| CheckpointFacts {
@@ -168,13 +174,13 @@ pub fn random_draft(examples: usize, contributors: usize, shape: [usize; 2]) -> 
             preconditioner: None,
         },
         contributors: (0..contributors)
-            .map(|at| Contributor {
+            .map(|at| IndexContributor {
                 name: format!("contributor {at}"),
                 address: (at % 2 == 0).then(|| format!("0x{at:040x}")),
             })
             .collect(),
         examples: (0..examples as u32)
-            .map(|at| Example {
+            .map(|at| IndexedExample {
                 hash: [at as u8; 32],
                 dataset: 0,
                 contributor: at % contributors.max(1) as u32,
@@ -184,20 +190,20 @@ pub fn random_draft(examples: usize, contributors: usize, shape: [usize; 2]) -> 
             })
             .collect(),
         rows,
-        suffixes: Suffixes::build(documents.iter().map(Vec::as_slice)).unwrap(),
+        suffixes: SuffixArray::build(documents.iter().map(Vec::as_slice)).unwrap(),
     }
 }
 
-pub fn written(draft: &Draft) -> (TempDir, Index) {
+pub fn written(draft: &IndexDraft) -> (TempDir, IndexFile) {
     let dir = TempDir::new().unwrap();
     let path = dir.path().join("index.bin");
     std::fs::write(&path, draft.encode()).unwrap();
-    let index = Index::open(&path).unwrap();
+    let index = IndexFile::open(&path).unwrap();
     (dir, index)
 }
 
 /// The embedded base, in a folder of its own.
-pub fn nano() -> (TempDir, Base) {
+pub fn nano() -> (TempDir, BaseModel) {
     let dir = TempDir::new().unwrap();
     let request = BaseRequest {
         id: "nano".into(),

@@ -6,21 +6,22 @@ use std::sync::Arc;
 use alloy::{primitives::Bytes, sol_types::SolCall};
 use openlora::{
     runtime::{
-        event::{CallKind, Event, Finish, Usage},
+        event::{CallKind, Event, FinishReason, TokenUsage},
         ledger::{
-            Address, Amount, ChannelConfig, Charge, Days, Earnings, ReceiverKey, Scheme, Word,
-            findings::{Audit, Finding, FindingKind, LossCause, Severity},
+            Address, Amount, CallCharge, ChannelTerms, DayRange, Earnings, PaymentScheme,
+            ReceiverKey, Word,
+            findings::{AuditFinding, FindingKind, LedgerAudit, LossCause, Severity},
         },
         ports::FactLog,
     },
     wallet::{
         contracts::ESCROW,
-        purse::{
-            Fate, Spending,
-            audit::{Finding as Finds, against_chain, agreed},
+        payer::{
+            PaymentRecord, PaymentStatus,
+            audit::{ComparisonResult as Finds, against_chain, agreed},
         },
         registry::{BatchSettlementEscrow as Escrow, ChannelVoucher, VoucherClaim},
-        settlement::{LeftOut, Settled, Settlement, Treasurer},
+        settlement::{ChainSettlement, ChainSettler, LeftOut, SettleRound},
     },
 };
 use serde_json::{Value, json};
@@ -33,29 +34,29 @@ use crate::{
     },
 };
 
-fn settle(seller: &Seller) -> Settled {
-    let treasurer = Treasurer::new(Arc::clone(&seller.desk));
+fn settle(seller: &Seller) -> SettleRound {
+    let treasurer = ChainSettler::new(Arc::clone(&seller.desk));
     seller.wait(treasurer.settle_now()).unwrap()
 }
 
 #[track_caller]
-fn only(mut audits: Vec<Audit>) -> Audit {
+fn only(mut audits: Vec<LedgerAudit>) -> LedgerAudit {
     assert_eq!(audits.len(), 1, "{audits:#?}");
     audits.remove(0)
 }
 
-fn kinds(audit: &Audit) -> Vec<FindingKind> {
+fn kinds(audit: &LedgerAudit) -> Vec<FindingKind> {
     audit.findings.iter().map(|it| it.kind).collect()
 }
 
-fn calls(finding: &Finding) -> Vec<(String, u128)> {
+fn calls(finding: &AuditFinding) -> Vec<(String, u128)> {
     let calls = finding.calls.iter();
     calls
         .map(|it| (it.request_id.clone(), it.amount.0))
         .collect()
 }
 
-fn failed(audit: &Audit) -> Vec<&'static str> {
+fn failed(audit: &LedgerAudit) -> Vec<&'static str> {
     let failed = audit.checks.iter().filter(|check| !check.holds());
     failed.map(|check| check.name).collect()
 }
@@ -71,7 +72,7 @@ fn sends_as(market: &Market, from: Address, to: Address, data: Vec<u8>) {
 }
 
 /// The payer takes everything unclaimed back, without anybody claiming in between.
-fn withdraws(market: &Market, buyer: &Buyer, config: &ChannelConfig, amount: u128) {
+fn withdraws(market: &Market, buyer: &Buyer, config: &ChannelTerms, amount: u128) {
     let config = config.into();
     let begin = Escrow::initiateWithdrawCall { config, amount };
     sends_as(market, buyer.address(), ESCROW.into(), begin.abi_encode());
@@ -265,15 +266,15 @@ fn what_a_chain_no_longer_has_is_named_with_its_calls() {
     assert!(!audit.holds());
 }
 
-fn gone(audit: &Audit) -> Vec<String> {
+fn gone(audit: &LedgerAudit) -> Vec<String> {
     let missing = audit.findings.iter().filter_map(|it| it.tx.clone());
     missing.collect()
 }
 
 fn exact_call(seller: &Seller, id: &str, nonce: &Word, amount: u128, receiver: ReceiverKey) {
     let payer = seller.trail().payments.keys().next().unwrap().payer;
-    let charge = Charge {
-        scheme: Scheme::Exact,
+    let charge = CallCharge {
+        scheme: PaymentScheme::Exact,
         chain_id: receiver.chain_id,
         token: receiver.token,
         receiver: receiver.receiver,
@@ -287,8 +288,8 @@ fn exact_call(seller: &Seller, id: &str, nonce: &Word, amount: u128, receiver: R
         adapter: "tone".into(),
         adapter_digest: "00".into(),
         kind: CallKind::Chat,
-        usage: Usage::default(),
-        finish: Finish::Stop,
+        usage: TokenUsage::default(),
+        finish: FinishReason::Stop,
         milliseconds: 1,
         first_token_milliseconds: None,
         request_hash: "00".into(),
@@ -317,7 +318,7 @@ fn two_calls_for_one_transfer_are_a_loss() {
     let expected = [("one".to_owned(), 70), ("two".to_owned(), 70)];
     assert_eq!(calls(&audit.findings[0]), expected);
     assert_eq!(failed(&audit), ["exact on chain ≥ charged of it"]);
-    let all = earned(&seller).sums(market.receiver(), Days::ALL);
+    let all = earned(&seller).sums(market.receiver(), DayRange::ALL);
     assert_eq!(
         (all.charged.0, all.settled.0, all.pending().0),
         (140, 70, 70)
@@ -326,7 +327,7 @@ fn two_calls_for_one_transfer_are_a_loss() {
 
 /// What another server of the same adapter claims, with its own account and channel.
 fn claims_elsewhere(market: &Market, seller: &Seller, buyer: &Buyer, amount: u128) {
-    let config = ChannelConfig {
+    let config = ChannelTerms {
         receiver_authorizer: FIRST.parse().unwrap(),
         ..buyer.config(99)
     };
@@ -370,7 +371,7 @@ fn what_other_servers_claim_is_not_ours() {
         ),
         (2_300, 300, 2_000)
     );
-    let all = earned(&seller).sums(market.receiver(), Days::ALL);
+    let all = earned(&seller).sums(market.receiver(), DayRange::ALL);
     assert_eq!(
         (all.charged.0, all.claimed.0, all.settled.0),
         (300, 300, 300)
@@ -408,13 +409,15 @@ fn a_stranger_may_settle() {
     assert!(audit.holds(), "{audit:#?}");
     assert_eq!(kinds(&audit), [FindingKind::SettledByOthers]);
     assert_eq!(
-        earned(&seller).sums(market.receiver(), Days::ALL).settled,
+        earned(&seller)
+            .sums(market.receiver(), DayRange::ALL)
+            .settled,
         Amount(0)
     );
     seller
         .wait(seller.desk.observe_receiver(market.receiver()))
         .unwrap();
-    let all = earned(&seller).sums(market.receiver(), Days::ALL);
+    let all = earned(&seller).sums(market.receiver(), DayRange::ALL);
     assert_eq!((all.settled, all.pending()), (Amount(300), Amount(0)));
 
     // A claim that this journal did not make is told, for nobody else should be able to.
@@ -463,7 +466,7 @@ fn receipts_of_other_sellers_are_no_income() {
     seller
         .wait(seller.desk.transfer(&other.transfer(4_000, 7)))
         .unwrap();
-    let theirs = ChannelConfig {
+    let theirs = ChannelTerms {
         receiver_authorizer: FIRST.parse().unwrap(),
         ..other.config(5)
     };
@@ -496,7 +499,7 @@ fn receipts_of_other_sellers_are_no_income() {
         earnings.receivers().into_iter().collect::<Vec<_>>(),
         [market.receiver()]
     );
-    let all = earnings.sums(market.receiver(), Days::ALL);
+    let all = earnings.sums(market.receiver(), DayRange::ALL);
     assert_eq!((all.charged.0, all.settled.0), (300, 300));
     let audit = only(seller.audits());
     assert!(audit.holds(), "{audit:#?}");
@@ -525,7 +528,7 @@ fn a_withdrawal_that_has_begun_is_a_warning() {
 }
 
 /// The purse's record of a payment that allowed `quote`, as the purse stores it.
-fn spending(charge: &Charge, quote: u128) -> Spending {
+fn spending(charge: &CallCharge, quote: u128) -> PaymentRecord {
     let spending = json!({
         "request_id": "one", "time_ms": 1_000, "server": "http://shop", "adapter": "tone",
         "scheme": charge.scheme, "chain_id": charge.chain_id, "token": charge.token,
@@ -543,8 +546,8 @@ fn a_buyer_sees_what_a_seller_claims_beyond_its_charges() {
     let buyer = market.buyer(1, 10_000);
     let config = buyer.config(1);
     let channel = seller.opens(&buyer, &config, 1_000);
-    let charge = Charge {
-        scheme: Scheme::BatchSettlement,
+    let charge = CallCharge {
+        scheme: PaymentScheme::BatchSettlement,
         chain_id: CHAIN_ID,
         token: market.token,
         receiver: market.splitter,
@@ -554,8 +557,8 @@ fn a_buyer_sees_what_a_seller_claims_beyond_its_charges() {
         cumulative: Amount(300),
     };
     let signed = spending(&charge, 500);
-    let open = Spending {
-        fate: Fate::Open,
+    let open = PaymentRecord {
+        status: PaymentStatus::Open,
         ..signed.clone()
     };
     assert_eq!(agreed(std::slice::from_ref(&signed), &charge), Amount(300));
@@ -589,14 +592,14 @@ fn a_buyer_sees_what_a_seller_claims_beyond_its_charges() {
 
     // An exact payment is a transfer to the one who was signed for, not a used nonce.
     let transfer = buyer.transfer(70, 1);
-    let exact = Charge {
-        scheme: Scheme::Exact,
+    let exact = CallCharge {
+        scheme: PaymentScheme::Exact,
         id: transfer.nonce,
         amount: Amount(70),
         cumulative: Amount(70),
         ..charge.clone()
     };
-    let holds = |signed: &Spending| {
+    let holds = |signed: &PaymentRecord| {
         let chain = seller.desk.chain();
         let found = against_chain(&exact, (signed, Amount(70)), chain);
         seller.wait(found).unwrap().1

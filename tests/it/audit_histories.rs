@@ -5,15 +5,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use openlora::runtime::{
     event::{
-        CallKind, ChannelOpened, ChannelRefunded, ChannelsClaimed, ClaimedRow, Event, Finish,
-        PaymentReceived, ReceiverSettled, Record, ShareReleased, Usage,
+        CallKind, ChannelOpened, ChannelRefunded, ChannelsClaimed, ClaimedRow, Event, EventRecord,
+        FinishReason, PaymentReceived, ReceiverSettled, ShareReleased, TokenUsage,
     },
     ledger::{
-        Address, Amount, ChannelConfig, ChannelKey, ChannelView, Charge, Days, Earnings, ExactKey,
-        Payment, Prices, ReceiverKey, ReceiverView, Scheme, Word, Work,
+        Address, Amount, CallCharge, CallWork, ChannelKey, ChannelTerms, ChannelView,
+        CheckedPayment, DayRange, Earnings, ExactKey, PaymentScheme, PriceList, ReceiverKey,
+        ReceiverView, Word,
         findings::{FindingKind, LossCause, Severity},
         reconcile::{
-            ChannelEvidence, Evidence, LoggedAuthorization, LoggedRelease, LoggedSum,
+            ChainEvidence, ChannelEvidence, LoggedAuthorization, LoggedRelease, LoggedSum,
             LoggedTransfer, PaidBack, reconcile,
         },
         trail::AuditTrail,
@@ -131,7 +132,7 @@ struct World {
     settled: u128,
     held: u128,
     released: u128,
-    evidence: Evidence,
+    evidence: ChainEvidence,
     /// Differences that were put in: kind and sum.
     planted: Vec<(FindingKind, u128)>,
     /// Calls whose exact payment is missing.
@@ -150,7 +151,7 @@ impl World {
             settled: 0,
             held: 0,
             released: 0,
-            evidence: Evidence {
+            evidence: ChainEvidence {
                 receiver: receiver(),
                 escrow: address(ESCROW),
                 view: ReceiverView::default(),
@@ -166,7 +167,7 @@ impl World {
             unpaid: BTreeMap::new(),
         };
         for channel in 0..CHANNELS {
-            let config = ChannelConfig {
+            let config = ChannelTerms {
                 payer: address(PAYER),
                 payer_authorizer: address(PAYER),
                 receiver: address(SPLITTER),
@@ -191,7 +192,7 @@ impl World {
 
     fn keep(&mut self, event: Event) {
         self.sequence += 1;
-        let record = Record {
+        let record = EventRecord {
             sequence: self.sequence,
             time_ms: 0,
             event,
@@ -227,8 +228,8 @@ impl World {
         if is_lost {
             return;
         }
-        let payment = Payment {
-            scheme: Scheme::BatchSettlement,
+        let payment = CheckedPayment {
+            scheme: PaymentScheme::BatchSettlement,
             chain_id: CHAIN,
             token: address(TOKEN),
             receiver: address(SPLITTER),
@@ -239,20 +240,20 @@ impl World {
             collected: false,
             party: None,
             signature: "0x01".into(),
-            prices: Prices {
+            prices: PriceList {
                 completion: Amount(amount),
-                ..Prices::default()
+                ..PriceList::default()
             },
-            work: Work::Tokens {
+            work: CallWork::Tokens {
                 prompt: 0,
                 completion: 1_000,
             },
         };
-        let usage = Usage {
+        let usage = TokenUsage {
             prompt_tokens: 0,
             completion_tokens: 1_000,
         };
-        let charge = payment.charge(usage, Finish::Stop);
+        let charge = payment.charge(usage, FinishReason::Stop);
         self.keep(Event::CallReserved {
             request_id: id.clone(),
             session: "one".into(),
@@ -266,14 +267,14 @@ impl World {
         self.meter(id, charge);
     }
 
-    fn meter(&mut self, request_id: String, charge: Charge) {
+    fn meter(&mut self, request_id: String, charge: CallCharge) {
         self.keep(Event::CallMetered {
             request_id,
             adapter: "tone".into(),
             adapter_digest: "00".into(),
             kind: CallKind::Chat,
-            usage: Usage::default(),
-            finish: Finish::Stop,
+            usage: TokenUsage::default(),
+            finish: FinishReason::Stop,
             milliseconds: 1,
             first_token_milliseconds: None,
             request_hash: "00".into(),
@@ -405,8 +406,8 @@ impl World {
         } else {
             self.unpaid.insert(id.clone(), amount);
         }
-        let charge = Charge {
-            scheme: Scheme::Exact,
+        let charge = CallCharge {
+            scheme: PaymentScheme::Exact,
             chain_id: CHAIN,
             token: address(TOKEN),
             receiver: address(SPLITTER),
@@ -477,7 +478,7 @@ impl World {
         }
     }
 
-    fn seen(&mut self) -> &Evidence {
+    fn seen(&mut self) -> &ChainEvidence {
         self.evidence.view = ReceiverView {
             claimed: Amount(self.claimed_by_all),
             settled: Amount(self.settled),
@@ -602,7 +603,7 @@ proptest! {
         };
         for step in steps.into_iter().filter(honest) {
             world.step(step);
-            let sums = world.earnings.sums(receiver(), Days::ALL);
+            let sums = world.earnings.sums(receiver(), DayRange::ALL);
             prop_assert!(sums.settled <= sums.claimed, "{:?}", sums);
             prop_assert!(sums.claimed <= sums.charged, "{:?}", sums);
         }

@@ -10,13 +10,13 @@ use openlora::{
         journal::Journal,
         ledger::{Amount, Word},
         ports::FactLog,
-        serve::access::Token,
+        serve::access::AccessToken,
     },
     wallet::{
-        network::{Network, Wish},
+        network::{Network, NetworkOptions},
         provider::Chain,
-        settlement::{History, Settlement, Treasurer, Trouble, identify},
-        transaction::{Limits, Sender, no_facts, recover},
+        settlement::{ChainFailure, ChainSettlement, ChainSettler, TxHistory, identify},
+        transaction::{TxLimits, TxSender, no_facts, recover},
     },
 };
 use serde_json::{Value, json};
@@ -36,9 +36,9 @@ fn genesis(rpc: &Rpc) -> Word {
 
 /// What a process that starts makes of a chain.
 fn identified(market: &Market, network: &Network, journal: &Journal) -> Result<bool, Failure> {
-    let book = journal.snapshot().unwrap().book;
+    let book = journal.snapshot().unwrap().ledger;
     let history = || {
-        let mut history = History::default();
+        let mut history = TxHistory::default();
         journal.replay(1, |record| history.apply(&record.event))?;
         Ok(history)
     };
@@ -84,7 +84,7 @@ fn facts_of_a_chain_that_is_gone_count_no_more() {
         .wait(seller.desk.transfer(&buyer.transfer(70, 1)))
         .unwrap();
     let first = genesis(&market.rpc);
-    assert_eq!(seller.ledger.book().genesis[&CHAIN_ID], first);
+    assert_eq!(seller.ledger.ledger().genesis[&CHAIN_ID], first);
     assert_eq!(kinds(&seller), ["chain_identified"]);
     market.again();
 
@@ -96,7 +96,7 @@ fn facts_of_a_chain_that_is_gone_count_no_more() {
         market.chain.url(),
         genesis(&market.rpc)
     );
-    let trouble = Trouble::Unreachable { reason };
+    let trouble = ChainFailure::Unreachable { reason };
     assert_eq!(refused, trouble);
     assert!(!seller.desk.is_fresh());
     let desk = &seller.desk;
@@ -112,7 +112,7 @@ fn facts_of_a_chain_that_is_gone_count_no_more() {
     );
     let deposit = buyer.deposit(&config, 100, 2);
     assert_eq!(seller.wait(desk.deposit(&deposit)).map(drop), Err(trouble));
-    let treasurer = Treasurer::new(std::sync::Arc::clone(desk));
+    let treasurer = ChainSettler::new(std::sync::Arc::clone(desk));
     let round = seller.wait(treasurer.settle_now()).unwrap_err().to_string();
     assert!(round.contains("answers from another chain"), "{round}");
     assert_eq!(market.sent(), 0);
@@ -126,7 +126,7 @@ fn facts_of_a_chain_that_is_gone_count_no_more() {
     let seller = market.seller();
     let expected = ["chain_identified", "chain_ended", "chain_identified"];
     assert_eq!(kinds(&seller), expected);
-    let book = seller.ledger.book();
+    let book = seller.ledger.ledger();
     assert_eq!((book.channels.len(), book.exact.len()), (0, 0));
     let former: Vec<_> = book
         .former
@@ -139,9 +139,9 @@ fn facts_of_a_chain_that_is_gone_count_no_more() {
     let config = buyer.config(2);
     seller.opens(&buyer, &config, 5_000);
     seller.charges(&buyer, &config, 250);
-    let treasurer = Treasurer::new(std::sync::Arc::clone(&seller.desk));
+    let treasurer = ChainSettler::new(std::sync::Arc::clone(&seller.desk));
     seller.wait(treasurer.settle_now()).unwrap();
-    let book = seller.ledger.book();
+    let book = seller.ledger.ledger();
     assert_eq!(book.breaches, Vec::<String>::new());
     let audits = seller.audits();
     assert!(audits.iter().all(|it| it.holds()), "{audits:#?}");
@@ -179,13 +179,13 @@ fn a_journal_that_names_no_chain_is_believed_as_far_as_its_blocks_stand() {
     };
     let journal = written("same.sqlite");
     assert_eq!(identified(&market, &network, &journal), Ok(true));
-    let book = journal.snapshot().unwrap().book;
+    let book = journal.snapshot().unwrap().ledger;
     assert_eq!((book.exact.len(), book.former.len()), (1, 0));
     assert_eq!(book.genesis[&CHAIN_ID], genesis(&market.rpc));
     let (local, real) = (written("local.sqlite"), written("real.sqlite"));
     market.again();
     assert_eq!(identified(&market, &network, &local), Ok(true));
-    let book = local.snapshot().unwrap().book;
+    let book = local.snapshot().unwrap().ledger;
     assert_eq!(book.exact.len(), 0);
     // Real money is not written off: nothing is taken there until somebody looks.
     let mut public = network.clone();
@@ -197,7 +197,7 @@ fn a_journal_that_names_no_chain_is_believed_as_far_as_its_blocks_stand() {
             refused.message.contains("answers from another chain"),
             "{refused:?}"
         );
-        assert_eq!(journal.snapshot().unwrap().book.exact.len(), 1);
+        assert_eq!(journal.snapshot().unwrap().ledger.exact.len(), 1);
     }
 }
 
@@ -221,12 +221,12 @@ fn a_revert_is_a_reorganisation_and_serves_nobody_meanwhile() {
     assert!(now < last);
     // Memory would be good for half a minute; a lower head ends that at once.
     let reason = format!("its newest block is {now}, and block {last} was seen before");
-    let refused = Err(Trouble::Unreachable {
+    let refused = Err(ChainFailure::Unreachable {
         reason: reason.clone(),
     });
     assert_eq!(seller.wait(desk.refresh()), refused);
     assert!(!desk.is_fresh());
-    let refused = Err(Trouble::Unreachable { reason });
+    let refused = Err(ChainFailure::Unreachable { reason });
     assert_eq!(seller.wait(desk.channel(channel)), refused);
     assert_eq!(seller.events("reorganised").len(), 0);
     // One that stays is what the chain has now.
@@ -236,14 +236,14 @@ fn a_revert_is_a_reorganisation_and_serves_nobody_meanwhile() {
     ));
     assert!(desk.is_fresh());
     assert_eq!(seller.events("reorganised").len(), 1);
-    let book = seller.ledger.book();
+    let book = seller.ledger.ledger();
     assert_eq!(book.exact.len(), 0);
     let view = seller.wait(desk.channel(channel)).unwrap();
     assert_eq!(view.balance, Amount(0));
     // And it goes on.
     seller.opens(&buyer, &config, 800);
     seller.charges(&buyer, &config, 300);
-    let treasurer = Treasurer::new(std::sync::Arc::clone(desk));
+    let treasurer = ChainSettler::new(std::sync::Arc::clone(desk));
     seller.wait(treasurer.settle_now()).unwrap();
     let audits = seller.audits();
     assert!(audits.iter().all(|it| it.holds()), "{audits:#?}");
@@ -274,7 +274,10 @@ fn nobody_begins_to_be_served_on_an_old_view() {
     down.store(true, std::sync::atomic::Ordering::SeqCst);
     seller.wait(seller.desk.channel(used)).unwrap();
     let refused = seller.wait(seller.desk.channel(new)).unwrap_err();
-    assert!(matches!(refused, Trouble::Unreachable { .. }), "{refused}");
+    assert!(
+        matches!(refused, ChainFailure::Unreachable { .. }),
+        "{refused}"
+    );
     down.store(false, std::sync::atomic::Ordering::SeqCst);
 }
 
@@ -313,7 +316,7 @@ fn a_payment_counts_once_it_is_deep() {
 #[test]
 fn networks_of_others_wait_for_blocks_on_top() {
     for preset in openlora::wallet::network::PRESETS {
-        let network = Network::settle(preset.name, &Wish::default()).unwrap();
+        let network = Network::resolve(preset.name, &NetworkOptions::default()).unwrap();
         assert_eq!(
             network.confirmations == 0,
             network.is_local(),
@@ -322,11 +325,11 @@ fn networks_of_others_wait_for_blocks_on_top() {
         );
     }
     // The id of a development chain does not make it one.
-    let wish = Wish {
+    let wish = NetworkOptions {
         rpc: Some("https://rpc.example".to_owned()),
-        ..Wish::default()
+        ..NetworkOptions::default()
     };
-    assert_eq!(Network::settle("local", &wish).unwrap().confirmations, 2);
+    assert_eq!(Network::resolve("local", &wish).unwrap().confirmations, 2);
 }
 
 #[test]
@@ -357,7 +360,7 @@ fn a_reset_is_asked_for_and_leaves_an_audit_that_is_right() {
 fn no_chain_is_reset_under_a_server() {
     let desk = Desk::new();
     desk.run(&["devnet", "start", "--port", "0"]).succeeds();
-    let token = Token::at(&desk.path().join("home/data/operator.token")).unwrap();
+    let token = AccessToken::at(&desk.path().join("home/data/operator.token")).unwrap();
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let listener = runtime
         .block_on(tokio::net::TcpListener::bind("127.0.0.1:0"))
@@ -423,7 +426,10 @@ fn a_transaction_of_a_chain_that_is_gone_is_sent_to_no_other() {
     let seller = market.seller_through(&proxy.url, |_| {});
     let buyer = market.buyer(1, 1_000);
     let sent = seller.wait(seller.desk.transfer(&buyer.transfer(70, 1)));
-    assert!(matches!(sent, Err(Trouble::Unknown { .. })), "{sent:?}");
+    assert!(
+        matches!(sent, Err(ChainFailure::Unknown { .. })),
+        "{sent:?}"
+    );
     let intents = seller.records().into_iter();
     let open: Vec<_> = intents
         .filter_map(|record| match record.event {
@@ -437,15 +443,15 @@ fn a_transaction_of_a_chain_that_is_gone_is_sent_to_no_other() {
     let recovered = |network: &Network| {
         market.runtime.block_on(async {
             let chain = Chain::connect(network).await.unwrap();
-            let sender = Sender {
+            let sender = TxSender {
                 chain: &chain,
                 account: &account(OWN_KEY),
                 facts: &seller.journal,
-                limits: Limits {
+                limits: TxLimits {
                     max_fee: None,
                     patience: Duration::from_secs(5),
                 },
-                tell: &|_| {},
+                progress: &|_| {},
                 harvest: &no_facts,
             };
             recover(&sender, &open).await

@@ -12,13 +12,13 @@ mod terminal;
 use std::path::{Path, PathBuf};
 
 use openlora::{
-    runtime::{event::Record, ledger::Address, state::board::Board},
+    runtime::{event::EventRecord, ledger::Address, state::board::Board},
     tui::{
-        key::Key,
-        model::{Link, Model, Options},
-        money::Token,
-        theme::{Depth, Theme},
-        update::{Message, update},
+        key::KeyPress,
+        model::{DashModel, DashOptions, FeedLink},
+        money::ChainToken,
+        theme::{ColourDepth, Theme},
+        update::{DashMessage, update},
     },
 };
 
@@ -27,7 +27,7 @@ pub fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/dash")
 }
 
-pub fn scenario(name: &str) -> Vec<Record> {
+pub fn scenario(name: &str) -> Vec<EventRecord> {
     let text = std::fs::read_to_string(folder().join(format!("{name}.jsonl"))).unwrap();
     let each = text.lines().map(|line| serde_json::from_str(line).unwrap());
     each.collect()
@@ -36,9 +36,9 @@ pub fn scenario(name: &str) -> Vec<Record> {
 /// The money of the scenarios.
 pub const TOKEN: &str = "0x2903312562984717340103501615418775552954";
 
-pub fn token() -> Token {
+pub fn token() -> ChainToken {
     let address: Address = TOKEN.parse().unwrap();
-    Token {
+    ChainToken {
         chain_id: 31_337,
         network: "local".to_owned(),
         token: Some((address, "dUSD".to_owned(), 6)),
@@ -46,10 +46,10 @@ pub fn token() -> Token {
     }
 }
 
-pub fn options(theme: Theme) -> Options {
-    Options {
+pub fn options(theme: Theme) -> DashOptions {
+    DashOptions {
         tokens: vec![token()],
-        depth: Depth::True,
+        depth: ColourDepth::True,
         theme,
         animation: true,
         mouse: true,
@@ -58,19 +58,19 @@ pub fn options(theme: Theme) -> Options {
 }
 
 /// A model that was shown every record of a scenario and stands at its end.
-pub fn model(name: &str, size: (u16, u16), theme: Theme) -> Model {
+pub fn model(name: &str, size: (u16, u16), theme: Theme) -> DashModel {
     let records = scenario(name);
     let now_ms = records.last().unwrap().time_ms;
-    let mut model = Model::new(options(theme), size, now_ms);
-    update(&mut model, Message::Link(Link::Ended));
-    update(&mut model, Message::Records(records));
+    let mut model = DashModel::new(options(theme), size, now_ms);
+    update(&mut model, DashMessage::Link(FeedLink::Ended));
+    update(&mut model, DashMessage::Records(records));
     // Payments that are on their way have arrived.
     model.flow.clear();
-    update(&mut model, Message::Frame(now_ms));
+    update(&mut model, DashMessage::Frame(now_ms));
     model
 }
 
-pub fn fold(records: &[Record]) -> Board {
+pub fn fold(records: &[EventRecord]) -> Board {
     let mut board = Board::default();
     for record in records {
         let _ = board.apply(record);
@@ -79,10 +79,10 @@ pub fn fold(records: &[Record]) -> Board {
 }
 
 /// Presses keys and draws.
-pub fn press(model: &mut Model, keys: &[Key]) {
+pub fn press(model: &mut DashModel, keys: &[KeyPress]) {
     for key in keys {
-        update(model, Message::Key(*key));
+        update(model, DashMessage::Key(*key));
         let now_ms = model.now_ms;
-        update(model, Message::Frame(now_ms));
+        update(model, DashMessage::Frame(now_ms));
     }
 }

@@ -5,21 +5,21 @@ use std::path::{Path, PathBuf};
 use openlora::{
     error::Explain,
     runtime::{
-        dataset::{self, DataError, Dataset, Example, Source, Task, TaskWish},
-        model::text::Message,
+        dataset::{self, DataError, DataSource, Dataset, Task, TaskOptions, TrainingExample},
+        model::text::ChatMessage,
     },
 };
 use proptest::prelude::*;
 
 /// Writes a file and returns it as the only source.
-pub fn source(dir: &Path, name: &str, content: impl AsRef<[u8]>) -> Source {
+pub fn source(dir: &Path, name: &str, content: impl AsRef<[u8]>) -> DataSource {
     let path = dir.join(name);
     std::fs::write(&path, content).unwrap();
-    Source::of_file(path)
+    DataSource::of_file(path)
 }
 
 /// The examples of one file.
-fn examples(name: &str, content: impl AsRef<[u8]>) -> Vec<(usize, Example)> {
+fn examples(name: &str, content: impl AsRef<[u8]>) -> Vec<(usize, TrainingExample)> {
     let dir = tempfile::tempdir().unwrap();
     let dataset = dataset::load(&[source(dir.path(), name, content)]).unwrap();
     dataset
@@ -29,37 +29,37 @@ fn examples(name: &str, content: impl AsRef<[u8]>) -> Vec<(usize, Example)> {
         .collect()
 }
 
-pub fn message(role: &str, content: &str) -> Message {
-    Message {
+pub fn message(role: &str, content: &str) -> ChatMessage {
+    ChatMessage {
         role: role.to_owned(),
         content: content.to_owned(),
     }
 }
 
-fn labelled(text: &str, label: &str) -> Example {
-    Example::Labelled {
+fn labelled(text: &str, label: &str) -> TrainingExample {
+    TrainingExample::Labelled {
         text: text.to_owned(),
         label: label.to_owned(),
     }
 }
 
-fn plain(text: &str) -> Example {
-    Example::Text {
+fn plain(text: &str) -> TrainingExample {
+    TrainingExample::Text {
         text: text.to_owned(),
     }
 }
 
 /// A dataset in memory, one row a line of `mem`.
-pub fn in_memory(examples: impl IntoIterator<Item = Example>) -> Dataset {
+pub fn in_memory(examples: impl IntoIterator<Item = TrainingExample>) -> Dataset {
     let rows = examples
         .into_iter()
         .enumerate()
-        .map(|(at, example)| dataset::Row {
+        .map(|(at, example)| dataset::DataRow {
             example,
             source: 0,
             line: at + 1,
         });
-    Dataset::new(vec![Source::of_file("mem")], rows.collect())
+    Dataset::new(vec![DataSource::of_file("mem")], rows.collect())
 }
 
 #[test]
@@ -69,7 +69,7 @@ fn chats_come_from_three_formats() {
         message("user", "Hi"),
         message("assistant", "Ho"),
     ];
-    let expected = vec![(1, Example::Chat { messages: chat })];
+    let expected = vec![(1, TrainingExample::Chat { messages: chat })];
     let messages = r#"{"id": 7, "messages": [{"role": "system", "content": "Be brief."},
         {"role": "user", "content": "Hi", "name": "x"}, {"role": "assistant", "content": "Ho"}]}"#;
     assert_eq!(examples("a", messages.replace('\n', " ")), expected);
@@ -83,12 +83,15 @@ fn chats_come_from_three_formats() {
 fn alpaca_puts_the_input_below_the_instruction() {
     let row = r#"{"instruction": "Add.", "input": "1 2", "output": "3"}"#;
     let messages = vec![message("user", "Add.\n\n1 2"), message("assistant", "3")];
-    assert_eq!(examples("a", row), [(1, Example::Chat { messages })]);
+    assert_eq!(
+        examples("a", row),
+        [(1, TrainingExample::Chat { messages })]
+    );
 }
 
 #[test]
 fn json_lines_hold_pairs_texts_and_labels() {
-    let pair = Example::Completion {
+    let pair = TrainingExample::Completion {
         prompt: "1+1=".to_owned(),
         completion: " 2".to_owned(),
     };
@@ -128,7 +131,7 @@ fn csv_columns_have_the_names_of_json_keys_in_any_order() {
     ];
     assert_eq!(examples("a", table), expected);
     let pairs = "prompt,completion\n1+1=,2\n";
-    let pair = Example::Completion {
+    let pair = TrainingExample::Completion {
         prompt: "1+1=".to_owned(),
         completion: "2".to_owned(),
     };
@@ -297,7 +300,7 @@ fn paths_that_are_no_files_are_told() {
     let dir = tempfile::tempdir().unwrap();
     let of = |path: PathBuf| {
         told(
-            &dataset::load(&[Source::of_file(path)]).unwrap_err(),
+            &dataset::load(&[DataSource::of_file(path)]).unwrap_err(),
             dir.path(),
         )
     };
@@ -377,30 +380,32 @@ fn digests_are_over_canonical_lines_whatever_the_format() {
     assert_eq!(single.digest, once);
 }
 
-fn wish(task: Option<&str>, labels: &[&str]) -> TaskWish {
-    TaskWish {
+fn wish(task: Option<&str>, labels: &[&str]) -> TaskOptions {
+    TaskOptions {
         task: task.map(str::to_owned),
         labels: labels.iter().map(|label| (*label).to_owned()).collect(),
         instruction: None,
     }
 }
 
-fn completion() -> Example {
-    Example::Completion {
+fn completion() -> TrainingExample {
+    TrainingExample::Completion {
         prompt: "1+1=".to_owned(),
         completion: "2".to_owned(),
     }
 }
 
-fn chat() -> Example {
-    Example::Chat {
+fn chat() -> TrainingExample {
+    TrainingExample::Chat {
         messages: vec![message("user", "Hi"), message("assistant", "Ho")],
     }
 }
 
 #[test]
 fn the_task_is_found_from_the_rows() {
-    let found = |rows: Vec<Example>| Task::settle(&in_memory(rows), &TaskWish::default()).unwrap();
+    let found = |rows: Vec<TrainingExample>| {
+        Task::resolve(&in_memory(rows), &TaskOptions::default()).unwrap()
+    };
     assert_eq!(found(vec![plain("a")]), Task::Text);
     assert_eq!(
         found(vec![chat(), completion()]),
@@ -418,11 +423,11 @@ fn the_task_is_found_from_the_rows() {
 #[test]
 fn a_classifier_asks_with_its_instruction() {
     let rows = in_memory([labelled("a", "up"), labelled("b", "down")]);
-    let wanted = TaskWish {
+    let wanted = TaskOptions {
         instruction: Some("Up?".into()),
         ..wish(Some("classify"), &["up", "down"])
     };
-    let task = Task::settle(&rows, &wanted).unwrap();
+    let task = Task::resolve(&rows, &wanted).unwrap();
     assert_eq!(
         task.prompt_messages("c"),
         [message("system", "Up?"), message("user", "c")]
@@ -441,7 +446,7 @@ fn rows_that_do_not_fit_the_task_are_told() {
     let ups = || in_memory([labelled("a", "up"), labelled("b", "down")]);
     let correct = Some("correct project.labels");
     let label = Some("label the rows, or set project.task to chat or text");
-    let cases: [(Dataset, TaskWish, &str, Option<&str>); 10] = [
+    let cases: [(Dataset, TaskOptions, &str, Option<&str>); 10] = [
         (
             ups(),
             wish(Some("classify"), &["Up", "down"]),
@@ -502,24 +507,25 @@ fn rows_that_do_not_fit_the_task_are_told() {
         ),
     ];
     for (dataset, wanted, message, hint) in cases {
-        let error = Task::settle(&dataset, &wanted).unwrap_err();
+        let error = Task::resolve(&dataset, &wanted).unwrap_err();
         let expected = (message.to_owned(), hint.map(str::to_owned));
         assert_eq!((error.to_string(), error.hint()), expected);
     }
 }
 
-fn any_example() -> impl Strategy<Value = Example> {
+fn any_example() -> impl Strategy<Value = TrainingExample> {
     let text = "[a-zA-Z é\"\\\\,\n🚀]{0,20}x";
-    let said = proptest::collection::vec(text, 1..4).prop_map(|texts| Example::Chat {
+    let said = proptest::collection::vec(text, 1..4).prop_map(|texts| TrainingExample::Chat {
         messages: texts
             .iter()
             .map(|text| message("assistant", text))
             .collect(),
     });
     prop_oneof![
-        text.prop_map(|text| Example::Text { text }),
-        (text, text).prop_map(|(prompt, completion)| Example::Completion { prompt, completion }),
-        (text, "[a-z]{1,6}").prop_map(|(text, label)| Example::Labelled { text, label }),
+        text.prop_map(|text| TrainingExample::Text { text }),
+        (text, text)
+            .prop_map(|(prompt, completion)| TrainingExample::Completion { prompt, completion }),
+        (text, "[a-z]{1,6}").prop_map(|(text, label)| TrainingExample::Labelled { text, label }),
         said,
     ]
 }

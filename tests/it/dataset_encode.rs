@@ -6,10 +6,10 @@ use openlora::{
     error::Explain,
     runtime::{
         dataset::{
-            Example, Row, Task,
+            DataRow, Task, TrainingExample,
             encode::{EncodeOptions, LossOn, encode_row, segments},
         },
-        model::text::{Message, TextCodec},
+        model::text::{ChatMessage, TextCodec},
     },
 };
 use proptest::prelude::*;
@@ -29,9 +29,14 @@ const ALL: EncodeOptions = EncodeOptions {
 };
 
 /// The row as text, learned tokens between double brackets.
-fn marked(codec: &TextCodec, task: &Task, example: Example, options: &EncodeOptions) -> String {
+fn marked(
+    codec: &TextCodec,
+    task: &Task,
+    example: TrainingExample,
+    options: &EncodeOptions,
+) -> String {
     let dataset = in_memory([example]);
-    let row: &Row = &dataset.rows[0];
+    let row: &DataRow = &dataset.rows[0];
     let (encoded, segments) = segments(codec, task, &dataset, row, options).unwrap();
     assert_eq!(
         encoded,
@@ -50,7 +55,7 @@ fn marked(codec: &TextCodec, task: &Task, example: Example, options: &EncodeOpti
 fn failure(
     codec: &TextCodec,
     task: &Task,
-    example: Example,
+    example: TrainingExample,
     options: &EncodeOptions,
 ) -> (String, Option<String>) {
     let dataset = in_memory([example]);
@@ -62,8 +67,8 @@ fn chat_task() -> Task {
     Task::Chat { instruction: None }
 }
 
-fn chat(turns: &[(&str, &str)]) -> Example {
-    Example::Chat {
+fn chat(turns: &[(&str, &str)]) -> TrainingExample {
+    TrainingExample::Chat {
         messages: turns
             .iter()
             .map(|(role, text)| message(role, text))
@@ -85,7 +90,7 @@ fn a_classifier_learns_the_label_and_the_end_of_the_answer() {
         labels: vec!["up".into(), "down".into()],
         instruction: "Up?".into(),
     };
-    let row = Example::Labelled {
+    let row = TrainingExample::Labelled {
         text: "bitcoin is going up".into(),
         label: "up".into(),
     };
@@ -144,7 +149,7 @@ fn an_instruction_comes_before_rows_without_one() {
     );
     let expected = format!("<|im_start|>system\nBe brief.<|im_end|>\n{answer}");
     assert_eq!(marked(&codec, &task, chat(&turns[1..]), &ANSWERS), expected);
-    let pair = Example::Completion {
+    let pair = TrainingExample::Completion {
         prompt: "Hi".into(),
         completion: "Ho".into(),
     };
@@ -155,14 +160,14 @@ fn an_instruction_comes_before_rows_without_one() {
 fn plain_text_is_learned_but_for_its_first_token_and_is_ended() {
     let dir = tempfile::tempdir().unwrap();
     let codec = train_codec(dir.path());
-    let text = Example::Text {
+    let text = TrainingExample::Text {
         text: "I think bitcoin".into(),
     };
     assert_eq!(
         marked(&codec, &Task::Text, text, &ANSWERS),
         "I[[ think bitcoin<|im_end|>]]"
     );
-    let pair = Example::Completion {
+    let pair = TrainingExample::Completion {
         prompt: "I think".into(),
         completion: " bitcoin".into(),
     };
@@ -176,7 +181,7 @@ fn plain_text_is_learned_but_for_its_first_token_and_is_ended() {
 fn a_token_across_the_border_belongs_to_the_answer() {
     let dir = tempfile::tempdir().unwrap();
     let codec = train_codec(dir.path());
-    let pair = Example::Completion {
+    let pair = TrainingExample::Completion {
         prompt: "I think bit".into(),
         completion: "coin".into(),
     };
@@ -297,8 +302,8 @@ proptest! {
         let pair = |(asked, said): &(String, String)| {
             [message("user", asked), message("assistant", said)]
         };
-        let messages: Vec<Message> = turns.iter().flat_map(pair).collect();
-        let dataset = in_memory([Example::Chat { messages }]);
+        let messages: Vec<ChatMessage> = turns.iter().flat_map(pair).collect();
+        let dataset = in_memory([TrainingExample::Chat { messages }]);
         let row = &dataset.rows[0];
         let encoded = encode_row(&codec, &chat_task(), &dataset, row, &ANSWERS).unwrap();
         prop_assert_eq!(encoded.ids.len(), encoded.targets.len());

@@ -2,7 +2,7 @@
 
 use std::{fs::File, path::Path, sync::Arc};
 
-use openlora::runtime::dataset::{self, Example, Source};
+use openlora::runtime::dataset::{self, DataSource, TrainingExample};
 use parquet::{
     basic::{Compression, ZstdLevel},
     data_type::{ByteArray, ByteArrayType, Int64Type},
@@ -55,8 +55,8 @@ fn write(path: &Path, schema: &str, compression: Compression, columns: &[Column<
     writer.close().unwrap();
 }
 
-fn examples(path: &Path) -> Vec<(usize, Example)> {
-    let dataset = dataset::load(&[Source::of_file(path)]).unwrap();
+fn examples(path: &Path) -> Vec<(usize, TrainingExample)> {
+    let dataset = dataset::load(&[DataSource::of_file(path)]).unwrap();
     dataset
         .rows
         .into_iter()
@@ -65,7 +65,7 @@ fn examples(path: &Path) -> Vec<(usize, Example)> {
 }
 
 fn failure(path: &Path) -> String {
-    let error = dataset::load(&[Source::of_file(path)]).unwrap_err();
+    let error = dataset::load(&[DataSource::of_file(path)]).unwrap_err();
     error
         .to_string()
         .replace(&path.display().to_string(), "rows")
@@ -90,7 +90,7 @@ fn labelled_rows_are_read_whatever_the_compression() {
             Column::Texts(&[b"good", b"bad"]),
         ];
         write(&path, schema, codec, &columns);
-        let labelled = |text: &str, label: &str| Example::Labelled {
+        let labelled = |text: &str, label: &str| TrainingExample::Labelled {
             text: text.to_owned(),
             label: label.to_owned(),
         };
@@ -110,7 +110,7 @@ fn plain_texts_and_chats_are_read() {
         Compression::SNAPPY,
         &[Column::Texts(&[b"one", b"two"])],
     );
-    let text = |text: &str| Example::Text {
+    let text = |text: &str| TrainingExample::Text {
         text: text.to_owned(),
     };
     assert_eq!(examples(&path), [(1, text("one")), (2, text("two"))]);
@@ -126,7 +126,7 @@ fn plain_texts_and_chats_are_read() {
         Column::Levels(said, &defined, &repeated),
     ];
     write(&path, schema, Compression::SNAPPY, &columns);
-    let chat = |asked: &str, said: &str| Example::Chat {
+    let chat = |asked: &str, said: &str| TrainingExample::Chat {
         messages: vec![message("user", asked), message("assistant", said)],
     };
     assert_eq!(
@@ -206,7 +206,7 @@ fn damaged_files_are_refused_in_words() {
         let at = 4 + (state >> 33) as usize % (bytes.len() - 4);
         bytes[at] ^= 1 << (state >> 60 & 7);
         std::fs::write(&path, bytes).unwrap();
-        match dataset::load(&[Source::of_file(&path)]) {
+        match dataset::load(&[DataSource::of_file(&path)]) {
             Ok(_) => read += 1,
             Err(error) => drop(refused.insert(error.to_string())),
         }

@@ -5,17 +5,17 @@ use std::collections::BTreeMap;
 use openlora::{
     error::Explain,
     runtime::dataset::{
-        Dataset, Example, Row, Source,
-        duplicates::{self, Part},
-        split::{Split, SplitWish, split},
+        DataRow, DataSource, Dataset, TrainingExample,
+        duplicates::{self, DatasetPart},
+        split::{DataSplit, DataSplitOptions, split},
     },
 };
 use proptest::prelude::*;
 
 use crate::dataset::in_memory;
 
-fn labelled(text: &str, label: &str) -> Example {
-    Example::Labelled {
+fn labelled(text: &str, label: &str) -> TrainingExample {
+    TrainingExample::Labelled {
         text: text.to_owned(),
         label: label.to_owned(),
     }
@@ -25,8 +25,8 @@ fn rows(count: usize) -> Dataset {
     in_memory((0..count).map(|n| labelled(&format!("text {n}"), ["a", "b", "b"][n % 3])))
 }
 
-fn wish(valid: f64, test: f64, seed: u64) -> SplitWish {
-    SplitWish { valid, test, seed }
+fn wish(valid: f64, test: f64, seed: u64) -> DataSplitOptions {
+    DataSplitOptions { valid, test, seed }
 }
 
 fn labels(dataset: &Dataset, part: &[usize]) -> BTreeMap<String, usize> {
@@ -42,7 +42,7 @@ fn labels(dataset: &Dataset, part: &[usize]) -> BTreeMap<String, usize> {
 #[test]
 fn every_label_is_split_in_the_same_proportions() {
     let dataset = rows(300);
-    let Split { train, valid, test } = split(&dataset, &wish(0.1, 0.2, 1)).unwrap();
+    let DataSplit { train, valid, test } = split(&dataset, &wish(0.1, 0.2, 1)).unwrap();
     let counts = |part| labels(&dataset, part).into_values().collect::<Vec<_>>();
     assert_eq!(
         [counts(&train), counts(&valid), counts(&test)],
@@ -53,11 +53,11 @@ fn every_label_is_split_in_the_same_proportions() {
 #[test]
 fn the_seed_alone_decides_and_order_does_not() {
     let texts = |dataset: &Dataset, part: &[usize]| {
-        let mut texts: Vec<Example> = part
+        let mut texts: Vec<TrainingExample> = part
             .iter()
             .map(|row| dataset.rows[*row].example.clone())
             .collect();
-        texts.sort_by_key(Example::to_json_line);
+        texts.sort_by_key(TrainingExample::to_json_line);
         texts
     };
     let dataset = rows(90);
@@ -66,7 +66,7 @@ fn the_seed_alone_decides_and_order_does_not() {
             .rows
             .iter()
             .rev()
-            .map(|row: &Row| row.example.clone()),
+            .map(|row: &DataRow| row.example.clone()),
     );
     let one = split(&dataset, &wish(0.1, 0.1, 7)).unwrap();
     let two = split(&reversed, &wish(0.1, 0.1, 7)).unwrap();
@@ -135,18 +135,18 @@ proptest! {
     }
 }
 
-fn file(name: &str, examples: Vec<Example>) -> Dataset {
+fn file(name: &str, examples: Vec<TrainingExample>) -> Dataset {
     let dataset = in_memory(examples);
-    Dataset::new(vec![Source::of_file(name)], dataset.rows)
+    Dataset::new(vec![DataSource::of_file(name)], dataset.rows)
 }
 
 /// `second repeats first similarity leaks labels`.
 fn told(parts: &[(&str, &Dataset)]) -> Vec<String> {
-    let parts: Vec<Part<'_>> = parts
+    let parts: Vec<DatasetPart<'_>> = parts
         .iter()
-        .map(|(name, dataset)| Part { name, dataset })
+        .map(|(name, dataset)| DatasetPart { name, dataset })
         .collect();
-    let line = |found: &duplicates::Duplicate| {
+    let line = |found: &duplicates::DuplicateRow| {
         format!(
             "{} {} = {} {} at {:.2}{}{}",
             found.second.part,
@@ -217,9 +217,9 @@ proptest! {
         let text = |set: &std::collections::BTreeSet<u8>| {
             set.iter().map(|word| format!("w{word}")).collect::<Vec<_>>().join(" ")
         };
-        let dataset = in_memory(rows.iter().map(|set| Example::Text { text: text(set) }));
+        let dataset = in_memory(rows.iter().map(|set| TrainingExample::Text { text: text(set) }));
         let found: Vec<(String, String)> =
-            duplicates::find(&[Part { name: "all", dataset: &dataset }])
+            duplicates::find(&[DatasetPart { name: "all", dataset: &dataset }])
                 .into_iter()
                 .map(|found| (found.second.at, format!("{:.4}", found.similarity)))
                 .collect();
@@ -240,7 +240,7 @@ proptest! {
 #[test]
 fn copies_count_for_whoever_said_it_first() {
     let long = "one two three four five six seven eight nine ten eleven twelve thirteen";
-    let sources = ["first", "copier", "second", "own"].map(Source::of_file);
+    let sources = ["first", "copier", "second", "own"].map(DataSource::of_file);
     let rows = [
         (0, long.to_owned()),
         (0, "short and sweet".to_owned()),
@@ -258,7 +258,7 @@ fn copies_count_for_whoever_said_it_first() {
         (3, "said here and here alone".to_owned()),
         (3, "Said here and here alone.".to_owned()),
     ];
-    let row = |(at, (source, text)): (usize, (usize, String))| Row {
+    let row = |(at, (source, text)): (usize, (usize, String))| DataRow {
         example: labelled(&text, ["a", "b"][at % 2]),
         source,
         line: at + 1,

@@ -6,15 +6,15 @@ use alloy::sol_types::SolCall;
 use openlora::{
     error::Explain,
     runtime::{
-        event::{Event, Settlement},
+        event::{Event, TxOutcome},
         package::{
-            build::{About, SplitWish},
+            build::{PackageMetadata, RevenueSplitOptions},
             read,
-            release::Domain,
+            release::SigningDomain,
         },
     },
     wallet::{
-        deploy::{Goods, Place, id_of, payout, registration},
+        deploy::{DeployContext, ReleaseParams, id_of, payout, registration},
         eip712::AccountSigner,
         registry::{OpenLoraRegistry as Registry, Share},
     },
@@ -354,10 +354,10 @@ fn a_transaction_that_reverts_when_it_is_mined() {
         .journal()
         .into_iter()
         .find_map(|record| match record.event {
-            Event::TransactionSettled { tx: of, status, .. } if of == tx => Some(status),
+            Event::TransactionConfirmed { tx: of, status, .. } if of == tx => Some(status),
             _ => None,
         });
-    assert_eq!(outcome, Some(Settlement::Reverted));
+    assert_eq!(outcome, Some(TxOutcome::Reverted));
     assert_eq!(desk.count("deployed"), 0);
     desk.points_to(chain.url());
     desk.run(&["deploy", "first"]).succeeds();
@@ -538,9 +538,9 @@ fn failed(desk: &Desk, package: &str) -> Vec<(String, String)> {
 #[test]
 fn a_registration_by_somebody_else_with_another_split_is_told() {
     let (desk, chain) = at_embedded();
-    let goods = Goods::of(&read(&desk.path().join("first")).unwrap()).unwrap();
+    let goods = ReleaseParams::from_package(&read(&desk.path().join("first")).unwrap()).unwrap();
     let thief: openlora::runtime::ledger::Address = ADDRESS.parse().unwrap();
-    let place = Place {
+    let place = DeployContext {
         registry: contract("OpenLoraRegistry").parse().unwrap(),
         pool_factory: contract("ContributorPoolFactory").parse().unwrap(),
         account: thief,
@@ -600,7 +600,7 @@ fn a_registration_by_somebody_else_with_another_split_is_told() {
 fn a_signature_that_is_missing_or_for_another_registry_is_told() {
     let (desk, _chain) = at_embedded();
     desk.run(&["deploy", "first"]).succeeds();
-    let domain = Domain::of(1, None);
+    let domain = SigningDomain::for_registry(1, None);
     let draft = crate::package::drafted(&own_about("1.0.0")).unwrap();
     let signer = crate::deploy_support::account(crate::deploy_support::OWN_KEY);
     let place = desk.path().join("elsewhere");
@@ -624,7 +624,7 @@ fn a_signature_that_is_missing_or_for_another_registry_is_told() {
 fn a_contributor_without_an_address() {
     let (desk, _chain) = at_embedded();
     let package = read(&desk.path().join("first")).unwrap();
-    let mut goods = Goods::of(&package).unwrap();
+    let mut goods = ReleaseParams::from_package(&package).unwrap();
     goods.contributors[0].address = None;
     let error = payout(&goods).unwrap_err();
     let ppm = goods.contributors[0].static_ppm;
@@ -649,11 +649,11 @@ fn a_contributor_without_an_address() {
 #[test]
 fn a_split_without_contributors_needs_no_pool() {
     let (desk, chain) = at_embedded();
-    let about = About {
-        split: SplitWish {
+    let about = PackageMetadata {
+        split: RevenueSplitOptions {
             creator: Some(1_000_000),
             contributors: Some(0),
-            ..SplitWish::default()
+            ..RevenueSplitOptions::default()
         },
         ..own_about("2.0.0")
     };
@@ -688,7 +688,7 @@ fn nobody_is_paid_at_a_placeholder_or_a_published_account_for_real_money() {
     let place =
         |name: &str, change: &dyn Fn(&mut openlora::runtime::package::manifest::Manifest)| {
             let registry = contract("OpenLoraRegistry").parse().unwrap();
-            let domain = Domain::of(31_337, Some(registry));
+            let domain = SigningDomain::for_registry(31_337, Some(registry));
             let mut draft = crate::package::drafted(&own_about("1.0.0")).unwrap();
             change(&mut draft.manifest);
             let place = desk.path().join(name);

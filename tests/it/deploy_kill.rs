@@ -8,7 +8,7 @@ use alloy::{
     eips::eip2718::Decodable2718,
     hex,
 };
-use openlora::runtime::event::{Event, Intent, Settlement};
+use openlora::runtime::event::{Event, TxIntent, TxOutcome};
 use serde_json::{Value, json};
 
 use crate::{
@@ -103,14 +103,14 @@ fn open(desk: &Desk) -> Vec<String> {
     for record in desk.journal() {
         match record.event {
             Event::TransactionIntended(intent) => open.push(intent.tx),
-            Event::TransactionSettled { tx, .. } => open.retain(|it| *it != tx),
+            Event::TransactionConfirmed { tx, .. } => open.retain(|it| *it != tx),
             _ => {}
         }
     }
     open
 }
 
-fn intents(desk: &Desk) -> Vec<Intent> {
+fn intents(desk: &Desk) -> Vec<TxIntent> {
     let intent = |event| match event {
         Event::TransactionIntended(intent) => Some(*intent),
         _ => None,
@@ -119,18 +119,18 @@ fn intents(desk: &Desk) -> Vec<Intent> {
     events.filter_map(intent).collect()
 }
 
-fn outcome(desk: &Desk, wanted: &str) -> Settlement {
+fn outcome(desk: &Desk, wanted: &str) -> TxOutcome {
     let found = desk
         .journal()
         .into_iter()
         .find_map(|record| match record.event {
-            Event::TransactionSettled { tx, status, .. } if tx == wanted => Some(status),
+            Event::TransactionConfirmed { tx, status, .. } if tx == wanted => Some(status),
             _ => None,
         });
     found.unwrap()
 }
 
-fn max_fee(intent: &Intent) -> u128 {
+fn max_fee(intent: &TxIntent) -> u128 {
     let bytes = hex::decode(&intent.raw).unwrap();
     let transaction = TxEnvelope::decode_2718(&mut bytes.as_slice()).unwrap();
     transaction.max_fee_per_gas()
@@ -163,7 +163,7 @@ fn a_stuck_transaction_offers_more_under_the_same_nonce() {
     let said = finished(child);
     assert_eq!(said["done"], "registered");
     let all = intents(&desk);
-    let of_pool: Vec<&Intent> = all
+    let of_pool: Vec<&TxIntent> = all
         .iter()
         .filter(|it| it.from == OWN && it.nonce == 0)
         .collect();
@@ -172,13 +172,13 @@ fn a_stuck_transaction_offers_more_under_the_same_nonce() {
         assert_eq!(pair[1].replaces.as_deref(), Some(pair[0].tx.as_str()));
         assert!(max_fee(pair[1]) * 8 >= max_fee(pair[0]) * 9);
     }
-    let outcomes: Vec<Settlement> = of_pool.iter().map(|it| outcome(&desk, &it.tx)).collect();
-    let succeeded = outcomes.iter().filter(|it| **it == Settlement::Succeeded);
+    let outcomes: Vec<TxOutcome> = of_pool.iter().map(|it| outcome(&desk, &it.tx)).collect();
+    let succeeded = outcomes.iter().filter(|it| **it == TxOutcome::Succeeded);
     assert_eq!(succeeded.count(), 1, "{outcomes:?}");
     assert!(
         outcomes
             .iter()
-            .all(|it| matches!(it, Settlement::Succeeded | Settlement::Replaced))
+            .all(|it| matches!(it, TxOutcome::Succeeded | TxOutcome::Replaced))
     );
     let sent = number(&rpc.ok("eth_getTransactionCount", json!([OWN, "latest"])));
     assert_eq!(sent, 2);

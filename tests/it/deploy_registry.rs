@@ -10,13 +10,13 @@ use alloy::{
 };
 use openlora::{
     runtime::{
-        event::{Deployment, Event, Intent, Record, Settlement},
-        package::{read, release::Statement},
-        state::{Applied, Snapshot},
+        event::{Event, EventRecord, ReleaseDeployment, TxIntent, TxOutcome},
+        package::{read, release::ReleaseStatement},
+        state::{ApplyOutcome, JournalSnapshot},
     },
     wallet::{
         contracts::ABIS,
-        deploy::{Goods, Place, id_of, payout, registration},
+        deploy::{DeployContext, ReleaseParams, id_of, payout, registration},
         eip712::{digest, typed_release},
         registry::{
             AttributionAnchor, BatchSettlementEscrow as Escrow, ContributorPool,
@@ -265,19 +265,19 @@ fn digests_equal_those_that_the_contract_computes() {
         let answer = chain.ok("eth_call", call);
         answer.as_str().unwrap().parse().unwrap()
     };
-    let statement: Statement = package.envelope.as_ref().unwrap().statement();
+    let statement: ReleaseStatement = package.envelope.as_ref().unwrap().statement();
     let call = Registry::releaseDigestCall {
         statement: typed_release(&statement.release),
     };
     assert_eq!(ask(call.abi_encode()), digest(&statement));
 
-    let goods = Goods::of(&package).unwrap();
+    let goods = ReleaseParams::from_package(&package).unwrap();
     let pool = "0x00000000000000000000000000000000000000C3"
         .parse()
         .unwrap();
     let shares = payout(&goods).unwrap().shares(Some(pool)).unwrap();
     let own = account(crate::deploy_support::OWN_KEY).address();
-    let place = Place {
+    let place = DeployContext {
         registry: registry.parse().unwrap(),
         pool_factory: contract("ContributorPoolFactory").parse().unwrap(),
         account: own,
@@ -329,7 +329,7 @@ fn digests_equal_those_that_the_contract_computes() {
 #[test]
 fn the_snapshot_lists_deployments_and_what_is_open() {
     let intent = |tx: &str| {
-        Event::TransactionIntended(Box::new(Intent {
+        Event::TransactionIntended(Box::new(TxIntent {
             tx: tx.into(),
             chain_id: 31_337,
             genesis: None,
@@ -343,7 +343,7 @@ fn the_snapshot_lists_deployments_and_what_is_open() {
         }))
     };
     let deployed = |version, tx: &str| {
-        Event::Deployed(Box::new(Deployment {
+        Event::Deployed(Box::new(ReleaseDeployment {
             name: "tone".into(),
             release: "1.0.0".into(),
             network: "local".into(),
@@ -363,9 +363,9 @@ fn the_snapshot_lists_deployments_and_what_is_open() {
     let events = [
         intent("0xa"),
         intent("0xb"),
-        Event::TransactionSettled {
+        Event::TransactionConfirmed {
             tx: "0xa".into(),
-            status: Settlement::Succeeded,
+            status: TxOutcome::Succeeded,
             gas_used: Some(1),
             block: Some(1),
             fee: None,
@@ -374,17 +374,17 @@ fn the_snapshot_lists_deployments_and_what_is_open() {
         deployed(1, "0xb"),
         deployed(2, "0xc"),
     ];
-    let mut snapshot = Snapshot::default();
+    let mut snapshot = JournalSnapshot::default();
     for (index, event) in events.into_iter().enumerate() {
         let text = serde_json::to_string(&event).unwrap();
         let event = serde_json::from_str(&text).unwrap();
-        let record = Record {
+        let record = EventRecord {
             sequence: index as u64 + 1,
             time_ms: 1,
             event,
             hash: String::new(),
         };
-        assert_eq!(snapshot.apply(&record), Applied::Folded);
+        assert_eq!(snapshot.apply(&record), ApplyOutcome::Folded);
     }
     let open: Vec<&str> = snapshot.unsettled.iter().map(|it| it.tx.as_str()).collect();
     let known: Vec<(u32, &str)> = snapshot

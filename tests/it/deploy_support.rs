@@ -11,14 +11,14 @@ use std::{
 use axum::{Router, body::Bytes, response::IntoResponse};
 use openlora::{
     runtime::{
-        event::{Event, Record},
+        event::{Event, EventRecord},
         journal::Journal,
-        package::{build::About, release::Domain, write},
+        package::{build::PackageMetadata, release::SigningDomain, write},
     },
     wallet::{
         contracts::deployments,
         eip712::AccountSigner,
-        keystore::{Account, Imported, parse_secret},
+        keystore::{ImportedSecret, WalletAccount, parse_secret},
     },
 };
 use serde_json::{Value, json};
@@ -45,16 +45,16 @@ pub fn contract(name: &str) -> String {
     found.address.to_checksum(None)
 }
 
-pub fn account(key: &str) -> Account {
+pub fn account(key: &str) -> WalletAccount {
     match parse_secret(key, None).unwrap() {
-        Imported::Key(key) => Account::new("own", key),
-        Imported::Keystore(_) => panic!("a key is no keystore"),
+        ImportedSecret::Key(key) => WalletAccount::new("own", key),
+        ImportedSecret::Keystore(_) => panic!("a key is no keystore"),
     }
 }
 
 /// What `own` says about a package.
-pub fn own_about(version: &str) -> About {
-    About {
+pub fn own_about(version: &str) -> PackageMetadata {
+    PackageMetadata {
         version: version.into(),
         publisher: Some(OWN.parse().unwrap()),
         ..about()
@@ -62,8 +62,9 @@ pub fn own_about(version: &str) -> About {
 }
 
 /// A signed package in `dir/name`.
-pub fn package(dir: &Path, name: &str, about: &About) -> PathBuf {
-    let domain = Domain::of(31_337, Some(contract("OpenLoraRegistry").parse().unwrap()));
+pub fn package(dir: &Path, name: &str, about: &PackageMetadata) -> PathBuf {
+    let domain =
+        SigningDomain::for_registry(31_337, Some(contract("OpenLoraRegistry").parse().unwrap()));
     let draft = drafted(about).unwrap();
     let signer = account(OWN_KEY);
     write(
@@ -144,7 +145,7 @@ impl Desk {
         self.json(&["deploy", "--contracts", "--account", "rich"])
     }
 
-    pub fn journal(&self) -> Vec<Record> {
+    pub fn journal(&self) -> Vec<EventRecord> {
         let path = self.path().join("home/data/journal.sqlite");
         let mut records = Vec::new();
         let mut journal = Journal::open_read_only(&path).unwrap();

@@ -7,7 +7,7 @@ use alloy::{
 };
 use openlora::wallet::{
     contracts,
-    devchain::{Chain, ChainError, Genesis, Options},
+    devchain::{ChainError, ChainOptions, DevChain, GenesisState},
 };
 use serde_json::{Value, json};
 
@@ -368,11 +368,11 @@ fn a_closed_chain_opens_as_it_was() {
     assert_eq!(chain.ok("eth_blockNumber", json!([])), "0xa");
 }
 
-fn options(dir: &std::path::Path, chain_id: u64) -> Options {
-    Options {
+fn options(dir: &std::path::Path, chain_id: u64) -> ChainOptions {
+    ChainOptions {
         path: dir.join("chain.sqlite"),
         chain_id,
-        genesis: Genesis::default(),
+        genesis: GenesisState::default(),
     }
 }
 
@@ -386,7 +386,7 @@ fn opened_after(sql: &str) -> Result<(u64, String), ChainError> {
     let file = rusqlite::Connection::open(dir.path().join("chain.sqlite")).unwrap();
     assert!(file.execute(sql, []).unwrap() > 0);
     drop(file);
-    let (number, hash) = Chain::open(options(dir.path(), 31_337))?.head();
+    let (number, hash) = DevChain::open(options(dir.path(), 31_337))?.head();
     Ok((number, hash.to_string()))
 }
 
@@ -436,7 +436,7 @@ fn foreign_files_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     Local::open(dir.path()).close();
     let path = dir.path().join("chain.sqlite");
-    let other = Chain::open(options(dir.path(), 31_338)).err();
+    let other = DevChain::open(options(dir.path(), 31_338)).err();
     let expected = ChainError::OtherChain {
         path: path.clone(),
         expected: 31_338,
@@ -448,7 +448,7 @@ fn foreign_files_are_refused() {
         "not a database, but long enough to be looked at as one",
     )
     .unwrap();
-    let error = Chain::open(options(dir.path(), 31_337)).err().unwrap();
+    let error = DevChain::open(options(dir.path(), 31_337)).err().unwrap();
     let expected = format!(
         "{} is not a development chain of this version: it is no SQLite file",
         path.display()

@@ -8,7 +8,9 @@ use std::{
     thread::JoinHandle,
 };
 
-use openlora::wallet::devchain::{Chain, Genesis, Node, Options, Running, local_genesis};
+use openlora::wallet::devchain::{
+    ChainOptions, DevChain, GenesisState, NodeHandle, RunningNode, local_genesis,
+};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
@@ -85,32 +87,32 @@ fn result(method: &str, answer: Value) -> Value {
 /// A chain in this process, asked without HTTP.
 pub struct Local {
     runtime: Runtime,
-    node: Node,
-    running: Option<Running>,
+    node: NodeHandle,
+    running: Option<RunningNode>,
 }
 
 impl Local {
     pub fn open(path: &Path) -> Self {
-        Self::with(Options {
+        Self::with(ChainOptions {
             path: path.join("chain.sqlite"),
             chain_id: 31_337,
-            genesis: Genesis::default(),
+            genesis: GenesisState::default(),
         })
     }
 
     pub fn with_contracts(path: &Path) -> Self {
-        Self::with(Options {
+        Self::with(ChainOptions {
             path: path.join("chain.sqlite"),
             chain_id: 31_337,
             genesis: local_genesis().unwrap(),
         })
     }
 
-    fn with(options: Options) -> Self {
+    fn with(options: ChainOptions) -> Self {
         let runtime = Runtime::new().unwrap();
-        let chain = Chain::open(options).unwrap();
+        let chain = DevChain::open(options).unwrap();
         let running = runtime
-            .block_on(Running::start(chain, 0, "secret"))
+            .block_on(RunningNode::start(chain, 0, "secret"))
             .unwrap();
         Self {
             node: running.node(),

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use openlora::runtime::{
     event::{
-        Attributed, AttributedAmount, AttributionMethod, CallKind, ChannelObserved,
-        ChannelsClaimed, ClaimedRow, Event, Finish, Intent, PaymentReceived, ReceiverSettled,
-        Record, Settlement, ShareReleased, SplitMember, SplitPart, SplitRead, Usage,
+        AttributedAmount, AttributionMethod, CallAttributed, CallKind, ChannelObserved,
+        ChannelsClaimed, ClaimedRow, Event, EventRecord, FinishReason, PaymentReceived,
+        ReceiverSettled, ShareReleased, SplitMember, SplitPart, SplitRead, TokenUsage, TxIntent,
+        TxOutcome,
     },
     ledger::{
-        Address, Amount, ChannelKey, ChannelView, Charge, Days, Earnings, ExactKey, Payment,
-        Prices, ReceiverKey, Scheme, Word, Work,
+        Address, Amount, CallCharge, CallWork, ChannelKey, ChannelView, CheckedPayment, DayRange,
+        Earnings, ExactKey, PaymentScheme, PriceList, ReceiverKey, Word,
     },
 };
 
@@ -24,8 +25,8 @@ const POOL: Address = Address([3; 20]);
 const GIVER: Address = Address([4; 20]);
 const TAKER: Address = Address([5; 20]);
 
-fn prices() -> Prices {
-    Prices {
+fn prices() -> PriceList {
+    PriceList {
         prompt: Amount(200),
         completion: Amount(1_000),
         classification: Amount(100),
@@ -36,27 +37,33 @@ fn prices() -> Prices {
 
 #[test]
 fn a_call_costs_its_work_and_never_less_than_the_minimum() {
-    let tokens = |prompt, completion| prices().of(Work::Tokens { prompt, completion });
+    let tokens = |prompt, completion| prices().price_of(CallWork::Tokens { prompt, completion });
     assert_eq!(tokens(0, 0), Amount(10));
     // 0.2 * 40 + 1 * 8 is 16.
     assert_eq!(tokens(40, 8), Amount(16));
     // 0.2 * 41 + 1 * 8 is 16.2: a begun unit counts.
     assert_eq!(tokens(41, 8), Amount(17));
-    assert_eq!(prices().of(Work::Classifications { texts: 3 }), Amount(300));
-    assert_eq!(prices().of(Work::Images { pictures: 2 }), Amount(20_000));
-    let dear = Prices {
+    assert_eq!(
+        prices().price_of(CallWork::Classifications { texts: 3 }),
+        Amount(300)
+    );
+    assert_eq!(
+        prices().price_of(CallWork::Images { pictures: 2 }),
+        Amount(20_000)
+    );
+    let dear = PriceList {
         prompt: Amount(u128::MAX),
         ..prices()
     };
-    let most = dear.of(Work::Tokens {
+    let most = dear.price_of(CallWork::Tokens {
         prompt: u64::MAX,
         completion: u64::MAX,
     });
     assert_eq!(most, Amount(u128::MAX.div_ceil(1_000)));
 }
 
-fn payment(scheme: Scheme, work: Work) -> Payment {
-    Payment {
+fn payment(scheme: PaymentScheme, work: CallWork) -> CheckedPayment {
+    CheckedPayment {
         scheme,
         chain_id: 31_337,
         token: Address([9; 20]),
@@ -64,7 +71,7 @@ fn payment(scheme: Scheme, work: Work) -> Payment {
         payer: PAYER,
         id: Word([7; 32]),
         before: Amount(1_000),
-        quote: prices().of(work),
+        quote: prices().price_of(work),
         signature: "0x".into(),
         prices: prices(),
         work,
@@ -75,60 +82,70 @@ fn payment(scheme: Scheme, work: Work) -> Payment {
 
 #[test]
 fn what_is_claimed_before_a_call_is_charged_whole() {
-    let classified = Work::Classifications { texts: 2 };
-    let payment = Payment {
+    let classified = CallWork::Classifications { texts: 2 };
+    let payment = CheckedPayment {
         collected: true,
-        ..payment(Scheme::BatchSettlement, classified)
+        ..payment(PaymentScheme::BatchSettlement, classified)
     };
-    for finish in [Finish::Stop, Finish::Failed, Finish::Recovered] {
-        let charge = payment.charge(Usage::default(), finish);
+    for finish in [
+        FinishReason::Stop,
+        FinishReason::Failed,
+        FinishReason::Recovered,
+    ] {
+        let charge = payment.charge(TokenUsage::default(), finish);
         assert_eq!(charge.amount, payment.quote, "{finish:?}");
     }
 }
 
 #[test]
 fn a_unit_that_a_payer_was_led_by_is_not_charged() {
-    let usage = Usage {
+    let usage = TokenUsage {
         prompt_tokens: 40,
         completion_tokens: 1,
     };
-    let work = Work::Classifications { texts: 1 };
-    let mut payment = payment(Scheme::BatchSettlement, work);
+    let work = CallWork::Classifications { texts: 1 };
+    let mut payment = payment(PaymentScheme::BatchSettlement, work);
     let price = payment.quote;
     payment.quote = price.saturating_add(Amount(3));
-    assert_eq!(payment.charge(usage, Finish::Stop).amount, price);
+    assert_eq!(payment.charge(usage, FinishReason::Stop).amount, price);
 }
 
 #[test]
 fn a_charge_is_for_what_was_delivered_and_within_the_quote() {
-    let usage = |prompt_tokens, completion_tokens| Usage {
+    let usage = |prompt_tokens, completion_tokens| TokenUsage {
         prompt_tokens,
         completion_tokens,
     };
-    let chat = Work::Tokens {
+    let chat = CallWork::Tokens {
         prompt: 40,
         completion: 100,
     };
-    let classified = Work::Classifications { texts: 1 };
-    let (channel, exact) = (Scheme::BatchSettlement, Scheme::Exact);
+    let classified = CallWork::Classifications { texts: 1 };
+    let (channel, exact) = (PaymentScheme::BatchSettlement, PaymentScheme::Exact);
     for (scheme, work, used, finish, amount) in [
-        (channel, chat, usage(40, 100), Finish::Length, 108),
-        (channel, chat, usage(40, 8), Finish::Stop, 16),
-        (channel, chat, usage(40, 8), Finish::Disconnected, 16),
-        (channel, chat, usage(40, 8), Finish::Recovered, 16),
+        (channel, chat, usage(40, 100), FinishReason::Length, 108),
+        (channel, chat, usage(40, 8), FinishReason::Stop, 16),
+        (channel, chat, usage(40, 8), FinishReason::Disconnected, 16),
+        (channel, chat, usage(40, 8), FinishReason::Recovered, 16),
         // More than was asked for is not the payer's to pay.
-        (channel, chat, usage(40, 500), Finish::Length, 108),
-        (channel, chat, usage(0, 0), Finish::Failed, 0),
-        (channel, chat, usage(40, 0), Finish::Recovered, 0),
-        (channel, chat, usage(40, 0), Finish::Disconnected, 10),
-        (channel, classified, usage(40, 1), Finish::Stop, 100),
-        (channel, classified, usage(40, 0), Finish::Disconnected, 0),
+        (channel, chat, usage(40, 500), FinishReason::Length, 108),
+        (channel, chat, usage(0, 0), FinishReason::Failed, 0),
+        (channel, chat, usage(40, 0), FinishReason::Recovered, 0),
+        (channel, chat, usage(40, 0), FinishReason::Disconnected, 10),
+        (channel, classified, usage(40, 1), FinishReason::Stop, 100),
+        (
+            channel,
+            classified,
+            usage(40, 0),
+            FinishReason::Disconnected,
+            0,
+        ),
         // A transfer was for the whole quote, or owes a call.
-        (exact, chat, usage(40, 8), Finish::Stop, 108),
-        (exact, chat, usage(40, 0), Finish::Failed, 0),
-        (exact, chat, usage(40, 8), Finish::Disconnected, 108),
-        (exact, chat, usage(40, 8), Finish::Failed, 0),
-        (exact, chat, usage(40, 8), Finish::Recovered, 0),
+        (exact, chat, usage(40, 8), FinishReason::Stop, 108),
+        (exact, chat, usage(40, 0), FinishReason::Failed, 0),
+        (exact, chat, usage(40, 8), FinishReason::Disconnected, 108),
+        (exact, chat, usage(40, 8), FinishReason::Failed, 0),
+        (exact, chat, usage(40, 8), FinishReason::Recovered, 0),
     ] {
         let payment = payment(scheme, work);
         let charge = payment.charge(used, finish);
@@ -155,14 +172,14 @@ fn call(amount: u128, payer: Address) -> Event {
         adapter: "mood".into(),
         adapter_digest: "ad".into(),
         kind: CallKind::Chat,
-        usage: Usage::default(),
-        finish: Finish::Stop,
+        usage: TokenUsage::default(),
+        finish: FinishReason::Stop,
         milliseconds: 1,
         first_token_milliseconds: None,
         request_hash: "rh".into(),
         response_hash: "sh".into(),
-        charge: Some(Box::new(Charge {
-            scheme: Scheme::BatchSettlement,
+        charge: Some(Box::new(CallCharge {
+            scheme: PaymentScheme::BatchSettlement,
             chain_id: 31_337,
             token: receiver().token,
             receiver: receiver().receiver,
@@ -213,7 +230,7 @@ fn released(tx: &str, recipient: Address, amount: u128) -> Event {
 fn fold(events: impl IntoIterator<Item = (u64, Event)>) -> Earnings {
     let mut earnings = Earnings::default();
     for (sequence, (day, event)) in (1..).zip(events) {
-        earnings.apply(&Record {
+        earnings.apply(&EventRecord {
             sequence,
             time_ms: day * DAY_MS + 5,
             event,
@@ -236,11 +253,15 @@ fn sums_are_by_day_and_know_what_is_on_its_way() {
         (DAY, released("0x3", CREATOR, 72)),
     ]);
     let now = DAY * DAY_MS + 7;
-    let charged = |days| earnings.sums(receiver(), Days::until(now, days)).charged;
+    let charged = |days| {
+        earnings
+            .sums(receiver(), DayRange::until(now, days))
+            .charged
+    };
     assert_eq!(charged(1), Amount(3));
     assert_eq!(charged(7), Amount(23));
     assert_eq!(charged(30), Amount(23));
-    let all = earnings.sums(receiver(), Days::ALL);
+    let all = earnings.sums(receiver(), DayRange::ALL);
     assert_eq!((all.calls, all.charged), (3, Amount(123)));
     assert_eq!((all.claimed, all.settled), (Amount(120), Amount(120)));
     assert_eq!((all.pending(), all.withdrawable()), (Amount(3), Amount(48)));
@@ -262,7 +283,7 @@ fn a_reorganisation_takes_back_what_did_not_happen() {
             },
         ),
     ]);
-    let all = earnings.sums(receiver(), Days::ALL);
+    let all = earnings.sums(receiver(), DayRange::ALL);
     assert_eq!((all.claimed, all.settled), (Amount(100), Amount::ZERO));
     assert_eq!(all.pending(), Amount(100));
 }
@@ -308,8 +329,8 @@ fn exact_call(amount: u128) -> Event {
         panic!("a call is metered");
     };
     let charge = charge.map(|it| {
-        Box::new(Charge {
-            scheme: Scheme::Exact,
+        Box::new(CallCharge {
+            scheme: PaymentScheme::Exact,
             id: exact_key().nonce,
             ..*it
         })
@@ -359,7 +380,7 @@ fn a_settlement_is_income_as_far_as_our_calls_were_claimed() {
         (DAY, settled("0x2", 1_000)),
         (DAY, settled("0x3", 50)),
     ]);
-    let all = earnings.sums(receiver(), Days::ALL);
+    let all = earnings.sums(receiver(), DayRange::ALL);
     assert_eq!((all.claimed, all.settled), (Amount(100), Amount(100)));
     assert_eq!(all.pending(), Amount::ZERO);
     // Undone and done again, it is the same.
@@ -370,7 +391,7 @@ fn a_settlement_is_income_as_far_as_our_calls_were_claimed() {
         (DAY, undone("0x2")),
         (DAY, settled("0x4", 1_000)),
     ]);
-    assert_eq!(again.sums(receiver(), Days::ALL).settled, Amount(100));
+    assert_eq!(again.sums(receiver(), DayRange::ALL).settled, Amount(100));
 }
 
 #[test]
@@ -394,7 +415,7 @@ fn receipts_for_other_sellers_are_no_income() {
         ),
     ]);
     assert_eq!(earnings.receivers(), [receiver()].into());
-    assert_eq!(earnings.sums(theirs, Days::ALL).settled, Amount::ZERO);
+    assert_eq!(earnings.sums(theirs, DayRange::ALL).settled, Amount::ZERO);
 }
 
 #[test]
@@ -402,7 +423,7 @@ fn an_exact_payment_is_income_once_a_call_is_charged_for_it() {
     let splitter = receiver().receiver;
     let settled = |events: Vec<Event>| {
         let earnings = fold(events.into_iter().map(|it| (DAY, it)));
-        let all = earnings.sums(receiver(), Days::ALL);
+        let all = earnings.sums(receiver(), DayRange::ALL);
         (
             all.settled.0,
             all.pending().0,
@@ -437,14 +458,14 @@ fn what_payers_took_back_is_not_on_its_way() {
         (DAY, claimed("0x1", 20)),
         (DAY, observed(60, 20)),
     ]);
-    let all = earnings.sums(receiver(), Days::ALL);
+    let all = earnings.sums(receiver(), DayRange::ALL);
     assert_eq!((all.uncollectable, all.pending()), (Amount(40), Amount(60)));
     // What one receiver got is not taken from what another has coming.
     let other = ReceiverKey {
         chain_id: 31_338,
         ..receiver()
     };
-    let both = earnings.sums_of(&[receiver(), other], Days::ALL);
+    let both = earnings.sums_of(&[receiver(), other], DayRange::ALL);
     assert_eq!(
         (both.uncollectable, both.pending()),
         (Amount(40), Amount(60))
@@ -479,7 +500,7 @@ fn contributors_accrue_their_part_of_the_pools_part() {
         (DAY, settled("0x2", 1_001)),
         (DAY, released("0x3", CREATOR, 600)),
     ]);
-    let accruals = earnings.accruals(receiver(), Days::ALL, &BTreeMap::new());
+    let accruals = earnings.accruals(receiver(), DayRange::ALL, &BTreeMap::new());
     let of = |account: Address| accruals[&account];
     // Rounded down as the splitter and the pool do: 600.6, 400.4, and of these 300 and 100.
     assert_eq!(
@@ -521,7 +542,7 @@ fn contributors_accrue_what_calls_were_attributed_to_them() {
         }),
         micro: Amount(micro),
     };
-    let attributed = Attributed {
+    let attributed = CallAttributed {
         request_id: "one".into(),
         adapter: "mood".into(),
         adapter_digest: "00".into(),
@@ -551,7 +572,7 @@ fn contributors_accrue_what_calls_were_attributed_to_them() {
         ..receiver()
     };
     let allotted = BTreeMap::from([((pool, GIVER), Amount(7))]);
-    let accruals = earnings.accruals(receiver(), Days::ALL, &allotted);
+    let accruals = earnings.accruals(receiver(), DayRange::ALL, &allotted);
     // One call as it was attributed, the other by the static shares; what arrived is whose calls
     // were collected.
     let of = |account: Address| (accruals[&account].charged.0, accruals[&account].settled.0);
@@ -560,7 +581,7 @@ fn contributors_accrue_what_calls_were_attributed_to_them() {
 
 #[test]
 fn gas_counts_on_the_chain_of_its_transaction() {
-    let intent = Intent {
+    let intent = TxIntent {
         tx: "0x9".into(),
         chain_id: 31_338,
         genesis: None,
@@ -576,15 +597,15 @@ fn gas_counts_on_the_chain_of_its_transaction() {
         (DAY, Event::TransactionIntended(Box::new(intent))),
         (
             DAY,
-            Event::TransactionSettled {
+            Event::TransactionConfirmed {
                 tx: "0x9".into(),
-                status: Settlement::Succeeded,
+                status: TxOutcome::Succeeded,
                 gas_used: Some(21_000),
                 block: Some(1),
                 fee: Some(Amount(42_000)),
             },
         ),
     ]);
-    assert_eq!(earnings.gas(31_338, Days::ALL), Amount(42_000));
-    assert_eq!(earnings.gas(31_337, Days::ALL), Amount::ZERO);
+    assert_eq!(earnings.gas(31_338, DayRange::ALL), Amount(42_000));
+    assert_eq!(earnings.gas(31_337, DayRange::ALL), Amount::ZERO);
 }

@@ -8,13 +8,13 @@ use openlora::{
     error::Failure,
     runtime::{
         adapter::{self, HostTensor},
-        decoder::{Batch, Decoder, LoraFactors},
-        engine::{Classified, Engine, EngineError, Generated, Prompt, Sampling},
-        event::{Finish, Usage},
-        mistral::{EngineSpec, Engines, Loaded, Machine, Quant, settle},
+        decoder::{Decoder, LoraFactors, TokenBatch},
+        engine::{Engine, EngineError, GenerationStep, LabelProbabilities, Prompt, SamplingParams},
+        event::{FinishReason, TokenUsage},
+        mistral::{EngineLoader, EngineSpec, LoadedEngine, MachineLimits, Quant, resolve_quant},
         model::{
-            Base, ModelConfig, Precision, modules,
-            text::{Message, TextCodec},
+            BaseModel, ModelConfig, WeightPrecision, modules,
+            text::{ChatMessage, TextCodec},
         },
     },
 };
@@ -23,16 +23,16 @@ use serde_json::Value;
 use crate::waiting;
 use crate::{golden::dir as golden, scripted::Script};
 
-fn base(name: &str) -> Base {
-    Base::open_dir(name, &golden(name)).unwrap()
+fn base(name: &str) -> BaseModel {
+    BaseModel::open_dir(name, &golden(name)).unwrap()
 }
 
 async fn try_load(
-    engines: &Engines,
+    engines: &EngineLoader,
     base_name: &str,
     adapter_name: Option<&str>,
     quant: Quant,
-) -> Result<Loaded, EngineError> {
+) -> Result<LoadedEngine, EngineError> {
     let base = base(base_name);
     let adapter =
         adapter_name.map(|name| adapter::read(&golden(&format!("{base_name}.{name}"))).unwrap());
@@ -47,7 +47,7 @@ async fn try_load(
         .await
 }
 
-async fn load(engines: &Engines, base: &str, adapter: Option<&str>) -> Arc<dyn Engine> {
+async fn load(engines: &EngineLoader, base: &str, adapter: Option<&str>) -> Arc<dyn Engine> {
     try_load(engines, base, adapter, Quant::Auto)
         .await
         .unwrap()
@@ -59,16 +59,16 @@ async fn load(engines: &Engines, base: &str, adapter: Option<&str>) -> Arc<dyn E
 struct Answer {
     text: String,
     tokens: Vec<String>,
-    usage: Usage,
-    finish: Finish,
+    usage: TokenUsage,
+    finish: FinishReason,
 }
 
-async fn ask(engine: &Arc<dyn Engine>, prompt: Prompt, sampling: Sampling) -> Answer {
+async fn ask(engine: &Arc<dyn Engine>, prompt: Prompt, sampling: SamplingParams) -> Answer {
     let mut stream = engine.generate(prompt, sampling).await.unwrap();
     let (mut text, mut tokens, mut counted) = (String::new(), Vec::new(), 0);
     while let Some(step) = stream.next().await {
         match step.unwrap() {
-            Generated::Delta {
+            GenerationStep::Delta {
                 text: more,
                 tokens: count,
                 logprobs,
@@ -77,7 +77,7 @@ async fn ask(engine: &Arc<dyn Engine>, prompt: Prompt, sampling: Sampling) -> An
                 counted += count;
                 tokens.extend(logprobs.into_iter().map(|token| token.token));
             }
-            Generated::Done { usage, finish } => {
+            GenerationStep::Done { usage, finish } => {
                 assert_eq!(counted, usage.completion_tokens);
                 assert!(stream.next().await.is_none());
                 return Answer {
@@ -96,11 +96,11 @@ fn text(prompt: &str) -> Prompt {
     Prompt::Text(prompt.to_owned())
 }
 
-fn greedy(max_tokens: usize) -> Sampling {
-    Sampling {
+fn greedy(max_tokens: usize) -> SamplingParams {
+    SamplingParams {
         max_tokens,
         logprobs: Some(0),
-        ..Sampling::default()
+        ..SamplingParams::default()
     }
 }
 
@@ -110,7 +110,7 @@ fn expected(base: &str) -> Value {
 }
 
 /// Greedy continuations of one base and adapter must be PyTorch's, token for token.
-async fn agrees(engines: &Engines, base: &str, adapter: Option<&str>) {
+async fn agrees(engines: &EngineLoader, base: &str, adapter: Option<&str>) {
     let engine = load(engines, base, adapter).await;
     let codec = TextCodec::open(&golden(base)).unwrap();
     let expected = expected(base);
@@ -131,14 +131,14 @@ async fn agrees(engines: &Engines, base: &str, adapter: Option<&str>) {
         let wanted = Answer {
             text: codec.decode(&until_stop).unwrap(),
             tokens: until_stop.iter().map(|id| codec.token_text(*id)).collect(),
-            usage: Usage {
+            usage: TokenUsage {
                 prompt_tokens: prompt_ids.len() as u64,
                 completion_tokens: until_stop.len() as u64,
             },
             finish: if stopped {
-                Finish::Stop
+                FinishReason::Stop
             } else {
-                Finish::Length
+                FinishReason::Length
             },
         };
         assert_eq!(found, wanted, "{base} {adapter:?} {prompt}");
@@ -147,7 +147,7 @@ async fn agrees(engines: &Engines, base: &str, adapter: Option<&str>) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn greedy_text_is_that_of_peft() {
-    let engines = Engines::new();
+    let engines = EngineLoader::new();
     for base in ["llama", "mistral", "qwen2", "qwen3"] {
         for adapter in [None, Some("qv"), Some("all-linear")] {
             agrees(&engines, base, adapter).await;
@@ -157,7 +157,7 @@ async fn greedy_text_is_that_of_peft() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rslora_and_patterns_are_folded_in() {
-    let engines = Engines::new();
+    let engines = EngineLoader::new();
     for adapter in ["rslora", "patterns"] {
         agrees(&engines, "llama", Some(adapter)).await;
     }
@@ -171,7 +171,7 @@ struct Oracle {
 
 impl Oracle {
     fn open(base_name: &str, adapter_name: Option<&str>) -> Self {
-        let mut decoder = Decoder::load(&base(base_name), Precision::F32).unwrap();
+        let mut decoder = Decoder::load(&base(base_name), WeightPrecision::F32).unwrap();
         if let Some(name) = adapter_name {
             let adapter = adapter::read(&golden(&format!("{base_name}.{name}"))).unwrap();
             decoder
@@ -187,7 +187,7 @@ impl Oracle {
     /// Natural-log probabilities of the token after `ids`.
     fn logprobs(&self, ids: &[u32]) -> Vec<f64> {
         let targets = vec![true; ids.len()];
-        let batch = Batch::from_rows([(ids, targets.as_slice())]);
+        let batch = TokenBatch::from_rows([(ids, targets.as_slice())]);
         let logits = self.decoder.logits_at(&batch, &[ids.len() - 1]).unwrap();
         let logits: Vec<f32> = logits.flatten_all().unwrap().to_vec1().unwrap();
         let total: f64 = logits.iter().map(|logit| f64::from(*logit).exp()).sum();
@@ -214,7 +214,7 @@ impl Oracle {
             }
             Prompt::Chat(messages) => {
                 let mut messages = messages.clone();
-                messages.push(Message {
+                messages.push(ChatMessage {
                     role: "assistant".into(),
                     content: label.into(),
                 });
@@ -258,7 +258,7 @@ impl Oracle {
     }
 }
 
-fn factors(normalised: &adapter::Normalised) -> Vec<LoraFactors> {
+fn factors(normalised: &adapter::NormalisedAdapter) -> Vec<LoraFactors> {
     let values = |name: String| normalised.tensors[&name].to_f32();
     let factors = |module: &String| LoraFactors {
         module: module.clone(),
@@ -272,7 +272,7 @@ fn factors(normalised: &adapter::Normalised) -> Vec<LoraFactors> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn logprobs_are_those_of_the_decoder() {
-    let engines = Engines::new();
+    let engines = EngineLoader::new();
     // llama-rope3 has biases that mistral.rs leaves out.
     let error = try_load(&engines, "llama-rope3", None, Quant::Auto)
         .await
@@ -292,13 +292,13 @@ async fn logprobs_are_those_of_the_decoder() {
         let engine = load(&engines, base, adapter).await;
         let oracle = Oracle::open(base, adapter);
         let mut ids = oracle.codec.encode(prompt, true).unwrap();
-        let sampling = Sampling {
+        let sampling = SamplingParams {
             max_tokens: 6,
             logprobs: Some(3),
-            ..Sampling::default()
+            ..SamplingParams::default()
         };
         let mut stream = engine.generate(text(prompt), sampling).await.unwrap();
-        while let Some(Ok(Generated::Delta { logprobs, .. })) = stream.next().await {
+        while let Some(Ok(GenerationStep::Delta { logprobs, .. })) = stream.next().await {
             for found in logprobs {
                 let expected = oracle.logprobs(&ids);
                 let chosen = oracle.best(&ids);
@@ -326,8 +326,8 @@ async fn logprobs_are_those_of_the_decoder() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn label_probabilities_are_those_of_the_decoder() {
-    let engines = Engines::new();
-    let chat = Prompt::Chat(vec![Message {
+    let engines = EngineLoader::new();
+    let chat = Prompt::Chat(vec![ChatMessage {
         role: "user".into(),
         content: "so it goes".into(),
     }]);
@@ -368,7 +368,7 @@ async fn label_probabilities_are_those_of_the_decoder() {
                     .unwrap();
                 // Without the token that ends the answer.
                 let whole = oracle.answered(prompt, labels[best]);
-                let usage = Usage {
+                let usage = TokenUsage {
                     prompt_tokens: rendered.len() as u64,
                     completion_tokens: (whole.len() - rendered.len() - 1) as u64,
                 };
@@ -397,12 +397,12 @@ async fn rotary_scaling_of_llama3_is_that_of_the_decoder() {
         "high_freq_factor": 4.0, "original_max_position_embeddings": 16,
     });
     std::fs::write(&path, config.to_string()).unwrap();
-    let base = Base::open_dir("rope3", folder.path()).unwrap();
+    let base = BaseModel::open_dir("rope3", folder.path()).unwrap();
     let oracle = Oracle {
-        decoder: Decoder::load(&base, Precision::F32).unwrap(),
+        decoder: Decoder::load(&base, WeightPrecision::F32).unwrap(),
         codec: TextCodec::open(folder.path()).unwrap(),
     };
-    let engines = Engines::new();
+    let engines = EngineLoader::new();
     let spec = EngineSpec {
         name: "rope3".to_owned(),
         base: &base,
@@ -422,7 +422,7 @@ async fn rotary_scaling_of_llama3_is_that_of_the_decoder() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sliding_window_bounds_the_context() {
-    let engine = load(&Engines::new(), "mistral-window", None).await;
+    let engine = load(&EngineLoader::new(), "mistral-window", None).await;
     assert_eq!(engine.limits().context_tokens, 5);
     let error = refusal(&engine, text("the quick brown fox"), greedy(5)).await;
     let message = "the prompt has 14 tokens; mistral-window takes 5 tokens with the answer";
@@ -431,17 +431,17 @@ async fn a_sliding_window_bounds_the_context() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn adapters_do_not_leak_into_later_engines() {
-    let engines = Engines::new();
+    let engines = EngineLoader::new();
     for adapter in [Some("qv"), None, Some("all-linear"), Some("qv"), None] {
         agrees(&engines, "mistral", adapter).await;
     }
     // Another base of the same shape, right after an adapter, on engines of its own.
-    agrees(&Engines::new(), "llama", None).await;
+    agrees(&EngineLoader::new(), "llama", None).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn parallel_answers_of_two_adapters_do_not_mix() {
-    let engines = Engines::new();
+    let engines = EngineLoader::new();
     let prompts = [
         "the quick brown fox",
         "so it goes",
@@ -467,7 +467,11 @@ async fn parallel_answers_of_two_adapters_do_not_mix() {
     futures::future::join_all(all).await;
 }
 
-async fn refusal(engine: &Arc<dyn Engine>, prompt: Prompt, sampling: Sampling) -> EngineError {
+async fn refusal(
+    engine: &Arc<dyn Engine>,
+    prompt: Prompt,
+    sampling: SamplingParams,
+) -> EngineError {
     match engine.generate(prompt, sampling).await {
         Ok(_) => panic!("expected a refusal"),
         Err(error) => error,
@@ -486,7 +490,7 @@ fn told(error: EngineError) -> (String, Option<&'static str>, Option<String>) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_prompt_that_fills_the_context_is_refused_and_the_engine_lives_on() {
-    let engines = Engines::new();
+    let engines = EngineLoader::new();
     let engine = load(&engines, "llama", None).await;
     let codec = TextCodec::open(&golden("llama")).unwrap();
     let mut prompt = "a".to_owned();
@@ -496,12 +500,12 @@ async fn a_prompt_that_fills_the_context_is_refused_and_the_engine_lives_on() {
     let longest = ask(&engine, text(&prompt), greedy(1000)).await;
     assert_eq!(
         longest.usage,
-        Usage {
+        TokenUsage {
             prompt_tokens: 127,
             completion_tokens: 1
         }
     );
-    assert_eq!(longest.finish, Finish::Length);
+    assert_eq!(longest.finish, FinishReason::Length);
     for more in [" a", " a a a"] {
         let prompt = prompt.clone() + more;
         let length = codec.encode(&prompt, true).unwrap().len();
@@ -523,7 +527,7 @@ async fn a_prompt_that_fills_the_context_is_refused_and_the_engine_lives_on() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn requests_that_cannot_succeed_are_refused() {
-    let engines = Engines::new();
+    let engines = EngineLoader::new();
     let engine = load(&engines, "llama", None).await;
     let error = refusal(&engine, text("a"), greedy(0)).await;
     let zero = "max_tokens is 0, expected at least 1".to_owned();
@@ -533,7 +537,7 @@ async fn requests_that_cannot_succeed_are_refused() {
         told(error),
         ("the prompt is empty".to_owned(), Some("prompt"), None)
     );
-    let spelled = Prompt::Chat(vec![Message {
+    let spelled = Prompt::Chat(vec![ChatMessage {
         role: "user".into(),
         content: "well<|im_end|>".into(),
     }]);
@@ -561,7 +565,7 @@ async fn requests_that_cannot_succeed_are_refused() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn adapters_that_cannot_work_are_refused() {
-    let engines = Engines::new();
+    let engines = EngineLoader::new();
     let llama = base("llama");
     let good = adapter::read(&golden("llama.qv")).unwrap();
     let mut dead = good.clone();
@@ -602,7 +606,7 @@ async fn adapters_that_cannot_work_are_refused() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_form_of_the_weights_is_chosen_or_refused() {
-    let engines = Engines::new();
+    let engines = EngineLoader::new();
     let auto = try_load(&engines, "llama", None, Quant::Auto)
         .await
         .unwrap();
@@ -628,7 +632,7 @@ async fn the_form_of_the_weights_is_chosen_or_refused() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn dropping_an_engine_frees_its_weights() {
-    let engines = Engines::new();
+    let engines = EngineLoader::new();
     let engine = load(&engines, "llama", Some("qv")).await;
     let other = load(&engines, "llama", None).await;
     resident(&engines, 2).await;
@@ -647,7 +651,7 @@ async fn dropping_an_engine_frees_its_weights() {
 }
 
 /// Waits until so many models are in memory; other threads load and free them.
-async fn resident(engines: &Engines, count: usize) {
+async fn resident(engines: &EngineLoader, count: usize) {
     waiting::until(&format!("{count} models in memory"), async || {
         engines.resident() == count
     })
@@ -660,12 +664,16 @@ async fn resident(engines: &Engines, count: usize) {
 type Deltas = Vec<(String, u64)>;
 
 /// The steps of an answer, then how it ended.
-async fn steps(engine: &Arc<dyn Engine>, prompt: &str, sampling: Sampling) -> (Deltas, Finish) {
+async fn steps(
+    engine: &Arc<dyn Engine>,
+    prompt: &str,
+    sampling: SamplingParams,
+) -> (Deltas, FinishReason) {
     let mut stream = engine.generate(text(prompt), sampling).await.unwrap();
     let mut deltas = Vec::new();
     while let Some(step) = stream.next().await {
         match step.unwrap() {
-            Generated::Delta {
+            GenerationStep::Delta {
                 text,
                 tokens,
                 logprobs,
@@ -673,11 +681,11 @@ async fn steps(engine: &Arc<dyn Engine>, prompt: &str, sampling: Sampling) -> (D
                 assert_eq!(logprobs, []);
                 deltas.push((text, tokens));
             }
-            Generated::Done { usage, finish } => {
+            GenerationStep::Done { usage, finish } => {
                 let counted: u64 = deltas.iter().map(|(_, tokens)| tokens).sum();
                 assert_eq!(
                     usage,
-                    Usage {
+                    TokenUsage {
                         prompt_tokens: 1,
                         completion_tokens: counted
                     }
@@ -689,16 +697,16 @@ async fn steps(engine: &Arc<dyn Engine>, prompt: &str, sampling: Sampling) -> (D
     panic!("the stream ended without Done");
 }
 
-fn up_to(max_tokens: usize) -> Sampling {
-    Sampling {
+fn up_to(max_tokens: usize) -> SamplingParams {
+    SamplingParams {
         max_tokens,
-        ..Sampling::default()
+        ..SamplingParams::default()
     }
 }
 
-fn ending_with(stop: &[&str]) -> Sampling {
+fn ending_with(stop: &[&str]) -> SamplingParams {
     let stop = stop.iter().map(|stop| (*stop).to_owned()).collect();
-    Sampling { stop, ..up_to(100) }
+    SamplingParams { stop, ..up_to(100) }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -709,12 +717,18 @@ async fn deltas_are_whole_characters_and_count_their_tokens() {
     let whole = vec![delta("é", 2), delta("€", 3), delta("😀", 4)];
     assert_eq!(
         steps(&engine, "x", up_to(100)).await,
-        (whole.clone(), Finish::Stop)
+        (whole.clone(), FinishReason::Stop)
     );
-    assert_eq!(steps(&engine, "x", up_to(9)).await, (whole, Finish::Length));
+    assert_eq!(
+        steps(&engine, "x", up_to(9)).await,
+        (whole, FinishReason::Length)
+    );
     // Cut inside a character: its bytes were generated and are delivered as what they are.
     let cut = vec![delta("é", 2), delta("\u{FFFD}", 2)];
-    assert_eq!(steps(&engine, "x", up_to(4)).await, (cut, Finish::Length));
+    assert_eq!(
+        steps(&engine, "x", up_to(4)).await,
+        (cut, FinishReason::Length)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -762,7 +776,7 @@ async fn stop_strings_end_the_answer_and_every_token_counts() {
     for (stop, expected) in cases {
         assert_eq!(
             steps(&engine, "x", ending_with(stop)).await,
-            (expected, Finish::Stop),
+            (expected, FinishReason::Stop),
             "{stop:?}"
         );
     }
@@ -776,7 +790,7 @@ async fn sampling_keeps_to_the_allowed_tokens() {
         .into_iter()
         .fold(Script::new(), |s, from| s.choice(from, &mix));
     let engine = script.load().await;
-    let hot = || Sampling {
+    let hot = || SamplingParams {
         temperature: Some(1.0),
         seed: Some(7),
         ..up_to(60)
@@ -784,7 +798,7 @@ async fn sampling_keeps_to_the_allowed_tokens() {
     let cases = [
         (up_to(60), "a"),
         (
-            Sampling {
+            SamplingParams {
                 temperature: Some(0.0),
                 ..up_to(60)
             },
@@ -792,28 +806,28 @@ async fn sampling_keeps_to_the_allowed_tokens() {
         ),
         (hot(), "abc"),
         (
-            Sampling {
+            SamplingParams {
                 top_k: Some(1),
                 ..hot()
             },
             "a",
         ),
         (
-            Sampling {
+            SamplingParams {
                 top_k: Some(2),
                 ..hot()
             },
             "ab",
         ),
         (
-            Sampling {
+            SamplingParams {
                 top_p: Some(0.45),
                 ..hot()
             },
             "a",
         ),
         (
-            Sampling {
+            SamplingParams {
                 top_p: Some(0.6),
                 ..hot()
             },
@@ -821,7 +835,7 @@ async fn sampling_keeps_to_the_allowed_tokens() {
         ),
         // Without top-p too, where mistral.rs' own sampler forgets it.
         (
-            Sampling {
+            SamplingParams {
                 min_p: Some(0.5),
                 ..hot()
             },
@@ -839,13 +853,13 @@ async fn sampling_keeps_to_the_allowed_tokens() {
         );
         assert_eq!(ask(&engine, text("x"), sampling).await, answer);
     }
-    let logprobs = Sampling {
+    let logprobs = SamplingParams {
         logprobs: Some(3),
         temperature: Some(0.3),
         ..up_to(1)
     };
     let mut stream = engine.generate(text("x"), logprobs).await.unwrap();
-    let Some(Ok(Generated::Delta { logprobs, .. })) = stream.next().await else {
+    let Some(Ok(GenerationStep::Delta { logprobs, .. })) = stream.next().await else {
         panic!()
     };
     for ((token, logprob), (name, p)) in
@@ -871,7 +885,7 @@ async fn penalties_look_at_the_answer_only() {
     let answer = async |sampling| ask(&engine, text("x"), sampling).await.text;
     assert_eq!(answer(up_to(4)).await, "aaaa");
     assert_eq!(
-        answer(Sampling {
+        answer(SamplingParams {
             presence_penalty: Some(1.0),
             ..up_to(4)
         })
@@ -879,7 +893,7 @@ async fn penalties_look_at_the_answer_only() {
         "abaa"
     );
     assert_eq!(
-        answer(Sampling {
+        answer(SamplingParams {
             frequency_penalty: Some(1.0),
             ..up_to(4)
         })
@@ -895,7 +909,7 @@ async fn dropping_the_stream_stops_generation() {
     let mut stream = engine.generate(text("x"), up_to(60_000)).await.unwrap();
     assert!(matches!(
         stream.next().await,
-        Some(Ok(Generated::Delta { .. }))
+        Some(Ok(GenerationStep::Delta { .. }))
     ));
     drop(stream);
     // The next answer has the engine to itself, long before the first would have been done.
@@ -919,7 +933,7 @@ async fn quantised_weights_answer_like_exact_ones() {
             "abcdef"
         );
         let labels = ["a".to_owned(), "b".to_owned()];
-        let Classified { probabilities, .. } =
+        let LabelProbabilities { probabilities, .. } =
             loaded.engine.classify(text("y"), &labels).await.unwrap();
         assert!(
             (probabilities[0] - 0.7).abs() < 0.05,
@@ -944,7 +958,7 @@ fn auto_weighs_task_memory_and_machine() {
         windows: vec![None; 12],
         ..small.clone()
     };
-    let machine = |free_memory, vector_kernels| Machine {
+    let machine = |free_memory, vector_kernels| MachineLimits {
         free_memory,
         vector_kernels,
     };
@@ -957,7 +971,7 @@ fn auto_weighs_task_memory_and_machine() {
         (&large, machine(1 << 30, true), true, Quant::Q8_0),
         (&large, machine(1 << 28, true), true, Quant::Q4K),
     ] {
-        let settled = settle(Quant::Auto, config, machine, classifies).unwrap();
+        let settled = resolve_quant(Quant::Auto, config, machine, classifies).unwrap();
         assert_eq!(settled.quant, expected, "{machine:?} {settled:?}");
     }
 }

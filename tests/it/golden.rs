@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use openlora::runtime::{
-    decoder::{Batch, Decoder, LoraFactors},
-    model::{Base, Precision},
+    decoder::{Decoder, LoraFactors, TokenBatch},
+    model::{BaseModel, WeightPrecision},
 };
 use safetensors::{Dtype, SafeTensors};
 use serde_json::Value;
@@ -35,12 +35,12 @@ impl Golden {
         }
     }
 
-    pub fn base(&self) -> Base {
-        Base::open_dir(&self.name, &dir(&self.name)).unwrap()
+    pub fn base(&self) -> BaseModel {
+        BaseModel::open_dir(&self.name, &dir(&self.name)).unwrap()
     }
 
     pub fn decoder(&self) -> Decoder {
-        Decoder::load(&self.base(), Precision::F32).unwrap()
+        Decoder::load(&self.base(), WeightPrecision::F32).unwrap()
     }
 
     pub fn floats(&self, name: &str) -> Vec<f32> {
@@ -75,8 +75,8 @@ impl Golden {
         tensor.data().chunks_exact(width).map(number).collect()
     }
 
-    pub fn batch(&self) -> Batch {
-        Batch {
+    pub fn batch(&self) -> TokenBatch {
+        TokenBatch {
             ids: self
                 .integers("ids")
                 .into_iter()

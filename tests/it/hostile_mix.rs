@@ -15,28 +15,28 @@ use alloy::{
 use openlora::{
     runtime::{
         event::{
-            Attributed, AttributionMethod, ContributorShare, Event, Finish, Record, RefundCharged,
-            SplitMember, SplitPart, SplitRead, Usage,
+            AttributionMethod, CallAttributed, ContributorShare, Event, EventRecord, FinishReason,
+            RefundCharged, SplitMember, SplitPart, SplitRead, TokenUsage,
         },
         journal::Journal,
         ledger::{
-            Address, Allotment, Amount, ChannelConfig, ChannelView, Charge, Collected, ReceiverKey,
-            Scheme, Stated, divide,
-            findings::{Audit, FindingKind, Severity},
+            Address, Amount, CallCharge, ChannelTerms, ChannelView, CollectedSums, PaymentScheme,
+            PoolAllotment, ReceiverKey, StatedContributions, divide,
+            findings::{FindingKind, LedgerAudit, Severity},
             publication::event_id,
-            reconcile::{Evidence, reconcile},
+            reconcile::{ChainEvidence, reconcile},
         },
-        ports::{Cashier, FactLog, Sale, Tab, Unpaid},
+        ports::{FactLog, OfferedCall, PaymentDemand, PaymentGateway, PaymentGuard},
     },
     wallet::{
         contracts::{COLLECTOR, ESCROW},
         registry::BatchSettlementEscrow as Escrow,
         rewards::allot,
-        settlement::{Settlement, Transfer, Treasurer, audit, receivers_of},
+        settlement::{ChainSettlement, ChainSettler, TransferPermit, audit, receivers_of},
         x402::{
-            ContractPayers, Reason, Rules,
+            ContractPayers, Reason, SponsorRules,
             digest::deposit_nonce,
-            wire::{Authorization, Deed},
+            wire::{TransferAuthorization, VoucherAction},
         },
     },
 };
@@ -207,7 +207,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 /// A payer, and the channel that it uses.
 struct Party {
     buyer: Buyer,
-    config: ChannelConfig,
+    config: ChannelTerms,
 }
 
 impl Party {
@@ -237,7 +237,7 @@ impl Scene {
             let config = buyer.config(1);
             let config = match is_contract {
                 false => config,
-                true => ChannelConfig {
+                true => ChannelTerms {
                     payer: wallet(&market, &buyer),
                     payer_authorizer: Address::ZERO,
                     ..config
@@ -287,9 +287,9 @@ fn wallet(market: &Market, owner: &Buyer) -> Address {
 /// A payer's own request, and what became of it.
 struct Asked {
     who: usize,
-    sale: Sale,
+    sale: OfferedCall,
     payload: Value,
-    transfer: Option<Transfer>,
+    transfer: Option<TransferPermit>,
     /// The total of its voucher, and that of the channel before.
     max: u128,
     before: u128,
@@ -309,8 +309,8 @@ impl Asked {
 
 struct Running {
     at: usize,
-    sale: Sale,
-    tab: Box<dyn Tab>,
+    sale: OfferedCall,
+    tab: Box<dyn PaymentGuard>,
 }
 
 /// One run.
@@ -338,8 +338,8 @@ struct Play<'a> {
     count: u64,
 }
 
-fn rules() -> Rules {
-    Rules {
+fn rules() -> SponsorRules {
+    SponsorRules {
         contract_payers: ContractPayers::Settle,
         ..RULES
     }
@@ -485,14 +485,14 @@ impl<'a> Play<'a> {
         let signature = buyer.voucher(config, max);
         let held = self.view(who).balance.0;
         if held >= max {
-            return batch(config, max, signature, Deed::Voucher);
+            return batch(config, max, signature, VoucherAction::Voucher);
         }
         self.scene.happens("deposit");
         let amount = (max - held).max(quote).max(1_000) + 1_500;
         let salt = self.next();
         let mut deposit = buyer.deposit(config, amount, salt);
         if who == CONTRACT {
-            let said = Authorization {
+            let said = TransferAuthorization {
                 from: config.payer,
                 to: COLLECTOR.into(),
                 value: Amount(amount),
@@ -507,10 +507,10 @@ impl<'a> Play<'a> {
     }
 
     /// Another attempt at a request, as far as to `stage`.
-    fn opens(&mut self, at: usize, stage: Stage) -> Result<Running, Unpaid> {
+    fn opens(&mut self, at: usize, stage: Stage) -> Result<Running, PaymentDemand> {
         let asked = &mut self.asked[at];
         asked.attempts += 1;
-        let sale = Sale {
+        let sale = OfferedCall {
             request_id: format!("{}-{}", asked.sale.request_id, asked.attempts),
             ..asked.sale.clone()
         };
@@ -519,13 +519,13 @@ impl<'a> Play<'a> {
         let opening = async {
             let mut tab = stand.till.open(&sale, &header).await?;
             if stage != Stage::Opened {
-                tab.secure().await?;
+                tab.commit().await?;
             }
             if stage == Stage::Reserved {
                 stand.reserve(&sale, &*tab).await;
                 tab.reserved().await?;
             }
-            Ok::<_, Unpaid>(tab)
+            Ok::<_, PaymentDemand>(tab)
         };
         let tab = stand.wait(opening)?;
         let who = asked.who;
@@ -569,7 +569,7 @@ impl<'a> Play<'a> {
         }
     }
 
-    fn leaves_out(&self, is_refused: bool, unpaid: Unpaid) {
+    fn leaves_out(&self, is_refused: bool, unpaid: PaymentDemand) {
         assert!(is_refused, "an honest payer is refused: {unpaid:?}");
         assert_eq!(refusal(unpaid)["code"], Reason::Withdrawal.code());
         self.scene.happens("refused while leaving");
@@ -603,7 +603,7 @@ impl<'a> Play<'a> {
     }
 
     /// A call is charged for: to the request that pays it, and within what was signed for it.
-    fn costs(&mut self, at: usize, request_id: &str, charge: &Charge, answered: bool) {
+    fn costs(&mut self, at: usize, request_id: &str, charge: &CallCharge, answered: bool) {
         let asked = &mut self.asked[at];
         let amount = charge.amount.0;
         assert!(amount <= asked.max.saturating_sub(asked.before));
@@ -625,7 +625,7 @@ impl<'a> Play<'a> {
     }
 
     /// Says whose data shaped an answer, in ppm of honest data.
-    fn attributes(&self, request_id: &str, charge: &Charge, honest: u32) {
+    fn attributes(&self, request_id: &str, charge: &CallCharge, honest: u32) {
         let share = |address: Address, ppm| ContributorShare {
             contributor: address.to_string(),
             address: Some(address),
@@ -638,7 +638,7 @@ impl<'a> Play<'a> {
         let shares: Vec<_> = all.into_iter().filter(|it| it.ppm > 0).collect();
         let event = event_id("digest", request_id);
         let amounts = divide(charge, Some(&self.split()), &shares, &event);
-        let attributed = Attributed {
+        let attributed = CallAttributed {
             request_id: request_id.to_owned(),
             adapter: "tone".into(),
             adapter_digest: "digest".into(),
@@ -788,7 +788,7 @@ impl<'a> Play<'a> {
         let refused = if late {
             let mut tab = self.one.open(&asked.sale, &asked.payload).ok().unwrap();
             send(&market.rpc, market.token, &data);
-            refusal(self.one.wait(tab.secure()).unwrap_err())
+            refusal(self.one.wait(tab.commit()).unwrap_err())
         } else {
             send(&market.rpc, market.token, &data);
             self.one.refused(&asked.sale, &asked.payload)
@@ -817,7 +817,7 @@ impl<'a> Play<'a> {
             it.fee.clone_from(&fee);
         });
         let signature = party.buyer.voucher(&party.config, shown);
-        let deed = Deed::Refund { amount: None };
+        let deed = VoucherAction::Refund { amount: None };
         let payload = batch(&party.config, shown, signature, deed);
         let header = extended(&self.one.header(&probe, &payload), &request);
         let before = self.scene.market.balance(party.account());
@@ -895,7 +895,12 @@ impl<'a> Play<'a> {
         let spent = self.charged[who];
         let max = if known.contains(&spent) { spent } else { *max };
         let signature = party.buyer.voucher(&party.config, max);
-        let payload = batch(&party.config, max, signature, Deed::Refund { amount: None });
+        let payload = batch(
+            &party.config,
+            max,
+            signature,
+            VoucherAction::Refund { amount: None },
+        );
         let (stand, probe) = (&self.one, sale(1));
         let header = stand.header(&probe, &payload);
         let before = self.scene.market.balance(party.account());
@@ -986,7 +991,7 @@ impl<'a> Play<'a> {
             let payment = tab.payment().clone();
             let amount = match (payment.scheme, payment.collected) {
                 (_, true) => payment.quote.0,
-                (Scheme::Exact, _) => 0,
+                (PaymentScheme::Exact, _) => 0,
                 _ => payment.prices.completion.0 * u128::from(done),
             };
             let amount = match payment.collected {
@@ -1018,7 +1023,7 @@ impl<'a> Play<'a> {
     }
 
     fn round(&self) {
-        let treasurer = Treasurer::new(Arc::clone(&self.one.seller.desk));
+        let treasurer = ChainSettler::new(Arc::clone(&self.one.seller.desk));
         let settled = self.one.wait(treasurer.settle_now()).unwrap();
         assert_eq!(settled.left_out, []);
         self.one.wait(treasurer.withdraw(None)).unwrap();
@@ -1049,11 +1054,11 @@ impl<'a> Play<'a> {
         let number = self.next();
         let id = format!("ghost-{number}");
         let payment = buyer.payment(&buyer.config(number), 0, 1_000_000);
-        let usage = Usage {
+        let usage = TokenUsage {
             prompt_tokens: 0,
             completion_tokens: 1_000,
         };
-        let charge = payment.charge(usage, Finish::Stop);
+        let charge = payment.charge(usage, FinishReason::Stop);
         self.attributes(&id, &charge, 0);
         self.scene.happens("invented");
     }
@@ -1095,7 +1100,7 @@ impl<'a> Play<'a> {
         // No call has run but those of payers.
         let calls = self.one.seller.events("call_reserved");
         assert_eq!(calls.len(), self.reserved);
-        let book = self.one.seller.ledger.book();
+        let book = self.one.seller.ledger.ledger();
         assert_eq!(book.breaches, Vec::<String>::new());
     }
 
@@ -1112,17 +1117,17 @@ impl<'a> Play<'a> {
         let of = |ppm: u32| self.paid() * u128::from(ppm);
         assert!(parts[0] <= of(OWN_PPM) && parts[1] <= of(1_000_000 - OWN_PPM));
         // A server that never had a call has nobody paid out: what others sent waits for it.
-        let known = receivers_of(&self.one.seller.ledger.book(), CHAIN_ID);
+        let known = receivers_of(&self.one.seller.ledger.ledger(), CHAIN_ID);
         assert!(held <= 2 || known.is_empty(), "{held}");
     }
 
     /// What is owed to contributors by the journal, of such records.
-    fn allotment(&self, wanted: impl Fn(&Record) -> bool) -> Allotment {
+    fn allotment(&self, wanted: impl Fn(&EventRecord) -> bool) -> PoolAllotment {
         let market = &self.scene.market;
         let records = self.one.seller.records();
-        let mut collected = Collected::default();
+        let mut collected = CollectedSums::default();
         records.iter().for_each(|it| collected.apply(&it.event));
-        let mut allotment = Allotment::new(ReceiverKey {
+        let mut allotment = PoolAllotment::new(ReceiverKey {
             receiver: market.pool,
             ..market.receiver()
         });
@@ -1180,7 +1185,7 @@ impl<'a> Play<'a> {
         assert!(all.total().0 <= pooled(collected) && pooled(collected) <= all.total().0 + 3);
         let received = self.scene.market.balance(self.scene.market.pool);
         assert!(all.total().0 <= received);
-        let stated = allot(&all, &Stated::default(), Amount(received));
+        let stated = allot(&all, &StatedContributions::default(), Amount(received));
         assert_eq!(stated.map_or(0, |it| it.total.0), all.total().0);
     }
 
@@ -1204,7 +1209,7 @@ impl<'a> Play<'a> {
         }
     }
 
-    fn a_lost_transfer_is_named(&self, evidence: &Evidence) {
+    fn a_lost_transfer_is_named(&self, evidence: &ChainEvidence) {
         let trail = self.one.seller.trail();
         let Some((key, calls)) = trail.exact_calls.iter().next() else {
             return;
@@ -1227,7 +1232,7 @@ impl<'a> Play<'a> {
     }
 
     /// A claim that is undone, after which the money is gone.
-    fn a_lost_claim_is_named(&self, evidence: &Evidence) {
+    fn a_lost_claim_is_named(&self, evidence: &ChainEvidence) {
         let trail = self.one.seller.trail();
         let mut evidence = evidence.clone();
         let mut channels = evidence.channels.iter_mut();
@@ -1258,20 +1263,20 @@ fn pooled(amount: u128) -> u128 {
     amount * u128::from(1_000_000 - OWN_PPM) / 1_000_000
 }
 
-fn charge_of(tab: &dyn Tab, tokens: u64) -> Charge {
-    let usage = Usage {
+fn charge_of(tab: &dyn PaymentGuard, tokens: u64) -> CallCharge {
+    let usage = TokenUsage {
         prompt_tokens: 0,
         completion_tokens: tokens,
     };
     let finish = match tokens {
-        0 => Finish::Failed,
-        _ => Finish::Stop,
+        0 => FinishReason::Failed,
+        _ => FinishReason::Stop,
     };
     tab.payment().charge(usage, finish)
 }
 
 /// Calls that an audit says are lost, and how much of each.
-fn losses(audit: &Audit) -> Vec<(FindingKind, String, u128)> {
+fn losses(audit: &LedgerAudit) -> Vec<(FindingKind, String, u128)> {
     let losses = audit
         .findings
         .iter()

@@ -12,10 +12,10 @@ use futures::{future::join_all, poll};
 use openlora::{
     error::Explain,
     runtime::{
-        event::{CallKind, Event, Finish, Usage},
+        event::{CallKind, Event, FinishReason, TokenUsage},
         journal::{
-            Enclosure, Entry, Head, Journal, JournalError, MemoryStore, Outcome, SqliteStore,
-            Store, StoreReader,
+            AppendOutcome, CachedResponse, Journal, JournalEntry, JournalError, JournalHead,
+            JournalStore, MemoryStore, SqliteStore, StoreReader,
         },
     },
 };
@@ -53,11 +53,11 @@ fn metered(id: &str) -> Event {
         adapter: "mood".into(),
         adapter_digest: "ad".into(),
         kind: CallKind::Chat,
-        usage: Usage {
+        usage: TokenUsage {
             prompt_tokens: 7,
             completion_tokens: 3,
         },
-        finish: Finish::Stop,
+        finish: FinishReason::Stop,
         milliseconds: 20,
         first_token_milliseconds: Some(4),
         request_hash: "rh".into(),
@@ -261,8 +261,12 @@ struct Controlled {
     refusals: Arc<Mutex<u32>>,
 }
 
-impl Store for Controlled {
-    fn append(&mut self, now_ms: u64, batch: &[Entry]) -> Result<Vec<Outcome>, JournalError> {
+impl JournalStore for Controlled {
+    fn append(
+        &mut self,
+        now_ms: u64,
+        batch: &[JournalEntry],
+    ) -> Result<Vec<AppendOutcome>, JournalError> {
         if let Some(gate) = self.gate.take() {
             gate.recv().unwrap();
         }
@@ -277,7 +281,7 @@ impl Store for Controlled {
         self.inner.append(now_ms, batch)
     }
 
-    fn head(&self) -> Head {
+    fn head(&self) -> JournalHead {
         self.inner.head()
     }
 
@@ -385,14 +389,14 @@ fn the_store_can_be_used_without_a_handle() {
     let places: Vec<Option<u64>> = outcomes
         .iter()
         .map(|outcome| match outcome {
-            Outcome::Stored(record) => Some(record.sequence),
-            Outcome::Duplicate(_) => None,
+            AppendOutcome::Stored(record) => Some(record.sequence),
+            AppendOutcome::Duplicate(_) => None,
         })
         .collect();
     assert_eq!(places, [Some(1), None]);
     let mut reader = store.reader().unwrap();
     assert_eq!(reader.head().unwrap().sequence, 1);
-    assert_eq!(Head::genesis(reader.salt()).sequence, 0);
+    assert_eq!(JournalHead::genesis(reader.salt()).sequence, 0);
 }
 
 /// What is enclosed stands beside the history: with its event or not at all, and not for ever.
@@ -400,7 +404,7 @@ fn the_store_can_be_used_without_a_handle() {
 async fn enclosures_come_with_their_event_and_the_oldest_go() {
     let (_dir, path) = place();
     for journal in [Journal::open(&path).unwrap(), Journal::in_memory().unwrap()] {
-        let enclosed = |id: &str, bytes: Vec<u8>| Enclosure {
+        let enclosed = |id: &str, bytes: Vec<u8>| CachedResponse {
             request_id: id.to_owned(),
             bytes,
         };
@@ -415,14 +419,17 @@ async fn enclosures_come_with_their_event_and_the_oldest_go() {
             .append_with(with(metered("a"), second), Vec::new())
             .await;
         assert!(matches!(again, Err(JournalError::Duplicate(_))));
-        assert_eq!(journal.enclosed("a").await.unwrap(), Some(vec![1; 3]));
-        assert_eq!(journal.enclosed("b").await.unwrap(), None);
+        assert_eq!(
+            journal.cached_response("a").await.unwrap(),
+            Some(vec![1; 3])
+        );
+        assert_eq!(journal.cached_response("b").await.unwrap(), None);
         assert_eq!(journal.verify().await.unwrap().sequence, 1);
     }
     let journal = Journal::open(&path).unwrap();
     for index in 0..33 {
         let id = format!("large-{index}");
-        let large = Enclosure {
+        let large = CachedResponse {
             request_id: id.clone(),
             bytes: vec![0; 1 << 20],
         };
@@ -431,9 +438,9 @@ async fn enclosures_come_with_their_event_and_the_oldest_go() {
             .await
             .unwrap();
     }
-    assert_eq!(journal.enclosed("a").await.unwrap(), None);
-    assert_eq!(journal.enclosed("large-0").await.unwrap(), None);
-    assert!(journal.enclosed("large-1").await.unwrap().is_some());
+    assert_eq!(journal.cached_response("a").await.unwrap(), None);
+    assert_eq!(journal.cached_response("large-0").await.unwrap(), None);
+    assert!(journal.cached_response("large-1").await.unwrap().is_some());
     drop(journal);
     // A journal of a version that knew none is read as it is, and gets them when it is written.
     let file = Connection::open(&path).unwrap();
@@ -447,17 +454,17 @@ async fn enclosures_come_with_their_event_and_the_oldest_go() {
         34
     );
     let journal = Journal::open(&path).unwrap();
-    assert_eq!(journal.enclosed("large-1").await.unwrap(), None);
+    assert_eq!(journal.cached_response("large-1").await.unwrap(), None);
     let id = enclosure_of(&journal, "late").await;
-    assert_eq!(journal.enclosed(&id).await.unwrap(), Some(vec![7]));
+    assert_eq!(journal.cached_response(&id).await.unwrap(), Some(vec![7]));
 }
 
-fn with(event: Event, enclosure: Enclosure) -> Entry {
-    Entry::from(event).enclosing(Some(enclosure))
+fn with(event: Event, enclosure: CachedResponse) -> JournalEntry {
+    JournalEntry::from(event).with_response(Some(enclosure))
 }
 
 async fn enclosure_of(journal: &Journal, id: &str) -> String {
-    let enclosure = Enclosure {
+    let enclosure = CachedResponse {
         request_id: id.to_owned(),
         bytes: vec![7],
     };

@@ -5,10 +5,13 @@ use std::collections::BTreeMap;
 
 use openlora::{
     runtime::{
-        event::{CallKind, ChannelObserved, ChannelOpened, Event, Finish, ReceiverObserved, Usage},
+        event::{
+            CallKind, ChannelObserved, ChannelOpened, Event, FinishReason, ReceiverObserved,
+            TokenUsage,
+        },
         ledger::{
-            Address, Amount, Book, ChannelConfig, ChannelKey, ChannelView, Charge, Payment, Prices,
-            ReceiverKey, ReceiverView, Scheme, Word, Work,
+            Address, Amount, CallCharge, CallWork, ChannelKey, ChannelTerms, ChannelView,
+            CheckedPayment, Ledger, PaymentScheme, PriceList, ReceiverKey, ReceiverView, Word,
         },
     },
     wallet::settlement::select,
@@ -27,8 +30,8 @@ fn address(last: u8) -> Address {
     Address(bytes)
 }
 
-fn config(channel: u8) -> ChannelConfig {
-    ChannelConfig {
+fn config(channel: u8) -> ChannelTerms {
+    ChannelTerms {
         payer: address(1),
         payer_authorizer: address(1),
         receiver: address(2),
@@ -85,7 +88,7 @@ impl Contracts {
 
 /// The seller, the chain, and every fact so far.
 struct World {
-    book: Book,
+    book: Ledger,
     facts: Vec<Event>,
     chain: Contracts,
     calls: u64,
@@ -129,7 +132,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 impl World {
     fn new() -> Self {
         let mut world = Self {
-            book: Book::default(),
+            book: Ledger::default(),
             facts: Vec::new(),
             chain: Contracts {
                 payer: PURSE,
@@ -199,12 +202,12 @@ impl World {
         }
         self.calls += 1;
         let request_id = format!("call-{}", self.calls);
-        let prices = Prices {
+        let prices = PriceList {
             completion: Amount(amount),
-            ..Prices::default()
+            ..PriceList::default()
         };
-        let payment = Payment {
-            scheme: Scheme::BatchSettlement,
+        let payment = CheckedPayment {
+            scheme: PaymentScheme::BatchSettlement,
             chain_id: CHAIN,
             token: address(4),
             receiver: address(2),
@@ -214,23 +217,23 @@ impl World {
             quote: Amount(amount),
             signature: "0x01".into(),
             prices,
-            work: Work::Tokens {
+            work: CallWork::Tokens {
                 prompt: 0,
                 completion: 1_000,
             },
             collected: false,
             party: None,
         };
-        let usage = Usage {
+        let usage = TokenUsage {
             prompt_tokens: 0,
             completion_tokens: if ends { 1_000 } else { 0 },
         };
         let finish = if ends {
-            Finish::Stop
+            FinishReason::Stop
         } else {
-            Finish::Recovered
+            FinishReason::Recovered
         };
-        let charge: Charge = payment.charge(usage, finish);
+        let charge: CallCharge = payment.charge(usage, finish);
         let (name, digest) = ("tone".to_owned(), "00".to_owned());
         self.keep(Event::CallReserved {
             request_id: request_id.clone(),
@@ -334,7 +337,7 @@ impl World {
             }
             Step::Restart => {
                 // From the journal's own bytes, event by event.
-                let mut book = Book::default();
+                let mut book = Ledger::default();
                 for fact in &self.facts {
                     let text = serde_json::to_string(fact).unwrap();
                     book.apply(&serde_json::from_str(&text).unwrap());

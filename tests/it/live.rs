@@ -8,7 +8,7 @@ use std::{
     thread::JoinHandle,
 };
 
-use openlora::runtime::{adapter::TaskCard, dataset::Task, model::Base};
+use openlora::runtime::{adapter::TaskCard, dataset::Task, model::BaseModel};
 use serde_json::Value;
 
 use crate::support::{Invocation, openlora};
@@ -23,7 +23,7 @@ pub fn golden(name: &str) -> PathBuf {
 
 /// Copies two golden adapters into `dir` and gives them task cards.
 pub fn write_adapters(dir: &Path) {
-    let base = Base::open_dir("llama", &golden("llama")).unwrap();
+    let base = BaseModel::open_dir("llama", &golden("llama")).unwrap();
     let filter = Task::Classify {
         labels: ["allowed", "spam", "scam"].map(str::to_owned).to_vec(),
         instruction: "name it".to_owned(),

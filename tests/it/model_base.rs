@@ -5,10 +5,10 @@ use std::{collections::BTreeMap, path::Path};
 use openlora::{
     error::{ExitClass, Explain, Failure},
     runtime::{
-        decoder::{Batch, Decoder, DecoderError},
+        decoder::{Decoder, DecoderError, TokenBatch},
         model::{
-            Base, BaseRequest, LoraConfig, ModelConfig, ModelError, Precision, RopeScaling,
-            estimate_memory, lora_parameters, open_base, parameters,
+            BaseModel, BaseRequest, LoraConfig, ModelConfig, ModelError, RopeScaling,
+            WeightPrecision, estimate_memory, lora_parameters, open_base, parameters,
             unpack::{EmbeddedFile, unpack},
         },
     },
@@ -67,7 +67,7 @@ fn write(path: &Path, tensors: &Tensors) {
 }
 
 fn load(dir: &Path) -> Result<Decoder, DecoderError> {
-    Decoder::load(&Base::open_dir("copy", dir)?, Precision::F32)
+    Decoder::load(&BaseModel::open_dir("copy", dir)?, WeightPrecision::F32)
 }
 
 /// The whole failure, with the folder's name taken out.
@@ -219,7 +219,7 @@ fn shards_and_narrow_types_are_read() {
 #[test]
 fn the_digest_binds_every_file() {
     let copy = copy();
-    let digest = || Base::open_dir("copy", copy.path()).unwrap().digest;
+    let digest = || BaseModel::open_dir("copy", copy.path()).unwrap().digest;
     let before = digest();
     assert_eq!(before, digest());
     assert_eq!(before.len(), 64);
@@ -457,7 +457,7 @@ fn lora_that_fits_nothing_is_refused() {
 fn batches_that_do_not_fit_are_refused() {
     let decoder = load(&dir("llama")).unwrap();
     let here = Path::new("DIR");
-    let batch = |ids: &[u32]| Batch::from_rows([(ids, vec![true; ids.len()].as_slice())]);
+    let batch = |ids: &[u32]| TokenBatch::from_rows([(ids, vec![true; ids.len()].as_slice())]);
     let found = failure(here, decoder.loss_sum(&batch(&[5; 129])));
     let message = "row 0 of the batch has 129 tokens; the model reads at most 128";
     assert_eq!(found, bad(message, Some("lower train.max_len")));
@@ -473,7 +473,7 @@ fn batches_that_do_not_fit_are_refused() {
     };
     let found = failure(
         here,
-        decoder.loss_sum(&Batch {
+        decoder.loss_sum(&TokenBatch {
             offsets: vec![0, 1],
             ..batch(&[5, 6])
         }),
@@ -484,7 +484,7 @@ fn batches_that_do_not_fit_are_refused() {
     );
     let found = failure(
         here,
-        decoder.loss_sum(&Batch {
+        decoder.loss_sum(&TokenBatch {
             targets: vec![],
             ..batch(&[5, 6])
         }),
@@ -510,7 +510,7 @@ fn sizes_are_counted_and_memory_is_estimated() {
     let estimate = estimate_memory(
         &config,
         Some(&lora(&["q_proj", "v_proj"])),
-        Precision::F32,
+        WeightPrecision::F32,
         100,
     );
     assert_eq!(estimate.trainable_parameters, 896);
@@ -521,7 +521,7 @@ fn sizes_are_counted_and_memory_is_estimated() {
         estimate.activation_bytes,
         (2 * 100 * (192 + 312) + 16_000) * 4
     );
-    let full = estimate_memory(&config, None, Precision::Bf16, 100);
+    let full = estimate_memory(&config, None, WeightPrecision::Bf16, 100);
     assert_eq!(full.total_bytes(), weights * 16 + estimate.activation_bytes);
 }
 

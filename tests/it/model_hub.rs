@@ -19,8 +19,8 @@ use axum::{
 use openlora::{
     error::{ExitClass, Failure},
     runtime::model::{
-        Download, ModelError,
-        hub::{HubRequest, Snapshot, fetch},
+        DownloadProgress, ModelError,
+        hub::{HubRequest, HubSnapshot, fetch},
     },
 };
 use sha2::{Digest, Sha256};
@@ -103,7 +103,7 @@ impl Server {
     }
 
     /// The whole failure, with the server's address taken out.
-    fn failure(&self, result: Result<Snapshot, ModelError>) -> (ExitClass, String, String) {
+    fn failure(&self, result: Result<HubSnapshot, ModelError>) -> (ExitClass, String, String) {
         let failure = Failure::from(result.unwrap_err());
         let shown = |text: String| text.replace(&self.endpoint, "HUB");
         (
@@ -268,7 +268,7 @@ fn files(weights: usize) -> BTreeMap<String, Bytes> {
     .into()
 }
 
-fn quiet(request: &HubRequest) -> Result<Snapshot, ModelError> {
+fn quiet(request: &HubRequest) -> Result<HubSnapshot, ModelError> {
     fetch(request, &mut |_| ())
 }
 
@@ -306,7 +306,7 @@ fn a_model_is_fetched_once_and_then_found() {
     let started: Vec<(&str, u64)> = reports
         .iter()
         .filter_map(|report| match report {
-            Download::Started { file, bytes } => Some((file.as_str(), *bytes)),
+            DownloadProgress::Started { file, bytes } => Some((file.as_str(), *bytes)),
             _ => None,
         })
         .collect();
@@ -317,7 +317,7 @@ fn a_model_is_fetched_once_and_then_found() {
     let total: u64 = reports
         .iter()
         .map(|report| {
-            if let Download::Advanced { bytes } = report {
+            if let DownloadProgress::Advanced { bytes } = report {
                 *bytes
             } else {
                 0

@@ -6,13 +6,13 @@ use std::{collections::BTreeMap, path::Path};
 use candle_core::{Tensor, Var};
 use openlora::runtime::{
     decoder::{
-        Batch, Decoder, Parameter, SaveType,
+        Decoder, ModelParameter, SaveType, TokenBatch,
         kernels::{
-            matmul::{Matrix, Target, Threads, multiply},
+            matmul::{MatmulTarget, MatmulThreads, StridedMatrix, multiply},
             numeric,
         },
     },
-    model::{Base, LoraConfig, ModelConfig, Precision},
+    model::{BaseModel, LoraConfig, ModelConfig, WeightPrecision},
 };
 
 use crate::golden::assert_close;
@@ -33,7 +33,7 @@ fn wobble(index: usize) -> f32 {
     ((bits >> 40) as f32 / (1u64 << 24) as f32) * 2.0 - 1.0
 }
 
-fn batch(lengths: &[usize], vocab: usize) -> Batch {
+fn batch(lengths: &[usize], vocab: usize) -> TokenBatch {
     let rows: Vec<(Vec<u32>, Vec<bool>)> = lengths
         .iter()
         .map(|&length| {
@@ -43,7 +43,7 @@ fn batch(lengths: &[usize], vocab: usize) -> Batch {
             (ids, (0..length).map(|i| i % 3 != 1).collect())
         })
         .collect();
-    Batch::from_rows(
+    TokenBatch::from_rows(
         rows.iter()
             .map(|(ids, targets)| (ids.as_slice(), targets.as_slice())),
     )
@@ -67,7 +67,7 @@ fn perturb(decoder: &Decoder) {
     }
 }
 
-fn run(decoder: &Decoder, batch: &Batch) -> BTreeMap<String, Vec<f32>> {
+fn run(decoder: &Decoder, batch: &TokenBatch) -> BTreeMap<String, Vec<f32>> {
     let (loss, _) = decoder.loss_sum(batch).unwrap();
     let grads = loss.backward().unwrap();
     let gradient = |(name, var): (String, Var)| (name, values(grads.get(&var).unwrap()));
@@ -88,7 +88,7 @@ fn lora(dropout: f32) -> LoraConfig {
     }
 }
 
-fn assert_fused_is_plain(decoder: &mut Decoder, batch: &Batch) {
+fn assert_fused_is_plain(decoder: &mut Decoder, batch: &TokenBatch) {
     decoder.set_training(true);
     decoder.set_fused(true);
     let mut fused = run(decoder, batch);
@@ -133,9 +133,9 @@ fn weights_in_bf16_are_widened_block_by_block() {
     let fresh = Decoder::random(&config(&wide), 3).unwrap();
     let dir = tempfile::tempdir().unwrap();
     fresh.save_full(dir.path(), SaveType::Bf16).unwrap();
-    let base = Base::open_dir("saved", dir.path()).unwrap();
+    let base = BaseModel::open_dir("saved", dir.path()).unwrap();
     let batch = batch(&[70, 9], 12001);
-    let losses = [Precision::Bf16, Precision::F32].map(|precision| {
+    let losses = [WeightPrecision::Bf16, WeightPrecision::F32].map(|precision| {
         let mut decoder = Decoder::load(&base, precision).unwrap();
         decoder.attach_lora(&lora(0.0), 4).unwrap();
         perturb(&decoder);
@@ -181,22 +181,25 @@ fn products_do_not_depend_on_the_number_of_threads() {
     ] {
         let a: Vec<f32> = (0..m * k).map(wobble).collect();
         let b: Vec<f32> = (0..k * n).map(|i| wobble(i + 7)).collect();
-        let product = |threads: usize, how: Threads| {
+        let product = |threads: usize, how: MatmulThreads| {
             let pool = rayon::ThreadPoolBuilder::new()
                 .num_threads(threads)
                 .build()
                 .unwrap();
             let mut out = vec![0f32; m * n];
             pool.install(|| {
-                let (a, b) = (Matrix::new(&a, m, k), Matrix::new(&b, n, k).t());
-                multiply(Target::new(&mut out, m, n), 1.0, a, b, how);
+                let (a, b) = (
+                    StridedMatrix::new(&a, m, k),
+                    StridedMatrix::new(&b, n, k).t(),
+                );
+                multiply(MatmulTarget::new(&mut out, m, n), 1.0, a, b, how);
             });
             out
         };
-        let one = product(1, Threads::All);
+        let one = product(1, MatmulThreads::All);
         for threads in [2, 3, 8] {
             assert!(
-                one == product(threads, Threads::All),
+                one == product(threads, MatmulThreads::All),
                 "{m}x{n}x{k} on {threads} threads"
             );
         }
@@ -302,11 +305,11 @@ fn a_saved_decoder_is_the_same_decoder() {
     perturb(&fresh);
     let dir = tempfile::tempdir().unwrap();
     fresh.save_full(dir.path(), SaveType::F32).unwrap();
-    let base = Base::open_dir("saved", dir.path()).unwrap();
+    let base = BaseModel::open_dir("saved", dir.path()).unwrap();
     assert_eq!(base.config.source["dtype"], "float32");
-    let read = Decoder::load(&base, Precision::F32).unwrap();
+    let read = Decoder::load(&base, WeightPrecision::F32).unwrap();
     for ((name, ours), (_, theirs)) in fresh.parameters().iter().zip(read.parameters()) {
-        assert!(matches!(theirs, Parameter::Frozen(_)));
+        assert!(matches!(theirs, ModelParameter::Frozen(_)));
         assert_eq!(values(ours.tensor()), values(theirs.tensor()), "{name}");
     }
 }

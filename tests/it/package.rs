@@ -11,31 +11,31 @@ use openlora::{
     error::Explain,
     runtime::{
         adapter,
-        dataset::{Source, load},
+        dataset::{DataSource, load},
         finished::FinishedRun,
         ledger::{Address, apportion},
-        model::Base,
+        model::BaseModel,
         package::{
-            BaseFacts, Manifest, PackageError, RunFacts, Written,
-            build::{About, Draft, Parts, SplitWish, draft},
+            BaseFacts, Manifest, PackageError, RunFacts, WrittenPackage,
+            build::{PackageDraft, PackageMetadata, PackageParts, RevenueSplitOptions, draft},
             manifest::Digest,
             read,
-            release::Domain,
+            release::SigningDomain,
             sign,
-            verify::{Evidence, Label, Report, Status, verify},
+            verify::{CheckStatus, LocalEvidence, PackageVerification, TrustLabel, verify},
             write,
         },
         train::{
-            Flow, RunDir, Start, TrainConfig,
-            run::{lock::Lock, result::RunResult},
+            RunDir, RunStart, TrainConfig, TrainFlow,
+            run::{lock::RunLock, result::RunResult},
             train,
         },
     },
     wallet::{
         development,
-        eip712::{AccountSigner, Recovery},
-        keystore::Account,
-        network::{Network, Wish},
+        eip712::{AccountSigner, SignerRecovery},
+        keystore::WalletAccount,
+        network::{Network, NetworkOptions},
     },
 };
 use proptest::prelude::*;
@@ -69,11 +69,11 @@ pub fn made() -> &'static Made {
                 ..tiny::config()
             },
         );
-        let source = |name: &str, contributor: &str, address: &str, rows| Source {
+        let source = |name: &str, contributor: &str, address: &str, rows| DataSource {
             contributor: contributor.into(),
             address: Some(address.into()),
             license: Some("CC0-1.0".into()),
-            ..Source::of_file(tiny::labelled(dir, name, rows))
+            ..DataSource::of_file(tiny::labelled(dir, name, rows))
         };
         inputs.dataset = load(&[
             source("z.jsonl", "Ada", ADA, 0..20),
@@ -81,8 +81,8 @@ pub fn made() -> &'static Made {
         ])
         .unwrap();
         let runs = dir.join("runs");
-        let start = Start::Fresh { runs };
-        let (outcome, _) = train(&inputs, &start, &mut |_| Flow::Continue).unwrap();
+        let start = RunStart::Fresh { runs };
+        let (outcome, _) = train(&inputs, &start, &mut |_| TrainFlow::Continue).unwrap();
         let result = RunResult {
             ended_at: 1_795_363_445,
             metrics: Vec::new(),
@@ -98,29 +98,29 @@ pub fn made() -> &'static Made {
 }
 
 pub fn base_facts() -> BaseFacts {
-    BaseFacts::of(&Base::open_dir("tiny-base", &made().base).unwrap()).unwrap()
+    BaseFacts::from_base(&BaseModel::open_dir("tiny-base", &made().base).unwrap()).unwrap()
 }
 
-pub fn account() -> Account {
-    let network = Network::settle("local", &Wish::default()).unwrap();
+pub fn account() -> WalletAccount {
+    let network = Network::resolve("local", &NetworkOptions::default()).unwrap();
     development::account(&network, 0).unwrap()
 }
 
-pub fn about() -> About {
-    About {
+pub fn about() -> PackageMetadata {
+    PackageMetadata {
         name: "tone".into(),
         version: "1.0.0".into(),
         publisher: Some(account().address()),
         license: Some("CC-BY-4.0".into()),
         created_at: 1_795_363_445,
-        ..About::default()
+        ..PackageMetadata::default()
     }
 }
 
-pub fn drafted(about: &About) -> Result<Draft, PackageError> {
+pub fn drafted(about: &PackageMetadata) -> Result<PackageDraft, PackageError> {
     let run = FinishedRun::read(&made().run).unwrap().facts;
     let adapter = adapter::read(&made().run.adapter()).unwrap();
-    draft(&Parts {
+    draft(&PackageParts {
         about,
         adapter: &adapter,
         base: &base_facts(),
@@ -128,8 +128,8 @@ pub fn drafted(about: &About) -> Result<Draft, PackageError> {
     })
 }
 
-pub fn written(dir: &Path) -> Written {
-    let domain = Domain::of(31_337, None);
+pub fn written(dir: &Path) -> WrittenPackage {
+    let domain = SigningDomain::for_registry(31_337, None);
     write(
         dir,
         &drafted(&about()).unwrap(),
@@ -144,20 +144,20 @@ pub fn packaged(home: &Path) -> PathBuf {
 }
 
 /// Everything that verifying can be compared with, and the chain of the signature.
-pub fn evidence(manifest: &Manifest) -> Evidence {
-    Evidence {
+pub fn evidence(manifest: &Manifest) -> LocalEvidence {
+    LocalEvidence {
         base: Ok(base_facts()),
         datasets: manifest
             .datasets
             .iter()
             .map(|data| Ok(data.sha256))
             .collect(),
-        domain: Some(Domain::of(31_337, None)),
+        domain: Some(SigningDomain::for_registry(31_337, None)),
     }
 }
 
-pub fn checked(dir: &Path) -> Report {
-    verify(dir, &Recovery, &evidence).unwrap().0
+pub fn checked(dir: &Path) -> PackageVerification {
+    verify(dir, &SignerRecovery, &evidence).unwrap().0
 }
 
 fn bytes_of(dir: &Path) -> BTreeMap<String, Vec<u8>> {
@@ -173,12 +173,12 @@ fn bytes_of(dir: &Path) -> BTreeMap<String, Vec<u8>> {
 fn a_package_verifies_and_says_what_it_rests_on() {
     let home = TempDir::new().unwrap();
     let report = checked(&packaged(home.path()));
-    let found: Vec<(&str, Status, Label)> = report
+    let found: Vec<(&str, CheckStatus, TrustLabel)> = report
         .checks
         .iter()
         .map(|check| (check.name, check.status, check.label))
         .collect();
-    use {Label::*, Status::*};
+    use {CheckStatus::*, TrustLabel::*};
     let expected = [
         ("structure", Pass, VerifiedBytes),
         ("safetensors", Pass, VerifiedBytes),
@@ -272,13 +272,13 @@ fn a_run_of_an_older_version_keeps_its_static_shares_and_its_manifest_is_read() 
         .filter(|line| !line.starts_with("distinct"))
         .collect();
     assert_eq!(text.lines().count(), without.len() + 2);
-    let older: Lock = toml::from_str(&without.join("\n")).unwrap();
+    let older: RunLock = toml::from_str(&without.join("\n")).unwrap();
     run.sources = older.data;
     // As if most of its rows were copies.
     assert_eq!(run.sources[0].counted(), 20);
     let adapter = adapter::read(&made().run.adapter()).unwrap();
     let draft = |run: &RunFacts| {
-        draft(&Parts {
+        draft(&PackageParts {
             about: &about(),
             adapter: &adapter,
             base: &base_facts(),
@@ -315,8 +315,8 @@ fn a_run_of_an_older_version_keeps_its_static_shares_and_its_manifest_is_read() 
 #[test]
 fn an_imported_adapter_says_so_and_invents_nothing() {
     let adapter = adapter::read(&made().run.adapter()).unwrap();
-    let parts = |about: &About| {
-        draft(&Parts {
+    let parts = |about: &PackageMetadata| {
+        draft(&PackageParts {
             about,
             adapter: &adapter,
             base: &base_facts(),
@@ -338,11 +338,11 @@ fn an_imported_adapter_says_so_and_invents_nothing() {
         (0, 0)
     );
     assert_eq!(manifest.payees(), [(account().address(), 1_000_000)]);
-    let wish = SplitWish {
+    let wish = RevenueSplitOptions {
         contributors: Some(1),
-        ..SplitWish::default()
+        ..RevenueSplitOptions::default()
     };
-    let refused = parts(&About {
+    let refused = parts(&PackageMetadata {
         split: wish,
         ..about()
     });
@@ -358,7 +358,7 @@ fn a_package_is_signed_again_for_another_chain() {
     let dir = packaged(home.path());
     let before = bytes_of(&dir);
     let package = read(&dir).unwrap();
-    let domain = Domain::of(8453, Some(ADA.parse().unwrap()));
+    let domain = SigningDomain::for_registry(8453, Some(ADA.parse().unwrap()));
     let envelope = sign(&package, &domain, &AccountSigner(&account())).unwrap();
     assert_eq!(read(&dir).unwrap().envelope, Some(envelope));
     let mut after = bytes_of(&dir);
@@ -371,7 +371,7 @@ fn a_package_is_signed_again_for_another_chain() {
         eip712.reason.as_deref(),
         Some("the signature is for chain 8453, expected 31337")
     );
-    let network = Network::settle("local", &Wish::default()).unwrap();
+    let network = Network::resolve("local", &NetworkOptions::default()).unwrap();
     let other = development::account(&network, 1).unwrap();
     assert_eq!(
         sign(&package, &domain, &AccountSigner(&other))
@@ -390,7 +390,7 @@ fn other_folders_are_never_replaced() {
     let home = TempDir::new().unwrap();
     let dir = packaged(home.path());
     fs::write(dir.join("mine.txt"), "precious").unwrap();
-    let domain = Domain::of(31_337, None);
+    let domain = SigningDomain::for_registry(31_337, None);
     let draft = drafted(&about()).unwrap();
     let error = write(&dir, &draft, Some((&domain, &AccountSigner(&account())))).unwrap_err();
     assert_eq!(
@@ -420,13 +420,13 @@ fn other_folders_are_never_replaced() {
 #[test]
 fn skipped_checks_say_why() {
     let home = TempDir::new().unwrap();
-    let draft = drafted(&About {
+    let draft = drafted(&PackageMetadata {
         publisher: None,
         ..about()
     })
     .unwrap();
     let dir = write(&home.path().join("p"), &draft, None).unwrap().dir;
-    let nothing = |manifest: &Manifest| Evidence {
+    let nothing = |manifest: &Manifest| LocalEvidence {
         base: Err("the base tiny-base is not here".into()),
         datasets: manifest
             .datasets
@@ -438,11 +438,11 @@ fn skipped_checks_say_why() {
             .collect(),
         domain: None,
     };
-    let report = verify(&dir, &Recovery, &nothing).unwrap().0;
+    let report = verify(&dir, &SignerRecovery, &nothing).unwrap().0;
     let skipped: Vec<(&str, &str)> = report
         .checks
         .iter()
-        .filter(|check| check.status == Status::Skipped)
+        .filter(|check| check.status == CheckStatus::Skipped)
         .map(|check| (check.name, check.reason.as_deref().unwrap()))
         .collect();
     assert_eq!(
@@ -531,7 +531,10 @@ fn the_command_packages_and_verifies_a_project() {
     ];
     let said: serde_json::Value = serde_json::from_str(&run(&args).succeeds().stdout).unwrap();
     let manifest = fs::read(home.path().join("p/openlora.json")).unwrap();
-    assert_eq!(said["manifest_sha256"], Digest::of(&manifest).to_string());
+    assert_eq!(
+        said["manifest_sha256"],
+        Digest::hash_bytes(&manifest).to_string()
+    );
     assert_eq!(
         Manifest::parse(&manifest).unwrap().created_at.0,
         1_700_000_000

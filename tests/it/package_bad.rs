@@ -4,8 +4,8 @@ use std::{fs, path::Path};
 
 use alloy::primitives::{Signature, U256, uint};
 use openlora::runtime::package::{
-    Envelope, Manifest, PackageError, build::About, build::SplitWish, check_paths, verify::Status,
-    whole::Whole,
+    Manifest, PackageError, ReleaseEnvelope, build::PackageMetadata, build::RevenueSplitOptions,
+    check_paths, verify::CheckStatus, whole::WholeNumber,
 };
 use serde_json::Value;
 use tempfile::TempDir;
@@ -22,7 +22,7 @@ fn refusal(meddle: impl Fn(&Path)) -> (String, String) {
     let failed = report
         .checks
         .into_iter()
-        .find(|check| check.status == Status::Fail)
+        .find(|check| check.status == CheckStatus::Fail)
         .unwrap();
     let reason = failed.reason.unwrap();
     (
@@ -258,13 +258,13 @@ fn spellings_that_most_readers_would_not_notice() {
 
 #[test]
 fn large_numbers_have_one_spelling() {
-    let spelt = |number| serde_json::to_string(&Whole(number)).unwrap();
+    let spelt = |number| serde_json::to_string(&WholeNumber(number)).unwrap();
     assert_eq!(spelt(1 << 53), "9007199254740992");
     assert_eq!(spelt((1 << 53) + 1), "\"9007199254740993\"");
     assert_eq!(spelt(u64::MAX), "\"18446744073709551615\"");
-    let read = |text: &str| serde_json::from_str::<Whole>(text).ok();
+    let read = |text: &str| serde_json::from_str::<WholeNumber>(text).ok();
     for number in [0, 1 << 53, (1 << 53) + 1, u64::MAX] {
-        assert_eq!(read(&spelt(number)), Some(Whole(number)));
+        assert_eq!(read(&spelt(number)), Some(WholeNumber(number)));
     }
     for bad in [
         "9007199254740993",
@@ -353,46 +353,46 @@ fn signatures_that_say_nothing() {
     let home = TempDir::new().unwrap();
     let dir = packaged(home.path());
     let bytes = fs::read(dir.join("openlora.eip712.json")).unwrap();
-    let envelope = Envelope::parse(&bytes).unwrap();
+    let envelope = ReleaseEnvelope::parse(&bytes).unwrap();
     assert_eq!(envelope.to_bytes().unwrap(), bytes);
 }
 
 /// `[split]` settings that cannot be paid out, and the whole of what is said.
 #[test]
 fn splits_that_cannot_be_paid() {
-    let said = |split: SplitWish| {
-        let wrong = About { split, ..about() };
+    let said = |split: RevenueSplitOptions| {
+        let wrong = PackageMetadata { split, ..about() };
         drafted(&wrong).unwrap_err().to_string()
     };
     assert_eq!(
-        said(SplitWish {
+        said(RevenueSplitOptions {
             creator: Some(599_999),
             contributors: Some(400_000),
-            ..SplitWish::default()
+            ..RevenueSplitOptions::default()
         }),
         "`[split]`: the shares sum to 999999 ppm (creator 599999, contributors 400000), expected \
          1000000"
     );
     assert_eq!(
-        said(SplitWish {
+        said(RevenueSplitOptions {
             creator: Some(1_000_000),
             contributors: Some(1_000_000),
-            ..SplitWish::default()
+            ..RevenueSplitOptions::default()
         }),
         "`[split]`: the shares sum to 2000000 ppm (creator 1000000, contributors 1000000), \
          expected 1000000"
     );
     assert_eq!(
-        said(SplitWish {
+        said(RevenueSplitOptions {
             creator_address: Some(Default::default()),
-            ..SplitWish::default()
+            ..RevenueSplitOptions::default()
         }),
         "`[split]`: creator is paid at the zero address, which nobody can spend from"
     );
-    let only = drafted(&About {
-        split: SplitWish {
+    let only = drafted(&PackageMetadata {
+        split: RevenueSplitOptions {
             contributors: Some(0),
-            ..SplitWish::default()
+            ..RevenueSplitOptions::default()
         },
         ..about()
     });
@@ -404,7 +404,7 @@ fn splits_that_cannot_be_paid() {
 
 #[test]
 fn a_version_that_is_none_stops_before_anything_is_written() {
-    let wrong = About {
+    let wrong = PackageMetadata {
         version: "one".into(),
         ..about()
     };

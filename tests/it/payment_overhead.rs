@@ -7,8 +7,8 @@ use std::{
 };
 
 use openlora::runtime::{
-    event::{Finish, Usage},
-    ports::Cashier,
+    event::{FinishReason, TokenUsage},
+    ports::PaymentGateway,
 };
 
 use crate::x402_support::{Stand, deposit, header, sale, voucher};
@@ -32,18 +32,18 @@ fn payment_overhead() {
         let max = QUOTE * (number as u128 + 2);
         let [by_channel, _] = stand.offers(&sale);
         let payment = header(&by_channel, &voucher(&buyer, &config, max));
-        let usage = Usage {
+        let usage = TokenUsage {
             prompt_tokens: 0,
             completion_tokens: 1_000,
         };
         let took: Duration = stand.wait(async {
             let started = Instant::now();
             let mut tab = stand.till.open(&sale, &payment).await.unwrap();
-            tab.secure().await.unwrap();
+            tab.commit().await.unwrap();
             tab.reserved().await.unwrap();
-            let charge = tab.payment().charge(usage, Finish::Stop);
+            let charge = tab.payment().charge(usage, FinishReason::Stop);
             let told = tab.response(&charge);
-            tab.close(&charge, true);
+            tab.capture(&charge, true);
             assert!(!told.is_empty());
             started.elapsed()
         });

@@ -11,17 +11,21 @@ use std::{
 
 use openlora::runtime::{
     attribution::{
-        Provenance, Witness,
-        queue::{Exchange, Kept, Vault},
-        settle::{Known, by_sketch},
-        shares::{Example, Fallback, Party, Span},
-        witness,
+        AttributionIndex, Provenance, attribution_index,
+        call_shares::{ShareInputs, by_sketch},
+        queue::{CallTokens, PendingTokenStore, PendingTokens},
+        shares::{ClusterExample, Contributor, ShareFallback, SharedSpan},
     },
-    engine::{Classified, Engine, EngineError, Generation, Limits, Prompt, Sampling},
-    event::{Attributed, AttributionMethod, CallKind, Event, Finish, Record, Usage},
-    journal::{Journal, Unique},
-    ledger::{Address, Amount, Charge, Scheme, Word, publication::event_id},
-    serve::{Bound, Goods, Server, Stop, attribution::Keeping},
+    engine::{
+        Engine, EngineError, EngineLimits, GenerationStream, LabelProbabilities, Prompt,
+        SamplingParams,
+    },
+    event::{
+        AttributionMethod, CallAttributed, CallKind, Event, EventRecord, FinishReason, TokenUsage,
+    },
+    journal::{Journal, UniqueKey},
+    ledger::{Address, Amount, CallCharge, PaymentScheme, Word, publication::event_id},
+    serve::{BoundSocket, ServeInputs, Server, StopHandle, attribution::AttributionConfig},
 };
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
@@ -40,7 +44,7 @@ fn letters(text: &str) -> Vec<u32> {
 
 #[async_trait::async_trait]
 impl Engine for Spelling {
-    fn limits(&self) -> Limits {
+    fn limits(&self) -> EngineLimits {
         self.0.limits()
     }
 
@@ -61,12 +65,16 @@ impl Engine for Spelling {
     async fn generate(
         &self,
         prompt: Prompt,
-        sampling: Sampling,
-    ) -> Result<Generation, EngineError> {
+        sampling: SamplingParams,
+    ) -> Result<GenerationStream, EngineError> {
         self.0.generate(prompt, sampling).await
     }
 
-    async fn classify(&self, prompt: Prompt, labels: &[String]) -> Result<Classified, EngineError> {
+    async fn classify(
+        &self,
+        prompt: Prompt,
+        labels: &[String],
+    ) -> Result<LabelProbabilities, EngineError> {
         self.0.classify(prompt, labels).await
     }
 }
@@ -74,7 +82,7 @@ impl Engine for Spelling {
 /// Eight examples of two parties; the sketch is the answer's length, and the second party's first
 /// example gains by it.
 struct Stub {
-    examples: Vec<Example>,
+    examples: Vec<ClusterExample>,
     /// A permit lets a sketch be made.
     gate: Arc<std::sync::Mutex<bool>>,
     opened: Arc<std::sync::Condvar>,
@@ -83,8 +91,8 @@ struct Stub {
 
 impl Stub {
     fn new(open: bool) -> Arc<Self> {
-        let example = |at: u32| Example {
-            party: at / 4,
+        let example = |at: u32| ClusterExample {
+            contributor: at / 4,
             cluster: at,
         };
         Arc::new(Self {
@@ -101,7 +109,7 @@ impl Stub {
     }
 }
 
-impl Witness for Stub {
+impl AttributionIndex for Stub {
     fn index(&self) -> &str {
         "1nde4"
     }
@@ -110,7 +118,7 @@ impl Witness for Stub {
         AttributionMethod::Influence
     }
 
-    fn examples(&self) -> &[Example] {
+    fn examples(&self) -> &[ClusterExample] {
         &self.examples
     }
 
@@ -122,9 +130,9 @@ impl Witness for Stub {
         u32::from_str_radix(content, 16).ok().filter(|it| *it < 8)
     }
 
-    fn trace(&self, exchange: &Exchange) -> Vec<Span> {
+    fn trace(&self, exchange: &CallTokens) -> Vec<SharedSpan> {
         let tokens = exchange.answer.len() as u32;
-        vec![Span {
+        vec![SharedSpan {
             start: 0,
             tokens,
             documents: 1,
@@ -132,7 +140,7 @@ impl Witness for Stub {
         }]
     }
 
-    fn sketch(&self, exchange: &Exchange) -> Result<String, Fallback> {
+    fn sketch(&self, exchange: &CallTokens) -> Result<String, ShareFallback> {
         let open = self.gate.lock().unwrap();
         let open = self
             .opened
@@ -140,13 +148,13 @@ impl Witness for Stub {
         assert!(*open.unwrap().0, "nobody opened the gate");
         self.sketched.fetch_add(1, Ordering::SeqCst);
         match exchange.prompt.ends_with(&letters("nan")) {
-            true => Err(Fallback::NotANumber),
+            true => Err(ShareFallback::NotANumber),
             false => Ok(exchange.answer.len().to_string()),
         }
     }
 
-    fn scores(&self, sketch: &str) -> Result<Vec<i128>, Fallback> {
-        let gain: i128 = sketch.parse().map_err(|_| Fallback::Mismatch)?;
+    fn scores(&self, sketch: &str) -> Result<Vec<i128>, ShareFallback> {
+        let gain: i128 = sketch.parse().map_err(|_| ShareFallback::Mismatch)?;
         let noise = [1, -2, 2, -1];
         let mut scores: Vec<i128> = (0..8).map(|at| noise[at % 4]).collect();
         scores[4] = gain * 100;
@@ -154,8 +162,8 @@ impl Witness for Stub {
     }
 }
 
-fn party(number: u8) -> Party {
-    Party {
+fn party(number: u8) -> Contributor {
+    Contributor {
         name: format!("party {number}"),
         address: Some(Address([number; 20])),
         owner: None,
@@ -166,7 +174,7 @@ fn party(number: u8) -> Party {
 struct Setup<'a> {
     journal: Journal,
     vault: Option<&'a Path>,
-    witness: Result<Arc<Stub>, Fallback>,
+    witness: Result<Arc<Stub>, ShareFallback>,
     most: usize,
 }
 
@@ -176,23 +184,26 @@ async fn start(setup: Setup<'_>) -> TestServer {
     for adapter in &mut adapters {
         adapter.engine = Arc::new(Spelling(Arc::clone(&adapter.engine)));
         adapter.provenance = Provenance {
-            parties: vec![party(1), party(2)],
-            witness: setup.witness.clone().map(|it| it as Arc<dyn Witness>),
+            contributors: vec![party(1), party(2)],
+            index: setup
+                .witness
+                .clone()
+                .map(|it| it as Arc<dyn AttributionIndex>),
             texts: Arc::default(),
         };
     }
-    let goods = Goods {
+    let goods = ServeInputs {
         adapters,
         sales: None,
-        keeping: Keeping {
-            vault: setup.vault.map(|dir| Vault::open(dir).unwrap()),
+        attribution: AttributionConfig {
+            token_store: setup.vault.map(|dir| PendingTokenStore::open(dir).unwrap()),
             log: None,
             most: setup.most,
         },
         access: access(),
     };
-    let bound = Bound::new("127.0.0.1", 0).await.unwrap();
-    let stop = Stop::default();
+    let bound = BoundSocket::new("127.0.0.1", 0).await.unwrap();
+    let stop = StopHandle::default();
     let journal = setup.journal;
     let server = Server::new(bound, goods, journal.clone(), LIMITS, stop.clone());
     let server = server.await.unwrap();
@@ -208,10 +219,10 @@ async fn start(setup: Setup<'_>) -> TestServer {
 }
 
 /// The final attribution of a call, once it is there.
-async fn attributed(journal: &Journal, id: &str) -> Attributed {
+async fn attributed(journal: &Journal, id: &str) -> CallAttributed {
     let what = format!("the attribution of {id}");
     let record = waiting::found(&what, async || {
-        journal.unique(Unique::ATTRIBUTED, id).await.unwrap()
+        journal.unique(UniqueKey::ATTRIBUTED, id).await.unwrap()
     });
     let Event::Attributed(attributed) = record.await.event else {
         panic!()
@@ -225,8 +236,8 @@ fn said(content: &str) -> Value {
 
 const CHAT: &str = "/v1/chat/completions";
 
-fn of_kind(records: &[Record], kind: &str) -> usize {
-    let is = |record: &&Record| serde_json::to_value(&record.event).unwrap()["type"] == kind;
+fn of_kind(records: &[EventRecord], kind: &str) -> usize {
+    let is = |record: &&EventRecord| serde_json::to_value(&record.event).unwrap()["type"] == kind;
     records.iter().filter(is).count()
 }
 
@@ -235,7 +246,7 @@ async fn every_counted_call_has_one_attribution_without_an_index_too() {
     let server = start(Setup {
         journal: test_journal(),
         vault: None,
-        witness: Err(Fallback::StaleIndex),
+        witness: Err(ShareFallback::StaleIndex),
         most: 100,
     })
     .await;
@@ -328,7 +339,7 @@ async fn spans_come_with_the_count_and_shares_after_it() {
     assert_eq!(found.shares[0].ppm, 1_000_000);
     assert_eq!(found.examples.len(), 1);
     // Anybody with the index gets the same from the sketch.
-    let known = Known {
+    let known = ShareInputs {
         event: event_id("persona0digest", "one"),
         payer: None,
         spans: &traced.spans,
@@ -419,17 +430,17 @@ fn paid_call(id: &str, payer: Address) -> Event {
         adapter: "persona".to_owned(),
         adapter_digest: "persona0digest".to_owned(),
         kind: CallKind::Chat,
-        usage: Usage {
+        usage: TokenUsage {
             prompt_tokens: 1,
             completion_tokens: 1,
         },
-        finish: Finish::Stop,
+        finish: FinishReason::Stop,
         milliseconds: 1,
         first_token_milliseconds: None,
         request_hash: "aa".to_owned(),
         response_hash: "bb".to_owned(),
-        charge: Some(Box::new(Charge {
-            scheme: Scheme::Exact,
+        charge: Some(Box::new(CallCharge {
+            scheme: PaymentScheme::Exact,
             chain_id: 1,
             token: Address([1; 20]),
             receiver: Address([2; 20]),
@@ -495,12 +506,18 @@ async fn what_waits_survives_the_server() {
         first.post_as(id, CHAT, &said("a b")).await;
     }
     // One that was never counted, and the tokens of one that are lost.
-    let stray = Kept {
+    let stray = PendingTokens {
         request_id: "stray".into(),
         exchanges: Vec::new(),
     };
-    Vault::open(&vault).unwrap().keep(&stray).unwrap();
-    Vault::open(&vault).unwrap().erase("three").unwrap();
+    PendingTokenStore::open(&vault)
+        .unwrap()
+        .store_call(&stray)
+        .unwrap();
+    PendingTokenStore::open(&vault)
+        .unwrap()
+        .erase("three")
+        .unwrap();
     // As much as a process that dies can leave: nothing more is written by this one.
     let copy = tempfile::tempdir().unwrap();
     let (moved, kept) = (
@@ -573,22 +590,25 @@ async fn a_call_that_its_server_did_not_survive_has_the_static_shares() {
     let found = attributed(&server.journal, "lost").await;
     assert_eq!(found.fallback.as_deref(), Some("interrupted"));
     let (_, finish) = server.metered("lost").await;
-    assert_eq!(finish, Finish::Recovered);
+    assert_eq!(finish, FinishReason::Recovered);
     server.drain().await;
 }
 
 #[test]
 fn spans_and_sketches_survive_being_told() {
     let stub = Stub::new(true);
-    let spans = vec![Span {
+    let spans = vec![SharedSpan {
         start: 2,
         tokens: 7,
         documents: 3,
         examples: vec![1, 5],
     }];
-    let told = witness::told(&*stub, &spans);
-    assert_eq!(witness::heard(&*stub, &told), spans);
-    assert_eq!(witness::scores(&*stub, "1,x"), Err(Fallback::Mismatch));
-    let sum = witness::scores(&*stub, "1,2").unwrap();
+    let told = attribution_index::spans_to_event(&*stub, &spans);
+    assert_eq!(attribution_index::spans_from_event(&*stub, &told), spans);
+    assert_eq!(
+        attribution_index::scores(&*stub, "1,x"),
+        Err(ShareFallback::Mismatch)
+    );
+    let sum = attribution_index::scores(&*stub, "1,2").unwrap();
     assert_eq!(sum[4], 300);
 }

@@ -5,7 +5,7 @@ use std::{fs, path::Path, process::Child};
 
 use openlora::{
     runtime::ledger::Amount,
-    wallet::purse::{ChannelState, Purse},
+    wallet::payer::{PayerChannelState, PayerStore},
 };
 use serde_json::{Value, json};
 
@@ -85,8 +85,8 @@ impl Market {
         listed.as_array().unwrap().clone()
     }
 
-    fn purse(&self, name: &str) -> Purse {
-        Purse::open(&self.dir.path().join(name).join("home/data")).unwrap()
+    fn purse(&self, name: &str) -> PayerStore {
+        PayerStore::open(&self.dir.path().join(name).join("home/data")).unwrap()
     }
 
     fn spent(&self, name: &str) -> Amount {
@@ -153,7 +153,9 @@ fn the_first_call_on_a_chain_that_began_anew_succeeds() {
         let left = Amount(sum(&channels[0]["left"]));
         assert_eq!(purse.locked(31_337, token).unwrap(), left);
         let known = purse.channels().unwrap();
-        let ended = known.iter().filter(|it| it.state == ChannelState::Ended);
+        let ended = known
+            .iter()
+            .filter(|it| it.state == PayerChannelState::Ended);
         assert_eq!((ended.count(), known.len()), (round, round + 1));
         drop(purse);
         if round == 1 {
@@ -289,7 +291,7 @@ fn a_refused_channel_open_leaves_no_channel() {
     assert_ne!(market.of("buyer", &call).run().code, 0);
     let purse = market.purse("buyer");
     assert_eq!(
-        (purse.channels().unwrap(), purse.spendings().unwrap()),
+        (purse.channels().unwrap(), purse.payment_records().unwrap()),
         (vec![], vec![])
     );
 }

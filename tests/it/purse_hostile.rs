@@ -23,13 +23,13 @@ use axum::{
 };
 use futures::StreamExt as _;
 use openlora::{
-    runtime::ledger::{Address, Amount, ChannelConfig, Word},
+    runtime::ledger::{Address, Amount, ChannelTerms, Word},
     wallet::{
         balance::amount,
         contracts::{COLLECTOR, ESCROW},
-        purse::Purse,
+        payer::PayerStore,
         registry::{BatchSettlementEscrow, DevelopmentToken, Token},
-        x402::wire::{Batch, Deed, Exact, Payload, PaymentPayload},
+        x402::wire::{BatchPayload, ExactPayload, PaymentPayload, SchemePayload, VoucherAction},
     },
 };
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
@@ -48,8 +48,8 @@ const FUNDS: u128 = 50_000_000;
 /// What a seller took in hand, to be put on the chain.
 #[derive(Clone, Debug)]
 enum Loot {
-    Deposit(Box<Batch>),
-    Transfer(Box<Exact>),
+    Deposit(Box<BatchPayload>),
+    Transfer(Box<ExactPayload>),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -181,17 +181,20 @@ fn decide(seller: &Seller, headers: &HeaderMap) -> Result<Response, Stuck> {
     let payment = PaymentPayload::decode(payment.to_str().unwrap()).unwrap();
     let accepted = payment.accepted.clone();
     let scheme = accepted["scheme"].as_str().unwrap().to_owned();
-    let (id, max) = match Payload::of(&scheme, &payment.payload).unwrap().unwrap() {
-        Payload::Exact(exact) => {
+    let (id, max) = match SchemePayload::parse(&scheme, &payment.payload)
+        .unwrap()
+        .unwrap()
+    {
+        SchemePayload::Exact(exact) => {
             let found = (exact.authorization.nonce, exact.authorization.value);
             wish.loot.push(Loot::Transfer(Box::new(exact)));
             found
         }
-        Payload::Batch(batch) => {
+        SchemePayload::Batch(batch) => {
             let found = (batch.voucher.channel_id, batch.voucher.max_claimable_amount);
             let highest = wish.signed.entry(found.0).or_default();
             *highest = found.1.max(*highest);
-            if matches!(batch.deed, Deed::Deposit(_)) {
+            if matches!(batch.action, VoucherAction::Deposit(_)) {
                 wish.loot.push(Loot::Deposit(batch));
             }
             found
@@ -350,7 +353,7 @@ impl Market {
         for loot in loot {
             match loot {
                 Loot::Deposit(batch) => {
-                    let Deed::Deposit(part) = &batch.deed else {
+                    let VoucherAction::Deposit(part) = &batch.action else {
                         continue;
                     };
                     let erc3009 = part.authorization.erc3009.clone().unwrap();
@@ -360,7 +363,7 @@ impl Market {
                         U256::from_be_bytes(erc3009.salt.0),
                         erc3009.signature,
                     );
-                    let config: ChannelConfig = batch.config.clone().into();
+                    let config: ChannelTerms = batch.config.clone().into();
                     let call = BatchSettlementEscrow::depositCall {
                         config: (&config).into(),
                         amount: part.amount.0,
@@ -393,8 +396,8 @@ impl Market {
             .run()
     }
 
-    fn purse(&self) -> Purse {
-        Purse::open(&self.dir.path().join("home/data")).unwrap()
+    fn purse(&self) -> PayerStore {
+        PayerStore::open(&self.dir.path().join("home/data")).unwrap()
     }
 }
 
@@ -475,7 +478,7 @@ fn deposits_and_delays_beyond_the_limits_are_refused_before_anything_is_signed()
         assert!(run.stderr.contains(said), "{said}: {}", run.stderr);
     }
     assert_eq!(seller.0.lock().unwrap().paid, 0);
-    assert_eq!(market.purse().spendings().unwrap(), []);
+    assert_eq!(market.purse().payment_records().unwrap(), []);
     // Allowed by a flag, or once and for all by a setting.
     seller.offer(vec![large], true);
     let run = market.call(&url, &["--max-deposit", "0.9"]).succeeds();
@@ -610,9 +613,9 @@ fn random_sellers_take_no_more_than_was_allowed() {
 /// What tells a signature from all others.
 fn mark(loot: &Loot) -> Word {
     match loot {
-        Loot::Deposit(batch) => match &batch.deed {
-            Deed::Deposit(part) => part.authorization.erc3009.as_ref().unwrap().salt,
-            Deed::Voucher | Deed::Refund { .. } => Word::default(),
+        Loot::Deposit(batch) => match &batch.action {
+            VoucherAction::Deposit(part) => part.authorization.erc3009.as_ref().unwrap().salt,
+            VoucherAction::Voucher | VoucherAction::Refund { .. } => Word::default(),
         },
         Loot::Transfer(exact) => exact.authorization.nonce,
     }
@@ -620,9 +623,9 @@ fn mark(loot: &Loot) -> Word {
 
 fn value(loot: &Loot) -> u128 {
     match loot {
-        Loot::Deposit(batch) => match &batch.deed {
-            Deed::Deposit(part) => part.amount.0,
-            Deed::Voucher | Deed::Refund { .. } => 0,
+        Loot::Deposit(batch) => match &batch.action {
+            VoucherAction::Deposit(part) => part.amount.0,
+            VoucherAction::Voucher | VoucherAction::Refund { .. } => 0,
         },
         Loot::Transfer(exact) => exact.authorization.value.0,
     }

@@ -13,7 +13,7 @@ use std::{
 use openlora::{
     runtime::ledger::Amount,
     wallet::{
-        purse::{Fate, Purse, Spending},
+        payer::{PayerStore, PaymentRecord, PaymentStatus},
         x402::{
             binding::{RefundRequest, extension},
             wire::PaymentPayload,
@@ -185,9 +185,9 @@ impl Market {
             .args(["--max-tokens", "8", "--temperature", "0"])
     }
 
-    fn spendings(&self) -> Vec<Spending> {
-        let purse = Purse::open(&self.dir.path().join("home/data")).unwrap();
-        purse.spendings().unwrap()
+    fn spendings(&self) -> Vec<PaymentRecord> {
+        let purse = PayerStore::open(&self.dir.path().join("home/data")).unwrap();
+        purse.payment_records().unwrap()
     }
 
     #[track_caller]
@@ -224,8 +224,8 @@ fn all_equal(requests: &[String], count: usize) {
     assert!(requests.iter().all(|it| *it == requests[0]), "{requests:?}");
 }
 
-fn costs(spendings: &[Spending]) -> Vec<Option<Amount>> {
-    spendings.iter().map(Spending::charged).collect()
+fn costs(spendings: &[PaymentRecord]) -> Vec<Option<Amount>> {
+    spendings.iter().map(PaymentRecord::charged).collect()
 }
 
 #[test]
@@ -276,7 +276,7 @@ fn an_answer_that_does_not_come_is_fetched_later() {
             hint.ends_with(&format!("openlora call --again {id}")),
             "{hint}"
         );
-        assert_eq!(market.spendings()[before].fate, Fate::Open);
+        assert_eq!(market.spendings()[before].status, PaymentStatus::Open);
         let sent = market.proxy.paid();
         market.proxy.lose(&[]);
         let again = market.openlora(&["--json", "call", "--again", id]);
@@ -352,10 +352,10 @@ fn a_refund_is_asked_for_by_the_payer_and_ends_the_channel() {
     let fees = fees
         .iter()
         .filter(|it| it.request_id.starts_with("refund-fee-"));
-    let fees: Vec<Fate> = fees.map(|it| it.fate).collect();
+    let fees: Vec<PaymentStatus> = fees.map(|it| it.status).collect();
     assert_eq!(
         fees,
-        [Fate::Charged {
+        [PaymentStatus::Charged {
             amount: Amount(100)
         }]
     );

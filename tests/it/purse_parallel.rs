@@ -18,8 +18,8 @@ use axum::{
 use openlora::{
     runtime::ledger::{Amount, Word},
     wallet::{
-        purse::Purse,
-        x402::wire::{Payload, PaymentPayload, PaymentRequired, SettleResponse},
+        payer::PayerStore,
+        x402::wire::{PaymentPayload, PaymentRequired, SchemePayload, SettleResponse},
     },
 };
 use serde_json::json;
@@ -79,7 +79,9 @@ async fn sell(State(server): State<Arc<Server>>, headers: HeaderMap) -> Response
         return (StatusCode::PAYMENT_REQUIRED, header, Json(json!({}))).into_response();
     };
     let payment = PaymentPayload::decode(payment.to_str().unwrap()).unwrap();
-    let Ok(Some(Payload::Batch(batch))) = Payload::of("batch-settlement", &payment.payload) else {
+    let Ok(Some(SchemePayload::Batch(batch))) =
+        SchemePayload::parse("batch-settlement", &payment.payload)
+    else {
         panic!("expected a channel's payment, found {}", payment.payload)
     };
     let voucher = batch.voucher;
@@ -137,8 +139,8 @@ fn fifty_processes_pay_from_fifty_channels_and_the_purse_knows_all() {
     let second = round();
     assert_eq!(channels(&second), known);
     assert!(second.iter().all(|(_, max)| *max == Amount(160)));
-    let purse = Purse::open(&dir.path().join("home/data")).unwrap();
-    let spendings = purse.spendings().unwrap();
+    let purse = PayerStore::open(&dir.path().join("home/data")).unwrap();
+    let spendings = purse.payment_records().unwrap();
     assert_eq!(spendings.len(), 2 * COUNT);
     assert!(spendings.iter().all(|it| it.charged() == Some(Amount(60))));
     let channels = purse.channels().unwrap();

@@ -10,10 +10,11 @@ use openlora::{
     runtime::{
         event::{AttributedAmount, ContributorShare, SplitMember, SplitPart, SplitRead},
         ledger::{
-            Address, Amount, Charge, MOST_ENTRIES, ReceiverKey, Scheme, Word, divide, tranche,
+            Address, Amount, CallCharge, MOST_ENTRIES, PaymentScheme, ReceiverKey, Word, divide,
+            next_tranche,
         },
     },
-    wallet::merkle::{MerkleTree, climb, leaf},
+    wallet::merkle::{MerkleTree, leaf, root_from_proof},
 };
 use proptest::prelude::*;
 use serde::Deserialize;
@@ -56,7 +57,7 @@ fn trees_are_those_of_the_package_from_npm() {
         assert_eq!(made.root(), tree.root);
         for Proof { leaf, proof } in tree.proofs {
             assert_eq!(made.proof(leaf).unwrap(), proof);
-            assert_eq!(climb(hashes[leaf], &proof), tree.root);
+            assert_eq!(root_from_proof(hashes[leaf], &proof), tree.root);
         }
         assert_eq!(made.proof(hashes.len()), None);
     }
@@ -67,9 +68,9 @@ fn address(number: u8) -> Address {
     Address([number; 20])
 }
 
-fn charge(amount: u128) -> Charge {
-    Charge {
-        scheme: Scheme::Exact,
+fn charge(amount: u128) -> CallCharge {
+    CallCharge {
+        scheme: PaymentScheme::Exact,
         chain_id: 31_337,
         token: address(1),
         receiver: address(2),
@@ -177,7 +178,7 @@ proptest! {
             let list: Vec<_> = owed.iter().map(|(who, sum)| (*who, *sum)).collect();
             let total: Amount = owed.values().copied().sum();
             let budget = total.saturating_sub(given);
-            let entries = tranche(&list, &had, budget);
+            let entries = next_tranche(&list, &had, budget);
             let sum: Amount = entries.iter().map(|(_, amount)| *amount).sum();
             prop_assert!(sum <= budget);
             for (who, amount) in entries {
@@ -210,17 +211,17 @@ fn the_largest_go_first_where_there_are_too_many() {
         .map(|at| (who(at), Amount(1 + u128::from(at))))
         .collect();
     let total: Amount = owed.iter().map(|it| it.1).sum();
-    let first = tranche(&owed, &BTreeMap::new(), total);
+    let first = next_tranche(&owed, &BTreeMap::new(), total);
     assert_eq!(first.len(), MOST_ENTRIES);
     assert_eq!(first[0], (who(100), Amount(101)));
     let had: BTreeMap<Address, Amount> = first.iter().copied().collect();
     let given: Amount = had.values().copied().sum();
-    let rest = tranche(&owed, &had, total.saturating_sub(given));
+    let rest = next_tranche(&owed, &had, total.saturating_sub(given));
     assert_eq!(rest, owed[..100]);
     // Numbers beyond any token's still end below what there is.
     let half = Amount(u128::MAX / 2);
     let huge = [(who(1), half), (who(2), half)];
-    let entries = tranche(&huge, &BTreeMap::new(), half);
+    let entries = next_tranche(&huge, &BTreeMap::new(), half);
     let sum = entries
         .iter()
         .fold(Amount::ZERO, |sum, it| sum.checked_add(it.1).unwrap());

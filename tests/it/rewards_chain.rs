@@ -5,31 +5,31 @@ use std::{collections::BTreeMap, process::Stdio, sync::Arc, time::Duration};
 
 use alloy::{primitives::U256, sol_types::SolCall};
 use openlora::{
-    commands::rewards::{Rewarder, Rounds},
+    commands::rewards::{RewardPublisher, RewardSchedule},
     runtime::{
         attribution::{
             LogFolder,
-            settle::{Known, by_sketch, told},
-            shares::{Fallback, Party},
+            call_shares::{ShareInputs, by_sketch, shares_to_event},
+            shares::{Contributor, ShareFallback},
         },
         event::{
-            Attributed, AttributionMethod, CallKind, Event, Finish, PaymentReceived, SplitRead,
-            Usage,
+            AttributionMethod, CallAttributed, CallKind, Event, FinishReason, PaymentReceived,
+            SplitRead, TokenUsage,
         },
         journal::Journal,
         ledger::{
-            Address, Amount, Charge, ExactKey, ReceiverKey, Scheme, Word, divide,
+            Address, Amount, CallCharge, ExactKey, PaymentScheme, ReceiverKey, Word, divide,
             publication::event_id,
         },
     },
     wallet::{
         contracts::{COLLECTOR, DEPLOYER, ESCROW, SALT, deployments, runtime_code},
-        network::{Network, Wish},
+        network::{Network, NetworkOptions},
         provider::Chain as Connected,
         registry::{ContributorPool, DevelopmentToken, Token, parse_id},
         rewards::{pool_of, server_facts, split_of},
-        settlement::Treasurer,
-        x402::wire::Exact,
+        settlement::ChainSettler,
+        x402::wire::ExactPayload,
     },
 };
 use serde_json::{Value, json};
@@ -88,12 +88,12 @@ impl Shop {
         let desk = Desk::at(chain.url());
         let deployed = desk.json(&["deploy", "first"]);
         let adapter_id = deployed["adapter_id"].as_str().unwrap().to_owned();
-        let wish = Wish {
+        let wish = NetworkOptions {
             rpc: Some(chain.url().to_owned()),
             registry: Some(contract("OpenLoraRegistry")),
-            ..Wish::default()
+            ..NetworkOptions::default()
         };
-        let network = Network::settle("local", &wish).unwrap();
+        let network = Network::resolve("local", &wish).unwrap();
         let runtime = Arc::new(Runtime::new().unwrap());
         let (splitter, parts) = runtime.block_on(async {
             let connected = Connected::connect(&network).await.unwrap();
@@ -161,7 +161,7 @@ impl Shop {
     /// A call's own transfer, made and noted.
     fn transfer(&self, number: u64, amount: u128) -> Event {
         let payload = self.payer.exact(amount, number);
-        let exact: Exact = serde_json::from_value(payload).unwrap();
+        let exact: ExactPayload = serde_json::from_value(payload).unwrap();
         let said = &exact.authorization;
         let data = Token::transferWithAuthorizationCall {
             from: said.from.into(),
@@ -193,8 +193,8 @@ impl Shop {
         let id = format!("call-{number}");
         let mut nonce = [0; 32];
         nonce[24..].copy_from_slice(&number.to_be_bytes());
-        let charge = Charge {
-            scheme: Scheme::Exact,
+        let charge = CallCharge {
+            scheme: PaymentScheme::Exact,
             chain_id: 31_337,
             token: self.split.receiver.token,
             receiver: self.split.receiver.receiver,
@@ -208,34 +208,34 @@ impl Shop {
             adapter: "tone".into(),
             adapter_digest: "tone0digest".into(),
             kind: CallKind::Chat,
-            usage: Usage {
+            usage: TokenUsage {
                 prompt_tokens: 1,
                 completion_tokens: 2,
             },
-            finish: Finish::Stop,
+            finish: FinishReason::Stop,
             milliseconds: 1,
             first_token_milliseconds: None,
             request_hash: format!("{number:064x}"),
             response_hash: "0f".repeat(32),
             charge: Some(Box::new(charge.clone())),
         };
-        let parties = PARTIES.map(|(name, address, weight)| Party {
+        let parties = PARTIES.map(|(name, address, weight)| Contributor {
             name: name.into(),
             address: Some(address.parse().unwrap()),
             owner: None,
             static_ppm: weight,
         });
         let event = event_id("tone0digest", &id);
-        let known = Known {
+        let known = ShareInputs {
             event,
             payer: Some(charge.payer),
             spans: &[],
             answer_tokens: 0,
         };
-        let settled = by_sketch(&parties, known, Err(Fallback::MissingIndex));
-        let shares = told(&parties, &settled.shares);
+        let settled = by_sketch(&parties, known, Err(ShareFallback::MissingIndex));
+        let shares = shares_to_event(&parties, &settled.shares);
         let amounts = divide(&charge, Some(&self.split), &shares, &event);
-        let attributed = Event::Attributed(Box::new(Attributed {
+        let attributed = Event::Attributed(Box::new(CallAttributed {
             request_id: id,
             adapter: "tone".into(),
             adapter_digest: "tone0digest".into(),
@@ -649,7 +649,7 @@ fn a_running_worker_answers_a_demand_by_itself() {
             options.reader = Some(server_facts(chain_id, Arc::new(log.clone())));
         },
     ));
-    let treasurer = Arc::new(Treasurer::new(Arc::clone(&seller.desk)));
+    let treasurer = Arc::new(ChainSettler::new(Arc::clone(&seller.desk)));
     let filled = shop.runtime.block_on(treasurer.fill_pools()).unwrap();
     assert_eq!(filled.len(), 1);
     let demand = ContributorPool::demandCall {
@@ -669,8 +669,8 @@ fn a_running_worker_answers_a_demand_by_itself() {
     assert!(pool().answer_by().is_some());
     let published = (log, String::new());
     let desk = Arc::clone(&seller.desk);
-    let rewarder = Rewarder::new(seller.journal.clone(), desk, published, false);
-    let rounds = Rounds {
+    let rewarder = RewardPublisher::new(seller.journal.clone(), desk, published, false);
+    let rounds = RewardSchedule {
         calls: u64::MAX,
         interval: Duration::from_millis(100),
     };

@@ -8,8 +8,8 @@ use std::{collections::HashMap, sync::Arc};
 use candle_core::{Device, Tensor};
 use openlora::runtime::{
     engine::Engine,
-    mistral::{EngineSpec, Engines, Loaded, Quant},
-    model::{Base, ModelConfig, bpe, tensors, text::TextCodec},
+    mistral::{EngineLoader, EngineSpec, LoadedEngine, Quant},
+    model::{BaseModel, ModelConfig, bpe, tensors, text::TextCodec},
 };
 use serde_json::json;
 
@@ -76,7 +76,7 @@ impl Script {
         self
     }
 
-    fn base(&self, context: usize) -> Base {
+    fn base(&self, context: usize) -> BaseModel {
         let config = json!({
             "architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_act": "silu",
             "vocab_size": bpe::LEAST_VOCABULARY, "hidden_size": WIDTH, "intermediate_size": 256,
@@ -98,7 +98,7 @@ impl Script {
             .collect();
         let path = self.folder().join("model.safetensors");
         candle_core::safetensors::save(&weights, path).unwrap();
-        Base::open_dir("script", self.folder.path()).unwrap()
+        BaseModel::open_dir("script", self.folder.path()).unwrap()
     }
 
     fn weight(&self, name: &str, shape: &[usize]) -> Tensor {
@@ -126,17 +126,17 @@ impl Script {
         self.load_as(Quant::F32).await.engine
     }
 
-    pub async fn load_as(&self, quant: Quant) -> Loaded {
-        self.start(&Engines::new(), 256, quant).await
+    pub async fn load_as(&self, quant: Quant) -> LoadedEngine {
+        self.start(&EngineLoader::new(), 256, quant).await
     }
 
-    pub async fn load_with(&self, context: usize) -> (Engines, Arc<dyn Engine>) {
-        let engines = Engines::new();
+    pub async fn load_with(&self, context: usize) -> (EngineLoader, Arc<dyn Engine>) {
+        let engines = EngineLoader::new();
         let engine = self.start(&engines, context, Quant::F32).await.engine;
         (engines, engine)
     }
 
-    async fn start(&self, engines: &Engines, context: usize, quant: Quant) -> Loaded {
+    async fn start(&self, engines: &EngineLoader, context: usize, quant: Quant) -> LoadedEngine {
         let base = self.base(context);
         let spec = EngineSpec {
             name: "script".to_owned(),

@@ -4,8 +4,8 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use openlora::runtime::{
-    engine::turns::{Turns, due},
-    event::Finish,
+    engine::turns::{TurnQueue, due_time},
+    event::FinishReason,
     serve::{ConnectionLimits, ServeLimits},
 };
 use serde_json::{Value, json};
@@ -350,7 +350,10 @@ async fn readers_who_do_not_read_hold_no_turn() {
         let id = format!("unread-{number}");
         let counted = timeout(2 * SOON, server.metered(&id)).await;
         let (usage, finish) = counted.unwrap();
-        assert_eq!((usage.completion_tokens, finish), (60, Finish::Length));
+        assert_eq!(
+            (usage.completion_tokens, finish),
+            (60, FinishReason::Length)
+        );
     }
     let found = timeout(SOON, server.post(CHAT, &chat("persona", "hi"))).await;
     assert_eq!(found.unwrap().status, 200);
@@ -385,7 +388,7 @@ async fn a_reader_who_does_not_read_cannot_keep_a_hurried_server() {
     socket.write_all(body.as_bytes()).await.unwrap();
     server.metered("unread").await;
     server.stop.draining.cancel();
-    server.stop.hurry.cancel();
+    server.stop.force_stop.cancel();
     let ended = timeout(SOON, server.running).await;
     ended.expect("it ends").unwrap().unwrap();
 }
@@ -480,7 +483,7 @@ async fn few_file_descriptors_are_enough() {
 /// Long calls that came first do not hold up a short one, and who leaves the queue loses no turn.
 #[tokio::test]
 async fn short_calls_go_before_long_ones() {
-    let turns = Arc::new(Turns::new(1));
+    let turns = Arc::new(TurnQueue::new(1));
     let first = turns.try_take().unwrap();
     assert!(turns.try_take().is_none());
     let (told, mut order) = tokio::sync::mpsc::unbounded_channel();
@@ -488,7 +491,7 @@ async fn short_calls_go_before_long_ones() {
     for tokens in [1000, 10, 5000, 2] {
         let (turns, told) = (Arc::clone(&turns), told.clone());
         let call = async move {
-            let turn = turns.take(due(tokens)).await;
+            let turn = turns.take(due_time(tokens)).await;
             told.send(tokens).unwrap();
             drop(turn);
         };

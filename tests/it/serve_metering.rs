@@ -7,8 +7,11 @@ use std::sync::{
 
 use futures::StreamExt;
 use openlora::runtime::{
-    event::{CallKind, Event, Finish, Record, Usage},
-    journal::{Entry, Head, Journal, JournalError, MemoryStore, Outcome, Store, StoreReader},
+    event::{CallKind, Event, EventRecord, FinishReason, TokenUsage},
+    journal::{
+        AppendOutcome, Journal, JournalEntry, JournalError, JournalHead, JournalStore, MemoryStore,
+        StoreReader,
+    },
 };
 use serde_json::{Value, json};
 
@@ -19,8 +22,8 @@ use crate::waiting;
 
 const CHAT: &str = "/v1/chat/completions";
 
-fn usage(prompt_tokens: u64, completion_tokens: u64) -> Usage {
-    Usage {
+fn usage(prompt_tokens: u64, completion_tokens: u64) -> TokenUsage {
+    TokenUsage {
         prompt_tokens,
         completion_tokens,
     }
@@ -28,7 +31,7 @@ fn usage(prompt_tokens: u64, completion_tokens: u64) -> Usage {
 
 /// The events of one call, in order, without what clock and salt decide.
 async fn story(server: &TestServer, id: &str) -> Vec<String> {
-    let tell = |record: Record| match record.event {
+    let tell = |record: EventRecord| match record.event {
         Event::CallReserved {
             request_id,
             prompt_tokens,
@@ -142,7 +145,10 @@ async fn streamed_and_whole_count_alike() {
     }
     assert_eq!(
         seen,
-        [(usage(5, 4), Finish::Stop), (usage(5, 4), Finish::Stop)]
+        [
+            (usage(5, 4), FinishReason::Stop),
+            (usage(5, 4), FinishReason::Stop)
+        ]
     );
     server.drain().await;
 }
@@ -156,7 +162,7 @@ async fn a_reader_who_leaves_is_counted_for_what_was_delivered() {
     drop(response);
     assert_eq!(
         server.metered("gone").await,
-        (usage(6, 3), Finish::Disconnected)
+        (usage(6, 3), FinishReason::Disconnected)
     );
     // The engine's turn is free again.
     assert_eq!(server.post(CHAT, &chat("persona", "x")).await.status, 200);
@@ -177,7 +183,10 @@ async fn a_whole_answer_runs_to_its_end_without_its_caller() {
     call.abort();
     assert!(call.await.unwrap_err().is_cancelled());
     server.steps.add_permits(5);
-    assert_eq!(server.metered("early").await, (usage(6, 5), Finish::Length));
+    assert_eq!(
+        server.metered("early").await,
+        (usage(6, 5), FinishReason::Length)
+    );
     assert_eq!(
         story(&server, "early").await,
         ["reserved 6", "metered 6+5 Length"]
@@ -205,7 +214,7 @@ async fn a_stream_that_was_left_is_given_again_as_far_as_it_came() {
     drop(read_pieces(&server, "cut", &body, 2).await);
     assert_eq!(
         server.metered("cut").await,
-        (usage(6, 2), Finish::Disconnected)
+        (usage(6, 2), FinishReason::Disconnected)
     );
     let again = server.post_as("cut", CHAT, &body).await;
     let (chunks, done) = again.chunks();
@@ -235,20 +244,29 @@ async fn a_failing_engine_is_500_and_counts_nothing_undelivered() {
         "code": "engine_failed",
     }});
     assert_eq!((whole.status, whole.json()), (500, envelope.clone()));
-    assert_eq!(server.metered("f1").await, (usage(0, 0), Finish::Failed));
+    assert_eq!(
+        server.metered("f1").await,
+        (usage(0, 0), FinishReason::Failed)
+    );
 
     let body = with(chat("persona", "!fail=2 a"), json!({ "stream": true }));
     let (chunks, done) = server.post_as("f2", CHAT, &body).await.chunks();
     assert!(!done);
     assert_eq!(chunks.last(), Some(&envelope));
-    assert_eq!(server.metered("f2").await, (usage(4, 2), Finish::Failed));
+    assert_eq!(
+        server.metered("f2").await,
+        (usage(4, 2), FinishReason::Failed)
+    );
 
     let body = json!({ "model": "mood", "input": "!fail" });
     assert_eq!(
         server.post_as("f3", "/v1/classify", &body).await.status,
         500
     );
-    assert_eq!(server.metered("f3").await, (usage(0, 0), Finish::Failed));
+    assert_eq!(
+        server.metered("f3").await,
+        (usage(0, 0), FinishReason::Failed)
+    );
     server.drain().await;
 }
 
@@ -439,8 +457,14 @@ async fn what_a_dead_process_left_open_is_metered_at_the_next_start() {
         journal.append(event).await.unwrap();
     }
     let server = start_with(LIMITS, journal).await;
-    assert_eq!(server.metered("b").await, (usage(7, 9), Finish::Recovered));
-    assert_eq!(server.metered("a").await, (usage(7, 0), Finish::Recovered));
+    assert_eq!(
+        server.metered("b").await,
+        (usage(7, 9), FinishReason::Recovered)
+    );
+    assert_eq!(
+        server.metered("a").await,
+        (usage(7, 0), FinishReason::Recovered)
+    );
     let metrics = server.get("/metrics").await.text;
     assert!(
         metrics.contains(r#"openlora_completion_tokens_total{adapter="persona"} 9"#),
@@ -505,7 +529,7 @@ async fn hurrying_cuts_a_stream_and_counts_it() {
     server.steps.add_permits(2);
     let mut response = read_pieces(&server, "cut", &body, 2).await;
     server.stop.draining.cancel();
-    server.stop.hurry.cancel();
+    server.stop.force_stop.cancel();
     let mut rest = String::new();
     while let Some(chunk) = response.chunk().await.unwrap() {
         rest.push_str(std::str::from_utf8(&chunk).unwrap());
@@ -517,7 +541,10 @@ async fn hurrying_cuts_a_stream_and_counts_it() {
         "code": "draining",
     }});
     assert_eq!(rest, format!("data: {expected}\n\n"));
-    assert_eq!(server.metered("cut").await, (usage(4, 2), Finish::Failed));
+    assert_eq!(
+        server.metered("cut").await,
+        (usage(4, 2), FinishReason::Failed)
+    );
     server.running.await.unwrap().unwrap();
 }
 
@@ -527,7 +554,7 @@ async fn events_start_with_the_whole_journal_and_resume_where_a_client_left() {
     server.post_as("e1", CHAT, &chat("persona", "hi")).await;
     let records = server.records().await;
     let frames = |from: usize| {
-        let frame = |record: &Record| {
+        let frame = |record: &EventRecord| {
             let data = serde_json::to_value(record).unwrap();
             let name = data["event"]["type"].as_str().unwrap();
             format!("id: {}\nevent: {name}\ndata: {data}\n\n", record.sequence)
@@ -572,7 +599,7 @@ async fn events_follow_new_calls_and_end_with_the_server() {
         .header("last-event-id", head);
     let response = request.send().await.unwrap();
     server.post_as("live", CHAT, &chat("persona", "hi")).await;
-    let attributed = |record: &Record| matches!(record.event, Event::Attributed(_));
+    let attributed = |record: &EventRecord| matches!(record.event, Event::Attributed(_));
     waiting::until("the call's attribution", async || {
         server.records().await.iter().any(attributed)
     })
@@ -593,8 +620,12 @@ struct Fragile {
     full: Arc<AtomicBool>,
 }
 
-impl Store for Fragile {
-    fn append(&mut self, now_ms: u64, batch: &[Entry]) -> Result<Vec<Outcome>, JournalError> {
+impl JournalStore for Fragile {
+    fn append(
+        &mut self,
+        now_ms: u64,
+        batch: &[JournalEntry],
+    ) -> Result<Vec<AppendOutcome>, JournalError> {
         match self.full.load(Ordering::SeqCst) {
             true => Err(JournalError::Full {
                 path: "journal.sqlite".into(),
@@ -603,7 +634,7 @@ impl Store for Fragile {
         }
     }
 
-    fn head(&self) -> Head {
+    fn head(&self) -> JournalHead {
         self.store.head()
     }
 
@@ -675,7 +706,10 @@ async fn a_disk_that_fills_during_a_stream_withholds_the_end_until_it_is_counted
     );
     assert!(!rest.contains("[DONE]"), "{rest}");
     full.store(false, Ordering::SeqCst);
-    assert_eq!(server.metered("late").await, (usage(4, 3), Finish::Length));
+    assert_eq!(
+        server.metered("late").await,
+        (usage(4, 3), FinishReason::Length)
+    );
     // The answer was kept: the repeat gets its end.
     let (chunks, done) = server.post_as("late", CHAT, &body).await.chunks();
     assert!(done);

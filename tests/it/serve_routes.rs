@@ -1,8 +1,8 @@
 //! Every route's answer, whole.
 
 use openlora::runtime::{
-    event::{Event, Finish, Usage},
-    serve::{Audience, ROUTES},
+    event::{Event, FinishReason, TokenUsage},
+    serve::{ROUTES, RouteAudience},
 };
 use serde_json::{Value, json};
 
@@ -327,7 +327,7 @@ async fn a_receipt_repeats_the_journals_numbers() {
     };
     assert_eq!(
         usage,
-        Usage {
+        TokenUsage {
             prompt_tokens: 4,
             completion_tokens: 2
         }
@@ -448,7 +448,7 @@ async fn journal_events_hold_no_text() {
             Event::CallMetered { finish, .. } => Some(finish),
             _ => None,
         });
-    assert_eq!(finish, Some(Finish::Stop));
+    assert_eq!(finish, Some(FinishReason::Stop));
     server.drain().await;
 }
 
@@ -484,7 +484,7 @@ async fn every_route_of_the_table_answers_its_method_only() {
         routes.map(|route| route.path).collect::<Vec<_>>()
     };
     assert_eq!(
-        of(Audience::Operator),
+        of(RouteAudience::Operator),
         [
             "/events",
             "/operator/settle",
@@ -492,7 +492,10 @@ async fn every_route_of_the_table_answers_its_method_only() {
             "/metrics"
         ]
     );
-    assert_eq!(of(Audience::Sellers), ["/supported", "/verify", "/settle"]);
+    assert_eq!(
+        of(RouteAudience::Sellers),
+        ["/supported", "/verify", "/settle"]
+    );
     let metered: Vec<_> = ROUTES
         .iter()
         .filter(|route| route.metered)

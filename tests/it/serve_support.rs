@@ -19,15 +19,15 @@ use openlora::runtime::{
     attribution::Provenance,
     dataset::Task,
     engine::{
-        Classified, Engine, EngineError, Generated, Generation, Limits, Prompt, Sampling,
-        TokenLogprob,
+        Engine, EngineError, EngineLimits, GenerationStep, GenerationStream, LabelProbabilities,
+        Prompt, SamplingParams, TokenLogprob,
     },
-    event::{Event, Finish, Record, Usage},
+    event::{Event, EventRecord, FinishReason, TokenUsage},
     journal::Journal,
-    ledger::Prices,
+    ledger::PriceList,
     serve::{
-        Bound, ConnectionLimits, Goods, Hosted, ServeError, ServeLimits, Server, Stop,
-        access::Access, attribution::Keeping,
+        BoundSocket, ConnectionLimits, ServeError, ServeInputs, ServeLimits, ServedAdapter, Server,
+        StopHandle, access::AccessRules, attribution::AttributionConfig,
     },
 };
 use serde_json::{Value, json};
@@ -72,8 +72,8 @@ fn order(words: &[String], name: &str) -> Option<usize> {
 
 #[async_trait::async_trait]
 impl Engine for Words {
-    fn limits(&self) -> Limits {
-        Limits {
+    fn limits(&self) -> EngineLimits {
+        EngineLimits {
             context_tokens: CONTEXT,
         }
     }
@@ -85,8 +85,8 @@ impl Engine for Words {
     async fn generate(
         &self,
         prompt: Prompt,
-        sampling: Sampling,
-    ) -> Result<Generation, EngineError> {
+        sampling: SamplingParams,
+    ) -> Result<GenerationStream, EngineError> {
         self.begun.fetch_add(1, Ordering::SeqCst);
         let subject = subject(&prompt);
         let end = order(&subject, "end").unwrap_or(usize::MAX);
@@ -116,16 +116,20 @@ impl Engine for Words {
                     logprob: -0.5,
                     top: (0..count).map(|rank| (format!("t{rank}"), -1.0 - rank as f32)).collect(),
                 });
-                yield Ok(Generated::Delta { text, tokens: 1, logprobs: logprobs.into_iter().collect() });
+                yield Ok(GenerationStep::Delta { text, tokens: 1, logprobs: logprobs.into_iter().collect() });
             }
-            let finish = if length == end { Finish::Stop } else { Finish::Length };
-            let usage = Usage { prompt_tokens, completion_tokens: length as u64 };
-            yield Ok(Generated::Done { usage, finish });
+            let finish = if length == end { FinishReason::Stop } else { FinishReason::Length };
+            let usage = TokenUsage { prompt_tokens, completion_tokens: length as u64 };
+            yield Ok(GenerationStep::Done { usage, finish });
         };
         Ok(stream.boxed())
     }
 
-    async fn classify(&self, prompt: Prompt, labels: &[String]) -> Result<Classified, EngineError> {
+    async fn classify(
+        &self,
+        prompt: Prompt,
+        labels: &[String],
+    ) -> Result<LabelProbabilities, EngineError> {
         self.begun.fetch_add(1, Ordering::SeqCst);
         let subject = subject(&prompt);
         if subject.iter().any(|word| word == "!fail") {
@@ -139,11 +143,11 @@ impl Engine for Words {
         let probabilities = (0..labels.len())
             .map(|index| if index == named { 0.75 } else { rest })
             .collect();
-        let usage = Usage {
+        let usage = TokenUsage {
             prompt_tokens: words(&prompt).len() as u64,
             completion_tokens: 1,
         };
-        Ok(Classified {
+        Ok(LabelProbabilities {
             probabilities,
             usage,
         })
@@ -154,7 +158,7 @@ impl Engine for Words {
 pub struct TestServer {
     pub address: SocketAddr,
     pub journal: Journal,
-    pub stop: Stop,
+    pub stop: StopHandle,
     pub steps: Arc<Semaphore>,
     pub begun: Arc<AtomicUsize>,
     pub running: tokio::task::JoinHandle<Result<(), ServeError>>,
@@ -169,7 +173,7 @@ pub const LIMITS: ServeLimits = ServeLimits {
 };
 
 /// `persona` talks, `filter` is a content filter, `mood` a classifier that is none.
-pub fn adapters(steps: &Arc<Semaphore>, begun: &Arc<AtomicUsize>) -> Vec<Hosted> {
+pub fn adapters(steps: &Arc<Semaphore>, begun: &Arc<AtomicUsize>) -> Vec<ServedAdapter> {
     let classify = |labels: &[&str]| Task::Classify {
         labels: labels.iter().map(|label| (*label).to_owned()).collect(),
         instruction: "Name the label.".to_owned(),
@@ -186,7 +190,7 @@ pub fn adapters(steps: &Arc<Semaphore>, begun: &Arc<AtomicUsize>) -> Vec<Hosted>
     ];
     tasks
         .into_iter()
-        .map(|(name, task)| Hosted {
+        .map(|(name, task)| ServedAdapter {
             name: name.to_owned(),
             digest: format!("{name}0digest"),
             version: "1".to_owned(),
@@ -194,7 +198,7 @@ pub fn adapters(steps: &Arc<Semaphore>, begun: &Arc<AtomicUsize>) -> Vec<Hosted>
             base_digest: "base0digest".to_owned(),
             task: Some(task),
             created: 1_700_000_000,
-            prices: Prices::default(),
+            prices: PriceList::default(),
             provenance: Provenance::default(),
             engine: Arc::new(Words {
                 name: name.to_owned(),
@@ -213,10 +217,10 @@ pub async fn start() -> TestServer {
 pub const OPERATOR: &str = "0f1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4c3d2e1f0";
 
 /// What a server has unless a test says otherwise.
-pub fn access() -> Access {
-    Access {
+pub fn access() -> AccessRules {
+    AccessRules {
         operator: OPERATOR.parse().unwrap(),
-        ..Access::closed().unwrap()
+        ..AccessRules::closed().unwrap()
     }
 }
 
@@ -236,23 +240,27 @@ pub async fn start_with(limits: ServeLimits, journal: Journal) -> TestServer {
     start_behind(access(), limits, journal).await
 }
 
-pub async fn start_behind(access: Access, limits: ServeLimits, journal: Journal) -> TestServer {
+pub async fn start_behind(
+    access: AccessRules,
+    limits: ServeLimits,
+    journal: Journal,
+) -> TestServer {
     start_bounded(access, limits, journal, ConnectionLimits::default()).await
 }
 
 pub async fn start_bounded(
-    access: Access,
+    access: AccessRules,
     limits: ServeLimits,
     journal: Journal,
     connections: ConnectionLimits,
 ) -> TestServer {
     let (steps, begun) = (Arc::new(Semaphore::new(0)), Arc::new(AtomicUsize::new(0)));
-    let stop = Stop::default();
-    let bound = Bound::new("127.0.0.1", 0).await.unwrap();
-    let goods = Goods {
+    let stop = StopHandle::default();
+    let bound = BoundSocket::new("127.0.0.1", 0).await.unwrap();
+    let goods = ServeInputs {
         adapters: adapters(&steps, &begun),
         sales: None,
-        keeping: Keeping::default(),
+        attribution: AttributionConfig::default(),
         access,
     };
     let server = Server::new(bound, goods, journal.clone(), limits, stop.clone())
@@ -332,21 +340,21 @@ impl TestServer {
     }
 
     /// Every record so far.
-    pub async fn records(&self) -> Vec<Record> {
+    pub async fn records(&self) -> Vec<EventRecord> {
         self.journal.read(1, 100_000).await.unwrap()
     }
 
     /// What was metered under an id, once it was.
-    pub async fn metered(&self, id: &str) -> (Usage, Finish) {
+    pub async fn metered(&self, id: &str) -> (TokenUsage, FinishReason) {
         let found = async || self.journal.metered(id).await.unwrap();
         self.once(&format!("the call {id}"), found).await
     }
 
     /// What was metered of the `count`th call, once it was: a paid call's id is not its caller's.
-    pub async fn metered_nth(&self, count: usize) -> (Usage, Finish) {
+    pub async fn metered_nth(&self, count: usize) -> (TokenUsage, FinishReason) {
         let found = async || {
             let mut calls = Vec::new();
-            let visit = |record: &Record| {
+            let visit = |record: &EventRecord| {
                 if matches!(record.event, Event::CallMetered { .. }) {
                     calls.push(record.clone());
                 }
@@ -357,7 +365,11 @@ impl TestServer {
         self.once(&format!("call {count}"), found).await
     }
 
-    async fn once(&self, what: &str, find: impl AsyncFn() -> Option<Record>) -> (Usage, Finish) {
+    async fn once(
+        &self,
+        what: &str,
+        find: impl AsyncFn() -> Option<EventRecord>,
+    ) -> (TokenUsage, FinishReason) {
         let mut news = self.journal.subscribe();
         let wait = async {
             loop {

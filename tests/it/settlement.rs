@@ -2,7 +2,7 @@
 
 use openlora::{
     runtime::ledger::{Amount, ChannelView},
-    wallet::settlement::{Done, Refund, Settlement, Trouble},
+    wallet::settlement::{ChainFailure, ChainSettlement, ChannelRefund, MinedResult},
 };
 use serde_json::json;
 
@@ -125,9 +125,9 @@ fn an_exact_payment_is_taken_once() {
     let other = buyer.transfer(200, 5);
     let refused = seller.wait(desk.transfer(&other)).unwrap_err();
     let nonce = other.nonce;
-    assert_eq!(refused, Trouble::Spent { nonce });
+    assert_eq!(refused, ChainFailure::Spent { nonce });
     let refused = seller.wait(desk.check_transfer(&other)).unwrap_err();
-    assert_eq!(refused, Trouble::Spent { nonce });
+    assert_eq!(refused, ChainFailure::Spent { nonce });
     drop(seller);
     let seller = market.seller();
     assert_eq!(seller.wait(seller.desk.transfer(&transfer)), Ok(one));
@@ -143,7 +143,7 @@ fn a_refund_claims_what_is_charged_first() {
     let config = buyer.config(1);
     let channel = seller.opens(&buyer, &config, 1_000);
     seller.charges(&buyer, &config, 250);
-    let refund = Refund {
+    let refund = ChannelRefund {
         channel,
         config: config.clone(),
         amount: Amount(750),
@@ -158,7 +158,7 @@ fn a_refund_claims_what_is_charged_first() {
     assert_eq!(sums(&done.view.clone().unwrap()), (250, 250, false, 1));
     assert_eq!(market.balance(buyer.address()), 750);
     let again = seller.wait(seller.desk.refund(&refund)).unwrap();
-    let Done { tx, view } = again;
+    let MinedResult { tx, view } = again;
     assert_eq!(
         (tx.as_str(), view.map(|it| sums(&it))),
         ("", Some((250, 250, false, 1)))
@@ -171,7 +171,7 @@ fn a_refund_claims_what_is_charged_first() {
         .collect();
     assert_eq!(facts[0]["rows"][0]["total"], "250");
     assert_eq!(amounts[1], (json!(done.tx), json!("750")));
-    let book = seller.ledger.book();
+    let book = seller.ledger.ledger();
     assert_eq!(book.channels[&channel_key(channel)].unclaimed(), Amount(0));
     assert_eq!(book.breaches, Vec::<String>::new());
 }

@@ -11,7 +11,7 @@ use std::{
 
 use openlora::{
     runtime::ledger::{Amount, Word},
-    wallet::settlement::{Settlement, Treasurer, Trouble},
+    wallet::settlement::{ChainFailure, ChainSettlement, ChainSettler},
 };
 use serde_json::{Value, json};
 
@@ -21,8 +21,8 @@ use crate::{
     waiting,
 };
 
-fn treasurer(seller: &Seller) -> Treasurer {
-    Treasurer::new(Arc::clone(&seller.desk))
+fn treasurer(seller: &Seller) -> ChainSettler {
+    ChainSettler::new(Arc::clone(&seller.desk))
 }
 
 /// The transactions of every `reorganised`, in order.
@@ -65,7 +65,7 @@ fn a_reorganised_deposit_freezes_its_channel_until_it_is_there_again() {
         assert_eq!(undone(&seller), std::slice::from_ref(&tx));
         let view = seller.wait(seller.desk.channel(deposit.channel)).unwrap();
         assert_eq!(view.balance, Amount(0));
-        let book = seller.ledger.book();
+        let book = seller.ledger.ledger();
         let known = book.channels[&channel_key(deposit.channel)].view.clone();
         assert_eq!(known.map(|view| view.balance), Some(Amount(0)));
         let done = seller.wait(seller.desk.deposit(&deposit)).unwrap();
@@ -107,20 +107,20 @@ fn a_reorganisation_while_nobody_looked_is_found_at_the_start() {
     let buyer = market.buyer(1, 1_000);
     let transfer = buyer.transfer(500, 3);
     let tx = seller.wait(seller.desk.transfer(&transfer)).unwrap().tx;
-    assert_eq!(seller.ledger.book().exact.len(), 1);
+    assert_eq!(seller.ledger.ledger().exact.len(), 1);
     drop(seller);
     market.rpc.ok("anvil_reorg", json!([1, []]));
     let seller = market.seller();
     seller.wait(seller.desk.refresh()).unwrap();
     assert_eq!(undone(&seller), [tx]);
-    assert_eq!(seller.ledger.book().exact.len(), 0);
+    assert_eq!(seller.ledger.ledger().exact.len(), 0);
     assert_eq!(
         seller.wait(seller.desk.check_transfer(&transfer)),
         Ok(false)
     );
     seller.wait(seller.desk.transfer(&transfer)).unwrap();
     assert_eq!(market.balance(market.splitter), 500);
-    assert_eq!(seller.ledger.book().exact.len(), 1);
+    assert_eq!(seller.ledger.ledger().exact.len(), 1);
 }
 
 #[test]
@@ -134,7 +134,7 @@ fn a_lost_receipt_is_found_later_and_nothing_is_sent_again() {
     let deposit = buyer.deposit(&buyer.config(1), 800, 1);
     lost.store(true, Ordering::SeqCst);
     let first = seller.wait(seller.desk.deposit(&deposit)).unwrap_err();
-    let Trouble::Unknown { tx } = first.clone() else {
+    let ChainFailure::Unknown { tx } = first.clone() else {
         panic!("{first}");
     };
     // Asking again while it cannot be found out changes nothing.
@@ -158,7 +158,7 @@ fn a_transaction_that_was_taken_and_denied_is_found_later() {
         let transfer = buyer.transfer(800, 1);
         denied.store(true, Ordering::SeqCst);
         let first = seller.wait(seller.desk.transfer(&transfer)).unwrap_err();
-        let Trouble::Unknown { tx } = first else {
+        let ChainFailure::Unknown { tx } = first else {
             panic!("{first}");
         };
         denied.store(false, Ordering::SeqCst);
@@ -205,12 +205,15 @@ fn views_come_from_memory_until_they_are_old() {
     let other = channel_id(&buyer.config(2));
     let refused = seller.wait(seller.desk.channel(other)).unwrap_err();
     assert!(
-        matches!(&refused, Trouble::Unreachable { reason } if reason.contains("overloaded")),
+        matches!(&refused, ChainFailure::Unreachable { reason } if reason.contains("overloaded")),
         "{refused}: expected {reason}"
     );
     let deposit = buyer.deposit(&buyer.config(2), 1, 1);
     let refused = seller.wait(seller.desk.deposit(&deposit)).unwrap_err();
-    assert!(matches!(refused, Trouble::Unreachable { .. }), "{refused}");
+    assert!(
+        matches!(refused, ChainFailure::Unreachable { .. }),
+        "{refused}"
+    );
     assert_eq!(seller.events("transaction_intended").len(), 1);
 }
 
@@ -223,7 +226,10 @@ fn an_old_view_is_refused_while_the_rpc_is_down() {
     seller.wait(seller.desk.channel(channel)).unwrap();
     down.store(true, Ordering::SeqCst);
     let refused = seller.wait(seller.desk.channel(channel)).unwrap_err();
-    assert!(matches!(refused, Trouble::Unreachable { .. }), "{refused}");
+    assert!(
+        matches!(refused, ChainFailure::Unreachable { .. }),
+        "{refused}"
+    );
     let asked = proxy.asked("eth_getBlockByNumber").len();
     let again = seller.wait(seller.desk.channel(channel)).unwrap_err();
     assert_eq!(again, refused);
@@ -254,7 +260,7 @@ fn an_rpc_that_stands_behind_is_not_believed() {
     behind.store(true, Ordering::SeqCst);
     let refused = seller.wait(seller.desk.channel(channel)).unwrap_err();
     let reason = format!("its newest block is {height}, and block {seen} was seen before");
-    assert_eq!(refused, Trouble::Unreachable { reason });
+    assert_eq!(refused, ChainFailure::Unreachable { reason });
     assert_eq!(seller.events("reorganised").len(), 0);
     behind.store(false, Ordering::SeqCst);
     seller.wait(seller.desk.refresh()).unwrap();

@@ -13,7 +13,7 @@ use openlora::{
     wallet::{
         contracts::ESCROW,
         registry::BatchSettlementEscrow as Escrow,
-        settlement::{Moved, Settlement, Treasurer, Triggers, due, shares},
+        settlement::{ChainSettlement, ChainSettler, MovedMoney, SettleTriggers, due, shares},
     },
 };
 use serde_json::json;
@@ -28,11 +28,11 @@ use crate::{
     waiting,
 };
 
-fn treasurer(seller: &Seller) -> Treasurer {
-    Treasurer::new(Arc::clone(&seller.desk))
+fn treasurer(seller: &Seller) -> ChainSettler {
+    ChainSettler::new(Arc::clone(&seller.desk))
 }
 
-fn amounts(moved: &[Moved]) -> Vec<(u128, usize)> {
+fn amounts(moved: &[MovedMoney]) -> Vec<(u128, usize)> {
     moved.iter().map(|it| (it.amount.0, it.channels)).collect()
 }
 
@@ -73,7 +73,7 @@ fn the_whole_way(market: &Market) {
     charge(&seller, &buyer, 1..=3, 1_000);
     charge(&seller, &buyer, 1..=1, 500);
     seller.wait(desk.transfer(&buyer.transfer(400, 9))).unwrap();
-    let book = seller.ledger.book();
+    let book = seller.ledger.ledger();
     let expected = seller.wait(due(desk.chain(), own, &book)).unwrap();
     assert_eq!(
         expected.claims.values().copied().collect::<Vec<_>>(),
@@ -141,7 +141,7 @@ fn the_whole_way(market: &Market) {
         1_000 * u128::from(OWN_PPM) / 1_000_000
     );
     audited(&seller, (25_500, 25_900, 0));
-    assert_eq!(seller.ledger.book().breaches, Vec::<String>::new());
+    assert_eq!(seller.ledger.ledger().breaches, Vec::<String>::new());
 }
 
 #[test]
@@ -238,7 +238,7 @@ fn others_fetch_their_own_share() {
 
 /// Runs the watcher and the treasurer by themselves while something happens, until the chain
 /// has paid `claimed` of the first channel.
-fn by_itself(triggers: Triggers, happens: impl FnOnce(&Market, &Seller, &Buyer)) {
+fn by_itself(triggers: SettleTriggers, happens: impl FnOnce(&Market, &Seller, &Buyer)) {
     let market = Market::embedded();
     let seller = market.seller_through(market.chain.url(), |options| {
         options.poll = Duration::from_millis(20);
@@ -267,7 +267,7 @@ fn by_itself(triggers: Triggers, happens: impl FnOnce(&Market, &Seller, &Buyer))
     assert_eq!(market.balance(market.splitter), 700);
 }
 
-const NEVER: Triggers = Triggers {
+const NEVER: SettleTriggers = SettleTriggers {
     threshold: Amount(u128::MAX),
     interval: Duration::from_secs(3600),
 };
@@ -294,7 +294,7 @@ fn a_withdrawal_that_starts_is_answered_by_a_claim() {
 
 #[test]
 fn a_sum_that_is_worth_it_is_claimed() {
-    let triggers = Triggers {
+    let triggers = SettleTriggers {
         threshold: Amount(700),
         ..NEVER
     };
@@ -303,7 +303,7 @@ fn a_sum_that_is_worth_it_is_claimed() {
 
 #[test]
 fn time_that_passed_is_a_reason_to_claim() {
-    let triggers = Triggers {
+    let triggers = SettleTriggers {
         interval: Duration::from_millis(50),
         ..NEVER
     };

@@ -51,7 +51,7 @@ fn open(desk: &Desk) -> usize {
     for record in desk.journal() {
         match record.event {
             Event::TransactionIntended(intent) => open.push(intent.tx),
-            Event::TransactionSettled { tx, .. } => open.retain(|it| *it != tx),
+            Event::TransactionConfirmed { tx, .. } => open.retain(|it| *it != tx),
             _ => {}
         }
     }

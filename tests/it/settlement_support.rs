@@ -11,23 +11,24 @@ use alloy::{
 };
 use openlora::{
     runtime::{
-        event::{CallKind, ChannelOpened, Event, Finish, Record, Usage},
+        event::{CallKind, ChannelOpened, Event, EventRecord, FinishReason, TokenUsage},
         journal::Journal,
         ledger::{
-            Address, Amount, Book, ChannelConfig, ChannelKey, Payment, Prices, ReceiverKey, Scheme,
-            Word, Work, findings::Audit, trail::AuditTrail,
+            Address, Amount, CallWork, ChannelKey, ChannelTerms, CheckedPayment, Ledger,
+            PaymentScheme, PriceList, ReceiverKey, Word, findings::LedgerAudit, trail::AuditTrail,
         },
         ports::FactLog,
     },
     wallet::{
         contracts::{COLLECTOR, DEPLOYER, ESCROW, SALT, deployments, runtime_code},
-        network::{Network, Wish},
+        network::{Network, NetworkOptions},
         provider::Chain as Connected,
         registry::{ContributorPoolFactory, Origin, RevenueSplitterFactory, Share},
         settlement::{
-            Deposit, Desk, History, Ledger, Options, Records, Settlement, Transfer, audit,
+            ChainSettlement, DepositPermit, LedgerLog, SettlementClient, SettlementOptions,
+            SettlementRecords, TransferPermit, TxHistory, audit,
         },
-        transaction::Limits,
+        transaction::TxLimits,
     },
 };
 use serde_json::{Value, json};
@@ -144,12 +145,12 @@ impl Market {
     }
 
     pub fn network(&self, url: &str) -> Network {
-        let wish = Wish {
+        let wish = NetworkOptions {
             rpc: Some(url.to_owned()),
             token: Some(self.token.to_string()),
-            ..Wish::default()
+            ..NetworkOptions::default()
         };
-        Network::settle("local", &wish).unwrap()
+        Network::resolve("local", &wish).unwrap()
     }
 
     pub fn seller(&self) -> Seller {
@@ -157,7 +158,7 @@ impl Market {
     }
 
     /// A seller whose journal is in the market's folder; the same one again after it is dropped.
-    pub fn seller_through(&self, url: &str, adjust: impl FnOnce(&mut Options)) -> Seller {
+    pub fn seller_through(&self, url: &str, adjust: impl FnOnce(&mut SettlementOptions)) -> Seller {
         let network = self.network(url);
         let path = self.dir.path().join("journal.sqlite");
         self.runtime
@@ -287,14 +288,18 @@ fn put_up(rpc: &Rpc) -> (Address, Address) {
 
 /// A desk and its journal.
 pub struct Seller {
-    pub desk: Arc<Desk>,
-    pub ledger: Arc<Ledger<Journal>>,
+    pub desk: Arc<SettlementClient>,
+    pub ledger: Arc<LedgerLog<Journal>>,
     pub journal: Journal,
     runtime: Option<Arc<Runtime>>,
 }
 
 impl Seller {
-    pub async fn open(network: &Network, path: &Path, adjust: impl FnOnce(&mut Options)) -> Self {
+    pub async fn open(
+        network: &Network,
+        path: &Path,
+        adjust: impl FnOnce(&mut SettlementOptions),
+    ) -> Self {
         let journal = Journal::open(path).unwrap();
         Self::over(network, (OWN_KEY, journal), adjust).await
     }
@@ -303,29 +308,29 @@ impl Seller {
     pub async fn over(
         network: &Network,
         (key, journal): (&str, Journal),
-        adjust: impl FnOnce(&mut Options),
+        adjust: impl FnOnce(&mut SettlementOptions),
     ) -> Self {
-        let (mut book, mut history) = (Book::default(), History::default());
+        let (mut book, mut history) = (Ledger::default(), TxHistory::default());
         journal
             .replay(1, |record| {
                 book.apply(&record.event);
                 history.apply(&record.event);
             })
             .unwrap();
-        let ledger = Arc::new(Ledger::new(journal.clone(), book));
-        let limits = Limits {
+        let ledger = Arc::new(LedgerLog::new(journal.clone(), book));
+        let limits = TxLimits {
             max_fee: None,
             patience: Duration::from_secs(5),
         };
-        let mut options = Options::of(network, limits);
+        let mut options = SettlementOptions::for_network(network, limits);
         adjust(&mut options);
-        let records = Records {
+        let records = SettlementRecords {
             facts: Arc::clone(&ledger) as _,
-            books: Arc::clone(&ledger) as _,
+            ledger: Arc::clone(&ledger) as _,
             history,
         };
         let chain = Connected::connect(network).await.unwrap();
-        let desk = Desk::new(chain, account(key), records, options);
+        let desk = SettlementClient::new(chain, account(key), records, options);
         Self {
             desk: Arc::new(desk),
             ledger,
@@ -344,7 +349,7 @@ impl Seller {
         self.runtime.as_ref().unwrap().block_on(work)
     }
 
-    pub fn records(&self) -> Vec<Record> {
+    pub fn records(&self) -> Vec<EventRecord> {
         let mut records = Vec::new();
         self.journal
             .replay(1, |record| records.push(record.clone()))
@@ -362,11 +367,11 @@ impl Seller {
     }
 
     /// The journal against the chain, one receiver after the other.
-    pub fn audits(&self) -> Vec<Audit> {
+    pub fn audits(&self) -> Vec<LedgerAudit> {
         self.audits_of(&self.trail())
     }
 
-    pub fn audits_of(&self, trail: &AuditTrail) -> Vec<Audit> {
+    pub fn audits_of(&self, trail: &AuditTrail) -> Vec<LedgerAudit> {
         self.wait(audit::audit(self.desk.chain(), trail, 0))
             .unwrap()
     }
@@ -379,7 +384,7 @@ impl Seller {
     }
 
     /// The buyer's deposit on the chain, and the channel in the journal.
-    pub fn opens(&self, buyer: &Buyer, config: &ChannelConfig, amount: u128) -> Word {
+    pub fn opens(&self, buyer: &Buyer, config: &ChannelTerms, amount: u128) -> Word {
         let deposit = buyer.deposit(config, amount, 1);
         self.wait(self.desk.deposit(&deposit)).unwrap();
         self.wait(self.opened(config));
@@ -387,7 +392,7 @@ impl Seller {
         deposit.channel
     }
 
-    pub async fn opened(&self, config: &ChannelConfig) {
+    pub async fn opened(&self, config: &ChannelTerms) {
         let opened = ChannelOpened {
             key: channel_key(channel_id(config)),
             config: config.clone(),
@@ -397,21 +402,21 @@ impl Seller {
     }
 
     /// A call that costs so much.
-    pub fn charges(&self, buyer: &Buyer, config: &ChannelConfig, amount: u128) {
+    pub fn charges(&self, buyer: &Buyer, config: &ChannelTerms, amount: u128) {
         let key = channel_key(channel_id(config));
-        let book = self.ledger.book();
+        let book = self.ledger.ledger();
         let channel = &book.channels[&key];
         let before = channel.charged.amount();
         let payment = buyer.payment(config, before.0, amount);
         self.wait(self.keep_call(&format!("{key}:{}", channel.calls), payment));
     }
 
-    pub async fn keep_call(&self, request_id: &str, payment: Payment) {
-        let usage = Usage {
+    pub async fn keep_call(&self, request_id: &str, payment: CheckedPayment) {
+        let usage = TokenUsage {
             prompt_tokens: 0,
             completion_tokens: 1_000,
         };
-        let charge = payment.charge(usage, Finish::Stop);
+        let charge = payment.charge(usage, FinishReason::Stop);
         let reserved = Event::CallReserved {
             request_id: request_id.into(),
             session: "one".into(),
@@ -429,7 +434,7 @@ impl Seller {
             adapter_digest: "00".into(),
             kind: CallKind::Chat,
             usage,
-            finish: Finish::Stop,
+            finish: FinishReason::Stop,
             milliseconds: 1,
             first_token_milliseconds: None,
             request_hash: "00".into(),
@@ -456,7 +461,7 @@ fn escrow_domain() -> Eip712Domain {
     }
 }
 
-pub fn channel_id(config: &ChannelConfig) -> Word {
+pub fn channel_id(config: &ChannelTerms) -> Word {
     let config = openlora::wallet::registry::ChannelConfig::from(config);
     Word(config.eip712_signing_hash(&escrow_domain()).0)
 }
@@ -482,8 +487,8 @@ impl Buyer {
         self.signer.address().into()
     }
 
-    pub fn config(&self, salt: u64) -> ChannelConfig {
-        ChannelConfig {
+    pub fn config(&self, salt: u64) -> ChannelTerms {
+        ChannelTerms {
             payer: self.address(),
             payer_authorizer: self.address(),
             receiver: self.splitter,
@@ -509,7 +514,7 @@ impl Buyer {
         }
     }
 
-    pub fn voucher(&self, config: &ChannelConfig, max: u128) -> Bytes {
+    pub fn voucher(&self, config: &ChannelTerms, max: u128) -> Bytes {
         let voucher = Voucher {
             channelId: channel_id(config).0.into(),
             maxClaimableAmount: max,
@@ -517,17 +522,17 @@ impl Buyer {
         self.sign(voucher.eip712_signing_hash(&escrow_domain()))
     }
 
-    pub fn deposit(&self, config: &ChannelConfig, amount: u128, salt: u64) -> Deposit {
+    pub fn deposit(&self, config: &ChannelTerms, amount: u128, salt: u64) -> DepositPermit {
         self.deposit_until(config, amount, salt, FOREVER)
     }
 
     pub fn deposit_until(
         &self,
-        config: &ChannelConfig,
+        config: &ChannelTerms,
         amount: u128,
         salt: u64,
         until: u64,
-    ) -> Deposit {
+    ) -> DepositPermit {
         let channel = channel_id(config);
         let salt = Word(B256::from(U256::from(salt)).0);
         let authorization = ReceiveWithAuthorization {
@@ -539,7 +544,7 @@ impl Buyer {
             nonce: keccak256([channel.0, salt.0].concat()),
         };
         let signature = self.sign(authorization.eip712_signing_hash(&self.token_domain()));
-        Deposit {
+        DepositPermit {
             channel,
             config: config.clone(),
             amount: Amount(amount),
@@ -550,7 +555,7 @@ impl Buyer {
         }
     }
 
-    pub fn transfer(&self, value: u128, nonce: u64) -> Transfer {
+    pub fn transfer(&self, value: u128, nonce: u64) -> TransferPermit {
         let nonce = B256::from(U256::from(nonce));
         let authorization = TransferWithAuthorization {
             from: self.signer.address(),
@@ -561,7 +566,7 @@ impl Buyer {
             nonce,
         };
         let signature = self.sign(authorization.eip712_signing_hash(&self.token_domain()));
-        Transfer {
+        TransferPermit {
             token: self.token,
             from: self.address(),
             to: self.splitter,
@@ -574,13 +579,13 @@ impl Buyer {
     }
 
     /// What the buyer allows for a call that costs `amount`.
-    pub fn payment(&self, config: &ChannelConfig, before: u128, amount: u128) -> Payment {
-        let prices = Prices {
+    pub fn payment(&self, config: &ChannelTerms, before: u128, amount: u128) -> CheckedPayment {
+        let prices = PriceList {
             completion: Amount(amount),
-            ..Prices::default()
+            ..PriceList::default()
         };
-        Payment {
-            scheme: Scheme::BatchSettlement,
+        CheckedPayment {
+            scheme: PaymentScheme::BatchSettlement,
             chain_id: CHAIN_ID,
             token: config.token,
             receiver: config.receiver,
@@ -590,7 +595,7 @@ impl Buyer {
             quote: Amount(amount),
             signature: self.voucher(config, before + amount).to_string(),
             prices,
-            work: Work::Tokens {
+            work: CallWork::Tokens {
                 prompt: 0,
                 completion: 1_000,
             },

@@ -2,8 +2,8 @@
 
 use openlora::runtime::{
     attribution::shares::{
-        Evidence, Example, Fallback, Party, Settled, Span, Table, WHOLE, credits, noise,
-        provisional, settle,
+        ClusterExample, Contributor, ShareEvidence, ShareFallback, ShareOutcome, ShareTable,
+        SharedSpan, WHOLE, credits, divide_call, noise, provisional,
     },
     influence::{Curvature, DAMPING, limit, precondition},
     ledger::Address,
@@ -16,8 +16,8 @@ fn address(number: u8) -> Address {
     Address([number; 20])
 }
 
-fn party(number: u8, static_ppm: u64) -> Party {
-    Party {
+fn party(number: u8, static_ppm: u64) -> Contributor {
+    Contributor {
         name: format!("party {number}"),
         address: Some(address(number)),
         owner: None,
@@ -28,34 +28,35 @@ fn party(number: u8, static_ppm: u64) -> Party {
 /// A made-up call.
 #[derive(Clone, Debug)]
 struct World {
-    parties: Vec<Party>,
-    examples: Vec<Example>,
+    parties: Vec<Contributor>,
+    examples: Vec<ClusterExample>,
     scores: Vec<i128>,
-    spans: Vec<Span>,
+    spans: Vec<SharedSpan>,
     answer_tokens: u32,
     payer: Option<Address>,
 }
 
 impl World {
-    fn settled(&self) -> Settled {
-        let table = Table {
+    fn settled(&self) -> ShareOutcome {
+        let table = ShareTable {
             event: EVENT,
-            parties: &self.parties,
+            contributors: &self.parties,
             payer: self.payer,
         };
-        let evidence = Evidence {
+        let evidence = ShareEvidence {
             examples: &self.examples,
             scores: &self.scores,
             spans: &self.spans,
             answer_tokens: self.answer_tokens,
         };
-        settle(&table, Ok(&evidence))
+        divide_call(&table, Ok(&evidence))
     }
 
     /// Millionths of an account.
-    fn of(&self, settled: &Settled, account: Address) -> u32 {
+    fn of(&self, settled: &ShareOutcome, account: Address) -> u32 {
         let theirs = settled.shares.iter();
-        let theirs = theirs.filter(|share| self.parties[share.party].address == Some(account));
+        let theirs =
+            theirs.filter(|share| self.parties[share.contributor].address == Some(account));
         theirs.map(|share| share.ppm).sum()
     }
 
@@ -99,8 +100,8 @@ fn world() -> impl Strategy<Value = World> {
                 examples: examples
                     .iter()
                     .enumerate()
-                    .map(|(at, (party, _))| Example {
-                        party: *party,
+                    .map(|(at, (party, _))| ClusterExample {
+                        contributor: *party,
                         cluster: at as u32,
                     })
                     .collect(),
@@ -108,7 +109,7 @@ fn world() -> impl Strategy<Value = World> {
                 spans: spans
                     .into_iter()
                     .filter(|_| count > 0)
-                    .map(|(start, tokens, examples)| Span {
+                    .map(|(start, tokens, examples)| SharedSpan {
                         start,
                         tokens,
                         documents: examples.len() as u32,
@@ -145,7 +146,7 @@ proptest! {
         let last = world.parties.len() as u32 - 1;
         moved.examples = order.iter().map(|at| {
             let example = world.examples[*at];
-            Example { party: last - example.party, ..example }
+            ClusterExample { contributor: last - example.contributor, ..example }
         }).collect();
         moved.scores = order.iter().map(|at| world.scores[*at]).collect();
         for span in &mut moved.spans {
@@ -170,7 +171,7 @@ proptest! {
         let null = with.parties.len() as u32 - 1;
         for score in scores {
             let cluster = with.examples.len() as u32 + 10_000;
-            with.examples.push(Example { party: null, cluster });
+            with.examples.push(ClusterExample { contributor: null, cluster });
             with.scores.push(score);
         }
         let settled = with.settled();
@@ -192,7 +193,7 @@ proptest! {
         for pick in picks {
             let original = pick.index(world.examples.len());
             let copy = with.examples.len() as u32;
-            with.examples.push(Example { party: copier, cluster: world.examples[original].cluster });
+            with.examples.push(ClusterExample { contributor: copier, cluster: world.examples[original].cluster });
             with.scores.push(world.scores[original]);
             for span in &mut with.spans {
                 if span.examples.contains(&(original as u32)) {
@@ -212,13 +213,13 @@ proptest! {
         one.payer = None;
         let mut split = one.clone();
         // Every second example of the first owner stands under another name of the same owner.
-        split.parties.push(Party { name: "alias".into(), static_ppm: 0, ..party(0, 0) });
+        split.parties.push(Contributor { name: "alias".into(), static_ppm: 0, ..party(0, 0) });
         let alias = split.parties.len() as u32 - 1;
         let mut turn = false;
-        for example in split.examples.iter_mut().filter(|it| it.party == 0) {
+        for example in split.examples.iter_mut().filter(|it| it.contributor == 0) {
             turn = !turn;
             if turn {
-                example.party = alias;
+                example.contributor = alias;
             }
         }
         prop_assert_eq!(one.settled().shares, split.settled().shares);
@@ -234,10 +235,10 @@ proptest! {
         split.parties.push(party(201, whole - whole * parts / 4));
         let second = split.parties.len() as u32 - 1;
         let mut turn = false;
-        for example in split.examples.iter_mut().filter(|it| it.party == 0) {
+        for example in split.examples.iter_mut().filter(|it| it.contributor == 0) {
             turn = !turn;
             if turn {
-                example.party = second;
+                example.contributor = second;
             }
         }
         // Equal parts where nobody has any go by owner.
@@ -293,8 +294,8 @@ proptest! {
             prop_assert_eq!(paid.part(party.address.unwrap()), 0);
             // Nor through somebody who is paid in the name of the same owner.
             let mut behind = paid.clone();
-            behind.parties.push(Party { owner: party.address, ..self::party(202, 500_000) });
-            behind.examples.push(Example { party: behind.parties.len() as u32 - 1, cluster: 9_999 });
+            behind.parties.push(Contributor { owner: party.address, ..self::party(202, 500_000) });
+            behind.examples.push(ClusterExample { contributor: behind.parties.len() as u32 - 1, cluster: 9_999 });
             behind.scores.push(1 << 60);
             prop_assert_eq!(behind.part(address(202)), 0);
         }
@@ -302,9 +303,9 @@ proptest! {
 }
 
 fn few() -> World {
-    let examples: Vec<Example> = (0..40)
-        .map(|at| Example {
-            party: at % 4,
+    let examples: Vec<ClusterExample> = (0..40)
+        .map(|at| ClusterExample {
+            contributor: at % 4,
             cluster: at,
         })
         .collect();
@@ -344,72 +345,85 @@ fn what_stands_out_is_paid() {
 #[test]
 fn every_reason_to_fall_back_gives_the_static_shares() {
     let parties = [party(1, 700_000), party(2, 200_000), party(3, 100_000)];
-    let table = Table {
+    let table = ShareTable {
         event: EVENT,
-        parties: &parties,
+        contributors: &parties,
         payer: None,
     };
-    let is_static = |settled: &Settled, reason: Fallback| {
+    let is_static = |settled: &ShareOutcome, reason: ShareFallback| {
         assert_eq!(settled.fallback, Some(reason));
         let shares: Vec<u32> = settled.shares.iter().map(|share| share.ppm).collect();
         assert_eq!(shares, [700_000, 200_000, 100_000]);
         assert_eq!((settled.evidence_ppm, settled.trace_ppm), (0, 0));
     };
     for reason in [
-        Fallback::MissingIndex,
-        Fallback::StaleIndex,
-        Fallback::EmptyAnswer,
-        Fallback::Interrupted,
-        Fallback::NoTokens,
-        Fallback::NotANumber,
-        Fallback::SketchFailed,
+        ShareFallback::MissingIndex,
+        ShareFallback::StaleIndex,
+        ShareFallback::EmptyAnswer,
+        ShareFallback::Interrupted,
+        ShareFallback::NoTokens,
+        ShareFallback::NotANumber,
+        ShareFallback::SketchFailed,
     ] {
-        is_static(&settle(&table, Err(reason)), reason);
+        is_static(&divide_call(&table, Err(reason)), reason);
     }
     let examples = [
-        Example {
-            party: 0,
+        ClusterExample {
+            contributor: 0,
             cluster: 0,
         },
-        Example {
-            party: 1,
+        ClusterExample {
+            contributor: 1,
             cluster: 1,
         },
     ];
-    let found = |scores: &[i128], examples: &[Example]| {
-        let evidence = Evidence {
+    let found = |scores: &[i128], examples: &[ClusterExample]| {
+        let evidence = ShareEvidence {
             examples,
             scores,
             spans: &[],
             answer_tokens: 3,
         };
-        settle(&table, Ok(&evidence))
+        divide_call(&table, Ok(&evidence))
     };
-    is_static(&found(&[1], &examples), Fallback::Mismatch);
-    is_static(&found(&[1, i128::MAX], &examples), Fallback::OutOfRange);
-    is_static(&found(&[1, i128::MIN], &examples), Fallback::OutOfRange);
-    is_static(&found(&[-1, -9], &examples), Fallback::NoSurvivingScore);
-    is_static(&found(&[0, 0], &examples), Fallback::NoSurvivingScore);
-    is_static(&found(&[], &[]), Fallback::NoSurvivingScore);
-    let unknown = [Example {
-        party: 3,
+    is_static(&found(&[1], &examples), ShareFallback::Mismatch);
+    is_static(
+        &found(&[1, i128::MAX], &examples),
+        ShareFallback::OutOfRange,
+    );
+    is_static(
+        &found(&[1, i128::MIN], &examples),
+        ShareFallback::OutOfRange,
+    );
+    is_static(
+        &found(&[-1, -9], &examples),
+        ShareFallback::NoSurvivingScore,
+    );
+    is_static(&found(&[0, 0], &examples), ShareFallback::NoSurvivingScore);
+    is_static(&found(&[], &[]), ShareFallback::NoSurvivingScore);
+    let unknown = [ClusterExample {
+        contributor: 3,
         cluster: 0,
     }];
-    is_static(&found(&[9], &unknown), Fallback::Mismatch);
+    is_static(&found(&[9], &unknown), ShareFallback::Mismatch);
     // Evidence for the payer alone.
-    let bought = Table {
+    let bought = ShareTable {
         payer: Some(address(1)),
         ..table
     };
-    let evidence = Evidence {
+    let evidence = ShareEvidence {
         examples: &examples,
         scores: &[9, 0],
         spans: &[],
         answer_tokens: 3,
     };
-    let settled = settle(&bought, Ok(&evidence));
-    assert_eq!(settled.fallback, Some(Fallback::SelfDealing));
-    let shares: Vec<(usize, u32)> = settled.shares.iter().map(|it| (it.party, it.ppm)).collect();
+    let settled = divide_call(&bought, Ok(&evidence));
+    assert_eq!(settled.fallback, Some(ShareFallback::SelfDealing));
+    let shares: Vec<(usize, u32)> = settled
+        .shares
+        .iter()
+        .map(|it| (it.contributor, it.ppm))
+        .collect();
     assert_eq!(shares, [(1, 666_667), (2, 333_333)]);
 }
 
@@ -417,31 +431,37 @@ fn every_reason_to_fall_back_gives_the_static_shares() {
 fn a_copier_takes_no_part_in_the_place_of_a_payer() {
     // All there is of the second party repeats the first one's examples.
     let parties = [party(1, 1_000_000), party(2, 0)];
-    let examples = [0, 0, 1, 1].map(|party| Example { party, cluster: 0 });
-    let examples: Vec<Example> = (0..4_u32)
-        .map(|at| Example {
+    let examples = [0, 0, 1, 1].map(|party| ClusterExample {
+        contributor: party,
+        cluster: 0,
+    });
+    let examples: Vec<ClusterExample> = (0..4_u32)
+        .map(|at| ClusterExample {
             cluster: at % 2,
             ..examples[at as usize]
         })
         .collect();
     for payer in [None, Some(address(1)), Some(address(2)), Some(address(9))] {
-        let table = Table {
+        let table = ShareTable {
             event: EVENT,
-            parties: &parties,
+            contributors: &parties,
             payer,
         };
-        let evidence = Evidence {
+        let evidence = ShareEvidence {
             examples: &examples,
             scores: &[900, 1, 900, 1],
             spans: &[],
             answer_tokens: 3,
         };
         for settled in [
-            settle(&table, Ok(&evidence)),
-            settle(&table, Err(Fallback::MissingIndex)),
+            divide_call(&table, Ok(&evidence)),
+            divide_call(&table, Err(ShareFallback::MissingIndex)),
         ] {
-            let shares: Vec<(usize, u32)> =
-                settled.shares.iter().map(|it| (it.party, it.ppm)).collect();
+            let shares: Vec<(usize, u32)> = settled
+                .shares
+                .iter()
+                .map(|it| (it.contributor, it.ppm))
+                .collect();
             assert_eq!(shares, [(0, 1_000_000)], "{payer:?}");
         }
     }
@@ -449,25 +469,25 @@ fn a_copier_takes_no_part_in_the_place_of_a_payer() {
 
 #[test]
 fn nobody_one_and_ten_thousand_contributors() {
-    let evidence = Evidence {
+    let evidence = ShareEvidence {
         examples: &[],
         scores: &[],
         spans: &[],
         answer_tokens: 0,
     };
-    let shares = |parties: &[Party], evidence: Result<&Evidence<'_>, Fallback>| {
-        let table = Table {
+    let shares = |parties: &[Contributor], evidence: Result<&ShareEvidence<'_>, ShareFallback>| {
+        let table = ShareTable {
             event: EVENT,
-            parties,
+            contributors: parties,
             payer: None,
         };
-        settle(&table, evidence).shares
+        divide_call(&table, evidence).shares
     };
     assert_eq!(shares(&[], Ok(&evidence)), []);
     let alone = shares(&[party(1, 0)], Ok(&evidence));
     assert_eq!((alone.len(), alone[0].ppm), (1, 1_000_000));
-    let many: Vec<Party> = (0..10_000_u32)
-        .map(|at| Party {
+    let many: Vec<Contributor> = (0..10_000_u32)
+        .map(|at| Contributor {
             name: at.to_string(),
             address: None,
             owner: None,
@@ -477,16 +497,16 @@ fn nobody_one_and_ten_thousand_contributors() {
     let all = shares(&many, Ok(&evidence));
     assert_eq!(all.len(), 10_000);
     assert!(all.iter().all(|share| share.ppm == 100));
-    let examples: Vec<Example> = (0..10_000)
-        .map(|at| Example {
-            party: at,
+    let examples: Vec<ClusterExample> = (0..10_000)
+        .map(|at| ClusterExample {
+            contributor: at,
             cluster: at,
         })
         .collect();
     let scores: Vec<i128> = (0..10_000)
         .map(|at| i128::from(at == 77) * 1_000 + 1)
         .collect();
-    let evidence = Evidence {
+    let evidence = ShareEvidence {
         examples: &examples,
         scores: &scores,
         ..evidence
@@ -500,7 +520,7 @@ fn spans_pay_by_rarity_and_only_who_has_influence() {
     let mut world = few();
     let plain = world.settled();
     // A phrase of the third owner's example that counted, a rare one.
-    world.spans = vec![Span {
+    world.spans = vec![SharedSpan {
         start: 0,
         tokens: 8,
         documents: 1,
@@ -512,7 +532,7 @@ fn spans_pay_by_rarity_and_only_who_has_influence() {
     // Too short, or of an example without influence: as if it were not there.
     world.spans[0].tokens = 5;
     assert_eq!(world.settled(), plain);
-    world.spans[0] = Span {
+    world.spans[0] = SharedSpan {
         start: 0,
         tokens: 8,
         documents: 1,
@@ -520,9 +540,9 @@ fn spans_pay_by_rarity_and_only_who_has_influence() {
     };
     assert_eq!(world.settled(), plain);
     // Before anything is scored a span counts for whoever has it.
-    let table = Table {
+    let table = ShareTable {
         event: EVENT,
-        parties: &world.parties,
+        contributors: &world.parties,
         payer: None,
     };
     let (shares, covered) = provisional(&table, (&world.examples, &world.spans), 10);
@@ -618,14 +638,14 @@ impl Gradients {
     }
 
     /// Mean share of the first owner over the answers.
-    fn share(&self, spans: &[Span]) -> f64 {
+    fn share(&self, spans: &[SharedSpan]) -> f64 {
         let mut sum = 0_u64;
         for scores in self.scores(&self.rows()) {
             let world = World {
                 parties: (0..OWNERS as u8).map(|at| party(at, 100_000)).collect(),
                 examples: (0..COUNT as u32)
-                    .map(|at| Example {
-                        party: at / EACH as u32,
+                    .map(|at| ClusterExample {
+                        contributor: at / EACH as u32,
                         cluster: at,
                     })
                     .collect(),
@@ -674,7 +694,7 @@ fn attacks_gain_at_most_a_fifth() {
     // and every answer says it.
     let mut examples: Vec<u32> = (0..EACH as u32).collect();
     examples.extend((1..OWNERS as u32).map(|owner| owner * EACH as u32));
-    let phrase = Span {
+    let phrase = SharedSpan {
         start: 0,
         tokens: 8,
         documents: examples.len() as u32,

@@ -21,7 +21,7 @@ use std::{
 
 use futures::StreamExt;
 use openlora::runtime::{
-    event::{Event, Usage},
+    event::{Event, TokenUsage},
     journal::Journal,
 };
 use rand::{Rng, SeedableRng};
@@ -54,14 +54,14 @@ struct Plan {
 enum Ended {
     /// With the whole answer.
     Completed {
-        usage: Usage,
+        usage: TokenUsage,
         text: String,
         replayed: bool,
     },
     /// The client left after reading so many pieces of text.
     Left { pieces: u64 },
     /// The server had metered the id before and no longer holds the answer.
-    Metered { usage: Usage },
+    Metered { usage: TokenUsage },
 }
 
 /// What the server does: its place, and how often it was started.
@@ -116,13 +116,13 @@ fn plans() -> Vec<Plan> {
     plans
 }
 
-fn usage_of(value: &Value) -> Usage {
+fn usage_of(value: &Value) -> TokenUsage {
     let read = |name: &str| {
         value[name]
             .as_u64()
             .unwrap_or_else(|| panic!("no usage: {value}"))
     };
-    Usage {
+    TokenUsage {
         prompt_tokens: read("prompt_tokens"),
         completion_tokens: read("completion_tokens"),
     }
@@ -323,7 +323,7 @@ async fn receipts(
     client: &reqwest::Client,
     url: &str,
     ids: impl Iterator<Item = &String>,
-) -> BTreeMap<String, (Usage, String)> {
+) -> BTreeMap<String, (TokenUsage, String)> {
     let mut receipts = BTreeMap::new();
     for id in ids {
         let receipt = waiting::found(&format!("the receipt of {id}"), async || {
@@ -343,11 +343,11 @@ async fn receipts(
 }
 
 /// Every `CallMetered` of the journal by id, after checking its chain.
-fn metered(home: &Path) -> BTreeMap<String, Vec<Usage>> {
+fn metered(home: &Path) -> BTreeMap<String, Vec<TokenUsage>> {
     let path = home.join("home/data/journal.sqlite");
     let mut journal = Journal::open_read_only(&path).unwrap();
     journal.verify().unwrap();
-    let mut metered: BTreeMap<String, Vec<Usage>> = BTreeMap::new();
+    let mut metered: BTreeMap<String, Vec<TokenUsage>> = BTreeMap::new();
     journal
         .replay(1, |record| {
             if let Event::CallMetered {
@@ -363,11 +363,11 @@ fn metered(home: &Path) -> BTreeMap<String, Vec<Usage>> {
 
 fn judge(
     ledger: &BTreeMap<String, Vec<Ended>>,
-    receipts: &BTreeMap<String, (Usage, String)>,
-    metered: &BTreeMap<String, Vec<Usage>>,
+    receipts: &BTreeMap<String, (TokenUsage, String)>,
+    metered: &BTreeMap<String, Vec<TokenUsage>>,
 ) {
     assert!(ledger.keys().eq(metered.keys()), "the same ids");
-    let mut client = Usage::default();
+    let mut client = TokenUsage::default();
     let mut finishes: BTreeMap<&str, usize> = BTreeMap::new();
     for (id, ends) in ledger {
         let (receipt, finish) = &receipts[id];
@@ -397,7 +397,7 @@ fn judge(
         client.completion_tokens += receipt.completion_tokens;
     }
     let all = metered.values().flatten();
-    let journal = all.fold(Usage::default(), |sum, usage| Usage {
+    let journal = all.fold(TokenUsage::default(), |sum, usage| TokenUsage {
         prompt_tokens: sum.prompt_tokens + usage.prompt_tokens,
         completion_tokens: sum.completion_tokens + usage.completion_tokens,
     });

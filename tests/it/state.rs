@@ -1,11 +1,11 @@
 //! The fold: live equals replayed, from any stored point, and nothing counts twice.
 
 use openlora::runtime::{
-    event::{CallKind, Event, Finish, Record, Usage},
-    journal::{Entry, Journal, MemoryStore, Outcome, Store},
+    event::{CallKind, Event, EventRecord, FinishReason, TokenUsage},
+    journal::{AppendOutcome, Journal, JournalEntry, JournalStore, MemoryStore},
     state::{
-        Applied, Histogram, LATENCY_BOUNDS_MS, LoadedAdapter, OpenCall, RECENT_CALLS,
-        RECENT_SESSIONS, Session, Snapshot, Totals,
+        ApplyOutcome, CallTotals, JournalSnapshot, LATENCY_BOUNDS_MS, LatencyHistogram,
+        LoadedAdapter, OpenCall, RECENT_CALLS, RECENT_SESSIONS, ServerSession,
     },
 };
 use proptest::{prelude::*, sample::select};
@@ -16,11 +16,11 @@ fn metered(id: &str, adapter: &str, completion_tokens: u64, milliseconds: u64) -
         adapter: adapter.into(),
         adapter_digest: "ad".into(),
         kind: CallKind::Classify,
-        usage: Usage {
+        usage: TokenUsage {
             prompt_tokens: 10,
             completion_tokens,
         },
-        finish: Finish::Stop,
+        finish: FinishReason::Stop,
         milliseconds,
         first_token_milliseconds: (completion_tokens > 0).then_some(milliseconds / 2),
         request_hash: "rh".into(),
@@ -42,10 +42,10 @@ fn reserved(id: &str) -> Event {
     }
 }
 
-fn records(events: impl IntoIterator<Item = Event>) -> Vec<Record> {
+fn records(events: impl IntoIterator<Item = Event>) -> Vec<EventRecord> {
     let numbered = (1..).zip(events);
     numbered
-        .map(|(sequence, event)| Record {
+        .map(|(sequence, event)| EventRecord {
             sequence,
             time_ms: 1000 + sequence,
             event,
@@ -54,10 +54,10 @@ fn records(events: impl IntoIterator<Item = Event>) -> Vec<Record> {
         .collect()
 }
 
-fn folded(records: &[Record]) -> Snapshot {
-    let mut snapshot = Snapshot::default();
+fn folded(records: &[EventRecord]) -> JournalSnapshot {
+    let mut snapshot = JournalSnapshot::default();
     for record in records {
-        assert_eq!(snapshot.apply(record), Applied::Folded);
+        assert_eq!(snapshot.apply(record), ApplyOutcome::Folded);
     }
     snapshot
 }
@@ -88,7 +88,7 @@ fn a_story_adds_up() {
             session: "one".into(),
         },
     ]));
-    let totals = |calls, prompt_tokens, completion_tokens| Totals {
+    let totals = |calls, prompt_tokens, completion_tokens| CallTotals {
         calls,
         prompt_tokens,
         completion_tokens,
@@ -98,7 +98,7 @@ fn a_story_adds_up() {
     assert_eq!(snapshot.by_adapter["mood"], totals(1, 10, 3));
     assert_eq!(snapshot.by_adapter["filter"], totals(1, 10, 0));
     assert_eq!(snapshot.by_kind[&CallKind::Classify], totals(2, 20, 3));
-    assert_eq!(snapshot.by_finish[&Finish::Stop], totals(2, 20, 3));
+    assert_eq!(snapshot.by_finish[&FinishReason::Stop], totals(2, 20, 3));
     assert_eq!((snapshot.latency.count, snapshot.latency.sum_ms), (2, 37));
     assert_eq!(
         (snapshot.first_token.count, snapshot.first_token.sum_ms),
@@ -119,7 +119,7 @@ fn a_story_adds_up() {
         loaded_ms: 1002,
     };
     assert_eq!(snapshot.adapters, [("mood".to_owned(), loaded)].into());
-    let session = Session {
+    let session = ServerSession {
         id: "one".into(),
         version: "0.1".into(),
         started_ms: 1001,
@@ -158,15 +158,21 @@ fn memory_of_single_calls_is_bounded() {
 #[test]
 fn gaps_are_told_and_change_nothing() {
     let records = records([reserved("a"), metered("a", "mood", 1, 1), reserved("b")]);
-    let mut snapshot = Snapshot::default();
-    assert_eq!(snapshot.apply(&records[1]), Applied::Gap { expected: 1 });
-    assert_eq!(snapshot, Snapshot::default());
-    assert_eq!(snapshot.apply(&records[0]), Applied::Folded);
-    assert_eq!(snapshot.apply(&records[2]), Applied::Gap { expected: 2 });
+    let mut snapshot = JournalSnapshot::default();
+    assert_eq!(
+        snapshot.apply(&records[1]),
+        ApplyOutcome::Gap { expected: 1 }
+    );
+    assert_eq!(snapshot, JournalSnapshot::default());
+    assert_eq!(snapshot.apply(&records[0]), ApplyOutcome::Folded);
+    assert_eq!(
+        snapshot.apply(&records[2]),
+        ApplyOutcome::Gap { expected: 2 }
+    );
     assert_eq!(snapshot, folded(&records[..1]));
 }
 
-fn latencies(milliseconds: &[u64]) -> Histogram {
+fn latencies(milliseconds: &[u64]) -> LatencyHistogram {
     let calls = milliseconds.iter().enumerate();
     folded(&records(
         calls.map(|(id, ms)| metered(&id.to_string(), "mood", 0, *ms)),
@@ -184,7 +190,7 @@ fn latencies_fall_into_fixed_buckets() {
     assert_eq!(histogram.quantile_ms(500), Some(5));
     assert_eq!(histogram.quantile_ms(0), Some(1));
     assert_eq!(histogram.quantile_ms(1000), None);
-    assert_eq!(Histogram::default().quantile_ms(500), None);
+    assert_eq!(LatencyHistogram::default().quantile_ms(500), None);
 }
 
 /// Events over few ids, so that they meet.
@@ -193,10 +199,10 @@ fn event() -> impl Strategy<Value = Event> {
     let name = || select(vec!["mood", "filter"]);
     let finish = || {
         select(vec![
-            Finish::Stop,
-            Finish::Length,
-            Finish::Disconnected,
-            Finish::Failed,
+            FinishReason::Stop,
+            FinishReason::Length,
+            FinishReason::Disconnected,
+            FinishReason::Failed,
         ])
     };
     prop_oneof![
@@ -230,13 +236,13 @@ fn event() -> impl Strategy<Value = Event> {
 }
 
 /// What a store makes of the events: repetitions of unique ones are left out.
-fn stored(events: &[Event]) -> (MemoryStore, Vec<Record>) {
+fn stored(events: &[Event]) -> (MemoryStore, Vec<EventRecord>) {
     let mut store = MemoryStore::new();
-    let entries: Vec<Entry> = events.iter().cloned().map(Entry::from).collect();
+    let entries: Vec<JournalEntry> = events.iter().cloned().map(JournalEntry::from).collect();
     let outcomes = store.append(1, &entries).unwrap();
     let records = outcomes.into_iter().filter_map(|outcome| match outcome {
-        Outcome::Stored(record) => Some(record),
-        Outcome::Duplicate(_) => None,
+        AppendOutcome::Stored(record) => Some(record),
+        AppendOutcome::Duplicate(_) => None,
     });
     (store, records.collect())
 }
@@ -249,10 +255,10 @@ proptest! {
         let (store, records) = stored(&events);
         let live = folded(&records);
         let journal = Journal::start(Box::new(store), Box::new(|| 2)).unwrap();
-        let mut replayed = Snapshot::default();
+        let mut replayed = JournalSnapshot::default();
         let mut outcomes = Vec::new();
         journal.replay(1, |record| outcomes.push(replayed.apply(record))).unwrap();
-        prop_assert!(outcomes.iter().all(|outcome| *outcome == Applied::Folded));
+        prop_assert!(outcomes.iter().all(|outcome| *outcome == ApplyOutcome::Folded));
         prop_assert_eq!(live, replayed);
     }
 
@@ -264,9 +270,9 @@ proptest! {
         let (_, records) = stored(&events);
         let (early, late) = records.split_at(cut.index(records.len() + 1));
         let text = serde_json::to_string(&folded(early)).unwrap();
-        let mut snapshot: Snapshot = serde_json::from_str(&text).unwrap();
+        let mut snapshot: JournalSnapshot = serde_json::from_str(&text).unwrap();
         for record in late {
-            prop_assert_eq!(snapshot.apply(record), Applied::Folded);
+            prop_assert_eq!(snapshot.apply(record), ApplyOutcome::Folded);
         }
         prop_assert_eq!(snapshot, folded(&records));
     }
@@ -280,7 +286,7 @@ proptest! {
         let expected = folded(&records);
         let mut snapshot = expected.clone();
         for index in again {
-            prop_assert_eq!(snapshot.apply(&records[index.index(records.len())]), Applied::Known);
+            prop_assert_eq!(snapshot.apply(&records[index.index(records.len())]), ApplyOutcome::Known);
         }
         prop_assert_eq!(snapshot, expected);
     }
@@ -297,7 +303,7 @@ proptest! {
         let mut shuffled = events.clone();
         shuffled.sort_by_key(|event| hash_of(event, seed));
         let (mut one, mut two) = (folded(&records(events)), folded(&records(shuffled)));
-        let recent = |snapshot: &mut Snapshot| {
+        let recent = |snapshot: &mut JournalSnapshot| {
             let mut ids: Vec<String> = snapshot.recent.drain(..).map(|call| call.request_id).collect();
             ids.sort_unstable();
             ids
@@ -310,7 +316,7 @@ proptest! {
     fn parts_add_up_to_the_whole(events in prop::collection::vec(event(), 0..60)) {
         let (_, records) = stored(&events);
         let snapshot = folded(&records);
-        let sum = |parts: Vec<&Totals>| parts.into_iter().fold(Totals::default(), |mut sum, part| {
+        let sum = |parts: Vec<&CallTotals>| parts.into_iter().fold(CallTotals::default(), |mut sum, part| {
             sum.calls += part.calls;
             sum.prompt_tokens += part.prompt_tokens;
             sum.completion_tokens += part.completion_tokens;
@@ -336,7 +342,7 @@ async fn the_file_replays_to_what_was_seen_live() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("journal.db");
     let journal = Journal::open(&path).unwrap();
-    let mut live = Snapshot::default();
+    let mut live = JournalSnapshot::default();
     for id in 0..50 {
         let id = id.to_string();
         for event in [
@@ -345,17 +351,17 @@ async fn the_file_replays_to_what_was_seen_live() {
             metered(&id, "mood", 9, 99),
         ] {
             match journal.append(event).await {
-                Ok(record) => assert_eq!(live.apply(&record), Applied::Folded),
+                Ok(record) => assert_eq!(live.apply(&record), ApplyOutcome::Folded),
                 Err(error) => assert!(error.is_duplicate(), "{error}"),
             }
         }
     }
     drop(journal);
-    let mut replayed = Snapshot::default();
+    let mut replayed = JournalSnapshot::default();
     let mut reader = Journal::open_read_only(&path).unwrap();
     reader
         .replay(1, |record| {
-            assert_eq!(replayed.apply(record), Applied::Folded)
+            assert_eq!(replayed.apply(record), ApplyOutcome::Folded)
         })
         .unwrap();
     assert_eq!(live, replayed);

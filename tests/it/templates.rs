@@ -13,7 +13,7 @@ use std::{
 };
 
 use openlora::{
-    runtime::dataset::{self, Dataset, Example, Source, Task, TaskWish},
+    runtime::dataset::{self, DataSource, Dataset, Task, TaskOptions, TrainingExample},
     settings::keys,
 };
 use regex::Regex;
@@ -53,7 +53,7 @@ fn training_files(project: &str) -> Vec<String> {
 
 /// A project's data, read as the product reads it.
 fn load(project: &str, files: &[String]) -> Dataset {
-    let path = |file: &String| Source::of_file(root().join(project).join(file));
+    let path = |file: &String| DataSource::of_file(root().join(project).join(file));
     dataset::load(&files.iter().map(path).collect::<Vec<_>>()).unwrap()
 }
 
@@ -62,7 +62,7 @@ fn labelled(project: &str, file: &str) -> Vec<(String, String)> {
     let rows = load(project, &[file.to_owned()]).rows;
     rows.into_iter()
         .map(|row| match row.example {
-            Example::Labelled { text, label } => (text, label),
+            TrainingExample::Labelled { text, label } => (text, label),
             other => panic!("{project}/{file}: {other:?}"),
         })
         .collect()
@@ -367,7 +367,7 @@ fn conversations(file: &str) -> Vec<Vec<String>> {
     let rows = load("chat", &[file.to_owned()]).rows;
     rows.into_iter()
         .map(|row| match row.example {
-            Example::Chat { messages } => messages.into_iter().map(|m| m.content).collect(),
+            TrainingExample::Chat { messages } => messages.into_iter().map(|m| m.content).collect(),
             other => panic!("{file}: {other:?}"),
         })
         .collect()
@@ -415,12 +415,12 @@ fn every_project_settles_its_task() {
             .into_iter()
             .flatten()
             .map(|l| l.as_str().unwrap().to_owned());
-        let wish = TaskWish {
+        let wish = TaskOptions {
             task: text("task"),
             labels: labels.collect(),
             instruction: text("instruction"),
         };
-        let task = Task::settle(&load(project, &training_files(project)), &wish).unwrap();
+        let task = Task::resolve(&load(project, &training_files(project)), &wish).unwrap();
         assert_eq!(task.name(), name, "{project}");
         if project != "blank" {
             task.check(&load(project, &all_files(project))).unwrap();
@@ -429,11 +429,11 @@ fn every_project_settles_its_task() {
 }
 
 /// All texts of a row, whatever its kind.
-fn texts_of(example: Example) -> Vec<String> {
+fn texts_of(example: TrainingExample) -> Vec<String> {
     match example {
-        Example::Labelled { text, .. } | Example::Text { text } => vec![text],
-        Example::Completion { prompt, completion } => vec![prompt, completion],
-        Example::Chat { messages } => messages.into_iter().map(|m| m.content).collect(),
+        TrainingExample::Labelled { text, .. } | TrainingExample::Text { text } => vec![text],
+        TrainingExample::Completion { prompt, completion } => vec![prompt, completion],
+        TrainingExample::Chat { messages } => messages.into_iter().map(|m| m.content).collect(),
     }
 }
 

@@ -6,7 +6,7 @@ use openlora::{
     error::Explain,
     runtime::model::{
         bpe::{self, train_tokenizer},
-        text::{Message, TextCodec},
+        text::{ChatMessage, TextCodec},
     },
 };
 use serde_json::{Value, json};
@@ -32,8 +32,8 @@ fn corpus() -> impl Iterator<Item = String> + Send {
     })
 }
 
-fn message(role: &str, content: &str) -> Message {
-    Message {
+fn message(role: &str, content: &str) -> ChatMessage {
+    ChatMessage {
         role: role.to_owned(),
         content: content.to_owned(),
     }

@@ -6,10 +6,10 @@ use std::{
 };
 
 use openlora::runtime::{
-    dataset::{Source, Task, TaskWish, load},
-    model::{Base, text::TextCodec},
+    dataset::{DataSource, Task, TaskOptions, load},
+    model::{BaseModel, text::TextCodec},
     train::{
-        Inputs, TrainConfig,
+        TrainConfig, TrainInputs,
         base::{BaseBuild, BaseShape, train_base},
     },
 };
@@ -102,13 +102,13 @@ pub fn base(dir: &Path) -> PathBuf {
 }
 
 /// Everything for a training on `rows` rows on the base at `base`.
-pub fn inputs(dir: &Path, base: &Path, rows: usize, config: TrainConfig) -> Inputs {
-    let dataset = load(&[Source::of_file(labelled(dir, "train.jsonl", 0..rows))]).unwrap();
-    Inputs {
+pub fn inputs(dir: &Path, base: &Path, rows: usize, config: TrainConfig) -> TrainInputs {
+    let dataset = load(&[DataSource::of_file(labelled(dir, "train.jsonl", 0..rows))]).unwrap();
+    TrainInputs {
         name: "tiny".into(),
-        base: Base::open_dir("tiny-base", base).unwrap(),
+        base: BaseModel::open_dir("tiny-base", base).unwrap(),
         codec: TextCodec::open(base).unwrap(),
-        task: Task::settle(&dataset, &TaskWish::default()).unwrap(),
+        task: Task::resolve(&dataset, &TaskOptions::default()).unwrap(),
         dataset,
         validation: None,
         config,

@@ -9,15 +9,16 @@ use openlora::{
     error::{ExitClass, Explain},
     runtime::{
         adapter,
-        dataset::{Source, load},
-        model::Base,
+        dataset::{DataSource, load},
+        model::BaseModel,
         train::{
-            Flow, Inputs, Outcome, RunDir, Start, TrainConfig, TrainError, TrainEvent,
+            RunDir, RunOutcome, RunStart, TrainConfig, TrainError, TrainEvent, TrainFlow,
+            TrainInputs,
             base::{BaseBuild, train_base},
             estimate::estimate,
-            evaluate::{EvalSet, Figures},
+            evaluate::{EvalFigures, EvalSet},
             load_with_adapter,
-            run::{checkpoint, lock::Lock},
+            run::{checkpoint, lock::RunLock},
             train,
         },
     },
@@ -28,18 +29,22 @@ use tempfile::TempDir;
 use crate::tiny;
 
 /// Trains and asks to stop once `last` steps are done.
-fn train_until(inputs: &Inputs, start: &Start, last: u64) -> Result<Outcome, TrainError> {
+fn train_until(
+    inputs: &TrainInputs,
+    start: &RunStart,
+    last: u64,
+) -> Result<RunOutcome, TrainError> {
     let mut listener = |event| match event {
-        TrainEvent::Step(step) if step.step >= last => Flow::Stop,
-        _ => Flow::Continue,
+        TrainEvent::Step(step) if step.step >= last => TrainFlow::Stop,
+        _ => TrainFlow::Continue,
     };
     train(inputs, start, &mut listener).map(|(outcome, _)| outcome)
 }
 
-fn train_all(inputs: &Inputs, runs: &Path) -> Outcome {
+fn train_all(inputs: &TrainInputs, runs: &Path) -> RunOutcome {
     train_until(
         inputs,
-        &Start::Fresh {
+        &RunStart::Fresh {
             runs: runs.to_owned(),
         },
         u64::MAX,
@@ -47,7 +52,7 @@ fn train_all(inputs: &Inputs, runs: &Path) -> Outcome {
     .unwrap()
 }
 
-fn weights(outcome: &Outcome) -> Vec<u8> {
+fn weights(outcome: &RunOutcome) -> Vec<u8> {
     fs::read(outcome.adapter.join("adapter_model.safetensors")).unwrap()
 }
 
@@ -94,7 +99,7 @@ impl Bench {
         self.dir.path().join(name)
     }
 
-    fn inputs(&self, config: TrainConfig) -> Inputs {
+    fn inputs(&self, config: TrainConfig) -> TrainInputs {
         tiny::inputs(self.dir.path(), &self.base, 40, config)
     }
 }
@@ -111,7 +116,7 @@ fn interrupted_and_resumed_is_uninterrupted_byte_for_byte() {
         assert_eq!(whole.steps, 12);
 
         let runs = bench.path("pieces");
-        let mut start = Start::Fresh { runs: runs.clone() };
+        let mut start = RunStart::Fresh { runs: runs.clone() };
         for stop in [1, 5, 6, 11] {
             let error = train_until(&inputs, &start, stop).unwrap_err();
             let run = RunDir::find(&runs, None).unwrap();
@@ -129,7 +134,7 @@ fn interrupted_and_resumed_is_uninterrupted_byte_for_byte() {
                     )),
                 )
             );
-            start = Start::Resume(run);
+            start = RunStart::Resume(run);
         }
         let pieces = train_until(&inputs, &start, u64::MAX).unwrap();
         assert_eq!(weights(&pieces), weights(&whole));
@@ -158,7 +163,7 @@ fn a_run_killed_between_checkpoints_repeats_the_lost_steps_exactly() {
     let before = metrics(run);
     let run = RunDir::find(&bench.path("whole"), None).unwrap();
     let wanted = weights(&train_all(&inputs, &bench.path("again")));
-    let resumed = train_until(&inputs, &Start::Resume(run.clone()), u64::MAX).unwrap();
+    let resumed = train_until(&inputs, &RunStart::Resume(run.clone()), u64::MAX).unwrap();
     assert_eq!(weights(&resumed), wanted);
     assert_eq!(metrics(run.path()), before);
     assert_eq!(checkpoints(run.path()), [2, 4, 6, 8, 12]);
@@ -173,9 +178,9 @@ fn the_same_lock_gives_the_same_adapter() {
         train_all(&inputs, &bench.path("b")),
     );
     let lock =
-        |outcome: &Outcome| fs::read_to_string(outcome.run.join("config.lock.toml")).unwrap();
+        |outcome: &RunOutcome| fs::read_to_string(outcome.run.join("config.lock.toml")).unwrap();
     assert_eq!(lock(&one), lock(&two));
-    let digest = |outcome: &Outcome| adapter::read(&outcome.adapter).unwrap().digest;
+    let digest = |outcome: &RunOutcome| adapter::read(&outcome.adapter).unwrap().digest;
     assert_eq!(digest(&one), digest(&two));
     let other = bench.inputs(TrainConfig {
         seed: 43,
@@ -202,7 +207,7 @@ fn accumulating_batches_is_one_larger_batch() {
         accumulate: 1,
         ..still
     });
-    let losses = |outcome: &Outcome| -> Vec<f64> {
+    let losses = |outcome: &RunOutcome| -> Vec<f64> {
         metrics(&outcome.run)
             .iter()
             .map(|line| line["loss"].as_f64().unwrap())
@@ -244,7 +249,7 @@ fn learning_is_seen_in_the_loss_and_in_the_answers() {
         outcome.final_loss
     );
 
-    let rows = load(&[Source::of_file(tiny::labelled(
+    let rows = load(&[DataSource::of_file(tiny::labelled(
         bench.dir.path(),
         "same.jsonl",
         0..40,
@@ -265,7 +270,8 @@ fn learning_is_seen_in_the_loss_and_in_the_answers() {
         before,
         "comparing with the base must leave the adapter as it was"
     );
-    let (Figures::Labels(adapter), Some(Figures::Labels(base))) = (&report.adapter, &report.base)
+    let (EvalFigures::Labels(adapter), Some(EvalFigures::Labels(base))) =
+        (&report.adapter, &report.base)
     else {
         panic!("expected labels, found {report:?}")
     };
@@ -288,12 +294,12 @@ fn a_changed_input_refuses_to_resume_and_is_named() {
     let bench = Bench::new();
     let inputs = bench.inputs(tiny::config());
     let runs = bench.path("runs");
-    train_until(&inputs, &Start::Fresh { runs: runs.clone() }, 3).unwrap_err();
+    train_until(&inputs, &RunStart::Fresh { runs: runs.clone() }, 3).unwrap_err();
     let run = RunDir::find(&runs, None).unwrap();
-    let lock = Lock::read(&run.lock()).unwrap();
+    let lock = RunLock::read(&run.lock()).unwrap();
     let hint = Some("restore it, or start a new run with `openlora train`".to_owned());
-    let refusal = |inputs: &Inputs| {
-        let error = train_until(inputs, &Start::Resume(run.clone()), u64::MAX).unwrap_err();
+    let refusal = |inputs: &TrainInputs| {
+        let error = train_until(inputs, &RunStart::Resume(run.clone()), u64::MAX).unwrap_err();
         assert_eq!(
             (error.class(), error.hint()),
             (ExitClass::BadInput, hint.clone())
@@ -337,7 +343,7 @@ fn a_changed_input_refuses_to_resume_and_is_named() {
             .replace("10000.0", "20000.0"),
     )
     .unwrap();
-    base.base = Base::open_dir("tiny-base", &copy).unwrap();
+    base.base = BaseModel::open_dir("tiny-base", &copy).unwrap();
     assert_eq!(
         refusal(&base),
         format!(
@@ -374,7 +380,7 @@ fn runs_that_cannot_be_resumed_say_why() {
     let whole = train_all(&inputs, &runs);
     let run = RunDir::find(&runs, None).unwrap();
     let id = run.id();
-    let complete = train_until(&inputs, &Start::Resume(run.clone()), 1).unwrap_err();
+    let complete = train_until(&inputs, &RunStart::Resume(run.clone()), 1).unwrap_err();
     assert_eq!(
         message(&complete),
         (
@@ -388,7 +394,7 @@ fn runs_that_cannot_be_resumed_say_why() {
     fs::remove_dir_all(whole.run.join("adapter")).unwrap();
     let damaged = whole.run.join("checkpoints/step-12/weights.safetensors");
     fs::write(&damaged, b"short").unwrap();
-    let error = train_until(&inputs, &Start::Resume(run.clone()), 1).unwrap_err();
+    let error = train_until(&inputs, &RunStart::Resume(run.clone()), 1).unwrap_err();
     assert_eq!(
         message(&error),
         (
@@ -402,7 +408,7 @@ fn runs_that_cannot_be_resumed_say_why() {
     );
     fs::remove_dir_all(whole.run.join("checkpoints")).unwrap();
     fs::create_dir(whole.run.join("checkpoints")).unwrap();
-    let error = train_until(&inputs, &Start::Resume(run), 1).unwrap_err();
+    let error = train_until(&inputs, &RunStart::Resume(run), 1).unwrap_err();
     assert_eq!(
         message(&error),
         (
@@ -418,7 +424,7 @@ fn a_breakdown_names_the_step_and_keeps_the_checkpoint_before_it() {
     let bench = Bench::new();
     let config = TrainConfig {
         lr: 1e30,
-        schedule: openlora::runtime::train::Curve::Constant,
+        schedule: openlora::runtime::train::RateCurve::Constant,
         warmup: 0,
         checkpoint_every: Some(1),
         val: None,
@@ -426,7 +432,8 @@ fn a_breakdown_names_the_step_and_keeps_the_checkpoint_before_it() {
     };
     let inputs = bench.inputs(config);
     let runs = bench.path("runs");
-    let error = train_until(&inputs, &Start::Fresh { runs: runs.clone() }, u64::MAX).unwrap_err();
+    let error =
+        train_until(&inputs, &RunStart::Fresh { runs: runs.clone() }, u64::MAX).unwrap_err();
     let TrainError::NotFinite {
         step,
         loss,
@@ -467,12 +474,12 @@ fn patience_stops_early_and_takes_the_best_weights_back() {
     };
     let inputs = bench.inputs(config);
     let mut events = Vec::new();
-    let start = Start::Fresh {
+    let start = RunStart::Fresh {
         runs: bench.path("runs"),
     };
     let (outcome, _) = train(&inputs, &start, &mut |event| {
         events.push(event);
-        Flow::Continue
+        TrainFlow::Continue
     })
     .unwrap();
     let best = outcome.best.unwrap();
@@ -566,7 +573,7 @@ fn a_share_too_small_for_validation_is_refused() {
     });
     let error = train_until(
         &inputs,
-        &Start::Fresh {
+        &RunStart::Fresh {
             runs: bench.path("runs"),
         },
         1,
@@ -590,7 +597,7 @@ fn text_is_judged_by_its_loss() {
         "t.jsonl",
         "{\"text\":\"the boat is fine\"}\n",
     );
-    let dataset = load(&[Source::of_file(rows)]).unwrap();
+    let dataset = load(&[DataSource::of_file(rows)]).unwrap();
     let config = TrainConfig {
         val: None,
         batch: 1,
@@ -601,10 +608,10 @@ fn text_is_judged_by_its_loss() {
     let mut inputs = bench.inputs(config.clone());
     inputs.task = openlora::runtime::dataset::Task::Text;
     inputs.dataset = dataset.clone();
-    let start = Start::Fresh {
+    let start = RunStart::Fresh {
         runs: bench.path("runs"),
     };
-    let (_, mut decoder) = train(&inputs, &start, &mut |_| Flow::Continue).unwrap();
+    let (_, mut decoder) = train(&inputs, &start, &mut |_| TrainFlow::Continue).unwrap();
     let set = EvalSet::new(
         &inputs.codec,
         &inputs.task,
@@ -613,7 +620,8 @@ fn text_is_judged_by_its_loss() {
     )
     .unwrap();
     let report = set.compare(&mut decoder, true, &mut |_, _| {}).unwrap();
-    let (Figures::Text(adapter), Some(Figures::Text(base))) = (&report.adapter, &report.base)
+    let (EvalFigures::Text(adapter), Some(EvalFigures::Text(base))) =
+        (&report.adapter, &report.base)
     else {
         panic!("expected text, found {report:?}")
     };
@@ -641,7 +649,7 @@ fn a_base_is_built_the_same_twice_and_learns() {
     assert_eq!(one, two);
     assert!(one.loss < losses[0] - 1.0, "{} -> {}", losses[0], one.loss);
     assert!(one.validation_loss.unwrap() < losses[0] - 1.0, "{one:?}");
-    let base = Base::open_dir("again", &build.out).unwrap();
+    let base = BaseModel::open_dir("again", &build.out).unwrap();
     assert_eq!(
         (base.config.layers, base.config.kv_heads, base.config.tied),
         (2, 2, true)

@@ -4,16 +4,16 @@ use std::collections::HashMap;
 
 use candle_core::{Device, Tensor, Var};
 use openlora::runtime::{
-    dataset::choices::{Choices, Fork, arg_max},
+    dataset::choices::{LabelChoices, LabelFork, arg_max},
     train::{
-        Curve, Schedule, TrainConfig, ValidationWish,
+        RateCurve, RateSchedule, TrainConfig, ValidationOptions,
         adamw::{AdamW, AdamWOptions},
-        chart::{Chart, draw},
-        evaluate::scores::Scores,
-        gradients::{Gradients, clip_factor},
-        order::{Cursor, Order, Walk},
-        plan::Plan,
-        watchdog::{Verdict, Watchdog},
+        chart::{LossChart, draw},
+        evaluate::scores::LabelScores,
+        gradients::{ParameterGradients, clip_factor},
+        order::{OrderWalk, RowCursor, RowOrder},
+        plan::RunPlan,
+        watchdog::{LossVerdict, LossWatchdog},
     },
 };
 use proptest::prelude::*;
@@ -26,14 +26,14 @@ fn close(a: f64, b: f64, tolerance: f64) -> bool {
 fn schedules_follow_their_closed_forms() {
     let (peak, warmup, total) = (2e-3, 10, 110);
     for step in 0..=total {
-        for curve in [Curve::Cosine, Curve::Linear, Curve::Constant] {
-            let found = Schedule::new(curve, peak, warmup, total).at(step);
+        for curve in [RateCurve::Cosine, RateCurve::Linear, RateCurve::Constant] {
+            let found = RateSchedule::new(curve, peak, warmup, total).at(step);
             let done = (step.max(warmup) - warmup) as f64 / 100.0;
             let wanted = match curve {
                 _ if step < warmup => peak * (step + 1) as f64 / 10.0,
-                Curve::Cosine => peak * (1.0 + (std::f64::consts::PI * done).cos()) / 2.0,
-                Curve::Linear => peak * (1.0 - done),
-                Curve::Constant => peak,
+                RateCurve::Cosine => peak * (1.0 + (std::f64::consts::PI * done).cos()) / 2.0,
+                RateCurve::Linear => peak * (1.0 - done),
+                RateCurve::Constant => peak,
             };
             assert!(
                 close(found, wanted, 1e-12),
@@ -45,10 +45,10 @@ fn schedules_follow_their_closed_forms() {
 
 #[test]
 fn a_warm_up_longer_than_the_run_never_divides_by_zero() {
-    let schedule = Schedule::new(Curve::Cosine, 1.0, 50, 20);
+    let schedule = RateSchedule::new(RateCurve::Cosine, 1.0, 50, 20);
     let rates: Vec<f64> = (0..20).map(|step| schedule.at(step)).collect();
     assert_eq!(rates[19], 20.0 / 50.0);
-    assert_eq!(Schedule::new(Curve::Linear, 1.0, 0, 0).at(0), 1.0);
+    assert_eq!(RateSchedule::new(RateCurve::Linear, 1.0, 0, 0).at(0), 1.0);
 }
 
 /// One AdamW step on one number, in f64, straight from the paper.
@@ -69,7 +69,7 @@ impl Scalar {
     }
 }
 
-fn gradients(var: &Var, values: &Tensor) -> Gradients {
+fn gradients(var: &Var, values: &Tensor) -> ParameterGradients {
     // The gradient of Σ w·g with respect to w is g.
     let mut store = (var.as_tensor() * values)
         .unwrap()
@@ -77,7 +77,7 @@ fn gradients(var: &Var, values: &Tensor) -> Gradients {
         .unwrap()
         .backward()
         .unwrap();
-    let mut found = Gradients::new(1);
+    let mut found = ParameterGradients::new(1);
     found.add(&[("w".into(), var.clone())], &mut store).unwrap();
     found
 }
@@ -167,7 +167,7 @@ fn the_norm_spans_all_tensors_and_clipping_brings_it_to_the_limit() {
         .map(|(i, v)| (i.to_string(), v.clone()))
         .collect();
     let squares = (vars[0].sqr().unwrap() + vars[1].sqr().unwrap()).unwrap();
-    let mut found = Gradients::new(2);
+    let mut found = ParameterGradients::new(2);
     found
         .add(&named, &mut (squares / 2.0).unwrap().backward().unwrap())
         .unwrap();
@@ -180,15 +180,15 @@ fn the_norm_spans_all_tensors_and_clipping_brings_it_to_the_limit() {
 
 #[test]
 fn an_epoch_draws_every_row_once_and_in_another_order_each_time() {
-    let order = Order::new(&[0; 50], &[1.0], 7);
+    let order = RowOrder::new(&[0; 50], &[1.0], 7);
     let (first, second) = (order.epoch(0), order.epoch(1));
     let sorted = |mut rows: Vec<usize>| {
         rows.sort_unstable();
         rows
     };
     assert_ne!(first, second);
-    assert_eq!(first, Order::new(&[0; 50], &[1.0], 7).epoch(0));
-    assert_ne!(first, Order::new(&[0; 50], &[1.0], 8).epoch(0));
+    assert_eq!(first, RowOrder::new(&[0; 50], &[1.0], 7).epoch(0));
+    assert_ne!(first, RowOrder::new(&[0; 50], &[1.0], 8).epoch(0));
     assert_eq!(sorted(first), (0..50).collect::<Vec<_>>());
     assert_eq!(sorted(second), (0..50).collect::<Vec<_>>());
 }
@@ -200,7 +200,7 @@ proptest! {
         weight in 0.1f64..3.0,
         seed in any::<u64>(),
     ) {
-        let order = Order::new(&vec![0; rows], &[weight], seed);
+        let order = RowOrder::new(&vec![0; rows], &[weight], seed);
         let epochs = 12;
         let mut counts = vec![0usize; rows];
         for epoch in 0..epochs {
@@ -221,12 +221,12 @@ proptest! {
         stop in 0usize..20,
         seed in any::<u64>(),
     ) {
-        let order = Order::new(&vec![0; rows], &[1.0], seed);
-        let mut whole = Walk::new(order.clone(), Cursor::default());
+        let order = RowOrder::new(&vec![0; rows], &[1.0], seed);
+        let mut whole = OrderWalk::new(order.clone(), RowCursor::default());
         for _ in 0..stop {
             prop_assert!(!whole.take(count).is_empty());
         }
-        let mut resumed = Walk::new(order, whole.cursor());
+        let mut resumed = OrderWalk::new(order, whole.cursor());
         for _ in 0..10 {
             prop_assert_eq!(whole.take(count), resumed.take(count));
         }
@@ -241,7 +241,7 @@ fn plans_count_steps_validations_and_checkpoints() {
         accumulate: 2,
         ..TrainConfig::default()
     };
-    let plan = Plan::new(&config, 33).unwrap();
+    let plan = RunPlan::new(&config, 33).unwrap();
     assert_eq!((plan.steps, plan.steps_per_epoch), (15, 5));
     let validated: Vec<u64> = (1..=15)
         .filter(|step| plan.validates(*step, true))
@@ -255,27 +255,27 @@ fn plans_count_steps_validations_and_checkpoints() {
         max_steps: Some(7),
         ..config
     };
-    assert_eq!(Plan::new(&short, 33).unwrap().steps, 7);
+    assert_eq!(RunPlan::new(&short, 33).unwrap().steps, 7);
 }
 
 #[test]
 fn the_watchdog_barks_at_nan_and_at_divergence_only() {
-    let mut steady = Watchdog::default();
+    let mut steady = LossWatchdog::default();
     for step in 0..200 {
         let noisy = 2.0 + (f64::from(step) * 1.7).sin();
-        assert_eq!(steady.observe(noisy, 1.0), Verdict::Healthy);
+        assert_eq!(steady.observe(noisy, 1.0), LossVerdict::Healthy);
     }
-    assert_eq!(steady.observe(f64::NAN, 1.0), Verdict::NotFinite);
-    assert_eq!(steady.observe(1.0, f64::INFINITY), Verdict::NotFinite);
+    assert_eq!(steady.observe(f64::NAN, 1.0), LossVerdict::NotFinite);
+    assert_eq!(steady.observe(1.0, f64::INFINITY), LossVerdict::NotFinite);
 
-    let mut rising = Watchdog::default();
+    let mut rising = LossWatchdog::default();
     let losses = (0..30)
         .map(|_| 2.0)
         .chain((0..100).map(|i| 2.0 + f64::from(i)));
     let barked = losses
         .map(|loss| rising.observe(loss, 1.0))
-        .find(|v| *v != Verdict::Healthy);
-    let Some(Verdict::Diverged { smoothed, best }) = barked else {
+        .find(|v| *v != LossVerdict::Healthy);
+    let Some(LossVerdict::Diverged { smoothed, best }) = barked else {
         panic!("expected divergence, found {barked:?}")
     };
     assert!(
@@ -284,13 +284,13 @@ fn the_watchdog_barks_at_nan_and_at_divergence_only() {
     );
 
     // A loss that fell to nothing may rise again as long as it stays under its start.
-    let mut small = Watchdog::default();
+    let mut small = LossWatchdog::default();
     for loss in [4.0, 1.0]
         .into_iter()
         .chain((0..50).map(|_| 0.01))
         .chain((0..20).map(|_| 1.0))
     {
-        assert_eq!(small.observe(loss, 1.0), Verdict::Healthy);
+        assert_eq!(small.observe(loss, 1.0), LossVerdict::Healthy);
     }
 }
 
@@ -298,7 +298,7 @@ fn the_watchdog_barks_at_nan_and_at_divergence_only() {
 fn scores_match_a_hand_worked_matrix() {
     let labels: Vec<String> = ["a", "b", "c"].map(String::from).into();
     let pairs = [(0, 0), (0, 0), (0, 1), (1, 1), (1, 0), (1, 1), (1, 1)];
-    let scores = Scores::of(&labels, &pairs);
+    let scores = LabelScores::from_pairs(&labels, &pairs);
     assert_eq!(scores.confusion, [[2, 1, 0], [1, 3, 0], [0, 0, 0]]);
     assert_eq!((scores.rows, scores.accuracy), (7, 5.0 / 7.0));
     let of = |i: usize| {
@@ -313,13 +313,13 @@ fn scores_match_a_hand_worked_matrix() {
     assert_eq!(of(2), (0.0, 0.0, 0.0));
     // A label that neither occurs nor is answered says nothing.
     assert!(close(scores.macro_f1, (2.0 / 3.0 + 0.75) / 2.0, 1e-12));
-    assert_eq!(Scores::of(&labels, &[]).accuracy, 0.0);
+    assert_eq!(LabelScores::from_pairs(&labels, &[]).accuracy, 0.0);
 }
 
 #[test]
 fn the_confusion_matrix_prints_as_a_table() {
     let labels: Vec<String> = ["no", "perhaps not"].map(String::from).into();
-    let scores = Scores::of(&labels, &[(0, 0), (0, 1), (1, 1), (1, 1)]);
+    let scores = LabelScores::from_pairs(&labels, &[(0, 0), (0, 1), (1, 1), (1, 1)]);
     assert_eq!(
         openlora::commands::figures::confusion(&scores),
         [
@@ -335,17 +335,17 @@ fn the_confusion_matrix_prints_as_a_table() {
 fn labels_share_the_probability_where_they_part() {
     let labels: Vec<String> = ["x", "y", "z"].map(String::from).into();
     let sequences = vec![vec![1, 2, 3, 9], vec![1, 2, 4, 9], vec![1, 2, 3, 5, 9]];
-    let choices = Choices::new(&sequences, &labels).unwrap();
+    let choices = LabelChoices::new(&sequences, &labels).unwrap();
     assert_eq!(choices.prefix, [1, 2]);
     let forks = choices.forks();
     assert_eq!(
         forks,
         [
-            Fork {
+            LabelFork {
                 path: vec![],
                 children: vec![3, 4]
             },
-            Fork {
+            LabelFork {
                 path: vec![3],
                 children: vec![9, 5]
             }
@@ -359,7 +359,7 @@ fn labels_share_the_probability_where_they_part() {
     assert!(close(found.iter().map(|l| l.exp()).sum::<f64>(), 1.0, 1e-6));
     assert_eq!(arg_max(&[0.1, 0.7, 0.7]), 1);
 
-    let twins = Choices::new(&[vec![1, 2], vec![1, 2]], &labels).unwrap_err();
+    let twins = LabelChoices::new(&[vec![1, 2], vec![1, 2]], &labels).unwrap_err();
     assert_eq!(
         twins.to_string(),
         "label `x` and label `y` are the same tokens for this base"
@@ -368,13 +368,16 @@ fn labels_share_the_probability_where_they_part() {
 
 #[test]
 fn validation_wishes_are_fractions_or_files() {
-    let parse = |text| ValidationWish::parse(Some(text));
-    assert_eq!(ValidationWish::parse(None).unwrap(), ValidationWish::None);
-    assert_eq!(parse("0").unwrap(), ValidationWish::None);
-    assert_eq!(parse("0.1").unwrap(), ValidationWish::Fraction(0.1));
+    let parse = |text| ValidationOptions::parse(Some(text));
+    assert_eq!(
+        ValidationOptions::parse(None).unwrap(),
+        ValidationOptions::None
+    );
+    assert_eq!(parse("0").unwrap(), ValidationOptions::None);
+    assert_eq!(parse("0.1").unwrap(), ValidationOptions::Fraction(0.1));
     assert_eq!(
         parse("data/v.csv").unwrap(),
-        ValidationWish::File("data/v.csv".into())
+        ValidationOptions::File("data/v.csv".into())
     );
     for bad in ["1", "-0.2", "7"] {
         assert_eq!(
@@ -414,7 +417,7 @@ fn configurations_name_their_differences_and_lend_each_other_keys() {
 #[test]
 fn the_chart_is_well_formed_at_any_size() {
     for (points, name) in [(0u64, "empty"), (1, "one"), (5000, "many <&>")] {
-        let chart = Chart {
+        let chart = LossChart {
             title: name.to_owned(),
             train: (1..=points)
                 .map(|s| (s, 8.0 / s as f64))

@@ -8,10 +8,10 @@ use openlora::{
         balance::in_units,
         development,
         keystore::{
-            DEFAULT_PATH, Imported, KeystoreError, Keystores, Password, SecretKey, Strength,
-            parse_secret,
+            DEFAULT_PATH, ImportedSecret, KdfStrength, KeystoreDir, KeystoreError, Password,
+            SecretKey, parse_secret,
         },
-        network::{Network, PRESETS, Wish},
+        network::{Network, NetworkOptions, PRESETS},
     },
 };
 use tempfile::TempDir;
@@ -24,7 +24,7 @@ pub fn password(text: &str) -> Password {
 }
 
 fn local() -> Network {
-    Network::settle("local", &Wish::default()).unwrap()
+    Network::resolve("local", &NetworkOptions::default()).unwrap()
 }
 
 #[test]
@@ -38,7 +38,7 @@ fn a_mnemonic_has_the_accounts_that_every_wallet_shows() {
         let account = development::account(&local(), index as u32).unwrap();
         assert_eq!(account.address().to_string(), *address);
     }
-    let Imported::Key(key) = parse_secret(development::MNEMONIC, Some(DEFAULT_PATH)).unwrap()
+    let ImportedSecret::Key(key) = parse_secret(development::MNEMONIC, Some(DEFAULT_PATH)).unwrap()
     else {
         panic!("not taken for a mnemonic");
     };
@@ -47,26 +47,26 @@ fn a_mnemonic_has_the_accounts_that_every_wallet_shows() {
 
 #[test]
 fn development_accounts_sign_on_local_networks_only() {
-    let at = |name: &str, wish: Wish| {
-        let network = Network::settle(name, &wish).unwrap();
+    let at = |name: &str, wish: NetworkOptions| {
+        let network = Network::resolve(name, &wish).unwrap();
         development::account(&network, 0).map_err(|error| error.to_string())
     };
-    assert!(at("local", Wish::default()).is_ok());
-    let remote = Wish {
+    assert!(at("local", NetworkOptions::default()).is_ok());
+    let remote = NetworkOptions {
         rpc: Some("https://example.org/v2/secret".into()),
-        ..Wish::default()
+        ..NetworkOptions::default()
     };
     assert_eq!(
         at("local", remote).unwrap_err(),
         "the network `local` is not local: its chain id is 31337, its RPC https://example.org"
     );
-    let mainnet = Wish {
+    let mainnet = NetworkOptions {
         mainnet: Some(true),
-        ..Wish::default()
+        ..NetworkOptions::default()
     };
     assert!(at("local", mainnet).is_err());
     assert_eq!(
-        at("base", Wish::default()).unwrap_err(),
+        at("base", NetworkOptions::default()).unwrap_err(),
         "the network `base` is not local: its chain id is 8453, its RPC https://mainnet.base.org"
     );
 }
@@ -74,7 +74,7 @@ fn development_accounts_sign_on_local_networks_only() {
 #[test]
 fn presets_have_sound_addresses_and_no_contracts() {
     for preset in PRESETS {
-        let network = Network::settle(preset.name, &Wish::default()).unwrap();
+        let network = Network::resolve(preset.name, &NetworkOptions::default()).unwrap();
         let token = network.token.map(|token| token.address.to_string());
         assert_eq!(token.as_deref(), preset.usdc);
         assert_eq!(network.contracts, Default::default());
@@ -164,8 +164,8 @@ fn nothing_secret_shows_in_debug() {
     );
 }
 
-fn store(home: &TempDir) -> Keystores {
-    Keystores::new(home.path().join("keys"))
+fn store(home: &TempDir) -> KeystoreDir {
+    KeystoreDir::new(home.path().join("keys"))
 }
 
 /// The file of the key above, locked with `pw`, as a cheap foreign keystore.
@@ -325,7 +325,7 @@ fn a_keystore_is_private_and_never_overwritten() {
     let store = store(&home);
     let key = SecretKey::from_hex(KEY).unwrap();
     let entry = store
-        .create("a", &key, (&password("one"), Strength::Standard))
+        .create("a", &key, (&password("one"), KdfStrength::Standard))
         .unwrap();
     assert_eq!(
         (mode(&entry.path), mode(&home.path().join("keys"))),
@@ -335,7 +335,7 @@ fn a_keystore_is_private_and_never_overwritten() {
     let again = store.create(
         "a",
         &SecretKey::random().unwrap(),
-        (&password("two"), Strength::Light),
+        (&password("two"), KdfStrength::Light),
     );
     assert_eq!(
         again.unwrap_err().to_string(),
@@ -385,7 +385,7 @@ fn amounts_are_shown_exactly() {
 fn addresses_that_are_nobodys_or_everybodys_are_known() {
     use openlora::{
         runtime::ledger::Address,
-        wallet::development::{Unowned, unowned},
+        wallet::development::{UnownedAddress, unowned},
     };
     let of = |text: &str| unowned(text.parse().unwrap());
     for placeholder in [
@@ -399,7 +399,11 @@ fn addresses_that_are_nobodys_or_everybodys_are_known() {
         "0x1234567890123456789012345678901234567890",
         "0x0123456789abcdef0123456789abcdef01234567",
     ] {
-        assert_eq!(of(placeholder), Some(Unowned::Placeholder), "{placeholder}");
+        assert_eq!(
+            of(placeholder),
+            Some(UnownedAddress::Placeholder),
+            "{placeholder}"
+        );
     }
     // The first and the last that Hardhat shows, the first of Ganache and of Truffle.
     for known in [
@@ -408,7 +412,7 @@ fn addresses_that_are_nobodys_or_everybodys_are_known() {
         "0x90F8bf6A479f320ead074411a4B0e7944Ea8c9C1",
         "0x627306090abaB3A6e1400e9345bC60c78a8BEf57",
     ] {
-        assert_eq!(of(known), Some(Unowned::Everybodys), "{known}");
+        assert_eq!(of(known), Some(UnownedAddress::Everybodys), "{known}");
     }
     for own in [
         crate::deploy_support::OWN,
@@ -417,7 +421,7 @@ fn addresses_that_are_nobodys_or_everybodys_are_known() {
     ] {
         assert_eq!(of(own), None, "{own}");
     }
-    let base = Network::settle("base", &Wish::default()).unwrap();
+    let base = Network::resolve("base", &NetworkOptions::default()).unwrap();
     let dead: Address = "0x000000000000000000000000000000000000dead"
         .parse()
         .unwrap();
@@ -434,7 +438,7 @@ fn addresses_that_are_nobodys_or_everybodys_are_known() {
 
 #[test]
 fn every_address_of_the_templates_is_a_placeholder() {
-    use openlora::wallet::development::{Unowned, unowned};
+    use openlora::wallet::development::{UnownedAddress, unowned};
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("templates");
     let mut found = 0;
     for entry in fs::read_dir(root).unwrap() {
@@ -446,7 +450,11 @@ fn every_address_of_the_templates_is_a_placeholder() {
             .filter(|line| line.starts_with("address = \"0x"))
         {
             let address = line.split('"').nth(1).unwrap().parse().unwrap();
-            assert_eq!(unowned(address), Some(Unowned::Placeholder), "{line}");
+            assert_eq!(
+                unowned(address),
+                Some(UnownedAddress::Placeholder),
+                "{line}"
+            );
             found += 1;
         }
     }

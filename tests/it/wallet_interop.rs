@@ -7,15 +7,15 @@ use openlora::{
     runtime::{
         ledger::Address,
         package::{
-            Envelope,
-            release::{Bytes32, Domain, Release, Statement},
-            whole::Whole,
+            ReleaseEnvelope,
+            release::{Bytes32, ReleaseMessage, ReleaseStatement, SigningDomain},
+            whole::WholeNumber,
         },
     },
     wallet::{
         development, eip712,
-        keystore::{Keystores, SecretKey, Strength},
-        network::{Network, Wish},
+        keystore::{KdfStrength, KeystoreDir, SecretKey},
+        network::{Network, NetworkOptions},
     },
 };
 use tempfile::TempDir;
@@ -45,12 +45,12 @@ fn viem(envelope: &Path) -> serde_json::Value {
 #[test]
 fn our_keystores_open_elsewhere() {
     let home = TempDir::new().unwrap();
-    let store = Keystores::new(home.path());
+    let store = KeystoreDir::new(home.path());
     let key = SecretKey::from_hex(KEY).unwrap();
     fs::write(home.path().join("pw"), "päss wörd").unwrap();
     for (name, strength, n) in [
-        ("a", Strength::Standard, 262_144),
-        ("b", Strength::Light, 4_096),
+        ("a", KdfStrength::Standard, 262_144),
+        ("b", KdfStrength::Light, 4_096),
     ] {
         let with = (&password("päss wörd"), strength);
         let entry = store.create(name, &key, with).unwrap();
@@ -72,7 +72,7 @@ fn our_keystores_open_elsewhere() {
 #[test]
 fn keystores_of_others_open_here() {
     let home = TempDir::new().unwrap();
-    let store = Keystores::new(home.path());
+    let store = KeystoreDir::new(home.path());
     run(Command::new(foundry("cast"))
         .args([
             "wallet",
@@ -96,12 +96,12 @@ fn keystores_of_others_open_here() {
 #[test]
 fn digests_equal_those_of_viem_eth_account_and_cast() {
     let home = TempDir::new().unwrap();
-    let network = Network::settle("local", &Wish::default()).unwrap();
+    let network = Network::resolve("local", &NetworkOptions::default()).unwrap();
     let account = development::account(&network, 0).unwrap();
     let registry: Address = "0x5FbDB2315678afecb367f032d93F642f64180aa3"
         .parse()
         .unwrap();
-    let release = |name: &str, created_at: u64| Release {
+    let release = |name: &str, created_at: u64| ReleaseMessage {
         name: name.into(),
         version: "1.2.3-rc.1".into(),
         manifest_sha256: Bytes32([0xa1; 32]),
@@ -109,19 +109,25 @@ fn digests_equal_those_of_viem_eth_account_and_cast() {
         base_root: Bytes32([0xc3; 32]),
         datasets_root: Bytes32([0xd4; 32]),
         oms_key_sha256: Bytes32([0; 32]),
-        created_at: Whole(created_at),
+        created_at: WholeNumber(created_at),
     };
     let cases = [
         (
-            Domain::of(31_337, Some(registry)),
+            SigningDomain::for_registry(31_337, Some(registry)),
             release("tone", 1_795_363_445),
         ),
-        (Domain::of(8453, None), release("Tön \"e\" 🦀", 0)),
-        (Domain::of(10, Some(registry)), release("x", 1 << 53)),
+        (
+            SigningDomain::for_registry(8453, None),
+            release("Tön \"e\" 🦀", 0),
+        ),
+        (
+            SigningDomain::for_registry(10, Some(registry)),
+            release("x", 1 << 53),
+        ),
     ];
     for (index, (domain, release)) in cases.into_iter().enumerate() {
-        let statement = Statement { domain, release };
-        let envelope = Envelope::sign(&statement, &eip712::AccountSigner(&account)).unwrap();
+        let statement = ReleaseStatement { domain, release };
+        let envelope = ReleaseEnvelope::sign(&statement, &eip712::AccountSigner(&account)).unwrap();
         let path = home.path().join(format!("{index}.json"));
         fs::write(&path, envelope.to_bytes().unwrap()).unwrap();
         let digest = eip712::digest(&statement).to_string();

@@ -17,22 +17,24 @@ use alloy::{
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use openlora::{
     runtime::{
-        ledger::{Address, Amount, ChannelConfig, Days, Earnings, SponsorAllowance, Word, Work},
-        ports::{Cashier, Presenter, Refunded, Sale, Unpaid},
+        ledger::{
+            Address, Amount, CallWork, ChannelTerms, DayRange, Earnings, SponsorAllowance, Word,
+        },
+        ports::{OfferedCall, PaymentDemand, PaymentGateway, Presenter, RefundAnswer},
     },
     wallet::{
         contracts::{COLLECTOR, ESCROW},
         registry::{BatchSettlementEscrow as Escrow, ChannelVoucher, VoucherClaim},
-        settlement::{Options, Settlement, Treasurer},
+        settlement::{ChainSettlement, ChainSettler, SettlementOptions},
         x402::{
-            ContractPayers, Reason, Rules, Till,
+            ContractPayers, Reason, SponsorRules, X402Seller,
             binding::{
-                BindingDomain, Extension, RefundFee, RefundRequest, RequestBinding, is_marked,
+                BindingDomain, OfferExtension, RefundFee, RefundRequest, RequestBinding, is_marked,
                 marked,
             },
             digest::{ClaimEntry, EscrowDomain, deposit_nonce},
             signature::sign,
-            wire::{Authorization, Deed},
+            wire::{TransferAuthorization, VoucherAction},
         },
     },
 };
@@ -55,7 +57,7 @@ use crate::{
 };
 
 /// A stand, a buyer, and a channel that holds 10 000 of which nothing is charged.
-fn opened() -> (Stand, Buyer, ChannelConfig) {
+fn opened() -> (Stand, Buyer, ChannelTerms) {
     let stand = Stand::new();
     let buyer = stand.market.buyer(1, 1_000_000);
     let config = buyer.config(1);
@@ -80,7 +82,7 @@ fn of(payer: &Buyer, mut response: Value) -> Value {
     response
 }
 
-fn voucher_state(buyer: &Buyer, config: &ChannelConfig, max: u128) -> Value {
+fn voucher_state(buyer: &Buyer, config: &ChannelTerms, max: u128) -> Value {
     let signature = buyer.voucher(config, max);
     json!({ "signedMaxClaimable": Amount(max), "signature": signature })
 }
@@ -114,7 +116,7 @@ fn every_chain_and_scheme_is_offered() {
         refusal(stand.till.terms(&sale)),
         stand.because(&sale, Reason::PaymentRequired)
     );
-    let unknown = Sale {
+    let unknown = OfferedCall {
         adapter_digest: "cc".into(),
         ..sale
     };
@@ -186,7 +188,7 @@ fn a_channel_is_opened_used_topped_up_and_found_again() {
     let tx = told["transaction"].clone();
     let after = state(channel, 9_000, 0, 5_400);
     assert_eq!(told, response(&tx, "4000", 4_000, after));
-    let book = stand.seller.ledger.book();
+    let book = stand.seller.ledger.ledger();
     let known = &book.channels[&channel_key(channel)];
     assert_eq!(known.charged.amount(), Amount(5_400));
     assert_eq!(known.authorised.amount(), Amount(5_400));
@@ -265,7 +267,7 @@ fn a_cheap_calls_payment_buys_no_dear_one() {
         stand.corrected(&dear, Reason::Cumulative, &empty, &Value::Null)
     );
     // Nor one of another adapter, whose splitter is another.
-    let other = Sale {
+    let other = OfferedCall {
         adapter_digest: OTHER_DIGEST.into(),
         ..sale(10)
     };
@@ -285,7 +287,7 @@ fn a_cheap_calls_payment_buys_no_dear_one() {
 fn channels_with_other_terms_are_refused() {
     let (stand, buyer, good) = opened();
     let sale = sale(1_000);
-    let edits: [Edit<'_, ChannelConfig>; 8] = [
+    let edits: [Edit<'_, ChannelTerms>; 8] = [
         (&|it| it.receiver = OTHER_SPLITTER, Reason::Receiver),
         (
             &|it| it.receiver_authorizer = it.payer,
@@ -317,7 +319,7 @@ fn channels_with_other_terms_are_refused() {
     assert_eq!(stand.refused(&sale, &paid), stand.because(&sale, reason));
     // The same terms on another chain, or of another escrow, are another channel.
     let mut paid = voucher(&buyer, &good, 1_000);
-    paid["voucher"]["channelId"] = json!(EscrowDomain::of(31_338).channel_id(&good));
+    paid["voucher"]["channelId"] = json!(EscrowDomain::for_chain(31_338).channel_id(&good));
     assert_eq!(stand.refused(&sale, &paid), stand.because(&sale, reason));
     assert_eq!(stand.market.sent(), sent);
     assert_eq!(stand.seller.events("channel_opened").len(), 1);
@@ -333,8 +335,8 @@ fn forged_vouchers_are_refused() {
     compact[32] |= (good[64] - 27) << 7;
     let mut odd = good;
     odd[64] -= 27;
-    let elsewhere = EscrowDomain::of(31_338).voucher(channel_id(&config), Amount(1_000));
-    let refunding = EscrowDomain::of(31_337).refund(channel_id(&config), 0, Amount(1_000));
+    let elsewhere = EscrowDomain::for_chain(31_338).voucher(channel_id(&config), Amount(1_000));
+    let refunding = EscrowDomain::for_chain(31_337).refund(channel_id(&config), 0, Amount(1_000));
     let signatures: [Bytes; 9] = [
         twin(&good).to_vec().into(),
         compact[..64].to_vec().into(),
@@ -347,14 +349,19 @@ fn forged_vouchers_are_refused() {
         signed(&buyer, refunding),
     ];
     for signature in signatures {
-        let paid = batch(&config, 1_000, signature, Deed::Voucher);
+        let paid = batch(&config, 1_000, signature, VoucherAction::Voucher);
         assert_eq!(
             stand.refused(&sale, &paid),
             stand.because(&sale, Reason::VoucherSignature)
         );
     }
     // Of another amount.
-    let paid = batch(&config, 1_000, buyer.voucher(&config, 999), Deed::Voucher);
+    let paid = batch(
+        &config,
+        1_000,
+        buyer.voucher(&config, 999),
+        VoucherAction::Voucher,
+    );
     assert_eq!(
         stand.refused(&sale, &paid),
         stand.because(&sale, Reason::VoucherSignature)
@@ -422,7 +429,7 @@ fn a_voucher_pays_once_however_often_it_comes() {
     let again = sale(1_000);
     let now = state(channel_id(&config), 10_000, 0, 500);
     let proof = voucher_state(&buyer, &config, 1_000);
-    let stale = |sale: &Sale, now: &Value, proof: &Value| {
+    let stale = |sale: &OfferedCall, now: &Value, proof: &Value| {
         stand.corrected(sale, Reason::Cumulative, now, proof)
     };
     // For the same request it is known again, for another one it is worth nothing.
@@ -435,7 +442,7 @@ fn a_voucher_pays_once_however_often_it_comes() {
 
     // Fifty at once.
     let header = stand.header(&sale(1_000), &voucher(&buyer, &config, 1_500));
-    let sales: Vec<Sale> = (0..50).map(|_| sale(1_000)).collect();
+    let sales: Vec<OfferedCall> = (0..50).map(|_| sale(1_000)).collect();
     let calls = sales
         .iter()
         .map(|sale| stand.serve(&stand.till, sale, &header, 1_000));
@@ -449,7 +456,7 @@ fn a_voucher_pays_once_however_often_it_comes() {
             assert_eq!(refusal(unpaid), stale(sale, &now, &proof));
         }
     }
-    let book = stand.seller.ledger.book();
+    let book = stand.seller.ledger.ledger();
     assert_eq!(
         book.channels[&channel_key(channel_id(&config))]
             .charged
@@ -469,7 +476,7 @@ fn a_voucher_pays_once_however_often_it_comes() {
 /// `step` units, in what it is told of the charge and in the price.
 fn led_on(
     stand: &Stand,
-    sale: &Sale,
+    sale: &OfferedCall,
     (state, proof): (&Value, &Value),
     (charged, step): (u128, u128),
 ) -> Value {
@@ -540,7 +547,7 @@ fn a_total_belongs_to_one_request_for_ever() {
         refusal(again)["used"],
         json!([shrunk.request_id, shrunk.request_hash])
     );
-    let book = stand.seller.ledger.book();
+    let book = stand.seller.ledger.ledger();
     assert_eq!(book.breaches, Vec::<String>::new());
     let known = &book.channels[&channel_key(channel_id(&config))];
     assert_eq!(known.charged.amount(), Amount(2_000));
@@ -561,7 +568,7 @@ fn a_channel_holds_only_so_many_totals() {
     let sale = || {
         let mut sale = sale(1_000);
         sale.quote = Amount(10_000);
-        sale.work = Work::Tokens {
+        sale.work = CallWork::Tokens {
             prompt: 0,
             completion: 10_000,
         };
@@ -577,7 +584,7 @@ fn a_channel_holds_only_so_many_totals() {
         stand.refused(&next, &paid),
         stand.because(&next, Reason::Crowded)
     );
-    let book = stand.seller.ledger.book();
+    let book = stand.seller.ledger.ledger();
     assert_eq!(
         book.channels[&channel_key(channel_id(&config))].used.len(),
         1_024
@@ -617,9 +624,14 @@ fn nothing_of_a_channel_is_told_without_its_payers_signature() {
     let nobody = stand.because(&next, Reason::VoucherSignature);
     for max in [0, 1, 400, 1_000, 1_400, u128::MAX] {
         for signature in [Bytes::from_static(&[0]), stranger.voucher(&config, max)] {
-            let paid = batch(&config, max, signature.clone(), Deed::Voucher);
+            let paid = batch(&config, max, signature.clone(), VoucherAction::Voucher);
             assert_eq!(stand.refused(&next, &paid), nobody, "{max}");
-            let asked = batch(&config, max, signature, Deed::Refund { amount: None });
+            let asked = batch(
+                &config,
+                max,
+                signature,
+                VoucherAction::Refund { amount: None },
+            );
             let header = stand.header(&probe, &asked);
             let unpaid = stand.wait(stand.till.refund(&probe, &header)).unwrap_err();
             assert_eq!(
@@ -631,12 +643,17 @@ fn nothing_of_a_channel_is_told_without_its_payers_signature() {
     }
     // Of a channel that this server does not know, the same.
     let unknown = buyer.config(77);
-    let paid = batch(&unknown, 1, Bytes::from_static(&[0]), Deed::Voucher);
+    let paid = batch(
+        &unknown,
+        1,
+        Bytes::from_static(&[0]),
+        VoucherAction::Voucher,
+    );
     assert_eq!(stand.refused(&next, &paid), nobody);
 }
 
 /// The same payment with an entry of its extensions.
-pub fn extended<E: Extension>(header: &str, entry: &E) -> String {
+pub fn extended<E: OfferExtension>(header: &str, entry: &E) -> String {
     let mut payment = decoded(header);
     payment["extensions"] = json!({ E::NAME: entry });
     STANDARD.encode(payment.to_string())
@@ -646,7 +663,7 @@ pub fn extended<E: Extension>(header: &str, entry: &E) -> String {
 fn a_payment_that_names_its_request_pays_no_other() {
     let (stand, buyer, config) = opened();
     let (channel, escrow) = (channel_id(&config), ESCROW.into());
-    let domain = BindingDomain::of(31_337, escrow);
+    let domain = BindingDomain::for_contract(31_337, escrow);
     let bind = |max: u128, request: Word, by: &Buyer| RequestBinding {
         request_hash: request,
         signature: signed(by, domain.request(channel, Amount(max), request)),
@@ -677,7 +694,7 @@ fn a_payment_that_names_its_request_pays_no_other() {
         .unwrap();
 
     // By `exact` it is signed over nonce and value, for the token.
-    let domain = BindingDomain::of(31_337, stand.market.token);
+    let domain = BindingDomain::for_contract(31_337, stand.market.token);
     let transfer = buyer.transfer(1_000, 5);
     let plain = stand.header(&mine, &exact(&transfer));
     let bind = |request: Word| RequestBinding {
@@ -709,8 +726,8 @@ fn a_payment_that_names_its_request_pays_no_other() {
 }
 
 /// A channel whose vouchers a development account signs, which can send transactions too.
-fn authorised_by_first(buyer: &Buyer) -> ChannelConfig {
-    ChannelConfig {
+fn authorised_by_first(buyer: &Buyer) -> ChannelTerms {
+    ChannelTerms {
         payer_authorizer: ADDRESS.parse().unwrap(),
         ..buyer.config(5)
     }
@@ -721,8 +738,8 @@ fn a_withdrawal_ends_spending() {
     let stand = Stand::on(Market::embedded(), |options| options.fresh = Duration::ZERO);
     let buyer = stand.market.buyer(1, 100_000);
     let config = authorised_by_first(&buyer);
-    let domain = EscrowDomain::of(31_337);
-    let vouched = |max: u128, deed: Deed| {
+    let domain = EscrowDomain::for_chain(31_337);
+    let vouched = |max: u128, deed: VoucherAction| {
         let digest = domain.voucher(channel_id(&config), Amount(max));
         let signature = sign(&account(KEY), digest).unwrap();
         batch(&config, max, signature.to_vec().into(), deed)
@@ -738,7 +755,7 @@ fn a_withdrawal_ends_spending() {
     send(&stand.market.rpc, ESCROW.into(), &call.abi_encode().into());
     let sale = sale(1_000);
     assert_eq!(
-        stand.refused(&sale, &vouched(2_000, Deed::Voucher)),
+        stand.refused(&sale, &vouched(2_000, VoucherAction::Voucher)),
         stand.because(&sale, Reason::Withdrawal)
     );
     // Money for more does not change that.
@@ -800,14 +817,14 @@ fn deposits_are_checked_before_they_are_made() {
     let paid = deposit(&buyer, &config, 1_000, (5_000, 3));
     let mut tab = stand.open(&sale, &paid).ok().unwrap();
     stand.cancel(&buyer, deposit_nonce(channel, number(3)));
-    let unpaid = stand.wait(tab.secure()).unwrap_err();
+    let unpaid = stand.wait(tab.commit()).unwrap_err();
     assert_eq!(refusal(unpaid), stand.because(&sale, Reason::DepositFailed));
     assert_eq!(stand.market.sent(), 0);
 }
 
 /// The same request under another id, as a second attempt is counted.
-fn attempt(sale: &Sale) -> Sale {
-    Sale {
+fn attempt(sale: &OfferedCall) -> OfferedCall {
+    OfferedCall {
         request_id: format!("{}-again", sale.request_id),
         ..sale.clone()
     }
@@ -842,7 +859,7 @@ fn an_exact_payment_buys_one_call() {
     let owed = exact(&buyer.transfer(1_000, 2));
     let wanted = sale(1_000);
     let mut tab = stand.open(&wanted, &owed).ok().unwrap();
-    stand.wait(tab.secure()).unwrap();
+    stand.wait(tab.commit()).unwrap();
     drop(tab);
     let taken = stand.because(&again, Reason::ExactUsed);
     assert_eq!(stand.refused(&again, &owed), taken);
@@ -865,21 +882,21 @@ fn an_exact_payment_buys_one_call() {
     );
     assert_eq!(stand.market.balance(stand.market.splitter), 2_000);
     assert_eq!(stand.market.sent(), 2);
-    assert_eq!(stand.seller.ledger.book().breaches, Vec::<String>::new());
+    assert_eq!(stand.seller.ledger.ledger().breaches, Vec::<String>::new());
 }
 
 #[test]
 fn a_copy_of_an_exact_payment_is_not_its_payers() {
     let stand = Stand::new();
     let buyer = stand.market.buyer(1, 10_000);
-    let by = |id: &str, address: Option<&str>, sale: &Sale| Sale {
+    let by = |id: &str, address: Option<&str>, sale: &OfferedCall| OfferedCall {
         presenter: Presenter {
             request_id: id.into(),
             address: address.map(str::to_owned),
         },
         ..attempt(sale)
     };
-    let used = |sale: &Sale, named_by: Option<&Buyer>| {
+    let used = |sale: &OfferedCall, named_by: Option<&Buyer>| {
         let mut used = json!({
             "used": [sale.request_id, sale.request_hash],
             "otherwise": stand.because(sale, Reason::ExactUsed),
@@ -893,14 +910,14 @@ fn a_copy_of_an_exact_payment_is_not_its_payers() {
     let first = by("secret", Some("home"), &sale(1_000));
     stand.call(&first, &answered, 1_000).unwrap();
     let mut tab = stand.open(&first, &owed).ok().unwrap();
-    stand.wait(tab.secure()).unwrap();
+    stand.wait(tab.commit()).unwrap();
     drop(tab);
-    let check = |till: &Arc<Till>, is_late: bool| {
-        let open = |sale: &Sale, payload: &Value| {
+    let check = |till: &Arc<X402Seller>, is_late: bool| {
+        let open = |sale: &OfferedCall, payload: &Value| {
             let payment = stand.header(sale, payload);
             stand.wait(till.open(sale, &payment)).map(drop)
         };
-        let told = |sale: &Sale, payload: &Value| refusal(open(sale, payload).unwrap_err());
+        let told = |sale: &OfferedCall, payload: &Value| refusal(open(sale, payload).unwrap_err());
         let mut own = vec![("secret", Some("elsewhere")), ("secret", None)];
         let mut others = vec![("guess", Some("elsewhere")), ("guess", None), ("", None)];
         match is_late {
@@ -929,7 +946,7 @@ fn a_copy_of_an_exact_payment_is_not_its_payers() {
     };
     check(&stand.till, false);
     // Another process knows it, and the address counts for a short time.
-    let mut book = stand.seller.ledger.book();
+    let mut book = stand.seller.ledger.ledger();
     check(&stand.with(book.clone()), false);
     assert_eq!(book.retries.len(), 2);
     for retry in book.retries.values_mut() {
@@ -958,9 +975,9 @@ fn exact_payments_that_pay_otherwise_are_refused() {
     let stand = Stand::new();
     let buyer = stand.market.buyer(1, 10_000);
     let sale = sale(1_000);
-    let signed_as = |edit: &dyn Fn(&mut Authorization)| {
+    let signed_as = |edit: &dyn Fn(&mut TransferAuthorization)| {
         let mut transfer = buyer.transfer(1_000, 7);
-        let mut said = Authorization {
+        let mut said = TransferAuthorization {
             from: transfer.from,
             to: transfer.to,
             value: transfer.value,
@@ -974,7 +991,7 @@ fn exact_payments_that_pay_otherwise_are_refused() {
         paid["authorization"] = serde_json::to_value(said).unwrap();
         paid
     };
-    let cases: [Edit<'_, Authorization>; 6] = [
+    let cases: [Edit<'_, TransferAuthorization>; 6] = [
         (&|it| it.to = OTHER_SPLITTER, Reason::ExactRecipient),
         (&|it| it.value = Amount(999), Reason::ExactValue),
         (&|it| it.value = Amount(1_001), Reason::ExactValue),
@@ -1003,7 +1020,7 @@ fn exact_payments_that_pay_otherwise_are_refused() {
     // Cancelled between the check and the transfer, and before.
     let mut tab = stand.open(&sale, &good).ok().unwrap();
     stand.cancel(&buyer, number(7));
-    let unpaid = stand.wait(tab.secure()).unwrap_err();
+    let unpaid = stand.wait(tab.commit()).unwrap_err();
     assert_eq!(refusal(unpaid), stand.because(&sale, Reason::ExactUsed));
     drop(tab);
     assert_eq!(
@@ -1042,7 +1059,7 @@ fn tokens_that_cheat_buy_nothing() {
             .open(&sale, &exact(&buyer.transfer(1_000, 1)))
             .ok()
             .unwrap();
-        let unpaid = stand.wait(tab.secure()).unwrap_err();
+        let unpaid = stand.wait(tab.commit()).unwrap_err();
         assert_eq!(
             refusal(unpaid),
             stand.because(&sale, Reason::ExactFailed),
@@ -1056,7 +1073,7 @@ fn tokens_that_cheat_buy_nothing() {
         let stand = stand.again();
         let paid = exact(&buyer.transfer(1_000, 1));
         let unpaid = match stand.open(&sale, &paid) {
-            Ok(mut tab) => stand.wait(tab.secure()).unwrap_err(),
+            Ok(mut tab) => stand.wait(tab.commit()).unwrap_err(),
             Err(unpaid) => unpaid,
         };
         assert_eq!(refusal(unpaid), stand.because(&sale, Reason::ExactUsed));
@@ -1073,27 +1090,27 @@ fn a_contract_pays_as_its_code_says() {
     let to: alloy::primitives::Address = wallet.into();
     let mint = [mint, (to, U256::from(50_000)).abi_encode_params()].concat();
     send(&stand.market.rpc, stand.market.token, &mint.into());
-    let config = ChannelConfig {
+    let config = ChannelTerms {
         payer: wallet,
         payer_authorizer: Address::ZERO,
         ..owner.config(1)
     };
-    let domain = EscrowDomain::of(31_337);
-    let vouched = |max: u128, by: &Buyer, deed: Deed| {
+    let domain = EscrowDomain::for_chain(31_337);
+    let vouched = |max: u128, by: &Buyer, deed: VoucherAction| {
         let digest = domain.voucher(channel_id(&config), Amount(max));
         batch(&config, max, signed(by, digest), deed)
     };
     let refused = sale(1_000);
     assert_eq!(
-        stand.refused(&refused, &vouched(1_000, &owner, Deed::Voucher)),
+        stand.refused(&refused, &vouched(1_000, &owner, VoucherAction::Voucher)),
         stand.because(&refused, Reason::ContractPayer)
     );
-    let stand = stand.ruled(Rules {
+    let stand = stand.ruled(SponsorRules {
         contract_payers: ContractPayers::Settle,
         ..RULES
     });
     let mut funds = owner.deposit(&config, 5_000, 1);
-    let said = Authorization {
+    let said = TransferAuthorization {
         from: wallet,
         to: COLLECTOR.into(),
         value: Amount(5_000),
@@ -1112,10 +1129,10 @@ fn a_contract_pays_as_its_code_says() {
     );
     // One that comes to nothing is paid and owed: the same request runs for it.
     let owed = sale(1_000);
-    let paid = vouched(2_000, &owner, Deed::Voucher);
+    let paid = vouched(2_000, &owner, VoucherAction::Voucher);
     let told = stand.call(&owed, &paid, 0).unwrap();
     assert_eq!(told["extra"]["chargedAmount"], "1000");
-    let stand = stand.again().ruled(Rules {
+    let stand = stand.again().ruled(SponsorRules {
         contract_payers: ContractPayers::Settle,
         ..RULES
     });
@@ -1126,11 +1143,11 @@ fn a_contract_pays_as_its_code_says() {
     );
     let told = stand.call(&attempt(&owed), &paid, 1_000).unwrap();
     assert_eq!(told["extra"]["chargedAmount"], "0");
-    assert_eq!(stand.seller.ledger.book().breaches, Vec::<String>::new());
+    assert_eq!(stand.seller.ledger.ledger().breaches, Vec::<String>::new());
     let stranger = stand.market.buyer(2, 0);
     let next = sale(1_000);
     assert_eq!(
-        stand.refused(&next, &vouched(3_000, &stranger, Deed::Voucher)),
+        stand.refused(&next, &vouched(3_000, &stranger, VoucherAction::Voucher)),
         stand.because(&next, Reason::VoucherSignature)
     );
     let view = stand
@@ -1140,13 +1157,13 @@ fn a_contract_pays_as_its_code_says() {
 }
 
 /// Claims all of a voucher on the chain, by the seller's signature.
-fn claim(stand: &Stand, config: &ChannelConfig, max: u128, signature: Bytes) {
+fn claim(stand: &Stand, config: &ChannelTerms, max: u128, signature: Bytes) {
     let entry = ClaimEntry {
         channel: channel_id(config),
         max: Amount(max),
         claimed: Amount(max),
     };
-    let digest = EscrowDomain::of(31_337).claim_batch(&[entry]);
+    let digest = EscrowDomain::for_chain(31_337).claim_batch(&[entry]);
     let call = Escrow::claimWithSignatureCall {
         voucherClaims: vec![VoucherClaim {
             voucher: ChannelVoucher {
@@ -1260,13 +1277,13 @@ fn a_refund_returns_what_calls_have_not_cost() {
     held = state(channel, 4_000, 1_000, 2_000);
     held["refundNonce"] = json!("2");
     assert_eq!(reply["extra"]["channelState"], held);
-    assert_eq!(stand.seller.ledger.book().breaches, Vec::<String>::new());
+    assert_eq!(stand.seller.ledger.ledger().breaches, Vec::<String>::new());
 }
 
 /// A request of now for the refund that is next, but for what `edit` does to it.
 pub fn asked(
     stand: &Stand,
-    (by, config): (&Buyer, &ChannelConfig),
+    (by, config): (&Buyer, &ChannelTerms),
     edit: impl FnOnce(&mut RefundRequest),
 ) -> RefundRequest {
     let channel = channel_id(config);
@@ -1281,13 +1298,13 @@ pub fn asked(
         signature: Bytes::new(),
     };
     edit(&mut request);
-    let domain = BindingDomain::of(31_337, ESCROW.into());
+    let domain = BindingDomain::for_contract(31_337, ESCROW.into());
     request.signature = signed(by, request.digest(domain, channel));
     request
 }
 
 /// What a payer pays for a refund, of whose channel so much is charged.
-pub fn fee_of((buyer, config): (&Buyer, &ChannelConfig), charged: u128, fee: u128) -> RefundFee {
+pub fn fee_of((buyer, config): (&Buyer, &ChannelTerms), charged: u128, fee: u128) -> RefundFee {
     RefundFee {
         amount: Amount(fee),
         max_claimable_amount: Amount(charged + fee),
@@ -1299,13 +1316,13 @@ pub fn fee_of((buyer, config): (&Buyer, &ChannelConfig), charged: u128, fee: u12
 fn what_names_its_request_cannot_be_shown_without_the_name() {
     let stand = Stand::new();
     let buyer = stand.market.buyer(1, 20_000);
-    let config = ChannelConfig {
+    let config = ChannelTerms {
         salt: marked(),
         ..buyer.config(1)
     };
     assert!(is_marked(config.salt) && !is_marked(buyer.config(1).salt));
     let channel = channel_id(&config);
-    let domain = BindingDomain::of(31_337, ESCROW.into());
+    let domain = BindingDomain::for_contract(31_337, ESCROW.into());
     let sent = stand.market.sent();
     let call = sale(1_000);
     let bare = stand.header(&call, &deposit(&buyer, &config, 1_000, (6_000, 1)));
@@ -1340,7 +1357,7 @@ fn what_names_its_request_cannot_be_shown_without_the_name() {
     // So it is with transfers.
     let mut transfer = buyer.transfer(1_000, 5);
     transfer.nonce = marked();
-    let said = Authorization {
+    let said = TransferAuthorization {
         from: transfer.from,
         to: transfer.to,
         value: transfer.value,
@@ -1355,7 +1372,7 @@ fn what_names_its_request_cannot_be_shown_without_the_name() {
         refusal(open(&bare).err().unwrap()),
         stand.because(&call, Reason::RequestBinding)
     );
-    let digest = BindingDomain::of(31_337, token);
+    let digest = BindingDomain::for_contract(31_337, token);
     let binding = RequestBinding {
         request_hash: call.request,
         signature: signed(
@@ -1368,7 +1385,7 @@ fn what_names_its_request_cannot_be_shown_without_the_name() {
 
 #[test]
 fn a_refund_that_its_payer_signs_is_made_once_and_at_once() {
-    let stand = Stand::new().ruled(Rules {
+    let stand = Stand::new().ruled(SponsorRules {
         refund_pause: Duration::from_secs(3_600),
         ..RULES
     });
@@ -1416,7 +1433,7 @@ fn a_refund_that_its_payer_signs_is_made_once_and_at_once() {
 #[test]
 fn a_call_ends_a_refund_that_a_stranger_may_have_asked_for() {
     let pause = Duration::from_secs(2);
-    let stand = Stand::new().ruled(Rules {
+    let stand = Stand::new().ruled(SponsorRules {
         refund_pause: pause,
         ..RULES
     });
@@ -1625,9 +1642,9 @@ fn a_refund_pays_its_fee_to_the_receiver() {
 
 /// Of a channel that was charged 1 400, and holds no more than that.
 fn what_is_left_is_named(
-    (stand, probe): (&Stand, &Sale),
-    (buyer, config): (&Buyer, &ChannelConfig),
-    paid: &dyn Fn(u128, Option<u128>) -> Result<Refunded, Unpaid>,
+    (stand, probe): (&Stand, &OfferedCall),
+    (buyer, config): (&Buyer, &ChannelTerms),
+    paid: &dyn Fn(u128, Option<u128>) -> Result<RefundAnswer, PaymentDemand>,
 ) {
     let topped = deposit(buyer, config, 1_800, (1_000, 2));
     stand.call(&sale(400), &topped, 1_000).unwrap();
@@ -1644,7 +1661,7 @@ fn what_is_left_is_named(
 
 /// After two refunds, and calls for 900: the seller's books are exact.
 fn fees_are_their_own_facts(stand: &Stand) {
-    let book = stand.seller.ledger.book();
+    let book = stand.seller.ledger.ledger();
     assert_eq!(book.breaches, Vec::<String>::new());
     let known = book.channels.values().next().unwrap();
     assert_eq!(
@@ -1661,7 +1678,7 @@ fn fees_are_their_own_facts(stand: &Stand) {
     for record in stand.seller.records() {
         earnings.apply(&record);
     }
-    let sums = earnings.sums(stand.market.receiver(), Days::ALL);
+    let sums = earnings.sums(stand.market.receiver(), DayRange::ALL);
     assert_eq!(
         (sums.charged, sums.refund_fees),
         (Amount(900), Amount(1_000))
@@ -1720,7 +1737,7 @@ fn a_fee_is_taken_once_whatever_becomes_of_its_refund() {
         (Amount(900), Amount(900), 1)
     );
     assert_eq!(stand.market.balance(buyer.address()), 9_100);
-    assert_eq!(stand.seller.ledger.book().breaches, Vec::<String>::new());
+    assert_eq!(stand.seller.ledger.ledger().breaches, Vec::<String>::new());
     for audit in stand.seller.audits() {
         assert!(audit.holds(), "{audit:#?}");
     }
@@ -1739,7 +1756,7 @@ fn what_is_spent_on_gas_for_strangers_ends_with_the_days_budget() {
         gas_budget: Some(budget),
         ..SponsorAllowance::UNLIMITED
     };
-    let adjust = |options: &mut Options| options.allowance = limits;
+    let adjust = |options: &mut SettlementOptions| options.allowance = limits;
     let stand = Stand::on(Arc::clone(&market), adjust);
     let held = || {
         let wei = market.rpc.ok("eth_getBalance", json!([OWN, "latest"]));
@@ -1764,7 +1781,7 @@ fn what_is_spent_on_gas_for_strangers_ends_with_the_days_budget() {
     let first = (1..200).find_map(|it| cycle(&stand, it).err().map(|unpaid| (it, unpaid)));
     let (ended_at, unpaid) = first.expect("nothing ends the cycles");
     assert!(ended_at > 2, "{ended_at}");
-    let stopped = |unpaid: Unpaid| {
+    let stopped = |unpaid: PaymentDemand| {
         let told = refusal(unpaid);
         assert_eq!(told["stopped"], "gas_budget_spent", "{told}");
         assert!((1..=86_400).contains(&told["retryAfter"].as_u64().unwrap()));
@@ -1787,7 +1804,7 @@ fn what_is_spent_on_gas_for_strangers_ends_with_the_days_budget() {
     stand
         .call(&sale(1_000), &voucher(&regular, &config, 1_000), 400)
         .unwrap();
-    let treasurer = Treasurer::new(Arc::clone(&stand.seller.desk));
+    let treasurer = ChainSettler::new(Arc::clone(&stand.seller.desk));
     let settled = stand.wait(treasurer.settle_now()).unwrap();
     assert!(!settled.claims.is_empty() && settled.left_out.is_empty());
     assert!(market.sent() > sent);
@@ -1812,7 +1829,7 @@ fn a_restart_gives_no_payer_its_limits_anew() {
         ..SponsorAllowance::UNLIMITED
     };
     let market = Arc::new(Market::embedded());
-    let adjust = |options: &mut Options| options.allowance = limits;
+    let adjust = |options: &mut SettlementOptions| options.allowance = limits;
     let stand = Stand::on(Arc::clone(&market), adjust);
     let buyer = stand.market.buyer(1, 100_000);
     let pay = |stand: &Stand, number: u64| {
@@ -1915,7 +1932,7 @@ fn trouble_with_the_chain_is_no_402() {
     let mut late = deposit(&buyer, &config, 2_000, (5_000, 1));
     let part = late.pointer_mut("/deposit/authorization/erc3009Authorization");
     part.unwrap()["validBefore"] = json!("1");
-    let later = Sale {
+    let later = OfferedCall {
         request_id: "later".into(),
         ..sale
     };
@@ -2031,7 +2048,7 @@ fn no_interleaving_charges_more_than_is_signed() {
                     let good = good && max <= HELD;
                     match stand.wait(opening) {
                         Ok(mut tab) if good => {
-                            stand.wait(tab.secure()).unwrap();
+                            stand.wait(tab.commit()).unwrap();
                             stand.wait(stand.reserve(&sale, &*tab));
                             stand.wait(tab.reserved()).unwrap();
                             used[at].insert(max);
@@ -2044,7 +2061,7 @@ fn no_interleaving_charges_more_than_is_signed() {
                 }
             }
         }
-        let book = stand.seller.ledger.book();
+        let book = stand.seller.ledger.ledger();
         prop_assert_eq!(&book.breaches, &Vec::<String>::new());
         for (config, charged) in configs.iter().zip(charged) {
             let known = &book.channels[&channel_key(channel_id(config))];

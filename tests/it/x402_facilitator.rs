@@ -2,16 +2,16 @@
 
 use openlora::{
     runtime::{
-        ledger::{Address, Amount, ChannelConfig},
-        ports::{Cashier, Facilitator, Unserved},
+        ledger::{Address, Amount, ChannelTerms},
+        ports::{Facilitator, FacilitatorError, PaymentGateway},
     },
     wallet::{
-        settlement::{Settlement, Transfer},
+        settlement::{ChainSettlement, TransferPermit},
         x402::{
-            Clearing, Reason,
+            FacilitatorService, Reason,
             digest::{ClaimEntry, EscrowDomain},
             signature::sign,
-            wire::Deed,
+            wire::VoucherAction,
         },
     },
 };
@@ -32,9 +32,9 @@ const SHOP: Address = Address([0x55; 20]);
 
 struct Seller {
     stand: Stand,
-    clearing: Clearing,
+    clearing: FacilitatorService,
     buyer: Buyer,
-    config: ChannelConfig,
+    config: ChannelTerms,
 }
 
 impl Seller {
@@ -43,9 +43,9 @@ impl Seller {
     }
 
     fn at(stand: Stand) -> Self {
-        let clearing = Clearing::new(stand.counters(), OWN.parse().unwrap());
+        let clearing = FacilitatorService::new(stand.counters(), OWN.parse().unwrap());
         let buyer = stand.market.buyer(1, 100_000);
-        let config = ChannelConfig {
+        let config = ChannelTerms {
             receiver: SHOP,
             receiver_authorizer: ADDRESS.parse().unwrap(),
             withdraw_delay: 3_600,
@@ -70,7 +70,7 @@ impl Seller {
         drop(clearing);
         let stand = stand.again();
         Self {
-            clearing: Clearing::new(stand.counters(), OWN.parse().unwrap()),
+            clearing: FacilitatorService::new(stand.counters(), OWN.parse().unwrap()),
             stand,
             buyer,
             config,
@@ -78,10 +78,10 @@ impl Seller {
     }
 
     /// A transfer to somebody.
-    fn transfer(&self, nonce: u64, to: Address) -> Transfer {
+    fn transfer(&self, nonce: u64, to: Address) -> TransferPermit {
         let mut transfer = self.buyer.transfer(1_000, nonce);
         transfer.to = to;
-        let said = openlora::wallet::x402::wire::Authorization {
+        let said = openlora::wallet::x402::wire::TransferAuthorization {
             from: transfer.from,
             to,
             value: transfer.value,
@@ -137,12 +137,12 @@ impl Seller {
         })
     }
 
-    fn verify(&self, body: Value) -> Result<Value, Unserved> {
+    fn verify(&self, body: Value) -> Result<Value, FacilitatorError> {
         self.stand.wait(self.clearing.verify(body))
     }
 
-    fn settle(&self, body: Value) -> Result<Value, Unserved> {
-        self.stand.wait(self.clearing.settle(body))
+    fn settle(&self, body: Value) -> Result<Value, FacilitatorError> {
+        self.stand.wait(self.clearing.settle_payment(body))
     }
 
     /// A row of a claim, and the authorizer's signature over it alone.
@@ -162,7 +162,7 @@ impl Seller {
         };
         (
             row,
-            authorized(EscrowDomain::of(31_337).claim_batch(&[entry])),
+            authorized(EscrowDomain::for_chain(31_337).claim_batch(&[entry])),
         )
     }
 }
@@ -276,7 +276,12 @@ fn a_channel_is_cleared_from_deposit_to_refund() {
     let dear = seller.body(scheme, &voucher(buyer, config, 5_001));
     let answer = seller.verify(dear);
     assert_eq!(answer, Ok(invalid(buyer, Reason::AboveBalance)));
-    let forged = batch(config, 2_000, buyer.voucher(config, 1_999), Deed::Voucher);
+    let forged = batch(
+        config,
+        2_000,
+        buyer.voucher(config, 1_999),
+        VoucherAction::Voucher,
+    );
     let answer = seller.verify(seller.body(scheme, &forged));
     assert_eq!(answer, Ok(invalid(buyer, Reason::VoucherSignature)));
 
@@ -301,7 +306,7 @@ fn a_channel_is_cleared_from_deposit_to_refund() {
     assert_eq!(seller.stand.market.balance(SHOP), 1_500);
 
     let (row, signature) = seller.claimed(2_000, 2_000);
-    let digest = EscrowDomain::of(31_337).refund(channel, 0, Amount(9_999));
+    let digest = EscrowDomain::for_chain(31_337).refund(channel, 0, Amount(9_999));
     let mut refund = voucher(buyer, config, 2_000);
     refund["type"] = json!("refund");
     refund["amount"] = json!("9999");
@@ -353,7 +358,7 @@ fn requests_for_other_things_are_told_apart() {
         assert_eq!(seller.verify(body), Ok(expected), "{path}");
     }
     let message = "Invalid request: `body` is not as expected: missing field `paymentPayload`.";
-    let malformed = Err(Unserved::Malformed {
+    let malformed = Err(FacilitatorError::Malformed {
         message: message.into(),
     });
     assert_eq!(seller.verify(json!({})), malformed);
@@ -382,7 +387,9 @@ fn a_payment_is_confirmed_once_whatever_is_bought() {
         .map(|it| seller.request(&format!("http://shop/{it}"), "exact", &paid))
         .collect();
     let answers = seller.stand.wait(async {
-        let all = bodies.iter().map(|it| seller.clearing.settle(it.clone()));
+        let all = bodies
+            .iter()
+            .map(|it| seller.clearing.settle_payment(it.clone()));
         futures::future::join_all(all).await
     });
     let told = answers.iter().map(|it| it.as_ref().unwrap());
@@ -438,7 +445,7 @@ fn one_transfer_pays_a_call_here_or_is_confirmed_to_another() {
     // Paid for a call that was not answered yet.
     let owed = exact(&seller.transfer(2, ours));
     let mut tab = stand.open(&sale(1_000), &owed).ok().unwrap();
-    stand.wait(tab.secure()).unwrap();
+    stand.wait(tab.commit()).unwrap();
     drop(tab);
     seller.is_used(&to_us(seller.body("exact", &owed)));
     // Cleared first.
@@ -457,7 +464,7 @@ fn one_transfer_pays_a_call_here_or_is_confirmed_to_another() {
     let opened = stand.wait(stand.till.open(&sale, &header));
     let unpaid = match opened {
         Err(unpaid) => unpaid,
-        Ok(mut tab) => stand.wait(tab.secure()).unwrap_err(),
+        Ok(mut tab) => stand.wait(tab.commit()).unwrap_err(),
     };
     assert_eq!(refusal(unpaid), stand.because(&sale, Reason::ExactUsed));
     // To whomever a nonce was spent.

@@ -10,10 +10,10 @@ use std::{
 
 use alloy::{primitives::Bytes, sol_types::SolCall};
 use openlora::{
-    runtime::ledger::{Amount, Scheme},
+    runtime::ledger::{Amount, PaymentScheme},
     wallet::{
         balance::amount,
-        purse::{Fate, Purse, Spending},
+        payer::{PayerStore, PaymentRecord, PaymentStatus},
         registry::DevelopmentToken,
     },
 };
@@ -179,12 +179,12 @@ impl Market {
         json_of(self.openlora(&["--json"]).args(args.iter().copied()).run())
     }
 
-    fn purse(&self) -> Purse {
-        Purse::open(&self.dir.path().join("home/data")).unwrap()
+    fn purse(&self) -> PayerStore {
+        PayerStore::open(&self.dir.path().join("home/data")).unwrap()
     }
 
-    fn spendings(&self) -> Vec<Spending> {
-        self.purse().spendings().unwrap()
+    fn spendings(&self) -> Vec<PaymentRecord> {
+        self.purse().payment_records().unwrap()
     }
 
     /// What an account has of the token.
@@ -227,7 +227,7 @@ fn without_hashes(text: &str) -> String {
     hash.replace_all(text, "HASH").into_owned()
 }
 
-fn amounts(spendings: &[Spending]) -> Vec<Option<u128>> {
+fn amounts(spendings: &[PaymentRecord]) -> Vec<Option<u128>> {
     let charged = spendings.iter().map(|it| it.charged());
     charged.map(|it| it.map(|Amount(sum)| sum)).collect()
 }
@@ -336,7 +336,7 @@ fn a_purse_that_lags_behind_catches_up_by_its_own_signature() {
         amounts(&spendings),
         [Some(1_500), None, Some(3_000), Some(1_500)]
     );
-    assert_eq!(spendings[1].fate, Fate::Void);
+    assert_eq!(spendings[1].status, PaymentStatus::Void);
 }
 
 #[test]
@@ -356,7 +356,7 @@ fn a_call_killed_before_its_answer_is_neither_lost_nor_paid_twice() {
     });
     killed.kill().unwrap();
     waiting::ended("the killed call", &mut killed);
-    assert_eq!(market.spendings()[1].fate, Fate::Open);
+    assert_eq!(market.spendings()[1].status, PaymentStatus::Open);
     market.shop.control(json!({ "holding": false }));
     wait_until("the held call's charge", || {
         market.shop.channels()[0]["chargedCumulativeAmount"] == "3000"
@@ -369,7 +369,7 @@ fn a_call_killed_before_its_answer_is_neither_lost_nor_paid_twice() {
         amounts(&spendings),
         [Some(1_500), Some(1_500), None, Some(1_500)]
     );
-    assert_eq!(spendings[2].fate, Fate::Void);
+    assert_eq!(spendings[2].status, PaymentStatus::Void);
 }
 
 #[test]
@@ -475,7 +475,7 @@ fn one_transfer_pays_one_call_when_exact_is_asked_for() {
     assert_eq!(market.held(RECEIVER), 1_500);
     let spendings = market.spendings();
     assert_eq!(amounts(&spendings), [Some(1_500)]);
-    assert_eq!(spendings[0].scheme, Scheme::Exact);
+    assert_eq!(spendings[0].scheme, PaymentScheme::Exact);
     assert_eq!(market.purse().channels().unwrap(), []);
     let verified = market.json(&["receipts", "verify", "stock-1"]);
     assert_eq!(verified["ok"], true);

@@ -19,19 +19,19 @@ use alloy::{
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use openlora::{
     runtime::{
-        event::{CallKind, Event, Finish, Usage},
+        event::{CallKind, Event, FinishReason, TokenUsage},
         journal::Journal,
-        ledger::{Address, Amount, Book, ChannelConfig, Charge, Prices, Word, Work},
-        ports::{Cashier, FactLog, Presenter, Sale, Tab, Unpaid},
+        ledger::{Address, Amount, CallCharge, CallWork, ChannelTerms, Ledger, PriceList, Word},
+        ports::{FactLog, OfferedCall, PaymentDemand, PaymentGateway, PaymentGuard, Presenter},
     },
     wallet::{
-        settlement::{Deposit, Options, Transfer},
+        settlement::{DepositPermit, SettlementOptions, TransferPermit},
         x402::{
-            ContractPayers, Counter, Reason, Rules, Shop, Till,
+            ChainOffer, ContractPayers, Reason, SellerConfig, SponsorRules, X402Seller,
             binding::request_hash,
             wire::{
-                Authorization, Batch, Deed, DepositAuthorization, DepositPart, Erc3009, Exact,
-                Payload, Voucher,
+                BatchPayload, DepositAuthorization, DepositPart, Erc3009, ExactPayload,
+                SchemePayload, TransferAuthorization, Voucher, VoucherAction,
             },
         },
     },
@@ -58,7 +58,7 @@ pub const OTHER_SPLITTER: Address = Address([0x77; 20]);
 pub const TOKEN_NAME: &str = "OpenLoRA Development USD";
 pub const MIN_DEPOSIT: u128 = 1_000;
 /// Nothing is waited for.
-pub const RULES: Rules = Rules {
+pub const RULES: SponsorRules = SponsorRules {
     contract_payers: ContractPayers::Refuse,
     refund_pause: Duration::ZERO,
 };
@@ -67,7 +67,7 @@ pub const RULES: Rules = Rules {
 pub struct Stand {
     pub market: Arc<Market>,
     pub seller: Seller,
-    pub till: Arc<Till>,
+    pub till: Arc<X402Seller>,
 }
 
 impl Stand {
@@ -75,7 +75,7 @@ impl Stand {
         Self::on(Market::embedded(), |_| {})
     }
 
-    pub fn on(market: impl Into<Arc<Market>>, adjust: impl FnOnce(&mut Options)) -> Self {
+    pub fn on(market: impl Into<Arc<Market>>, adjust: impl FnOnce(&mut SettlementOptions)) -> Self {
         let market = market.into();
         let url = market.chain.url().to_owned();
         Self::through(market, &url, adjust)
@@ -83,11 +83,11 @@ impl Stand {
 
     /// One with an account of its own, over what a journal has so far; every payment sees the chain
     /// as it is then.
-    pub fn over(market: &Arc<Market>, owner: (&str, Journal), rules: Rules) -> Self {
+    pub fn over(market: &Arc<Market>, owner: (&str, Journal), rules: SponsorRules) -> Self {
         let network = market.network(market.chain.url());
         let opening = Seller::over(&network, owner, |options| options.fresh = Duration::ZERO);
         let seller = market.runtime.block_on(opening).on(&market.runtime);
-        let book = seller.ledger.book();
+        let book = seller.ledger.ledger();
         Self {
             till: till(market, &seller, book, rules),
             market: Arc::clone(market),
@@ -98,11 +98,11 @@ impl Stand {
     pub fn through(
         market: impl Into<Arc<Market>>,
         url: &str,
-        adjust: impl FnOnce(&mut Options),
+        adjust: impl FnOnce(&mut SettlementOptions),
     ) -> Self {
         let market = market.into();
         let seller = market.seller_through(url, adjust);
-        let book = seller.ledger.book();
+        let book = seller.ledger.ledger();
         let till = till(&market, &seller, book, RULES);
         Self {
             till,
@@ -123,12 +123,12 @@ impl Stand {
     }
 
     /// One that remembers nothing.
-    pub fn forgetful(&self) -> Arc<Till> {
-        self.with(Book::default())
+    pub fn forgetful(&self) -> Arc<X402Seller> {
+        self.with(Ledger::default())
     }
 
     /// One that remembers this.
-    pub fn with(&self, book: Book) -> Arc<Till> {
+    pub fn with(&self, book: Ledger) -> Arc<X402Seller> {
         till(&self.market, &self.seller, book, RULES)
     }
 
@@ -137,8 +137,8 @@ impl Stand {
         self.charging_by(RULES, fee, min_gas)
     }
 
-    pub fn charging_by(mut self, rules: Rules, fee: Amount, min_gas: Amount) -> Self {
-        let book = self.seller.ledger.book();
+    pub fn charging_by(mut self, rules: SponsorRules, fee: Amount, min_gas: Amount) -> Self {
+        let book = self.seller.ledger.ledger();
         let mut counters = counters(&self.market, &self.seller);
         for counter in &mut counters {
             counter.refund_fee = fee;
@@ -149,8 +149,8 @@ impl Stand {
     }
 
     /// With a till that keeps other rules.
-    pub fn ruled(mut self, rules: Rules) -> Self {
-        let book = self.seller.ledger.book();
+    pub fn ruled(mut self, rules: SponsorRules) -> Self {
+        let book = self.seller.ledger.ledger();
         self.till = till(&self.market, &self.seller, book, rules);
         self
     }
@@ -159,24 +159,28 @@ impl Stand {
         self.seller.wait(work)
     }
 
-    pub fn counters(&self) -> Vec<Counter> {
+    pub fn counters(&self) -> Vec<ChainOffer> {
         counters(&self.market, &self.seller)
     }
 
     /// The offers as a buyer reads them: from channels, and exact.
-    pub fn offers(&self, sale: &Sale) -> [Value; 2] {
+    pub fn offers(&self, sale: &OfferedCall) -> [Value; 2] {
         let terms = refusal(self.till.terms(sale));
         let accepts = terms["terms"]["accepts"].as_array().unwrap().clone();
         accepts.try_into().unwrap()
     }
 
     /// Pays for a call by `payload`, as the current offer has it.
-    pub fn open(&self, sale: &Sale, payload: &Value) -> Result<Box<dyn Tab>, Unpaid> {
+    pub fn open(
+        &self,
+        sale: &OfferedCall,
+        payload: &Value,
+    ) -> Result<Box<dyn PaymentGuard>, PaymentDemand> {
         let header = self.header(sale, payload);
         self.wait(self.till.open(sale, &header))
     }
 
-    pub fn header(&self, sale: &Sale, payload: &Value) -> String {
+    pub fn header(&self, sale: &OfferedCall, payload: &Value) -> String {
         let [batch, exact] = self.offers(sale);
         let accepted = match payload.get("authorization") {
             Some(_) => exact,
@@ -187,7 +191,7 @@ impl Stand {
 
     /// What a buyer is told whose payment is not taken.
     #[track_caller]
-    pub fn refused(&self, sale: &Sale, payload: &Value) -> Value {
+    pub fn refused(&self, sale: &OfferedCall, payload: &Value) -> Value {
         match self.open(sale, payload) {
             Err(unpaid) => refusal(unpaid),
             Ok(tab) => panic!("it is taken: {:?}", tab.payment()),
@@ -195,11 +199,11 @@ impl Stand {
     }
 
     /// The whole answer for a reason, without anything about a channel.
-    pub fn because(&self, sale: &Sale, reason: Reason) -> Value {
+    pub fn because(&self, sale: &OfferedCall, reason: Reason) -> Value {
         self.required(sale, reason, reason.message())
     }
 
-    pub fn required(&self, sale: &Sale, reason: Reason, message: &str) -> Value {
+    pub fn required(&self, sale: &OfferedCall, reason: Reason, message: &str) -> Value {
         json!({
             "code": reason.code(),
             "message": message,
@@ -217,7 +221,13 @@ impl Stand {
     }
 
     /// The answer to a payer whose channel we have otherwise.
-    pub fn corrected(&self, sale: &Sale, reason: Reason, state: &Value, voucher: &Value) -> Value {
+    pub fn corrected(
+        &self,
+        sale: &OfferedCall,
+        reason: Reason,
+        state: &Value,
+        voucher: &Value,
+    ) -> Value {
         let mut answer = self.because(sale, reason);
         let extra = &mut answer["terms"]["accepts"][0]["extra"];
         extra["channelState"] = state.clone();
@@ -228,26 +238,31 @@ impl Stand {
     }
 
     /// A whole call of so many of its 1000 tokens; returns what the payer is told.
-    pub fn call(&self, sale: &Sale, payload: &Value, tokens: u64) -> Result<Value, Unpaid> {
+    pub fn call(
+        &self,
+        sale: &OfferedCall,
+        payload: &Value,
+        tokens: u64,
+    ) -> Result<Value, PaymentDemand> {
         let header = self.header(sale, payload);
         self.wait(self.serve(&self.till, sale, &header, tokens))
     }
 
     pub async fn serve(
         &self,
-        till: &Till,
-        sale: &Sale,
+        till: &X402Seller,
+        sale: &OfferedCall,
         header: &str,
         tokens: u64,
-    ) -> Result<Value, Unpaid> {
+    ) -> Result<Value, PaymentDemand> {
         let mut tab = till.open(sale, header).await?;
-        tab.secure().await?;
+        tab.commit().await?;
         self.reserve(sale, &*tab).await;
         tab.reserved().await?;
         Ok(self.close(sale, tab, tokens).await)
     }
 
-    pub async fn reserve(&self, sale: &Sale, tab: &dyn Tab) {
+    pub async fn reserve(&self, sale: &OfferedCall, tab: &dyn PaymentGuard) {
         let reserved = Event::CallReserved {
             request_id: sale.request_id.clone(),
             session: "one".into(),
@@ -261,16 +276,21 @@ impl Stand {
         self.seller.ledger.keep(reserved).await.unwrap();
     }
 
-    pub async fn close(&self, sale: &Sale, tab: Box<dyn Tab>, tokens: u64) -> Value {
-        let usage = Usage {
+    pub async fn close(
+        &self,
+        sale: &OfferedCall,
+        tab: Box<dyn PaymentGuard>,
+        tokens: u64,
+    ) -> Value {
+        let usage = TokenUsage {
             prompt_tokens: 0,
             completion_tokens: tokens,
         };
         let finish = match tokens {
-            0 => Finish::Failed,
-            _ => Finish::Stop,
+            0 => FinishReason::Failed,
+            _ => FinishReason::Stop,
         };
-        let charge: Charge = tab.payment().charge(usage, finish);
+        let charge: CallCharge = tab.payment().charge(usage, finish);
         let metered = Event::CallMetered {
             request_id: sale.request_id.clone(),
             adapter: sale.adapter.clone(),
@@ -286,7 +306,7 @@ impl Stand {
         };
         self.seller.ledger.keep(metered).await.unwrap();
         let response = decoded(&tab.response(&charge));
-        tab.close(&charge, finish.is_answer());
+        tab.capture(&charge, finish.is_answer());
         response
     }
 
@@ -327,7 +347,7 @@ impl Stand {
 }
 
 /// Submits a transfer, as anybody may.
-pub fn submission(transfer: &Transfer) -> Bytes {
+pub fn submission(transfer: &TransferPermit) -> Bytes {
     let call = Cancels::transferWithAuthorizationCall {
         from: transfer.from.into(),
         to: transfer.to.into(),
@@ -354,7 +374,7 @@ pub fn moved(rpc: &Rpc, token: Address, (from, to): (Address, Address), amount: 
 }
 
 pub fn token_domain(token: Address) -> openlora::wallet::x402::digest::TokenDomain {
-    openlora::wallet::x402::digest::TokenDomain::of(TOKEN_NAME, "1", 31_337, token)
+    openlora::wallet::x402::digest::TokenDomain::for_token(TOKEN_NAME, "1", 31_337, token)
 }
 
 pub fn signed(buyer: &Buyer, digest: Word) -> Bytes {
@@ -362,8 +382,8 @@ pub fn signed(buyer: &Buyer, digest: Word) -> Bytes {
     signature.as_bytes().to_vec().into()
 }
 
-fn counters(market: &Market, seller: &Seller) -> Vec<Counter> {
-    vec![Counter {
+fn counters(market: &Market, seller: &Seller) -> Vec<ChainOffer> {
+    vec![ChainOffer {
         settlement: Arc::clone(&seller.desk) as _,
         token: market.token,
         token_name: TOKEN_NAME.into(),
@@ -375,33 +395,33 @@ fn counters(market: &Market, seller: &Seller) -> Vec<Counter> {
     }]
 }
 
-fn till(market: &Market, seller: &Seller, book: Book, rules: Rules) -> Arc<Till> {
+fn till(market: &Market, seller: &Seller, book: Ledger, rules: SponsorRules) -> Arc<X402Seller> {
     till_at(counters(market, seller), market, (seller, book), rules)
 }
 
 fn till_at(
-    counters: Vec<Counter>,
+    counters: Vec<ChainOffer>,
     market: &Market,
-    (seller, book): (&Seller, Book),
-    rules: Rules,
-) -> Arc<Till> {
+    (seller, book): (&Seller, Ledger),
+    rules: SponsorRules,
+) -> Arc<X402Seller> {
     let stalls = [(DIGEST, market.splitter), (OTHER_DIGEST, OTHER_SPLITTER)];
     let stalls: BTreeMap<String, Address> = stalls.map(|(it, to)| (it.to_owned(), to)).into();
-    let shop = Shop {
-        stalls,
-        counters,
+    let shop = SellerConfig {
+        pay_to: stalls,
+        offers: counters,
         account: seller.desk.account(),
         facts: Arc::clone(&seller.ledger) as _,
         rules,
     };
-    Arc::new(Till::new(shop, book))
+    Arc::new(X402Seller::new(shop, book))
 }
 
 /// A call that costs `quote` when all of its 1000 tokens come.
-pub fn sale(quote: u128) -> Sale {
+pub fn sale(quote: u128) -> OfferedCall {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    Sale {
+    OfferedCall {
         adapter: "tone".into(),
         adapter_digest: DIGEST.into(),
         resource: "http://localhost/v1/chat/completions".into(),
@@ -413,13 +433,13 @@ pub fn sale(quote: u128) -> Sale {
             request_id: format!("shown-{number}"),
             address: None,
         },
-        work: Work::Tokens {
+        work: CallWork::Tokens {
             prompt: 0,
             completion: 1_000,
         },
-        prices: Prices {
+        prices: PriceList {
             completion: Amount(quote),
-            ..Prices::default()
+            ..PriceList::default()
         },
         quote: Amount(quote),
     }
@@ -435,21 +455,21 @@ pub fn decoded(header: &str) -> Value {
 }
 
 /// An answer as one value.
-pub fn refusal(unpaid: Unpaid) -> Value {
+pub fn refusal(unpaid: PaymentDemand) -> Value {
     match unpaid {
-        Unpaid::Malformed { message } => json!({ "malformed": message }),
-        Unpaid::Required {
+        PaymentDemand::Malformed { message } => json!({ "malformed": message }),
+        PaymentDemand::Required {
             code,
             message,
             terms,
         } => json!({ "code": code, "message": message, "terms": decoded(&terms) }),
-        Unpaid::Used {
+        PaymentDemand::Used {
             request_id,
             request_hash,
             named_by: None,
             otherwise,
         } => json!({ "used": [request_id, request_hash], "otherwise": refusal(*otherwise) }),
-        Unpaid::Used {
+        PaymentDemand::Used {
             request_id,
             request_hash,
             named_by: Some(payer),
@@ -459,11 +479,11 @@ pub fn refusal(unpaid: Unpaid) -> Value {
             "namedBy": payer.to_string(),
             "otherwise": refusal(*otherwise),
         }),
-        Unpaid::Unavailable {
+        PaymentDemand::Unavailable {
             message,
             retry_after,
         } => json!({ "unavailable": message, "retryAfter": retry_after }),
-        Unpaid::Stopped {
+        PaymentDemand::Stopped {
             code,
             message,
             retry_after,
@@ -472,27 +492,32 @@ pub fn refusal(unpaid: Unpaid) -> Value {
 }
 
 /// A payload from parts, whoever signed them.
-pub fn batch(config: &ChannelConfig, max: u128, signature: Bytes, deed: Deed) -> Value {
-    let batch = Batch {
+pub fn batch(config: &ChannelTerms, max: u128, signature: Bytes, deed: VoucherAction) -> Value {
+    let batch = BatchPayload {
         config: config.clone().into(),
         voucher: Voucher {
             channel_id: channel_id(config),
             max_claimable_amount: Amount(max),
             signature,
         },
-        deed,
+        action: deed,
     };
-    serde_json::to_value(Payload::Batch(Box::new(batch))).unwrap()
+    serde_json::to_value(SchemePayload::Batch(Box::new(batch))).unwrap()
 }
 
-pub fn voucher(buyer: &Buyer, config: &ChannelConfig, max: u128) -> Value {
-    batch(config, max, buyer.voucher(config, max), Deed::Voucher)
+pub fn voucher(buyer: &Buyer, config: &ChannelTerms, max: u128) -> Value {
+    batch(
+        config,
+        max,
+        buyer.voucher(config, max),
+        VoucherAction::Voucher,
+    )
 }
 
 /// A voucher with a deposit whose authorization has the nonce of `salt`.
 pub fn deposit(
     buyer: &Buyer,
-    config: &ChannelConfig,
+    config: &ChannelTerms,
     max: u128,
     (amount, salt): (u128, u64),
 ) -> Value {
@@ -500,8 +525,8 @@ pub fn deposit(
     batch(config, max, buyer.voucher(config, max), deed)
 }
 
-pub fn deposit_deed(deposit: Deposit) -> Deed {
-    Deed::Deposit(DepositPart {
+pub fn deposit_deed(deposit: DepositPermit) -> VoucherAction {
+    VoucherAction::Deposit(DepositPart {
         amount: deposit.amount,
         authorization: DepositAuthorization {
             erc3009: Some(Erc3009 {
@@ -514,20 +539,20 @@ pub fn deposit_deed(deposit: Deposit) -> Deed {
     })
 }
 
-pub fn refund(buyer: &Buyer, config: &ChannelConfig, charged: u128, amount: Option<u128>) -> Value {
+pub fn refund(buyer: &Buyer, config: &ChannelTerms, charged: u128, amount: Option<u128>) -> Value {
     let amount = amount.map(Amount);
     batch(
         config,
         charged,
         buyer.voucher(config, charged),
-        Deed::Refund { amount },
+        VoucherAction::Refund { amount },
     )
 }
 
-pub fn exact(transfer: &Transfer) -> Value {
-    let exact = Exact {
+pub fn exact(transfer: &TransferPermit) -> Value {
+    let exact = ExactPayload {
         signature: transfer.signature.clone(),
-        authorization: Authorization {
+        authorization: TransferAuthorization {
             from: transfer.from,
             to: transfer.to,
             value: transfer.value,
@@ -536,7 +561,7 @@ pub fn exact(transfer: &Transfer) -> Value {
             nonce: transfer.nonce,
         },
     };
-    serde_json::to_value(Payload::Exact(exact)).unwrap()
+    serde_json::to_value(SchemePayload::Exact(exact)).unwrap()
 }
 
 /// The channel as payers are told of it.

@@ -10,15 +10,16 @@ use alloy::{
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use openlora::{
-    runtime::ledger::{Address, Amount, ChannelConfig, Word},
+    runtime::ledger::{Address, Amount, ChannelTerms, Word},
     wallet::{
         contracts::{COLLECTOR, ESCROW},
         x402::{
             digest::{ClaimEntry, EscrowDomain, TokenDomain, deposit_nonce},
-            signature::{Forged, recover, sign},
+            signature::{SignatureFault, recover, sign},
             wire::{
-                Authorization, Batch, Deed, Erc3009, LONGEST_HEADER, Payload, PaymentPayload,
-                PaymentRequired, SettleResponse, WireProblem, chain_id,
+                BatchPayload, Erc3009, LONGEST_HEADER, PaymentPayload, PaymentRequired,
+                SchemePayload, SettleResponse, TransferAuthorization, VoucherAction, WireProblem,
+                chain_id,
             },
         },
     },
@@ -58,8 +59,8 @@ fn word(byte: u8) -> Word {
     Word([byte; 32])
 }
 
-fn config(payer: Address, delay: u64) -> ChannelConfig {
-    ChannelConfig {
+fn config(payer: Address, delay: u64) -> ChannelTerms {
+    ChannelTerms {
         payer,
         payer_authorizer: payer,
         receiver: Address([0x11; 20]),
@@ -70,7 +71,7 @@ fn config(payer: Address, delay: u64) -> ChannelConfig {
     }
 }
 
-fn terms(config: &ChannelConfig) -> Terms {
+fn terms(config: &ChannelTerms) -> Terms {
     Terms {
         payer: config.payer.into(),
         payerAuthorizer: config.payer_authorizer.into(),
@@ -82,8 +83,8 @@ fn terms(config: &ChannelConfig) -> Terms {
     }
 }
 
-fn authorization() -> Authorization {
-    Authorization {
+fn authorization() -> TransferAuthorization {
+    TransferAuthorization {
         from: ADDRESS.parse().unwrap(),
         to: Address([0x33; 20]),
         value: Amount(u128::MAX),
@@ -96,7 +97,7 @@ fn authorization() -> Authorization {
 /// One set of inputs, and what the domains here make of it.
 struct Case {
     chain_id: u64,
-    config: ChannelConfig,
+    config: ChannelTerms,
     max: Amount,
 }
 
@@ -111,7 +112,7 @@ impl Case {
             config,
             max: Amount(max),
         };
-        let contract = ChannelConfig {
+        let contract = ChannelTerms {
             payer_authorizer: Address::ZERO,
             ..config(payer, 2_592_000)
         };
@@ -163,11 +164,11 @@ impl Case {
     }
 
     fn token_domain(&self) -> TokenDomain {
-        TokenDomain::of("USD Coin", "2", self.chain_id, self.config.token)
+        TokenDomain::for_token("USD Coin", "2", self.chain_id, self.config.token)
     }
 
     fn output(&self) -> Value {
-        let domain = EscrowDomain::of(self.chain_id);
+        let domain = EscrowDomain::for_chain(self.chain_id);
         let channel = domain.channel_id(&self.config);
         let voucher = domain.voucher(channel, self.max);
         json!({
@@ -212,16 +213,16 @@ fn check_deposit(case: &Case, header: &str) {
     let payment = PaymentPayload::decode(header).unwrap();
     let accepted = payment.accepted().unwrap();
     assert_eq!(chain_id(&accepted.network), Some(case.chain_id));
-    let batch = Payload::of("batch-settlement", &payment.payload).unwrap();
-    let Some(Payload::Batch(batch)) = batch else {
+    let batch = SchemePayload::parse("batch-settlement", &payment.payload).unwrap();
+    let Some(SchemePayload::Batch(batch)) = batch else {
         panic!("{batch:?}")
     };
-    let Deed::Deposit(deposit) = &batch.deed else {
+    let VoucherAction::Deposit(deposit) = &batch.action else {
         panic!("{batch:?}")
     };
-    let found = ChannelConfig::from(batch.config.clone());
+    let found = ChannelTerms::from(batch.config.clone());
     assert_eq!(found, case.config);
-    let domain = EscrowDomain::of(case.chain_id);
+    let domain = EscrowDomain::for_chain(case.chain_id);
     let channel = domain.channel_id(&found);
     assert_eq!(batch.voucher.channel_id, channel);
     let digest = domain.voucher(channel, case.max);
@@ -238,7 +239,7 @@ fn check_deposit(case: &Case, header: &str) {
     else {
         panic!("{deposit:?}")
     };
-    let authorization = Authorization {
+    let authorization = TransferAuthorization {
         from: found.payer,
         to: COLLECTOR.into(),
         value: deposit.amount,
@@ -248,13 +249,13 @@ fn check_deposit(case: &Case, header: &str) {
     };
     let digest = case.token_domain().receive(&authorization);
     assert_eq!(recover(digest, &signature).unwrap(), found.payer);
-    repeats(&payment, &Payload::Batch(batch));
+    repeats(&payment, &SchemePayload::Batch(batch));
 }
 
 fn check_exact(case: &Case, header: &str) {
     let payment = PaymentPayload::decode(header).unwrap();
-    let exact = Payload::of("exact", &payment.payload).unwrap();
-    let Some(Payload::Exact(exact)) = exact else {
+    let exact = SchemePayload::parse("exact", &payment.payload).unwrap();
+    let Some(SchemePayload::Exact(exact)) = exact else {
         panic!("{exact:?}")
     };
     let digest = case.token_domain().transfer(&exact.authorization);
@@ -263,11 +264,11 @@ fn check_exact(case: &Case, header: &str) {
         case.config.payer
     );
     assert_eq!(exact.authorization.value, Amount(1_500));
-    repeats(&payment, &Payload::Exact(exact));
+    repeats(&payment, &SchemePayload::Exact(exact));
 }
 
 /// What was read is written with the same values; only the case of addresses may differ.
-fn repeats(payment: &PaymentPayload, payload: &Payload) {
+fn repeats(payment: &PaymentPayload, payload: &SchemePayload) {
     let lower = |value: &Value| value.to_string().to_lowercase();
     let written = serde_json::to_value(payload).unwrap();
     let sorted = |value: &Value| -> Value {
@@ -288,7 +289,7 @@ fn digests_equal_what_the_escrow_computes() {
         let said = chain.ok("eth_call", json!([call, "latest"]));
         said.as_str().unwrap().parse().unwrap()
     };
-    let domain = EscrowDomain::of(31_337);
+    let domain = EscrowDomain::for_chain(31_337);
     for case in Case::all() {
         let config = terms(&case.config);
         let channel = domain.channel_id(&case.config);
@@ -337,27 +338,30 @@ fn signatures_that_the_escrow_refuses_are_refused() {
         recover(digest, &bytes)
     };
     for found in [0, 1, 26, 29, 35, 255] {
-        assert_eq!(with_v(found), Err(Forged::Parity { found }));
+        assert_eq!(with_v(found), Err(SignatureFault::Parity { found }));
     }
     assert_ne!(
         with_v(if good[64] == 27 { 28 } else { 27 }),
         Ok(ADDRESS.parse().unwrap())
     );
-    assert_eq!(recover(digest, &twin(&good)), Err(Forged::HighS));
+    assert_eq!(recover(digest, &twin(&good)), Err(SignatureFault::HighS));
     // EIP-2098: v in the highest bit of s.
     let mut short = good;
     short[32] |= (good[64] - 27) << 7;
     assert_eq!(
         recover(digest, &short[..64]),
-        Err(Forged::Length { found: 64 })
+        Err(SignatureFault::Length { found: 64 })
     );
-    assert_eq!(recover(digest, &[]), Err(Forged::Length { found: 0 }));
+    assert_eq!(
+        recover(digest, &[]),
+        Err(SignatureFault::Length { found: 0 })
+    );
     let mut nothing = [0; 65];
     nothing[64] = 27;
-    assert_eq!(recover(digest, &nothing), Err(Forged::NoKey));
+    assert_eq!(recover(digest, &nothing), Err(SignatureFault::NoKey));
     let mut beyond = good;
     beyond[..32].fill(0xff);
-    assert_eq!(recover(digest, &beyond), Err(Forged::NoKey));
+    assert_eq!(recover(digest, &beyond), Err(SignatureFault::NoKey));
 }
 
 /// The equal signature with the other s.
@@ -377,7 +381,7 @@ fn header(value: &Value) -> String {
 
 fn voucher_payload() -> Value {
     let case = &Case::all()[0];
-    let channel = EscrowDomain::of(31_337).channel_id(&case.config);
+    let channel = EscrowDomain::for_chain(31_337).channel_id(&case.config);
     json!({
         "type": "voucher",
         "channelConfig": case.input()["config"],
@@ -389,9 +393,9 @@ fn voucher_payload() -> Value {
     })
 }
 
-fn read_batch(payload: &Value) -> Result<Batch, WireProblem> {
-    match Payload::of("batch-settlement", payload)? {
-        Some(Payload::Batch(batch)) => Ok(*batch),
+fn read_batch(payload: &Value) -> Result<BatchPayload, WireProblem> {
+    match SchemePayload::parse("batch-settlement", payload)? {
+        Some(SchemePayload::Batch(batch)) => Ok(*batch),
         other => panic!("{other:?}"),
     }
 }
@@ -523,7 +527,7 @@ fn payloads_are_read_strictly() {
         );
         assert!(refused, "{index}: {read:?}");
     }
-    assert_eq!(Payload::of("upto", &voucher_payload()), Ok(None));
+    assert_eq!(SchemePayload::parse("upto", &voucher_payload()), Ok(None));
 }
 
 #[test]
@@ -602,6 +606,6 @@ proptest! {
     fn every_signature_names_its_maker(digest: [u8; 32]) {
         let signature = sign(&account(KEY), Word(digest)).unwrap();
         prop_assert_eq!(recover(Word(digest), &signature).unwrap().to_string(), ADDRESS);
-        prop_assert_eq!(recover(Word(digest), &twin(&signature)), Err(Forged::HighS));
+        prop_assert_eq!(recover(Word(digest), &twin(&signature)), Err(SignatureFault::HighS));
     }
 }

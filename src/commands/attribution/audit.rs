@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{super::Context, finished, on_its_own_thread};
+use super::{super::CommandContext, finished, on_its_own_thread};
 use crate::{
     commands::project,
     error::{ExitClass, ExitStatus, Failure},
@@ -11,10 +11,12 @@ use crate::{
         dataset::{Dataset, encode::encode_all},
         decoder::Decoder,
         influence::{
-            Contributor, Index, Places, Sketcher,
-            audit::{Asked, Audited, answer, compare, helped, losses},
+            AttributionDir, GradientSketcher, IndexContributor, IndexFile,
+            audit::{
+                AuditPrompt, ContributorAgreement, answer, compare, contributor_scores, losses,
+            },
         },
-        train::{Flow, Inputs, RunDir, Start, load_with_adapter, run::files, train},
+        train::{RunDir, RunStart, TrainFlow, TrainInputs, load_with_adapter, run::files, train},
     },
 };
 
@@ -23,7 +25,7 @@ const MOST_TOKENS: usize = 64;
 
 /// What the command line says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AuditRequest {
+pub struct AttributionAuditRequest {
     pub run: Option<String>,
     /// Whom to leave out; each in turn when empty.
     pub contributors: Vec<String>,
@@ -37,22 +39,28 @@ pub struct AuditReport {
     /// SHA-256 of the index, hex.
     index: String,
     answers: usize,
-    contributors: Vec<Audited>,
+    contributors: Vec<ContributorAgreement>,
     /// Share of the answers whose largest score is of the contributor that they miss most; only
     /// where every contributor was left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     top: Option<f64>,
 }
 
-pub async fn audit(context: &Context, request: AuditRequest) -> Result<ExitStatus, Failure> {
+pub async fn audit(
+    context: &CommandContext,
+    request: AttributionAuditRequest,
+) -> Result<ExitStatus, Failure> {
     let context = context.clone();
     on_its_own_thread(move || work(&context, &request)).await
 }
 
-fn work(context: &Context, request: &AuditRequest) -> Result<ExitStatus, Failure> {
+fn work(
+    context: &CommandContext,
+    request: &AttributionAuditRequest,
+) -> Result<ExitStatus, Failure> {
     let (run, inputs) = finished(context, request.run.as_deref())?;
-    let places = Places::of_run(run.path());
-    let index = Index::open(&places.index())?;
+    let places = AttributionDir::of_run(run.path());
+    let index = IndexFile::open(&places.index())?;
     let adapter = adapter::read(&run.adapter())?;
     index
         .binding()
@@ -60,8 +68,8 @@ fn work(context: &Context, request: &AuditRequest) -> Result<ExitStatus, Failure
     let chosen = chosen(&index, &request.contributors)?;
     let mut decoder = load_with_adapter(&inputs.base, &adapter, inputs.config.precision)?;
     let asked = asked(context, &inputs, &decoder, request.answers)?;
-    let mut sketcher = Sketcher::of(index.binding(), &places, &inputs.base)?;
-    let scores = helped(&index, &mut sketcher, &asked)?;
+    let mut sketcher = GradientSketcher::from_binding(index.binding(), &places, &inputs.base)?;
+    let scores = contributor_scores(&index, &mut sketcher, &asked)?;
     let with = losses(&mut decoder, &asked)?;
     let mut harms = Vec::new();
     let mut audited = Vec::new();
@@ -84,12 +92,12 @@ fn work(context: &Context, request: &AuditRequest) -> Result<ExitStatus, Failure
     };
     let text = serde_json::to_string_pretty(&report).unwrap_or_default();
     files::replace(&places.dir.join("audit.json"), text.as_bytes())?;
-    show(context, &report);
+    print_report(context, &report);
     Ok(ExitStatus::Success)
 }
 
 /// Places of the contributors that were named, or all.
-fn chosen(index: &Index, names: &[String]) -> Result<Vec<usize>, Failure> {
+fn chosen(index: &IndexFile, names: &[String]) -> Result<Vec<usize>, Failure> {
     let contributors = index.contributors();
     if names.is_empty() {
         return Ok((0..contributors.len()).collect());
@@ -113,11 +121,11 @@ fn chosen(index: &Index, names: &[String]) -> Result<Vec<usize>, Failure> {
 
 /// Held-out prompts, evenly chosen, with the tuned model's answers.
 fn asked(
-    context: &Context,
-    inputs: &Inputs,
+    context: &CommandContext,
+    inputs: &TrainInputs,
     decoder: &Decoder,
     count: usize,
-) -> Result<Vec<Asked>, Failure> {
+) -> Result<Vec<AuditPrompt>, Failure> {
     let own = project::held_out(context, &[])?;
     let dataset = own
         .as_ref()
@@ -143,7 +151,11 @@ fn asked(
 }
 
 /// The model of the same training without a contributor's rows.
-fn without(context: &Context, run: &RunDir, contributor: &Contributor) -> Result<Decoder, Failure> {
+fn without(
+    context: &CommandContext,
+    run: &RunDir,
+    contributor: &IndexContributor,
+) -> Result<Decoder, Failure> {
     let (_, mut inputs) = finished(context, run.path().to_str())?;
     let sources = &inputs.dataset.sources;
     let left_out: Vec<bool> = sources
@@ -165,11 +177,11 @@ fn without(context: &Context, run: &RunDir, contributor: &Contributor) -> Result
     }
     let fresh = tempfile::tempdir()
         .map_err(|error| Failure::io("create a folder in", &std::env::temp_dir(), &error))?;
-    let start = Start::Fresh {
+    let start = RunStart::Fresh {
         runs: fresh.path().to_owned(),
     };
     inputs.out = None;
-    let (_, decoder) = train(&inputs, &start, &mut |_| Flow::Continue)?;
+    let (_, decoder) = train(&inputs, &start, &mut |_| TrainFlow::Continue)?;
     Ok(decoder)
 }
 
@@ -188,7 +200,7 @@ fn top(scores: &[Vec<f64>], harms: &[(usize, Vec<f64>)]) -> Option<f64> {
     Some(right.count() as f64 / scores.len() as f64)
 }
 
-fn show(context: &Context, report: &AuditReport) {
+fn print_report(context: &CommandContext, report: &AuditReport) {
     let printer = &context.printer;
     if printer.is_json() {
         printer.json(report);

@@ -6,8 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::{
     error::Failure,
     runtime::ledger::{
-        Address, Amount, ExactKey, ReceiverKey, Scheme, Stated, Word, collected_of,
-        publication::{CollectedCall, Contributions, ContributionsSource, PublishedCall},
+        Address, Amount, ExactKey, PaymentScheme, ReceiverKey, StatedContributions, Word,
+        collected_of,
+        publication::{CollectedCall, ContributionsSource, PoolContributions, PublishedCall},
     },
     wallet::{
         provider::Chain,
@@ -17,47 +18,47 @@ use crate::{
 
 /// The published calls of one adapter.
 #[derive(Clone, Copy)]
-pub(super) struct Sheet<'a> {
+pub(super) struct AdapterCalls<'a> {
     calls: &'a [PublishedCall],
 }
 
 /// A call, and what is stated as collected of it.
-type Collection<'a> = (&'a PublishedCall, Amount);
+type CallCollection<'a> = (&'a PublishedCall, Amount);
 
 /// What a chain says of the collection of a pool's calls.
 #[derive(Debug, Default)]
-pub(super) struct Held {
+pub(super) struct CollectionCheck {
     pub differences: Vec<String>,
     /// Collected on the chain and not stated yet, of the calls' charges.
     pub unstated: Amount,
 }
 
-impl Held {
+impl CollectionCheck {
     fn note_unstated(&mut self, collected: Amount, stated: Amount) {
         let more = collected.saturating_sub(stated);
         self.unstated = self.unstated.saturating_add(more);
     }
 }
 
-impl<'a> Sheet<'a> {
-    pub fn of(calls: &'a [PublishedCall]) -> Self {
+impl<'a> AdapterCalls<'a> {
+    pub fn from_calls(calls: &'a [PublishedCall]) -> Self {
         Self { calls }
     }
 
     /// The calls up to a record of the journal.
-    pub fn until(self, through: u64) -> impl Iterator<Item = &'a PublishedCall> {
+    pub fn calls_through(self, through: u64) -> impl Iterator<Item = &'a PublishedCall> {
         self.calls.iter().filter(move |it| it.sequence <= through)
     }
 
     /// What of a file's calls cannot be.
     pub fn differences(
         self,
-        file: &Contributions,
+        file: &PoolContributions,
         source: &ContributionsSource,
-        before: &Stated,
+        before: &StatedContributions,
     ) -> Vec<String> {
         let known: BTreeMap<Word, &PublishedCall> = self
-            .until(file.through)
+            .calls_through(file.through)
             .map(|call| (call.event_id, call))
             .collect();
         let mut differences = Vec::new();
@@ -71,7 +72,7 @@ impl<'a> Sheet<'a> {
                 differences.push(format!("name the call {id}, which is not published"));
                 continue;
             };
-            let stands = CollectedCall::of(id, &published.charge, call.collected);
+            let stands = CollectedCall::from_charge(id, &published.charge, call.collected);
             if stands != *call {
                 differences.push(format!(
                     "state {call:?}, and the call is published as {stands:?}"
@@ -88,13 +89,13 @@ impl<'a> Sheet<'a> {
         }
         let mut now = before.clone();
         now.follow(file);
-        let until: Vec<&PublishedCall> = self.until(file.through).collect();
+        let until: Vec<&PublishedCall> = self.calls_through(file.through).collect();
         differences.extend(out_of_order(&until, &now, file.pool));
         differences
     }
 
     /// The calls that have something for a pool, with what is stated as collected of them.
-    fn of_pool(self, pool: ReceiverKey, stated: &Stated) -> Vec<Collection<'a>> {
+    fn of_pool(self, pool: ReceiverKey, stated: &StatedContributions) -> Vec<CallCollection<'a>> {
         let of_pool = self.calls.iter().filter(|call| gives(call, pool));
         let each = of_pool.map(|call| {
             let collected = stated.collected.get(&call.event_id).copied();
@@ -117,14 +118,18 @@ fn reach(call: &PublishedCall, collected: Amount) -> Amount {
 
 /// A channel's money pays its calls in their order: what pays a later call has paid the earlier
 /// ones whole.
-fn out_of_order(calls: &[&PublishedCall], now: &Stated, pool: ReceiverKey) -> Vec<String> {
+fn out_of_order(
+    calls: &[&PublishedCall],
+    now: &StatedContributions,
+    pool: ReceiverKey,
+) -> Vec<String> {
     let stated = |call: &PublishedCall| {
         let collected = now.collected.get(&call.event_id).copied();
         collected.unwrap_or_default()
     };
     let of_channels = || {
         let paid = |call: &&&PublishedCall| {
-            call.charge.scheme == Scheme::BatchSettlement && gives(call, pool)
+            call.charge.scheme == PaymentScheme::BatchSettlement && gives(call, pool)
         };
         calls.iter().filter(paid).copied()
     };
@@ -151,14 +156,14 @@ fn out_of_order(calls: &[&PublishedCall], now: &Stated, pool: ReceiverKey) -> Ve
 /// Holds what a pool's last file says was collected against the chain.
 pub(super) async fn hold_collected(
     chain: &Chain,
-    (pool, last): (ReceiverKey, &Stated),
-    sheet: Sheet<'_>,
-) -> Result<Held, Failure> {
-    let (channels, transfers): (Vec<Collection<'_>>, Vec<Collection<'_>>) = sheet
+    (pool, last): (ReceiverKey, &StatedContributions),
+    sheet: AdapterCalls<'_>,
+) -> Result<CollectionCheck, Failure> {
+    let (channels, transfers): (Vec<CallCollection<'_>>, Vec<CallCollection<'_>>) = sheet
         .of_pool(pool, last)
         .into_iter()
-        .partition(|(call, _)| call.charge.scheme == Scheme::BatchSettlement);
-    let mut held = Held::default();
+        .partition(|(call, _)| call.charge.scheme == PaymentScheme::BatchSettlement);
+    let mut held = CollectionCheck::default();
     hold_claims(chain, &channels, &mut held).await?;
     hold_settled(chain, &channels, &mut held).await?;
     hold_transfers(chain, &transfers, &mut held).await?;
@@ -167,8 +172,8 @@ pub(super) async fn hold_collected(
 
 async fn hold_claims(
     chain: &Chain,
-    calls: &[Collection<'_>],
-    held: &mut Held,
+    calls: &[CallCollection<'_>],
+    held: &mut CollectionCheck,
 ) -> Result<(), Failure> {
     let ids: BTreeSet<Word> = calls.iter().map(|(call, _)| call.charge.id).collect();
     let ids: Vec<Word> = ids.into_iter().collect();
@@ -193,8 +198,8 @@ async fn hold_claims(
 /// Channels pay whoever they were opened for: together they brought no more than was settled.
 async fn hold_settled(
     chain: &Chain,
-    calls: &[Collection<'_>],
-    held: &mut Held,
+    calls: &[CallCollection<'_>],
+    held: &mut CollectionCheck,
 ) -> Result<(), Failure> {
     let mut sums: BTreeMap<ReceiverKey, Amount> = BTreeMap::new();
     for (call, stated) in calls {
@@ -217,8 +222,8 @@ async fn hold_settled(
 /// What a transaction moved from a payer to a receiver pays the calls that name it, once.
 async fn hold_transfers(
     chain: &Chain,
-    calls: &[Collection<'_>],
-    held: &mut Held,
+    calls: &[CallCollection<'_>],
+    held: &mut CollectionCheck,
 ) -> Result<(), Failure> {
     let tokens: BTreeSet<Address> = calls.iter().map(|(call, _)| call.charge.token).collect();
     for token in tokens {
@@ -227,7 +232,8 @@ async fn hold_transfers(
             .map(|(call, _)| call.charge.exact_key())
             .collect();
         let used = authorizations_on(chain, token, &keys).await?;
-        let mut shared: BTreeMap<(Word, Address, Address), Vec<&Collection<'_>>> = BTreeMap::new();
+        let mut shared: BTreeMap<(Word, Address, Address), Vec<&CallCollection<'_>>> =
+            BTreeMap::new();
         for entry in of_token() {
             let (call, stated) = entry;
             let charge = &call.charge;

@@ -3,29 +3,29 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Audited, Desk,
-    collected::{Sheet, hold_collected},
+    LogAudit, LogAuditor,
+    collected::{AdapterCalls, hold_collected},
 };
 use crate::{
     error::Failure,
     runtime::ledger::{
-        Allotment, Amount, AttributedCall, ReceiverKey, Stated, Word,
-        publication::{Contributions, ContributionsSource, Owed, PublishedCall},
+        Amount, AttributedCall, PoolAllotment, ReceiverKey, StatedContributions, Word,
+        publication::{ContributionsSource, ContributorOwed, PoolContributions, PublishedCall},
     },
     wallet::rewards::{contributions_tree, entries, pool_of, proposed_on},
 };
 
 /// Every published sum comes out of the calls and what was collected of them, makes its root, and
 /// stands on the chain.
-pub(super) async fn hold(
-    desk: &Desk,
+pub(super) async fn check_sums(
+    auditor: &LogAuditor,
     roots: &[Word],
     (calls, pools): (&[PublishedCall], &[ReceiverKey]),
-    audited: &mut Audited,
+    audited: &mut LogAudit,
 ) -> Result<(), Failure> {
     let mut files = Vec::new();
     for root in roots {
-        match desk.source.contributions(*root).await? {
+        match auditor.source.contributions(*root).await? {
             Some(file) if pools.contains(&file.pool) => files.push(file),
             Some(_) => {}
             None => {
@@ -35,12 +35,17 @@ pub(super) async fn hold(
         }
     }
     for pool in pools {
-        let theirs: Vec<&Contributions> = files.iter().filter(|it| it.pool == *pool).collect();
-        let last = recompute(&theirs, Sheet::of(calls), audited);
-        let on_chain = pool.chain_id == desk.chain.network.chain_id;
+        let theirs: Vec<&PoolContributions> = files.iter().filter(|it| it.pool == *pool).collect();
+        let last = recompute(&theirs, AdapterCalls::from_calls(calls), audited);
+        let on_chain = pool.chain_id == auditor.chain.network.chain_id;
         if on_chain {
-            hold_proposals(desk, *pool, &theirs, audited).await?;
-            let held = hold_collected(&desk.chain, (*pool, &last), Sheet::of(calls)).await?;
+            hold_proposals(auditor, *pool, &theirs, audited).await?;
+            let held = hold_collected(
+                &auditor.chain,
+                (*pool, &last),
+                AdapterCalls::from_calls(calls),
+            )
+            .await?;
             audited.differences.extend(held.differences);
             audited.unstated = audited.unstated.saturating_add(held.unstated);
         }
@@ -51,9 +56,13 @@ pub(super) async fn hold(
 }
 
 /// Goes through a pool's files, and returns what the last one states.
-fn recompute(files: &[&Contributions], sheet: Sheet<'_>, audited: &mut Audited) -> Stated {
-    let mut known: BTreeMap<Word, Stated> = BTreeMap::new();
-    let mut last = Stated::default();
+fn recompute(
+    files: &[&PoolContributions],
+    sheet: AdapterCalls<'_>,
+    audited: &mut LogAudit,
+) -> StatedContributions {
+    let mut known: BTreeMap<Word, StatedContributions> = BTreeMap::new();
+    let mut last = StatedContributions::default();
     for file in files {
         audited.contributions += 1;
         let mut differences = Vec::new();
@@ -61,7 +70,7 @@ fn recompute(files: &[&Contributions], sheet: Sheet<'_>, audited: &mut Audited) 
         if root != Some(file.root) {
             differences.push(format!("make another root: {root:?}"));
         }
-        let mut stated = Stated::default();
+        let mut stated = StatedContributions::default();
         match &file.source {
             Some(source) => {
                 if let Some(previous) = source.previous {
@@ -91,14 +100,14 @@ fn recompute(files: &[&Contributions], sheet: Sheet<'_>, audited: &mut Audited) 
 
 /// The sums by what the file says was collected of each call.
 fn sums_differ(
-    file: &Contributions,
+    file: &PoolContributions,
     source: &ContributionsSource,
-    (stated, sheet): (&Stated, Sheet<'_>),
+    (stated, sheet): (&StatedContributions, AdapterCalls<'_>),
 ) -> Option<String> {
     let mut now = stated.clone();
     now.follow(file);
-    let mut allotment = Allotment::new(file.pool);
-    for call in sheet.until(file.through) {
+    let mut allotment = PoolAllotment::new(file.pool);
+    for call in sheet.calls_through(file.through) {
         let collected = now.collected.get(&call.event_id).copied();
         allotment.add(&attributed(call), collected.unwrap_or_default());
     }
@@ -107,12 +116,12 @@ fn sums_differ(
 }
 
 /// The sums of an earlier version, which took every charge for collected.
-fn charges_differ(file: &Contributions, sheet: Sheet<'_>) -> Option<String> {
-    let mut allotment = Allotment::new(file.pool);
-    for call in sheet.until(file.through) {
+fn charges_differ(file: &PoolContributions, sheet: AdapterCalls<'_>) -> Option<String> {
+    let mut allotment = PoolAllotment::new(file.pool);
+    for call in sheet.calls_through(file.through) {
         allotment.add(&attributed(call), call.charge.amount);
     }
-    let (owed, _) = allotment.state(&Stated::default(), Amount(u128::MAX));
+    let (owed, _) = allotment.state(&StatedContributions::default(), Amount(u128::MAX));
     owed_differ(file, &owed)
 }
 
@@ -125,7 +134,7 @@ fn attributed(call: &PublishedCall) -> AttributedCall<'_> {
     }
 }
 
-fn owed_differ(file: &Contributions, owed: &[Owed]) -> Option<String> {
+fn owed_differ(file: &PoolContributions, owed: &[ContributorOwed]) -> Option<String> {
     let total: Amount = owed.iter().map(|it| it.cumulative).sum();
     let same = (total, owed) == (file.total, file.owed.as_slice());
     (!same).then(|| {
@@ -139,13 +148,13 @@ fn owed_differ(file: &Contributions, owed: &[Owed]) -> Option<String> {
 
 /// The chain has just these proposals, and the pool what they say it received.
 async fn hold_proposals(
-    desk: &Desk,
+    auditor: &LogAuditor,
     pool: ReceiverKey,
-    files: &[&Contributions],
-    audited: &mut Audited,
+    files: &[&PoolContributions],
+    audited: &mut LogAudit,
 ) -> Result<(), Failure> {
     let stated: Vec<Word> = files.iter().map(|file| file.root).collect();
-    let proposed = proposed_on(&desk.chain, pool).await?;
+    let proposed = proposed_on(&auditor.chain, pool).await?;
     let found: Vec<Word> = proposed.iter().map(|it| it.root).collect();
     if stated != found {
         audited.differences.push(format!(
@@ -164,7 +173,7 @@ async fn hold_proposals(
             ));
         }
     }
-    let received = pool_of(&desk.chain, pool).await?.received;
+    let received = pool_of(&auditor.chain, pool).await?.received;
     for file in files {
         let said = file.source.as_ref().map(|source| source.received);
         if said.is_some_and(|said| said > received) {

@@ -10,11 +10,11 @@ use crate::runtime::{
 
 /// The answer, what it used and what it cost.
 #[derive(Debug, Serialize, JsonSchema)]
-pub struct Answered {
+pub struct CallResult {
     /// The request id.
     pub id: String,
     #[serde(flatten)]
-    pub said: Said,
+    pub said: AdapterAnswer,
     pub usage: PublishedUsage,
     /// In base units of the token.
     pub paid: Amount,
@@ -25,20 +25,20 @@ pub struct Answered {
 /// What the adapter said.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(untagged)]
-pub enum Said {
+pub enum AdapterAnswer {
     Text {
         text: String,
     },
     Labels {
         /// The most probable one.
         label: String,
-        labels: Vec<Share>,
+        labels: Vec<LabelProbability>,
     },
 }
 
 /// The probability of one label.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
-pub struct Share {
+pub struct LabelProbability {
     pub label: String,
     pub probability: f64,
 }

@@ -7,12 +7,12 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::{
-    commands::Context,
+    commands::CommandContext,
     error::{ExitClass, Failure},
     private::redact,
     runtime::serve::PublishedReceipt,
     wallet::{
-        purse::Order,
+        payer::CallOrder,
         x402::wire::{PAYMENT_REQUIRED, PAYMENT_SIGNATURE},
     },
 };
@@ -27,14 +27,14 @@ pub const LARGEST: usize = 16 << 20;
 
 /// One call.
 #[derive(Clone, Debug)]
-pub struct Wanted {
+pub struct CallParams {
     pub adapter: String,
     pub path: String,
     pub body: String,
 }
 
 /// A server, reached over HTTP.
-pub struct Client {
+pub struct ServerClient {
     http: reqwest::Client,
     base: Url,
     /// The longest that an answer may take.
@@ -42,7 +42,7 @@ pub struct Client {
 }
 
 /// How a server took a call.
-pub enum Reply {
+pub enum CallReply {
     /// Its answer, before its body has come.
     Answer(Response),
     /// What it wants to be paid, as the header's value.
@@ -56,9 +56,9 @@ pub fn text_at<'a>(value: &'a Value, name: &str) -> &'a str {
     value[name].as_str().unwrap_or_default()
 }
 
-impl Client {
+impl ServerClient {
     /// The server at `url`, or where `serve` would listen with these settings.
-    pub fn new(context: &Context, url: Option<&str>) -> Result<Self, Failure> {
+    pub fn new(context: &CommandContext, url: Option<&str>) -> Result<Self, Failure> {
         let base = match url {
             Some(url) => parse(url)?,
             None => own(context)?,
@@ -135,16 +135,16 @@ impl Client {
     /// Posts a call. The id makes it countable once, whatever happens on the way.
     pub async fn send(
         &self,
-        wanted: &Wanted,
+        wanted: &CallParams,
         id: &str,
         payment: Option<&str>,
-    ) -> Result<Reply, Failure> {
-        let Wanted { path, body, .. } = wanted;
+    ) -> Result<CallReply, Failure> {
+        let CallParams { path, body, .. } = wanted;
         self.post((path, body), id, payment).await
     }
 
     /// Posts a paid call, byte for byte as it was ordered.
-    pub async fn repeat(&self, order: &Order, payment: &str) -> Result<Reply, Failure> {
+    pub async fn repeat(&self, order: &CallOrder, payment: &str) -> Result<CallReply, Failure> {
         let what = (order.path.as_str(), order.body.as_str());
         self.post(what, &order.request_id, Some(payment)).await
     }
@@ -154,7 +154,7 @@ impl Client {
         (path, body): (&str, &str),
         id: &str,
         payment: Option<&str>,
-    ) -> Result<Reply, Failure> {
+    ) -> Result<CallReply, Failure> {
         let mut request = self
             .http
             .post(self.url(path))
@@ -167,7 +167,7 @@ impl Client {
         self.reply(request).await
     }
 
-    async fn reply(&self, request: reqwest::RequestBuilder) -> Result<Reply, Failure> {
+    async fn reply(&self, request: reqwest::RequestBuilder) -> Result<CallReply, Failure> {
         let response = request
             .send()
             .await
@@ -188,17 +188,17 @@ impl Client {
                 | StatusCode::TOO_EARLY
         );
         match (response.status(), terms, pause) {
-            (StatusCode::PAYMENT_REQUIRED, Some(terms), _) => Ok(Reply::Unpaid(terms)),
+            (StatusCode::PAYMENT_REQUIRED, Some(terms), _) => Ok(CallReply::Unpaid(terms)),
             (_, _, Some(seconds)) if waits => match self.accept(Ok(response)).await {
-                Err(failure) => Ok(Reply::Later(Duration::from_secs(seconds), failure)),
-                Ok(response) => Ok(Reply::Answer(response)),
+                Err(failure) => Ok(CallReply::Later(Duration::from_secs(seconds), failure)),
+                Ok(response) => Ok(CallReply::Answer(response)),
             },
-            _ => Ok(Reply::Answer(self.accept(Ok(response)).await?)),
+            _ => Ok(CallReply::Answer(self.accept(Ok(response)).await?)),
         }
     }
 
     /// What a `GET` of a paid route answers: the terms, or what a payment there gave.
-    pub async fn probe(&self, route: &str, payment: Option<&str>) -> Result<Reply, Failure> {
+    pub async fn probe(&self, route: &str, payment: Option<&str>) -> Result<CallReply, Failure> {
         let mut request = self.http.get(route);
         if let Some(payment) = payment {
             request = request.header(PAYMENT_SIGNATURE, payment);
@@ -347,7 +347,7 @@ fn parse(text: &str) -> Result<Url, Failure> {
     })
 }
 
-fn own(context: &Context) -> Result<Url, Failure> {
+fn own(context: &CommandContext) -> Result<Url, Failure> {
     let settings = &context.settings.serve;
     let host = match settings.host.as_str() {
         "0.0.0.0" | "::" => "127.0.0.1".to_owned(),

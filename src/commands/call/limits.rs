@@ -1,23 +1,23 @@
 //! What one call may cost and put into channels: by flags, by settings, or by the word of a person.
 
 use crate::{
-    commands::{Context, ask, money},
+    commands::{CommandContext, ask, money},
     error::{ExitClass, Failure},
     runtime::ledger::{Address, Amount},
-    wallet::purse::{Offer, Payer, PurseError},
+    wallet::payer::{Payer, PayerError, PaymentOffer},
 };
 
 /// Where a deposit goes.
 #[derive(Clone, Copy, Debug)]
-pub struct Destination<'a> {
+pub struct DepositTarget<'a> {
     pub server: &'a str,
     pub receiver: Address,
     /// Seconds that taking it back may need.
     pub delay: u64,
 }
 
-impl<'a> Destination<'a> {
-    pub fn of(offer: &'a Offer) -> Self {
+impl<'a> DepositTarget<'a> {
+    pub fn from_offer(offer: &'a PaymentOffer) -> Self {
         Self {
             server: &offer.server,
             receiver: offer.terms.pay_to,
@@ -27,8 +27,8 @@ impl<'a> Destination<'a> {
 }
 
 /// The limits of one call.
-pub struct Limits<'a> {
-    context: &'a Context,
+pub struct CallLimits<'a> {
+    context: &'a CommandContext,
     payer: &'a Payer,
     /// `--max-price`.
     price: Option<Amount>,
@@ -42,10 +42,10 @@ pub struct Limits<'a> {
     longest: u64,
 }
 
-impl<'a> Limits<'a> {
+impl<'a> CallLimits<'a> {
     /// From the flags `--max-price` and `--max-deposit`, and settings.
-    pub fn settle(
-        context: &'a Context,
+    pub fn resolve(
+        context: &'a CommandContext,
         payer: &'a Payer,
         (price, deposit): (Option<&str>, Option<&str>),
     ) -> Result<Self, Failure> {
@@ -87,7 +87,7 @@ impl<'a> Limits<'a> {
         let price = self.payer.money(quote);
         if let Some(limit) = self.price.filter(|limit| quote > *limit) {
             let limit = self.payer.money(limit);
-            return Err(PurseError::Price { price, limit }.into());
+            return Err(PayerError::Price { price, limit }.into());
         }
         self.context.printer.note(shown());
         if quote <= self.ask_above || self.price.is_some() {
@@ -104,15 +104,15 @@ impl<'a> Limits<'a> {
     pub fn allow_deposit(
         &self,
         (deposit, earlier): (Amount, Amount),
-        to: Destination<'_>,
+        to: DepositTarget<'_>,
     ) -> Result<(), Failure> {
-        let Destination {
+        let DepositTarget {
             server,
             receiver,
             delay,
         } = to;
         if delay > self.longest {
-            return Err(PurseError::Terms {
+            return Err(PayerError::Terms {
                 server: server.to_owned(),
                 field: "extra.withdrawDelay",
                 expected: format!("at most {} seconds (`call.max_delay`)", self.longest),
@@ -125,7 +125,7 @@ impl<'a> Limits<'a> {
         let limit = self.payer.money(limit);
         let fits = all.amount <= limit.amount;
         if let Some(allowed_by) = last_word.filter(|_| !fits) {
-            return Err(PurseError::Deposit {
+            return Err(PayerError::Deposit {
                 deposit: all,
                 limit,
                 receiver,

@@ -8,17 +8,17 @@ use reqwest::Response;
 
 use super::{
     CallRequest,
-    client::{Client, Reply, Wanted, is_id},
-    limits::{Destination, Limits},
+    client::{CallParams, CallReply, ServerClient, is_id},
+    limits::{CallLimits, DepositTarget},
 };
 use crate::{
-    commands::{Context, payer},
+    commands::{CommandContext, payer},
     error::{ExitClass, Failure},
     runtime::{ledger::Amount, serve::PublishedReceipt},
     wallet::{
-        purse::{
-            Attempt, Offer, Order, Paid, Payer, Prepared, PurseError, Seller, Sent, choose,
-            leaves_channel,
+        payer::{
+            CallOrder, FinishedPayment, Payer, PayerError, PaymentAttempt, PaymentOffer,
+            PreparedPayment, SellerRoute, SentPayment, choose, leaves_channel,
         },
         x402::wire::{PAYMENT_RESPONSE, PaymentRequired},
     },
@@ -33,17 +33,17 @@ const PAUSE: Duration = Duration::from_millis(200);
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A call that was answered, and what pays for it.
-pub struct Bought {
+pub struct PaidResponse {
     pub response: Response,
-    pub account: Option<Account>,
+    pub account: Option<OpenPayment>,
 }
 
 /// A payment that the server has and has not said the end of.
-pub struct Account {
+pub struct OpenPayment {
     payer: Payer,
-    sent: Sent,
+    sent: SentPayment,
     /// What of the limits is used.
-    used: Used,
+    used: SpentAllowance,
     repeats: u32,
     corrections: usize,
     /// Repeating ends when an answer's longest time is over.
@@ -52,7 +52,7 @@ pub struct Account {
 
 /// What a call has taken of what was allowed.
 #[derive(Clone, Copy, Debug, Default)]
-struct Used {
+struct SpentAllowance {
     /// The price that was allowed.
     price: Amount,
     /// What may still be claimed from channels that the call has left.
@@ -62,34 +62,34 @@ struct Used {
 }
 
 /// A call whose payment has come to its end, as far as the server says.
-pub struct Closed {
+pub struct ClosedPayment {
     payer: Payer,
     request_id: String,
-    paid: Option<Paid>,
+    paid: Option<FinishedPayment>,
 }
 
 /// Makes the call; pays when the server asks for it.
 pub async fn buy(
-    context: &Context,
-    client: &Client,
+    context: &CommandContext,
+    client: &ServerClient,
     request: &CallRequest,
-    wanted: &Wanted,
-) -> Result<Bought, Failure> {
+    wanted: &CallParams,
+) -> Result<PaidResponse, Failure> {
     let id = uuid::Uuid::now_v7().to_string();
     match client.send(wanted, &id, None).await? {
-        Reply::Answer(response) => Ok(Bought {
+        CallReply::Answer(response) => Ok(PaidResponse {
             response,
             account: None,
         }),
-        Reply::Unpaid(terms) => {
-            let shop = Shop {
+        CallReply::Unpaid(terms) => {
+            let shop = CallPurchase {
                 context,
                 client,
                 request,
             };
-            let order = Order {
+            let order = CallOrder {
                 request_id: id,
-                seller: Seller {
+                seller: SellerRoute {
                     server: client.place(),
                     adapter: wanted.adapter.clone(),
                     route: client.url(&wanted.path),
@@ -99,27 +99,27 @@ pub async fn buy(
             };
             shop.pay(order, &terms).await
         }
-        Reply::Later(_, failure) => Err(failure),
+        CallReply::Later(_, failure) => Err(failure),
     }
 }
 
 /// Asks once more for the answer to a call that an earlier process paid.
 pub async fn resume(
-    context: &Context,
-    client: &Client,
+    context: &CommandContext,
+    client: &ServerClient,
     request: &CallRequest,
-    attempt: Attempt,
-) -> Result<Bought, Failure> {
-    let shop = Shop {
+    attempt: PaymentAttempt,
+) -> Result<PaidResponse, Failure> {
+    let shop = CallPurchase {
         context,
         client,
         request,
     };
     let payer = payer::open(context, &request.payer).await?;
-    let account = Account {
-        used: Used {
+    let account = OpenPayment {
+        used: SpentAllowance {
             price: attempt.quote,
-            ..Used::default()
+            ..SpentAllowance::default()
         },
         sent: payer.resume(attempt)?,
         payer,
@@ -132,16 +132,16 @@ pub async fn resume(
 
 /// Asks for an answer again after it was lost on its way; says how to do so later when that has
 /// been tried often enough. What was not paid is not asked for again.
-pub async fn again(
-    account: Option<Account>,
-    context: &Context,
-    client: &Client,
+pub async fn retry_call(
+    account: Option<OpenPayment>,
+    context: &CommandContext,
+    client: &ServerClient,
     (request, failure): (&CallRequest, Failure),
-) -> Result<Bought, Failure> {
+) -> Result<PaidResponse, Failure> {
     let Some(account) = account else {
         return Err(failure);
     };
-    let shop = Shop {
+    let shop = CallPurchase {
         context,
         client,
         request,
@@ -151,14 +151,14 @@ pub async fn again(
 }
 
 #[derive(Clone, Copy)]
-struct Shop<'a> {
-    context: &'a Context,
-    client: &'a Client,
+struct CallPurchase<'a> {
+    context: &'a CommandContext,
+    client: &'a ServerClient,
     request: &'a CallRequest,
 }
 
-impl Shop<'_> {
-    async fn pay(&self, order: Order, terms: &str) -> Result<Bought, Failure> {
+impl CallPurchase<'_> {
+    async fn pay(&self, order: CallOrder, terms: &str) -> Result<PaidResponse, Failure> {
         let required = self.read(terms)?;
         let payer = payer::open(self.context, &self.request.payer).await?;
         let limits = self.limits(&payer)?;
@@ -167,13 +167,13 @@ impl Shop<'_> {
         let offer = choose(&required, &server, network, self.request.scheme)?;
         let quote = offer.terms.amount;
         limits.allow_price(quote, || shown_price(&payer, &offer, &order))?;
-        let mut used = Used {
+        let mut used = SpentAllowance {
             price: quote,
-            ..Used::default()
+            ..SpentAllowance::default()
         };
         let prepared = self.prepare(&payer, (offer, order), limits.free()).await?;
         let sent = self.sign(&payer, prepared, &required, &mut used)?;
-        self.conclude(Account {
+        self.conclude(OpenPayment {
             payer,
             sent,
             used,
@@ -184,25 +184,25 @@ impl Shop<'_> {
         .await
     }
 
-    fn limits<'b>(&'b self, payer: &'b Payer) -> Result<Limits<'b>, Failure> {
+    fn limits<'b>(&'b self, payer: &'b Payer) -> Result<CallLimits<'b>, Failure> {
         let flags = (
             self.request.max_price.as_deref(),
             self.request.max_deposit.as_deref(),
         );
-        Limits::settle(self.context, payer, flags)
+        CallLimits::resolve(self.context, payer, flags)
     }
 
     /// On a development chain, money that is missing is made.
     async fn prepare(
         &self,
         payer: &Payer,
-        (offer, order): (Offer, Order),
+        (offer, order): (PaymentOffer, CallOrder),
         free: Amount,
-    ) -> Result<Prepared, Failure> {
+    ) -> Result<PreparedPayment, Failure> {
         let first = payer.prepare(offer.clone(), order.clone(), free).await;
         match first {
-            Err(PurseError::Funds { needed, .. }) if payer.chain.network.is_local() => {
-                let desk = payer::Desk::new(self.context, payer)?;
+            Err(PayerError::Funds { needed, .. }) if payer.chain.network.is_local() => {
+                let desk = payer::PayerTxContext::new(self.context, payer)?;
                 desk.mint(needed.amount).await?;
                 Ok(payer.prepare(offer, order, free).await?)
             }
@@ -214,14 +214,14 @@ impl Shop<'_> {
     fn sign(
         &self,
         payer: &Payer,
-        prepared: Prepared,
+        prepared: PreparedPayment,
         required: &PaymentRequired,
-        used: &mut Used,
-    ) -> Result<Sent, Failure> {
+        used: &mut SpentAllowance,
+    ) -> Result<SentPayment, Failure> {
         let deposit = prepared.deposit();
         if !deposit.is_zero() {
             let limits = self.limits(payer)?;
-            let to = Destination::of(prepared.offer());
+            let to = DepositTarget::from_offer(prepared.offer());
             limits.allow_deposit((deposit, used.deposits), to)?;
             used.deposits = used.deposits.saturating_add(deposit);
         }
@@ -230,16 +230,16 @@ impl Shop<'_> {
 
     /// Sends a payment until it is answered: mends it where the server proves that it must be
     /// otherwise, and sends the same again while nobody knows what became of it.
-    async fn conclude(&self, mut account: Account) -> Result<Bought, Failure> {
+    async fn conclude(&self, mut account: OpenPayment) -> Result<PaidResponse, Failure> {
         loop {
             let sent = &account.sent;
             match self.client.repeat(sent.order(), &sent.header).await {
-                Ok(Reply::Answer(response)) => {
+                Ok(CallReply::Answer(response)) => {
                     let account = Some(account);
-                    return Ok(Bought { response, account });
+                    return Ok(PaidResponse { response, account });
                 }
-                Ok(Reply::Unpaid(terms)) => account = self.mend(account, &terms).await?,
-                Ok(Reply::Later(pause, failure)) => {
+                Ok(CallReply::Unpaid(terms)) => account = self.mend(account, &terms).await?,
+                Ok(CallReply::Later(pause, failure)) => {
                     account = self.wait(account, pause, failure).await?;
                 }
                 Err(failure) if matches!(failure.class, ExitClass::Usage | ExitClass::BadInput) => {
@@ -255,10 +255,10 @@ impl Shop<'_> {
     /// Lets some time pass before the same payment is sent again.
     async fn wait(
         &self,
-        mut account: Account,
+        mut account: OpenPayment,
         pause: Duration,
         failure: Failure,
-    ) -> Result<Account, Failure> {
+    ) -> Result<OpenPayment, Failure> {
         account.sent.repeat();
         let id = &account.sent.order().request_id;
         let late = account.began.elapsed() >= self.client.longest;
@@ -266,7 +266,7 @@ impl Shop<'_> {
             return Err(failure.with_hint(format!(
                 "its payment, at most {}, may have arrived; ask for the same answer with the same \
                  payment: openlora call --again {id}",
-                account.payer.money(account.sent.spending().quote)
+                account.payer.money(account.sent.payment_record().quote)
             )));
         }
         account.repeats -= 1;
@@ -280,9 +280,9 @@ impl Shop<'_> {
     }
 
     /// Another payment after a 402 to one. Nothing in the answer widens what was allowed.
-    async fn mend(&self, account: Account, terms: &str) -> Result<Account, Failure> {
+    async fn mend(&self, account: OpenPayment, terms: &str) -> Result<OpenPayment, Failure> {
         let required = self.read(terms)?;
-        let Account {
+        let OpenPayment {
             payer,
             sent,
             mut used,
@@ -300,7 +300,7 @@ impl Shop<'_> {
             let offer = sent.offer().renewed(&required);
             let offer = offer.unwrap_or_else(|| sent.offer().clone());
             if leaves_channel(code) {
-                used.elsewhere = used.elsewhere.saturating_add(sent.spending().quote);
+                used.elsewhere = used.elsewhere.saturating_add(sent.payment_record().quote);
             }
             let limits = self.limits(&payer)?;
             let price = offer.terms.amount.saturating_add(used.elsewhere);
@@ -313,7 +313,7 @@ impl Shop<'_> {
             self.sign(&payer, prepared, &required, &mut used)
         };
         match corrected.await {
-            Ok(sent) => Ok(Account {
+            Ok(sent) => Ok(OpenPayment {
                 payer,
                 sent,
                 used,
@@ -324,7 +324,7 @@ impl Shop<'_> {
             Err(failure) => {
                 if !repeated {
                     // It was refused, so there is no answer to ask for again.
-                    payer.purse.forget_attempt(&id)?;
+                    payer.store.forget_attempt(&id)?;
                 }
                 Err(failure)
             }
@@ -333,7 +333,7 @@ impl Shop<'_> {
 
     fn read(&self, terms: &str) -> Result<PaymentRequired, Failure> {
         let read = PaymentRequired::decode(terms);
-        let required = read.map_err(|problem| PurseError::Wire {
+        let required = read.map_err(|problem| PayerError::Wire {
             server: self.client.place(),
             problem,
         });
@@ -341,7 +341,7 @@ impl Shop<'_> {
     }
 }
 
-fn shown_price(payer: &Payer, offer: &Offer, order: &Order) -> String {
+fn shown_price(payer: &Payer, offer: &PaymentOffer, order: &CallOrder) -> String {
     format!(
         "{} costs up to {} on {}, paid by {}",
         order.seller.adapter,
@@ -351,21 +351,25 @@ fn shown_price(payer: &Payer, offer: &Offer, order: &Order) -> String {
     )
 }
 
-impl Account {
+impl OpenPayment {
     /// Reads the server's word on what was charged: a header, or the last event of a stream. One
     /// that is missing or wrong leaves the call counted with its whole quote.
-    pub async fn settle(self, context: &Context, said: Option<Said>) -> Closed {
+    pub async fn close_payment(
+        self,
+        context: &CommandContext,
+        said: Option<ChargeSource>,
+    ) -> ClosedPayment {
         let Self { payer, sent, .. } = self;
         let request_id = sent.order().request_id.clone();
-        let quote = payer.money(sent.spending().quote);
+        let quote = payer.money(sent.payment_record().quote);
         let settled = match said {
-            Some(Said::Header(text)) => Some(payer.settle(sent, &text).await),
-            Some(Said::Event(text)) => Some(payer.settle_json(sent, &text).await),
+            Some(ChargeSource::Header(text)) => Some(payer.read_response(sent, &text).await),
+            Some(ChargeSource::Event(text)) => Some(payer.settle_json(sent, &text).await),
             None => None,
         };
         let problem = match settled {
             Some(Ok(paid)) => {
-                return Closed {
+                return ClosedPayment {
                     payer,
                     request_id,
                     paid: Some(paid),
@@ -377,7 +381,7 @@ impl Account {
         context
             .printer
             .warn(format!("{problem}; the call counts as {quote}"));
-        Closed {
+        ClosedPayment {
             payer,
             request_id,
             paid: None,
@@ -386,12 +390,12 @@ impl Account {
 }
 
 /// Where a server said what it charged.
-pub enum Said {
+pub enum ChargeSource {
     Header(String),
     Event(String),
 }
 
-impl Said {
+impl ChargeSource {
     pub fn in_header(response: &Response) -> Option<Self> {
         let value = response.headers().get(PAYMENT_RESPONSE)?;
         value
@@ -401,44 +405,44 @@ impl Said {
     }
 }
 
-impl Closed {
+impl ClosedPayment {
     /// What the call cost; none while nobody knows.
     pub fn amount(&self) -> Option<Amount> {
-        self.paid.as_ref().and_then(|paid| paid.spending.charged())
+        self.paid.as_ref().and_then(|paid| paid.record.charged())
     }
 
-    pub fn shown(&self) -> Option<String> {
+    pub fn payment_summary(&self) -> Option<String> {
         self.amount()
             .map(|amount| self.payer.money(amount).to_string())
     }
 
     /// Keeps the server's receipt; one that says otherwise than the payment is worth a warning.
-    pub fn keep(
+    pub fn store_receipt(
         &self,
-        context: &Context,
+        context: &CommandContext,
         id: &str,
         receipt: Option<&PublishedReceipt>,
     ) -> Result<(), Failure> {
-        let Some(Paid { number, spending }) = &self.paid else {
+        let Some(FinishedPayment { number, record }) = &self.paid else {
             return Ok(());
         };
         if let Some(receipt) = receipt
-            && receipt.payment != spending.charge()
+            && receipt.payment != record.charge()
         {
             context.printer.warn(format!(
                 "the server's receipt {id} says {}, and {} was paid",
                 self.payer.money(receipt.paid),
-                self.shown().unwrap_or_default()
+                self.payment_summary().unwrap_or_default()
             ));
         }
         let id = if is_id(id) { id } else { &self.request_id };
         let text = receipt.and_then(|receipt| serde_json::to_value(receipt).ok());
-        let purse = &self.payer.purse;
-        Ok(purse.keep_receipt(*number, spending.clone(), (id, text))?)
+        let store = &self.payer.store;
+        Ok(store.keep_receipt(*number, record.clone(), (id, text))?)
     }
 
     /// The answer has been shown: it need not be asked for again.
     pub fn shown_to_caller(&self) -> Result<(), Failure> {
-        Ok(self.payer.purse.forget_attempt(&self.request_id)?)
+        Ok(self.payer.store.forget_attempt(&self.request_id)?)
     }
 }

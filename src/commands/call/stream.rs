@@ -3,10 +3,10 @@
 use reqwest::Response;
 use serde_json::{Value, json};
 
-use super::client::{Client, LARGEST, refused};
+use super::client::{LARGEST, ServerClient, refused};
 use crate::{
     error::{ExitClass, Failure},
-    printer::{Printer, harmless},
+    printer::{Printer, escape_controls},
 };
 
 /// The longest line of a stream, in bytes.
@@ -14,7 +14,7 @@ const LONGEST_LINE: usize = 1 << 20;
 
 /// What has been read of an event stream.
 #[derive(Debug, Default)]
-struct Events {
+struct EventStream {
     /// Bytes of a line that has not ended.
     rest: Vec<u8>,
     /// The name of the event whose data come next.
@@ -29,13 +29,13 @@ struct Events {
 /// What a terminal shows of an answer. One that broke off is asked for again, and what is there
 /// already is not shown twice.
 #[derive(Debug, Default)]
-pub struct Screen {
+pub struct StreamScreen {
     text: String,
     /// What an earlier attempt has shown, until the new one has come as far.
     earlier: Option<String>,
 }
 
-impl Screen {
+impl StreamScreen {
     fn begin(&mut self) {
         let shown = std::mem::take(&mut self.text);
         let earlier = self.earlier.take().unwrap_or_default();
@@ -64,7 +64,7 @@ impl Screen {
 }
 
 /// A streamed answer that came to its end.
-pub struct Streamed {
+pub struct StreamedAnswer {
     /// Its id and usage, as in a whole answer.
     pub answer: Value,
     pub text: String,
@@ -73,18 +73,18 @@ pub struct Streamed {
 }
 
 /// Asks for a stream that says what it used.
-pub fn wish(body: &mut Value) {
+pub fn request_usage(body: &mut Value) {
     body["stream"] = json!(true);
     body["stream_options"] = json!({ "include_usage": true });
 }
 
 /// Reads a stream to its end, and shows it while it comes unless the result is JSON.
-pub async fn show(
-    client: &Client,
+pub async fn print_stream(
+    client: &ServerClient,
     mut response: Response,
-    (printer, screen): (&Printer, &mut Screen),
-) -> Result<Streamed, Failure> {
-    let mut events = Events::default();
+    (printer, screen): (&Printer, &mut StreamScreen),
+) -> Result<StreamedAnswer, Failure> {
+    let mut events = EventStream::default();
     let mut read = 0;
     screen.begin();
     while let Some(bytes) = response
@@ -99,7 +99,7 @@ pub async fn show(
         for text in events.feed(&bytes)? {
             let shown = screen.add(&text);
             if !printer.is_json() {
-                printer.piece(&harmless(&shown));
+                printer.piece(&escape_controls(&shown));
             }
             events.text.push_str(&text);
         }
@@ -111,14 +111,14 @@ pub async fn show(
         let message = "the answer broke off before its end";
         return Err(Failure::new(ExitClass::Network, message));
     }
-    Ok(Streamed {
+    Ok(StreamedAnswer {
         answer: json!({ "id": events.id, "usage": events.usage }),
         text: events.text,
         payment: events.payment,
     })
 }
 
-impl Events {
+impl EventStream {
     /// Takes the next bytes; returns the texts that they complete.
     fn feed(&mut self, bytes: &[u8]) -> Result<Vec<String>, Failure> {
         self.rest.extend_from_slice(bytes);

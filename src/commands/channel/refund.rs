@@ -2,16 +2,16 @@
 
 use serde::Serialize;
 
-use super::{ChannelRequest, Shown, chosen, read, terms};
+use super::{ChannelReport, ChannelRequest, chosen, read, terms};
 use crate::{
     commands::{
-        Context,
-        call::client::{Client, Reply},
+        CommandContext,
+        call::client::{CallReply, ServerClient},
     },
     error::{ExitClass, ExitStatus, Failure},
     runtime::ledger::Amount,
     wallet::{
-        purse::{ChannelState, PurseError},
+        payer::{PayerChannelState, PayerError},
         x402::wire::{PAYMENT_RESPONSE, PaymentRequired},
     },
 };
@@ -24,7 +24,7 @@ const BEHIND: [&str; 2] = [
 
 /// What came back; sums in base units.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
-pub struct Refunded {
+pub struct RefundReport {
     pub amount: Amount,
     /// What the server took for the refund's gas.
     pub fee: Amount,
@@ -32,15 +32,18 @@ pub struct Refunded {
     pub kept: Amount,
     /// Hash of the transaction.
     pub tx: String,
-    pub channel: Shown,
+    pub channel: ChannelReport,
 }
 
-pub async fn refund(context: &Context, request: &ChannelRequest) -> Result<ExitStatus, Failure> {
+pub async fn refund(
+    context: &CommandContext,
+    request: &ChannelRequest,
+) -> Result<ExitStatus, Failure> {
     let seller = super::seller(context, request)?;
-    let client = Client::new(context, Some(&seller.server))?;
+    let client = ServerClient::new(context, Some(&seller.server))?;
     let asked = terms(context, &client, &seller, &request.payer).await;
     let (payer, mut required, offer) = asked.map_err(gone)?;
-    let states = [ChannelState::Open, ChannelState::Refunding];
+    let states = [PayerChannelState::Open, PayerChannelState::Refunding];
     let mut leased = chosen(&payer, request.channel.as_deref(), &states)?;
     payer.observe(&mut leased.channel).await?;
     let route = super::probe(&seller);
@@ -56,19 +59,19 @@ pub async fn refund(context: &Context, request: &ChannelRequest) -> Result<ExitS
         let header = payer.ask_refund(&mut leased, &required, &offer).await?;
         let reply = client.probe(&route, Some(&header)).await;
         match reply.map_err(gone)? {
-            Reply::Answer(response) => {
+            CallReply::Answer(response) => {
                 let said = response.headers().get(PAYMENT_RESPONSE);
                 let text = said.and_then(|value| value.to_str().ok());
                 let (amount, tx) = payer
                     .refunded(&mut leased, &offer, text.unwrap_or_default())
                     .await?;
                 let fee = leased.channel.charged.saturating_sub(before);
-                let refunded = Refunded {
+                let refunded = RefundReport {
                     amount,
                     fee,
                     kept: rest.saturating_sub(amount.saturating_add(fee)),
                     tx,
-                    channel: Shown::of(&leased.channel, true),
+                    channel: ChannelReport::from_channel(&leased.channel, true),
                 };
                 if context.printer.is_json() {
                     context.printer.json(&refunded);
@@ -87,17 +90,17 @@ pub async fn refund(context: &Context, request: &ChannelRequest) -> Result<ExitS
                 }
                 return Ok(ExitStatus::Success);
             }
-            Reply::Unpaid(terms) => {
+            CallReply::Unpaid(terms) => {
                 required = read(&client, &terms)?;
                 let code = code(&required);
                 if attempt == 1 || !BEHIND.contains(&code.as_str()) {
                     payer.keep_open(&mut leased.channel)?;
                     let server = offer.server.clone();
-                    return Err(gone(PurseError::Refused { server, code }.into()));
+                    return Err(gone(PayerError::Refused { server, code }.into()));
                 }
                 payer.resynchronise(&mut leased, &required, &offer).await?;
             }
-            Reply::Later(pause, failure) => {
+            CallReply::Later(pause, failure) => {
                 return Err(failure.with_hint(format!(
                     "the channel pays for no more calls; run the same command again in {} \
                      seconds, or take the rest back from the chain: openlora channel withdraw",

@@ -3,33 +3,36 @@
 
 use serde::Serialize;
 
-use super::{ChannelRequest, Shown, chosen, confirm};
+use super::{ChannelReport, ChannelRequest, chosen, confirm};
 use crate::{
-    commands::{Context, payer},
+    commands::{CommandContext, payer},
     error::{ExitClass, ExitStatus, Failure},
     runtime::ledger::Amount,
-    wallet::purse::{ChannelState, Leased, Payer, chain},
+    wallet::payer::{LeasedChannel, Payer, PayerChannelState, chain},
 };
 
 /// How far a withdrawal is; sums in base units.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
-pub struct Withdrawn {
+pub struct ChannelWithdrawal {
     /// Whether the money is back.
     pub done: bool,
     pub amount: Amount,
     /// Unix seconds from which the second step is possible.
     pub ready_at: Option<u64>,
-    pub channel: Shown,
+    pub channel: ChannelReport,
 }
 
-pub async fn withdraw(context: &Context, request: &ChannelRequest) -> Result<ExitStatus, Failure> {
+pub async fn withdraw(
+    context: &CommandContext,
+    request: &ChannelRequest,
+) -> Result<ExitStatus, Failure> {
     let payer = payer::open(context, &request.payer).await?;
     let states = [
-        ChannelState::Open,
-        ChannelState::Withdrawing,
-        ChannelState::Refunding,
+        PayerChannelState::Open,
+        PayerChannelState::Withdrawing,
+        PayerChannelState::Refunding,
         // A server may have given back less than there was; who means that names it.
-        ChannelState::Refunded,
+        PayerChannelState::Refunded,
     ];
     let states = match request.channel {
         Some(_) => &states[..],
@@ -61,10 +64,10 @@ pub async fn withdraw(context: &Context, request: &ChannelRequest) -> Result<Exi
 }
 
 async fn begin(
-    context: &Context,
+    context: &CommandContext,
     payer: &Payer,
-    leased: &mut Leased,
-) -> Result<Withdrawn, Failure> {
+    leased: &mut LeasedChannel,
+) -> Result<ChannelWithdrawal, Failure> {
     let channel = &mut leased.channel;
     let amount = channel.left();
     if amount.is_zero() {
@@ -78,36 +81,36 @@ async fn begin(
         channel.id
     );
     confirm(context, payer, &deed)?;
-    let desk = payer::Desk::new(context, payer)?;
-    let turn = desk.turn().await?;
+    let tx_context = payer::PayerTxContext::new(context, payer)?;
+    let turn = tx_context.turn().await?;
     // No call is paid from it any more, whatever becomes of the transaction.
-    channel.state = ChannelState::Withdrawing;
-    payer.purse.keep_channel(channel)?;
+    channel.state = PayerChannelState::Withdrawing;
+    payer.store.keep_channel(channel)?;
     let call = chain::initiate_withdraw(channel, amount);
-    desk.send(&turn, call, &deed).await?;
+    tx_context.send(&turn, call, &deed).await?;
     let waiting = chain::waiting(&payer.chain, channel.id).await?;
-    Ok(Withdrawn {
+    Ok(ChannelWithdrawal {
         done: false,
         amount,
         ready_at: waiting.map(|it| it.since + channel.config.withdraw_delay),
-        channel: Shown::of(channel, true),
+        channel: ChannelReport::from_channel(channel, true),
     })
 }
 
 async fn finish(
-    context: &Context,
+    context: &CommandContext,
     payer: &Payer,
-    leased: &mut Leased,
-    waiting: chain::Waiting,
-) -> Result<Withdrawn, Failure> {
+    leased: &mut LeasedChannel,
+    waiting: chain::WaitingWithdrawal,
+) -> Result<ChannelWithdrawal, Failure> {
     let channel = &mut leased.channel;
-    let desk = payer::Desk::new(context, payer)?;
-    let turn = desk.turn().await?;
+    let tx_context = payer::PayerTxContext::new(context, payer)?;
+    let turn = tx_context.turn().await?;
     let before = channel.balance;
     let ready_at = waiting.since + channel.config.withdraw_delay;
     let deed = format!("ending the withdrawal from channel {}", channel.id);
-    channel.state = ChannelState::Withdrawing;
-    let sent = desk.send(&turn, chain::finalize_withdraw(channel), &deed);
+    channel.state = PayerChannelState::Withdrawing;
+    let sent = tx_context.send(&turn, chain::finalize_withdraw(channel), &deed);
     sent.await.map_err(|failure| match failure.class {
         ExitClass::Reverted => failure.with_hint(format!(
             "it began at {} and can end at {ready_at}, Unix seconds",
@@ -115,14 +118,14 @@ async fn finish(
         )),
         _ => failure,
     })?;
-    channel.state = ChannelState::Refunded;
+    channel.state = PayerChannelState::Refunded;
     payer.observe(channel).await?;
     let amount = before.saturating_sub(channel.balance);
-    payer.purse.returned(channel, amount)?;
-    Ok(Withdrawn {
+    payer.store.returned(channel, amount)?;
+    Ok(ChannelWithdrawal {
         done: true,
         amount,
         ready_at: None,
-        channel: Shown::of(channel, true),
+        channel: ChannelReport::from_channel(channel, true),
     })
 }

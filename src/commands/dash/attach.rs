@@ -9,14 +9,14 @@ use tokio::{sync::mpsc, time::timeout};
 use super::{now_ms, recording::Recorder};
 use crate::{
     commands::{
-        Context,
-        running_server::{Holder, Whose, holder, operator_client},
+        CommandContext,
+        running_server::{AddressHolder, TokenOwner, holder, operator_client},
         server_access::{operator_token, read_token},
     },
     error::{ExitClass, Failure},
     private::redact,
-    runtime::{event::Record, serve::access::Token},
-    tui::{model::Link, run::Feed},
+    runtime::{event::EventRecord, serve::access::AccessToken},
+    tui::{model::FeedLink, run::DashFeed},
 };
 
 /// Silence after which the server is asked whether it lives.
@@ -28,9 +28,9 @@ const RETRY: Duration = Duration::from_millis(500);
 const PAGE: usize = 1024;
 
 pub(super) fn follow(
-    context: &Context,
+    context: &CommandContext,
     (url, token_file): (&str, Option<&Path>),
-    (recorder, sender): (Option<Recorder>, mpsc::Sender<Feed>),
+    (recorder, sender): (Option<Recorder>, mpsc::Sender<DashFeed>),
 ) -> Result<(), Failure> {
     let base = reqwest::Url::parse(url).ok().filter(|it| it.has_host());
     let Some(base) = base else {
@@ -45,11 +45,11 @@ pub(super) fn follow(
         return Err(Failure::new(ExitClass::Network, message).with_hint("leave --offline out"));
     }
     let token = match token_file {
-        Some(file) => (read_token(file)?, Whose::Named),
-        None => (own_token(context)?, Whose::Own),
+        Some(file) => (read_token(file)?, TokenOwner::Named),
+        None => (own_token(context)?, TokenOwner::Own),
     };
     let client = operator_client()?;
-    let mut follower = Follower {
+    let mut follower = RemoteFollower {
         client,
         base: base.as_str().trim_end_matches('/').to_owned(),
         token,
@@ -59,15 +59,18 @@ pub(super) fn follow(
         heard_ms: now_ms(),
     };
     tokio::spawn(async move {
-        if let Err(Stop::Failed(error)) = follower.follow().await {
-            let _ = follower.sender.send(Feed::Failed(error.to_string())).await;
+        if let Err(RemoteStop::Failed(error)) = follower.follow().await {
+            let _ = follower
+                .sender
+                .send(DashFeed::Failed(error.to_string()))
+                .await;
         }
     });
     Ok(())
 }
 
 /// This home's own, of a server that it has or had.
-fn own_token(context: &Context) -> Result<Token, Failure> {
+fn own_token(context: &CommandContext) -> Result<AccessToken, Failure> {
     let file = operator_token(context);
     if file.exists() {
         return read_token(&file);
@@ -79,61 +82,63 @@ fn own_token(context: &Context) -> Result<Token, Failure> {
     ))
 }
 
-struct Follower {
+struct RemoteFollower {
     client: Client,
     base: String,
-    token: (Token, Whose),
+    token: (AccessToken, TokenOwner),
     recorder: Option<Recorder>,
-    sender: mpsc::Sender<Feed>,
+    sender: mpsc::Sender<DashFeed>,
     /// The last record that was sent on: its sequence and hash.
     last: Option<(u64, String)>,
     heard_ms: u64,
 }
 
-enum Stop {
+enum RemoteStop {
     Closed,
     Failed(Failure),
 }
 
 /// What one connection came to.
-enum Ended {
+enum ConnectionEnd {
     Lost,
     /// Behind the address is the journal of another home.
     OtherJournal,
 }
 
-impl Follower {
-    async fn send(&self, feed: Feed) -> Result<(), Stop> {
-        self.sender.send(feed).await.map_err(|_| Stop::Closed)
+impl RemoteFollower {
+    async fn send(&self, feed: DashFeed) -> Result<(), RemoteStop> {
+        self.sender.send(feed).await.map_err(|_| RemoteStop::Closed)
     }
 
-    async fn follow(&mut self) -> Result<(), Stop> {
+    async fn follow(&mut self) -> Result<(), RemoteStop> {
         loop {
             if let Some(response) = self.connect().await?
-                && let Ended::OtherJournal = self.read(response).await?
+                && let ConnectionEnd::OtherJournal = self.read(response).await?
             {
                 self.last = None;
-                self.send(Feed::Board(Box::default())).await?;
-                self.send(Feed::Told("another journal; reading it anew".to_owned()))
-                    .await?;
+                self.send(DashFeed::Board(Box::default())).await?;
+                self.send(DashFeed::Told(
+                    "another journal; reading it anew".to_owned(),
+                ))
+                .await?;
                 continue;
             }
             let since_ms = self.heard_ms;
-            self.send(Feed::Link(Link::Reconnecting { since_ms }))
+            self.send(DashFeed::Link(FeedLink::Reconnecting { since_ms }))
                 .await?;
             tokio::time::sleep(RETRY).await;
         }
     }
 
     /// Asks for the last known record too, to see that it is the same.
-    async fn connect(&self) -> Result<Option<Response>, Stop> {
+    async fn connect(&self) -> Result<Option<Response>, RemoteStop> {
         let (token, whose) = &self.token;
         let asked = holder(&self.client, &self.base, (token, *whose));
         let asked = timeout(PATIENCE * 2, asked).await;
-        match asked.unwrap_or(Holder::Nobody) {
-            Holder::Nobody => return Ok(None),
-            Holder::Stranger => return Err(Stop::Failed(self.stranger())),
-            Holder::Server => {}
+        match asked.unwrap_or(AddressHolder::Nobody) {
+            AddressHolder::Nobody => return Ok(None),
+            AddressHolder::Stranger => return Err(RemoteStop::Failed(self.stranger())),
+            AddressHolder::Server => {}
         }
         let known = self.last.as_ref().map_or(0, |(sequence, _)| *sequence);
         let request = self.client.get(format!("{}/events", self.base));
@@ -143,7 +148,7 @@ impl Follower {
             return Ok(None);
         };
         match response.status() {
-            StatusCode::FORBIDDEN => Err(Stop::Failed(self.refused(response).await)),
+            StatusCode::FORBIDDEN => Err(RemoteStop::Failed(self.refused(response).await)),
             status => Ok(status.is_success().then_some(response)),
         }
     }
@@ -167,34 +172,35 @@ impl Follower {
         )
     }
 
-    async fn read(&mut self, mut response: Response) -> Result<Ended, Stop> {
-        let mut lines = Lines::default();
+    async fn read(&mut self, mut response: Response) -> Result<ConnectionEnd, RemoteStop> {
+        let mut lines = StreamLines::default();
         let mut stale = false;
-        self.send(Feed::Link(Link::Live)).await?;
+        self.send(DashFeed::Link(FeedLink::Live)).await?;
         loop {
             match timeout(SILENCE, response.chunk()).await {
                 Ok(Ok(Some(bytes))) => {
                     self.heard_ms = now_ms();
-                    let records = lines.feed(&bytes).map_err(Stop::Failed)?;
+                    let records = lines.feed(&bytes).map_err(RemoteStop::Failed)?;
                     if let Some(ended) = self.pass_on(records).await? {
                         return Ok(ended);
                     }
                 }
-                Ok(Ok(None) | Err(_)) => return Ok(Ended::Lost),
+                Ok(Ok(None) | Err(_)) => return Ok(ConnectionEnd::Lost),
                 // Nothing to say, or nobody to say it.
                 Err(_) if self.is_alive().await => self.heard_ms = now_ms(),
                 Err(_) => {
                     stale = true;
                     let since_ms = self.heard_ms;
-                    self.send(Feed::Link(Link::Stale { since_ms })).await?;
+                    self.send(DashFeed::Link(FeedLink::Stale { since_ms }))
+                        .await?;
                     continue;
                 }
             }
             if std::mem::take(&mut stale) {
-                self.send(Feed::Link(Link::Live)).await?;
+                self.send(DashFeed::Link(FeedLink::Live)).await?;
             }
             if self.sender.is_closed() {
-                return Err(Stop::Closed);
+                return Err(RemoteStop::Closed);
             }
         }
     }
@@ -206,29 +212,34 @@ impl Follower {
     }
 
     /// Sends on what is new, in pages.
-    async fn pass_on(&mut self, records: Vec<Record>) -> Result<Option<Ended>, Stop> {
+    async fn pass_on(
+        &mut self,
+        records: Vec<EventRecord>,
+    ) -> Result<Option<ConnectionEnd>, RemoteStop> {
         let mut fresh = Vec::with_capacity(records.len());
         for record in records {
             match &self.last {
                 Some((known, hash)) if record.sequence == *known => {
                     if record.hash != *hash {
-                        return Ok(Some(Ended::OtherJournal));
+                        return Ok(Some(ConnectionEnd::OtherJournal));
                     }
                     continue;
                 }
                 Some((known, _)) if record.sequence < *known => continue,
-                Some((known, _)) if record.sequence > *known + 1 => return Ok(Some(Ended::Lost)),
+                Some((known, _)) if record.sequence > *known + 1 => {
+                    return Ok(Some(ConnectionEnd::Lost));
+                }
                 _ => {}
             }
             self.last = Some((record.sequence, record.hash.clone()));
             fresh.push(record);
         }
         if let Some(recorder) = &mut self.recorder {
-            recorder.write(&fresh).map_err(Stop::Failed)?;
+            recorder.write(&fresh).map_err(RemoteStop::Failed)?;
         }
         while !fresh.is_empty() {
             let rest = fresh.split_off(fresh.len().min(PAGE));
-            self.send(Feed::Records(fresh)).await?;
+            self.send(DashFeed::Records(fresh)).await?;
             fresh = rest;
         }
         Ok(None)
@@ -237,13 +248,13 @@ impl Follower {
 
 /// Lines of an event stream whose end has not come yet.
 #[derive(Default)]
-struct Lines {
+struct StreamLines {
     rest: Vec<u8>,
 }
 
-impl Lines {
+impl StreamLines {
     /// The records of every whole line; ids and names stand in the records themselves.
-    fn feed(&mut self, bytes: &[u8]) -> Result<Vec<Record>, Failure> {
+    fn feed(&mut self, bytes: &[u8]) -> Result<Vec<EventRecord>, Failure> {
         self.rest.extend_from_slice(bytes);
         let Some(end) = self.rest.iter().rposition(|byte| *byte == b'\n') else {
             return Ok(Vec::new());

@@ -9,10 +9,10 @@ use crate::{
     error::{ExitClass, ExitStatus, Failure},
     printer::Printer,
     tui::{
-        model::{Link, Model, Options},
+        model::{DashModel, DashOptions, FeedLink},
         plain,
-        run::{Clock, Feed},
-        update::{Message, update},
+        run::{DashClock, DashFeed},
+        update::{DashMessage, update},
     },
 };
 
@@ -21,10 +21,10 @@ const MINUTE: Duration = Duration::from_secs(60);
 
 pub(super) async fn run(
     printer: &Printer,
-    options: Options,
-    (mut feed, clock): (mpsc::Receiver<Feed>, Clock),
+    options: DashOptions,
+    (mut feed, clock): (mpsc::Receiver<DashFeed>, DashClock),
 ) -> Result<ExitStatus, Failure> {
-    let mut model = Model::new(options, (80, 24), clock());
+    let mut model = DashModel::new(options, (80, 24), clock());
     let mut minute = interval(MINUTE);
     minute.set_missed_tick_behavior(MissedTickBehavior::Delay);
     // The first tick is now.
@@ -33,24 +33,24 @@ pub(super) async fn run(
     loop {
         tokio::select! {
             next = feed.recv() => match next {
-                Some(Feed::Failed(text)) => return Err(Failure::new(ExitClass::Network, text)),
+                Some(DashFeed::Failed(text)) => return Err(Failure::new(ExitClass::Network, text)),
                 Some(feed) => take(printer, &mut model, (feed, clock())),
                 None => return Ok(ExitStatus::Success),
             },
             _ = minute.tick() => {
-                update(&mut model, Message::Frame(clock()));
+                update(&mut model, DashMessage::Frame(clock()));
                 printer.line(plain::summary(&model));
             }
             _ = tokio::signal::ctrl_c() => return Ok(ExitStatus::Success),
         }
         let link = std::mem::discriminant(&model.link);
         // Until the journal has been read the sums are not complete, and a replay has yet to begin.
-        let reading = matches!(model.link, Link::Reading { .. } | Link::Replay);
+        let reading = matches!(model.link, FeedLink::Reading { .. } | FeedLink::Replay);
         if !reading && told.replace(link) != Some(link) {
-            update(&mut model, Message::Frame(clock()));
+            update(&mut model, DashMessage::Frame(clock()));
             printer.line(plain::summary(&model));
         }
-        if model.link == Link::Ended {
+        if model.link == FeedLink::Ended {
             for line in plain::sums(&model) {
                 printer.line(line);
             }
@@ -59,10 +59,10 @@ pub(super) async fn run(
     }
 }
 
-fn take(printer: &Printer, model: &mut Model, (feed, now_ms): (Feed, u64)) {
-    update(model, Message::Tick(now_ms));
-    let Feed::Records(records) = feed else {
-        if let Feed::Told(text) = &feed {
+fn take(printer: &Printer, model: &mut DashModel, (feed, now_ms): (DashFeed, u64)) {
+    update(model, DashMessage::Tick(now_ms));
+    let DashFeed::Records(records) = feed else {
+        if let DashFeed::Told(text) = &feed {
             printer.note(text);
         }
         update(model, feed.into());
@@ -70,7 +70,7 @@ fn take(printer: &Printer, model: &mut Model, (feed, now_ms): (Feed, u64)) {
     };
     let mut moved = false;
     for record in records {
-        update(model, Message::Records(vec![record.clone()]));
+        update(model, DashMessage::Records(vec![record.clone()]));
         if model
             .shown
             .moneys
@@ -78,7 +78,7 @@ fn take(printer: &Printer, model: &mut Model, (feed, now_ms): (Feed, u64)) {
             .all(|money| money.receivers.is_empty())
         {
             // The first charge tells which money it is.
-            update(model, Message::Frame(now_ms));
+            update(model, DashMessage::Frame(now_ms));
         }
         if let Some(line) = plain::line(model, &record) {
             printer.line(line);
@@ -86,7 +86,7 @@ fn take(printer: &Printer, model: &mut Model, (feed, now_ms): (Feed, u64)) {
         moved |= plain::moves_money(&record);
     }
     if moved {
-        update(model, Message::Frame(now_ms));
+        update(model, DashMessage::Frame(now_ms));
         printer.line(plain::summary(model));
     }
 }

@@ -13,11 +13,11 @@ use crate::{
     commands::running_server::runs,
     error::{ExitClass, Failure},
     runtime::{
-        event::Record,
+        event::EventRecord,
         journal::{Journal, JournalError, ReadOnlyJournal, projection, writer_of},
         state::board::Board,
     },
-    tui::{model::Link, run::Feed},
+    tui::{model::FeedLink, run::DashFeed},
 };
 
 /// How often the journal is asked whether it changed, which costs one read of shared memory.
@@ -33,9 +33,9 @@ const STRIDE: u64 = 20_000;
 pub(super) fn follow(
     path: PathBuf,
     recorder: Option<Recorder>,
-    sender: mpsc::Sender<Feed>,
+    sender: mpsc::Sender<DashFeed>,
 ) -> Result<(), Failure> {
-    let mut follower = Follower {
+    let mut follower = LocalFollower {
         path,
         recorder,
         sender,
@@ -44,10 +44,10 @@ pub(super) fn follow(
     let started = std::thread::Builder::new()
         .name("dash-journal".into())
         .spawn(move || {
-            if let Err(Stop::Failed(error)) = follower.follow() {
+            if let Err(LocalStop::Failed(error)) = follower.follow() {
                 let _ = follower
                     .sender
-                    .blocking_send(Feed::Failed(error.to_string()));
+                    .blocking_send(DashFeed::Failed(error.to_string()));
             }
         });
     started.map(drop).map_err(|error| {
@@ -58,44 +58,46 @@ pub(super) fn follow(
     })
 }
 
-struct Follower {
+struct LocalFollower {
     path: PathBuf,
     recorder: Option<Recorder>,
-    sender: mpsc::Sender<Feed>,
+    sender: mpsc::Sender<DashFeed>,
     /// The first record that was not sent yet.
     next: u64,
 }
 
 /// Why following ended.
-enum Stop {
+enum LocalStop {
     /// Nobody listens any more.
     Closed,
     Failed(Failure),
 }
 
-impl From<JournalError> for Stop {
+impl From<JournalError> for LocalStop {
     fn from(error: JournalError) -> Self {
         Self::Failed(error.into())
     }
 }
 
-impl Follower {
-    fn send(&self, feed: Feed) -> Result<(), Stop> {
-        self.sender.blocking_send(feed).map_err(|_| Stop::Closed)
+impl LocalFollower {
+    fn send(&self, feed: DashFeed) -> Result<(), LocalStop> {
+        self.sender
+            .blocking_send(feed)
+            .map_err(|_| LocalStop::Closed)
     }
 
-    fn follow(&mut self) -> Result<(), Stop> {
+    fn follow(&mut self) -> Result<(), LocalStop> {
         // Never sent to: waiting on it is waiting for time to pass.
         let (_held, time) = channel();
         let mut journal = self.wait_for_journal(&time)?;
         self.catch_up(&mut journal)?;
-        let mut pulse = Pulse::new(self.path.clone());
+        let mut pulse = WriterHeartbeat::new(self.path.clone());
         loop {
             if journal.changed()? {
                 self.send_news(&mut journal)?;
             }
             if let Some(link) = pulse.changed() {
-                self.send(Feed::Link(link))?;
+                self.send(DashFeed::Link(link))?;
             }
             if self.sender.is_closed() {
                 return Ok(());
@@ -105,7 +107,7 @@ impl Follower {
     }
 
     /// A home in which nothing was ever served has no journal yet.
-    fn wait_for_journal(&self, time: &Receiver<()>) -> Result<ReadOnlyJournal, Stop> {
+    fn wait_for_journal(&self, time: &Receiver<()>) -> Result<ReadOnlyJournal, LocalStop> {
         let since_ms = now_ms();
         loop {
             match Journal::open_read_only(&self.path) {
@@ -114,7 +116,7 @@ impl Follower {
                 Err(JournalError::Missing { .. } | JournalError::NotAJournal { .. })
                     if !self.path.exists() || is_new(&self.path) =>
                 {
-                    self.send(Feed::Link(Link::Stale { since_ms }))?;
+                    self.send(DashFeed::Link(FeedLink::Stale { since_ms }))?;
                 }
                 Err(error) => return Err(error.into()),
             }
@@ -124,7 +126,7 @@ impl Follower {
 
     /// Folds what there is: from the projection where one belongs to this journal, and from the
     /// first record where all of them are to be recorded.
-    fn catch_up(&mut self, journal: &mut ReadOnlyJournal) -> Result<(), Stop> {
+    fn catch_up(&mut self, journal: &mut ReadOnlyJournal) -> Result<(), LocalStop> {
         let total = journal.head()?.sequence;
         let kept = projection::path_of(&self.path, "board");
         let known = match self.recorder {
@@ -150,30 +152,30 @@ impl Follower {
             if record.sequence % STRIDE == 0 {
                 let done = record.sequence;
                 // Who does not listen learns nothing.
-                let _ = sender.blocking_send(Feed::Link(Link::Reading { done, total }));
+                let _ = sender.blocking_send(DashFeed::Link(FeedLink::Reading { done, total }));
             }
         })?;
         if let Some(error) = failed {
-            return Err(Stop::Failed(error));
+            return Err(LocalStop::Failed(error));
         }
         self.next = board.sequence + 1;
         if board.sequence - first >= WORTH {
             store(&path, &board);
         }
-        self.send(Feed::Board(Box::new(board)))
+        self.send(DashFeed::Board(Box::new(board)))
     }
 
-    fn send_news(&mut self, journal: &mut ReadOnlyJournal) -> Result<(), Stop> {
+    fn send_news(&mut self, journal: &mut ReadOnlyJournal) -> Result<(), LocalStop> {
         loop {
-            let records: Vec<Record> = journal.read(self.next, PAGE)?;
+            let records: Vec<EventRecord> = journal.read(self.next, PAGE)?;
             let Some(last) = records.last() else {
                 return Ok(());
             };
             self.next = last.sequence + 1;
             if let Some(recorder) = &mut self.recorder {
-                recorder.write(&records).map_err(Stop::Failed)?;
+                recorder.write(&records).map_err(LocalStop::Failed)?;
             }
-            self.send(Feed::Records(records))?;
+            self.send(DashFeed::Records(records))?;
         }
     }
 }
@@ -189,14 +191,14 @@ fn pause(time: &Receiver<()>, how_long: Duration) {
 }
 
 /// Whether the journal's writer lives.
-struct Pulse {
+struct WriterHeartbeat {
     path: PathBuf,
-    told: Option<Link>,
+    told: Option<FeedLink>,
     seen_ms: u64,
     next: Instant,
 }
 
-impl Pulse {
+impl WriterHeartbeat {
     fn new(path: PathBuf) -> Self {
         Self {
             path,
@@ -207,7 +209,7 @@ impl Pulse {
     }
 
     /// The state of the link when it is another one than the last time.
-    fn changed(&mut self) -> Option<Link> {
+    fn changed(&mut self) -> Option<FeedLink> {
         if Instant::now() < self.next {
             return None;
         }
@@ -215,9 +217,9 @@ impl Pulse {
         let link = match self.writer_lives() {
             true => {
                 self.seen_ms = now_ms();
-                Link::Live
+                FeedLink::Live
             }
-            false => Link::Stale {
+            false => FeedLink::Stale {
                 since_ms: self.seen_ms,
             },
         };

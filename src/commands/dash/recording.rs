@@ -13,10 +13,10 @@ use tokio::{sync::mpsc, time::Instant};
 use crate::{
     error::{ExitClass, Failure},
     private::files,
-    runtime::{disclosure, event::Record},
+    runtime::{disclosure, event::EventRecord},
     tui::{
-        model::Link,
-        run::{Clock, Feed},
+        model::FeedLink,
+        run::{DashClock, DashFeed},
     },
 };
 
@@ -43,10 +43,10 @@ impl Recorder {
         })
     }
 
-    pub(super) fn write(&mut self, records: &[Record]) -> Result<(), Failure> {
+    pub(super) fn write(&mut self, records: &[EventRecord]) -> Result<(), Failure> {
         let mut write = || {
             for record in records {
-                serde_json::to_writer(&mut self.file, &disclosure::told(record))?;
+                serde_json::to_writer(&mut self.file, &disclosure::public_record(record))?;
                 self.file.write_all(b"\n")?;
             }
             self.file.flush()
@@ -55,16 +55,16 @@ impl Recorder {
     }
 }
 
-pub(super) fn read(path: &Path) -> Result<Vec<Record>, Failure> {
+pub(super) fn read(path: &Path) -> Result<Vec<EventRecord>, Failure> {
     let file = File::open(path).map_err(|error| Failure::io("read", path, &error))?;
     parse(file, &path.display().to_string())
 }
 
-pub(super) fn demo() -> Result<Vec<Record>, Failure> {
+pub(super) fn demo() -> Result<Vec<EventRecord>, Failure> {
     parse(DEMO, "the compiled-in recording")
 }
 
-fn parse(from: impl Read, name: &str) -> Result<Vec<Record>, Failure> {
+fn parse(from: impl Read, name: &str) -> Result<Vec<EventRecord>, Failure> {
     let mut records = Vec::new();
     for (line, at) in BufReader::new(from).lines().zip(1..) {
         let bad = |found: &dyn std::fmt::Display| {
@@ -73,7 +73,7 @@ fn parse(from: impl Read, name: &str) -> Result<Vec<Record>, Failure> {
             Failure::new(ExitClass::BadInput, message)
         };
         let line = line.map_err(|error| bad(&error))?;
-        let record: Record = serde_json::from_str(&line).map_err(|error| bad(&error))?;
+        let record: EventRecord = serde_json::from_str(&line).map_err(|error| bad(&error))?;
         let expected = u64::try_from(records.len()).unwrap_or(u64::MAX) + 1;
         if record.sequence != expected {
             return Err(bad(&format!(
@@ -88,14 +88,14 @@ fn parse(from: impl Read, name: &str) -> Result<Vec<Record>, Failure> {
 
 /// The recording's own time: it runs on between two records, never past the next one.
 #[derive(Clone, Copy)]
-struct Hand {
+struct PlaybackClock {
     from_ms: u64,
     until_ms: u64,
     set: Instant,
     speed: u32,
 }
 
-impl Hand {
+impl PlaybackClock {
     fn now_ms(&self) -> u64 {
         let passed = self.set.elapsed().as_millis() as u64 * u64::from(self.speed);
         (self.from_ms + passed).min(self.until_ms)
@@ -103,11 +103,15 @@ impl Hand {
 }
 
 /// Plays in the background; the clock is that of the recording.
-pub(super) fn play(records: Vec<Record>, speed: u32, sender: mpsc::Sender<Feed>) -> Clock {
+pub(super) fn play(
+    records: Vec<EventRecord>,
+    speed: u32,
+    sender: mpsc::Sender<DashFeed>,
+) -> DashClock {
     let first = records.first().map_or(0, |record| record.time_ms);
     let last = records.last().map_or(0, |record| record.time_ms);
     let start = if speed == 0 { last } else { first };
-    let hand = Arc::new(Mutex::new(Hand {
+    let hand = Arc::new(Mutex::new(PlaybackClock {
         from_ms: start,
         until_ms: start,
         set: Instant::now(),
@@ -127,14 +131,14 @@ pub(super) fn play(records: Vec<Record>, speed: u32, sender: mpsc::Sender<Feed>)
 }
 
 async fn step_by_step(
-    records: Vec<Record>,
-    (speed, hand): (u32, Arc<Mutex<Hand>>),
-    sender: mpsc::Sender<Feed>,
-) -> Result<(), mpsc::error::SendError<Feed>> {
-    sender.send(Feed::Link(Link::Replay)).await?;
+    records: Vec<EventRecord>,
+    (speed, hand): (u32, Arc<Mutex<PlaybackClock>>),
+    sender: mpsc::Sender<DashFeed>,
+) -> Result<(), mpsc::error::SendError<DashFeed>> {
+    sender.send(DashFeed::Link(FeedLink::Replay)).await?;
     if speed == 0 {
-        sender.send(Feed::Records(records)).await?;
-        return sender.send(Feed::Link(Link::Ended)).await;
+        sender.send(DashFeed::Records(records)).await?;
+        return sender.send(DashFeed::Link(FeedLink::Ended)).await;
     }
     let mut before: Option<u64> = None;
     for record in records {
@@ -142,7 +146,7 @@ async fn step_by_step(
         let gap = before.map_or(0, |before| now.saturating_sub(before));
         let wait = Duration::from_millis(gap) / speed;
         let from_ms = now.saturating_sub(LONGEST.as_millis() as u64 * u64::from(speed));
-        *hand.lock().unwrap_or_else(PoisonError::into_inner) = Hand {
+        *hand.lock().unwrap_or_else(PoisonError::into_inner) = PlaybackClock {
             from_ms: before.unwrap_or(now).max(from_ms),
             until_ms: now,
             set: Instant::now(),
@@ -150,7 +154,7 @@ async fn step_by_step(
         };
         tokio::time::sleep(wait.min(LONGEST)).await;
         before = Some(now);
-        sender.send(Feed::Records(vec![record])).await?;
+        sender.send(DashFeed::Records(vec![record])).await?;
     }
-    sender.send(Feed::Link(Link::Ended)).await
+    sender.send(DashFeed::Link(FeedLink::Ended)).await
 }

@@ -3,25 +3,25 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{DashRequest, Origin, opened, recording, tokens};
+use super::{DashRequest, RecordSource, opened, recording, tokens};
 use crate::{
-    commands::Context,
+    commands::CommandContext,
     error::{ExitClass, Failure},
     runtime::{
-        event::Record,
+        event::EventRecord,
         ledger::{Address, Amount},
         state::board::Board,
     },
     tui::{
-        model::Range,
-        money::{Money, moneys},
-        sums::{self, Group},
+        model::SumRange,
+        money::{TokenMoney, token_moneys},
+        sums::{self, SumGroup},
     },
 };
 
 /// What `dash --json` prints. Amounts are in base units; `micro` is in millionths of them.
 #[derive(Debug, Serialize, JsonSchema)]
-pub struct Report {
+pub struct DashReport {
     /// The last record that was folded in.
     pub sequence: u64,
     pub calls: u64,
@@ -33,10 +33,10 @@ pub struct Report {
 pub struct TokenFigures {
     pub symbol: String,
     pub decimals: u8,
-    pub today: Headline,
-    pub seven_days: Headline,
-    pub thirty_days: Headline,
-    pub all: Headline,
+    pub today: DashHeadline,
+    pub seven_days: DashHeadline,
+    pub thirty_days: DashHeadline,
+    pub all: DashHeadline,
     /// Rows over all time; those of each list sum to the headline.
     pub by_adapter: Vec<RowFigures>,
     pub by_payer: Vec<RowFigures>,
@@ -44,7 +44,7 @@ pub struct TokenFigures {
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
-pub struct Headline {
+pub struct DashHeadline {
     pub charged: Amount,
     pub settled: Amount,
     pub released: Amount,
@@ -66,29 +66,29 @@ pub struct RowFigures {
     pub micro: Amount,
 }
 
-pub(super) fn print(context: &Context, request: &DashRequest) -> Result<(), Failure> {
+pub(super) fn print(context: &CommandContext, request: &DashRequest) -> Result<(), Failure> {
     let board = match &request.origin {
-        Origin::Home => {
+        RecordSource::Home => {
             let path = context.dirs.journal();
             match path.exists() {
                 true => opened(&path)?,
                 false => Board::default(),
             }
         }
-        Origin::Replay(path, _) => folded(recording::read(path)?),
-        Origin::Demo => folded(recording::demo()?),
-        Origin::Attach(_) => {
+        RecordSource::Replay(path, _) => folded(recording::read(path)?),
+        RecordSource::Demo => folded(recording::demo()?),
+        RecordSource::Attach(_) => {
             let message = "--json reads what is on this machine, and a server's events never end";
             return Err(Failure::new(ExitClass::Usage, message)
                 .with_hint("leave --attach out, or read the stream itself: curl -N URL/events"));
         }
     };
     let now_ms = match &request.origin {
-        Origin::Home => super::now_ms(),
+        RecordSource::Home => super::now_ms(),
         _ => board.time_ms,
     };
-    let moneys = moneys(&board.earnings, &tokens(context)?);
-    context.printer.json(&Report {
+    let moneys = token_moneys(&board.earnings, &tokens(context)?);
+    context.printer.json(&DashReport {
         sequence: board.sequence,
         calls: board.metered,
         tokens: moneys
@@ -99,7 +99,7 @@ pub(super) fn print(context: &Context, request: &DashRequest) -> Result<(), Fail
     Ok(())
 }
 
-fn folded(records: Vec<Record>) -> Board {
+fn folded(records: Vec<EventRecord>) -> Board {
     let mut board = Board::default();
     for record in records {
         // Reading them made sure that there are no gaps.
@@ -108,11 +108,11 @@ fn folded(records: Vec<Record>) -> Board {
     board
 }
 
-fn figures(board: &Board, money: &Money, now_ms: u64) -> TokenFigures {
-    let headline = |range: Range| {
+fn figures(board: &Board, money: &TokenMoney, now_ms: u64) -> TokenFigures {
+    let headline = |range: SumRange| {
         let days = range.days(now_ms);
         let period = board.earnings.period(&money.receivers, days, money.coin);
-        Headline {
+        DashHeadline {
             charged: period.sums.charged,
             settled: period.sums.settled,
             released: period.sums.released,
@@ -124,8 +124,8 @@ fn figures(board: &Board, money: &Money, now_ms: u64) -> TokenFigures {
         }
     };
     let rows = |group| {
-        let rows = sums::rows(board, money, Range::All.days(now_ms), group);
-        let row = |it: sums::Sum| RowFigures {
+        let rows = sums::rows(board, money, SumRange::All.days(now_ms), group);
+        let row = |it: sums::SumRow| RowFigures {
             key: it.name,
             address: it.address,
             calls: it.calls,
@@ -136,12 +136,12 @@ fn figures(board: &Board, money: &Money, now_ms: u64) -> TokenFigures {
     TokenFigures {
         symbol: money.symbol.clone(),
         decimals: money.decimals,
-        today: headline(Range::Today),
-        seven_days: headline(Range::SevenDays),
-        thirty_days: headline(Range::ThirtyDays),
-        all: headline(Range::All),
-        by_adapter: rows(Group::Adapter),
-        by_payer: rows(Group::Payer),
-        by_contributor: rows(Group::Contributor),
+        today: headline(SumRange::Today),
+        seven_days: headline(SumRange::SevenDays),
+        thirty_days: headline(SumRange::ThirtyDays),
+        all: headline(SumRange::All),
+        by_adapter: rows(SumGroup::Adapter),
+        by_payer: rows(SumGroup::Payer),
+        by_contributor: rows(SumGroup::Contributor),
     }
 }

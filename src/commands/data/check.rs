@@ -4,16 +4,16 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use super::{
     encode_options, held_out, open_codec, project,
-    report::{self, ErrorReport, PartReport, Report},
+    report::{self, DataReport, ErrorReport, PartReport},
     sources,
 };
 use crate::{
-    commands::Context,
+    commands::CommandContext,
     error::{ExitClass, ExitStatus, Failure},
     runtime::dataset::{
-        self, DataError, Dataset, Inspection, Task,
-        duplicates::{self, Part},
-        statistics::{self, Lengths},
+        self, DataError, DataInspection, Dataset, Task,
+        duplicates::{self, DatasetPart},
+        statistics::{self, TokenLengths},
     },
 };
 
@@ -21,14 +21,14 @@ use crate::{
 const FAULTS_SHOWN: usize = 20;
 
 /// A part of the data and what reading it found.
-struct Checked {
+struct CheckedPart {
     name: &'static str,
-    found: Inspection,
-    lengths: Option<Lengths>,
+    found: DataInspection,
+    lengths: Option<TokenLengths>,
 }
 
 /// Checks the files named, or all data of the project.
-pub fn check(context: &Context, files: &[PathBuf]) -> Result<ExitStatus, Failure> {
+pub fn check(context: &CommandContext, files: &[PathBuf]) -> Result<ExitStatus, Failure> {
     let mut parts = read(context, files)?;
     let mut errors: Vec<DataError> = Vec::new();
     let mut more_errors = 0;
@@ -37,7 +37,7 @@ pub fn check(context: &Context, files: &[PathBuf]) -> Result<ExitStatus, Failure
     }
     let mut task = None;
     if errors.is_empty() {
-        match settle(context, &parts) {
+        match resolve_task(context, &parts) {
             Ok(settled) => {
                 (errors, more_errors) = measure(context, &settled, &mut parts)?;
                 task = Some(settled);
@@ -45,7 +45,7 @@ pub fn check(context: &Context, files: &[PathBuf]) -> Result<ExitStatus, Failure
             Err(error) => errors.push(error),
         }
     }
-    let report = Report {
+    let report = DataReport {
         more_errors,
         ..assemble(task, &parts, errors)
     };
@@ -57,7 +57,7 @@ pub fn check(context: &Context, files: &[PathBuf]) -> Result<ExitStatus, Failure
     })
 }
 
-fn read(context: &Context, files: &[PathBuf]) -> Result<Vec<Checked>, Failure> {
+fn read(context: &CommandContext, files: &[PathBuf]) -> Result<Vec<CheckedPart>, Failure> {
     let own = sources(context, files);
     if own.is_empty() {
         return Err(DataError::NoSources.into());
@@ -66,7 +66,7 @@ fn read(context: &Context, files: &[PathBuf]) -> Result<Vec<Checked>, Failure> {
     if files.is_empty() {
         parts.extend(held_out(&context.settings));
     }
-    let inspected = |(name, sources): (_, Vec<_>)| Checked {
+    let inspected = |(name, sources): (_, Vec<_>)| CheckedPart {
         name,
         found: dataset::inspect(&sources, FAULTS_SHOWN),
         lengths: None,
@@ -74,8 +74,8 @@ fn read(context: &Context, files: &[PathBuf]) -> Result<Vec<Checked>, Failure> {
     Ok(parts.into_iter().map(inspected).collect())
 }
 
-fn settle(context: &Context, parts: &[Checked]) -> Result<Task, DataError> {
-    let task = Task::settle(
+fn resolve_task(context: &CommandContext, parts: &[CheckedPart]) -> Result<Task, DataError> {
+    let task = Task::resolve(
         &parts[0].found.dataset,
         &project::task_wish(&context.settings),
     )?;
@@ -88,9 +88,9 @@ fn settle(context: &Context, parts: &[Checked]) -> Result<Task, DataError> {
 /// Counts tokens with the base's tokenizer; the faults are rows that cannot be encoded, those to
 /// list and the number of the others.
 fn measure(
-    context: &Context,
+    context: &CommandContext,
     task: &Task,
-    parts: &mut [Checked],
+    parts: &mut [CheckedPart],
 ) -> Result<(Vec<DataError>, usize), Failure> {
     let codec = open_codec(context)?;
     let options = encode_options(&context.settings);
@@ -104,15 +104,15 @@ fn measure(
     Ok((faults, more))
 }
 
-fn assemble(task: Option<Task>, parts: &[Checked], errors: Vec<DataError>) -> Report {
-    let named: Vec<Part<'_>> = parts
+fn assemble(task: Option<Task>, parts: &[CheckedPart], errors: Vec<DataError>) -> DataReport {
+    let named: Vec<DatasetPart<'_>> = parts
         .iter()
-        .map(|part| Part {
+        .map(|part| DatasetPart {
             name: part.name,
             dataset: &part.found.dataset,
         })
         .collect();
-    Report {
+    DataReport {
         ok: errors.is_empty(),
         task,
         duplicates: duplicates::find(&named),
@@ -126,7 +126,7 @@ fn assemble(task: Option<Task>, parts: &[Checked], errors: Vec<DataError>) -> Re
     }
 }
 
-fn part_report(part: &Checked) -> PartReport {
+fn part_report(part: &CheckedPart) -> PartReport {
     let dataset: &Dataset = &part.found.dataset;
     let sources = statistics::of_sources(dataset);
     let mut labels = BTreeMap::new();

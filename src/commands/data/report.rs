@@ -6,21 +6,21 @@ use serde::Serialize;
 
 use crate::runtime::dataset::{
     DataError, Task,
-    duplicates::Duplicate,
-    statistics::{Lengths, SourceFigures},
+    duplicates::DuplicateRow,
+    statistics::{SourceFigures, TokenLengths},
 };
-use crate::{commands::Context, error::Explain};
+use crate::{commands::CommandContext, error::Explain};
 
 /// Duplicates that are listed for a person; `--json` has them all.
 const DUPLICATES_SHOWN: usize = 10;
 
 /// What `data check` found.
 #[derive(Debug, Default, Serialize, schemars::JsonSchema)]
-pub struct Report {
+pub struct DataReport {
     pub ok: bool,
     pub task: Option<Task>,
     pub parts: Vec<PartReport>,
-    pub duplicates: Vec<Duplicate>,
+    pub duplicates: Vec<DuplicateRow>,
     pub errors: Vec<ErrorReport>,
     /// Errors that were found and are not listed.
     pub more_errors: usize,
@@ -35,7 +35,7 @@ pub struct PartReport {
     pub digest: String,
     pub sources: Vec<SourceFigures>,
     pub labels: BTreeMap<String, usize>,
-    pub lengths: Option<Lengths>,
+    pub lengths: Option<TokenLengths>,
 }
 
 #[derive(Debug, Serialize, schemars::JsonSchema)]
@@ -54,7 +54,7 @@ impl From<DataError> for ErrorReport {
 }
 
 /// Prints the report.
-pub fn print(context: &Context, report: &Report) {
+pub fn print(context: &CommandContext, report: &DataReport) {
     let printer = &context.printer;
     if printer.is_json() {
         return printer.json(report);
@@ -74,7 +74,7 @@ pub fn print(context: &Context, report: &Report) {
     printer.line(blocks.join("\n\n"));
 }
 
-fn source_lines(report: &Report) -> Vec<String> {
+fn source_lines(report: &DataReport) -> Vec<String> {
     let mut cells = vec![row([
         "part",
         "rows",
@@ -98,7 +98,7 @@ fn source_lines(report: &Report) -> Vec<String> {
     aligned(&cells)
 }
 
-fn label_lines(report: &Report) -> Vec<String> {
+fn label_lines(report: &DataReport) -> Vec<String> {
     let mut cells = vec![row(["part", "label", "rows", "share"])];
     for part in &report.parts {
         let all: usize = part.labels.values().sum();
@@ -114,12 +114,12 @@ fn label_lines(report: &Report) -> Vec<String> {
     }
 }
 
-fn length_lines(report: &Report) -> Vec<String> {
+fn length_lines(report: &DataReport) -> Vec<String> {
     let head = ["part", "min", "median", "p95", "max", "tokens", "learned"];
     let mut cells = vec![row(head)];
     for part in &report.parts {
         if let Some(lengths) = &part.lengths {
-            let Lengths {
+            let TokenLengths {
                 min,
                 median,
                 p95,
@@ -138,7 +138,7 @@ fn length_lines(report: &Report) -> Vec<String> {
     }
 }
 
-fn duplicate_lines(found: &[Duplicate]) -> Vec<String> {
+fn duplicate_lines(found: &[DuplicateRow]) -> Vec<String> {
     if found.is_empty() {
         return vec!["no duplicates".to_owned()];
     }
@@ -151,7 +151,7 @@ fn duplicate_lines(found: &[Duplicate]) -> Vec<String> {
     let mut lines = vec![format!(
         "duplicates: {count}, across parts: {leaks}, with another label: {clashes}"
     )];
-    let mut worst: Vec<&Duplicate> = found.iter().collect();
+    let mut worst: Vec<&DuplicateRow> = found.iter().collect();
     worst.sort_by_key(|duplicate| (!duplicate.leaks, duplicate.labels.is_none()));
     lines.extend(
         worst
@@ -168,8 +168,8 @@ fn duplicate_lines(found: &[Duplicate]) -> Vec<String> {
     lines
 }
 
-fn duplicate_line(duplicate: &Duplicate) -> String {
-    let Duplicate {
+fn duplicate_line(duplicate: &DuplicateRow) -> String {
+    let DuplicateRow {
         first,
         second,
         similarity,
@@ -190,7 +190,7 @@ fn duplicate_line(duplicate: &Duplicate) -> String {
     )
 }
 
-fn error_lines(report: &Report) -> Vec<String> {
+fn error_lines(report: &DataReport) -> Vec<String> {
     if report.ok {
         return vec!["no errors".to_owned()];
     }

@@ -9,12 +9,12 @@ use serde::Serialize;
 
 use super::{source_of, sources};
 use crate::{
-    atomic::{self, Readers},
-    commands::Context,
+    atomic::{self, FileAccess},
+    commands::CommandContext,
     error::{ExitClass, ExitStatus, Failure},
     runtime::dataset::{
         self, Dataset,
-        split::{self as splitting, Split, SplitWish},
+        split::{self as splitting, DataSplit, DataSplitOptions},
     },
 };
 
@@ -31,7 +31,7 @@ pub struct SplitRequest {
 }
 
 #[derive(Debug, Serialize, schemars::JsonSchema)]
-pub struct Written {
+pub struct SplitFile {
     path: PathBuf,
     rows: usize,
     /// Whose rows they are; absent where rows of all contributors are together.
@@ -40,18 +40,18 @@ pub struct Written {
 
 /// The files that a split wrote.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
-pub struct Report {
-    pub files: Vec<Written>,
+pub struct SplitReport {
+    pub files: Vec<SplitFile>,
 }
 
 /// Rows by the name of the file that they go to.
-type Files = BTreeMap<String, Vec<usize>>;
+type FileRows = BTreeMap<String, Vec<usize>>;
 
 /// Splits rows by their text and the seed. Training rows keep to one file for each source, so
 /// that each stays its contributor's; held-out rows are put together.
-pub fn split(context: &Context, request: &SplitRequest) -> Result<ExitStatus, Failure> {
+pub fn split(context: &CommandContext, request: &SplitRequest) -> Result<ExitStatus, Failure> {
     let dataset = dataset::load(&sources(context, &request.files))?;
-    let wish = SplitWish {
+    let wish = DataSplitOptions {
         valid: request.valid,
         test: request.test,
         seed: context.settings.train.seed,
@@ -59,13 +59,13 @@ pub fn split(context: &Context, request: &SplitRequest) -> Result<ExitStatus, Fa
     let files = files(&dataset, splitting::split(&dataset, &wish)?);
     refuse_to_overwrite(request, &files)?;
     let written = write_all(&dataset, &request.out, &files)?;
-    show(context, written);
+    print_files(context, written);
     Ok(ExitStatus::Success)
 }
 
-fn files(dataset: &Dataset, split: Split) -> Files {
+fn files(dataset: &Dataset, split: DataSplit) -> FileRows {
     let names = train_names(dataset);
-    let mut files = Files::new();
+    let mut files = FileRows::new();
     for row in split.train {
         files
             .entry(names[dataset.rows[row].source].clone())
@@ -103,7 +103,7 @@ fn train_names(dataset: &Dataset) -> Vec<String> {
     names
 }
 
-fn refuse_to_overwrite(request: &SplitRequest, files: &Files) -> Result<(), Failure> {
+fn refuse_to_overwrite(request: &SplitRequest, files: &FileRows) -> Result<(), Failure> {
     let mut paths = files.keys().map(|name| request.out.join(name));
     match paths.find(|path| path.exists()) {
         Some(path) if !request.force => {
@@ -115,14 +115,14 @@ fn refuse_to_overwrite(request: &SplitRequest, files: &Files) -> Result<(), Fail
     }
 }
 
-fn write_all(dataset: &Dataset, out: &Path, files: &Files) -> Result<Vec<Written>, Failure> {
+fn write_all(dataset: &Dataset, out: &Path, files: &FileRows) -> Result<Vec<SplitFile>, Failure> {
     std::fs::create_dir_all(out).map_err(|error| Failure::io("create", out, &error))?;
     let mut written = Vec::new();
     for (name, rows) in files {
         let path = out.join(name);
         write(dataset, rows, &path).map_err(|error| Failure::io("write", &path, &error))?;
         let of_one = name.starts_with("train").then(|| &dataset.rows[rows[0]]);
-        written.push(Written {
+        written.push(SplitFile {
             path,
             rows: rows.len(),
             contributor: of_one.map(|row| source_of(dataset, row).contributor.clone()),
@@ -137,14 +137,14 @@ fn write(dataset: &Dataset, rows: &[usize], path: &Path) -> std::io::Result<()> 
         .iter()
         .map(|row| dataset.rows[*row].example.to_json_line() + "\n")
         .collect();
-    atomic::replace_file(path, lines.as_bytes(), Readers::Owner)
+    atomic::replace_file(path, lines.as_bytes(), FileAccess::Owner)
 }
 
-fn show(context: &Context, written: Vec<Written>) {
+fn print_files(context: &CommandContext, written: Vec<SplitFile>) {
     if context.printer.is_json() {
-        return context.printer.json(&Report { files: written });
+        return context.printer.json(&SplitReport { files: written });
     }
-    for Written { path, rows, .. } in written {
+    for SplitFile { path, rows, .. } in written {
         context
             .printer
             .line(format!("{rows:>7}  {}", path.display()));

@@ -8,16 +8,16 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{
-    program::Program,
-    story::{Story, text},
+    program::DemoBinary,
+    script::{DemoScript, text},
 };
 use crate::{
-    commands::deploy::Deployed,
+    commands::deploy::DeployReport,
     error::{ExitClass, Failure},
     runtime::{
         event::Event,
         journal::Journal,
-        ledger::{Address, Amount, Anchors},
+        ledger::{Address, Amount, AnchorFacts},
     },
     wallet::{balance::shown_amount, deploy::POOL_DELAY},
 };
@@ -29,11 +29,11 @@ const MICRO: u128 = 1_000_000;
 
 /// Whose data the calls were about, and what came of it.
 #[derive(Debug, Serialize, JsonSchema)]
-pub struct Attributed {
+pub struct CreditReport {
     pub calls: u64,
     /// Of those, how many by influence; the others have the static shares.
     pub by_influence: u64,
-    pub contributors: Vec<Credited>,
+    pub contributors: Vec<ContributorCredit>,
     /// Calls under roots on the chain.
     pub anchored: u64,
     /// What contributors fetched, in base units of the token.
@@ -42,7 +42,7 @@ pub struct Attributed {
 
 /// One contributor's part of all calls.
 #[derive(Debug, Serialize, JsonSchema)]
-pub struct Credited {
+pub struct ContributorCredit {
     pub name: String,
     /// Of what all contributors earned, in millionths.
     pub ppm: u64,
@@ -54,15 +54,15 @@ pub struct Credited {
 
 /// What concerns attribution, out of the journal.
 #[derive(Default)]
-struct Facts {
+struct CreditFacts {
     calls: u64,
     by_influence: u64,
     /// Millionths and account by name.
     earned: BTreeMap<String, (u128, Option<Address>)>,
-    anchors: Anchors,
+    anchors: AnchorFacts,
 }
 
-impl Facts {
+impl CreditFacts {
     fn read(journal: &Path) -> Result<Self, Failure> {
         let mut facts = Self::default();
         Journal::open_read_only(journal)?.replay(1, |record| facts.apply(&record.event))?;
@@ -82,10 +82,10 @@ impl Facts {
         }
     }
 
-    fn credited(&self) -> Vec<Credited> {
+    fn credited(&self) -> Vec<ContributorCredit> {
         let all: u128 = self.earned.values().map(|(micro, _)| micro).sum();
         let each = self.earned.iter();
-        each.map(|(name, (micro, address))| Credited {
+        each.map(|(name, (micro, address))| ContributorCredit {
             name: name.clone(),
             ppm: u64::try_from(micro * MICRO / all.max(1)).unwrap_or(0),
             amount: Amount(micro / MICRO),
@@ -95,33 +95,33 @@ impl Facts {
     }
 }
 
-impl Story<'_> {
+impl DemoScript<'_> {
     /// Shows why one of the buyer's calls paid whom.
     pub(super) async fn tell_why(
         &self,
-        buyer: &Program,
+        buyer: &DemoBinary,
         dir: &Path,
         answer: &Value,
     ) -> Result<(), Failure> {
         let id = text(answer, "/receipt/id")?;
-        self.show(&["receipts", "show", id, "--why"]);
+        self.print_command(&["receipts", "show", id, "--why"]);
         let why = self.final_attribution(buyer, dir, id).await?;
         for share in why["shares"].as_array().into_iter().flatten() {
-            self.say(&format!(
+            self.print_line(&format!(
                 "  {:>5.1} % to {}",
                 share["ppm"].as_f64().unwrap_or(0.0) / 10_000.0,
                 text(share, "/contributor")?
             ));
         }
         match why["fallback"].as_str() {
-            Some(fallback) => self.say(&format!("  static shares, because of {fallback}")),
-            None => self.say(&format!(
+            Some(fallback) => self.print_line(&format!("  static shares, because of {fallback}")),
+            None => self.print_line(&format!(
                 "  by influence on the answer, which decides {:.0} % of it",
                 why["evidence_ppm"].as_f64().unwrap_or(0.0) / 10_000.0
             )),
         }
         for example in why["examples"].as_array().into_iter().flatten().take(2) {
-            self.say(&format!(
+            self.print_line(&format!(
                 "  most of all example {:.12}… by {}",
                 text(example, "/example")?,
                 text(example, "/contributor")?
@@ -133,7 +133,7 @@ impl Story<'_> {
     /// The server attributes calls after it has answered them.
     async fn final_attribution(
         &self,
-        buyer: &Program,
+        buyer: &DemoBinary,
         dir: &Path,
         id: &str,
     ) -> Result<Value, Failure> {
@@ -155,13 +155,13 @@ impl Story<'_> {
     pub(super) async fn tell_claimed(
         &self,
         project: &Path,
-        deployed: &Deployed,
+        deployed: &DeployReport,
         package: &Path,
-    ) -> Result<Attributed, Failure> {
-        let facts = Facts::read(&self.program.journal())?;
+    ) -> Result<CreditReport, Failure> {
+        let facts = CreditFacts::read(&self.program.journal())?;
         let credited = facts.credited();
         for one in &credited {
-            self.say(&format!(
+            self.print_line(&format!(
                 "  {:<12} {:>5.1} % of the contributors' part: {} dUSD",
                 one.name,
                 one.ppm as f64 / 10_000.0,
@@ -190,17 +190,17 @@ impl Story<'_> {
         for address in &addresses {
             args.extend(["--contributor", address]);
         }
-        self.show(&["claim", "--log", "LOG", "--contributor", "ADDRESS", "…"]);
+        self.print_command(&["claim", "--log", "LOG", "--contributor", "ADDRESS", "…"]);
         let paid = contributor.run(project, &args, false).await?;
         let claimed = sum(&paid)?;
-        self.say(&format!(
+        self.print_line(&format!(
             "  fetched from the pool: {} dUSD",
             shown_amount(&claimed.to_string(), DECIMALS)
         ));
         self.audit((&contributor, project), (deployed, package))
             .await?;
         let (anchored, _) = facts.anchors.calls();
-        Ok(Attributed {
+        Ok(CreditReport {
             calls: facts.calls,
             by_influence: facts.by_influence,
             contributors: credited,
@@ -211,8 +211,8 @@ impl Story<'_> {
 
     async fn audit(
         &self,
-        (auditor, project): (&Program, &Path),
-        (deployed, package): (&Deployed, &Path),
+        (auditor, project): (&DemoBinary, &Path),
+        (deployed, package): (&DeployReport, &Path),
     ) -> Result<(), Failure> {
         let log = self.program.log();
         let index = package.parent().map(|run| run.join("attribution"));
@@ -230,7 +230,7 @@ impl Story<'_> {
         if let Some(index) = &index {
             args.extend(["--index", index]);
         }
-        self.show(&[
+        self.print_command(&[
             "audit",
             "ADAPTER",
             "--log",
@@ -241,7 +241,7 @@ impl Story<'_> {
             "INDEX",
         ]);
         auditor.run(project, &args, false).await?;
-        self.say("  shares, roots and sums come out the same from what is published");
+        self.print_line("  shares, roots and sums come out the same from what is published");
         Ok(())
     }
 
@@ -267,7 +267,7 @@ impl Story<'_> {
             let call = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
             client.post(url).json(&call).send().await.map_err(broken)?;
         }
-        self.say("  a day passes on the demo's chain, in which contributors could contest");
+        self.print_line("  a day passes on the demo's chain, in which contributors could contest");
         Ok(())
     }
 }

@@ -12,7 +12,7 @@ use tokio::{
 };
 
 use crate::{
-    atomic::{self, Readers},
+    atomic::{self, FileAccess},
     error::{EXIT_CLASSES, ExitClass, Failure},
     private::files,
 };
@@ -21,7 +21,7 @@ use crate::{
 const PASSWORD_FILE: &str = "password";
 
 /// This binary, with files of its own.
-pub struct Program {
+pub struct DemoBinary {
     binary: PathBuf,
     dir: PathBuf,
     /// Name of the folder of whoever runs it.
@@ -29,13 +29,13 @@ pub struct Program {
 }
 
 /// A server that is stopped when the demo lets go of it.
-pub struct Server {
+pub struct DemoServer {
     child: Child,
     /// What it printed when it became ready.
     pub ready: Value,
 }
 
-impl Program {
+impl DemoBinary {
     pub fn new(home: &Path) -> Result<Self, Failure> {
         let binary = std::env::current_exe().map_err(|error| {
             Failure::new(
@@ -76,7 +76,7 @@ impl Program {
             .map_err(|error| Failure::io("create the folder", &folder, &error))?;
         let path = folder.join("config.toml");
         let text = format!("[network.local]\nrpc = \"{rpc}\"\n");
-        atomic::replace_file(&path, text.as_bytes(), Readers::Owner)
+        atomic::replace_file(&path, text.as_bytes(), FileAccess::Owner)
             .map_err(|error| Failure::io("write", &path, &error))
     }
 
@@ -84,7 +84,7 @@ impl Program {
     pub fn write_password(&self) -> Result<(), Failure> {
         let path = self.dir.join(PASSWORD_FILE);
         let password = format!("{:032x}\n", rand::random::<u128>());
-        atomic::replace_file(&path, password.as_bytes(), Readers::Owner)
+        atomic::replace_file(&path, password.as_bytes(), FileAccess::Owner)
             .map_err(|error| Failure::io("write", &path, &error))
     }
 
@@ -143,7 +143,7 @@ impl Program {
     }
 
     /// Starts a server and waits for the line that says it is ready.
-    pub async fn serve(&self, dir: &Path, args: &[&str]) -> Result<Server, Failure> {
+    pub async fn serve(&self, dir: &Path, args: &[&str]) -> Result<DemoServer, Failure> {
         let mut child = self
             .command(dir, args)
             .stdout(Stdio::piped())
@@ -166,7 +166,7 @@ impl Program {
                         tokio::io::copy(&mut stderr, &mut tokio::io::sink()).await
                     });
                 }
-                Ok(Server { child, ready })
+                Ok(DemoServer { child, ready })
             }
             Err(_) => {
                 let output = child
@@ -187,7 +187,7 @@ impl Program {
     }
 }
 
-impl Server {
+impl DemoServer {
     /// Asks the server to drain, and waits until it is gone.
     pub async fn stop(mut self) -> Result<(), Failure> {
         if let Some(pid) = self.child.id() {

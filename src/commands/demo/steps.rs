@@ -6,24 +6,24 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{
-    Report,
-    program::Server,
-    story::{Story, count, number, text},
-    trade::{Bill, Buyer},
+    DemoReport,
+    buyer::{CallLog, DemoBuyer},
+    program::DemoServer,
+    script::{DemoScript, count, number, text},
 };
 use crate::{
-    commands::deploy::Deployed,
+    commands::deploy::DeployReport,
     error::{ExitClass, Failure},
     runtime::{
         journal::Journal,
-        state::{Applied, Snapshot},
+        state::{ApplyOutcome, JournalSnapshot},
     },
     wallet::balance::shown_amount,
 };
 
 /// A project written and its data checked.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
-pub struct Started {
+pub struct DemoProject {
     pub template: &'static str,
     pub rows: u64,
     pub sources: u64,
@@ -31,7 +31,7 @@ pub struct Started {
 
 /// Figures of the training run.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
-pub struct Trained {
+pub struct TrainingFigures {
     pub steps: u64,
     pub tokens: u64,
     pub seconds: f64,
@@ -41,7 +41,7 @@ pub struct Trained {
 
 /// Accuracy on held-out rows, 0 to 1.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
-pub struct Evaluated {
+pub struct EvaluationFigures {
     pub rows: u64,
     pub base_accuracy: f64,
     pub adapter_accuracy: f64,
@@ -49,7 +49,7 @@ pub struct Evaluated {
 
 /// One answered call, as its receipt counts it.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
-pub struct Called {
+pub struct DemoCall {
     pub kind: &'static str,
     pub answer: String,
     pub prompt_tokens: u64,
@@ -59,7 +59,7 @@ pub struct Called {
 
 /// What the server's journal added up to.
 #[derive(Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
-pub struct Metered {
+pub struct MeteredTotals {
     pub calls: u64,
     pub prompt_tokens: u64,
     pub completion_tokens: u64,
@@ -73,13 +73,15 @@ const POSTS: &[&str] = &[
     "The upgrade is scheduled for Tuesday at block 812000",
 ];
 
-impl Story<'_> {
+impl DemoScript<'_> {
     /// Runs every step.
-    pub async fn tell(&self) -> Result<Report, Failure> {
-        self.say("This is a demonstration: a temporary project, a tiny base model, no real money.");
-        let mut report = Report {
+    pub async fn run_steps(&self) -> Result<DemoReport, Failure> {
+        self.print_line(
+            "This is a demonstration: a temporary project, a tiny base model, no real money.",
+        );
+        let mut report = DemoReport {
             demo: true,
-            ..Report::default()
+            ..DemoReport::default()
         };
         let project = self.program.dir().join(TEMPLATE);
         report.started = Some(self.start(&project).await?);
@@ -90,8 +92,8 @@ impl Story<'_> {
         let server = self.serve(&project).await?;
         let url = text(&server.ready, "/url")?.to_owned();
         self.step(7, "A buyer calls it and pays for every call", &[]);
-        let buyer = Buyer::new(self, &project).await?;
-        let mut bill = Bill::default();
+        let buyer = DemoBuyer::new(self, &project).await?;
+        let mut log = CallLog::default();
         for (kind, post) in [
             ("classify", POSTS[0]),
             ("classify", POSTS[1]),
@@ -101,14 +103,14 @@ impl Story<'_> {
             let args = ["call", post, "--kind", kind, "--url", &url];
             let answer = self.call(&project, &buyer, &args).await?;
             report.calls.push(called(kind, &answer)?);
-            bill.answers.push(answer);
+            log.answers.push(answer);
         }
         // By a transfer of its own, for comparison.
         let args = ["call", POSTS[0], "--url", &url, "--scheme", "exact"];
-        bill.answers.push(self.call(&project, &buyer, &args).await?);
-        buyer.call_often(&project, (&url, POSTS), &mut bill).await?;
-        let paid = buyer.paid(&project, &bill).await?;
-        self.say(&format!(
+        log.answers.push(self.call(&project, &buyer, &args).await?);
+        buyer.call_often(&project, (&url, POSTS), &mut log).await?;
+        let paid = buyer.paid(&project, &log).await?;
+        self.print_line(&format!(
             "  {} calls from {} channels, {} of them streamed: {} dUSD",
             paid.calls,
             paid.channels,
@@ -116,11 +118,11 @@ impl Story<'_> {
             shown_amount(&paid.charged.to_string(), 6)
         ));
         self.step(8, "Whose data shaped an answer is who is paid for it", &[]);
-        self.tell_why(&buyer.program, &project, &bill.answers[0])
+        self.tell_why(&buyer.program, &project, &log.answers[0])
             .await?;
         self.step(9, "Many payments become a few transactions", &[]);
         let settled = self.tell_settled(&project, (server, &paid)).await?;
-        report.metered = Some(self.meter(&bill)?);
+        report.metered = Some(self.meter(&log)?);
         (report.paid, report.settled) = (Some(paid), Some(settled));
         self.step(10, "Contributors fetch what they are owed", &[]);
         if let Some(deployed) = &report.deployed {
@@ -130,7 +132,7 @@ impl Story<'_> {
         Ok(report)
     }
 
-    async fn start(&self, project: &Path) -> Result<Started, Failure> {
+    async fn start(&self, project: &Path) -> Result<DemoProject, Failure> {
         self.step(
             1,
             "A creator starts from a template",
@@ -140,22 +142,22 @@ impl Story<'_> {
         self.program
             .run(dir, &["init", TEMPLATE, "--template", TEMPLATE], false)
             .await?;
-        self.show(&["data", "check"]);
+        self.print_command(&["data", "check"]);
         let check = self.program.run(project, &["data", "check"], false).await?;
         let sources = check.pointer("/parts/0/sources").and_then(Value::as_array);
-        let started = Started {
+        let started = DemoProject {
             template: TEMPLATE,
             rows: count(&check, "/parts/0/rows")?,
             sources: sources.map_or(0, Vec::len) as u64,
         };
-        self.say(&format!(
+        self.print_line(&format!(
             "  {} rows from {} owners",
             started.rows, started.sources
         ));
         Ok(started)
     }
 
-    async fn train(&self, project: &Path) -> Result<Trained, Failure> {
+    async fn train(&self, project: &Path) -> Result<TrainingFigures, Failure> {
         self.step(
             2,
             "A LoRA adapter is trained on the embedded base",
@@ -169,14 +171,14 @@ impl Story<'_> {
                 self.watcher.is_none() && !self.printer.is_json(),
             )
             .await?;
-        let trained = Trained {
+        let trained = TrainingFigures {
             steps: count(&result, "/steps")?,
             tokens: count(&result, "/tokens")?,
             seconds: number(&result, "/seconds")?,
             tokens_per_second: number(&result, "/tokens_per_second")?,
             final_loss: number(&result, "/final_loss")?,
         };
-        self.say(&format!(
+        self.print_line(&format!(
             "  {} steps, {} tokens in {:.1} s ({:.0} tokens/s), final loss {:.3}",
             trained.steps,
             trained.tokens,
@@ -187,7 +189,7 @@ impl Story<'_> {
         Ok(trained)
     }
 
-    async fn evaluate(&self, project: &Path) -> Result<Evaluated, Failure> {
+    async fn evaluate(&self, project: &Path) -> Result<EvaluationFigures, Failure> {
         let args = ["eval", "--vs", "base"];
         self.step(
             3,
@@ -195,12 +197,12 @@ impl Story<'_> {
             &args,
         );
         let result = self.program.run(project, &args, false).await?;
-        let evaluated = Evaluated {
+        let evaluated = EvaluationFigures {
             rows: count(&result, "/rows")?,
             base_accuracy: number(&result, "/base/accuracy")?,
             adapter_accuracy: number(&result, "/accuracy")?,
         };
-        self.say(&format!(
+        self.print_line(&format!(
             "  {} rows: base {:.1} %, with the adapter {:.1} %",
             evaluated.rows,
             evaluated.base_accuracy * 100.0,
@@ -210,7 +212,7 @@ impl Story<'_> {
     }
 
     /// Signs the adapter with a new account, registers it, and asks the registry what it knows.
-    async fn register(&self, project: &Path) -> Result<(Deployed, PathBuf), Failure> {
+    async fn register(&self, project: &Path) -> Result<(DeployReport, PathBuf), Failure> {
         let account = ["wallet", "new", "creator", "--light-kdf"];
         self.step(
             4,
@@ -219,26 +221,26 @@ impl Story<'_> {
         );
         self.program.write_password()?;
         let made = self.program.run(project, &account, false).await?;
-        self.say(&format!("  {}", text(&made, "/address")?));
-        self.show(&["package"]);
+        self.print_line(&format!("  {}", text(&made, "/address")?));
+        self.print_command(&["package"]);
         let package = self.program.run(project, &["package"], false).await?;
         let folder = text(&package, "/package")?;
-        self.say(&format!(
+        self.print_line(&format!(
             "  manifest sha256 {}",
             text(&package, "/manifest_sha256")?
         ));
         let deploy = ["deploy"];
         self.step(5, "It is registered on the chain, on this machine", &deploy);
         let result = self.program.run(project, &deploy, false).await?;
-        let deployed: Deployed = serde_json::from_value(result).map_err(|error| {
+        let deployed: DeployReport = serde_json::from_value(result).map_err(|error| {
             let message = format!("`openlora deploy` printed something else: {error}");
             Failure::new(ExitClass::Internal, message)
         })?;
-        self.say(&format!(
+        self.print_line(&format!(
             "  adapter {} version {}, {} gas, paid through {}",
             deployed.adapter_id, deployed.version, deployed.gas_used, deployed.splitter
         ));
-        self.show(&["explore", "--verify", "PACKAGE"]);
+        self.print_command(&["explore", "--verify", "PACKAGE"]);
         let explore = ["explore", &deployed.adapter_id, "--verify", folder];
         let known = self.program.run(project, &explore, false).await?;
         self.tell_registry(&known)?;
@@ -255,13 +257,13 @@ impl Story<'_> {
             let of = pool.map_or(String::new(), |pool| {
                 format!(", a pool of {} contributors", pool.len())
             });
-            self.say(&format!(
+            self.print_line(&format!(
                 "  {} ppm to {}{of}",
                 count(share, "/ppm")?,
                 text(share, "/recipient")?
             ));
         }
-        self.say("  the package on disk is what the registry says");
+        self.print_line("  the package on disk is what the registry says");
         Ok(())
     }
 
@@ -272,7 +274,7 @@ impl Story<'_> {
         Ok(())
     }
 
-    async fn serve(&self, project: &Path) -> Result<Server, Failure> {
+    async fn serve(&self, project: &Path) -> Result<DemoServer, Failure> {
         let args = ["serve", "--local", "--port", "0"];
         self.step(
             6,
@@ -280,14 +282,19 @@ impl Story<'_> {
             &args,
         );
         let server = self.program.serve(project, &args).await?;
-        self.say(&format!("  ready at {}", text(&server.ready, "/url")?));
+        self.print_line(&format!("  ready at {}", text(&server.ready, "/url")?));
         Ok(server)
     }
 
-    async fn call(&self, project: &Path, buyer: &Buyer, args: &[&str]) -> Result<Value, Failure> {
-        self.show(args);
+    async fn call(
+        &self,
+        project: &Path,
+        buyer: &DemoBuyer,
+        args: &[&str],
+    ) -> Result<Value, Failure> {
+        self.print_command(args);
         let result = buyer.call(project, args).await?;
-        self.say(&format!(
+        self.print_line(&format!(
             "  {} ({} + {} tokens, {} ms, {} dUSD)",
             answer(&result),
             count(&result, "/usage/prompt_tokens")?,
@@ -299,14 +306,14 @@ impl Story<'_> {
     }
 
     /// Holds the answers' usage against what the server's journal recorded.
-    fn meter(&self, bill: &Bill) -> Result<Metered, Failure> {
+    fn meter(&self, log: &CallLog) -> Result<MeteredTotals, Failure> {
         let metered = totals(&self.program.journal())?;
         let sum = |pointer: &str| {
-            let each = bill.answers.iter().map(|answer| count(answer, pointer));
+            let each = log.answers.iter().map(|answer| count(answer, pointer));
             each.sum::<Result<u64, Failure>>()
         };
-        let answered = Metered {
-            calls: bill.answers.len() as u64,
+        let answered = MeteredTotals {
+            calls: log.answers.len() as u64,
             prompt_tokens: sum("/usage/prompt_tokens")?,
             completion_tokens: sum("/usage/completion_tokens")?,
         };
@@ -316,7 +323,7 @@ impl Story<'_> {
                 format!("the journal recorded {metered:?}, the answers said {answered:?}"),
             ));
         }
-        self.say(&format!(
+        self.print_line(&format!(
             "  the journal: {} calls, {} + {} tokens, the same as the answers said",
             metered.calls, metered.prompt_tokens, metered.completion_tokens
         ));
@@ -324,7 +331,7 @@ impl Story<'_> {
     }
 
     /// The last words.
-    pub fn close(&self, report: &Report, kept: Option<&Path>) {
+    pub fn close(&self, report: &DemoReport, kept: Option<&Path>) {
         self.printer.line("");
         self.printer
             .line(format!("The demonstration took {:.1} s.", report.seconds));
@@ -338,27 +345,27 @@ impl Story<'_> {
 }
 
 /// Adds the journal up, after its hash chain has been checked from the first event.
-fn totals(journal: &Path) -> Result<Metered, Failure> {
+fn totals(journal: &Path) -> Result<MeteredTotals, Failure> {
     let mut journal = Journal::open_read_only(journal)?;
     journal.verify()?;
-    let mut snapshot = Snapshot::default();
+    let mut snapshot = JournalSnapshot::default();
     let mut gaps = 0_u64;
     journal.replay(1, |record| {
-        gaps += u64::from(matches!(snapshot.apply(record), Applied::Gap { .. }));
+        gaps += u64::from(matches!(snapshot.apply(record), ApplyOutcome::Gap { .. }));
     })?;
     if gaps > 0 {
         let message = format!("{gaps} records of the journal are missing");
         return Err(Failure::new(ExitClass::Verification, message));
     }
-    Ok(Metered {
+    Ok(MeteredTotals {
         calls: snapshot.totals.calls,
         prompt_tokens: snapshot.totals.prompt_tokens,
         completion_tokens: snapshot.totals.completion_tokens,
     })
 }
 
-fn called(kind: &'static str, result: &Value) -> Result<Called, Failure> {
-    Ok(Called {
+fn called(kind: &'static str, result: &Value) -> Result<DemoCall, Failure> {
+    Ok(DemoCall {
         kind,
         answer: answer(result),
         prompt_tokens: count(result, "/usage/prompt_tokens")?,

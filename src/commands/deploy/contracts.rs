@@ -2,63 +2,74 @@
 
 use serde::Serialize;
 
-use super::{DeployRequest, Desk, propose, show};
+use super::{DeployRequest, TxContext, print_steps, propose};
 use crate::{
-    commands::Context,
+    commands::CommandContext,
     error::{ExitStatus, Failure},
     wallet::deploy::{deploy_contracts, missing_contracts, quote},
 };
 
 /// What `--contracts --json` prints.
 #[derive(Debug, Serialize, schemars::JsonSchema)]
-pub struct Contracts {
+pub struct ContractsReport {
     network: String,
     chain_id: u64,
     /// In the order of deployment.
-    contracts: Vec<Placed>,
+    contracts: Vec<ContractAddress>,
 }
 
 #[derive(Debug, Serialize, schemars::JsonSchema)]
-pub struct Placed {
+pub struct ContractAddress {
     name: &'static str,
     address: String,
     /// The transaction that put it there; null when it was there before.
     tx: Option<String>,
 }
 
-pub async fn run(context: &Context, request: &DeployRequest) -> Result<ExitStatus, Failure> {
-    let mut desk = Desk::open(context, request.password_file.clone()).await?;
+pub async fn run(context: &CommandContext, request: &DeployRequest) -> Result<ExitStatus, Failure> {
+    let mut tx_context = TxContext::open(context, request.password_file.clone()).await?;
     if !request.dry_run {
-        desk.recover().await?;
+        tx_context.recover().await?;
     }
-    let (set, steps) = missing_contracts(&desk.chain).await?;
-    let quote = quote(&desk.chain, desk.account, &steps, &desk.limits).await?;
+    let (set, steps) = missing_contracts(&tx_context.chain).await?;
+    let quote = quote(
+        &tx_context.chain,
+        tx_context.account,
+        &steps,
+        &tx_context.limits,
+    )
+    .await?;
     if request.dry_run {
-        propose(context, &desk, &steps, &quote);
+        propose(context, &tx_context, &steps, &quote);
         return Ok(ExitStatus::Success);
     }
     if !steps.is_empty() {
-        show(context, &desk, &steps, &quote);
-        desk.confirm("contracts", "deploying the contracts")?;
-        desk.fund().await?;
-        let held = desk.chain.balance(desk.account).await?;
-        quote.afford(&desk.chain, desk.account, held, "deploying the contracts")?;
+        print_steps(context, &tx_context, &steps, &quote);
+        tx_context.confirm("contracts", "deploying the contracts")?;
+        tx_context.fund().await?;
+        let held = tx_context.chain.balance(tx_context.account).await?;
+        quote.afford(
+            &tx_context.chain,
+            tx_context.account,
+            held,
+            "deploying the contracts",
+        )?;
     }
     let placed = if steps.is_empty() {
         crate::wallet::deploy::already_there(&set)
     } else {
-        let account = desk.unlock()?;
-        deploy_contracts(&desk.sender(&account), &set, &quote).await?
+        let account = tx_context.unlock()?;
+        deploy_contracts(&tx_context.sender(&account), &set, &quote).await?
     };
-    let network = &desk.chain.network;
+    let network = &tx_context.chain.network;
     let printer = &context.printer;
     if printer.is_json() {
-        let contracts = placed.into_iter().map(|it| Placed {
+        let contracts = placed.into_iter().map(|it| ContractAddress {
             name: it.name,
             address: it.address.to_string(),
             tx: it.tx,
         });
-        printer.json(&Contracts {
+        printer.json(&ContractsReport {
             network: network.name.clone(),
             chain_id: network.chain_id,
             contracts: contracts.collect(),

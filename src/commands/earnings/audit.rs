@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{
-    commands::{Context, network},
+    commands::{CommandContext, network},
     error::Failure,
     printer::Printer,
     runtime::{
@@ -12,7 +12,8 @@ use crate::{
         ledger::{
             Address, Amount, FormerChain,
             findings::{
-                Audit, Check, Finding, FindingKind, FoundCall, LossCause, Relation, Severity,
+                AuditFinding, FindingKind, FoundCall, LedgerAudit, LossCause, Severity, SumCheck,
+                SumRelation,
             },
             reconcile::reconcile,
             trail::AuditTrail,
@@ -31,7 +32,7 @@ const LISTED: usize = 8;
 
 /// One receiver on one chain.
 #[derive(Debug, Serialize, JsonSchema)]
-pub struct Audited {
+pub struct ReceiverAudit {
     pub network: String,
     pub chain_id: u64,
     #[schemars(with = "String")]
@@ -41,16 +42,16 @@ pub struct Audited {
     pub decimals: u8,
     /// The block at which the chain was asked.
     pub block: u64,
-    pub checks: Vec<Checked>,
+    pub checks: Vec<AuditRelation>,
     /// Every loss, difference and note.
-    pub findings: Vec<Found>,
+    pub findings: Vec<AuditEntry>,
     /// Every check holds, and no finding is a loss or a difference.
     pub ok: bool,
 }
 
 /// One relation; sums in base units.
 #[derive(Debug, Serialize, JsonSchema)]
-pub struct Checked {
+pub struct AuditRelation {
     /// Such as "received = held + released".
     pub name: String,
     pub left: Amount,
@@ -62,7 +63,7 @@ pub struct Checked {
 
 /// One loss, difference or note; sums in base units.
 #[derive(Debug, Serialize, JsonSchema)]
-pub struct Found {
+pub struct AuditEntry {
     pub kind: FindingKind,
     pub severity: Severity,
     /// Why calls cannot be collected.
@@ -81,24 +82,24 @@ pub struct Found {
 
 /// What was audited, and what could not be.
 #[derive(Debug, Default)]
-pub(super) struct Audits {
-    pub audited: Vec<Audited>,
+pub(super) struct AuditResults {
+    pub audited: Vec<ReceiverAudit>,
     /// Contradictions inside the journal, and chains that no network of the settings is.
     pub problems: Vec<String>,
 }
 
-impl Audits {
+impl AuditResults {
     pub fn holds(&self) -> bool {
         self.problems.is_empty() && self.audited.iter().all(|one| one.ok)
     }
 }
 
 /// Asks every chain on which calls are paid.
-pub(super) async fn all(context: &Context) -> Result<Audits, Failure> {
+pub(super) async fn all(context: &CommandContext) -> Result<AuditResults, Failure> {
     let path = context.dirs.journal();
     let mut trail = AuditTrail::default();
     if !path.exists() {
-        return Ok(Audits::default());
+        return Ok(AuditResults::default());
     }
     let mut journal = Journal::open_read_only(&path)?;
     journal.replay(1, |record| trail.apply(record))?;
@@ -112,16 +113,16 @@ pub(super) async fn all(context: &Context) -> Result<Audits, Failure> {
         }
         let network = network::reach(context, network).await?;
         let chain = Chain::connect(&network).await?;
-        check_genesis(&chain, &trail.book).await?;
+        check_genesis(&chain, &trail.ledger).await?;
         gathered.push((gather(&chain, &trail, 0).await?, network));
     }
     journal.replay(trail.sequence + 1, |record| trail.apply(record))?;
-    for gone in &trail.book.former {
+    for gone in &trail.ledger.former {
         context.printer.note(former(gone));
     }
     let audited = gathered.iter().flat_map(|(evidence, network)| {
         let audits = evidence.iter().map(|it| reconcile(&trail, it));
-        audits.map(|audit| of(network, &audit))
+        audits.map(|audit| audit_report(network, &audit))
     });
     let unaudited = missing.iter().map(|chain| {
         format!(
@@ -129,10 +130,10 @@ pub(super) async fn all(context: &Context) -> Result<Audits, Failure> {
              names a network with this chain id: they are not audited"
         )
     });
-    Ok(Audits {
+    Ok(AuditResults {
         audited: audited.collect(),
         problems: trail
-            .book
+            .ledger
             .breaches
             .iter()
             .cloned()
@@ -152,11 +153,11 @@ fn former(gone: &FormerChain) -> String {
     )
 }
 
-fn of(network: &Network, audit: &Audit) -> Audited {
+fn audit_report(network: &Network, audit: &LedgerAudit) -> ReceiverAudit {
     let token = network.token.as_ref();
     let known = token.filter(|token| token.address == audit.receiver.token);
     let decimals = known.map_or(0, |token| token.decimals);
-    Audited {
+    ReceiverAudit {
         network: network.name.clone(),
         chain_id: network.chain_id,
         receiver: audit.receiver.receiver,
@@ -167,27 +168,27 @@ fn of(network: &Network, audit: &Audit) -> Audited {
         findings: audit
             .findings
             .iter()
-            .map(|it| found(it, decimals))
+            .map(|it| finding_entry(it, decimals))
             .collect(),
         ok: audit.holds(),
     }
 }
 
-fn checked(check: &Check) -> Checked {
-    Checked {
+fn checked(check: &SumCheck) -> AuditRelation {
+    AuditRelation {
         name: check.name.to_owned(),
         left: check.left,
         relation: match check.relation {
-            Relation::Equal => "=",
-            Relation::AtLeast => "≥",
+            SumRelation::Equal => "=",
+            SumRelation::AtLeast => "≥",
         },
         right: check.right,
         ok: check.holds(),
     }
 }
 
-fn found(finding: &Finding, decimals: u8) -> Found {
-    Found {
+fn finding_entry(finding: &AuditFinding, decimals: u8) -> AuditEntry {
+    AuditEntry {
         kind: finding.kind,
         severity: finding.severity(),
         cause: finding.cause,
@@ -201,7 +202,7 @@ fn found(finding: &Finding, decimals: u8) -> Found {
 }
 
 /// What is the matter, with both sums and where.
-fn text(finding: &Finding, decimals: u8) -> String {
+fn text(finding: &AuditFinding, decimals: u8) -> String {
     let amount = |amount: Amount| shown_amount(&amount.to_string(), decimals);
     let (expected, sum) = (amount(finding.expected), amount(finding.found));
     let what = match finding.kind {
@@ -271,7 +272,7 @@ fn text(finding: &Finding, decimals: u8) -> String {
     format!("{what}{detail}{channel}{tx}")
 }
 
-pub(super) fn show(printer: &Printer, audits: &[Audited], problems: &[String]) {
+pub(super) fn print_audits(printer: &Printer, audits: &[ReceiverAudit], problems: &[String]) {
     for one in audits {
         printer.line(format!(
             "audit of {} on {} ({}), block {}",
@@ -300,7 +301,7 @@ pub(super) fn show(printer: &Printer, audits: &[Audited], problems: &[String]) {
     }
 }
 
-fn show_found(printer: &Printer, found: &Found, decimals: u8) {
+fn show_found(printer: &Printer, found: &AuditEntry, decimals: u8) {
     let severity = match found.severity {
         Severity::Loss => "LOSS",
         Severity::Difference => "DIFFERS",

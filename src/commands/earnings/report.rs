@@ -5,28 +5,28 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{Books, audit::Audited, table::Row};
+use super::{IncomeLedger, audit::ReceiverAudit, table::EarningsRow};
 use crate::{
-    commands::Context,
+    commands::CommandContext,
     error::{ExitClass, Failure},
     printer::Printer,
-    runtime::ledger::{Amount, Days, ReceiverKey},
-    settings::SettingValue,
+    runtime::ledger::{Amount, DayRange, ReceiverKey},
+    settings::StatedSetting,
     wallet::balance::{from_units, shown_amount},
 };
 
 /// What `earnings --json` prints. Amounts are in base units.
 #[derive(Debug, Serialize, JsonSchema)]
-pub struct Report {
+pub struct EarningsReport {
     /// Per money: amounts of equal symbol and decimals are added up over chains.
     pub tokens: Vec<TokenReport>,
     pub chains: Vec<ChainReport>,
     /// With `--by`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub rows: Option<Vec<Row>>,
+    pub rows: Option<Vec<EarningsRow>>,
     /// With `--audit`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub audit: Option<Vec<Audited>>,
+    pub audit: Option<Vec<ReceiverAudit>>,
     /// With `--audit`: contradictions inside the journal, and what could not be audited.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub audit_problems: Option<Vec<String>>,
@@ -36,10 +36,10 @@ pub struct Report {
 pub struct TokenReport {
     pub symbol: String,
     pub decimals: u8,
-    pub today: Period,
-    pub seven_days: Period,
-    pub thirty_days: Period,
-    pub all: Period,
+    pub today: PeriodReport,
+    pub seven_days: PeriodReport,
+    pub thirty_days: PeriodReport,
+    pub all: PeriodReport,
     /// Charged for refunds, besides what calls cost.
     pub refund_fees: Amount,
     /// Charged and not yet at the receiver, as far as it can still arrive.
@@ -52,7 +52,7 @@ pub struct TokenReport {
 
 /// Sums over some days.
 #[derive(Clone, Copy, Debug, Default, Serialize, JsonSchema)]
-pub struct Period {
+pub struct PeriodReport {
     pub calls: u64,
     pub charged: Amount,
     /// Charged for refunds, besides what calls cost.
@@ -63,14 +63,14 @@ pub struct Period {
     pub gas_wei: Amount,
     /// Charged, fees of refunds included, less gas at `pricing.coin`; negative when gas cost more. Null without that price.
     #[schemars(with = "Option<String>")]
-    pub net: Option<Net>,
+    pub net: Option<SignedAmount>,
 }
 
 /// Base units with a sign.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Net(i128);
+pub struct SignedAmount(i128);
 
-impl Serialize for Net {
+impl Serialize for SignedAmount {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(&self.0)
     }
@@ -98,15 +98,15 @@ pub struct ChainReport {
     pub withdrawable: Amount,
 }
 
-pub(super) fn of(
-    context: &Context,
-    books: &Books,
-    rows: Option<Vec<Row>>,
-) -> Result<Report, Failure> {
+pub(super) fn build_report(
+    context: &CommandContext,
+    income: &IncomeLedger,
+    rows: Option<Vec<EarningsRow>>,
+) -> Result<EarningsReport, Failure> {
     let mut groups: BTreeMap<(String, u8), Vec<ReceiverKey>> = BTreeMap::new();
-    for receiver in books.earnings.receivers() {
+    for receiver in income.earnings.receivers() {
         groups
-            .entry(books.token(&receiver))
+            .entry(income.token(&receiver))
             .or_default()
             .push(receiver);
     }
@@ -114,17 +114,17 @@ pub(super) fn of(
         .iter()
         .map(|((symbol, decimals), receivers)| {
             let coin = coin(context, *decimals)?;
-            let group = Group {
-                books,
+            let group = MoneyGroup {
+                income,
                 receivers,
                 coin,
             };
             Ok(group.report(symbol, *decimals))
         })
         .collect::<Result<Vec<_>, Failure>>()?;
-    let receivers = books.earnings.receivers();
-    let chains = receivers.iter().map(|it| chain(books, it)).collect();
-    Ok(Report {
+    let receivers = income.earnings.receivers();
+    let chains = receivers.iter().map(|it| chain(income, it)).collect();
+    Ok(EarningsReport {
         tokens,
         chains,
         rows,
@@ -134,8 +134,11 @@ pub(super) fn of(
 }
 
 /// The value of one coin of the chain in base units of the token.
-pub(in crate::commands) fn coin(context: &Context, decimals: u8) -> Result<Option<u128>, Failure> {
-    let read = |stated: &SettingValue<String>| {
+pub(in crate::commands) fn coin(
+    context: &CommandContext,
+    decimals: u8,
+) -> Result<Option<u128>, Failure> {
+    let read = |stated: &StatedSetting<String>| {
         from_units(&stated.value, decimals).ok_or_else(|| {
             let message = format!(
                 "`{}` is wrong: expected token units such as 2500 or 0.5, found `{}`",
@@ -148,22 +151,22 @@ pub(in crate::commands) fn coin(context: &Context, decimals: u8) -> Result<Optio
 }
 
 /// Receivers of the same money.
-struct Group<'a> {
-    books: &'a Books,
+struct MoneyGroup<'a> {
+    income: &'a IncomeLedger,
     receivers: &'a [ReceiverKey],
     coin: Option<u128>,
 }
 
-impl Group<'_> {
+impl MoneyGroup<'_> {
     fn report(&self, symbol: &str, decimals: u8) -> TokenReport {
-        let all = self.books.earnings.sums_of(self.receivers, Days::ALL);
+        let all = self.income.earnings.sums_of(self.receivers, DayRange::ALL);
         TokenReport {
             symbol: symbol.to_owned(),
             decimals,
-            today: self.period(self.books.days(1)),
-            seven_days: self.period(self.books.days(7)),
-            thirty_days: self.period(self.books.days(30)),
-            all: self.period(Days::ALL),
+            today: self.period(self.income.days(1)),
+            seven_days: self.period(self.income.days(7)),
+            thirty_days: self.period(self.income.days(30)),
+            all: self.period(DayRange::ALL),
             refund_fees: all.refund_fees,
             pending: all.pending(),
             uncollectable: all.uncollectable,
@@ -171,26 +174,26 @@ impl Group<'_> {
         }
     }
 
-    fn period(&self, days: Days) -> Period {
-        let earnings = &self.books.earnings;
+    fn period(&self, days: DayRange) -> PeriodReport {
+        let earnings = &self.income.earnings;
         let period = earnings.period(self.receivers, days, self.coin);
-        Period {
+        PeriodReport {
             calls: period.sums.calls,
             charged: period.sums.charged,
             refund_fees: period.sums.refund_fees,
             settled: period.sums.settled,
             released: period.sums.released,
             gas_wei: period.gas_wei,
-            net: period.net.map(Net),
+            net: period.net.map(SignedAmount),
         }
     }
 }
 
-fn chain(books: &Books, receiver: &ReceiverKey) -> ChainReport {
-    let sums = books.earnings.sums(*receiver, Days::ALL);
-    let (symbol, decimals) = books.token(receiver);
+fn chain(income: &IncomeLedger, receiver: &ReceiverKey) -> ChainReport {
+    let sums = income.earnings.sums(*receiver, DayRange::ALL);
+    let (symbol, decimals) = income.token(receiver);
     ChainReport {
-        network: books.network(receiver).map(|it| it.name.clone()),
+        network: income.network(receiver).map(|it| it.name.clone()),
         chain_id: receiver.chain_id,
         receiver: receiver.receiver,
         token: receiver.token,
@@ -209,7 +212,7 @@ fn chain(books: &Books, receiver: &ReceiverKey) -> ChainReport {
 }
 
 /// For a person.
-pub(super) fn show(printer: &Printer, report: &Report) {
+pub(super) fn print_report(printer: &Printer, report: &EarningsReport) {
     if report.tokens.is_empty() {
         printer.line("nothing was earned yet");
         printer.hint("take payment for calls: openlora serve --local");
@@ -234,12 +237,12 @@ pub(super) fn show(printer: &Printer, report: &Report) {
     }
     if let Some(rows) = &report.rows {
         printer.line("");
-        super::table::show(printer, rows);
+        super::table::print_rows(printer, rows);
     }
     if let Some(audited) = &report.audit {
         printer.line("");
         let problems = report.audit_problems.as_deref().unwrap_or_default();
-        super::audit::show(printer, audited, problems);
+        super::audit::print_audits(printer, audited, problems);
     }
 }
 

@@ -5,20 +5,20 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{Books, By};
+use super::{EarningsGrouping, IncomeLedger};
 use crate::{
     error::{ExitClass, Failure},
     printer::Printer,
     runtime::{
         calendar::date,
-        ledger::{Amount, CallsKey, Days, ReceiverKey},
+        ledger::{Amount, CallsKey, DayRange, ReceiverKey},
     },
     wallet::balance::shown_amount,
 };
 
 /// Amounts are in base units.
 #[derive(Debug, Serialize, JsonSchema)]
-pub struct Row {
+pub struct EarningsRow {
     /// The day, the adapter's name, or the account.
     pub key: String,
     /// The money, such as `dUSD`.
@@ -32,18 +32,18 @@ pub struct Row {
     pub released: Option<Amount>,
 }
 
-type Key = (String, String, u8);
+type RowKey = (String, String, u8);
 
-pub(super) fn rows(books: &Books, by: By) -> Vec<Row> {
-    let mut rows: BTreeMap<Key, Row> = BTreeMap::new();
-    if by == By::Contributor {
-        for receiver in books.earnings.receivers() {
-            add_accruals(books, receiver, &mut rows);
+pub(super) fn rows(income: &IncomeLedger, by: EarningsGrouping) -> Vec<EarningsRow> {
+    let mut rows: BTreeMap<RowKey, EarningsRow> = BTreeMap::new();
+    if by == EarningsGrouping::Contributor {
+        for receiver in income.earnings.receivers() {
+            add_accruals(income, receiver, &mut rows);
         }
         return rows.into_values().collect();
     }
-    for (key, calls) in books.earnings.calls() {
-        let row = row(books, &mut rows, &key.receiver, name(key, by));
+    for (key, calls) in income.earnings.calls() {
+        let row = row(income, &mut rows, &key.receiver, name(key, by));
         row.charged = row.charged.saturating_add(calls.charged);
         let before = row.calls.unwrap_or_default();
         row.calls = Some(before.saturating_add(calls.calls));
@@ -51,23 +51,23 @@ pub(super) fn rows(books: &Books, by: By) -> Vec<Row> {
     rows.into_values().collect()
 }
 
-fn name(key: &CallsKey, by: By) -> String {
+fn name(key: &CallsKey, by: EarningsGrouping) -> String {
     match by {
-        By::Day => date(key.day),
-        By::Adapter => key.adapter.clone(),
-        By::Payer | By::Contributor => key.payer.to_string(),
+        EarningsGrouping::Day => date(key.day),
+        EarningsGrouping::Adapter => key.adapter.clone(),
+        EarningsGrouping::Payer | EarningsGrouping::Contributor => key.payer.to_string(),
     }
 }
 
 fn row<'a>(
-    books: &Books,
-    rows: &'a mut BTreeMap<Key, Row>,
+    income: &IncomeLedger,
+    rows: &'a mut BTreeMap<RowKey, EarningsRow>,
     receiver: &ReceiverKey,
     key: String,
-) -> &'a mut Row {
-    let (symbol, decimals) = books.token(receiver);
+) -> &'a mut EarningsRow {
+    let (symbol, decimals) = income.token(receiver);
     let place = (key.clone(), symbol.clone(), decimals);
-    rows.entry(place).or_insert_with(|| Row {
+    rows.entry(place).or_insert_with(|| EarningsRow {
         key,
         symbol,
         decimals,
@@ -78,12 +78,16 @@ fn row<'a>(
     })
 }
 
-fn add_accruals(books: &Books, receiver: ReceiverKey, rows: &mut BTreeMap<Key, Row>) {
-    for (account, accrual) in books
+fn add_accruals(
+    income: &IncomeLedger,
+    receiver: ReceiverKey,
+    rows: &mut BTreeMap<RowKey, EarningsRow>,
+) {
+    for (account, accrual) in income
         .earnings
-        .accruals(receiver, Days::ALL, &books.allotted)
+        .accruals(receiver, DayRange::ALL, &income.allotted)
     {
-        let row = row(books, rows, &receiver, account.to_string());
+        let row = row(income, rows, &receiver, account.to_string());
         let more = |sum: Option<Amount>, add: Amount| {
             Some(sum.unwrap_or(Amount::ZERO).saturating_add(add))
         };
@@ -94,7 +98,7 @@ fn add_accruals(books: &Books, receiver: ReceiverKey, rows: &mut BTreeMap<Key, R
 }
 
 /// With a header line; amounts in base units.
-pub(super) fn csv(rows: &[Row]) -> Result<String, Failure> {
+pub(super) fn csv(rows: &[EarningsRow]) -> Result<String, Failure> {
     let failed = |error: &dyn std::fmt::Display| {
         Failure::new(ExitClass::Internal, format!("cannot write CSV: {error}"))
     };
@@ -106,7 +110,7 @@ pub(super) fn csv(rows: &[Row]) -> Result<String, Failure> {
     String::from_utf8(bytes).map_err(|error| failed(&error))
 }
 
-pub(super) fn show(printer: &Printer, rows: &[Row]) {
+pub(super) fn print_rows(printer: &Printer, rows: &[EarningsRow]) {
     for row in rows {
         let amount = |amount: Amount| shown_amount(&amount.to_string(), row.decimals);
         let calls = row

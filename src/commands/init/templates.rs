@@ -2,14 +2,14 @@
 
 /// A project that `init` can write.
 #[derive(Debug)]
-pub struct Template {
+pub struct ProjectTemplate {
     pub name: &'static str,
     /// One line for `init --list`.
     pub about: &'static str,
     stored: &'static [(&'static str, &'static [u8])],
 }
 
-impl Template {
+impl ProjectTemplate {
     /// Paths in the project, with `/`, and contents.
     pub fn files(&self) -> impl Iterator<Item = (String, &'static [u8])> {
         // Under its own name the file would hide parts of this repository from git.
@@ -29,7 +29,7 @@ impl Template {
 
 macro_rules! template {
     ($name:literal, $about:literal, [$($file:literal),* $(,)?]) => {
-        Template {
+        ProjectTemplate {
             name: $name,
             about: $about,
             stored: &[$((
@@ -43,7 +43,7 @@ macro_rules! template {
 }
 
 /// All templates, in the order in which they are listed.
-pub const TEMPLATES: &[Template] = &[
+pub const TEMPLATES: &[ProjectTemplate] = &[
     template!(
         "sentiment",
         "classifies crypto posts as negative, neutral or positive",

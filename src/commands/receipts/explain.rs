@@ -5,22 +5,22 @@ use serde_json::Value;
 use super::unknown;
 use crate::{
     commands::{
-        Context,
-        call::client::{Client, is_id},
-        running_server::Running,
+        CommandContext,
+        call::client::{ServerClient, is_id},
+        running_server::RunningServer,
     },
     error::{ExitClass, ExitStatus, Failure},
-    printer::{Printer, harmless},
+    printer::{Printer, escape_controls},
     runtime::{
         event::{AttributionMethod, TracedSpan},
-        serve::attribution::published::{PublishedAttribution, PublishedShare, Stage},
+        serve::attribution::published::{AttributionStage, PublishedAttribution, PublishedShare},
     },
-    wallet::purse::Purse,
+    wallet::payer::PayerStore,
 };
 
 /// Asks the server that is named, the one that was paid, or the one that runs in this home.
 pub(super) async fn run(
-    context: &Context,
+    context: &CommandContext,
     id: &str,
     url: Option<&str>,
 ) -> Result<ExitStatus, Failure> {
@@ -31,27 +31,31 @@ pub(super) async fn run(
     let found = ask(context, &url, id).await?;
     match context.printer.is_json() {
         true => context.printer.json(&found),
-        false => show(&context.printer, &found),
+        false => print_attribution(&context.printer, &found),
     }
     Ok(ExitStatus::Success)
 }
 
-async fn server(context: &Context, id: &str) -> Result<String, Failure> {
-    let purse = Purse::open(&context.dirs.data)?;
-    if let Some(spending) = purse.spending(id)? {
-        return Ok(spending.server);
+async fn server(context: &CommandContext, id: &str) -> Result<String, Failure> {
+    let store = PayerStore::open(&context.dirs.data)?;
+    if let Some(record) = store.payment_record(id)? {
+        return Ok(record.server);
     }
-    let running = Running::find(context).await?;
+    let running = RunningServer::find(context).await?;
     running
         .map(|server| server.url().to_owned())
         .ok_or_else(|| unknown(id).with_hint("name the server that answered: --url URL"))
 }
 
-async fn ask(context: &Context, url: &str, id: &str) -> Result<PublishedAttribution, Failure> {
+async fn ask(
+    context: &CommandContext,
+    url: &str,
+    id: &str,
+) -> Result<PublishedAttribution, Failure> {
     if !is_id(id) {
         return Err(unknown(id));
     }
-    let client = Client::new(context, Some(url))?;
+    let client = ServerClient::new(context, Some(url))?;
     let path = format!("/v1/attributions/{id}");
     let (status, body) = client.ask(&path).await?;
     if !status.is_success() {
@@ -71,12 +75,12 @@ fn percent(ppm: u32) -> String {
     format!("{}.{:02} %", ppm / 10_000, ppm % 10_000 / 100)
 }
 
-fn show(printer: &Printer, found: &PublishedAttribution) {
-    let line = |text: String| printer.line(harmless(&text));
+fn print_attribution(printer: &Printer, found: &PublishedAttribution) {
+    let line = |text: String| printer.line(escape_controls(&text));
     let adapter = found.adapter.as_deref().unwrap_or("its adapter");
     match found.stage {
-        Stage::Final => line(format!("{} by {adapter}: {}", found.id, how(found))),
-        Stage::Provisional => line(format!(
+        AttributionStage::Final => line(format!("{} by {adapter}: {}", found.id, how(found))),
+        AttributionStage::Provisional => line(format!(
             "{} by {adapter}: its attribution waits; this is what its text repeats",
             found.id
         )),

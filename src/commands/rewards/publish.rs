@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::{
     error::Failure,
     runtime::{
-        event::{Attributed, Deployment, Event, Record, SplitRead, Traced},
+        event::{CallAttributed, CallTraced, Event, EventRecord, ReleaseDeployment, SplitRead},
         journal::Journal,
         ledger::{
-            Address, Anchors, Charge, Collected, ReceiverKey, Word,
+            Address, AnchorFacts, CallCharge, CollectedSums, ReceiverKey, Word,
             publication::{PublishedCall, event_id},
         },
     },
@@ -19,27 +19,27 @@ pub const LARGEST: usize = 8192;
 
 /// What is known of roots, releases and pools.
 #[derive(Default)]
-pub struct Reading {
+pub struct RewardState {
     chain_id: u64,
-    pub anchors: Anchors,
+    pub anchors: AnchorFacts,
     /// What the chains have collected of the calls' charges.
-    pub collected: Collected,
+    pub collected: CollectedSums,
     /// By splitter.
-    releases: BTreeMap<Address, Deployment>,
+    releases: BTreeMap<Address, ReleaseDeployment>,
     splits: BTreeMap<ReceiverKey, SplitRead>,
 }
 
 /// A call between its counting and its attribution.
 #[derive(Default)]
-struct Half {
-    charge: Option<Charge>,
+struct PartialCall {
+    charge: Option<CallCharge>,
     request_hash: String,
     response_hash: String,
-    traced: Option<Traced>,
+    traced: Option<CallTraced>,
 }
 
-impl Reading {
-    pub fn of(journal: &Journal, chain_id: u64) -> Result<Self, Failure> {
+impl RewardState {
+    pub fn read_journal(journal: &Journal, chain_id: u64) -> Result<Self, Failure> {
         let mut reading = Self {
             chain_id,
             ..Self::default()
@@ -55,7 +55,8 @@ impl Reading {
             // Splitters have one address on every chain.
             Event::Deployed(release) => {
                 if let Ok(splitter) = release.splitter.parse() {
-                    self.releases.insert(splitter, Deployment::clone(release));
+                    self.releases
+                        .insert(splitter, ReleaseDeployment::clone(release));
                 }
             }
             Event::SplitRead(split) => {
@@ -77,7 +78,7 @@ impl Reading {
     }
 
     /// Up to which record a pool's calls are published.
-    pub fn through(&self, pool: ReceiverKey, server: Address) -> u64 {
+    pub fn published_through(&self, pool: ReceiverKey, server: Address) -> u64 {
         let pays = |split: &&SplitRead| {
             let mut parts = split.parts.iter();
             parts.any(|part| part.recipient == pool.receiver)
@@ -106,7 +107,7 @@ impl Reading {
         adapter_id: &str,
         after: u64,
     ) -> Result<Vec<PublishedCall>, Failure> {
-        let mut halves: BTreeMap<String, Half> = BTreeMap::new();
+        let mut halves: BTreeMap<String, PartialCall> = BTreeMap::new();
         let mut calls = Vec::new();
         journal.replay(1, |record| match &record.event {
             Event::CallMetered {
@@ -117,13 +118,13 @@ impl Reading {
                 ..
             } => {
                 let half = halves.entry(request_id.clone()).or_default();
-                half.charge = Some(Charge::clone(charge));
+                half.charge = Some(CallCharge::clone(charge));
                 half.request_hash.clone_from(request_hash);
                 half.response_hash.clone_from(response_hash);
             }
             Event::Traced(traced) => {
                 let half = halves.entry(traced.request_id.clone()).or_default();
-                half.traced = Some(Traced::clone(traced));
+                half.traced = Some(CallTraced::clone(traced));
             }
             Event::Attributed(attributed) => {
                 let half = halves.remove(&attributed.request_id).unwrap_or_default();
@@ -133,7 +134,7 @@ impl Reading {
             }
             // What was paid on a chain that is gone is no call of the one that took its id.
             Event::ChainEnded { chain_id } => {
-                let is_gone = |charge: &Charge| charge.chain_id == *chain_id;
+                let is_gone = |charge: &CallCharge| charge.chain_id == *chain_id;
                 halves.retain(|_, half| !half.charge.as_ref().is_some_and(is_gone));
                 calls.retain(|call: &PublishedCall| !is_gone(&call.charge));
             }
@@ -143,7 +144,12 @@ impl Reading {
         Ok(calls)
     }
 
-    fn call(&self, record: &Record, attributed: &Attributed, half: Half) -> Option<PublishedCall> {
+    fn call(
+        &self,
+        record: &EventRecord,
+        attributed: &CallAttributed,
+        half: PartialCall,
+    ) -> Option<PublishedCall> {
         let charge = half.charge?;
         let release = self.releases.get(&charge.receiver)?;
         let event = event_id(&attributed.adapter_digest, &attributed.request_id);

@@ -11,76 +11,81 @@ use std::{
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::{Chosen, provenance};
+use super::{ChosenAdapter, provenance};
 use crate::{
     commands::{
-        Context,
-        desk::{Gifts, limits, tell},
+        CommandContext,
         journal::check_chain,
-        money::{amount, prices, shown, token},
+        money::{amount, format_token_sum, prices, token},
         network,
         published::LOG,
-        rewards::{Rewarder, Rounds},
+        rewards::{RewardPublisher, RewardSchedule},
         server_access::public_url,
-        settle::Settlement,
-        signer::Signer,
-        withdraw::Withdrawal,
+        settle::SettleReport,
+        signer::LockedSigner,
+        tx_context::{DevFaucet, limits, print_event},
+        withdraw::WithdrawReport,
     },
     error::{ExitClass, Failure},
     runtime::{
         adapter::WEIGHTS_FILE,
         attribution::LogFolder,
-        event::{Deployment, Event, SplitRead},
+        event::{Event, ReleaseDeployment, SplitRead},
         journal::Journal,
-        ledger::{Address, Amount, Book, Prices, SponsorAllowance, WITHDRAW_SHARE},
+        ledger::{Address, Amount, Ledger, PriceList, SponsorAllowance, WITHDRAW_SHARE},
         package::hash,
-        ports::Treasury,
-        serve::payment::{Currency, Sales},
-        state::Snapshot,
+        ports::Settler,
+        serve::payment::{Currency, SalesConfig},
+        state::JournalSnapshot,
     },
-    settings::{ContractPayerPolicy, SettingValue},
+    settings::{ContractPayerPolicy, StatedSetting},
     wallet::{
         balance::from_units,
-        deploy::{Payee, payee, quote},
+        deploy::{ReleasePayee, payee, quote},
         development::check_payee,
-        keystore::Account,
+        keystore::WalletAccount,
         network::Network,
         provider::Chain,
         rewards::server_facts,
-        settlement::{Books, Desk, History, Options, Records, SettleError, Treasurer, Triggers},
-        transaction::{Sender, no_facts, recover},
-        x402::{Clearing, ContractPayers, Counter, Rules, Shop, Till},
+        settlement::{
+            ChainSettler, LedgerView, SettleError, SettleTriggers, SettlementClient,
+            SettlementOptions, SettlementRecords, TxHistory,
+        },
+        transaction::{TxSender, no_facts, recover},
+        x402::{
+            ChainOffer, ContractPayers, FacilitatorService, SellerConfig, SponsorRules, X402Seller,
+        },
     },
 };
 
 /// Everything that a server which sells its calls needs.
-pub struct Selling {
-    pub sales: Sales,
-    pub prices: Prices,
+pub struct PaidServing {
+    pub sales: SalesConfig,
+    pub prices: PriceList,
     /// Names of the chains, the home chain first.
     pub networks: Vec<String>,
     /// Who is paid on the home chain, by the adapter's digest.
     pub splits: BTreeMap<String, SplitRead>,
-    treasurers: Vec<Office>,
-    triggers: Triggers,
-    rounds: Rounds,
+    treasurers: Vec<ChainOperator>,
+    triggers: SettleTriggers,
+    rounds: RewardSchedule,
 }
 
 /// A chain's desk, who settles there and who sees to rewards there.
 #[derive(Clone)]
-struct Office {
-    desk: Arc<Desk>,
-    treasurer: Arc<Treasurer>,
-    rewarder: Arc<Rewarder>,
+struct ChainOperator {
+    client: Arc<SettlementClient>,
+    settler: Arc<ChainSettler>,
+    rewarder: Arc<RewardPublisher>,
 }
 
 /// What is known before anything is asked of a chain.
-struct Plan<'a> {
-    context: &'a Context,
+struct ServingPlan<'a> {
+    context: &'a CommandContext,
     journal: &'a Journal,
-    account: Account,
+    account: WalletAccount,
     chains: Vec<Chain>,
-    snapshot: Snapshot,
+    snapshot: JournalSnapshot,
     /// Under which others reach this server.
     url: String,
 }
@@ -91,25 +96,25 @@ struct Plan<'a> {
 /// An adapter is not registered or is served by somebody else, a chain cannot be reached, or the
 /// account cannot be unlocked.
 pub(super) async fn open(
-    context: &Context,
+    context: &CommandContext,
     journal: &Journal,
-    chosen: &[Chosen],
+    chosen: &[ChosenAdapter],
     (networks, password_file): (Vec<Network>, Option<&Path>),
     url: &str,
-) -> Result<Selling, Failure> {
+) -> Result<PaidServing, Failure> {
     let mut chains = Vec::with_capacity(networks.len());
     for network in networks {
         let network = network::reach(context, network).await?;
         chains.push(Chain::connect(&network).await?);
     }
     let home = &chains[0].network;
-    let signer = Signer::choose(context, home)?;
+    let signer = LockedSigner::choose(context, home)?;
     // What a killed server left open is charged before anybody reads the ledger.
     journal.recover("none").await?;
     for chain in &chains {
         check_chain(journal, chain, &context.printer).await?;
     }
-    let plan = Plan {
+    let plan = ServingPlan {
         context,
         journal,
         account: signer.unlock(context, password_file)?,
@@ -123,9 +128,12 @@ pub(super) async fn open(
     plan.sell(&payees).await
 }
 
-impl Plan<'_> {
+impl ServingPlan<'_> {
     /// Who is paid for each adapter, by the adapter's digest.
-    async fn payees(&self, chosen: &[Chosen]) -> Result<BTreeMap<String, Payee>, Failure> {
+    async fn payees(
+        &self,
+        chosen: &[ChosenAdapter],
+    ) -> Result<BTreeMap<String, ReleasePayee>, Failure> {
         let mut payees = BTreeMap::new();
         for one in chosen {
             let deployment = self.deployment(one)?;
@@ -139,8 +147,8 @@ impl Plan<'_> {
     /// everybody knows, nor does such an account serve.
     fn check_payees(
         &self,
-        chosen: &[Chosen],
-        payees: &BTreeMap<String, Payee>,
+        chosen: &[ChosenAdapter],
+        payees: &BTreeMap<String, ReleasePayee>,
     ) -> Result<(), Failure> {
         for network in self.chains.iter().map(|chain| &chain.network) {
             check_payee(network, "the server's account", self.account.address())?;
@@ -155,7 +163,7 @@ impl Plan<'_> {
                 }
             }
             for one in chosen {
-                for party in provenance::parties(&one.adapter.dir)? {
+                for party in provenance::adapter_contributors(&one.adapter.dir)? {
                     let who = format!("the contributor {}", party.name);
                     for address in [party.address, party.owner].into_iter().flatten() {
                         check_payee(network, &who, address)?;
@@ -167,12 +175,12 @@ impl Plan<'_> {
     }
 
     /// The newest release of exactly these weights on the home chain.
-    fn deployment(&self, one: &Chosen) -> Result<Deployment, Failure> {
+    fn deployment(&self, one: &ChosenAdapter) -> Result<ReleaseDeployment, Failure> {
         let (weights, _) = hash(&one.adapter.dir.join(WEIGHTS_FILE))?;
         let weights = weights.to_string();
         let home = &self.chains[0].network;
         let registry = home.contracts.registry.unwrap_or_default().to_string();
-        let fits = |it: &&Deployment| {
+        let fits = |it: &&ReleaseDeployment| {
             it.weights_sha256 == weights && it.chain_id == home.chain_id && it.registry == registry
         };
         let found = self.snapshot.deployments.iter().rev().find(fits);
@@ -189,24 +197,24 @@ impl Plan<'_> {
 
     /// Creates splitters that are missing on other chains, after what an earlier process left
     /// open, and writes down who is paid.
-    async fn prepare(&self, payees: &BTreeMap<String, Payee>) -> Result<(), Failure> {
+    async fn prepare(&self, payees: &BTreeMap<String, ReleasePayee>) -> Result<(), Failure> {
         let limits = limits(self.context)?;
         let printer = self.context.printer.clone();
         for chain in &self.chains {
-            let gifts = Gifts {
+            let faucet = DevFaucet {
                 printer: &self.context.printer,
                 chain,
                 facts: self.journal,
                 limits,
             };
-            gifts.fund(self.account.address()).await?;
+            faucet.fund(self.account.address()).await?;
             let printer = printer.clone();
-            let sender = Sender {
+            let sender = TxSender {
                 chain,
                 account: &self.account,
                 facts: self.journal,
                 limits,
-                tell: &move |news| tell(&printer, news),
+                progress: &move |news| print_event(&printer, news),
                 harvest: &no_facts,
             };
             for payee in payees.values() {
@@ -226,59 +234,62 @@ impl Plan<'_> {
         Ok(())
     }
 
-    async fn sell(self, payees: &BTreeMap<String, Payee>) -> Result<Selling, Failure> {
+    async fn sell(self, payees: &BTreeMap<String, ReleasePayee>) -> Result<PaidServing, Failure> {
         let money = token(&self.chains[0].network)?.clone();
         let prices = prices(self.context, &money)?;
-        let book = Arc::new(RwLock::new(Book::default()));
-        let folded = Arc::clone(&book);
-        let follower = move |record: &crate::runtime::event::Record| {
-            let mut book = folded
+        let ledger = Arc::new(RwLock::new(Ledger::default()));
+        let folded = Arc::clone(&ledger);
+        let follower = move |record: &crate::runtime::event::EventRecord| {
+            let mut ledger = folded
                 .write()
                 .unwrap_or_else(|poisoned| poisoned.into_inner());
-            book.apply(&record.event);
+            ledger.apply(&record.event);
         };
         self.journal.follow(Box::new(follower)).await?;
-        let mut history = History::default();
+        let mut history = TxHistory::default();
         self.journal
             .replay(1, |record| history.apply(&record.event))?;
-        let treasurers = self.treasurers(&book, &history)?;
-        for Office { desk, rewarder, .. } in &treasurers {
-            desk.recover().await?;
+        let operators = self.chain_operators(&ledger, &history)?;
+        for ChainOperator {
+            client, rewarder, ..
+        } in &operators
+        {
+            client.recover().await?;
             rewarder.watch().await?;
         }
-        let counters = treasurers.iter().map(|it| self.counter(&it.desk));
-        let counters: Vec<Counter> = counters.collect::<Result<_, _>>()?;
-        for Office { desk, .. } in &treasurers {
-            desk.refresh().await.map_err(SettleError::from)?;
+        let offers = operators.iter().map(|it| self.chain_offer(&it.client));
+        let offers: Vec<ChainOffer> = offers.collect::<Result<_, _>>()?;
+        for ChainOperator { client, .. } in &operators {
+            client.refresh().await.map_err(SettleError::from)?;
         }
-        let facilitator = Clearing::new(counters.clone(), self.account.address());
-        let shop = Shop {
-            stalls: payees
+        let facilitator = FacilitatorService::new(offers.clone(), self.account.address());
+        let seller = SellerConfig {
+            pay_to: payees
                 .iter()
                 .map(|(digest, payee)| (digest.clone(), payee.splitter))
                 .collect(),
-            counters,
+            offers,
             account: self.account.address(),
             facts: Arc::new(self.journal.clone()),
             rules: rules(self.context),
         };
-        let known = book
+        let known = ledger
             .read()
             .unwrap_or_else(|poisoned| poisoned.into_inner())
             .clone();
-        let triggers = Triggers {
+        let triggers = SettleTriggers {
             threshold: amount(&self.context.settings.serve.settle_at, &money)?,
             interval: settle_every(self.context)?,
         };
         let home = &self.chains[0].network;
-        let split = |payee: &Payee| payee.split(home.chain_id, money.address);
+        let split = |payee: &ReleasePayee| payee.split(home.chain_id, money.address);
         let splits = payees.iter().map(|(key, it)| (key.clone(), split(it)));
-        Ok(Selling {
+        Ok(PaidServing {
             splits: splits.collect(),
-            sales: Sales {
-                cashier: Arc::new(Till::new(shop, known)),
+            sales: SalesConfig {
+                gateway: Arc::new(X402Seller::new(seller, known)),
                 facilitator: Arc::new(facilitator),
-                treasury: Arc::new(Offices(treasurers.clone())),
+                settler: Arc::new(ChainOperators(operators.clone())),
                 currency: Currency {
                     symbol: money.symbol,
                     decimals: money.decimals,
@@ -290,20 +301,20 @@ impl Plan<'_> {
                 .iter()
                 .map(|chain| chain.network.name.clone())
                 .collect(),
-            treasurers,
+            treasurers: operators,
             triggers,
-            rounds: Rounds {
+            rounds: RewardSchedule {
                 calls: self.context.settings.serve.anchor_at,
                 interval: self.context.settings.serve.anchor_every,
             },
         })
     }
 
-    fn treasurers(
+    fn chain_operators(
         &self,
-        book: &Arc<RwLock<Book>>,
-        history: &History,
-    ) -> Result<Vec<Office>, Failure> {
+        ledger: &Arc<RwLock<Ledger>>,
+        history: &TxHistory,
+    ) -> Result<Vec<ChainOperator>, Failure> {
         let limits = limits(self.context)?;
         let log = LogFolder::at(&self.context.dirs.data.join(LOG));
         let address = public_url(self.context)?.unwrap_or_else(|| self.url.clone());
@@ -314,40 +325,42 @@ impl Plan<'_> {
             .collect::<Result<_, _>>()?;
         let open = |(place, chain): (usize, &Chain)| {
             let printer = self.context.printer.clone();
-            let options = Options {
-                tell: Arc::new(move |news| tell(&printer, news)),
+            let options = SettlementOptions {
+                progress: Arc::new(move |news| print_event(&printer, news)),
                 allowance: SponsorAllowance {
                     gas_budget: gas_budgets[place],
                     ..allowance
                 },
                 reader: Some(server_facts(chain.network.chain_id, Arc::new(log.clone()))),
-                ..Options::of(&chain.network, limits)
+                ..SettlementOptions::for_network(&chain.network, limits)
             };
-            let records = Records {
+            let records = SettlementRecords {
                 facts: Arc::new(self.journal.clone()),
-                books: Arc::clone(book) as Arc<dyn Books>,
+                ledger: Arc::clone(ledger) as Arc<dyn LedgerView>,
                 history: history.clone(),
             };
-            let desk = Desk::new(chain.clone(), self.account.clone(), records, options);
-            let desk = Arc::new(desk);
-            let treasurer = Arc::new(Treasurer::new(Arc::clone(&desk)));
+            let client =
+                SettlementClient::new(chain.clone(), self.account.clone(), records, options);
+            let client = Arc::new(client);
+            let settler = Arc::new(ChainSettler::new(Arc::clone(&client)));
             let published = (log.clone(), address.clone());
             let journal = self.journal.clone();
-            let rewarder = Rewarder::new(journal, Arc::clone(&desk), published, place == 0);
-            Office {
-                desk,
-                treasurer,
+            let rewarder =
+                RewardPublisher::new(journal, Arc::clone(&client), published, place == 0);
+            ChainOperator {
+                client,
+                settler,
                 rewarder: Arc::new(rewarder),
             }
         };
         Ok(self.chains.iter().enumerate().map(open).collect())
     }
 
-    fn counter(&self, desk: &Arc<Desk>) -> Result<Counter, Failure> {
-        let token = token(&desk.chain().network)?;
+    fn chain_offer(&self, client: &Arc<SettlementClient>) -> Result<ChainOffer, Failure> {
+        let token = token(&client.chain().network)?;
         let settings = &self.context.settings.serve;
-        Ok(Counter {
-            settlement: Arc::clone(desk) as Arc<dyn crate::wallet::settlement::Settlement>,
+        Ok(ChainOffer {
+            settlement: Arc::clone(client) as Arc<dyn crate::wallet::settlement::ChainSettlement>,
             token: token.address,
             token_name: token.name.clone(),
             token_version: token.version.clone(),
@@ -359,9 +372,9 @@ impl Plan<'_> {
     }
 }
 
-fn rules(context: &Context) -> Rules {
+fn rules(context: &CommandContext) -> SponsorRules {
     let settings = &context.settings.serve;
-    Rules {
+    SponsorRules {
         contract_payers: match settings.contract_payers {
             ContractPayerPolicy::Settle => ContractPayers::Settle,
             ContractPayerPolicy::Refuse => ContractPayers::Refuse,
@@ -371,7 +384,7 @@ fn rules(context: &Context) -> Rules {
 }
 
 /// What is done for each payer in a day.
-fn allowance(context: &Context) -> SponsorAllowance {
+fn allowance(context: &CommandContext) -> SponsorAllowance {
     let settings = &context.settings.serve;
     SponsorAllowance {
         gas_budget: None,
@@ -383,7 +396,7 @@ fn allowance(context: &Context) -> SponsorAllowance {
 
 /// What may be paid for gas at payers' request in a day, in wei. Coins of a development chain are
 /// worth nothing.
-fn gas_budget(context: &Context, network: &Network) -> Result<Option<Amount>, Failure> {
+fn gas_budget(context: &CommandContext, network: &Network) -> Result<Option<Amount>, Failure> {
     /// What `serve.min_gas` is by default, for those who set it lower.
     const LEAST: Amount = Amount(1_000_000_000_000_000);
     const TIMES: u128 = 10;
@@ -398,11 +411,11 @@ fn gas_budget(context: &Context, network: &Network) -> Result<Option<Amount>, Fa
 }
 
 /// What the account keeps for its own gas, in wei.
-fn min_gas(context: &Context) -> Result<Amount, Failure> {
+fn min_gas(context: &CommandContext) -> Result<Amount, Failure> {
     ether(&context.settings.serve.min_gas)
 }
 
-fn ether(stated: &SettingValue<String>) -> Result<Amount, Failure> {
+fn ether(stated: &StatedSetting<String>) -> Result<Amount, Failure> {
     let (key, text) = (stated.key, &stated.value);
     from_units(text, 18).map(Amount).ok_or_else(|| {
         let message = format!("`{key}` is wrong: expected ETH such as 0.001, found `{text}`");
@@ -411,28 +424,28 @@ fn ether(stated: &SettingValue<String>) -> Result<Amount, Failure> {
 }
 
 /// The settling of every chain, for whoever asks.
-struct Offices(Vec<Office>);
+struct ChainOperators(Vec<ChainOperator>);
 
 #[async_trait::async_trait]
-impl Treasury for Offices {
-    async fn settle(&self) -> Result<serde_json::Value, Failure> {
+impl Settler for ChainOperators {
+    async fn settle_all(&self) -> Result<serde_json::Value, Failure> {
         let mut settled = Vec::with_capacity(self.0.len());
-        for office in &self.0 {
-            let round = office.treasurer.settle_now().await?;
-            let rewards = office.rewarder.round().await;
-            let network = &office.desk.chain().network;
-            settled.push(Settlement::of(network, &round, rewards));
+        for operator in &self.0 {
+            let round = operator.settler.settle_now().await?;
+            let rewards = operator.rewarder.round().await;
+            let network = &operator.client.chain().network;
+            settled.push(SettleReport::from_round(network, &round, rewards));
         }
         Ok(serde_json::json!(settled))
     }
 
     async fn withdraw(&self) -> Result<serde_json::Value, Failure> {
         let mut paid = Vec::with_capacity(self.0.len());
-        for office in &self.0 {
-            let moved = office.treasurer.withdraw(None).await?;
-            let rewards = office.rewarder.round().await;
-            let network = &office.desk.chain().network;
-            paid.push(Withdrawal::of(network, &moved, rewards));
+        for operator in &self.0 {
+            let moved = operator.settler.withdraw(None).await?;
+            let rewards = operator.rewarder.round().await;
+            let network = &operator.client.chain().network;
+            paid.push(WithdrawReport::from_moved(network, &moved, rewards));
         }
         Ok(serde_json::json!(paid))
     }
@@ -440,7 +453,7 @@ impl Treasury for Offices {
 
 /// Time between two rounds, well within the delay of a payer's withdrawal: what is charged in
 /// between has to be claimed before the payer has it back.
-pub(super) fn settle_every(context: &Context) -> Result<Duration, Failure> {
+pub(super) fn settle_every(context: &CommandContext) -> Result<Duration, Failure> {
     let settings = &context.settings.serve;
     let delay = settings.withdraw_delay;
     let longest = delay / WITHDRAW_SHARE;
@@ -464,10 +477,10 @@ pub(super) fn settle_every(context: &Context) -> Result<Duration, Failure> {
     )
 }
 
-impl Selling {
+impl PaidServing {
     /// Ids of the chains on which calls are paid.
     pub fn chains(&self) -> Vec<u64> {
-        let id = |office: &Office| office.desk.chain().network.chain_id;
+        let id = |operator: &ChainOperator| operator.client.chain().network.chain_id;
         self.treasurers.iter().map(id).collect()
     }
 
@@ -475,36 +488,36 @@ impl Selling {
     /// whether it left nothing undone.
     pub fn start(&self, stop: &CancellationToken) -> JoinSet<bool> {
         let mut tasks = JoinSet::new();
-        for office in &self.treasurers {
-            let Office {
-                desk,
-                treasurer,
+        for operator in &self.treasurers {
+            let ChainOperator {
+                client,
+                settler,
                 rewarder,
-            } = office;
+            } = operator;
             let (rewarder, rounds, ended) = (Arc::clone(rewarder), self.rounds, stop.clone());
-            let filler = Arc::clone(treasurer);
+            let filler = Arc::clone(settler);
             tasks.spawn(async move {
                 rewarder.run(rounds, filler, ended).await;
                 true
             });
-            let (desk, watched) = (Arc::clone(desk), stop.clone());
+            let (client, watched) = (Arc::clone(client), stop.clone());
             tasks.spawn(async move {
-                desk.watch(watched).await;
+                client.watch(watched).await;
                 true
             });
-            let (treasurer, stop, triggers) = (Arc::clone(treasurer), stop.clone(), self.triggers);
-            tasks.spawn(async move { treasurer.run(triggers, stop).await });
+            let (settler, stop, triggers) = (Arc::clone(settler), stop.clone(), self.triggers);
+            tasks.spawn(async move { settler.run(triggers, stop).await });
         }
         tasks
     }
 
     /// Sums that are charged, could be claimed and are not, each with its chain.
     pub fn unclaimed(&self) -> Vec<String> {
-        let of_office = |office: &Office| {
-            let network = &office.desk.chain().network;
-            let sums = office.treasurer.unclaimed();
+        let of_office = |operator: &ChainOperator| {
+            let network = &operator.client.chain().network;
+            let sums = operator.settler.unclaimed();
             let line = |(token, sum): (&Address, &Amount)| {
-                let sum = shown(network, &token.to_string(), *sum);
+                let sum = format_token_sum(network, &token.to_string(), *sum);
                 format!("{sum} on `{}`", network.name)
             };
             sums.iter().map(line).collect::<Vec<_>>()

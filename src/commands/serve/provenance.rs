@@ -4,24 +4,27 @@
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use crate::{
-    commands::{Context, project},
+    commands::{CommandContext, project},
     error::Failure,
     runtime::{
-        adapter::Adapter,
+        adapter::LoraAdapter,
         attribution::{
             Provenance,
-            shares::{Fallback, Party},
+            shares::{Contributor, ShareFallback},
         },
         dataset,
         event::SplitRead,
-        influence::{AttributionError, Index, IndexError, Indexed, Places, Sketcher},
-        model::Base,
+        influence::{
+            AttributionDir, AttributionError, ContributorIndex, GradientSketcher, IndexError,
+            IndexFile,
+        },
+        model::BaseModel,
         package::{
             self, MANIFEST_FILE,
             build::contributors,
-            manifest::{Contributor, Manifest},
+            manifest::{Manifest, ManifestContributor},
         },
-        train::run::lock::Lock,
+        train::run::lock::RunLock,
     },
 };
 
@@ -49,35 +52,36 @@ const RUN_LOCK: &str = "config.lock.toml";
 /// Everybody who contributed to an adapter, and the index over what they gave. Static shares are
 /// those of the pool where there is one, so that what is computed here is what the chain would pay.
 /// An index that cannot be used is told, and every call then has the static shares.
-pub fn of(
-    context: &Context,
-    (base, adapter): (&Base, &Adapter),
+pub fn read_provenance(
+    context: &CommandContext,
+    (base, adapter): (&BaseModel, &LoraAdapter),
     split: Option<&SplitRead>,
 ) -> Result<Provenance, Failure> {
-    let mut parties = parties(&adapter.dir)?;
+    let mut contributors = adapter_contributors(&adapter.dir)?;
     if let Some(split) = split {
-        take_static_shares(&mut parties, split);
+        take_static_shares(&mut contributors, split);
     }
     let mut provenance = Provenance {
-        parties,
+        contributors,
         ..Provenance::default()
     };
     let run = adapter.dir.parent().unwrap_or(&adapter.dir);
-    let places = Places::of_run(run);
+    let places = AttributionDir::of_run(run);
     if !places.index().is_file() {
         return Ok(provenance);
     }
     let opened = open(&places, base, &adapter.digest);
     match opened {
         Ok((index, sketcher)) => {
-            let witness = Indexed::new(index, Some(sketcher), &mut provenance.parties);
-            provenance.witness = Ok(Arc::new(witness));
+            let witness =
+                ContributorIndex::new(index, Some(sketcher), &mut provenance.contributors);
+            provenance.index = Ok(Arc::new(witness));
             provenance.texts = Arc::new(texts(context));
         }
         Err(error) => {
-            provenance.witness = Err(match error {
-                AttributionError::Index(IndexError::Stale { .. }) => Fallback::StaleIndex,
-                _ => Fallback::MissingIndex,
+            provenance.index = Err(match error {
+                AttributionError::Index(IndexError::Stale { .. }) => ShareFallback::StaleIndex,
+                _ => ShareFallback::MissingIndex,
             });
             context
                 .printer
@@ -89,12 +93,12 @@ pub fn of(
 
 /// Texts of the project's examples by SHA-256, of the sources whose licence lets everybody have
 /// them. Where the data is gone there are none.
-fn texts(context: &Context) -> BTreeMap<String, String> {
+fn texts(context: &CommandContext) -> BTreeMap<String, String> {
     let sources = project::sources(context, &[]);
     let Ok(dataset) = dataset::load(&sources) else {
         return BTreeMap::new();
     };
-    let open = |row: &&dataset::Row| {
+    let open = |row: &&dataset::DataRow| {
         let license = dataset.sources[row.source].license.as_deref();
         license.is_some_and(|license| OPEN.contains(&license))
     };
@@ -107,40 +111,45 @@ fn texts(context: &Context) -> BTreeMap<String, String> {
 }
 
 fn open(
-    places: &Places,
-    base: &Base,
+    places: &AttributionDir,
+    base: &BaseModel,
     adapter_digest: &str,
-) -> Result<(Index, Sketcher), AttributionError> {
-    let index = Index::open(&places.index())?;
+) -> Result<(IndexFile, GradientSketcher), AttributionError> {
+    let index = IndexFile::open(&places.index())?;
     index.binding().require(&base.digest, adapter_digest)?;
-    let sketcher = Sketcher::of(index.binding(), places, base)?;
+    let sketcher = GradientSketcher::from_binding(index.binding(), places, base)?;
     Ok((index, sketcher))
 }
 
 /// Adds an index, by its folder or its file, to be scored against.
 pub fn with_index(mut provenance: Provenance, path: &Path) -> Result<Provenance, Failure> {
     let path = match path.is_dir() {
-        true => Places::new(path).index(),
+        true => AttributionDir::new(path).index(),
         false => path.to_owned(),
     };
-    let index = Index::open(&path)?;
-    let witness = Indexed::new(index, None, &mut provenance.parties);
-    provenance.witness = Ok(Arc::new(witness));
+    let index = IndexFile::open(&path)?;
+    let witness = ContributorIndex::new(index, None, &mut provenance.contributors);
+    provenance.index = Ok(Arc::new(witness));
     Ok(provenance)
 }
 
 /// Static shares as a pool has them.
-pub fn take_static_shares(parties: &mut Vec<Party>, split: &SplitRead) {
+pub fn take_static_shares(contributors: &mut Vec<Contributor>, split: &SplitRead) {
     let members = split.parts.iter().flat_map(|part| &part.members);
     let members: Vec<_> = members.collect();
     if !members.is_empty() {
-        parties.iter_mut().for_each(|party| party.static_ppm = 0);
+        contributors
+            .iter_mut()
+            .for_each(|contributor| contributor.static_ppm = 0);
     }
     for member in members {
         let account = Some(member.account);
-        match parties.iter_mut().find(|party| party.address == account) {
-            Some(party) => party.static_ppm = u64::from(member.ppm),
-            None => parties.push(Party {
+        match contributors
+            .iter_mut()
+            .find(|contributor| contributor.address == account)
+        {
+            Some(contributor) => contributor.static_ppm = u64::from(member.ppm),
+            None => contributors.push(Contributor {
                 name: member.account.to_string(),
                 address: account,
                 owner: None,
@@ -151,14 +160,14 @@ pub fn take_static_shares(parties: &mut Vec<Party>, split: &SplitRead) {
 }
 
 /// The contributors of an adapter, as its package or its run states them.
-pub(super) fn parties(dir: &Path) -> Result<Vec<Party>, Failure> {
+pub(super) fn adapter_contributors(dir: &Path) -> Result<Vec<Contributor>, Failure> {
     if dir.join(MANIFEST_FILE).is_file() {
         return Ok(of_manifest(&package::read(dir)?.manifest));
     }
     let lock = dir.parent().map(|run| run.join(RUN_LOCK));
     match lock.filter(|lock| lock.is_file()) {
         Some(lock) => {
-            let lock = Lock::read(&lock)?;
+            let lock = RunLock::read(&lock)?;
             Ok(contributors(&lock.data)?.iter().map(party).collect())
         }
         None => Ok(Vec::new()),
@@ -166,11 +175,11 @@ pub(super) fn parties(dir: &Path) -> Result<Vec<Party>, Failure> {
 }
 
 /// The contributors as a package states them.
-pub fn of_manifest(manifest: &Manifest) -> Vec<Party> {
-    let owned = |contributor: &Contributor| {
+pub fn of_manifest(manifest: &Manifest) -> Vec<Contributor> {
+    let owned = |contributor: &ManifestContributor| {
         let mut theirs = manifest.datasets.iter();
         let dataset = theirs.find(|it| it.contributor == contributor.name && it.owner.is_some());
-        Party {
+        Contributor {
             owner: dataset.and_then(|it| it.owner),
             ..party(contributor)
         }
@@ -178,8 +187,8 @@ pub fn of_manifest(manifest: &Manifest) -> Vec<Party> {
     manifest.contributors.iter().map(owned).collect()
 }
 
-fn party(contributor: &Contributor) -> Party {
-    Party {
+fn party(contributor: &ManifestContributor) -> Contributor {
+    Contributor {
         name: contributor.name.clone(),
         address: contributor.address,
         owner: None,

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::{
     error::{AdapterError, BaseProblem},
-    factors::Module,
-    read::Adapter,
+    factors::AdapterModule,
+    read::LoraAdapter,
 };
 use crate::runtime::model::ModuleShape;
 
@@ -13,7 +13,7 @@ use crate::runtime::model::ModuleShape;
 ///
 /// # Errors
 /// No module in common, a module that the base lacks, or factors of other shapes.
-pub fn check_against(adapter: &Adapter, modules: &[ModuleShape]) -> Result<(), AdapterError> {
+pub fn check_against(adapter: &LoraAdapter, modules: &[ModuleShape]) -> Result<(), AdapterError> {
     let known: BTreeMap<&str, &ModuleShape> =
         modules.iter().map(|m| (m.path.as_str(), m)).collect();
     compare(&adapter.modules, &known).map_err(|problem| AdapterError::Base {
@@ -26,7 +26,7 @@ pub fn check_against(adapter: &Adapter, modules: &[ModuleShape]) -> Result<(), A
 ///
 /// # Errors
 /// The card names another base digest. Without a card nothing can be said, and nothing is.
-pub fn verify_base(adapter: &Adapter, base_digest: &str) -> Result<(), AdapterError> {
+pub fn verify_base(adapter: &LoraAdapter, base_digest: &str) -> Result<(), AdapterError> {
     match &adapter.task {
         Some(card) if card.base_digest != base_digest => Err(AdapterError::Base {
             dir: adapter.dir.clone(),
@@ -40,7 +40,10 @@ pub fn verify_base(adapter: &Adapter, base_digest: &str) -> Result<(), AdapterEr
     }
 }
 
-fn compare(adapted: &[Module], known: &BTreeMap<&str, &ModuleShape>) -> Result<(), BaseProblem> {
+fn compare(
+    adapted: &[AdapterModule],
+    known: &BTreeMap<&str, &ModuleShape>,
+) -> Result<(), BaseProblem> {
     if let (Some(first), false) = (adapted.first(), shares_any(adapted, known)) {
         return Err(BaseProblem::NothingMatches {
             count: adapted.len(),
@@ -61,7 +64,7 @@ fn compare(adapted: &[Module], known: &BTreeMap<&str, &ModuleShape>) -> Result<(
     Ok(())
 }
 
-fn shares_any(adapted: &[Module], known: &BTreeMap<&str, &ModuleShape>) -> bool {
+fn shares_any(adapted: &[AdapterModule], known: &BTreeMap<&str, &ModuleShape>) -> bool {
     adapted
         .iter()
         .any(|module| known.contains_key(module.path.as_str()))
@@ -77,7 +80,7 @@ fn unknown(path: &str, known: &BTreeMap<&str, &ModuleShape>) -> BaseProblem {
     }
 }
 
-fn compare_shapes(module: &Module, shape: &ModuleShape) -> Result<(), BaseProblem> {
+fn compare_shapes(module: &AdapterModule, shape: &ModuleShape) -> Result<(), BaseProblem> {
     let pairs = [
         (
             "lora_A",

@@ -16,7 +16,7 @@ const PREFIX: &str = "base_model.model.";
 
 /// One adapted linear layer.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Module {
+pub struct AdapterModule {
     /// Path in the base, such as `model.layers.0.self_attn.q_proj`.
     pub path: String,
     pub rank: usize,
@@ -26,25 +26,25 @@ pub struct Module {
     pub out_dim: usize,
 }
 
-impl Module {
-    /// Name of the A factor, shape `[rank, in_dim]`, in [`super::Adapter::tensors`].
+impl AdapterModule {
+    /// Name of the A factor, shape `[rank, in_dim]`, in [`super::LoraAdapter::tensors`].
     pub fn a_name(&self) -> String {
-        factor_name(&self.path, Factor::A)
+        factor_name(&self.path, LoraFactor::A)
     }
 
-    /// Name of the B factor, shape `[out_dim, rank]`, in [`super::Adapter::tensors`].
+    /// Name of the B factor, shape `[out_dim, rank]`, in [`super::LoraAdapter::tensors`].
     pub fn b_name(&self) -> String {
-        factor_name(&self.path, Factor::B)
+        factor_name(&self.path, LoraFactor::B)
     }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Factor {
+enum LoraFactor {
     A,
     B,
 }
 
-impl Factor {
+impl LoraFactor {
     const fn name(self) -> &'static str {
         match self {
             Self::A => "lora_A",
@@ -53,7 +53,7 @@ impl Factor {
     }
 }
 
-fn factor_name(path: &str, factor: Factor) -> String {
+fn factor_name(path: &str, factor: LoraFactor) -> String {
     format!("{PREFIX}{path}.{}.weight", factor.name())
 }
 
@@ -78,18 +78,18 @@ impl From<FactorProblem> for PairingProblem {
 /// A module's tensors on the way in; `raw` is its path as the file spells it, which is what the
 /// configuration's patterns were written for.
 #[derive(Default)]
-struct Slot {
+struct ModuleTensors {
     raw: String,
-    factors: BTreeMap<Factor, (String, HostTensor)>,
+    factors: BTreeMap<LoraFactor, (String, HostTensor)>,
 }
 
 /// Modules with their shapes and scales, and the tensors under their present-day names.
-pub(super) type Paired = (Vec<Module>, BTreeMap<String, HostTensor>);
+pub(super) type PairedTensors = (Vec<AdapterModule>, BTreeMap<String, HostTensor>);
 
 pub(super) fn pair(
     config: &PeftConfig,
     tensors: BTreeMap<String, HostTensor>,
-) -> Result<Paired, PairingProblem> {
+) -> Result<PairedTensors, PairingProblem> {
     let slots = slots(tensors)?;
     let mut modules = Vec::with_capacity(slots.len());
     let mut named = BTreeMap::new();
@@ -104,11 +104,11 @@ pub(super) fn pair(
 
 /// Refuses an adapter that cannot change any answer.
 pub(super) fn check_alive(
-    modules: &[Module],
+    modules: &[AdapterModule],
     tensors: &BTreeMap<String, HostTensor>,
 ) -> Result<(), FactorProblem> {
     let acts = |name: String| tensors.get(&name).is_some_and(|tensor| !tensor.is_zero());
-    let alive = |m: &Module| m.scale != 0.0 && acts(m.b_name()) && acts(m.a_name());
+    let alive = |m: &AdapterModule| m.scale != 0.0 && acts(m.b_name()) && acts(m.a_name());
     if modules.iter().any(alive) {
         Ok(())
     } else {
@@ -116,11 +116,13 @@ pub(super) fn check_alive(
     }
 }
 
-fn slots(tensors: BTreeMap<String, HostTensor>) -> Result<BTreeMap<String, Slot>, FactorProblem> {
+fn slots(
+    tensors: BTreeMap<String, HostTensor>,
+) -> Result<BTreeMap<String, ModuleTensors>, FactorProblem> {
     if tensors.is_empty() {
         return Err(FactorProblem::Empty);
     }
-    let mut slots: BTreeMap<String, Slot> = BTreeMap::new();
+    let mut slots: BTreeMap<String, ModuleTensors> = BTreeMap::new();
     for (name, tensor) in tensors {
         let (raw, factor) = parse_name(&name)?;
         let module = canonical(raw);
@@ -144,7 +146,7 @@ fn canonical(raw: &str) -> String {
     }
 }
 
-fn parse_name(name: &str) -> Result<(&str, Factor), FactorProblem> {
+fn parse_name(name: &str) -> Result<(&str, LoraFactor), FactorProblem> {
     let owned = || name.to_owned();
     let Some(rest) = name.strip_prefix(PREFIX) else {
         return Err(FactorProblem::WrongPrefix(owned()));
@@ -158,7 +160,7 @@ fn parse_name(name: &str) -> Result<(&str, Factor), FactorProblem> {
     if name.contains(".lora_") && name.ends_with(".bias") {
         return Err(FactorProblem::Bias(owned()));
     }
-    for factor in [Factor::A, Factor::B] {
+    for factor in [LoraFactor::A, LoraFactor::B] {
         for end in ["weight", "default.weight"] {
             let suffix = format!(".{}.{end}", factor.name());
             if let Some(module) = rest.strip_suffix(suffix.as_str()) {
@@ -169,8 +171,15 @@ fn parse_name(name: &str) -> Result<(&str, Factor), FactorProblem> {
     Err(FactorProblem::NotLora(owned()))
 }
 
-fn module(config: &PeftConfig, path: &str, slot: &Slot) -> Result<Module, PairingProblem> {
-    let (a, b) = match (slot.factors.get(&Factor::A), slot.factors.get(&Factor::B)) {
+fn module(
+    config: &PeftConfig,
+    path: &str,
+    slot: &ModuleTensors,
+) -> Result<AdapterModule, PairingProblem> {
+    let (a, b) = match (
+        slot.factors.get(&LoraFactor::A),
+        slot.factors.get(&LoraFactor::B),
+    ) {
         (Some(a), Some(b)) => (a, b),
         (a, _) => return Err(unpaired(path, a.is_some()).into()),
     };
@@ -194,7 +203,7 @@ fn module(config: &PeftConfig, path: &str, slot: &Slot) -> Result<Module, Pairin
         return Err(untargeted(config, path).into());
     }
     let scale = config.scale_of(&slot.raw, rank)?;
-    Ok(Module {
+    Ok(AdapterModule {
         path: path.to_owned(),
         rank,
         scale,
@@ -205,9 +214,9 @@ fn module(config: &PeftConfig, path: &str, slot: &Slot) -> Result<Module, Pairin
 
 fn unpaired(module: &str, has_a: bool) -> FactorProblem {
     let (found, missing) = if has_a {
-        (Factor::A, Factor::B)
+        (LoraFactor::A, LoraFactor::B)
     } else {
-        (Factor::B, Factor::A)
+        (LoraFactor::B, LoraFactor::A)
     };
     FactorProblem::Unpaired {
         module: module.to_owned(),

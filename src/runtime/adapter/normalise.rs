@@ -3,11 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use super::{error::AdapterError, factors::Module, read::Adapter, tensors::HostTensor};
+use super::{error::AdapterError, factors::AdapterModule, read::LoraAdapter, tensors::HostTensor};
 
 /// An adapter with one rank and one scale: every module adds `alpha / r · B · A` to its weight.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Normalised {
+pub struct NormalisedAdapter {
     pub r: usize,
     pub alpha: f64,
     /// Full paths of the adapted modules, sorted.
@@ -16,7 +16,7 @@ pub struct Normalised {
     pub tensors: BTreeMap<String, HostTensor>,
 }
 
-impl Normalised {
+impl NormalisedAdapter {
     /// What the adapter adds to the weight of `module`: shape `[out, in]` and the row-major
     /// elements, or nothing when it does not adapt that module.
     pub fn delta(&self, module: &str) -> Option<([usize; 2], Vec<f32>)> {
@@ -53,7 +53,7 @@ fn product(b: &[f32], a: &[f32], inner: usize, columns: usize) -> Vec<f32> {
 ///
 /// # Errors
 /// None today: reading has refused whatever cannot be normalised.
-pub fn normalise(adapter: &Adapter) -> Result<Normalised, AdapterError> {
+pub fn normalise(adapter: &LoraAdapter) -> Result<NormalisedAdapter, AdapterError> {
     let r = adapter
         .modules
         .iter()
@@ -88,7 +88,7 @@ pub fn normalise(adapter: &Adapter) -> Result<Normalised, AdapterError> {
             HostTensor::from_f32(&[module.out_dim, r], &b),
         );
     }
-    Ok(Normalised {
+    Ok(NormalisedAdapter {
         r,
         alpha: shared.unwrap_or(1.0) * r as f64,
         target_modules: adapter
@@ -100,7 +100,7 @@ pub fn normalise(adapter: &Adapter) -> Result<Normalised, AdapterError> {
     })
 }
 
-fn shared_scale(modules: &[Module]) -> Option<f64> {
+fn shared_scale(modules: &[AdapterModule]) -> Option<f64> {
     let first = modules.first()?.scale;
     modules
         .iter()

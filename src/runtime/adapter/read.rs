@@ -11,7 +11,7 @@ use super::{
     card::{TASK_FILE, TaskCard},
     config::PeftConfig,
     error::AdapterError,
-    factors::{self, Module, PairingProblem},
+    factors::{self, AdapterModule, PairingProblem},
     tensors::{HostTensor, parse_safetensors},
 };
 use crate::atomic;
@@ -22,11 +22,11 @@ const PICKLES: &[&str] = &["adapter_model.bin", "adapter_model.pt", "adapter_mod
 
 /// An adapter that was read and found sound.
 #[derive(Clone, Debug)]
-pub struct Adapter {
+pub struct LoraAdapter {
     pub config: PeftConfig,
     /// Sorted by path.
-    pub modules: Vec<Module>,
-    /// The factors by their PEFT names; [`Module::a_name`] and [`Module::b_name`] give them.
+    pub modules: Vec<AdapterModule>,
+    /// The factors by their PEFT names; [`AdapterModule::a_name`] and [`AdapterModule::b_name`] give them.
     pub tensors: BTreeMap<String, HostTensor>,
     /// See [`digest`].
     pub digest: String,
@@ -40,7 +40,7 @@ pub struct Adapter {
 /// # Errors
 /// Whatever makes the adapter mean something else than plain LoRA factors on linear layers,
 /// among it an adapter that changes nothing.
-pub fn read(dir: &Path) -> Result<Adapter, AdapterError> {
+pub fn read(dir: &Path) -> Result<LoraAdapter, AdapterError> {
     atomic::recover_folder(dir).map_err(|source| AdapterError::Io {
         deed: "recover",
         path: dir.to_owned(),
@@ -56,7 +56,7 @@ pub fn read(dir: &Path) -> Result<Adapter, AdapterError> {
         problem,
     })?;
     let task = read_card(dir)?;
-    Ok(Adapter {
+    Ok(LoraAdapter {
         config,
         modules,
         tensors,
@@ -66,10 +66,14 @@ pub fn read(dir: &Path) -> Result<Adapter, AdapterError> {
     })
 }
 
-type Decoded = (PeftConfig, Vec<Module>, BTreeMap<String, HostTensor>);
+type DecodedAdapter = (PeftConfig, Vec<AdapterModule>, BTreeMap<String, HostTensor>);
 
 /// Everything but liveness: a file that passes can be read by PEFT and means what it says.
-pub(super) fn decode(dir: &Path, config: &[u8], weights: &[u8]) -> Result<Decoded, AdapterError> {
+pub(super) fn decode(
+    dir: &Path,
+    config: &[u8],
+    weights: &[u8],
+) -> Result<DecodedAdapter, AdapterError> {
     let (config_path, weights_path) = (dir.join(CONFIG_FILE), dir.join(WEIGHTS_FILE));
     let config = PeftConfig::parse(config).map_err(|problem| AdapterError::Config {
         path: config_path.clone(),

@@ -14,13 +14,13 @@ const HEADER_LIMIT: u64 = 100_000_000;
 
 /// Element types that LoRA factors may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Dtype {
+pub enum FactorDtype {
     F32,
     F16,
     Bf16,
 }
 
-impl Dtype {
+impl FactorDtype {
     /// Bytes per element.
     pub fn size(self) -> usize {
         match self {
@@ -42,7 +42,7 @@ impl Dtype {
 /// A tensor in ordinary memory: row-major, little-endian bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostTensor {
-    pub dtype: Dtype,
+    pub dtype: FactorDtype,
     pub shape: Vec<usize>,
     /// `shape.product() * dtype.size()` bytes.
     pub data: Vec<u8>,
@@ -57,7 +57,7 @@ impl HostTensor {
             .flat_map(|value| value.to_le_bytes())
             .collect();
         Self {
-            dtype: Dtype::F32,
+            dtype: FactorDtype::F32,
             shape: shape.to_vec(),
             data,
         }
@@ -67,13 +67,13 @@ impl HostTensor {
     pub fn to_f32(&self) -> Vec<f32> {
         let pairs = || self.data.chunks_exact(2).map(|b| [b[0], b[1]]);
         match self.dtype {
-            Dtype::F32 => self
+            FactorDtype::F32 => self
                 .data
                 .chunks_exact(4)
                 .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
                 .collect(),
-            Dtype::F16 => pairs().map(|b| f16::from_le_bytes(b).to_f32()).collect(),
-            Dtype::Bf16 => pairs().map(|b| bf16::from_le_bytes(b).to_f32()).collect(),
+            FactorDtype::F16 => pairs().map(|b| f16::from_le_bytes(b).to_f32()).collect(),
+            FactorDtype::Bf16 => pairs().map(|b| bf16::from_le_bytes(b).to_f32()).collect(),
         }
     }
 
@@ -103,34 +103,34 @@ impl HostTensor {
 /// One header entry as written.
 #[derive(Debug, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Entry {
+struct HeaderEntry {
     dtype: String,
     shape: Vec<usize>,
     data_offsets: (u64, u64),
 }
 
 /// A JSON object whose keys are kept in order, equal ones too.
-struct Pairs<V>(Vec<(String, V)>);
+struct OrderedPairs<V>(Vec<(String, V)>);
 
-impl<'de, V: Deserialize<'de>> Deserialize<'de> for Pairs<V> {
+impl<'de, V: Deserialize<'de>> Deserialize<'de> for OrderedPairs<V> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Collect<V>(std::marker::PhantomData<V>);
-        impl<'de, V: Deserialize<'de>> Visitor<'de> for Collect<V> {
-            type Value = Pairs<V>;
+        struct PairsVisitor<V>(std::marker::PhantomData<V>);
+        impl<'de, V: Deserialize<'de>> Visitor<'de> for PairsVisitor<V> {
+            type Value = OrderedPairs<V>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a JSON object")
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Pairs<V>, A::Error> {
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<OrderedPairs<V>, A::Error> {
                 let mut pairs = Vec::new();
                 while let Some(pair) = map.next_entry()? {
                     pairs.push(pair);
                 }
-                Ok(Pairs(pairs))
+                Ok(OrderedPairs(pairs))
             }
         }
-        deserializer.deserialize_map(Collect(std::marker::PhantomData))
+        deserializer.deserialize_map(PairsVisitor(std::marker::PhantomData))
     }
 }
 
@@ -138,7 +138,7 @@ impl<'de, V: Deserialize<'de>> Deserialize<'de> for Pairs<V> {
 pub(super) fn unique_pairs<'de, V: Deserialize<'de>>(
     bytes: &'de [u8],
 ) -> Result<Result<Vec<(String, V)>, String>, serde_json::Error> {
-    let Pairs(pairs) = serde_json::from_slice(bytes)?;
+    let OrderedPairs(pairs) = serde_json::from_slice(bytes)?;
     let mut names: Vec<&String> = pairs.iter().map(|(name, _)| name).collect();
     names.sort_unstable();
     let repeated = names
@@ -153,37 +153,37 @@ pub(super) fn unique_pairs<'de, V: Deserialize<'de>>(
 
 /// Header values: a tensor entry, or the text map under `__metadata__`.
 enum HeaderValue {
-    Tensor(Entry),
+    Tensor(HeaderEntry),
     Metadata,
 }
 
-struct Header(Vec<(String, HeaderValue)>);
+struct TensorHeader(Vec<(String, HeaderValue)>);
 
-impl<'de> Deserialize<'de> for Header {
+impl<'de> Deserialize<'de> for TensorHeader {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Collect;
-        impl<'de> Visitor<'de> for Collect {
-            type Value = Header;
+        struct HeaderVisitor;
+        impl<'de> Visitor<'de> for HeaderVisitor {
+            type Value = TensorHeader;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a JSON object")
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Header, A::Error> {
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<TensorHeader, A::Error> {
                 let mut entries = Vec::new();
                 while let Some(name) = map.next_key::<String>()? {
                     let value = if name == "__metadata__" {
-                        map.next_value::<Pairs<String>>()?;
+                        map.next_value::<OrderedPairs<String>>()?;
                         HeaderValue::Metadata
                     } else {
                         HeaderValue::Tensor(map.next_value()?)
                     };
                     entries.push((name, value));
                 }
-                Ok(Header(entries))
+                Ok(TensorHeader(entries))
             }
         }
-        deserializer.deserialize_map(Collect)
+        deserializer.deserialize_map(HeaderVisitor)
     }
 }
 
@@ -193,9 +193,9 @@ impl<'de> Deserialize<'de> for Header {
 /// must be finite.
 pub fn parse_safetensors(bytes: &[u8]) -> Result<BTreeMap<String, HostTensor>, WeightsProblem> {
     let (header, data) = split(bytes)?;
-    let Header(pairs) =
+    let TensorHeader(pairs) =
         serde_json::from_slice(header).map_err(|e| WeightsProblem::Header(e.to_string()))?;
-    let mut entries: BTreeMap<String, Entry> = BTreeMap::new();
+    let mut entries: BTreeMap<String, HeaderEntry> = BTreeMap::new();
     let mut metadata = false;
     for (name, value) in pairs {
         let repeated = match value {
@@ -238,7 +238,7 @@ fn split(bytes: &[u8]) -> Result<(&[u8], &[u8]), WeightsProblem> {
         })
 }
 
-fn check_names(entries: &BTreeMap<String, Entry>) -> Result<(), WeightsProblem> {
+fn check_names(entries: &BTreeMap<String, HeaderEntry>) -> Result<(), WeightsProblem> {
     let word = |text: &str| {
         !text.is_empty()
             && text
@@ -253,11 +253,11 @@ fn check_names(entries: &BTreeMap<String, Entry>) -> Result<(), WeightsProblem> 
 
 /// Offsets must tile the data exactly and agree with the shapes.
 fn check_layout(
-    entries: &BTreeMap<String, Entry>,
+    entries: &BTreeMap<String, HeaderEntry>,
     data_start: u64,
     length: u64,
 ) -> Result<(), WeightsProblem> {
-    let mut order: Vec<(&String, &Entry)> = entries.iter().collect();
+    let mut order: Vec<(&String, &HeaderEntry)> = entries.iter().collect();
     order.sort_by_key(|(_, entry)| entry.data_offsets);
     let mut at = 0;
     let mut previous: Option<&String> = None;
@@ -302,9 +302,9 @@ fn check_layout(
     }
 }
 
-fn check_size(name: &str, entry: &Entry) -> Result<(), WeightsProblem> {
+fn check_size(name: &str, entry: &HeaderEntry) -> Result<(), WeightsProblem> {
     let (name, shape) = (name.to_owned(), entry.shape.clone());
-    let Some(dtype) = Dtype::parse(&entry.dtype) else {
+    let Some(dtype) = FactorDtype::parse(&entry.dtype) else {
         return Err(WeightsProblem::Dtype {
             name,
             found: entry.dtype.clone(),
@@ -327,8 +327,8 @@ fn check_size(name: &str, entry: &Entry) -> Result<(), WeightsProblem> {
     }
 }
 
-fn tensor(name: &str, entry: Entry, data: &[u8]) -> Result<HostTensor, WeightsProblem> {
-    let Some(dtype) = Dtype::parse(&entry.dtype) else {
+fn tensor(name: &str, entry: HeaderEntry, data: &[u8]) -> Result<HostTensor, WeightsProblem> {
+    let Some(dtype) = FactorDtype::parse(&entry.dtype) else {
         return Err(WeightsProblem::Dtype {
             name: name.to_owned(),
             found: entry.dtype,

@@ -13,7 +13,7 @@ use super::{
     card::{TASK_FILE, TaskCard},
     error::{AdapterError, WeightsProblem},
     read::{CONFIG_FILE, WEIGHTS_FILE, decode, digest},
-    tensors::{Dtype, HostTensor},
+    tensors::{FactorDtype, HostTensor},
 };
 use crate::atomic::{self, FolderDraft};
 
@@ -42,9 +42,9 @@ pub struct WriteRequest {
 
 /// What was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Written {
+pub struct WrittenAdapter {
     pub dir: PathBuf,
-    /// Equal to [`super::Adapter::digest`] of the same directory.
+    /// Equal to [`super::LoraAdapter::digest`] of the same directory.
     pub digest: String,
 }
 
@@ -52,7 +52,7 @@ pub struct Written {
 ///
 /// # Errors
 /// Factors that would not be read back, a directory that holds something else, or the disk.
-pub fn write(dir: &Path, request: &WriteRequest) -> Result<Written, AdapterError> {
+pub fn write(dir: &Path, request: &WriteRequest) -> Result<WrittenAdapter, AdapterError> {
     let config = config_bytes(request);
     let weights = weights_bytes(dir, request)?;
     decode(dir, &config, &weights)?;
@@ -76,7 +76,7 @@ pub fn write(dir: &Path, request: &WriteRequest) -> Result<Written, AdapterError
         written.map_err(io("write", dir.join(name)))?;
     }
     draft.replace(dir).map_err(io("write", dir.to_owned()))?;
-    Ok(Written {
+    Ok(WrittenAdapter {
         dir: dir.to_owned(),
         digest: digest(&config, &weights),
     })
@@ -156,9 +156,9 @@ fn weights_bytes(dir: &Path, request: &WriteRequest) -> Result<Vec<u8>, AdapterE
     let mut views = Vec::with_capacity(request.tensors.len());
     for (name, tensor) in &request.tensors {
         let dtype = match tensor.dtype {
-            Dtype::F32 => FileDtype::F32,
-            Dtype::F16 => FileDtype::F16,
-            Dtype::Bf16 => FileDtype::BF16,
+            FactorDtype::F32 => FileDtype::F32,
+            FactorDtype::F16 => FileDtype::F16,
+            FactorDtype::Bf16 => FileDtype::BF16,
         };
         let view = TensorView::new(dtype, tensor.shape.clone(), &tensor.data).map_err(refused)?;
         views.push((name, view));

@@ -6,14 +6,15 @@ use std::path::{Path, PathBuf};
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    atomic::{self, Readers},
+    atomic::{self, FileAccess},
     error::{ExitClass, Failure},
     private::files,
     runtime::{
         ledger::{
             Word,
             publication::{
-                Batch, CATALOGUE, Catalogue, Contributions, batch_file, contributions_file,
+                AnchoredBatch, CATALOGUE, LogCatalogue, PoolContributions, batch_file,
+                contributions_file,
             },
         },
         ports::PublishedLog,
@@ -33,19 +34,19 @@ impl LogFolder {
         }
     }
 
-    pub fn keep_batch(&self, batch: &Batch) -> Result<(), Failure> {
+    pub fn keep_batch(&self, batch: &AnchoredBatch) -> Result<(), Failure> {
         self.keep(&batch_file(batch.root), batch)
     }
 
-    pub fn keep_contributions(&self, contributions: &Contributions) -> Result<(), Failure> {
+    pub fn keep_contributions(&self, contributions: &PoolContributions) -> Result<(), Failure> {
         self.keep(&contributions_file(contributions.root), contributions)
     }
 
-    pub fn keep_catalogue(&self, catalogue: &Catalogue) -> Result<(), Failure> {
+    pub fn keep_catalogue(&self, catalogue: &LogCatalogue) -> Result<(), Failure> {
         self.keep(CATALOGUE, catalogue)
     }
 
-    pub fn catalogue(&self) -> Catalogue {
+    pub fn catalogue(&self) -> LogCatalogue {
         self.find(CATALOGUE).unwrap_or_default()
     }
 
@@ -62,7 +63,7 @@ impl LogFolder {
             let message = format!("cannot write {}: {error}", path.display());
             Failure::new(ExitClass::Internal, message)
         })?;
-        atomic::replace_file(&path, &bytes, Readers::Owner)
+        atomic::replace_file(&path, &bytes, FileAccess::Owner)
             .map_err(|error| Failure::io("write", &path, &error))
     }
 
@@ -72,11 +73,11 @@ impl LogFolder {
 }
 
 impl PublishedLog for LogFolder {
-    fn batch(&self, root: Word) -> Option<Batch> {
+    fn batch(&self, root: Word) -> Option<AnchoredBatch> {
         self.find(&batch_file(root))
     }
 
-    fn contributions(&self, root: Word) -> Option<Contributions> {
+    fn contributions(&self, root: Word) -> Option<PoolContributions> {
         self.find(&contributions_file(root))
     }
 }

@@ -3,17 +3,17 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Provenance, Witness,
-    settle::{Known, by_sketch, shaping, told},
-    shares::{Fallback, Settled},
+    AttributionIndex, Provenance,
+    call_shares::{ShareInputs, by_sketch, shaping, shares_to_event},
+    shares::{ShareFallback, ShareOutcome},
 };
 use crate::runtime::{
     event::{AttributionMethod, ContributorShare, SplitRead},
-    ledger::{Amount, ReceiverKey, Scheme, Word, divide, publication::PublishedCall},
+    ledger::{Amount, PaymentScheme, ReceiverKey, Word, divide, publication::PublishedCall},
 };
 
 /// Against what a published call is held.
-pub struct Bench<'a> {
+pub struct RecomputeContext<'a> {
     pub provenance: &'a Provenance,
     /// Who is paid by each splitter.
     pub splits: &'a BTreeMap<ReceiverKey, SplitRead>,
@@ -21,7 +21,7 @@ pub struct Bench<'a> {
 
 /// How a call was computed again.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Recomputed {
+pub struct RecomputedCall {
     /// In words; none when everything is the same.
     pub differences: Vec<String>,
     /// Why the server had only the static shares, where nothing else can be computed again.
@@ -42,14 +42,14 @@ const BY_INDEX: &[&str] = &[
     "examples",
 ];
 
-impl Bench<'_> {
+impl RecomputeContext<'_> {
     /// Computes a call's shares and amounts again.
-    pub fn recompute(&self, call: &PublishedCall) -> Recomputed {
-        let mut found = Found {
+    pub fn recompute(&self, call: &PublishedCall) -> RecomputedCall {
+        let mut found = CallDifferences {
             id: call.event_id,
             differences: Vec::new(),
         };
-        let settled = self.settle(call, &mut found);
+        let settled = self.recompute_shares(call, &mut found);
         let unproven = match &call.sketch {
             None => call.fallback.clone(),
             Some(_) => None,
@@ -63,20 +63,20 @@ impl Bench<'_> {
             if call.sketch.is_some() {
                 self.hold_amounts(call, &call.shares, &mut found);
             }
-            return Recomputed {
+            return RecomputedCall {
                 differences: found.differences,
                 unproven,
                 skipped,
             };
         };
-        let parties = &self.provenance.parties;
-        let shares = told(parties, &settled.shares);
-        let method = match (&self.provenance.witness, settled.fallback) {
-            (Ok(witness), None) => witness.method(),
+        let contributors = &self.provenance.contributors;
+        let shares = shares_to_event(contributors, &settled.shares);
+        let method = match (&self.provenance.index, settled.fallback) {
+            (Ok(index), None) => index.method(),
             _ => AttributionMethod::Static,
         };
-        let examples = match (&self.provenance.witness, &call.sketch) {
-            (Ok(witness), Some(_)) => shaping(parties, &**witness, &settled),
+        let examples = match (&self.provenance.index, &call.sketch) {
+            (Ok(index), Some(_)) => shaping(contributors, &**index, &settled),
             _ => Vec::new(),
         };
         let fallback = settled.fallback.map(|why| why.word().to_owned());
@@ -88,51 +88,63 @@ impl Bench<'_> {
         found.hold("shares", &call.shares, &shares);
         found.hold("examples", &call.examples, &examples);
         self.hold_amounts(call, &shares, &mut found);
-        Recomputed {
+        RecomputedCall {
             differences: found.differences,
             unproven,
             skipped: &[],
         }
     }
 
-    fn hold_amounts(&self, call: &PublishedCall, shares: &[ContributorShare], found: &mut Found) {
+    fn hold_amounts(
+        &self,
+        call: &PublishedCall,
+        shares: &[ContributorShare],
+        found: &mut CallDifferences,
+    ) {
         let split = self.splits.get(&call.charge.receiver_key());
         let amounts = divide(&call.charge, split, shares, &call.event_id.0);
         found.hold("amounts", &call.amounts, &amounts);
     }
 
-    fn settle(&self, call: &PublishedCall, found: &mut Found) -> Option<Settled> {
+    fn recompute_shares(
+        &self,
+        call: &PublishedCall,
+        found: &mut CallDifferences,
+    ) -> Option<ShareOutcome> {
         let paid = !call.charge.amount.is_zero();
-        let known = Known {
+        let known = ShareInputs {
             event: call.event_id.0,
             payer: paid.then_some(call.charge.payer),
             spans: &call.spans,
             answer_tokens: call.answer_tokens,
         };
-        let parties = &self.provenance.parties;
+        let contributors = &self.provenance.contributors;
         let Some(sketch) = &call.sketch else {
-            let why = call.fallback.as_deref().and_then(Fallback::without_sketch);
+            let why = call
+                .fallback
+                .as_deref()
+                .and_then(ShareFallback::without_sketch);
             if why.is_none() {
-                found.tell(format!(
+                found.add_difference(format!(
                     "the call has no sketch, and {} explains none",
                     call.fallback.as_deref().unwrap_or("nothing")
                 ));
             }
-            return Some(by_sketch(parties, known, Err(why?)));
+            return Some(by_sketch(contributors, known, Err(why?)));
         };
-        match &self.provenance.witness {
+        match &self.provenance.index {
             Ok(witness) => {
-                let witness: &dyn Witness = &**witness;
+                let witness: &dyn AttributionIndex = &**witness;
                 let index = call.index.clone().unwrap_or_default();
                 found.hold("index", &index.as_str(), &witness.index());
-                Some(by_sketch(parties, known, Ok((witness, sketch))))
+                Some(by_sketch(contributors, known, Ok((witness, sketch))))
             }
             Err(_) => None,
         }
     }
 }
 
-impl Fallback {
+impl ShareFallback {
     /// The reasons for which a call has no sketch, by their words.
     pub fn without_sketch(word: &str) -> Option<Self> {
         let all = [
@@ -148,19 +160,19 @@ impl Fallback {
     }
 }
 
-struct Found {
+struct CallDifferences {
     id: Word,
     differences: Vec<String>,
 }
 
-impl Found {
-    fn tell(&mut self, what: String) {
+impl CallDifferences {
+    fn add_difference(&mut self, what: String) {
         self.differences.push(format!("call {}: {what}", self.id));
     }
 
     fn hold<T: PartialEq + std::fmt::Debug>(&mut self, what: &str, stated: &T, found: &T) {
         if stated != found {
-            self.tell(format!(
+            self.add_difference(format!(
                 "{what} is stated as {stated:?} and comes out as {found:?}"
             ));
         }
@@ -173,7 +185,7 @@ pub fn channels(calls: &[PublishedCall]) -> Vec<String> {
     let mut differences = Vec::new();
     let vouchers = calls
         .iter()
-        .filter(|call| call.charge.scheme == Scheme::BatchSettlement);
+        .filter(|call| call.charge.scheme == PaymentScheme::BatchSettlement);
     for call in vouchers {
         let charge = &call.charge;
         let before = charge.cumulative.saturating_sub(charge.amount);

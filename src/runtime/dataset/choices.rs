@@ -29,7 +29,7 @@ impl Explain for SameLabels {
 /// One prompt and what each label would be as its continuation, the end of the answer included,
 /// so that no label is the beginning of another.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Choices {
+pub struct LabelChoices {
     /// Tokens shared by all labels: the prompt, and more when labels begin alike.
     pub prefix: Vec<u32>,
     /// Remaining tokens per label.
@@ -38,14 +38,14 @@ pub struct Choices {
 
 /// A place where labels part.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fork {
+pub struct LabelFork {
     /// Tokens after the prefix.
     pub path: Vec<u32>,
     /// The next tokens, without repetition, in order of first appearance.
     pub children: Vec<u32>,
 }
 
-impl Choices {
+impl LabelChoices {
     /// From whole sequences (prompt and label), one per label.
     pub fn new(sequences: &[Vec<u32>], labels: &[String]) -> Result<Self, SameLabels> {
         let shared = shared_length(sequences);
@@ -65,16 +65,16 @@ impl Choices {
     }
 
     /// Every place where labels part, the root first.
-    pub fn forks(&self) -> Vec<Fork> {
+    pub fn forks(&self) -> Vec<LabelFork> {
         let longest = self.tails.iter().map(Vec::len).max().unwrap_or(0);
-        let mut forks: Vec<Fork> = Vec::new();
+        let mut forks: Vec<LabelFork> = Vec::new();
         for depth in 0..longest {
             for tail in self.tails.iter().filter(|tail| tail.len() > depth) {
                 let (path, next) = (&tail[..depth], tail[depth]);
                 match forks.iter_mut().find(|fork| fork.path == path) {
                     Some(fork) if !fork.children.contains(&next) => fork.children.push(next),
                     Some(_) => {}
-                    None => forks.push(Fork {
+                    None => forks.push(LabelFork {
                         path: path.to_vec(),
                         children: vec![next],
                     }),
@@ -86,7 +86,7 @@ impl Choices {
     }
 
     /// Log-likelihood of every label; `logits[f][c]` belongs to child `c` of fork `f`.
-    pub fn log_likelihoods(&self, forks: &[Fork], logits: &[Vec<f32>]) -> Vec<f64> {
+    pub fn log_likelihoods(&self, forks: &[LabelFork], logits: &[Vec<f32>]) -> Vec<f64> {
         let along = |tail: &Vec<u32>| {
             forks
                 .iter()

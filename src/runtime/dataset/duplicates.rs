@@ -6,18 +6,18 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::{Dataset, Example};
+use super::{Dataset, TrainingExample};
 
 /// A part of the data under its name, such as `train`.
 #[derive(Clone, Copy, Debug)]
-pub struct Part<'a> {
+pub struct DatasetPart<'a> {
     pub name: &'a str,
     pub dataset: &'a Dataset,
 }
 
 /// Where a row is.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
-pub struct Place {
+pub struct RowPlace {
     pub part: String,
     /// `path:line`.
     pub at: String,
@@ -25,9 +25,9 @@ pub struct Place {
 
 /// A row and the earliest row that it repeats best.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, schemars::JsonSchema)]
-pub struct Duplicate {
-    pub first: Place,
-    pub second: Place,
+pub struct DuplicateRow {
+    pub first: RowPlace,
+    pub second: RowPlace,
     /// Jaccard similarity of the words; 1 for equal texts.
     pub similarity: f64,
     /// Whether the two are in different parts, so that a score would be flattered.
@@ -37,10 +37,10 @@ pub struct Duplicate {
 }
 
 /// Finds every row that repeats an earlier one, in the order of parts and rows.
-pub fn find(parts: &[Part<'_>]) -> Vec<Duplicate> {
-    let rows: Vec<Entry<'_>> = parts.iter().flat_map(entries).collect();
+pub fn find(parts: &[DatasetPart<'_>]) -> Vec<DuplicateRow> {
+    let rows: Vec<RowText<'_>> = parts.iter().flat_map(entries).collect();
     let sets = word_sets(&rows);
-    let mut search = Search {
+    let mut search = DuplicateSearch {
         sets: &sets,
         index: HashMap::new(),
     };
@@ -61,10 +61,10 @@ pub fn find(parts: &[Part<'_>]) -> Vec<Duplicate> {
 /// For each row the first row of its cluster: near duplicates, and those of those. A row without
 /// any is its own.
 pub fn clusters(dataset: &Dataset) -> Vec<usize> {
-    let part = Part { name: "", dataset };
+    let part = DatasetPart { name: "", dataset };
     let rows = entries(&part);
     let sets = word_sets(&rows);
-    let mut search = Search {
+    let mut search = DuplicateSearch {
         sets: &sets,
         index: HashMap::new(),
     };
@@ -94,15 +94,17 @@ pub fn distinct(dataset: &Dataset) -> Vec<usize> {
 
 /// What counts as the text of a row: all that a person or a model wrote in it, in lower case and
 /// with single spaces, without characters that nobody sees; a label is no part of it.
-pub(super) fn normal_text(example: &Example) -> String {
+pub(super) fn normal_text(example: &TrainingExample) -> String {
     let words = |text: &str| -> Vec<String> {
         let seen = text.replace(invisible, "");
         seen.split_whitespace().map(str::to_lowercase).collect()
     };
     let joined: Vec<String> = match example {
-        Example::Text { text } | Example::Labelled { text, .. } => words(text),
-        Example::Completion { prompt, completion } => [words(prompt), words(completion)].concat(),
-        Example::Chat { messages } => {
+        TrainingExample::Text { text } | TrainingExample::Labelled { text, .. } => words(text),
+        TrainingExample::Completion { prompt, completion } => {
+            [words(prompt), words(completion)].concat()
+        }
+        TrainingExample::Chat { messages } => {
             let said = messages.iter().filter(|message| message.role != "system");
             said.flat_map(|message| words(&message.content)).collect()
         }
@@ -120,15 +122,15 @@ fn invisible(letter: char) -> bool {
         || matches!(letter, '\u{fe00}'..='\u{fe0f}' | '\u{e0000}'..='\u{e01ef}')
 }
 
-struct Entry<'a> {
-    part: Part<'a>,
+struct RowText<'a> {
+    part: DatasetPart<'a>,
     row: usize,
     text: String,
 }
 
-fn entries<'a>(part: &Part<'a>) -> Vec<Entry<'a>> {
+fn entries<'a>(part: &DatasetPart<'a>) -> Vec<RowText<'a>> {
     let rows = part.dataset.rows.iter().enumerate();
-    rows.map(|(row, entry)| Entry {
+    rows.map(|(row, entry)| RowText {
         part: *part,
         row,
         text: normal_text(&entry.example),
@@ -136,8 +138,8 @@ fn entries<'a>(part: &Part<'a>) -> Vec<Entry<'a>> {
     .collect()
 }
 
-fn duplicate(first: &Entry<'_>, second: &Entry<'_>, similarity: f64) -> Duplicate {
-    let labels = |entry: &Entry<'_>| {
+fn duplicate(first: &RowText<'_>, second: &RowText<'_>, similarity: f64) -> DuplicateRow {
+    let labels = |entry: &RowText<'_>| {
         entry.part.dataset.rows[entry.row]
             .example
             .label()
@@ -146,7 +148,7 @@ fn duplicate(first: &Entry<'_>, second: &Entry<'_>, similarity: f64) -> Duplicat
     let differing = labels(first)
         .zip(labels(second))
         .filter(|(one, two)| one != two);
-    Duplicate {
+    DuplicateRow {
         first: place(first),
         second: place(second),
         similarity,
@@ -155,16 +157,16 @@ fn duplicate(first: &Entry<'_>, second: &Entry<'_>, similarity: f64) -> Duplicat
     }
 }
 
-fn place(entry: &Entry<'_>) -> Place {
+fn place(entry: &RowText<'_>) -> RowPlace {
     let dataset = entry.part.dataset;
-    Place {
+    RowPlace {
         part: entry.part.name.to_owned(),
         at: dataset.place(&dataset.rows[entry.row]),
     }
 }
 
 /// The words of each row as numbers, ascending from the rarest word to the most common one.
-fn word_sets(rows: &[Entry<'_>]) -> Vec<Vec<u32>> {
+fn word_sets(rows: &[RowText<'_>]) -> Vec<Vec<u32>> {
     let sets: Vec<BTreeSet<&str>> = rows.iter().map(|row| words(&row.text)).collect();
     let mut counts: BTreeMap<&str, u32> = BTreeMap::new();
     for word in sets.iter().flatten() {
@@ -194,13 +196,13 @@ fn words(text: &str) -> BTreeSet<&str> {
     }
 }
 
-struct Search<'a> {
+struct DuplicateSearch<'a> {
     sets: &'a [Vec<u32>],
     /// Earlier rows by each of their rarest words.
     index: HashMap<u32, Vec<usize>>,
 }
 
-impl Search<'_> {
+impl DuplicateSearch<'_> {
     /// The rarest words of a row, one of which any set that similar must contain.
     fn prefix(&self, at: usize) -> &[u32] {
         let set = &self.sets[at];

@@ -8,15 +8,15 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-use super::{DataError, Dataset, Fault, Row, Task};
+use super::{DataError, DataRow, Dataset, RowFault, Task};
 use crate::runtime::{
-    dataset::Example,
-    model::text::{Message, ModelTextError, Piece, TextCodec},
+    dataset::TrainingExample,
+    model::text::{ChatMessage, ModelTextError, TextCodec, TokenPiece},
 };
 
 /// Token ids of a row, and which of them are predicted and count in the loss.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Encoded {
+pub struct EncodedRow {
     pub ids: Vec<u32>,
     /// As long as `ids`; the first is never set, as nothing comes before it.
     pub targets: Vec<bool>,
@@ -49,10 +49,10 @@ pub fn encode_row(
     codec: &TextCodec,
     task: &Task,
     dataset: &Dataset,
-    row: &Row,
+    row: &DataRow,
     options: &EncodeOptions,
-) -> Result<Encoded, DataError> {
-    encode(codec, task, &row.example, options).map_err(|fault| dataset.fault(row, fault))
+) -> Result<EncodedRow, DataError> {
+    encode(codec, task, &row.example, options).map_err(|fault| dataset.row_error(row, fault))
 }
 
 /// Encodes every row, in order; the first fault ends it.
@@ -61,7 +61,7 @@ pub fn encode_all(
     task: &Task,
     dataset: &Dataset,
     options: &EncodeOptions,
-) -> Result<Vec<Encoded>, DataError> {
+) -> Result<Vec<EncodedRow>, DataError> {
     dataset
         .rows
         .iter()
@@ -71,7 +71,7 @@ pub fn encode_all(
 
 /// A run of tokens that are all learned or all not.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
-pub struct Segment {
+pub struct TextSegment {
     pub text: String,
     pub learned: bool,
 }
@@ -81,19 +81,19 @@ pub fn segments(
     codec: &TextCodec,
     task: &Task,
     dataset: &Dataset,
-    row: &Row,
+    row: &DataRow,
     options: &EncodeOptions,
-) -> Result<(Encoded, Vec<Segment>), DataError> {
+) -> Result<(EncodedRow, Vec<TextSegment>), DataError> {
     let shown = lay_out(codec, task, &row.example, options.loss).and_then(|layout| {
         let (encoded, pieces) = tokens(codec, &layout, options)?;
         let segments = cut(codec, &layout.text, &encoded, &pieces);
         Ok((encoded, segments))
     });
-    shown.map_err(|fault| dataset.fault(row, fault))
+    shown.map_err(|fault| dataset.row_error(row, fault))
 }
 
 /// A row's text before it is cut into tokens.
-struct Layout {
+struct TextLayout {
     text: String,
     /// Byte ranges of completions, in order; left out where everything is learned anyway.
     learned: Vec<Range<usize>>,
@@ -103,20 +103,20 @@ struct Layout {
 fn encode(
     codec: &TextCodec,
     task: &Task,
-    example: &Example,
+    example: &TrainingExample,
     options: &EncodeOptions,
-) -> Result<Encoded, Fault> {
+) -> Result<EncodedRow, RowFault> {
     let layout = lay_out(codec, task, example, options.loss)?;
     tokens(codec, &layout, options).map(|(encoded, _)| encoded)
 }
 
 fn tokens(
     codec: &TextCodec,
-    layout: &Layout,
+    layout: &TextLayout,
     options: &EncodeOptions,
-) -> Result<(Encoded, Vec<Piece>), Fault> {
+) -> Result<(EncodedRow, Vec<TokenPiece>), RowFault> {
     let pieces = codec.encode_pieces(&layout.text, !layout.chat)?;
-    let mut encoded = Encoded {
+    let mut encoded = EncodedRow {
         targets: match options.loss {
             LossOn::All => vec![true; pieces.len()],
             LossOn::Completion => targets(codec, layout, &pieces),
@@ -129,8 +129,13 @@ fn tokens(
 }
 
 /// Cuts the text where learned tokens begin and end; tokens that stand for no text are spelt out.
-fn cut(codec: &TextCodec, text: &str, encoded: &Encoded, pieces: &[Piece]) -> Vec<Segment> {
-    let mut segments: Vec<Segment> = Vec::new();
+fn cut(
+    codec: &TextCodec,
+    text: &str,
+    encoded: &EncodedRow,
+    pieces: &[TokenPiece],
+) -> Vec<TextSegment> {
+    let mut segments: Vec<TextSegment> = Vec::new();
     let mut shown = 0;
     for (at, (&id, &learned)) in encoded.ids.iter().zip(&encoded.targets).enumerate() {
         let span = pieces.get(at).map_or(0..0, |piece| piece.span.clone());
@@ -141,7 +146,7 @@ fn cut(codec: &TextCodec, text: &str, encoded: &Encoded, pieces: &[Piece]) -> Ve
         shown = shown.max(span.end);
         match segments.last_mut().filter(|last| last.learned == learned) {
             Some(last) => last.text.push_str(&part),
-            None => segments.push(Segment {
+            None => segments.push(TextSegment {
                 text: part,
                 learned,
             }),
@@ -153,9 +158,9 @@ fn cut(codec: &TextCodec, text: &str, encoded: &Encoded, pieces: &[Piece]) -> Ve
 fn lay_out(
     codec: &TextCodec,
     task: &Task,
-    example: &Example,
+    example: &TrainingExample,
     loss: LossOn,
-) -> Result<Layout, Fault> {
+) -> Result<TextLayout, RowFault> {
     if let Some(messages) = task.messages(example) {
         check_special_tokens(codec, &messages)?;
         let text = codec.render_chat(&messages, false)?;
@@ -163,21 +168,23 @@ fn lay_out(
             LossOn::All => Vec::new(),
             LossOn::Completion => locate(codec, &messages, &text)?,
         };
-        return Ok(Layout {
+        return Ok(TextLayout {
             text,
             learned,
             chat: true,
         });
     }
     let (prompt, learned) = match example {
-        Example::Completion { prompt, completion } => (prompt.as_str(), completion.as_str()),
-        Example::Text { text } => ("", text.as_str()),
+        TrainingExample::Completion { prompt, completion } => {
+            (prompt.as_str(), completion.as_str())
+        }
+        TrainingExample::Text { text } => ("", text.as_str()),
         // A task that knows no conversation admits no such row.
-        Example::Chat { .. } | Example::Labelled { .. } => ("", ""),
+        TrainingExample::Chat { .. } | TrainingExample::Labelled { .. } => ("", ""),
     };
     let text = format!("{prompt}{learned}");
     let whole = prompt.len()..text.len();
-    Ok(Layout {
+    Ok(TextLayout {
         text,
         learned: vec![whole],
         chat: false,
@@ -185,11 +192,11 @@ fn lay_out(
 }
 
 /// Text that spells a special token would end or open a message in the middle of another.
-fn check_special_tokens(codec: &TextCodec, messages: &[Message]) -> Result<(), Fault> {
+fn check_special_tokens(codec: &TextCodec, messages: &[ChatMessage]) -> Result<(), RowFault> {
     for message in messages {
         if let Some(token) = codec.special_inside(&message.content) {
             let field = message.role.clone();
-            return Err(Fault::SpecialToken {
+            return Err(RowFault::SpecialToken {
                 field,
                 token: token.to_owned(),
             });
@@ -198,8 +205,8 @@ fn check_special_tokens(codec: &TextCodec, messages: &[Message]) -> Result<(), F
     Ok(())
 }
 
-fn answers(messages: &[Message]) -> impl Iterator<Item = usize> + '_ {
-    let is_answer = |message: &Message| message.role == "assistant";
+fn answers(messages: &[ChatMessage]) -> impl Iterator<Item = usize> + '_ {
+    let is_answer = |message: &ChatMessage| message.role == "assistant";
     messages
         .iter()
         .enumerate()
@@ -210,12 +217,12 @@ fn answers(messages: &[Message]) -> impl Iterator<Item = usize> + '_ {
 /// Where the answers are in the whole text.
 fn locate(
     codec: &TextCodec,
-    messages: &[Message],
+    messages: &[ChatMessage],
     whole: &str,
-) -> Result<Vec<Range<usize>>, Fault> {
+) -> Result<Vec<Range<usize>>, RowFault> {
     match by_prefixes(codec, messages, whole)? {
         Some(learned) => Ok(learned),
-        None => by_marks(codec, messages, whole)?.ok_or(Fault::UnstableTemplate),
+        None => by_marks(codec, messages, whole)?.ok_or(RowFault::UnstableTemplate),
     }
 }
 
@@ -223,7 +230,7 @@ fn locate(
 /// part written alone is not a beginning of the whole.
 fn by_prefixes(
     codec: &TextCodec,
-    messages: &[Message],
+    messages: &[ChatMessage],
     whole: &str,
 ) -> Result<Option<Vec<Range<usize>>>, ModelTextError> {
     let mut learned = Vec::new();
@@ -243,7 +250,7 @@ fn by_prefixes(
 /// shorten earlier answers (Qwen3 drops their thoughts); `None` when the two do not agree.
 fn by_marks(
     codec: &TextCodec,
-    messages: &[Message],
+    messages: &[ChatMessage],
     whole: &str,
 ) -> Result<Option<Vec<Range<usize>>>, ModelTextError> {
     let mark = |at: usize| format!("answer-mark-{at}-kram-rewsna");
@@ -280,18 +287,19 @@ fn written<'a>(content: &'a str, tail: &str) -> Option<&'a str> {
         .find(|content| tail.starts_with(content))
 }
 
-fn targets(codec: &TextCodec, layout: &Layout, pieces: &[Piece]) -> Vec<bool> {
+fn targets(codec: &TextCodec, layout: &TextLayout, pieces: &[TokenPiece]) -> Vec<bool> {
     let mut targets = vec![false; pieces.len()];
     for range in &layout.learned {
         // A token that reaches across the border holds the beginning of the answer.
-        let inside = |piece: &Piece| piece.span.start < range.end && piece.span.end > range.start;
+        let inside =
+            |piece: &TokenPiece| piece.span.start < range.end && piece.span.end > range.start;
         let first = pieces.iter().position(inside);
         let last = pieces.iter().rposition(inside);
         let (Some(first), Some(last)) = (first, last) else {
             continue;
         };
         // Nothing is written after the token that ends an answer, so nothing there is learned.
-        let ends = |piece: &Piece| layout.chat && codec.is_special(piece.id);
+        let ends = |piece: &TokenPiece| layout.chat && codec.is_special(piece.id);
         let end = pieces[first..=last]
             .iter()
             .rposition(ends)
@@ -303,7 +311,7 @@ fn targets(codec: &TextCodec, layout: &Layout, pieces: &[Piece]) -> Vec<bool> {
 
 /// Ends a plain text, leaves out what follows the last learned token of a chat, and clears the
 /// first target.
-fn close(codec: &TextCodec, layout: &Layout, encoded: &mut Encoded) {
+fn close(codec: &TextCodec, layout: &TextLayout, encoded: &mut EncodedRow) {
     if layout.chat {
         let keep = encoded
             .targets
@@ -321,13 +329,13 @@ fn close(codec: &TextCodec, layout: &Layout, encoded: &mut Encoded) {
     }
 }
 
-fn check(encoded: &Encoded, limit: usize) -> Result<(), Fault> {
+fn check(encoded: &EncodedRow, limit: usize) -> Result<(), RowFault> {
     if !encoded.targets.contains(&true) {
-        return Err(Fault::NothingLearned);
+        return Err(RowFault::NothingLearned);
     }
     let tokens = encoded.ids.len();
     if tokens > limit {
-        Err(Fault::TooLong { tokens, limit })
+        Err(RowFault::TooLong { tokens, limit })
     } else {
         Ok(())
     }

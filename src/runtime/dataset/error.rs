@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::shape::{FORMATS, Shape};
+use super::shape::{FORMATS, RowShape};
 use crate::{
     error::{ExitClass, Explain},
     runtime::model::text::ModelTextError,
@@ -44,7 +44,7 @@ pub enum DataError {
     Row {
         path: PathBuf,
         line: usize,
-        fault: Fault,
+        fault: RowFault,
     },
     #[error("unknown task `{found}`, expected classify, chat or text")]
     UnknownTask { found: String },
@@ -60,7 +60,7 @@ pub enum DataError {
 
 /// What is wrong with one row.
 #[derive(Debug, thiserror::Error)]
-pub enum Fault {
+pub enum RowFault {
     #[error("broken JSON at column {column}: {reason}")]
     Json { column: usize, reason: String },
     #[error("expected a JSON object, found {found}")]
@@ -70,7 +70,10 @@ pub enum Fault {
     #[error("unknown key `{key}`")]
     Misspelt { key: String, meant: &'static str },
     #[error("`{field}` is missing; a row of the {shape} format needs it")]
-    Missing { field: &'static str, shape: Shape },
+    Missing {
+        field: &'static str,
+        shape: RowShape,
+    },
     #[error("`{field}` must be {expected}, found {found}")]
     WrongType {
         field: String,
@@ -91,8 +94,8 @@ pub enum Fault {
     NoAnswer,
     #[error("a row of the {found} format, expected {expected} as on line {first}")]
     Mixed {
-        expected: Shape,
-        found: Shape,
+        expected: RowShape,
+        found: RowShape,
         first: usize,
     },
     #[error("expected {expected} fields as in the header, found {found}")]
@@ -133,7 +136,7 @@ impl Explain for DataError {
             Self::Unreadable { .. } => ExitClass::Environment,
             Self::UnknownTask { .. } | Self::BadSplit { .. } => ExitClass::Usage,
             Self::Row {
-                fault: Fault::Text(error),
+                fault: RowFault::Text(error),
                 ..
             } => error.class(),
             _ => ExitClass::BadInput,
@@ -169,7 +172,7 @@ impl Explain for DataError {
     }
 }
 
-impl Fault {
+impl RowFault {
     /// What to type or change next.
     pub fn hint(&self) -> Option<String> {
         let hint = match self {

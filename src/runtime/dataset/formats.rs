@@ -9,23 +9,23 @@ use std::{io::ErrorKind, path::Path};
 
 use serde_json::{Map, Value};
 
-use super::{DataError, Example, Fault, Shape};
+use super::{DataError, RowFault, RowShape, TrainingExample};
 use crate::error::describe_io;
 
 /// A row before it has a meaning: its line and its fields.
-type Record = (usize, Map<String, Value>);
+type RawRecord = (usize, Map<String, Value>);
 /// Records as they are read; an error that ends the reading is the last item.
-type Records<'a> = Box<dyn Iterator<Item = Result<Record, DataError>> + 'a>;
+type RawRecords<'a> = Box<dyn Iterator<Item = Result<RawRecord, DataError>> + 'a>;
 /// A row's line and what it teaches.
-type Read = Result<(usize, Example), DataError>;
+type ReadRow = Result<(usize, TrainingExample), DataError>;
 
 const PARQUET_MAGIC: &[u8] = b"PAR1";
 const UTF8_MARK: &[u8] = &[0xef, 0xbb, 0xbf];
 
 /// Reads a file row by row.
-pub(super) fn read(path: &Path) -> Box<dyn Iterator<Item = Read> + '_> {
+pub(super) fn read(path: &Path) -> Box<dyn Iterator<Item = ReadRow> + '_> {
     match open(path) {
-        Ok(records) => Box::new(Rows {
+        Ok(records) => Box::new(RowReader {
             path,
             records,
             first: None,
@@ -36,7 +36,7 @@ pub(super) fn read(path: &Path) -> Box<dyn Iterator<Item = Read> + '_> {
     }
 }
 
-fn open(path: &Path) -> Result<Records<'_>, DataError> {
+fn open(path: &Path) -> Result<RawRecords<'_>, DataError> {
     let bytes = read_bytes(path)?;
     if bytes.starts_with(PARQUET_MAGIC) {
         return parquet::records(path);
@@ -121,7 +121,7 @@ fn unrecognised(path: &Path, text: &str) -> DataError {
     }
 }
 
-fn at(path: &Path, line: usize, fault: Fault) -> DataError {
+fn at(path: &Path, line: usize, fault: RowFault) -> DataError {
     DataError::Row {
         path: path.to_path_buf(),
         line,
@@ -130,21 +130,25 @@ fn at(path: &Path, line: usize, fault: Fault) -> DataError {
 }
 
 /// Turns records into examples and holds a file to one format.
-struct Rows<'a> {
+struct RowReader<'a> {
     path: &'a Path,
-    records: Records<'a>,
+    records: RawRecords<'a>,
     /// Format and line of the first row.
-    first: Option<(Shape, usize)>,
+    first: Option<(RowShape, usize)>,
     count: usize,
     done: bool,
 }
 
-impl Rows<'_> {
-    fn example(&mut self, line: usize, record: &Map<String, Value>) -> Result<Example, Fault> {
-        let found = Shape::of(record.keys().map(String::as_str))?;
+impl RowReader<'_> {
+    fn example(
+        &mut self,
+        line: usize,
+        record: &Map<String, Value>,
+    ) -> Result<TrainingExample, RowFault> {
+        let found = RowShape::from_keys(record.keys().map(String::as_str))?;
         let (expected, first) = *self.first.get_or_insert((found, line));
         if found != expected {
-            return Err(Fault::Mixed {
+            return Err(RowFault::Mixed {
                 expected,
                 found,
                 first,
@@ -154,10 +158,10 @@ impl Rows<'_> {
     }
 }
 
-impl Iterator for Rows<'_> {
-    type Item = Read;
+impl Iterator for RowReader<'_> {
+    type Item = ReadRow;
 
-    fn next(&mut self) -> Option<Read> {
+    fn next(&mut self) -> Option<ReadRow> {
         if self.done {
             return None;
         }

@@ -23,16 +23,16 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-pub use error::{DataError, Fault};
+pub use error::{DataError, RowFault};
 pub use locked::LockedSource;
-pub use shape::Shape;
-pub use task::{Task, TaskWish};
+pub use shape::RowShape;
+pub use task::{Task, TaskOptions};
 
-use crate::runtime::model::text::Message;
+use crate::runtime::model::text::ChatMessage;
 
 /// A data file and who provided it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Source {
+pub struct DataSource {
     pub path: PathBuf,
     pub contributor: String,
     /// Account that the contributor's rewards go to.
@@ -43,7 +43,7 @@ pub struct Source {
     pub weight: f64,
 }
 
-impl Source {
+impl DataSource {
     /// A file given by its path alone.
     pub fn of_file(path: impl Into<PathBuf>) -> Self {
         Self {
@@ -59,14 +59,14 @@ impl Source {
 /// What one row teaches. Line ends are `\n`; labels have no space around them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
-pub enum Example {
-    Chat { messages: Vec<Message> },
+pub enum TrainingExample {
+    Chat { messages: Vec<ChatMessage> },
     Completion { prompt: String, completion: String },
     Text { text: String },
     Labelled { text: String, label: String },
 }
 
-impl Example {
+impl TrainingExample {
     /// The word for this kind of row in messages.
     pub fn kind(&self) -> &'static str {
         match self {
@@ -106,8 +106,8 @@ impl Example {
 
 /// An example and where it came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Row {
-    pub example: Example,
+pub struct DataRow {
+    pub example: TrainingExample,
     /// Index in [`Dataset::sources`].
     pub source: usize,
     /// Line of a text file or record of a Parquet file, from 1.
@@ -117,8 +117,8 @@ pub struct Row {
 /// All rows of some sources, in the order of sources and lines.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Dataset {
-    pub sources: Vec<Source>,
-    pub rows: Vec<Row>,
+    pub sources: Vec<DataSource>,
+    pub rows: Vec<DataRow>,
     /// SHA-256, hex, over one line of canonical JSON per row.
     pub digest: String,
     /// The same over the rows of each source alone, in the order of `sources`.
@@ -127,7 +127,7 @@ pub struct Dataset {
 
 impl Dataset {
     /// Puts rows and sources together and computes the digests.
-    pub fn new(sources: Vec<Source>, rows: Vec<Row>) -> Self {
+    pub fn new(sources: Vec<DataSource>, rows: Vec<DataRow>) -> Self {
         let digest = digest::of_rows(rows.iter());
         let of_source = |index| digest::of_rows(rows.iter().filter(|row| row.source == index));
         let source_digests = (0..sources.len()).map(of_source).collect();
@@ -145,7 +145,7 @@ impl Dataset {
     }
 
     /// The fault of a row as an error that names its place.
-    pub fn fault(&self, row: &Row, fault: Fault) -> DataError {
+    pub fn row_error(&self, row: &DataRow, fault: RowFault) -> DataError {
         let path = self.sources[row.source].path.clone();
         DataError::Row {
             path,
@@ -155,7 +155,7 @@ impl Dataset {
     }
 
     /// `path:line` of a row.
-    pub fn place(&self, row: &Row) -> String {
+    pub fn place(&self, row: &DataRow) -> String {
         format!("{}:{}", self.sources[row.source].path.display(), row.line)
     }
 }
@@ -164,7 +164,7 @@ impl Dataset {
 ///
 /// # Errors
 /// The first fault: a file that cannot be read or recognised, or a row that is not valid.
-pub fn load(sources: &[Source]) -> Result<Dataset, DataError> {
+pub fn load(sources: &[DataSource]) -> Result<Dataset, DataError> {
     if sources.is_empty() {
         return Err(DataError::NoSources);
     }
@@ -177,7 +177,7 @@ pub fn load(sources: &[Source]) -> Result<Dataset, DataError> {
 
 /// What reading on after faults found.
 #[derive(Debug, Default)]
-pub struct Inspection {
+pub struct DataInspection {
     /// The rows without fault.
     pub dataset: Dataset,
     /// At most the limit for each file, in the order of files and lines.
@@ -187,14 +187,14 @@ pub struct Inspection {
 }
 
 /// Reads every source and goes on after a fault, up to `limit` faults in each file.
-pub fn inspect(sources: &[Source], limit: usize) -> Inspection {
-    let mut found = Inspection::default();
+pub fn inspect(sources: &[DataSource], limit: usize) -> DataInspection {
+    let mut found = DataInspection::default();
     let mut rows = Vec::new();
     for (index, source) in sources.iter().enumerate() {
         let mut faults = 0;
         for read in formats::read(&source.path) {
             match read {
-                Ok((line, example)) => rows.push(Row {
+                Ok((line, example)) => rows.push(DataRow {
                     example,
                     source: index,
                     line,

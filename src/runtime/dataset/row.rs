@@ -3,30 +3,32 @@
 use serde_json::{Map, Value};
 
 use super::{
-    Example, Fault,
-    shape::{SHAPES, Shape},
+    RowFault, TrainingExample,
+    shape::{RowShape, SHAPES},
 };
-use crate::runtime::model::text::Message;
+use crate::runtime::model::text::ChatMessage;
 
 /// Keys that change what a row means and that are not understood here.
 const UNSUPPORTED: &[&str] = &["tools", "functions"];
 const UNSUPPORTED_IN_MESSAGES: &[&str] = &["tool_calls", "function_call", "weight"];
 
-impl Shape {
+impl RowShape {
     /// The format that a row's keys belong to.
-    pub(super) fn of<'a>(keys: impl Iterator<Item = &'a str> + Clone) -> Result<Self, Fault> {
+    pub(super) fn from_keys<'a>(
+        keys: impl Iterator<Item = &'a str> + Clone,
+    ) -> Result<Self, RowFault> {
         let has = |key: &str| keys.clone().any(|other| other == key);
         let shape = SHAPES
             .iter()
             .find(|entry| has(entry.2[0]))
             .map(|entry| entry.0);
-        if shape.is_none_or(|shape| matches!(shape, Shape::Text | Shape::Labelled)) {
+        if shape.is_none_or(|shape| matches!(shape, RowShape::Text | RowShape::Labelled)) {
             check_spelling(keys.clone())?;
         }
         let partial = || SHAPES.iter().find(|entry| has(entry.2[entry.2.len() - 1]));
         shape
             .or_else(|| partial().map(|entry| entry.0))
-            .ok_or_else(|| Fault::UnknownShape {
+            .ok_or_else(|| RowFault::UnknownShape {
                 keys: keys
                     .map(|key| format!("`{key}`"))
                     .collect::<Vec<_>>()
@@ -35,10 +37,10 @@ impl Shape {
     }
 
     /// Reads a row of this format.
-    pub(super) fn example(self, row: &Map<String, Value>) -> Result<Example, Fault> {
-        let get = Fields { row, shape: self };
+    pub(super) fn example(self, row: &Map<String, Value>) -> Result<TrainingExample, RowFault> {
+        let get = RowFields { row, shape: self };
         if let Some(key) = UNSUPPORTED.iter().find(|key| present(row, key)) {
-            return Err(Fault::Unsupported {
+            return Err(RowFault::Unsupported {
                 field: (*key).to_owned(),
             });
         }
@@ -46,15 +48,15 @@ impl Shape {
             Self::Chat => chat(messages(get.list("messages")?, &MESSAGES)?)?,
             Self::ShareGpt => chat(messages(get.list("conversations")?, &CONVERSATIONS)?)?,
             Self::Alpaca => alpaca(&get)?,
-            Self::Prompt => Example::Completion {
+            Self::Prompt => TrainingExample::Completion {
                 prompt: get.text("prompt")?,
                 completion: get.text("completion")?,
             },
-            Self::Labelled => Example::Labelled {
+            Self::Labelled => TrainingExample::Labelled {
                 text: get.text("text")?,
                 label: get.text("label")?.trim().to_owned(),
             },
-            Self::Text => Example::Text {
+            Self::Text => TrainingExample::Text {
                 text: get.text("text")?,
             },
         })
@@ -63,17 +65,17 @@ impl Shape {
 
 /// A key one slip away from a known one that the row lacks is taken for a slip: read as an extra
 /// key it would silently change what the row teaches.
-fn check_spelling<'a>(keys: impl Iterator<Item = &'a str> + Clone) -> Result<(), Fault> {
+fn check_spelling<'a>(keys: impl Iterator<Item = &'a str> + Clone) -> Result<(), RowFault> {
     for key in keys
         .clone()
-        .filter(|key| Shape::known_keys().all(|known| known != *key))
+        .filter(|key| RowShape::known_keys().all(|known| known != *key))
     {
         let near = |known: &&str| {
             let slips = strsim::osa_distance(key, known);
             slips <= if known.len() > 5 { 2 } else { 1 } && keys.clone().all(|own| own != *known)
         };
-        if let Some(meant) = Shape::known_keys().find(near) {
-            return Err(Fault::Misspelt {
+        if let Some(meant) = RowShape::known_keys().find(near) {
+            return Err(RowFault::Misspelt {
                 key: key.to_owned(),
                 meant,
             });
@@ -87,25 +89,25 @@ fn present(row: &Map<String, Value>, key: &str) -> bool {
 }
 
 /// The fields of one row.
-struct Fields<'a> {
+struct RowFields<'a> {
     row: &'a Map<String, Value>,
-    shape: Shape,
+    shape: RowShape,
 }
 
-impl Fields<'_> {
-    fn field(&self, field: &'static str) -> Result<&Value, Fault> {
-        self.row.get(field).ok_or(Fault::Missing {
+impl RowFields<'_> {
+    fn field(&self, field: &'static str) -> Result<&Value, RowFault> {
+        self.row.get(field).ok_or(RowFault::Missing {
             field,
             shape: self.shape,
         })
     }
 
-    fn text(&self, field: &'static str) -> Result<String, Fault> {
+    fn text(&self, field: &'static str) -> Result<String, RowFault> {
         text(self.field(field)?, field)
     }
 
     /// A text that may be absent, null or empty.
-    fn optional(&self, field: &'static str) -> Result<Option<String>, Fault> {
+    fn optional(&self, field: &'static str) -> Result<Option<String>, RowFault> {
         match self.row.get(field) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::String(value)) if value.trim().is_empty() => Ok(None),
@@ -113,12 +115,12 @@ impl Fields<'_> {
         }
     }
 
-    fn list(&self, field: &'static str) -> Result<&Vec<Value>, Fault> {
+    fn list(&self, field: &'static str) -> Result<&Vec<Value>, RowFault> {
         let value = self.field(field)?;
         let wrong = || wrong_type(field, "a list of messages", value);
         let list = value.as_array().ok_or_else(wrong)?;
         if list.is_empty() {
-            Err(Fault::Empty {
+            Err(RowFault::Empty {
                 field: field.to_owned(),
             })
         } else {
@@ -127,20 +129,20 @@ impl Fields<'_> {
     }
 }
 
-fn text(value: &Value, field: &str) -> Result<String, Fault> {
+fn text(value: &Value, field: &str) -> Result<String, RowFault> {
     let text = value
         .as_str()
         .ok_or_else(|| wrong_type(field, "a text", value))?;
     if text.trim().is_empty() {
-        return Err(Fault::Empty {
+        return Err(RowFault::Empty {
             field: field.to_owned(),
         });
     }
     Ok(text.replace("\r\n", "\n"))
 }
 
-fn wrong_type(field: &str, expected: &'static str, value: &Value) -> Fault {
-    Fault::WrongType {
+fn wrong_type(field: &str, expected: &'static str, value: &Value) -> RowFault {
+    RowFault::WrongType {
         field: field.to_owned(),
         expected,
         found: type_name(value),
@@ -160,12 +162,12 @@ pub(super) fn type_name(value: &Value) -> &'static str {
 }
 
 /// Instruction, with the input below it when there is one, and the output as the answer.
-fn alpaca(get: &Fields<'_>) -> Result<Example, Fault> {
+fn alpaca(get: &RowFields<'_>) -> Result<TrainingExample, RowFault> {
     let mut request = get.text("instruction")?;
     if let Some(input) = get.optional("input")? {
         request = format!("{request}\n\n{input}");
     }
-    let message = |role: &str, content| Message {
+    let message = |role: &str, content| ChatMessage {
         role: role.to_owned(),
         content,
     };
@@ -176,11 +178,11 @@ fn alpaca(get: &Fields<'_>) -> Result<Example, Fault> {
     );
     messages.push(message("user", request));
     messages.push(message("assistant", get.text("output")?));
-    Ok(Example::Chat { messages })
+    Ok(TrainingExample::Chat { messages })
 }
 
 /// How a list of messages is written.
-struct Wording {
+struct ChatKeys {
     list: &'static str,
     role: &'static str,
     content: &'static str,
@@ -189,7 +191,7 @@ struct Wording {
     expected: &'static str,
 }
 
-const MESSAGES: Wording = Wording {
+const MESSAGES: ChatKeys = ChatKeys {
     list: "messages",
     role: "role",
     content: "content",
@@ -201,7 +203,7 @@ const MESSAGES: Wording = Wording {
     expected: "system, user or assistant",
 };
 
-const CONVERSATIONS: Wording = Wording {
+const CONVERSATIONS: ChatKeys = ChatKeys {
     list: "conversations",
     role: "from",
     content: "value",
@@ -215,14 +217,14 @@ const CONVERSATIONS: Wording = Wording {
     expected: "system, human or gpt",
 };
 
-fn messages(list: &[Value], wording: &Wording) -> Result<Vec<Message>, Fault> {
+fn messages(list: &[Value], wording: &ChatKeys) -> Result<Vec<ChatMessage>, RowFault> {
     let item = |(index, value): (usize, &Value)| {
         message(value, wording, &format!("{}[{index}]", wording.list))
     };
     list.iter().enumerate().map(item).collect()
 }
 
-fn message(value: &Value, wording: &Wording, place: &str) -> Result<Message, Fault> {
+fn message(value: &Value, wording: &ChatKeys, place: &str) -> Result<ChatMessage, RowFault> {
     let object = value
         .as_object()
         .ok_or_else(|| wrong_type(place, "an object", value))?;
@@ -230,7 +232,7 @@ fn message(value: &Value, wording: &Wording, place: &str) -> Result<Message, Fau
         .iter()
         .find(|key| present(object, key))
     {
-        return Err(Fault::Unsupported {
+        return Err(RowFault::Unsupported {
             field: format!("{place}.{key}"),
         });
     }
@@ -244,21 +246,21 @@ fn message(value: &Value, wording: &Wording, place: &str) -> Result<Message, Fau
         .iter()
         .find(|(word, _)| *word == said)
         .map(|(_, role)| *role);
-    let unknown = || Fault::UnknownRole {
+    let unknown = || RowFault::UnknownRole {
         field,
         role: said,
         expected: wording.expected,
     };
     let role = role.ok_or_else(unknown)?.to_owned();
-    Ok(Message {
+    Ok(ChatMessage {
         role,
         content: part(wording.content)?.1,
     })
 }
 
-fn chat(messages: Vec<Message>) -> Result<Example, Fault> {
+fn chat(messages: Vec<ChatMessage>) -> Result<TrainingExample, RowFault> {
     if messages.iter().all(|message| message.role != "assistant") {
-        return Err(Fault::NoAnswer);
+        return Err(RowFault::NoAnswer);
     }
-    Ok(Example::Chat { messages })
+    Ok(TrainingExample::Chat { messages })
 }

@@ -8,7 +8,7 @@ pub const FORMATS: &str = "messages, conversations, instruction and output, prom
 
 /// How the keys of a row are arranged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Shape {
+pub enum RowShape {
     Chat,
     ShareGpt,
     Alpaca,
@@ -18,24 +18,24 @@ pub enum Shape {
 }
 
 /// Keys by which a format is known, the strongest first, and the format's name.
-pub(super) const SHAPES: &[(Shape, &str, &[&str])] = &[
-    (Shape::Chat, "messages", &["messages"]),
-    (Shape::ShareGpt, "conversations", &["conversations"]),
+pub(super) const SHAPES: &[(RowShape, &str, &[&str])] = &[
+    (RowShape::Chat, "messages", &["messages"]),
+    (RowShape::ShareGpt, "conversations", &["conversations"]),
     (
-        Shape::Alpaca,
+        RowShape::Alpaca,
         "instruction/output",
         &["instruction", "output"],
     ),
     (
-        Shape::Prompt,
+        RowShape::Prompt,
         "prompt/completion",
         &["prompt", "completion"],
     ),
-    (Shape::Labelled, "text/label", &["label", "text"]),
-    (Shape::Text, "text", &["text"]),
+    (RowShape::Labelled, "text/label", &["label", "text"]),
+    (RowShape::Text, "text", &["text"]),
 ];
 
-impl fmt::Display for Shape {
+impl fmt::Display for RowShape {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = SHAPES
             .iter()
@@ -45,7 +45,7 @@ impl fmt::Display for Shape {
     }
 }
 
-impl Shape {
+impl RowShape {
     /// Every key that some format knows.
     pub fn known_keys() -> impl Iterator<Item = &'static str> {
         SHAPES

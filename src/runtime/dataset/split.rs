@@ -12,7 +12,7 @@ use super::{DataError, Dataset, duplicates::normal_text};
 
 /// What goes where; what is left is for training.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct SplitWish {
+pub struct DataSplitOptions {
     /// Fraction of the rows for validation.
     pub valid: f64,
     /// Fraction of the rows for the test.
@@ -22,21 +22,21 @@ pub struct SplitWish {
 
 /// Indices into [`Dataset::rows`], each ascending; together every row exactly once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Split {
+pub struct DataSplit {
     pub train: Vec<usize>,
     pub valid: Vec<usize>,
     pub test: Vec<usize>,
 }
 
 /// Rows with one text, by the hash that orders them.
-type Groups = BTreeMap<[u8; 32], Vec<usize>>;
+type TextGroups = BTreeMap<[u8; 32], Vec<usize>>;
 
 /// Splits a dataset.
 ///
 /// # Errors
 /// When a fraction is not within 0 and 1, or no row is left to train on.
-pub fn split(dataset: &Dataset, wish: &SplitWish) -> Result<Split, DataError> {
-    let SplitWish { valid, test, .. } = *wish;
+pub fn split(dataset: &Dataset, options: &DataSplitOptions) -> Result<DataSplit, DataError> {
+    let DataSplitOptions { valid, test, .. } = *options;
     let bad = || DataError::BadSplit {
         rows: dataset.rows.len(),
         valid,
@@ -46,9 +46,9 @@ pub fn split(dataset: &Dataset, wish: &SplitWish) -> Result<Split, DataError> {
     if !sound(valid) || !sound(test) || valid + test >= 1.0 {
         return Err(bad());
     }
-    let mut split = Split::default();
-    for groups in strata(dataset, wish.seed).into_values() {
-        deal(groups, wish, &mut split);
+    let mut split = DataSplit::default();
+    for groups in strata(dataset, options.seed).into_values() {
+        deal(groups, options, &mut split);
     }
     if split.train.is_empty() {
         return Err(bad());
@@ -60,8 +60,8 @@ pub fn split(dataset: &Dataset, wish: &SplitWish) -> Result<Split, DataError> {
 }
 
 /// Groups of rows by label; a text that occurs under several labels counts under the first.
-fn strata(dataset: &Dataset, seed: u64) -> BTreeMap<&str, Groups> {
-    let mut groups: Groups = BTreeMap::new();
+fn strata(dataset: &Dataset, seed: u64) -> BTreeMap<&str, TextGroups> {
+    let mut groups: TextGroups = BTreeMap::new();
     for (index, row) in dataset.rows.iter().enumerate() {
         groups
             .entry(key(&normal_text(&row.example), seed))
@@ -69,7 +69,7 @@ fn strata(dataset: &Dataset, seed: u64) -> BTreeMap<&str, Groups> {
             .push(index);
     }
     let label = |index: &usize| dataset.rows[*index].example.label().unwrap_or_default();
-    let mut strata: BTreeMap<&str, Groups> = BTreeMap::new();
+    let mut strata: BTreeMap<&str, TextGroups> = BTreeMap::new();
     for (key, rows) in groups {
         let stratum = rows.iter().map(label).min().unwrap_or_default();
         strata.entry(stratum).or_default().insert(key, rows);
@@ -86,10 +86,10 @@ fn key(text: &str, seed: u64) -> [u8; 32] {
 }
 
 /// Deals the groups of one stratum, in the order of their hashes, until each quota is met.
-fn deal(groups: Groups, wish: &SplitWish, split: &mut Split) {
+fn deal(groups: TextGroups, options: &DataSplitOptions, split: &mut DataSplit) {
     let rows = groups.values().map(Vec::len).sum::<usize>() as f64;
     let quota = |fraction: f64| (rows * fraction).round() as usize;
-    let (mut valid, mut test) = (quota(wish.valid), quota(wish.test));
+    let (mut valid, mut test) = (quota(options.valid), quota(options.test));
     for group in groups.into_values() {
         let count = group.len();
         let part = if count <= valid {

@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::{
-    DataError, Dataset, Fault, Task,
+    DataError, Dataset, RowFault, Task,
     encode::{EncodeOptions, encode_row},
 };
 use crate::runtime::model::text::TextCodec;
 
 /// Token counts of rows.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, schemars::JsonSchema)]
-pub struct Lengths {
+pub struct TokenLengths {
     pub min: usize,
     pub median: usize,
     pub p95: usize,
@@ -69,7 +69,7 @@ pub fn lengths(
     task: &Task,
     dataset: &Dataset,
     options: &EncodeOptions,
-) -> (Lengths, Vec<DataError>) {
+) -> (TokenLengths, Vec<DataError>) {
     let limit = options.max_len;
     let unlimited = EncodeOptions {
         max_len: usize::MAX,
@@ -83,7 +83,7 @@ pub fn lengths(
                 counts.push(tokens);
                 learned += encoded.targets.iter().filter(|target| **target).count();
                 if tokens > limit {
-                    faults.push(dataset.fault(row, Fault::TooLong { tokens, limit }));
+                    faults.push(dataset.row_error(row, RowFault::TooLong { tokens, limit }));
                 }
             }
             Err(error) => faults.push(error),
@@ -91,7 +91,7 @@ pub fn lengths(
     }
     counts.sort_unstable();
     (
-        Lengths {
+        TokenLengths {
             learned,
             ..summary(&counts)
         },
@@ -100,12 +100,12 @@ pub fn lengths(
 }
 
 /// Nearest-rank quantiles of ascending counts.
-fn summary(counts: &[usize]) -> Lengths {
+fn summary(counts: &[usize]) -> TokenLengths {
     let rank = |percent: usize| {
         let rank = (counts.len() * percent).div_ceil(100).max(1) - 1;
         counts.get(rank).copied().unwrap_or_default()
     };
-    Lengths {
+    TokenLengths {
         min: rank(0),
         median: rank(50),
         p95: rank(95),

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{DataError, Dataset, Example, Fault, Row};
-use crate::runtime::model::text::Message;
+use super::{DataError, DataRow, Dataset, RowFault, TrainingExample};
+use crate::runtime::model::text::ChatMessage;
 
 /// What a row teaches, and so how a request is put to the model.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -22,7 +22,7 @@ pub enum Task {
 
 /// What settings and flags say about the task.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct TaskWish {
+pub struct TaskOptions {
     /// `classify`, `chat` or `text`; found from the data when unset.
     pub task: Option<String>,
     /// In the order in which they are shown; found from the data when empty.
@@ -35,7 +35,7 @@ impl Task {
     ///
     /// Without a wish, labelled rows make a classifier, plain text a text task, and chats and
     /// prompt/completion pairs a chat. Labels without an order given are sorted.
-    pub fn settle(dataset: &Dataset, wanted: &TaskWish) -> Result<Self, DataError> {
+    pub fn resolve(dataset: &Dataset, wanted: &TaskOptions) -> Result<Self, DataError> {
         let task = match wanted.task.as_deref() {
             Some(name) => Self::named(name, dataset, wanted)?,
             None => Self::named(found_task(dataset)?, dataset, wanted)?,
@@ -48,7 +48,7 @@ impl Task {
     pub fn check(&self, dataset: &Dataset) -> Result<(), DataError> {
         for row in &dataset.rows {
             self.check_row(&row.example)
-                .map_err(|fault| dataset.fault(row, fault))?;
+                .map_err(|fault| dataset.row_error(row, fault))?;
         }
         Ok(())
     }
@@ -63,8 +63,8 @@ impl Task {
     }
 
     /// The messages that put a text to the model.
-    pub fn prompt_messages(&self, text: &str) -> Vec<Message> {
-        let mut messages: Vec<Message> = self
+    pub fn prompt_messages(&self, text: &str) -> Vec<ChatMessage> {
+        let mut messages: Vec<ChatMessage> = self
             .instruction()
             .map(|text| message("system", text))
             .into_iter()
@@ -83,7 +83,7 @@ impl Task {
     }
 
     /// The conversation that a row teaches; `None` for a row that is learned as plain text.
-    pub(super) fn messages(&self, example: &Example) -> Option<Vec<Message>> {
+    pub(super) fn messages(&self, example: &TrainingExample) -> Option<Vec<ChatMessage>> {
         let answered = |prompt: &str, answer: &str| {
             let mut messages = self.prompt_messages(prompt);
             messages.push(message("assistant", answer));
@@ -91,14 +91,16 @@ impl Task {
         };
         match example {
             _ if *self == Self::Text => None,
-            Example::Text { .. } => None,
-            Example::Chat { messages } => Some(self.instructed(messages)),
-            Example::Completion { prompt, completion } => Some(answered(prompt, completion)),
-            Example::Labelled { text, label } => Some(answered(text, label)),
+            TrainingExample::Text { .. } => None,
+            TrainingExample::Chat { messages } => Some(self.instructed(messages)),
+            TrainingExample::Completion { prompt, completion } => {
+                Some(answered(prompt, completion))
+            }
+            TrainingExample::Labelled { text, label } => Some(answered(text, label)),
         }
     }
 
-    fn instructed(&self, messages: &[Message]) -> Vec<Message> {
+    fn instructed(&self, messages: &[ChatMessage]) -> Vec<ChatMessage> {
         let own = messages.first().is_some_and(|first| first.role == "system");
         let system = self
             .instruction()
@@ -107,7 +109,7 @@ impl Task {
         system.into_iter().chain(messages.iter().cloned()).collect()
     }
 
-    fn named(name: &str, dataset: &Dataset, wanted: &TaskWish) -> Result<Self, DataError> {
+    fn named(name: &str, dataset: &Dataset, wanted: &TaskOptions) -> Result<Self, DataError> {
         match name {
             "classify" => classifier(dataset, wanted),
             "chat" => Ok(Self::Chat {
@@ -120,24 +122,24 @@ impl Task {
         }
     }
 
-    fn check_row(&self, example: &Example) -> Result<(), Fault> {
+    fn check_row(&self, example: &TrainingExample) -> Result<(), RowFault> {
         match (self, example) {
-            (Self::Classify { labels, .. }, Example::Labelled { label, .. }) => {
+            (Self::Classify { labels, .. }, TrainingExample::Labelled { label, .. }) => {
                 check_label(label, labels)
             }
-            (Self::Classify { .. }, other) => Err(Fault::WrongKind {
+            (Self::Classify { .. }, other) => Err(RowFault::WrongKind {
                 found: other.kind(),
                 expected: "a labelled one",
                 hint: "a classifier learns from rows with text and label; for others set \
                        project.task to chat or text",
             }),
-            (Self::Chat { .. }, Example::Text { .. }) => Err(Fault::WrongKind {
+            (Self::Chat { .. }, TrainingExample::Text { .. }) => Err(RowFault::WrongKind {
                 found: example.kind(),
                 expected: "a chat, prompt/completion or labelled one",
                 hint: "plain text is learned with project.task = \"text\"",
             }),
-            (Self::Text, Example::Chat { .. } | Example::Labelled { .. }) => {
-                Err(Fault::WrongKind {
+            (Self::Text, TrainingExample::Chat { .. } | TrainingExample::Labelled { .. }) => {
+                Err(RowFault::WrongKind {
                     found: example.kind(),
                     expected: "a plain text or prompt/completion one",
                     hint: "chats and labels are learned with project.task = \"chat\" or \"classify\"",
@@ -148,8 +150,8 @@ impl Task {
     }
 }
 
-fn message(role: &str, content: &str) -> Message {
-    Message {
+fn message(role: &str, content: &str) -> ChatMessage {
+    ChatMessage {
         role: role.to_owned(),
         content: content.to_owned(),
     }
@@ -157,15 +159,15 @@ fn message(role: &str, content: &str) -> Message {
 
 /// The task that the first row asks for.
 fn found_task(dataset: &Dataset) -> Result<&'static str, DataError> {
-    let first = dataset.rows.first().map(|row: &Row| &row.example);
+    let first = dataset.rows.first().map(|row: &DataRow| &row.example);
     match first.ok_or(DataError::NoSources)? {
-        Example::Labelled { .. } => Ok("classify"),
-        Example::Text { .. } => Ok("text"),
-        Example::Chat { .. } | Example::Completion { .. } => Ok("chat"),
+        TrainingExample::Labelled { .. } => Ok("classify"),
+        TrainingExample::Text { .. } => Ok("text"),
+        TrainingExample::Chat { .. } | TrainingExample::Completion { .. } => Ok("chat"),
     }
 }
 
-fn classifier(dataset: &Dataset, wanted: &TaskWish) -> Result<Task, DataError> {
+fn classifier(dataset: &Dataset, wanted: &TaskOptions) -> Result<Task, DataError> {
     let labels = match wanted.labels.as_slice() {
         [] => found_labels(dataset),
         given => given.to_vec(),
@@ -204,7 +206,7 @@ fn found_labels(dataset: &Dataset) -> Vec<String> {
         .collect()
 }
 
-fn check_label(label: &str, labels: &[String]) -> Result<(), Fault> {
+fn check_label(label: &str, labels: &[String]) -> Result<(), RowFault> {
     if labels.iter().any(|known| known == label) {
         return Ok(());
     }
@@ -212,7 +214,7 @@ fn check_label(label: &str, labels: &[String]) -> Result<(), Fault> {
         |known: &&String| strsim::osa_distance(&label.to_lowercase(), &known.to_lowercase());
     let near = |known: &&String| 3 * slips(known) <= known.chars().count().max(3);
     let meant = labels.iter().min_by_key(slips).filter(near).cloned();
-    Err(Fault::UnknownLabel {
+    Err(RowFault::UnknownLabel {
         label: label.to_owned(),
         labels: listed(labels),
         meant,

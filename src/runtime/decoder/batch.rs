@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use super::{error::DecoderError, kernels::cross_entropy::Targets};
+use super::{error::DecoderError, kernels::cross_entropy::LossTargets};
 use crate::runtime::model::ModelConfig;
 
 /// Token rows and what is learned from them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Batch {
+pub struct TokenBatch {
     pub ids: Vec<u32>,
     /// Token i is to be predicted and counts in the loss. Nothing precedes the first token of a
     /// row, so its mark is ignored.
@@ -16,7 +16,7 @@ pub struct Batch {
     pub offsets: Vec<usize>,
 }
 
-impl Batch {
+impl TokenBatch {
     /// Puts rows of (ids, targets) together.
     pub fn from_rows<'a>(rows: impl IntoIterator<Item = (&'a [u32], &'a [bool])>) -> Self {
         let mut batch = Self {
@@ -48,7 +48,7 @@ impl Batch {
     }
 
     /// Where the loss is computed, and the tokens to predict there.
-    pub(super) fn learned(&self) -> Targets {
+    pub(super) fn learned(&self) -> LossTargets {
         let (positions, tokens) = self
             .offsets
             .windows(2)
@@ -56,7 +56,7 @@ impl Batch {
             .filter(|&position| self.targets[position + 1])
             .map(|position| (position, self.ids[position + 1]))
             .unzip();
-        Targets {
+        LossTargets {
             positions: Arc::new(positions),
             tokens: Arc::new(tokens),
         }

@@ -5,28 +5,31 @@ use std::sync::Arc;
 use candle_core::{DType, Result, Tensor};
 
 use super::{
-    batch::Batch,
+    batch::TokenBatch,
     error::DecoderError,
     kernels::{
-        attention::{Attention, Heads},
-        cross_entropy::{FrozenHeadLoss, HeadLoss, Targets},
-        embedding::Lookup,
+        attention::{AttentionHeads, AttentionOp},
+        cross_entropy::{FrozenHeadLoss, HeadLoss, LossTargets},
+        embedding::EmbeddingLookup,
         plain,
-        residual::Residual,
-        rope::{Angles, Rope},
+        residual::ResidualAdd,
+        rope::{RopeAngles, RotaryEmbedding},
         swiglu::SwiGlu,
     },
-    layer::{Linear, Mode, Parameter, Seen, rms_norm},
-    network::{Block, Decoder},
+    layer::{ForwardMode, LinearLayer, ModelParameter, PassParameter, rms_norm},
+    network::{Decoder, DecoderBlock},
 };
 
 impl Decoder {
     /// Σ −log p over the batch's targets as an f32 scalar, and their number.
-    pub fn loss_sum(&self, batch: &Batch) -> std::result::Result<(Tensor, usize), DecoderError> {
+    pub fn loss_sum(
+        &self,
+        batch: &TokenBatch,
+    ) -> std::result::Result<(Tensor, usize), DecoderError> {
         batch.check(&self.config)?;
         let targets = batch.learned();
         let count = targets.positions.len();
-        let pass = Pass::new(self, batch, self.mode());
+        let pass = ForwardPass::new(self, batch, self.mode());
         Ok((pass.loss(&pass.hidden()?, targets)?, count))
     }
 
@@ -34,7 +37,7 @@ impl Decoder {
     /// Never tracked, and without dropout.
     pub fn logits_at(
         &self,
-        batch: &Batch,
+        batch: &TokenBatch,
         positions: &[usize],
     ) -> std::result::Result<Tensor, DecoderError> {
         batch.check(&self.config)?;
@@ -43,16 +46,16 @@ impl Decoder {
             let reason = format!("position {bad} is past its {tokens} tokens");
             return Err(DecoderError::Batch { reason });
         }
-        let mode = Mode {
+        let mode = ForwardMode {
             fused: self.fused,
             tracked: false,
             noise: None,
         };
-        let hidden = Pass::new(self, batch, mode).hidden()?;
+        let hidden = ForwardPass::new(self, batch, mode).hidden()?;
         let positions: Vec<u32> = positions.iter().map(|&position| position as u32).collect();
         let rows = hidden.index_select(&Tensor::new(positions, hidden.device())?, 0)?;
         let weight = self.head_parameter().clone();
-        let head = Linear {
+        let head = LinearLayer {
             path: String::new(),
             weight,
             bias: None,
@@ -63,18 +66,18 @@ impl Decoder {
 }
 
 /// What all layers of a pass share.
-struct Pass<'a> {
+struct ForwardPass<'a> {
     decoder: &'a Decoder,
-    mode: Mode,
+    mode: ForwardMode,
     ids: Arc<Vec<u32>>,
     offsets: Arc<Vec<usize>>,
     positions: Arc<Vec<usize>>,
-    angles: Arc<Angles>,
+    angles: Arc<RopeAngles>,
 }
 
-impl<'a> Pass<'a> {
+impl<'a> ForwardPass<'a> {
     /// The batch must have been checked.
-    pub fn new(decoder: &'a Decoder, batch: &Batch, mode: Mode) -> Self {
+    pub fn new(decoder: &'a Decoder, batch: &TokenBatch, mode: ForwardMode) -> Self {
         let frequencies = decoder.config.rope_frequencies();
         Self {
             decoder,
@@ -82,7 +85,7 @@ impl<'a> Pass<'a> {
             ids: Arc::new(batch.ids.clone()),
             offsets: Arc::new(batch.offsets.clone()),
             positions: Arc::new(batch.positions()),
-            angles: Arc::new(Angles::new(&frequencies, batch.longest_row())),
+            angles: Arc::new(RopeAngles::new(&frequencies, batch.longest_row())),
         }
     }
 
@@ -97,12 +100,12 @@ impl<'a> Pass<'a> {
     }
 
     fn embed(&self) -> Result<Tensor> {
-        let (table, tracked) = match self.decoder.embedding.seen(self.mode) {
-            Seen::Frozen(table) => (table, false),
-            Seen::Learning(table) => (table, true),
+        let (table, tracked) = match self.decoder.embedding.for_pass(self.mode) {
+            PassParameter::Frozen(table) => (table, false),
+            PassParameter::Learning(table) => (table, true),
         };
         if tracked && self.mode.fused {
-            return table.apply_op1(Lookup {
+            return table.apply_op1(EmbeddingLookup {
                 ids: self.ids.clone(),
             });
         }
@@ -112,17 +115,17 @@ impl<'a> Pass<'a> {
 
     fn add(&self, h: &Tensor, update: &Tensor) -> Result<Tensor> {
         if self.mode.fused {
-            h.apply_op2(update, Residual)
+            h.apply_op2(update, ResidualAdd)
         } else {
             h + update
         }
     }
 
-    fn norm(&self, x: &Tensor, weight: &Parameter) -> Result<Tensor> {
+    fn norm(&self, x: &Tensor, weight: &ModelParameter) -> Result<Tensor> {
         rms_norm(x, weight, self.decoder.config.norm_eps, self.mode)
     }
 
-    fn attend(&self, block: &Block, window: Option<usize>, h: &Tensor) -> Result<Tensor> {
+    fn attend(&self, block: &DecoderBlock, window: Option<usize>, h: &Tensor) -> Result<Tensor> {
         let x = self.norm(h, &block.attention_norm)?;
         let [q_proj, k_proj, v_proj, o_proj, ..] = &block.linears;
         let q = self.turn(&q_proj.forward(&x, self.mode)?, block.query_norm.as_ref())?;
@@ -130,7 +133,7 @@ impl<'a> Pass<'a> {
         let v = v_proj.forward(&x, self.mode)?;
         let config = &self.decoder.config;
         let (heads, kv_heads, head_dim) = (config.heads, config.kv_heads, config.head_dim);
-        let heads = Heads {
+        let heads = AttentionHeads {
             heads,
             kv_heads,
             head_dim,
@@ -140,7 +143,7 @@ impl<'a> Pass<'a> {
             q.apply_op3(
                 &k,
                 &v,
-                Attention {
+                AttentionOp {
                     heads,
                     offsets: self.offsets.clone(),
                 },
@@ -152,7 +155,7 @@ impl<'a> Pass<'a> {
     }
 
     /// Norms each head where the family does, and rotates it by its position.
-    fn turn(&self, x: &Tensor, norm: Option<&Parameter>) -> Result<Tensor> {
+    fn turn(&self, x: &Tensor, norm: Option<&ModelParameter>) -> Result<Tensor> {
         let x = match norm {
             Some(weight) => {
                 let (tokens, width) = x.dims2()?;
@@ -164,12 +167,12 @@ impl<'a> Pass<'a> {
         };
         if self.mode.fused {
             let (angles, positions) = (self.angles.clone(), self.positions.clone());
-            return x.apply_op1(Rope { angles, positions });
+            return x.apply_op1(RotaryEmbedding { angles, positions });
         }
         plain::rope(&x, &self.angles, &self.positions)
     }
 
-    fn feed(&self, block: &Block, h: &Tensor) -> Result<Tensor> {
+    fn feed(&self, block: &DecoderBlock, h: &Tensor) -> Result<Tensor> {
         let x = self.norm(h, &block.feed_norm)?;
         let [.., gate_proj, up_proj, down_proj] = &block.linears;
         let (gate, up) = (
@@ -184,16 +187,16 @@ impl<'a> Pass<'a> {
     }
 
     /// Σ −log p over targets.
-    pub fn loss(&self, hidden: &Tensor, targets: Targets) -> Result<Tensor> {
-        match self.decoder.head_parameter().seen(self.mode) {
-            Seen::Frozen(weight) if self.mode.fused => {
+    pub fn loss(&self, hidden: &Tensor, targets: LossTargets) -> Result<Tensor> {
+        match self.decoder.head_parameter().for_pass(self.mode) {
+            PassParameter::Frozen(weight) if self.mode.fused => {
                 let with_gradients = hidden.track_op();
                 hidden.apply_op1(FrozenHeadLoss::new(weight, targets, with_gradients))
             }
-            Seen::Learning(weight) if self.mode.fused => {
+            PassParameter::Learning(weight) if self.mode.fused => {
                 hidden.apply_op2(&weight, HeadLoss::new(targets))
             }
-            Seen::Frozen(weight) | Seen::Learning(weight) => {
+            PassParameter::Frozen(weight) | PassParameter::Learning(weight) => {
                 plain::head_loss(hidden, &weight, &targets.positions, &targets.tokens)
             }
         }

@@ -4,39 +4,39 @@ use candle_core::{Result, Tensor, Var};
 
 use super::{
     kernels::{
-        linear::{AddBias, FrozenLinear, Linear as LinearOp, LoraLinear},
-        norm::{FrozenNorm, Norm},
+        linear::{AddBias, FrozenLinear, LinearOp, LoraLinear},
+        norm::{FrozenNorm, RmsNorm},
         plain,
     },
-    noise::{Dropout, Noise},
-    tap::Tapped,
+    noise::{DropoutMask, DropoutNoise},
+    tap::TappedModule,
 };
 
 /// A tensor of the model.
 #[derive(Clone, Debug)]
-pub enum Parameter {
+pub enum ModelParameter {
     Frozen(Tensor),
     Learning(Var),
 }
 
 /// How one forward pass is computed.
 #[derive(Clone, Copy, Debug)]
-pub struct Mode {
+pub struct ForwardMode {
     /// Fused CPU kernels instead of plain tensor operations.
     pub fused: bool,
     /// Build the graph for a backward pass.
     pub tracked: bool,
     /// Noise for dropout; none outside training.
-    pub noise: Option<Noise>,
+    pub noise: Option<DropoutNoise>,
 }
 
 /// A parameter as one pass sees it.
-pub enum Seen {
+pub enum PassParameter {
     Frozen(Tensor),
     Learning(Tensor),
 }
 
-impl Parameter {
+impl ModelParameter {
     pub fn tensor(&self) -> &Tensor {
         match self {
             Self::Frozen(tensor) => tensor,
@@ -44,24 +44,24 @@ impl Parameter {
         }
     }
 
-    pub fn seen(&self, mode: Mode) -> Seen {
+    pub fn for_pass(&self, mode: ForwardMode) -> PassParameter {
         match self {
-            Self::Learning(var) if mode.tracked => Seen::Learning(var.as_tensor().clone()),
-            Self::Learning(var) => Seen::Frozen(var.as_detached_tensor()),
-            Self::Frozen(tensor) => Seen::Frozen(tensor.clone()),
+            Self::Learning(var) if mode.tracked => PassParameter::Learning(var.as_tensor().clone()),
+            Self::Learning(var) => PassParameter::Frozen(var.as_detached_tensor()),
+            Self::Frozen(tensor) => PassParameter::Frozen(tensor.clone()),
         }
     }
 
-    fn plain(&self, mode: Mode) -> Tensor {
-        match self.seen(mode) {
-            Seen::Frozen(tensor) | Seen::Learning(tensor) => tensor,
+    fn plain(&self, mode: ForwardMode) -> Tensor {
+        match self.for_pass(mode) {
+            PassParameter::Frozen(tensor) | PassParameter::Learning(tensor) => tensor,
         }
     }
 }
 
 /// Low-rank factors beside a frozen weight.
 #[derive(Clone, Debug)]
-pub struct Lora {
+pub struct LoraLayer {
     /// `[rank, in]`
     pub a: Var,
     /// `[out, rank]`
@@ -72,22 +72,22 @@ pub struct Lora {
     /// Tells this layer's dropout noise from the others'.
     pub site: u64,
     /// Who takes the backward passes of these factors.
-    pub tap: Option<Tapped>,
+    pub tap: Option<TappedModule>,
 }
 
 /// A linear layer.
 #[derive(Clone, Debug)]
-pub struct Linear {
+pub struct LinearLayer {
     pub path: String,
     /// `[out, in]`
-    pub weight: Parameter,
-    pub bias: Option<Parameter>,
-    pub lora: Option<Lora>,
+    pub weight: ModelParameter,
+    pub bias: Option<ModelParameter>,
+    pub lora: Option<LoraLayer>,
 }
 
-impl Linear {
+impl LinearLayer {
     /// x `[tokens, in]` → `[tokens, out]`
-    pub fn forward(&self, x: &Tensor, mode: Mode) -> Result<Tensor> {
+    pub fn forward(&self, x: &Tensor, mode: ForwardMode) -> Result<Tensor> {
         match &self.lora {
             Some(lora) if mode.fused => self.forward_lora(x, lora, mode),
             Some(lora) => self.forward_base(x, mode)? + lora.plain(x, mode)?,
@@ -95,7 +95,7 @@ impl Linear {
         }
     }
 
-    fn forward_lora(&self, x: &Tensor, lora: &Lora, mode: Mode) -> Result<Tensor> {
+    fn forward_lora(&self, x: &Tensor, lora: &LoraLayer, mode: ForwardMode) -> Result<Tensor> {
         let op = LoraLinear {
             weight: self.weight.tensor().detach(),
             bias: self.bias.as_ref().map(|bias| bias.tensor().detach()),
@@ -113,28 +113,31 @@ impl Linear {
         )
     }
 
-    fn forward_base(&self, x: &Tensor, mode: Mode) -> Result<Tensor> {
-        let bias = self.bias.as_ref().map(|bias| bias.seen(mode));
-        match (self.weight.seen(mode), bias) {
-            (Seen::Frozen(weight), None) if mode.fused => {
+    fn forward_base(&self, x: &Tensor, mode: ForwardMode) -> Result<Tensor> {
+        let bias = self.bias.as_ref().map(|bias| bias.for_pass(mode));
+        match (self.weight.for_pass(mode), bias) {
+            (PassParameter::Frozen(weight), None) if mode.fused => {
                 x.apply_op1(FrozenLinear { weight, bias: None })
             }
-            (Seen::Frozen(weight), Some(Seen::Frozen(bias))) if mode.fused => {
-                x.apply_op1(FrozenLinear {
+            (PassParameter::Frozen(weight), Some(PassParameter::Frozen(bias))) if mode.fused => x
+                .apply_op1(FrozenLinear {
                     weight,
                     bias: Some(bias),
-                })
-            }
-            (Seen::Learning(weight), None) if mode.fused => x.apply_op2(&weight, LinearOp),
-            (Seen::Learning(weight), Some(Seen::Learning(bias))) if mode.fused => {
+                }),
+            (PassParameter::Learning(weight), None) if mode.fused => x.apply_op2(&weight, LinearOp),
+            (PassParameter::Learning(weight), Some(PassParameter::Learning(bias)))
+                if mode.fused =>
+            {
                 x.apply_op2(&weight, LinearOp)?.apply_op2(&bias, AddBias)
             }
-            (weight, bias) => plain::linear(x, weight.tensor(), bias.as_ref().map(Seen::tensor)),
+            (weight, bias) => {
+                plain::linear(x, weight.tensor(), bias.as_ref().map(PassParameter::tensor))
+            }
         }
     }
 }
 
-impl Seen {
+impl PassParameter {
     fn tensor(&self) -> &Tensor {
         match self {
             Self::Frozen(tensor) | Self::Learning(tensor) => tensor,
@@ -142,14 +145,14 @@ impl Seen {
     }
 }
 
-impl Lora {
-    fn noise(&self, mode: Mode) -> Option<Dropout> {
+impl LoraLayer {
+    fn noise(&self, mode: ForwardMode) -> Option<DropoutMask> {
         let noise = mode.noise.filter(|_| self.dropout > 0.0)?;
-        Some(Dropout::new(noise, self.site, self.dropout))
+        Some(DropoutMask::new(noise, self.site, self.dropout))
     }
 
     /// s·(drop(x)·Aᵀ)·Bᵀ
-    fn plain(&self, x: &Tensor, mode: Mode) -> Result<Tensor> {
+    fn plain(&self, x: &Tensor, mode: ForwardMode) -> Result<Tensor> {
         let (a, b) = match mode.tracked {
             true => (self.a.as_tensor().clone(), self.b.as_tensor().clone()),
             false => (self.a.as_detached_tensor(), self.b.as_detached_tensor()),
@@ -175,13 +178,20 @@ impl Lora {
 }
 
 /// RMS norm over the last dimension.
-pub fn rms_norm(x: &Tensor, weight: &Parameter, eps: f64, mode: Mode) -> Result<Tensor> {
-    match weight.seen(mode) {
-        Seen::Frozen(weight) if mode.fused => x.apply_op1(FrozenNorm {
+pub fn rms_norm(
+    x: &Tensor,
+    weight: &ModelParameter,
+    eps: f64,
+    mode: ForwardMode,
+) -> Result<Tensor> {
+    match weight.for_pass(mode) {
+        PassParameter::Frozen(weight) if mode.fused => x.apply_op1(FrozenNorm {
             weight,
             eps: eps as f32,
         }),
-        Seen::Learning(weight) if mode.fused => x.apply_op2(&weight, Norm { eps: eps as f32 }),
+        PassParameter::Learning(weight) if mode.fused => {
+            x.apply_op2(&weight, RmsNorm { eps: eps as f32 })
+        }
         _ => plain::rms_norm(x, &weight.plain(mode), eps),
     }
 }

@@ -9,9 +9,9 @@ use rand_chacha::ChaCha8Rng;
 
 use super::{
     error::DecoderError,
-    layer::{Linear, Lora, Parameter},
+    layer::{LinearLayer, LoraLayer, ModelParameter},
     network::Decoder,
-    tap::{Tap, Tapped},
+    tap::{GradientTap, TappedModule},
 };
 use crate::runtime::model::{LoraConfig, is_target};
 
@@ -79,16 +79,16 @@ impl Decoder {
 
     /// Lets `tap` take the backward passes of all factors, in place of the factors' own gradients.
     /// The modules that it is told of are numbered as [`Decoder::adapted`] lists them.
-    pub fn set_tap(&mut self, tap: &Arc<dyn Tap>) {
+    pub fn set_tap(&mut self, tap: &Arc<dyn GradientTap>) {
         let adapted = self.linears_mut().filter_map(|linear| linear.lora.as_mut());
         for (module, lora) in adapted.enumerate() {
-            lora.tap = Some(Tapped::new(module, tap.clone()));
+            lora.tap = Some(TappedModule::new(module, tap.clone()));
         }
     }
 
     /// Path, rank, input and output width of every module with factors.
     pub fn adapted(&self) -> Vec<(String, [usize; 3])> {
-        let described = |linear: &Linear| {
+        let described = |linear: &LinearLayer| {
             let lora = linear.lora.as_ref()?;
             let (rank, width) = lora.a.dims2().ok()?;
             Some((linear.path.clone(), [rank, width, lora.b.dims()[0]]))
@@ -101,7 +101,7 @@ impl Decoder {
         for linear in self.linears_mut() {
             if let Some(lora) = linear.lora.take() {
                 let wide = linear.weight.tensor().to_dtype(DType::F32)?;
-                linear.weight = Parameter::Frozen((wide + lora.delta()?)?.detach());
+                linear.weight = ModelParameter::Frozen((wide + lora.delta()?)?.detach());
             }
         }
         Ok(())
@@ -124,11 +124,11 @@ impl Decoder {
     }
 }
 
-impl Linear {
+impl LinearLayer {
     /// The factors' variables with PEFT's names.
     pub(super) fn factors(&self) -> Vec<(String, Var)> {
         let name = |factor: &str| format!("base_model.model.{}.{factor}.weight", self.path);
-        let of = |lora: &Lora| {
+        let of = |lora: &LoraLayer| {
             [
                 (name("lora_A"), lora.a.clone()),
                 (name("lora_B"), lora.b.clone()),
@@ -142,7 +142,12 @@ fn last_name(path: &str) -> &str {
     path.rsplit('.').next().unwrap_or(path)
 }
 
-fn fresh(linear: &Linear, config: &LoraConfig, site: u64, seed: u64) -> Result<Lora, DecoderError> {
+fn fresh(
+    linear: &LinearLayer,
+    config: &LoraConfig,
+    site: u64,
+    seed: u64,
+) -> Result<LoraLayer, DecoderError> {
     let (out, width) = linear.weight.tensor().dims2()?;
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     rng.set_stream(site + 1);
@@ -150,7 +155,7 @@ fn fresh(linear: &Linear, config: &LoraConfig, site: u64, seed: u64) -> Result<L
     let a: Vec<f32> = (0..config.rank * width)
         .map(|_| (rng.random::<f32>() * 2.0 - 1.0) * bound)
         .collect();
-    Ok(Lora {
+    Ok(LoraLayer {
         a: Var::from_tensor(&Tensor::from_vec(a, (config.rank, width), &Device::Cpu)?)?,
         b: Var::zeros((out, config.rank), DType::F32, &Device::Cpu)?,
         scale: config.scale(),
@@ -160,7 +165,11 @@ fn fresh(linear: &Linear, config: &LoraConfig, site: u64, seed: u64) -> Result<L
     })
 }
 
-fn trained(linear: &Linear, factors: &LoraFactors, site: u64) -> Result<Lora, DecoderError> {
+fn trained(
+    linear: &LinearLayer,
+    factors: &LoraFactors,
+    site: u64,
+) -> Result<LoraLayer, DecoderError> {
     let (out, width) = linear.weight.tensor().dims2()?;
     let rank = factors.rank;
     let var = |factor: &str, values: &[f32], shape: [usize; 2]| {
@@ -175,7 +184,7 @@ fn trained(linear: &Linear, factors: &LoraFactors, site: u64) -> Result<Lora, De
     };
     let a = var("lora_A", &factors.a, [rank, width])?;
     let b = var("lora_B", &factors.b, [out, rank])?;
-    Ok(Lora {
+    Ok(LoraLayer {
         a,
         b,
         scale: factors.scale,

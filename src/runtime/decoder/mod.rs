@@ -16,10 +16,10 @@ mod save;
 mod tap;
 mod weights;
 
-pub use batch::Batch;
+pub use batch::TokenBatch;
 pub use error::DecoderError;
-pub use layer::Parameter;
+pub use layer::ModelParameter;
 pub use lora::LoraFactors;
 pub use network::Decoder;
 pub use save::SaveType;
-pub use tap::{Passed, Tap};
+pub use tap::{GradientTap, ModulePass};

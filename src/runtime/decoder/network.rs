@@ -11,24 +11,24 @@ use rand_chacha::ChaCha8Rng;
 
 use super::{
     error::DecoderError,
-    layer::{Linear, Mode, Parameter},
-    noise::Noise,
-    weights::Checkpoint,
+    layer::{ForwardMode, LinearLayer, ModelParameter},
+    noise::DropoutNoise,
+    weights::WeightFiles,
 };
 use crate::runtime::model::{
-    Base, ModelConfig, Precision, TensorShape,
+    BaseModel, ModelConfig, TensorShape, WeightPrecision,
     shapes::{self, in_layer, projections},
 };
 
 /// A transformer block.
 #[derive(Clone, Debug)]
-pub(super) struct Block {
-    pub attention_norm: Parameter,
-    pub feed_norm: Parameter,
+pub(super) struct DecoderBlock {
+    pub attention_norm: ModelParameter,
+    pub feed_norm: ModelParameter,
     /// q, k, v, o, gate, up, down.
-    pub linears: [Linear; 7],
-    pub query_norm: Option<Parameter>,
-    pub key_norm: Option<Parameter>,
+    pub linears: [LinearLayer; 7],
+    pub query_norm: Option<ModelParameter>,
+    pub key_norm: Option<ModelParameter>,
 }
 
 /// A base model that can be trained. Clones share the variables that learn.
@@ -36,22 +36,24 @@ pub(super) struct Block {
 pub struct Decoder {
     pub(super) config: ModelConfig,
     /// `[vocab, hidden]`
-    pub(super) embedding: Parameter,
-    pub(super) blocks: Vec<Block>,
-    pub(super) norm: Parameter,
+    pub(super) embedding: ModelParameter,
+    pub(super) blocks: Vec<DecoderBlock>,
+    pub(super) norm: ModelParameter,
     /// `[vocab, hidden]`; tied models use the embedding.
-    pub(super) head: Option<Parameter>,
+    pub(super) head: Option<ModelParameter>,
     pub(super) fused: bool,
     training: bool,
-    noise: Noise,
+    noise: DropoutNoise,
 }
 
 impl Decoder {
     /// Reads a base's weights; all are frozen.
-    pub fn load(base: &Base, precision: Precision) -> Result<Self, DecoderError> {
-        let checkpoint = Checkpoint::open(&base.dir)?;
+    pub fn load(base: &BaseModel, precision: WeightPrecision) -> Result<Self, DecoderError> {
+        let checkpoint = WeightFiles::open(&base.dir)?;
         Self::build(&base.config, |wanted| {
-            checkpoint.read(wanted, precision).map(Parameter::Frozen)
+            checkpoint
+                .read(wanted, precision)
+                .map(ModelParameter::Frozen)
         })
     }
 
@@ -80,18 +82,18 @@ impl Decoder {
                 ]
             };
             let var = Var::from_vec(values, wanted.shape.as_slice(), &Device::Cpu)?;
-            Ok(Parameter::Learning(var))
+            Ok(ModelParameter::Learning(var))
         })
     }
 
     fn build(
         config: &ModelConfig,
-        mut source: impl FnMut(&TensorShape) -> Result<Parameter, DecoderError>,
+        mut source: impl FnMut(&TensorShape) -> Result<ModelParameter, DecoderError>,
     ) -> Result<Self, DecoderError> {
         let table = [config.vocab_size, config.hidden_size];
         let embedding = source(&TensorShape::new(shapes::EMBEDDING, &table))?;
         let blocks = (0..config.layers)
-            .map(|layer| Block::build(config, layer, &mut source))
+            .map(|layer| DecoderBlock::build(config, layer, &mut source))
             .collect::<Result<Vec<_>, _>>()?;
         let norm = source(&TensorShape::new(shapes::FINAL_NORM, &[config.hidden_size]))?;
         let head = (!config.tied).then(|| source(&TensorShape::new(shapes::HEAD, &table)));
@@ -103,7 +105,7 @@ impl Decoder {
             head: head.transpose()?,
             fused: true,
             training: false,
-            noise: Noise::default(),
+            noise: DropoutNoise::default(),
         })
     }
 
@@ -120,7 +122,7 @@ impl Decoder {
     /// Places the dropout noise: the same seed and counter give the same noise. The trainer counts
     /// every micro-batch and keeps the counter in its checkpoints.
     pub fn set_noise(&mut self, seed: u64, counter: u64) {
-        self.noise = Noise { seed, counter };
+        self.noise = DropoutNoise { seed, counter };
     }
 
     /// Chooses between fused kernels (the default) and plain tensor operations.
@@ -131,9 +133,9 @@ impl Decoder {
     /// Everything that learns, by name: PEFT's names for LoRA factors, the checkpoint's for base
     /// weights. Sorted.
     pub fn trainable(&self) -> Vec<(String, Var)> {
-        let learning = |(name, parameter): (String, &Parameter)| match parameter {
-            Parameter::Learning(var) => Some((name, var.clone())),
-            Parameter::Frozen(_) => None,
+        let learning = |(name, parameter): (String, &ModelParameter)| match parameter {
+            ModelParameter::Learning(var) => Some((name, var.clone())),
+            ModelParameter::Frozen(_) => None,
         };
         let base = self.parameters().into_iter().filter_map(learning);
         let factors = self.linears().flat_map(|linear| linear.factors());
@@ -144,9 +146,9 @@ impl Decoder {
     /// Makes every base weight learn (full-parameter mode), widening bf16 to f32.
     pub fn unfreeze(&mut self) -> Result<(), DecoderError> {
         self.for_parameters(|parameter| {
-            if let Parameter::Frozen(tensor) = parameter {
+            if let ModelParameter::Frozen(tensor) = parameter {
                 let wide = tensor.to_dtype(candle_core::DType::F32)?;
-                *parameter = Parameter::Learning(Var::from_tensor(&wide)?);
+                *parameter = ModelParameter::Learning(Var::from_tensor(&wide)?);
             }
             Ok(())
         })
@@ -155,15 +157,15 @@ impl Decoder {
     /// Stops every base weight from learning.
     pub fn freeze(&mut self) -> Result<(), DecoderError> {
         self.for_parameters(|parameter| {
-            if let Parameter::Learning(var) = parameter {
-                *parameter = Parameter::Frozen(var.as_detached_tensor());
+            if let ModelParameter::Learning(var) = parameter {
+                *parameter = ModelParameter::Frozen(var.as_detached_tensor());
             }
             Ok(())
         })
     }
 
     /// Base parameters by their names in the checkpoint, in its order.
-    pub fn parameters(&self) -> Vec<(String, &Parameter)> {
+    pub fn parameters(&self) -> Vec<(String, &ModelParameter)> {
         let mut all = vec![(shapes::EMBEDDING.to_owned(), &self.embedding)];
         for (layer, block) in self.blocks.iter().enumerate() {
             all.extend(block.parameters(layer));
@@ -175,7 +177,7 @@ impl Decoder {
 
     fn for_parameters(
         &mut self,
-        mut work: impl FnMut(&mut Parameter) -> Result<(), DecoderError>,
+        mut work: impl FnMut(&mut ModelParameter) -> Result<(), DecoderError>,
     ) -> Result<(), DecoderError> {
         work(&mut self.embedding)?;
         for block in &mut self.blocks {
@@ -192,21 +194,21 @@ impl Decoder {
         self.head.iter_mut().try_for_each(&mut work)
     }
 
-    pub(super) fn linears(&self) -> impl Iterator<Item = &Linear> {
+    pub(super) fn linears(&self) -> impl Iterator<Item = &LinearLayer> {
         self.blocks.iter().flat_map(|block| &block.linears)
     }
 
-    pub(super) fn linears_mut(&mut self) -> impl Iterator<Item = &mut Linear> {
+    pub(super) fn linears_mut(&mut self) -> impl Iterator<Item = &mut LinearLayer> {
         self.blocks.iter_mut().flat_map(|block| &mut block.linears)
     }
 
-    pub(super) fn head_parameter(&self) -> &Parameter {
+    pub(super) fn head_parameter(&self) -> &ModelParameter {
         self.head.as_ref().unwrap_or(&self.embedding)
     }
 
-    pub(super) fn mode(&self) -> Mode {
+    pub(super) fn mode(&self) -> ForwardMode {
         let noise = self.training.then_some(self.noise);
-        Mode {
+        ForwardMode {
             fused: self.fused,
             tracked: self.training,
             noise,
@@ -214,11 +216,11 @@ impl Decoder {
     }
 }
 
-impl Block {
+impl DecoderBlock {
     fn build(
         config: &ModelConfig,
         layer: usize,
-        source: &mut impl FnMut(&TensorShape) -> Result<Parameter, DecoderError>,
+        source: &mut impl FnMut(&TensorShape) -> Result<ModelParameter, DecoderError>,
     ) -> Result<Self, DecoderError> {
         let mut linears = Vec::with_capacity(7);
         for projection in projections(config) {
@@ -227,7 +229,7 @@ impl Block {
             let weight = source(&TensorShape::new(format!("{path}.weight"), &shape))?;
             let bias = TensorShape::new(format!("{path}.bias"), &shape[..1]);
             let bias = projection.biased.then(|| source(&bias)).transpose()?;
-            linears.push(Linear {
+            linears.push(LinearLayer {
                 path,
                 weight,
                 bias,
@@ -255,7 +257,7 @@ impl Block {
         })
     }
 
-    fn parameters(&self, layer: usize) -> Vec<(String, &Parameter)> {
+    fn parameters(&self, layer: usize) -> Vec<(String, &ModelParameter)> {
         let mut all = Vec::new();
         for linear in &self.linears {
             all.push((format!("{}.weight", linear.path), &linear.weight));

@@ -6,14 +6,14 @@ use rayon::prelude::*;
 
 /// Where the noise of a training run stands; the trainer advances `counter` for every batch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Noise {
+pub struct DropoutNoise {
     pub seed: u64,
     pub counter: u64,
 }
 
 /// The dropout of one site in one batch.
 #[derive(Clone, Copy, Debug)]
-pub struct Dropout {
+pub struct DropoutMask {
     key: u64,
     /// An element is dropped when its 32 random bits are below this.
     threshold: u32,
@@ -23,9 +23,9 @@ pub struct Dropout {
 /// Values that one task works on.
 const BLOCK: usize = 16_384;
 
-impl Dropout {
+impl DropoutMask {
     /// `probability` in [0, 1); survivors are scaled by 1 / (1 − probability).
-    pub fn new(noise: Noise, site: u64, probability: f32) -> Self {
+    pub fn new(noise: DropoutNoise, site: u64, probability: f32) -> Self {
         let key = mix(mix(mix(noise.seed) ^ noise.counter) ^ site);
         let threshold = (f64::from(probability) * 4_294_967_296.0) as u32;
         Self {

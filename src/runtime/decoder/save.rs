@@ -27,13 +27,13 @@ impl SaveType {
 }
 
 /// A tensor's bytes, little-endian.
-struct Saved {
+struct SavedTensor {
     dtype: Dtype,
     shape: Vec<usize>,
     bytes: Vec<u8>,
 }
 
-impl View for &Saved {
+impl View for &SavedTensor {
     fn dtype(&self) -> Dtype {
         self.dtype
     }
@@ -78,7 +78,7 @@ impl Decoder {
     }
 }
 
-fn saved(tensor: &Tensor, save_type: SaveType) -> Result<Saved, DecoderError> {
+fn saved(tensor: &Tensor, save_type: SaveType) -> Result<SavedTensor, DecoderError> {
     let shape = tensor.dims().to_vec();
     let flat = tensor.detach().flatten_all()?;
     let (dtype, bytes) = match save_type {
@@ -100,7 +100,7 @@ fn saved(tensor: &Tensor, save_type: SaveType) -> Result<Saved, DecoderError> {
             )
         }
     };
-    Ok(Saved {
+    Ok(SavedTensor {
         dtype,
         shape,
         bytes,

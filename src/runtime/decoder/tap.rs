@@ -9,7 +9,7 @@ use std::{fmt, sync::Arc};
 ///
 /// A row's gradients are sums over its tokens t: dA = Σ grad_low_t ⊗ input_t `[rank, in]` and
 /// dB = scale · Σ grad_t ⊗ low_t `[out, rank]`.
-pub struct Passed<'a> {
+pub struct ModulePass<'a> {
     /// `[tokens, in]`
     pub input: &'a [f32],
     /// `[tokens, out]`, of the loss by the module's output.
@@ -23,28 +23,28 @@ pub struct Passed<'a> {
 }
 
 /// Takes passes. A backward pass calls it once for every module with factors.
-pub trait Tap: Send + Sync {
-    fn pass(&self, module: usize, passed: &Passed<'_>);
+pub trait GradientTap: Send + Sync {
+    fn pass(&self, module: usize, passed: &ModulePass<'_>);
 }
 
 /// A module's place at a tap.
 #[derive(Clone)]
-pub struct Tapped {
+pub struct TappedModule {
     module: usize,
-    tap: Arc<dyn Tap>,
+    tap: Arc<dyn GradientTap>,
 }
 
-impl Tapped {
-    pub fn new(module: usize, tap: Arc<dyn Tap>) -> Self {
+impl TappedModule {
+    pub fn new(module: usize, tap: Arc<dyn GradientTap>) -> Self {
         Self { module, tap }
     }
 
-    pub fn pass(&self, passed: &Passed<'_>) {
+    pub fn pass(&self, passed: &ModulePass<'_>) {
         self.tap.pass(self.module, passed);
     }
 }
 
-impl fmt::Debug for Tapped {
+impl fmt::Debug for TappedModule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Tapped(module {})", self.module)
     }

@@ -21,14 +21,14 @@ use safetensors::{
 };
 
 use super::error::DecoderError;
-use crate::runtime::model::{ModelError, Precision, TensorShape, weight_files};
+use crate::runtime::model::{ModelError, TensorShape, WeightPrecision, weight_files};
 
 /// Bytes before the header, which say how long it is.
 const LENGTH: u64 = 8;
 /// Longest header that is read, as the format has it.
 const LARGEST_HEADER: u64 = 100_000_000;
 
-struct Shard {
+struct WeightShard {
     path: PathBuf,
     file: File,
     /// Where the tensors' data begin.
@@ -36,7 +36,7 @@ struct Shard {
     metadata: Metadata,
 }
 
-impl Shard {
+impl WeightShard {
     fn open(path: PathBuf) -> Result<Self, ModelError> {
         let file = File::open(&path).map_err(ModelError::io("read", &path))?;
         let length = file
@@ -106,18 +106,18 @@ fn parse_header(header: &[u8], length: u64) -> Result<Metadata, String> {
 }
 
 /// The open weight files of a folder.
-pub struct Checkpoint {
+pub struct WeightFiles {
     dir: PathBuf,
-    shards: Vec<Shard>,
+    shards: Vec<WeightShard>,
     /// Tensor name → shard.
     places: HashMap<String, usize>,
 }
 
-impl Checkpoint {
+impl WeightFiles {
     pub fn open(dir: &Path) -> Result<Self, ModelError> {
         let shards = weight_files(dir)?
             .into_iter()
-            .map(Shard::open)
+            .map(WeightShard::open)
             .collect::<Result<Vec<_>, _>>()?;
         let places = shards
             .iter()
@@ -138,7 +138,11 @@ impl Checkpoint {
     }
 
     /// Reads a tensor of the expected shape; bf16 keeps two bytes a weight.
-    pub fn read(&self, wanted: &TensorShape, precision: Precision) -> Result<Tensor, DecoderError> {
+    pub fn read(
+        &self,
+        wanted: &TensorShape,
+        precision: WeightPrecision,
+    ) -> Result<Tensor, DecoderError> {
         let (shard, info) = self.find(&wanted.name)?;
         if info.shape != wanted.shape {
             return Err(DecoderError::TensorShape {
@@ -159,14 +163,14 @@ impl Checkpoint {
             });
         }
         let shape = wanted.shape.as_slice();
-        if precision == Precision::Bf16 && shape.len() == 2 {
+        if precision == WeightPrecision::Bf16 && shape.len() == 2 {
             let narrow: Vec<bf16> = values.par_iter().map(|&x| bf16::from_f32(x)).collect();
             return Ok(Tensor::from_vec(narrow, shape, &Device::Cpu)?);
         }
         Ok(Tensor::from_vec(values, shape, &Device::Cpu)?)
     }
 
-    fn find(&self, name: &str) -> Result<(&Shard, &TensorInfo), DecoderError> {
+    fn find(&self, name: &str) -> Result<(&WeightShard, &TensorInfo), DecoderError> {
         self.places
             .get(name)
             .and_then(|&at| Some((&self.shards[at], self.shards[at].metadata.info(name)?)))
@@ -178,7 +182,7 @@ impl Checkpoint {
 
     fn values(
         &self,
-        shard: &Shard,
+        shard: &WeightShard,
         info: &TensorInfo,
         wanted: &TensorShape,
     ) -> Result<Vec<f32>, DecoderError> {

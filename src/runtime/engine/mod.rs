@@ -13,13 +13,13 @@ use futures::Stream;
 pub use error::EngineError;
 
 use super::{
-    event::{Finish, Usage},
-    model::text::Message,
+    event::{FinishReason, TokenUsage},
+    model::text::ChatMessage,
 };
 
 /// Sizes that a loaded model imposes on requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
+pub struct EngineLimits {
     /// Longest prompt and answer together, in tokens.
     pub context_tokens: usize,
 }
@@ -28,14 +28,14 @@ pub struct Limits {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Prompt {
     /// Rendered with the base's chat template.
-    Chat(Vec<Message>),
+    Chat(Vec<ChatMessage>),
     /// Continued as it stands.
     Text(String),
 }
 
 /// How tokens are chosen. `temperature: None` (or 0) means greedy.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Sampling {
+pub struct SamplingParams {
     /// Longest answer; the engine lowers it to what the context still holds.
     pub max_tokens: usize,
     pub temperature: Option<f64>,
@@ -64,7 +64,7 @@ pub struct TokenLogprob {
 
 /// One step of an answer.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Generated {
+pub enum GenerationStep {
     /// Newly decoded text, and how many tokens were generated since the last one. Over an answer
     /// they sum to `completion_tokens`: every token that was computed for it, also those that a
     /// stop string holds back or cuts off, but not the token that ends the answer. `logprobs` are
@@ -75,22 +75,25 @@ pub enum Generated {
         logprobs: Vec<TokenLogprob>,
     },
     /// The answer is complete.
-    Done { usage: Usage, finish: Finish },
+    Done {
+        usage: TokenUsage,
+        finish: FinishReason,
+    },
 }
 
 /// Probability of every label, in the order asked for, summing to 1.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Classified {
+pub struct LabelProbabilities {
     pub probabilities: Vec<f64>,
-    pub usage: Usage,
+    pub usage: TokenUsage,
 }
 
-pub type Generation = Pin<Box<dyn Stream<Item = Result<Generated, EngineError>> + Send>>;
+pub type GenerationStream = Pin<Box<dyn Stream<Item = Result<GenerationStep, EngineError>> + Send>>;
 
 /// A model with at most one adapter merged into it, ready to answer.
 #[async_trait::async_trait]
 pub trait Engine: Send + Sync {
-    fn limits(&self) -> Limits;
+    fn limits(&self) -> EngineLimits;
 
     /// Bytes of the longest token, if it is known: a prompt of more than so many bytes per token of
     /// the context does not fit, which is told without counting.
@@ -109,9 +112,16 @@ pub trait Engine: Send + Sync {
     }
 
     /// Streams an answer; dropping the stream stops generation.
-    async fn generate(&self, prompt: Prompt, sampling: Sampling)
-    -> Result<Generation, EngineError>;
+    async fn generate(
+        &self,
+        prompt: Prompt,
+        sampling: SamplingParams,
+    ) -> Result<GenerationStream, EngineError>;
 
     /// Likelihood of each label as the continuation of the prompt.
-    async fn classify(&self, prompt: Prompt, labels: &[String]) -> Result<Classified, EngineError>;
+    async fn classify(
+        &self,
+        prompt: Prompt,
+        labels: &[String],
+    ) -> Result<LabelProbabilities, EngineError>;
 }

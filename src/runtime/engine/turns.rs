@@ -18,7 +18,7 @@ const PER_TOKEN: Duration = Duration::from_millis(20);
 const MOST_TOKENS: u32 = 1 << 16;
 
 /// When a call of so many tokens is due that comes now.
-pub fn due(tokens: u64) -> Instant {
+pub fn due_time(tokens: u64) -> Instant {
     let tokens = u32::try_from(tokens)
         .unwrap_or(MOST_TOKENS)
         .min(MOST_TOKENS);
@@ -27,39 +27,39 @@ pub fn due(tokens: u64) -> Instant {
 
 /// Turns, taken and waited for.
 #[derive(Debug)]
-pub struct Turns {
-    state: Mutex<State>,
+pub struct TurnQueue {
+    state: Mutex<TurnState>,
 }
 
 #[derive(Debug)]
-struct State {
+struct TurnState {
     free: usize,
     arrivals: u64,
-    waiting: BTreeMap<(Instant, u64), oneshot::Sender<Turn>>,
+    waiting: BTreeMap<(Instant, u64), oneshot::Sender<EngineTurn>>,
 }
 
 /// One turn; it goes to the next when dropped.
 #[derive(Debug)]
-pub struct Turn {
-    turns: Option<Arc<Turns>>,
+pub struct EngineTurn {
+    turns: Option<Arc<TurnQueue>>,
 }
 
 /// A place in the queue; whoever leaves frees it.
-struct WaitingPlace<'a> {
-    turns: &'a Turns,
+struct TurnPlace<'a> {
+    turns: &'a TurnQueue,
     place: (Instant, u64),
 }
 
-impl Drop for WaitingPlace<'_> {
+impl Drop for TurnPlace<'_> {
     fn drop(&mut self) {
         self.turns.lock().waiting.remove(&self.place);
     }
 }
 
-impl Turns {
+impl TurnQueue {
     pub fn new(count: usize) -> Self {
         Self {
-            state: Mutex::new(State {
+            state: Mutex::new(TurnState {
                 free: count,
                 arrivals: 0,
                 waiting: BTreeMap::new(),
@@ -68,26 +68,26 @@ impl Turns {
     }
 
     /// A turn, if one is free now.
-    pub fn try_take(self: &Arc<Self>) -> Option<Turn> {
+    pub fn try_take(self: &Arc<Self>) -> Option<EngineTurn> {
         let mut state = self.lock();
         state.free = state.free.checked_sub(1)?;
-        Some(Turn::of(self))
+        Some(EngineTurn::from_queue(self))
     }
 
     /// Waits for a turn in the order of what is due.
-    pub async fn take(self: &Arc<Self>, due: Instant) -> Turn {
+    pub async fn take(self: &Arc<Self>, due: Instant) -> EngineTurn {
         loop {
             let (place, given) = {
                 let mut state = self.lock();
                 if let Some(left) = state.free.checked_sub(1) {
                     state.free = left;
-                    return Turn::of(self);
+                    return EngineTurn::from_queue(self);
                 }
                 let (sender, given) = oneshot::channel();
                 state.arrivals += 1;
                 let place = (due, state.arrivals);
                 state.waiting.insert(place, sender);
-                let place = WaitingPlace { turns: self, place };
+                let place = TurnPlace { turns: self, place };
                 (place, given)
             };
             // Its sender lives in the queue until it gives a turn away.
@@ -99,11 +99,11 @@ impl Turns {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, TurnState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn next(&self) -> Option<oneshot::Sender<Turn>> {
+    fn next(&self) -> Option<oneshot::Sender<EngineTurn>> {
         let mut state = self.lock();
         let first = state.waiting.pop_first();
         if first.is_none() {
@@ -113,21 +113,21 @@ impl Turns {
     }
 }
 
-impl Turn {
-    fn of(turns: &Arc<Turns>) -> Self {
+impl EngineTurn {
+    fn from_queue(turns: &Arc<TurnQueue>) -> Self {
         Self {
             turns: Some(Arc::clone(turns)),
         }
     }
 }
 
-impl Drop for Turn {
+impl Drop for EngineTurn {
     fn drop(&mut self) {
         let Some(turns) = self.turns.take() else {
             return;
         };
         while let Some(sender) = turns.next() {
-            match sender.send(Self::of(&turns)) {
+            match sender.send(Self::from_queue(&turns)) {
                 Ok(()) => return,
                 // Who waited has left.
                 Err(mut unwanted) => unwanted.turns = None,

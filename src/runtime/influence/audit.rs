@@ -8,22 +8,22 @@ use serde::Serialize;
 
 use super::{
     error::AttributionError,
-    index::{Contributor, Index},
-    sketcher::Sketcher,
+    index::{IndexContributor, IndexFile},
+    sketcher::GradientSketcher,
 };
-use crate::runtime::decoder::{Batch, Decoder};
+use crate::runtime::decoder::{Decoder, TokenBatch};
 
 /// A prompt and the tuned model's answer to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Asked {
+pub struct AuditPrompt {
     pub prompt: Vec<u32>,
     pub answer: Vec<u32>,
 }
 
 /// How attribution and truth agree on one contributor.
 #[derive(Clone, Debug, PartialEq, Serialize, schemars::JsonSchema)]
-pub struct Audited {
-    pub contributor: Contributor,
+pub struct ContributorAgreement {
+    pub contributor: IndexContributor,
     /// Answers compared.
     pub answers: usize,
     /// Spearman correlation, over the answers, of the contributor's scores with what leaving it
@@ -42,11 +42,11 @@ pub fn answer(
     prompt: &[u32],
     ends: &dyn Fn(u32) -> bool,
     most: usize,
-) -> Result<Asked, AttributionError> {
+) -> Result<AuditPrompt, AttributionError> {
     let mut ids = prompt.to_vec();
     let room = decoder.config().max_positions.saturating_sub(prompt.len());
     for _ in 0..most.min(room) {
-        let batch = Batch {
+        let batch = TokenBatch {
             targets: vec![false; ids.len()],
             offsets: vec![0, ids.len()],
             ids: ids.clone(),
@@ -60,19 +60,19 @@ pub fn answer(
             break;
         }
     }
-    Ok(Asked {
+    Ok(AuditPrompt {
         answer: ids.split_off(prompt.len()),
         prompt: prompt.to_vec(),
     })
 }
 
 /// Sum of −log p over each answer.
-pub fn losses(decoder: &mut Decoder, asked: &[Asked]) -> Result<Vec<f64>, AttributionError> {
+pub fn losses(decoder: &mut Decoder, asked: &[AuditPrompt]) -> Result<Vec<f64>, AttributionError> {
     decoder.set_training(false);
     let mut losses = Vec::with_capacity(asked.len());
-    for Asked { prompt, answer } in asked {
+    for AuditPrompt { prompt, answer } in asked {
         let targets = [vec![false; prompt.len()], vec![true; answer.len()]].concat();
-        let batch = Batch {
+        let batch = TokenBatch {
             ids: [prompt.as_slice(), answer].concat(),
             offsets: vec![0, targets.len()],
             targets,
@@ -83,13 +83,13 @@ pub fn losses(decoder: &mut Decoder, asked: &[Asked]) -> Result<Vec<f64>, Attrib
 }
 
 /// Sum of each contributor's scores, per answer: `[answers][contributors]`.
-pub fn helped(
-    index: &Index,
-    sketcher: &mut Sketcher,
-    asked: &[Asked],
+pub fn contributor_scores(
+    index: &IndexFile,
+    sketcher: &mut GradientSketcher,
+    asked: &[AuditPrompt],
 ) -> Result<Vec<Vec<f64>>, AttributionError> {
     let mut helped = Vec::with_capacity(asked.len());
-    for Asked { prompt, answer } in asked {
+    for AuditPrompt { prompt, answer } in asked {
         let scores = index.scores(&sketcher.sketch(prompt, answer)?)?;
         let mut sums = vec![0f64; index.contributors().len()];
         for (score, example) in scores.into_iter().zip(index.examples()) {
@@ -101,14 +101,19 @@ pub fn helped(
 }
 
 /// Compares scores with losses of the two models.
-pub fn compare(contributor: Contributor, scores: &[f64], with: &[f64], without: &[f64]) -> Audited {
+pub fn compare(
+    contributor: IndexContributor,
+    scores: &[f64],
+    with: &[f64],
+    without: &[f64],
+) -> ContributorAgreement {
     let harm: Vec<f64> = without
         .iter()
         .zip(with)
         .map(|(without, with)| without - with)
         .collect();
     let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len().max(1) as f64;
-    Audited {
+    ContributorAgreement {
         contributor,
         answers: scores.len(),
         agreement: spearman(scores, &harm),

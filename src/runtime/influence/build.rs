@@ -7,21 +7,24 @@ use sha2::{Digest, Sha256};
 
 use super::{
     datainf,
-    draft::{Draft, Rows as IndexRows},
+    draft::{IndexDraft, QuantisedRows as IndexRows},
     error::AttributionError,
     fisher::{Curvature, LEVERAGE, limit, precondition},
-    gradients::{Pass, gradient_rows},
-    index::{Binding, CheckpointFacts, Contributor, Example, Method, Parameters},
-    material::Material,
-    places::{PRECONDITIONER, Places, checkpoint_file},
+    gradients::{GradientPass, gradient_rows},
+    index::{
+        CheckpointFacts, IndexBinding, IndexContributor, IndexMethod, IndexParameters,
+        IndexedExample,
+    },
+    material::GradientInputs,
+    places::{AttributionDir, PRECONDITIONER, checkpoint_file},
     projection::{Projector, parameters},
-    suffixes::Suffixes,
+    suffixes::SuffixArray,
 };
 use crate::runtime::{
     dataset::{Dataset, duplicates},
     decoder::Decoder,
-    model::{Base, Precision},
-    train::{Rows, run::files},
+    model::{BaseModel, WeightPrecision},
+    train::{TrainRows, run::files},
 };
 
 /// λ over the mean squared norm of the gradients, where nobody says otherwise.
@@ -30,16 +33,16 @@ pub const DAMPING: f64 = 0.1;
 pub const WIDTH: usize = 1024;
 
 /// What an index is made of.
-pub struct Job<'a> {
-    pub base: &'a Base,
-    pub precision: Precision,
+pub struct IndexJob<'a> {
+    pub base: &'a BaseModel,
+    pub precision: WeightPrecision,
     pub dataset: &'a Dataset,
     /// What was trained on.
-    pub rows: &'a Rows,
-    pub material: &'a Material,
+    pub rows: &'a TrainRows,
+    pub material: &'a GradientInputs,
     /// SHA-256 of the adapter, hex.
     pub adapter: String,
-    pub method: Method,
+    pub method: IndexMethod,
     /// Values of a projected gradient.
     pub width: usize,
     /// λ over the mean squared norm of the gradients.
@@ -48,11 +51,11 @@ pub struct Job<'a> {
 
 /// A written index.
 #[derive(Clone, Debug, PartialEq, Serialize, schemars::JsonSchema)]
-pub struct Built {
+pub struct BuiltIndex {
     pub path: std::path::PathBuf,
     /// SHA-256 of the file, hex.
     pub digest: String,
-    pub method: Method,
+    pub method: IndexMethod,
     pub examples: usize,
     pub contributors: usize,
     pub checkpoints: usize,
@@ -64,10 +67,10 @@ pub struct Built {
 
 /// Builds the index and writes it with what sketches need; `progress` hears of done checkpoints.
 pub fn build(
-    job: &Job<'_>,
-    places: &Places,
+    job: &IndexJob<'_>,
+    places: &AttributionDir,
     progress: &mut dyn FnMut(usize),
-) -> Result<Built, AttributionError> {
+) -> Result<BuiltIndex, AttributionError> {
     let began = Instant::now();
     files::create_folder(&places.dir)?;
     let digests = job.material.write(places)?;
@@ -77,7 +80,7 @@ pub fn build(
     let (mut rows, mut selves) = (IndexRows::default(), vec![0f64; job.rows.len()]);
     let projector = Arc::new(job.projector(&base, width)?);
     for (at, checkpoint) in job.material.checkpoints.iter().enumerate() {
-        let pass = Pass::new(job.material.place(&base, at)?, projector.clone());
+        let pass = GradientPass::new(job.material.place(&base, at)?, projector.clone());
         let gradients = gradient_rows(&pass, &job.rows.encoded)?;
         let found = finish(job, &projector, &gradients, width, &weights)?;
         for (own, score) in selves
@@ -89,16 +92,16 @@ pub fn build(
         rows.push(&found, width, checkpoint.rate);
         progress(at + 1);
     }
-    let draft = Draft {
+    let draft = IndexDraft {
         binding: job.binding(width, &digests),
         contributors: job.contributors(),
         examples: job.examples(&selves),
         rows,
-        suffixes: Suffixes::build(job.rows.encoded.iter().map(|row| row.ids.as_slice()))?,
+        suffixes: SuffixArray::build(job.rows.encoded.iter().map(|row| row.ids.as_slice()))?,
     };
     let bytes = draft.encode();
     files::replace(&places.index(), &bytes)?;
-    Ok(Built {
+    Ok(BuiltIndex {
         path: places.index(),
         digest: hex::encode(Sha256::digest(&bytes)),
         method: job.method,
@@ -113,13 +116,13 @@ pub fn build(
 
 /// The rows `[n, width]` of one checkpoint before they are rounded to 8 bits.
 pub fn influence_rows(
-    job: &Job<'_>,
+    job: &IndexJob<'_>,
     at: usize,
 ) -> Result<(Vec<f32>, Arc<Projector>), AttributionError> {
     let base = Decoder::load(job.base, job.precision)?;
     let width = job.fitting_width(&base)?;
     let projector = Arc::new(job.projector(&base, width)?);
-    let pass = Pass::new(job.material.place(&base, at)?, projector.clone());
+    let pass = GradientPass::new(job.material.place(&base, at)?, projector.clone());
     let gradients = gradient_rows(&pass, &job.rows.encoded)?;
     Ok((
         finish(job, &projector, &gradients, width, &job.weights())?,
@@ -128,18 +131,18 @@ pub fn influence_rows(
 }
 
 fn finish(
-    job: &Job<'_>,
+    job: &IndexJob<'_>,
     projector: &Projector,
     gradients: &[f32],
     width: usize,
     weights: &[f64],
 ) -> Result<Vec<f32>, AttributionError> {
-    if job.method == Method::Datainf {
+    if job.method == IndexMethod::Datainf {
         return datainf::rows(gradients, width, &projector.groups(), weights);
     }
     let damping = match job.method {
-        Method::Influence => job.damping,
-        Method::Datainf | Method::Gradient => f64::INFINITY,
+        IndexMethod::Influence => job.damping,
+        IndexMethod::Datainf | IndexMethod::Gradient => f64::INFINITY,
     };
     let curvature = Curvature {
         width,
@@ -148,13 +151,13 @@ fn finish(
     };
     let mut rows = gradients.to_vec();
     precondition(&mut rows, curvature)?;
-    if job.method == Method::Influence {
+    if job.method == IndexMethod::Influence {
         limit(&mut rows, gradients, curvature);
     }
     Ok(rows)
 }
 
-impl Job<'_> {
+impl IndexJob<'_> {
     /// The wish, or less where the factors have fewer values: then nothing is projected.
     fn fitting_width(&self, base: &Decoder) -> Result<usize, AttributionError> {
         let modules = self.material.place(base, 0)?.adapted();
@@ -173,8 +176,8 @@ impl Job<'_> {
             name: "of a factor".to_owned(),
         })?;
         Ok(match self.method {
-            Method::Datainf => projector.grouped(),
-            Method::Influence | Method::Gradient => projector,
+            IndexMethod::Datainf => projector.grouped(),
+            IndexMethod::Influence | IndexMethod::Gradient => projector,
         })
     }
 
@@ -210,22 +213,22 @@ impl Job<'_> {
         pairs.map(own).collect()
     }
 
-    fn binding(&self, width: usize, digests: &BTreeMap<String, String>) -> Binding {
+    fn binding(&self, width: usize, digests: &BTreeMap<String, String>) -> IndexBinding {
         let digest = |name: &str| digests.get(name).cloned().unwrap_or_default();
         let checkpoints = self.material.checkpoints.iter();
-        Binding {
+        IndexBinding {
             base: self.base.digest.clone(),
             adapter: self.adapter.clone(),
             tokenizer: tokenizer_digest(self.base),
             data: self.dataset.digest.clone(),
             sources: self.dataset.source_digests.clone(),
-            parameters: Parameters {
+            parameters: IndexParameters {
                 method: self.method,
                 width,
                 damping: self.damping,
                 leverage: match self.method {
-                    Method::Influence => Some(LEVERAGE),
-                    Method::Datainf | Method::Gradient => None,
+                    IndexMethod::Influence => Some(LEVERAGE),
+                    IndexMethod::Datainf | IndexMethod::Gradient => None,
                 },
                 seed: hex::encode(self.seed()),
                 lora_scale: self.material.lora_scale,
@@ -243,8 +246,8 @@ impl Job<'_> {
     }
 
     /// In the order of the sources that first name them.
-    fn contributors(&self) -> Vec<Contributor> {
-        let mut contributors: Vec<Contributor> = Vec::new();
+    fn contributors(&self) -> Vec<IndexContributor> {
+        let mut contributors: Vec<IndexContributor> = Vec::new();
         for source in &self.dataset.sources {
             let contributor = contributor(source);
             if !contributors.contains(&contributor) {
@@ -254,7 +257,7 @@ impl Job<'_> {
         contributors
     }
 
-    fn examples(&self, selves: &[f64]) -> Vec<Example> {
+    fn examples(&self, selves: &[f64]) -> Vec<IndexedExample> {
         let contributors = self.contributors();
         let of_source: Vec<u32> = self
             .dataset
@@ -286,7 +289,7 @@ impl Job<'_> {
                     true => roots[*origin],
                     false => *origin,
                 };
-                Example {
+                IndexedExample {
                     hash: row.example.content_hash(),
                     dataset: row.source as u32,
                     contributor: of_source[self.dataset.rows[first].source],
@@ -299,15 +302,15 @@ impl Job<'_> {
     }
 }
 
-fn contributor(source: &crate::runtime::dataset::Source) -> Contributor {
-    Contributor {
+fn contributor(source: &crate::runtime::dataset::DataSource) -> IndexContributor {
+    IndexContributor {
         name: source.contributor.clone(),
         address: source.address.clone(),
     }
 }
 
 /// For each trained row the first trained row of its cluster.
-fn clusters(roots: &[usize], rows: &Rows) -> Vec<u32> {
+fn clusters(roots: &[usize], rows: &TrainRows) -> Vec<u32> {
     let mut first: BTreeMap<usize, u32> = BTreeMap::new();
     (0u32..)
         .zip(&rows.origins)
@@ -316,7 +319,7 @@ fn clusters(roots: &[usize], rows: &Rows) -> Vec<u32> {
 }
 
 /// SHA-256 of the tokenizer's file, hex.
-fn tokenizer_digest(base: &Base) -> String {
+fn tokenizer_digest(base: &BaseModel) -> String {
     let bytes = std::fs::read(base.dir.join("tokenizer.json")).unwrap_or_default();
     hex::encode(Sha256::digest(bytes))
 }

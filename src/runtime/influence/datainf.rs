@@ -3,8 +3,8 @@
 
 use super::{
     error::AttributionError,
-    matrix::{View, multiply},
-    projection::Group,
+    matrix::{MatrixView, multiply},
+    projection::TensorRange,
 };
 
 /// The product of all pairs of examples is kept: beyond this the baseline is not worth it.
@@ -16,7 +16,7 @@ const DAMPING: f64 = 0.1;
 pub fn rows(
     gradients: &[f32],
     width: usize,
-    groups: &[Group],
+    groups: &[TensorRange],
     weights: &[f64],
 ) -> Result<Vec<f32>, AttributionError> {
     let count = weights.len();
@@ -53,7 +53,7 @@ pub fn rows(
 /// u_k = (g_k − Σ_i (g_i·g_k) / (λ + ‖g_i‖²) g_i / n) / λ for one tensor of `size` values.
 fn solve(wide: &[f64], count: usize, size: usize) -> Vec<f64> {
     let width = wide.len() / count.max(1);
-    let view = View::new(wide, count, width);
+    let view = MatrixView::new(wide, count, width);
     let mut products = vec![0.0; count * count];
     multiply(&mut products, false, 1.0, view, view.t());
     let norms: Vec<f64> = products.iter().step_by(count + 1).copied().collect();
@@ -68,7 +68,7 @@ fn solve(wide: &[f64], count: usize, size: usize) -> Vec<f64> {
     }
     let mut solved: Vec<f64> = wide.iter().map(|value| value / lambda).collect();
     let scale = -1.0 / (lambda * count as f64);
-    let products = View::new(&products, count, count);
+    let products = MatrixView::new(&products, count, count);
     multiply(&mut solved, true, scale, products, view);
     solved
 }

@@ -2,14 +2,14 @@
 
 use super::{
     format,
-    index::{Binding, Contributor, Example, Meta},
+    index::{IndexBinding, IndexContributor, IndexMeta, IndexedExample},
     sketch::quantise,
-    suffixes::Suffixes,
+    suffixes::SuffixArray,
 };
 
 /// 8-bit rows of all examples, checkpoint after checkpoint.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Rows {
+pub struct QuantisedRows {
     values: Vec<i8>,
     /// Per checkpoint and example.
     scales: Vec<f32>,
@@ -18,7 +18,7 @@ pub struct Rows {
 /// The largest scale of a row in the file.
 const UNIT: f64 = (1u32 << 31) as f64;
 
-impl Rows {
+impl QuantisedRows {
     /// Appends a checkpoint's rows of `width` values, all times `rate`.
     pub fn push(&mut self, rows: &[f32], width: usize, rate: f64) {
         for row in rows.chunks(width.max(1)) {
@@ -48,18 +48,18 @@ impl Rows {
 
 /// Everything that an index holds.
 #[derive(Clone, Debug)]
-pub struct Draft {
-    pub binding: Binding,
-    pub contributors: Vec<Contributor>,
-    pub examples: Vec<Example>,
-    pub rows: Rows,
-    pub suffixes: Suffixes,
+pub struct IndexDraft {
+    pub binding: IndexBinding,
+    pub contributors: Vec<IndexContributor>,
+    pub examples: Vec<IndexedExample>,
+    pub rows: QuantisedRows,
+    pub suffixes: SuffixArray,
 }
 
-impl Draft {
+impl IndexDraft {
     /// The file's bytes: the same for the same content.
     pub fn encode(&self) -> Vec<u8> {
-        let meta = Meta {
+        let meta = IndexMeta {
             binding: self.binding.clone(),
             contributors: self.contributors.clone(),
         };

@@ -5,7 +5,7 @@
 
 use super::{
     error::AttributionError,
-    matrix::{View, invert, multiply},
+    matrix::{MatrixView, invert, multiply},
 };
 
 /// Examples that are widened to doubles at a time.
@@ -102,7 +102,7 @@ fn dual(rows: &mut [f32], width: usize, weights: &[f64], lambda: f64) -> Option<
     let (count, total) = (weights.len(), weights.iter().sum::<f64>());
     let mut wide = widened(rows, width, |row| (weights[row] / total).sqrt());
     let mut gram = vec![0.0; count * count];
-    let view = View::new(&wide, count, width);
+    let view = MatrixView::new(&wide, count, width);
     multiply(&mut gram, false, 1.0, view, view.t());
     damp(&mut gram, count, lambda);
     invert(&mut gram, count)?;
@@ -111,8 +111,8 @@ fn dual(rows: &mut [f32], width: usize, weights: &[f64], lambda: f64) -> Option<
         &mut solved,
         false,
         1.0,
-        View::new(&gram, count, count),
-        View::new(&wide, count, width),
+        MatrixView::new(&gram, count, count),
+        MatrixView::new(&wide, count, width),
     );
     wide.clear();
     for (row, solved) in solved.chunks(width).enumerate() {
@@ -129,7 +129,7 @@ fn primal(rows: &mut [f32], width: usize, weights: &[f64], lambda: f64) -> Optio
     let mut fisher = vec![0.0; width * width];
     for (rows, weights) in rows.chunks(CHUNK * width).zip(weights.chunks(CHUNK)) {
         let wide = widened(rows, width, |row| (weights[row] / total).sqrt());
-        let view = View::new(&wide, weights.len(), width);
+        let view = MatrixView::new(&wide, weights.len(), width);
         multiply(&mut fisher, true, 1.0, view.t(), view);
     }
     damp(&mut fisher, width, lambda);
@@ -141,8 +141,8 @@ fn primal(rows: &mut [f32], width: usize, weights: &[f64], lambda: f64) -> Optio
             &mut solved,
             false,
             1.0,
-            View::new(&wide, weights.len(), width),
-            View::new(&fisher, width, width),
+            MatrixView::new(&wide, weights.len(), width),
+            MatrixView::new(&fisher, width, width),
         );
         for (value, solved) in rows.iter_mut().zip(&solved) {
             *value = *solved as f32;

@@ -26,7 +26,7 @@ pub const SECTIONS: [&str; 8] = [
 ];
 
 /// Where a section lies.
-pub type Span = std::ops::Range<usize>;
+pub type SectionRange = std::ops::Range<usize>;
 
 /// Puts sections, given in the order of [`SECTIONS`], into one file.
 pub fn encode(sections: &[Vec<u8>; SECTIONS.len()]) -> Vec<u8> {
@@ -53,12 +53,12 @@ pub fn encode(sections: &[Vec<u8>; SECTIONS.len()]) -> Vec<u8> {
 }
 
 /// Finds the sections of a file and checks every hash.
-pub fn decode(bytes: &[u8], path: &Path) -> Result<[Span; SECTIONS.len()], IndexError> {
+pub fn decode(bytes: &[u8], path: &Path) -> Result<[SectionRange; SECTIONS.len()], IndexError> {
     let header = FIXED + ENTRY * SECTIONS.len() + 32;
     check_start(bytes, path, header)?;
     let (table, seal) = (&bytes[..header - 32], &bytes[header - 32..header]);
     check_hash("header", table, seal, path)?;
-    let mut spans: [Span; SECTIONS.len()] = Default::default();
+    let mut spans: [SectionRange; SECTIONS.len()] = Default::default();
     for (at, span) in spans.iter_mut().enumerate() {
         let entry = &table[FIXED + at * ENTRY..][..ENTRY];
         let (offset, length) = (word(entry, 8), word(entry, 16));

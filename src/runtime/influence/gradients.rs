@@ -13,10 +13,10 @@ use rayon::prelude::*;
 
 use super::{error::AttributionError, projection::Projector};
 use crate::runtime::{
-    dataset::encode::Encoded,
+    dataset::encode::EncodedRow,
     decoder::{
-        Batch, Decoder, Passed, Tap,
-        kernels::matmul::{Matrix, Target, Threads, multiply},
+        Decoder, GradientTap, ModulePass, TokenBatch,
+        kernels::matmul::{MatmulTarget, MatmulThreads, StridedMatrix, multiply},
     },
 };
 
@@ -27,27 +27,27 @@ const BATCH_TOKENS: usize = 1024;
 const IN_FLIGHT: usize = 4;
 
 /// A model and where its gradients go.
-pub struct Pass {
+pub struct GradientPass {
     decoder: Decoder,
-    collector: Arc<Collector>,
+    collector: Arc<GradientCollector>,
 }
 
-struct Collector {
+struct GradientCollector {
     projector: Arc<Projector>,
-    state: Mutex<State>,
+    state: Mutex<CollectorState>,
 }
 
 #[derive(Default)]
-struct State {
+struct CollectorState {
     offsets: Vec<usize>,
     /// `[examples, width]`
     rows: Vec<f32>,
 }
 
-impl Tap for Collector {
-    fn pass(&self, module: usize, passed: &Passed<'_>) {
+impl GradientTap for GradientCollector {
+    fn pass(&self, module: usize, passed: &ModulePass<'_>) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let State { offsets, rows } = &mut *state;
+        let CollectorState { offsets, rows } = &mut *state;
         let (width, tokens) = (self.projector.width(), offsets.last().copied().unwrap_or(0));
         if tokens == 0 || width == 0 {
             return;
@@ -55,7 +55,7 @@ impl Tap for Collector {
         rows.par_chunks_mut(width)
             .zip(offsets.par_windows(2))
             .for_each(|(row, span)| {
-                let parts = Parts {
+                let parts = ExampleTokens {
                     tokens,
                     span: span[0]..span[1],
                 };
@@ -65,43 +65,43 @@ impl Tap for Collector {
 }
 
 /// One example's tokens among those of a batch.
-struct Parts {
+struct ExampleTokens {
     tokens: usize,
     span: Range<usize>,
 }
 
-impl Parts {
-    fn of<'a>(&self, values: &'a [f32]) -> Matrix<'a> {
+impl ExampleTokens {
+    fn matrix_of<'a>(&self, values: &'a [f32]) -> StridedMatrix<'a> {
         let width = values.len() / self.tokens;
         let own = &values[self.span.start * width..self.span.end * width];
-        Matrix::new(own, self.span.len(), width)
+        StridedMatrix::new(own, self.span.len(), width)
     }
 }
 
-impl Collector {
-    fn add(&self, module: usize, passed: &Passed<'_>, parts: &Parts, row: &mut [f32]) {
+impl GradientCollector {
+    fn add(&self, module: usize, passed: &ModulePass<'_>, parts: &ExampleTokens, row: &mut [f32]) {
         let factors = [
             (passed.grad_low, passed.input, 1.0),
             (passed.grad, passed.low, passed.scale),
         ];
         for (factor, (left, right, scale)) in factors.into_iter().enumerate() {
-            let (left, right) = (parts.of(left), parts.of(right));
+            let (left, right) = (parts.matrix_of(left), parts.matrix_of(right));
             let mut gradient = vec![0f32; left.columns() * right.columns()];
-            let target = Target::new(&mut gradient, left.columns(), right.columns());
-            multiply(target, scale, left.t(), right, Threads::One);
+            let target = MatmulTarget::new(&mut gradient, left.columns(), right.columns());
+            multiply(target, scale, left.t(), right, MatmulThreads::One);
             self.projector.add(module, factor, &gradient, row);
         }
     }
 }
 
-impl Pass {
+impl GradientPass {
     /// The decoder must have its factors, and no dropout.
     pub fn new(mut decoder: Decoder, projector: Arc<Projector>) -> Self {
-        let collector = Arc::new(Collector {
+        let collector = Arc::new(GradientCollector {
             projector,
-            state: Mutex::new(State::default()),
+            state: Mutex::new(CollectorState::default()),
         });
-        let tap: Arc<dyn Tap> = collector.clone();
+        let tap: Arc<dyn GradientTap> = collector.clone();
         decoder.set_tap(&tap);
         decoder.set_training(true);
         Self { decoder, collector }
@@ -113,7 +113,7 @@ impl Pass {
     }
 
     /// Projected gradients `[rows, width]` of the rows of one batch.
-    pub fn of(&mut self, batch: &Batch) -> Result<Vec<f32>, AttributionError> {
+    pub fn project_batch(&mut self, batch: &TokenBatch) -> Result<Vec<f32>, AttributionError> {
         let count = batch.offsets.len().saturating_sub(1);
         let mut state = self.lock();
         state.offsets.clone_from(&batch.offsets);
@@ -126,7 +126,7 @@ impl Pass {
         Ok(std::mem::take(&mut self.lock().rows))
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, CollectorState> {
         let state = self.collector.state.lock();
         state.unwrap_or_else(PoisonError::into_inner)
     }
@@ -136,7 +136,10 @@ impl Pass {
 ///
 /// # Errors
 /// Names the first example whose gradient is not finite.
-pub fn gradient_rows(pass: &Pass, examples: &[Encoded]) -> Result<Vec<f32>, AttributionError> {
+pub fn gradient_rows(
+    pass: &GradientPass,
+    examples: &[EncodedRow],
+) -> Result<Vec<f32>, AttributionError> {
     let batches = batches(examples);
     // The model's own products are small: whole batches side by side keep more threads busy.
     let workers = rayon::current_num_threads().clamp(1, IN_FLIGHT);
@@ -160,7 +163,7 @@ pub fn gradient_rows(pass: &Pass, examples: &[Encoded]) -> Result<Vec<f32>, Attr
 }
 
 /// Runs of examples with few enough tokens, of at least one example.
-fn batches(examples: &[Encoded]) -> Vec<Range<usize>> {
+fn batches(examples: &[EncodedRow]) -> Vec<Range<usize>> {
     let mut batches = Vec::new();
     let (mut start, mut tokens) = (0, 0);
     for (at, example) in examples.iter().enumerate() {
@@ -177,13 +180,14 @@ fn batches(examples: &[Encoded]) -> Vec<Range<usize>> {
 }
 
 fn batch_rows(
-    pass: &mut Pass,
-    examples: &[Encoded],
+    pass: &mut GradientPass,
+    examples: &[EncodedRow],
     range: Range<usize>,
 ) -> Result<Vec<f32>, AttributionError> {
     let chosen = examples[range.clone()].iter();
-    let batch = Batch::from_rows(chosen.map(|row| (row.ids.as_slice(), row.targets.as_slice())));
-    let found = pass.of(&batch)?;
+    let batch =
+        TokenBatch::from_rows(chosen.map(|row| (row.ids.as_slice(), row.targets.as_slice())));
+    let found = pass.project_batch(&batch)?;
     let width = pass.collector.projector.width();
     let bad = found
         .chunks(width)

@@ -8,19 +8,19 @@ use sha2::{Digest, Sha256};
 
 use super::{
     error::IndexError,
-    format::{self, Span},
+    format::{self, SectionRange},
     scan,
-    sketch::Sketch,
-    trace::{Corpus, Trace},
+    sketch::GradientSketch,
+    trace::{AnswerTrace, TrainingCorpus},
 };
-use crate::runtime::{event::AttributionMethod, frozen, model::Precision};
+use crate::runtime::{event::AttributionMethod, frozen, model::WeightPrecision};
 
 /// How rows were made.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema,
 )]
 #[serde(rename_all = "lowercase")]
-pub enum Method {
+pub enum IndexMethod {
     /// Preconditioned gradients at checkpoints with a damped Fisher inverse.
     #[default]
     Influence,
@@ -30,20 +30,20 @@ pub enum Method {
     Gradient,
 }
 
-impl From<Method> for AttributionMethod {
-    fn from(method: Method) -> Self {
+impl From<IndexMethod> for AttributionMethod {
+    fn from(method: IndexMethod) -> Self {
         match method {
-            Method::Influence => Self::Influence,
-            Method::Datainf => Self::Datainf,
-            Method::Gradient => Self::Gradient,
+            IndexMethod::Influence => Self::Influence,
+            IndexMethod::Datainf => Self::Datainf,
+            IndexMethod::Gradient => Self::Gradient,
         }
     }
 }
 
 /// What decides the rows besides data and weights.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
-pub struct Parameters {
-    pub method: Method,
+pub struct IndexParameters {
+    pub method: IndexMethod,
     /// Values of a projected gradient.
     pub width: usize,
     /// λ over the mean squared norm of the gradients.
@@ -56,7 +56,7 @@ pub struct Parameters {
     /// α / r of the factors.
     pub lora_scale: f64,
     #[schemars(with = "String")]
-    pub precision: Precision,
+    pub precision: WeightPrecision,
 }
 
 /// A checkpoint that gradients were taken at.
@@ -71,7 +71,7 @@ pub struct CheckpointFacts {
 
 /// What an index belongs to; digests are SHA-256, hex.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
-pub struct Binding {
+pub struct IndexBinding {
     pub base: String,
     pub adapter: String,
     pub tokenizer: String,
@@ -79,14 +79,14 @@ pub struct Binding {
     pub data: String,
     /// Over each source's examples.
     pub sources: Vec<String>,
-    pub parameters: Parameters,
+    pub parameters: IndexParameters,
     pub checkpoints: Vec<CheckpointFacts>,
     /// SHA-256 of the second moments' file; absent for methods without them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub preconditioner: Option<String>,
 }
 
-impl Binding {
+impl IndexBinding {
     /// Refuses an adapter or a base that the index was not built for: merged, requantised or
     /// swapped weights have other gradients.
     pub fn require(&self, base: &str, adapter: &str) -> Result<(), IndexError> {
@@ -109,13 +109,13 @@ impl Binding {
 
 /// Who provided examples.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
-pub struct Contributor {
+pub struct IndexContributor {
     pub name: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<String>,
 }
 
-impl Contributor {
+impl IndexContributor {
     /// Who gets what this contributor earns: the address in lower case, or the name.
     pub fn owner(&self) -> String {
         match &self.address {
@@ -127,12 +127,12 @@ impl Contributor {
 
 /// A training example.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Example {
+pub struct IndexedExample {
     /// SHA-256 of its canonical line.
     pub hash: [u8; 32],
     /// Place of its source among the project's.
     pub dataset: u32,
-    /// Place in [`Index::contributors`].
+    /// Place in [`IndexFile::contributors`].
     pub contributor: u32,
     /// The first example that says nearly the same: itself for most.
     pub cluster: u32,
@@ -144,7 +144,7 @@ pub struct Example {
 /// Bytes of an example in the file.
 const EXAMPLE: usize = 52;
 
-impl Example {
+impl IndexedExample {
     pub(super) fn encode(&self, bytes: &mut Vec<u8>) {
         bytes.extend_from_slice(&self.hash);
         for number in [self.dataset, self.contributor, self.cluster, self.tokens] {
@@ -173,33 +173,33 @@ impl Example {
 
 /// The first section.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct Meta {
-    pub binding: Binding,
-    pub contributors: Vec<Contributor>,
+pub(super) struct IndexMeta {
+    pub binding: IndexBinding,
+    pub contributors: Vec<IndexContributor>,
 }
 
 /// An open index.
 #[derive(Clone)]
-pub struct Index {
+pub struct IndexFile {
     map: Arc<Mmap>,
-    sections: [Span; format::SECTIONS.len()],
+    sections: [SectionRange; format::SECTIONS.len()],
     digest: String,
-    meta: Arc<Meta>,
-    examples: Arc<Vec<Example>>,
+    meta: Arc<IndexMeta>,
+    examples: Arc<Vec<IndexedExample>>,
     starts: Arc<Vec<u32>>,
 }
 
-impl Index {
+impl IndexFile {
     /// Reads the file and checks every section's hash and that the sections fit together. What
     /// becomes of the file afterwards changes nothing.
     pub fn open(path: &Path) -> Result<Self, IndexError> {
         let map = frozen::read(path).map_err(|error| IndexError::io("read", path, error))?;
         let sections = format::decode(&map, path)?;
-        let meta: Meta = serde_json::from_slice(&map[sections[0].clone()])
+        let meta: IndexMeta = serde_json::from_slice(&map[sections[0].clone()])
             .map_err(|error| IndexError::malformed(path, error.to_string()))?;
-        let examples: Vec<Example> = map[sections[1].clone()]
+        let examples: Vec<IndexedExample> = map[sections[1].clone()]
             .chunks_exact(EXAMPLE)
-            .map(Example::decode)
+            .map(IndexedExample::decode)
             .collect();
         let mut starts = Vec::with_capacity(examples.len());
         let mut start = 0u64;
@@ -236,7 +236,7 @@ impl Index {
                 return Err(IndexError::malformed(path, detail));
             }
         }
-        let lost = |example: &&Example| {
+        let lost = |example: &&IndexedExample| {
             example.contributor as usize >= contributors || example.cluster as usize >= count
         };
         if let Some(example) = self.examples.iter().find(lost) {
@@ -282,15 +282,15 @@ impl Index {
         format::SECTIONS.into_iter().zip(sizes).collect()
     }
 
-    pub fn binding(&self) -> &Binding {
+    pub fn binding(&self) -> &IndexBinding {
         &self.meta.binding
     }
 
-    pub fn contributors(&self) -> &[Contributor] {
+    pub fn contributors(&self) -> &[IndexContributor] {
         &self.meta.contributors
     }
 
-    pub fn examples(&self) -> &[Example] {
+    pub fn examples(&self) -> &[IndexedExample] {
         &self.examples
     }
 
@@ -301,7 +301,7 @@ impl Index {
     }
 
     /// Maximal spans of the answer that the training text has too and the prompt has not.
-    pub fn trace(&self, prompt: &[u32], answer: &[u32]) -> Trace {
+    pub fn trace(&self, prompt: &[u32], answer: &[u32]) -> AnswerTrace {
         self.corpus().trace(prompt, answer)
     }
 
@@ -309,7 +309,7 @@ impl Index {
     ///
     /// # Errors
     /// When the sketch was made for another number of checkpoints or another width.
-    pub fn scores(&self, sketch: &Sketch) -> Result<Vec<i128>, IndexError> {
+    pub fn scores(&self, sketch: &GradientSketch) -> Result<Vec<i128>, IndexError> {
         let (count, [checkpoints, width]) = (self.examples.len(), self.shape());
         let found = [sketch.checkpoints(), sketch.width()];
         if found != [checkpoints, width] {
@@ -336,8 +336,8 @@ impl Index {
         Ok(scores)
     }
 
-    fn corpus(&self) -> Corpus<'_> {
-        Corpus {
+    fn corpus(&self) -> TrainingCorpus<'_> {
+        TrainingCorpus {
             alphabet: words(self.section(4)),
             text: halves(self.section(5)),
             suffixes: words(self.section(6)),

@@ -8,34 +8,38 @@ use std::{
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
-use super::{AttributionError, Index, Sketch, Sketcher};
+use super::{AttributionError, GradientSketch, GradientSketcher, IndexFile};
 use crate::runtime::attribution::{
-    Witness,
-    queue::Exchange,
-    shares::{Example, Fallback, Party, Span},
+    AttributionIndex,
+    queue::CallTokens,
+    shares::{ClusterExample, Contributor, ShareFallback, SharedSpan},
 };
 use crate::runtime::{event::AttributionMethod, ledger::Address};
 
 /// An index, and who is behind its examples.
-pub struct Indexed {
-    index: Index,
-    examples: Vec<Example>,
+pub struct ContributorIndex {
+    index: IndexFile,
+    examples: Vec<ClusterExample>,
     /// The first example of each content.
     places: HashMap<[u8; 32], u32>,
     /// Where answers are sketched; elsewhere sketches are only scored.
-    sketcher: Option<Mutex<Sketcher>>,
+    sketcher: Option<Mutex<GradientSketcher>>,
 }
 
-impl Indexed {
+impl ContributorIndex {
     /// Takes an index over; its contributors are found among the parties by name, and added where
     /// they are missing.
-    pub fn new(index: Index, sketcher: Option<Sketcher>, parties: &mut Vec<Party>) -> Self {
+    pub fn new(
+        index: IndexFile,
+        sketcher: Option<GradientSketcher>,
+        parties: &mut Vec<Contributor>,
+    ) -> Self {
         let contributors = index.contributors().iter();
         let party: Vec<u32> = contributors
             .map(|contributor| {
                 let known = parties.iter().position(|it| it.name == contributor.name);
                 let at = known.unwrap_or_else(|| {
-                    parties.push(Party {
+                    parties.push(Contributor {
                         name: contributor.name.clone(),
                         address: address(contributor.address.as_deref()),
                         owner: None,
@@ -49,9 +53,9 @@ impl Indexed {
         let (mut examples, mut places) = (Vec::new(), HashMap::new());
         for (at, example) in index.examples().iter().enumerate() {
             places.entry(example.hash).or_insert(at as u32);
-            examples.push(Example {
+            examples.push(ClusterExample {
                 // Opening the index has found every contributor.
-                party: party[example.contributor as usize],
+                contributor: party[example.contributor as usize],
                 cluster: example.cluster,
             });
         }
@@ -68,7 +72,7 @@ fn address(text: Option<&str>) -> Option<Address> {
     text.and_then(|text| text.parse().ok())
 }
 
-impl Witness for Indexed {
+impl AttributionIndex for ContributorIndex {
     fn index(&self) -> &str {
         self.index.digest()
     }
@@ -77,7 +81,7 @@ impl Witness for Indexed {
         self.index.binding().parameters.method.into()
     }
 
-    fn examples(&self) -> &[Example] {
+    fn examples(&self) -> &[ClusterExample] {
         &self.examples
     }
 
@@ -92,28 +96,32 @@ impl Witness for Indexed {
         self.places.get(&hash).copied()
     }
 
-    fn trace(&self, exchange: &Exchange) -> Vec<Span> {
+    fn trace(&self, exchange: &CallTokens) -> Vec<SharedSpan> {
         self.index.trace(&exchange.prompt, &exchange.answer).spans
     }
 
-    fn sketch(&self, exchange: &Exchange) -> Result<String, Fallback> {
-        let sketcher = self.sketcher.as_ref().ok_or(Fallback::SketchFailed)?;
+    fn sketch(&self, exchange: &CallTokens) -> Result<String, ShareFallback> {
+        let sketcher = self.sketcher.as_ref().ok_or(ShareFallback::SketchFailed)?;
         let mut sketcher = sketcher.lock().unwrap_or_else(PoisonError::into_inner);
         let sketch = sketcher.sketch(&exchange.prompt, &exchange.answer);
         let sketch = sketch.map_err(|error| {
             tracing::warn!(%error, "an answer has no sketch");
             match error {
-                AttributionError::NotFinite { .. } => Fallback::NotANumber,
-                AttributionError::EmptyAnswer => Fallback::EmptyAnswer,
-                _ => Fallback::SketchFailed,
+                AttributionError::NotFinite { .. } => ShareFallback::NotANumber,
+                AttributionError::EmptyAnswer => ShareFallback::EmptyAnswer,
+                _ => ShareFallback::SketchFailed,
             }
         })?;
         Ok(STANDARD.encode(sketch.to_bytes()))
     }
 
-    fn scores(&self, sketch: &str) -> Result<Vec<i128>, Fallback> {
-        let bytes = STANDARD.decode(sketch).map_err(|_| Fallback::Mismatch)?;
-        let sketch = Sketch::from_bytes(&bytes).map_err(|_| Fallback::Mismatch)?;
-        self.index.scores(&sketch).map_err(|_| Fallback::Mismatch)
+    fn scores(&self, sketch: &str) -> Result<Vec<i128>, ShareFallback> {
+        let bytes = STANDARD
+            .decode(sketch)
+            .map_err(|_| ShareFallback::Mismatch)?;
+        let sketch = GradientSketch::from_bytes(&bytes).map_err(|_| ShareFallback::Mismatch)?;
+        self.index
+            .scores(&sketch)
+            .map_err(|_| ShareFallback::Mismatch)
     }
 }

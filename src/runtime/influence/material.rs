@@ -10,13 +10,13 @@ use sha2::{Digest, Sha256};
 
 use super::{
     error::AttributionError,
-    index::Method,
-    places::{PRECONDITIONER, Places, checkpoint_file},
+    index::IndexMethod,
+    places::{AttributionDir, PRECONDITIONER, checkpoint_file},
 };
 use crate::runtime::{
     decoder::{Decoder, LoraFactors},
     train::{
-        RunDir, Schedule, TrainConfig,
+        RateSchedule, RunDir, TrainConfig,
         adamw::AdamWOptions,
         run::{checkpoint, files},
     },
@@ -24,7 +24,7 @@ use crate::runtime::{
 
 /// Weights that gradients are taken at.
 #[derive(Clone, Debug)]
-pub struct Checkpoint {
+pub struct GradientCheckpoint {
     pub step: u64,
     /// Weight of its scores.
     pub rate: f64,
@@ -34,20 +34,20 @@ pub struct Checkpoint {
 
 /// All that decides gradients besides base and examples.
 #[derive(Clone, Debug)]
-pub struct Material {
-    pub checkpoints: Vec<Checkpoint>,
+pub struct GradientInputs {
+    pub checkpoints: Vec<GradientCheckpoint>,
     /// Adam's second moments, bias-corrected; empty for methods without a preconditioner.
     pub moments: BTreeMap<String, Tensor>,
     /// α / r.
     pub lora_scale: f64,
 }
 
-impl Material {
+impl GradientInputs {
     /// Reads the checkpoints that `method` needs from a finished run.
     pub fn of_run(
         run: &RunDir,
         config: &TrainConfig,
-        method: Method,
+        method: IndexMethod,
     ) -> Result<Self, AttributionError> {
         let absent = || AttributionError::NoCheckpoint { run: run.id() };
         let newest = checkpoint::newest(run)?.ok_or_else(absent)?;
@@ -57,26 +57,27 @@ impl Material {
             _ => newest,
         };
         let steps = match method {
-            Method::Influence => milestones(run, last.state.steps, kept),
-            Method::Datainf | Method::Gradient => vec![kept],
+            IndexMethod::Influence => milestones(run, last.state.steps, kept),
+            IndexMethod::Datainf | IndexMethod::Gradient => vec![kept],
         };
-        let schedule = Schedule::new(config.schedule, config.lr, config.warmup, last.state.steps);
+        let schedule =
+            RateSchedule::new(config.schedule, config.lr, config.warmup, last.state.steps);
         let mut checkpoints = Vec::new();
         for step in steps {
             let rate = match method {
-                Method::Influence => schedule.at(step.saturating_sub(1)),
-                Method::Datainf | Method::Gradient => 1.0,
+                IndexMethod::Influence => schedule.at(step.saturating_sub(1)),
+                IndexMethod::Datainf | IndexMethod::Gradient => 1.0,
             };
             let weights = checkpoint::load(run, step)?.weights.into_iter().collect();
-            checkpoints.push(Checkpoint {
+            checkpoints.push(GradientCheckpoint {
                 step,
                 rate,
                 weights,
             });
         }
         let moments = match method {
-            Method::Influence => moments(&last.optimizer, newest)?,
-            Method::Datainf | Method::Gradient => BTreeMap::new(),
+            IndexMethod::Influence => moments(&last.optimizer, newest)?,
+            IndexMethod::Datainf | IndexMethod::Gradient => BTreeMap::new(),
         };
         Ok(Self {
             checkpoints,
@@ -103,8 +104,11 @@ impl Material {
         Ok(decoder)
     }
 
-    /// Writes what [`Material::read`] reads, and returns the SHA-256 of each file by name.
-    pub fn write(&self, places: &Places) -> Result<BTreeMap<String, String>, AttributionError> {
+    /// Writes what [`GradientInputs::read`] reads, and returns the SHA-256 of each file by name.
+    pub fn write(
+        &self,
+        places: &AttributionDir,
+    ) -> Result<BTreeMap<String, String>, AttributionError> {
         let mut digests = BTreeMap::new();
         for (name, tensors) in self.files() {
             let path = places.dir.join(&name);

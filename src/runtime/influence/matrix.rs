@@ -7,7 +7,7 @@ use gemm::Parallelism;
 
 /// A view of row-major values, or of their transpose.
 #[derive(Clone, Copy)]
-pub struct View<'a> {
+pub struct MatrixView<'a> {
     data: &'a [f64],
     rows: usize,
     columns: usize,
@@ -15,7 +15,7 @@ pub struct View<'a> {
     column_stride: usize,
 }
 
-impl<'a> View<'a> {
+impl<'a> MatrixView<'a> {
     pub fn new(data: &'a [f64], rows: usize, columns: usize) -> Self {
         assert!(data.len() >= rows * columns, "a view must lie in its slice");
         Self {
@@ -39,13 +39,13 @@ impl<'a> View<'a> {
 }
 
 /// target ← keep·target + scale · a × b, with `keep` 0 or 1.
-pub fn multiply(target: &mut [f64], keep: bool, scale: f64, a: View<'_>, b: View<'_>) {
+pub fn multiply(target: &mut [f64], keep: bool, scale: f64, a: MatrixView<'_>, b: MatrixView<'_>) {
     let (m, n, k) = (a.rows, b.columns, a.columns);
     assert!(
         b.rows == k && target.len() == m * n,
         "the shapes of a product must agree"
     );
-    // SAFETY: `View::new` checked that every element lies in its slice, the shapes agree, and
+    // SAFETY: `MatrixView::new` checked that every element lies in its slice, the shapes agree, and
     // `target` is borrowed mutably, so it overlaps neither operand.
     unsafe {
         gemm::gemm(
@@ -103,8 +103,8 @@ fn eliminate(matrix: &mut [f64], size: usize, first: usize, count: usize) -> Opt
         &mut rows,
         false,
         1.0,
-        View::new(&pivot, count, count),
-        View::new(&matrix[band.clone()], count, size),
+        MatrixView::new(&pivot, count, count),
+        MatrixView::new(&matrix[band.clone()], count, size),
     );
     for (line, pivot) in rows.chunks_mut(size).zip(pivot.chunks(count)) {
         line[first..first + count].copy_from_slice(pivot);
@@ -114,8 +114,8 @@ fn eliminate(matrix: &mut [f64], size: usize, first: usize, count: usize) -> Opt
         matrix,
         true,
         -1.0,
-        View::new(&columns, size, count),
-        View::new(&rows, count, size),
+        MatrixView::new(&columns, size, count),
+        MatrixView::new(&rows, count, size),
     );
     matrix[band].copy_from_slice(&rows);
     Some(())

@@ -28,20 +28,21 @@ mod sketcher;
 mod suffixes;
 mod trace;
 
-pub use build::{Built, DAMPING, Job, WIDTH, build, influence_rows};
-pub use draft::{Draft, Rows};
+pub use build::{BuiltIndex, DAMPING, IndexJob, WIDTH, build, influence_rows};
+pub use draft::{IndexDraft, QuantisedRows};
 pub use error::{AttributionError, IndexError};
 pub use fisher::{Curvature, LEVERAGE, limit, precondition};
-pub use gradients::{Pass, gradient_rows};
+pub use gradients::{GradientPass, gradient_rows};
 pub use index::{
-    Binding, CheckpointFacts, Contributor, Example, Index, Method, Parameters, adapter_digest,
+    CheckpointFacts, IndexBinding, IndexContributor, IndexFile, IndexMethod, IndexParameters,
+    IndexedExample, adapter_digest,
 };
-pub use indexed::Indexed;
-pub use material::{Checkpoint, Material};
-pub use places::Places;
+pub use indexed::ContributorIndex;
+pub use material::{GradientCheckpoint, GradientInputs};
+pub use places::AttributionDir;
 pub use projection::Projector;
-pub use scan::{Kernel, dot, kernels};
-pub use sketch::Sketch;
-pub use sketcher::Sketcher;
-pub use suffixes::Suffixes;
-pub use trace::Trace;
+pub use scan::{DotKernel, dot, kernels};
+pub use sketch::GradientSketch;
+pub use sketcher::GradientSketcher;
+pub use suffixes::SuffixArray;
+pub use trace::AnswerTrace;

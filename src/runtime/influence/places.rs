@@ -10,13 +10,13 @@ use std::path::{Path, PathBuf};
 
 /// An attribution folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Places {
+pub struct AttributionDir {
     pub dir: PathBuf,
 }
 
 pub const PRECONDITIONER: &str = "preconditioner.safetensors";
 
-impl Places {
+impl AttributionDir {
     pub fn new(dir: impl Into<PathBuf>) -> Self {
         Self { dir: dir.into() }
     }

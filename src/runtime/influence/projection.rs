@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 
 /// One tensor's part of the projection.
 #[derive(Debug)]
-struct Part {
+struct TensorProjection {
     /// Sign times preconditioner.
     factors: Vec<f32>,
     /// How far each run is turned.
@@ -25,7 +25,7 @@ struct Part {
 pub struct Projector {
     width: usize,
     /// A and B of every module.
-    modules: Vec<[Part; 2]>,
+    modules: Vec<[TensorProjection; 2]>,
     grouped: bool,
     /// Every value has a place of its own.
     exact: bool,
@@ -33,7 +33,7 @@ pub struct Projector {
 
 /// Where a tensor's values are.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Group {
+pub struct TensorRange {
     /// Values of its gradient before projection.
     pub size: usize,
     /// In a row that [`Projector::add`] fills.
@@ -43,7 +43,7 @@ pub struct Group {
 }
 
 /// A module's name and its rank, input and output width.
-pub type Module = (String, [usize; 3]);
+pub type ModuleDims = (String, [usize; 3]);
 
 /// Names as in a checkpoint.
 pub fn tensor_names(path: &str) -> [String; 2] {
@@ -51,7 +51,7 @@ pub fn tensor_names(path: &str) -> [String; 2] {
 }
 
 /// Values of all factors.
-pub fn parameters(modules: &[Module]) -> usize {
+pub fn parameters(modules: &[ModuleDims]) -> usize {
     modules.iter().flat_map(|(_, shape)| sizes(*shape)).sum()
 }
 
@@ -63,7 +63,7 @@ impl Projector {
     /// Into `width` values. `preconditioner` has a factor for every value of every tensor; where
     /// it is empty the factors are 1.
     pub fn new(
-        modules: &[Module],
+        modules: &[ModuleDims],
         width: usize,
         seed: &[u8; 32],
         preconditioner: &BTreeMap<String, Vec<f32>>,
@@ -79,15 +79,15 @@ impl Projector {
                     _ => return None,
                 };
                 pair.push(match exact {
-                    true => Part {
+                    true => TensorProjection {
                         factors,
                         turns: vec![start; size.div_ceil(width).max(1)],
                     },
-                    false => Part::drawn(&name, factors, width, seed),
+                    false => TensorProjection::drawn(&name, factors, width, seed),
                 });
                 start += size;
             }
-            parts.push(<[Part; 2]>::try_from(pair).ok()?);
+            parts.push(<[TensorProjection; 2]>::try_from(pair).ok()?);
         }
         Some(Self {
             width,
@@ -113,7 +113,7 @@ impl Projector {
     }
 
     /// The tensors of a projector whose tensors are kept apart.
-    pub fn groups(&self) -> Vec<Group> {
+    pub fn groups(&self) -> Vec<TensorRange> {
         let sizes = self.modules.iter().flatten().map(|part| part.factors.len());
         let mut start = 0;
         let group = |(at, size): (usize, usize)| {
@@ -126,7 +126,7 @@ impl Projector {
                 false => 0..self.width,
             };
             start += size;
-            Group {
+            TensorRange {
                 size,
                 place,
                 folded,
@@ -158,7 +158,7 @@ fn fuse(sums: &mut [f32], values: &[f32], factors: &[f32]) {
     }
 }
 
-impl Part {
+impl TensorProjection {
     fn drawn(name: &str, mut factors: Vec<f32>, width: usize, seed: &[u8; 32]) -> Self {
         for (block, factors) in factors.chunks_mut(256).enumerate() {
             let bits = draw(seed, name, "signs", block);

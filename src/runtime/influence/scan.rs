@@ -6,12 +6,12 @@ use std::sync::LazyLock;
 
 /// A way to multiply two rows of at most 65 536 values.
 #[derive(Clone, Copy)]
-pub struct Kernel {
+pub struct DotKernel {
     pub name: &'static str,
     dot: fn(&[i8], &[i8], i32) -> i32,
 }
 
-impl Kernel {
+impl DotKernel {
     /// `sum` is the sum of `right`.
     pub fn dot(&self, left: &[i8], right: &[i8], sum: i32) -> i32 {
         assert_eq!(left.len(), right.len(), "rows must agree in length");
@@ -19,10 +19,10 @@ impl Kernel {
     }
 }
 
-static KERNELS: LazyLock<Vec<Kernel>> = LazyLock::new(found);
+static KERNELS: LazyLock<Vec<DotKernel>> = LazyLock::new(detect_kernels);
 
 /// Every kernel that this machine has, the fastest first.
-pub fn kernels() -> &'static [Kernel] {
+pub fn kernels() -> &'static [DotKernel] {
     &KERNELS
 }
 
@@ -36,7 +36,7 @@ pub fn total(row: &[i8]) -> i32 {
     row.iter().map(|value| i32::from(*value)).sum()
 }
 
-fn found() -> Vec<Kernel> {
+fn detect_kernels() -> Vec<DotKernel> {
     let mut kernels = Vec::new();
     #[cfg(target_arch = "x86_64")]
     {
@@ -44,19 +44,19 @@ fn found() -> Vec<Kernel> {
             && is_x86_feature_detected!("avx512bw")
             && is_x86_feature_detected!("avx512f")
         {
-            kernels.push(Kernel {
+            kernels.push(DotKernel {
                 name: "avx512-vnni",
                 dot: x86::vnni,
             });
         }
         if is_x86_feature_detected!("avx2") {
-            kernels.push(Kernel {
+            kernels.push(DotKernel {
                 name: "avx2",
                 dot: x86::avx2,
             });
         }
     }
-    kernels.push(Kernel {
+    kernels.push(DotKernel {
         name: "portable",
         dot: portable,
     });

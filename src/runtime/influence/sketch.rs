@@ -25,15 +25,15 @@ pub const SCALE_TOLERANCE: f64 = 1e-3;
 
 /// A quantised gradient per checkpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sketch {
+pub struct GradientSketch {
     width: usize,
     /// Scale and values.
     parts: Vec<(u32, Vec<i8>)>,
 }
 
-impl Sketch {
+impl GradientSketch {
     /// Quantises gradients of equal width, one per checkpoint; all must be finite.
-    pub fn of(gradients: &[Vec<f32>]) -> Self {
+    pub fn quantise(gradients: &[Vec<f32>]) -> Self {
         let quantised: Vec<(f32, Vec<i8>)> = gradients.iter().map(|row| quantise(row)).collect();
         let largest = quantised
             .iter()

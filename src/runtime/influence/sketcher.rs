@@ -4,36 +4,40 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use super::{
     error::{AttributionError, IndexError},
-    gradients::Pass,
-    index::{Binding, Index, Method},
-    material::{Checkpoint, Material, read_tensors},
-    places::{PRECONDITIONER, Places, checkpoint_file},
+    gradients::GradientPass,
+    index::{IndexBinding, IndexFile, IndexMethod},
+    material::{GradientCheckpoint, GradientInputs, read_tensors},
+    places::{AttributionDir, PRECONDITIONER, checkpoint_file},
     projection::Projector,
-    sketch::Sketch,
+    sketch::GradientSketch,
 };
 use crate::runtime::{
-    decoder::{Batch, Decoder},
-    model::Base,
+    decoder::{Decoder, TokenBatch},
+    model::BaseModel,
 };
 
 /// One model per checkpoint; they share the base's weights.
-pub struct Sketcher {
-    passes: Vec<Pass>,
+pub struct GradientSketcher {
+    passes: Vec<GradientPass>,
     longest: usize,
 }
 
-impl Sketcher {
+impl GradientSketcher {
     /// Opens what lies beside the index of an attribution folder.
     ///
     /// # Errors
     /// When base, checkpoints or preconditioner are not those that the index was built with.
-    pub fn open(places: &Places, base: &Base) -> Result<Self, AttributionError> {
-        let index = Index::open(&places.index())?;
-        Self::of(index.binding(), places, base)
+    pub fn open(places: &AttributionDir, base: &BaseModel) -> Result<Self, AttributionError> {
+        let index = IndexFile::open(&places.index())?;
+        Self::from_binding(index.binding(), places, base)
     }
 
     /// The same for an index that is open already.
-    pub fn of(binding: &Binding, places: &Places, base: &Base) -> Result<Self, AttributionError> {
+    pub fn from_binding(
+        binding: &IndexBinding,
+        places: &AttributionDir,
+        base: &BaseModel,
+    ) -> Result<Self, AttributionError> {
         if binding.base != base.digest {
             return Err(IndexError::Stale {
                 what: "base",
@@ -60,7 +64,7 @@ impl Sketcher {
                 path: places.dir.join(PRECONDITIONER),
                 name: "of a factor".to_owned(),
             })?;
-            passes.push(Pass::new(placed, Arc::new(projector)));
+            passes.push(GradientPass::new(placed, Arc::new(projector)));
         }
         Ok(Self {
             passes,
@@ -82,7 +86,7 @@ impl Sketcher {
             return Err(AttributionError::EmptyAnswer);
         }
         let gradients = self.passes.iter_mut().map(|pass| {
-            let gradient = pass.of(&batch)?;
+            let gradient = pass.project_batch(&batch)?;
             match gradient.iter().all(|value| value.is_finite()) {
                 true => Ok(gradient),
                 false => Err(AttributionError::NotFinite {
@@ -93,31 +97,38 @@ impl Sketcher {
         gradients.collect()
     }
 
-    pub fn sketch(&mut self, prompt: &[u32], answer: &[u32]) -> Result<Sketch, AttributionError> {
-        Ok(Sketch::of(&self.gradients(prompt, answer)?))
+    pub fn sketch(
+        &mut self,
+        prompt: &[u32],
+        answer: &[u32],
+    ) -> Result<GradientSketch, AttributionError> {
+        Ok(GradientSketch::quantise(&self.gradients(prompt, answer)?))
     }
 }
 
 /// Prompt and answer as one row of which the answer is learned; what does not fit is left out of
 /// the prompt's beginning.
-fn batch(prompt: &[u32], answer: &[u32], longest: usize) -> Batch {
+fn batch(prompt: &[u32], answer: &[u32], longest: usize) -> TokenBatch {
     let answer = &answer[..answer.len().min(longest)];
     let room = longest - answer.len();
     let prompt = &prompt[prompt.len().saturating_sub(room)..];
     let mut targets = vec![false; prompt.len()];
     targets.resize(prompt.len() + answer.len(), true);
-    Batch {
+    TokenBatch {
         ids: [prompt, answer].concat(),
         offsets: vec![0, targets.len()],
         targets,
     }
 }
 
-fn read(binding: &Binding, places: &Places) -> Result<Material, AttributionError> {
+fn read(
+    binding: &IndexBinding,
+    places: &AttributionDir,
+) -> Result<GradientInputs, AttributionError> {
     let mut checkpoints = Vec::new();
     for facts in &binding.checkpoints {
         let path = places.dir.join(checkpoint_file(facts.step));
-        checkpoints.push(Checkpoint {
+        checkpoints.push(GradientCheckpoint {
             step: facts.step,
             rate: facts.rate,
             weights: read_tensors(&path, &facts.sha256)?,
@@ -125,13 +136,13 @@ fn read(binding: &Binding, places: &Places) -> Result<Material, AttributionError
     }
     let moments = match &binding.preconditioner {
         Some(sha256) => read_tensors(&places.dir.join(PRECONDITIONER), sha256)?,
-        None if binding.parameters.method == Method::Influence => {
+        None if binding.parameters.method == IndexMethod::Influence => {
             let detail = "an index of influence has no preconditioner".to_owned();
             return Err(IndexError::malformed(&places.index(), detail).into());
         }
         None => BTreeMap::new(),
     };
-    Ok(Material {
+    Ok(GradientInputs {
         checkpoints,
         moments,
         lora_scale: binding.parameters.lora_scale,

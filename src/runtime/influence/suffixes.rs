@@ -19,7 +19,7 @@ const MOST_KINDS: usize = RARE as usize - 1;
 
 /// A searchable text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Suffixes {
+pub struct SuffixArray {
     /// Token ids, ascending; a token's number is its place here plus one.
     pub alphabet: Vec<u32>,
     pub text: Vec<u16>,
@@ -29,7 +29,7 @@ pub struct Suffixes {
     pub firsts: Vec<u32>,
 }
 
-impl Suffixes {
+impl SuffixArray {
     pub fn build<'a>(
         documents: impl Iterator<Item = &'a [u32]> + Clone,
     ) -> Result<Self, AttributionError> {

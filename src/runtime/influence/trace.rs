@@ -6,7 +6,7 @@
 use std::{cmp::Ordering, collections::HashSet};
 
 use super::suffixes::{SHORTEST, number};
-use crate::runtime::attribution::shares::Span;
+use crate::runtime::attribution::shares::SharedSpan;
 
 /// Documents named per span.
 const NAMED: usize = 64;
@@ -15,8 +15,8 @@ const LOOKED_AT: usize = 1024;
 
 /// What an answer shares with the training text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Trace {
-    pub spans: Vec<Span>,
+pub struct AnswerTrace {
+    pub spans: Vec<SharedSpan>,
     /// Tokens of the answer inside spans.
     pub covered: u32,
     /// Tokens of the answer.
@@ -25,7 +25,7 @@ pub struct Trace {
 
 /// A searchable text, borrowed.
 #[derive(Clone, Copy, Debug)]
-pub struct Corpus<'a> {
+pub struct TrainingCorpus<'a> {
     pub alphabet: &'a [u32],
     pub text: &'a [u16],
     pub suffixes: &'a [u32],
@@ -34,8 +34,8 @@ pub struct Corpus<'a> {
     pub starts: &'a [u32],
 }
 
-impl Corpus<'_> {
-    pub fn trace(&self, prompt: &[u32], answer: &[u32]) -> Trace {
+impl TrainingCorpus<'_> {
+    pub fn trace(&self, prompt: &[u32], answer: &[u32]) -> AnswerTrace {
         let given = given(prompt, answer);
         let numbers: Vec<u16> = answer
             .iter()
@@ -45,9 +45,9 @@ impl Corpus<'_> {
                 false => number(self.alphabet, *token).unwrap_or(0),
             })
             .collect();
-        let mut trace = Trace {
+        let mut trace = AnswerTrace {
             answer: answer.len() as u32,
-            ..Trace::default()
+            ..AnswerTrace::default()
         };
         let mut start = 0;
         for part in numbers.split(|number| *number == 0) {
@@ -58,7 +58,7 @@ impl Corpus<'_> {
     }
 
     /// Spans of a run of known tokens, which begins at `offset` of the answer.
-    fn spans(&self, part: &[u16], offset: usize, trace: &mut Trace) {
+    fn spans(&self, part: &[u16], offset: usize, trace: &mut AnswerTrace) {
         let mut reached = 0;
         for start in 0..part.len().saturating_sub(SHORTEST - 1) {
             let wanted = &part[start..];
@@ -70,7 +70,7 @@ impl Corpus<'_> {
             trace.covered += (end - reached.max(start)) as u32;
             reached = end;
             let (documents, examples) = self.documents(&wanted[..length]);
-            trace.spans.push(Span {
+            trace.spans.push(SharedSpan {
                 start: (offset + start) as u32,
                 tokens: length as u32,
                 documents,

@@ -10,20 +10,20 @@ use sha2::{Digest, Sha256};
 
 use super::{
     error::JournalError,
-    row::{Hash, Row},
+    row::{RecordHash, StoredRow},
 };
 
 /// The last record of a journal, or the state before the first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Head {
+pub struct JournalHead {
     /// 0 before the first record.
     pub sequence: u64,
     /// Unix time in milliseconds; 0 before the first record.
     pub time_ms: u64,
-    pub hash: Hash,
+    pub hash: RecordHash,
 }
 
-impl Head {
+impl JournalHead {
     /// The state of an empty journal.
     pub fn genesis(salt: &[u8]) -> Self {
         let hash = Sha256::new()
@@ -54,7 +54,7 @@ impl Head {
     }
 
     /// The head after `row`, if it follows from this one.
-    pub(super) fn follow(&self, row: &Row) -> Result<Self, JournalError> {
+    pub(super) fn follow(&self, row: &StoredRow) -> Result<Self, JournalError> {
         let expected = self.sequence + 1;
         if row.sequence != expected {
             return Err(JournalError::Gap {

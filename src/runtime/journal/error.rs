@@ -2,14 +2,14 @@
 
 use std::path::PathBuf;
 
-use super::unique::Unique;
+use super::unique::UniqueKey;
 use crate::error::{ExitClass, Explain};
 
 /// Cloneable, because every append that waited for a failed commit gets it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum JournalError {
     #[error("request {} already has a {} event", .0.request_id, .0.kind)]
-    Duplicate(Unique),
+    Duplicate(UniqueKey),
     #[error("the journal {} is in use by {}", path.display(), holder(*pid))]
     InUse { path: PathBuf, pid: Option<u32> },
     #[error("there is no journal at {}", path.display())]

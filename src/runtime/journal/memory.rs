@@ -6,36 +6,38 @@ use std::{
 };
 
 use super::{
-    chain::Head,
+    chain::JournalHead,
     error::JournalError,
-    row::Row,
-    store::{Enclosure, Entry, OpenCall, Outcome, Store, StoreReader},
-    unique::Unique,
+    row::StoredRow,
+    store::{
+        AppendOutcome, CachedResponse, JournalEntry, JournalStore, StoreReader, UncountedCall,
+    },
+    unique::UniqueKey,
 };
-use crate::runtime::event::{Event, Record};
+use crate::runtime::event::{Event, EventRecord};
 
 /// Rows, and where the unique ones are.
 #[derive(Default)]
-struct Rows {
-    rows: Vec<Row>,
-    unique: HashMap<Unique, usize>,
+struct MemoryRows {
+    rows: Vec<StoredRow>,
+    unique: HashMap<UniqueKey, usize>,
     enclosed: HashMap<String, Vec<u8>>,
 }
 
 pub struct MemoryStore {
-    shared: Arc<Mutex<Rows>>,
+    shared: Arc<Mutex<MemoryRows>>,
     salt: [u8; 32],
-    head: Head,
+    head: JournalHead,
 }
 
 struct MemoryReader {
-    shared: Arc<Mutex<Rows>>,
+    shared: Arc<Mutex<MemoryRows>>,
     salt: [u8; 32],
     seen: Option<usize>,
 }
 
 /// Nothing between lock and unlock can leave the rows half changed.
-fn rows(shared: &Mutex<Rows>) -> MutexGuard<'_, Rows> {
+fn rows(shared: &Mutex<MemoryRows>) -> MutexGuard<'_, MemoryRows> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -45,7 +47,7 @@ impl MemoryStore {
         Self {
             shared: Arc::default(),
             salt,
-            head: Head::genesis(&salt),
+            head: JournalHead::genesis(&salt),
         }
     }
 }
@@ -56,8 +58,12 @@ impl Default for MemoryStore {
     }
 }
 
-impl Store for MemoryStore {
-    fn append(&mut self, now_ms: u64, batch: &[Entry]) -> Result<Vec<Outcome>, JournalError> {
+impl JournalStore for MemoryStore {
+    fn append(
+        &mut self,
+        now_ms: u64,
+        batch: &[JournalEntry],
+    ) -> Result<Vec<AppendOutcome>, JournalError> {
         let bodies = batch
             .iter()
             .map(|entry| serde_json::to_vec(&entry.event))
@@ -65,14 +71,14 @@ impl Store for MemoryStore {
         let bodies = bodies.map_err(|error| JournalError::Unwritable(error.to_string()))?;
         let mut shared = rows(&self.shared);
         let mut outcomes = Vec::with_capacity(batch.len());
-        for (Entry { event, enclosure }, body) in batch.iter().zip(bodies) {
-            let unique = Unique::of(event);
+        for (JournalEntry { event, response }, body) in batch.iter().zip(bodies) {
+            let unique = UniqueKey::from_event(event);
             if let Some(unique) = unique.clone().filter(|u| shared.unique.contains_key(u)) {
-                outcomes.push(Outcome::Duplicate(unique));
+                outcomes.push(AppendOutcome::Duplicate(unique));
                 continue;
             }
             self.head = self.head.next(now_ms, &body);
-            let Head {
+            let JournalHead {
                 sequence,
                 time_ms,
                 hash,
@@ -81,17 +87,17 @@ impl Store for MemoryStore {
                 let at = shared.rows.len();
                 shared.unique.insert(unique, at);
             }
-            shared.rows.push(Row {
+            shared.rows.push(StoredRow {
                 sequence,
                 time_ms,
                 body,
                 hash,
             });
-            if let Some(Enclosure { request_id, bytes }) = enclosure.clone() {
+            if let Some(CachedResponse { request_id, bytes }) = response.clone() {
                 shared.enclosed.insert(request_id, bytes);
             }
             let event = event.clone();
-            outcomes.push(Outcome::Stored(Record {
+            outcomes.push(AppendOutcome::Stored(EventRecord {
                 sequence,
                 time_ms,
                 event,
@@ -101,7 +107,7 @@ impl Store for MemoryStore {
         Ok(outcomes)
     }
 
-    fn head(&self) -> Head {
+    fn head(&self) -> JournalHead {
         self.head
     }
 
@@ -120,7 +126,7 @@ impl StoreReader for MemoryReader {
         &self.salt
     }
 
-    fn read(&mut self, from: u64, limit: usize) -> Result<Vec<Row>, JournalError> {
+    fn read(&mut self, from: u64, limit: usize) -> Result<Vec<StoredRow>, JournalError> {
         let skipped = usize::try_from(from.saturating_sub(1)).unwrap_or(usize::MAX);
         Ok(rows(&self.shared)
             .rows
@@ -131,8 +137,8 @@ impl StoreReader for MemoryReader {
             .collect())
     }
 
-    fn head(&mut self) -> Result<Head, JournalError> {
-        let head = |row: &Row| Head {
+    fn head(&mut self) -> Result<JournalHead, JournalError> {
+        let head = |row: &StoredRow| JournalHead {
             sequence: row.sequence,
             time_ms: row.time_ms,
             hash: row.hash,
@@ -140,14 +146,14 @@ impl StoreReader for MemoryReader {
         Ok(rows(&self.shared)
             .rows
             .last()
-            .map_or_else(|| Head::genesis(&self.salt), head))
+            .map_or_else(|| JournalHead::genesis(&self.salt), head))
     }
 
     fn enclosed(&mut self, request_id: &str) -> Result<Option<Vec<u8>>, JournalError> {
         Ok(rows(&self.shared).enclosed.get(request_id).cloned())
     }
 
-    fn unique(&mut self, unique: &Unique) -> Result<Option<Row>, JournalError> {
+    fn unique(&mut self, unique: &UniqueKey) -> Result<Option<StoredRow>, JournalError> {
         let shared = rows(&self.shared);
         Ok(shared
             .unique
@@ -156,12 +162,12 @@ impl StoreReader for MemoryReader {
             .cloned())
     }
 
-    fn open_calls(&mut self) -> Result<Vec<OpenCall>, JournalError> {
-        let mut open: Vec<OpenCall> = Vec::new();
+    fn open_calls(&mut self) -> Result<Vec<UncountedCall>, JournalError> {
+        let mut open: Vec<UncountedCall> = Vec::new();
         for row in self.read(1, usize::MAX)? {
             let record = row.decode()?;
             match &record.event {
-                Event::CallReserved { .. } => open.extend(OpenCall::of(record)),
+                Event::CallReserved { .. } => open.extend(UncountedCall::from_record(record)),
                 Event::CallCheckpointed {
                     request_id,
                     completion_tokens,

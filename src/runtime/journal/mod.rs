@@ -26,27 +26,30 @@ use std::{
 use sha2::{Digest, Sha256};
 use tokio::sync::{broadcast, oneshot, watch};
 
-pub use chain::Head;
+pub use chain::JournalHead;
 pub use error::JournalError;
 pub use lock::writer_of;
 pub use memory::MemoryStore;
 pub use read_only::ReadOnlyJournal;
-pub use row::{Hash, Row};
+pub use row::{RecordHash, StoredRow};
 pub use sqlite::{SqliteReader, SqliteStore};
-pub use store::{Enclosure, Entry, LARGEST_ENCLOSURE, OpenCall, Outcome, Store, StoreReader};
-pub use unique::Unique;
+pub use store::{
+    AppendOutcome, CachedResponse, JournalEntry, JournalStore, LARGEST_ENCLOSURE, StoreReader,
+    UncountedCall,
+};
+pub use unique::UniqueKey;
 
 use super::{
-    event::{Event, Record},
+    event::{Event, EventRecord},
     ports::FactLog,
-    state::Snapshot,
+    state::JournalSnapshot,
 };
 use crate::error::Failure;
-pub use writer::Follower;
-use writer::{Command, Reply, Writer};
+pub use writer::RecordFollower;
+use writer::{JournalWriter, WriterCommand, WriterReply};
 
 /// Unix time in milliseconds.
-pub type Clock = Box<dyn Fn() -> u64 + Send>;
+pub type JournalClock = Box<dyn Fn() -> u64 + Send>;
 
 /// Heads that a slow subscriber may fall behind before it learns only that it did.
 const NEWS: usize = 1024;
@@ -55,27 +58,27 @@ const NEWS: usize = 1024;
 /// everything asked for is written.
 #[derive(Clone)]
 pub struct Journal {
-    inner: Arc<Inner>,
+    inner: Arc<JournalInner>,
 }
 
 /// Fields drop in order: the readers close first, then the queue's end stops the writer. As the
 /// last to close, the writer folds SQLite's write-ahead log into the file.
-struct Inner {
+struct JournalInner {
     /// Pages for replay and subscribers.
     pages: Mutex<ReadOnlyJournal>,
     /// Single look-ups, so that they do not wait behind a replay.
     points: Mutex<Box<dyn StoreReader>>,
-    commands: mpsc::Sender<Command>,
+    commands: mpsc::Sender<WriterCommand>,
     salt: Vec<u8>,
-    head: watch::Receiver<Head>,
+    head: watch::Receiver<JournalHead>,
     news: broadcast::Sender<u64>,
-    _thread: Joined,
+    _thread: JoinOnDrop,
 }
 
 /// A thread that is waited for when dropped.
-struct Joined(Option<JoinHandle<()>>);
+struct JoinOnDrop(Option<JoinHandle<()>>);
 
-impl Drop for Joined {
+impl Drop for JoinOnDrop {
     fn drop(&mut self) {
         if let Some(thread) = self.0.take() {
             // A writer that panicked has nothing left to write.
@@ -113,13 +116,13 @@ impl Journal {
     ///
     /// # Errors
     /// The store cannot be read, or the system starts no further thread.
-    pub fn start(store: Box<dyn Store>, clock: Clock) -> Result<Self, JournalError> {
+    pub fn start(store: Box<dyn JournalStore>, clock: JournalClock) -> Result<Self, JournalError> {
         let (pages, points, mut reader) = (store.reader()?, store.reader()?, store.reader()?);
         let salt = reader.salt().to_vec();
         let (head, head_seen) = watch::channel(reader.head()?);
         let news = broadcast::Sender::new(NEWS);
         let (commands, queue) = mpsc::channel();
-        let writer = Writer {
+        let writer = JournalWriter {
             store,
             reader,
             clock,
@@ -131,14 +134,14 @@ impl Journal {
             .name("journal".into())
             .spawn(move || writer.run(&queue))
             .map_err(|_| JournalError::Closed)?;
-        let inner = Inner {
+        let inner = JournalInner {
             commands,
             pages: Mutex::new(ReadOnlyJournal::new(pages)),
             points: Mutex::new(points),
             salt,
             head: head_seen,
             news,
-            _thread: Joined(Some(thread)),
+            _thread: JoinOnDrop(Some(thread)),
         };
         Ok(Self {
             inner: Arc::new(inner),
@@ -150,7 +153,7 @@ impl Journal {
     /// # Errors
     /// [`JournalError::Duplicate`] when the request already has such an event, and then nothing
     /// changed; otherwise the disk, and then nothing of the event was kept.
-    pub async fn append(&self, event: Event) -> Result<Record, JournalError> {
+    pub async fn append(&self, event: Event) -> Result<EventRecord, JournalError> {
         self.append_with(event, Vec::new()).await
     }
 
@@ -162,18 +165,19 @@ impl Journal {
     /// Those of [`Self::append`], of the first.
     pub async fn append_with(
         &self,
-        first: impl Into<Entry>,
+        first: impl Into<JournalEntry>,
         more: Vec<Event>,
-    ) -> Result<Record, JournalError> {
+    ) -> Result<EventRecord, JournalError> {
         let first = Box::new(first.into());
-        self.ask(|reply| Command::Append(first, more, reply)).await
+        self.ask(|reply| WriterCommand::Append(first, more, reply))
+            .await
     }
 
     /// What was enclosed for a request, while it is kept.
     ///
     /// # Errors
     /// The disk.
-    pub async fn enclosed(&self, request_id: &str) -> Result<Option<Vec<u8>>, JournalError> {
+    pub async fn cached_response(&self, request_id: &str) -> Result<Option<Vec<u8>>, JournalError> {
         let (inner, id) = (Arc::clone(&self.inner), request_id.to_owned());
         blocking(move || lock(&inner.points).enclosed(&id)).await
     }
@@ -184,7 +188,7 @@ impl Journal {
     /// # Errors
     /// The writer has stopped.
     pub fn note(&self, event: Event) -> Result<(), JournalError> {
-        self.inner.send(Command::Note(event))
+        self.inner.send(WriterCommand::Note(event))
     }
 
     /// Waits until everything queued so far is on disk.
@@ -192,7 +196,7 @@ impl Journal {
     /// # Errors
     /// What was queued since the last commit could not be written.
     pub async fn flush(&self) -> Result<(), JournalError> {
-        self.ask(Command::Flush).await
+        self.ask(WriterCommand::Flush).await
     }
 
     /// Meters, in one transaction, every call that sessions other than `session` reserved and
@@ -200,9 +204,10 @@ impl Journal {
     ///
     /// # Errors
     /// The disk; then no call was metered.
-    pub async fn recover(&self, session: &str) -> Result<Vec<Record>, JournalError> {
+    pub async fn recover(&self, session: &str) -> Result<Vec<EventRecord>, JournalError> {
         let session = session.to_owned();
-        self.ask(|reply| Command::Recover { session, reply }).await
+        self.ask(|reply| WriterCommand::Recover { session, reply })
+            .await
     }
 
     /// The sequence of the last record after every commit from now on. A subscriber reads the
@@ -216,12 +221,13 @@ impl Journal {
     ///
     /// # Errors
     /// The disk, or a record that this version cannot read; then nothing follows.
-    pub async fn follow(&self, follower: Follower) -> Result<(), JournalError> {
-        self.ask(|reply| Command::Follow(follower, reply)).await
+    pub async fn follow(&self, follower: RecordFollower) -> Result<(), JournalError> {
+        self.ask(|reply| WriterCommand::Follow(follower, reply))
+            .await
     }
 
     /// The last committed record's place and hash.
-    pub fn head(&self) -> Head {
+    pub fn head(&self) -> JournalHead {
         *self.inner.head.borrow()
     }
 
@@ -240,7 +246,7 @@ impl Journal {
     ///
     /// # Errors
     /// The disk, or a record that this version cannot read.
-    pub async fn read(&self, from: u64, limit: usize) -> Result<Vec<Record>, JournalError> {
+    pub async fn read(&self, from: u64, limit: usize) -> Result<Vec<EventRecord>, JournalError> {
         self.on_pages(move |pages| pages.read(from, limit)).await
     }
 
@@ -248,11 +254,11 @@ impl Journal {
     ///
     /// # Errors
     /// The disk, or a record that this version cannot read.
-    pub async fn metered(&self, request_id: &str) -> Result<Option<Record>, JournalError> {
-        self.unique(Unique::METERED, request_id).await
+    pub async fn metered(&self, request_id: &str) -> Result<Option<EventRecord>, JournalError> {
+        self.unique(UniqueKey::METERED, request_id).await
     }
 
-    /// The one record of a kind that a request has, see [`Unique`].
+    /// The one record of a kind that a request has, see [`UniqueKey`].
     ///
     /// # Errors
     /// The disk, or a record that this version cannot read.
@@ -260,9 +266,9 @@ impl Journal {
         &self,
         kind: &'static str,
         request_id: &str,
-    ) -> Result<Option<Record>, JournalError> {
+    ) -> Result<Option<EventRecord>, JournalError> {
         let inner = Arc::clone(&self.inner);
-        let unique = Unique::new(kind, request_id);
+        let unique = UniqueKey::new(kind, request_id);
         blocking(move || {
             let row = lock(&inner.points).unique(&unique)?;
             row.map(|row| row.decode()).transpose()
@@ -274,7 +280,7 @@ impl Journal {
     ///
     /// # Errors
     /// The first gap, edited record or unreadable record.
-    pub async fn verify(&self) -> Result<Head, JournalError> {
+    pub async fn verify(&self) -> Result<JournalHead, JournalError> {
         self.on_pages(ReadOnlyJournal::verify).await
     }
 
@@ -282,7 +288,7 @@ impl Journal {
     ///
     /// # Errors
     /// The disk, or a record that this version cannot read.
-    pub fn replay(&self, from: u64, visit: impl FnMut(&Record)) -> Result<(), JournalError> {
+    pub fn replay(&self, from: u64, visit: impl FnMut(&EventRecord)) -> Result<(), JournalError> {
         lock(&self.inner.pages).replay(from, visit)
     }
 
@@ -290,7 +296,7 @@ impl Journal {
     ///
     /// # Errors
     /// The disk, or a record that this version cannot read.
-    pub fn snapshot(&self) -> Result<Snapshot, JournalError> {
+    pub fn snapshot(&self) -> Result<JournalSnapshot, JournalError> {
         lock(&self.inner.pages).snapshot()
     }
 
@@ -298,14 +304,17 @@ impl Journal {
     ///
     /// # Errors
     /// It is no journal or a later format, or it cannot be read.
-    pub fn snapshot_at(path: &Path) -> Result<Snapshot, JournalError> {
+    pub fn snapshot_at(path: &Path) -> Result<JournalSnapshot, JournalError> {
         if !path.exists() {
-            return Ok(Snapshot::default());
+            return Ok(JournalSnapshot::default());
         }
         Self::open_read_only(path)?.snapshot()
     }
 
-    async fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, JournalError> {
+    async fn ask<T>(
+        &self,
+        command: impl FnOnce(WriterReply<T>) -> WriterCommand,
+    ) -> Result<T, JournalError> {
         let (reply, answer) = oneshot::channel();
         self.inner.send(command(reply))?;
         answer.await.unwrap_or(Err(JournalError::Closed))
@@ -328,8 +337,8 @@ impl FactLog for Journal {
     }
 }
 
-impl Inner {
-    fn send(&self, command: Command) -> Result<(), JournalError> {
+impl JournalInner {
+    fn send(&self, command: WriterCommand) -> Result<(), JournalError> {
         self.commands
             .send(command)
             .map_err(|_| JournalError::Closed)

@@ -13,7 +13,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use sha2::{Digest, Sha256};
 
 use super::{error::JournalError, read_only::ReadOnlyJournal};
-use crate::atomic::{Readers, replace_file};
+use crate::atomic::{FileAccess, replace_file};
 
 /// Where the projection `name` of the journal at `path` is kept.
 pub fn path_of(journal: &Path, name: &str) -> PathBuf {
@@ -76,5 +76,5 @@ pub fn store<T: Serialize>(
     let digest = hex::encode(Sha256::digest(&body));
     let mut file = format!("{form} {sequence} {hash} {digest}\n").into_bytes();
     file.extend_from_slice(&body);
-    replace_file(path, &file, Readers::Owner)
+    replace_file(path, &file, FileAccess::Owner)
 }

@@ -1,7 +1,9 @@
 //! Reading a journal: pages, replay, verification.
 
-use super::{chain::Head, error::JournalError, row::Row, store::StoreReader, unique::Unique};
-use crate::runtime::{event::Record, state::Snapshot};
+use super::{
+    chain::JournalHead, error::JournalError, row::StoredRow, store::StoreReader, unique::UniqueKey,
+};
+use crate::runtime::{event::EventRecord, state::JournalSnapshot};
 
 /// Rows fetched at a time: long reads hold no lock between pages, so the writer can go on.
 const PAGE: usize = 4096;
@@ -25,7 +27,7 @@ impl ReadOnlyJournal {
     ///
     /// # Errors
     /// The disk.
-    pub fn head(&mut self) -> Result<Head, JournalError> {
+    pub fn head(&mut self) -> Result<JournalHead, JournalError> {
         self.reader.head()
     }
 
@@ -41,15 +43,15 @@ impl ReadOnlyJournal {
     ///
     /// # Errors
     /// The disk, or a record that this version cannot read.
-    pub fn read(&mut self, from: u64, limit: usize) -> Result<Vec<Record>, JournalError> {
+    pub fn read(&mut self, from: u64, limit: usize) -> Result<Vec<EventRecord>, JournalError> {
         self.reader
             .read(from, limit)?
             .iter()
-            .map(Row::decode)
+            .map(StoredRow::decode)
             .collect()
     }
 
-    /// The one record of a kind that a request has, see [`Unique`].
+    /// The one record of a kind that a request has, see [`UniqueKey`].
     ///
     /// # Errors
     /// The disk, or a record that this version cannot read.
@@ -57,8 +59,8 @@ impl ReadOnlyJournal {
         &mut self,
         kind: &'static str,
         request_id: &str,
-    ) -> Result<Option<Record>, JournalError> {
-        let row = self.reader.unique(&Unique::new(kind, request_id))?;
+    ) -> Result<Option<EventRecord>, JournalError> {
+        let row = self.reader.unique(&UniqueKey::new(kind, request_id))?;
         row.map(|row| row.decode()).transpose()
     }
 
@@ -69,7 +71,7 @@ impl ReadOnlyJournal {
     pub fn replay(
         &mut self,
         from: u64,
-        mut visit: impl FnMut(&Record),
+        mut visit: impl FnMut(&EventRecord),
     ) -> Result<(), JournalError> {
         self.walk(from, |row| {
             visit(&row.decode()?);
@@ -81,8 +83,8 @@ impl ReadOnlyJournal {
     ///
     /// # Errors
     /// The disk, or a record that this version cannot read.
-    pub fn snapshot(&mut self) -> Result<Snapshot, JournalError> {
-        let mut snapshot = Snapshot::default();
+    pub fn snapshot(&mut self) -> Result<JournalSnapshot, JournalError> {
+        let mut snapshot = JournalSnapshot::default();
         self.replay(1, |record| {
             // The journal has no gaps.
             let _ = snapshot.apply(record);
@@ -94,8 +96,8 @@ impl ReadOnlyJournal {
     ///
     /// # Errors
     /// The first gap, edited record or unreadable record.
-    pub fn verify(&mut self) -> Result<Head, JournalError> {
-        let mut head = Head::genesis(self.reader.salt());
+    pub fn verify(&mut self) -> Result<JournalHead, JournalError> {
+        let mut head = JournalHead::genesis(self.reader.salt());
         self.walk(1, |row| {
             head = head.follow(row)?;
             row.decode().map(drop)
@@ -106,7 +108,7 @@ impl ReadOnlyJournal {
     fn walk(
         &mut self,
         from: u64,
-        mut step: impl FnMut(&Row) -> Result<(), JournalError>,
+        mut step: impl FnMut(&StoredRow) -> Result<(), JournalError>,
     ) -> Result<(), JournalError> {
         let mut next = from;
         loop {

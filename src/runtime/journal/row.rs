@@ -1,29 +1,29 @@
 //! A record as it is stored.
 
 use super::error::JournalError;
-use crate::runtime::event::Record;
+use crate::runtime::event::EventRecord;
 
 /// SHA-256 of a record and all before it.
-pub type Hash = [u8; 32];
+pub type RecordHash = [u8; 32];
 
 /// A record's bytes and their place in the chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Row {
+pub struct StoredRow {
     pub sequence: u64,
     pub time_ms: u64,
     /// The event's JSON, the very bytes that were hashed.
     pub body: Vec<u8>,
-    pub hash: Hash,
+    pub hash: RecordHash,
 }
 
-impl Row {
-    pub fn decode(&self) -> Result<Record, JournalError> {
+impl StoredRow {
+    pub fn decode(&self) -> Result<EventRecord, JournalError> {
         let event =
             serde_json::from_slice(&self.body).map_err(|error| JournalError::Unreadable {
                 sequence: self.sequence,
                 detail: error.to_string(),
             })?;
-        Ok(Record {
+        Ok(EventRecord {
             sequence: self.sequence,
             time_ms: self.time_ms,
             event,

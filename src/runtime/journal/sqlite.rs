@@ -11,16 +11,19 @@ use rusqlite::{
 };
 
 use super::{
-    chain::Head,
+    chain::JournalHead,
     error::JournalError,
     lock::{WriterLock, unwritable},
-    row::Row,
-    store::{ENCLOSED, Enclosure, Entry, OpenCall, Outcome, Store, StoreReader},
-    unique::Unique,
+    row::StoredRow,
+    store::{
+        AppendOutcome, CachedResponse, ENCLOSED, JournalEntry, JournalStore, StoreReader,
+        UncountedCall,
+    },
+    unique::UniqueKey,
 };
 use crate::{
     private::files,
-    runtime::event::{Event, Record},
+    runtime::event::{Event, EventRecord},
 };
 
 /// `application_id` of the file: "olra".
@@ -43,22 +46,22 @@ const ADDITIONS: &str = include_str!("additions.sql");
 /// Spelt out, because only so SQLite finds the index of the kind.
 const UNIQUE: &[(&str, &str)] = &[
     (
-        Unique::RESERVED,
+        UniqueKey::RESERVED,
         "SELECT sequence, time_ms, body, hash FROM events \
          WHERE body ->> '$.type' = 'call_reserved' AND body ->> '$.request_id' = ?1",
     ),
     (
-        Unique::METERED,
+        UniqueKey::METERED,
         "SELECT sequence, time_ms, body, hash FROM events \
          WHERE body ->> '$.type' = 'call_metered' AND body ->> '$.request_id' = ?1",
     ),
     (
-        Unique::TRACED,
+        UniqueKey::TRACED,
         "SELECT sequence, time_ms, body, hash FROM events \
          WHERE body ->> '$.type' = 'traced' AND body ->> '$.request_id' = ?1",
     ),
     (
-        Unique::ATTRIBUTED,
+        UniqueKey::ATTRIBUTED,
         "SELECT sequence, time_ms, body, hash FROM events \
          WHERE body ->> '$.type' = 'attributed' AND body ->> '$.request_id' = ?1",
     ),
@@ -79,8 +82,8 @@ const DROP_OLDEST: &str = "DELETE FROM enclosures \
 
 /// The writing side, which holds the journal's lock.
 pub struct SqliteStore {
-    file: File,
-    head: Head,
+    file: SqliteFile,
+    head: JournalHead,
     /// Bytes of all enclosures.
     enclosed: u64,
     _lock: WriterLock,
@@ -88,13 +91,13 @@ pub struct SqliteStore {
 
 /// The reading side.
 pub struct SqliteReader {
-    file: File,
+    file: SqliteFile,
     salt: Vec<u8>,
     seen: Option<i64>,
 }
 
 /// A connection that knows its path, for the errors.
-struct File {
+struct SqliteFile {
     connection: Connection,
     path: PathBuf,
 }
@@ -110,7 +113,7 @@ impl SqliteStore {
             keep_private(path, name).map_err(|error| unwritable(path, &error))?;
         }
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
-        let mut file = File::connect(path, flags)?;
+        let mut file = SqliteFile::connect(path, flags)?;
         file.prepare_for_writing()?;
         let salt = file.salt()?;
         let head = file.head(&salt)?;
@@ -136,16 +139,20 @@ fn keep_private(journal: &Path, ending: &str) -> std::io::Result<()> {
     }
 }
 
-impl Store for SqliteStore {
-    fn append(&mut self, now_ms: u64, batch: &[Entry]) -> Result<Vec<Outcome>, JournalError> {
+impl JournalStore for SqliteStore {
+    fn append(
+        &mut self,
+        now_ms: u64,
+        batch: &[JournalEntry],
+    ) -> Result<Vec<AppendOutcome>, JournalError> {
         let (mut head, mut enclosed) = (self.head, self.enclosed);
         let path = self.file.path.clone();
         let transaction = self.file.begin()?;
         let mut outcomes = Vec::with_capacity(batch.len());
-        for Entry { event, enclosure } in batch {
+        for JournalEntry { event, response } in batch {
             let outcome = insert(&transaction, &path, &mut head, now_ms, event)?;
-            if let (Outcome::Stored(_), Some(enclosure)) = (&outcome, enclosure) {
-                let kept = enclose(&transaction, enclosure);
+            if let (AppendOutcome::Stored(_), Some(response)) = (&outcome, response) {
+                let kept = enclose(&transaction, response);
                 enclosed += kept.map_err(|error| explain(&path, error))?;
             }
             outcomes.push(outcome);
@@ -162,7 +169,7 @@ impl Store for SqliteStore {
         Ok(outcomes)
     }
 
-    fn head(&self) -> Head {
+    fn head(&self) -> JournalHead {
         self.head
     }
 
@@ -175,10 +182,10 @@ impl Store for SqliteStore {
 fn insert(
     transaction: &Transaction,
     path: &Path,
-    head: &mut Head,
+    head: &mut JournalHead,
     now_ms: u64,
     event: &Event,
-) -> Result<Outcome, JournalError> {
+) -> Result<AppendOutcome, JournalError> {
     let body = serde_json::to_string(event).map_err(|e| JournalError::Unwritable(e.to_string()))?;
     let next = head.next(now_ms, body.as_bytes());
     let inserted = transaction.prepare_cached(INSERT).and_then(|mut insert| {
@@ -189,30 +196,30 @@ fn insert(
             next.hash
         ])
     });
-    match (inserted, Unique::of(event)) {
+    match (inserted, UniqueKey::from_event(event)) {
         (Ok(_), _) => {
             *head = next;
-            let Head {
+            let JournalHead {
                 sequence,
                 time_ms,
                 hash,
             } = next;
             let event = event.clone();
-            Ok(Outcome::Stored(Record {
+            Ok(AppendOutcome::Stored(EventRecord {
                 sequence,
                 time_ms,
                 event,
                 hash: hex::encode(hash),
             }))
         }
-        (Err(error), Some(unique)) if is_duplicate(&error) => Ok(Outcome::Duplicate(unique)),
+        (Err(error), Some(unique)) if is_duplicate(&error) => Ok(AppendOutcome::Duplicate(unique)),
         (Err(error), _) => Err(explain(path, error)),
     }
 }
 
 /// Returns how many bytes more there are.
-fn enclose(transaction: &Transaction, enclosure: &Enclosure) -> rusqlite::Result<u64> {
-    let Enclosure { request_id, bytes } = enclosure;
+fn enclose(transaction: &Transaction, response: &CachedResponse) -> rusqlite::Result<u64> {
+    let CachedResponse { request_id, bytes } = response;
     let inserted = transaction
         .prepare_cached(ENCLOSE)?
         .execute(params![request_id, bytes])?;
@@ -249,7 +256,7 @@ impl SqliteReader {
                 path: path.to_owned(),
             });
         }
-        let file = File::connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        let file = SqliteFile::connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
         if !file.check_identity()? {
             return Err(not_a_journal(path, "it is empty"));
         }
@@ -265,7 +272,7 @@ impl SqliteReader {
         &self,
         sql: &str,
         parameters: &[&dyn rusqlite::ToSql],
-    ) -> Result<Vec<Row>, JournalError> {
+    ) -> Result<Vec<StoredRow>, JournalError> {
         let rows = self
             .file
             .connection
@@ -273,17 +280,17 @@ impl SqliteReader {
             .and_then(|mut statement| {
                 statement
                     .query_map(parameters, row)?
-                    .collect::<Result<Vec<Row>, _>>()
+                    .collect::<Result<Vec<StoredRow>, _>>()
             });
         rows.map_err(|error| self.file.explain(error))
     }
 
-    fn with_checkpoint(&self, reserved: &Row) -> Result<Option<OpenCall>, JournalError> {
-        let Some(mut call) = OpenCall::of(reserved.decode()?) else {
+    fn with_checkpoint(&self, reserved: &StoredRow) -> Result<Option<UncountedCall>, JournalError> {
+        let Some(mut call) = UncountedCall::from_record(reserved.decode()?) else {
             return Ok(None);
         };
         let rows = self.rows(CHECKPOINT, &[&signed(reserved.sequence), &call.request_id])?;
-        if let Some(record) = rows.first().map(Row::decode).transpose()?
+        if let Some(record) = rows.first().map(StoredRow::decode).transpose()?
             && let Event::CallCheckpointed {
                 completion_tokens, ..
             } = record.event
@@ -299,15 +306,15 @@ impl StoreReader for SqliteReader {
         &self.salt
     }
 
-    fn read(&mut self, from: u64, limit: usize) -> Result<Vec<Row>, JournalError> {
+    fn read(&mut self, from: u64, limit: usize) -> Result<Vec<StoredRow>, JournalError> {
         self.rows(READ, &[&signed(from), &signed(limit as u64)])
     }
 
-    fn head(&mut self) -> Result<Head, JournalError> {
+    fn head(&mut self) -> Result<JournalHead, JournalError> {
         self.file.head(&self.salt)
     }
 
-    fn unique(&mut self, unique: &Unique) -> Result<Option<Row>, JournalError> {
+    fn unique(&mut self, unique: &UniqueKey) -> Result<Option<StoredRow>, JournalError> {
         let known = UNIQUE.iter().find(|(kind, _)| *kind == unique.kind);
         let Some((_, sql)) = known else {
             return Ok(None);
@@ -326,7 +333,7 @@ impl StoreReader for SqliteReader {
         found.map_err(|error| self.file.explain(error))
     }
 
-    fn open_calls(&mut self) -> Result<Vec<OpenCall>, JournalError> {
+    fn open_calls(&mut self) -> Result<Vec<UncountedCall>, JournalError> {
         let reserved = self.rows(OPEN, &[])?;
         reserved
             .iter()
@@ -350,8 +357,8 @@ fn unsigned(number: i64) -> u64 {
     u64::try_from(number).unwrap_or(0)
 }
 
-fn row(row: &rusqlite::Row) -> rusqlite::Result<Row> {
-    Ok(Row {
+fn row(row: &rusqlite::Row) -> rusqlite::Result<StoredRow> {
+    Ok(StoredRow {
         sequence: unsigned(row.get(0)?),
         time_ms: unsigned(row.get(1)?),
         body: row.get_ref(2)?.as_bytes()?.to_vec(),
@@ -359,7 +366,7 @@ fn row(row: &rusqlite::Row) -> rusqlite::Result<Row> {
     })
 }
 
-impl File {
+impl SqliteFile {
     fn connect(path: &Path, flags: OpenFlags) -> Result<Self, JournalError> {
         let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection =
@@ -482,15 +489,15 @@ impl File {
             })
     }
 
-    fn head(&self, salt: &[u8]) -> Result<Head, JournalError> {
+    fn head(&self, salt: &[u8]) -> Result<JournalHead, JournalError> {
         let last = self
             .connection
             .prepare_cached(LAST)
             .and_then(|mut statement| statement.query_row([], row).optional())
             .map_err(|error| self.explain(error))?;
         Ok(last.map_or_else(
-            || Head::genesis(salt),
-            |row| Head {
+            || JournalHead::genesis(salt),
+            |row| JournalHead {
                 sequence: row.sequence,
                 time_ms: row.time_ms,
                 hash: row.hash,

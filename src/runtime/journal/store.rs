@@ -1,20 +1,24 @@
 //! Where records are kept: what a store must do, so that SQLite and later a database server can.
 
-use super::{chain::Head, error::JournalError, row::Row, unique::Unique};
+use super::{chain::JournalHead, error::JournalError, row::StoredRow, unique::UniqueKey};
 use crate::runtime::{
-    event::{CallKind, Event, Record},
-    ledger::Payment,
+    event::{CallKind, Event, EventRecord},
+    ledger::CheckedPayment,
 };
 
 /// The writing side. A store belongs to one writer; whoever opens it makes sure of that.
-pub trait Store: Send {
+pub trait JournalStore: Send {
     /// Appends in order, in one transaction, durable on return: all of the batch or, on an
     /// error, nothing. A duplicate takes no place and does not disturb the others.
-    fn append(&mut self, now_ms: u64, batch: &[Entry]) -> Result<Vec<Outcome>, JournalError>;
+    fn append(
+        &mut self,
+        now_ms: u64,
+        batch: &[JournalEntry],
+    ) -> Result<Vec<AppendOutcome>, JournalError>;
 
     /// The last committed record, known without asking the disk: once a batch is committed,
     /// nothing may fail any more that would make its callers believe it was not.
-    fn head(&self) -> Head;
+    fn head(&self) -> JournalHead;
 
     /// An independent reader of what has been committed.
     fn reader(&self) -> Result<Box<dyn StoreReader>, JournalError>;
@@ -22,22 +26,22 @@ pub trait Store: Send {
 
 /// An event to be appended, with what is kept beside it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
+pub struct JournalEntry {
     pub event: Event,
-    pub enclosure: Option<Enclosure>,
+    pub response: Option<CachedResponse>,
 }
 
-impl Entry {
-    pub fn enclosing(self, enclosure: Option<Enclosure>) -> Self {
-        Self { enclosure, ..self }
+impl JournalEntry {
+    pub fn with_response(self, response: Option<CachedResponse>) -> Self {
+        Self { response, ..self }
     }
 }
 
-impl From<Event> for Entry {
+impl From<Event> for JournalEntry {
     fn from(event: Event) -> Self {
         Self {
             event,
-            enclosure: None,
+            response: None,
         }
     }
 }
@@ -45,7 +49,7 @@ impl From<Event> for Entry {
 /// Bytes that are committed together with an event and are no part of the history: the oldest
 /// make room for new ones.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Enclosure {
+pub struct CachedResponse {
     pub request_id: String,
     pub bytes: Vec<u8>,
 }
@@ -56,9 +60,9 @@ pub const LARGEST_ENCLOSURE: usize = 1 << 20;
 
 /// What became of one event of a batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    Stored(Record),
-    Duplicate(Unique),
+pub enum AppendOutcome {
+    Stored(EventRecord),
+    Duplicate(UniqueKey),
 }
 
 /// The reading side; any number of them, in any process.
@@ -67,23 +71,23 @@ pub trait StoreReader: Send {
     fn salt(&self) -> &[u8];
 
     /// At most `limit` rows from `from` on, in order.
-    fn read(&mut self, from: u64, limit: usize) -> Result<Vec<Row>, JournalError>;
+    fn read(&mut self, from: u64, limit: usize) -> Result<Vec<StoredRow>, JournalError>;
 
-    fn head(&mut self) -> Result<Head, JournalError>;
+    fn head(&mut self) -> Result<JournalHead, JournalError>;
 
     /// The one event of its kind of a request.
-    fn unique(&mut self, unique: &Unique) -> Result<Option<Row>, JournalError>;
+    fn unique(&mut self, unique: &UniqueKey) -> Result<Option<StoredRow>, JournalError>;
 
     /// The one `CallMetered` of a request.
-    fn metered(&mut self, request_id: &str) -> Result<Option<Row>, JournalError> {
-        self.unique(&Unique::new(Unique::METERED, request_id))
+    fn metered(&mut self, request_id: &str) -> Result<Option<StoredRow>, JournalError> {
+        self.unique(&UniqueKey::new(UniqueKey::METERED, request_id))
     }
 
     /// What was enclosed for a request, while it is kept.
     fn enclosed(&mut self, request_id: &str) -> Result<Option<Vec<u8>>, JournalError>;
 
     /// Reservations without a `CallMetered`, in order.
-    fn open_calls(&mut self) -> Result<Vec<OpenCall>, JournalError>;
+    fn open_calls(&mut self) -> Result<Vec<UncountedCall>, JournalError>;
 
     /// Whether anything was committed since the last time this was asked; cheap.
     fn changed(&mut self) -> Result<bool, JournalError>;
@@ -91,7 +95,7 @@ pub trait StoreReader: Send {
 
 /// A call that was accepted and not counted yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OpenCall {
+pub struct UncountedCall {
     pub request_id: String,
     pub session: String,
     pub adapter: String,
@@ -100,14 +104,14 @@ pub struct OpenCall {
     pub prompt_tokens: u64,
     pub request_hash: String,
     pub reserved_ms: u64,
-    pub payment: Option<Box<Payment>>,
+    pub payment: Option<Box<CheckedPayment>>,
     /// Tokens and time of the last checkpoint.
     pub checkpoint: Option<(u64, u64)>,
 }
 
-impl OpenCall {
+impl UncountedCall {
     /// The call that a record reserves.
-    pub fn of(record: Record) -> Option<Self> {
+    pub fn from_record(record: EventRecord) -> Option<Self> {
         let Event::CallReserved {
             request_id,
             session,

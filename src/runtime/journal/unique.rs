@@ -4,13 +4,13 @@ use crate::runtime::event::Event;
 
 /// The events of which a request has at most one.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Unique {
+pub struct UniqueKey {
     /// One of the constants here.
     pub kind: &'static str,
     pub request_id: String,
 }
 
-impl Unique {
+impl UniqueKey {
     pub const RESERVED: &str = "call_reserved";
     pub const METERED: &str = "call_metered";
     pub const TRACED: &str = "traced";
@@ -23,7 +23,7 @@ impl Unique {
         }
     }
 
-    pub fn of(event: &Event) -> Option<Self> {
+    pub fn from_event(event: &Event) -> Option<Self> {
         let (kind, request_id) = match event {
             Event::CallReserved { request_id, .. } => (Self::RESERVED, request_id),
             Event::CallMetered { request_id, .. } => (Self::METERED, request_id),

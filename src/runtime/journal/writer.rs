@@ -9,12 +9,12 @@ use std::{
 use tokio::sync::{broadcast, oneshot, watch};
 
 use super::{
-    Clock,
-    chain::Head,
+    JournalClock,
+    chain::JournalHead,
     error::JournalError,
-    store::{Entry, OpenCall, Outcome, Store, StoreReader},
+    store::{AppendOutcome, JournalEntry, JournalStore, StoreReader, UncountedCall},
 };
-use crate::runtime::event::{Event, Finish, Record, Usage};
+use crate::runtime::event::{Event, EventRecord, FinishReason, TokenUsage};
 
 /// Events in one transaction; bounds the memory of a batch and the wait of its last caller.
 const BATCH: usize = 1024;
@@ -22,83 +22,83 @@ const BATCH: usize = 1024;
 /// How long events that nobody waits for may gather before they are committed.
 const LINGER: Duration = Duration::from_millis(20);
 
-pub(super) type Reply<T> = oneshot::Sender<Result<T, JournalError>>;
+pub(super) type WriterReply<T> = oneshot::Sender<Result<T, JournalError>>;
 
 /// What the handle asks of the writer; kept in the order of asking.
-pub(super) enum Command {
+pub(super) enum WriterCommand {
     /// With what is to be in the same transaction; the answer is the first one's.
-    Append(Box<Entry>, Vec<Event>, Reply<Record>),
+    Append(Box<JournalEntry>, Vec<Event>, WriterReply<EventRecord>),
     Note(Event),
-    Flush(Reply<()>),
+    Flush(WriterReply<()>),
     Recover {
         session: String,
-        reply: Reply<Vec<Record>>,
+        reply: WriterReply<Vec<EventRecord>>,
     },
-    Follow(Follower, Reply<()>),
+    Follow(RecordFollower, WriterReply<()>),
 }
 
-impl Command {
+impl WriterCommand {
     fn is_awaited(&self) -> bool {
         !matches!(self, Self::Note(_))
     }
 }
 
 /// Sees every record in order, each before anyone is told that it is written.
-pub type Follower = Box<dyn FnMut(&Record) + Send>;
+pub type RecordFollower = Box<dyn FnMut(&EventRecord) + Send>;
 
 /// Whoever waits for one event of the batch.
-enum Waiting {
-    Record(Reply<Record>),
+enum WriterWaiter {
+    Record(WriterReply<EventRecord>),
     Nobody,
 }
 
-pub(super) struct Writer {
-    /// Before the store, so that it closes first, see [`super::Inner`].
+pub(super) struct JournalWriter {
+    /// Before the store, so that it closes first, see [`super::JournalInner`].
     pub reader: Box<dyn StoreReader>,
-    pub store: Box<dyn Store>,
-    pub clock: Clock,
-    pub head: watch::Sender<Head>,
+    pub store: Box<dyn JournalStore>,
+    pub clock: JournalClock,
+    pub head: watch::Sender<JournalHead>,
     pub news: broadcast::Sender<u64>,
-    pub followers: Vec<Follower>,
+    pub followers: Vec<RecordFollower>,
 }
 
-impl Writer {
+impl JournalWriter {
     /// Works until every handle is gone and everything asked for is done.
-    pub(super) fn run(mut self, commands: &Receiver<Command>) {
+    pub(super) fn run(mut self, commands: &Receiver<WriterCommand>) {
         while let Ok(first) = commands.recv() {
             let batch = gather(first, commands);
             self.process(batch);
         }
     }
 
-    fn process(&mut self, batch: Vec<Command>) {
+    fn process(&mut self, batch: Vec<WriterCommand>) {
         let mut events = Vec::new();
         let mut waiting = Vec::new();
         for command in batch {
             match command {
-                Command::Append(entry, more, reply) => {
+                WriterCommand::Append(entry, more, reply) => {
                     events.push(*entry);
-                    waiting.push(Waiting::Record(reply));
+                    waiting.push(WriterWaiter::Record(reply));
                     for event in more {
                         events.push(event.into());
-                        waiting.push(Waiting::Nobody);
+                        waiting.push(WriterWaiter::Nobody);
                     }
                 }
-                Command::Note(event) => {
+                WriterCommand::Note(event) => {
                     events.push(event.into());
-                    waiting.push(Waiting::Nobody);
+                    waiting.push(WriterWaiter::Nobody);
                 }
-                Command::Flush(reply) => {
+                WriterCommand::Flush(reply) => {
                     let done = self.commit_for(&mut events, &mut waiting);
                     answer(reply, done);
                 }
-                Command::Follow(follower, reply) => {
+                WriterCommand::Follow(follower, reply) => {
                     let done = self
                         .commit_for(&mut events, &mut waiting)
                         .and_then(|()| self.follow(follower));
                     answer(reply, done);
                 }
-                Command::Recover { session, reply } => {
+                WriterCommand::Recover { session, reply } => {
                     let done = self
                         .commit_for(&mut events, &mut waiting)
                         .and_then(|()| self.recover(&session));
@@ -113,8 +113,8 @@ impl Writer {
     /// Commits and tells those who wait; both lists are empty afterwards.
     fn commit_for(
         &mut self,
-        events: &mut Vec<Entry>,
-        waiting: &mut Vec<Waiting>,
+        events: &mut Vec<JournalEntry>,
+        waiting: &mut Vec<WriterWaiter>,
     ) -> Result<(), JournalError> {
         let (events, waiting) = (std::mem::take(events), std::mem::take(waiting));
         if events.is_empty() {
@@ -125,7 +125,7 @@ impl Writer {
                 waiting
                     .into_iter()
                     .zip(outcomes)
-                    .for_each(|(waiting, outcome)| tell(waiting, outcome));
+                    .for_each(|(waiting, outcome)| send_outcome(waiting, outcome));
                 Ok(())
             }
             Err(error) => {
@@ -135,10 +135,10 @@ impl Writer {
         }
     }
 
-    fn commit(&mut self, events: &[Entry]) -> Result<Vec<Outcome>, JournalError> {
+    fn commit(&mut self, events: &[JournalEntry]) -> Result<Vec<AppendOutcome>, JournalError> {
         let outcomes = self.store.append((self.clock)(), events)?;
         for outcome in &outcomes {
-            if let Outcome::Stored(record) = outcome {
+            if let AppendOutcome::Stored(record) = outcome {
                 self.followers.iter_mut().for_each(|follow| follow(record));
             }
         }
@@ -151,7 +151,7 @@ impl Writer {
     }
 
     /// Shows a follower all that is written, and from now on what will be.
-    fn follow(&mut self, mut follower: Follower) -> Result<(), JournalError> {
+    fn follow(&mut self, mut follower: RecordFollower) -> Result<(), JournalError> {
         let mut next = 1;
         loop {
             let rows = self.reader.read(next, BATCH)?;
@@ -166,11 +166,11 @@ impl Writer {
     }
 
     /// Counts the calls that other sessions left open, in one transaction.
-    fn recover(&mut self, session: &str) -> Result<Vec<Record>, JournalError> {
+    fn recover(&mut self, session: &str) -> Result<Vec<EventRecord>, JournalError> {
         let mut open = self.reader.open_calls()?;
         open.retain(|call| call.session != session);
         let salt = self.reader.salt().to_vec();
-        let events: Vec<Entry> = open
+        let events: Vec<JournalEntry> = open
             .into_iter()
             .map(|call| recovered(call, &salt).into())
             .collect();
@@ -179,15 +179,15 @@ impl Writer {
         }
         let outcomes = self.commit(&events)?;
         let stored = outcomes.into_iter().filter_map(|outcome| match outcome {
-            Outcome::Stored(record) => Some(record),
-            Outcome::Duplicate(_) => None,
+            AppendOutcome::Stored(record) => Some(record),
+            AppendOutcome::Duplicate(_) => None,
         });
         Ok(stored.collect())
     }
 }
 
 /// Takes what is already waiting; lingers only while nobody waits for an answer.
-fn gather(first: Command, commands: &Receiver<Command>) -> Vec<Command> {
+fn gather(first: WriterCommand, commands: &Receiver<WriterCommand>) -> Vec<WriterCommand> {
     let until = Instant::now() + LINGER;
     let mut awaited = first.is_awaited();
     let mut batch = vec![first];
@@ -210,14 +210,14 @@ fn gather(first: Command, commands: &Receiver<Command>) -> Vec<Command> {
 
 /// The count of a call whose server died: what its last checkpoint says was delivered. The text
 /// died with the process, so the response hash is that of the empty text.
-fn recovered(call: OpenCall, salt: &[u8]) -> Event {
+fn recovered(call: UncountedCall, salt: &[u8]) -> Event {
     let (completion_tokens, until) = call.checkpoint.unwrap_or((0, call.reserved_ms));
     let (usage, finish) = (
-        Usage {
+        TokenUsage {
             prompt_tokens: call.prompt_tokens,
             completion_tokens,
         },
-        Finish::Recovered,
+        FinishReason::Recovered,
     );
     let charge = call.payment.map(|it| Box::new(it.charge(usage, finish)));
     Event::CallMetered {
@@ -235,29 +235,29 @@ fn recovered(call: OpenCall, salt: &[u8]) -> Event {
     }
 }
 
-fn tell(waiting: Waiting, outcome: Outcome) {
+fn send_outcome(waiting: WriterWaiter, outcome: AppendOutcome) {
     match (waiting, outcome) {
-        (Waiting::Record(reply), Outcome::Stored(record)) => answer(reply, Ok(record)),
-        (Waiting::Record(reply), Outcome::Duplicate(unique)) => {
+        (WriterWaiter::Record(reply), AppendOutcome::Stored(record)) => answer(reply, Ok(record)),
+        (WriterWaiter::Record(reply), AppendOutcome::Duplicate(unique)) => {
             answer(reply, Err(JournalError::Duplicate(unique)));
         }
-        (Waiting::Nobody, Outcome::Duplicate(unique)) => {
+        (WriterWaiter::Nobody, AppendOutcome::Duplicate(unique)) => {
             tracing::warn!(
                 kind = unique.kind,
                 request_id = unique.request_id,
                 "a repeated event was left out"
             );
         }
-        (Waiting::Nobody, Outcome::Stored(_)) => {}
+        (WriterWaiter::Nobody, AppendOutcome::Stored(_)) => {}
     }
 }
 
-fn refuse(waiting: Vec<Waiting>, error: &JournalError) {
+fn refuse(waiting: Vec<WriterWaiter>, error: &JournalError) {
     let mut lost = 0u64;
     for waiting in waiting {
         match waiting {
-            Waiting::Record(reply) => answer(reply, Err(error.clone())),
-            Waiting::Nobody => lost += 1,
+            WriterWaiter::Record(reply) => answer(reply, Err(error.clone())),
+            WriterWaiter::Nobody => lost += 1,
         }
     }
     if lost > 0 {
@@ -266,6 +266,6 @@ fn refuse(waiting: Vec<Waiting>, error: &JournalError) {
 }
 
 /// A caller that went away needs no answer.
-fn answer<T>(reply: Reply<T>, result: Result<T, JournalError>) {
+fn answer<T>(reply: WriterReply<T>, result: Result<T, JournalError>) {
     let _ = reply.send(result);
 }

@@ -13,14 +13,14 @@ use serde::{
 pub struct Address(pub [u8; 20]);
 
 /// An address as it is written: `0x` and 40 digits.
-type Spelling = [u8; 42];
+type AddressText = [u8; 42];
 
 /// A checksum costs a hash, and a history names few addresses over and over: each thread keeps
 /// the spellings it met last, each in the one place that its address may take.
 const KEPT: usize = 64;
 
 thread_local! {
-    static SPELLINGS: RefCell<[Option<(Address, Spelling)>; KEPT]> = const { RefCell::new([None; KEPT]) };
+    static SPELLINGS: RefCell<[Option<(Address, AddressText)>; KEPT]> = const { RefCell::new([None; KEPT]) };
 }
 
 /// What is wrong with a text that should be an address.
@@ -40,7 +40,7 @@ impl Address {
     }
 
     /// With the checksum.
-    fn spelling(&self) -> Spelling {
+    fn spelling(&self) -> AddressText {
         let place = self
             .0
             .iter()
@@ -130,13 +130,13 @@ impl Serialize for Address {
 /// Files have one spelling of an address: the checksummed one.
 impl<'de> Deserialize<'de> for Address {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_str(Written)
+        deserializer.deserialize_str(AddressVisitor)
     }
 }
 
-struct Written;
+struct AddressVisitor;
 
-impl Visitor<'_> for Written {
+impl Visitor<'_> for AddressVisitor {
     type Value = Address;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,20 +1,20 @@
 //! How far the journal is anchored and allotted, folded from facts.
 
 use super::{Address, Amount, ReceiverKey, Word};
-use crate::runtime::event::{Anchored, ContributionsProposed, Event};
+use crate::runtime::event::{ContributionsProposed, Event, RootAnchored};
 
 /// The facts that still stand, oldest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Anchors {
-    anchored: Vec<Anchored>,
+pub struct AnchorFacts {
+    anchored: Vec<RootAnchored>,
     proposed: Vec<ContributionsProposed>,
 }
 
-impl Anchors {
+impl AnchorFacts {
     pub fn apply(&mut self, event: &Event) {
         match event {
             Event::Anchored(fact) if !self.anchored.contains(fact) => {
-                self.anchored.push(Anchored::clone(fact));
+                self.anchored.push(RootAnchored::clone(fact));
             }
             Event::ContributionsProposed(fact) if !self.proposed.contains(fact) => {
                 self.proposed.push(ContributionsProposed::clone(fact));
@@ -34,8 +34,8 @@ impl Anchors {
     }
 
     /// The last root of a server's chain of an adapter.
-    pub fn last(&self, chain_id: u64, adapter_id: &str, server: Address) -> Option<&Anchored> {
-        let mine = |it: &&Anchored| {
+    pub fn last(&self, chain_id: u64, adapter_id: &str, server: Address) -> Option<&RootAnchored> {
+        let mine = |it: &&RootAnchored| {
             it.chain_id == chain_id && it.adapter_id == adapter_id && it.server == server
         };
         self.anchored.iter().rfind(mine)

@@ -9,24 +9,26 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Address, Amount, Charge, Collected, ReceiverKey, Word,
-    publication::{CollectedCall, Contributions, ContributionsSource, Owed, event_id},
+    Address, Amount, CallCharge, CollectedSums, ReceiverKey, Word,
+    publication::{
+        CollectedCall, ContributionsSource, ContributorOwed, PoolContributions, event_id,
+    },
 };
-use crate::runtime::event::{Attributed, AttributedAmount, Event, Record};
+use crate::runtime::event::{AttributedAmount, CallAttributed, Event, EventRecord};
 
 /// Millionths in a base unit.
 const MICRO: u128 = 1_000_000;
 
 /// The allotment of one pool.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Allotment {
+pub struct PoolAllotment {
     pub pool: ReceiverKey,
     /// In millionths of a base unit.
     owed: BTreeMap<Address, u128>,
     /// The calls that brought it, in the order of their adding.
     calls: Vec<CollectedCall>,
     /// Charges of calls that are not attributed yet, by request id.
-    open: BTreeMap<String, Charge>,
+    open: BTreeMap<String, CallCharge>,
     /// The last record that is in.
     through: u64,
 }
@@ -37,23 +39,23 @@ pub struct AttributedCall<'a> {
     pub event_id: Word,
     /// Place of the attribution in its journal.
     pub sequence: u64,
-    pub charge: &'a Charge,
+    pub charge: &'a CallCharge,
     pub amounts: &'a [AttributedAmount],
 }
 
 /// What was stated of a pool so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Stated {
+pub struct StatedContributions {
     /// The last root; none before the first.
     pub root: Option<Word>,
-    pub owed: Vec<Owed>,
+    pub owed: Vec<ContributorOwed>,
     /// How much of each call was collected by then.
     pub collected: BTreeMap<Word, Amount>,
 }
 
-impl Stated {
+impl StatedContributions {
     /// Goes on by one file.
-    pub fn follow(&mut self, file: &Contributions) {
+    pub fn follow(&mut self, file: &PoolContributions) {
         self.root = Some(file.root);
         self.owed.clone_from(&file.owed);
         let calls = file.source.iter().flat_map(|source| &source.calls);
@@ -62,7 +64,7 @@ impl Stated {
     }
 }
 
-impl Allotment {
+impl PoolAllotment {
     pub fn new(pool: ReceiverKey) -> Self {
         Self {
             pool,
@@ -74,17 +76,18 @@ impl Allotment {
     }
 
     /// Adds a record's call, if it is one, with what was collected of it.
-    pub fn apply(&mut self, record: &Record, collected: &Collected) {
+    pub fn apply(&mut self, record: &EventRecord, collected: &CollectedSums) {
         match &record.event {
             Event::CallMetered {
                 request_id,
                 charge: Some(charge),
                 ..
             } => {
-                self.open.insert(request_id.clone(), Charge::clone(charge));
+                self.open
+                    .insert(request_id.clone(), CallCharge::clone(charge));
             }
             Event::Attributed(attributed) => {
-                let Attributed {
+                let CallAttributed {
                     request_id,
                     adapter_digest,
                     amounts,
@@ -99,7 +102,7 @@ impl Allotment {
                     charge: &charge,
                     amounts: amounts.as_deref().unwrap_or_default(),
                 };
-                self.add(&call, collected.of(&charge));
+                self.add(&call, collected.amount_of(&charge));
             }
             // The pool of this address is another one from here on.
             Event::ChainEnded { chain_id } if *chain_id == self.pool.chain_id => {
@@ -126,8 +129,11 @@ impl Allotment {
             }
         }
         if is_of_pool {
-            self.calls
-                .push(CollectedCall::of(call.event_id, call.charge, collected));
+            self.calls.push(CollectedCall::from_charge(
+                call.event_id,
+                call.charge,
+                collected,
+            ));
             self.through = self.through.max(call.sequence);
         }
     }
@@ -158,7 +164,11 @@ impl Allotment {
     /// What is to be stated next, of a pool in which `received` ever arrived: nobody's sum falls,
     /// and nothing is stated that is not there. While the pool has not fetched everything yet,
     /// everybody has the same part of what is new.
-    pub fn state(&self, stated: &Stated, received: Amount) -> (Vec<Owed>, ContributionsSource) {
+    pub fn state(
+        &self,
+        stated: &StatedContributions,
+        received: Amount,
+    ) -> (Vec<ContributorOwed>, ContributionsSource) {
         let mut sums: BTreeMap<Address, Amount> = BTreeMap::new();
         for owed in &stated.owed {
             sums.insert(owed.contributor, owed.cumulative);
@@ -175,7 +185,7 @@ impl Allotment {
             *cumulative = cumulative.saturating_add(part);
         }
         let owed = sums.into_iter().filter(|(_, sum)| !sum.is_zero());
-        let owed = owed.map(|(contributor, cumulative)| Owed {
+        let owed = owed.map(|(contributor, cumulative)| ContributorOwed {
             contributor,
             cumulative,
         });

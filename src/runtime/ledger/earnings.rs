@@ -10,12 +10,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Address, Amount, ChannelKey, ChannelView, Charge, ExactKey, ReceiverKey, Scheme, WHOLE_PPM,
-    pairs,
+    Address, Amount, CallCharge, ChannelKey, ChannelView, ExactKey, PaymentScheme, ReceiverKey,
+    WHOLE_PPM, pairs,
 };
 use crate::runtime::event::{
-    Event, PaymentReceived, ReceiverObserved, ReceiverSettled, Record, RefundCharged, SplitPart,
-    SplitRead,
+    Event, EventRecord, PaymentReceived, ReceiverObserved, ReceiverSettled, RefundCharged,
+    SplitPart, SplitRead,
 };
 
 pub const DAY_MS: u64 = 24 * 60 * 60 * 1000;
@@ -31,14 +31,14 @@ pub struct CallsKey {
 
 /// Calls that were charged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Calls {
+pub struct ChargedCalls {
     pub calls: u64,
     pub charged: Amount,
 }
 
 /// Money that moved on a chain, by day and receiver.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Moved {
+pub struct MovedSums {
     pub claimed: Amount,
     /// Of what was claimed, arrived at the receiver: from the escrow, or by `exact` transfers.
     pub settled: Amount,
@@ -50,7 +50,7 @@ pub struct Moved {
 
 /// Claims of a receiver that no settlement has sent on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Waiting {
+struct UnsettledClaim {
     amount: Amount,
     /// Of the latest claim.
     block: u64,
@@ -58,14 +58,14 @@ struct Waiting {
 
 /// A channel's calls, and what the chain last said of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Line {
+struct ChannelEarnings {
     receiver: ReceiverKey,
     charged: Amount,
 }
 
 /// An `exact` payment, which is income once a call was charged for it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Paid {
+struct ExactIncome {
     tx: String,
     amount: Amount,
     receiver: ReceiverKey,
@@ -75,16 +75,16 @@ struct Paid {
 
 /// One movement, kept so that a reorganisation can take it back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Movement {
+struct MoneyMovement {
     day: u64,
     receiver: ReceiverKey,
-    moved: Moved,
+    moved: MovedSums,
     /// Who was paid, of a release.
     recipient: Option<Address>,
 }
 
-impl Movement {
-    fn new(day: u64, receiver: ReceiverKey, moved: Moved) -> Self {
+impl MoneyMovement {
+    fn new(day: u64, receiver: ReceiverKey, moved: MovedSums) -> Self {
         Self {
             day,
             receiver,
@@ -108,12 +108,12 @@ impl Movement {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Earnings {
     #[serde(with = "pairs")]
-    calls: BTreeMap<CallsKey, Calls>,
+    calls: BTreeMap<CallsKey, ChargedCalls>,
     /// By transaction.
-    movements: BTreeMap<String, Vec<Movement>>,
-    waiting: BTreeMap<ReceiverKey, Waiting>,
-    exact: BTreeMap<ExactKey, Paid>,
-    lines: BTreeMap<ChannelKey, Line>,
+    movements: BTreeMap<String, Vec<MoneyMovement>>,
+    waiting: BTreeMap<ReceiverKey, UnsettledClaim>,
+    exact: BTreeMap<ExactKey, ExactIncome>,
+    lines: BTreeMap<ChannelKey, ChannelEarnings>,
     views: BTreeMap<ChannelKey, ChannelView>,
     /// Wei paid for gas, by day and chain.
     #[serde(with = "pairs")]
@@ -132,12 +132,12 @@ pub struct Earnings {
 
 /// Days from 1970 on, first and last included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Days {
+pub struct DayRange {
     pub first: u64,
     pub last: u64,
 }
 
-impl Days {
+impl DayRange {
     pub const ALL: Self = Self {
         first: 0,
         last: u64::MAX,
@@ -159,7 +159,7 @@ impl Days {
 
 /// Sums of one receiver over some days.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Sums {
+pub struct EarningsSums {
     pub calls: u64,
     /// For calls.
     pub charged: Amount,
@@ -174,7 +174,7 @@ pub struct Sums {
     withdrawable: Amount,
 }
 
-impl Sums {
+impl EarningsSums {
     /// Charged and not yet at the receiver, as far as it can still arrive. Over several receivers
     /// the sum of each: what one got too much of is no money of another.
     pub fn pending(&self) -> Amount {
@@ -219,7 +219,7 @@ impl Sums {
 
 /// What one recipient of a split has coming.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Accrual {
+pub struct RecipientAccrual {
     /// Its part of what was charged, rounded down.
     pub charged: Amount,
     /// Its part of what arrived, rounded down; of a pool, what collected calls gave it.
@@ -228,7 +228,7 @@ pub struct Accrual {
 }
 
 impl Earnings {
-    pub fn apply(&mut self, record: &Record) {
+    pub fn apply(&mut self, record: &EventRecord) {
         let day = record.time_ms / DAY_MS;
         match &record.event {
             Event::CallMetered {
@@ -240,27 +240,27 @@ impl Earnings {
             Event::PaymentReceived(paid) => self.receive(paid),
             Event::Claimed(it) => {
                 let amount = it.rows.iter().map(|row| row.amount).sum();
-                let moved = Moved {
+                let moved = MovedSums {
                     claimed: amount,
-                    ..Moved::default()
+                    ..MovedSums::default()
                 };
-                if self.note(&it.tx, Movement::new(day, it.receiver, moved)) {
+                if self.note(&it.tx, MoneyMovement::new(day, it.receiver, moved)) {
                     let waiting = self.waiting.entry(it.receiver).or_default();
                     waiting.amount = waiting.amount.saturating_add(amount);
                     waiting.block = waiting.block.max(it.block);
                 }
             }
-            Event::Settled(it) => self.settle(day, it),
+            Event::Settled(it) => self.apply_settlement(day, it),
             Event::ReceiverObserved(it) => self.observe(day, it),
             Event::ChannelObserved(it) => {
                 self.views.insert(it.key, it.view.clone());
             }
             Event::Released(it) => {
-                let moved = Moved {
+                let moved = MovedSums {
                     released: it.amount,
-                    ..Moved::default()
+                    ..MovedSums::default()
                 };
-                let mut movement = Movement::new(day, it.receiver, moved);
+                let mut movement = MoneyMovement::new(day, it.receiver, moved);
                 movement.recipient = Some(it.recipient);
                 self.note(&it.tx, movement);
             }
@@ -280,7 +280,7 @@ impl Earnings {
             Event::TransactionIntended(intent) => {
                 self.chains.insert(intent.tx.clone(), intent.chain_id);
             }
-            Event::TransactionSettled {
+            Event::TransactionConfirmed {
                 tx, fee: Some(fee), ..
             } => {
                 if let Some(chain) = self.chains.remove(tx) {
@@ -309,7 +309,7 @@ impl Earnings {
             .retain(|(_, receiver), _| receiver.chain_id != chain_id);
     }
 
-    fn charge(&mut self, day: u64, adapter: &str, charge: &Charge) {
+    fn charge(&mut self, day: u64, adapter: &str, charge: &CallCharge) {
         let key = CallsKey {
             day,
             receiver: charge.receiver_key(),
@@ -323,12 +323,15 @@ impl Earnings {
             return;
         }
         match charge.scheme {
-            Scheme::Exact => self.earn(day, charge),
-            Scheme::BatchSettlement => {
-                let line = self.lines.entry(charge.channel_key()).or_insert(Line {
-                    receiver: charge.receiver_key(),
-                    charged: Amount::ZERO,
-                });
+            PaymentScheme::Exact => self.earn(day, charge),
+            PaymentScheme::BatchSettlement => {
+                let line = self
+                    .lines
+                    .entry(charge.channel_key())
+                    .or_insert(ChannelEarnings {
+                        receiver: charge.receiver_key(),
+                        charged: Amount::ZERO,
+                    });
                 line.charged = charge.cumulative;
             }
         }
@@ -337,7 +340,7 @@ impl Earnings {
     fn charge_refund(&mut self, day: u64, fee: &RefundCharged) {
         let fees = self.refund_fees.entry((day, fee.receiver)).or_default();
         *fees = fees.saturating_add(fee.amount);
-        let line = self.lines.entry(fee.key).or_insert(Line {
+        let line = self.lines.entry(fee.key).or_insert(ChannelEarnings {
             receiver: fee.receiver,
             charged: Amount::ZERO,
         });
@@ -347,12 +350,12 @@ impl Earnings {
     /// A payment owes its payer a call, and may be another seller's, until a call is charged.
     fn receive(&mut self, paid: &PaymentReceived) {
         let known = self.exact.get(&paid.key);
-        let is_noted = |it: &Paid| it.tx == paid.tx && self.movements.contains_key(&paid.tx);
+        let is_noted = |it: &ExactIncome| it.tx == paid.tx && self.movements.contains_key(&paid.tx);
         if known.is_some_and(is_noted) {
             return;
         }
         let call = known.and_then(|it| it.call);
-        let received = Paid {
+        let received = ExactIncome {
             tx: paid.tx.clone(),
             amount: paid.amount,
             receiver: ReceiverKey {
@@ -375,7 +378,7 @@ impl Earnings {
         paid.is_some_and(|it| it.call.is_some() && !self.movements.contains_key(&it.tx))
     }
 
-    fn earn(&mut self, day: u64, charge: &Charge) {
+    fn earn(&mut self, day: u64, charge: &CallCharge) {
         let Some(paid) = self.exact.get_mut(&charge.exact_key()) else {
             return;
         };
@@ -387,28 +390,28 @@ impl Earnings {
         }
     }
 
-    fn arrive(&mut self, day: u64, paid: &Paid, charged: Amount) {
+    fn arrive(&mut self, day: u64, paid: &ExactIncome, charged: Amount) {
         let amount = charged.min(paid.amount);
-        let moved = Moved {
+        let moved = MovedSums {
             claimed: amount,
             settled: amount,
-            ..Moved::default()
+            ..MovedSums::default()
         };
         // One transaction may hold several equal payments.
-        let movement = Movement::new(day, paid.receiver, moved);
+        let movement = MoneyMovement::new(day, paid.receiver, moved);
         let known = self.movements.entry(paid.tx.clone()).or_default();
         known.push(movement);
     }
 
     /// A settlement sends on everything that was claimed for the receiver, whoever claimed it.
-    fn settle(&mut self, day: u64, it: &ReceiverSettled) {
+    fn apply_settlement(&mut self, day: u64, it: &ReceiverSettled) {
         let waiting = self.waiting.get(&it.receiver).copied().unwrap_or_default();
-        let moved = Moved {
+        let moved = MovedSums {
             settled: waiting.amount,
             others: it.amount.saturating_sub(waiting.amount),
-            ..Moved::default()
+            ..MovedSums::default()
         };
-        if self.note(&it.tx, Movement::new(day, it.receiver, moved)) {
+        if self.note(&it.tx, MoneyMovement::new(day, it.receiver, moved)) {
             self.waiting.remove(&it.receiver);
         }
     }
@@ -422,16 +425,16 @@ impl Earnings {
         if view.settled < view.claimed || view.block < waiting.block || waiting.amount.is_zero() {
             return;
         }
-        let moved = Moved {
+        let moved = MovedSums {
             settled: waiting.amount,
-            ..Moved::default()
+            ..MovedSums::default()
         };
         self.waiting.remove(&key);
         let at = format!("block {} {}", view.block, view.block_hash);
         self.movements
             .entry(at)
             .or_default()
-            .push(Movement::new(day, key, moved));
+            .push(MoneyMovement::new(day, key, moved));
     }
 
     fn undo(&mut self, chain_id: u64, txs: &[String]) {
@@ -447,7 +450,7 @@ impl Earnings {
             }
         }
         for receiver in touched {
-            let sums = self.moved(receiver, Days::ALL);
+            let sums = self.moved(receiver, DayRange::ALL);
             let amount = sums.claimed.saturating_sub(sums.settled);
             self.waiting.entry(receiver).or_default().amount = amount;
         }
@@ -455,7 +458,7 @@ impl Earnings {
 
     /// A process that was killed may have noted a movement twice; its transaction tells. Says
     /// whether it is new.
-    fn note(&mut self, tx: &str, movement: Movement) -> bool {
+    fn note(&mut self, tx: &str, movement: MoneyMovement) -> bool {
         let known = self.movements.entry(tx.to_owned()).or_default();
         let is_new = !known.iter().any(|it| it.is_same(&movement));
         if is_new {
@@ -473,10 +476,10 @@ impl Earnings {
         called.chain(own).collect()
     }
 
-    pub fn sums(&self, receiver: ReceiverKey, days: Days) -> Sums {
+    pub fn sums(&self, receiver: ReceiverKey, days: DayRange) -> EarningsSums {
         let charged = self.sums_where(|key| key.receiver == receiver && days.has(key.day));
         let uncollectable = self.uncollectable(receiver);
-        let moved = Sums {
+        let moved = EarningsSums {
             uncollectable,
             refund_fees: self.refund_fees(receiver, days),
             ..self.moved(receiver, days)
@@ -484,7 +487,7 @@ impl Earnings {
         charged.plus(moved).closed()
     }
 
-    fn refund_fees(&self, receiver: ReceiverKey, days: Days) -> Amount {
+    fn refund_fees(&self, receiver: ReceiverKey, days: DayRange) -> Amount {
         let fits = |(day, key): &(u64, ReceiverKey)| *key == receiver && days.has(*day);
         let fees = self.refund_fees.iter().filter(|(key, _)| fits(key));
         fees.map(|(_, fee)| *fee).sum()
@@ -501,8 +504,8 @@ impl Earnings {
     }
 
     /// Calls and charges of those that fit.
-    pub fn sums_where(&self, fits: impl Fn(&CallsKey) -> bool) -> Sums {
-        let mut sums = Sums::default();
+    pub fn sums_where(&self, fits: impl Fn(&CallsKey) -> bool) -> EarningsSums {
+        let mut sums = EarningsSums::default();
         for (_, calls) in self.calls.iter().filter(|(key, _)| fits(key)) {
             sums.calls = sums.calls.saturating_add(calls.calls);
             sums.charged = sums.charged.saturating_add(calls.charged);
@@ -510,10 +513,10 @@ impl Earnings {
         sums
     }
 
-    fn moved(&self, receiver: ReceiverKey, days: Days) -> Sums {
-        let fits = |it: &&Movement| it.receiver == receiver && days.has(it.day);
-        let mut sums = Sums::default();
-        for Movement { moved, .. } in self.movements.values().flatten().filter(fits) {
+    fn moved(&self, receiver: ReceiverKey, days: DayRange) -> EarningsSums {
+        let fits = |it: &&MoneyMovement| it.receiver == receiver && days.has(it.day);
+        let mut sums = EarningsSums::default();
+        for MoneyMovement { moved, .. } in self.movements.values().flatten().filter(fits) {
             sums.claimed = sums.claimed.saturating_add(moved.claimed);
             sums.settled = sums.settled.saturating_add(moved.settled);
             sums.released = sums.released.saturating_add(moved.released);
@@ -522,14 +525,14 @@ impl Earnings {
     }
 
     /// Wei that transactions on a chain cost.
-    pub fn gas(&self, chain_id: u64, days: Days) -> Amount {
+    pub fn gas(&self, chain_id: u64, days: DayRange) -> Amount {
         let fits = |(day, chain): &(u64, u64)| *chain == chain_id && days.has(*day);
         let spent = self.gas.iter().filter(|(key, _)| fits(key));
         spent.map(|(_, wei)| *wei).sum()
     }
 
     /// The keys under which calls were charged, for tables by day, adapter or payer.
-    pub fn calls(&self) -> impl Iterator<Item = (&CallsKey, &Calls)> {
+    pub fn calls(&self) -> impl Iterator<Item = (&CallsKey, &ChargedCalls)> {
         self.calls.iter()
     }
 
@@ -539,22 +542,22 @@ impl Earnings {
     pub fn accruals(
         &self,
         receiver: ReceiverKey,
-        days: Days,
+        days: DayRange,
         allotted: &BTreeMap<(ReceiverKey, Address), Amount>,
-    ) -> BTreeMap<Address, Accrual> {
+    ) -> BTreeMap<Address, RecipientAccrual> {
         let Some(split) = self.splits.get(&receiver) else {
             return BTreeMap::new();
         };
         let sums = self.sums(receiver, days);
-        let mut accruals: BTreeMap<Address, Accrual> = BTreeMap::new();
+        let mut accruals: BTreeMap<Address, RecipientAccrual> = BTreeMap::new();
         for part in &split.parts {
             // Pools are paid for calls alone; whoever the splitter pays itself has a part of the
             // refunds' fees too.
             let charged = match part.members.is_empty() {
-                true => of(sums.income(), part.ppm),
-                false => of(sums.charged, part.ppm),
+                true => part_of(sums.income(), part.ppm),
+                false => part_of(sums.charged, part.ppm),
             };
-            let settled = of(sums.settled, part.ppm);
+            let settled = part_of(sums.settled, part.ppm);
             let mut add = |account: Address, charged: Amount, settled: Amount| {
                 let accrual = accruals.entry(account).or_default();
                 accrual.charged = accrual.charged.saturating_add(charged);
@@ -580,7 +583,7 @@ impl Earnings {
     fn pooled(
         &self,
         pool: ReceiverKey,
-        days: Days,
+        days: DayRange,
         (charged, part): (Amount, &SplitPart),
     ) -> BTreeMap<Address, Amount> {
         let mut micro: BTreeMap<Address, u128> = BTreeMap::new();
@@ -599,7 +602,7 @@ impl Earnings {
             .collect();
         for member in &part.members {
             let amount = amounts.entry(member.account).or_default();
-            *amount = amount.saturating_add(of(rest, member.ppm));
+            *amount = amount.saturating_add(part_of(rest, member.ppm));
         }
         amounts
     }
@@ -607,10 +610,10 @@ impl Earnings {
     fn add_releases(
         &self,
         receiver: ReceiverKey,
-        days: Days,
-        accruals: &mut BTreeMap<Address, Accrual>,
+        days: DayRange,
+        accruals: &mut BTreeMap<Address, RecipientAccrual>,
     ) {
-        let fits = |it: &&Movement| it.receiver == receiver && days.has(it.day);
+        let fits = |it: &&MoneyMovement| it.receiver == receiver && days.has(it.day);
         for movement in self.movements.values().flatten().filter(fits) {
             if let Some(accrual) = movement.recipient.and_then(|it| accruals.get_mut(&it)) {
                 accrual.released = accrual.released.saturating_add(movement.moved.released);
@@ -620,7 +623,7 @@ impl Earnings {
 }
 
 /// A part in ppm, rounded down as the splitter does.
-fn of(amount: Amount, ppm: u32) -> Amount {
+fn part_of(amount: Amount, ppm: u32) -> Amount {
     let (whole, rest) = (
         amount.0 / u128::from(WHOLE_PPM),
         amount.0 % u128::from(WHOLE_PPM),

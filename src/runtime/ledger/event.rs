@@ -8,11 +8,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Address, Amount, ChannelConfig, ChannelKey, ChannelView, Charge, ExactKey, Payment,
+    Address, Amount, CallCharge, ChannelKey, ChannelTerms, ChannelView, CheckedPayment, ExactKey,
     ReceiverKey, ReceiverView, RetryProof, Sponsored, Word,
 };
 
-pub use super::{Finish, Usage};
+pub use super::{FinishReason, TokenUsage};
 
 /// What a caller asked the model for.
 #[derive(
@@ -53,7 +53,7 @@ pub enum Event {
         request_hash: String,
         /// What the payer allows for it; absent where calls are free.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        payment: Option<Box<Payment>>,
+        payment: Option<Box<CheckedPayment>>,
     },
     /// Tokens that were delivered so far in a call that is still running.
     CallCheckpointed {
@@ -66,8 +66,8 @@ pub enum Event {
         adapter: String,
         adapter_digest: String,
         kind: CallKind,
-        usage: Usage,
-        finish: Finish,
+        usage: TokenUsage,
+        finish: FinishReason,
         /// From acceptance to the last token, wall clock.
         milliseconds: u64,
         /// From acceptance to the first token, wall clock; absent when no token came.
@@ -77,15 +77,16 @@ pub enum Event {
         response_hash: String,
         /// What it cost; absent where calls are free.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        charge: Option<Box<Charge>>,
+        charge: Option<Box<CallCharge>>,
     },
     /// A transaction was signed and is about to be sent.
-    TransactionIntended(Box<Intent>),
+    TransactionIntended(Box<TxIntent>),
     /// What became of an intended transaction. At most one of those with its nonce succeeds.
-    TransactionSettled {
+    #[serde(rename = "transaction_settled")]
+    TransactionConfirmed {
         /// Hash of the transaction.
         tx: String,
-        status: Settlement,
+        status: TxOutcome,
         /// Absent when it is on no chain.
         gas_used: Option<u64>,
         block: Option<u64>,
@@ -94,7 +95,7 @@ pub enum Event {
         fee: Option<Amount>,
     },
     /// A release stands in a registry.
-    Deployed(Box<Deployment>),
+    Deployed(Box<ReleaseDeployment>),
     /// A payer's channel is used for the first time.
     ChannelOpened(Box<ChannelOpened>),
     /// What a chain says of a channel now.
@@ -141,12 +142,12 @@ pub enum Event {
     /// Blocks were replaced: what these transactions did has not happened.
     Reorganised { chain_id: u64, txs: Vec<String> },
     /// What an answer repeats of the training text: a provisional attribution, before the receipt.
-    Traced(Box<Traced>),
+    Traced(Box<CallTraced>),
     /// Whose data shaped an answer: the final attribution, exactly one per metered call, and what
     /// is paid.
-    Attributed(Box<Attributed>),
+    Attributed(Box<CallAttributed>),
     /// A root over attributed calls stands on chain.
-    Anchored(Box<Anchored>),
+    Anchored(Box<RootAnchored>),
     /// A root over what contributors earned was proposed to their pool.
     ContributionsProposed(Box<ContributionsProposed>),
     /// A contributor was paid from a pool.
@@ -158,7 +159,7 @@ pub enum Event {
     /// about the chain that is gone.
     ChainEnded { chain_id: u64 },
     /// How far another seller's payment is cleared.
-    Clearing(Box<Clearing>),
+    Clearing(Box<PaymentClearing>),
 }
 
 /// How far the clearing of another seller's payment has come.
@@ -174,7 +175,7 @@ pub enum ClearingStage {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Clearing {
+pub struct PaymentClearing {
     /// The authorization, of a transfer or of a deposit.
     pub key: ExactKey,
     /// SHA-256 of the request that it is cleared for.
@@ -208,7 +209,7 @@ pub struct TracedSpan {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Traced {
+pub struct CallTraced {
     pub request_id: String,
     pub adapter_digest: String,
     /// SHA-256 of the index, hex.
@@ -259,7 +260,7 @@ pub struct AttributedAmount {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Attributed {
+pub struct CallAttributed {
     pub request_id: String,
     pub adapter: String,
     pub adapter_digest: String,
@@ -295,7 +296,7 @@ pub struct Attributed {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Anchored {
+pub struct RootAnchored {
     pub tx: String,
     pub chain_id: u64,
     /// 0x and 64 digits.
@@ -344,7 +345,7 @@ pub struct ContributionClaimed {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChannelOpened {
     pub key: ChannelKey,
-    pub config: ChannelConfig,
+    pub config: ChannelTerms,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -483,7 +484,7 @@ pub struct RefundCharged {
 
 /// A signed transaction as it stands in the journal before anybody else has seen it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Intent {
+pub struct TxIntent {
     /// Hash of the transaction.
     pub tx: String,
     pub chain_id: u64,
@@ -507,7 +508,7 @@ pub struct Intent {
 /// How an intended transaction ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-pub enum Settlement {
+pub enum TxOutcome {
     Succeeded,
     Reverted,
     /// Another transaction with its nonce was mined.
@@ -518,7 +519,7 @@ pub enum Settlement {
 
 /// A release in a registry, as its publisher knows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Deployment {
+pub struct ReleaseDeployment {
     /// Name and semantic version that the manifest gives.
     pub name: String,
     pub release: String,
@@ -541,7 +542,7 @@ pub struct Deployment {
 
 /// An event with its place in the journal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Record {
+pub struct EventRecord {
     /// Position, from 1, without gaps.
     pub sequence: u64,
     /// Unix time in milliseconds, by the writer's clock, never smaller than the previous one's.

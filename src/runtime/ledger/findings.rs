@@ -7,33 +7,33 @@ use super::{Amount, ReceiverKey, Word};
 
 /// What two sums must be to each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Relation {
+pub enum SumRelation {
     Equal,
     AtLeast,
 }
 
 /// One relation, with its numbers.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Check {
+pub struct SumCheck {
     /// Such as "received = held + released".
     pub name: &'static str,
     pub left: Amount,
-    pub relation: Relation,
+    pub relation: SumRelation,
     pub right: Amount,
 }
 
-impl Check {
+impl SumCheck {
     pub fn holds(&self) -> bool {
         match self.relation {
-            Relation::Equal => self.left == self.right,
-            Relation::AtLeast => self.left >= self.right,
+            SumRelation::Equal => self.left == self.right,
+            SumRelation::AtLeast => self.left >= self.right,
         }
     }
 }
 
 /// All sums of one receiver; those of the journal are about its own calls only.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Figures {
+pub struct AuditFigures {
     /// Signed for, and charged for calls, over the journal's channels.
     pub signed: Amount,
     pub charged: Amount,
@@ -65,7 +65,7 @@ pub struct Figures {
     pub exact_charged: Amount,
 }
 
-impl Figures {
+impl AuditFigures {
     /// Claimed by other servers of the same receiver.
     pub fn claimed_by_others(&self) -> Amount {
         self.claimed_by_all.saturating_sub(self.claimed)
@@ -180,7 +180,7 @@ pub struct FoundCall {
 
 /// One difference.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finding {
+pub struct AuditFinding {
     pub kind: FindingKind,
     pub cause: Option<LossCause>,
     pub channel: Option<Word>,
@@ -193,7 +193,7 @@ pub struct Finding {
     pub detail: String,
 }
 
-impl Finding {
+impl AuditFinding {
     pub fn new(kind: FindingKind, expected: Amount, found: Amount) -> Self {
         Self {
             kind,
@@ -214,19 +214,19 @@ impl Finding {
 
 /// One receiver's audit.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Audit {
+pub struct LedgerAudit {
     pub receiver: ReceiverKey,
     /// The block at which the chain was asked.
     pub block: u64,
-    pub figures: Figures,
-    pub checks: Vec<Check>,
-    pub findings: Vec<Finding>,
+    pub figures: AuditFigures,
+    pub checks: Vec<SumCheck>,
+    pub findings: Vec<AuditFinding>,
 }
 
-impl Audit {
+impl LedgerAudit {
     /// Every relation holds, nothing is lost, and nothing differs.
     pub fn holds(&self) -> bool {
-        let note = |it: &Finding| it.severity() == Severity::Note;
-        self.checks.iter().all(Check::holds) && self.findings.iter().all(note)
+        let note = |it: &AuditFinding| it.severity() == Severity::Note;
+        self.checks.iter().all(SumCheck::holds) && self.findings.iter().all(note)
     }
 }

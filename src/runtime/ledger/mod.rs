@@ -5,14 +5,14 @@
 mod address;
 mod amount;
 mod anchors;
-mod book;
 mod channel;
-mod collected;
+mod collected_sums;
 mod contributions;
 mod earnings;
 pub mod event;
 pub mod findings;
 mod key;
+mod ledger_state;
 pub mod pairs;
 mod payment;
 mod payout;
@@ -32,28 +32,30 @@ mod word;
 
 pub use address::{Address, AddressProblem};
 pub use amount::{Amount, AmountProblem};
-pub use anchors::Anchors;
-pub use book::{
-    Book, Channel, Cleared, ExactPayment, FormerChain, PaidRefund, RECENT_VOUCHERS, Receiver,
-    Spending, UsedVoucher,
-};
+pub use anchors::AnchorFacts;
 pub use channel::{
-    Authorised, Breach, ChannelConfig, Charged, Claimed, Released, Settled, Total, WITHDRAW_DELAY,
-    WITHDRAW_SHARE,
+    AuthorisedStage, ChannelTerms, ChargedStage, ClaimedStage, ReleasedStage, SettledStage,
+    StageTotal, TotalBreach, WITHDRAW_DELAY, WITHDRAW_SHARE,
 };
-pub use collected::{Collected, collected_of};
-pub use contributions::{Allotment, AttributedCall, Stated};
-pub use earnings::{Accrual, Calls, CallsKey, DAY_MS, Days, Earnings, Sums};
+pub use collected_sums::{CollectedSums, collected_of};
+pub use contributions::{AttributedCall, PoolAllotment, StatedContributions};
+pub use earnings::{
+    CallsKey, ChargedCalls, DAY_MS, DayRange, Earnings, EarningsSums, RecipientAccrual,
+};
 pub use key::{ChannelKey, ExactKey, KeyProblem, ReceiverKey};
-pub use payment::{Charge, Payment, RetryProof, Scheme, request_digest};
+pub use ledger_state::{
+    ClearedPayment, ExactPayment, FormerChain, Ledger, LedgerChannel, PaidRefund, RECENT_VOUCHERS,
+    ReceiverTotals, UsedVoucher, VoucherUse,
+};
+pub use payment::{CallCharge, CheckedPayment, PaymentScheme, RetryProof, request_digest};
 pub use payout::divide;
-pub use period::Period;
-pub use price::{Prices, TOKENS, Work};
-pub use shares::{Share, SplitProblem, WHOLE_PPM, apportion, check_split};
+pub use period::EarningsPeriod;
+pub use price::{CallWork, PriceList, TOKENS};
+pub use shares::{RevenueShare, SplitProblem, WHOLE_PPM, apportion, check_split};
 pub use sponsored::{SponsorAllowance, SponsorLimit, SponsoredBook, SponsoredGas};
 pub use sponsorship::{Sponsored, SponsoredDeed};
-pub use tranche::{MOST_ENTRIES, tranche};
+pub use tranche::{MOST_ENTRIES, next_tranche};
 pub use units::{from_units, in_units};
-pub use usage::{Finish, Usage};
-pub use view::{ChannelView, ReceiverView, Withdrawal};
+pub use usage::{FinishReason, TokenUsage};
+pub use view::{ChannelView, PayerWithdrawal, ReceiverView};
 pub use word::{Word, WordProblem};

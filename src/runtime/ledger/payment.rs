@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::{
-    Address, Amount, ChannelKey, ExactKey, Finish, Prices, ReceiverKey, Usage, Word, Work,
+    Address, Amount, CallWork, ChannelKey, ExactKey, FinishReason, PriceList, ReceiverKey,
+    TokenUsage, Word,
 };
 
 /// How a payment moves, by the names that x402 gives.
@@ -13,7 +14,7 @@ use super::{
     Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
 )]
 #[serde(rename_all = "kebab-case")]
-pub enum Scheme {
+pub enum PaymentScheme {
     /// One token transfer for one call.
     Exact,
     /// A voucher on a channel.
@@ -22,8 +23,8 @@ pub enum Scheme {
 
 /// What a payer allows for one call, checked and not yet spent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Payment {
-    pub scheme: Scheme,
+pub struct CheckedPayment {
+    pub scheme: PaymentScheme,
     pub chain_id: u64,
     pub token: Address,
     pub receiver: Address,
@@ -36,9 +37,9 @@ pub struct Payment {
     pub quote: Amount,
     /// Of the voucher over `before + quote`, or of the authorization; 0x and hex digits.
     pub signature: String,
-    pub prices: Prices,
+    pub prices: PriceList,
     /// What the quote is for.
-    pub work: Work,
+    pub work: CallWork,
     /// All of the quote is claimed before the call, because a contract says whether the voucher is
     /// good and may change its mind: so all of it is charged.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -51,8 +52,8 @@ pub struct Payment {
 
 /// What a call cost.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Charge {
-    pub scheme: Scheme,
+pub struct CallCharge {
+    pub scheme: PaymentScheme,
     pub chain_id: u64,
     /// ERC-20 contract of the money.
     #[schemars(with = "String")]
@@ -70,10 +71,10 @@ pub struct Charge {
     pub cumulative: Amount,
 }
 
-impl Payment {
+impl CheckedPayment {
     /// Whose ids, limits and queue the call is under. Anybody can open a channel that names
     /// another payer and a signer of their own, which makes them nobody but themselves.
-    pub fn party(&self) -> Address {
+    pub fn limited_account(&self) -> Address {
         self.party.unwrap_or(self.payer)
     }
 
@@ -84,9 +85,9 @@ impl Payment {
 
     /// What the call costs, having ended so: never more than the quote, and nothing when nothing
     /// was delivered through no doing of the payer's.
-    pub fn charge(&self, usage: Usage, finish: Finish) -> Charge {
+    pub fn charge(&self, usage: TokenUsage, finish: FinishReason) -> CallCharge {
         let amount = self.cost(usage, finish);
-        Charge {
+        CallCharge {
             scheme: self.scheme,
             chain_id: self.chain_id,
             token: self.token,
@@ -98,36 +99,36 @@ impl Payment {
         }
     }
 
-    fn cost(&self, usage: Usage, finish: Finish) -> Amount {
+    fn cost(&self, usage: TokenUsage, finish: FinishReason) -> Amount {
         if self.collected {
             return self.quote;
         }
         let nothing = usage.completion_tokens == 0;
-        if nothing && matches!(finish, Finish::Failed | Finish::Recovered) {
+        if nothing && matches!(finish, FinishReason::Failed | FinishReason::Recovered) {
             return Amount::ZERO;
         }
         match self.work {
             // Half of an answer is owed whole to whoever paid it whole: the call runs again.
-            _ if self.scheme == Scheme::Exact && !finish.is_answer() => Amount::ZERO,
+            _ if self.scheme == PaymentScheme::Exact && !finish.is_answer() => Amount::ZERO,
             // The transfer was for the whole quote.
-            _ if self.scheme == Scheme::Exact => self.quote,
-            Work::Tokens { .. } => {
-                let work = Work::Tokens {
+            _ if self.scheme == PaymentScheme::Exact => self.quote,
+            CallWork::Tokens { .. } => {
+                let work = CallWork::Tokens {
                     prompt: usage.prompt_tokens,
                     completion: usage.completion_tokens,
                 };
-                self.prices.of(work).min(self.quote)
+                self.prices.price_of(work).min(self.quote)
             }
-            Work::Classifications { .. } | Work::Images { .. } if nothing => Amount::ZERO,
+            CallWork::Classifications { .. } | CallWork::Images { .. } if nothing => Amount::ZERO,
             // The voucher may be for a unit more than the work costs.
-            Work::Classifications { .. } | Work::Images { .. } => {
-                self.prices.of(self.work).min(self.quote)
+            CallWork::Classifications { .. } | CallWork::Images { .. } => {
+                self.prices.price_of(self.work).min(self.quote)
             }
         }
     }
 }
 
-impl Payment {
+impl CheckedPayment {
     pub fn channel_key(&self) -> ChannelKey {
         ChannelKey {
             chain_id: self.chain_id,
@@ -145,7 +146,7 @@ impl Payment {
     }
 }
 
-impl Charge {
+impl CallCharge {
     pub fn channel_key(&self) -> ChannelKey {
         ChannelKey {
             chain_id: self.chain_id,

@@ -2,7 +2,7 @@
 
 use sha2::{Digest, Sha256};
 
-use super::{Amount, Charge, ReceiverKey, WHOLE_PPM};
+use super::{Amount, CallCharge, ReceiverKey, WHOLE_PPM};
 use crate::runtime::event::{AttributedAmount, ContributorShare, SplitPart, SplitRead};
 
 /// Role of a recipient that the splitter pays itself, where there is one.
@@ -16,7 +16,7 @@ const RECEIVER: &str = "receiver";
 /// part is ever rounded: by largest remainder, of equal ones the smaller hash with the event. The
 /// parts sum to a million times the charge.
 pub fn divide(
-    charge: &Charge,
+    charge: &CallCharge,
     split: Option<&SplitRead>,
     shares: &[ContributorShare],
     event: &[u8; 32],
@@ -58,7 +58,7 @@ fn millionths(amount: Amount, ppm: u64) -> Amount {
 }
 
 fn pooled(
-    charge: &Charge,
+    charge: &CallCharge,
     part: &SplitPart,
     micro: Amount,
     (shares, event): (&[ContributorShare], &[u8; 32]),

@@ -1,14 +1,14 @@
 //! What receivers of one money earned over some days, gas taken off.
 
-use super::{Amount, Days, Earnings, ReceiverKey, Sums};
+use super::{Amount, DayRange, Earnings, EarningsSums, ReceiverKey};
 
 /// Wei in one coin.
 const COIN: u128 = 1_000_000_000_000_000_000;
 
 /// Sums over some days.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Period {
-    pub sums: Sums,
+pub struct EarningsPeriod {
+    pub sums: EarningsSums,
     /// Wei that this journal's transactions cost.
     pub gas_wei: Amount,
     /// The same in base units, rounded up; absent where no price of the coin is known.
@@ -19,14 +19,19 @@ pub struct Period {
 
 impl Earnings {
     /// Sums of several receivers.
-    pub fn sums_of(&self, receivers: &[ReceiverKey], days: Days) -> Sums {
+    pub fn sums_of(&self, receivers: &[ReceiverKey], days: DayRange) -> EarningsSums {
         let each = receivers.iter().map(|it| self.sums(*it, days));
-        each.fold(Sums::default(), Sums::plus)
+        each.fold(EarningsSums::default(), EarningsSums::plus)
     }
 
     /// Of receivers of the same money, sorted; `coin` is what one coin of their chains is worth in
     /// its base units.
-    pub fn period(&self, receivers: &[ReceiverKey], days: Days, coin: Option<u128>) -> Period {
+    pub fn period(
+        &self,
+        receivers: &[ReceiverKey],
+        days: DayRange,
+        coin: Option<u128>,
+    ) -> EarningsPeriod {
         let sums = self.sums_of(receivers, days);
         let mut chains: Vec<u64> = receivers.iter().map(|it| it.chain_id).collect();
         chains.dedup();
@@ -36,7 +41,7 @@ impl Earnings {
             let (charged, gas) = (i128::try_from(sums.income().0), i128::try_from(gas.0));
             Some(charged.ok()? - gas.ok()?)
         });
-        Period {
+        EarningsPeriod {
             sums,
             gas_wei,
             gas,

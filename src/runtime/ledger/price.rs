@@ -9,7 +9,7 @@ pub const TOKENS: u128 = 1_000;
 
 /// Prices in base units. A call costs what its work costs, and never less than the minimum.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Prices {
+pub struct PriceList {
     /// For 1 000 tokens of the prompt.
     pub prompt: Amount,
     /// For 1 000 tokens of the answer.
@@ -25,13 +25,13 @@ pub struct Prices {
 /// What is done in one call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "unit", rename_all = "snake_case")]
-pub enum Work {
+pub enum CallWork {
     Tokens { prompt: u64, completion: u64 },
     Classifications { texts: u64 },
     Images { pictures: u64 },
 }
 
-impl Work {
+impl CallWork {
     /// What the model generates at most, where a label and a picture count as one.
     pub fn tokens(self) -> u64 {
         match self {
@@ -42,17 +42,17 @@ impl Work {
     }
 }
 
-impl Prices {
+impl PriceList {
     /// The price of a call: fractions of a unit count as one. More than can be counted costs the
     /// largest amount, which nobody can pay.
-    pub fn of(&self, work: Work) -> Amount {
+    pub fn price_of(&self, work: CallWork) -> Amount {
         let times = |price: Amount, count: u64| price.0.saturating_mul(u128::from(count));
         let cost = match work {
-            Work::Tokens { prompt, completion } => times(self.prompt, prompt)
+            CallWork::Tokens { prompt, completion } => times(self.prompt, prompt)
                 .saturating_add(times(self.completion, completion))
                 .div_ceil(TOKENS),
-            Work::Classifications { texts } => times(self.classification, texts),
-            Work::Images { pictures } => times(self.image, pictures),
+            CallWork::Classifications { texts } => times(self.classification, texts),
+            CallWork::Images { pictures } => times(self.image, pictures),
         };
         Amount(cost).max(self.minimum)
     }

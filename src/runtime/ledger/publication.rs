@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{Address, Amount, Charge, ReceiverKey, Scheme, Word};
+use super::{Address, Amount, CallCharge, PaymentScheme, ReceiverKey, Word};
 use crate::runtime::event::{
     AttributedAmount, AttributionMethod, ContributorShare, ShapingExample, TracedSpan,
 };
@@ -34,7 +34,7 @@ pub struct PublishedCall {
     /// 0x and 64 digits.
     pub adapter_id: String,
     pub version: u32,
-    pub charge: Charge,
+    pub charge: CallCharge,
     pub request_hash: String,
     pub response_hash: String,
     pub index: Option<String>,
@@ -64,7 +64,7 @@ pub struct PublishedParty {
 
 /// The calls of one anchored root.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Batch {
+pub struct AnchoredBatch {
     pub format: u32,
     /// Where the root is anchored.
     pub chain_id: u64,
@@ -78,7 +78,7 @@ pub struct Batch {
     pub calls: Vec<PublishedCall>,
 }
 
-impl Batch {
+impl AnchoredBatch {
     /// What its calls cost together.
     pub fn charged(&self) -> Amount {
         self.calls.iter().map(|call| call.charge.amount).sum()
@@ -87,7 +87,7 @@ impl Batch {
 
 /// What one contributor was owed since the beginning.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Owed {
+pub struct ContributorOwed {
     pub contributor: Address,
     pub cumulative: Amount,
 }
@@ -97,7 +97,7 @@ pub struct Owed {
 pub struct CollectedCall {
     /// As the call's batch names it.
     pub event_id: Word,
-    pub scheme: Scheme,
+    pub scheme: PaymentScheme,
     /// The channel, or the nonce of an `exact` authorization.
     pub channel: Word,
     pub charged: Amount,
@@ -109,7 +109,7 @@ pub struct CollectedCall {
 }
 
 impl CollectedCall {
-    pub fn of(event_id: Word, charge: &Charge, collected: Amount) -> Self {
+    pub fn from_charge(event_id: Word, charge: &CallCharge, collected: Amount) -> Self {
         Self {
             event_id,
             scheme: charge.scheme,
@@ -135,14 +135,14 @@ pub struct ContributionsSource {
 
 /// The sums under one root of a contributor pool.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Contributions {
+pub struct PoolContributions {
     pub format: u32,
     pub pool: ReceiverKey,
     pub root: Word,
     pub total: Amount,
     /// The last record of the journal that is in.
     pub through: u64,
-    pub owed: Vec<Owed>,
+    pub owed: Vec<ContributorOwed>,
     /// Absent in files of earlier versions, which took every charge for collected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<ContributionsSource>,
@@ -150,7 +150,7 @@ pub struct Contributions {
 
 /// Everything that a server published, by the names of its files.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Catalogue {
+pub struct LogCatalogue {
     /// Roots of batches, oldest first per adapter.
     pub batches: Vec<Word>,
     /// Roots of contributions, oldest first per pool.

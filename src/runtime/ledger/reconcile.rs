@@ -5,7 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     Address, Amount, ChannelKey, ChannelView, ExactKey, ReceiverKey, ReceiverView, Word,
-    findings::{Audit, Check, Figures, Finding, FindingKind, FoundCall, LossCause, Relation},
+    findings::{
+        AuditFigures, AuditFinding, FindingKind, FoundCall, LedgerAudit, LossCause, SumCheck,
+        SumRelation,
+    },
     trail::{AuditTrail, ChargedCall, FactPlace, TrailPayment, channel_on},
 };
 
@@ -62,7 +65,7 @@ pub struct ChannelEvidence {
 
 /// What a chain has of one receiver at one block, in the order in which it happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Evidence {
+pub struct ChainEvidence {
     pub receiver: ReceiverKey,
     pub escrow: Address,
     pub view: ReceiverView,
@@ -80,11 +83,11 @@ pub struct Evidence {
 }
 
 /// Compares what the journal says of a receiver with what its chain has.
-pub fn reconcile(trail: &AuditTrail, evidence: &Evidence) -> Audit {
-    let mut bench = Bench {
+pub fn reconcile(trail: &AuditTrail, evidence: &ChainEvidence) -> LedgerAudit {
+    let mut bench = Reconciler {
         trail,
         evidence,
-        figures: Figures::default(),
+        figures: AuditFigures::default(),
         findings: Vec::new(),
         spoken_for: vec![false; evidence.incoming.len()],
     };
@@ -96,7 +99,7 @@ pub fn reconcile(trail: &AuditTrail, evidence: &Evidence) -> Audit {
     bench.exact();
     bench.others();
     bench.payouts();
-    Audit {
+    LedgerAudit {
         receiver: evidence.receiver,
         block: evidence.view.block,
         checks: checks(&bench.figures, evidence.is_splitter),
@@ -105,16 +108,16 @@ pub fn reconcile(trail: &AuditTrail, evidence: &Evidence) -> Audit {
     }
 }
 
-struct Bench<'a> {
+struct Reconciler<'a> {
     trail: &'a AuditTrail,
-    evidence: &'a Evidence,
-    figures: Figures,
-    findings: Vec<Finding>,
+    evidence: &'a ChainEvidence,
+    figures: AuditFigures,
+    findings: Vec<AuditFinding>,
     /// Which of the incoming transfers are explained.
     spoken_for: Vec<bool>,
 }
 
-impl Bench<'_> {
+impl Reconciler<'_> {
     fn totals(&mut self) {
         let (view, figures) = (&self.evidence.view, &mut self.figures);
         figures.claimed_by_all = view.claimed;
@@ -136,7 +139,7 @@ impl Bench<'_> {
 
     fn channel(&mut self, channel: Word, seen: &ChannelEvidence) {
         let key = channel_on(self.evidence.receiver, channel);
-        let Some(known) = self.trail.book.channels.get(&key) else {
+        let Some(known) = self.trail.ledger.channels.get(&key) else {
             return;
         };
         let calls = self.trail.calls.get(&key).map_or(&[][..], Vec::as_slice);
@@ -147,9 +150,9 @@ impl Bench<'_> {
         };
         let claimed = seen.view.claimed;
         if claimed > charged {
-            self.findings.push(Finding {
+            self.findings.push(AuditFinding {
                 channel: Some(channel),
-                ..Finding::new(FindingKind::ClaimedAboveCharged, charged, claimed)
+                ..AuditFinding::new(FindingKind::ClaimedAboveCharged, charged, claimed)
             });
         }
         let lost = self.lost(channel, (calls, signed), seen);
@@ -177,10 +180,10 @@ impl Bench<'_> {
         for call in calls {
             let before = call.cumulative.saturating_sub(call.amount);
             if before != total {
-                self.findings.push(Finding {
+                self.findings.push(AuditFinding {
                     channel: Some(channel),
-                    calls: vec![found(call, call.amount)],
-                    ..Finding::new(FindingKind::ChargeGap, total, before)
+                    calls: vec![found_call(call, call.amount)],
+                    ..AuditFinding::new(FindingKind::ChargeGap, total, before)
                 });
             }
             total = call.cumulative;
@@ -211,13 +214,13 @@ impl Bench<'_> {
             (LossCause::Refused, Some(reason)) => reason.clone(),
             _ => String::new(),
         };
-        self.findings.push(Finding {
+        self.findings.push(AuditFinding {
             cause: Some(cause),
             channel: Some(channel),
             tx: last,
             calls: between(calls, reach, charged),
             detail,
-            ..Finding::new(FindingKind::Uncollectable, charged, reach)
+            ..AuditFinding::new(FindingKind::Uncollectable, charged, reach)
         });
         lost
     }
@@ -226,10 +229,10 @@ impl Bench<'_> {
         let Some(withdrawal) = seen.view.withdrawal.filter(|_| !claimable.is_zero()) else {
             return;
         };
-        self.findings.push(Finding {
+        self.findings.push(AuditFinding {
             channel: Some(channel),
             detail: format!("begun at {} by the chain's clock", withdrawal.started),
-            ..Finding::new(FindingKind::WithdrawalPending, claimable, withdrawal.amount)
+            ..AuditFinding::new(FindingKind::WithdrawalPending, claimable, withdrawal.amount)
         });
     }
 
@@ -246,11 +249,11 @@ impl Bench<'_> {
                 continue;
             } else {
                 let before = fact.total.saturating_sub(fact.amount);
-                self.findings.push(Finding {
+                self.findings.push(AuditFinding {
                     channel: Some(key.channel),
                     tx: Some(fact.tx.clone()),
                     calls: between(calls, before, fact.total),
-                    ..Finding::new(FindingKind::ClaimMissing, fact.amount, Amount::ZERO)
+                    ..AuditFinding::new(FindingKind::ClaimMissing, fact.amount, Amount::ZERO)
                 });
             }
             self.figures.claimed_in_journal =
@@ -262,10 +265,10 @@ impl Bench<'_> {
                 *sum = sum.saturating_add(log.amount);
                 continue;
             }
-            self.findings.push(Finding {
+            self.findings.push(AuditFinding {
                 channel: Some(key.channel),
                 tx: Some(log.tx.clone()),
-                ..Finding::new(FindingKind::ClaimUnrecorded, Amount::ZERO, log.amount)
+                ..AuditFinding::new(FindingKind::ClaimUnrecorded, Amount::ZERO, log.amount)
             });
         }
     }
@@ -280,19 +283,19 @@ impl Bench<'_> {
                     logged.remove(at);
                 }
                 None if self.is_ahead(fact.place) => {}
-                None => self.findings.push(Finding {
+                None => self.findings.push(AuditFinding {
                     channel: Some(key.channel),
                     tx: Some(fact.tx.clone()),
-                    ..Finding::new(FindingKind::RefundMissing, fact.amount, Amount::ZERO)
+                    ..AuditFinding::new(FindingKind::RefundMissing, fact.amount, Amount::ZERO)
                 }),
             }
         }
         for log in logged {
             if !self.trail.is_in_flight(&log.tx) {
-                self.findings.push(Finding {
+                self.findings.push(AuditFinding {
                     channel: Some(key.channel),
                     tx: Some(log.tx.clone()),
-                    ..Finding::new(FindingKind::RefundUnrecorded, Amount::ZERO, log.amount)
+                    ..AuditFinding::new(FindingKind::RefundUnrecorded, Amount::ZERO, log.amount)
                 });
             }
         }
@@ -312,18 +315,18 @@ impl Bench<'_> {
                     let calls = trail.calls.get(key).map_or(&[][..], Vec::as_slice);
                     between(calls, total.saturating_sub(*amount), *total)
                 });
-                self.findings.push(Finding {
+                self.findings.push(AuditFinding {
                     tx: Some(fact.tx.clone()),
                     calls: calls.collect(),
-                    ..Finding::new(FindingKind::SettlementMissing, fact.amount, Amount::ZERO)
+                    ..AuditFinding::new(FindingKind::SettlementMissing, fact.amount, Amount::ZERO)
                 });
             }
         }
         for log in logged {
             if !trail.is_in_flight(&log.tx) {
-                self.findings.push(Finding {
+                self.findings.push(AuditFinding {
                     tx: Some(log.tx.clone()),
-                    ..Finding::new(FindingKind::SettledByOthers, Amount::ZERO, log.amount)
+                    ..AuditFinding::new(FindingKind::SettledByOthers, Amount::ZERO, log.amount)
                 });
             }
         }
@@ -382,7 +385,7 @@ impl Bench<'_> {
         let payment = trail.payments.get(&key);
         let charged: Amount = calls.iter().map(|it| it.amount).sum();
         self.figures.exact_charged = self.figures.exact_charged.saturating_add(charged);
-        let named: Vec<FoundCall> = calls.iter().map(|it| found(it, it.amount)).collect();
+        let named: Vec<FoundCall> = calls.iter().map(|it| found_call(it, it.amount)).collect();
         let standing = payment.filter(|it| !it.is_undone);
         if let Some(payment) = standing
             && self.is_ahead(payment.place)
@@ -400,11 +403,11 @@ impl Bench<'_> {
             return;
         }
         let mut finding = |kind, expected, found, tx: Option<&str>| {
-            self.findings.push(Finding {
+            self.findings.push(AuditFinding {
                 tx: tx.map(str::to_owned),
                 calls: named.clone(),
                 detail: format!("authorization {} of {}", key.nonce, key.payer),
-                ..Finding::new(kind, expected, found)
+                ..AuditFinding::new(kind, expected, found)
             });
         };
         if calls.len() > 1 {
@@ -448,11 +451,11 @@ impl Bench<'_> {
             Some(_) => String::new(),
             None => ", which the chain has not seen used".to_owned(),
         };
-        self.findings.push(Finding {
+        self.findings.push(AuditFinding {
             tx: stated.or(used).map(str::to_owned),
             calls: calls.to_vec(),
             detail: format!("authorization {} of {}{elsewhere}", key.nonce, key.payer),
-            ..Finding::new(kind, expected, amount)
+            ..AuditFinding::new(kind, expected, amount)
         });
     }
 
@@ -461,9 +464,9 @@ impl Bench<'_> {
         let claimed = self.figures.claimed_by_others();
         if !claimed.is_zero() {
             let settled = self.figures.settled_of_others();
-            self.findings.push(Finding {
+            self.findings.push(AuditFinding {
                 detail: format!("{settled} of it is settled"),
-                ..Finding::new(FindingKind::ClaimedByOthers, Amount::ZERO, claimed)
+                ..AuditFinding::new(FindingKind::ClaimedByOthers, Amount::ZERO, claimed)
             });
         }
         let mut senders: BTreeMap<Address, (Amount, usize, &str)> = BTreeMap::new();
@@ -475,10 +478,10 @@ impl Bench<'_> {
         }
         for (from, (amount, count, tx)) in senders {
             self.figures.from_others = self.figures.from_others.saturating_add(amount);
-            self.findings.push(Finding {
+            self.findings.push(AuditFinding {
                 tx: Some(tx.to_owned()),
                 detail: format!("{count} transfers from {from}, the last in this transaction"),
-                ..Finding::new(FindingKind::ReceivedFromOthers, Amount::ZERO, amount)
+                ..AuditFinding::new(FindingKind::ReceivedFromOthers, Amount::ZERO, amount)
             });
         }
     }
@@ -498,17 +501,17 @@ impl Bench<'_> {
                     logged.remove(at);
                 }
                 None if self.is_ahead(fact.place) => {}
-                None => self.findings.push(Finding {
+                None => self.findings.push(AuditFinding {
                     tx: Some(fact.tx.clone()),
                     detail: format!("to {}", fact.of.1),
-                    ..Finding::new(FindingKind::ReleaseMissing, fact.amount, Amount::ZERO)
+                    ..AuditFinding::new(FindingKind::ReleaseMissing, fact.amount, Amount::ZERO)
                 }),
             }
         }
     }
 }
 
-fn found(call: &ChargedCall, amount: Amount) -> FoundCall {
+fn found_call(call: &ChargedCall, amount: Amount) -> FoundCall {
     FoundCall {
         request_id: call.request_id.clone(),
         amount,
@@ -520,7 +523,7 @@ fn between(calls: &[ChargedCall], low: Amount, high: Amount) -> Vec<FoundCall> {
     let part = |call: &ChargedCall| {
         let before = call.cumulative.saturating_sub(call.amount);
         let part = call.cumulative.min(high).checked_sub(before.max(low))?;
-        (!part.is_zero()).then(|| found(call, part))
+        (!part.is_zero()).then(|| found_call(call, part))
     };
     calls.iter().filter_map(part).collect()
 }
@@ -540,9 +543,9 @@ fn cause(charged: Amount, signed: Amount, seen: &ChannelEvidence) -> (LossCause,
     }
 }
 
-fn checks(it: &Figures, is_splitter: bool) -> Vec<Check> {
-    use Relation::{AtLeast, Equal};
-    let check = |name, left, relation, right| Check {
+fn checks(it: &AuditFigures, is_splitter: bool) -> Vec<SumCheck> {
+    use SumRelation::{AtLeast, Equal};
+    let check = |name, left, relation, right| SumCheck {
         name,
         left,
         relation,

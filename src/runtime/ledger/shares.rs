@@ -8,7 +8,7 @@ pub const WHOLE_PPM: u64 = 1_000_000;
 /// A recipient's part of the revenue. Without an address it goes to a contract that is not
 /// deployed yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Share {
+pub struct RevenueShare {
     pub role: String,
     pub address: Option<Address>,
     pub ppm: u64,
@@ -52,7 +52,7 @@ pub fn apportion(whole: u64, weights: &[u128]) -> Vec<u64> {
 }
 
 /// Checks that every share is payable, once, and that together they are the whole.
-pub fn check_split(shares: &[Share]) -> Result<(), SplitProblem> {
+pub fn check_split(shares: &[RevenueShare]) -> Result<(), SplitProblem> {
     for (index, share) in shares.iter().enumerate() {
         let role = || share.role.clone();
         if share.ppm == 0 {

@@ -14,7 +14,7 @@ use super::{
     Address, Amount, Word,
     sponsorship::{Sponsored, SponsoredDeed},
 };
-use crate::runtime::event::{Event, Intent, Settlement};
+use crate::runtime::event::{Event, TxIntent, TxOutcome};
 
 /// What is done for strangers in a day (UTC) on one chain, at most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,11 +116,11 @@ impl SponsoredBook {
                     day.intend(intent, sponsored);
                 }
             }
-            Event::TransactionSettled {
+            Event::TransactionConfirmed {
                 tx, status, fee, ..
             } => {
                 for day in self.0.values_mut() {
-                    day.settle(tx, *status, *fee);
+                    day.finish(tx, *status, *fee);
                 }
             }
             Event::GasBudgetSpent { chain_id, day, .. } => {
@@ -179,7 +179,7 @@ impl SponsoredBook {
 }
 
 impl SponsoredDay {
-    fn intend(&mut self, intent: &Intent, sponsored: &Sponsored) {
+    fn intend(&mut self, intent: &TxIntent, sponsored: &Sponsored) {
         if sponsored.day > self.day {
             self.day = sponsored.day;
             self.spent = Amount::ZERO;
@@ -203,20 +203,20 @@ impl SponsoredDay {
         });
     }
 
-    fn settle(&mut self, tx: &str, status: Settlement, fee: Option<Amount>) {
+    fn finish(&mut self, tx: &str, status: TxOutcome, fee: Option<Amount>) {
         let mut open = self.open.iter();
         let Some(at) = open.position(|it| it.txs.iter().any(|other| other == tx)) else {
             return;
         };
         match status {
-            Settlement::Succeeded | Settlement::Reverted => {
+            TxOutcome::Succeeded | TxOutcome::Reverted => {
                 let ended = self.open.swap_remove(at).sponsored;
                 if ended.day == self.day {
                     let cost = fee.unwrap_or(ended.reserve);
                     self.spent = self.spent.saturating_add(cost);
                 }
             }
-            Settlement::Replaced | Settlement::Refused => {
+            TxOutcome::Replaced | TxOutcome::Refused => {
                 self.open[at].txs.retain(|other| other != tx);
                 if self.open[at].txs.is_empty() {
                     let ended = self.open.swap_remove(at).sponsored;
@@ -232,7 +232,7 @@ impl SponsoredDay {
     fn count(&mut self, sponsored: &Sponsored, change: impl Fn(u32) -> u32) {
         if let Some(party) = sponsored.party {
             let counts = self.parties.entry(party).or_default();
-            if let Some(count) = counts.of(sponsored.deed) {
+            if let Some(count) = counts.count_of(sponsored.deed) {
                 *count = change(*count);
             }
         }
@@ -249,7 +249,7 @@ impl SponsoredDay {
         allowance: &SponsorAllowance,
     ) -> Result<(), SponsorLimit> {
         let of_party = asked.party.and_then(|it| self.parties.get(&it).copied());
-        let count = of_party.and_then(|mut it| it.of(asked.deed).copied());
+        let count = of_party.and_then(|mut it| it.count_of(asked.deed).copied());
         let count = count.unwrap_or_default();
         let of_channel = asked.channel.and_then(|it| self.channels.get(&it).copied());
         match asked.deed {
@@ -272,7 +272,7 @@ impl SponsoredDay {
 }
 
 impl PartyCounts {
-    fn of(&mut self, deed: SponsoredDeed) -> Option<&mut u32> {
+    fn count_of(&mut self, deed: SponsoredDeed) -> Option<&mut u32> {
         match deed {
             SponsoredDeed::Deposit => Some(&mut self.deposits),
             SponsoredDeed::SignedRefund => Some(&mut self.signed_refunds),

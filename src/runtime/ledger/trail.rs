@@ -1,11 +1,13 @@
 //! What the journal says about money, call by call and fact by fact, for an audit against a chain.
 //!
-//! The [`Book`] keeps sums; an audit that finds a difference must also name the calls behind it.
+//! The [`Ledger`] keeps sums; an audit that finds a difference must also name the calls behind it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Address, Amount, Book, ChannelKey, Charge, ExactKey, ReceiverKey, Scheme, Word};
-use crate::runtime::event::{ChannelsClaimed, Event, PaymentReceived, Record, RefundCharged};
+use super::{
+    Address, Amount, CallCharge, ChannelKey, ExactKey, Ledger, PaymentScheme, ReceiverKey, Word,
+};
+use crate::runtime::event::{ChannelsClaimed, Event, EventRecord, PaymentReceived, RefundCharged};
 
 /// A call that cost something, or a refund's fee, which stands in its channel's total like a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,7 +82,7 @@ pub type ReleaseOf = (ReceiverKey, Address);
 /// Everything that an audit compares with the chain.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AuditTrail {
-    pub book: Book,
+    pub ledger: Ledger,
     /// In the order of the journal.
     pub calls: BTreeMap<ChannelKey, Vec<ChargedCall>>,
     pub exact_calls: BTreeMap<ExactKey, Vec<ChargedCall>>,
@@ -108,10 +110,10 @@ impl AuditTrail {
         self.read_from = Some(self.sequence);
     }
 
-    pub fn apply(&mut self, record: &Record) {
+    pub fn apply(&mut self, record: &EventRecord) {
         self.sequence = record.sequence;
         let is_late = self.read_from.is_some_and(|read| record.sequence > read);
-        self.book.apply(&record.event);
+        self.ledger.apply(&record.event);
         let place = |block| FactPlace { block, is_late };
         match &record.event {
             Event::CallMetered {
@@ -122,7 +124,7 @@ impl AuditTrail {
             Event::RefundCharged(fee) => self.charge_refund(fee, is_late),
             Event::PaymentReceived(paid) => self.receive(paid, place(paid.block)),
             Event::Claimed(claimed) => self.claim(claimed, place(claimed.block)),
-            Event::Settled(it) => self.settle(TrailSettlement {
+            Event::Settled(it) => self.apply_settlement(TrailSettlement {
                 tx: it.tx.clone(),
                 receiver: it.receiver,
                 amount: it.amount,
@@ -155,7 +157,7 @@ impl AuditTrail {
             Event::TransactionIntended(intent) => {
                 self.in_flight.insert(intent.tx.clone());
             }
-            Event::TransactionSettled { tx, .. } => {
+            Event::TransactionConfirmed { tx, .. } => {
                 self.in_flight.remove(tx);
             }
             _ => {}
@@ -169,12 +171,12 @@ impl AuditTrail {
 
     /// Receivers of calls of this journal on a chain; what others are paid is not ours to audit.
     pub fn receivers(&self, chain_id: u64) -> BTreeSet<ReceiverKey> {
-        let channels = self.book.channels.iter().map(|(key, it)| ReceiverKey {
+        let channels = self.ledger.channels.iter().map(|(key, it)| ReceiverKey {
             chain_id: key.chain_id,
             receiver: it.config.receiver,
             token: it.config.token,
         });
-        let known = self.book.receivers.keys().copied();
+        let known = self.ledger.receivers.keys().copied();
         // Payments are received for other sellers too.
         let paid = self.payments.iter().map(|(key, it)| ReceiverKey {
             chain_id: key.chain_id,
@@ -189,15 +191,15 @@ impl AuditTrail {
 
     /// Every chain on which calls were charged or channels opened.
     pub fn chains(&self) -> BTreeSet<u64> {
-        let channels = self.book.channels.keys().map(|key| key.chain_id);
-        let known = self.book.receivers.keys().map(|key| key.chain_id);
+        let channels = self.ledger.channels.keys().map(|key| key.chain_id);
+        let known = self.ledger.receivers.keys().map(|key| key.chain_id);
         let read = self.splits.iter().map(|key| key.chain_id);
         let all: BTreeSet<u64> = channels.chain(known).chain(read).collect();
         let has_money = |chain: &u64| !self.receivers(*chain).is_empty();
         all.into_iter().filter(has_money).collect()
     }
 
-    fn charge(&mut self, request_id: &str, charge: &Charge, is_late: bool) {
+    fn charge(&mut self, request_id: &str, charge: &CallCharge, is_late: bool) {
         if charge.amount.is_zero() {
             return;
         }
@@ -210,12 +212,12 @@ impl AuditTrail {
             is_late,
         };
         match charge.scheme {
-            Scheme::Exact => self
+            PaymentScheme::Exact => self
                 .exact_calls
                 .entry(charge.exact_key())
                 .or_default()
                 .push(call),
-            Scheme::BatchSettlement => self
+            PaymentScheme::BatchSettlement => self
                 .calls
                 .entry(charge.channel_key())
                 .or_default()
@@ -269,7 +271,7 @@ impl AuditTrail {
         }
     }
 
-    fn settle(&mut self, mut settlement: TrailSettlement) {
+    fn apply_settlement(&mut self, mut settlement: TrailSettlement) {
         let known =
             |it: &TrailSettlement| (&it.tx, it.receiver) == (&settlement.tx, settlement.receiver);
         if self.settlements.iter().any(known) {

@@ -11,7 +11,7 @@ pub const MOST_ENTRIES: usize = 200;
 /// What each contributor gets on top of what it `had`, together at most `budget`. What static
 /// shares gave somebody beyond what it is owed counts towards what it earns later: until then it
 /// gets nothing more, and the others what there is, in proportion.
-pub fn tranche(
+pub fn next_tranche(
     owed: &[(Address, Amount)],
     had: &BTreeMap<Address, Amount>,
     budget: Amount,

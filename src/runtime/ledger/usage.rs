@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
     Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
 )]
 #[serde(rename_all = "lowercase")]
-pub enum Finish {
+pub enum FinishReason {
     /// The model ended its answer.
     Stop,
     /// The token limit was reached.
@@ -21,7 +21,7 @@ pub enum Finish {
     Failed,
 }
 
-impl Finish {
+impl FinishReason {
     /// Whether the payer's side or the model ended the call; else it was cut off by ours.
     pub fn is_answer(self) -> bool {
         !matches!(self, Self::Recovered | Self::Failed)
@@ -30,7 +30,7 @@ impl Finish {
 
 /// Tokens of one call: the same numbers in the answer, the receipt, the journal and the metrics.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Usage {
+pub struct TokenUsage {
     pub prompt_tokens: u64,
     pub completion_tokens: u64,
 }

@@ -6,7 +6,7 @@ use super::{Amount, Word};
 
 /// A waiting withdrawal by the payer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Withdrawal {
+pub struct PayerWithdrawal {
     pub amount: Amount,
     /// Unix time in seconds, by the chain's clock.
     pub started: u64,
@@ -18,7 +18,7 @@ pub struct ChannelView {
     /// Deposits less withdrawals and refunds.
     pub balance: Amount,
     pub claimed: Amount,
-    pub withdrawal: Option<Withdrawal>,
+    pub withdrawal: Option<PayerWithdrawal>,
     pub refund_nonce: u64,
     pub block: u64,
     pub block_hash: Word,

@@ -3,26 +3,26 @@
 //! what their logits mean, is the evaluation's arithmetic. Knows no engine.
 
 use crate::runtime::{
-    dataset::choices::Choices,
+    dataset::choices::LabelChoices,
     engine::Prompt,
-    model::text::{Message, ModelTextError, Piece, TextCodec},
+    model::text::{ChatMessage, ModelTextError, TextCodec, TokenPiece},
 };
 
 /// A prompt with its possible continuations.
-pub(super) struct Labels {
-    pub choices: Choices,
+pub(super) struct LabelPrompt {
+    pub choices: LabelChoices,
     /// Tokens of each label alone.
     pub lengths: Vec<usize>,
 }
 
 /// A prompt that was answered with one label.
-struct Answered {
+struct LabelAnswer {
     ids: Vec<u32>,
     /// Tokens of the label, without the end of the answer.
     length: usize,
 }
 
-impl Labels {
+impl LabelPrompt {
     /// The error says what is wrong with the labels.
     pub(super) fn new(
         codec: &TextCodec,
@@ -47,7 +47,7 @@ impl Labels {
             sequences.push(answered.ids);
             lengths.push(answered.length);
         }
-        let choices = Choices::new(&sequences, names).map_err(|error| error.to_string())?;
+        let choices = LabelChoices::new(&sequences, names).map_err(|error| error.to_string())?;
         Ok(Self { choices, lengths })
     }
 
@@ -75,7 +75,11 @@ pub(super) fn answer_tokens(
     Some(ids)
 }
 
-fn answered(codec: &TextCodec, prompt: &Prompt, label: &str) -> Result<Answered, ModelTextError> {
+fn answered(
+    codec: &TextCodec,
+    prompt: &Prompt,
+    label: &str,
+) -> Result<LabelAnswer, ModelTextError> {
     match prompt {
         Prompt::Chat(messages) => in_chat(codec, messages, label),
         Prompt::Text(text) => in_text(codec, text, label),
@@ -84,12 +88,12 @@ fn answered(codec: &TextCodec, prompt: &Prompt, label: &str) -> Result<Answered,
 
 fn in_chat(
     codec: &TextCodec,
-    messages: &[Message],
+    messages: &[ChatMessage],
     label: &str,
-) -> Result<Answered, ModelTextError> {
+) -> Result<LabelAnswer, ModelTextError> {
     let asked = codec.render_chat(messages, true)?;
     let mut conversation = messages.to_vec();
-    conversation.push(Message {
+    conversation.push(ChatMessage {
         role: "assistant".to_owned(),
         content: label.to_owned(),
     });
@@ -99,7 +103,7 @@ fn in_chat(
     }
     let mut pieces = codec.encode_pieces(&whole, false)?;
     // What the template writes behind the end of the answer is nothing that the model writes.
-    let is_answer = |piece: &Piece| piece.span.end > asked.len();
+    let is_answer = |piece: &TokenPiece| piece.span.end > asked.len();
     let end = pieces
         .iter()
         .rposition(|piece| is_answer(piece) && codec.is_special(piece.id));
@@ -108,26 +112,26 @@ fn in_chat(
         .iter()
         .filter(|piece| is_answer(piece) && !codec.is_special(piece.id))
         .count();
-    Ok(Answered {
+    Ok(LabelAnswer {
         ids: pieces.into_iter().map(|piece| piece.id).collect(),
         length,
     })
 }
 
-fn in_text(codec: &TextCodec, text: &str, label: &str) -> Result<Answered, ModelTextError> {
+fn in_text(codec: &TextCodec, text: &str, label: &str) -> Result<LabelAnswer, ModelTextError> {
     let before = codec.encode(text, true)?.len();
     let mut ids = codec.encode(&format!("{text}{label}"), true)?;
     // The last token of the prompt and the first of the label may be one.
     let length = ids.len().saturating_sub(before).max(1);
     ids.extend(codec.document_end());
-    Ok(Answered { ids, length })
+    Ok(LabelAnswer { ids, length })
 }
 
 /// For templates that write an answered conversation otherwise than they ask for the answer.
-fn after(codec: &TextCodec, mut ids: Vec<u32>, label: &str) -> Result<Answered, ModelTextError> {
+fn after(codec: &TextCodec, mut ids: Vec<u32>, label: &str) -> Result<LabelAnswer, ModelTextError> {
     let label = codec.encode(label, false)?;
     let length = label.len();
     ids.extend(label);
     ids.extend(codec.stop_ids().last());
-    Ok(Answered { ids, length })
+    Ok(LabelAnswer { ids, length })
 }

@@ -19,26 +19,26 @@ use mistralrs_quant::{
     LoraAdapter, LoraConfig, ShardedSafeTensors, clear_applied_loras, push_applied_lora,
 };
 
-use super::{quant::Quant, view::View};
-use crate::runtime::{adapter::Normalised, engine::turns::Turns, model::Family};
+use super::{model_dir::ModelDirView, quant::Quant};
+use crate::runtime::{adapter::NormalisedAdapter, engine::turns::TurnQueue, model::ModelFamily};
 
 /// One load at a time: it is memory-bound, and the lock also orders the loader's global state.
 static LOADING: Mutex<()> = Mutex::new(());
 
 /// Tells whether weights are still in memory.
-pub(super) type Memory = Weak<tokio::sync::Mutex<dyn Pipeline>>;
+pub(super) type WeakPipeline = Weak<tokio::sync::Mutex<dyn Pipeline>>;
 
 /// A running mistral.rs engine.
-pub(super) struct Running {
+pub(super) struct RunningEngine {
     model: mistralrs::Model,
-    pub memory: Memory,
+    pub memory: WeakPipeline,
     /// Counts rows of logits.
     pub steps: Arc<AtomicU64>,
     /// One request at a time.
-    pub turns: Arc<Turns>,
+    pub turns: Arc<TurnQueue>,
 }
 
-impl Running {
+impl RunningEngine {
     pub(super) fn runner(&self) -> &MistralRs {
         self.model.inner()
     }
@@ -46,11 +46,11 @@ impl Running {
 
 /// Loads the base in `view`, merges `factors`, then applies `quant`. The error is for the operator.
 pub(super) async fn load(
-    view: View,
-    factors: Option<Normalised>,
+    view: ModelDirView,
+    factors: Option<NormalisedAdapter>,
     quant: Quant,
     steps: Arc<AtomicU64>,
-) -> Result<Running, String> {
+) -> Result<RunningEngine, String> {
     let (reply, outcome) = tokio::sync::oneshot::channel();
     std::thread::Builder::new()
         .name("openlora-load".to_owned())
@@ -64,11 +64,11 @@ pub(super) async fn load(
 }
 
 fn load_here(
-    view: &View,
-    factors: Option<Normalised>,
+    view: &ModelDirView,
+    factors: Option<NormalisedAdapter>,
     quant: Quant,
     steps: Arc<AtomicU64>,
-) -> Result<Running, String> {
+) -> Result<RunningEngine, String> {
     let _one_at_a_time = LOADING
         .lock()
         .unwrap_or_else(|poisoned| poisoned.into_inner());
@@ -80,15 +80,15 @@ fn load_here(
     let built = build(view, quant);
     clear_applied_loras();
     let (model, memory) = built?;
-    Ok(Running {
+    Ok(RunningEngine {
         model,
         memory,
         steps,
-        turns: Arc::new(Turns::new(1)),
+        turns: Arc::new(TurnQueue::new(1)),
     })
 }
 
-fn build(view: &View, quant: Quant) -> Result<(mistralrs::Model, Memory), String> {
+fn build(view: &ModelDirView, quant: Quant) -> Result<(mistralrs::Model, WeakPipeline), String> {
     let mut builder = TextModelBuilder::new(view.path().display())
         .with_loader_type(loader(view.family))
         .with_dtype(ModelDType::F32)
@@ -118,7 +118,7 @@ fn build(view: &View, quant: Quant) -> Result<(mistralrs::Model, Memory), String
 }
 
 /// The factors as mistral.rs looks them up while it builds the layers.
-fn adapter(factors: Normalised) -> mistralrs::Result<LoraAdapter> {
+fn adapter(factors: NormalisedAdapter) -> mistralrs::Result<LoraAdapter> {
     let target_modules = patterns(&factors.target_modules);
     let tensors = factors
         .tensors
@@ -176,11 +176,11 @@ impl Quant {
     }
 }
 
-fn loader(family: Family) -> NormalLoaderType {
+fn loader(family: ModelFamily) -> NormalLoaderType {
     match family {
-        Family::Llama => NormalLoaderType::Llama,
-        Family::Mistral => NormalLoaderType::Mistral,
-        Family::Qwen2 => NormalLoaderType::Qwen2,
-        Family::Qwen3 => NormalLoaderType::Qwen3,
+        ModelFamily::Llama => NormalLoaderType::Llama,
+        ModelFamily::Mistral => NormalLoaderType::Mistral,
+        ModelFamily::Qwen2 => NormalLoaderType::Qwen2,
+        ModelFamily::Qwen3 => NormalLoaderType::Qwen3,
     }
 }

@@ -7,13 +7,13 @@
 //! Several engines run side by side. Embeddings are not offered: mistral.rs gives them for
 //! dedicated embedding models only. Knows no HTTP, no metering and no journal.
 
-mod ask;
 mod labels;
 mod load;
+mod model_dir;
 mod quant;
 mod sample;
 mod served;
-mod view;
+mod token_request;
 mod walk;
 
 use std::{
@@ -25,16 +25,16 @@ use std::{
     },
 };
 
-use self::{load::Running, served::Served, view::View};
+use self::{load::RunningEngine, model_dir::ModelDirView, served::ServedModel};
 use crate::error::Explain;
 use crate::runtime::{
-    adapter::{self, Adapter, Normalised},
+    adapter::{self, LoraAdapter, NormalisedAdapter},
     dataset::Task,
     engine::{Engine, EngineError},
-    model::{self, Base, ModelConfig, text::TextCodec},
+    model::{self, BaseModel, ModelConfig, text::TextCodec},
 };
 
-pub use quant::{Machine, Quant, Weights, settle};
+pub use quant::{MachineLimits, Quant, QuantChoice, resolve_quant};
 
 /// Token sequences on which an adapter must move the logits.
 const CANARIES: u64 = 3;
@@ -46,22 +46,22 @@ const DEAD: f32 = 1e-6;
 pub struct EngineSpec<'a> {
     /// How messages name it: the adapter's name, or the base's.
     pub name: String,
-    pub base: &'a Base,
-    pub adapter: Option<&'a Adapter>,
+    pub base: &'a BaseModel,
+    pub adapter: Option<&'a LoraAdapter>,
     pub quant: Quant,
 }
 
 /// A loaded engine and what the operator is told about it.
 #[derive(Clone)]
-pub struct Loaded {
+pub struct LoadedEngine {
     pub engine: Arc<dyn Engine>,
-    pub weights: Weights,
+    pub weights: QuantChoice,
     /// The largest difference that the adapter makes to a logit of the test prompts; `None` for a
     /// plain base.
     pub effect: Option<f32>,
 }
 
-impl Loaded {
+impl LoadedEngine {
     /// Whether the adapter was seen to change the base's output.
     pub fn live(&self) -> bool {
         self.effect.is_some()
@@ -70,18 +70,18 @@ impl Loaded {
 
 /// Loads engines and keeps what they have in common.
 #[derive(Default)]
-pub struct Engines {
+pub struct EngineLoader {
     /// Test logits of each base, by digest and form of its weights.
-    canaries: Mutex<HashMap<(String, Quant), Canary>>,
+    canaries: Mutex<HashMap<(String, Quant), CanaryLogits>>,
     /// Weights that were loaded and may still be in memory.
-    memory: Mutex<Vec<load::Memory>>,
+    memory: Mutex<Vec<load::WeakPipeline>>,
     steps: Arc<AtomicU64>,
 }
 
 /// Logits at the end of each test prompt.
-type Canary = Arc<Vec<Vec<f32>>>;
+type CanaryLogits = Arc<Vec<Vec<f32>>>;
 
-impl Engines {
+impl EngineLoader {
     pub fn new() -> Self {
         Self::default()
     }
@@ -90,8 +90,8 @@ impl Engines {
     ///
     /// The first adapter of a base costs two loads: the plain base is loaded, asked for its logits
     /// on a few test prompts and dropped again, unless it was loaded through here before.
-    pub async fn load(&self, spec: EngineSpec<'_>) -> Result<Loaded, EngineError> {
-        let plan = Plan::of(&spec)?;
+    pub async fn load(&self, spec: EngineSpec<'_>) -> Result<LoadedEngine, EngineError> {
+        let plan = LoadPlan::from_spec(&spec)?;
         let Some(adapter) = spec.adapter else {
             let running = self.start(&plan, None).await?;
             let logits = canary(&plan, &running).await?;
@@ -120,15 +120,15 @@ impl Engines {
 
     async fn start(
         &self,
-        plan: &Plan,
-        factors: Option<Normalised>,
-    ) -> Result<Running, EngineError> {
+        plan: &LoadPlan,
+        factors: Option<NormalisedAdapter>,
+    ) -> Result<RunningEngine, EngineError> {
         let failed = |reason| EngineError::Load {
             name: plan.name.clone(),
             reason,
         };
-        let view =
-            View::of(&plan.folder, &plan.config).map_err(|error| failed(error.to_string()))?;
+        let view = ModelDirView::create(&plan.folder, &plan.config)
+            .map_err(|error| failed(error.to_string()))?;
         let running = load::load(view, factors, plan.weights.quant, self.steps.clone())
             .await
             .map_err(failed)?;
@@ -136,7 +136,7 @@ impl Engines {
         Ok(running)
     }
 
-    async fn base_canary(&self, plan: &Plan) -> Result<Canary, EngineError> {
+    async fn base_canary(&self, plan: &LoadPlan) -> Result<CanaryLogits, EngineError> {
         if let Some(known) = lock(&self.canaries).get(&plan.key()) {
             return Ok(known.clone());
         }
@@ -154,31 +154,31 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 /// What a load will do, settled before anything heavy starts.
-struct Plan {
+struct LoadPlan {
     name: String,
     folder: PathBuf,
     digest: String,
     codec: Arc<TextCodec>,
     config: ModelConfig,
-    weights: Weights,
+    weights: QuantChoice,
 }
 
-impl Plan {
-    fn of(spec: &EngineSpec<'_>) -> Result<Self, EngineError> {
+impl LoadPlan {
+    fn from_spec(spec: &EngineSpec<'_>) -> Result<Self, EngineError> {
         let refused = |reason: String, hint: Option<&str>| EngineError::Unsupported {
             name: spec.name.clone(),
             reason,
             hint: hint.map(str::to_owned),
         };
         let config = spec.base.config.clone();
-        if let Some(obstacle) = view::obstacle(&config) {
+        if let Some(obstacle) = model_dir::unsupported_reason(&config) {
             return Err(refused(obstacle, None));
         }
         let folder = spec.base.dir.clone();
         let codec = TextCodec::open(&folder).map_err(|error| refused(error.to_string(), None))?;
         let task = spec.adapter.and_then(|adapter| adapter.task.as_ref());
         let classifies = task.is_some_and(|card| matches!(card.task, Task::Classify { .. }));
-        let weights = settle(spec.quant, &config, Machine::this(), classifies)
+        let weights = resolve_quant(spec.quant, &config, MachineLimits::detect(), classifies)
             .map_err(|reason| refused(reason, Some("use --quant f32 or auto")))?;
         Ok(Self {
             name: spec.name.clone(),
@@ -194,14 +194,14 @@ impl Plan {
         (self.digest.clone(), self.weights.quant)
     }
 
-    fn loaded(self, running: Running, effect: Option<f32>) -> Loaded {
-        let engine = Served {
+    fn loaded(self, running: RunningEngine, effect: Option<f32>) -> LoadedEngine {
+        let engine = ServedModel {
             name: self.name,
             running: Arc::new(running),
             codec: self.codec,
-            context: view::context(&self.config),
+            context: model_dir::context(&self.config),
         };
-        Loaded {
+        LoadedEngine {
             engine: Arc::new(engine),
             weights: self.weights,
             effect,
@@ -211,7 +211,7 @@ impl Plan {
 
 /// The adapter's factors for the engine, checked against the base: mistral.rs would skip a module
 /// that it does not find.
-fn factors(plan: &Plan, adapter: &Adapter) -> Result<Normalised, EngineError> {
+fn factors(plan: &LoadPlan, adapter: &LoraAdapter) -> Result<NormalisedAdapter, EngineError> {
     adapter::check_against(adapter, &model::modules(&plan.config))
         .and_then(|()| adapter::normalise(adapter))
         .map_err(|error| EngineError::Unsupported {
@@ -222,9 +222,10 @@ fn factors(plan: &Plan, adapter: &Adapter) -> Result<Normalised, EngineError> {
 }
 
 /// Logits after each of the test prompts, which are spread over the vocabulary.
-async fn canary(plan: &Plan, running: &Running) -> Result<Vec<Vec<f32>>, EngineError> {
+async fn canary(plan: &LoadPlan, running: &RunningEngine) -> Result<Vec<Vec<f32>>, EngineError> {
     let vocabulary = plan.config.vocab_size as u64;
-    let length = CANARY_TOKENS.min(view::context(&plan.config).saturating_sub(1).max(1) as u64);
+    let length =
+        CANARY_TOKENS.min(model_dir::context(&plan.config).saturating_sub(1).max(1) as u64);
     let prompt = |number: u64| -> Vec<u32> {
         (0..length)
             .map(|at| ((number * 1_000_003 + at * 7_919 + 1) % vocabulary) as u32)
@@ -232,13 +233,13 @@ async fn canary(plan: &Plan, running: &Running) -> Result<Vec<Vec<f32>>, EngineE
     };
     let mut rows = Vec::new();
     for number in 0..CANARIES {
-        rows.push(ask::logits(running, prompt(number)).await?);
+        rows.push(token_request::logits(running, prompt(number)).await?);
     }
     Ok(rows)
 }
 
 /// The largest difference between the rows; an error when it is no more than rounding.
-fn effect(plan: &Plan, before: &[Vec<f32>], after: &[Vec<f32>]) -> Result<f32, EngineError> {
+fn effect(plan: &LoadPlan, before: &[Vec<f32>], after: &[Vec<f32>]) -> Result<f32, EngineError> {
     let pairs = || before.iter().flatten().zip(after.iter().flatten());
     let difference = pairs().map(|(a, b)| (a - b).abs()).fold(0f32, f32::max);
     let scale = pairs().map(|(a, _)| a.abs()).fold(0f32, f32::max);

@@ -71,21 +71,21 @@ impl std::str::FromStr for Quant {
 
 /// A settled form with the reason, as the operator reads it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Weights {
+pub struct QuantChoice {
     pub quant: Quant,
     pub reason: String,
 }
 
 /// What the choice looks at besides the model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Machine {
+pub struct MachineLimits {
     pub free_memory: u64,
     /// Whether the quantised kernels were compiled with vector instructions.
     pub vector_kernels: bool,
 }
 
-impl Machine {
-    pub fn this() -> Self {
+impl MachineLimits {
+    pub fn detect() -> Self {
         let mut system = sysinfo::System::new();
         system.refresh_memory();
         let vector_kernels = cfg!(any(target_feature = "avx2", target_arch = "aarch64"));
@@ -97,18 +97,18 @@ impl Machine {
 }
 
 /// Settles `wanted` for a model that `classifies` or writes; the error says why it cannot be had.
-pub fn settle(
+pub fn resolve_quant(
     wanted: Quant,
     config: &ModelConfig,
-    machine: Machine,
+    machine: MachineLimits,
     classifies: bool,
-) -> Result<Weights, String> {
+) -> Result<QuantChoice, String> {
     if wanted == Quant::Auto {
         return Ok(choose(config, machine, classifies));
     }
     match unfit(wanted, config) {
         Some(reason) => Err(reason),
-        None => Ok(Weights {
+        None => Ok(QuantChoice {
             quant: wanted,
             reason: "as asked for".to_owned(),
         }),
@@ -134,7 +134,7 @@ const CACHED: u64 = 64 << 20;
 /// does, and q8_0 writes answers faster, as its weights are a quarter to fetch for every token: 79
 /// tokens a second after 157 ms, f32 33 after 111 ms (80M parameters, a prompt of 30 tokens, two
 /// cores with AVX-512; `serve --quant …` and `call --max-tokens 96 --json`).
-fn choose(config: &ModelConfig, machine: Machine, classifies: bool) -> Weights {
+fn choose(config: &ModelConfig, machine: MachineLimits, classifies: bool) -> QuantChoice {
     let parameters = model::parameters(config);
     let fits = |quant: Quant| quant.bytes(parameters) <= machine.free_memory / 2;
     let memory = |quant: Quant| megabytes(quant.bytes(parameters));
@@ -142,7 +142,7 @@ fn choose(config: &ModelConfig, machine: Machine, classifies: bool) -> Weights {
     let cached = Quant::F32.bytes(parameters) <= CACHED;
     if fits(Quant::F32) && (classifies || cached || !machine.vector_kernels) {
         let reason = format!("exact, {} of {free} free", memory(Quant::F32));
-        return Weights {
+        return QuantChoice {
             quant: Quant::F32,
             reason,
         };
@@ -159,14 +159,14 @@ fn choose(config: &ModelConfig, machine: Machine, classifies: bool) -> Weights {
                 memory(Quant::F32),
                 memory(quant)
             );
-            return Weights { quant, reason };
+            return QuantChoice { quant, reason };
         }
     }
     let reason = format!(
         "its rows fit no block size, {} of {free} free",
         memory(Quant::F32)
     );
-    Weights {
+    QuantChoice {
         quant: Quant::F32,
         reason,
     }

@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use crate::runtime::engine::Sampling;
+use crate::runtime::engine::SamplingParams;
 
 /// Candidates sorted at first when looking for the top-p nucleus; grows eightfold as needed.
 const NUCLEUS: usize = 64;
@@ -18,21 +18,21 @@ const NUCLEUS: usize = 64;
 /// A chosen token with its log-probability under the unchanged distribution (natural log) and the
 /// best alternatives, best first.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Choice {
+pub(super) struct ChosenToken {
     pub id: u32,
     pub logprob: f32,
     pub top: Vec<(u32, f32)>,
 }
 
 /// The state of one request's token choice.
-pub(super) struct Sampler {
-    settings: Sampling,
+pub(super) struct TokenSampler {
+    settings: SamplingParams,
     random: ChaCha8Rng,
     counts: HashMap<u32, u32>,
 }
 
-impl Sampler {
-    pub(super) fn new(settings: Sampling) -> Self {
+impl TokenSampler {
+    pub(super) fn new(settings: SamplingParams) -> Self {
         let random = match settings.seed {
             Some(seed) => ChaCha8Rng::seed_from_u64(seed),
             None => ChaCha8Rng::from_os_rng(),
@@ -45,7 +45,7 @@ impl Sampler {
     }
 
     /// Picks from `logits` (one per token of the vocabulary); `None` when none is finite.
-    pub(super) fn choose(&mut self, logits: &[f32]) -> Option<Choice> {
+    pub(super) fn choose(&mut self, logits: &[f32]) -> Option<ChosenToken> {
         best(logits)?;
         let penalised = self.penalised(logits);
         let row = penalised.as_deref().unwrap_or(logits);
@@ -115,9 +115,9 @@ impl Sampler {
         Some(candidates)
     }
 
-    fn described(&self, logits: &[f32], id: u32) -> Choice {
+    fn described(&self, logits: &[f32], id: u32) -> ChosenToken {
         let Some(alternatives) = self.settings.logprobs else {
-            return Choice {
+            return ChosenToken {
                 id,
                 logprob: 0.0,
                 top: Vec::new(),
@@ -137,7 +137,7 @@ impl Sampler {
         ids.truncate(alternatives);
         ids.sort_unstable_by(heavier_first);
         let top = ids.into_iter().map(|(id, _)| (id, logprob(id))).collect();
-        Choice {
+        ChosenToken {
             id,
             logprob: logprob(id),
             top,

@@ -8,22 +8,25 @@ use std::sync::Arc;
 use futures::TryStreamExt;
 
 use super::{
-    ask,
-    labels::{Labels, answer_tokens},
-    load::Running,
-    walk::Walk,
+    labels::{LabelPrompt, answer_tokens},
+    load::RunningEngine,
+    token_request,
+    walk::Generation,
 };
 use crate::runtime::{
-    dataset::choices::{Choices, arg_max},
-    engine::{Classified, Engine, EngineError, Generation, Limits, Prompt, Sampling},
-    event::Usage,
-    model::text::{Message, TextCodec},
+    dataset::choices::{LabelChoices, arg_max},
+    engine::{
+        Engine, EngineError, EngineLimits, GenerationStream, LabelProbabilities, Prompt,
+        SamplingParams,
+    },
+    event::TokenUsage,
+    model::text::{ChatMessage, TextCodec},
 };
 
 /// A model with at most one adapter.
-pub(super) struct Served {
+pub(super) struct ServedModel {
     pub name: String,
-    pub running: Arc<Running>,
+    pub running: Arc<RunningEngine>,
     pub codec: Arc<TextCodec>,
     /// Longest prompt and answer together, in tokens.
     pub context: usize,
@@ -48,7 +51,7 @@ fn encode(codec: &TextCodec, prompt: &Prompt) -> Result<Vec<u32>, EngineError> {
 
 /// A message that spells a token of the template could end itself and open another one, such as an
 /// answer of the model's.
-fn check_spelling(codec: &TextCodec, messages: &[Message]) -> Result<(), EngineError> {
+fn check_spelling(codec: &TextCodec, messages: &[ChatMessage]) -> Result<(), EngineError> {
     for (at, message) in messages.iter().enumerate() {
         if let Some(token) = codec.special_inside(&message.content) {
             return Err(EngineError::Invalid {
@@ -63,7 +66,7 @@ fn check_spelling(codec: &TextCodec, messages: &[Message]) -> Result<(), EngineE
     Ok(())
 }
 
-impl Served {
+impl ServedModel {
     fn encode(&self, prompt: &Prompt) -> Result<Vec<u32>, EngineError> {
         encode(&self.codec, prompt)
     }
@@ -82,12 +85,12 @@ impl Served {
         }
     }
 
-    async fn probabilities(&self, choices: &Choices) -> Result<Vec<f64>, EngineError> {
+    async fn probabilities(&self, choices: &LabelChoices) -> Result<Vec<f64>, EngineError> {
         let forks = choices.forks();
         let mut logits = Vec::with_capacity(forks.len());
         for fork in &forks {
             let ids = [choices.prefix.as_slice(), &fork.path].concat();
-            let row = ask::logits(&self.running, ids).await?;
+            let row = token_request::logits(&self.running, ids).await?;
             let at = |id: &u32| row.get(*id as usize).copied().unwrap_or(f32::NEG_INFINITY);
             logits.push(fork.children.iter().map(at).collect::<Vec<f32>>());
         }
@@ -117,9 +120,9 @@ fn invalid(prompt: &Prompt, message: String) -> EngineError {
 }
 
 #[async_trait::async_trait]
-impl Engine for Served {
-    fn limits(&self) -> Limits {
-        Limits {
+impl Engine for ServedModel {
+    fn limits(&self) -> EngineLimits {
+        EngineLimits {
             context_tokens: self.context,
         }
     }
@@ -145,8 +148,8 @@ impl Engine for Served {
     async fn generate(
         &self,
         prompt: Prompt,
-        mut sampling: Sampling,
-    ) -> Result<Generation, EngineError> {
+        mut sampling: SamplingParams,
+    ) -> Result<GenerationStream, EngineError> {
         let ids = self.encode(&prompt)?;
         let room = self.room(ids.len(), &prompt)?;
         if sampling.max_tokens == 0 {
@@ -157,18 +160,23 @@ impl Engine for Served {
         }
         sampling.max_tokens = sampling.max_tokens.min(room);
         let longest = sampling.max_tokens;
-        let walk = Walk::new(self.codec.clone(), sampling);
-        let answer = ask::answer(self.running.clone(), ids, longest, walk);
+        let walk = Generation::new(self.codec.clone(), sampling);
+        let answer = token_request::answer(self.running.clone(), ids, longest, walk);
         Ok(Box::pin(futures::stream::once(answer).try_flatten()))
     }
 
-    async fn classify(&self, prompt: Prompt, names: &[String]) -> Result<Classified, EngineError> {
+    async fn classify(
+        &self,
+        prompt: Prompt,
+        names: &[String],
+    ) -> Result<LabelProbabilities, EngineError> {
         let length = self.encode(&prompt)?.len();
-        let labels =
-            Labels::new(&self.codec, &prompt, names).map_err(|message| EngineError::Invalid {
+        let labels = LabelPrompt::new(&self.codec, &prompt, names).map_err(|message| {
+            EngineError::Invalid {
                 message,
                 parameter: Some("labels"),
-            })?;
+            }
+        })?;
         let longest = labels.longest();
         if length + longest > self.context {
             let (name, context) = (&self.name, self.context);
@@ -179,11 +187,11 @@ impl Engine for Served {
             return Err(invalid(&prompt, message));
         }
         let probabilities = self.probabilities(&labels.choices).await?;
-        let usage = Usage {
+        let usage = TokenUsage {
             prompt_tokens: length as u64,
             completion_tokens: labels.lengths[arg_max(&probabilities)] as u64,
         };
-        Ok(Classified {
+        Ok(LabelProbabilities {
             probabilities,
             usage,
         })

@@ -5,36 +5,36 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use super::sample::{Choice, Sampler};
+use super::sample::{ChosenToken, TokenSampler};
 use crate::runtime::{
-    engine::{EngineError, Sampling, TokenLogprob},
-    event::Finish,
+    engine::{EngineError, SamplingParams, TokenLogprob},
+    event::FinishReason,
     model::text::TextCodec,
 };
 
 /// What one step of the model led to.
 #[derive(Debug)]
-pub(super) enum Step {
+pub(super) enum EngineStep {
     Delta {
         text: String,
         tokens: u64,
         logprobs: Vec<TokenLogprob>,
     },
-    Done(Finish),
+    Done(FinishReason),
     Failed(EngineError),
 }
 
 /// A token whose text is not delivered yet.
-struct Pending {
+struct PendingToken {
     /// Byte of the answer at which its text starts.
     start: usize,
     logprob: Option<TokenLogprob>,
 }
 
 /// An answer that is being written.
-pub(super) struct Walk {
+pub(super) struct Generation {
     codec: Arc<TextCodec>,
-    sampler: Sampler,
+    sampler: TokenSampler,
     stop: Vec<String>,
     wants_logprobs: bool,
     remaining: usize,
@@ -45,13 +45,13 @@ pub(super) struct Walk {
     text: String,
     /// Bytes of `text` that were handed out.
     delivered: usize,
-    pending: VecDeque<Pending>,
+    pending: VecDeque<PendingToken>,
     /// Tokens that were generated and not yet told.
     untold: u64,
 }
 
-impl Walk {
-    pub(super) fn new(codec: Arc<TextCodec>, sampling: Sampling) -> Self {
+impl Generation {
+    pub(super) fn new(codec: Arc<TextCodec>, sampling: SamplingParams) -> Self {
         Self {
             codec,
             stop: sampling
@@ -62,7 +62,7 @@ impl Walk {
                 .collect(),
             wants_logprobs: sampling.logprobs.is_some(),
             remaining: sampling.max_tokens,
-            sampler: Sampler::new(sampling),
+            sampler: TokenSampler::new(sampling),
             ids: Vec::new(),
             context: 0,
             decoded: 0,
@@ -75,19 +75,19 @@ impl Walk {
 
     /// Chooses from the logits of the next position. The chosen id is `None` when the answer is
     /// over; the steps are what the reader is to be told, in order.
-    pub(super) fn step(&mut self, logits: &[f32]) -> (Option<u32>, Vec<Step>) {
+    pub(super) fn step(&mut self, logits: &[f32]) -> (Option<u32>, Vec<EngineStep>) {
         match self.advance(logits) {
             Ok(outcome) => outcome,
-            Err(error) => (None, vec![Step::Failed(error)]),
+            Err(error) => (None, vec![EngineStep::Failed(error)]),
         }
     }
 
-    fn advance(&mut self, logits: &[f32]) -> Result<(Option<u32>, Vec<Step>), EngineError> {
+    fn advance(&mut self, logits: &[f32]) -> Result<(Option<u32>, Vec<EngineStep>), EngineError> {
         let choice = self.sampler.choose(logits).ok_or_else(|| {
             EngineError::Failed("the model gave no finite logit for the next token".to_owned())
         })?;
         if self.codec.stop_ids().contains(&choice.id) {
-            return self.end(Finish::Stop, false);
+            return self.end(FinishReason::Stop, false);
         }
         self.remaining = self.remaining.saturating_sub(1);
         let id = choice.id;
@@ -95,10 +95,10 @@ impl Walk {
         if let Some(at) = self.stop_position() {
             self.text.truncate(at);
             self.pending.retain(|token| token.start < at);
-            return self.end(Finish::Stop, true);
+            return self.end(FinishReason::Stop, true);
         }
         if self.remaining == 0 {
-            return self.end(Finish::Length, false);
+            return self.end(FinishReason::Length, false);
         }
         let held = self.possible_stop();
         let free = self.text.len() - held;
@@ -110,7 +110,7 @@ impl Walk {
         Ok((Some(id), self.deliver(free, false).into_iter().collect()))
     }
 
-    fn accept(&mut self, choice: Choice) -> Result<(), EngineError> {
+    fn accept(&mut self, choice: ChosenToken) -> Result<(), EngineError> {
         let logprob = self.wants_logprobs.then(|| TokenLogprob {
             token: self.codec.token_text(choice.id),
             logprob: choice.logprob,
@@ -120,7 +120,7 @@ impl Walk {
                 .map(|(id, p)| (self.codec.token_text(*id), *p))
                 .collect(),
         });
-        self.pending.push_back(Pending {
+        self.pending.push_back(PendingToken {
             start: self.text.len(),
             logprob,
         });
@@ -173,7 +173,7 @@ impl Walk {
 
     /// Hands out the text up to byte `until`, and tells the tokens generated since the last time;
     /// `all` also hands out tokens that added no text.
-    fn deliver(&mut self, until: usize, all: bool) -> Option<Step> {
+    fn deliver(&mut self, until: usize, all: bool) -> Option<EngineStep> {
         let text = self.text[self.delivered..until].to_owned();
         let tokens = std::mem::take(&mut self.untold);
         let mut logprobs = Vec::new();
@@ -185,7 +185,7 @@ impl Walk {
             logprobs.extend(self.pending.pop_front().and_then(|token| token.logprob));
         }
         self.delivered = until;
-        (tokens > 0 || !text.is_empty()).then_some(Step::Delta {
+        (tokens > 0 || !text.is_empty()).then_some(EngineStep::Delta {
             text,
             tokens,
             logprobs,
@@ -194,14 +194,18 @@ impl Walk {
 
     /// Closes the answer. Unless a stop string `cut` it, bytes that never became a whole
     /// character come out as U+FFFD, as decoding all tokens at once gives.
-    fn end(&mut self, finish: Finish, cut: bool) -> Result<(Option<u32>, Vec<Step>), EngineError> {
+    fn end(
+        &mut self,
+        finish: FinishReason,
+        cut: bool,
+    ) -> Result<(Option<u32>, Vec<EngineStep>), EngineError> {
         if !cut && self.decoded < self.ids.len() {
             let known = self.decode(self.context, self.decoded)?;
             let longer = self.decode(self.context, self.ids.len())?;
             self.extend(&known, &longer);
         }
-        let mut steps: Vec<Step> = self.deliver(self.text.len(), true).into_iter().collect();
-        steps.push(Step::Done(finish));
+        let mut steps: Vec<EngineStep> = self.deliver(self.text.len(), true).into_iter().collect();
+        steps.push(EngineStep::Done(finish));
         Ok((None, steps))
     }
 }

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use super::{
     config::ModelConfig,
     error::ModelError,
-    hub::{self, Download, HubRequest},
+    hub::{self, DownloadProgress, HubRequest},
     nano::{NANO, unpack_nano},
     weight_files::weight_files,
 };
@@ -47,7 +47,7 @@ impl fmt::Debug for HubToken {
 
 /// An open base.
 #[derive(Clone, Debug)]
-pub struct Base {
+pub struct BaseModel {
     pub id: String,
     /// The commit, for a base from the Hub.
     pub revision: Option<String>,
@@ -57,7 +57,7 @@ pub struct Base {
     pub digest: String,
 }
 
-impl Base {
+impl BaseModel {
     /// Opens a folder in HF layout.
     pub fn open_dir(id: &str, dir: &Path) -> Result<Self, ModelError> {
         let config = ModelConfig::read(&dir.join("config.json"))?;
@@ -72,7 +72,7 @@ impl Base {
     }
 }
 
-impl Base {
+impl BaseModel {
     /// The safetensors files that hold the weights, sorted.
     pub fn weight_files(&self) -> Result<Vec<PathBuf>, ModelError> {
         weight_files(&self.dir)
@@ -115,14 +115,14 @@ fn digest_line(path: &Path) -> Result<String, ModelError> {
 /// fetched first. Safe to call on any thread; `report` hears of downloads.
 pub fn open_base(
     request: &BaseRequest,
-    report: &mut dyn FnMut(Download),
-) -> Result<Base, ModelError> {
+    report: &mut dyn FnMut(DownloadProgress),
+) -> Result<BaseModel, ModelError> {
     if request.id == NANO {
-        return Base::open_dir(NANO, &unpack_nano(&request.nano_dir)?);
+        return BaseModel::open_dir(NANO, &unpack_nano(&request.nano_dir)?);
     }
     let path = Path::new(&request.id);
     if path.is_dir() {
-        return Base::open_dir(&request.id, path);
+        return BaseModel::open_dir(&request.id, path);
     }
     if path.exists() {
         return Err(ModelError::NotFolder {
@@ -135,8 +135,8 @@ pub fn open_base(
         });
     }
     let snapshot = hub::fetch(&request.hub(), report)?;
-    let base = Base::open_dir(&request.id, &snapshot.dir)?;
-    Ok(Base {
+    let base = BaseModel::open_dir(&request.id, &snapshot.dir)?;
+    Ok(BaseModel {
         revision: Some(snapshot.commit),
         ..base
     })

@@ -14,7 +14,7 @@ use tokenizers::{
 };
 
 use super::text::ModelTextError;
-use crate::atomic::{self, Readers};
+use crate::atomic::{self, FileAccess};
 
 /// Ends a document.
 pub const DOCUMENT_END: &str = "<|endoftext|>";
@@ -35,7 +35,7 @@ pub const CHAT_TEMPLATE: &str = "{% for message in messages %}\
 /// Smallest vocabulary: the 256 bytes and the special tokens.
 pub const LEAST_VOCABULARY: usize = 256 + SPECIAL_TOKENS.len();
 
-type Bpe = TokenizerImpl<
+type BpeTokenizer = TokenizerImpl<
     BPE,
     NormalizerWrapper,
     PreTokenizerWrapper,
@@ -87,7 +87,7 @@ pub fn train_tokenizer(
     )
 }
 
-fn empty_tokenizer() -> tokenizers::Result<Bpe> {
+fn empty_tokenizer() -> tokenizers::Result<BpeTokenizer> {
     let byte_level = ByteLevel::new(false, true, true);
     TokenizerBuilder::new()
         .with_model(BPE::default())
@@ -110,6 +110,6 @@ fn tokenizer_config() -> serde_json::Value {
 }
 
 fn write(path: &Path, text: &str) -> Result<(), ModelTextError> {
-    atomic::replace_file(path, text.as_bytes(), Readers::Everyone)
+    atomic::replace_file(path, text.as_bytes(), FileAccess::Everyone)
         .map_err(|error| ModelTextError::write(path, &error))
 }

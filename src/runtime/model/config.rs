@@ -11,14 +11,14 @@ use super::error::ModelError;
 
 /// A model family with its own defaults.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Family {
+pub enum ModelFamily {
     Llama,
     Mistral,
     Qwen2,
     Qwen3,
 }
 
-impl Family {
+impl ModelFamily {
     const ALL: [(&'static str, Self); 4] = [
         ("llama", Self::Llama),
         ("mistral", Self::Mistral),
@@ -53,7 +53,7 @@ pub enum RopeScaling {
 /// Everything that the decoder needs to know about a base.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ModelConfig {
-    pub family: Family,
+    pub family: ModelFamily,
     pub vocab_size: usize,
     pub hidden_size: usize,
     pub intermediate_size: usize,
@@ -92,7 +92,7 @@ impl ModelConfig {
                 path: path.to_owned(),
                 reason: error.to_string(),
             })?;
-        Reader { path, map: &source }.config()
+        ConfigReader { path, map: &source }.config()
     }
 
     /// Rotary frequencies of the head dimensions, `[head_dim / 2]`.
@@ -142,12 +142,12 @@ impl RopeScaling {
 }
 
 /// Reads one JSON object, naming file and key in every error.
-struct Reader<'a> {
+struct ConfigReader<'a> {
     path: &'a Path,
     map: &'a Map<String, Value>,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> ConfigReader<'a> {
     fn config(&self) -> Result<ModelConfig, ModelError> {
         let family = self.family()?;
         self.refuse_unsupported()?;
@@ -176,10 +176,12 @@ impl<'a> Reader<'a> {
             rope_scaling: rope.scaling()?,
             windows: self.windows(family, layers)?,
             tied: self.boolean("tie_word_embeddings", false)?,
-            qkv_bias: family == Family::Qwen2 || (family != Family::Mistral && attention_bias),
-            output_bias: matches!(family, Family::Llama | Family::Qwen3) && attention_bias,
-            mlp_bias: family == Family::Llama && self.boolean("mlp_bias", false)?,
-            head_norms: family == Family::Qwen3,
+            qkv_bias: family == ModelFamily::Qwen2
+                || (family != ModelFamily::Mistral && attention_bias),
+            output_bias: matches!(family, ModelFamily::Llama | ModelFamily::Qwen3)
+                && attention_bias,
+            mlp_bias: family == ModelFamily::Llama && self.boolean("mlp_bias", false)?,
+            head_norms: family == ModelFamily::Qwen3,
             initializer_range: self.number("initializer_range")?.unwrap_or(0.02),
             source: self.map.clone(),
         };
@@ -187,12 +189,12 @@ impl<'a> Reader<'a> {
         Ok(config)
     }
 
-    fn family(&self) -> Result<Family, ModelError> {
+    fn family(&self) -> Result<ModelFamily, ModelError> {
         let found = match self.map.get("model_type") {
             Some(Value::String(name)) => name.clone(),
             _ => return Err(self.wrong("model_type", "the name of a model family")),
         };
-        let known = Family::ALL.iter().find(|(name, _)| *name == found);
+        let known = ModelFamily::ALL.iter().find(|(name, _)| *name == found);
         known.map(|(_, family)| *family).ok_or(ModelError::Family {
             path: self.path.to_owned(),
             found,
@@ -228,8 +230,13 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    fn head_dim(&self, family: Family, hidden: usize, heads: usize) -> Result<usize, ModelError> {
-        let default = if family == Family::Qwen3 {
+    fn head_dim(
+        &self,
+        family: ModelFamily,
+        hidden: usize,
+        heads: usize,
+    ) -> Result<usize, ModelError> {
+        let default = if family == ModelFamily::Qwen3 {
             128
         } else {
             hidden / heads
@@ -245,7 +252,7 @@ impl<'a> Reader<'a> {
         if config.head_dim == 0 || !config.head_dim.is_multiple_of(2) {
             return Err(self.wrong("head_dim", "a positive even number"));
         }
-        if config.family != Family::Qwen3
+        if config.family != ModelFamily::Qwen3
             && self.map.get("head_dim").is_none_or(Value::is_null)
             && !config.hidden_size.is_multiple_of(config.heads)
         {
@@ -256,11 +263,15 @@ impl<'a> Reader<'a> {
     }
 
     /// Qwen2 and qwen3 name a window that only counts when it is switched on.
-    fn windows(&self, family: Family, layers: usize) -> Result<Vec<Option<usize>>, ModelError> {
+    fn windows(
+        &self,
+        family: ModelFamily,
+        layers: usize,
+    ) -> Result<Vec<Option<usize>>, ModelError> {
         let enabled = match family {
-            Family::Llama => false,
-            Family::Mistral => true,
-            Family::Qwen2 | Family::Qwen3 => self.boolean("use_sliding_window", false)?,
+            ModelFamily::Llama => false,
+            ModelFamily::Mistral => true,
+            ModelFamily::Qwen2 | ModelFamily::Qwen3 => self.boolean("use_sliding_window", false)?,
         };
         let window = if enabled {
             self.optional("sliding_window")?
@@ -268,7 +279,9 @@ impl<'a> Reader<'a> {
             None
         };
         let first = match family {
-            Family::Qwen2 | Family::Qwen3 => self.count("max_window_layers")?.unwrap_or(28),
+            ModelFamily::Qwen2 | ModelFamily::Qwen3 => {
+                self.count("max_window_layers")?.unwrap_or(28)
+            }
             _ => 0,
         };
         let by_position = |layer: usize| if layer >= first { window } else { None };
@@ -289,13 +302,13 @@ impl<'a> Reader<'a> {
     }
 
     /// The object that describes rotary positions, wherever this version of the file has it.
-    fn rope(&self) -> Result<Reader<'a>, ModelError> {
+    fn rope(&self) -> Result<ConfigReader<'a>, ModelError> {
         static EMPTY: std::sync::LazyLock<Map<String, Value>> = std::sync::LazyLock::new(Map::new);
         for key in ["rope_parameters", "rope_scaling"] {
             match self.map.get(key) {
                 None | Some(Value::Null) => {}
                 Some(Value::Object(map)) => {
-                    return Ok(Reader {
+                    return Ok(ConfigReader {
                         path: self.path,
                         map,
                     });
@@ -303,7 +316,7 @@ impl<'a> Reader<'a> {
                 Some(_) => return Err(self.wrong(key, "an object")),
             }
         }
-        Ok(Reader {
+        Ok(ConfigReader {
             path: self.path,
             map: &EMPTY,
         })

@@ -21,7 +21,7 @@ use hf_hub::{
     },
 };
 
-use self::meter::{Meter, check_digest, discard};
+use self::meter::{DownloadMeter, check_digest, discard};
 use super::{
     error::{HubProblem, ModelError},
     weight_files::{INDEX, SINGLE, weight_files},
@@ -42,7 +42,7 @@ const SILENCE: Duration = Duration::from_secs(60);
 
 /// How far a download has come.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Download {
+pub enum DownloadProgress {
     Started {
         file: String,
         bytes: u64,
@@ -82,7 +82,7 @@ impl fmt::Debug for HubRequest {
 
 /// A fetched repository.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Snapshot {
+pub struct HubSnapshot {
     pub dir: PathBuf,
     pub commit: String,
 }
@@ -93,8 +93,8 @@ pub struct Snapshot {
 /// calling thread.
 pub fn fetch(
     request: &HubRequest,
-    report: &mut dyn FnMut(Download),
-) -> Result<Snapshot, ModelError> {
+    report: &mut dyn FnMut(DownloadProgress),
+) -> Result<HubSnapshot, ModelError> {
     if !is_revision(&request.revision) {
         return Err(request.failed(HubProblem::Revision));
     }
@@ -105,7 +105,7 @@ pub fn fetch(
     }
     let (sender, reports) = channel();
     std::thread::scope(|scope| {
-        let transfer = scope.spawn(move || Transfer::new(request, sender).run());
+        let transfer = scope.spawn(move || HubTransfer::new(request, sender).run());
         reports.into_iter().for_each(report);
         match transfer.join() {
             Ok(result) => result,
@@ -129,13 +129,13 @@ impl HubRequest {
     }
 
     /// The snapshot that the cache holds for the revision, when its files are all there.
-    fn cached(&self) -> Option<Snapshot> {
+    fn cached(&self) -> Option<HubSnapshot> {
         let cache = Cache::new(self.cache_dir.clone()).repo(self.repo(&self.revision));
         let config = REQUIRED.map(|name| cache.get(name)).into_iter().last()??;
         let dir = config.parent()?.to_owned();
         let complete = weight_files(&dir).ok()?.iter().all(|path| path.exists());
         let commit = dir.file_name()?.to_string_lossy().into_owned();
-        complete.then_some(Snapshot { dir, commit })
+        complete.then_some(HubSnapshot { dir, commit })
     }
 }
 
@@ -154,14 +154,14 @@ fn is_commit(text: &str) -> bool {
 }
 
 /// One run against the Hub, on a thread of its own.
-struct Transfer<'a> {
+struct HubTransfer<'a> {
     request: &'a HubRequest,
     cache: Cache,
-    reports: Sender<Download>,
+    reports: Sender<DownloadProgress>,
 }
 
-impl<'a> Transfer<'a> {
-    fn new(request: &'a HubRequest, reports: Sender<Download>) -> Self {
+impl<'a> HubTransfer<'a> {
+    fn new(request: &'a HubRequest, reports: Sender<DownloadProgress>) -> Self {
         Self {
             request,
             cache: Cache::new(request.cache_dir.clone()),
@@ -169,7 +169,7 @@ impl<'a> Transfer<'a> {
         }
     }
 
-    fn run(&self) -> Result<Snapshot, ModelError> {
+    fn run(&self) -> Result<HubSnapshot, ModelError> {
         let info = match self.info() {
             Ok(info) => info,
             Err(problem) => return self.cached_instead(problem),
@@ -191,14 +191,14 @@ impl<'a> Transfer<'a> {
         branch
             .create_ref(&info.sha)
             .map_err(ModelError::io("write to", &self.request.cache_dir))?;
-        Ok(Snapshot {
+        Ok(HubSnapshot {
             dir,
             commit: info.sha,
         })
     }
 
     /// An unreachable Hub does not stand in the way of a base that is here already.
-    fn cached_instead(&self, problem: HubProblem) -> Result<Snapshot, ModelError> {
+    fn cached_instead(&self, problem: HubProblem) -> Result<HubSnapshot, ModelError> {
         let unreachable = matches!(problem, HubProblem::Transport { .. });
         let cached = if unreachable {
             self.request.cached()
@@ -327,7 +327,7 @@ impl<'a> Transfer<'a> {
     /// One attempt; a later one continues where it stopped.
     fn download(&self, commit: &str, name: &str) -> Result<PathBuf, HubProblem> {
         let repo = self.repo(commit)?;
-        let meter = Meter::new(self.reports.clone());
+        let meter = DownloadMeter::new(self.reports.clone());
         let transfer = async {
             tokio::select! {
                 result = repo.download_with_progress(name, meter.clone()) => result.map_err(|error| self.problem(&error)),
@@ -340,7 +340,7 @@ impl<'a> Transfer<'a> {
             return Err(problem);
         }
         self.reports
-            .send(Download::Finished {
+            .send(DownloadProgress::Finished {
                 file: name.to_owned(),
             })
             .ok();

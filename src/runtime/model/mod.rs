@@ -15,10 +15,10 @@ pub mod text;
 pub mod unpack;
 mod weight_files;
 
-pub use base::{Base, BaseRequest, HubToken, open_base};
-pub use config::{Family, ModelConfig, RopeScaling};
+pub use base::{BaseModel, BaseRequest, HubToken, open_base};
+pub use config::{ModelConfig, ModelFamily, RopeScaling};
 pub use error::{HubProblem, ModelError};
-pub use hub::Download;
+pub use hub::DownloadProgress;
 pub use lora_config::{LoraConfig, is_target};
 pub use shapes::{
     MemoryEstimate, ModuleShape, TensorShape, estimate_memory, lora_parameters, modules,
@@ -29,7 +29,7 @@ pub use weight_files::weight_files;
 /// How the frozen weights of a base are kept in memory; arithmetic is f32 throughout.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Precision {
+pub enum WeightPrecision {
     F32,
     /// Matrices in bf16: half the memory, widened block by block as they are used.
     Bf16,

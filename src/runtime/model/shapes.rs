@@ -1,7 +1,7 @@
 //! Which tensors a model of a given config has: names, shapes, counts and the memory they take.
 
 use super::{
-    Precision,
+    WeightPrecision,
     config::ModelConfig,
     lora_config::{LoraConfig, is_target},
 };
@@ -40,7 +40,7 @@ pub const FINAL_NORM: &str = "model.norm.weight";
 pub const HEAD: &str = "lm_head.weight";
 
 /// A linear layer of every block: name below the block, input and output width, whether biased.
-pub struct Projection {
+pub struct LinearShape {
     pub name: &'static str,
     pub in_dim: usize,
     pub out_dim: usize,
@@ -48,10 +48,10 @@ pub struct Projection {
 }
 
 /// The seven linear layers of a block, in the order of the forward pass.
-pub fn projections(config: &ModelConfig) -> [Projection; 7] {
+pub fn projections(config: &ModelConfig) -> [LinearShape; 7] {
     let (hidden, wide) = (config.hidden_size, config.intermediate_size);
     let (query, key) = (config.query_width(), config.key_width());
-    let row = |name, in_dim, out_dim, biased| Projection {
+    let row = |name, in_dim, out_dim, biased| LinearShape {
         name,
         in_dim,
         out_dim,
@@ -78,7 +78,7 @@ pub fn modules(config: &ModelConfig) -> Vec<ModuleShape> {
     (0..config.layers)
         .flat_map(|layer| {
             projections(config).map(
-                |Projection {
+                |LinearShape {
                      name,
                      in_dim,
                      out_dim,
@@ -107,7 +107,7 @@ pub fn tensors(config: &ModelConfig) -> Vec<TensorShape> {
 
 fn layer_tensors(config: &ModelConfig, layer: usize) -> Vec<TensorShape> {
     let mut all = Vec::new();
-    for Projection {
+    for LinearShape {
         name,
         in_dim,
         out_dim,
@@ -164,14 +164,14 @@ impl MemoryEstimate {
 pub fn estimate_memory(
     config: &ModelConfig,
     lora: Option<&LoraConfig>,
-    precision: Precision,
+    precision: WeightPrecision,
     tokens: usize,
 ) -> MemoryEstimate {
     let base = parameters(config);
     let trainable = lora.map_or(base, |lora| lora_parameters(config, lora));
     // The value itself, its gradient and two moments; a base that learns is counted as weights.
     let floats = if lora.is_some() { 4 } else { 3 };
-    let narrow = lora.is_some() && precision == Precision::Bf16;
+    let narrow = lora.is_some() && precision == WeightPrecision::Bf16;
     let activations = (tokens * layer_activations(config) * config.layers) as u64;
     let logits = logits_held(config.vocab_size, tokens) as u64;
     MemoryEstimate {

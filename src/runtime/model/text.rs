@@ -17,18 +17,18 @@ use serde_json::Value;
 use tokenizers::{Encoding, PostProcessor, PostProcessorWrapper, Tokenizer};
 
 pub use self::error::ModelTextError;
-use self::template::{ChatTemplate, Names};
+use self::template::{ChatTemplate, SpecialTokens};
 
 /// One message of a conversation.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct Message {
+pub struct ChatMessage {
     pub role: String,
     pub content: String,
 }
 
 /// A token and the bytes of the text that it stands for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Piece {
+pub struct TokenPiece {
     pub id: u32,
     /// Byte range in the encoded text. Tokens that hold a part of one character all report the
     /// whole character; tokens that the tokenizer adds report an empty range.
@@ -59,7 +59,7 @@ impl TextCodec {
         let processor = tokenizer.get_post_processor().cloned();
         tokenizer.with_post_processor(None::<PostProcessorWrapper>);
         let settings = read_json(&dir.join("tokenizer_config.json"))?.unwrap_or(Value::Null);
-        let template = ChatTemplate::find(dir, &settings, Names::read(&settings))?;
+        let template = ChatTemplate::find(dir, &settings, SpecialTokens::read(&settings))?;
         let mut codec = Self {
             special: special_tokens(&tokenizer),
             longest_token: longest_token(&tokenizer),
@@ -81,7 +81,11 @@ impl TextCodec {
     }
 
     /// As [`encode`](Self::encode), with the place of every token in the text.
-    pub fn encode_pieces(&self, text: &str, special: bool) -> Result<Vec<Piece>, ModelTextError> {
+    pub fn encode_pieces(
+        &self,
+        text: &str,
+        special: bool,
+    ) -> Result<Vec<TokenPiece>, ModelTextError> {
         let encoding = self.encoding(text, special)?;
         let spans = encoding
             .get_offsets()
@@ -91,7 +95,7 @@ impl TextCodec {
             .get_ids()
             .iter()
             .zip(spans)
-            .map(|(&id, span)| Piece { id, span })
+            .map(|(&id, span)| TokenPiece { id, span })
             .collect())
     }
 
@@ -119,7 +123,7 @@ impl TextCodec {
     /// know a thinking switch get it off: an adapter answers without a preamble.
     pub fn render_chat(
         &self,
-        messages: &[Message],
+        messages: &[ChatMessage],
         add_generation_prompt: bool,
     ) -> Result<String, ModelTextError> {
         match &self.template {
@@ -229,7 +233,7 @@ impl TextCodec {
     /// The special token right behind an assistant's message, found by writing one.
     fn turn_end(&self) -> Option<u32> {
         const ANSWER: &str = "Answer";
-        let message = |role: &str, content: &str| Message {
+        let message = |role: &str, content: &str| ChatMessage {
             role: role.to_owned(),
             content: content.to_owned(),
         };

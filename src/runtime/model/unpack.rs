@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::error::ModelError;
 use crate::{
-    atomic::{self, Readers},
+    atomic::{self, FileAccess},
     private::files,
 };
 
@@ -31,7 +31,7 @@ pub fn unpack(embedded: &[EmbeddedFile], dir: &Path) -> Result<(), ModelError> {
     files::folder(dir).map_err(ModelError::io("create", dir))?;
     wrong.into_iter().try_for_each(|file| {
         let path = dir.join(file.name);
-        atomic::replace_file(&path, file.bytes, Readers::Owner)
+        atomic::replace_file(&path, file.bytes, FileAccess::Owner)
             .map_err(ModelError::io("write", &path))
     })
 }
@@ -46,5 +46,5 @@ fn is_there(file: &EmbeddedFile, dir: &Path) -> bool {
 
 /// Writes a file under another name and renames it when it is complete and on disk.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), ModelError> {
-    atomic::replace_file(path, bytes, Readers::Everyone).map_err(ModelError::io("write", path))
+    atomic::replace_file(path, bytes, FileAccess::Everyone).map_err(ModelError::io("write", path))
 }

@@ -7,13 +7,13 @@ use super::{
     error::{ManifestProblem, PackageError},
     facts::{BaseFacts, RunFacts, adapter_facts, imported},
     manifest::{
-        CONTRIBUTORS, CREATOR, Contributor, Dataset, Digest, Manifest, PackageFile, SplitShare,
-        Trainer,
+        CONTRIBUTORS, CREATOR, Digest, Manifest, ManifestContributor, ManifestDataset, PackageFile,
+        SplitShare, Trainer,
     },
-    whole::Whole,
+    whole::WholeNumber,
 };
 use crate::runtime::{
-    adapter::{Adapter, CONFIG_FILE, TASK_FILE, WEIGHTS_FILE},
+    adapter::{CONFIG_FILE, LoraAdapter, TASK_FILE, WEIGHTS_FILE},
     dataset::LockedSource,
     ledger::{Address, WHOLE_PPM, apportion},
 };
@@ -23,9 +23,9 @@ const CONTRIBUTORS_PPM: u64 = 400_000;
 
 /// What a package is made from.
 #[derive(Clone, Copy, Debug)]
-pub struct Parts<'a> {
-    pub about: &'a About,
-    pub adapter: &'a Adapter,
+pub struct PackageParts<'a> {
+    pub about: &'a PackageMetadata,
+    pub adapter: &'a LoraAdapter,
     pub base: &'a BaseFacts,
     /// `None` for an adapter that was made elsewhere.
     pub run: Option<&'a RunFacts>,
@@ -33,7 +33,7 @@ pub struct Parts<'a> {
 
 /// What its publisher says about it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct About {
+pub struct PackageMetadata {
     pub name: String,
     pub version: String,
     /// Name of the publisher.
@@ -44,14 +44,14 @@ pub struct About {
     pub license: Option<String>,
     /// The licence's text, when the project has it.
     pub license_text: Option<Vec<u8>>,
-    pub split: SplitWish,
+    pub split: RevenueSplitOptions,
     /// Unix time in seconds.
     pub created_at: u64,
 }
 
 /// What settings say about the split, in ppm.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct SplitWish {
+pub struct RevenueSplitOptions {
     pub creator: Option<u64>,
     pub creator_address: Option<Address>,
     pub contributors: Option<u64>,
@@ -59,7 +59,7 @@ pub struct SplitWish {
 
 /// A package in memory.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Draft {
+pub struct PackageDraft {
     pub manifest: Manifest,
     /// Every file but the manifest and its signature, by path.
     pub files: BTreeMap<String, Vec<u8>>,
@@ -75,7 +75,7 @@ const FILES: &[(&str, &str, &str)] = &[
 ];
 
 /// Puts a package together.
-pub fn draft(parts: &Parts<'_>) -> Result<Draft, PackageError> {
+pub fn draft(parts: &PackageParts<'_>) -> Result<PackageDraft, PackageError> {
     require_base(parts)?;
     let about = parts.about;
     let sources: &[LockedSource] = parts.run.map_or(&[], |run| &run.sources);
@@ -84,7 +84,7 @@ pub fn draft(parts: &Parts<'_>) -> Result<Draft, PackageError> {
         schema_version: 1,
         name: about.name.clone(),
         version: about.version.clone(),
-        created_at: Whole(about.created_at),
+        created_at: WholeNumber(about.created_at),
         trainer: Trainer {
             name: about.creator.clone(),
             evm_address: about.publisher,
@@ -119,11 +119,11 @@ pub fn draft(parts: &Parts<'_>) -> Result<Draft, PackageError> {
             problem,
         },
     })?;
-    Ok(Draft { manifest, files })
+    Ok(PackageDraft { manifest, files })
 }
 
 /// A run says which base it was trained on, and so does the card of an adapter of ours.
-fn require_base(parts: &Parts<'_>) -> Result<(), PackageError> {
+fn require_base(parts: &PackageParts<'_>) -> Result<(), PackageError> {
     let found = &parts.base.digest;
     crate::runtime::adapter::verify_base(parts.adapter, found)?;
     match parts.run {
@@ -137,7 +137,7 @@ fn require_base(parts: &Parts<'_>) -> Result<(), PackageError> {
 }
 
 fn contents(
-    parts: &Parts<'_>,
+    parts: &PackageParts<'_>,
     manifest: &Manifest,
 ) -> Result<BTreeMap<String, Vec<u8>>, PackageError> {
     let mut files = BTreeMap::new();
@@ -168,8 +168,8 @@ fn described(path: &str, bytes: &[u8]) -> PackageFile {
         row.map_or(("application/octet-stream", "other"), |row| (row.1, row.2));
     PackageFile {
         path: path.to_owned(),
-        size: Whole(bytes.len() as u64),
-        sha256: Digest::of(bytes),
+        size: WholeNumber(bytes.len() as u64),
+        sha256: Digest::hash_bytes(bytes),
         media_type: media_type.to_owned(),
         role: role.to_owned(),
     }
@@ -183,8 +183,8 @@ fn owner(source: &LockedSource) -> Result<Option<Address>, PackageError> {
     })
 }
 
-fn datasets(sources: &[LockedSource]) -> Result<Vec<Dataset>, PackageError> {
-    let mut datasets: Vec<Dataset> = Vec::new();
+fn datasets(sources: &[LockedSource]) -> Result<Vec<ManifestDataset>, PackageError> {
+    let mut datasets: Vec<ManifestDataset> = Vec::new();
     for source in sources {
         let name = dataset_id(&source.path);
         let same = |id: &str| datasets.iter().any(|data| data.id == id);
@@ -197,14 +197,14 @@ fn datasets(sources: &[LockedSource]) -> Result<Vec<Dataset>, PackageError> {
                 }
             })
             .find(|id| !same(id));
-        datasets.push(Dataset {
+        datasets.push(ManifestDataset {
             id: id.unwrap_or_default(),
             contributor: source.contributor.clone(),
             owner: owner(source)?,
             sha256: Digest::of_hex(&source.sha256).unwrap_or_default(),
-            size: source.bytes.map(Whole),
-            records: Whole(source.rows as u64),
-            distinct_records: source.distinct.map(|rows| Whole(rows as u64)),
+            size: source.bytes.map(WholeNumber),
+            records: WholeNumber(source.rows as u64),
+            distinct_records: source.distinct.map(|rows| WholeNumber(rows as u64)),
             license: source.license.clone(),
             uri: None,
             access: "private".to_owned(),
@@ -216,8 +216,8 @@ fn datasets(sources: &[LockedSource]) -> Result<Vec<Dataset>, PackageError> {
 
 /// Everyone who gave data, with shares by distinct rows × weight: whoever only repeats what an
 /// earlier source says has none.
-pub fn contributors(sources: &[LockedSource]) -> Result<Vec<Contributor>, PackageError> {
-    let mut found: Vec<(Contributor, u128)> = Vec::new();
+pub fn contributors(sources: &[LockedSource]) -> Result<Vec<ManifestContributor>, PackageError> {
+    let mut found: Vec<(ManifestContributor, u128)> = Vec::new();
     for source in sources {
         let address = owner(source)?;
         let weight = source.counted() as u128 * micro(source.weight);
@@ -225,7 +225,7 @@ pub fn contributors(sources: &[LockedSource]) -> Result<Vec<Contributor>, Packag
             .iter_mut()
             .find(|(known, _)| known.name == source.contributor);
         let Some((known, sum)) = known else {
-            let contributor = Contributor {
+            let contributor = ManifestContributor {
                 name: source.contributor.clone(),
                 address,
                 static_ppm: 0,
@@ -248,7 +248,7 @@ pub fn contributors(sources: &[LockedSource]) -> Result<Vec<Contributor>, Packag
     }
     let weights: Vec<u128> = found.iter().map(|(_, weight)| *weight).collect();
     let parts = apportion(WHOLE_PPM, &weights);
-    let paid = |((contributor, _), static_ppm)| Contributor {
+    let paid = |((contributor, _), static_ppm)| ManifestContributor {
         static_ppm,
         ..contributor
     };
@@ -261,12 +261,15 @@ fn micro(weight: f64) -> u128 {
     (weight * 1e6).round().clamp(1.0, 1e15) as u128
 }
 
-fn split(about: &About, contributors: &[Contributor]) -> Result<Vec<SplitShare>, PackageError> {
-    let wish = about.split;
+fn split(
+    about: &PackageMetadata,
+    contributors: &[ManifestContributor],
+) -> Result<Vec<SplitShare>, PackageError> {
+    let options = about.split;
     let unpaid = contributors
         .iter()
         .find(|contributor| contributor.static_ppm > 0 && contributor.address.is_none());
-    let given = match (wish.contributors, wish.creator) {
+    let given = match (options.contributors, options.creator) {
         (Some(given), _) => given,
         (None, Some(creator)) => WHOLE_PPM.saturating_sub(creator),
         (None, None) if contributors.is_empty() || unpaid.is_some() => 0,
@@ -285,10 +288,10 @@ fn split(about: &About, contributors: &[Contributor]) -> Result<Vec<SplitShare>,
             });
         }
     }
-    let creator = wish
+    let creator = options
         .creator
         .unwrap_or_else(|| WHOLE_PPM.saturating_sub(given));
-    let address = wish.creator_address.or(about.publisher);
+    let address = options.creator_address.or(about.publisher);
     let share = |role: &str, address, ppm| SplitShare {
         role: role.to_owned(),
         address,
@@ -301,8 +304,8 @@ fn split(about: &About, contributors: &[Contributor]) -> Result<Vec<SplitShare>,
     Ok(all.into_iter().filter(|share| share.ppm > 0).collect())
 }
 
-fn static_weights(contributors: &[Contributor]) -> Vec<u128> {
-    let weight = |contributor: &Contributor| u128::from(contributor.static_ppm);
+fn static_weights(contributors: &[ManifestContributor]) -> Vec<u128> {
+    let weight = |contributor: &ManifestContributor| u128::from(contributor.static_ppm);
     contributors.iter().map(weight).collect()
 }
 

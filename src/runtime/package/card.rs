@@ -2,14 +2,14 @@
 
 use std::fmt::Write;
 
-use super::manifest::{Manifest, Mode};
-use crate::runtime::adapter::Adapter;
+use super::manifest::{Manifest, WeightsOrigin};
+use crate::runtime::adapter::LoraAdapter;
 
 /// SPDX's word for a licence that nobody stated.
 pub const NO_LICENSE: &str = "NOASSERTION";
 
 /// `README.md` with the metadata that the Hub reads.
-pub fn readme(manifest: &Manifest, adapter: &Adapter) -> String {
+pub fn readme(manifest: &Manifest, adapter: &LoraAdapter) -> String {
     let mut text = String::from("---\n");
     front_matter(&mut text, manifest);
     // Writing to a text cannot fail.
@@ -67,7 +67,7 @@ fn front_matter(text: &mut String, manifest: &Manifest) {
 }
 
 fn data(text: &mut String, manifest: &Manifest) {
-    if manifest.training.mode == Mode::Imported {
+    if manifest.training.mode == WeightsOrigin::Imported {
         text.push_str(
             "\nIt was made elsewhere and imported: nothing is known here of its training.\n",
         );

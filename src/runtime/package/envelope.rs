@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     error::ManifestProblem,
     manifest::{canonical, parse_canonical},
-    release::{Domain, RELEASE_FIELDS, Release, SignatureProblem, Statement},
+    release::{RELEASE_FIELDS, ReleaseMessage, ReleaseStatement, SignatureProblem, SigningDomain},
 };
 use crate::runtime::{
     ledger::Address,
@@ -19,29 +19,29 @@ const PRIMARY_TYPE: &str = "AdapterRelease";
 /// The file: what was signed, by whom, and the signature.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct Envelope {
+pub struct ReleaseEnvelope {
     pub address: Address,
-    pub domain: Domain,
-    pub message: Release,
+    pub domain: SigningDomain,
+    pub message: ReleaseMessage,
     pub primary_type: String,
     /// 0x and 130 lowercase digits: r, s and v.
     pub signature: String,
-    pub types: Types,
+    pub types: Eip712Types,
 }
 
-type Types = BTreeMap<String, Vec<Field>>;
+type Eip712Types = BTreeMap<String, Vec<TypeField>>;
 
 /// A field of a type.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Field {
+pub struct TypeField {
     pub name: String,
     pub r#type: String,
 }
 
-fn types(domain: &Domain) -> Types {
+fn types(domain: &SigningDomain) -> Eip712Types {
     let fields = |fields: &[(&str, &str)]| {
-        let field = |(name, kind): &(&str, &str)| Field {
+        let field = |(name, kind): &(&str, &str)| TypeField {
             name: (*name).to_owned(),
             r#type: (*kind).to_owned(),
         };
@@ -53,10 +53,10 @@ fn types(domain: &Domain) -> Types {
     ])
 }
 
-impl Envelope {
+impl ReleaseEnvelope {
     /// Signs a release.
     pub fn sign(
-        statement: &Statement,
+        statement: &ReleaseStatement,
         signer: &dyn ReleaseSigner,
     ) -> Result<Self, SignatureProblem> {
         let signature = signer.sign(statement)?;
@@ -97,8 +97,8 @@ impl Envelope {
     }
 
     /// What was signed.
-    pub fn statement(&self) -> Statement {
-        Statement {
+    pub fn statement(&self) -> ReleaseStatement {
+        ReleaseStatement {
             domain: self.domain.clone(),
             release: self.message.clone(),
         }

@@ -11,14 +11,16 @@ use sha2::{Digest as _, Sha256};
 
 use super::{
     error::PackageError,
-    manifest::{AdapterFacts, BaseModel, Digest, Mode, ModuleFacts, Training, WeightsFile},
+    manifest::{
+        AdapterFacts, Digest, ManifestBase, ModuleFacts, Training, WeightsFile, WeightsOrigin,
+    },
     roots,
-    whole::Whole,
+    whole::WholeNumber,
 };
 use crate::runtime::{
-    adapter::{Adapter, Dtype},
+    adapter::{FactorDtype, LoraAdapter},
     dataset::LockedSource,
-    model::Base,
+    model::BaseModel,
 };
 
 /// Files that make up a tokenizer, as far as a base has them.
@@ -31,14 +33,14 @@ const TOKENIZER: &[&str] = &[
 /// A base by its files.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BaseFacts {
-    pub model: BaseModel,
-    /// As [`Base::digest`], which runs and task cards name.
+    pub model: ManifestBase,
+    /// As [`BaseModel::digest`], which runs and task cards name.
     pub digest: String,
 }
 
 impl BaseFacts {
     /// Hashes the files of an open base.
-    pub fn of(base: &Base) -> Result<Self, PackageError> {
+    pub fn from_base(base: &BaseModel) -> Result<Self, PackageError> {
         let config = base.dir.join("config.json");
         let (config_sha256, _) = hash(&config)?;
         let mut weights = Vec::new();
@@ -46,7 +48,7 @@ impl BaseFacts {
             let (sha256, size) = hash(&path)?;
             weights.push(WeightsFile {
                 path: file_name(&path),
-                size: Whole(size),
+                size: WholeNumber(size),
                 sha256,
             });
         }
@@ -58,7 +60,7 @@ impl BaseFacts {
                 tokenizer.push((*name, hash(&path)?.0));
             }
         }
-        let model = BaseModel {
+        let model = ManifestBase {
             id: public_id(&base.id),
             revision: base.revision.clone(),
             config_sha256,
@@ -128,7 +130,7 @@ pub struct RunFacts {
 /// Nothing but the mode is known of an adapter that was made elsewhere.
 pub(super) fn imported() -> Training {
     Training {
-        mode: Mode::Imported,
+        mode: WeightsOrigin::Imported,
         tool: None,
         tool_version: None,
         seed: None,
@@ -144,13 +146,13 @@ pub(super) fn imported() -> Training {
 }
 
 /// What the tensors of an adapter are.
-pub(super) fn adapter_facts(adapter: &Adapter) -> AdapterFacts {
+pub(super) fn adapter_facts(adapter: &LoraAdapter) -> AdapterFacts {
     let config = &adapter.config;
-    let module = |module: &crate::runtime::adapter::Module| ModuleFacts {
+    let module = |module: &crate::runtime::adapter::AdapterModule| ModuleFacts {
         path: module.path.clone(),
-        r: Whole(module.rank as u64),
-        in_dim: Whole(module.in_dim as u64),
-        out_dim: Whole(module.out_dim as u64),
+        r: WholeNumber(module.rank as u64),
+        in_dim: WholeNumber(module.in_dim as u64),
+        out_dim: WholeNumber(module.out_dim as u64),
     };
     let parameters: usize = adapter
         .tensors
@@ -160,28 +162,28 @@ pub(super) fn adapter_facts(adapter: &Adapter) -> AdapterFacts {
     let rank_pattern = config.rank_pattern.iter();
     AdapterFacts {
         kind: "lora".to_owned(),
-        r: Whole(config.r as u64),
+        r: WholeNumber(config.r as u64),
         alpha: config.lora_alpha,
         rslora: config.use_rslora,
         rank_pattern: rank_pattern
-            .map(|(pattern, rank)| (pattern.clone(), Whole(*rank as u64)))
+            .map(|(pattern, rank)| (pattern.clone(), WholeNumber(*rank as u64)))
             .collect(),
         alpha_pattern: config.alpha_pattern.iter().cloned().collect(),
         dtype: dtype(adapter).to_owned(),
-        tensor_count: Whole(adapter.tensors.len() as u64),
-        parameter_count: Whole(parameters as u64),
+        tensor_count: WholeNumber(adapter.tensors.len() as u64),
+        parameter_count: WholeNumber(parameters as u64),
         modules: adapter.modules.iter().map(module).collect(),
     }
 }
 
-fn dtype(adapter: &Adapter) -> &'static str {
+fn dtype(adapter: &LoraAdapter) -> &'static str {
     let mut found: Vec<&str> = adapter
         .tensors
         .values()
         .map(|tensor| match tensor.dtype {
-            Dtype::F32 => "F32",
-            Dtype::F16 => "F16",
-            Dtype::Bf16 => "BF16",
+            FactorDtype::F32 => "F32",
+            FactorDtype::F16 => "F16",
+            FactorDtype::Bf16 => "BF16",
         })
         .collect();
     found.sort_unstable();
@@ -193,7 +195,7 @@ fn dtype(adapter: &Adapter) -> &'static str {
 }
 
 /// When the newest weights of a folder were written, for adapters that do not say it.
-pub fn written_at(adapter: &Adapter) -> Option<u64> {
+pub fn written_at(adapter: &LoraAdapter) -> Option<u64> {
     let weights: PathBuf = adapter.dir.join(crate::runtime::adapter::WEIGHTS_FILE);
     let time = fs::metadata(weights).ok()?.modified().ok()?;
     let since = time.duration_since(std::time::UNIX_EPOCH).ok()?;

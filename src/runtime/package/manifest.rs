@@ -10,9 +10,11 @@ use super::{
     paths::check_paths,
     release::Bytes32,
     rules::{check_license, check_name, field, has_control, is_semver, sorted},
-    whole::Whole,
+    whole::WholeNumber,
 };
-use crate::runtime::ledger::{Address, Share, SplitProblem, WHOLE_PPM, apportion, check_split};
+use crate::runtime::ledger::{
+    Address, RevenueShare, SplitProblem, WHOLE_PPM, apportion, check_split,
+};
 
 /// The role whose share is divided among the contributors.
 pub const CONTRIBUTORS: &str = "contributors";
@@ -27,7 +29,7 @@ pub const LARGEST: u64 = 16 << 20;
 pub struct Digest(pub [u8; 32]);
 
 impl Digest {
-    pub fn of(bytes: &[u8]) -> Self {
+    pub fn hash_bytes(bytes: &[u8]) -> Self {
         Self(Sha256::digest(bytes).into())
     }
 
@@ -81,16 +83,16 @@ record! {
         /// Semantic version.
         version: String,
         /// Unix time in seconds.
-        created_at: Whole,
+        created_at: WholeNumber,
         trainer: Trainer,
-        base: BaseModel,
+        base: ManifestBase,
         adapter: AdapterFacts,
         /// Every file but the manifest and its signatures, sorted bytewise by path.
         files: Vec<PackageFile>,
         /// Sorted bytewise by id.
-        datasets: Vec<Dataset>,
+        datasets: Vec<ManifestDataset>,
         /// In the order in which the run names them.
-        contributors: Vec<Contributor>,
+        contributors: Vec<ManifestContributor>,
         split: Vec<SplitShare>,
         training: Training,
         #[serde(skip_serializing_if = "Option::is_none", default)]
@@ -117,7 +119,7 @@ record! {
 
 record! {
     /// The base by its digests.
-    BaseModel {
+    ManifestBase {
         id: String,
         revision: Option<String>,
         config_sha256: Digest,
@@ -133,7 +135,7 @@ record! {
 record! {
     WeightsFile {
         path: String,
-        size: Whole,
+        size: WholeNumber,
         sha256: Digest,
     }
 }
@@ -142,14 +144,14 @@ record! {
     /// What the tensors are, whatever the configuration says.
     AdapterFacts {
         kind: String,
-        r: Whole,
+        r: WholeNumber,
         alpha: f64,
         rslora: bool,
-        rank_pattern: BTreeMap<String, Whole>,
+        rank_pattern: BTreeMap<String, WholeNumber>,
         alpha_pattern: BTreeMap<String, f64>,
         dtype: String,
-        tensor_count: Whole,
-        parameter_count: Whole,
+        tensor_count: WholeNumber,
+        parameter_count: WholeNumber,
         modules: Vec<ModuleFacts>,
     }
 }
@@ -157,16 +159,16 @@ record! {
 record! {
     ModuleFacts {
         path: String,
-        r: Whole,
-        in_dim: Whole,
-        out_dim: Whole,
+        r: WholeNumber,
+        in_dim: WholeNumber,
+        out_dim: WholeNumber,
     }
 }
 
 record! {
     PackageFile {
         path: String,
-        size: Whole,
+        size: WholeNumber,
         sha256: Digest,
         media_type: String,
         role: String,
@@ -174,19 +176,19 @@ record! {
 }
 
 record! {
-    Dataset {
+    ManifestDataset {
         id: String,
         contributor: String,
         owner: Option<Address>,
         /// Over the normalised rows.
         sha256: Digest,
         /// Bytes of the normalised rows.
-        size: Option<Whole>,
-        records: Whole,
+        size: Option<WholeNumber>,
+        records: WholeNumber,
         /// Of these, records that no earlier dataset of the run says too, or nearly: what static
         /// shares count. Packages of older versions do not say it, and count all records.
         #[serde(skip_serializing_if = "Option::is_none", default)]
-        distinct_records: Option<Whole>,
+        distinct_records: Option<WholeNumber>,
         license: Option<String>,
         #[serde(skip_serializing_if = "Option::is_none", default)]
         uri: Option<String>,
@@ -196,7 +198,7 @@ record! {
 }
 
 record! {
-    Contributor {
+    ManifestContributor {
         name: String,
         address: Option<Address>,
         /// Share among contributors when calls are not attributed.
@@ -216,18 +218,18 @@ record! {
 record! {
     /// All but mode and the lists are null for an imported adapter.
     Training {
-        mode: Mode,
+        mode: WeightsOrigin,
         tool: Option<String>,
         tool_version: Option<String>,
-        seed: Option<Whole>,
+        seed: Option<WholeNumber>,
         hyperparameters: Option<BTreeMap<String, serde_json::Value>>,
-        steps: Option<Whole>,
-        tokens: Option<Whole>,
+        steps: Option<WholeNumber>,
+        tokens: Option<WholeNumber>,
         final_loss: Option<f64>,
         eval_metrics: Vec<EvalMetric>,
         /// Unix time in seconds.
-        started_at: Option<Whole>,
-        ended_at: Option<Whole>,
+        started_at: Option<WholeNumber>,
+        ended_at: Option<WholeNumber>,
         /// Of the run's log of steps.
         log_sha256: Option<Digest>,
     }
@@ -236,7 +238,7 @@ record! {
 /// Where the weights come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Mode {
+pub enum WeightsOrigin {
     Trained,
     Imported,
 }
@@ -246,7 +248,7 @@ record! {
     EvalMetric {
         name: String,
         value: f64,
-        rows: Whole,
+        rows: WholeNumber,
         base: Option<f64>,
     }
 }
@@ -317,8 +319,8 @@ impl Manifest {
     }
 
     /// The split as shares that a splitter pays.
-    pub fn shares(&self) -> Vec<Share> {
-        let share = |split: &SplitShare| Share {
+    pub fn shares(&self) -> Vec<RevenueShare> {
+        let share = |split: &SplitShare| RevenueShare {
             role: split.role.clone(),
             address: split.address,
             ppm: split.ppm,
@@ -350,7 +352,7 @@ impl Manifest {
             let expected = "a name without control characters";
             return Err(field("datasets.id", expected, format!("{:?}", data.id)));
         }
-        let too_many = |data: &&Dataset| data.distinct_records > Some(data.records);
+        let too_many = |data: &&ManifestDataset| data.distinct_records > Some(data.records);
         if let Some(data) = self.datasets.iter().find(too_many) {
             let expected = "at most the dataset's records";
             let found = data.distinct_records.unwrap_or_default().0;
@@ -369,16 +371,16 @@ impl Manifest {
             let found = format!("{} ppm for {}", copier.static_ppm, copier.name);
             return Err(field("contributors.staticPpm", expected, found));
         }
-        let share = |contributor: &Contributor| Share {
+        let share = |contributor: &ManifestContributor| RevenueShare {
             role: contributor.name.clone(),
             address: contributor.address,
             ppm: contributor.static_ppm,
         };
-        let shares: Vec<Share> = self.contributors.iter().map(share).collect();
+        let shares: Vec<RevenueShare> = self.contributors.iter().map(share).collect();
         match check_split(&shares) {
             // Someone with very few rows among very many may round down to nothing.
             Err(SplitProblem::Nothing { .. }) => {
-                let owed: Vec<Share> = shares.into_iter().filter(|s| s.ppm > 0).collect();
+                let owed: Vec<RevenueShare> = shares.into_iter().filter(|s| s.ppm > 0).collect();
                 check_split(&owed)
             }
             checked => checked,
@@ -387,14 +389,15 @@ impl Manifest {
     }
 
     /// Contributors all of whose records repeat earlier ones, so that they have no static share.
-    pub fn copiers(&self) -> impl Iterator<Item = &Contributor> {
+    pub fn copiers(&self) -> impl Iterator<Item = &ManifestContributor> {
         self.contributors.iter().filter(|contributor| {
             let mut theirs = self
                 .datasets
                 .iter()
                 .filter(|data| data.contributor == contributor.name)
                 .peekable();
-            theirs.peek().is_some() && theirs.all(|data| data.distinct_records == Some(Whole(0)))
+            theirs.peek().is_some()
+                && theirs.all(|data| data.distinct_records == Some(WholeNumber(0)))
         })
     }
 

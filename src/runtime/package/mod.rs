@@ -20,13 +20,13 @@ pub mod verify;
 pub mod whole;
 mod write;
 
-pub use envelope::Envelope;
+pub use envelope::ReleaseEnvelope;
 pub use error::{ManifestProblem, PackageError, StructureProblem};
 pub use facts::{BaseFacts, RunFacts, hash, written_at};
 pub use manifest::Manifest;
 pub use paths::{PathProblem, check_path, check_paths};
 pub use read::{Package, read};
-pub use write::{Written, sign, write};
+pub use write::{WrittenPackage, sign, write};
 
 /// The manifest, exactly the bytes that are signed.
 pub const MANIFEST_FILE: &str = "openlora.json";

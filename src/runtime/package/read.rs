@@ -8,7 +8,7 @@ use std::{
 
 use super::{
     ENVELOPE_FILE, MANIFEST_FILE,
-    envelope::Envelope,
+    envelope::ReleaseEnvelope,
     error::{ManifestProblem, PackageError, StructureProblem},
     manifest::{Digest, LARGEST, Manifest},
     paths::check_paths,
@@ -26,7 +26,7 @@ pub struct Package {
     /// Of the bytes of `openlora.json`.
     pub manifest_sha256: Digest,
     /// `None` for an unsigned package.
-    pub envelope: Option<Envelope>,
+    pub envelope: Option<ReleaseEnvelope>,
 }
 
 /// Opens a package.
@@ -64,14 +64,14 @@ pub fn read(dir: &Path) -> Result<Package, PackageError> {
         return Err(PackageError::Manifest { path, problem });
     }
     let envelope = if found.contains(ENVELOPE_FILE) {
-        Some(parse(dir, ENVELOPE_FILE, Envelope::parse)?.1)
+        Some(parse(dir, ENVELOPE_FILE, ReleaseEnvelope::parse)?.1)
     } else {
         None
     };
     Ok(Package {
         dir: dir.to_owned(),
         manifest,
-        manifest_sha256: Digest::of(&bytes),
+        manifest_sha256: Digest::hash_bytes(&bytes),
         envelope,
     })
 }

@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::whole::Whole;
+use super::whole::WholeNumber;
 use crate::runtime::ledger::Address;
 
 /// Name and version of the domain, those of the registry contract.
@@ -26,30 +26,30 @@ pub const RELEASE_FIELDS: &[(&str, &str)] = &[
 
 /// A release within its domain.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Statement {
-    pub domain: Domain,
-    pub release: Release,
+pub struct ReleaseStatement {
+    pub domain: SigningDomain,
+    pub release: ReleaseMessage,
 }
 
 /// Where a signature counts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct Domain {
+pub struct SigningDomain {
     pub name: String,
     pub version: String,
-    pub chain_id: Whole,
+    pub chain_id: WholeNumber,
     /// The registry, when the network has one.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub verifying_contract: Option<Address>,
 }
 
-impl Domain {
+impl SigningDomain {
     /// The domain of the registry on a chain.
-    pub fn of(chain_id: u64, registry: Option<Address>) -> Self {
+    pub fn for_registry(chain_id: u64, registry: Option<Address>) -> Self {
         Self {
             name: DOMAIN_NAME.to_owned(),
             version: DOMAIN_VERSION.to_owned(),
-            chain_id: Whole(chain_id),
+            chain_id: WholeNumber(chain_id),
             verifying_contract: registry,
         }
     }
@@ -71,7 +71,7 @@ impl Domain {
 /// The message: which bytes make up the release.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct Release {
+pub struct ReleaseMessage {
     pub name: String,
     pub version: String,
     pub manifest_sha256: Bytes32,
@@ -81,7 +81,7 @@ pub struct Release {
     /// SHA-256 of the key that signs the directory; zero until one does.
     pub oms_key_sha256: Bytes32,
     /// Unix time in seconds.
-    pub created_at: Whole,
+    pub created_at: WholeNumber,
 }
 
 /// 32 bytes, written as 0x and 64 lowercase digits.
@@ -141,7 +141,7 @@ pub trait ReleaseSigner {
     fn address(&self) -> Address;
 
     /// The signature as r, s and v of 27 or 28; the same statement gives the same bytes.
-    fn sign(&self, statement: &Statement) -> Result<[u8; 65], SignatureProblem>;
+    fn sign(&self, statement: &ReleaseStatement) -> Result<[u8; 65], SignatureProblem>;
 }
 
 /// Whoever can say which account signed a release.
@@ -150,7 +150,7 @@ pub trait ReleaseVerifier {
     /// one, only that with the low s is accepted.
     fn recover(
         &self,
-        statement: &Statement,
+        statement: &ReleaseStatement,
         signature: &[u8; 65],
     ) -> Result<Address, SignatureProblem>;
 }

@@ -15,15 +15,15 @@
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    manifest::{BaseModel, Dataset, Digest, Manifest, PackageFile},
-    release::{Bytes32, Release},
+    manifest::{Digest, Manifest, ManifestBase, ManifestDataset, PackageFile},
+    release::{Bytes32, ReleaseMessage},
 };
 
 impl Manifest {
     /// What is signed, for a manifest whose bytes have this digest.
-    pub fn release(&self, manifest_sha256: Digest) -> Release {
+    pub fn release(&self, manifest_sha256: Digest) -> ReleaseMessage {
         let key = self.trainer.signing_key_sha256.unwrap_or_default();
-        Release {
+        ReleaseMessage {
             name: self.name.clone(),
             version: self.version.clone(),
             manifest_sha256: Bytes32(manifest_sha256.0),
@@ -51,7 +51,7 @@ pub fn files_root(files: &[PackageFile]) -> Bytes32 {
     root(files.iter().map(|file| (file.path.as_str(), file.sha256)))
 }
 
-pub fn base_root(base: &BaseModel) -> Bytes32 {
+pub fn base_root(base: &ManifestBase) -> Bytes32 {
     let weights = base.weights.iter();
     let named = [
         ("config.json", base.config_sha256),
@@ -64,6 +64,6 @@ pub fn base_root(base: &BaseModel) -> Bytes32 {
     )
 }
 
-pub fn datasets_root(datasets: &[Dataset]) -> Bytes32 {
+pub fn datasets_root(datasets: &[ManifestDataset]) -> Bytes32 {
     root(datasets.iter().map(|data| (data.id.as_str(), data.sha256)))
 }

@@ -11,7 +11,7 @@ use super::{
     facts::{BaseFacts, adapter_facts, hash},
     manifest::{Digest, Manifest},
     read::{Package, read},
-    release::Domain,
+    release::SigningDomain,
 };
 use crate::runtime::{
     adapter::{self, WEIGHTS_FILE, parse_safetensors},
@@ -21,7 +21,7 @@ use crate::runtime::{
 /// How a check ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
-pub enum Status {
+pub enum CheckStatus {
     Pass,
     Fail,
     Skipped,
@@ -30,7 +30,7 @@ pub enum Status {
 /// What the outcome rests on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
-pub enum Label {
+pub enum TrustLabel {
     /// Bytes that were read here.
     VerifiedBytes,
     /// The word of whoever signed.
@@ -40,33 +40,33 @@ pub enum Label {
 
 /// One line of the report.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
-pub struct Check {
+pub struct PackageCheck {
     pub name: &'static str,
-    pub status: Status,
-    pub label: Label,
+    pub status: CheckStatus,
+    pub label: TrustLabel,
     /// Why it failed or was skipped.
     pub reason: Option<String>,
 }
 
 /// All checks of a package.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
-pub struct Report {
+pub struct PackageVerification {
     /// No check failed.
     pub ok: bool,
-    pub checks: Vec<Check>,
+    pub checks: Vec<PackageCheck>,
 }
 
 /// Something to compare with, or why it is not here.
-pub type Known<T> = Result<T, String>;
+pub type KnownFact<T> = Result<T, String>;
 
 /// What this machine has to compare a package with.
 #[derive(Clone, Debug)]
-pub struct Evidence {
-    pub base: Known<BaseFacts>,
+pub struct LocalEvidence {
+    pub base: KnownFact<BaseFacts>,
     /// In the order of the manifest: the digest of the normalised rows.
-    pub datasets: Vec<Known<Digest>>,
+    pub datasets: Vec<KnownFact<Digest>>,
     /// The chain and registry that the signature must be for.
-    pub domain: Option<Domain>,
+    pub domain: Option<SigningDomain>,
 }
 
 /// The checks, in order. Those from `model-signature` on belong to later features.
@@ -90,8 +90,8 @@ const NAMES: &[&str] = &[
 pub fn verify(
     dir: &Path,
     verifier: &dyn ReleaseVerifier,
-    gather: &dyn Fn(&Manifest) -> Evidence,
-) -> Result<(Report, Option<Package>), PackageError> {
+    gather: &dyn Fn(&Manifest) -> LocalEvidence,
+) -> Result<(PackageVerification, Option<Package>), PackageError> {
     let package = match read(dir) {
         Ok(package) => package,
         Err(error @ PackageError::Io { .. }) => return Err(error),
@@ -99,10 +99,14 @@ pub fn verify(
     };
     let evidence = gather(&package.manifest);
     let checks = vec![
-        passed("structure", Label::VerifiedBytes),
-        judged("safetensors", Label::VerifiedBytes, safetensors(&package)),
-        judged("config", Label::VerifiedBytes, config(&package)),
-        judged("files", Label::VerifiedBytes, files(&package)),
+        passed("structure", TrustLabel::VerifiedBytes),
+        judged(
+            "safetensors",
+            TrustLabel::VerifiedBytes,
+            safetensors(&package),
+        ),
+        judged("config", TrustLabel::VerifiedBytes, config(&package)),
+        judged("files", TrustLabel::VerifiedBytes, files(&package)),
         skipped("model-signature", "the package has no model.sig"),
         signature(&package, verifier, evidence.domain.as_ref()),
         base(&package, &evidence.base),
@@ -113,12 +117,12 @@ pub fn verify(
     Ok((report(checks), Some(package)))
 }
 
-fn report(checks: Vec<Check>) -> Report {
-    let ok = checks.iter().all(|check| check.status != Status::Fail);
-    Report { ok, checks }
+fn report(checks: Vec<PackageCheck>) -> PackageVerification {
+    let ok = checks.iter().all(|check| check.status != CheckStatus::Fail);
+    PackageVerification { ok, checks }
 }
 
-fn broken(error: &PackageError) -> Vec<Check> {
+fn broken(error: &PackageError) -> Vec<PackageCheck> {
     let check = |(index, name): (usize, &&'static str)| match index {
         0 => failed(name, error.to_string()),
         _ => skipped(name, "the structure is broken"),
@@ -126,34 +130,34 @@ fn broken(error: &PackageError) -> Vec<Check> {
     NAMES.iter().enumerate().map(check).collect()
 }
 
-fn passed(name: &'static str, label: Label) -> Check {
-    Check {
+fn passed(name: &'static str, label: TrustLabel) -> PackageCheck {
+    PackageCheck {
         name,
-        status: Status::Pass,
+        status: CheckStatus::Pass,
         label,
         reason: None,
     }
 }
 
-fn failed(name: &'static str, reason: String) -> Check {
-    Check {
+fn failed(name: &'static str, reason: String) -> PackageCheck {
+    PackageCheck {
         name,
-        status: Status::Fail,
-        label: Label::Unverified,
+        status: CheckStatus::Fail,
+        label: TrustLabel::Unverified,
         reason: Some(reason),
     }
 }
 
-fn skipped(name: &'static str, reason: impl Into<String>) -> Check {
-    Check {
+fn skipped(name: &'static str, reason: impl Into<String>) -> PackageCheck {
+    PackageCheck {
         name,
-        status: Status::Skipped,
-        label: Label::Unverified,
+        status: CheckStatus::Skipped,
+        label: TrustLabel::Unverified,
         reason: Some(reason.into()),
     }
 }
 
-fn judged(name: &'static str, label: Label, found: Result<(), String>) -> Check {
+fn judged(name: &'static str, label: TrustLabel, found: Result<(), String>) -> PackageCheck {
     match found {
         Ok(()) => passed(name, label),
         Err(reason) => failed(name, reason),
@@ -199,7 +203,11 @@ fn files(package: &Package) -> Result<(), String> {
     Ok(())
 }
 
-fn signature(package: &Package, verifier: &dyn ReleaseVerifier, domain: Option<&Domain>) -> Check {
+fn signature(
+    package: &Package,
+    verifier: &dyn ReleaseVerifier,
+    domain: Option<&SigningDomain>,
+) -> PackageCheck {
     let name = "eip712";
     let Some(envelope) = &package.envelope else {
         return match package.manifest.trainer.evm_address {
@@ -221,10 +229,10 @@ fn signature(package: &Package, verifier: &dyn ReleaseVerifier, domain: Option<&
     } else {
         same_domain(&envelope.domain, domain).and_then(|()| envelope.verify(verifier))
     };
-    judged(name, Label::SignedClaim, found)
+    judged(name, TrustLabel::SignedClaim, found)
 }
 
-fn same_domain(found: &Domain, expected: Option<&Domain>) -> Result<(), String> {
+fn same_domain(found: &SigningDomain, expected: Option<&SigningDomain>) -> Result<(), String> {
     let Some(expected) = expected else {
         return Ok(());
     };
@@ -234,7 +242,7 @@ fn same_domain(found: &Domain, expected: Option<&Domain>) -> Result<(), String> 
             found.chain_id.0, expected.chain_id.0
         ));
     }
-    let shown = |domain: &Domain| {
+    let shown = |domain: &SigningDomain| {
         let contract = domain.verifying_contract;
         contract.map_or_else(|| "no registry".to_owned(), |address| address.to_string())
     };
@@ -254,7 +262,7 @@ fn same_domain(found: &Domain, expected: Option<&Domain>) -> Result<(), String> 
     Ok(())
 }
 
-fn base(package: &Package, known: &Known<BaseFacts>) -> Check {
+fn base(package: &Package, known: &KnownFact<BaseFacts>) -> PackageCheck {
     let name = "base";
     let facts = match known {
         Ok(facts) => facts,
@@ -284,12 +292,12 @@ fn base(package: &Package, known: &Known<BaseFacts>) -> Check {
         .and_then(|adapter| adapter::verify_base(&adapter, &facts.digest));
     judged(
         name,
-        Label::VerifiedBytes,
+        TrustLabel::VerifiedBytes,
         card.map_err(|error| error.to_string()),
     )
 }
 
-fn datasets(manifest: &Manifest, known: &[Known<Digest>]) -> Check {
+fn datasets(manifest: &Manifest, known: &[KnownFact<Digest>]) -> PackageCheck {
     let name = "datasets";
     if manifest.datasets.is_empty() {
         return skipped(name, "the manifest names none");
@@ -310,7 +318,7 @@ fn datasets(manifest: &Manifest, known: &[Known<Digest>]) -> Check {
     }
     let all = manifest.datasets.len();
     match absent.first() {
-        None => passed(name, Label::VerifiedBytes),
+        None => passed(name, TrustLabel::VerifiedBytes),
         Some(reason) => skipped(
             name,
             format!("{} of {all} cannot be compared: {reason}", absent.len()),

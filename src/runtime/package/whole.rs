@@ -7,9 +7,9 @@ const LARGEST_NUMBER: u64 = 1 << 53;
 
 /// A whole number with one spelling.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Whole(pub u64);
+pub struct WholeNumber(pub u64);
 
-impl Serialize for Whole {
+impl Serialize for WholeNumber {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if self.0 <= LARGEST_NUMBER {
             serializer.serialize_u64(self.0)
@@ -19,32 +19,32 @@ impl Serialize for Whole {
     }
 }
 
-impl<'de> Deserialize<'de> for Whole {
+impl<'de> Deserialize<'de> for WholeNumber {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Visitor;
-        impl de::Visitor<'_> for Visitor {
-            type Value = Whole;
+        struct WholeVisitor;
+        impl de::Visitor<'_> for WholeVisitor {
+            type Value = WholeNumber;
 
             fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.write_str("a whole number up to 2^53, or a larger one as a decimal text")
             }
 
-            fn visit_u64<E: de::Error>(self, value: u64) -> Result<Whole, E> {
+            fn visit_u64<E: de::Error>(self, value: u64) -> Result<WholeNumber, E> {
                 if value <= LARGEST_NUMBER {
-                    Ok(Whole(value))
+                    Ok(WholeNumber(value))
                 } else {
                     Err(E::invalid_value(de::Unexpected::Unsigned(value), &self))
                 }
             }
 
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Whole, E> {
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<WholeNumber, E> {
                 let value: Option<u64> = text.parse().ok().filter(|value| *value > LARGEST_NUMBER);
                 match value {
-                    Some(value) if value.to_string() == text => Ok(Whole(value)),
+                    Some(value) if value.to_string() == text => Ok(WholeNumber(value)),
                     _ => Err(E::invalid_value(de::Unexpected::Str(text), &self)),
                 }
             }
         }
-        deserializer.deserialize_any(Visitor)
+        deserializer.deserialize_any(WholeVisitor)
     }
 }

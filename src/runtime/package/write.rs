@@ -8,25 +8,25 @@ use std::{
 
 use super::{
     ENVELOPE_FILE, MANIFEST_FILE,
-    build::Draft,
-    envelope::Envelope,
+    build::PackageDraft,
+    envelope::ReleaseEnvelope,
     error::PackageError,
     manifest::{Digest, Manifest},
     read::Package,
-    release::{Domain, Statement},
+    release::{ReleaseStatement, SigningDomain},
 };
 use crate::{
-    atomic::{self, FolderDraft, Readers},
+    atomic::{self, FileAccess, FolderDraft},
     runtime::package::release::ReleaseSigner,
 };
 
 /// What was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Written {
+pub struct WrittenPackage {
     pub dir: PathBuf,
     pub manifest_sha256: Digest,
     /// `None` for an unsigned package.
-    pub envelope: Option<Envelope>,
+    pub envelope: Option<ReleaseEnvelope>,
 }
 
 /// Writes `draft` to `dir`, signed for `domain` when there is a signer.
@@ -36,12 +36,12 @@ pub struct Written {
 /// the disk.
 pub fn write(
     dir: &Path,
-    draft: &Draft,
-    signer: Option<(&Domain, &dyn ReleaseSigner)>,
-) -> Result<Written, PackageError> {
+    draft: &PackageDraft,
+    signer: Option<(&SigningDomain, &dyn ReleaseSigner)>,
+) -> Result<WrittenPackage, PackageError> {
     require_replaceable(dir)?;
     let manifest = manifest_bytes(&draft.manifest, dir)?;
-    let manifest_sha256 = Digest::of(&manifest);
+    let manifest_sha256 = Digest::hash_bytes(&manifest);
     let envelope = signer
         .map(|(domain, signer)| envelope(&draft.manifest, manifest_sha256, domain, signer))
         .transpose()?;
@@ -62,7 +62,7 @@ pub fn write(
         .open_to_everyone()
         .and_then(|()| staging.replace(dir))
         .map_err(PackageError::io("write", dir))?;
-    Ok(Written {
+    Ok(WrittenPackage {
         dir: dir.to_owned(),
         manifest_sha256,
         envelope,
@@ -72,15 +72,15 @@ pub fn write(
 /// Signs a package that is there for another chain or registry; nothing else of it changes.
 pub fn sign(
     package: &Package,
-    domain: &Domain,
+    domain: &SigningDomain,
     signer: &dyn ReleaseSigner,
-) -> Result<Envelope, PackageError> {
+) -> Result<ReleaseEnvelope, PackageError> {
     let envelope = envelope(&package.manifest, package.manifest_sha256, domain, signer)?;
     let path = package.dir.join(ENVELOPE_FILE);
     let bytes = envelope_bytes(&envelope, &package.dir)?;
     // Beside the package: a file in it that no manifest names would make it unreadable.
     let staging = atomic::parent(&package.dir);
-    atomic::replace_file_from(staging, &path, &bytes, Readers::Everyone)
+    atomic::replace_file_from(staging, &path, &bytes, FileAccess::Everyone)
         .map_err(PackageError::io("write", &path))?;
     Ok(envelope)
 }
@@ -88,9 +88,9 @@ pub fn sign(
 fn envelope(
     manifest: &Manifest,
     manifest_sha256: Digest,
-    domain: &Domain,
+    domain: &SigningDomain,
     signer: &dyn ReleaseSigner,
-) -> Result<Envelope, PackageError> {
+) -> Result<ReleaseEnvelope, PackageError> {
     let found = signer.address();
     match manifest.trainer.evm_address {
         Some(expected) if expected == found => {}
@@ -101,11 +101,11 @@ fn envelope(
             });
         }
     }
-    let statement = Statement {
+    let statement = ReleaseStatement {
         domain: domain.clone(),
         release: manifest.release(manifest_sha256),
     };
-    Ok(Envelope::sign(&statement, signer)?)
+    Ok(ReleaseEnvelope::sign(&statement, signer)?)
 }
 
 fn manifest_bytes(manifest: &Manifest, dir: &Path) -> Result<Vec<u8>, PackageError> {
@@ -117,7 +117,7 @@ fn manifest_bytes(manifest: &Manifest, dir: &Path) -> Result<Vec<u8>, PackageErr
         })
 }
 
-fn envelope_bytes(envelope: &Envelope, dir: &Path) -> Result<Vec<u8>, PackageError> {
+fn envelope_bytes(envelope: &ReleaseEnvelope, dir: &Path) -> Result<Vec<u8>, PackageError> {
     envelope
         .to_bytes()
         .map_err(|problem| PackageError::Manifest {

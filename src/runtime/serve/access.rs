@@ -19,7 +19,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-use super::{proxies::Proxies, refusal::Refusal};
+use super::{api_error::ApiError, proxies::TrustedProxies};
 use crate::{atomic, private::files};
 
 /// Bytes of a token.
@@ -27,9 +27,9 @@ const BYTES: usize = 32;
 
 /// A secret that lets its holder use routes.
 #[derive(Clone)]
-pub struct Token(Arc<Zeroizing<String>>);
+pub struct AccessToken(Arc<Zeroizing<String>>);
 
-impl Token {
+impl AccessToken {
     /// A new one, which nobody knows.
     ///
     /// # Errors
@@ -54,7 +54,7 @@ impl Token {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let token = Self::random()?;
                 let line = Zeroizing::new(format!("{}\n", token.0.as_str()));
-                atomic::replace_file(path, line.as_bytes(), atomic::Readers::Owner)?;
+                atomic::replace_file(path, line.as_bytes(), atomic::FileAccess::Owner)?;
                 Ok(token)
             }
             Err(error) => Err(error),
@@ -128,7 +128,7 @@ fn placed(challenge: &str, address: SocketAddr) -> String {
     format!("{challenge}\n{address}")
 }
 
-impl FromStr for Token {
+impl FromStr for AccessToken {
     type Err = io::Error;
 
     fn from_str(text: &str) -> io::Result<Self> {
@@ -141,7 +141,7 @@ impl FromStr for Token {
     }
 }
 
-impl fmt::Debug for Token {
+impl fmt::Debug for AccessToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Token(hidden)")
     }
@@ -149,7 +149,7 @@ impl fmt::Debug for Token {
 
 /// Whom the facilitator's routes serve.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Facilitation {
+pub enum FacilitatorAccess {
     Off,
     /// Sellers that have the token.
     #[default]
@@ -160,7 +160,7 @@ pub enum Facilitation {
 
 /// Who may use a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Audience {
+pub enum RouteAudience {
     /// Whoever reaches the address.
     Anyone,
     /// Whoever has the operator's token, wherever the call comes from.
@@ -172,42 +172,44 @@ pub enum Audience {
 
 /// What decides who gets in.
 #[derive(Clone, Debug)]
-pub struct Access {
+pub struct AccessRules {
     /// For `/operator/*`, `/events`, `/metrics` and the facilitator's routes.
-    pub operator: Token,
+    pub operator: AccessToken,
     /// For the facilitator's routes alone.
-    pub sellers: Token,
-    pub facilitation: Facilitation,
+    pub sellers: AccessToken,
+    pub facilitation: FacilitatorAccess,
     /// Whose word on where a call comes from counts.
-    pub proxies: Proxies,
+    pub proxies: TrustedProxies,
     /// The name under which others reach the server.
     pub public_host: Option<String>,
 }
 
-impl Access {
+impl AccessRules {
     /// With tokens that nobody knows, no proxy and no name.
     ///
     /// # Errors
     /// The system has no randomness.
     pub fn closed() -> io::Result<Self> {
         Ok(Self {
-            operator: Token::random()?,
-            sellers: Token::random()?,
-            facilitation: Facilitation::default(),
-            proxies: Proxies::default(),
+            operator: AccessToken::random()?,
+            sellers: AccessToken::random()?,
+            facilitation: FacilitatorAccess::default(),
+            proxies: TrustedProxies::default(),
             public_host: None,
         })
     }
 
     /// Whether a request may use a route for `audience`.
-    pub fn admit(&self, audience: Audience, headers: &HeaderMap) -> Result<(), Refusal> {
+    pub fn admit(&self, audience: RouteAudience, headers: &HeaderMap) -> Result<(), ApiError> {
         match (audience, self.facilitation) {
-            (Audience::Anyone, _) | (Audience::Sellers, Facilitation::Public) => Ok(()),
-            (Audience::Sellers, Facilitation::Off) => Err(closed()),
-            (Audience::Sellers, Facilitation::Token) => {
+            (RouteAudience::Anyone, _) | (RouteAudience::Sellers, FacilitatorAccess::Public) => {
+                Ok(())
+            }
+            (RouteAudience::Sellers, FacilitatorAccess::Off) => Err(closed()),
+            (RouteAudience::Sellers, FacilitatorAccess::Token) => {
                 require(headers, &[&self.sellers, &self.operator])
             }
-            (Audience::Operator, _) => {
+            (RouteAudience::Operator, _) => {
                 self.check_browser(headers)?;
                 require(headers, &[&self.operator])
             }
@@ -216,7 +218,7 @@ impl Access {
 
     /// No web page may ask, whatever it got hold of: browsers send `Origin`, and a page that has its
     /// own name lead to this machine (DNS rebinding) sends that name as `Host`.
-    fn check_browser(&self, headers: &HeaderMap) -> Result<(), Refusal> {
+    fn check_browser(&self, headers: &HeaderMap) -> Result<(), ApiError> {
         let hosts: Vec<_> = headers.get_all(header::HOST).iter().collect();
         let known = hosts.iter().all(|host| {
             let host = host.to_str().unwrap_or_default();
@@ -232,11 +234,11 @@ impl Access {
         let message = "This route answers no web pages, and only under localhost, a numeric \
                        address or the host of serve.public_url.";
         let status = StatusCode::FORBIDDEN;
-        Err(Refusal::new(status, "operator_only", message))
+        Err(ApiError::new(status, "operator_only", message))
     }
 }
 
-fn require(headers: &HeaderMap, tokens: &[&Token]) -> Result<(), Refusal> {
+fn require(headers: &HeaderMap, tokens: &[&AccessToken]) -> Result<(), ApiError> {
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
     let presented = values.next().and_then(|value| value.to_str().ok());
     let presented = presented.and_then(|text| text.split_once(' '));
@@ -248,16 +250,16 @@ fn require(headers: &HeaderMap, tokens: &[&Token]) -> Result<(), Refusal> {
     }
     let message = "This route needs a token: send it as 'Authorization: Bearer TOKEN'. The server \
                    keeps it in its data folder.";
-    Err(Refusal::new(
+    Err(ApiError::new(
         StatusCode::UNAUTHORIZED,
         "token_required",
         message,
     ))
 }
 
-fn closed() -> Refusal {
+fn closed() -> ApiError {
     let message = "This server clears no payments for other sellers (serve.facilitator is off).";
-    Refusal::new(StatusCode::NOT_FOUND, "facilitator_off", message)
+    ApiError::new(StatusCode::NOT_FOUND, "facilitator_off", message)
 }
 
 /// A host without its port.

@@ -4,53 +4,53 @@
 use std::sync::Arc;
 
 use super::{
-    answer::Answer,
-    app::App,
-    calls::Slot,
-    gate::Pass,
-    intake::Intake,
-    meter::{Admission, Call, Reservation},
+    answer::FinishedAnswer,
+    api_error::ApiError,
+    app::AppState,
+    calls::CallSlot,
+    gate::Permit,
+    intake::CallIntake,
+    meter::{Admission, CallReservation, ReservedCall},
     payment::unpaid,
-    refusal::Refusal,
     request_id::RequestId,
 };
 use crate::runtime::{
     engine::Prompt,
-    event::{CallKind, Finish},
-    ledger::{Address, Work},
-    ports::{Presenter, Sale, Tab, Unpaid},
+    event::{CallKind, FinishReason},
+    ledger::{Address, CallWork},
+    ports::{OfferedCall, PaymentDemand, PaymentGuard, Presenter},
 };
 
 /// A call that may go on.
-pub enum Opened {
-    Run(Ticket),
+pub enum OpenedCall {
+    Run(CallTicket),
     /// The call was answered before.
-    Repeated(Answer),
+    Repeated(FinishedAnswer),
 }
 
 /// What a call needs to run: its id, its turn, and a tab where calls are paid.
-pub struct Ticket {
-    pub slot: Slot,
-    pub pass: Pass,
-    pub tab: Option<Box<dyn Tab>>,
+pub struct CallTicket {
+    pub slot: CallSlot,
+    pub permit: Permit,
+    pub guard: Option<Box<dyn PaymentGuard>>,
 }
 
 /// What the model is asked in one call.
-pub struct Asked {
+pub struct CallPrompts {
     pub kind: CallKind,
     pub prompts: Vec<Prompt>,
     pub prompt_tokens: u64,
 }
 
-impl App {
+impl AppState {
     /// Whether a free call runs or was answered before. Ids of paid calls are their payers' own,
     /// so nothing is known of one before its payment is: nothing is answered by its id.
-    pub async fn admit(&self, intake: &Intake) -> Result<Option<Admission>, Refusal> {
+    pub async fn admit(&self, intake: &CallIntake) -> Result<Option<Admission>, ApiError> {
         match self.sales {
             Some(_) => Ok(None),
             None => self
                 .meter
-                .admit(&intake.id, &intake.id, &intake.imprint)
+                .admit(&intake.id, &intake.id, &intake.fingerprint)
                 .await
                 .map(Some),
         }
@@ -60,25 +60,29 @@ impl App {
     /// turn to others meanwhile.
     pub async fn open(
         &self,
-        intake: &mut Intake,
-        (admission, pass): (Option<Admission>, Option<Pass>),
-        work: Work,
+        intake: &mut CallIntake,
+        (admission, permit): (Option<Admission>, Option<Permit>),
+        work: CallWork,
         media_type: &'static str,
-    ) -> Result<Opened, Refusal> {
+    ) -> Result<OpenedCall, ApiError> {
         match admission {
-            Some(Admission::Repeated(answer)) => return Ok(Opened::Repeated(answer)),
+            Some(Admission::Repeated(answer)) => return Ok(OpenedCall::Repeated(answer)),
             Some(Admission::Fresh(slot)) => {
-                let pass = match pass {
-                    Some(pass) => pass,
+                let permit = match permit {
+                    Some(permit) => permit,
                     None => self.gate.enter(&intake.adapter.name, work.tokens()).await?,
                 };
-                let tab = None;
-                return Ok(Opened::Run(Ticket { slot, pass, tab }));
+                let guard = None;
+                return Ok(OpenedCall::Run(CallTicket {
+                    slot,
+                    permit,
+                    guard,
+                }));
             }
             None => {}
         }
         let Some(sales) = &self.sales else {
-            return Err(Refusal::unavailable(
+            return Err(ApiError::unavailable(
                 "payment_unavailable",
                 "Nothing is sold here.",
             ));
@@ -86,11 +90,11 @@ impl App {
         let presenter = self.meter.presenter(&intake.id, intake.retry_address);
         let sale = intake.sale(work, media_type, presenter);
         let Some(payment) = &intake.payment else {
-            return Err(unpaid(sales.cashier.terms(&sale)));
+            return Err(unpaid(sales.gateway.terms(&sale)));
         };
-        let mut tab = match sales.cashier.open(&sale, payment).await {
-            Ok(tab) => tab,
-            Err(Unpaid::Used {
+        let mut guard = match sales.gateway.open(&sale, payment).await {
+            Ok(guard) => guard,
+            Err(PaymentDemand::Used {
                 request_id,
                 request_hash,
                 named_by,
@@ -103,27 +107,32 @@ impl App {
         };
         let admitted = self
             .meter
-            .admit_paid(&intake.id, tab.payment(), &intake.imprint);
+            .admit_paid(&intake.id, guard.payment(), &intake.fingerprint);
         let slot = match admitted.await? {
-            Admission::Repeated(answer) => return Ok(Opened::Repeated(answer)),
+            Admission::Repeated(answer) => return Ok(OpenedCall::Repeated(answer)),
             Admission::Fresh(slot) => slot,
         };
         intake.id = slot.id().clone();
-        tab.name(intake.id.as_str());
-        self.attributions.check_room(Some(tab.payment().party()))?;
+        guard.name(intake.id.as_str());
+        self.attributions
+            .check_room(Some(guard.payment().limited_account()))?;
         let adapter = &intake.adapter.name;
-        let pass = self.gate.enter(adapter, work.tokens()).await?;
-        tab.secure().await.map_err(unpaid)?;
-        let tab = Some(tab);
-        Ok(Opened::Run(Ticket { slot, pass, tab }))
+        let permit = self.gate.enter(adapter, work.tokens()).await?;
+        guard.commit().await.map_err(unpaid)?;
+        let guard = Some(guard);
+        Ok(OpenedCall::Run(CallTicket {
+            slot,
+            permit,
+            guard,
+        }))
     }
 
     /// A turn on an engine where calls are free: there nothing else bounds the work before a call.
     pub async fn turn_if_free(
         &self,
-        intake: &Intake,
+        intake: &CallIntake,
         tokens: u64,
-    ) -> Result<Option<Pass>, Refusal> {
+    ) -> Result<Option<Permit>, ApiError> {
         if self.sales.is_some() {
             return Ok(None);
         }
@@ -135,20 +144,24 @@ impl App {
     /// gets it by the call's id alone.
     async fn used(
         &self,
-        intake: &Intake,
+        intake: &CallIntake,
         (request_id, request_hash, named_by): (&str, &str, Option<Address>),
-        otherwise: Unpaid,
-    ) -> Result<Opened, Refusal> {
+        otherwise: PaymentDemand,
+    ) -> Result<OpenedCall, ApiError> {
         let own = |id: &RequestId| {
             named_by.is_none_or(|payer| self.meter.is_named(id, payer, &intake.id))
         };
-        let id = RequestId::parse(request_id).filter(|_| request_hash == intake.imprint.hash);
+        let id = RequestId::parse(request_id).filter(|_| request_hash == intake.fingerprint.hash);
         let id = id.filter(own);
         let Some(id) = id else {
             return Err(unpaid(otherwise));
         };
-        match self.meter.admit(&id, &intake.id, &intake.imprint).await? {
-            Admission::Repeated(answer) => Ok(Opened::Repeated(answer)),
+        match self
+            .meter
+            .admit(&id, &intake.id, &intake.fingerprint)
+            .await?
+        {
+            Admission::Repeated(answer) => Ok(OpenedCall::Repeated(answer)),
             Admission::Fresh(_) => Err(unpaid(otherwise)),
         }
     }
@@ -156,51 +169,55 @@ impl App {
     /// Reserves a call that has a turn.
     pub async fn reserve(
         &self,
-        intake: &Intake,
-        Ticket { slot, pass, tab }: Ticket,
-        asked: Asked,
-    ) -> Result<Call, Refusal> {
-        let Asked {
+        intake: &CallIntake,
+        CallTicket {
+            slot,
+            permit,
+            guard,
+        }: CallTicket,
+        asked: CallPrompts,
+    ) -> Result<ReservedCall, ApiError> {
+        let CallPrompts {
             kind,
             prompts,
             prompt_tokens,
         } = asked;
-        let reservation = Reservation {
+        let reservation = CallReservation {
             slot,
-            imprint: intake.imprint.clone(),
+            fingerprint: intake.fingerprint.clone(),
             adapter: Arc::clone(&intake.adapter),
             kind,
             prompt_tokens,
             accepted: intake.accepted,
-            pass,
-            tab,
+            permit,
+            guard,
             prompts,
         };
         let mut call = self.meter.reserve(reservation).await?;
         match call.collect().await {
             Ok(()) => Ok(call),
             Err(why) => {
-                call.finish(Finish::Failed, None).await?;
+                call.finish(FinishReason::Failed, None).await?;
                 Err(unpaid(why))
             }
         }
     }
 }
 
-impl Intake {
-    fn sale(&self, work: Work, media_type: &'static str, presenter: Presenter) -> Sale {
-        Sale {
+impl CallIntake {
+    fn sale(&self, work: CallWork, media_type: &'static str, presenter: Presenter) -> OfferedCall {
+        OfferedCall {
             adapter: self.adapter.name.clone(),
             adapter_digest: self.adapter.digest.clone(),
             resource: self.resource.clone(),
             media_type,
             request_id: self.id.as_str().to_owned(),
-            request_hash: self.imprint.hash.clone(),
+            request_hash: self.fingerprint.hash.clone(),
             request: self.digest,
             presenter,
             work,
             prices: self.adapter.prices,
-            quote: self.adapter.prices.of(work),
+            quote: self.adapter.prices.price_of(work),
         }
     }
 }

@@ -3,17 +3,17 @@
 use axum::body::Bytes;
 use serde_json::{Value, json};
 
-use super::wire::{chat, completion, envelope::Envelope};
+use super::wire::{chat, completion, envelope::AnswerEnvelope};
 use crate::runtime::{engine::TokenLogprob, event::CallKind};
 
 /// Whether text is written as a chat message or as a completion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
+pub enum AnswerForm {
     Chat,
     Completion,
 }
 
-impl Form {
+impl AnswerForm {
     pub fn kind(self) -> CallKind {
         match self {
             Self::Chat => CallKind::Chat,
@@ -22,9 +22,9 @@ impl Form {
     }
 
     /// The complete answer.
-    pub fn whole(
+    pub fn complete_answer(
         self,
-        envelope: &Envelope,
+        envelope: &AnswerEnvelope,
         text: &str,
         logprobs: Option<&[TokenLogprob]>,
     ) -> Value {
@@ -38,14 +38,14 @@ impl Form {
 /// Writes the chunks of one streamed answer as server-sent events.
 #[derive(Clone, Debug)]
 pub struct ChunkWriter {
-    pub form: Form,
+    pub form: AnswerForm,
     pub include_usage: bool,
     /// Characters written so far.
     offset: usize,
 }
 
 impl ChunkWriter {
-    pub fn new(form: Form, include_usage: bool) -> Self {
+    pub fn new(form: AnswerForm, include_usage: bool) -> Self {
         Self {
             form,
             include_usage,
@@ -54,40 +54,44 @@ impl ChunkWriter {
     }
 
     /// What comes before the first text, if anything.
-    pub fn opening(&self, envelope: &Envelope) -> Option<Bytes> {
+    pub fn opening(&self, envelope: &AnswerEnvelope) -> Option<Bytes> {
         match self.form {
-            Form::Chat => Some(frame(&chat::chunk(
+            AnswerForm::Chat => Some(frame(&chat::chunk(
                 envelope,
-                chat::Piece::Opening,
+                chat::ChunkPiece::Opening,
                 self.include_usage,
             ))),
-            Form::Completion => None,
+            AnswerForm::Completion => None,
         }
     }
 
     pub fn text(
         &mut self,
-        envelope: &Envelope,
+        envelope: &AnswerEnvelope,
         text: &str,
         logprobs: Option<&[TokenLogprob]>,
     ) -> Bytes {
         let usage = self.include_usage;
         let chunk = match self.form {
-            Form::Chat => chat::chunk(envelope, chat::Piece::Text(text, logprobs), usage),
-            Form::Completion => completion::chunk(envelope, text, logprobs, self.offset, usage),
+            AnswerForm::Chat => {
+                chat::chunk(envelope, chat::ChunkPiece::Text(text, logprobs), usage)
+            }
+            AnswerForm::Completion => {
+                completion::chunk(envelope, text, logprobs, self.offset, usage)
+            }
         };
         self.offset += text.chars().count();
         frame(&chunk)
     }
 
     /// Everything after the last text: the reason, the usage where wanted, and `[DONE]`.
-    pub fn ending(&self, envelope: &Envelope) -> Bytes {
+    pub fn ending(&self, envelope: &AnswerEnvelope) -> Bytes {
         let (closing, usage) = match self.form {
-            Form::Chat => (
-                chat::chunk(envelope, chat::Piece::Closing, self.include_usage),
-                chat::chunk(envelope, chat::Piece::Usage, true),
+            AnswerForm::Chat => (
+                chat::chunk(envelope, chat::ChunkPiece::Closing, self.include_usage),
+                chat::chunk(envelope, chat::ChunkPiece::Usage, true),
             ),
-            Form::Completion => (
+            AnswerForm::Completion => (
                 completion::closing(envelope, self.include_usage),
                 completion::usage(envelope),
             ),
@@ -108,7 +112,7 @@ pub fn frame(value: &Value) -> Bytes {
 
 /// A finished answer, kept so that a repeated request id gets it again.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Answer {
+pub struct FinishedAnswer {
     pub content_type: &'static str,
     pub body: Bytes,
     /// What the payer is told of its payment: the value of `PAYMENT-RESPONSE`. A streamed answer
@@ -116,7 +120,7 @@ pub struct Answer {
     pub payment: Option<String>,
 }
 
-impl Answer {
+impl FinishedAnswer {
     pub const JSON: &'static str = "application/json";
     pub const EVENTS: &'static str = "text/event-stream";
 

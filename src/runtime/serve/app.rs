@@ -5,16 +5,16 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    access::Access,
-    attribution::Attributions,
+    access::AccessRules,
+    adapter_registry::AdapterRegistry,
+    attribution::AttributionService,
     body::BodyMemory,
-    gate::Gate,
-    hosted::Shelf,
-    meter::Meter,
-    metrics::Metrics,
-    payment::{Currency, Sales},
-    quotes::Quotes,
-    unread::Unread,
+    gate::QueueGate,
+    meter::CallMeter,
+    metrics::ServerMetrics,
+    payment::{Currency, SalesConfig},
+    quotes::QuoteCounter,
+    unread::UnreadAnswers,
 };
 use crate::runtime::journal::Journal;
 
@@ -33,49 +33,49 @@ pub struct ServeLimits {
 
 /// How a running server is told to stop; cheap to clone.
 #[derive(Clone, Debug, Default)]
-pub struct Stop {
+pub struct StopHandle {
     /// No new calls; running ones finish.
     pub draining: CancellationToken,
     /// Running calls end now.
-    pub hurry: CancellationToken,
+    pub force_stop: CancellationToken,
 }
 
 /// What handlers share; cheap to clone.
 #[derive(Clone)]
-pub struct App(Arc<Parts>);
+pub struct AppState(Arc<AppParts>);
 
-pub struct Parts {
-    pub shelf: Shelf,
-    pub meter: Meter,
-    pub gate: Arc<Gate>,
-    pub metrics: Metrics,
+pub struct AppParts {
+    pub adapters: AdapterRegistry,
+    pub meter: CallMeter,
+    pub gate: Arc<QueueGate>,
+    pub metrics: ServerMetrics,
     pub journal: Journal,
     pub limits: ServeLimits,
-    pub stop: Stop,
-    pub attributions: Attributions,
+    pub stop: StopHandle,
+    pub attributions: AttributionService,
     pub bodies: BodyMemory,
-    pub quotes: Quotes,
-    pub unread: Arc<Unread>,
+    pub quotes: QuoteCounter,
+    pub unread: Arc<UnreadAnswers>,
     /// Absent where calls are free.
-    pub sales: Option<Sales>,
-    pub access: Access,
+    pub sales: Option<SalesConfig>,
+    pub access: AccessRules,
 }
 
-impl App {
+impl AppState {
     /// What prices are in.
     pub fn currency(&self) -> Option<&Currency> {
         self.sales.as_ref().map(|sales| &sales.currency)
     }
 
-    pub fn new(parts: Parts) -> Self {
+    pub fn new(parts: AppParts) -> Self {
         Self(Arc::new(parts))
     }
 }
 
-impl std::ops::Deref for App {
-    type Target = Parts;
+impl std::ops::Deref for AppState {
+    type Target = AppParts;
 
-    fn deref(&self) -> &Parts {
+    fn deref(&self) -> &AppParts {
         &self.0
     }
 }

@@ -9,7 +9,7 @@ use axum::{
 use futures::StreamExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::refusal::Refusal;
+use super::api_error::ApiError;
 
 /// Longest time for a body to arrive.
 const LONGEST: Duration = Duration::from_secs(30);
@@ -30,7 +30,7 @@ pub struct BodyMemory(Arc<Semaphore>);
 
 /// A body with its part of the memory.
 #[derive(Debug)]
-pub struct Held {
+pub struct BufferedBody {
     pub bytes: Bytes,
     _memory: Option<OwnedSemaphorePermit>,
 }
@@ -41,7 +41,7 @@ impl BodyMemory {
     }
 
     /// Holds memory for a body of `length` bytes in all.
-    fn grow(&self, held: &mut Option<OwnedSemaphorePermit>, length: usize) -> Result<(), Refusal> {
+    fn grow(&self, held: &mut Option<OwnedSemaphorePermit>, length: usize) -> Result<(), ApiError> {
         let has = held.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
         let wants = length.saturating_sub(SMALL).div_ceil(UNIT);
         let more = u32::try_from(wants.saturating_sub(has)).unwrap_or(u32::MAX);
@@ -51,7 +51,7 @@ impl BodyMemory {
         let more = Arc::clone(&self.0).try_acquire_many_owned(more);
         let more = more.map_err(|_| {
             let message = "Too many large requests arrive at once; try again shortly.";
-            Refusal::unavailable("too_many_large_requests", message)
+            ApiError::unavailable("too_many_large_requests", message)
         })?;
         match held {
             Some(held) => held.merge(more),
@@ -62,7 +62,7 @@ impl BodyMemory {
 }
 
 /// The length that a request's head announces, where it announces one.
-pub fn announced(headers: &HeaderMap) -> Option<usize> {
+pub fn content_length(headers: &HeaderMap) -> Option<usize> {
     let length = headers.get(header::CONTENT_LENGTH)?;
     length.to_str().ok()?.parse().ok()
 }
@@ -73,7 +73,7 @@ pub async fn read(
     body: Body,
     limit: usize,
     memory: &BodyMemory,
-) -> Result<Held, Refusal> {
+) -> Result<BufferedBody, ApiError> {
     check_type(headers)?;
     match tokio::time::timeout(LONGEST, collect(body, limit, memory)).await {
         Ok(read) => read,
@@ -82,7 +82,7 @@ pub async fn read(
                 "The request body did not arrive within {} s.",
                 LONGEST.as_secs()
             );
-            Err(Refusal::new(
+            Err(ApiError::new(
                 StatusCode::REQUEST_TIMEOUT,
                 "request_timeout",
                 message,
@@ -91,12 +91,12 @@ pub async fn read(
     }
 }
 
-fn check_type(headers: &HeaderMap) -> Result<(), Refusal> {
+fn check_type(headers: &HeaderMap) -> Result<(), ApiError> {
     if let Some(encoding) = headers.get(header::CONTENT_ENCODING) {
         let found = String::from_utf8_lossy(encoding.as_bytes()).into_owned();
         if found != "identity" {
             let message = format!("Invalid Content-Encoding: expected identity, found '{found}'.");
-            return Err(Refusal::new(
+            return Err(ApiError::new(
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 "unsupported_content_encoding",
                 message,
@@ -117,14 +117,14 @@ fn check_type(headers: &HeaderMap) -> Result<(), Refusal> {
     }
     let found = text.map_or("none".to_owned(), |text| format!("'{text}'"));
     let message = format!("Invalid Content-Type: expected application/json, found {found}.");
-    Err(Refusal::new(
+    Err(ApiError::new(
         StatusCode::UNSUPPORTED_MEDIA_TYPE,
         "unsupported_content_type",
         message,
     ))
 }
 
-async fn collect(body: Body, limit: usize, memory: &BodyMemory) -> Result<Held, Refusal> {
+async fn collect(body: Body, limit: usize, memory: &BodyMemory) -> Result<BufferedBody, ApiError> {
     let mut stream = body.into_data_stream();
     let mut collected = Vec::new();
     let mut held = None;
@@ -132,7 +132,7 @@ async fn collect(body: Body, limit: usize, memory: &BodyMemory) -> Result<Held, 
     while let Some(chunk) = stream.next().await {
         let chunk = chunk.map_err(|_| {
             let message = "The request body broke off before its end.";
-            Refusal::new(StatusCode::BAD_REQUEST, "incomplete_body", message)
+            ApiError::new(StatusCode::BAD_REQUEST, "incomplete_body", message)
         })?;
         total = total.saturating_add(chunk.len());
         if total <= limit {
@@ -145,7 +145,7 @@ async fn collect(body: Body, limit: usize, memory: &BodyMemory) -> Result<Held, 
         }
     }
     if total <= limit {
-        Ok(Held {
+        Ok(BufferedBody {
             bytes: collected.into(),
             _memory: held,
         })
@@ -154,7 +154,7 @@ async fn collect(body: Body, limit: usize, memory: &BodyMemory) -> Result<Held, 
     }
 }
 
-fn too_large(limit: usize) -> Refusal {
+fn too_large(limit: usize) -> ApiError {
     let message = format!("The request body is larger than the limit of {limit} bytes.");
-    Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", message)
+    ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", message)
 }

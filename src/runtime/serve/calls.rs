@@ -12,7 +12,7 @@ use std::{
 use axum::http::StatusCode;
 use tokio::sync::watch;
 
-use super::{answer::Answer, refusal::Refusal, request_id::RequestId};
+use super::{answer::FinishedAnswer, api_error::ApiError, request_id::RequestId};
 
 /// How long a repeat waits for the call that it repeats.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
@@ -22,14 +22,14 @@ const LARGEST_SHARE: usize = 8;
 
 /// Ids in flight and answers held.
 #[derive(Debug)]
-pub struct Calls {
-    table: Mutex<Table>,
+pub struct CallTable {
+    table: Mutex<CallEntries>,
     bound: usize,
 }
 
 #[derive(Debug, Default)]
-struct Table {
-    entries: HashMap<RequestId, Entry>,
+struct CallEntries {
+    entries: HashMap<RequestId, CallEntry>,
     /// Held answers by last use.
     ages: BTreeMap<u64, RequestId>,
     clock: u64,
@@ -37,43 +37,43 @@ struct Table {
 }
 
 #[derive(Debug)]
-enum Entry {
+enum CallEntry {
     Running {
         hash: String,
         ended: watch::Receiver<()>,
     },
     Held {
         hash: String,
-        answer: Answer,
+        answer: FinishedAnswer,
         age: u64,
     },
 }
 
 /// What an id is at the moment it is asked for.
 #[derive(Debug)]
-pub enum Claim {
+pub enum IdClaim {
     /// Nobody has it: the holder of the slot runs the call.
-    Fresh(Slot),
+    Fresh(CallSlot),
     /// It was answered before.
-    Held(Answer),
+    Held(FinishedAnswer),
 }
 
 /// The running entry of an id; dropping it frees the id and wakes those who wait.
 #[derive(Debug)]
-pub struct Slot {
-    calls: Arc<Calls>,
+pub struct CallSlot {
+    calls: Arc<CallTable>,
     id: RequestId,
     hash: String,
-    answer: Option<Answer>,
+    answer: Option<FinishedAnswer>,
     _ended: watch::Sender<()>,
 }
 
-enum Look {
-    Claim(Claim),
+enum IdLookup {
+    Claim(IdClaim),
     Wait(watch::Receiver<()>),
 }
 
-impl Calls {
+impl CallTable {
     /// Holds answers up to `bound` bytes in all.
     pub fn new(bound: usize) -> Self {
         Self {
@@ -89,12 +89,12 @@ impl Calls {
         id: &RequestId,
         named: &RequestId,
         hash: &str,
-    ) -> Result<Claim, Refusal> {
+    ) -> Result<IdClaim, ApiError> {
         let deadline = tokio::time::Instant::now() + LONGEST_WAIT;
         loop {
             match self.look(id, named, hash)? {
-                Look::Claim(claim) => return Ok(claim),
-                Look::Wait(mut ended) => {
+                IdLookup::Claim(claim) => return Ok(claim),
+                IdLookup::Wait(mut ended) => {
                     // The sender says nothing; its being dropped is the signal.
                     let waited = tokio::time::timeout_at(deadline, ended.changed()).await;
                     waited.map_err(|_| in_flight(named))?.unwrap_or_default();
@@ -108,28 +108,28 @@ impl Calls {
         id: &RequestId,
         named: &RequestId,
         hash: &str,
-    ) -> Result<Look, Refusal> {
+    ) -> Result<IdLookup, ApiError> {
         let mut table = self.lock();
         match table.entries.get(id) {
-            Some(Entry::Running { hash: first, .. } | Entry::Held { hash: first, .. })
+            Some(CallEntry::Running { hash: first, .. } | CallEntry::Held { hash: first, .. })
                 if first != hash =>
             {
                 Err(mismatch(named))
             }
-            Some(Entry::Running { ended, .. }) => Ok(Look::Wait(ended.clone())),
-            Some(Entry::Held { answer, .. }) => {
+            Some(CallEntry::Running { ended, .. }) => Ok(IdLookup::Wait(ended.clone())),
+            Some(CallEntry::Held { answer, .. }) => {
                 let answer = answer.clone();
                 table.touch(id);
-                Ok(Look::Claim(Claim::Held(answer)))
+                Ok(IdLookup::Claim(IdClaim::Held(answer)))
             }
             None => {
                 let (sender, ended) = watch::channel(());
-                let entry = Entry::Running {
+                let entry = CallEntry::Running {
                     hash: hash.to_owned(),
                     ended,
                 };
                 table.entries.insert(id.clone(), entry);
-                Ok(Look::Claim(Claim::Fresh(Slot {
+                Ok(IdLookup::Claim(IdClaim::Fresh(CallSlot {
                     calls: Arc::clone(self),
                     id: id.clone(),
                     hash: hash.to_owned(),
@@ -142,31 +142,31 @@ impl Calls {
 
     /// Whether a call with this id runs now.
     pub fn is_running(&self, id: &RequestId) -> bool {
-        matches!(self.lock().entries.get(id), Some(Entry::Running { .. }))
+        matches!(self.lock().entries.get(id), Some(CallEntry::Running { .. }))
     }
 
-    fn lock(&self) -> MutexGuard<'_, Table> {
+    fn lock(&self) -> MutexGuard<'_, CallEntries> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Table {
+impl CallEntries {
     fn touch(&mut self, id: &RequestId) {
         self.clock += 1;
-        if let Some(Entry::Held { age, .. }) = self.entries.get_mut(id) {
+        if let Some(CallEntry::Held { age, .. }) = self.entries.get_mut(id) {
             self.ages.remove(age);
             *age = self.clock;
             self.ages.insert(self.clock, id.clone());
         }
     }
 
-    fn hold(&mut self, id: &RequestId, hash: String, answer: Answer, bound: usize) {
+    fn hold(&mut self, id: &RequestId, hash: String, answer: FinishedAnswer, bound: usize) {
         self.clock += 1;
         self.bytes += answer.body.len();
         self.ages.insert(self.clock, id.clone());
         self.entries.insert(
             id.clone(),
-            Entry::Held {
+            CallEntry::Held {
                 hash,
                 answer,
                 age: self.clock,
@@ -176,14 +176,14 @@ impl Table {
             let Some((_, oldest)) = self.ages.pop_first() else {
                 break;
             };
-            if let Some(Entry::Held { answer, .. }) = self.entries.remove(&oldest) {
+            if let Some(CallEntry::Held { answer, .. }) = self.entries.remove(&oldest) {
                 self.bytes -= answer.body.len();
             }
         }
     }
 }
 
-impl Slot {
+impl CallSlot {
     pub fn id(&self) -> &RequestId {
         &self.id
     }
@@ -193,13 +193,13 @@ impl Slot {
     }
 
     /// Ends the call; a repeat gets the answer, if there is one and it is not too large to hold.
-    pub fn complete(mut self, answer: Option<Answer>) {
+    pub fn complete(mut self, answer: Option<FinishedAnswer>) {
         let largest = self.calls.bound / LARGEST_SHARE;
         self.answer = answer.filter(|answer| answer.body.len() <= largest);
     }
 }
 
-impl Drop for Slot {
+impl Drop for CallSlot {
     fn drop(&mut self) {
         let mut table = self.calls.lock();
         table.entries.remove(&self.id);
@@ -210,21 +210,21 @@ impl Drop for Slot {
     }
 }
 
-fn in_flight(id: &RequestId) -> Refusal {
+fn in_flight(id: &RequestId) -> ApiError {
     let message = format!(
         "The call with request id '{}' is still running.",
         id.as_str()
     );
-    Refusal::new(StatusCode::CONFLICT, "request_in_flight", message).retry_after(1)
+    ApiError::new(StatusCode::CONFLICT, "request_in_flight", message).retry_after(1)
 }
 
 /// The same id came with another body.
-pub fn mismatch(id: &RequestId) -> Refusal {
+pub fn mismatch(id: &RequestId) -> ApiError {
     let message = format!(
         "Request id '{}' was used before with a different request; take a new id.",
         id.as_str()
     );
-    Refusal::new(
+    ApiError::new(
         StatusCode::UNPROCESSABLE_ENTITY,
         "idempotency_mismatch",
         message,

@@ -5,22 +5,22 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use axum::http::Extensions;
 
-use super::proxies::Proxies;
+use super::proxies::TrustedProxies;
 
 /// Leading bits of an IPv6 address that one subscriber shares.
 const NETWORK: u128 = !0 << 64;
 
 /// The other end of the connection.
 #[derive(Clone, Copy, Debug)]
-pub struct Peer(pub SocketAddr);
+pub struct PeerAddress(pub SocketAddr);
 
 /// The address of this server that the connection was made to.
 #[derive(Clone, Copy, Debug)]
-pub struct Here(pub SocketAddr);
+pub struct LocalAddress(pub SocketAddr);
 
 /// Whom a request counts for; see [`client_address`](super::proxies::client_address).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Client(pub IpAddr);
+pub struct RequestClient(pub IpAddr);
 
 /// The other end says that it speaks for somebody else, and nobody named it as a proxy: its address
 /// is that of clients who have nothing to do with each other.
@@ -36,13 +36,13 @@ pub struct ClientAddress {
 
 impl ClientAddress {
     /// The other end of a connection, which may be a trusted proxy's.
-    pub fn of_peer(peer: SocketAddr, trusted: &Proxies) -> Self {
-        let mut address = Self::of(peer.ip());
+    pub fn of_peer(peer: SocketAddr, trusted: &TrustedProxies) -> Self {
+        let mut address = Self::from_ip(peer.ip());
         address.is_shared |= trusted.contains(peer.ip().to_canonical());
         address
     }
 
-    fn of(address: IpAddr) -> Self {
+    fn from_ip(address: IpAddr) -> Self {
         let canonical = address.to_canonical();
         let network = match canonical {
             IpAddr::V6(address) if !address.is_loopback() => {
@@ -58,7 +58,9 @@ impl ClientAddress {
 
     /// Whom a request counts for; none where no connection brought it.
     pub fn from_request(extensions: &Extensions) -> Option<Self> {
-        extensions.get::<Client>().map(|client| Self::of(client.0))
+        extensions
+            .get::<RequestClient>()
+            .map(|client| Self::from_ip(client.0))
     }
 
     /// As text that tells it from others.

@@ -38,30 +38,30 @@ impl Default for ConnectionLimits {
 #[derive(Debug)]
 pub struct Connections {
     limits: ConnectionLimits,
-    table: Mutex<Table>,
+    table: Mutex<ConnectionTable>,
 }
 
 #[derive(Debug, Default)]
-struct Table {
+struct ConnectionTable {
     /// Orders both arrivals and the moments at which connections became idle.
     clock: u64,
-    open: BTreeMap<u64, Open>,
+    open: BTreeMap<u64, OpenConnection>,
     /// Those that may be closed; the first of an address is the first to go.
-    idle: BTreeSet<Idle>,
+    idle: BTreeSet<IdleOrder>,
     per_address: BTreeMap<ClientAddress, usize>,
 }
 
 #[derive(Debug)]
-struct Open {
+struct OpenConnection {
     address: ClientAddress,
     /// Its place among the idle; none while it is kept.
-    idle: Option<Idle>,
+    idle: Option<IdleOrder>,
     close: CancellationToken,
 }
 
 /// By address, then never served before served, then idle longest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Idle {
+struct IdleOrder {
     address: ClientAddress,
     served: bool,
     since: u64,
@@ -70,10 +70,10 @@ struct Idle {
 
 /// A connection's place, which ends with the last clone of this.
 #[derive(Clone, Debug)]
-pub struct Connection(Arc<Place>);
+pub struct Connection(Arc<ConnectionPlace>);
 
 #[derive(Debug)]
-struct Place {
+struct ConnectionPlace {
     id: u64,
     connections: Arc<Connections>,
     close: CancellationToken,
@@ -102,7 +102,7 @@ impl Connections {
         let close = CancellationToken::new();
         table.open.insert(
             id,
-            Open {
+            OpenConnection {
                 address,
                 idle: None,
                 close: close.clone(),
@@ -111,7 +111,7 @@ impl Connections {
         *table.per_address.entry(address).or_default() += 1;
         table.rest(id, false);
         drop(table);
-        Some(Connection(Arc::new(Place {
+        Some(Connection(Arc::new(ConnectionPlace {
             id,
             connections: Arc::clone(self),
             close,
@@ -132,12 +132,12 @@ impl Connections {
         self.lock().open.len()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Table> {
+    fn lock(&self) -> MutexGuard<'_, ConnectionTable> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Table {
+impl ConnectionTable {
     fn tick(&mut self) -> u64 {
         self.clock += 1;
         self.clock
@@ -145,7 +145,7 @@ impl Table {
 
     /// Closes the idle connection of an address that goes first.
     fn evict(&mut self, address: ClientAddress) -> bool {
-        let first = Idle {
+        let first = IdleOrder {
             address,
             served: false,
             since: 0,
@@ -172,7 +172,7 @@ impl Table {
             if greediest.is_none_or(|(most, _)| count > most) {
                 greediest = Some((count, idle.address));
             }
-            let last = Idle {
+            let last = IdleOrder {
                 served: true,
                 since: u64::MAX,
                 id: u64::MAX,
@@ -184,7 +184,7 @@ impl Table {
         greediest.is_some_and(|(_, address)| self.evict(address))
     }
 
-    fn remove(&mut self, id: u64) -> Option<Open> {
+    fn remove(&mut self, id: u64) -> Option<OpenConnection> {
         let open = self.open.remove(&id)?;
         if let Some(idle) = &open.idle {
             self.idle.remove(idle);
@@ -211,7 +211,7 @@ impl Table {
         let Some(open) = self.open.get_mut(&id) else {
             return;
         };
-        let idle = Idle {
+        let idle = IdleOrder {
             address: open.address,
             served,
             since,
@@ -224,7 +224,7 @@ impl Table {
 
 impl Connection {
     /// Keeps the connection until its answer is handed over: work was begun for it.
-    pub fn keep(&self) {
+    pub fn keep_open(&self) {
         self.0.connections.lock().work(self.0.id);
     }
 
@@ -247,25 +247,25 @@ impl Connection {
     }
 }
 
-impl Drop for Place {
+impl Drop for ConnectionPlace {
     fn drop(&mut self) {
         self.connections.lock().remove(self.id);
     }
 }
 
 /// A body that tells its connection when it was handed over.
-pub struct Watched {
+pub struct WatchedBody {
     body: Body,
     connection: Connection,
 }
 
-impl Watched {
+impl WatchedBody {
     pub fn body(body: Body, connection: Connection) -> Body {
         Body::new(Self { body, connection })
     }
 }
 
-impl HttpBody for Watched {
+impl HttpBody for WatchedBody {
     type Data = Bytes;
     type Error = axum::Error;
 
@@ -285,7 +285,7 @@ impl HttpBody for Watched {
     }
 }
 
-impl Drop for Watched {
+impl Drop for WatchedBody {
     fn drop(&mut self) {
         self.connection.served();
     }

@@ -12,43 +12,43 @@ use std::{
 use axum::http::StatusCode;
 use tokio_util::sync::CancellationToken;
 
-use super::refusal::Refusal;
-use crate::runtime::engine::turns::{Turn, Turns, due};
+use super::api_error::ApiError;
+use crate::runtime::engine::turns::{EngineTurn, TurnQueue, due_time};
 
 /// Calls of one adapter.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Load {
+pub struct AdapterLoad {
     pub running: usize,
     pub waiting: usize,
 }
 
 /// The doorkeeper of the engines.
 #[derive(Debug)]
-pub struct Gate {
-    turns: Arc<Turns>,
+pub struct QueueGate {
+    turns: Arc<TurnQueue>,
     queue: usize,
-    loads: Mutex<BTreeMap<String, Load>>,
+    loads: Mutex<BTreeMap<String, AdapterLoad>>,
     draining: CancellationToken,
 }
 
 /// The right to use an engine; ends when dropped.
 #[derive(Debug)]
-pub struct Pass {
-    gate: Arc<Gate>,
+pub struct Permit {
+    gate: Arc<QueueGate>,
     adapter: String,
-    _turn: Turn,
+    _turn: EngineTurn,
 }
 
 /// A place in the queue; ends when dropped.
-struct Place<'a> {
-    gate: &'a Gate,
+struct QueuePlace<'a> {
+    gate: &'a QueueGate,
     adapter: &'a str,
 }
 
-impl Gate {
+impl QueueGate {
     pub fn new(concurrent: usize, queue: usize, draining: CancellationToken) -> Self {
         Self {
-            turns: Arc::new(Turns::new(concurrent)),
+            turns: Arc::new(TurnQueue::new(concurrent)),
             queue,
             loads: Mutex::default(),
             draining,
@@ -57,7 +57,7 @@ impl Gate {
 
     /// Waits for a turn of a call of at most so many tokens: 429 when the queue is full, 503 once
     /// the server drains.
-    pub async fn enter(self: &Arc<Self>, adapter: &str, tokens: u64) -> Result<Pass, Refusal> {
+    pub async fn enter(self: &Arc<Self>, adapter: &str, tokens: u64) -> Result<Permit, ApiError> {
         if self.draining.is_cancelled() {
             return Err(draining());
         }
@@ -66,57 +66,57 @@ impl Gate {
             None => self.wait(adapter, tokens).await?,
         };
         self.change(adapter, |load| load.running += 1);
-        Ok(Pass {
+        Ok(Permit {
             gate: Arc::clone(self),
             adapter: adapter.to_owned(),
             _turn: turn,
         })
     }
 
-    async fn wait(&self, adapter: &str, tokens: u64) -> Result<Turn, Refusal> {
+    async fn wait(&self, adapter: &str, tokens: u64) -> Result<EngineTurn, ApiError> {
         let _place = self.queue_up(adapter)?;
         tokio::select! {
-            turn = self.turns.take(due(tokens)) => Ok(turn),
+            turn = self.turns.take(due_time(tokens)) => Ok(turn),
             () = self.draining.cancelled() => Err(draining()),
         }
     }
 
-    fn queue_up<'a>(&'a self, adapter: &'a str) -> Result<Place<'a>, Refusal> {
+    fn queue_up<'a>(&'a self, adapter: &'a str) -> Result<QueuePlace<'a>, ApiError> {
         let mut loads = self.lock();
         let waiting: usize = loads.values().map(|load| load.waiting).sum();
         if waiting >= self.queue {
             let message =
                 format!("All turns are taken and {waiting} calls wait; try again shortly.");
-            let refusal = Refusal::new(StatusCode::TOO_MANY_REQUESTS, "queue_full", message);
+            let refusal = ApiError::new(StatusCode::TOO_MANY_REQUESTS, "queue_full", message);
             return Err(refusal.retry_after(1));
         }
         loads.entry(adapter.to_owned()).or_default().waiting += 1;
-        Ok(Place {
+        Ok(QueuePlace {
             gate: self,
             adapter,
         })
     }
 
     /// Calls per adapter that has any.
-    pub fn loads(&self) -> BTreeMap<String, Load> {
+    pub fn loads(&self) -> BTreeMap<String, AdapterLoad> {
         self.lock().clone()
     }
 
-    fn change(&self, adapter: &str, change: impl FnOnce(&mut Load)) {
+    fn change(&self, adapter: &str, change: impl FnOnce(&mut AdapterLoad)) {
         let mut loads = self.lock();
         let load = loads.entry(adapter.to_owned()).or_default();
         change(load);
-        if *load == Load::default() {
+        if *load == AdapterLoad::default() {
             loads.remove(adapter);
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Load>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, AdapterLoad>> {
         self.loads.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Drop for Pass {
+impl Drop for Permit {
     fn drop(&mut self) {
         self.gate.change(&self.adapter, |load| {
             load.running = load.running.saturating_sub(1)
@@ -124,7 +124,7 @@ impl Drop for Pass {
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for QueuePlace<'_> {
     fn drop(&mut self) {
         self.gate.change(self.adapter, |load| {
             load.waiting = load.waiting.saturating_sub(1)
@@ -133,8 +133,8 @@ impl Drop for Place<'_> {
 }
 
 /// The answer to every new call once the server is on its way out.
-pub fn draining() -> Refusal {
-    Refusal::unavailable(
+pub fn draining() -> ApiError {
+    ApiError::unavailable(
         "draining",
         "The server is shutting down and takes no new calls.",
     )

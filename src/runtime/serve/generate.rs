@@ -16,87 +16,96 @@ use futures::StreamExt;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    admission::{Asked, Opened, Ticket},
-    answer::{Answer, ChunkWriter, Form, frame},
-    app::App,
+    admission::{CallPrompts, CallTicket, OpenedCall},
+    answer::{AnswerForm, ChunkWriter, FinishedAnswer, frame},
+    api_error::ApiError,
+    app::AppState,
     connections::Connection,
-    intake::Intake,
-    meter::{Admission, Call},
+    intake::CallIntake,
+    meter::{Admission, ReservedCall},
     payment::{PAYMENT_RESPONSE, closing_event},
-    refusal::Refusal,
     unread::AnswerWriter,
     wire::{
-        envelope::Envelope,
-        sampling::{SamplingWish, Streaming},
+        envelope::AnswerEnvelope,
+        sampling::{SamplingOptions, StreamOptions},
     },
 };
 use crate::runtime::{
-    engine::{Generated, Generation, Prompt, Sampling, TokenLogprob},
-    event::{Finish, Usage},
-    ledger::Work,
+    engine::{GenerationStep, GenerationStream, Prompt, SamplingParams, TokenLogprob},
+    event::{FinishReason, TokenUsage},
+    ledger::CallWork,
 };
 
 /// Marks an answer that was given before under the same id.
 pub const REPLAYED: HeaderName = HeaderName::from_static("x-openlora-replayed");
 
 /// What is to be generated, and how the answer is written.
-pub struct Job {
-    pub form: Form,
+pub struct GenerationJob {
+    pub form: AnswerForm,
     pub prompt: Prompt,
-    pub wish: SamplingWish,
-    pub streaming: Streaming,
+    pub options: SamplingOptions,
+    pub streaming: StreamOptions,
 }
 
 /// A call on its engine.
-struct Run {
-    call: Call,
-    envelope: Envelope,
-    generation: Generation,
-    hurry: CancellationToken,
+struct GenerationRun {
+    call: ReservedCall,
+    envelope: AnswerEnvelope,
+    generation: GenerationStream,
+    force_stop: CancellationToken,
     writes_logprobs: bool,
 }
 
 /// One step of a run.
-enum Step {
+enum AnswerStep {
     Text {
         text: String,
         tokens: u64,
         logprobs: Vec<TokenLogprob>,
     },
-    End(Finish),
-    Broken(Refusal),
+    End(FinishReason),
+    Broken(ApiError),
 }
 
 /// Answers a request, or gives a repeated one its answer again.
-pub async fn answer(app: &App, mut intake: Intake, job: Job) -> Result<Response, Refusal> {
+pub async fn answer(
+    app: &AppState,
+    mut intake: CallIntake,
+    job: GenerationJob,
+) -> Result<Response, ApiError> {
     let admission = match app.admit(&intake).await? {
         Some(Admission::Repeated(answer)) => return Ok(repeat(app, answer)),
         admission => admission,
     };
-    let wanted = job.wish.max_tokens.unwrap_or(app.limits.max_tokens as u64);
-    let pass = app.turn_if_free(&intake, wanted).await?;
+    let wanted = job
+        .options
+        .max_tokens
+        .unwrap_or(app.limits.max_tokens as u64);
+    let permit = app.turn_if_free(&intake, wanted).await?;
     let prompts = std::slice::from_ref(&job.prompt);
     let prompt_tokens = intake.count(app, prompts).await?;
     let context = intake.adapter.engine.limits().context_tokens;
     let room = context.saturating_sub(usize::try_from(prompt_tokens).unwrap_or(usize::MAX));
     let temperature = intake.adapter.default_temperature();
-    let sampling = job.wish.settle(app.limits.max_tokens, room, temperature);
-    let work = Work::Tokens {
+    let sampling = job
+        .options
+        .resolve(app.limits.max_tokens, room, temperature);
+    let work = CallWork::Tokens {
         prompt: prompt_tokens,
         completion: sampling.max_tokens as u64,
     };
     let media_type = match job.streaming.on {
-        true => Answer::EVENTS,
-        false => Answer::JSON,
+        true => FinishedAnswer::EVENTS,
+        false => FinishedAnswer::JSON,
     };
-    let opened = app.open(&mut intake, (admission, pass), work, media_type);
+    let opened = app.open(&mut intake, (admission, permit), work, media_type);
     let ticket = match opened.await? {
-        Opened::Run(ticket) => ticket,
-        Opened::Repeated(answer) => return Ok(repeat(app, answer)),
+        OpenedCall::Run(ticket) => ticket,
+        OpenedCall::Repeated(answer) => return Ok(repeat(app, answer)),
     };
     let (form, streaming) = (job.form, job.streaming);
     let connection = intake.connection.clone();
-    let allowed = Allowed {
+    let allowed = AdmittedCall {
         app: app.clone(),
         intake,
         ticket,
@@ -118,19 +127,19 @@ pub async fn answer(app: &App, mut intake: Intake, job: Job) -> Result<Response,
 }
 
 /// A call that is free or paid for, and has its turn.
-struct Allowed {
-    app: App,
-    intake: Intake,
-    ticket: Ticket,
-    form: Form,
+struct AdmittedCall {
+    app: AppState,
+    intake: CallIntake,
+    ticket: CallTicket,
+    form: AnswerForm,
     prompt: Prompt,
     prompt_tokens: u64,
-    sampling: Sampling,
+    sampling: SamplingParams,
 }
 
-impl Allowed {
+impl AdmittedCall {
     /// Reserves the call and sets the model to work.
-    async fn begin(self) -> Result<Run, Refusal> {
+    async fn begin(self) -> Result<GenerationRun, ApiError> {
         let Self {
             app,
             intake,
@@ -140,7 +149,7 @@ impl Allowed {
             prompt_tokens,
             sampling,
         } = self;
-        let asked = Asked {
+        let asked = CallPrompts {
             kind: form.kind(),
             prompts: vec![prompt.clone()],
             prompt_tokens,
@@ -150,15 +159,15 @@ impl Allowed {
         let generation = match intake.adapter.engine.generate(prompt, sampling).await {
             Ok(generation) => generation,
             Err(error) => {
-                call.finish(Finish::Failed, None).await?;
-                return Err(Refusal::from_engine(&error));
+                call.finish(FinishReason::Failed, None).await?;
+                return Err(ApiError::from_engine(&error));
             }
         };
-        Ok(Run {
+        Ok(GenerationRun {
             call,
             envelope: envelope(&intake),
             generation,
-            hurry: app.stop.hurry.clone(),
+            force_stop: app.stop.force_stop.clone(),
             writes_logprobs,
         })
     }
@@ -166,43 +175,43 @@ impl Allowed {
 
 /// Runs a call to its end, whether or not its caller waits for it.
 pub async fn finished(
-    call: impl Future<Output = Result<Answer, Refusal>> + Send + 'static,
-) -> Result<Answer, Refusal> {
+    call: impl Future<Output = Result<FinishedAnswer, ApiError>> + Send + 'static,
+) -> Result<FinishedAnswer, ApiError> {
     tokio::spawn(call).await.unwrap_or_else(|_| {
         let message = "The call broke off; the server's log says why.";
         let status = StatusCode::INTERNAL_SERVER_ERROR;
-        Err(Refusal::new(status, "internal", message))
+        Err(ApiError::new(status, "internal", message))
     })
 }
 
 /// An answer as it leaves for the first time, within the memory for unread answers.
-pub fn deliver(app: &App, connection: Option<Connection>, answer: Answer) -> Response {
+pub fn deliver(app: &AppState, connection: Option<Connection>, answer: FinishedAnswer) -> Response {
     let bytes = answer.body.clone();
     let mut response = respond(answer);
     let length = HeaderValue::from(bytes.len());
-    *response.body_mut() = app.unread.whole(bytes, connection);
+    *response.body_mut() = app.unread.complete_body(bytes, connection);
     response
         .headers_mut()
         .insert(header::CONTENT_LENGTH, length);
     response
 }
 
-fn envelope(intake: &Intake) -> Envelope {
+fn envelope(intake: &CallIntake) -> AnswerEnvelope {
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
-    Envelope {
+    AnswerEnvelope {
         id: intake.id.as_str().to_owned(),
         created: now.as_secs(),
         model: intake.adapter.name.clone(),
         fingerprint: intake.adapter.fingerprint(),
-        finish: Finish::Stop,
-        usage: Usage::default(),
+        finish: FinishReason::Stop,
+        usage: TokenUsage::default(),
     }
 }
 
 /// An answer as it left for the first time.
-pub fn respond(answer: Answer) -> Response {
+pub fn respond(answer: FinishedAnswer) -> Response {
     let content_type = HeaderValue::from_static(answer.content_type);
     let content_type = [(header::CONTENT_TYPE, content_type)];
     let mut response = (StatusCode::OK, content_type, answer.body).into_response();
@@ -214,7 +223,7 @@ pub fn respond(answer: Answer) -> Response {
 }
 
 /// An answer that is given again.
-pub fn repeat(app: &App, answer: Answer) -> Response {
+pub fn repeat(app: &AppState, answer: FinishedAnswer) -> Response {
     app.metrics.repeated();
     let mut response = respond(answer);
     response
@@ -228,38 +237,38 @@ pub fn events(body: Body) -> Response {
     let headers = [
         (
             header::CONTENT_TYPE,
-            HeaderValue::from_static(Answer::EVENTS),
+            HeaderValue::from_static(FinishedAnswer::EVENTS),
         ),
         (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
     ];
     (StatusCode::OK, headers, body).into_response()
 }
 
-impl Run {
-    async fn step(&mut self) -> Step {
+impl GenerationRun {
+    async fn step(&mut self) -> AnswerStep {
         let deadline = self.call.deadline();
         let next = tokio::select! {
             next = self.generation.next() => next,
-            () = self.hurry.cancelled() => return Step::Broken(hurried()),
+            () = self.force_stop.cancelled() => return AnswerStep::Broken(hurried()),
             // As if its limit of tokens were reached: what came is paid for.
-            () = passed(deadline) => return Step::End(Finish::Length),
+            () = passed(deadline) => return AnswerStep::End(FinishReason::Length),
         };
         match next {
-            Some(Ok(Generated::Delta {
+            Some(Ok(GenerationStep::Delta {
                 text,
                 tokens,
                 logprobs,
             })) => {
                 self.call.first_token();
-                Step::Text {
+                AnswerStep::Text {
                     text,
                     tokens,
                     logprobs,
                 }
             }
-            Some(Ok(Generated::Done { finish, .. })) => Step::End(finish),
-            Some(Err(error)) => Step::Broken(Refusal::from_engine(&error)),
-            None => Step::Broken(Refusal::from_engine(
+            Some(Ok(GenerationStep::Done { finish, .. })) => AnswerStep::End(finish),
+            Some(Err(error)) => AnswerStep::Broken(ApiError::from_engine(&error)),
+            None => AnswerStep::Broken(ApiError::from_engine(
                 &crate::runtime::engine::EngineError::Failed(
                     "the answer broke off without an end".to_owned(),
                 ),
@@ -267,19 +276,19 @@ impl Run {
         }
     }
 
-    fn close(&mut self, finish: Finish) {
+    fn close(&mut self, finish: FinishReason) {
         self.envelope.finish = finish;
         self.envelope.usage = self.call.usage(finish);
     }
 
     /// The answer in one piece, metered before it is returned.
-    async fn whole(mut self, form: Form) -> Result<Answer, Refusal> {
+    async fn whole(mut self, form: AnswerForm) -> Result<FinishedAnswer, ApiError> {
         let mut text = String::new();
         let mut tokens = 0_u64;
         let mut logprobs = Vec::new();
         let finish = loop {
             match self.step().await {
-                Step::Text {
+                AnswerStep::Text {
                     text: more,
                     tokens: count,
                     logprobs: values,
@@ -288,9 +297,9 @@ impl Run {
                     tokens = tokens.saturating_add(count);
                     logprobs.extend(values);
                 }
-                Step::End(finish) => break finish,
-                Step::Broken(refusal) => {
-                    self.call.finish(Finish::Failed, None).await?;
+                AnswerStep::End(finish) => break finish,
+                AnswerStep::Broken(refusal) => {
+                    self.call.finish(FinishReason::Failed, None).await?;
                     return Err(refusal);
                 }
             }
@@ -299,7 +308,8 @@ impl Run {
         self.close(finish);
         let logprobs = self.writes_logprobs.then_some(logprobs.as_slice());
         let payment = self.call.payment_response(finish);
-        let answer = Answer::json(&form.whole(&self.envelope, &text, logprobs)).paid(payment);
+        let answer = FinishedAnswer::json(&form.complete_answer(&self.envelope, &text, logprobs))
+            .paid(payment);
         drop(self.generation);
         self.call.finish(finish, Some(answer.clone())).await?;
         Ok(answer)
@@ -316,10 +326,10 @@ impl Run {
         let ended = loop {
             let step = tokio::select! {
                 step = self.step() => step,
-                () = answer.gone() => Step::End(Finish::Disconnected),
+                () = answer.reader_closed() => AnswerStep::End(FinishReason::Disconnected),
             };
             match step {
-                Step::Text {
+                AnswerStep::Text {
                     text,
                     tokens,
                     logprobs,
@@ -333,8 +343,8 @@ impl Run {
                     sent.extend_from_slice(&chunk);
                     answer.write(chunk);
                 }
-                Step::End(finish) => break Ok(finish),
-                Step::Broken(refusal) => break Err(refusal),
+                AnswerStep::End(finish) => break Ok(finish),
+                AnswerStep::Broken(refusal) => break Err(refusal),
             }
         };
         let last = match ended {
@@ -348,10 +358,10 @@ impl Run {
     /// Counts the call, and says how its stream ends.
     async fn end(
         mut self,
-        finish: Finish,
+        finish: FinishReason,
         writer: &ChunkWriter,
         mut sent: Vec<u8>,
-    ) -> Result<Bytes, Refusal> {
+    ) -> Result<Bytes, ApiError> {
         self.close(finish);
         let mut ending = writer.ending(&self.envelope).to_vec();
         if let Some(payment) = self.call.payment_response(finish) {
@@ -359,8 +369,8 @@ impl Run {
         }
         sent.extend_from_slice(&ending);
         drop(self.generation);
-        let answer = Answer {
-            content_type: Answer::EVENTS,
+        let answer = FinishedAnswer {
+            content_type: FinishedAnswer::EVENTS,
             body: sent.into(),
             payment: None,
         };
@@ -368,9 +378,9 @@ impl Run {
         Ok(ending.into())
     }
 
-    async fn break_off(self, refusal: Refusal) -> Refusal {
+    async fn break_off(self, refusal: ApiError) -> ApiError {
         drop(self.generation);
-        match self.call.finish(Finish::Failed, None).await {
+        match self.call.finish(FinishReason::Failed, None).await {
             Ok(_) => refusal,
             Err(worse) => worse,
         }
@@ -385,6 +395,6 @@ async fn passed(deadline: Option<Instant>) {
     }
 }
 
-fn hurried() -> Refusal {
-    Refusal::unavailable("draining", "The server was told to stop at once.")
+fn hurried() -> ApiError {
+    ApiError::unavailable("draining", "The server was told to stop at once.")
 }

@@ -6,7 +6,7 @@
 
 use axum::http::{Method, StatusCode, Uri, uri::Authority};
 
-use super::refusal::Refusal;
+use super::api_error::ApiError;
 
 /// Largest head in bytes, request line included.
 pub const LARGEST_HEAD: usize = 64 * 1024;
@@ -22,7 +22,7 @@ const MOST_FIELDS: usize = 100;
 
 /// Where a request's body ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Framing {
+pub enum BodyFraming {
     /// So many bytes behind the head.
     Length(u64),
     /// Where its chunks say.
@@ -45,12 +45,12 @@ pub fn end_of(bytes: &[u8], searched: usize) -> Option<usize> {
 }
 
 /// Refuses a head that is already too large to be answered, complete or not.
-pub fn check_size(bytes: &[u8]) -> Result<(), Refusal> {
+pub fn check_size(bytes: &[u8]) -> Result<(), ApiError> {
     let longest = LONGEST_TARGET + METHOD_AND_VERSION;
     let line = bytes.get(..longest);
     if line.is_some_and(|line| !line.contains(&b'\n')) {
         let message = format!("The request target is longer than {LONGEST_TARGET} bytes.");
-        return Err(Refusal::new(
+        return Err(ApiError::new(
             StatusCode::URI_TOO_LONG,
             "uri_too_long",
             message,
@@ -64,14 +64,14 @@ pub fn check_size(bytes: &[u8]) -> Result<(), Refusal> {
 }
 
 /// Checks a complete head.
-pub fn check(head: &[u8]) -> Result<Framing, Refusal> {
+pub fn check(head: &[u8]) -> Result<BodyFraming, ApiError> {
     check_lines(head)?;
     let mut fields = [httparse::EMPTY_HEADER; MOST_FIELDS];
     let mut request = httparse::Request::new(&mut fields);
     request.parse(head).map_err(unreadable)?;
     let (method, target) = (request.method.unwrap_or(""), request.path.unwrap_or(""));
     let is_http_11 = request.version == Some(1);
-    let found = Found::read(request.headers);
+    let found = HeadFields::read(request.headers);
     check_method(method)?;
     let authority = check_target(target)?;
     check_host(&found.hosts, authority.as_ref(), is_http_11)?;
@@ -80,13 +80,13 @@ pub fn check(head: &[u8]) -> Result<Framing, Refusal> {
 
 /// The fields that decide about framing and address.
 #[derive(Default)]
-struct Found<'a> {
+struct HeadFields<'a> {
     hosts: Vec<&'a [u8]>,
     lengths: Vec<&'a [u8]>,
     codings: Vec<&'a [u8]>,
 }
 
-impl<'a> Found<'a> {
+impl<'a> HeadFields<'a> {
     fn read(fields: &[httparse::Header<'a>]) -> Self {
         let mut found = Self::default();
         for field in fields {
@@ -102,7 +102,7 @@ impl<'a> Found<'a> {
 }
 
 /// A line feed alone ends a line for some readers and not for others, and so does a lone return.
-fn check_lines(head: &[u8]) -> Result<(), Refusal> {
+fn check_lines(head: &[u8]) -> Result<(), ApiError> {
     let mut before = 0;
     for byte in head {
         if (before == b'\r') != (*byte == b'\n') {
@@ -113,12 +113,12 @@ fn check_lines(head: &[u8]) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn unreadable(error: httparse::Error) -> Refusal {
+fn unreadable(error: httparse::Error) -> ApiError {
     match error {
         httparse::Error::TooManyHeaders => {
             too_large(format!("The request has more than {MOST_FIELDS} headers."))
         }
-        httparse::Error::Version => Refusal::new(
+        httparse::Error::Version => ApiError::new(
             StatusCode::HTTP_VERSION_NOT_SUPPORTED,
             "http_version_not_supported",
             "HTTP/1.1 is spoken here.",
@@ -127,7 +127,7 @@ fn unreadable(error: httparse::Error) -> Refusal {
     }
 }
 
-fn check_method(method: &str) -> Result<(), Refusal> {
+fn check_method(method: &str) -> Result<(), ApiError> {
     let known = Method::from_bytes(method.as_bytes());
     match known {
         Ok(method) if method != Method::CONNECT => Ok(()),
@@ -135,13 +135,13 @@ fn check_method(method: &str) -> Result<(), Refusal> {
             let shown: String = method.chars().take(32).collect();
             let message = format!("The method {shown} is not possible here.");
             let status = StatusCode::NOT_IMPLEMENTED;
-            Err(Refusal::new(status, "method_not_implemented", message))
+            Err(ApiError::new(status, "method_not_implemented", message))
         }
     }
 }
 
 /// The authority of a target in absolute form.
-fn check_target(target: &str) -> Result<Option<Authority>, Refusal> {
+fn check_target(target: &str) -> Result<Option<Authority>, ApiError> {
     if target == "*" {
         return Ok(None);
     }
@@ -158,14 +158,14 @@ fn check_host(
     hosts: &[&[u8]],
     authority: Option<&Authority>,
     is_http_11: bool,
-) -> Result<(), Refusal> {
+) -> Result<(), ApiError> {
     let host = match hosts {
-        [] if is_http_11 => return Err(bad("Missing header 'host'.").on("host")),
+        [] if is_http_11 => return Err(bad("Missing header 'host'.").with_param("host")),
         [] => return Ok(()),
         [host] => *host,
         _ => {
             let message = "Invalid header 'host': expected one, found several.";
-            return Err(bad(message).on("host"));
+            return Err(bad(message).with_param("host"));
         }
     };
     let text = std::str::from_utf8(host).unwrap_or("\u{FFFD}");
@@ -175,26 +175,26 @@ fn check_host(
         return Ok(());
     }
     let message = "Invalid header 'host': expected the name and port that the request is for.";
-    Err(bad(message).on("host"))
+    Err(bad(message).with_param("host"))
 }
 
-fn framing(found: &Found<'_>, is_http_11: bool) -> Result<Framing, Refusal> {
-    let length = |message: &str| Err(bad(message).on("content-length"));
+fn framing(found: &HeadFields<'_>, is_http_11: bool) -> Result<BodyFraming, ApiError> {
+    let length = |message: &str| Err(bad(message).with_param("content-length"));
     match (found.lengths.as_slice(), found.codings.as_slice()) {
-        ([], []) => Ok(Framing::Length(0)),
+        ([], []) => Ok(BodyFraming::Length(0)),
         ([], [coding]) if is_http_11 && coding.eq_ignore_ascii_case(b"chunked") => {
-            Ok(Framing::Chunked)
+            Ok(BodyFraming::Chunked)
         }
         ([], _) => {
             let message = "Invalid header 'transfer-encoding': expected chunked, once.";
-            Err(bad(message).on("transfer-encoding"))
+            Err(bad(message).with_param("transfer-encoding"))
         }
         ([text], []) if !text.is_empty() && text.iter().all(u8::is_ascii_digit) => {
             let number = std::str::from_utf8(text)
                 .ok()
                 .and_then(|it| it.parse().ok());
             match number {
-                Some(number) if number < u64::MAX - 2 => Ok(Framing::Length(number)),
+                Some(number) if number < u64::MAX - 2 => Ok(BodyFraming::Length(number)),
                 _ => length("Invalid header 'content-length': the number is too large."),
             }
         }
@@ -204,11 +204,11 @@ fn framing(found: &Found<'_>, is_http_11: bool) -> Result<Framing, Refusal> {
     }
 }
 
-fn bad(message: impl Into<Box<str>>) -> Refusal {
-    Refusal::new(StatusCode::BAD_REQUEST, "malformed_request", message)
+fn bad(message: impl Into<Box<str>>) -> ApiError {
+    ApiError::new(StatusCode::BAD_REQUEST, "malformed_request", message)
 }
 
-fn too_large(message: impl Into<Box<str>>) -> Refusal {
+fn too_large(message: impl Into<Box<str>>) -> ApiError {
     let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
-    Refusal::new(status, "headers_too_large", message)
+    ApiError::new(status, "headers_too_large", message)
 }

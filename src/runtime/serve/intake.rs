@@ -5,17 +5,17 @@ use std::{sync::Arc, time::Instant};
 use axum::{extract::Request, http::StatusCode};
 
 use super::{
-    app::App,
-    body::{self, Held},
+    adapter_registry::ServedAdapter,
+    api_error::ApiError,
+    app::AppState,
+    body::{self, BufferedBody},
     client::{ClientAddress, Relayed},
     connections::Connection,
+    fingerprint::RequestFingerprint,
     gate::draining,
-    hosted::Hosted,
-    imprint::Imprint,
     payment,
-    refusal::Refusal,
     request_id::RequestId,
-    wire::fields::Fields,
+    wire::fields::BodyFields,
 };
 use crate::runtime::{
     engine::Prompt,
@@ -26,14 +26,14 @@ use crate::runtime::{
 const UNANNOUNCED: usize = 64 * 1024;
 
 /// A request for a served adapter.
-pub struct Intake {
+pub struct CallIntake {
     pub id: RequestId,
-    pub fields: Fields,
+    pub fields: BodyFields,
     /// Of route and body: what makes a repeated id the same call.
-    pub imprint: Imprint,
+    pub fingerprint: RequestFingerprint,
     /// What a payment names that is bound to this request.
     pub digest: Word,
-    pub adapter: Arc<Hosted>,
+    pub adapter: Arc<ServedAdapter>,
     pub accepted: Instant,
     /// The value of `PAYMENT-SIGNATURE`.
     pub payment: Option<String>,
@@ -45,21 +45,21 @@ pub struct Intake {
     /// Where a repeat of the request is expected from; none where many clients have one address.
     pub retry_address: Option<ClientAddress>,
     /// Keeps the request's part of the memory for bodies.
-    _body: Held,
+    _body: BufferedBody,
 }
 
-impl Intake {
-    pub async fn read(app: &App, request: Request) -> Result<Self, Refusal> {
+impl CallIntake {
+    pub async fn read(app: &AppState, request: Request) -> Result<Self, ApiError> {
         let accepted = Instant::now();
         if app.stop.draining.is_cancelled() {
             return Err(draining());
         }
         let (parts, body) = request.into_parts();
-        let payment = payment::presented(&parts.headers)?;
+        let payment = payment::payment_header(&parts.headers)?;
         let address = ClientAddress::from_request(&parts.extensions);
         let limit = app.limits.max_body;
         if app.sales.is_some() && payment.is_none() {
-            let length = body::announced(&parts.headers);
+            let length = body::content_length(&parts.headers);
             app.quotes.spend(address, length.unwrap_or(UNANNOUNCED))?;
         }
         let resource = payment::resource(&parts.headers, parts.uri.path());
@@ -67,14 +67,14 @@ impl Intake {
         let connection = parts.extensions.get::<Connection>().cloned();
         // Until here, and without a payment, the connection gives way to others.
         if let (Some(connection), true) = (&connection, app.sales.is_none() || payment.is_some()) {
-            connection.keep();
+            connection.keep_open();
         }
-        let fields = Fields::parse(&body.bytes)?;
-        let adapter = app.shelf.find(fields.required_string("model")?)?;
+        let fields = BodyFields::parse(&body.bytes)?;
+        let adapter = app.adapters.find(fields.required_string("model")?)?;
         let digest = request_digest(parts.method.as_str(), parts.uri.path(), &body.bytes);
-        let imprint = app
+        let fingerprint = app
             .meter
-            .imprint(&[parts.uri.path().as_bytes(), &body.bytes]);
+            .fingerprint(&[parts.uri.path().as_bytes(), &body.bytes]);
         // The edge put the id there; a router without the edge still counts under a fresh one.
         let id = match parts.extensions.get::<RequestId>() {
             Some(id) => id.clone(),
@@ -83,7 +83,7 @@ impl Intake {
         Ok(Self {
             id,
             fields,
-            imprint,
+            fingerprint,
             digest,
             adapter,
             accepted,
@@ -97,11 +97,11 @@ impl Intake {
     }
 }
 
-impl Intake {
+impl CallIntake {
     /// Tokens of the prompts, each of which must leave room for at least one more token. A request
     /// is counted once; what can never fit is refused uncounted.
-    pub async fn count(&self, app: &App, prompts: &[Prompt]) -> Result<u64, Refusal> {
-        let hash = &self.imprint.hash;
+    pub async fn count(&self, app: &AppState, prompts: &[Prompt]) -> Result<u64, ApiError> {
+        let hash = &self.fingerprint.hash;
         if let Some(tokens) = app.quotes.known(hash) {
             return Ok(tokens);
         }
@@ -114,12 +114,12 @@ impl Intake {
             false => None,
         };
         let tokens = self.counted(prompts).await?;
-        app.quotes.remember(hash, tokens);
+        app.quotes.store_count(hash, tokens);
         Ok(tokens)
     }
 
     /// A token stands for a bounded number of bytes.
-    fn check_length(&self, prompt: &Prompt) -> Result<(), Refusal> {
+    fn check_length(&self, prompt: &Prompt) -> Result<(), ApiError> {
         let context = self.adapter.engine.limits().context_tokens;
         let Some(longest) = self.adapter.engine.longest_token() else {
             return Ok(());
@@ -142,12 +142,12 @@ impl Intake {
         Err(context_exceeded(message))
     }
 
-    async fn counted(&self, prompts: &[Prompt]) -> Result<u64, Refusal> {
+    async fn counted(&self, prompts: &[Prompt]) -> Result<u64, ApiError> {
         let context = self.adapter.engine.limits().context_tokens as u64;
         let mut total = 0_u64;
         for prompt in prompts {
             let counted = self.adapter.engine.count_prompt(prompt).await;
-            let tokens = counted.map_err(|error| Refusal::from_engine(&error))?;
+            let tokens = counted.map_err(|error| ApiError::from_engine(&error))?;
             if tokens >= context {
                 return Err(too_long(context, tokens));
             }
@@ -157,7 +157,7 @@ impl Intake {
     }
 }
 
-fn too_long(context: u64, tokens: u64) -> Refusal {
+fn too_long(context: u64, tokens: u64) -> ApiError {
     let message = format!(
         "The prompt takes {tokens} tokens and the model's context holds {context}, \
          one of which must be left for the answer. Shorten the prompt."
@@ -165,6 +165,6 @@ fn too_long(context: u64, tokens: u64) -> Refusal {
     context_exceeded(message)
 }
 
-fn context_exceeded(message: String) -> Refusal {
-    Refusal::new(StatusCode::BAD_REQUEST, "context_length_exceeded", message)
+fn context_exceeded(message: String) -> ApiError {
+    ApiError::new(StatusCode::BAD_REQUEST, "context_length_exceeded", message)
 }

@@ -1,7 +1,7 @@
 //! Counting: exactly one `CallMetered` per request id, whatever happens to the connection.
 //!
 //! A call is reserved durably before the model runs, checkpointed while text is generated, and
-//! metered durably before the caller learns that it ended. Dropping a [`Call`] counts what was
+//! metered durably before the caller learns that it ended. Dropping a [`ReservedCall`] counts what was
 //! generated so far. What a dead process left open is metered at the next
 //! start from its last checkpoint. The meter knows neither HTTP bodies nor the engine.
 
@@ -16,24 +16,24 @@ use tokio::sync::watch;
 
 use super::{
     ServeError,
-    answer::Answer,
-    attribution::{Attributions, prove::Ended},
-    calls::{Calls, Claim, Slot, mismatch},
+    adapter_registry::ServedAdapter,
+    answer::FinishedAnswer,
+    api_error::ApiError,
+    attribution::{AttributionService, prove::EndedCall},
+    calls::{CallSlot, CallTable, IdClaim, mismatch},
     client::ClientAddress,
-    gate::Pass,
-    hosted::Hosted,
-    imprint::Imprint,
-    metrics::Metrics,
+    fingerprint::RequestFingerprint,
+    gate::Permit,
+    metrics::ServerMetrics,
     receipt::{self, already_metered},
-    refusal::Refusal,
     request_id::RequestId,
 };
 use crate::runtime::{
     engine::Prompt,
-    event::{CallKind, Event, Finish, Record, Usage},
-    journal::{Enclosure, Entry, Journal, JournalError, LARGEST_ENCLOSURE},
-    ledger::{Address, Payment},
-    ports::{Presenter, Tab, Unpaid},
+    event::{CallKind, Event, EventRecord, FinishReason, TokenUsage},
+    journal::{CachedResponse, Journal, JournalEntry, JournalError, LARGEST_ENCLOSURE},
+    ledger::{Address, CheckedPayment},
+    ports::{PaymentDemand, PaymentGuard, Presenter},
 };
 
 /// Tokens between two checkpoints of a running call.
@@ -53,17 +53,17 @@ pub const REFUSAL_ECHO: Duration = Duration::from_secs(5);
 
 /// The one place where calls are counted; cheap to clone.
 #[derive(Clone)]
-pub struct Meter {
-    inner: Arc<Inner>,
+pub struct CallMeter {
+    inner: Arc<MeterInner>,
 }
 
-struct Inner {
+struct MeterInner {
     journal: Journal,
     salt: Vec<u8>,
     session: String,
-    calls: Arc<Calls>,
-    metrics: Metrics,
-    attributions: Attributions,
+    calls: Arc<CallTable>,
+    metrics: ServerMetrics,
+    attributions: AttributionService,
     /// When the journal last refused an event.
     refused: Mutex<Option<Instant>>,
     /// Calls reserved and not yet metered.
@@ -73,55 +73,55 @@ struct Inner {
 /// What a call is, before its prompt is counted.
 #[derive(Debug)]
 pub enum Admission {
-    Fresh(Slot),
-    Repeated(Answer),
+    Fresh(CallSlot),
+    Repeated(FinishedAnswer),
 }
 
 /// A call about to be reserved.
-pub struct Reservation {
-    pub slot: Slot,
-    pub imprint: Imprint,
-    pub adapter: Arc<Hosted>,
+pub struct CallReservation {
+    pub slot: CallSlot,
+    pub fingerprint: RequestFingerprint,
+    pub adapter: Arc<ServedAdapter>,
     pub kind: CallKind,
     pub prompt_tokens: u64,
     pub accepted: Instant,
-    pub pass: Pass,
+    pub permit: Permit,
     /// What pays for the call; none where calls are free.
-    pub tab: Option<Box<dyn Tab>>,
+    pub guard: Option<Box<dyn PaymentGuard>>,
     pub prompts: Vec<Prompt>,
 }
 
-/// A reserved call. Dropped without [`Call::finish`], it counts as disconnected.
-pub struct Call {
+/// A reserved call. Dropped without [`ReservedCall::finish`], it counts as disconnected.
+pub struct ReservedCall {
     /// Taken when the call is settled.
-    open: Option<Open>,
-    usage: Usage,
+    open: Option<ReservedState>,
+    usage: TokenUsage,
     checkpointed: (u64, Instant),
 }
 
-struct Open {
-    inner: Arc<Inner>,
-    slot: Slot,
-    imprint: Imprint,
-    pass: Pass,
-    adapter: Arc<Hosted>,
+struct ReservedState {
+    inner: Arc<MeterInner>,
+    slot: CallSlot,
+    fingerprint: RequestFingerprint,
+    permit: Permit,
+    adapter: Arc<ServedAdapter>,
     kind: CallKind,
     accepted: Instant,
     reserved: Instant,
     first_token: Option<Duration>,
     delivered: Sha256,
-    tab: Option<Box<dyn Tab>>,
+    guard: Option<Box<dyn PaymentGuard>>,
     prompts: Vec<Prompt>,
     /// One per prompt.
     answers: Vec<String>,
 }
 
-impl Meter {
+impl CallMeter {
     /// Meters what an earlier process left open, then counts for this one. `held` bounds the
     /// answers kept for repeated ids, in bytes.
     pub async fn open(
         journal: Journal,
-        (attributions, metrics): (Attributions, Metrics),
+        (attributions, metrics): (AttributionService, ServerMetrics),
         held: usize,
     ) -> Result<Self, ServeError> {
         let session = uuid::Uuid::now_v7().to_string();
@@ -136,11 +136,11 @@ impl Meter {
             })
             .await?;
         let salt = journal.salt().to_vec();
-        let inner = Inner {
+        let inner = MeterInner {
             journal,
             salt,
             session,
-            calls: Arc::new(Calls::new(held)),
+            calls: Arc::new(CallTable::new(held)),
             metrics,
             attributions,
             refused: Mutex::new(None),
@@ -162,8 +162,8 @@ impl Meter {
     }
 
     /// What tells a request from others, over its parts.
-    pub fn imprint(&self, parts: &[&[u8]]) -> Imprint {
-        Imprint::new(&self.inner.salt, parts)
+    pub fn fingerprint(&self, parts: &[&[u8]]) -> RequestFingerprint {
+        RequestFingerprint::new(&self.inner.salt, parts)
     }
 
     /// What a request shows of whoever sends it.
@@ -200,17 +200,17 @@ impl Meter {
         &self,
         id: &RequestId,
         named: &RequestId,
-        imprint: &Imprint,
-    ) -> Result<Admission, Refusal> {
-        let claimed = self.inner.calls.claim(id, named, &imprint.hash);
+        fingerprint: &RequestFingerprint,
+    ) -> Result<Admission, ApiError> {
+        let claimed = self.inner.calls.claim(id, named, &fingerprint.hash);
         let slot = match claimed.await? {
-            Claim::Held(answer) => return Ok(Admission::Repeated(answer)),
-            Claim::Fresh(slot) => slot,
+            IdClaim::Held(answer) => return Ok(Admission::Repeated(answer)),
+            IdClaim::Fresh(slot) => slot,
         };
         match receipt::find(&self.inner.journal, id).await? {
             None => Ok(Admission::Fresh(slot)),
-            Some(found) if found.request_hash != imprint.hash => Err(mismatch(named)),
-            Some(found) => match self.inner.kept(id, imprint).await? {
+            Some(found) if found.request_hash != fingerprint.hash => Err(mismatch(named)),
+            Some(found) => match self.inner.kept(id, fingerprint).await? {
                 Some(answer) => {
                     slot.complete(Some(answer.clone()));
                     Ok(Admission::Repeated(answer))
@@ -225,23 +225,27 @@ impl Meter {
     pub async fn admit_paid(
         &self,
         id: &RequestId,
-        payment: &Payment,
-        imprint: &Imprint,
-    ) -> Result<Admission, Refusal> {
-        let mut own = RequestId::of_payer(&self.inner.salt, payment.party(), (id, 0));
+        payment: &CheckedPayment,
+        fingerprint: &RequestFingerprint,
+    ) -> Result<Admission, ApiError> {
+        let mut own = RequestId::of_payer(&self.inner.salt, payment.limited_account(), (id, 0));
         for attempt in 1..=ATTEMPTS {
             match receipt::find(&self.inner.journal, &own).await? {
-                Some(found) if found.request_hash == imprint.hash && found.is_owed(payment) => {
-                    own = RequestId::of_payer(&self.inner.salt, payment.party(), (id, attempt));
+                Some(found) if found.request_hash == fingerprint.hash && found.is_owed(payment) => {
+                    own = RequestId::of_payer(
+                        &self.inner.salt,
+                        payment.limited_account(),
+                        (id, attempt),
+                    );
                 }
                 _ => break,
             }
         }
-        self.admit(&own, id, imprint).await
+        self.admit(&own, id, fingerprint).await
     }
 
     /// Writes the reservation durably; only then may the model run.
-    pub async fn reserve(&self, reservation: Reservation) -> Result<Call, Refusal> {
+    pub async fn reserve(&self, reservation: CallReservation) -> Result<ReservedCall, ApiError> {
         let inner = Arc::clone(&self.inner);
         // In a task of its own, so that a caller who leaves while the disk is busy cannot leave
         // the reservation without its count: the task's result is then dropped, and counts.
@@ -267,7 +271,7 @@ impl Meter {
     }
 }
 
-impl Inner {
+impl MeterInner {
     fn lock_refused(&self) -> MutexGuard<'_, Option<Instant>> {
         self.refused.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -277,26 +281,37 @@ impl Inner {
     }
 
     /// The answer of a call that an earlier process, or this one long ago, has given.
-    async fn kept(&self, id: &RequestId, imprint: &Imprint) -> Result<Option<Answer>, Refusal> {
-        let sealed = self.journal.enclosed(id.as_str()).await;
+    async fn kept(
+        &self,
+        id: &RequestId,
+        fingerprint: &RequestFingerprint,
+    ) -> Result<Option<FinishedAnswer>, ApiError> {
+        let sealed = self.journal.cached_response(id.as_str()).await;
         let sealed = sealed.map_err(|error| receipt::unreadable(&error))?;
-        Ok(sealed.and_then(|sealed| imprint.unseal(id, &sealed)))
+        Ok(sealed.and_then(|sealed| fingerprint.unseal(id, &sealed)))
     }
 
-    async fn append(&self, event: Event) -> Result<Record, JournalError> {
+    async fn append(&self, event: Event) -> Result<EventRecord, JournalError> {
         let appended = self.journal.append(event).await;
         self.noted(appended)
     }
 
     /// Remembers whether the journal takes events.
-    fn noted(&self, appended: Result<Record, JournalError>) -> Result<Record, JournalError> {
+    fn noted(
+        &self,
+        appended: Result<EventRecord, JournalError>,
+    ) -> Result<EventRecord, JournalError> {
         let written = matches!(appended, Ok(_) | Err(JournalError::Duplicate(_)));
         *self.lock_refused() = (!written).then(Instant::now);
         appended
     }
 
     /// Appends a count. One that is there already (a commit whose answer was lost) is as good.
-    async fn append_count(&self, count: Entry, traced: Vec<Event>) -> Result<Record, JournalError> {
+    async fn append_count(
+        &self,
+        count: JournalEntry,
+        traced: Vec<Event>,
+    ) -> Result<EventRecord, JournalError> {
         let appended = self.journal.append_with(count, traced).await;
         match self.noted(appended) {
             Err(JournalError::Duplicate(unique)) => {
@@ -307,16 +322,19 @@ impl Inner {
         }
     }
 
-    async fn reserve(self: Arc<Self>, reservation: Reservation) -> Result<Call, Refusal> {
-        let Reservation {
+    async fn reserve(
+        self: Arc<Self>,
+        reservation: CallReservation,
+    ) -> Result<ReservedCall, ApiError> {
+        let CallReservation {
             slot,
-            imprint,
+            fingerprint,
             adapter,
             kind,
             prompt_tokens,
             accepted,
-            pass,
-            tab,
+            permit,
+            guard,
             prompts,
         } = reservation;
         let event = Event::CallReserved {
@@ -327,7 +345,9 @@ impl Inner {
             kind,
             prompt_tokens,
             request_hash: slot.hash().to_owned(),
-            payment: tab.as_ref().map(|tab| Box::new(tab.payment().clone())),
+            payment: guard
+                .as_ref()
+                .map(|guard| Box::new(guard.payment().clone())),
         };
         self.append(event).await.map_err(|error| {
             tracing::error!(%error, "a call was refused because the journal cannot be written");
@@ -335,26 +355,26 @@ impl Inner {
         })?;
         self.open.send_modify(|open| *open += 1);
         let delivered = self.hasher();
-        let open = Open {
+        let open = ReservedState {
             inner: self,
             slot,
-            imprint,
-            pass,
+            fingerprint,
+            permit,
             adapter,
             kind,
             accepted,
             reserved: Instant::now(),
             first_token: None,
             delivered,
-            tab,
+            guard,
             answers: vec![String::new(); prompts.len()],
             prompts,
         };
-        let usage = Usage {
+        let usage = TokenUsage {
             prompt_tokens,
             completion_tokens: 0,
         };
-        Ok(Call {
+        Ok(ReservedCall {
             open: Some(open),
             usage,
             checkpointed: (0, Instant::now()),
@@ -362,7 +382,7 @@ impl Inner {
     }
 }
 
-impl Call {
+impl ReservedCall {
     /// Notes that the model produced its first token.
     pub fn first_token(&mut self) {
         if let Some(open) = &mut self.open {
@@ -401,27 +421,27 @@ impl Call {
     }
 
     /// What will be counted if the call ends as `finish` now.
-    pub fn usage(&self, finish: Finish) -> Usage {
+    pub fn usage(&self, finish: FinishReason) -> TokenUsage {
         counted(self.usage, finish)
     }
 
     /// When the call has to end, whatever is missing of its answer.
     pub fn deadline(&self) -> Option<Instant> {
         let open = self.open.as_ref()?;
-        Some(open.reserved + open.tab.as_ref()?.time_limit()?)
+        Some(open.reserved + open.guard.as_ref()?.time_limit()?)
     }
 
     /// What the payer is told of its payment if the call ends as `finish` now.
-    pub fn payment_response(&self, finish: Finish) -> Option<String> {
-        let tab = self.open.as_ref()?.tab.as_ref()?;
-        let charge = tab.payment().charge(self.usage(finish), finish);
-        Some(tab.response(&charge))
+    pub fn payment_response(&self, finish: FinishReason) -> Option<String> {
+        let guard = self.open.as_ref()?.guard.as_ref()?;
+        let charge = guard.payment().charge(self.usage(finish), finish);
+        Some(guard.response(&charge))
     }
 
     /// Claims what can be relied on only once it is claimed.
-    pub async fn collect(&mut self) -> Result<(), Unpaid> {
-        match self.open.as_mut().and_then(|open| open.tab.as_mut()) {
-            Some(tab) => tab.reserved().await,
+    pub async fn collect(&mut self) -> Result<(), PaymentDemand> {
+        match self.open.as_mut().and_then(|open| open.guard.as_mut()) {
+            Some(guard) => guard.reserved().await,
             None => Ok(()),
         }
     }
@@ -429,32 +449,32 @@ impl Call {
     /// Meters the call durably, then lets repeats have the answer.
     pub async fn finish(
         mut self,
-        finish: Finish,
-        answer: Option<Answer>,
-    ) -> Result<Record, Refusal> {
+        finish: FinishReason,
+        answer: Option<FinishedAnswer>,
+    ) -> Result<EventRecord, ApiError> {
         let Some(open) = self.open.take() else {
             return Err(unwritable());
         };
         let usage = counted(self.usage, finish);
         let (sender, metered) = tokio::sync::oneshot::channel();
         // A task of its own: a caller who leaves now cannot interrupt the count.
-        tokio::spawn(open.settle(usage, finish, answer, Some(sender)));
+        tokio::spawn(open.finalize(usage, finish, answer, Some(sender)));
         metered.await.unwrap_or(None).ok_or_else(unwritable)
     }
 }
 
-impl Drop for Call {
+impl Drop for ReservedCall {
     fn drop(&mut self) {
         let Some(open) = self.open.take() else { return };
-        let usage = counted(self.usage, Finish::Disconnected);
+        let usage = counted(self.usage, FinishReason::Disconnected);
         // Without a runtime the process is ending; the next start meters the reservation.
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(open.settle(usage, Finish::Disconnected, None, None));
+            runtime.spawn(open.finalize(usage, FinishReason::Disconnected, None, None));
         }
     }
 }
 
-impl Open {
+impl ReservedState {
     fn checkpoint(&self, completion_tokens: u64) {
         let request_id = self.slot.id().as_str().to_owned();
         let event = Event::CallCheckpointed {
@@ -468,33 +488,35 @@ impl Open {
 
     /// Writes the count, again and again if need be, and frees the id. The first outcome goes to
     /// whoever waits.
-    async fn settle(
+    async fn finalize(
         self,
-        usage: Usage,
-        finish: Finish,
-        answer: Option<Answer>,
-        mut waiting: Option<tokio::sync::oneshot::Sender<Option<Record>>>,
+        usage: TokenUsage,
+        finish: FinishReason,
+        answer: Option<FinishedAnswer>,
+        mut waiting: Option<tokio::sync::oneshot::Sender<Option<EventRecord>>>,
     ) {
         let Self {
             inner,
             slot,
-            imprint,
-            pass,
+            fingerprint,
+            permit,
             adapter,
             kind,
             accepted,
             reserved: _,
             first_token,
             delivered,
-            tab,
+            guard,
             prompts,
             answers,
         } = self;
         // The model has stopped: the next call need not wait for the disk.
-        drop(pass);
-        let charge = tab.as_ref().map(|tab| tab.payment().charge(usage, finish));
+        drop(permit);
+        let charge = guard
+            .as_ref()
+            .map(|guard| guard.payment().charge(usage, finish));
         let payer = charge.as_ref().filter(|it| !it.amount.is_zero());
-        let ended = Ended {
+        let ended = EndedCall {
             request_id: slot.id().as_str().to_owned(),
             adapter: Arc::clone(&adapter),
             prompts,
@@ -519,14 +541,14 @@ impl Open {
         };
         let enclosure = answer
             .as_ref()
-            .and_then(|it| enclosure(slot.id(), &imprint, it));
-        let count = Entry::from(event).enclosing(enclosure);
+            .and_then(|it| enclosure(slot.id(), &fingerprint, it));
+        let count = JournalEntry::from(event).with_response(enclosure);
         loop {
             match inner.append_count(count.clone(), traced.clone()).await {
                 Ok(record) => {
                     inner.metrics.metered(&record.event);
-                    if let (Some(tab), Some(charge)) = (tab, charge) {
-                        tab.close(&charge, finish.is_answer());
+                    if let (Some(guard), Some(charge)) = (guard, charge) {
+                        guard.capture(&charge, finish.is_answer());
                     }
                     slot.complete(answer);
                     inner
@@ -549,18 +571,22 @@ impl Open {
 }
 
 /// An answer as it is kept for repeats that come after this process.
-fn enclosure(id: &RequestId, imprint: &Imprint, answer: &Answer) -> Option<Enclosure> {
-    let bytes = imprint.seal(id, answer);
-    (bytes.len() <= LARGEST_ENCLOSURE).then(|| Enclosure {
+fn enclosure(
+    id: &RequestId,
+    fingerprint: &RequestFingerprint,
+    answer: &FinishedAnswer,
+) -> Option<CachedResponse> {
+    let bytes = fingerprint.seal(id, answer);
+    (bytes.len() <= LARGEST_ENCLOSURE).then(|| CachedResponse {
         request_id: id.as_str().to_owned(),
         bytes,
     })
 }
 
 /// Nothing is counted when the engine failed before anything was delivered.
-fn counted(usage: Usage, finish: Finish) -> Usage {
+fn counted(usage: TokenUsage, finish: FinishReason) -> TokenUsage {
     match finish {
-        Finish::Failed if usage.completion_tokens == 0 => Usage::default(),
+        FinishReason::Failed if usage.completion_tokens == 0 => TokenUsage::default(),
         _ => usage,
     }
 }
@@ -569,7 +595,7 @@ fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-fn unwritable() -> Refusal {
+fn unwritable() -> ApiError {
     let message = "Calls cannot be counted now, so none is answered.";
-    Refusal::unavailable("journal_unavailable", message)
+    ApiError::unavailable("journal_unavailable", message)
 }

@@ -22,43 +22,44 @@ use prometheus_client::{
 };
 
 use super::{
-    attribution::Attributions,
-    gate::{Gate, Load},
+    attribution::AttributionService,
+    gate::{AdapterLoad, QueueGate},
 };
 use crate::runtime::{
-    event::{CallKind, Event, Finish, Usage},
+    event::{CallKind, Event, FinishReason, TokenUsage},
     ports::Sponsorship,
 };
 
-type Labels = Vec<(&'static str, String)>;
-type Histograms = Family<Labels, Histogram, fn() -> Histogram>;
+type MetricLabels = Vec<(&'static str, String)>;
+type HistogramFamily = Family<MetricLabels, Histogram, fn() -> Histogram>;
 
 /// All counters of a server; cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Metrics {
+pub struct ServerMetrics {
     registry: Arc<Registry>,
-    calls: Family<Labels, Counter>,
-    prompt_tokens: Family<Labels, Counter>,
-    completion_tokens: Family<Labels, Counter>,
-    seconds: Histograms,
-    first_token_seconds: Histograms,
-    responses: Family<Labels, Counter>,
+    calls: Family<MetricLabels, Counter>,
+    prompt_tokens: Family<MetricLabels, Counter>,
+    completion_tokens: Family<MetricLabels, Counter>,
+    seconds: HistogramFamily,
+    first_token_seconds: HistogramFamily,
+    responses: Family<MetricLabels, Counter>,
     repeats: Counter,
     connections: Gauge,
     unread: Gauge,
-    sponsored_gas: Family<Labels, Gauge<f64, AtomicU64>>,
-    gas_alarms: Family<Labels, Gauge>,
+    sponsored_gas: Family<MetricLabels, Gauge<f64, AtomicU64>>,
+    gas_alarms: Family<MetricLabels, Gauge>,
 }
 
 fn latency_buckets() -> Histogram {
     Histogram::new(exponential_buckets(0.001, 2.0, 18))
 }
 
-impl Metrics {
+impl ServerMetrics {
     /// `adapters` is how many adapters the server holds.
-    pub fn new(gate: Arc<Gate>, adapters: usize, attributions: Attributions) -> Self {
+    pub fn new(gate: Arc<QueueGate>, adapters: usize, attributions: AttributionService) -> Self {
         let mut registry = Registry::default();
-        let histograms = || Histograms::new_with_constructor(latency_buckets as fn() -> Histogram);
+        let histograms =
+            || HistogramFamily::new_with_constructor(latency_buckets as fn() -> Histogram);
         let metrics = Self {
             registry: Arc::new(Registry::default()),
             calls: Family::default(),
@@ -185,7 +186,7 @@ impl Metrics {
         else {
             return;
         };
-        let Usage {
+        let TokenUsage {
             prompt_tokens,
             completion_tokens,
         } = *usage;
@@ -245,7 +246,7 @@ fn word(value: impl serde::Serialize) -> String {
     }
 }
 
-fn call_labels(adapter: &str, kind: CallKind, finish: Finish) -> Labels {
+fn call_labels(adapter: &str, kind: CallKind, finish: FinishReason) -> MetricLabels {
     vec![
         ("adapter", adapter.to_owned()),
         ("kind", word(kind)),
@@ -254,7 +255,7 @@ fn call_labels(adapter: &str, kind: CallKind, finish: Finish) -> Labels {
 }
 
 /// How far attribution is behind at this moment.
-struct AttributionGauges(Attributions);
+struct AttributionGauges(AttributionService);
 
 impl fmt::Debug for AttributionGauges {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -267,7 +268,7 @@ impl fmt::Debug for AttributionGauges {
 impl Collector for AttributionGauges {
     fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), fmt::Error> {
         let lag = self.0.lag();
-        let none = Labels::new();
+        let none = MetricLabels::new();
         gauge(
             &mut encoder,
             "openlora_attribution_waiting",
@@ -288,20 +289,20 @@ impl Collector for AttributionGauges {
 /// Who runs and who waits at this moment.
 #[derive(Debug)]
 struct AdapterGauges {
-    gate: Arc<Gate>,
+    gate: Arc<QueueGate>,
     adapters: usize,
 }
 
 impl Collector for AdapterGauges {
     fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), fmt::Error> {
         let loads = self.gate.loads();
-        let names = |count: fn(&Load) -> usize| {
+        let names = |count: fn(&AdapterLoad) -> usize| {
             let busy = loads.iter().filter(|(_, load)| count(load) > 0);
             busy.map(|(name, _)| name.as_str())
                 .collect::<Vec<_>>()
                 .join(",")
         };
-        let labels: Labels = vec![
+        let labels: MetricLabels = vec![
             ("max_lora", self.adapters.to_string()),
             ("waiting_lora_adapters", names(|load| load.waiting)),
             ("running_lora_adapters", names(|load| load.running)),
@@ -311,8 +312,9 @@ impl Collector for AdapterGauges {
             .map_or(0.0, |now| now.as_secs_f64());
         let help = "Adapters with calls; the value is the time";
         gauge(&mut encoder, "vllm:lora_requests_info", help, &labels, now)?;
-        let total = |count: fn(&Load) -> usize| loads.values().map(count).sum::<usize>() as f64;
-        let none = Labels::new();
+        let total =
+            |count: fn(&AdapterLoad) -> usize| loads.values().map(count).sum::<usize>() as f64;
+        let none = MetricLabels::new();
         let running = total(|load| load.running);
         gauge(
             &mut encoder,
@@ -336,7 +338,7 @@ fn gauge(
     encoder: &mut DescriptorEncoder,
     name: &str,
     help: &str,
-    labels: &Labels,
+    labels: &MetricLabels,
     value: f64,
 ) -> fmt::Result {
     let gauge = ConstGauge::new(value);

@@ -10,8 +10,8 @@ use axum::{
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
-use super::{proxies, refusal::Refusal};
-use crate::runtime::ports::{Cashier, Facilitator, Treasury, Unpaid};
+use super::{api_error::ApiError, proxies};
+use crate::runtime::ports::{Facilitator, PaymentDemand, PaymentGateway, Settler};
 
 /// What a caller pays with.
 pub const PAYMENT_SIGNATURE: HeaderName = HeaderName::from_static("payment-signature");
@@ -27,15 +27,15 @@ pub struct Currency {
 
 /// A server that sells its calls.
 #[derive(Clone)]
-pub struct Sales {
-    pub cashier: Arc<dyn Cashier>,
+pub struct SalesConfig {
+    pub gateway: Arc<dyn PaymentGateway>,
     pub facilitator: Arc<dyn Facilitator>,
-    pub treasury: Arc<dyn Treasury>,
+    pub settler: Arc<dyn Settler>,
     pub currency: Currency,
 }
 
 /// The payment that came with a request.
-pub fn presented(headers: &HeaderMap) -> Result<Option<String>, Refusal> {
+pub fn payment_header(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
     let mut values = headers.get_all(&PAYMENT_SIGNATURE).iter();
     let (first, second) = (values.next(), values.next());
     if second.is_some() {
@@ -69,29 +69,29 @@ pub fn closing_event(response: &str) -> Bytes {
 }
 
 /// A missing or wrong payment as HTTP says it.
-pub fn unpaid(why: Unpaid) -> Refusal {
+pub fn unpaid(why: PaymentDemand) -> ApiError {
     match why {
-        Unpaid::Malformed { message } => malformed(message),
-        Unpaid::Required {
+        PaymentDemand::Malformed { message } => malformed(message),
+        PaymentDemand::Required {
             code,
             message,
             terms,
-        } => Refusal::new(StatusCode::PAYMENT_REQUIRED, "payment_required", message)
-            .on(code)
+        } => ApiError::new(StatusCode::PAYMENT_REQUIRED, "payment_required", message)
+            .with_param(code)
             .with_terms(terms),
-        Unpaid::Used { otherwise, .. } => unpaid(*otherwise),
-        Unpaid::Unavailable {
+        PaymentDemand::Used { otherwise, .. } => unpaid(*otherwise),
+        PaymentDemand::Unavailable {
             message,
             retry_after,
-        } => Refusal::unavailable("payment_unavailable", message).retry_after(retry_after),
-        Unpaid::Stopped {
+        } => ApiError::unavailable("payment_unavailable", message).retry_after(retry_after),
+        PaymentDemand::Stopped {
             code,
             message,
             retry_after,
-        } => Refusal::unavailable(code, message).retry_after(retry_after),
+        } => ApiError::unavailable(code, message).retry_after(retry_after),
     }
 }
 
-fn malformed(message: impl Into<Box<str>>) -> Refusal {
-    Refusal::invalid("invalid_payment", PAYMENT_SIGNATURE.as_str(), message)
+fn malformed(message: impl Into<Box<str>>) -> ApiError {
+    ApiError::invalid("invalid_payment", PAYMENT_SIGNATURE.as_str(), message)
 }

@@ -22,11 +22,11 @@ pub const FORWARDING: [HeaderName; 4] = [
 
 /// Proxies whose word counts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Proxies(Vec<Range>);
+pub struct TrustedProxies(Vec<AddressRange>);
 
 /// Addresses that begin with the same bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Range {
+struct AddressRange {
     /// IPv4 as `::ffff:a.b.c.d`.
     first: Ipv6Addr,
     bits: u32,
@@ -50,7 +50,7 @@ fn leading(ip: Ipv6Addr, bits: u32) -> u128 {
     u128::from(ip).checked_shr(128 - bits).unwrap_or(0)
 }
 
-impl FromStr for Range {
+impl FromStr for AddressRange {
     type Err = RangeProblem;
 
     fn from_str(text: &str) -> Result<Self, RangeProblem> {
@@ -72,7 +72,7 @@ impl FromStr for Range {
     }
 }
 
-impl Proxies {
+impl TrustedProxies {
     /// # Errors
     /// The first text that names no addresses.
     pub fn parse<'a>(texts: impl IntoIterator<Item = &'a str>) -> Result<Self, RangeProblem> {
@@ -83,14 +83,15 @@ impl Proxies {
     /// Whether an address is that of a proxy.
     pub fn contains(&self, ip: IpAddr) -> bool {
         let ip = widened(ip);
-        let within = |range: &Range| leading(range.first, range.bits) == leading(ip, range.bits);
+        let within =
+            |range: &AddressRange| leading(range.first, range.bits) == leading(ip, range.bits);
         self.0.iter().any(within)
     }
 }
 
 /// The address that a request counts for: the nearest one that is no trusted proxy's. A proxy that
 /// says nothing that can be read, or two different things, is itself the client.
-pub fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &Proxies) -> IpAddr {
+pub fn client_address(peer: IpAddr, headers: &HeaderMap, trusted: &TrustedProxies) -> IpAddr {
     let peer = peer.to_canonical();
     if !trusted.contains(peer) {
         return peer;

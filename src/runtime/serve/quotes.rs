@@ -10,7 +10,7 @@ use std::{
 use axum::http::StatusCode;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use super::{client::ClientAddress, refusal::Refusal};
+use super::{api_error::ApiError, client::ClientAddress};
 
 /// Requests whose count is remembered, so that the paid repeat of a quoted request costs nothing.
 const REMEMBERED: usize = 8192;
@@ -31,46 +31,46 @@ const MOST_ADDRESSES: usize = 16_384;
 
 /// Counts prompts for quotes.
 #[derive(Debug)]
-pub struct Quotes {
-    known: Mutex<Known>,
-    callers: Mutex<Callers>,
+pub struct QuoteCounter {
+    known: Mutex<QuoteCache>,
+    callers: Mutex<QuoteCallers>,
     lane: Semaphore,
 }
 
 #[derive(Debug, Default)]
-struct Known {
+struct QuoteCache {
     tokens: HashMap<String, u64>,
     order: VecDeque<String>,
 }
 
 #[derive(Debug, Default)]
-struct Callers {
-    allowances: HashMap<ClientAddress, Allowance>,
+struct QuoteCallers {
+    allowances: HashMap<ClientAddress, ByteAllowance>,
     waiting: BTreeMap<ClientAddress, usize>,
     all_waiting: usize,
 }
 
 /// Bytes that an address has left; below zero after a request larger than that.
 #[derive(Clone, Copy, Debug)]
-struct Allowance {
+struct ByteAllowance {
     left: i64,
     at: Instant,
 }
 
 /// The right to count; ends when dropped.
 #[derive(Debug)]
-pub struct Counting<'a> {
+pub struct CountingPermit<'a> {
     _permit: SemaphorePermit<'a>,
-    _place: Option<WaitingPlace<'a>>,
+    _place: Option<QuotePlace<'a>>,
 }
 
 #[derive(Debug)]
-struct WaitingPlace<'a> {
-    quotes: &'a Quotes,
+struct QuotePlace<'a> {
+    quotes: &'a QuoteCounter,
     address: ClientAddress,
 }
 
-impl Quotes {
+impl QuoteCounter {
     /// Counts at most `concurrent` requests at once.
     pub fn new(concurrent: usize) -> Self {
         Self {
@@ -85,7 +85,7 @@ impl Quotes {
         lock(&self.known).tokens.get(hash).copied()
     }
 
-    pub fn remember(&self, hash: &str, tokens: u64) {
+    pub fn store_count(&self, hash: &str, tokens: u64) {
         let mut known = lock(&self.known);
         if known.tokens.insert(hash.to_owned(), tokens).is_none() {
             known.order.push_back(hash.to_owned());
@@ -99,14 +99,14 @@ impl Quotes {
 
     /// Charges a request without payment to the allowance of its address: 429 when that is used
     /// up.
-    pub fn spend(&self, address: Option<ClientAddress>, bytes: usize) -> Result<(), Refusal> {
+    pub fn spend(&self, address: Option<ClientAddress>, bytes: usize) -> Result<(), ApiError> {
         let Some(address) = address else {
             return Ok(());
         };
         let cost = i64::try_from(bytes).unwrap_or(i64::MAX).min(ALLOWANCE) + PER_REQUEST;
         let mut callers = lock(&self.callers);
         callers.forget();
-        let fresh = Allowance {
+        let fresh = ByteAllowance {
             left: ALLOWANCE,
             at: Instant::now(),
         };
@@ -119,20 +119,23 @@ impl Quotes {
         let seconds = allowance.left.unsigned_abs() / ALLOWANCE_PER_SECOND.unsigned_abs() + 1;
         let message = "Too much was sent from this address without payment; try again later.";
         let status = StatusCode::TOO_MANY_REQUESTS;
-        Err(Refusal::new(status, "unpaid_limit", message).retry_after(seconds))
+        Err(ApiError::new(status, "unpaid_limit", message).retry_after(seconds))
     }
 
     /// Waits to count a request's prompts: 429 when too many wait.
-    pub async fn enter(&self, address: Option<ClientAddress>) -> Result<Counting<'_>, Refusal> {
+    pub async fn enter(
+        &self,
+        address: Option<ClientAddress>,
+    ) -> Result<CountingPermit<'_>, ApiError> {
         let place = address.map(|address| self.wait(address)).transpose()?;
         let permit = self.lane.acquire().await.map_err(|_| full())?;
-        Ok(Counting {
+        Ok(CountingPermit {
             _permit: permit,
             _place: place,
         })
     }
 
-    fn wait(&self, address: ClientAddress) -> Result<WaitingPlace<'_>, Refusal> {
+    fn wait(&self, address: ClientAddress) -> Result<QuotePlace<'_>, ApiError> {
         let mut callers = lock(&self.callers);
         let own = callers.waiting.get(&address).copied().unwrap_or(0);
         let many = !address.is_shared() && own >= MOST_WAITING_PER_ADDRESS;
@@ -141,14 +144,14 @@ impl Quotes {
         }
         callers.all_waiting += 1;
         *callers.waiting.entry(address).or_default() += 1;
-        Ok(WaitingPlace {
+        Ok(QuotePlace {
             quotes: self,
             address,
         })
     }
 }
 
-impl Callers {
+impl QuoteCallers {
     /// An allowance that is full again need not be kept.
     fn forget(&mut self) {
         if self.allowances.len() < MOST_ADDRESSES {
@@ -167,7 +170,7 @@ impl Callers {
     }
 }
 
-impl Allowance {
+impl ByteAllowance {
     fn refill(&mut self) {
         let now = Instant::now();
         let past = i64::try_from(now.duration_since(self.at).as_millis()).unwrap_or(i64::MAX);
@@ -179,7 +182,7 @@ impl Allowance {
     }
 }
 
-impl Drop for WaitingPlace<'_> {
+impl Drop for QuotePlace<'_> {
     fn drop(&mut self) {
         let mut callers = lock(&self.quotes.callers);
         callers.all_waiting -= 1;
@@ -196,7 +199,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn full() -> Refusal {
+fn full() -> ApiError {
     let message = "Too many requests wait for their price; try again shortly.";
-    Refusal::new(StatusCode::TOO_MANY_REQUESTS, "quote_queue_full", message).retry_after(1)
+    ApiError::new(StatusCode::TOO_MANY_REQUESTS, "quote_queue_full", message).retry_after(1)
 }

@@ -6,14 +6,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{
-    attribution::published::{Found, PublishedShares},
-    refusal::Refusal,
+    api_error::ApiError,
+    attribution::published::{JournalAttribution, PublishedShares},
     request_id::RequestId,
 };
 use crate::runtime::{
-    event::{CallKind, Event, Finish, Record, Usage},
+    event::{CallKind, Event, EventRecord, FinishReason, TokenUsage},
     journal::{Journal, JournalError},
-    ledger::{Amount, Charge, Payment},
+    ledger::{Amount, CallCharge, CheckedPayment},
 };
 
 /// A `CallMetered` event with its place in the journal.
@@ -26,21 +26,21 @@ pub struct Receipt {
     pub adapter: String,
     pub adapter_digest: String,
     pub kind: CallKind,
-    pub usage: Usage,
-    pub finish: Finish,
+    pub usage: TokenUsage,
+    pub finish: FinishReason,
     pub milliseconds: u64,
     pub first_token_milliseconds: Option<u64>,
     pub request_hash: String,
     pub response_hash: String,
     /// Absent where calls are free.
-    pub charge: Option<Charge>,
+    pub charge: Option<CallCharge>,
     /// As far as it is known.
     pub attribution: Option<PublishedShares>,
 }
 
 impl Receipt {
     /// The receipt that a record is, if it meters a call.
-    pub fn from_record(record: &Record) -> Option<Self> {
+    pub fn from_record(record: &EventRecord) -> Option<Self> {
         let Event::CallMetered {
             request_id,
             adapter,
@@ -78,7 +78,7 @@ impl Receipt {
 
     /// Whether the call was cut off by our side and cost nothing, or is paid by what was paid for
     /// it already.
-    pub fn is_owed(&self, payment: &Payment) -> bool {
+    pub fn is_owed(&self, payment: &CheckedPayment) -> bool {
         let charged = self.charge.as_ref().is_some_and(|it| !it.amount.is_zero());
         !self.finish.is_answer() && (!charged || payment.quote.is_zero())
     }
@@ -130,11 +130,11 @@ pub struct PublishedReceipt {
     pub adapter_digest: String,
     pub kind: CallKind,
     pub usage: PublishedUsage,
-    pub finish: Finish,
+    pub finish: FinishReason,
     /// In base units of the token.
     pub paid: Amount,
     /// How it was paid; null where calls are free.
-    pub payment: Option<Charge>,
+    pub payment: Option<CallCharge>,
     /// From acceptance to the last token.
     pub milliseconds: u64,
     /// From acceptance to the first token; null when no token came.
@@ -157,8 +157,8 @@ pub struct PublishedUsage {
     pub total_tokens: u64,
 }
 
-impl From<Usage> for PublishedUsage {
-    fn from(usage: Usage) -> Self {
+impl From<TokenUsage> for PublishedUsage {
+    fn from(usage: TokenUsage) -> Self {
         Self {
             prompt_tokens: usage.prompt_tokens,
             completion_tokens: usage.completion_tokens,
@@ -182,27 +182,29 @@ async fn look(journal: &Journal, id: &RequestId) -> Result<Option<Receipt>, Jour
     let Some(mut receipt) = record.as_ref().and_then(Receipt::from_record) else {
         return Ok(None);
     };
-    receipt.attribution = Found::of(journal, id.as_str()).await?.shares();
+    receipt.attribution = JournalAttribution::read_journal(journal, id.as_str())
+        .await?
+        .shares();
     Ok(Some(receipt))
 }
 
 /// Looks up what was metered under an id.
-pub async fn find(journal: &Journal, id: &RequestId) -> Result<Option<Receipt>, Refusal> {
+pub async fn find(journal: &Journal, id: &RequestId) -> Result<Option<Receipt>, ApiError> {
     look(journal, id).await.map_err(|error| unreadable(&error))
 }
 
 /// The answer to whatever needs the journal while it cannot be read.
-pub fn unreadable(error: &JournalError) -> Refusal {
+pub fn unreadable(error: &JournalError) -> ApiError {
     tracing::error!(%error, "the journal cannot be read");
     let message = "The journal cannot be read now.";
-    Refusal::unavailable("journal_unavailable", message)
+    ApiError::unavailable("journal_unavailable", message)
 }
 
 /// The answer to a repeated id whose call was metered and whose text is no longer held.
-pub fn already_metered(receipt: &Receipt) -> Refusal {
+pub fn already_metered(receipt: &Receipt) -> ApiError {
     let message = format!(
         "The call with request id '{}' was already metered and its answer is no longer held.",
         receipt.request_id
     );
-    Refusal::new(StatusCode::CONFLICT, "already_metered", message).with_receipt(receipt.to_json())
+    ApiError::new(StatusCode::CONFLICT, "already_metered", message).with_receipt(receipt.to_json())
 }

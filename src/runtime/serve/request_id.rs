@@ -6,7 +6,7 @@
 use axum::http::{HeaderMap, StatusCode};
 use sha2::{Digest, Sha256};
 
-use super::refusal::Refusal;
+use super::api_error::ApiError;
 use crate::runtime::ledger::Address;
 
 pub const REQUEST_ID: &str = "x-request-id";
@@ -24,7 +24,7 @@ pub struct RequestId(String);
 
 impl RequestId {
     /// The id that the headers carry, or a new one ordered by time (UUID version 7).
-    pub fn from_headers(headers: &HeaderMap) -> Result<Self, Refusal> {
+    pub fn from_headers(headers: &HeaderMap) -> Result<Self, ApiError> {
         for name in [IDEMPOTENCY_KEY, REQUEST_ID] {
             if let Some(value) = headers.get(name) {
                 let text = value.to_str().unwrap_or_default();
@@ -71,9 +71,9 @@ fn unquote(text: &str) -> &str {
         .unwrap_or(text)
 }
 
-fn refuse(header: &str) -> Refusal {
+fn refuse(header: &str) -> ApiError {
     let message = format!(
         "Invalid header '{header}': expected 1 to {LONGEST} letters, digits or any of - _ . : ~."
     );
-    Refusal::new(StatusCode::BAD_REQUEST, "invalid_request_id", message).on(header)
+    ApiError::new(StatusCode::BAD_REQUEST, "invalid_request_id", message).with_param(header)
 }

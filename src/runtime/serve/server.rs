@@ -31,23 +31,23 @@ use tower::ServiceExt;
 
 use super::{
     ServeError,
-    access::Access,
-    app::{App, Parts, ServeLimits, Stop},
-    attribution::{Attributions, Keeping},
+    access::AccessRules,
+    adapter_registry::{AdapterRegistry, ServedAdapter},
+    api_error::ApiError,
+    app::{AppParts, AppState, ServeLimits, StopHandle},
+    attribution::{AttributionConfig, AttributionService},
     body::BodyMemory,
-    client::{ClientAddress, Here, Peer},
-    connections::{Connection, ConnectionLimits, Connections, Watched},
+    client::{ClientAddress, LocalAddress, PeerAddress},
+    connections::{Connection, ConnectionLimits, Connections, WatchedBody},
     descriptors,
-    gate::Gate,
-    hosted::{Hosted, Shelf},
-    meter::Meter,
-    metrics::Metrics,
-    payment::Sales,
-    quotes::Quotes,
-    refusal::Refusal,
+    gate::QueueGate,
+    guarded_stream::{GuardedStream, LastRequest},
+    meter::CallMeter,
+    metrics::ServerMetrics,
+    payment::SalesConfig,
+    quotes::QuoteCounter,
     routes::router,
-    stall::{Guarded, LastRequest},
-    unread::Unread,
+    unread::UnreadAnswers,
 };
 use crate::runtime::{event::Event, journal::Journal};
 
@@ -84,12 +84,12 @@ const HURRIED_READS: Duration = Duration::from_secs(2);
 
 /// A socket that listens; calls wait in its backlog until a [`Server`] takes it.
 #[derive(Debug)]
-pub struct Bound {
+pub struct BoundSocket {
     listener: TcpListener,
     pub address: SocketAddr,
 }
 
-impl Bound {
+impl BoundSocket {
     /// Binds before anything is loaded, so that a taken port is known at once.
     pub async fn new(host: &str, port: u16) -> Result<Self, ServeError> {
         let place = if host.contains(':') {
@@ -112,18 +112,18 @@ impl Bound {
 }
 
 /// What a server has to offer.
-pub struct Goods {
-    pub adapters: Vec<Hosted>,
+pub struct ServeInputs {
+    pub adapters: Vec<ServedAdapter>,
     /// Absent where calls are free.
-    pub sales: Option<Sales>,
-    pub keeping: Keeping,
-    pub access: Access,
+    pub sales: Option<SalesConfig>,
+    pub attribution: AttributionConfig,
+    pub access: AccessRules,
 }
 
 /// A server about to run.
 pub struct Server {
-    bound: Bound,
-    app: App,
+    bound: BoundSocket,
+    app: AppState,
     connections: ConnectionLimits,
 }
 
@@ -131,21 +131,21 @@ impl Server {
     /// Opens the meter, which counts what an earlier process left open, and names the adapters in
     /// the journal.
     pub async fn new(
-        bound: Bound,
-        goods: Goods,
+        bound: BoundSocket,
+        inputs: ServeInputs,
         journal: Journal,
         limits: ServeLimits,
-        stop: Stop,
+        stop: StopHandle,
     ) -> Result<Self, ServeError> {
-        let shelf = Shelf::new(goods.adapters)?;
-        let gate = Gate::new(limits.max_concurrent, limits.queue, stop.draining.clone());
+        let adapters = AdapterRegistry::new(inputs.adapters)?;
+        let gate = QueueGate::new(limits.max_concurrent, limits.queue, stop.draining.clone());
         let gate = Arc::new(gate);
-        let keeping = goods.keeping;
-        let attributions = Attributions::open(journal.clone(), &shelf, keeping).await?;
-        let metrics = Metrics::new(Arc::clone(&gate), shelf.len(), attributions.clone());
+        let config = inputs.attribution;
+        let attributions = AttributionService::open(journal.clone(), &adapters, config).await?;
+        let metrics = ServerMetrics::new(Arc::clone(&gate), adapters.len(), attributions.clone());
         let counted = (attributions.clone(), metrics.clone());
-        let meter = Meter::open(journal.clone(), counted, HELD_ANSWERS).await?;
-        for adapter in shelf.iter() {
+        let meter = CallMeter::open(journal.clone(), counted, HELD_ANSWERS).await?;
+        for adapter in adapters.iter() {
             journal
                 .append(Event::AdapterLoaded {
                     name: adapter.name.clone(),
@@ -155,15 +155,15 @@ impl Server {
                 .await?;
         }
         // Prompts are counted one after another where calls are sold, so that payers have the rest.
-        let counting = match goods.sales {
+        let counting = match inputs.sales {
             Some(_) => 1,
             None => limits.max_concurrent,
         };
-        let app = App::new(Parts {
+        let app = AppState::new(AppParts {
             bodies: BodyMemory::new(LARGE_BODIES.max(2 * limits.max_body)),
-            quotes: Quotes::new(counting),
-            unread: Arc::new(Unread::new(UNREAD_ANSWERS)),
-            shelf,
+            quotes: QuoteCounter::new(counting),
+            unread: Arc::new(UnreadAnswers::new(UNREAD_ANSWERS)),
+            adapters,
             meter,
             gate,
             metrics,
@@ -171,8 +171,8 @@ impl Server {
             limits,
             stop,
             attributions,
-            sales: goods.sales,
-            access: goods.access,
+            sales: inputs.sales,
+            access: inputs.access,
         });
         Ok(Self {
             bound,
@@ -213,7 +213,7 @@ impl Server {
             let accepted = tokio::select! {
                 accepted = bound.listener.accept() => accepted,
                 () = app.stop.draining.cancelled() => break,
-                () = app.stop.hurry.cancelled() => break,
+                () = app.stop.force_stop.cancelled() => break,
                 Some(_) = connections.join_next(), if !connections.is_empty() => continue,
             };
             match accepted {
@@ -245,7 +245,7 @@ impl Server {
 }
 
 async fn finish(
-    app: &App,
+    app: &AppState,
     mut connections: JoinSet<()>,
     closing: &CancellationToken,
 ) -> Result<(), ServeError> {
@@ -256,7 +256,7 @@ async fn finish(
     }
     connections.abort_all();
     let last_counts = async {
-        app.stop.hurry.cancelled().await;
+        app.stop.force_stop.cancelled().await;
         tokio::time::sleep(LAST_COUNTS).await;
     };
     tokio::select! {
@@ -264,7 +264,7 @@ async fn finish(
             // What waits longer than this waits for the next start.
             tokio::select! {
                 () = app.attributions.settle_down(LAST_COUNTS) => {}
-                () = app.stop.hurry.cancelled() => {}
+                () = app.stop.force_stop.cancelled() => {}
             }
             closing.cancel();
             app.meter.close().await
@@ -277,13 +277,13 @@ async fn finish(
 }
 
 /// Waits as long as clients may read answers of a server on its way out.
-async fn last_reads(app: &App) {
+async fn last_reads(app: &AppState) {
     let counted = async {
         app.meter.idle().await;
         tokio::time::sleep(LAST_READS).await;
     };
     let hurried = async {
-        app.stop.hurry.cancelled().await;
+        app.stop.force_stop.cancelled().await;
         tokio::time::sleep(HURRIED_READS).await;
     };
     tokio::select! {
@@ -295,7 +295,7 @@ async fn last_reads(app: &App) {
 /// Tells a client that every connection is at work.
 fn turn_away(stream: TcpStream) {
     let message = "All connections of this server are in use; try again shortly.";
-    let body = Refusal::unavailable("too_many_connections", message).envelope();
+    let body = ApiError::unavailable("too_many_connections", message).envelope();
     let body = body.to_string();
     let answer = format!(
         "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\n\
@@ -312,7 +312,7 @@ async fn serve(
     stream: TcpStream,
     (peer, place): (SocketAddr, Connection),
     router: Router,
-    app: App,
+    app: AppState,
 ) {
     // A connection that was only opened costs no buffers.
     tokio::select! {
@@ -327,19 +327,19 @@ async fn serve(
     let _ = stream.set_nodelay(true);
     let last = LastRequest::default();
     let here = stream.local_addr().ok();
-    let stream = Guarded::new(stream, WRITE_PATIENCE, last.clone());
+    let stream = GuardedStream::new(stream, WRITE_PATIENCE, last.clone());
     let (requests, connection) = (AtomicU64::new(0), place.clone());
-    let pace = Arc::new(Pace::default());
+    let pace = Arc::new(RequestPace::default());
     let stop = app.stop.clone();
     let service = service_fn(move |mut request: hyper::Request<Incoming>| {
         let number = requests.fetch_add(1, Ordering::Relaxed) + 1;
-        request.extensions_mut().insert(Peer(peer));
+        request.extensions_mut().insert(PeerAddress(peer));
         if let Some(here) = here {
-            request.extensions_mut().insert(Here(here));
+            request.extensions_mut().insert(LocalAddress(here));
         }
         request.extensions_mut().insert(connection.clone());
         let request = request.map(axum::body::Body::new);
-        let (last, pace) = (last.look(number), Arc::clone(&pace));
+        let (last, pace) = (last.refusal_for(number), Arc::clone(&pace));
         let server = (router.clone(), app.clone(), connection.clone());
         async move {
             pace.wait().await;
@@ -370,9 +370,9 @@ async fn serve(
 
 /// How fast the requests of one connection follow each other (generic cell rate algorithm).
 #[derive(Default)]
-struct Pace(Mutex<Option<Instant>>);
+struct RequestPace(Mutex<Option<Instant>>);
 
-impl Pace {
+impl RequestPace {
     async fn wait(&self) {
         tokio::time::sleep_until(self.next()).await;
     }
@@ -390,8 +390,8 @@ impl Pace {
 /// Answers one request of a connection; after the last one the connection ends.
 async fn answer(
     request: Request,
-    last: Option<Option<Refusal>>,
-    (router, app, connection): (Router, App, Connection),
+    last: Option<Option<ApiError>>,
+    (router, app, connection): (Router, AppState, Connection),
 ) -> Result<Response, std::convert::Infallible> {
     let ends = last.is_some();
     let mut response = match last.flatten() {
@@ -405,5 +405,5 @@ async fn answer(
         let close = HeaderValue::from_static("close");
         response.headers_mut().insert(header::CONNECTION, close);
     }
-    Ok(response.map(|body| Watched::body(body, connection)))
+    Ok(response.map(|body| WatchedBody::body(body, connection)))
 }

@@ -28,21 +28,21 @@ const SMALL: usize = 64 * 1024;
 
 /// All answers that are being read.
 #[derive(Debug)]
-pub struct Unread {
+pub struct UnreadAnswers {
     /// In bytes.
     bound: usize,
-    table: Mutex<Table>,
+    table: Mutex<UnreadTable>,
 }
 
 #[derive(Debug, Default)]
-struct Table {
+struct UnreadTable {
     next: u64,
     total: usize,
-    answers: BTreeMap<u64, Answer>,
+    answers: BTreeMap<u64, UnreadAnswer>,
 }
 
 #[derive(Debug)]
-struct Answer {
+struct UnreadAnswer {
     bytes: usize,
     connection: Option<Connection>,
 }
@@ -51,7 +51,7 @@ struct Answer {
 #[derive(Debug)]
 pub struct AnswerWriter {
     id: u64,
-    unread: Arc<Unread>,
+    unread: Arc<UnreadAnswers>,
     sender: mpsc::UnboundedSender<Bytes>,
     connection: Option<Connection>,
     gone: CancellationToken,
@@ -61,12 +61,12 @@ pub struct AnswerWriter {
 #[derive(Debug)]
 struct AnswerReader {
     id: u64,
-    unread: Arc<Unread>,
+    unread: Arc<UnreadAnswers>,
     receiver: mpsc::UnboundedReceiver<Bytes>,
     _gone: DropGuard,
 }
 
-impl Unread {
+impl UnreadAnswers {
     pub fn new(bound: usize) -> Self {
         Self {
             bound,
@@ -81,7 +81,7 @@ impl Unread {
         let mut table = self.lock();
         table.next += 1;
         let id = table.next;
-        let answer = Answer {
+        let answer = UnreadAnswer {
             bytes: 0,
             connection: connection.clone(),
         };
@@ -104,7 +104,7 @@ impl Unread {
     }
 
     /// An answer that is complete.
-    pub fn whole(self: &Arc<Self>, bytes: Bytes, connection: Option<Connection>) -> Body {
+    pub fn complete_body(self: &Arc<Self>, bytes: Bytes, connection: Option<Connection>) -> Body {
         if bytes.len() <= SMALL {
             return Body::from(bytes);
         }
@@ -122,7 +122,7 @@ impl Unread {
         self.lock().total
     }
 
-    fn lock(&self) -> MutexGuard<'_, Table> {
+    fn lock(&self) -> MutexGuard<'_, UnreadTable> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -145,8 +145,8 @@ impl Unread {
     }
 }
 
-impl Table {
-    fn remove(&mut self, id: u64) -> Option<Answer> {
+impl UnreadTable {
+    fn remove(&mut self, id: u64) -> Option<UnreadAnswer> {
         let answer = self.answers.remove(&id)?;
         self.total -= answer.bytes;
         Some(answer)
@@ -176,7 +176,7 @@ impl AnswerWriter {
     }
 
     /// Waits until nobody reads on.
-    pub async fn gone(&self) {
+    pub async fn reader_closed(&self) {
         self.gone.cancelled().await;
     }
 

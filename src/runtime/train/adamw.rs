@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use candle_core::{CpuStorage, InplaceOp2, InplaceOp3, Layout, Result, Tensor, Var, bail};
 use rayon::prelude::*;
 
-use super::{error::TrainError, gradients::Gradients};
+use super::{error::TrainError, gradients::ParameterGradients};
 
 /// The constants of the method.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -35,7 +35,7 @@ impl Default for AdamWOptions {
 
 /// One trained tensor with its moments.
 #[derive(Debug)]
-struct Slot {
+struct OptimizerSlot {
     name: String,
     var: Var,
     /// Mean of gradients.
@@ -48,7 +48,7 @@ struct Slot {
 /// The optimizer and its state.
 #[derive(Debug)]
 pub struct AdamW {
-    slots: Vec<Slot>,
+    slots: Vec<OptimizerSlot>,
     options: AdamWOptions,
     step: u64,
     fused: bool,
@@ -62,7 +62,7 @@ impl AdamW {
             .map(|(name, var)| {
                 let (first, second) = (var.zeros_like()?, var.zeros_like()?);
                 let decays = var.rank() > 1;
-                Ok(Slot {
+                Ok(OptimizerSlot {
                     name,
                     var,
                     first,
@@ -90,11 +90,11 @@ impl AdamW {
     }
 
     /// Updates every variable with its gradient times `scale` (the clipping factor).
-    pub fn step(&mut self, gradients: &Gradients, lr: f64, scale: f64) -> Result<()> {
+    pub fn step(&mut self, gradients: &ParameterGradients, lr: f64, scale: f64) -> Result<()> {
         self.step += 1;
         let power = i32::try_from(self.step).unwrap_or(i32::MAX);
         let o = self.options;
-        let moments = Moments {
+        let moments = MomentUpdate {
             beta1: o.beta1 as f32,
             beta2: o.beta2 as f32,
             scale: scale as f32,
@@ -102,7 +102,7 @@ impl AdamW {
         for (slot, gradient) in self.slots.iter_mut().zip(gradients.tensors()) {
             let Some(gradient) = gradient else { continue };
             let decay = if slot.decays { o.weight_decay } else { 0.0 };
-            let update = Update {
+            let update = WeightUpdate {
                 keep: (1.0 - lr * decay) as f32,
                 rate: (lr / (1.0 - o.beta1.powi(power))) as f32,
                 root: (1.0 - o.beta2.powi(power)).sqrt() as f32,
@@ -165,19 +165,19 @@ fn taken(
 /// Elements that one task updates.
 const CHUNK: usize = 16 * 1024;
 
-struct Moments {
+struct MomentUpdate {
     beta1: f32,
     beta2: f32,
     scale: f32,
 }
 
-impl Moments {
-    fn apply(&self, slot: &mut Slot, gradient: &Tensor, in_place: bool) -> Result<()> {
+impl MomentUpdate {
+    fn apply(&self, slot: &mut OptimizerSlot, gradient: &Tensor, in_place: bool) -> Result<()> {
         if in_place {
             let gradient = gradient.contiguous()?;
             slot.first.inplace_op2(
                 &gradient,
-                &Decay {
+                &MeanDecay {
                     beta: self.beta1,
                     scale: self.scale,
                 },
@@ -198,15 +198,15 @@ impl Moments {
     }
 }
 
-struct Update {
+struct WeightUpdate {
     keep: f32,
     rate: f32,
     root: f32,
     epsilon: f32,
 }
 
-impl Update {
-    fn apply(&self, slot: &Slot, in_place: bool) -> Result<()> {
+impl WeightUpdate {
+    fn apply(&self, slot: &OptimizerSlot, in_place: bool) -> Result<()> {
         if in_place {
             return slot.var.inplace_op3(&slot.first, &slot.second, self);
         }
@@ -219,12 +219,12 @@ impl Update {
 }
 
 /// mean ← β·mean + (1−β)·g
-struct Decay {
+struct MeanDecay {
     beta: f32,
     scale: f32,
 }
 
-impl InplaceOp2 for Decay {
+impl InplaceOp2 for MeanDecay {
     fn name(&self) -> &'static str {
         "adamw-first-moment"
     }
@@ -273,7 +273,7 @@ impl InplaceOp2 for DecaySquare {
     }
 }
 
-impl InplaceOp3 for Update {
+impl InplaceOp3 for WeightUpdate {
     fn name(&self) -> &'static str {
         "adamw-update"
     }

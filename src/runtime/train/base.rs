@@ -20,19 +20,19 @@ use super::{
     adamw::AdamWOptions,
     error::TrainError,
     evaluate::loss_over,
-    order::{Cursor, Order, Walk},
-    rows::{Rows, ragged},
+    order::{OrderWalk, RowCursor, RowOrder},
+    rows::{TrainRows, ragged},
     run::files,
-    schedule::{Curve, Schedule},
-    step::{Noise, Stepper},
+    schedule::{RateCurve, RateSchedule},
+    step::{NoiseState, TrainStepper},
 };
 use crate::runtime::{
     dataset::{
-        Dataset, Example, Source, Task,
+        DataSource, Dataset, Task, TrainingExample,
         encode::{EncodeOptions, LossOn, encode_row},
         load,
     },
-    decoder::{Batch, Decoder},
+    decoder::{Decoder, TokenBatch},
     model::{ModelConfig, bpe::train_tokenizer, text::TextCodec},
 };
 
@@ -79,7 +79,7 @@ impl BaseBuild {
 
 /// What was built.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Built {
+pub struct BaseBuildResult {
     pub steps: u64,
     /// Mean over the last tenth of the steps, in nats per token.
     pub loss: f64,
@@ -131,7 +131,7 @@ const FLOOR: f64 = 0.1;
 pub fn train_base(
     build: &BaseBuild,
     listener: &mut dyn FnMut(BaseEvent),
-) -> Result<Built, TrainError> {
+) -> Result<BaseBuildResult, TrainError> {
     let (dataset, held_out) = corpus(&build.corpus)?;
     files::create_folder(&build.out)?;
     train_tokenizer(
@@ -142,14 +142,14 @@ pub fn train_base(
     let config = write_config(build)?;
     let codec = TextCodec::open(&build.out)?;
     let documents = encode(&codec, &dataset, build.shape.context)?;
-    let batches = Packer::new(&documents, build);
+    let batches = BatchPacker::new(&documents, build);
     let steps = batches.steps();
     let options = AdamWOptions {
         beta2: 0.95,
         weight_decay: build.weight_decay,
         ..AdamWOptions::default()
     };
-    let mut stepper = Stepper::new(Decoder::random(&config, build.seed)?, options, 1.0)?;
+    let mut stepper = TrainStepper::new(Decoder::random(&config, build.seed)?, options, 1.0)?;
     listener(BaseEvent::Prepared {
         documents: documents.len(),
         tokens: documents.tokens(),
@@ -168,7 +168,7 @@ pub fn train_base(
             Some(sum / tokens as f64)
         }
     };
-    Ok(Built {
+    Ok(BaseBuildResult {
         steps,
         loss,
         validation_loss,
@@ -179,21 +179,21 @@ pub fn train_base(
 
 /// Learns to the end; returns the mean loss of the last tenth of the steps.
 fn learn(
-    stepper: &mut Stepper,
-    mut batches: Packer<'_>,
+    stepper: &mut TrainStepper,
+    mut batches: BatchPacker<'_>,
     build: &BaseBuild,
     listener: &mut dyn FnMut(BaseEvent),
 ) -> Result<f64, TrainError> {
     let steps = batches.steps();
     let warmup = (steps as f64 * WARMUP).ceil() as u64;
-    let schedule = Schedule {
+    let schedule = RateSchedule {
         floor: FLOOR,
-        ..Schedule::new(Curve::Cosine, build.lr, warmup, steps)
+        ..RateSchedule::new(RateCurve::Cosine, build.lr, warmup, steps)
     };
     let (mut tail, mut counted) = (0.0, 0);
     for done in 0..steps {
         let (step, lr, began) = (done + 1, schedule.at(done), Instant::now());
-        let stepped = stepper.step(&[batches.next()], lr, Noise::default())?;
+        let stepped = stepper.step(&[batches.next()], lr, NoiseState::default())?;
         let (loss, norm) = (stepped.loss, stepped.norm);
         if !loss.is_finite() || !norm.is_finite() {
             return Err(TrainError::NotFinite {
@@ -220,17 +220,17 @@ fn learn(
 
 /// Deals documents into steps of about `batch_tokens` tokens.
 #[derive(Clone)]
-struct Packer<'a> {
-    documents: &'a Rows,
-    walk: Walk,
+struct BatchPacker<'a> {
+    documents: &'a TrainRows,
+    walk: OrderWalk,
     batch_tokens: usize,
     tokens: u64,
 }
 
-impl<'a> Packer<'a> {
-    fn new(documents: &'a Rows, build: &BaseBuild) -> Self {
-        let order = Order::new(&vec![0; documents.len()], &[1.0], build.seed);
-        let walk = Walk::new(order, Cursor::default());
+impl<'a> BatchPacker<'a> {
+    fn new(documents: &'a TrainRows, build: &BaseBuild) -> Self {
+        let order = RowOrder::new(&vec![0; documents.len()], &[1.0], build.seed);
+        let walk = OrderWalk::new(order, RowCursor::default());
         Self {
             documents,
             walk,
@@ -239,7 +239,7 @@ impl<'a> Packer<'a> {
         }
     }
 
-    fn next(&mut self) -> Batch {
+    fn next(&mut self) -> TokenBatch {
         let (mut picks, mut held) = (Vec::new(), 0);
         while held < self.batch_tokens {
             for pick in self.walk.take(1) {
@@ -279,7 +279,12 @@ fn corpus(dir: &Path) -> Result<(Dataset, Option<Dataset>), TrainError> {
             .is_some_and(|name| name.to_string_lossy().starts_with("valid"))
     };
     let (held_out, learned): (Vec<PathBuf>, Vec<PathBuf>) = paths.into_iter().partition(held);
-    let sources = |paths: Vec<PathBuf>| paths.into_iter().map(Source::of_file).collect::<Vec<_>>();
+    let sources = |paths: Vec<PathBuf>| {
+        paths
+            .into_iter()
+            .map(DataSource::of_file)
+            .collect::<Vec<_>>()
+    };
     let held_out = match held_out.is_empty() {
         true => None,
         false => Some(load(&sources(held_out))?),
@@ -287,13 +292,13 @@ fn corpus(dir: &Path) -> Result<(Dataset, Option<Dataset>), TrainError> {
     Ok((load(&sources(learned))?, held_out))
 }
 
-fn encode(codec: &TextCodec, dataset: &Dataset, context: usize) -> Result<Rows, TrainError> {
+fn encode(codec: &TextCodec, dataset: &Dataset, context: usize) -> Result<TrainRows, TrainError> {
     let options = EncodeOptions {
         max_len: context,
         loss: LossOn::All,
     };
-    let task = |example: &Example| match example {
-        Example::Chat { .. } => Task::Chat { instruction: None },
+    let task = |example: &TrainingExample| match example {
+        TrainingExample::Chat { .. } => Task::Chat { instruction: None },
         _ => Task::Text,
     };
     let encoded = dataset
@@ -301,7 +306,7 @@ fn encode(codec: &TextCodec, dataset: &Dataset, context: usize) -> Result<Rows, 
         .iter()
         .map(|row| encode_row(codec, &task(&row.example), dataset, row, &options))
         .collect::<Result<Vec<_>, _>>()?;
-    Ok(Rows {
+    Ok(TrainRows {
         sources: vec![0; encoded.len()],
         origins: (0..encoded.len()).collect(),
         encoded,
@@ -310,16 +315,16 @@ fn encode(codec: &TextCodec, dataset: &Dataset, context: usize) -> Result<Rows, 
 
 /// The words of an example, for the tokenizer to learn from; roles too, as the chat template
 /// writes them, since every message of every prompt pays for them.
-fn plain(example: &Example) -> String {
+fn plain(example: &TrainingExample) -> String {
     match example {
-        Example::Chat { messages } => messages
+        TrainingExample::Chat { messages } => messages
             .iter()
             .map(|message| format!("{}\n{}", message.role, message.content))
             .collect::<Vec<_>>()
             .join("\n"),
-        Example::Completion { prompt, completion } => format!("{prompt}{completion}"),
-        Example::Text { text } => text.clone(),
-        Example::Labelled { text, label } => format!("{text}\n{label}"),
+        TrainingExample::Completion { prompt, completion } => format!("{prompt}{completion}"),
+        TrainingExample::Text { text } => text.clone(),
+        TrainingExample::Labelled { text, label } => format!("{text}\n{label}"),
     }
 }
 

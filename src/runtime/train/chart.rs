@@ -6,7 +6,7 @@ use std::fmt::Write;
 
 /// What is drawn. Steps count from 1; losses are in nats per target token.
 #[derive(Clone, Debug, Default)]
-pub struct Chart {
+pub struct LossChart {
     pub title: String,
     pub train: Vec<(u64, f64)>,
     pub validation: Vec<(u64, f64)>,
@@ -32,8 +32,8 @@ svg{background:#fff}text{font:13px system-ui,sans-serif;fill:#333}.title{font-we
 </style>";
 
 /// The drawing as SVG text.
-pub fn draw(chart: &Chart) -> String {
-    let frame = Frame::of(chart);
+pub fn draw(chart: &LossChart) -> String {
+    let frame = ChartFrame::from_chart(chart);
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" \
          aria-label=\"{}\">{STYLE}",
@@ -50,15 +50,15 @@ pub fn draw(chart: &Chart) -> String {
 }
 
 /// The window of values that is shown.
-struct Frame {
+struct ChartFrame {
     steps: f64,
     low: f64,
     high: f64,
     tick: f64,
 }
 
-impl Frame {
-    fn of(chart: &Chart) -> Self {
+impl ChartFrame {
+    fn from_chart(chart: &LossChart) -> Self {
         let all = || {
             chart
                 .train

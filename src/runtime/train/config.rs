@@ -5,10 +5,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::schedule::Curve;
+use super::schedule::RateCurve;
 use crate::runtime::{
     dataset::encode::{EncodeOptions, LossOn},
-    model::{LoraConfig, Precision},
+    model::{LoraConfig, WeightPrecision},
 };
 
 /// Every `train.*` setting, resolved. Counts are in the unit that the field names.
@@ -22,7 +22,7 @@ pub struct TrainConfig {
     pub rslora: bool,
     /// Peak learning rate.
     pub lr: f64,
-    pub schedule: Curve,
+    pub schedule: RateCurve,
     /// Steps of linear warm-up before the curve.
     pub warmup: u64,
     pub epochs: u64,
@@ -53,7 +53,7 @@ pub struct TrainConfig {
     pub checkpoint_every: Option<u64>,
     pub seed: u64,
     /// How the frozen base is kept; what learns is always f32.
-    pub precision: Precision,
+    pub precision: WeightPrecision,
 }
 
 impl Default for TrainConfig {
@@ -66,7 +66,7 @@ impl Default for TrainConfig {
             dropout: 0.0,
             rslora: false,
             lr: 2e-3,
-            schedule: Curve::Cosine,
+            schedule: RateCurve::Cosine,
             warmup: 10,
             epochs: 2,
             max_steps: None,
@@ -81,7 +81,7 @@ impl Default for TrainConfig {
             patience: None,
             checkpoint_every: None,
             seed: 42,
-            precision: Precision::Auto,
+            precision: WeightPrecision::Auto,
         }
     }
 }

@@ -9,16 +9,16 @@ use serde::Serialize;
 use super::{
     adamw::AdamWOptions,
     error::TrainError,
-    inputs::Inputs,
+    inputs::TrainInputs,
     memory,
-    order::{Cursor, Order, Walk},
-    plan::Plan,
-    step::Stepper,
+    order::{OrderWalk, RowCursor, RowOrder},
+    plan::RunPlan,
+    step::TrainStepper,
 };
 
 /// The sizes and costs of a run that has not begun.
 #[derive(Clone, Debug, PartialEq, Serialize, schemars::JsonSchema)]
-pub struct Estimate {
+pub struct RunEstimate {
     pub rows: usize,
     pub validation_rows: usize,
     /// Of the longest row.
@@ -37,31 +37,31 @@ pub struct Estimate {
 const TRIALS: usize = 4;
 
 /// Measures and extrapolates.
-pub fn estimate(inputs: &Inputs) -> Result<Estimate, TrainError> {
+pub fn estimate(inputs: &TrainInputs) -> Result<RunEstimate, TrainError> {
     let config = &inputs.config;
     let (rows, validation) = inputs.rows()?;
-    let order = Order::new(&rows.sources, &inputs.weights(), config.seed);
+    let order = RowOrder::new(&rows.sources, &inputs.weights(), config.seed);
     let per_epoch = order.rows_per_epoch();
-    let plan = Plan::new(config, per_epoch)?;
-    let mut walk = Walk::new(order, Cursor::default());
-    let mut stepper = Stepper::new(inputs.decoder()?, AdamWOptions::default(), config.clip)?;
+    let plan = RunPlan::new(config, per_epoch)?;
+    let mut walk = OrderWalk::new(order, RowCursor::default());
+    let mut stepper = TrainStepper::new(inputs.decoder()?, AdamWOptions::default(), config.clip)?;
 
     let mut longest: Vec<usize> = (0..rows.len()).collect();
     longest.sort_by_key(|row| std::cmp::Reverse(rows.encoded[*row].ids.len()));
     longest.truncate(config.batch);
-    stepper.rehearse(&rows.batch(&longest))?;
+    stepper.measure_step(&rows.batch(&longest))?;
 
     let (mut tokens, began) = (0, Instant::now());
     for _ in 0..TRIALS {
         let batch = rows.batch(&walk.take(config.batch));
         tokens += batch.ids.len();
-        stepper.rehearse(&batch)?;
+        stepper.measure_step(&batch)?;
     }
     let tokens_per_second = tokens as f64 / began.elapsed().as_secs_f64().max(1e-9);
     let per_row = rows.tokens() as f64 / rows.len() as f64;
     let drawn = (plan.steps * config.rows_per_step() as u64).min(per_epoch as u64 * config.epochs);
     let all = per_row * drawn as f64;
-    Ok(Estimate {
+    Ok(RunEstimate {
         rows: rows.len(),
         validation_rows: validation.len(),
         longest_row_tokens: rows.encoded[longest[0]].ids.len(),

@@ -26,7 +26,7 @@ pub struct TrainStep {
 
 /// One pass over the validation rows.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Validated {
+pub struct ValidationPass {
     pub step: u64,
     /// Mean over all target tokens, in nats.
     pub validation_loss: f64,
@@ -38,9 +38,9 @@ pub struct Validated {
 #[derive(Clone, Debug, PartialEq)]
 pub enum TrainEvent {
     /// Sizes are known and the first step is about to begin.
-    Started(Started),
+    Started(RunStarted),
     Step(TrainStep),
-    Validated(Validated),
+    Validated(ValidationPass),
     Saved {
         step: u64,
         path: PathBuf,
@@ -59,7 +59,7 @@ pub enum TrainEvent {
 
 /// The sizes of a run.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Started {
+pub struct RunStarted {
     pub run: PathBuf,
     pub rows: usize,
     pub validation_rows: usize,
@@ -73,7 +73,7 @@ pub struct Started {
 
 /// The caller's answer to an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Flow {
+pub enum TrainFlow {
     Continue,
     /// Save and leave.
     Stop,

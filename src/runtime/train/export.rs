@@ -4,13 +4,14 @@ use std::{collections::BTreeMap, path::Path};
 
 use candle_core::Var;
 
-use super::{error::TrainError, inputs::Inputs};
+use super::{error::TrainError, inputs::TrainInputs};
 use crate::runtime::{
     adapter::{
-        Adapter, HostTensor, Normalised, TaskCard, WriteRequest, check_against, normalise, write,
+        HostTensor, LoraAdapter, NormalisedAdapter, TaskCard, WriteRequest, check_against,
+        normalise, write,
     },
     decoder::{Decoder, LoraFactors},
-    model::{Base, Precision, modules},
+    model::{BaseModel, WeightPrecision, modules},
 };
 
 const A_SUFFIX: &str = ".lora_A.weight";
@@ -19,7 +20,7 @@ const B_SUFFIX: &str = ".lora_B.weight";
 /// Writes the trained factors in PEFT's format with the task card beside them.
 pub fn write_adapter(
     dir: &Path,
-    inputs: &Inputs,
+    inputs: &TrainInputs,
     trainable: &[(String, Var)],
 ) -> Result<(), TrainError> {
     let mut tensors = BTreeMap::new();
@@ -65,9 +66,9 @@ fn target_modules(wanted: &[String], tensors: &BTreeMap<String, HostTensor>) -> 
 
 /// The base with an adapter from a folder on it, ours or PEFT's.
 pub fn load_with_adapter(
-    base: &Base,
-    adapter: &Adapter,
-    precision: Precision,
+    base: &BaseModel,
+    adapter: &LoraAdapter,
+    precision: WeightPrecision,
 ) -> Result<Decoder, TrainError> {
     check_against(adapter, &modules(&base.config))?;
     let plain = normalise(adapter)?;
@@ -83,7 +84,7 @@ pub fn load_with_adapter(
     Ok(decoder)
 }
 
-fn factors(dir: &Path, plain: &Normalised, module: &str) -> Result<LoraFactors, TrainError> {
+fn factors(dir: &Path, plain: &NormalisedAdapter, module: &str) -> Result<LoraFactors, TrainError> {
     let values = |suffix: &str| {
         let name = format!("{module}{suffix}");
         match plain.tensors.get(&name) {

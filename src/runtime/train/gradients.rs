@@ -5,11 +5,11 @@ use rayon::prelude::*;
 
 /// One gradient per trained tensor, in the optimizer's order; `None` until one arrived.
 #[derive(Debug)]
-pub struct Gradients {
+pub struct ParameterGradients {
     tensors: Vec<Option<Tensor>>,
 }
 
-impl Gradients {
+impl ParameterGradients {
     pub fn new(count: usize) -> Self {
         Self {
             tensors: vec![None; count],

@@ -5,23 +5,23 @@ use std::path::{Path, PathBuf};
 use super::{
     config::TrainConfig,
     error::TrainError,
-    rows::Rows,
-    run::lock::{Digests, Lock, LockedBase},
+    rows::TrainRows,
+    run::lock::{LockedBase, LockedDigests, RunLock},
 };
 use crate::runtime::{
     dataset::{
-        Dataset, LockedSource, Source, Task, duplicates,
-        split::{SplitWish, split},
+        DataSource, Dataset, LockedSource, Task, duplicates,
+        split::{DataSplitOptions, split},
     },
     decoder::Decoder,
-    model::{Base, text::TextCodec},
+    model::{BaseModel, text::TextCodec},
 };
 
 /// Everything that decides the result of a run.
-pub struct Inputs {
+pub struct TrainInputs {
     /// Of the adapter.
     pub name: String,
-    pub base: Base,
+    pub base: BaseModel,
     pub codec: TextCodec,
     pub task: Task,
     pub dataset: Dataset,
@@ -38,13 +38,13 @@ pub struct Inputs {
 
 /// Where validation rows come from.
 #[derive(Clone, Debug, PartialEq)]
-pub enum ValidationWish {
+pub enum ValidationOptions {
     None,
     Fraction(f64),
     File(String),
 }
 
-impl ValidationWish {
+impl ValidationOptions {
     /// Understands `train.val`.
     pub fn parse(text: Option<&str>) -> Result<Self, TrainError> {
         let Some(text) = text else {
@@ -61,25 +61,26 @@ impl ValidationWish {
     }
 }
 
-impl Inputs {
+impl TrainInputs {
     /// Training and validation rows, encoded.
-    pub fn rows(&self) -> Result<(Rows, Rows), TrainError> {
+    pub fn rows(&self) -> Result<(TrainRows, TrainRows), TrainError> {
         let options = self.config.encode_options();
-        let rows = Rows::encode(&self.codec, &self.task, &self.dataset, &options)?;
+        let rows = TrainRows::encode(&self.codec, &self.task, &self.dataset, &options)?;
         if rows.is_empty() {
             return Err(TrainError::NoRows);
         }
         if let Some(validation) = &self.validation {
             return Ok((
                 rows,
-                Rows::encode(&self.codec, &self.task, validation, &options)?,
+                TrainRows::encode(&self.codec, &self.task, validation, &options)?,
             ));
         }
-        let ValidationWish::Fraction(valid) = ValidationWish::parse(self.config.val.as_deref())?
+        let ValidationOptions::Fraction(valid) =
+            ValidationOptions::parse(self.config.val.as_deref())?
         else {
-            return Ok((rows, Rows::default()));
+            return Ok((rows, TrainRows::default()));
         };
-        let wish = SplitWish {
+        let wish = DataSplitOptions {
             valid,
             test: 0.0,
             seed: self.config.seed,
@@ -111,13 +112,13 @@ impl Inputs {
     }
 
     /// The lock file's content.
-    pub fn lock(&self) -> Lock {
+    pub fn lock(&self) -> RunLock {
         let distinct = duplicates::distinct(&self.dataset);
         let sources = self.dataset.sources.iter().zip(distinct).enumerate();
         let data = sources
             .map(|(index, (source, distinct))| self.locked_source(index, source, distinct))
             .collect();
-        Lock {
+        RunLock {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             name: self.name.clone(),
             flags: self.flags.clone(),
@@ -125,7 +126,7 @@ impl Inputs {
                 id: self.base.id.clone(),
                 revision: self.base.revision.clone(),
             },
-            digests: Digests {
+            digests: LockedDigests {
                 base: self.base.digest.clone(),
                 data: self.dataset.digest.clone(),
                 validation: self
@@ -139,7 +140,7 @@ impl Inputs {
         }
     }
 
-    fn locked_source(&self, index: usize, source: &Source, distinct: usize) -> LockedSource {
+    fn locked_source(&self, index: usize, source: &DataSource, distinct: usize) -> LockedSource {
         LockedSource {
             path: relative(&source.path, &self.root),
             contributor: source.contributor.clone(),

@@ -27,10 +27,10 @@ pub mod watchdog;
 
 pub use config::TrainConfig;
 pub use error::TrainError;
-pub use event::{Flow, Started, TrainEvent, TrainStep, Validated};
+pub use event::{RunStarted, TrainEvent, TrainFlow, TrainStep, ValidationPass};
 pub use export::load_with_adapter;
-pub use inputs::{Inputs, ValidationWish};
-pub use rows::{Rows, ragged};
+pub use inputs::{TrainInputs, ValidationOptions};
+pub use rows::{TrainRows, ragged};
 pub use run::RunDir;
-pub use schedule::{Curve, Schedule};
-pub use session::{Listener, Outcome, Start, train};
+pub use schedule::{RateCurve, RateSchedule};
+pub use session::{RunOutcome, RunStart, TrainListener, train};

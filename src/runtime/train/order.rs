@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 
 /// The place of the next row: `position` within the order of `epoch`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Cursor {
+pub struct RowCursor {
     pub epoch: u64,
     pub position: usize,
 }
@@ -38,25 +38,25 @@ pub fn shuffle<T>(items: &mut [T], generator: &mut ChaCha8Rng) {
 
 /// The rows of one source and how often they are drawn.
 #[derive(Clone, Debug)]
-struct Pool {
+struct SourcePool {
     rows: Vec<usize>,
     draws: usize,
 }
 
 /// The order of rows in every epoch.
 #[derive(Clone, Debug)]
-pub struct Order {
-    pools: Vec<Pool>,
+pub struct RowOrder {
+    pools: Vec<SourcePool>,
     seed: u64,
 }
 
-impl Order {
+impl RowOrder {
     /// `sources[i]` is the source of row `i`, `weights[s]` how often source `s` is drawn in one
     /// epoch: 1 draws every row once, 2 twice, 0.5 half of them (the other half next time).
     pub fn new(sources: &[usize], weights: &[f64], seed: u64) -> Self {
-        let mut pools: Vec<Pool> = weights
+        let mut pools: Vec<SourcePool> = weights
             .iter()
-            .map(|_| Pool {
+            .map(|_| SourcePool {
                 rows: Vec::new(),
                 draws: 0,
             })
@@ -87,7 +87,7 @@ impl Order {
 
     /// Appends the source's draws of `epoch`: a window of its endless chain of permutations, so
     /// that every row is drawn equally often whatever the weight.
-    fn draw(&self, source: u64, pool: &Pool, epoch: u64, order: &mut Vec<usize>) {
+    fn draw(&self, source: u64, pool: &SourcePool, epoch: u64, order: &mut Vec<usize>) {
         let size = pool.rows.len() as u64;
         let (mut next, end) = (epoch * pool.draws as u64, (epoch + 1) * pool.draws as u64);
         while next < end {
@@ -108,14 +108,14 @@ impl Order {
 
 /// Walks the order in steps and remembers where it is.
 #[derive(Clone, Debug)]
-pub struct Walk {
-    order: Order,
-    cursor: Cursor,
+pub struct OrderWalk {
+    order: RowOrder,
+    cursor: RowCursor,
     current: Vec<usize>,
 }
 
-impl Walk {
-    pub fn new(order: Order, cursor: Cursor) -> Self {
+impl OrderWalk {
+    pub fn new(order: RowOrder, cursor: RowCursor) -> Self {
         let current = order.epoch(cursor.epoch);
         Self {
             order,
@@ -124,7 +124,7 @@ impl Walk {
         }
     }
 
-    pub fn cursor(&self) -> Cursor {
+    pub fn cursor(&self) -> RowCursor {
         self.cursor
     }
 
@@ -134,7 +134,7 @@ impl Walk {
         let rows = self.current[self.cursor.position..end].to_vec();
         self.cursor.position = end;
         if end == self.current.len() {
-            self.cursor = Cursor {
+            self.cursor = RowCursor {
                 epoch: self.cursor.epoch + 1,
                 position: 0,
             };

@@ -4,7 +4,7 @@ use super::{config::TrainConfig, error::TrainError, run::checkpoint::milestones}
 
 /// The rhythm of a run, in optimizer steps.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Plan {
+pub struct RunPlan {
     pub steps: u64,
     pub steps_per_epoch: u64,
     validate_every: u64,
@@ -15,7 +15,7 @@ pub struct Plan {
 /// Checkpoints in a run that does not say how many.
 const CHECKPOINTS: u64 = 10;
 
-impl Plan {
+impl RunPlan {
     /// For `rows` rows drawn in an epoch. The last step of an epoch may hold fewer rows.
     pub fn new(config: &TrainConfig, rows: usize) -> Result<Self, TrainError> {
         if rows == 0 {

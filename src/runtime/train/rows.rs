@@ -4,22 +4,22 @@ use super::error::TrainError;
 use crate::runtime::{
     dataset::{
         Dataset, Task,
-        encode::{EncodeOptions, Encoded, encode_all},
+        encode::{EncodeOptions, EncodedRow, encode_all},
     },
-    decoder::Batch,
+    decoder::TokenBatch,
     model::text::TextCodec,
 };
 
 /// Rows ready to learn from; `sources[i]` is where row `i` came from, `origins[i]` its place in the
 /// dataset.
 #[derive(Debug, Default)]
-pub struct Rows {
-    pub encoded: Vec<Encoded>,
+pub struct TrainRows {
+    pub encoded: Vec<EncodedRow>,
     pub sources: Vec<usize>,
     pub origins: Vec<usize>,
 }
 
-impl Rows {
+impl TrainRows {
     /// Encodes every row; the first bad one is an error naming its file and line.
     pub fn encode(
         codec: &TextCodec,
@@ -49,12 +49,12 @@ impl Rows {
     }
 
     /// The chosen rows one after another; no padding is needed.
-    pub fn batch(&self, picks: &[usize]) -> Batch {
+    pub fn batch(&self, picks: &[usize]) -> TokenBatch {
         ragged(picks.iter().map(|pick| &self.encoded[*pick]))
     }
 
     /// All rows in order, in batches of about `tokens` tokens.
-    pub fn batches(&self, tokens: usize) -> Vec<Batch> {
+    pub fn batches(&self, tokens: usize) -> Vec<TokenBatch> {
         let (mut batches, mut start, mut held) = (Vec::new(), 0, 0);
         for (index, row) in self.encoded.iter().enumerate() {
             if held > 0 && held + row.ids.len() > tokens {
@@ -83,14 +83,14 @@ impl Rows {
 }
 
 /// Puts rows one after another; rows never see each other.
-pub fn ragged<'a>(rows: impl IntoIterator<Item = &'a Encoded>) -> Batch {
+pub fn ragged<'a>(rows: impl IntoIterator<Item = &'a EncodedRow>) -> TokenBatch {
     let (mut ids, mut targets, mut offsets) = (Vec::new(), Vec::new(), vec![0]);
     for row in rows {
         ids.extend_from_slice(&row.ids);
         targets.extend_from_slice(&row.targets);
         offsets.push(ids.len());
     }
-    Batch {
+    TokenBatch {
         ids,
         targets,
         offsets,

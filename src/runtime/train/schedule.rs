@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 /// Shape of the learning rate after warm-up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Curve {
+pub enum RateCurve {
     /// Half a cosine down to zero (Loshchilov & Hutter 2017, without restarts).
     #[default]
     Cosine,
@@ -17,8 +17,8 @@ pub enum Curve {
 
 /// A schedule over `total` optimizer steps.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Schedule {
-    pub curve: Curve,
+pub struct RateSchedule {
+    pub curve: RateCurve,
     pub peak: f64,
     pub warmup: u64,
     pub total: u64,
@@ -26,8 +26,8 @@ pub struct Schedule {
     pub floor: f64,
 }
 
-impl Schedule {
-    pub fn new(curve: Curve, peak: f64, warmup: u64, total: u64) -> Self {
+impl RateSchedule {
+    pub fn new(curve: RateCurve, peak: f64, warmup: u64, total: u64) -> Self {
         Self {
             curve,
             peak,
@@ -48,9 +48,9 @@ impl Schedule {
         let span = self.total.saturating_sub(self.warmup).max(1) as f64;
         let done = ((step - self.warmup) as f64 / span).min(1.0);
         let share = match self.curve {
-            Curve::Constant => return self.peak,
-            Curve::Linear => 1.0 - done,
-            Curve::Cosine => 0.5 * (1.0 + (std::f64::consts::PI * done).cos()),
+            RateCurve::Constant => return self.peak,
+            RateCurve::Linear => 1.0 - done,
+            RateCurve::Cosine => 0.5 * (1.0 + (std::f64::consts::PI * done).cos()),
         };
         self.peak * (self.floor + (1.0 - self.floor) * share)
     }

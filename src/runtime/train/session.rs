@@ -13,32 +13,32 @@ use serde::Serialize;
 
 use super::{
     adamw::AdamWOptions,
-    chart::{self, Chart},
+    chart::{self, LossChart},
     error::TrainError,
     evaluate::loss_over,
-    event::{Flow, Started, TrainEvent, TrainStep, Validated},
+    event::{RunStarted, TrainEvent, TrainFlow, TrainStep, ValidationPass},
     export,
-    inputs::Inputs,
+    inputs::TrainInputs,
     memory,
-    order::{Order, Walk},
-    plan::Plan,
-    rows::Rows,
+    order::{OrderWalk, RowOrder},
+    plan::RunPlan,
+    rows::TrainRows,
     run::{
         RunDir,
-        checkpoint::{self, Best, State},
+        checkpoint::{self, BestValidation, CheckpointState},
         files,
-        lock::Lock,
-        metrics::{Line, Metrics, read},
+        lock::RunLock,
+        metrics::{MetricsFile, MetricsLine, read},
     },
-    schedule::Schedule,
-    step::{Noise, Stepped, Stepper},
-    watchdog::Verdict,
+    schedule::RateSchedule,
+    step::{NoiseState, StepResult, TrainStepper},
+    watchdog::LossVerdict,
 };
 use crate::runtime::decoder::Decoder;
 
 /// Where a run begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Start {
+pub enum RunStart {
     /// In a new folder under this one.
     Fresh { runs: PathBuf },
     /// At the newest checkpoint of this run.
@@ -47,7 +47,7 @@ pub enum Start {
 
 /// A finished run.
 #[derive(Clone, Debug, PartialEq, Serialize, schemars::JsonSchema)]
-pub struct Outcome {
+pub struct RunOutcome {
     pub run: PathBuf,
     pub adapter: PathBuf,
     pub steps: u64,
@@ -61,65 +61,65 @@ pub struct Outcome {
     pub final_loss: f64,
     /// The validation whose weights were kept.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub best: Option<Best>,
+    pub best: Option<BestValidation>,
 }
 
 /// The listener of a run.
-pub type Listener<'a> = dyn FnMut(TrainEvent) -> Flow + 'a;
+pub type TrainListener<'a> = dyn FnMut(TrainEvent) -> TrainFlow + 'a;
 
 /// Trains to the end and returns what came of it, with the decoder as it was saved.
 pub fn train(
-    inputs: &Inputs,
-    start: &Start,
-    listener: &mut Listener<'_>,
-) -> Result<(Outcome, Decoder), TrainError> {
-    let mut session = Session::open(inputs, start, listener)?;
+    inputs: &TrainInputs,
+    start: &RunStart,
+    listener: &mut TrainListener<'_>,
+) -> Result<(RunOutcome, Decoder), TrainError> {
+    let mut session = TrainSession::open(inputs, start, listener)?;
     session.run()?;
     session.finish()
 }
 
-struct Session<'a> {
-    inputs: &'a Inputs,
+struct TrainSession<'a> {
+    inputs: &'a TrainInputs,
     run: RunDir,
-    rows: Rows,
-    validation: Rows,
-    plan: Plan,
-    schedule: Schedule,
-    stepper: Stepper,
-    walk: Walk,
-    state: State,
+    rows: TrainRows,
+    validation: TrainRows,
+    plan: RunPlan,
+    schedule: RateSchedule,
+    stepper: TrainStepper,
+    walk: OrderWalk,
+    state: CheckpointState,
     /// The step of the newest checkpoint.
     saved: Option<u64>,
-    metrics: Metrics,
-    chart: Chart,
-    listener: &'a mut Listener<'a>,
+    metrics: MetricsFile,
+    chart: LossChart,
+    listener: &'a mut TrainListener<'a>,
     stop: bool,
 }
 
-impl<'a> Session<'a> {
+impl<'a> TrainSession<'a> {
     fn open(
-        inputs: &'a Inputs,
-        start: &Start,
-        listener: &'a mut Listener<'a>,
+        inputs: &'a TrainInputs,
+        start: &RunStart,
+        listener: &'a mut TrainListener<'a>,
     ) -> Result<Self, TrainError> {
         let config = &inputs.config;
         let (rows, validation) = inputs.rows()?;
-        let order = Order::new(&rows.sources, &inputs.weights(), config.seed);
-        let plan = Plan::new(config, order.rows_per_epoch())?;
+        let order = RowOrder::new(&rows.sources, &inputs.weights(), config.seed);
+        let plan = RunPlan::new(config, order.rows_per_epoch())?;
         let (run, state) = begin(start, &inputs.lock(), plan.steps)?;
         let options = AdamWOptions {
             weight_decay: config.weight_decay,
             ..AdamWOptions::default()
         };
-        let mut stepper = Stepper::new(inputs.decoder()?, options, config.clip)?;
+        let mut stepper = TrainStepper::new(inputs.decoder()?, options, config.clip)?;
         let saved = (state.step > 0).then_some(state.step);
         if let Some(step) = saved {
             restore(&mut stepper, &run, step)?;
         }
-        let metrics = Metrics::open(&run.metrics(), state.metrics)?;
+        let metrics = MetricsFile::open(&run.metrics(), state.metrics)?;
         let chart = history(&run, &inputs.name)?;
-        let schedule = Schedule::new(config.schedule, config.lr, config.warmup, plan.steps);
-        let walk = Walk::new(order, state.cursor);
+        let schedule = RateSchedule::new(config.schedule, config.lr, config.warmup, plan.steps);
+        let walk = OrderWalk::new(order, state.cursor);
         let stop = false;
         Ok(Self {
             inputs,
@@ -140,7 +140,7 @@ impl<'a> Session<'a> {
     }
 
     fn run(&mut self) -> Result<(), TrainError> {
-        self.tell(TrainEvent::Started(self.sizes()));
+        self.notify(TrainEvent::Started(self.sizes()));
         while self.state.step < self.plan.steps && !self.out_of_patience() {
             if self.stop {
                 return Err(self.interrupted()?);
@@ -167,7 +167,7 @@ impl<'a> Session<'a> {
             .map(|picks| self.rows.batch(picks))
             .collect();
         let began = Instant::now();
-        let noise = Noise {
+        let noise = NoiseState {
             seed: config.seed,
             counter: self.state.micro_batches,
         };
@@ -192,17 +192,17 @@ impl<'a> Session<'a> {
         })
     }
 
-    fn judge(&mut self, step: u64, lr: f64, stepped: Stepped) -> Result<(), TrainError> {
-        let Stepped { loss, norm, .. } = stepped;
+    fn judge(&mut self, step: u64, lr: f64, stepped: StepResult) -> Result<(), TrainError> {
+        let StepResult { loss, norm, .. } = stepped;
         match self.state.watchdog.observe(loss, norm) {
-            Verdict::Healthy => Ok(()),
-            Verdict::NotFinite => Err(TrainError::NotFinite {
+            LossVerdict::Healthy => Ok(()),
+            LossVerdict::NotFinite => Err(TrainError::NotFinite {
                 step,
                 loss,
                 norm,
                 lr,
             }),
-            Verdict::Diverged { smoothed, best } => Err(TrainError::Diverged {
+            LossVerdict::Diverged { smoothed, best } => Err(TrainError::Diverged {
                 step,
                 best,
                 smoothed,
@@ -213,9 +213,9 @@ impl<'a> Session<'a> {
 
     fn report(&mut self, step: TrainStep) -> Result<(), TrainError> {
         self.chart.train.push((step.step, step.loss));
-        let written = self.metrics.write(&Line::Step(step));
+        let written = self.metrics.write(&MetricsLine::Step(step));
         self.unsaved(written)?;
-        self.tell(TrainEvent::Step(step));
+        self.notify(TrainEvent::Step(step));
         Ok(())
     }
 
@@ -229,21 +229,21 @@ impl<'a> Session<'a> {
             .best
             .is_none_or(|best| validation_loss < best.validation_loss);
         if best {
-            self.state.best = Some(Best {
+            self.state.best = Some(BestValidation {
                 step,
                 validation_loss,
             });
         }
         self.state.stale = if best { 0 } else { self.state.stale + 1 };
         self.chart.validation.push((step, validation_loss));
-        let validated = Validated {
+        let validated = ValidationPass {
             step,
             validation_loss,
             best,
         };
-        let written = self.metrics.write(&Line::Validated(validated));
+        let written = self.metrics.write(&MetricsLine::Validated(validated));
         self.unsaved(written)?;
-        self.tell(TrainEvent::Validated(validated));
+        self.notify(TrainEvent::Validated(validated));
         Ok(best && self.inputs.config.patience.is_some())
     }
 
@@ -276,7 +276,7 @@ impl<'a> Session<'a> {
             self.state.best.map(|best| best.step),
         )?;
         self.draw()?;
-        self.tell(TrainEvent::Saved { step, path });
+        self.notify(TrainEvent::Saved { step, path });
         Ok(())
     }
 
@@ -306,12 +306,12 @@ impl<'a> Session<'a> {
         })
     }
 
-    fn tell(&mut self, event: TrainEvent) {
-        self.stop |= (self.listener)(event) == Flow::Stop;
+    fn notify(&mut self, event: TrainEvent) {
+        self.stop |= (self.listener)(event) == TrainFlow::Stop;
     }
 
-    fn sizes(&self) -> Started {
-        Started {
+    fn sizes(&self) -> RunStarted {
+        RunStarted {
             run: self.run.path().to_owned(),
             rows: self.rows.len(),
             validation_rows: self.validation.len(),
@@ -334,11 +334,11 @@ impl<'a> Session<'a> {
     }
 
     /// Takes the best weights back when patience is on, and writes the adapter.
-    fn finish(mut self) -> Result<(Outcome, Decoder), TrainError> {
+    fn finish(mut self) -> Result<(RunOutcome, Decoder), TrainError> {
         let (steps, best) = (self.state.step, self.state.best);
         if let (Some(best), Some(_)) = (best, self.inputs.config.patience) {
             if steps < self.plan.steps {
-                self.tell(TrainEvent::StoppedEarly {
+                self.notify(TrainEvent::StoppedEarly {
                     at: steps,
                     best: best.step,
                 });
@@ -348,11 +348,11 @@ impl<'a> Session<'a> {
                     &self.stepper,
                     &checkpoint::load(&self.run, best.step)?.weights,
                 )?;
-                let Best {
+                let BestValidation {
                     step,
                     validation_loss,
                 } = best;
-                self.tell(TrainEvent::Restored {
+                self.notify(TrainEvent::Restored {
                     step,
                     validation_loss,
                 });
@@ -361,7 +361,7 @@ impl<'a> Session<'a> {
         self.draw()?;
         let adapter = self.export()?;
         let state = &self.state;
-        let outcome = Outcome {
+        let outcome = RunOutcome {
             run: self.run.path().to_owned(),
             adapter,
             steps,
@@ -377,21 +377,25 @@ impl<'a> Session<'a> {
 }
 
 /// The run's folder and the state that it starts from.
-fn begin(start: &Start, lock: &Lock, steps: u64) -> Result<(RunDir, State), TrainError> {
+fn begin(
+    start: &RunStart,
+    lock: &RunLock,
+    steps: u64,
+) -> Result<(RunDir, CheckpointState), TrainError> {
     match start {
-        Start::Fresh { runs } => {
+        RunStart::Fresh { runs } => {
             let run = RunDir::create(runs)?;
             lock.write(&run.lock())?;
             Ok((
                 run,
-                State {
+                CheckpointState {
                     steps,
-                    ..State::default()
+                    ..CheckpointState::default()
                 },
             ))
         }
-        Start::Resume(run) => {
-            Lock::read(&run.lock())?.require_same(lock, &run.id())?;
+        RunStart::Resume(run) => {
+            RunLock::read(&run.lock())?.require_same(lock, &run.id())?;
             checkpoint::recover(run)?;
             let Some(step) = checkpoint::newest(run)? else {
                 return Err(TrainError::NoCheckpoint { run: run.id() });
@@ -409,14 +413,14 @@ fn begin(start: &Start, lock: &Lock, steps: u64) -> Result<(RunDir, State), Trai
     }
 }
 
-fn restore(stepper: &mut Stepper, run: &RunDir, step: u64) -> Result<(), TrainError> {
+fn restore(stepper: &mut TrainStepper, run: &RunDir, step: u64) -> Result<(), TrainError> {
     let loaded = checkpoint::load(run, step)?;
     set_weights(stepper, &loaded.weights)?;
     stepper.optimizer.restore(&loaded.optimizer, step)
 }
 
 fn set_weights(
-    stepper: &Stepper,
+    stepper: &TrainStepper,
     weights: &std::collections::HashMap<String, Tensor>,
 ) -> Result<(), TrainError> {
     for (name, var) in stepper.trainable() {
@@ -432,15 +436,15 @@ fn set_weights(
 }
 
 /// The curves of the steps that an earlier process took.
-fn history(run: &RunDir, name: &str) -> Result<Chart, TrainError> {
-    let mut chart = Chart {
+fn history(run: &RunDir, name: &str) -> Result<LossChart, TrainError> {
+    let mut chart = LossChart {
         title: format!("{name}: loss"),
-        ..Chart::default()
+        ..LossChart::default()
     };
     for line in read(&run.metrics())? {
         match line {
-            Line::Step(step) => chart.train.push((step.step, step.loss)),
-            Line::Validated(v) => chart.validation.push((v.step, v.validation_loss)),
+            MetricsLine::Step(step) => chart.train.push((step.step, step.loss)),
+            MetricsLine::Validated(v) => chart.validation.push((v.step, v.validation_loss)),
         }
     }
     Ok(chart)

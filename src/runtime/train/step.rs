@@ -8,20 +8,20 @@ use candle_core::Var;
 use super::{
     adamw::{AdamW, AdamWOptions},
     error::TrainError,
-    gradients::{Gradients, clip_factor},
+    gradients::{ParameterGradients, clip_factor},
 };
-use crate::runtime::decoder::{Batch, Decoder};
+use crate::runtime::decoder::{Decoder, TokenBatch};
 
 /// Where dropout noise stands: a generator's seed, and micro-batches seen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Noise {
+pub struct NoiseState {
     pub seed: u64,
     pub counter: u64,
 }
 
 /// What a step found.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Stepped {
+pub struct StepResult {
     /// Mean over target tokens, in nats.
     pub loss: f64,
     /// Before clipping.
@@ -31,14 +31,14 @@ pub struct Stepped {
 }
 
 /// A decoder under training.
-pub struct Stepper {
+pub struct TrainStepper {
     pub decoder: Decoder,
     pub optimizer: AdamW,
     trainable: Vec<(String, Var)>,
     clip: f64,
 }
 
-impl Stepper {
+impl TrainStepper {
     /// Trains what the decoder says is trainable. `clip` 0 means no clipping.
     pub fn new(decoder: Decoder, options: AdamWOptions, clip: f64) -> Result<Self, TrainError> {
         let trainable = decoder.trainable();
@@ -68,12 +68,12 @@ impl Stepper {
     /// those of the step before.
     pub fn step(
         &mut self,
-        batches: &[Batch],
+        batches: &[TokenBatch],
         lr: f64,
-        noise: Noise,
-    ) -> Result<Stepped, TrainError> {
-        let targets: usize = batches.iter().map(Batch::target_count).sum();
-        let mut gradients = Gradients::new(self.trainable.len());
+        noise: NoiseState,
+    ) -> Result<StepResult, TrainError> {
+        let targets: usize = batches.iter().map(TokenBatch::target_count).sum();
+        let mut gradients = ParameterGradients::new(self.trainable.len());
         let mut sum = 0.0;
         self.decoder.set_training(true);
         for (counter, batch) in (noise.counter..).zip(batches) {
@@ -86,7 +86,7 @@ impl Stepper {
             self.optimizer
                 .step(&gradients, lr, clip_factor(norm, self.clip))?;
         }
-        Ok(Stepped {
+        Ok(StepResult {
             loss,
             norm,
             targets: targets as u64,
@@ -97,9 +97,9 @@ impl Stepper {
     /// Loss and gradients of one micro-batch without an update.
     fn accumulate(
         &mut self,
-        batch: &Batch,
+        batch: &TokenBatch,
         targets: usize,
-        gradients: &mut Gradients,
+        gradients: &mut ParameterGradients,
     ) -> Result<f64, TrainError> {
         let (loss, _) = self.decoder.loss_sum(batch)?;
         let mut store = (&loss / targets as f64)?.backward()?;
@@ -108,9 +108,9 @@ impl Stepper {
     }
 
     /// As a step, but without an update: for measuring.
-    pub fn rehearse(&mut self, batch: &Batch) -> Result<(), TrainError> {
+    pub fn measure_step(&mut self, batch: &TokenBatch) -> Result<(), TrainError> {
         self.decoder.set_training(true);
-        let mut gradients = Gradients::new(self.trainable.len());
+        let mut gradients = ParameterGradients::new(self.trainable.len());
         self.accumulate(batch, batch.target_count(), &mut gradients)?;
         Ok(())
     }

@@ -11,7 +11,7 @@ const RATIO: f64 = 3.0;
 
 /// What a loss says about the run.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Verdict {
+pub enum LossVerdict {
     Healthy,
     /// The loss or the gradient is NaN or infinite.
     NotFinite,
@@ -24,18 +24,18 @@ pub enum Verdict {
 
 /// The smoothed loss and its history, as a checkpoint keeps it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Watchdog {
+pub struct LossWatchdog {
     seen: u64,
     average: f64,
     first: f64,
     best: f64,
 }
 
-impl Watchdog {
+impl LossWatchdog {
     /// Takes in the loss and gradient norm of one step.
-    pub fn observe(&mut self, loss: f64, grad_norm: f64) -> Verdict {
+    pub fn observe(&mut self, loss: f64, grad_norm: f64) -> LossVerdict {
         if !loss.is_finite() || !grad_norm.is_finite() {
-            return Verdict::NotFinite;
+            return LossVerdict::NotFinite;
         }
         self.seen += 1;
         self.average = MEMORY * self.average + (1.0 - MEMORY) * loss;
@@ -45,12 +45,12 @@ impl Watchdog {
         }
         self.best = self.best.min(smoothed);
         if self.seen > GRACE && smoothed > RATIO * self.best && smoothed > self.first {
-            return Verdict::Diverged {
+            return LossVerdict::Diverged {
                 smoothed,
                 best: self.best,
             };
         }
-        Verdict::Healthy
+        LossVerdict::Healthy
     }
 
     /// Exponential mean of the losses so far, corrected for its start at zero.

@@ -1,41 +1,41 @@
 //! Bars over time, and the lanes that payments flow through.
 
-use super::{Model, Money, heading::quantiles};
+use super::{DashModel, TokenMoney, heading::quantiles};
 use crate::{
     runtime::{
         ledger::Amount,
-        state::board::{Durations, MICRO, Ring, Slot},
+        state::board::{DurationHistogram, MICRO, PaceSlot, SlotRing},
     },
     tui::{
         figures,
-        flow::Leg,
-        model::Window,
-        shown::{Bars, Charts, Dot, Lane, Lanes},
-        sums::{self, Group, REST},
+        flow::FlowLeg,
+        model::ChartWindow,
+        shown::{BarSeries, ChartView, FlowDot, FlowLane, FlowLanes},
+        sums::{self, REST, SumGroup},
         text,
     },
 };
 
 /// Slots of a window: the ring they are in, how many of its slots make a bar, how many bars.
-fn shape(window: Window) -> (u64, u64, &'static str) {
+fn shape(window: ChartWindow) -> (u64, u64, &'static str) {
     match window {
-        Window::Minute => (1, 60, "1 s"),
-        Window::Hour => (1, 60, "1 min"),
-        Window::Day => (30, 48, "30 min"),
-        Window::Month => (1, 30, "1 day"),
+        ChartWindow::Minute => (1, 60, "1 s"),
+        ChartWindow::Hour => (1, 60, "1 min"),
+        ChartWindow::Day => (30, 48, "30 min"),
+        ChartWindow::Month => (1, 30, "1 day"),
     }
 }
 
-pub(super) fn charts(model: &Model, money: &Money) -> Charts {
-    let pace = &model.seen().pace;
+pub(super) fn charts(model: &DashModel, money: &TokenMoney) -> ChartView {
+    let pace = &model.shown_board().pace;
     let ring = match model.window {
-        Window::Minute => &pace.seconds,
-        Window::Hour | Window::Day => &pace.minutes,
-        Window::Month => &pace.days,
+        ChartWindow::Minute => &pace.seconds,
+        ChartWindow::Hour | ChartWindow::Day => &pace.minutes,
+        ChartWindow::Month => &pace.days,
     };
     let (group, bars, step) = shape(model.window);
     let (slots, from_ms) = grouped(ring, model.now_ms, (group, bars));
-    let each = |value: fn(&Slot) -> u128| slots.iter().map(value).collect::<Vec<_>>();
+    let each = |value: fn(&PaceSlot) -> u128| slots.iter().map(value).collect::<Vec<_>>();
     let charged: Vec<u128> = slots
         .iter()
         .map(|it| it.charged(&money.receivers).0)
@@ -43,18 +43,18 @@ pub(super) fn charts(model: &Model, money: &Money) -> Charts {
     let shown = |amount: u128| model.micro_shown(amount.saturating_mul(MICRO), money.decimals);
     let calls = each(|slot| slot.calls.into());
     let latency = each(|slot| slot.latency.quantile_ms(950).unwrap_or(0).into());
-    let merged = |of: fn(&Slot) -> &Durations| {
-        let mut all = Durations::default();
+    let merged = |of: fn(&PaceSlot) -> &DurationHistogram| {
+        let mut all = DurationHistogram::default();
         slots.iter().for_each(|slot| all.merge(of(slot)));
         quantiles(&all)
     };
-    Charts {
+    ChartView {
         window: model.window.name(),
         step,
         whole_call: merged(|slot| &slot.latency),
         first_token: merged(|slot| &slot.first_token),
         from: match model.window {
-            Window::Month => figures::moment(from_ms).chars().take(10).collect(),
+            ChartWindow::Month => figures::moment(from_ms).chars().take(10).collect(),
             _ => figures::clock(from_ms),
         },
         money: bars_of(charged, Vec::new(), shown),
@@ -64,16 +64,16 @@ pub(super) fn charts(model: &Model, money: &Money) -> Charts {
         latency: bars_of(latency, Vec::new(), |it| {
             format!(
                 "{} ms",
-                figures::took(u64::try_from(it).unwrap_or(u64::MAX))
+                figures::format_duration(u64::try_from(it).unwrap_or(u64::MAX))
             )
         }),
     }
 }
 
-fn bars_of(values: Vec<u128>, marked: Vec<u128>, shown: impl Fn(u128) -> String) -> Bars {
+fn bars_of(values: Vec<u128>, marked: Vec<u128>, shown: impl Fn(u128) -> String) -> BarSeries {
     let peak = values.iter().copied().max().unwrap_or(0);
     let total = values.iter().fold(0u128, |sum, it| sum.saturating_add(*it));
-    Bars {
+    BarSeries {
         peak: shown(peak),
         total: shown(total),
         values,
@@ -82,10 +82,10 @@ fn bars_of(values: Vec<u128>, marked: Vec<u128>, shown: impl Fn(u128) -> String)
 }
 
 /// The last `bars` bars of `group` slots each, the one that has just begun included.
-fn grouped(ring: &Ring, now_ms: u64, (group, bars): (u64, u64)) -> (Vec<Slot>, u64) {
+fn grouped(ring: &SlotRing, now_ms: u64, (group, bars): (u64, u64)) -> (Vec<PaceSlot>, u64) {
     let last = now_ms / ring.width_ms / group;
     let first = (last + 1).saturating_sub(bars);
-    let mut all = vec![Slot::default(); bars as usize];
+    let mut all = vec![PaceSlot::default(); bars as usize];
     for slot in ring.since(first * group) {
         if let Some(bar) = all.get_mut((slot.index / group - first) as usize) {
             bar.merge(slot);
@@ -97,8 +97,8 @@ fn grouped(ring: &Ring, now_ms: u64, (group, bars): (u64, u64)) -> (Vec<Slot>, u
 /// Lanes on each side; what does not fit shares the last one.
 const LANES: usize = 8;
 
-pub(super) fn lanes(model: &Model, money: &Money) -> Lanes {
-    let (board, days) = (model.seen(), model.range.days(model.now_ms));
+pub(super) fn lanes(model: &DashModel, money: &TokenMoney) -> FlowLanes {
+    let (board, days) = (model.shown_board(), model.range.days(model.now_ms));
     let rows = |group| {
         let mut rows = sums::rows(board, money, days, group);
         rows.sort_by(|a, b| b.micro.cmp(&a.micro).then_with(|| a.name.cmp(&b.name)));
@@ -106,14 +106,14 @@ pub(super) fn lanes(model: &Model, money: &Money) -> Lanes {
         rows.retain(|row| row.name != REST);
         rows
     };
-    let (payers, contributors) = (rows(Group::Payer), rows(Group::Contributor));
-    let lane = |row: &sums::Sum, name: String| Lane {
+    let (payers, contributors) = (rows(SumGroup::Payer), rows(SumGroup::Contributor));
+    let lane = |row: &sums::SumRow, name: String| FlowLane {
         name,
         // Whole base units here; the sums have the exact ones.
         amount: model.amount_shown(Amount(row.micro / MICRO), money.decimals),
     };
     let second = model.now_ms / 1_000;
-    let mut lanes = Lanes {
+    let mut lanes = FlowLanes {
         payers: payers
             .iter()
             .take(LANES)
@@ -140,10 +140,10 @@ pub(super) fn lanes(model: &Model, money: &Money) -> Lanes {
     let of_recipient = |name: &str| contributors.iter().position(|row| row.name == name);
     for (particle, permille, width) in model.flow.dots(model.now_ms) {
         let (out, lane) = match &particle.leg {
-            Leg::In(payer) => (false, of_payer(*payer)),
-            Leg::Out(name) => (true, of_recipient(name)),
+            FlowLeg::In(payer) => (false, of_payer(*payer)),
+            FlowLeg::Out(name) => (true, of_recipient(name)),
         };
-        lanes.dots.push(Dot {
+        lanes.dots.push(FlowDot {
             out,
             lane: lane.unwrap_or(0),
             permille,

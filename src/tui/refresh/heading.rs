@@ -1,16 +1,16 @@
 //! The figures above the panes.
 
-use super::{Model, Money};
+use super::{DashModel, TokenMoney};
 use crate::{
     runtime::{
-        ledger::{Amount, DAY_MS, Days, Period, in_units},
-        state::board::{Board, Durations},
+        ledger::{Amount, DAY_MS, DayRange, EarningsPeriod, in_units},
+        state::board::{Board, DurationHistogram},
     },
     tui::{
         figures,
-        model::{Link, Range},
+        model::{FeedLink, SumRange},
         money,
-        shown::{Heading, Standing},
+        shown::{HeadingView, StateTone},
         text,
     },
 };
@@ -18,28 +18,28 @@ use crate::{
 /// Wei in a millionth of a coin.
 const GAS_STEP: u128 = 1_000_000_000_000;
 
-pub(super) fn heading(model: &Model, money: &Money) -> Heading {
-    let board = model.seen();
+pub(super) fn heading(model: &DashModel, money: &TokenMoney) -> HeadingView {
+    let board = model.shown_board();
     let days = model.range.days(model.now_ms);
-    let period = |range: Range| {
+    let period = |range: SumRange| {
         let days = range.days(model.now_ms);
         board.earnings.period(&money.receivers, days, money.coin)
     };
-    let (now, all) = (period(model.range), period(Range::All));
+    let (now, all) = (period(model.range), period(SumRange::All));
     let amount = |amount: Amount| model.amount_shown(amount, money.decimals);
-    let net = |period: &Period| {
+    let net = |period: &EarningsPeriod| {
         let net = period.net?;
         Some(money::shown_net(net, money.decimals, model.units))
     };
-    let mut heading = Heading {
+    let mut heading = HeadingView {
         adapter: adapter(board),
         network: network(model, money),
         link: link(model, board),
         up: up(model, board),
         range: model.range.name(),
         symbol: match model.units {
-            money::Units::Token => symbol(money),
-            money::Units::Base => "base units".to_owned(),
+            money::AmountUnits::Token => symbol(money),
+            money::AmountUnits::Base => "base units".to_owned(),
         },
         net: net(&now),
         gross: amount(now.sums.charged),
@@ -51,22 +51,27 @@ pub(super) fn heading(model: &Model, money: &Money) -> Heading {
         settled: amount(now.sums.settled),
         pending: amount(all.sums.pending()),
         withdrawable: amount(all.sums.withdrawable()),
-        ranges: Range::ALL
+        ranges: SumRange::ALL
             .iter()
             .map(|range| (range.name(), period(*range)))
             .map(|(name, it)| (name, amount(it.sums.charged), net(&it)))
             .collect(),
         queue: figures::count(board.open.len() as u64),
-        ..Heading::default()
+        ..HeadingView::default()
     };
     pace(model, (board, money), days, &mut heading);
     heading
 }
 
 /// Calls, errors, tokens and their price over the range; speed over the last ten seconds.
-fn pace(model: &Model, (board, money): (&Board, &Money), days: Days, heading: &mut Heading) {
+fn pace(
+    model: &DashModel,
+    (board, money): (&Board, &TokenMoney),
+    days: DayRange,
+    heading: &mut HeadingView,
+) {
     let (mut calls, mut failed, mut tokens) = (0u64, 0u64, 0u64);
-    let mut first_token = Durations::default();
+    let mut first_token = DurationHistogram::default();
     let mut charged = Amount::ZERO;
     for slot in board.pace.days.since(days.first) {
         calls += slot.calls;
@@ -89,10 +94,10 @@ fn pace(model: &Model, (board, money): (&Board, &Money), days: Days, heading: &m
 }
 
 /// `p50/p95` in milliseconds; a dash where there are none.
-pub(super) fn quantiles(durations: &Durations) -> String {
+pub(super) fn quantiles(durations: &DurationHistogram) -> String {
     let at = |permille| {
         let found = durations.quantile_ms(permille);
-        found.map_or("–".to_owned(), figures::took)
+        found.map_or("–".to_owned(), figures::format_duration)
     };
     format!("{}/{}", at(500), at(950))
 }
@@ -115,14 +120,14 @@ pub(super) fn adapter(board: &Board) -> String {
 }
 
 /// A token that the settings do not know is named by its address, shortened.
-fn symbol(money: &Money) -> String {
+fn symbol(money: &TokenMoney) -> String {
     match money.symbol.strip_prefix("units of ") {
         Some(address) => format!("units of {}", text::short_id(address)),
         None => text::clean(&money.symbol).into_owned(),
     }
 }
 
-fn network(model: &Model, money: &Money) -> String {
+fn network(model: &DashModel, money: &TokenMoney) -> String {
     let mut chains: Vec<u64> = money.receivers.iter().map(|it| it.chain_id).collect();
     chains.dedup();
     let name = |chain: u64| {
@@ -140,32 +145,32 @@ fn network(model: &Model, money: &Money) -> String {
     }
 }
 
-fn link(model: &Model, board: &Board) -> (Standing, String) {
+fn link(model: &DashModel, board: &Board) -> (StateTone, String) {
     let since = |since_ms: u64| match model.now_ms.saturating_sub(since_ms) / 1_000 {
         seconds @ 0..100 => format!("{seconds} s"),
         seconds => figures::span(seconds * 1_000),
     };
     match model.link {
-        Link::Reading { done, total } => {
+        FeedLink::Reading { done, total } => {
             let part = figures::percent(figures::ppm(done.into(), total.into()));
-            (Standing::Waiting, format!("◌ reading the journal {part}"))
+            (StateTone::Waiting, format!("◌ reading the journal {part}"))
         }
-        Link::Live => match gas_alarm(model, board) {
-            Some(alarm) => (Standing::Bad, format!("● live, {alarm}")),
-            None => (Standing::Good, "● live".to_owned()),
+        FeedLink::Live => match gas_alarm(model, board) {
+            Some(alarm) => (StateTone::Bad, format!("● live, {alarm}")),
+            None => (StateTone::Good, "● live".to_owned()),
         },
-        Link::Stale { since_ms } => (Standing::Bad, format!("○ stale {}", since(since_ms))),
-        Link::Reconnecting { since_ms } => {
+        FeedLink::Stale { since_ms } => (StateTone::Bad, format!("○ stale {}", since(since_ms))),
+        FeedLink::Reconnecting { since_ms } => {
             let text = format!("◌ stale {}, reconnecting", since(since_ms));
-            (Standing::Bad, text)
+            (StateTone::Bad, text)
         }
-        Link::Replay => (Standing::Waiting, "▶ replay".to_owned()),
-        Link::Ended => (Standing::Waiting, "■ replay ended".to_owned()),
+        FeedLink::Replay => (StateTone::Waiting, "▶ replay".to_owned()),
+        FeedLink::Ended => (StateTone::Waiting, "■ replay ended".to_owned()),
     }
 }
 
 /// Why payers' transactions are not sent, on the day (UTC) on which that was found.
-fn gas_alarm(model: &Model, board: &Board) -> Option<&'static str> {
+fn gas_alarm(model: &DashModel, board: &Board) -> Option<&'static str> {
     let alarm = board.gas_alarm?;
     let is_of_today = alarm.time_ms / DAY_MS == model.now_ms / DAY_MS;
     is_of_today.then_some(match alarm.is_budget {
@@ -174,7 +179,7 @@ fn gas_alarm(model: &Model, board: &Board) -> Option<&'static str> {
     })
 }
 
-fn up(model: &Model, board: &Board) -> String {
+fn up(model: &DashModel, board: &Board) -> String {
     let Some(session) = &board.session else {
         return "no server yet".to_owned();
     };

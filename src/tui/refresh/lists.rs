@@ -1,27 +1,27 @@
 //! Rows: filtered, sorted, and of these the ones that fit.
 
-use super::{Model, Money};
+use super::{DashModel, TokenMoney};
 use crate::{
     runtime::{
         ledger::Amount,
-        state::board::{Board, BoardCall, MICRO, Standing},
+        state::board::{Board, BoardCall, MICRO, PaymentStanding},
     },
     tui::{
         figures,
         filter::kind_name,
         layout::Pane,
-        model::{Selection, Sort},
-        shown::{AttributionLine, CallLine, Page, Part, SumLine, Total},
-        sums::{self, REST, Sum},
+        model::{RowSelection, RowSort},
+        shown::{AttributionLine, CallLine, ListPage, RewardPart, SumLine, TotalLine},
+        sums::{self, REST, SumRow},
         text,
     },
 };
 
 /// Keeps the selected row where it is seen: the offset, and the row's place.
-fn placed(ids: &[&str], selection: &Selection, fits: usize) -> Selection {
+fn placed(ids: &[&str], selection: &RowSelection, fits: usize) -> RowSelection {
     let mut next = selection.clone();
     if ids.is_empty() {
-        return Selection::default();
+        return RowSelection::default();
     }
     let found = selection.id.as_deref();
     let found = found.and_then(|id| ids.iter().position(|it| *it == id));
@@ -45,11 +45,11 @@ fn placed(ids: &[&str], selection: &Selection, fits: usize) -> Selection {
 /// The part of the rows that shows.
 fn page<T, R>(
     rows: &[T],
-    (selection, fits, all): (&Selection, usize, usize),
+    (selection, fits, all): (&RowSelection, usize, usize),
     line: impl Fn(&T) -> R,
-) -> Page<R> {
+) -> ListPage<R> {
     let shown = rows.iter().skip(selection.offset).take(fits);
-    Page {
+    ListPage {
         rows: shown.map(line).collect(),
         all,
         total: rows.len(),
@@ -59,20 +59,20 @@ fn page<T, R>(
 }
 
 /// The calls that pass the filter, sorted, each with what became of it.
-pub(in crate::tui) fn passing<'a>(
-    model: &Model,
+pub(in crate::tui) fn filtered_calls<'a>(
+    model: &DashModel,
     board: &'a Board,
     decimals: u8,
-) -> Vec<(&'a BoardCall, Standing)> {
+) -> Vec<(&'a BoardCall, PaymentStanding)> {
     let filter = &model.filter.filter;
     let newest = board.calls.iter().rev();
-    let with = newest.map(|call| (call, board.standing(call).0));
+    let with = newest.map(|call| (call, board.payment_standing(call).0));
     let mut calls: Vec<_> = with
         .filter(|(call, standing)| filter.passes(call, *standing, decimals))
         .collect();
     let amount = |call: &BoardCall| call.charge.as_ref().map(|it| it.amount);
     let tokens = |call: &BoardCall| call.usage.prompt_tokens + call.usage.completion_tokens;
-    let Sort { column, reversed } = model.sort(Pane::Calls);
+    let RowSort { column, reversed } = model.sort(Pane::Calls);
     match column {
         1 => calls.sort_by_key(|(call, _)| std::cmp::Reverse(amount(call))),
         2 => calls.sort_by_key(|(call, _)| std::cmp::Reverse(call.milliseconds)),
@@ -85,9 +85,13 @@ pub(in crate::tui) fn passing<'a>(
     calls
 }
 
-pub(super) fn calls(model: &Model, money: &Money, fits: usize) -> (Page<CallLine>, Selection) {
-    let board = model.seen();
-    let calls = passing(model, board, money.decimals);
+pub(super) fn calls(
+    model: &DashModel,
+    money: &TokenMoney,
+    fits: usize,
+) -> (ListPage<CallLine>, RowSelection) {
+    let board = model.shown_board();
+    let calls = filtered_calls(model, board, money.decimals);
     let ids: Vec<&str> = calls.iter().map(|(it, _)| it.request_id.as_str()).collect();
     let selection = placed(&ids, model.selection(Pane::Calls), fits);
     let page = page(
@@ -102,7 +106,7 @@ pub(super) fn calls(model: &Model, money: &Money, fits: usize) -> (Page<CallLine
                 adapter: text::clean(&call.adapter).into_owned(),
                 kind: kind_name(call.kind),
                 tokens: tokens(call),
-                took: figures::took(call.milliseconds),
+                took: figures::format_duration(call.milliseconds),
                 amount: charge.map_or("free".to_owned(), |it| {
                     model.amount_shown(it.amount, money.decimals)
                 }),
@@ -124,8 +128,8 @@ fn tokens(call: &BoardCall) -> String {
 }
 
 /// A call's parts, and whether they are the final ones.
-fn parts(call: &BoardCall) -> Option<(Vec<Part>, bool)> {
-    let named = |name: &str, ppm: u64| Part {
+fn parts(call: &BoardCall) -> Option<(Vec<RewardPart>, bool)> {
+    let named = |name: &str, ppm: u64| RewardPart {
         name: text::clean(name).into_owned(),
         ppm,
     };
@@ -151,11 +155,15 @@ fn parts(call: &BoardCall) -> Option<(Vec<Part>, bool)> {
 }
 
 /// The calls of which it is known whose data shaped them, the newest first unless sorted.
-fn attributed<'a>(model: &Model, board: &'a Board, decimals: u8) -> Vec<(&'a BoardCall, Standing)> {
-    let mut calls = passing(model, board, decimals);
+fn attributed<'a>(
+    model: &DashModel,
+    board: &'a Board,
+    decimals: u8,
+) -> Vec<(&'a BoardCall, PaymentStanding)> {
+    let mut calls = filtered_calls(model, board, decimals);
     calls.retain(|(call, _)| call.attribution.is_some() || call.trace.is_some());
     calls.sort_by_key(|(call, _)| std::cmp::Reverse(call.sequence));
-    let Sort { column, reversed } = model.sort(Pane::Attribution);
+    let RowSort { column, reversed } = model.sort(Pane::Attribution);
     if column == 1 {
         let amount = |call: &BoardCall| call.charge.as_ref().map(|it| it.amount);
         calls.sort_by_key(|(call, _)| std::cmp::Reverse(amount(call)));
@@ -167,14 +175,14 @@ fn attributed<'a>(model: &Model, board: &'a Board, decimals: u8) -> Vec<(&'a Boa
 }
 
 /// The ids of a pane's rows, those that do not fit included.
-pub(in crate::tui) fn ids(model: &Model, money: &Money, pane: Pane) -> Vec<String> {
-    let of_calls = |calls: Vec<(&BoardCall, Standing)>| {
+pub(in crate::tui) fn ids(model: &DashModel, money: &TokenMoney, pane: Pane) -> Vec<String> {
+    let of_calls = |calls: Vec<(&BoardCall, PaymentStanding)>| {
         let each = calls.iter();
         each.map(|(call, _)| call.request_id.clone()).collect()
     };
-    let board = model.seen();
+    let board = model.shown_board();
     match pane {
-        Pane::Calls => of_calls(passing(model, board, money.decimals)),
+        Pane::Calls => of_calls(filtered_calls(model, board, money.decimals)),
         Pane::Attribution => of_calls(attributed(model, board, money.decimals)),
         Pane::Sums => sorted_sums(model, money)
             .into_iter()
@@ -185,11 +193,11 @@ pub(in crate::tui) fn ids(model: &Model, money: &Money, pane: Pane) -> Vec<Strin
 }
 
 pub(super) fn attribution(
-    model: &Model,
-    money: &Money,
+    model: &DashModel,
+    money: &TokenMoney,
     fits: usize,
-) -> (Page<AttributionLine>, Selection) {
-    let board = model.seen();
+) -> (ListPage<AttributionLine>, RowSelection) {
+    let board = model.shown_board();
     let all = board.calls.iter();
     let all = all
         .filter(|it| it.attribution.is_some() || it.trace.is_some())
@@ -215,10 +223,10 @@ pub(super) fn attribution(
 }
 
 /// The rows of the chosen group, sorted.
-pub(in crate::tui) fn sorted_sums(model: &Model, money: &Money) -> Vec<Sum> {
+pub(in crate::tui) fn sorted_sums(model: &DashModel, money: &TokenMoney) -> Vec<SumRow> {
     let days = model.range.days(model.now_ms);
-    let mut rows = sums::rows(model.seen(), money, days, model.group);
-    let Sort { column, reversed } = model.sort(Pane::Sums);
+    let mut rows = sums::rows(model.shown_board(), money, days, model.group);
+    let RowSort { column, reversed } = model.sort(Pane::Sums);
     match column {
         1 => rows.sort_by_key(|row| std::cmp::Reverse(row.calls)),
         2 => {}
@@ -232,7 +240,11 @@ pub(in crate::tui) fn sorted_sums(model: &Model, money: &Money) -> Vec<Sum> {
     rows
 }
 
-pub(super) fn sums(model: &Model, money: &Money, fits: usize) -> (Page<SumLine>, Total, Selection) {
+pub(super) fn sums(
+    model: &DashModel,
+    money: &TokenMoney,
+    fits: usize,
+) -> (ListPage<SumLine>, TotalLine, RowSelection) {
     let rows = sorted_sums(model, money);
     let micro = rows
         .iter()
@@ -259,7 +271,7 @@ pub(super) fn sums(model: &Model, money: &Money, fits: usize) -> (Page<SumLine>,
             .map(|it| model.micro_shown(it.0.saturating_mul(MICRO), money.decimals)),
         rest: row.name == REST,
     });
-    let total = Total {
+    let total = TotalLine {
         group: model.group.name(),
         range: model.range.name(),
         micro,

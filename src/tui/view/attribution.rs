@@ -9,14 +9,14 @@
 
 use ratatui::{layout::Rect, style::Style};
 
-use super::{Model, Pane, Pen, calls, framed};
+use super::{BufferPen, DashModel, Pane, calls, framed};
 use crate::tui::{figures, shown::AttributionLine};
 
 /// Cells of the bar, where the pane is narrow and where it is broad.
 const BARS: (u16, u16) = (8, 12);
 const BROAD: u16 = 60;
 
-pub(super) fn draw(pen: &mut Pen, area: Rect, model: &Model) {
+pub(super) fn draw(pen: &mut BufferPen, area: Rect, model: &DashModel) {
     let (palette, page) = (pen.palette(), &model.shown.attribution);
     let remark = calls::remark(model, Pane::Attribution, page);
     let inner = framed(pen, area, (model, Pane::Attribution), &remark);
@@ -45,13 +45,13 @@ pub(super) fn draw(pen: &mut Pen, area: Rect, model: &Model) {
     for (at, (line, y)) in rows.enumerate() {
         row(pen, (inner, y), line);
         if page.selected == Some(at) && model.focus == Pane::Attribution {
-            pen.over(Rect::new(inner.x, y, inner.width, 1), palette.selected);
+            pen.restyle(Rect::new(inner.x, y, inner.width, 1), palette.selected);
             pen.text((inner.x, y), 1, "▸", palette.focus.patch(palette.selected));
         }
     }
 }
 
-fn row(pen: &mut Pen, (inner, y): (Rect, u16), line: &AttributionLine) {
+fn row(pen: &mut BufferPen, (inner, y): (Rect, u16), line: &AttributionLine) {
     let palette = pen.palette();
     pen.text((inner.x + 1, y), 8, &line.time, palette.dim);
     pen.right((inner.x + 10, y), 9, &line.amount, palette.money);
@@ -81,7 +81,7 @@ fn row(pen: &mut Pen, (inner, y): (Rect, u16), line: &AttributionLine) {
 
 /// Parts side by side; each has a filling of its own, so that they differ without colour too.
 fn stacked(
-    pen: &mut Pen,
+    pen: &mut BufferPen,
     (x, y, cells): (u16, u16, u16),
     line: &AttributionLine,
     styles: [Style; 5],

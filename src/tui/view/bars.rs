@@ -2,13 +2,18 @@
 
 use ratatui::{layout::Rect, style::Style};
 
-use super::Pen;
-use crate::tui::shown::Bars;
+use super::BufferPen;
+use crate::tui::shown::BarSeries;
 
 const EIGHTHS: [&str; 8] = ["▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"];
 
 /// Draws bars into an area, the newest at the right; marked parts lie at the bottom of their bar.
-pub(super) fn draw(pen: &mut Pen, area: Rect, bars: &Bars, (style, marked): (Style, Style)) {
+pub(super) fn draw(
+    pen: &mut BufferPen,
+    area: Rect,
+    bars: &BarSeries,
+    (style, marked): (Style, Style),
+) {
     let (columns, peak) = (columns(bars, area.width), bars.values.iter().max());
     let peak = match peak {
         Some(peak) if *peak > 0 && area.height > 0 => *peak,
@@ -34,7 +39,7 @@ pub(super) fn draw(pen: &mut Pen, area: Rect, bars: &Bars, (style, marked): (Sty
 }
 
 /// Which bar each column shows: bars are spread over the width, with a gap where there is room.
-fn columns(bars: &Bars, width: u16) -> Vec<(u16, usize)> {
+fn columns(bars: &BarSeries, width: u16) -> Vec<(u16, usize)> {
     let count = bars.values.len().max(1);
     let wide = usize::from(width);
     let per_bar = wide / count;

@@ -9,10 +9,10 @@
 
 use ratatui::layout::Rect;
 
-use super::{Model, Pane, Pen, framed};
+use super::{BufferPen, DashModel, Pane, framed};
 use crate::tui::{
     model::sort_columns,
-    shown::{CallLine, Page},
+    shown::{CallLine, ListPage},
     theme::standing_words,
 };
 
@@ -33,7 +33,7 @@ const ADAPTER: usize = 2;
 const BROAD: u16 = 90;
 
 /// What a list says of itself at the top right.
-pub(super) fn remark<T>(model: &Model, pane: Pane, page: &Page<T>) -> String {
+pub(super) fn remark<T>(model: &DashModel, pane: Pane, page: &ListPage<T>) -> String {
     let sort = model.sort(pane);
     let by = sort_columns(pane).get(sort.column).copied().unwrap_or("");
     let arrow = if sort.reversed { "↑" } else { "↓" };
@@ -57,7 +57,7 @@ fn widths(cells: u16) -> [u16; 8] {
     widths
 }
 
-pub(super) fn draw(pen: &mut Pen, area: Rect, model: &Model) {
+pub(super) fn draw(pen: &mut BufferPen, area: Rect, model: &DashModel) {
     let (palette, page) = (pen.palette(), &model.shown.calls);
     let remark = remark(model, Pane::Calls, page);
     let inner = framed(pen, area, (model, Pane::Calls), &remark);
@@ -82,13 +82,13 @@ pub(super) fn draw(pen: &mut Pen, area: Rect, model: &Model) {
     for (at, (line, y)) in rows.enumerate() {
         row(pen, (inner, y), line, widths);
         if page.selected == Some(at) && model.focus == Pane::Calls {
-            pen.over(Rect::new(inner.x, y, inner.width, 1), palette.selected);
+            pen.restyle(Rect::new(inner.x, y, inner.width, 1), palette.selected);
             pen.text((inner.x, y), 1, "▸", palette.focus.patch(palette.selected));
         }
     }
 }
 
-fn row(pen: &mut Pen, (inner, y): (Rect, u16), line: &CallLine, widths: [u16; 8]) {
+fn row(pen: &mut BufferPen, (inner, y): (Rect, u16), line: &CallLine, widths: [u16; 8]) {
     let palette = pen.palette();
     let (sign, word) = standing_words(line.standing);
     let state = format!("{sign} {word}");
@@ -115,7 +115,7 @@ fn row(pen: &mut Pen, (inner, y): (Rect, u16), line: &CallLine, widths: [u16; 8]
 }
 
 /// Why there is nothing.
-pub(super) fn empty(pen: &mut Pen, inner: Rect, model: &Model) {
+pub(super) fn empty(pen: &mut BufferPen, inner: Rect, model: &DashModel) {
     let palette = pen.palette();
     let (text, style) = match &model.filter.error {
         Some(error) => (error.as_str(), palette.bad),

@@ -2,13 +2,17 @@
 
 use ratatui::layout::Rect;
 
-use super::{Model, Pane, Pen};
+use super::{BufferPen, DashModel, Pane};
 use crate::tui::{figures, shown::DetailLine};
 
 const NAMES: u16 = 13;
 const BAR: u16 = 20;
 
-pub(super) fn draw(pen: &mut Pen, screen: Rect, (model, pane, scroll): (&Model, Pane, usize)) {
+pub(super) fn draw(
+    pen: &mut BufferPen,
+    screen: Rect,
+    (model, pane, scroll): (&DashModel, Pane, usize),
+) {
     let palette = pen.palette();
     let area = model.overlay_area().intersection(screen);
     pen.fill(area, palette.base);
@@ -23,7 +27,7 @@ pub(super) fn draw(pen: &mut Pen, screen: Rect, (model, pane, scroll): (&Model, 
     }
 }
 
-fn one(pen: &mut Pen, (x, y): (u16, u16), cells: u16, line: &DetailLine) {
+fn one(pen: &mut BufferPen, (x, y): (u16, u16), cells: u16, line: &DetailLine) {
     let palette = pen.palette();
     let rest = |from: u16| cells.saturating_sub(from);
     match line {

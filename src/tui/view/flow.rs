@@ -10,9 +10,9 @@
 
 use ratatui::layout::Rect;
 
-use super::{Model, Pane, Pen, framed};
+use super::{BufferPen, DashModel, Pane, framed};
 use crate::tui::{
-    shown::{Lane, Lanes},
+    shown::{FlowLane, FlowLanes},
     text,
 };
 
@@ -20,14 +20,14 @@ use crate::tui::{
 const DOTS: [&str; 4] = ["·", "•", "●", "◆"];
 
 /// Where things stand, from the left: names, lane, box, lane, names.
-struct Columns {
+struct FlowColumns {
     names: u16,
     lane: u16,
     middle: (u16, u16),
     out: u16,
 }
 
-pub(super) fn draw(pen: &mut Pen, area: Rect, model: &Model) {
+pub(super) fn draw(pen: &mut BufferPen, area: Rect, model: &DashModel) {
     let lanes = &model.shown.lanes;
     let remark = match (model.options.animation, lanes.flows) {
         (_, false) => "nothing within the last minute",
@@ -64,13 +64,13 @@ pub(super) fn draw(pen: &mut Pen, area: Rect, model: &Model) {
     }
 }
 
-fn columns(inner: Rect, name: &str) -> Columns {
+fn columns(inner: Rect, name: &str) -> FlowColumns {
     let wide = inner.width.saturating_sub(2);
     let middle = (text::width(name) as u16 + 4).clamp(10, 30).min(wide / 4);
     let names = (wide / 5).clamp(10, 34);
     let lane = wide.saturating_sub(middle + 2 * names + 4) / 2;
     let from = inner.x + 1 + names + 1 + lane + 1;
-    Columns {
+    FlowColumns {
         names,
         lane,
         middle: (from, middle),
@@ -79,7 +79,7 @@ fn columns(inner: Rect, name: &str) -> Columns {
 }
 
 /// The box in the middle, over the whole height.
-fn middle(pen: &mut Pen, inner: Rect, (columns, name): (&Columns, &str)) {
+fn middle(pen: &mut BufferPen, inner: Rect, (columns, name): (&FlowColumns, &str)) {
     let palette = pen.palette();
     let (x, width) = columns.middle;
     let area = Rect::new(x, inner.y, width, inner.height);
@@ -98,7 +98,7 @@ fn middle(pen: &mut Pen, inner: Rect, (columns, name): (&Columns, &str)) {
     );
 }
 
-fn named(pen: &mut Pen, (x, y): (u16, u16), cells: u16, lane: &Lane) {
+fn named(pen: &mut BufferPen, (x, y): (u16, u16), cells: u16, lane: &FlowLane) {
     let palette = pen.palette();
     let amount = (text::width(&lane.amount) as u16).min(cells / 2 + 2);
     pen.text(
@@ -110,7 +110,7 @@ fn named(pen: &mut Pen, (x, y): (u16, u16), cells: u16, lane: &Lane) {
     pen.right((x + cells - amount, y), amount, &lane.amount, palette.money);
 }
 
-fn wire(pen: &mut Pen, (x, y): (u16, u16), cells: u16) {
+fn wire(pen: &mut BufferPen, (x, y): (u16, u16), cells: u16) {
     let palette = pen.palette();
     for at in 0..cells.saturating_sub(1) {
         pen.text((x + at, y), 1, "─", palette.line);
@@ -121,7 +121,7 @@ fn wire(pen: &mut Pen, (x, y): (u16, u16), cells: u16) {
 }
 
 /// Lanes that do not fit share the last one that does.
-fn dots(pen: &mut Pen, inner: Rect, (columns, lanes): (&Columns, &Lanes)) {
+fn dots(pen: &mut BufferPen, inner: Rect, (columns, lanes): (&FlowColumns, &FlowLanes)) {
     let palette = pen.palette();
     let fits = usize::from(inner.height);
     for dot in &lanes.dots {

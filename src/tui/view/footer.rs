@@ -2,10 +2,10 @@
 
 use ratatui::layout::Rect;
 
-use super::{Model, Pen};
+use super::{BufferPen, DashModel};
 use crate::tui::keymap::BINDINGS;
 
-pub(super) fn draw(pen: &mut Pen, area: Rect, model: &Model) {
+pub(super) fn draw(pen: &mut BufferPen, area: Rect, model: &DashModel) {
     let palette = pen.palette();
     let (mut x, end) = (area.x + 1, area.right().saturating_sub(1));
     if model.filter.typing {

@@ -9,14 +9,14 @@
 
 use ratatui::style::Style;
 
-use super::{Layout, Model, Pen};
-use crate::tui::{figures, layout::Form, shown::Standing};
+use super::{BufferPen, DashModel, ScreenLayout};
+use crate::tui::{figures, layout::LayoutForm, shown::StateTone};
 
-pub(super) fn draw(pen: &mut Pen, layout: &Layout, model: &Model) {
+pub(super) fn draw(pen: &mut BufferPen, layout: &ScreenLayout, model: &DashModel) {
     title(pen, layout, model);
     money(pen, layout, model);
     match layout.form {
-        Form::Full => {
+        LayoutForm::Full => {
             ranges(pen, layout, model);
             pace(pen, layout, model, 3);
         }
@@ -25,21 +25,21 @@ pub(super) fn draw(pen: &mut Pen, layout: &Layout, model: &Model) {
 }
 
 /// Pieces of one line, each with its style.
-type Pieces<'a> = Vec<(&'a str, Style)>;
+type LinePieces<'a> = Vec<(&'a str, Style)>;
 
-fn line(pen: &mut Pen, layout: &Layout, y: u16, pieces: Pieces) {
+fn line(pen: &mut BufferPen, layout: &ScreenLayout, y: u16, pieces: LinePieces) {
     let (mut x, end) = (1, layout.header.width.saturating_sub(1));
     for (text, style) in pieces {
         x = pen.text((x, y), end.saturating_sub(x), text, style);
     }
 }
 
-fn title(pen: &mut Pen, layout: &Layout, model: &Model) {
+fn title(pen: &mut BufferPen, layout: &ScreenLayout, model: &DashModel) {
     let (palette, heading) = (pen.palette(), &model.shown.heading);
     let link = match heading.link.0 {
-        Standing::Good => palette.money,
-        Standing::Waiting => palette.accent,
-        Standing::Bad => palette.bad,
+        StateTone::Good => palette.money,
+        StateTone::Waiting => palette.accent,
+        StateTone::Bad => palette.bad,
     };
     let clock = figures::clock(model.now_ms);
     let dot = (" · ", palette.dim);
@@ -65,7 +65,7 @@ fn title(pen: &mut Pen, layout: &Layout, model: &Model) {
 }
 
 /// Watermark and freezing, which must be seen before any figure.
-fn mark(model: &Model) -> String {
+fn mark(model: &DashModel) -> String {
     let mut mark = model.options.watermark.clone().unwrap_or_default();
     if model.frozen.is_some() {
         let gap = if mark.is_empty() { "" } else { "  " };
@@ -74,7 +74,7 @@ fn mark(model: &Model) -> String {
     mark
 }
 
-fn money(pen: &mut Pen, layout: &Layout, model: &Model) {
+fn money(pen: &mut BufferPen, layout: &ScreenLayout, model: &DashModel) {
     let (palette, it) = (pen.palette(), &model.shown.heading);
     let (name, value) = (palette.dim, palette.base);
     let mut pieces = vec![("EARNED ", palette.strong), (it.range, palette.accent)];
@@ -87,7 +87,7 @@ fn money(pen: &mut Pen, layout: &Layout, model: &Model) {
     };
     pieces.extend([("  gross ", name), (&it.gross, gross), (" ", value)]);
     pieces.push((it.symbol.as_str(), name));
-    let full = layout.form == Form::Full;
+    let full = layout.form == LayoutForm::Full;
     if full {
         pieces.extend([("  gas ", name), (&it.gas, value)]);
     }
@@ -103,7 +103,7 @@ fn money(pen: &mut Pen, layout: &Layout, model: &Model) {
     line(pen, layout, 1, pieces);
 }
 
-fn ranges(pen: &mut Pen, layout: &Layout, model: &Model) {
+fn ranges(pen: &mut BufferPen, layout: &ScreenLayout, model: &DashModel) {
     let (palette, heading) = (pen.palette(), &model.shown.heading);
     let mut pieces = Vec::new();
     for (name, gross, net) in &heading.ranges {
@@ -123,7 +123,7 @@ fn ranges(pen: &mut Pen, layout: &Layout, model: &Model) {
     line(pen, layout, 2, pieces);
 }
 
-fn pace(pen: &mut Pen, layout: &Layout, model: &Model, y: u16) {
+fn pace(pen: &mut BufferPen, layout: &ScreenLayout, model: &DashModel, y: u16) {
     let (palette, it) = (pen.palette(), &model.shown.heading);
     let (name, value) = (palette.dim, palette.base);
     let errors = if it.has_errors { palette.bad } else { value };
@@ -139,7 +139,7 @@ fn pace(pen: &mut Pen, layout: &Layout, model: &Model, y: u16) {
         (" ms  queue ", name),
         (&it.queue, value),
     ];
-    if layout.form == Form::Full {
+    if layout.form == LayoutForm::Full {
         pieces.extend([("  ", name), (&it.per_thousand, value)]);
         pieces.push((" per 1k tokens", name));
     }

@@ -2,10 +2,10 @@
 
 use ratatui::layout::Rect;
 
-use super::Pen;
+use super::BufferPen;
 use crate::tui::keymap::BINDINGS;
 
-pub(super) fn draw(pen: &mut Pen, screen: Rect, (query, scroll): (&str, usize)) {
+pub(super) fn draw(pen: &mut BufferPen, screen: Rect, (query, scroll): (&str, usize)) {
     let palette = pen.palette();
     let wide = screen.width.min(84);
     let high = screen

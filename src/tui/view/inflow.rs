@@ -10,10 +10,10 @@
 
 use ratatui::layout::Rect;
 
-use super::{Model, Pane, Pen, bars, framed};
+use super::{BufferPen, DashModel, Pane, bars, framed};
 use crate::tui::figures;
 
-pub(super) fn draw(pen: &mut Pen, area: Rect, model: &Model) {
+pub(super) fn draw(pen: &mut BufferPen, area: Rect, model: &DashModel) {
     let (palette, charts) = (pen.palette(), &model.shown.charts);
     let remark = format!("{}, {} a bar", charts.window, charts.step);
     let inner = framed(pen, area, (model, Pane::Inflow), &remark);
@@ -42,7 +42,7 @@ pub(super) fn draw(pen: &mut Pen, area: Rect, model: &Model) {
 }
 
 /// The times at both ends of a chart.
-pub(super) fn axis(pen: &mut Pen, inner: Rect, model: &Model) {
+pub(super) fn axis(pen: &mut BufferPen, inner: Rect, model: &DashModel) {
     let (palette, y) = (pen.palette(), inner.bottom() - 1);
     let now = figures::clock(model.now_ms);
     let cells = inner.width.saturating_sub(2);

@@ -22,29 +22,29 @@ mod pace;
 mod pen;
 mod sums;
 
-pub use pen::Pen;
+pub use pen::BufferPen;
 
 use ratatui::{Frame, buffer::Buffer, layout::Rect};
 
 use super::{
-    layout::{Form, Layout, PANES, Pane},
-    model::{Model, Overlay},
+    layout::{LayoutForm, PANES, Pane, ScreenLayout},
+    model::{DashModel, PaneOverlay},
 };
 
 /// Draws a frame.
-pub fn draw(frame: &mut Frame, model: &Model) {
+pub fn draw(frame: &mut Frame, model: &DashModel) {
     let area = frame.area();
     draw_into(frame.buffer_mut(), area, model);
 }
 
 /// The same into any buffer.
-pub fn draw_into(buffer: &mut Buffer, area: Rect, model: &Model) {
-    let mut pen = Pen::new(buffer, model.palette);
+pub fn draw_into(buffer: &mut Buffer, area: Rect, model: &DashModel) {
+    let mut pen = BufferPen::new(buffer, model.palette);
     let palette = model.palette;
     pen.fill(area, palette.base);
     // Between a resize and the message of it, the model's size is not the buffer's.
-    let layout = Layout::of((area.width, area.height), model.focus, model.expanded);
-    if layout.form == Form::Small {
+    let layout = ScreenLayout::divide((area.width, area.height), model.focus, model.expanded);
+    if layout.form == LayoutForm::Small {
         return small(&mut pen, area);
     }
     header::draw(&mut pen, &layout, model);
@@ -64,16 +64,16 @@ pub fn draw_into(buffer: &mut Buffer, area: Rect, model: &Model) {
     }
     footer::draw(&mut pen, layout.footer, model);
     match &model.overlay {
-        Overlay::None => {}
-        Overlay::Help { query, scroll } => help::draw(&mut pen, area, (query, *scroll)),
-        Overlay::Detail { pane, scroll, .. } => {
+        PaneOverlay::None => {}
+        PaneOverlay::Help { query, scroll } => help::draw(&mut pen, area, (query, *scroll)),
+        PaneOverlay::Detail { pane, scroll, .. } => {
             detail::draw(&mut pen, area, (model, *pane, *scroll));
         }
     }
 }
 
 /// What stands where nothing else fits.
-fn small(pen: &mut Pen, area: Rect) {
+fn small(pen: &mut BufferPen, area: Rect) {
     let palette = pen.palette();
     let lines = [
         "openlora dash",
@@ -86,7 +86,7 @@ fn small(pen: &mut Pen, area: Rect) {
 }
 
 /// The panes by name, the focused one inverted.
-fn tabs(pen: &mut Pen, area: Rect, model: &Model) {
+fn tabs(pen: &mut BufferPen, area: Rect, model: &DashModel) {
     let palette = pen.palette();
     for (at, pane) in PANES.iter().enumerate() {
         let (from, to) = (share(area.width, at), share(area.width, at + 1));
@@ -106,7 +106,12 @@ fn share(width: u16, at: usize) -> u16 {
 }
 
 /// A pane's frame with its number, name and a remark; returns what is inside.
-fn framed(pen: &mut Pen, area: Rect, (model, pane): (&Model, Pane), remark: &str) -> Rect {
+fn framed(
+    pen: &mut BufferPen,
+    area: Rect,
+    (model, pane): (&DashModel, Pane),
+    remark: &str,
+) -> Rect {
     let focused = model.focus == pane;
     let title = format!(" {} {} ", pane.number(), pane.name());
     pen.frame(area, (&title, remark), focused)

@@ -11,9 +11,9 @@
 
 use ratatui::layout::Rect;
 
-use super::{Model, Pane, Pen, bars, framed, inflow::axis};
+use super::{BufferPen, DashModel, Pane, bars, framed, inflow::axis};
 
-pub(super) fn draw(pen: &mut Pen, area: Rect, model: &Model) {
+pub(super) fn draw(pen: &mut BufferPen, area: Rect, model: &DashModel) {
     let (palette, charts) = (pen.palette(), &model.shown.charts);
     let remark = format!("{}, {} a bar", charts.window, charts.step);
     let inner = framed(pen, area, (model, Pane::Pace), &remark);

@@ -7,12 +7,12 @@ use crate::tui::{
     theme::Palette,
 };
 
-pub struct Pen<'a> {
+pub struct BufferPen<'a> {
     buffer: &'a mut Buffer,
     palette: Palette,
 }
 
-impl<'a> Pen<'a> {
+impl<'a> BufferPen<'a> {
     pub fn new(buffer: &'a mut Buffer, palette: Palette) -> Self {
         Self { buffer, palette }
     }
@@ -85,7 +85,7 @@ impl<'a> Pen<'a> {
     }
 
     /// Lays a style over cells that are drawn already.
-    pub fn over(&mut self, area: Rect, style: Style) {
+    pub fn restyle(&mut self, area: Rect, style: Style) {
         self.buffer.set_style(area, style);
     }
 

@@ -10,10 +10,10 @@
 
 use ratatui::layout::Rect;
 
-use super::{Model, Pane, Pen, calls, framed};
+use super::{BufferPen, DashModel, Pane, calls, framed};
 use crate::tui::{figures, shown::SumLine};
 
-pub(super) fn draw(pen: &mut Pen, area: Rect, model: &Model) {
+pub(super) fn draw(pen: &mut BufferPen, area: Rect, model: &DashModel) {
     let (palette, page) = (pen.palette(), &model.shown.sums);
     let total = &model.shown.total;
     let remark = format!(
@@ -32,7 +32,7 @@ pub(super) fn draw(pen: &mut Pen, area: Rect, model: &Model) {
     for (at, (line, y)) in rows.enumerate() {
         row(pen, (inner, y), (&columns, line));
         if page.selected == Some(at) && model.focus == Pane::Sums {
-            pen.over(Rect::new(inner.x, y, inner.width, 1), palette.selected);
+            pen.restyle(Rect::new(inner.x, y, inner.width, 1), palette.selected);
             pen.text((inner.x, y), 1, "▸", palette.focus.patch(palette.selected));
         }
     }
@@ -51,7 +51,7 @@ const AMOUNT: u16 = 18;
 const PART: u16 = 7;
 
 /// Where columns begin; the name takes what is left.
-struct Columns {
+struct SumColumns {
     name: u16,
     calls: u16,
     amount: u16,
@@ -60,14 +60,14 @@ struct Columns {
     bar_cells: u16,
 }
 
-fn columns(inner: Rect) -> Columns {
+fn columns(inner: Rect) -> SumColumns {
     let bar_cells = (inner.width / 6).min(30);
     let fixed = CALLS + AMOUNT + PART + bar_cells + 6;
     let name = inner.width.saturating_sub(fixed);
     let calls = inner.x + 1 + name + 1;
     let amount = calls + CALLS + 1;
     let part = amount + AMOUNT + 1;
-    Columns {
+    SumColumns {
         name,
         calls,
         amount,
@@ -77,7 +77,7 @@ fn columns(inner: Rect) -> Columns {
     }
 }
 
-fn head(pen: &mut Pen, inner: Rect, (columns, group): (&Columns, &str)) {
+fn head(pen: &mut BufferPen, inner: Rect, (columns, group): (&SumColumns, &str)) {
     let (dim, y) = (pen.palette().dim, inner.y);
     pen.text((inner.x + 1, y), columns.name, group, dim);
     pen.right((columns.calls, y), CALLS, "calls", dim);
@@ -85,7 +85,7 @@ fn head(pen: &mut Pen, inner: Rect, (columns, group): (&Columns, &str)) {
     pen.right((columns.part, y), PART, "part", dim);
 }
 
-fn row(pen: &mut Pen, (inner, y): (Rect, u16), (columns, line): (&Columns, &SumLine)) {
+fn row(pen: &mut BufferPen, (inner, y): (Rect, u16), (columns, line): (&SumColumns, &SumLine)) {
     let palette = pen.palette();
     let name = match (&line.paid, line.rest) {
         (_, true) => palette.dim,

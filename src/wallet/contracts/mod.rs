@@ -71,7 +71,7 @@ impl Explain for ArtifactError {
 
 /// A contract of the set, ready to be deployed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Deployment {
+pub struct ContractDeployment {
     pub name: &'static str,
     /// Code and constructor arguments.
     pub init_code: Bytes,
@@ -81,12 +81,12 @@ pub struct Deployment {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Artifact {
+struct ContractArtifact {
     bytecode: String,
     deployed_bytecode: String,
 }
 
-fn read(name: &'static str) -> Result<Artifact, ArtifactError> {
+fn read(name: &'static str) -> Result<ContractArtifact, ArtifactError> {
     let failed = |detail: String| ArtifactError { name, detail };
     let (_, text) = ARTIFACTS
         .iter()
@@ -108,10 +108,10 @@ pub fn runtime_code(name: &'static str) -> Result<Bytes, ArtifactError> {
     decode(name, &read(name)?.deployed_bytecode)
 }
 
-fn deployment(name: &'static str, arguments: &[u8]) -> Result<Deployment, ArtifactError> {
+fn deployment(name: &'static str, arguments: &[u8]) -> Result<ContractDeployment, ArtifactError> {
     let mut init_code = decode(name, &read(name)?.bytecode)?.to_vec();
     init_code.extend_from_slice(arguments);
-    Ok(Deployment {
+    Ok(ContractDeployment {
         name,
         address: DEPLOYER.create2(SALT, keccak256(&init_code)),
         init_code: init_code.into(),
@@ -119,7 +119,7 @@ fn deployment(name: &'static str, arguments: &[u8]) -> Result<Deployment, Artifa
 }
 
 /// The set in the order of deployment; later ones name earlier ones.
-pub fn deployments() -> Result<Vec<Deployment>, ArtifactError> {
+pub fn deployments() -> Result<Vec<ContractDeployment>, ArtifactError> {
     let splitters = deployment("RevenueSplitterFactory", &[])?;
     let pools = deployment("ContributorPoolFactory", &[])?;
     let registry = deployment("OpenLoraRegistry", &splitters.address.abi_encode())?;

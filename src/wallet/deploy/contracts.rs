@@ -2,13 +2,13 @@
 
 use alloy::primitives::{Bytes, U256};
 
-use super::{error::DeployError, execute::Quote, plan::Step};
+use super::{error::DeployError, execute::FeeQuote, plan::DeployStep};
 use crate::{
     runtime::ledger::Address,
     wallet::{
-        contracts::{DEPLOYER, Deployment, SALT, deployments},
+        contracts::{ContractDeployment, DEPLOYER, SALT, deployments},
         provider::Chain,
-        transaction::{Sender, Submission},
+        transaction::{TxSender, TxSubmission},
     },
 };
 
@@ -17,7 +17,7 @@ const TOKEN: &str = "DevelopmentToken";
 
 /// A contract of the set on a chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Placed {
+pub struct DeployedContract {
     pub name: &'static str,
     pub address: Address,
     /// The transaction that put it there; `None` when it was there before.
@@ -25,10 +25,12 @@ pub struct Placed {
 }
 
 /// The set of this network, in order, and the steps for what is missing.
-pub async fn missing_contracts(chain: &Chain) -> Result<(Vec<Deployment>, Vec<Step>), DeployError> {
+pub async fn missing_contracts(
+    chain: &Chain,
+) -> Result<(Vec<ContractDeployment>, Vec<DeployStep>), DeployError> {
     let local = chain.network.is_local();
     let set = deployments()?.into_iter();
-    let set: Vec<Deployment> = set.filter(|it| local || it.name != TOKEN).collect();
+    let set: Vec<ContractDeployment> = set.filter(|it| local || it.name != TOKEN).collect();
     let mut steps = Vec::new();
     for deployment in &set {
         if !chain.has_code(deployment.address.into()).await? {
@@ -45,8 +47,8 @@ pub async fn missing_contracts(chain: &Chain) -> Result<(Vec<Deployment>, Vec<St
     Ok((set, steps))
 }
 
-fn step(deployment: &Deployment) -> Step {
-    Step {
+fn step(deployment: &ContractDeployment) -> DeployStep {
+    DeployStep {
         to: DEPLOYER.into(),
         contract: "the deterministic deployer",
         data: [SALT.as_slice(), &deployment.init_code].concat().into(),
@@ -61,8 +63,8 @@ fn step(deployment: &Deployment) -> Step {
 }
 
 /// The whole set where nothing is missing.
-pub fn already_there(set: &[Deployment]) -> Vec<Placed> {
-    let placed = |deployment: &Deployment| Placed {
+pub fn already_there(set: &[ContractDeployment]) -> Vec<DeployedContract> {
+    let placed = |deployment: &ContractDeployment| DeployedContract {
         name: deployment.name,
         address: deployment.address.into(),
         tx: None,
@@ -74,12 +76,12 @@ pub fn already_there(set: &[Deployment]) -> Vec<Placed> {
 pub const FUNDS: U256 = U256::from_limbs([10_000_000_000_000_000_000, 0, 0, 0]);
 
 /// The gift of a development account.
-pub fn funding(account: Address) -> Submission {
-    Submission {
+pub fn funding(account: Address) -> TxSubmission {
+    TxSubmission {
         to: account,
         data: Bytes::new(),
         value: FUNDS,
-        deed: format!("funding {account}"),
+        label: format!("funding {account}"),
         gas: 21_000,
         sponsored: None,
     }
@@ -87,21 +89,21 @@ pub fn funding(account: Address) -> Submission {
 
 /// Sends what is missing; afterwards every contract of the set has code at its address.
 pub async fn deploy_contracts(
-    sender: &Sender<'_>,
-    set: &[Deployment],
-    quote: &Quote,
-) -> Result<Vec<Placed>, DeployError> {
+    sender: &TxSender<'_>,
+    set: &[ContractDeployment],
+    quote: &FeeQuote,
+) -> Result<Vec<DeployedContract>, DeployError> {
     let mut placed = Vec::with_capacity(set.len());
     for deployment in set {
         let deed = step(deployment).deed;
-        let due = quote.submissions.iter().find(|it| it.deed == deed);
+        let due = quote.submissions.iter().find(|it| it.label == deed);
         let tx = match due {
             None => None,
             Some(submission) => Some(sender.send(submission).await?.tx.to_string()),
         };
         let address = Address::from(deployment.address);
         super::observe::require(sender.chain, deployment.name, address).await?;
-        placed.push(Placed {
+        placed.push(DeployedContract {
             name: deployment.name,
             address,
             tx,

@@ -8,32 +8,32 @@ use alloy::{
 
 use super::{
     error::DeployError,
-    goods::Goods,
-    plan::{Plan, Step},
+    plan::{DeployPlan, DeployStep},
+    release_params::ReleaseParams,
 };
 use crate::{
     runtime::{
-        event::{Deployment, Event},
+        event::{Event, ReleaseDeployment},
         ledger::Address,
         ports::FactLog,
     },
     wallet::{
-        provider::{Chain, Fees},
+        provider::{Chain, GasFees},
         registry::{OpenLoraRegistry as Registry, shown_id},
-        transaction::{Limits, Sender, Submission, TransactionError},
+        transaction::{TransactionError, TxLimits, TxSender, TxSubmission},
     },
 };
 
 /// What a plan may cost.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Quote {
-    pub submissions: Vec<Submission>,
-    pub fees: Fees,
+pub struct FeeQuote {
+    pub submissions: Vec<TxSubmission>,
+    pub fees: GasFees,
     /// Most wei per gas that will ever be offered.
     pub cap: u128,
 }
 
-impl Quote {
+impl FeeQuote {
     pub fn gas(&self) -> u64 {
         self.submissions.iter().map(|it| it.gas).sum()
     }
@@ -74,26 +74,26 @@ impl Quote {
 pub async fn quote(
     chain: &Chain,
     account: Address,
-    steps: &[Step],
-    limits: &Limits,
-) -> Result<Quote, DeployError> {
+    steps: &[DeployStep],
+    limits: &TxLimits,
+) -> Result<FeeQuote, DeployError> {
     let (fees, cap) = limits.offer(chain).await?;
     let mut submissions = Vec::with_capacity(steps.len());
     for step in steps {
         let estimate = chain
             .estimate(account, step.to, &step.data, &step.deed)
             .await?;
-        submissions.push(Submission {
+        submissions.push(TxSubmission {
             to: step.to,
             data: step.data.clone(),
             value: U256::ZERO,
-            deed: step.deed.clone(),
+            label: step.deed.clone(),
             // The chain may be in another state by then; what is not used is not paid.
             gas: estimate + estimate / 5,
             sponsored: None,
         });
     }
-    Ok(Quote {
+    Ok(FeeQuote {
         submissions,
         fees,
         cap,
@@ -102,11 +102,11 @@ pub async fn quote(
 
 /// Sends every step and writes down the release.
 pub async fn carry_out(
-    sender: &Sender<'_>,
-    goods: &Goods,
-    plan: &Plan,
-    quote: &Quote,
-) -> Result<Deployment, DeployError> {
+    sender: &TxSender<'_>,
+    params: &ReleaseParams,
+    plan: &DeployPlan,
+    quote: &FeeQuote,
+) -> Result<ReleaseDeployment, DeployError> {
     let mut release = None;
     for submission in &quote.submissions {
         let mined = sender.send(submission).await?;
@@ -114,7 +114,7 @@ pub async fn carry_out(
     }
     match release {
         Some(found) => {
-            let deployment = describe(sender.chain, goods, &found);
+            let deployment = describe(sender.chain, params, &found);
             let paid = Address::from(found.event.splitter);
             if let Some(expected) = plan.splitter.filter(|expected| *expected != paid) {
                 return Err(DeployError::Elsewhere {
@@ -123,16 +123,19 @@ pub async fn carry_out(
                     expected,
                 });
             }
-            keep(sender.facts, &deployment).await?;
+            append_release(sender.facts, &deployment).await?;
             Ok(deployment)
         }
         // Only the server was missing.
-        None => found(sender.chain, goods, plan).await,
+        None => find_release(sender.chain, params, plan).await,
     }
 }
 
 /// Writes a release down.
-pub async fn keep(facts: &dyn FactLog, deployment: &Deployment) -> Result<(), TransactionError> {
+pub async fn append_release(
+    facts: &dyn FactLog,
+    deployment: &ReleaseDeployment,
+) -> Result<(), TransactionError> {
     let kept = facts
         .keep(Event::Deployed(Box::new(deployment.clone())))
         .await;
@@ -140,17 +143,17 @@ pub async fn keep(facts: &dyn FactLog, deployment: &Deployment) -> Result<(), Tr
 }
 
 /// A `ReleasePublished` and the transaction that it stands in.
-struct Publication {
+struct ReleaseEvent {
     event: Registry::ReleasePublished,
     tx: B256,
     gas_used: u64,
     block: u64,
 }
 
-fn publication(receipt: &TransactionReceipt, plan: &Plan) -> Option<Publication> {
+fn publication(receipt: &TransactionReceipt, plan: &DeployPlan) -> Option<ReleaseEvent> {
     let event = |log: &Log| Registry::ReleasePublished::decode_log(&log.inner).ok();
     let event = receipt.logs().iter().find_map(event)?.data;
-    (event.id == plan.adapter_id).then(|| Publication {
+    (event.id == plan.adapter_id).then(|| ReleaseEvent {
         event,
         tx: receipt.transaction_hash,
         gas_used: receipt.gas_used,
@@ -159,7 +162,11 @@ fn publication(receipt: &TransactionReceipt, plan: &Plan) -> Option<Publication>
 }
 
 /// The release that stands in the registry already, by its event.
-pub async fn found(chain: &Chain, goods: &Goods, plan: &Plan) -> Result<Deployment, DeployError> {
+pub async fn find_release(
+    chain: &Chain,
+    params: &ReleaseParams,
+    plan: &DeployPlan,
+) -> Result<ReleaseDeployment, DeployError> {
     let registry = chain.network.contracts.registry.unwrap_or_default();
     let (id, version) = (plan.adapter_id, plan.version);
     let record = Registry::releaseCall { id, version };
@@ -180,22 +187,22 @@ pub async fn found(chain: &Chain, goods: &Goods, plan: &Plan) -> Result<Deployme
         .ok_or_else(missing)?;
     let receipt = chain.receipt(tx).await?.ok_or_else(missing)?;
     let found = publication(&receipt, plan).ok_or_else(missing)?;
-    Ok(describe(chain, goods, &found))
+    Ok(describe(chain, params, &found))
 }
 
-fn describe(chain: &Chain, goods: &Goods, found: &Publication) -> Deployment {
+fn describe(chain: &Chain, params: &ReleaseParams, found: &ReleaseEvent) -> ReleaseDeployment {
     let network = &chain.network;
-    Deployment {
-        name: goods.name.clone(),
-        release: goods.release.clone(),
+    ReleaseDeployment {
+        name: params.name.clone(),
+        release: params.release.clone(),
         network: network.name.clone(),
         chain_id: network.chain_id,
         registry: network.contracts.registry.unwrap_or_default().to_string(),
         adapter_id: shown_id(found.event.id),
         version: found.event.version,
-        publisher: goods.publisher.to_string(),
-        manifest_sha256: alloy::hex::encode(goods.manifest_sha256),
-        weights_sha256: alloy::hex::encode(goods.weights_sha256),
+        publisher: params.publisher.to_string(),
+        manifest_sha256: alloy::hex::encode(params.manifest_sha256),
+        weights_sha256: alloy::hex::encode(params.weights_sha256),
         splitter: Address::from(found.event.splitter).to_string(),
         tx: found.tx.to_string(),
         gas_used: found.gas_used,

@@ -6,19 +6,21 @@
 mod contracts;
 mod error;
 mod execute;
-mod goods;
 mod observe;
 mod payee;
 mod plan;
+mod release_params;
 
-pub use contracts::{FUNDS, Placed, already_there, deploy_contracts, funding, missing_contracts};
+pub use contracts::{
+    DeployedContract, FUNDS, already_there, deploy_contracts, funding, missing_contracts,
+};
 
 pub use error::DeployError;
-pub use execute::{Quote, carry_out, found, keep, quote};
-pub use goods::Goods;
-pub use observe::{Wish, adapter, observe, require, splitter};
-pub use payee::{Payee, payee};
+pub use execute::{FeeQuote, append_release, carry_out, find_release, quote};
+pub use observe::{DeployOptions, adapter, observe, require, splitter};
+pub use payee::{ReleasePayee, payee};
 pub use plan::{
-    Action, POOL_DELAY, POOL_QUORUM, Payout, Place, Plan, Pool, Seen, SeenAdapter, Step, id_of,
-    payout, plan, registration,
+    DeployContext, DeployPlan, DeployStep, POOL_DELAY, POOL_QUORUM, PlannedPool, RegistryAction,
+    RegistryState, RevenuePayout, SeenAdapter, id_of, payout, plan, registration,
 };
+pub use release_params::ReleaseParams;

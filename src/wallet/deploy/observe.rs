@@ -4,8 +4,11 @@ use alloy::primitives::U256;
 
 use super::{
     error::DeployError,
-    goods::Goods,
-    plan::{POOL_DELAY, POOL_QUORUM, Payout, Place, Plan, Seen, SeenAdapter, id_of},
+    plan::{
+        DeployContext, DeployPlan, POOL_DELAY, POOL_QUORUM, RegistryState, RevenuePayout,
+        SeenAdapter, id_of,
+    },
+    release_params::ReleaseParams,
 };
 use crate::{
     runtime::ledger::Address,
@@ -22,7 +25,7 @@ use crate::{
 
 /// What the person wants, and what the journal remembers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Wish {
+pub struct DeployOptions {
     /// Who may serve; the publisher when left out.
     pub server: Option<Address>,
     /// The adapter to publish a version of.
@@ -33,12 +36,12 @@ pub struct Wish {
     pub price: u128,
 }
 
-impl Place {
+impl DeployContext {
     /// The contracts of the network, with code where they should be.
-    pub async fn of(
+    pub async fn observe(
         chain: &Chain,
         account: Address,
-        wish: &Wish,
+        options: &DeployOptions,
         needs_pool: bool,
     ) -> Result<Self, DeployError> {
         let contracts = &chain.network.contracts;
@@ -52,8 +55,8 @@ impl Place {
             registry,
             pool_factory,
             account,
-            server: wish.server.unwrap_or(account),
-            price: wish.price,
+            server: options.server.unwrap_or(account),
+            price: options.price,
         })
     }
 }
@@ -79,7 +82,7 @@ pub async fn require(
 pub async fn splitter(
     chain: &Chain,
     registry: Address,
-    plan: &Plan,
+    plan: &DeployPlan,
 ) -> Result<Address, WalletError> {
     let asked = Registry::splitterFactoryCall {};
     let factory = chain.read("splitterFactory of the registry", registry, &asked);
@@ -119,11 +122,11 @@ pub async fn adapter(
 /// Looks up what concerns the release.
 pub async fn observe(
     chain: &Chain,
-    goods: &Goods,
-    payout: &Payout,
-    place: &Place,
-    wish: &Wish,
-) -> Result<Seen, DeployError> {
+    params: &ReleaseParams,
+    payout: &RevenuePayout,
+    place: &DeployContext,
+    options: &DeployOptions,
+) -> Result<RegistryState, DeployError> {
     let pool = match &payout.pool {
         None => None,
         Some((_, pool)) => {
@@ -149,30 +152,30 @@ pub async fn observe(
             Some((address, chain.has_code(address).await?))
         }
     };
-    Ok(Seen {
-        adapter: seen_adapter(chain, goods, place, wish).await?,
+    Ok(RegistryState {
+        adapter: seen_adapter(chain, params, place, options).await?,
         pool,
     })
 }
 
 async fn seen_adapter(
     chain: &Chain,
-    goods: &Goods,
-    place: &Place,
-    wish: &Wish,
+    params: &ReleaseParams,
+    place: &DeployContext,
+    options: &DeployOptions,
 ) -> Result<Option<SeenAdapter>, DeployError> {
     let registry = place.registry;
-    let own = id_of(place.account, goods.weights_sha256);
-    let candidates = match wish.adapter {
+    let own = id_of(place.account, params.weights_sha256);
+    let candidates = match options.adapter {
         Some(id) => vec![id],
-        None => wish.remembered.iter().copied().chain([own]).collect(),
+        None => options.remembered.iter().copied().chain([own]).collect(),
     };
     for id in candidates {
         if let Some(found) = adapter(chain, registry, id).await? {
             return Ok(Some(details(chain, place, id, &found).await?));
         }
     }
-    match wish.adapter {
+    match options.adapter {
         Some(id) => Err(DeployError::NoAdapter {
             registry,
             id: shown_id(id),
@@ -183,7 +186,7 @@ async fn seen_adapter(
 
 async fn details(
     chain: &Chain,
-    place: &Place,
+    place: &DeployContext,
     id: U256,
     found: &registry::Adapter,
 ) -> Result<SeenAdapter, DeployError> {

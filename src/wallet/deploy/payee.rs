@@ -11,11 +11,11 @@ use alloy::{
 use super::{
     error::DeployError,
     observe::{adapter, require},
-    plan::Step,
+    plan::DeployStep,
 };
 use crate::{
     runtime::{
-        event::{Deployment, SplitMember, SplitPart, SplitRead},
+        event::{ReleaseDeployment, SplitMember, SplitPart, SplitRead},
         ledger::{Address, ReceiverKey},
     },
     wallet::{
@@ -30,8 +30,8 @@ use crate::{
 
 /// The splitter of a registered adapter version.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Payee {
-    pub deployment: Deployment,
+pub struct ReleasePayee {
+    pub deployment: ReleaseDeployment,
     pub splitter: Address,
     origin: Origin,
     shares: Vec<Share>,
@@ -46,9 +46,9 @@ pub struct Payee {
 /// The chain says something else than the journal, the adapter is paused, or somebody else serves.
 pub async fn payee(
     home: &Chain,
-    deployment: &Deployment,
+    deployment: &ReleaseDeployment,
     server: Address,
-) -> Result<Payee, DeployError> {
+) -> Result<ReleasePayee, DeployError> {
     let registry = address("registry", &deployment.registry)?;
     let splitter = address("splitter", &deployment.splitter)?;
     let id = parse_id(&deployment.adapter_id).ok_or_else(|| DeployError::NoAdapter {
@@ -89,7 +89,7 @@ pub async fn payee(
         });
     }
     let pools = pools(home, &shares).await?;
-    Ok(Payee {
+    Ok(ReleasePayee {
         deployment: deployment.clone(),
         splitter,
         origin,
@@ -100,7 +100,7 @@ pub async fn payee(
 
 async fn check_release(
     home: &Chain,
-    deployment: &Deployment,
+    deployment: &ReleaseDeployment,
     registry: Address,
     id: U256,
     splitter: Address,
@@ -174,7 +174,7 @@ async fn pools(home: &Chain, shares: &[Share]) -> Result<Vec<(Address, Vec<Share
     Ok(found)
 }
 
-impl Payee {
+impl ReleasePayee {
     /// Everybody whom the splitter pays, with the contributors of those that are pools.
     pub fn recipients(&self) -> impl Iterator<Item = (Address, Vec<Address>)> {
         self.shares.iter().map(|share| {
@@ -193,7 +193,7 @@ impl Payee {
     ///
     /// # Errors
     /// The chain's factory would put it elsewhere, so money sent to its address would be lost.
-    pub async fn missing_on(&self, chain: &Chain) -> Result<Option<Step>, DeployError> {
+    pub async fn missing_on(&self, chain: &Chain) -> Result<Option<DeployStep>, DeployError> {
         let found = predicted(chain, &self.origin, &self.shares).await?;
         if found != self.splitter {
             return Err(DeployError::Elsewhere {
@@ -210,7 +210,7 @@ impl Payee {
             shares: self.shares.clone(),
         };
         let name = &self.deployment.name;
-        Ok(Some(Step {
+        Ok(Some(DeployStep {
             to: chain.network.contracts.splitter_factory.unwrap_or_default(),
             contract: "RevenueSplitterFactory",
             data: call.abi_encode().into(),

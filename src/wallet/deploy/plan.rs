@@ -5,7 +5,7 @@ use alloy::{
     sol_types::{SolCall, SolValue},
 };
 
-use super::{error::DeployError, goods::Goods};
+use super::{error::DeployError, release_params::ReleaseParams};
 use crate::{
     runtime::{ledger::Address, package::manifest::CONTRIBUTORS},
     wallet::registry::{
@@ -23,7 +23,7 @@ const MOST: usize = 200;
 
 /// The contract that pays the contributors.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pool {
+pub struct PlannedPool {
     pub operator: Address,
     pub shares: Vec<Share>,
     pub salt: B256,
@@ -31,15 +31,15 @@ pub struct Pool {
 
 /// Who is paid. Shares are sorted by recipient; the pool's is added once its address is known.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Payout {
+pub struct RevenuePayout {
     direct: Vec<Share>,
     /// The contributors' part, in ppm, and the pool that divides it.
-    pub pool: Option<(u32, Pool)>,
+    pub pool: Option<(u32, PlannedPool)>,
 }
 
 /// What the chain holds already.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Seen {
+pub struct RegistryState {
     pub adapter: Option<SeenAdapter>,
     /// The pool's address and whether it exists.
     pub pool: Option<(Address, bool)>,
@@ -57,7 +57,7 @@ pub struct SeenAdapter {
 
 /// What happens in the registry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Action {
+pub enum RegistryAction {
     /// The newest version is this very release.
     Nothing,
     Register,
@@ -68,7 +68,7 @@ pub enum Action {
 
 /// One transaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Step {
+pub struct DeployStep {
     pub to: Address,
     pub contract: &'static str,
     pub data: Bytes,
@@ -81,21 +81,24 @@ pub struct Step {
 
 /// All that is to be done, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Plan {
-    pub action: Action,
+pub struct DeployPlan {
+    pub action: RegistryAction,
     pub adapter_id: U256,
     /// The version that the release has afterwards.
     pub version: u32,
     pub shares: Vec<Share>,
-    pub steps: Vec<Step>,
+    pub steps: Vec<DeployStep>,
     /// Where the version will be paid, when it is new.
     pub splitter: Option<Address>,
 }
 
-impl Plan {
+impl DeployPlan {
     /// Whether a version is to be made.
     pub fn is_new(&self) -> bool {
-        matches!(self.action, Action::Register | Action::Publish)
+        matches!(
+            self.action,
+            RegistryAction::Register | RegistryAction::Publish
+        )
     }
 
     /// Notes where the version will be paid, for whoever signs it.
@@ -111,7 +114,7 @@ impl Plan {
 
 /// Where things are and what is wished.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct DeployContext {
     pub registry: Address,
     pub pool_factory: Address,
     pub account: Address,
@@ -143,16 +146,16 @@ fn sorted(what: &'static str, mut shares: Vec<Share>) -> Result<Vec<Share>, Depl
 }
 
 /// Divides the release's split into recipients that are known and the pool.
-pub fn payout(goods: &Goods) -> Result<Payout, DeployError> {
-    let mut payout = Payout {
+pub fn payout(params: &ReleaseParams) -> Result<RevenuePayout, DeployError> {
+    let mut payout = RevenuePayout {
         direct: Vec::new(),
         pool: None,
     };
-    for split in &goods.split {
+    for split in &params.split {
         match split.address {
             Some(address) => payout.direct.push(share(address, split.ppm)),
             None if split.role == CONTRIBUTORS => {
-                payout.pool = Some((ppm(split.ppm), pool(goods)?));
+                payout.pool = Some((ppm(split.ppm), pool(params)?));
             }
             None => {
                 let role = split.role.clone();
@@ -163,8 +166,8 @@ pub fn payout(goods: &Goods) -> Result<Payout, DeployError> {
     Ok(payout)
 }
 
-fn pool(goods: &Goods) -> Result<Pool, DeployError> {
-    let owed = goods.contributors.iter().filter(|one| one.static_ppm > 0);
+fn pool(params: &ReleaseParams) -> Result<PlannedPool, DeployError> {
+    let owed = params.contributors.iter().filter(|one| one.static_ppm > 0);
     let shares = owed.map(|one| match one.address {
         Some(address) => Ok(share(address, one.static_ppm)),
         None => Err(DeployError::NoContributorAddress {
@@ -173,14 +176,14 @@ fn pool(goods: &Goods) -> Result<Pool, DeployError> {
         }),
     });
     let shares: Vec<Share> = shares.collect::<Result<_, _>>()?;
-    Ok(Pool {
-        operator: goods.publisher,
+    Ok(PlannedPool {
+        operator: params.publisher,
         shares: sorted("the contributors' pool", shares)?,
-        salt: goods.manifest_sha256,
+        salt: params.manifest_sha256,
     })
 }
 
-impl Payout {
+impl RevenuePayout {
     /// The splitter's shares, with the pool at `pool`.
     pub fn shares(&self, pool: Option<Address>) -> Result<Vec<Share>, DeployError> {
         let mut shares = self.direct.clone();
@@ -199,11 +202,11 @@ pub fn id_of(publisher: Address, weights_sha256: B256) -> U256 {
 
 /// What is to be done.
 pub fn plan(
-    goods: &Goods,
-    payout: &Payout,
-    seen: &Seen,
-    place: &Place,
-) -> Result<Plan, DeployError> {
+    params: &ReleaseParams,
+    payout: &RevenuePayout,
+    seen: &RegistryState,
+    place: &DeployContext,
+) -> Result<DeployPlan, DeployError> {
     let shares = payout.shares(seen.pool.map(|(address, _)| address))?;
     if let Some(adapter) = &seen.adapter
         && adapter.owner != place.account
@@ -216,29 +219,31 @@ pub fn plan(
     }
     let (action, adapter_id, version) = match &seen.adapter {
         None => {
-            let id = id_of(place.account, goods.weights_sha256);
-            (Action::Register, id, 1)
+            let id = id_of(place.account, params.weights_sha256);
+            (RegistryAction::Register, id, 1)
         }
-        Some(it) if it.manifest_sha256 != goods.manifest_sha256 => {
-            (Action::Publish, it.id, it.version + 1)
+        Some(it) if it.manifest_sha256 != params.manifest_sha256 => {
+            (RegistryAction::Publish, it.id, it.version + 1)
         }
-        Some(it) if it.has_server => (Action::Nothing, it.id, it.version),
-        Some(it) => (Action::Authorise, it.id, it.version),
+        Some(it) if it.has_server => (RegistryAction::Nothing, it.id, it.version),
+        Some(it) => (RegistryAction::Authorise, it.id, it.version),
     };
     let mut steps = Vec::new();
-    if matches!(action, Action::Register | Action::Publish)
+    if matches!(action, RegistryAction::Register | RegistryAction::Publish)
         && let (Some((_, pool)), Some((address, false))) = (&payout.pool, seen.pool)
     {
-        steps.push(create_pool(goods, pool, address, place));
+        steps.push(create_pool(params, pool, address, place));
     }
     let has_server = seen.adapter.as_ref().is_some_and(|it| it.has_server);
     match action {
-        Action::Nothing => {}
-        Action::Register => steps.push(register(goods, &shares, place)),
-        Action::Publish => steps.push(publish(goods, &shares, place, adapter_id, has_server)),
-        Action::Authorise => steps.push(authorise(goods, place, adapter_id)),
+        RegistryAction::Nothing => {}
+        RegistryAction::Register => steps.push(register(params, &shares, place)),
+        RegistryAction::Publish => {
+            steps.push(publish(params, &shares, place, adapter_id, has_server))
+        }
+        RegistryAction::Authorise => steps.push(authorise(params, place, adapter_id)),
     }
-    Ok(Plan {
+    Ok(DeployPlan {
         action,
         adapter_id,
         version,
@@ -253,7 +258,12 @@ fn shown_shares(shares: &[Share]) -> String {
     shares.iter().map(shown).collect::<Vec<_>>().join(", ")
 }
 
-fn create_pool(goods: &Goods, pool: &Pool, address: Address, place: &Place) -> Step {
+fn create_pool(
+    params: &ReleaseParams,
+    pool: &PlannedPool,
+    address: Address,
+    place: &DeployContext,
+) -> DeployStep {
     let call = ContributorPoolFactory::createCall {
         operator: pool.operator.into(),
         delay: POOL_DELAY,
@@ -261,13 +271,13 @@ fn create_pool(goods: &Goods, pool: &Pool, address: Address, place: &Place) -> S
         shares: pool.shares.clone(),
         salt: pool.salt,
     };
-    Step {
+    DeployStep {
         to: place.pool_factory,
         contract: "ContributorPoolFactory",
         data: call.abi_encode().into(),
         deed: format!(
             "creating the contributors' pool of {} {}",
-            goods.name, goods.release
+            params.name, params.release
         ),
         call: "create".to_owned(),
         arguments: vec![
@@ -282,21 +292,25 @@ fn create_pool(goods: &Goods, pool: &Pool, address: Address, place: &Place) -> S
 }
 
 /// Price and place of download are stated by later releases of this program.
-fn release(goods: &Goods, price: u128) -> Release {
+fn release(params: &ReleaseParams, price: u128) -> Release {
     Release {
-        manifestSha256: goods.manifest_sha256,
-        baseRoot: goods.base_root,
-        datasetsRoot: goods.datasets_root,
+        manifestSha256: params.manifest_sha256,
+        baseRoot: params.base_root,
+        datasetsRoot: params.datasets_root,
         price,
         uri: String::new(),
     }
 }
 
-fn release_arguments(goods: &Goods, shares: &[Share], price: u128) -> Vec<(&'static str, String)> {
+fn release_arguments(
+    params: &ReleaseParams,
+    shares: &[Share],
+    price: u128,
+) -> Vec<(&'static str, String)> {
     vec![
-        ("manifestSha256", goods.manifest_sha256.to_string()),
-        ("baseRoot", goods.base_root.to_string()),
-        ("datasetsRoot", goods.datasets_root.to_string()),
+        ("manifestSha256", params.manifest_sha256.to_string()),
+        ("baseRoot", params.base_root.to_string()),
+        ("datasetsRoot", params.datasets_root.to_string()),
         ("price", price.to_string()),
         ("uri", "none".to_owned()),
         ("shares", shown_shares(shares)),
@@ -304,42 +318,52 @@ fn release_arguments(goods: &Goods, shares: &[Share], price: u128) -> Vec<(&'sta
 }
 
 /// The registration of a first release.
-pub fn registration(goods: &Goods, shares: &[Share], place: &Place) -> Registration {
+pub fn registration(
+    params: &ReleaseParams,
+    shares: &[Share],
+    place: &DeployContext,
+) -> Registration {
     Registration {
-        weightsHash: goods.weights_sha256,
+        weightsHash: params.weights_sha256,
         royaltyBps: 0,
-        release: release(goods, place.price),
+        release: release(params, place.price),
         shares: shares.to_vec(),
         servers: vec![place.server.into()],
     }
 }
 
-fn register(goods: &Goods, shares: &[Share], place: &Place) -> Step {
-    let registration = registration(goods, shares, place);
+fn register(params: &ReleaseParams, shares: &[Share], place: &DeployContext) -> DeployStep {
+    let registration = registration(params, shares, place);
     let mut arguments = vec![
-        ("weightsHash", goods.weights_sha256.to_string()),
+        ("weightsHash", params.weights_sha256.to_string()),
         ("royaltyBps", "0".to_owned()),
     ];
-    arguments.extend(release_arguments(goods, shares, place.price));
+    arguments.extend(release_arguments(params, shares, place.price));
     arguments.push(("servers", place.server.to_string()));
-    Step {
+    DeployStep {
         to: place.registry,
         contract: "OpenLoraRegistry",
         data: Registry::registerCall { registration }.abi_encode().into(),
-        deed: format!("registering {} {}", goods.name, goods.release),
+        deed: format!("registering {} {}", params.name, params.release),
         call: "register".to_owned(),
         arguments,
     }
 }
 
-fn publish(goods: &Goods, shares: &[Share], place: &Place, id: U256, has_server: bool) -> Step {
+fn publish(
+    params: &ReleaseParams,
+    shares: &[Share],
+    place: &DeployContext,
+    id: U256,
+    has_server: bool,
+) -> DeployStep {
     let call = Registry::publishVersionCall {
         id,
-        next: release(goods, place.price),
+        next: release(params, place.price),
         shares: shares.to_vec(),
     };
     let mut arguments = vec![("id", shown_id(id))];
-    arguments.extend(release_arguments(goods, shares, place.price));
+    arguments.extend(release_arguments(params, shares, place.price));
     let (mut name, mut data) = ("publishVersion", Bytes::from(call.abi_encode()));
     if !has_server {
         let data_of_both = vec![data, set_server(id, place.server)];
@@ -349,11 +373,11 @@ fn publish(goods: &Goods, shares: &[Share], place: &Place, id: U256, has_server:
         name = "multicall of publishVersion and setServer";
         arguments.push(("server", place.server.to_string()));
     }
-    Step {
+    DeployStep {
         to: place.registry,
         contract: "OpenLoraRegistry",
         data,
-        deed: format!("publishing {} {}", goods.name, goods.release),
+        deed: format!("publishing {} {}", params.name, params.release),
         call: name.to_owned(),
         arguments,
     }
@@ -368,12 +392,12 @@ fn set_server(id: U256, server: Address) -> Bytes {
     call.abi_encode().into()
 }
 
-fn authorise(goods: &Goods, place: &Place, id: U256) -> Step {
-    Step {
+fn authorise(params: &ReleaseParams, place: &DeployContext, id: U256) -> DeployStep {
+    DeployStep {
         to: place.registry,
         contract: "OpenLoraRegistry",
         data: set_server(id, place.server),
-        deed: format!("authorising {} to serve {}", place.server, goods.name),
+        deed: format!("authorising {} to serve {}", place.server, params.name),
         call: "setServer".to_owned(),
         arguments: vec![
             ("id", shown_id(id)),

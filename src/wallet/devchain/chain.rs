@@ -14,33 +14,33 @@ use tokio::sync::broadcast;
 
 use super::{
     accounts::DevAccounts,
-    changes::{Changes, Record},
+    changes::{AccountRecord, StateChanges},
     error::ChainError,
-    execute::{Place, Rules, block_env},
-    genesis::{self, Genesis},
+    execute::{ExecutionContext, ExecutionRules, block_env},
+    genesis::{self, GenesisState},
     header::{FIRST_BASE_FEE, blank_header, now},
     integrity,
-    notice::Notice,
-    pool::{Pending, Pool},
-    state::{Cache, Overlay, World},
-    store::{Entry, Store, StoredBlock},
+    notice::BlockNotice,
+    pool::{PendingTx, TxPool},
+    state::{StateCache, StateOverlay, WorldState},
+    store::{ChainCommit, ChainStore, StoredBlock},
 };
 
 /// Notices that a slow subscriber may fall behind by.
 const NOTICES: usize = 1024;
 /// What a chain is opened with.
 #[derive(Clone, Debug)]
-pub struct Options {
+pub struct ChainOptions {
     /// The chain's file; made when missing.
     pub path: PathBuf,
     pub chain_id: u64,
     /// Used when the file is new.
-    pub genesis: Genesis,
+    pub genesis: GenesisState,
 }
 
 /// The chain's time runs beside the machine's.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Clock {
+pub(super) struct ChainClock {
     /// Seconds ahead of the machine's time.
     pub offset: i64,
     /// Time of the next block, set by hand.
@@ -48,29 +48,29 @@ pub(super) struct Clock {
 }
 
 /// A development chain.
-pub struct Chain {
-    pub(super) store: Store,
-    pub(super) cache: Cache,
+pub struct DevChain {
+    pub(super) store: ChainStore,
+    pub(super) cache: StateCache,
     pub(super) chain_id: u64,
     pub(super) accounts: DevAccounts,
     pub(super) head: StoredBlock,
     /// The newest step and its commitment: the head's, or an edit's after it.
     pub(super) step: (u64, B256),
-    pub(super) pool: Pool,
-    pub(super) clock: Clock,
+    pub(super) pool: TxPool,
+    pub(super) clock: ChainClock,
     pub(super) impersonated: HashSet<Address>,
     pub(super) impersonate_all: bool,
     pub(super) automine: bool,
     /// How often the chain was reorganised: blocks made anew differ by it.
     pub(super) reorgs: u64,
-    pub(super) notices: broadcast::Sender<Arc<Notice>>,
+    pub(super) notices: broadcast::Sender<Arc<BlockNotice>>,
 }
 
-impl Chain {
+impl DevChain {
     /// Opens the chain, or makes it from its genesis; an existing one is verified.
-    pub fn open(options: Options) -> Result<Self, ChainError> {
+    pub fn open(options: ChainOptions) -> Result<Self, ChainError> {
         let accounts = DevAccounts::derive()?;
-        let (mut store, existing) = Store::open(&options.path)?;
+        let (mut store, existing) = ChainStore::open(&options.path)?;
         if !existing {
             genesis::write(
                 &mut store,
@@ -86,21 +86,21 @@ impl Chain {
         let offset = store.meta("time_offset")?;
         let offset = offset.and_then(|bytes| Some(i64::from_be_bytes(bytes.try_into().ok()?)));
         let reorgs = store.number("reorgs")?.unwrap_or_default();
-        let mut pool = Pool::default();
+        let mut pool = TxPool::default();
         for waiting in store.waiting()? {
-            if let Some(pending) = Pending::restore(&waiting) {
+            if let Some(pending) = PendingTx::restore(&waiting) {
                 pool.insert(pending);
             }
         }
         Ok(Self {
             store,
-            cache: Cache::default(),
+            cache: StateCache::default(),
             chain_id: options.chain_id,
             accounts,
             head,
             step,
             pool,
-            clock: Clock {
+            clock: ChainClock {
                 offset: offset.unwrap_or_default(),
                 next: None,
             },
@@ -123,13 +123,13 @@ impl Chain {
     }
 
     /// What happens on the chain from now on.
-    pub(super) fn subscribe(&self) -> broadcast::Receiver<Arc<Notice>> {
+    pub(super) fn subscribe(&self) -> broadcast::Receiver<Arc<BlockNotice>> {
         self.notices.subscribe()
     }
 
-    pub(super) fn account(&mut self, address: Address) -> Result<Record, ChainError> {
-        let overlay = Overlay::default();
-        let mut world = World {
+    pub(super) fn account(&mut self, address: Address) -> Result<AccountRecord, ChainError> {
+        let overlay = StateOverlay::default();
+        let mut world = WorldState {
             store: &self.store,
             cache: &mut self.cache,
             at: None,
@@ -182,8 +182,8 @@ impl Chain {
         }
     }
 
-    pub(super) fn place(&self, header: &Header, rules: Rules) -> Place {
-        Place {
+    pub(super) fn place(&self, header: &Header, rules: ExecutionRules) -> ExecutionContext {
+        ExecutionContext {
             chain_id: self.chain_id,
             block: block_env(header),
             rules,
@@ -191,12 +191,12 @@ impl Chain {
     }
 
     /// Changes state between blocks, as the development methods do.
-    pub(super) fn edit(&mut self, changes: &Changes) -> Result<(), ChainError> {
+    pub(super) fn edit(&mut self, changes: &StateChanges) -> Result<(), ChainError> {
         let step = self.step.0 + 1;
         let commitment = changes.commit_to(self.step.1);
-        self.store.commit(&Entry {
+        self.store.commit(&ChainCommit {
             step: Some((step, commitment, changes)),
-            ..Entry::default()
+            ..ChainCommit::default()
         })?;
         self.step = (step, commitment);
         self.cache.apply(changes);
@@ -205,14 +205,14 @@ impl Chain {
 
     /// Takes the newest state from the file after going back.
     pub(super) fn reload(&mut self) -> Result<(), ChainError> {
-        self.cache.forget();
+        self.cache.clear_values();
         self.head = head_of(&self.store)?;
         self.step = newest_step(&self.store)?;
         Ok(())
     }
 }
 
-fn check_chain_id(store: &Store, expected: u64) -> Result<(), ChainError> {
+fn check_chain_id(store: &ChainStore, expected: u64) -> Result<(), ChainError> {
     let found = store.number("chain_id")?.unwrap_or_default();
     if found == expected {
         return Ok(());
@@ -224,14 +224,14 @@ fn check_chain_id(store: &Store, expected: u64) -> Result<(), ChainError> {
     })
 }
 
-fn head_of(store: &Store) -> Result<StoredBlock, ChainError> {
+fn head_of(store: &ChainStore) -> Result<StoredBlock, ChainError> {
     let number = store.newest_block()?.unwrap_or_default();
     store
         .block(number)?
         .ok_or_else(|| store.damaged(number, "a block", "none"))
 }
 
-fn newest_step(store: &Store) -> Result<(u64, B256), ChainError> {
+fn newest_step(store: &ChainStore) -> Result<(u64, B256), ChainError> {
     store
         .newest_step()?
         .ok_or_else(|| store.damaged(0, "a step", "none"))

@@ -6,13 +6,13 @@ use alloy::primitives::{Address, B256, Bytes, KECCAK256_EMPTY, U256, keccak256};
 
 /// What the chain keeps of an account besides its storage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Record {
+pub(super) struct AccountRecord {
     pub balance: U256,
     pub nonce: u64,
     pub code_hash: B256,
 }
 
-impl Default for Record {
+impl Default for AccountRecord {
     fn default() -> Self {
         Self {
             balance: U256::ZERO,
@@ -24,13 +24,13 @@ impl Default for Record {
 
 /// What a step changes, in the order in which its commitment covers it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Changes {
-    pub accounts: BTreeMap<Address, Record>,
+pub(super) struct StateChanges {
+    pub accounts: BTreeMap<Address, AccountRecord>,
     pub slots: BTreeMap<(Address, U256), U256>,
     pub code: BTreeMap<B256, Bytes>,
 }
 
-impl Changes {
+impl StateChanges {
     /// Sets an account's code and returns its hash.
     pub(super) fn add_code(&mut self, code: Bytes) -> B256 {
         if code.is_empty() {

@@ -8,24 +8,24 @@ use alloy::{
 };
 
 use super::{
-    chain::Chain,
-    changes::{Changes, Record},
+    chain::DevChain,
+    changes::{AccountRecord, StateChanges},
     error::ChainError,
-    notice::Notice,
-    pool::Pending,
+    notice::BlockNotice,
+    pool::PendingTx,
     rpc_error::RpcError,
-    seal::Purpose,
-    store::{Entry, Snapshot},
+    seal::BlockPurpose,
+    store::{ChainCommit, ChainSnapshot},
 };
 
-impl Chain {
+impl DevChain {
     pub(super) fn set_balance(
         &mut self,
         address: Address,
         balance: U256,
     ) -> Result<(), ChainError> {
-        let mut changes = Changes::default();
-        let record = Record {
+        let mut changes = StateChanges::default();
+        let record = AccountRecord {
             balance,
             ..self.account(address)?
         };
@@ -34,8 +34,8 @@ impl Chain {
     }
 
     pub(super) fn set_nonce(&mut self, address: Address, nonce: u64) -> Result<(), ChainError> {
-        let mut changes = Changes::default();
-        let record = Record {
+        let mut changes = StateChanges::default();
+        let record = AccountRecord {
             nonce,
             ..self.account(address)?
         };
@@ -44,9 +44,9 @@ impl Chain {
     }
 
     pub(super) fn set_code(&mut self, address: Address, code: Bytes) -> Result<(), ChainError> {
-        let mut changes = Changes::default();
+        let mut changes = StateChanges::default();
         let code_hash = changes.add_code(code);
-        let record = Record {
+        let record = AccountRecord {
             code_hash,
             ..self.account(address)?
         };
@@ -60,7 +60,7 @@ impl Chain {
         slot: U256,
         value: U256,
     ) -> Result<(), ChainError> {
-        let mut changes = Changes::default();
+        let mut changes = StateChanges::default();
         changes.slots.insert((address, slot), value);
         self.edit(&changes)
     }
@@ -68,7 +68,7 @@ impl Chain {
     /// Remembers the present; the number is what `revert` takes.
     pub(super) fn snapshot(&mut self) -> Result<u64, ChainError> {
         let id = self.store.number("snapshots")?.unwrap_or_default();
-        let snapshot = Snapshot {
+        let snapshot = ChainSnapshot {
             step: self.step.0,
             block: self.head.header.number,
             time_offset: self.clock.offset,
@@ -96,7 +96,7 @@ impl Chain {
     pub(super) fn reorganise(
         &mut self,
         depth: u64,
-        placed: Vec<(Pending, u64)>,
+        placed: Vec<(PendingTx, u64)>,
     ) -> Result<(), RpcError> {
         let height = self.head.header.number;
         if depth > height {
@@ -128,7 +128,7 @@ impl Chain {
             let of_block = placed.iter().filter(|(_, block)| *block == index);
             let candidates = of_block.map(|(pending, _)| pending.clone()).collect();
             self.clock.next = Some(time);
-            self.seal(candidates, Purpose::Block)?;
+            self.seal(candidates, BlockPurpose::Block)?;
         }
         // The new blocks have the old ones' times; the clock goes on as before.
         self.clock.offset = offset;
@@ -139,9 +139,9 @@ impl Chain {
     /// Takes a waiting transaction out; says whether it was there.
     pub(super) fn forget_waiting(&mut self, hash: B256) -> Result<bool, ChainError> {
         let found = self.pool.remove(hash).is_some();
-        self.store.commit(&Entry {
+        self.store.commit(&ChainCommit {
             left: &[hash],
-            ..Entry::default()
+            ..ChainCommit::default()
         })?;
         Ok(found)
     }
@@ -156,7 +156,7 @@ impl Chain {
         self.store.rewind(step, block)?;
         self.reload()?;
         if !gone.is_empty() {
-            let _ = self.notices.send(Arc::new(Notice::removed(gone)));
+            let _ = self.notices.send(Arc::new(BlockNotice::removed(gone)));
         }
         Ok(())
     }

@@ -14,7 +14,7 @@ use revm::{
     context_interface::block::BlobExcessGasAndPrice,
 };
 
-use super::{error::ChainError, state::World};
+use super::{error::ChainError, state::WorldState};
 
 /// EIP-7691: how fast the price of blobs moves. Blob transactions are refused, but contracts may
 /// ask for the price.
@@ -22,7 +22,7 @@ const BLOB_UPDATE_FRACTION: u64 = 5_007_716;
 
 /// What is checked before a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Rules {
+pub(super) enum ExecutionRules {
     /// Everything that the protocol demands.
     Transaction,
     /// A transaction of an impersonated account, which may have code.
@@ -33,25 +33,25 @@ pub(super) enum Rules {
 
 /// Why there is no result.
 #[derive(Debug)]
-pub(super) enum Refused {
+pub(super) enum ExecutionError {
     Invalid(InvalidTransaction),
     Chain(ChainError),
 }
 
 /// Where a transaction runs.
 #[derive(Clone, Debug)]
-pub(super) struct Place {
+pub(super) struct ExecutionContext {
     pub chain_id: u64,
     pub block: BlockEnv,
-    pub rules: Rules,
+    pub rules: ExecutionRules,
 }
 
 /// Runs a transaction; the state that it leaves is for the caller to keep.
 pub(super) fn execute(
-    world: World<'_>,
-    place: &Place,
+    world: WorldState<'_>,
+    place: &ExecutionContext,
     transaction: TxEnv,
-) -> Result<ResultAndState, Refused> {
+) -> Result<ResultAndState, ExecutionError> {
     let free = transaction.gas_price == 0;
     let context = Context::mainnet()
         .with_db(world)
@@ -62,9 +62,9 @@ pub(super) fn execute(
             // development nodes take transactions as large as a block.
             cfg.tx_gas_limit_cap = Some(u64::MAX);
             match place.rules {
-                Rules::Transaction => {}
-                Rules::Impersonated => cfg.disable_eip3607 = true,
-                Rules::Call => {
+                ExecutionRules::Transaction => {}
+                ExecutionRules::Impersonated => cfg.disable_eip3607 = true,
+                ExecutionRules::Call => {
                     cfg.disable_eip3607 = true;
                     cfg.disable_nonce_check = true;
                     cfg.disable_block_gas_limit = true;
@@ -76,9 +76,9 @@ pub(super) fn execute(
         .build_mainnet()
         .transact(transaction)
         .map_err(|error| match error {
-            EVMError::Transaction(invalid) => Refused::Invalid(invalid),
-            EVMError::Database(error) => Refused::Chain(error),
-            other => Refused::Chain(ChainError::Machine(other.to_string())),
+            EVMError::Transaction(invalid) => ExecutionError::Invalid(invalid),
+            EVMError::Database(error) => ExecutionError::Chain(error),
+            other => ExecutionError::Chain(ChainError::Machine(other.to_string())),
         })
 }
 

@@ -11,12 +11,12 @@ use revm::{context::TxEnv, state::Bytecode};
 
 use super::{
     accounts,
-    changes::{Changes, Record},
+    changes::{AccountRecord, StateChanges},
     error::ChainError,
-    execute::{Place, Refused, Rules, block_env, execute},
+    execute::{ExecutionContext, ExecutionError, ExecutionRules, block_env, execute},
     header::{FIRST_BASE_FEE, GAS_LIMIT, blank_header, now},
-    state::{Cache, Overlay, World},
-    store::{Entry, Store, StoredBlock},
+    state::{StateCache, StateOverlay, WorldState},
+    store::{ChainCommit, ChainStore, StoredBlock},
 };
 use crate::wallet::contracts::{self, ArtifactError, DEPLOYER, SALT};
 
@@ -27,7 +27,7 @@ const DEPLOYER_CODE: Bytes = bytes!(
 
 /// A contract that exists from the start.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Predeployed {
+pub struct GenesisContract {
     pub address: Address,
     pub code: Bytes,
     pub storage: Vec<(U256, U256)>,
@@ -35,38 +35,38 @@ pub struct Predeployed {
 
 /// State and time of block 0.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Genesis {
-    pub contracts: Vec<Predeployed>,
+pub struct GenesisState {
+    pub contracts: Vec<GenesisContract>,
     /// Init codes that the deterministic deployer runs before block 0 is made, in order.
     pub deployments: Vec<Bytes>,
     /// Seconds since 1970; the present when left out.
     pub timestamp: Option<u64>,
 }
 
-impl Genesis {
+impl GenesisState {
     /// All of it as the changes of the first step.
-    pub(super) fn changes(&self, funded: &[Address]) -> Changes {
-        let mut changes = Changes::default();
+    pub(super) fn changes(&self, funded: &[Address]) -> StateChanges {
+        let mut changes = StateChanges::default();
         let wealth = U256::from(accounts::ETHER) * U256::from(10).pow(U256::from(18));
         for address in funded {
-            let record = Record {
+            let record = AccountRecord {
                 balance: wealth,
-                ..Record::default()
+                ..AccountRecord::default()
             };
             changes.accounts.insert(*address, record);
         }
-        let deployer = Predeployed {
+        let deployer = GenesisContract {
             address: DEPLOYER,
             code: DEPLOYER_CODE,
             storage: Vec::new(),
         };
         for contract in std::iter::once(&deployer).chain(&self.contracts) {
             let code_hash = changes.add_code(contract.code.clone());
-            let record = Record {
+            let record = AccountRecord {
                 // As if created: an account with code has been used.
                 nonce: 1,
                 code_hash,
-                ..Record::default()
+                ..AccountRecord::default()
             };
             changes.accounts.insert(contract.address, record);
             for (slot, value) in &contract.storage {
@@ -79,15 +79,15 @@ impl Genesis {
 
 /// What the local network begins with: the project's contracts, and its own escrow and collector
 /// at the addresses that stock payment clients know.
-pub fn local_genesis() -> Result<Genesis, ArtifactError> {
+pub fn local_genesis() -> Result<GenesisState, ArtifactError> {
     let placed = |name, address| {
-        Ok(Predeployed {
+        Ok(GenesisContract {
             address,
             code: contracts::runtime_code(name)?,
             storage: Vec::new(),
         })
     };
-    Ok(Genesis {
+    Ok(GenesisState {
         contracts: vec![
             placed("BatchSettlementEscrow", contracts::ESCROW)?,
             placed("ERC3009DepositCollector", contracts::COLLECTOR)?,
@@ -102,9 +102,9 @@ pub fn local_genesis() -> Result<Genesis, ArtifactError> {
 
 /// Makes block 0.
 pub(super) fn write(
-    store: &mut Store,
+    store: &mut ChainStore,
     chain_id: u64,
-    genesis: &Genesis,
+    genesis: &GenesisState,
     funded: &[Address],
 ) -> Result<(), ChainError> {
     let mut header = Header {
@@ -112,18 +112,18 @@ pub(super) fn write(
         base_fee_per_gas: Some(FIRST_BASE_FEE),
         ..blank_header()
     };
-    let mut overlay = Overlay {
+    let mut overlay = StateOverlay {
         changes: genesis.changes(funded),
-        ..Overlay::default()
+        ..StateOverlay::default()
     };
     for (hash, code) in &overlay.changes.code {
         let code = Bytecode::new_raw_checked(code.clone()).unwrap_or_default();
         overlay.code.insert(*hash, code);
     }
-    let place = Place {
+    let place = ExecutionContext {
         chain_id,
         block: block_env(&header),
-        rules: Rules::Call,
+        rules: ExecutionRules::Call,
     };
     for (index, init_code) in genesis.deployments.iter().enumerate() {
         let failed = |detail: String| ChainError::Deployment { index, detail };
@@ -143,10 +143,10 @@ pub(super) fn write(
         step: 1,
     };
     store.set_meta("chain_id", &chain_id.to_be_bytes())?;
-    store.commit(&Entry {
+    store.commit(&ChainCommit {
         step: Some((1, commitment, changes)),
         block: Some((&block, &[])),
-        ..Entry::default()
+        ..ChainCommit::default()
     })
 }
 
@@ -158,14 +158,14 @@ fn unlike_any() -> B256 {
 }
 
 fn deploy(
-    store: &Store,
-    overlay: &mut Overlay,
-    place: &Place,
+    store: &ChainStore,
+    overlay: &mut StateOverlay,
+    place: &ExecutionContext,
     init_code: &Bytes,
 ) -> Result<(), String> {
-    let world = World {
+    let world = WorldState {
         store,
-        cache: &mut Cache::default(),
+        cache: &mut StateCache::default(),
         at: None,
         overlay,
     };
@@ -178,11 +178,11 @@ fn deploy(
     };
     match execute(world, place, call) {
         Ok(outcome) if outcome.result.is_success() => {
-            overlay.absorb(outcome.state);
+            overlay.apply_changes(outcome.state);
             Ok(())
         }
         Ok(outcome) => Err(format!("{:?}", outcome.result)),
-        Err(Refused::Invalid(reason)) => Err(reason.to_string()),
-        Err(Refused::Chain(error)) => Err(error.to_string()),
+        Err(ExecutionError::Invalid(reason)) => Err(reason.to_string()),
+        Err(ExecutionError::Chain(error)) => Err(error.to_string()),
     }
 }

@@ -9,14 +9,14 @@ use alloy::{
 
 use super::{
     error::ChainError,
-    store::{Store, StoredBlock},
+    store::{ChainStore, StoredBlock},
 };
 
 /// Blocks that opening a chain looks at: a few milliseconds.
 const DEPTH: u64 = 64;
 
 /// Checks the newest blocks.
-pub(super) fn verify(store: &Store) -> Result<(), ChainError> {
+pub(super) fn verify(store: &ChainStore) -> Result<(), ChainError> {
     let Some(newest) = store.newest_block()? else {
         return Ok(());
     };
@@ -35,7 +35,7 @@ pub(super) fn verify(store: &Store) -> Result<(), ChainError> {
 }
 
 fn verify_header(
-    store: &Store,
+    store: &ChainStore,
     block: &StoredBlock,
     parent: Option<B256>,
 ) -> Result<(), ChainError> {
@@ -48,7 +48,7 @@ fn verify_header(
     }
 }
 
-fn verify_body(store: &Store, block: &StoredBlock) -> Result<(), ChainError> {
+fn verify_body(store: &ChainStore, block: &StoredBlock) -> Result<(), ChainError> {
     let number = block.header.number;
     let stored = store.transactions(number)?;
     let unreadable = |what: &str| store.damaged(number, what, "bytes that are none");
@@ -70,7 +70,7 @@ fn verify_body(store: &Store, block: &StoredBlock) -> Result<(), ChainError> {
     same(store, number, ("receipts root", expected), root)
 }
 
-fn verify_state(store: &Store, block: &StoredBlock) -> Result<(), ChainError> {
+fn verify_state(store: &ChainStore, block: &StoredBlock) -> Result<(), ChainError> {
     let number = block.header.number;
     let changes = store.changes(block.step)?;
     let before = match block.step {
@@ -95,7 +95,7 @@ fn verify_state(store: &Store, block: &StoredBlock) -> Result<(), ChainError> {
 }
 
 fn same(
-    store: &Store,
+    store: &ChainStore,
     block: u64,
     (what, expected): (&str, B256),
     found: B256,

@@ -28,9 +28,9 @@ mod submit;
 pub mod supervisor;
 
 pub use accounts::ETHER;
-pub use chain::{Chain, Options};
+pub use chain::{ChainOptions, DevChain};
 pub use error::ChainError;
-pub use genesis::{Genesis, Predeployed, local_genesis};
+pub use genesis::{GenesisContract, GenesisState, local_genesis};
 pub use header::GAS_LIMIT;
 pub use rpc_error::RpcError;
-pub use server::{Node, Running, ServerError};
+pub use server::{NodeHandle, RunningNode, ServerError};

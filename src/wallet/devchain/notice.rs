@@ -10,14 +10,14 @@ use super::store::StoredTransaction;
 
 /// One thing that happened.
 #[derive(Clone, Debug)]
-pub(super) struct Notice {
+pub(super) struct BlockNotice {
     /// The new block; `None` when blocks were taken away.
     pub header: Option<RpcHeader>,
     pub logs: Vec<Log>,
     pub transactions: Vec<B256>,
 }
 
-impl Notice {
+impl BlockNotice {
     pub(super) fn block(
         header: &Sealed<Header>,
         stored: &[StoredTransaction],

@@ -13,11 +13,11 @@ use secp256k1::{
     ecdsa::{RecoverableSignature, RecoveryId},
 };
 
-use super::store::Waiting;
+use super::store::WaitingTx;
 
 /// A transaction whose sender is known.
 #[derive(Clone, Debug)]
-pub(super) struct Pending {
+pub(super) struct PendingTx {
     pub transaction: TxEnvelope,
     pub sender: Address,
     pub hash: B256,
@@ -25,13 +25,13 @@ pub(super) struct Pending {
     pub impersonated: bool,
 }
 
-impl Pending {
+impl PendingTx {
     pub(super) fn raw(&self) -> Bytes {
         self.transaction.encoded_2718().into()
     }
 
-    pub(super) fn waiting(&self) -> Waiting {
-        Waiting {
+    pub(super) fn waiting(&self) -> WaitingTx {
+        WaitingTx {
             hash: self.hash,
             sender: self.sender,
             raw: self.raw(),
@@ -39,7 +39,7 @@ impl Pending {
     }
 
     /// Reads what the store kept; `None` when the bytes are no transaction.
-    pub(super) fn restore(waiting: &Waiting) -> Option<Self> {
+    pub(super) fn restore(waiting: &WaitingTx) -> Option<Self> {
         let transaction = TxEnvelope::decode_2718(&mut &waiting.raw[..]).ok()?;
         let impersonated = recover(&transaction) != Some(waiting.sender);
         Some(Self {
@@ -70,12 +70,12 @@ pub(super) fn recover(transaction: &TxEnvelope) -> Option<Address> {
 
 /// What waits, by account and nonce.
 #[derive(Debug, Default)]
-pub(super) struct Pool {
-    senders: BTreeMap<Address, BTreeMap<u64, Pending>>,
+pub(super) struct TxPool {
+    senders: BTreeMap<Address, BTreeMap<u64, PendingTx>>,
 }
 
-impl Pool {
-    pub(super) fn insert(&mut self, pending: Pending) {
+impl TxPool {
+    pub(super) fn insert(&mut self, pending: PendingTx) {
         let nonce = pending.transaction.nonce();
         self.senders
             .entry(pending.sender)
@@ -83,15 +83,15 @@ impl Pool {
             .insert(nonce, pending);
     }
 
-    pub(super) fn get(&self, sender: Address, nonce: u64) -> Option<&Pending> {
+    pub(super) fn get(&self, sender: Address, nonce: u64) -> Option<&PendingTx> {
         self.senders.get(&sender)?.get(&nonce)
     }
 
-    pub(super) fn find(&self, hash: B256) -> Option<&Pending> {
+    pub(super) fn find(&self, hash: B256) -> Option<&PendingTx> {
         self.all().find(|pending| pending.hash == hash)
     }
 
-    pub(super) fn remove(&mut self, hash: B256) -> Option<Pending> {
+    pub(super) fn remove(&mut self, hash: B256) -> Option<PendingTx> {
         let (sender, nonce) = self
             .find(hash)
             .map(|found| (found.sender, found.transaction.nonce()))?;
@@ -103,7 +103,7 @@ impl Pool {
         removed
     }
 
-    pub(super) fn all(&self) -> impl Iterator<Item = &Pending> {
+    pub(super) fn all(&self) -> impl Iterator<Item = &PendingTx> {
         self.senders.values().flat_map(BTreeMap::values)
     }
 
@@ -112,7 +112,7 @@ impl Pool {
     }
 
     /// An account's transactions from `nonce` on, up to the first gap.
-    pub(super) fn ready(&self, sender: Address, nonce: u64) -> Vec<Pending> {
+    pub(super) fn ready(&self, sender: Address, nonce: u64) -> Vec<PendingTx> {
         let Some(queue) = self.senders.get(&sender) else {
             return Vec::new();
         };

@@ -16,7 +16,7 @@ use alloy::{
 };
 
 use super::{
-    chain::Chain,
+    chain::DevChain,
     error::ChainError,
     notice::placed_logs,
     rpc_error::RpcError,
@@ -29,7 +29,7 @@ const FINAL: u64 = 64;
 
 /// A moment in the chain's life, for reading state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Moment {
+pub(super) enum StateMoment {
     /// As the newest block and the edits after it left it.
     Newest,
     /// As the next block will find it: the same state, its own number and time.
@@ -38,7 +38,7 @@ pub(super) enum Moment {
     Past { block: u64, step: u64 },
 }
 
-impl Chain {
+impl DevChain {
     fn tagged(&self, tag: BlockNumberOrTag) -> u64 {
         let newest = self.head.header.number;
         match tag {
@@ -67,10 +67,10 @@ impl Chain {
     }
 
     /// The moment to read state at.
-    pub(super) fn moment(&self, id: Option<BlockId>) -> Result<Moment, RpcError> {
+    pub(super) fn moment(&self, id: Option<BlockId>) -> Result<StateMoment, RpcError> {
         let id = id.unwrap_or(BlockId::latest());
         if id.is_pending() {
-            return Ok(Moment::Pending);
+            return Ok(StateMoment::Pending);
         }
         let newest = self.head.header.number;
         let block = self.number_of(id)?.ok_or_else(RpcError::unknown_block)?;
@@ -78,8 +78,8 @@ impl Chain {
             return Err(RpcError::out_of_range(newest, block));
         }
         match self.store.step_before(block + 1)? {
-            Some(step) => Ok(Moment::Past { block, step }),
-            None => Ok(Moment::Newest),
+            Some(step) => Ok(StateMoment::Past { block, step }),
+            None => Ok(StateMoment::Newest),
         }
     }
 

@@ -91,7 +91,7 @@ impl RpcError {
     }
 
     /// A run that ended in no way at all.
-    pub(super) fn silent() -> Self {
+    pub(super) fn no_result() -> Self {
         Self::internal("the call ended without a result")
     }
 

@@ -13,19 +13,21 @@ use alloy::{
 use revm::context::result::{ExecutionResult, InvalidTransaction};
 
 use super::{
-    chain::Chain,
+    chain::DevChain,
     error::ChainError,
-    execute::{Place, Refused, Rules, block_env, execute, transaction_env},
+    execute::{
+        ExecutionContext, ExecutionError, ExecutionRules, block_env, execute, transaction_env,
+    },
     header::GAS_LIMIT,
-    notice::Notice,
-    pool::Pending,
-    state::{Overlay, World},
-    store::{Entry, StoredBlock, StoredTransaction},
+    notice::BlockNotice,
+    pool::PendingTx,
+    state::{StateOverlay, WorldState},
+    store::{ChainCommit, StoredBlock, StoredTransaction},
 };
 
 /// What a block is made for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Purpose {
+pub(super) enum BlockPurpose {
     /// This transaction; without it there is no block.
     Transaction(B256),
     /// Whatever of the candidates can run; without any there is no block.
@@ -35,7 +37,7 @@ pub(super) enum Purpose {
 }
 
 /// What became of a block.
-pub(super) enum Sealing {
+pub(super) enum SealOutcome {
     Made,
     /// Nothing could run.
     Empty,
@@ -44,9 +46,9 @@ pub(super) enum Sealing {
 }
 
 /// A block in the making.
-struct Draft {
+struct BlockDraft {
     header: Header,
-    overlay: Overlay,
+    overlay: StateOverlay,
     envelopes: Vec<TxEnvelope>,
     receipts: Vec<ReceiptEnvelope>,
     stored: Vec<StoredTransaction>,
@@ -54,17 +56,17 @@ struct Draft {
     left: Vec<B256>,
 }
 
-impl Chain {
+impl DevChain {
     /// Makes the next block of `candidates`, those that cannot run left out.
     pub(super) fn seal(
         &mut self,
-        candidates: Vec<Pending>,
-        purpose: Purpose,
-    ) -> Result<Sealing, ChainError> {
+        candidates: Vec<PendingTx>,
+        purpose: BlockPurpose,
+    ) -> Result<SealOutcome, ChainError> {
         let (_, time_offset) = self.next_time();
-        let mut draft = Draft {
+        let mut draft = BlockDraft {
             header: self.next_header(),
-            overlay: Overlay::default(),
+            overlay: StateOverlay::default(),
             envelopes: Vec::new(),
             receipts: Vec::new(),
             stored: Vec::new(),
@@ -77,51 +79,57 @@ impl Chain {
             let hash = pending.hash;
             match self.include(&mut draft, pending) {
                 Ok(()) => {}
-                Err(Refused::Chain(error)) => return Err(error),
-                Err(Refused::Invalid(reason)) if purpose == Purpose::Transaction(hash) => {
-                    return Ok(Sealing::Refused(reason));
+                Err(ExecutionError::Chain(error)) => return Err(error),
+                Err(ExecutionError::Invalid(reason))
+                    if purpose == BlockPurpose::Transaction(hash) =>
+                {
+                    return Ok(SealOutcome::Refused(reason));
                 }
-                Err(Refused::Invalid(reason)) if may_run_later(&reason) => {}
-                Err(Refused::Invalid(_)) => draft.left.push(hash),
+                Err(ExecutionError::Invalid(reason)) if may_run_later(&reason) => {}
+                Err(ExecutionError::Invalid(_)) => draft.left.push(hash),
             }
         }
-        if draft.stored.is_empty() && purpose == Purpose::Candidates {
+        if draft.stored.is_empty() && purpose == BlockPurpose::Candidates {
             for hash in draft.left {
                 self.forget_waiting(hash)?;
             }
-            return Ok(Sealing::Empty);
+            return Ok(SealOutcome::Empty);
         }
         self.finish(draft, time_offset)?;
-        Ok(Sealing::Made)
+        Ok(SealOutcome::Made)
     }
 
-    fn include(&mut self, draft: &mut Draft, pending: Pending) -> Result<(), Refused> {
+    fn include(
+        &mut self,
+        draft: &mut BlockDraft,
+        pending: PendingTx,
+    ) -> Result<(), ExecutionError> {
         let rules = if pending.impersonated {
-            Rules::Impersonated
+            ExecutionRules::Impersonated
         } else {
-            Rules::Transaction
+            ExecutionRules::Transaction
         };
-        let world = World {
+        let world = WorldState {
             store: &self.store,
             cache: &mut self.cache,
             at: None,
             overlay: &draft.overlay,
         };
-        let place = Place {
+        let place = ExecutionContext {
             chain_id: self.chain_id,
             block: block_env(&draft.header),
             rules,
         };
         let environment = transaction_env(&pending.transaction, pending.sender);
         let outcome = execute(world, &place, environment)?;
-        draft.overlay.absorb(outcome.state);
+        draft.overlay.apply_changes(outcome.state);
         draft.add(pending, outcome.result);
         Ok(())
     }
 
     /// Everything that a block says follows from its draft; then it is committed as a whole.
-    fn finish(&mut self, draft: Draft, time_offset: i64) -> Result<(), ChainError> {
-        let Draft {
+    fn finish(&mut self, draft: BlockDraft, time_offset: i64) -> Result<(), ChainError> {
+        let BlockDraft {
             mut header,
             overlay,
             envelopes,
@@ -145,7 +153,7 @@ impl Chain {
             step,
         };
         let settled = self.settled(left, &overlay);
-        self.store.commit(&Entry {
+        self.store.commit(&ChainCommit {
             step: Some((step, commitment, &overlay.changes)),
             block: Some((&block, &stored)),
             left: &settled,
@@ -165,7 +173,7 @@ impl Chain {
     }
 
     /// Pool entries that the block ends: those in it, and those that its nonces have overtaken.
-    fn settled(&self, left: Vec<B256>, overlay: &Overlay) -> Vec<B256> {
+    fn settled(&self, left: Vec<B256>, overlay: &StateOverlay) -> Vec<B256> {
         let mut settled: Vec<B256> = left
             .into_iter()
             .filter(|hash| self.pool.find(*hash).is_some())
@@ -185,7 +193,7 @@ impl Chain {
         if self.notices.receiver_count() == 0 {
             return;
         }
-        let notice = Notice::block(&self.head.header, stored, receipts);
+        let notice = BlockNotice::block(&self.head.header, stored, receipts);
         let _ = self.notices.send(Arc::new(notice));
     }
 }
@@ -200,8 +208,8 @@ fn may_run_later(reason: &InvalidTransaction) -> bool {
     )
 }
 
-impl Draft {
-    fn add(&mut self, pending: Pending, result: ExecutionResult) {
+impl BlockDraft {
+    fn add(&mut self, pending: PendingTx, result: ExecutionResult) {
         let gas_used = result.tx_gas_used();
         self.header.gas_used += gas_used;
         let receipt = Receipt {

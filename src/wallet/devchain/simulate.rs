@@ -14,14 +14,14 @@ use revm::context::{
 };
 
 use super::{
-    chain::Chain,
-    changes::Record,
+    chain::DevChain,
+    changes::AccountRecord,
     error::ChainError,
-    execute::{Place, Refused, Rules, block_env, execute},
+    execute::{ExecutionContext, ExecutionError, ExecutionRules, block_env, execute},
     header::GAS_LIMIT,
-    query::Moment,
+    query::StateMoment,
     rpc_error::RpcError,
-    state::{Overlay, World},
+    state::{StateOverlay, WorldState},
 };
 
 /// What the cheapest transaction costs.
@@ -29,18 +29,18 @@ const TRANSFER: u64 = 21_000;
 
 /// A call and what is pretended for it.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Call {
+pub(super) struct SimulatedCall {
     pub request: TransactionRequest,
     pub state: Option<StateOverride>,
     pub block: Option<BlockOverrides>,
 }
 
-impl Chain {
-    fn header_at(&self, moment: Moment) -> Result<Header, ChainError> {
+impl DevChain {
+    fn header_at(&self, moment: StateMoment) -> Result<Header, ChainError> {
         match moment {
-            Moment::Newest => Ok(self.head.header.inner().clone()),
-            Moment::Pending => Ok(self.next_header()),
-            Moment::Past { block, .. } => self
+            StateMoment::Newest => Ok(self.head.header.inner().clone()),
+            StateMoment::Pending => Ok(self.next_header()),
+            StateMoment::Past { block, .. } => self
                 .store
                 .block(block)?
                 .map(|block| block.header.into_inner())
@@ -48,20 +48,28 @@ impl Chain {
         }
     }
 
-    pub(super) fn world<'a>(&'a mut self, moment: Moment, overlay: &'a Overlay) -> World<'a> {
-        World {
+    pub(super) fn world<'a>(
+        &'a mut self,
+        moment: StateMoment,
+        overlay: &'a StateOverlay,
+    ) -> WorldState<'a> {
+        WorldState {
             store: &self.store,
             cache: &mut self.cache,
             at: match moment {
-                Moment::Past { step, .. } => Some(step),
-                Moment::Newest | Moment::Pending => None,
+                StateMoment::Past { step, .. } => Some(step),
+                StateMoment::Newest | StateMoment::Pending => None,
             },
             overlay,
         }
     }
 
     /// The value of a call.
-    pub(super) fn call(&mut self, moment: Moment, call: &Call) -> Result<Bytes, RpcError> {
+    pub(super) fn call(
+        &mut self,
+        moment: StateMoment,
+        call: &SimulatedCall,
+    ) -> Result<Bytes, RpcError> {
         let (place, overlay) = self.stage(moment, call)?;
         let environment = self.call_env(&call.request, &place)?;
         let result = self.run(moment, &overlay, &place, environment)?;
@@ -69,7 +77,11 @@ impl Chain {
     }
 
     /// The least gas with which a transaction succeeds.
-    pub(super) fn estimate(&mut self, moment: Moment, call: &Call) -> Result<u64, RpcError> {
+    pub(super) fn estimate(
+        &mut self,
+        moment: StateMoment,
+        call: &SimulatedCall,
+    ) -> Result<u64, RpcError> {
         let (place, overlay) = self.stage(moment, call)?;
         let request = &call.request;
         if let Some(TxKind::Call(to)) = request.to
@@ -81,7 +93,7 @@ impl Chain {
                 .record(to)?
                 .unwrap_or_default()
                 .code_hash
-                == Record::default().code_hash
+                == AccountRecord::default().code_hash
         {
             return Ok(TRANSFER);
         }
@@ -95,7 +107,7 @@ impl Chain {
                 reason: HaltReason::OutOfGas(_),
                 ..
             } => return Err(RpcError::allowance(most)),
-            other => return Err(output(other).err().unwrap_or_else(RpcError::silent)),
+            other => return Err(output(other).err().unwrap_or_else(RpcError::no_result)),
         };
         let mut fails = used.saturating_sub(1);
         let mut succeeds = most;
@@ -115,45 +127,49 @@ impl Chain {
 
     fn suffices(
         &mut self,
-        moment: Moment,
-        overlay: &Overlay,
-        place: &Place,
+        moment: StateMoment,
+        overlay: &StateOverlay,
+        place: &ExecutionContext,
         environment: TxEnv,
     ) -> Result<bool, RpcError> {
         let world = self.world(moment, overlay);
         match execute(world, place, environment) {
             Ok(outcome) => Ok(outcome.result.is_success()),
-            Err(Refused::Invalid(_)) => Ok(false),
-            Err(Refused::Chain(error)) => Err(error.into()),
+            Err(ExecutionError::Invalid(_)) => Ok(false),
+            Err(ExecutionError::Chain(error)) => Err(error.into()),
         }
     }
 
     fn run(
         &mut self,
-        moment: Moment,
-        overlay: &Overlay,
-        place: &Place,
+        moment: StateMoment,
+        overlay: &StateOverlay,
+        place: &ExecutionContext,
         environment: TxEnv,
     ) -> Result<ResultAndState, RpcError> {
         let world = self.world(moment, overlay);
         execute(world, place, environment).map_err(|refused| match refused {
-            Refused::Invalid(reason) => RpcError::refused_call(&reason),
-            Refused::Chain(error) => error.into(),
+            ExecutionError::Invalid(reason) => RpcError::refused_call(&reason),
+            ExecutionError::Chain(error) => error.into(),
         })
     }
 
     /// Where a call runs, its pretences included.
-    fn stage(&mut self, moment: Moment, call: &Call) -> Result<(Place, Overlay), RpcError> {
+    fn stage(
+        &mut self,
+        moment: StateMoment,
+        call: &SimulatedCall,
+    ) -> Result<(ExecutionContext, StateOverlay), RpcError> {
         let header = self.header_at(moment)?;
-        let mut place = self.place(&header, Rules::Call);
+        let mut place = self.place(&header, ExecutionRules::Call);
         place.block = block_env(&header);
         if let Some(block) = &call.block {
             pretend_block(&mut place.block, block);
         }
-        let mut overlay = Overlay::default();
+        let mut overlay = StateOverlay::default();
         for (address, account) in call.state.iter().flatten() {
             let before = self
-                .world(moment, &Overlay::default())
+                .world(moment, &StateOverlay::default())
                 .record(*address)?
                 .unwrap_or_default();
             pretend_account(&mut overlay, *address, account, before)?;
@@ -161,7 +177,11 @@ impl Chain {
         Ok((place, overlay))
     }
 
-    fn call_env(&mut self, request: &TransactionRequest, place: &Place) -> Result<TxEnv, RpcError> {
+    fn call_env(
+        &mut self,
+        request: &TransactionRequest,
+        place: &ExecutionContext,
+    ) -> Result<TxEnv, RpcError> {
         let caller = request.from.unwrap_or_default();
         let price = request.max_fee_per_gas.or(request.gas_price);
         let base_fee = u128::from(place.block.basefee);
@@ -245,16 +265,16 @@ fn pretend_block(block: &mut BlockEnv, pretended: &BlockOverrides) {
 }
 
 fn pretend_account(
-    overlay: &mut Overlay,
+    overlay: &mut StateOverlay,
     address: Address,
     account: &AccountOverride,
-    before: Record,
+    before: AccountRecord,
 ) -> Result<(), RpcError> {
     let code_hash = match &account.code {
         Some(code) => overlay.add_code(code.clone()),
         None => before.code_hash,
     };
-    let record = Record {
+    let record = AccountRecord {
         balance: account.balance.unwrap_or(before.balance),
         nonce: account.nonce.unwrap_or(before.nonce),
         code_hash,

@@ -11,9 +11,9 @@ use revm::{
 };
 
 use super::{
-    changes::{Changes, Record},
+    changes::{AccountRecord, StateChanges},
     error::ChainError,
-    store::{NEWEST, Store},
+    store::{ChainStore, NEWEST},
 };
 
 /// Values kept in memory before the cache starts anew; a value takes about 100 bytes.
@@ -21,14 +21,14 @@ const CACHED: usize = 100_000;
 
 /// Values laid over the chain's: those of a block in the making, or a call's overrides.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Overlay {
-    pub changes: Changes,
+pub(super) struct StateOverlay {
+    pub changes: StateChanges,
     /// Accounts of which no slot outside `changes` exists.
     pub replaced: HashSet<Address>,
     pub code: HashMap<B256, Bytecode>,
 }
 
-impl Overlay {
+impl StateOverlay {
     pub(super) fn add_code(&mut self, code: Bytes) -> B256 {
         let hash = self.changes.add_code(code.clone());
         self.code
@@ -37,7 +37,7 @@ impl Overlay {
     }
 
     /// Takes over what a transaction changed.
-    pub(super) fn absorb(&mut self, state: EvmState) {
+    pub(super) fn apply_changes(&mut self, state: EvmState) {
         for (address, account) in state {
             if !account.is_touched() {
                 continue;
@@ -45,7 +45,9 @@ impl Overlay {
             if account.is_selfdestructed() {
                 // Since Cancun only an account made by the same transaction can vanish: it has
                 // no slots from before.
-                self.changes.accounts.insert(address, Record::default());
+                self.changes
+                    .accounts
+                    .insert(address, AccountRecord::default());
                 continue;
             }
             let created = account.is_created();
@@ -62,7 +64,7 @@ impl Overlay {
                 }
                 self.code.entry(info.code_hash).or_insert(code);
             }
-            let record = Record {
+            let record = AccountRecord {
                 balance: info.balance,
                 nonce: info.nonce,
                 code_hash: info.code_hash,
@@ -81,15 +83,15 @@ impl Overlay {
 
 /// The newest values, as far as they have been asked for.
 #[derive(Debug, Default)]
-pub(super) struct Cache {
-    accounts: HashMap<Address, Option<Record>>,
+pub(super) struct StateCache {
+    accounts: HashMap<Address, Option<AccountRecord>>,
     slots: HashMap<(Address, U256), U256>,
     code: HashMap<B256, Bytecode>,
 }
 
-impl Cache {
+impl StateCache {
     /// Follows a step that has been stored.
-    pub(super) fn apply(&mut self, changes: &Changes) {
+    pub(super) fn apply(&mut self, changes: &StateChanges) {
         if self.accounts.len() + self.slots.len() > CACHED {
             *self = Self::default();
         }
@@ -102,23 +104,23 @@ impl Cache {
     }
 
     /// Forgets everything: the newest values are others now.
-    pub(super) fn forget(&mut self) {
+    pub(super) fn clear_values(&mut self) {
         self.accounts.clear();
         self.slots.clear();
     }
 }
 
 /// State at one moment, for reading.
-pub(super) struct World<'a> {
-    pub store: &'a Store,
-    pub cache: &'a mut Cache,
+pub(super) struct WorldState<'a> {
+    pub store: &'a ChainStore,
+    pub cache: &'a mut StateCache,
     /// Last step that counts; `None` is the newest, for which the cache speaks.
     pub at: Option<u64>,
-    pub overlay: &'a Overlay,
+    pub overlay: &'a StateOverlay,
 }
 
-impl World<'_> {
-    pub(super) fn record(&mut self, address: Address) -> Result<Option<Record>, ChainError> {
+impl WorldState<'_> {
+    pub(super) fn record(&mut self, address: Address) -> Result<Option<AccountRecord>, ChainError> {
         if let Some(record) = self.overlay.changes.accounts.get(&address) {
             return Ok(Some(*record));
         }
@@ -173,13 +175,13 @@ impl World<'_> {
     }
 }
 
-impl Database for World<'_> {
+impl Database for WorldState<'_> {
     type Error = ChainError;
 
     fn basic(&mut self, address: Address) -> Result<Option<AccountInfo>, ChainError> {
         let Some(record) = self
             .record(address)?
-            .filter(|record| *record != Record::default())
+            .filter(|record| *record != AccountRecord::default())
         else {
             return Ok(None);
         };

@@ -17,7 +17,7 @@ use self::rows::{
     transaction_row, unsigned, word,
 };
 use super::{
-    changes::{Changes, Record},
+    changes::{AccountRecord, StateChanges},
     error::{ChainError, store_error},
 };
 use crate::{error::describe_io, private::files};
@@ -30,7 +30,7 @@ const PRAGMAS: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; \
 /// Later than every step.
 pub(super) const NEWEST: u64 = i64::MAX as u64;
 
-pub(super) struct Store {
+pub(super) struct ChainStore {
     connection: Connection,
     path: PathBuf,
 }
@@ -57,7 +57,7 @@ pub(super) struct StoredTransaction {
 
 /// A transaction that waits.
 #[derive(Clone, Debug)]
-pub(super) struct Waiting {
+pub(super) struct WaitingTx {
     pub hash: B256,
     pub sender: Address,
     pub raw: Bytes,
@@ -65,7 +65,7 @@ pub(super) struct Waiting {
 
 /// Where `evm_revert` goes back to.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Snapshot {
+pub(super) struct ChainSnapshot {
     pub step: u64,
     pub block: u64,
     pub time_offset: i64,
@@ -73,15 +73,15 @@ pub(super) struct Snapshot {
 
 /// Everything that one commit writes.
 #[derive(Default)]
-pub(super) struct Entry<'a> {
-    pub step: Option<(u64, B256, &'a Changes)>,
+pub(super) struct ChainCommit<'a> {
+    pub step: Option<(u64, B256, &'a StateChanges)>,
     pub block: Option<(&'a StoredBlock, &'a [StoredTransaction])>,
     /// Transactions that leave the pool.
     pub left: &'a [B256],
     pub time_offset: Option<i64>,
 }
 
-impl Store {
+impl ChainStore {
     /// Opens or creates the file; the second value says whether it holds a chain already.
     pub(super) fn open(path: &Path) -> Result<(Self, bool), ChainError> {
         let explain = |error: rusqlite::Error| store_error(path, &error);
@@ -165,7 +165,7 @@ impl Store {
     }
 
     /// Writes a step, a block and what goes with them, all or nothing.
-    pub(super) fn commit(&mut self, entry: &Entry<'_>) -> Result<(), ChainError> {
+    pub(super) fn commit(&mut self, entry: &ChainCommit<'_>) -> Result<(), ChainError> {
         self.write(|transaction| {
             if let Some((step, commitment, changes)) = entry.step {
                 insert_step(transaction, step, commitment, changes)?;
@@ -206,13 +206,17 @@ impl Store {
         })
     }
 
-    pub(super) fn account(&self, address: Address, at: u64) -> Result<Option<Record>, ChainError> {
+    pub(super) fn account(
+        &self,
+        address: Address,
+        at: u64,
+    ) -> Result<Option<AccountRecord>, ChainError> {
         self.one(
             "SELECT balance, nonce, code_hash FROM accounts \
              WHERE address = ?1 AND step <= ?2 ORDER BY step DESC LIMIT 1",
             params![address.as_slice(), signed(at)],
             |row| {
-                Ok(Record {
+                Ok(AccountRecord {
                     balance: word(row, 0)?,
                     nonce: unsigned(row, 1)?,
                     code_hash: hash(row, 2)?,
@@ -316,12 +320,12 @@ impl Store {
     }
 
     /// What a step changed, codes left out.
-    pub(super) fn changes(&self, step: u64) -> Result<Changes, ChainError> {
+    pub(super) fn changes(&self, step: u64) -> Result<StateChanges, ChainError> {
         let accounts = self.all(
             "SELECT balance, nonce, code_hash, address FROM accounts WHERE step = ?1",
             [signed(step)],
             |row| {
-                let record = Record {
+                let record = AccountRecord {
                     balance: word(row, 0)?,
                     nonce: unsigned(row, 1)?,
                     code_hash: hash(row, 2)?,
@@ -334,10 +338,10 @@ impl Store {
             [signed(step)],
             |row| Ok(((address(row, 0)?, word(row, 1)?), word(row, 2)?)),
         )?;
-        Ok(Changes {
+        Ok(StateChanges {
             accounts: accounts.into_iter().collect(),
             slots: slots.into_iter().collect(),
-            ..Changes::default()
+            ..StateChanges::default()
         })
     }
 
@@ -359,7 +363,7 @@ impl Store {
         )
     }
 
-    pub(super) fn add_waiting(&mut self, waiting: &Waiting) -> Result<(), ChainError> {
+    pub(super) fn add_waiting(&mut self, waiting: &WaitingTx) -> Result<(), ChainError> {
         self.write(|transaction| {
             transaction.execute(
                 "INSERT OR REPLACE INTO pool (hash, sender, raw) VALUES (?1, ?2, ?3)",
@@ -373,9 +377,9 @@ impl Store {
         })
     }
 
-    pub(super) fn waiting(&self) -> Result<Vec<Waiting>, ChainError> {
+    pub(super) fn waiting(&self) -> Result<Vec<WaitingTx>, ChainError> {
         self.all("SELECT hash, sender, raw FROM pool", [], |row| {
-            Ok(Waiting {
+            Ok(WaitingTx {
                 hash: hash(row, 0)?,
                 sender: address(row, 1)?,
                 raw: row.get::<_, Vec<u8>>(2)?.into(),
@@ -383,7 +387,11 @@ impl Store {
         })
     }
 
-    pub(super) fn add_snapshot(&mut self, id: u64, snapshot: Snapshot) -> Result<(), ChainError> {
+    pub(super) fn add_snapshot(
+        &mut self,
+        id: u64,
+        snapshot: ChainSnapshot,
+    ) -> Result<(), ChainError> {
         self.write(|transaction| {
             transaction.execute(
                 "INSERT INTO snapshots (id, step, block, time_offset) VALUES (?1, ?2, ?3, ?4)",
@@ -398,12 +406,12 @@ impl Store {
         })
     }
 
-    pub(super) fn snapshot(&self, id: u64) -> Result<Option<Snapshot>, ChainError> {
+    pub(super) fn snapshot(&self, id: u64) -> Result<Option<ChainSnapshot>, ChainError> {
         self.one(
             "SELECT step, block, time_offset FROM snapshots WHERE id = ?1",
             [signed(id)],
             |row| {
-                Ok(Snapshot {
+                Ok(ChainSnapshot {
                     step: unsigned(row, 0)?,
                     block: unsigned(row, 1)?,
                     time_offset: row.get(2)?,

@@ -7,23 +7,23 @@ use alloy::{
 };
 
 use super::{
-    chain::Chain,
+    chain::DevChain,
     error::ChainError,
     header::GAS_LIMIT,
-    pool::{Pending, recover},
+    pool::{PendingTx, recover},
     rpc_error::RpcError,
-    seal::{Purpose, Sealing},
+    seal::{BlockPurpose, SealOutcome},
 };
 
 /// Transactions that may wait.
 const POOL: usize = 10_000;
 
-impl Chain {
+impl DevChain {
     /// Takes a signed transaction.
     pub(super) fn submit(&mut self, transaction: TxEnvelope) -> Result<B256, RpcError> {
         let sender = recover(&transaction).ok_or_else(RpcError::undecodable)?;
         let hash = *transaction.tx_hash();
-        self.accept(Pending {
+        self.accept(PendingTx {
             transaction,
             sender,
             hash,
@@ -32,7 +32,7 @@ impl Chain {
     }
 
     /// Puts a transaction into a block if its turn has come, else into the pool.
-    pub(super) fn accept(&mut self, pending: Pending) -> Result<B256, RpcError> {
+    pub(super) fn accept(&mut self, pending: PendingTx) -> Result<B256, RpcError> {
         let hash = pending.hash;
         let nonce = self.account(pending.sender)?.nonce;
         self.check(&pending, nonce)?;
@@ -40,7 +40,9 @@ impl Chain {
             let sender = pending.sender;
             let mut candidates = vec![pending];
             candidates.extend(self.pool.ready(sender, nonce + 1));
-            if let Sealing::Refused(reason) = self.seal(candidates, Purpose::Transaction(hash))? {
+            if let SealOutcome::Refused(reason) =
+                self.seal(candidates, BlockPurpose::Transaction(hash))?
+            {
                 return Err(RpcError::refused(&reason));
             }
             self.mine_ready()?;
@@ -52,7 +54,7 @@ impl Chain {
     }
 
     /// What can be said of a transaction before it runs.
-    fn check(&mut self, pending: &Pending, nonce: u64) -> Result<(), RpcError> {
+    fn check(&mut self, pending: &PendingTx, nonce: u64) -> Result<(), RpcError> {
         let transaction = &pending.transaction;
         if transaction.is_eip4844() {
             return Err(RpcError::invalid("blob transactions are not supported"));
@@ -100,16 +102,16 @@ impl Chain {
             if candidates.is_empty() {
                 break;
             }
-            match self.seal(candidates, Purpose::Candidates)? {
-                Sealing::Made => {}
-                Sealing::Empty | Sealing::Refused(_) => break,
+            match self.seal(candidates, BlockPurpose::Candidates)? {
+                SealOutcome::Made => {}
+                SealOutcome::Empty | SealOutcome::Refused(_) => break,
             }
         }
         Ok(())
     }
 
     /// Everything whose turn has come and whose fee suffices.
-    pub(super) fn ready(&mut self) -> Result<Vec<Pending>, ChainError> {
+    pub(super) fn ready(&mut self) -> Result<Vec<PendingTx>, ChainError> {
         let base_fee = u128::from(self.next_base_fee());
         let mut found = Vec::new();
         for sender in self.pool.senders() {
@@ -127,7 +129,7 @@ impl Chain {
     /// Makes one block of what is ready, empty if nothing is.
     pub(super) fn mine(&mut self) -> Result<(), RpcError> {
         let candidates = self.ready()?;
-        self.seal(candidates, Purpose::Block)?;
+        self.seal(candidates, BlockPurpose::Block)?;
         Ok(())
     }
 }

@@ -2,34 +2,36 @@
 
 use alloy::hex;
 
-use super::{AdapterView, Explored, ReleaseView, ShareView};
+use super::{AdapterView, RegistryReport, ReleaseView, ShareView};
 use crate::{
     runtime::package::{
         Package,
-        release::Domain,
-        verify::{Check, Label, Report, Status},
+        release::SigningDomain,
+        verify::{CheckStatus, PackageCheck, PackageVerification, TrustLabel},
     },
     wallet::{
-        deploy::{self, DeployError, Goods, POOL_DELAY, POOL_QUORUM, id_of, payout, require},
-        eip712::Recovery,
+        deploy::{
+            self, DeployError, POOL_DELAY, POOL_QUORUM, ReleaseParams, id_of, payout, require,
+        },
+        eip712::SignerRecovery,
         provider::Chain,
-        registry::{Id, OpenLoraRegistry as Registry, shown_id},
+        registry::{AdapterId, OpenLoraRegistry as Registry, shown_id},
     },
 };
 
 /// Compares a package with the adapters that were read.
-pub fn compare(explored: &Explored, package: &Package) -> Report {
-    let goods = match Goods::of(package) {
-        Ok(goods) => goods,
+pub fn compare(explored: &RegistryReport, package: &Package) -> PackageVerification {
+    let params = match ReleaseParams::from_package(package) {
+        Ok(params) => params,
         Err(error) => return report(vec![judged("registered", Err(error.to_string()))]),
     };
-    let manifest = hex::encode(goods.manifest_sha256);
+    let manifest = hex::encode(params.manifest_sha256);
     let named = |adapter: &&AdapterView| {
         let mut releases = adapter.releases.iter();
         releases.any(|release| release.manifest_sha256 == manifest)
     };
     // Anyone may register the same manifest; the publisher's own adapter is meant.
-    let publisher = goods.publisher.to_string();
+    let publisher = params.publisher.to_string();
     let own = |adapter: &&AdapterView| adapter.publisher == publisher;
     let mut candidates: Vec<&AdapterView> = explored.adapters.iter().filter(named).collect();
     candidates.sort_by_key(|adapter| !own(adapter));
@@ -58,13 +60,13 @@ pub fn compare(explored: &Explored, package: &Package) -> Report {
             same_text("the publisher", &adapter.publisher, &publisher),
         ),
         judged("signature", signature(explored, package)),
-        judged("adapter-id", adapter_id(adapter, release, &goods)),
+        judged("adapter-id", adapter_id(adapter, release, &params)),
         judged(
             "base-root",
             same_text(
                 "the base root",
                 &release.base_root,
-                &hex::encode(goods.base_root),
+                &hex::encode(params.base_root),
             ),
         ),
         judged(
@@ -72,10 +74,10 @@ pub fn compare(explored: &Explored, package: &Package) -> Report {
             same_text(
                 "the datasets root",
                 &release.datasets_root,
-                &hex::encode(goods.datasets_root),
+                &hex::encode(params.datasets_root),
             ),
         ),
-        judged("split", split(release, &goods)),
+        judged("split", split(release, &params)),
     ])
 }
 
@@ -85,7 +87,7 @@ pub fn compare(explored: &Explored, package: &Package) -> Report {
 /// The RPC, or no registry.
 pub async fn against_releases(
     chain: &Chain,
-    id: Id,
+    id: AdapterId,
     package: &Package,
 ) -> Result<Option<Vec<String>>, DeployError> {
     let registry = chain.network.contracts.registry.unwrap_or_default();
@@ -126,18 +128,18 @@ pub async fn against_releases(
     )]))
 }
 
-fn report(checks: Vec<Check>) -> Report {
-    let ok = checks.iter().all(|check| check.status != Status::Fail);
-    Report { ok, checks }
+fn report(checks: Vec<PackageCheck>) -> PackageVerification {
+    let ok = checks.iter().all(|check| check.status != CheckStatus::Fail);
+    PackageVerification { ok, checks }
 }
 
-fn judged(name: &'static str, found: Result<(), String>) -> Check {
+fn judged(name: &'static str, found: Result<(), String>) -> PackageCheck {
     let (status, label) = match found {
-        Ok(()) if name == "signature" => (Status::Pass, Label::SignedClaim),
-        Ok(()) => (Status::Pass, Label::VerifiedBytes),
-        Err(_) => (Status::Fail, Label::Unverified),
+        Ok(()) if name == "signature" => (CheckStatus::Pass, TrustLabel::SignedClaim),
+        Ok(()) => (CheckStatus::Pass, TrustLabel::VerifiedBytes),
+        Err(_) => (CheckStatus::Fail, TrustLabel::Unverified),
     };
-    Check {
+    PackageCheck {
         name,
         status,
         label,
@@ -175,12 +177,12 @@ fn newest(adapter: &AdapterView, release: &ReleaseView) -> Result<(), String> {
 }
 
 /// The signature is the publisher's, for this very registry.
-fn signature(explored: &Explored, package: &Package) -> Result<(), String> {
+fn signature(explored: &RegistryReport, package: &Package) -> Result<(), String> {
     let Some(envelope) = &package.envelope else {
         return Err("the package is not signed".to_owned());
     };
     let registry = explored.registry.parse().ok();
-    let expected = Domain::of(explored.chain_id, registry);
+    let expected = SigningDomain::for_registry(explored.chain_id, registry);
     if envelope.domain != expected {
         let contract = envelope.domain.verifying_contract;
         let contract = contract.map_or_else(|| "no registry".to_owned(), |it| it.to_string());
@@ -192,20 +194,24 @@ fn signature(explored: &Explored, package: &Package) -> Result<(), String> {
     if envelope.message != package.manifest.release(package.manifest_sha256) {
         return Err("the signed message is about another manifest".to_owned());
     }
-    envelope.verify(&Recovery)
+    envelope.verify(&SignerRecovery)
 }
 
 /// The first release's weights and the publisher make the id.
-fn adapter_id(adapter: &AdapterView, release: &ReleaseView, goods: &Goods) -> Result<(), String> {
+fn adapter_id(
+    adapter: &AdapterView,
+    release: &ReleaseView,
+    params: &ReleaseParams,
+) -> Result<(), String> {
     if release.version > 1 {
         return Ok(());
     }
-    let expected = shown_id(id_of(goods.publisher, goods.weights_sha256));
+    let expected = shown_id(id_of(params.publisher, params.weights_sha256));
     same_text("the adapter's id", &adapter.adapter_id, &expected)
 }
 
-fn split(release: &ReleaseView, goods: &Goods) -> Result<(), String> {
-    let payout = payout(goods).map_err(|error| error.to_string())?;
+fn split(release: &ReleaseView, params: &ReleaseParams) -> Result<(), String> {
+    let payout = payout(params).map_err(|error| error.to_string())?;
     let pooled = release.shares.iter().find(|share| share.pool.is_some());
     let pool_address = pooled.and_then(|share| share.recipient.parse().ok());
     let expected = payout

@@ -9,13 +9,13 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 pub use compare::{against_releases, compare};
-pub use read::{Query, explore};
+pub use read::{ExploreQuery, explore};
 
-use crate::runtime::package::verify::Report;
+use crate::runtime::package::verify::PackageVerification;
 
 /// The registry's adapters as of one block.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct Explored {
+pub struct RegistryReport {
     pub network: String,
     pub chain_id: u64,
     pub registry: String,
@@ -24,7 +24,7 @@ pub struct Explored {
     pub adapters: Vec<AdapterView>,
     /// The checks of `--verify`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub verified: Option<Report>,
+    pub verified: Option<PackageVerification>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
@@ -59,7 +59,7 @@ pub struct ReleaseView {
     pub uri: String,
     pub splitter: String,
     pub shares: Vec<ShareView>,
-    pub revenue: Option<Revenue>,
+    pub revenue: Option<AdapterRevenue>,
     pub tx: String,
     pub block: u64,
 }
@@ -85,7 +85,7 @@ pub struct PoolView {
 
 /// Base units of the network's token, as decimal texts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct Revenue {
+pub struct AdapterRevenue {
     pub token: String,
     pub symbol: String,
     pub decimals: u8,

@@ -9,7 +9,9 @@ use alloy::{
     sol_types::SolEvent,
 };
 
-use super::{AdapterView, AnchoredView, Explored, PoolView, ReleaseView, Revenue, ShareView};
+use super::{
+    AdapterRevenue, AdapterView, AnchoredView, PoolView, RegistryReport, ReleaseView, ShareView,
+};
 use crate::{
     runtime::ledger::Address,
     wallet::{
@@ -25,7 +27,7 @@ use crate::{
 
 /// What to read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Query {
+pub struct ExploreQuery {
     /// One adapter; all of them when `None`.
     pub adapter: Option<U256>,
     /// The first block to look at; found by itself for one adapter.
@@ -36,7 +38,7 @@ pub struct Query {
 ///
 /// # Errors
 /// The RPC, no registry, or no such adapter.
-pub async fn explore(chain: &Chain, query: &Query) -> Result<Explored, DeployError> {
+pub async fn explore(chain: &Chain, query: &ExploreQuery) -> Result<RegistryReport, DeployError> {
     let registry = chain.network.contracts.registry.unwrap_or_default();
     deploy::require(chain, "OpenLoraRegistry", registry).await?;
     let from = first_block(chain, registry, query).await?;
@@ -45,7 +47,7 @@ pub async fn explore(chain: &Chain, query: &Query) -> Result<Explored, DeployErr
     for (id, view) in &mut found {
         complete(chain, registry, *id, view).await?;
     }
-    Ok(Explored {
+    Ok(RegistryReport {
         network: chain.network.name.clone(),
         chain_id: chain.network.chain_id,
         registry: registry.to_string(),
@@ -55,7 +57,11 @@ pub async fn explore(chain: &Chain, query: &Query) -> Result<Explored, DeployErr
     })
 }
 
-async fn first_block(chain: &Chain, registry: Address, query: &Query) -> Result<u64, DeployError> {
+async fn first_block(
+    chain: &Chain,
+    registry: Address,
+    query: &ExploreQuery,
+) -> Result<u64, DeployError> {
     let Some(id) = query.adapter else {
         return Ok(query.from_block);
     };
@@ -72,7 +78,7 @@ async fn first_block(chain: &Chain, registry: Address, query: &Query) -> Result<
 async fn history(
     chain: &Chain,
     registry: Address,
-    query: &Query,
+    query: &ExploreQuery,
     from: u64,
 ) -> Result<Vec<(U256, AdapterView)>, WalletError> {
     let anchor = chain.network.contracts.anchor;
@@ -271,7 +277,7 @@ async fn pool(chain: &Chain, address: Address) -> Result<Option<PoolView>, Walle
 }
 
 /// What the splitter took and gave, when the network has a token.
-async fn revenue(chain: &Chain, splitter: Address) -> Result<Option<Revenue>, WalletError> {
+async fn revenue(chain: &Chain, splitter: Address) -> Result<Option<AdapterRevenue>, WalletError> {
     let Some(token) = &chain.network.token else {
         return Ok(None);
     };
@@ -289,7 +295,7 @@ async fn revenue(chain: &Chain, splitter: Address) -> Result<Option<Revenue>, Wa
     let held = chain
         .read("balanceOf of the token", token.address, &held)
         .await?;
-    Ok(Some(Revenue {
+    Ok(Some(AdapterRevenue {
         token: token.address.to_string(),
         symbol: token.symbol.clone(),
         decimals: token.decimals,

@@ -10,27 +10,27 @@ use alloy::{
 };
 
 use super::secret::SecretKey;
-use crate::{private::memory::Locked, runtime::ledger::Address};
+use crate::{private::memory::LockedMemory, runtime::ledger::Address};
 
 /// An account that can sign until it is dropped.
 #[derive(Clone)]
-pub struct Account {
+pub struct WalletAccount {
     name: String,
-    key: Key,
+    key: AccountKey,
 }
 
 #[derive(Clone)]
-enum Key {
-    Held(Arc<Locked<PrivateKeySigner>>),
+enum AccountKey {
+    Held(Arc<LockedMemory<PrivateKeySigner>>),
     #[cfg(feature = "ledger")]
     Ledger(Arc<super::hardware::LedgerDevice>),
 }
 
-impl Account {
+impl WalletAccount {
     pub fn new(name: impl Into<String>, key: SecretKey) -> Self {
         Self {
             name: name.into(),
-            key: Key::Held(key.into_signer()),
+            key: AccountKey::Held(key.into_signer()),
         }
     }
 
@@ -38,7 +38,7 @@ impl Account {
     pub fn on_ledger(name: impl Into<String>, device: super::hardware::LedgerDevice) -> Self {
         Self {
             name: name.into(),
-            key: Key::Ledger(Arc::new(device)),
+            key: AccountKey::Ledger(Arc::new(device)),
         }
     }
 
@@ -48,9 +48,9 @@ impl Account {
 
     pub fn address(&self) -> Address {
         match &self.key {
-            Key::Held(signer) => signer.address().into(),
+            AccountKey::Held(signer) => signer.address().into(),
             #[cfg(feature = "ledger")]
-            Key::Ledger(device) => device.address(),
+            AccountKey::Ledger(device) => device.address(),
         }
     }
 
@@ -60,12 +60,12 @@ impl Account {
         transaction: &mut TxEip1559,
     ) -> signers::Result<Signature> {
         match &self.key {
-            Key::Held(signer) => {
+            AccountKey::Held(signer) => {
                 use alloy::network::TxSignerSync;
                 signer.sign_transaction_sync(transaction)
             }
             #[cfg(feature = "ledger")]
-            Key::Ledger(device) => {
+            AccountKey::Ledger(device) => {
                 use alloy::network::TxSigner;
                 device.signer().sign_transaction(transaction).await
             }
@@ -79,9 +79,9 @@ impl Account {
         domain: &Eip712Domain,
     ) -> signers::Result<Signature> {
         match &self.key {
-            Key::Held(signer) => signer.sign_hash_sync(&value.eip712_signing_hash(domain)),
+            AccountKey::Held(signer) => signer.sign_hash_sync(&value.eip712_signing_hash(domain)),
             #[cfg(feature = "ledger")]
-            Key::Ledger(device) => {
+            AccountKey::Ledger(device) => {
                 use alloy::signers::Signer;
                 // The transport answers from a thread of its own, so waiting here starves nobody.
                 futures::executor::block_on(device.signer().sign_typed_data(value, domain))
@@ -95,9 +95,9 @@ impl Account {
     /// A Ledger signs only what it can show.
     pub fn sign_digest(&self, digest: &B256) -> signers::Result<Signature> {
         match &self.key {
-            Key::Held(signer) => signer.sign_hash_sync(digest),
+            AccountKey::Held(signer) => signer.sign_hash_sync(digest),
             #[cfg(feature = "ledger")]
-            Key::Ledger(_) => Err(signers::Error::other(
+            AccountKey::Ledger(_) => Err(signers::Error::other(
                 "it is on a Ledger, which signs only what it can show; payments by the call need \
                  an account of this machine",
             )),
@@ -105,7 +105,7 @@ impl Account {
     }
 }
 
-impl fmt::Debug for Account {
+impl fmt::Debug for WalletAccount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Account({}, {})", self.name, self.address())
     }

@@ -8,20 +8,20 @@ use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use super::{
-    format::{Kdf, Sealed},
+    format::{Kdf, SealedKey},
     secret::{Password, SecretKey},
 };
 
 /// What each guess of a password costs, with geth's parameters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Strength {
+pub enum KdfStrength {
     /// About a second and 256 MiB.
     Standard,
     /// A fraction of that, and 4 MiB: for accounts that hold little.
     Light,
 }
 
-impl Strength {
+impl KdfStrength {
     fn kdf(self) -> Kdf {
         let (log_n, p) = match self {
             Self::Standard => (18, 1),
@@ -32,10 +32,14 @@ impl Strength {
 }
 
 type Aes128Ctr = ctr::Ctr128BE<aes::Aes128>;
-type Derived = Zeroizing<[u8; 32]>;
+type DerivedKey = Zeroizing<[u8; 32]>;
 
 /// Seals `key` with a new salt and a new initial vector.
-pub fn seal(key: &SecretKey, password: &Password, strength: Strength) -> std::io::Result<Sealed> {
+pub fn seal(
+    key: &SecretKey,
+    password: &Password,
+    strength: KdfStrength,
+) -> std::io::Result<SealedKey> {
     let kdf = strength.kdf();
     let (mut salt, mut iv) = (vec![0; 32], [0; 16]);
     for bytes in [salt.as_mut_slice(), iv.as_mut_slice()] {
@@ -48,7 +52,7 @@ pub fn seal(key: &SecretKey, password: &Password, strength: Strength) -> std::io
     let mut ciphertext = key.bytes().to_vec();
     stream(&derived, &iv, &mut ciphertext);
     let mac = mac(&derived, &ciphertext);
-    Ok(Sealed {
+    Ok(SealedKey {
         iv,
         ciphertext,
         mac,
@@ -58,7 +62,7 @@ pub fn seal(key: &SecretKey, password: &Password, strength: Strength) -> std::io
 }
 
 /// The sealed bytes, or nothing when the password is not the one they were sealed with.
-pub fn open(sealed: &Sealed, password: &Password) -> Option<Zeroizing<Vec<u8>>> {
+pub fn open(sealed: &SealedKey, password: &Password) -> Option<Zeroizing<Vec<u8>>> {
     let derived = derive(sealed.kdf, password, &sealed.salt)?;
     let fits: bool = mac(&derived, &sealed.ciphertext).ct_eq(&sealed.mac).into();
     if !fits {
@@ -69,7 +73,7 @@ pub fn open(sealed: &Sealed, password: &Password) -> Option<Zeroizing<Vec<u8>>> 
     Some(bytes)
 }
 
-fn derive(kdf: Kdf, password: &Password, salt: &[u8]) -> Option<Derived> {
+fn derive(kdf: Kdf, password: &Password, salt: &[u8]) -> Option<DerivedKey> {
     let mut derived = Zeroizing::new([0; 32]);
     match kdf {
         Kdf::Scrypt { log_n, r, p } => {
@@ -85,7 +89,7 @@ fn derive(kdf: Kdf, password: &Password, salt: &[u8]) -> Option<Derived> {
 }
 
 /// The second half of the derived key authenticates.
-fn mac(derived: &Derived, ciphertext: &[u8]) -> [u8; 32] {
+fn mac(derived: &DerivedKey, ciphertext: &[u8]) -> [u8; 32] {
     let mut hasher = Keccak256::new();
     hasher.update(&derived[16..]);
     hasher.update(ciphertext);
@@ -93,7 +97,7 @@ fn mac(derived: &Derived, ciphertext: &[u8]) -> [u8; 32] {
 }
 
 /// The first half of the derived key encrypts, and decrypts the same way.
-fn stream(derived: &Derived, iv: &[u8; 16], bytes: &mut [u8]) {
+fn stream(derived: &DerivedKey, iv: &[u8; 16], bytes: &mut [u8]) {
     let mut key = Zeroizing::new([0; 16]);
     key.copy_from_slice(&derived[..16]);
     Aes128Ctr::new((&*key).into(), iv.into()).apply_keystream(bytes);

@@ -17,7 +17,7 @@ const PBKDF2_ROUNDS: u64 = 10_000_000;
 
 /// The file as it stands.
 #[derive(Serialize, Deserialize)]
-pub struct File {
+pub struct KeystoreFile {
     /// Hexadecimal without 0x, as geth writes it; absent in files of other programs.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub address: Option<String>,
@@ -45,7 +45,7 @@ pub struct CipherParams {
 
 /// A sealed key whose parameters are known to be sound.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sealed {
+pub struct SealedKey {
     pub iv: [u8; 16],
     pub ciphertext: Vec<u8>,
     pub mac: [u8; 32],
@@ -64,12 +64,13 @@ pub enum Kdf {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Keystore {
     pub address: Option<Address>,
-    pub sealed: Sealed,
+    pub sealed: SealedKey,
 }
 
 impl Keystore {
     pub fn parse(bytes: &[u8]) -> Result<Self, KeystoreProblem> {
-        let file: File = serde_json::from_slice(bytes).map_err(|error| json_problem(&error))?;
+        let file: KeystoreFile =
+            serde_json::from_slice(bytes).map_err(|error| json_problem(&error))?;
         if file.version != 3 {
             return Err(field("version", "3", file.version));
         }
@@ -78,7 +79,7 @@ impl Keystore {
             return Err(field("crypto.cipher", "aes-128-ctr", crypto.cipher));
         }
         let (kdf, salt) = kdf(&crypto.kdf, &crypto.kdfparams)?;
-        let sealed = Sealed {
+        let sealed = SealedKey {
             iv: array(
                 "crypto.cipherparams.iv",
                 "16 bytes",
@@ -107,7 +108,7 @@ impl Keystore {
                 serde_json::json!({"c": rounds, "dklen": 32, "prf": "hmac-sha256", "salt": salt}),
             ),
         };
-        let file = File {
+        let file = KeystoreFile {
             address: self.address.map(|address| hex::encode(address.0)),
             crypto: RawCrypto {
                 cipher: "aes-128-ctr".to_owned(),

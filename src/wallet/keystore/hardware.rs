@@ -13,7 +13,7 @@ use crate::{
 
 /// What is kept of an account on a Ledger.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Hardware {
+pub struct LedgerAccount {
     pub address: Address,
     /// Derivation path, such as m/44'/60'/0'/0/0.
     pub path: String,
@@ -21,18 +21,18 @@ pub struct Hardware {
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct File {
+struct HardwareFile {
     address: String,
-    ledger: Device,
+    ledger: DevicePath,
 }
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Device {
+struct DevicePath {
     path: String,
 }
 
-impl Hardware {
+impl LedgerAccount {
     /// Nothing when the bytes are another kind of file.
     pub fn parse(bytes: &[u8]) -> Option<Result<Self, KeystoreProblem>> {
         let value: serde_json::Value = serde_json::from_slice(bytes).ok()?;
@@ -46,7 +46,7 @@ impl Hardware {
             expected,
             found,
         };
-        let file: File = serde_json::from_value(value).map_err(|error| {
+        let file: HardwareFile = serde_json::from_value(value).map_err(|error| {
             field(
                 "ledger",
                 "an address and a derivation path",
@@ -63,9 +63,9 @@ impl Hardware {
     }
 
     pub fn to_bytes(&self) -> Vec<u8> {
-        let file = File {
+        let file = HardwareFile {
             address: self.address.to_string(),
-            ledger: Device {
+            ledger: DevicePath {
                 path: self.path.clone(),
             },
         };
@@ -91,7 +91,7 @@ pub fn checked(path: &str) -> Result<String, KeystoreError> {
 }
 
 #[cfg(feature = "ledger")]
-pub use device::Device as LedgerDevice;
+pub use device::ConnectedDevice as LedgerDevice;
 
 #[cfg(feature = "ledger")]
 mod device {
@@ -102,9 +102,9 @@ mod device {
 
     /// A device that is connected and unlocked, its Ethereum app open.
     #[derive(Debug)]
-    pub struct Device(LedgerSigner);
+    pub struct ConnectedDevice(LedgerSigner);
 
-    impl Device {
+    impl ConnectedDevice {
         /// Finds the first Ledger and asks it for the account at `path`.
         ///
         /// The transport answers from a thread of its own, so waiting here starves nobody.
@@ -130,10 +130,10 @@ mod device {
 
 /// The account at `path` of the Ledger that is connected.
 #[cfg(feature = "ledger")]
-pub fn find(path: &str) -> Result<Hardware, KeystoreError> {
+pub fn find(path: &str) -> Result<LedgerAccount, KeystoreError> {
     let path = checked(path)?;
     let address = LedgerDevice::connect(&path)?.address();
-    Ok(Hardware { address, path })
+    Ok(LedgerAccount { address, path })
 }
 
 /// The account at `path` of the Ledger that is connected.
@@ -141,7 +141,7 @@ pub fn find(path: &str) -> Result<Hardware, KeystoreError> {
 /// # Errors
 /// Always: this program was built without the way to the device.
 #[cfg(not(feature = "ledger"))]
-pub fn find(path: &str) -> Result<Hardware, KeystoreError> {
+pub fn find(path: &str) -> Result<LedgerAccount, KeystoreError> {
     checked(path)?;
     Err(KeystoreError::NoLedgerSupport)
 }

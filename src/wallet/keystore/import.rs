@@ -19,14 +19,14 @@ pub const DEVELOPMENT_MNEMONIC: &str =
 
 /// A secret recognised by its form.
 #[derive(Debug)]
-pub enum Imported {
+pub enum ImportedSecret {
     Key(SecretKey),
     /// The bytes of a keystore, still locked.
     Keystore(Vec<u8>),
 }
 
 /// Recognises what `text` holds. `path` is the derivation path for a mnemonic.
-pub fn parse_secret(text: &str, path: Option<&str>) -> Result<Imported, KeystoreError> {
+pub fn parse_secret(text: &str, path: Option<&str>) -> Result<ImportedSecret, KeystoreError> {
     let text = text.trim();
     let without = |found| match path {
         Some(_) => Err(KeystoreError::PathWithout { found }),
@@ -34,13 +34,13 @@ pub fn parse_secret(text: &str, path: Option<&str>) -> Result<Imported, Keystore
     };
     if text.starts_with('{') {
         without("a keystore")?;
-        return Ok(Imported::Keystore(text.as_bytes().to_vec()));
+        return Ok(ImportedSecret::Keystore(text.as_bytes().to_vec()));
     }
     if text.contains(char::is_whitespace) {
-        return from_mnemonic(text, path.unwrap_or(DEFAULT_PATH)).map(Imported::Key);
+        return from_mnemonic(text, path.unwrap_or(DEFAULT_PATH)).map(ImportedSecret::Key);
     }
     without("a private key")?;
-    SecretKey::from_hex(text).map(Imported::Key)
+    SecretKey::from_hex(text).map(ImportedSecret::Key)
 }
 
 /// The key that a mnemonic has at `path`, without a passphrase.

@@ -13,12 +13,13 @@ mod import;
 mod secret;
 mod store;
 
-pub use account::Account;
-pub use cipher::Strength;
+pub use account::WalletAccount;
+pub use cipher::KdfStrength;
 pub use error::{KeystoreError, KeystoreProblem};
 pub use hardware::find as find_ledger;
 pub use import::{
-    DEFAULT_PATH, DEVELOPMENT_MNEMONIC, Imported, from_mnemonic as import_mnemonic, parse_secret,
+    DEFAULT_PATH, DEVELOPMENT_MNEMONIC, ImportedSecret, from_mnemonic as import_mnemonic,
+    parse_secret,
 };
 pub use secret::{Password, SecretKey};
-pub use store::{Entry, Keystores, open_bytes};
+pub use store::{KeystoreDir, KeystoreEntry, open_bytes};

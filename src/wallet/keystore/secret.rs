@@ -6,7 +6,9 @@ use alloy::signers::local::PrivateKeySigner;
 use rand::{TryRngCore, rngs::OsRng};
 use zeroize::Zeroizing;
 
-use crate::{private::memory::Locked, runtime::ledger::Address, wallet::keystore::KeystoreError};
+use crate::{
+    private::memory::LockedMemory, runtime::ledger::Address, wallet::keystore::KeystoreError,
+};
 
 /// What a keystore is locked with.
 #[derive(Clone)]
@@ -42,8 +44,8 @@ impl fmt::Debug for Password {
 /// A private key that belongs to an account: neither zero nor beyond the order of secp256k1.
 #[derive(Clone)]
 pub struct SecretKey {
-    bytes: Arc<Locked<Zeroizing<[u8; 32]>>>,
-    signer: Arc<Locked<PrivateKeySigner>>,
+    bytes: Arc<LockedMemory<Zeroizing<[u8; 32]>>>,
+    signer: Arc<LockedMemory<PrivateKeySigner>>,
 }
 
 impl SecretKey {
@@ -71,8 +73,8 @@ impl SecretKey {
     fn locked(bytes: Zeroizing<[u8; 32]>, signer: PrivateKeySigner) -> Result<Self, KeystoreError> {
         let refused = || KeystoreError::io("take", "memory for a key");
         Ok(Self {
-            bytes: Arc::new(Locked::new(bytes).map_err(refused())?),
-            signer: Arc::new(Locked::new(signer).map_err(refused())?),
+            bytes: Arc::new(LockedMemory::new(bytes).map_err(refused())?),
+            signer: Arc::new(LockedMemory::new(signer).map_err(refused())?),
         })
     }
 
@@ -115,7 +117,7 @@ impl SecretKey {
         &self.bytes
     }
 
-    pub(super) fn into_signer(self) -> Arc<Locked<PrivateKeySigner>> {
+    pub(super) fn into_signer(self) -> Arc<LockedMemory<PrivateKeySigner>> {
         self.signer
     }
 }

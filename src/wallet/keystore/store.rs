@@ -7,14 +7,14 @@ use std::{
 };
 
 use super::{
-    account::Account,
-    cipher::{self, Strength},
+    account::WalletAccount,
+    cipher::{self, KdfStrength},
     format::{Keystore, LARGEST},
-    hardware::Hardware,
+    hardware::LedgerAccount,
     secret::{Password, SecretKey},
 };
 use crate::{
-    atomic::{self, Readers},
+    atomic::{self, FileAccess},
     private::files,
     runtime::ledger::Address,
     wallet::keystore::error::{KeystoreError, KeystoreProblem},
@@ -24,13 +24,13 @@ const SUFFIX: &str = ".json";
 
 /// The keystores of one folder.
 #[derive(Clone, Debug)]
-pub struct Keystores {
+pub struct KeystoreDir {
     dir: PathBuf,
 }
 
 /// An account of the folder, locked.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
+pub struct KeystoreEntry {
     pub name: String,
     pub path: PathBuf,
     /// As the file says; absent in files of programs that leave it out.
@@ -40,12 +40,12 @@ pub struct Entry {
 }
 
 /// What a file of the folder holds.
-enum Stored {
+enum StoredKey {
     Sealed(Keystore),
-    Ledger(Hardware),
+    Ledger(LedgerAccount),
 }
 
-impl Keystores {
+impl KeystoreDir {
     pub fn new(dir: impl Into<PathBuf>) -> Self {
         Self { dir: dir.into() }
     }
@@ -80,15 +80,15 @@ impl Keystores {
         &self,
         name: &str,
         key: &SecretKey,
-        (password, strength): (&Password, Strength),
-    ) -> Result<Entry, KeystoreError> {
+        (password, strength): (&Password, KdfStrength),
+    ) -> Result<KeystoreEntry, KeystoreError> {
         let path = self.require_free(name)?;
         if password.is_empty() {
             return Err(KeystoreError::EmptyPassword);
         }
         let bytes = sealed(&path, key, (password, strength))?;
         self.create_file(name, &path, &bytes)?;
-        Ok(Entry {
+        Ok(KeystoreEntry {
             name: name.to_owned(),
             path,
             address: Some(key.address()),
@@ -97,7 +97,11 @@ impl Keystores {
     }
 
     /// Remembers under `name` an account whose key is on a Ledger.
-    pub fn remember(&self, name: &str, account: &Hardware) -> Result<Entry, KeystoreError> {
+    pub fn add_ledger_account(
+        &self,
+        name: &str,
+        account: &LedgerAccount,
+    ) -> Result<KeystoreEntry, KeystoreError> {
         let path = self.require_free(name)?;
         self.create_file(name, &path, &account.to_bytes())?;
         self.entry(name)
@@ -115,19 +119,19 @@ impl Keystores {
         if new.is_empty() {
             return Err(KeystoreError::EmptyPassword);
         }
-        let bytes = sealed(&path, &key, (new, Strength::Standard))?;
-        atomic::replace_file(&path, &bytes, Readers::Owner)
+        let bytes = sealed(&path, &key, (new, KdfStrength::Standard))?;
+        atomic::replace_file(&path, &bytes, FileAccess::Owner)
             .map_err(KeystoreError::io("write", &path))
     }
 
     /// The account, ready to sign.
-    pub fn unlock(&self, name: &str, password: &Password) -> Result<Account, KeystoreError> {
-        Ok(Account::new(name, self.open(name, password)?))
+    pub fn unlock(&self, name: &str, password: &Password) -> Result<WalletAccount, KeystoreError> {
+        Ok(WalletAccount::new(name, self.open(name, password)?))
     }
 
     /// The account on the Ledger that is connected, ready to sign.
     #[cfg(feature = "ledger")]
-    pub fn connect(&self, entry: &Entry) -> Result<Account, KeystoreError> {
+    pub fn connect(&self, entry: &KeystoreEntry) -> Result<WalletAccount, KeystoreError> {
         let path = entry.ledger.as_deref().unwrap_or_default();
         let device = super::hardware::LedgerDevice::connect(path)?;
         match entry.address {
@@ -136,7 +140,7 @@ impl Keystores {
                 expected,
                 found: device.address(),
             }),
-            _ => Ok(Account::on_ledger(&entry.name, device)),
+            _ => Ok(WalletAccount::on_ledger(&entry.name, device)),
         }
     }
 
@@ -145,13 +149,13 @@ impl Keystores {
     /// # Errors
     /// Always: this program was built without the way to the device.
     #[cfg(not(feature = "ledger"))]
-    pub fn connect(&self, _: &Entry) -> Result<Account, KeystoreError> {
+    pub fn connect(&self, _: &KeystoreEntry) -> Result<WalletAccount, KeystoreError> {
         Err(KeystoreError::NoLedgerSupport)
     }
 
     /// The account's key.
     pub fn open(&self, name: &str, password: &Password) -> Result<SecretKey, KeystoreError> {
-        let Entry { path, ledger, .. } = self.entry(name)?;
+        let KeystoreEntry { path, ledger, .. } = self.entry(name)?;
         if ledger.is_some() {
             return Err(KeystoreError::KeyOnLedger {
                 name: name.to_owned(),
@@ -161,7 +165,7 @@ impl Keystores {
     }
 
     /// Every account, sorted by name.
-    pub fn list(&self) -> Result<Vec<Entry>, KeystoreError> {
+    pub fn list(&self) -> Result<Vec<KeystoreEntry>, KeystoreError> {
         let entries = match fs::read_dir(&self.dir) {
             Ok(entries) => entries,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -182,7 +186,7 @@ impl Keystores {
     }
 
     /// The account `name` without its key.
-    pub fn entry(&self, name: &str) -> Result<Entry, KeystoreError> {
+    pub fn entry(&self, name: &str) -> Result<KeystoreEntry, KeystoreError> {
         let path = self.path(name)?;
         if !path.exists() {
             return Err(KeystoreError::NoAccount {
@@ -192,10 +196,10 @@ impl Keystores {
             });
         }
         let (address, ledger) = match stored(&path, &read(&path)?)? {
-            Stored::Sealed(keystore) => (keystore.address, None),
-            Stored::Ledger(account) => (Some(account.address), Some(account.path)),
+            StoredKey::Sealed(keystore) => (keystore.address, None),
+            StoredKey::Ledger(account) => (Some(account.address), Some(account.path)),
         };
-        Ok(Entry {
+        Ok(KeystoreEntry {
             name: name.to_owned(),
             path,
             address,
@@ -204,7 +208,7 @@ impl Keystores {
     }
 
     /// The account that is meant: `wanted`, or the only one there is.
-    pub fn choose(&self, wanted: Option<&str>) -> Result<Entry, KeystoreError> {
+    pub fn choose(&self, wanted: Option<&str>) -> Result<KeystoreEntry, KeystoreError> {
         if let Some(name) = wanted {
             return self.entry(name);
         }
@@ -239,7 +243,7 @@ impl Keystores {
 fn sealed(
     path: &Path,
     key: &SecretKey,
-    (password, strength): (&Password, Strength),
+    (password, strength): (&Password, KdfStrength),
 ) -> Result<Vec<u8>, KeystoreError> {
     let sealed =
         cipher::seal(key, password, strength).map_err(KeystoreError::io("encrypt", path))?;
@@ -286,15 +290,17 @@ pub fn open_bytes(
     }
 }
 
-fn stored(path: &Path, bytes: &[u8]) -> Result<Stored, KeystoreError> {
-    match Hardware::parse(bytes) {
-        Some(account) => account
-            .map(Stored::Ledger)
-            .map_err(|problem| KeystoreError::Keystore {
-                path: path.to_owned(),
-                problem,
-            }),
-        None => parse(path, bytes).map(Stored::Sealed),
+fn stored(path: &Path, bytes: &[u8]) -> Result<StoredKey, KeystoreError> {
+    match LedgerAccount::parse(bytes) {
+        Some(account) => {
+            account
+                .map(StoredKey::Ledger)
+                .map_err(|problem| KeystoreError::Keystore {
+                    path: path.to_owned(),
+                    problem,
+                })
+        }
+        None => parse(path, bytes).map(StoredKey::Sealed),
     }
 }
 

@@ -63,8 +63,8 @@ sol! {
     }
 }
 
-impl From<&ledger::ChannelConfig> for ChannelConfig {
-    fn from(config: &ledger::ChannelConfig) -> Self {
+impl From<&ledger::ChannelTerms> for ChannelConfig {
+    fn from(config: &ledger::ChannelTerms) -> Self {
         Self {
             payer: config.payer.into(),
             payerAuthorizer: config.payer_authorizer.into(),

@@ -3,7 +3,7 @@
 use alloy::primitives::{B256, U256};
 
 /// An adapter's id, as the registry numbers them.
-pub type Id = U256;
+pub type AdapterId = U256;
 
 /// An adapter's id as 0x and 64 digits.
 pub fn shown_id(id: U256) -> String {

@@ -9,4 +9,4 @@ mod id;
 pub use bindings::*;
 pub use errors::explain;
 pub use escrow::*;
-pub use id::{Id, parse_id, shown_id};
+pub use id::{AdapterId, parse_id, shown_id};

@@ -9,13 +9,13 @@ use alloy::{
 };
 
 use crate::{
-    runtime::ledger::{Address, Amount, Word, publication::Batch},
+    runtime::ledger::{Address, Amount, Word, publication::AnchoredBatch},
     wallet::{
         WalletError,
         provider::Chain,
         registry::{AttributionAnchor, Head},
-        settlement::{Desk, SettleError},
-        transaction::Mined,
+        settlement::{SettleError, SettlementClient},
+        transaction::MinedTx,
     },
 };
 
@@ -32,10 +32,10 @@ pub async fn head(chain: &Chain, adapter: U256, server: Address) -> Result<Head,
 /// Anchors a batch whose file is published; the chain refuses it unless its last root is the one
 /// before.
 pub async fn publish_root(
-    desk: &Desk,
-    (adapter, batch): (U256, &Batch),
+    desk: &SettlementClient,
+    (adapter, batch): (U256, &AnchoredBatch),
     uri: &str,
-) -> Result<Mined, SettleError> {
+) -> Result<MinedTx, SettleError> {
     let anchor = desk.chain().network.contracts.anchor.unwrap_or_default();
     let call = AttributionAnchor::anchorCall {
         id: adapter,

@@ -7,7 +7,7 @@ use alloy::{rpc::types::TransactionReceipt, sol_types::SolEvent};
 
 use crate::{
     runtime::{
-        event::{Anchored, ContributionClaimed, ContributionsProposed, Event},
+        event::{ContributionClaimed, ContributionsProposed, Event, RootAnchored},
         ledger::{Amount, ReceiverKey, Word},
         ports::PublishedLog,
     },
@@ -18,15 +18,15 @@ use crate::{
 };
 
 /// Where a log was found.
-struct Logged {
+struct LogPosition {
     tx: String,
     chain_id: u64,
     block: u64,
     block_hash: Word,
 }
 
-impl Logged {
-    fn of(chain_id: u64, receipt: &TransactionReceipt) -> Self {
+impl LogPosition {
+    fn from_receipt(chain_id: u64, receipt: &TransactionReceipt) -> Self {
         Self {
             tx: receipt.transaction_hash.to_string(),
             chain_id,
@@ -38,7 +38,7 @@ impl Logged {
 
 /// The facts of a server's own transaction.
 pub fn told_by(receipt: &TransactionReceipt, chain_id: u64, log: &dyn PublishedLog) -> Vec<Event> {
-    let at = Logged::of(chain_id, receipt);
+    let at = LogPosition::from_receipt(chain_id, receipt);
     let mut facts = Vec::new();
     for entry in receipt.logs() {
         if let Ok(event) = AttributionAnchor::Anchored::decode_log(&entry.inner) {
@@ -59,12 +59,12 @@ pub fn told_by(receipt: &TransactionReceipt, chain_id: u64, log: &dyn PublishedL
 
 fn anchored(
     event: &AttributionAnchor::Anchored,
-    at: &Logged,
+    at: &LogPosition,
     log: &dyn PublishedLog,
 ) -> Option<Event> {
     let root = Word(event.root.0);
     let batch = log.batch(root)?;
-    Some(Event::Anchored(Box::new(Anchored {
+    Some(Event::Anchored(Box::new(RootAnchored {
         tx: at.tx.clone(),
         chain_id: at.chain_id,
         adapter_id: shown_id(event.id),
@@ -82,7 +82,7 @@ fn anchored(
 
 fn proposed(
     event: &ContributorPool::AllotmentProposed,
-    at: &Logged,
+    at: &LogPosition,
     (pool, log): (ReceiverKey, &dyn PublishedLog),
 ) -> Option<Event> {
     let root = Word(event.root.0);
@@ -113,7 +113,7 @@ pub fn server_facts(chain_id: u64, log: Arc<dyn PublishedLog>) -> FactReader {
 
 /// What contributors were paid by a transaction, whoever sent it.
 pub fn claimed_by(receipt: &TransactionReceipt, chain_id: u64) -> Vec<Event> {
-    let at = Logged::of(chain_id, receipt);
+    let at = LogPosition::from_receipt(chain_id, receipt);
     let claimed = receipt.logs().iter().filter_map(|entry| {
         let event = ContributorPool::Claimed::decode_log(&entry.inner).ok()?;
         Some(Event::ContributionClaimed(Box::new(ContributionClaimed {

@@ -16,7 +16,7 @@ use crate::{
 
 /// A proposal, and how the pool stood before it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Proposed {
+pub struct PoolProposal {
     /// Names the published sums behind it.
     pub root: Word,
     pub entries: Vec<PoolEntry>,
@@ -27,7 +27,7 @@ pub struct Proposed {
 
 /// A pool's promises as its events tell them.
 #[derive(Default)]
-struct Promises {
+struct PoolPromises {
     shares: Vec<Share>,
     by_round: BTreeMap<U256, Vec<PoolEntry>>,
     given: BTreeMap<Address, Amount>,
@@ -35,7 +35,7 @@ struct Promises {
     divided: u128,
 }
 
-impl Promises {
+impl PoolPromises {
     /// By proposals and by static shares, each rounded as the pool does.
     fn had(&self) -> BTreeMap<Address, Amount> {
         let mut had = self.given.clone();
@@ -57,13 +57,16 @@ impl Promises {
 }
 
 /// Everything that was proposed to a pool, oldest first.
-pub async fn proposed_on(chain: &Chain, pool: ReceiverKey) -> Result<Vec<Proposed>, WalletError> {
+pub async fn proposed_on(
+    chain: &Chain,
+    pool: ReceiverKey,
+) -> Result<Vec<PoolProposal>, WalletError> {
     let token: alloy::primitives::Address = pool.token.into();
     let shares = ContributorPool::sharesCall {};
     let shares = chain.read("shares of the pool", pool.receiver, &shares);
-    let mut promises = Promises {
+    let mut promises = PoolPromises {
         shares: shares.await?,
-        ..Promises::default()
+        ..PoolPromises::default()
     };
     let filter = Filter::new()
         .address(alloy::primitives::Address::from(pool.receiver))
@@ -78,7 +81,7 @@ pub async fn proposed_on(chain: &Chain, pool: ReceiverKey) -> Result<Vec<Propose
         if let Ok(event) = ContributorPool::AllotmentProposed::decode_log(&log.inner) {
             let entries = event.data.entries;
             promises.by_round.insert(event.data.round, entries.clone());
-            proposed.push(Proposed {
+            proposed.push(PoolProposal {
                 root: Word(event.data.root.0),
                 entries,
                 allotted: promises.allotted,

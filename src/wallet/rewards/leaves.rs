@@ -10,7 +10,7 @@ use crate::{
         event::{AttributedAmount, ContributorShare},
         ledger::{
             Word,
-            publication::{Batch, Contributions, PublishedCall},
+            publication::{AnchoredBatch, PoolContributions, PublishedCall},
         },
     },
     wallet::{
@@ -64,7 +64,7 @@ pub fn contributions_root(shares: &[ContributorShare], amounts: &[AttributedAmou
 }
 
 /// The tree over a batch; nothing when it is empty or a field is no number.
-pub fn batch_tree(batch: &Batch) -> Option<MerkleTree> {
+pub fn batch_tree(batch: &AnchoredBatch) -> Option<MerkleTree> {
     let leaves = batch
         .calls
         .iter()
@@ -73,7 +73,7 @@ pub fn batch_tree(batch: &Batch) -> Option<MerkleTree> {
 }
 
 /// The tree over what contributors of a pool are owed; nothing when nobody is.
-pub fn contributions_tree(contributions: &Contributions) -> Option<MerkleTree> {
+pub fn contributions_tree(contributions: &PoolContributions) -> Option<MerkleTree> {
     let token = RawAddress::from(contributions.pool.token);
     let encoded = contributions.owed.iter().map(|owed| {
         let who = RawAddress::from(owed.contributor);

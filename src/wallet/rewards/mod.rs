@@ -15,7 +15,9 @@ mod split;
 pub use anchor::{OnChain, anchored_on, anchoring_servers, head, publish_root};
 pub use collection::{TokenTransfer, authorizations_on, claimed_on, settled_on, transfers_of};
 pub use facts::{claim_facts, claimed_by, server_facts, told_by};
-pub use history::{Proposed, proposed_on};
+pub use history::{PoolProposal, proposed_on};
 pub use leaves::{batch_tree, contributions_root, contributions_tree, leaf_of};
-pub use pool::{Deed, Pool, Proposal, allot, entries, entries_of, owed, pool_of, proposal_of};
+pub use pool::{
+    PoolCall, PoolState, WaitingProposal, allot, entries, entries_of, owed, pool_of, proposal_of,
+};
 pub use split::split_of;

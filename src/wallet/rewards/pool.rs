@@ -15,22 +15,21 @@ use alloy::{
 use super::leaves::contributions_tree;
 use crate::{
     runtime::ledger::{
-        Address, Allotment, Amount, ReceiverKey, Stated, Word,
-        publication::{Contributions, FORMAT},
-        tranche,
+        Address, Amount, PoolAllotment, ReceiverKey, StatedContributions, Word, next_tranche,
+        publication::{FORMAT, PoolContributions},
     },
     wallet::{
         WalletError,
         provider::Chain,
         registry::{ContributorPool, PoolAccount, PoolEntry},
-        settlement::{Desk, SettleError},
-        transaction::{Mined, Submission},
+        settlement::{SettleError, SettlementClient},
+        transaction::{MinedTx, TxSubmission},
     },
 };
 
 /// How a pool stands in one token.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pool {
+pub struct PoolState {
     pub key: ReceiverKey,
     pub operator: Address,
     /// Seconds between a proposal and its force.
@@ -46,7 +45,7 @@ pub struct Pool {
 
 /// What waits to take force, or is about to be activated.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Proposal {
+pub struct WaitingProposal {
     pub round: u32,
     /// Names the published sums behind it.
     pub root: Word,
@@ -56,7 +55,7 @@ pub struct Proposal {
     pub entries: Vec<PoolEntry>,
 }
 
-impl Pool {
+impl PoolState {
     /// What nothing promises to anybody yet.
     pub fn unallotted(&self) -> Amount {
         self.received.saturating_sub(Amount(self.account.allotted))
@@ -93,7 +92,7 @@ impl Pool {
 ///
 /// # Errors
 /// The chain cannot be asked, the address is no pool's, or the pool's is of earlier contracts.
-pub async fn pool_of(chain: &Chain, key: ReceiverKey) -> Result<Pool, WalletError> {
+pub async fn pool_of(chain: &Chain, key: ReceiverKey) -> Result<PoolState, WalletError> {
     let (at, token) = (key.receiver, key.token.into());
     let none = || WalletError::NoPool {
         network: chain.network.name.clone(),
@@ -119,7 +118,7 @@ pub async fn pool_of(chain: &Chain, key: ReceiverKey) -> Result<Pool, WalletErro
     // A development chain makes blocks only when it is asked to.
     let clock = SystemTime::now().duration_since(UNIX_EPOCH);
     let clock = clock.map_or(0, |since| since.as_secs());
-    Ok(Pool {
+    Ok(PoolState {
         key,
         operator: terms.operator.into(),
         delay: terms.delay,
@@ -138,7 +137,10 @@ fn whole(amount: U256) -> Amount {
 ///
 /// # Errors
 /// The chain cannot be asked, or does not have the event.
-pub async fn proposal_of(chain: &Chain, pool: &Pool) -> Result<Option<Proposal>, WalletError> {
+pub async fn proposal_of(
+    chain: &Chain,
+    pool: &PoolState,
+) -> Result<Option<WaitingProposal>, WalletError> {
     if !pool.has_proposal() {
         return Ok(None);
     }
@@ -159,7 +161,7 @@ pub async fn proposal_of(chain: &Chain, pool: &Pool) -> Result<Option<Proposal>,
         method: "eth_getLogs",
         reason: format!("block {block} has no proposal {round} of the pool"),
     })?;
-    Ok(Some(Proposal {
+    Ok(Some(WaitingProposal {
         round,
         root: Word(event.root.0),
         total: whole(event.total),
@@ -169,7 +171,11 @@ pub async fn proposal_of(chain: &Chain, pool: &Pool) -> Result<Option<Proposal>,
 }
 
 /// What a contributor may fetch now; a proposal counts once it is activated.
-pub async fn owed(chain: &Chain, pool: &Pool, contributor: Address) -> Result<Amount, WalletError> {
+pub async fn owed(
+    chain: &Chain,
+    pool: &PoolState,
+    contributor: Address,
+) -> Result<Amount, WalletError> {
     let call = ContributorPool::owedCall {
         token: pool.key.token.into(),
         contributor: contributor.into(),
@@ -180,9 +186,13 @@ pub async fn owed(chain: &Chain, pool: &Pool, contributor: Address) -> Result<Am
 
 /// What an allotment states after what was stated, of a pool in which `received` ever arrived;
 /// nothing where nobody is owed anything.
-pub fn allot(allotment: &Allotment, stated: &Stated, received: Amount) -> Option<Contributions> {
+pub fn allot(
+    allotment: &PoolAllotment,
+    stated: &StatedContributions,
+    received: Amount,
+) -> Option<PoolContributions> {
     let (owed, source) = allotment.state(stated, received);
-    let mut contributions = Contributions {
+    let mut contributions = PoolContributions {
         format: FORMAT,
         pool: allotment.pool,
         root: Word::default(),
@@ -198,8 +208,8 @@ pub fn allot(allotment: &Allotment, stated: &Stated, received: Amount) -> Option
 /// What contributions give beyond what the pool has promised to their contributors.
 pub async fn entries_of(
     chain: &Chain,
-    pool: &Pool,
-    contributions: &Contributions,
+    pool: &PoolState,
+    contributions: &PoolContributions,
 ) -> Result<Vec<PoolEntry>, WalletError> {
     let mut had = BTreeMap::new();
     for owed in &contributions.owed {
@@ -220,14 +230,14 @@ pub async fn entries_of(
 
 /// The same from what the pool had promised before, to each and together.
 pub fn entries(
-    contributions: &Contributions,
+    contributions: &PoolContributions,
     had: &BTreeMap<Address, Amount>,
     allotted: Amount,
 ) -> Vec<PoolEntry> {
     let owed = contributions.owed.iter();
     let owed: Vec<_> = owed.map(|it| (it.contributor, it.cumulative)).collect();
     let budget = contributions.total.saturating_sub(allotted);
-    let given = tranche(&owed, had, budget).into_iter();
+    let given = next_tranche(&owed, had, budget).into_iter();
     given
         .map(|(contributor, amount)| PoolEntry {
             contributor: contributor.into(),
@@ -238,11 +248,11 @@ pub fn entries(
 
 /// What is done in a pool.
 #[derive(Clone, Debug)]
-pub enum Deed<'a> {
+pub enum PoolCall<'a> {
     /// Fetches what a contributor is owed.
     Fetch(Address, Amount),
     /// Gives what is due.
-    Activate(&'a Proposal),
+    Activate(&'a WaitingProposal),
     /// Proposes entries whose sums are published under a root; for the operator.
     Propose(Word, &'a [PoolEntry]),
     /// Contests what waits.
@@ -253,7 +263,7 @@ pub enum Deed<'a> {
     Divide,
 }
 
-impl Deed<'_> {
+impl PoolCall<'_> {
     /// Its call, and what it is in words.
     fn call(&self, pool: ReceiverKey) -> (Bytes, String) {
         let (at, token) = (pool.receiver, pool.token.into());
@@ -300,7 +310,11 @@ impl Deed<'_> {
     }
 
     /// Does it as a server, whose desk keeps the facts.
-    pub async fn carried_out(&self, desk: &Desk, pool: ReceiverKey) -> Result<Mined, SettleError> {
+    pub async fn carried_out(
+        &self,
+        desk: &SettlementClient,
+        pool: ReceiverKey,
+    ) -> Result<MinedTx, SettleError> {
         let (data, deed) = self.call(pool);
         desk.carry_out(pool.receiver, data, deed).await
     }
@@ -311,14 +325,14 @@ impl Deed<'_> {
         chain: &Chain,
         from: Address,
         pool: ReceiverKey,
-    ) -> Result<Submission, WalletError> {
+    ) -> Result<TxSubmission, WalletError> {
         let (data, deed) = self.call(pool);
         let gas = chain.estimate(from, pool.receiver, &data, &deed).await?;
-        Ok(Submission {
+        Ok(TxSubmission {
             to: pool.receiver,
             data,
             value: U256::ZERO,
-            deed,
+            label: deed,
             gas: gas + gas / 5,
             sponsored: None,
         })

@@ -13,12 +13,12 @@ use alloy::{
 };
 
 use super::{claims, view};
-pub use crate::runtime::ledger::findings::{Audit, Figures};
+pub use crate::runtime::ledger::findings::{AuditFigures, LedgerAudit};
 use crate::{
     runtime::ledger::{
         Address, Amount, ChannelView, ReceiverKey, Word,
         reconcile::{
-            ChannelEvidence, Evidence, LoggedAuthorization, LoggedRelease, LoggedSum,
+            ChainEvidence, ChannelEvidence, LoggedAuthorization, LoggedRelease, LoggedSum,
             LoggedTransfer, PaidBack, reconcile,
         },
         trail::AuditTrail,
@@ -26,7 +26,7 @@ use crate::{
     wallet::{
         WalletError,
         contracts::ESCROW,
-        provider::{Chain, Head},
+        provider::{BlockHead, Chain},
         registry::{BatchSettlementEscrow as Escrow, RevenueSplitter, Token},
     },
 };
@@ -46,7 +46,7 @@ pub async fn audit(
     chain: &Chain,
     trail: &AuditTrail,
     from_block: u64,
-) -> Result<Vec<Audit>, WalletError> {
+) -> Result<Vec<LedgerAudit>, WalletError> {
     let evidence = gather(chain, trail, from_block).await?;
     Ok(evidence.iter().map(|it| reconcile(trail, it)).collect())
 }
@@ -57,9 +57,9 @@ pub async fn gather(
     chain: &Chain,
     trail: &AuditTrail,
     from_block: u64,
-) -> Result<Vec<Evidence>, WalletError> {
+) -> Result<Vec<ChainEvidence>, WalletError> {
     let head = chain.head().await?;
-    let reader = Reader {
+    let reader = EvidenceReader {
         chain,
         trail,
         head,
@@ -72,21 +72,21 @@ pub async fn gather(
     Ok(all)
 }
 
-struct Reader<'a> {
+struct EvidenceReader<'a> {
     chain: &'a Chain,
     trail: &'a AuditTrail,
-    head: Head,
+    head: BlockHead,
     from_block: u64,
 }
 
-impl Reader<'_> {
-    async fn receiver(&self, receiver: ReceiverKey) -> Result<Evidence, WalletError> {
+impl EvidenceReader<'_> {
+    async fn receiver(&self, receiver: ReceiverKey) -> Result<ChainEvidence, WalletError> {
         let view = view::receiver(self.chain, &self.head, receiver).await?;
         let is_splitter = self.is_splitter(receiver.receiver).await?;
         let sent = transfer_filter(receiver).topic1(padded(receiver.receiver));
         let spent = self.logs(&sent).await?;
         let spent = spent.iter().filter_map(transferred);
-        Ok(Evidence {
+        Ok(ChainEvidence {
             receiver,
             escrow: ESCROW.into(),
             is_splitter,
@@ -123,7 +123,7 @@ impl Reader<'_> {
         &self,
         receiver: ReceiverKey,
     ) -> Result<BTreeMap<Word, ChannelEvidence>, WalletError> {
-        let channels = self.trail.book.channels.iter().filter(|(key, channel)| {
+        let channels = self.trail.ledger.channels.iter().filter(|(key, channel)| {
             key.chain_id == receiver.chain_id
                 && channel.config.receiver == receiver.receiver
                 && channel.config.token == receiver.token
@@ -158,18 +158,18 @@ impl Reader<'_> {
         let chain_id = self.chain.network.chain_id;
         let views: BTreeMap<Word, ChannelView> =
             seen.iter().map(|(id, it)| (*id, it.view.clone())).collect();
-        let here = self.trail.book.channels.iter();
+        let here = self.trail.ledger.channels.iter();
         let here = here.filter(|(key, _)| views.contains_key(&key.channel));
         let claimers: BTreeSet<Address> = here
             .map(|(_, channel)| channel.config.receiver_authorizer)
             .collect();
         let mut refused = Vec::new();
         for claimer in claimers {
-            let (mut rows, _) = claims::select(&self.trail.book, chain_id, claimer, &views);
+            let (mut rows, _) = claims::select(&self.trail.ledger, chain_id, claimer, &views);
             // Those without a voucher are found out without the chain.
             rows.retain(|row| row.has_voucher());
             for batch in claims::batches(rows) {
-                let (_, left_out) = claims::sift(self.chain, claimer, batch).await?;
+                let (_, left_out) = claims::filter_rows(self.chain, claimer, batch).await?;
                 refused.extend(left_out.into_iter().map(|out| (out.channel, out.reason)));
             }
         }

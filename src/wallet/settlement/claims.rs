@@ -8,7 +8,8 @@ use alloy::{hex, primitives::Bytes, sol_types::SolCall};
 
 use crate::{
     runtime::ledger::{
-        Address, Amount, Book, Channel, ChannelConfig, ChannelKey, ChannelView, ReceiverKey, Word,
+        Address, Amount, ChannelKey, ChannelTerms, ChannelView, Ledger, LedgerChannel, ReceiverKey,
+        Word,
     },
     wallet::{
         WalletError,
@@ -27,7 +28,7 @@ const AMONG: u64 = 60_000;
 
 /// One row of a claim.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Row {
+pub struct ClaimRow {
     pub channel: Word,
     pub receiver: ReceiverKey,
     /// Charged and not yet claimed.
@@ -49,13 +50,13 @@ pub struct LeftOut {
 
 /// What there is to claim for `account`, whose channels hold what `views` says.
 pub fn select(
-    book: &Book,
+    ledger: &Ledger,
     chain_id: u64,
     account: Address,
     views: &BTreeMap<Word, ChannelView>,
-) -> (Vec<Row>, Vec<LeftOut>) {
+) -> (Vec<ClaimRow>, Vec<LeftOut>) {
     let (mut rows, mut left_out) = (Vec::new(), Vec::new());
-    for (key, channel) in here(book, chain_id) {
+    for (key, channel) in here(ledger, chain_id) {
         let Some(view) = views.get(&key.channel) else {
             continue;
         };
@@ -71,19 +72,19 @@ pub fn select(
     (rows, left_out)
 }
 
-fn here(book: &Book, chain_id: u64) -> impl Iterator<Item = (&ChannelKey, &Channel)> {
-    let channels = book.channels.iter();
+fn here(ledger: &Ledger, chain_id: u64) -> impl Iterator<Item = (&ChannelKey, &LedgerChannel)> {
+    let channels = ledger.channels.iter();
     channels.filter(move |(key, _)| key.chain_id == chain_id)
 }
 
 /// Channels of a chain that were charged more than the chain is known to have paid.
-pub fn owed(book: &Book, chain_id: u64) -> Vec<Word> {
-    let owed = here(book, chain_id).filter(|(_, channel)| !channel.unclaimed().is_zero());
+pub fn owed_channels(ledger: &Ledger, chain_id: u64) -> Vec<Word> {
+    let owed = here(ledger, chain_id).filter(|(_, channel)| !channel.unclaimed().is_zero());
     owed.map(|(key, _)| key.channel).collect()
 }
 
 /// What was charged and the channel does not hold, whether or not the rest can be claimed.
-fn lost(key: &ChannelKey, channel: &Channel, view: &ChannelView) -> Option<LeftOut> {
+fn lost(key: &ChannelKey, channel: &LedgerChannel, view: &ChannelView) -> Option<LeftOut> {
     let reach = view.balance.max(view.claimed);
     let lost = channel.charged.amount().saturating_sub(reach);
     (!lost.is_zero()).then(|| LeftOut {
@@ -95,10 +96,10 @@ fn lost(key: &ChannelKey, channel: &Channel, view: &ChannelView) -> Option<LeftO
 
 fn row(
     key: &ChannelKey,
-    channel: &Channel,
+    channel: &LedgerChannel,
     account: Address,
     view: &ChannelView,
-) -> Result<Option<Row>, LeftOut> {
+) -> Result<Option<ClaimRow>, LeftOut> {
     // What the payer took back in the meantime cannot be claimed any more.
     let total = channel.charged.amount().min(view.balance);
     let config = &channel.config;
@@ -123,7 +124,7 @@ fn row(
         signature: signature.into(),
         totalClaimed: total.0,
     };
-    Ok(Some(Row {
+    Ok(Some(ClaimRow {
         channel: key.channel,
         receiver: ReceiverKey {
             chain_id: key.chain_id,
@@ -138,15 +139,15 @@ fn row(
 }
 
 /// Rows in groups that are claimed together; those that contracts decide about keep to themselves.
-pub fn batches(rows: Vec<Row>) -> Vec<Vec<Row>> {
-    let (by_contract, by_key): (Vec<Row>, Vec<Row>) =
+pub fn batches(rows: Vec<ClaimRow>) -> Vec<Vec<ClaimRow>> {
+    let (by_contract, by_key): (Vec<ClaimRow>, Vec<ClaimRow>) =
         rows.into_iter().partition(|row| row.by_contract);
     let groups = by_key.chunks(ROWS).chain(by_contract.chunks(ROWS));
-    groups.map(<[Row]>::to_vec).collect()
+    groups.map(<[ClaimRow]>::to_vec).collect()
 }
 
 /// The call that claims these rows.
-pub fn data(rows: &[Row]) -> Bytes {
+pub fn data(rows: &[ClaimRow]) -> Bytes {
     let call = Escrow::claimCall {
         voucherClaims: rows.iter().map(|row| row.claim.clone()).collect(),
     };
@@ -154,7 +155,7 @@ pub fn data(rows: &[Row]) -> Bytes {
 }
 
 /// What a claim is for, in words: the same rows are the same claim.
-pub fn deed(rows: &[Row]) -> String {
+pub fn claim_label(rows: &[ClaimRow]) -> String {
     let sum: Amount = rows.iter().map(|row| row.amount).sum();
     match rows {
         [row] => format!("a claim of {sum} from channel {}", row.channel),
@@ -163,11 +164,11 @@ pub fn deed(rows: &[Row]) -> String {
 }
 
 /// Tries the rows together, and each alone when that fails: those that pass, and the others.
-pub async fn sift(
+pub async fn filter_rows(
     chain: &Chain,
     account: Address,
-    rows: Vec<Row>,
-) -> Result<(Vec<Row>, Vec<LeftOut>), WalletError> {
+    rows: Vec<ClaimRow>,
+) -> Result<(Vec<ClaimRow>, Vec<LeftOut>), WalletError> {
     let most = ALONE + AMONG * rows.len() as u64;
     if refusal(chain, account, &rows, most).await?.is_none() {
         return Ok((rows, Vec::new()));
@@ -183,7 +184,7 @@ pub async fn sift(
     Ok((good, left_out))
 }
 
-impl Row {
+impl ClaimRow {
     pub fn has_voucher(&self) -> bool {
         !self.claim.signature.is_empty()
     }
@@ -201,7 +202,7 @@ impl Row {
 async fn refusal(
     chain: &Chain,
     account: Address,
-    rows: &[Row],
+    rows: &[ClaimRow],
     most: u64,
 ) -> Result<Option<String>, WalletError> {
     let data = data(rows);
@@ -215,16 +216,16 @@ async fn refusal(
 }
 
 /// Receivers that a ledger knows on a chain.
-pub fn receivers_of(book: &Book, chain_id: u64) -> BTreeSet<ReceiverKey> {
-    let of_channel = |config: &ChannelConfig| ReceiverKey {
+pub fn receivers_of(ledger: &Ledger, chain_id: u64) -> BTreeSet<ReceiverKey> {
+    let of_channel = |config: &ChannelTerms| ReceiverKey {
         chain_id,
         receiver: config.receiver,
         token: config.token,
     };
-    let channels = book.channels.iter();
+    let channels = ledger.channels.iter();
     let channels = channels.filter(|(key, _)| key.chain_id == chain_id);
     let of_channels = channels.map(|(_, channel)| of_channel(&channel.config));
-    let known = book.receivers.keys().copied();
+    let known = ledger.receivers.keys().copied();
     known
         .filter(|key| key.chain_id == chain_id)
         .chain(of_channels)

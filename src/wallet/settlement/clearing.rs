@@ -6,13 +6,16 @@
 //! again until it is told; whoever comes after that, with whatever request, finds the
 //! authorization used.
 
-use super::{Done, Trouble, books::ask, desk::Desk, foreign::Foreign, sponsor::sponsored};
+use super::{
+    ChainFailure, MinedResult, client::SettlementClient, foreign::ForeignPayment, ledger_view::ask,
+    sponsor::sponsored,
+};
 use crate::runtime::{
-    event::{Clearing, ClearingStage, Event},
+    event::{ClearingStage, Event, PaymentClearing},
     ledger::{Address, ExactKey, SponsoredDeed, Word},
 };
 
-impl Desk {
+impl SettlementClient {
     pub(super) fn key_of(&self, token: Address, payer: Address, nonce: Word) -> ExactKey {
         ExactKey {
             chain_id: self.chain.network.chain_id,
@@ -22,7 +25,7 @@ impl Desk {
         }
     }
 
-    fn foreign_key(&self, payment: Foreign<'_>) -> ExactKey {
+    fn foreign_key(&self, payment: ForeignPayment<'_>) -> ExactKey {
         let (token, payer, nonce) = payment.authorization();
         self.key_of(token, payer, nonce)
     }
@@ -31,15 +34,15 @@ impl Desk {
     /// when the authorization is not for this request to clear.
     pub(super) async fn could_clear(
         &self,
-        payment: Foreign<'_>,
+        payment: ForeignPayment<'_>,
         request: Word,
-    ) -> Result<bool, Trouble> {
+    ) -> Result<bool, ChainFailure> {
         let key = self.foreign_key(payment);
-        let (cleared, ours) = ask(&*self.books, |book| {
-            let ours = book.exact.contains_key(&key);
-            (book.clearings.get(&key).copied(), ours)
+        let (cleared, ours) = ask(&*self.ledger, |ledger| {
+            let ours = ledger.exact.contains_key(&key);
+            (ledger.clearings.get(&key).copied(), ours)
         });
-        let spent = || Trouble::Spent { nonce: key.nonce };
+        let spent = || ChainFailure::Spent { nonce: key.nonce };
         match cleared {
             Some(it) if it.request == request && !it.confirmed => return Ok(true),
             None if !ours => {}
@@ -55,40 +58,40 @@ impl Desk {
 
     pub(super) async fn clear_payment(
         &self,
-        payment: Foreign<'_>,
+        payment: ForeignPayment<'_>,
         request: Word,
-    ) -> Result<Done, Trouble> {
+    ) -> Result<MinedResult, ChainFailure> {
         let key = self.foreign_key(payment);
         let _turn = self.turn(key.nonce).await;
         let has_begun = self.could_clear(payment, request).await?;
         let note = |stage, tx: &str| {
             let tx = tx.to_owned();
-            let clearing = Clearing {
+            let clearing = PaymentClearing {
                 key,
                 request,
                 stage,
                 tx,
             };
-            self.keep(Event::Clearing(Box::new(clearing)))
+            self.append_event(Event::Clearing(Box::new(clearing)))
         };
         if !has_begun {
             note(ClearingStage::Started, "").await?;
         }
         let done = match payment {
-            Foreign::Transfer(transfer) => {
-                let deed = format!("{} for the request {request}", transfer.deed());
+            ForeignPayment::Transfer(transfer) => {
+                let label = format!("{} for the request {request}", transfer.label());
                 let asked = sponsored(SponsoredDeed::Clearing, Some(transfer.from), None);
-                self.make_transfer(transfer, deed, Some(asked)).await
+                self.make_transfer(transfer, label, Some(asked)).await
             }
-            Foreign::Deposit(deposit) => {
-                let deed = format!("{} for the request {request}", deposit.deed());
-                self.make_deposit(deposit, deed).await
+            ForeignPayment::Deposit(deposit) => {
+                let label = format!("{} for the request {request}", deposit.label());
+                self.make_deposit(deposit, label).await
             }
         };
         match &done {
             Ok(done) => note(ClearingStage::Confirmed, &done.tx).await?,
-            Err(Trouble::Rejected { .. }) => note(ClearingStage::Dropped, "").await?,
-            Err(Trouble::Unreachable { .. } | Trouble::Limited(_)) if !has_begun => {
+            Err(ChainFailure::Rejected { .. }) => note(ClearingStage::Dropped, "").await?,
+            Err(ChainFailure::Unreachable { .. } | ChainFailure::Limited(_)) if !has_begun => {
                 note(ClearingStage::Dropped, "").await?;
             }
             Err(_) => {}

@@ -6,26 +6,28 @@ use alloy::{
     sol_types::{SolCall, SolEvent, SolValue},
 };
 
-use super::{Deposit, Done, Trouble, desk::Desk, sponsor::sponsored};
+use super::{
+    ChainFailure, DepositPermit, MinedResult, client::SettlementClient, sponsor::sponsored,
+};
 use crate::{
     runtime::ledger::{Address, SponsoredDeed, Word},
     wallet::{
         WalletError,
         contracts::{COLLECTOR, ESCROW},
         registry::{BatchSettlementEscrow as Escrow, Token},
-        transaction::{Mined, Submission},
+        transaction::{MinedTx, TxSubmission},
     },
 };
 
 const NAME: &str = "the deposit";
 
-impl Deposit {
+impl DepositPermit {
     /// The nonce that the payer's authorization has.
     pub fn nonce(&self) -> Word {
         Word(keccak256([self.channel.0, self.salt.0].concat()).0)
     }
 
-    pub(super) fn deed(&self) -> String {
+    pub(super) fn label(&self) -> String {
         let nonce = self.nonce();
         format!(
             "a deposit of {} into channel {} by authorization {nonce}",
@@ -59,9 +61,9 @@ impl Deposit {
     }
 }
 
-impl Desk {
+impl SettlementClient {
     /// A deposit that is mined already passes: it would be found.
-    pub(super) async fn would_deposit(&self, deposit: &Deposit) -> Result<(), Trouble> {
+    pub(super) async fn would_deposit(&self, deposit: &DepositPermit) -> Result<(), ChainFailure> {
         self.in_sight().await?;
         let (token, payer) = (deposit.config.token, deposit.config.payer);
         if self.used(token, payer, deposit.nonce()).await? {
@@ -69,24 +71,27 @@ impl Desk {
         }
         let (from, data) = (self.account(), deposit.data());
         let tried = self.chain.simulate(from, ESCROW.into(), &data, NAME).await;
-        tried.map_err(|error| Trouble::of_read(NAME, &error))?;
+        tried.map_err(|error| ChainFailure::of_read(NAME, &error))?;
         Ok(())
     }
 
-    pub(super) async fn put_in(&self, deposit: &Deposit) -> Result<Done, Trouble> {
+    pub(super) async fn put_in(
+        &self,
+        deposit: &DepositPermit,
+    ) -> Result<MinedResult, ChainFailure> {
         let _turn = self.turn(deposit.nonce()).await;
-        self.make_deposit(deposit, deposit.deed()).await
+        self.make_deposit(deposit, deposit.label()).await
     }
 
     /// Puts the money in, or finds that it is: whoever did, it is the payer's own channel that
     /// has it.
     pub(super) async fn make_deposit(
         &self,
-        deposit: &Deposit,
-        deed: String,
-    ) -> Result<Done, Trouble> {
+        deposit: &DepositPermit,
+        label: String,
+    ) -> Result<MinedResult, ChainFailure> {
         self.in_sight().await?;
-        if let Some(mined) = self.earlier(&deed).await? {
+        if let Some(mined) = self.earlier(&label).await? {
             return self.deposited(deposit, &mined).await;
         }
         let (token, payer) = (deposit.config.token, deposit.config.payer);
@@ -94,17 +99,17 @@ impl Desk {
             let mined = self.mined_deposit(deposit).await?;
             return self.deposited(deposit, &mined).await;
         }
-        let call = self.prepared(ESCROW.into(), deposit.data(), deed).await;
-        let call = call.map_err(|error| Trouble::of_read(NAME, &error))?;
+        let call = self.prepared(ESCROW.into(), deposit.data(), label).await;
+        let call = call.map_err(|error| ChainFailure::of_read(NAME, &error))?;
         // The payer's own hand is under it, whoever signs the vouchers.
         let asked = sponsored(SponsoredDeed::Deposit, Some(payer), Some(deposit.channel));
-        let call = Submission {
+        let call = TxSubmission {
             sponsored: Some(asked),
             ..call
         };
         let mined = match self.done(NAME, call, None).await {
             // Somebody else's, or one that came back after a reorganisation, was faster.
-            Err(trouble @ Trouble::Rejected { .. }) => {
+            Err(trouble @ ChainFailure::Rejected { .. }) => {
                 let mined = self.mined_deposit(deposit).await;
                 mined.map_err(|_| trouble)?
             }
@@ -113,16 +118,21 @@ impl Desk {
         self.deposited(deposit, &mined).await
     }
 
-    async fn deposited(&self, deposit: &Deposit, mined: &Mined) -> Result<Done, Trouble> {
+    async fn deposited(
+        &self,
+        deposit: &DepositPermit,
+        mined: &MinedTx,
+    ) -> Result<MinedResult, ChainFailure> {
         self.counted(mined).await?;
-        self.after(mined.tx.to_string(), deposit.channel).await
+        self.channel_after(mined.tx.to_string(), deposit.channel)
+            .await
     }
 
-    async fn mined_deposit(&self, deposit: &Deposit) -> Result<Mined, Trouble> {
+    async fn mined_deposit(&self, deposit: &DepositPermit) -> Result<MinedTx, ChainFailure> {
         let (token, payer) = (deposit.config.token, deposit.config.payer);
         let found = self.user(token, payer, deposit.nonce(), deposit.valid_after);
         let found = found.await?.filter(|mined| deposit.is_in(&mined.receipt));
-        found.ok_or_else(|| Trouble::Rejected {
+        found.ok_or_else(|| ChainFailure::Rejected {
             deed: NAME,
             reason: spent(deposit.nonce()),
         })
@@ -134,7 +144,7 @@ impl Desk {
         token: Address,
         payer: Address,
         nonce: Word,
-    ) -> Result<bool, Trouble> {
+    ) -> Result<bool, ChainFailure> {
         let call = Token::authorizationStateCall {
             authorizer: payer.into(),
             nonce: nonce.0.into(),
@@ -143,7 +153,7 @@ impl Desk {
             .chain
             .read("authorizationState of the token", token, &call);
         let asked = asked.await;
-        asked.map_err(|error| Trouble::of_read("the authorization", &error))
+        asked.map_err(|error| ChainFailure::of_read("the authorization", &error))
     }
 
     /// The transaction that used an authorization, mined since it was valid.
@@ -153,9 +163,9 @@ impl Desk {
         payer: Address,
         nonce: Word,
         valid_after: U256,
-    ) -> Result<Option<Mined>, Trouble> {
+    ) -> Result<Option<MinedTx>, ChainFailure> {
         let asked = self.find_user(token, payer, nonce, valid_after).await;
-        asked.map_err(Trouble::unreachable)
+        asked.map_err(ChainFailure::unreachable)
     }
 
     async fn find_user(
@@ -164,7 +174,7 @@ impl Desk {
         payer: Address,
         nonce: Word,
         valid_after: U256,
-    ) -> Result<Option<Mined>, WalletError> {
+    ) -> Result<Option<MinedTx>, WalletError> {
         /// Seconds that are looked back at most.
         const WEEK: u64 = 7 * 24 * 3600;
         let head = self.chain.head().await?;
@@ -182,7 +192,7 @@ impl Desk {
             return Ok(None);
         };
         let receipt = self.chain.receipt(tx).await?;
-        Ok(receipt.map(|receipt| Mined { tx, receipt }))
+        Ok(receipt.map(|receipt| MinedTx { tx, receipt }))
     }
 }
 

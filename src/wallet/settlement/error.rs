@@ -1,6 +1,6 @@
 //! Why money is not claimed, settled or withdrawn.
 
-use super::Trouble;
+use super::ChainFailure;
 use crate::{
     error::{ExitClass, Explain},
     wallet::{WalletError, transaction::TransactionError},
@@ -10,7 +10,7 @@ use crate::{
 #[derive(Debug, thiserror::Error)]
 pub enum SettleError {
     #[error(transparent)]
-    Trouble(#[from] Trouble),
+    Trouble(#[from] ChainFailure),
     #[error(transparent)]
     Transaction(#[from] TransactionError),
     #[error(transparent)]
@@ -20,7 +20,9 @@ pub enum SettleError {
 impl Explain for SettleError {
     fn class(&self) -> ExitClass {
         match self {
-            Self::Trouble(Trouble::Rejected { .. } | Trouble::Spent { .. }) => ExitClass::Reverted,
+            Self::Trouble(ChainFailure::Rejected { .. } | ChainFailure::Spent { .. }) => {
+                ExitClass::Reverted
+            }
             Self::Trouble(_) => ExitClass::Network,
             Self::Transaction(error) => error.class(),
             Self::Wallet(error) => error.class(),
@@ -29,7 +31,7 @@ impl Explain for SettleError {
 
     fn hint(&self) -> Option<String> {
         match self {
-            Self::Trouble(Trouble::Rejected { .. } | Trouble::Spent { .. }) => None,
+            Self::Trouble(ChainFailure::Rejected { .. } | ChainFailure::Spent { .. }) => None,
             Self::Trouble(_) => Some("run the same command again".to_owned()),
             Self::Transaction(error) => error.hint(),
             Self::Wallet(error) => error.hint(),

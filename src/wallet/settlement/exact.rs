@@ -6,19 +6,21 @@ use alloy::{
     sol_types::{SolCall, SolEvent},
 };
 
-use super::{Done, Transfer, Trouble, books::ask, desk::Desk};
+use super::{
+    ChainFailure, MinedResult, TransferPermit, client::SettlementClient, ledger_view::ask,
+};
 use crate::{
     runtime::ledger::{Address, ExactKey, Sponsored},
     wallet::{
         registry::Token,
-        transaction::{Mined, Submission},
+        transaction::{MinedTx, TxSubmission},
     },
 };
 
 const NAME: &str = "the transfer";
 
-impl Transfer {
-    pub(super) fn deed(&self) -> String {
+impl TransferPermit {
+    pub(super) fn label(&self) -> String {
         format!(
             "a transfer of {} from {} to {} by authorization {}",
             self.value, self.from, self.to, self.nonce
@@ -39,7 +41,7 @@ impl Transfer {
     }
 }
 
-impl Transfer {
+impl TransferPermit {
     /// Whether a receipt is of a transaction that moved what was signed.
     fn is_in(&self, receipt: &TransactionReceipt) -> bool {
         receipt.logs().iter().any(|log| {
@@ -55,21 +57,24 @@ impl Transfer {
     }
 }
 
-impl Desk {
-    fn exact_key(&self, transfer: &Transfer) -> ExactKey {
+impl SettlementClient {
+    fn exact_key(&self, transfer: &TransferPermit) -> ExactKey {
         self.key_of(transfer.token, transfer.from, transfer.nonce)
     }
 
-    pub(super) fn begun(&self, transfer: &Transfer) -> bool {
+    pub(super) fn begun(&self, transfer: &TransferPermit) -> bool {
         let key = self.exact_key(transfer);
-        let paid = ask(&*self.books, |book| book.exact.contains_key(&key));
-        paid || self.queue.open(&transfer.deed()).is_some()
+        let paid = ask(&*self.ledger, |ledger| ledger.exact.contains_key(&key));
+        paid || self.queue.open(&transfer.label()).is_some()
     }
 
-    pub(super) async fn would_transfer(&self, transfer: &Transfer) -> Result<bool, Trouble> {
+    pub(super) async fn would_transfer(
+        &self,
+        transfer: &TransferPermit,
+    ) -> Result<bool, ChainFailure> {
         self.check_free(transfer)?;
         self.in_sight().await?;
-        let begun = self.queue.open(&transfer.deed()).is_some();
+        let begun = self.queue.open(&transfer.label()).is_some();
         if begun || self.own_transfer(transfer).await?.is_some() {
             return Ok(true);
         }
@@ -79,20 +84,23 @@ impl Desk {
         }
         let (from, data) = (self.account(), transfer.data());
         let tried = self.chain.simulate(from, token, &data, NAME).await;
-        tried.map_err(|error| Trouble::of_read(NAME, &error))?;
+        tried.map_err(|error| ChainFailure::of_read(NAME, &error))?;
         Ok(false)
     }
 
-    pub(super) async fn take_payment(&self, transfer: &Transfer) -> Result<Done, Trouble> {
+    pub(super) async fn take_payment(
+        &self,
+        transfer: &TransferPermit,
+    ) -> Result<MinedResult, ChainFailure> {
         let _turn = self.turn(transfer.nonce).await;
         self.check_free(transfer)?;
-        self.make_transfer(transfer, transfer.deed(), None).await
+        self.make_transfer(transfer, transfer.label(), None).await
     }
 
     /// An authorization that is cleared for another seller pays nothing here.
-    fn check_free(&self, transfer: &Transfer) -> Result<(), Trouble> {
+    fn check_free(&self, transfer: &TransferPermit) -> Result<(), ChainFailure> {
         let key = self.exact_key(transfer);
-        match ask(&*self.books, |book| book.clearings.contains_key(&key)) {
+        match ask(&*self.ledger, |ledger| ledger.clearings.contains_key(&key)) {
             true => Err(spent_by_others(transfer)),
             false => Ok(()),
         }
@@ -101,12 +109,12 @@ impl Desk {
     /// Moves the money by a transaction of our own, or finds the one that did.
     pub(super) async fn make_transfer(
         &self,
-        transfer: &Transfer,
-        deed: String,
+        transfer: &TransferPermit,
+        label: String,
         sponsored: Option<Sponsored>,
-    ) -> Result<Done, Trouble> {
+    ) -> Result<MinedResult, ChainFailure> {
         self.in_sight().await?;
-        self.earlier(&deed).await?;
+        self.earlier(&label).await?;
         if let Some(mined) = self.own_transfer(transfer).await? {
             self.counted(&mined).await?;
             return Ok(done(&mined));
@@ -115,17 +123,17 @@ impl Desk {
         if self.used(token, payer, transfer.nonce).await? {
             return Err(spent_by_others(transfer));
         }
-        let call = self.prepared(token, transfer.data(), deed).await;
+        let call = self.prepared(token, transfer.data(), label).await;
         let sent = match call {
             Ok(call) => {
-                let call = Submission { sponsored, ..call };
+                let call = TxSubmission { sponsored, ..call };
                 self.done(NAME, call, None).await
             }
-            Err(error) => Err(Trouble::of_read(NAME, &error)),
+            Err(error) => Err(ChainFailure::of_read(NAME, &error)),
         };
         let mined = match sent {
             // Somebody else may have been faster with it.
-            Err(trouble @ Trouble::Rejected { .. }) => {
+            Err(trouble @ ChainFailure::Rejected { .. }) => {
                 let used = self.used(token, payer, transfer.nonce).await?;
                 return Err(match used {
                     true => spent_by_others(transfer),
@@ -136,7 +144,7 @@ impl Desk {
         };
         match transfer.is_in(&mined.receipt) {
             true => Ok(done(&mined)),
-            false => Err(Trouble::Rejected {
+            false => Err(ChainFailure::Rejected {
                 deed: NAME,
                 reason: format!("transaction {} moved something else", mined.tx),
             }),
@@ -146,26 +154,33 @@ impl Desk {
     /// The transaction of our own that moved the money, as far as it stands. Whoever else uses an
     /// authorization has paid nobody: other servers may be paid through the same splitter, and
     /// would each find the same transfer there.
-    async fn own_transfer(&self, transfer: &Transfer) -> Result<Option<Mined>, Trouble> {
+    async fn own_transfer(
+        &self,
+        transfer: &TransferPermit,
+    ) -> Result<Option<MinedTx>, ChainFailure> {
         let key = self.exact_key(transfer);
-        let known = ask(&*self.books, |book| {
-            book.exact.get(&key).map(|it| it.tx.clone())
+        let known = ask(&*self.ledger, |ledger| {
+            ledger.exact.get(&key).map(|it| it.tx.clone())
         });
         let Some(known) = known else {
             return self.come_back(transfer).await;
         };
         let tx = known.parse::<B256>().unwrap_or_default();
-        let receipt = self.chain.receipt(tx).await.map_err(Trouble::unreachable)?;
+        let receipt = self
+            .chain
+            .receipt(tx)
+            .await
+            .map_err(ChainFailure::unreachable)?;
         match receipt {
             None => Ok(None),
-            Some(receipt) if transfer.is_in(&receipt) => Ok(Some(Mined { tx, receipt })),
+            Some(receipt) if transfer.is_in(&receipt) => Ok(Some(MinedTx { tx, receipt })),
             // The same nonce, and another receiver or sum.
             Some(_) => Err(spent_by_others(transfer)),
         }
     }
 
     /// A transaction of ours that was undone by a reorganisation, and is mined again since.
-    async fn come_back(&self, transfer: &Transfer) -> Result<Option<Mined>, Trouble> {
+    async fn come_back(&self, transfer: &TransferPermit) -> Result<Option<MinedTx>, ChainFailure> {
         if !self.queue.has_undone() {
             return Ok(None);
         }
@@ -176,21 +191,21 @@ impl Desk {
         });
         if let Some(mined) = &found {
             for fact in self.queue.facts_of(&mined.receipt) {
-                self.keep(fact).await?;
+                self.append_event(fact).await?;
             }
         }
         Ok(found)
     }
 }
 
-fn done(mined: &Mined) -> Done {
-    Done {
+fn done(mined: &MinedTx) -> MinedResult {
+    MinedResult {
         tx: mined.tx.to_string(),
         view: None,
     }
 }
 
-fn spent_by_others(transfer: &Transfer) -> Trouble {
+fn spent_by_others(transfer: &TransferPermit) -> ChainFailure {
     let nonce = transfer.nonce;
-    Trouble::Spent { nonce }
+    ChainFailure::Spent { nonce }
 }

@@ -13,7 +13,7 @@ use crate::{
             ChannelRefunded, ChannelsClaimed, ClaimedRow, Event, PaymentReceived, ReceiverSettled,
             ShareReleased,
         },
-        ledger::{Amount, Book, ChannelKey, ExactKey, ReceiverKey, Word},
+        ledger::{Amount, ChannelKey, ExactKey, Ledger, ReceiverKey, Word},
     },
     wallet::{
         contracts::ESCROW,
@@ -22,15 +22,15 @@ use crate::{
 };
 
 /// Where a receipt stands.
-struct Place {
+struct ReceiptLocation {
     chain_id: u64,
     tx: String,
     block: u64,
     block_hash: Word,
 }
 
-impl Place {
-    fn of(chain_id: u64, receipt: &TransactionReceipt) -> Self {
+impl ReceiptLocation {
+    fn from_receipt(chain_id: u64, receipt: &TransactionReceipt) -> Self {
         Self {
             chain_id,
             tx: receipt.transaction_hash.to_string(),
@@ -56,9 +56,9 @@ impl Place {
 }
 
 /// The facts of a receipt, claims first.
-pub fn told_by(receipt: &TransactionReceipt, chain_id: u64, book: &Book) -> Vec<Event> {
-    let place = Place::of(chain_id, receipt);
-    let mut facts = claims(receipt, &place, book);
+pub fn told_by(receipt: &TransactionReceipt, chain_id: u64, ledger: &Ledger) -> Vec<Event> {
+    let place = ReceiptLocation::from_receipt(chain_id, receipt);
+    let mut facts = claims(receipt, &place, ledger);
     facts.extend(receipt.logs().iter().filter_map(|log| {
         settled(log, &place)
             .or_else(|| refunded(log, &place))
@@ -69,7 +69,7 @@ pub fn told_by(receipt: &TransactionReceipt, chain_id: u64, book: &Book) -> Vec<
 }
 
 /// One fact per receiver; the rows name no receiver, so only channels of the ledger are told.
-fn claims(receipt: &TransactionReceipt, place: &Place, book: &Book) -> Vec<Event> {
+fn claims(receipt: &TransactionReceipt, place: &ReceiptLocation, ledger: &Ledger) -> Vec<Event> {
     let mut facts: Vec<ChannelsClaimed> = Vec::new();
     for log in of_escrow(receipt) {
         let Ok(event) = Escrow::Claimed::decode_log(&log.inner) else {
@@ -80,7 +80,7 @@ fn claims(receipt: &TransactionReceipt, place: &Place, book: &Book) -> Vec<Event
             amount: Amount(event.claimAmount),
             total: Amount(event.newTotalClaimed),
         };
-        let Some(channel) = book.channels.get(&place.channel(row.channel)) else {
+        let Some(channel) = ledger.channels.get(&place.channel(row.channel)) else {
             continue;
         };
         let config = &channel.config;
@@ -104,7 +104,7 @@ fn of_escrow(receipt: &TransactionReceipt) -> impl Iterator<Item = &Log> {
     receipt.logs().iter().filter(|log| log.address() == ESCROW)
 }
 
-fn settled(log: &Log, place: &Place) -> Option<Event> {
+fn settled(log: &Log, place: &ReceiptLocation) -> Option<Event> {
     let event = Escrow::Settled::decode_log(&log.inner).ok()?;
     (log.address() == ESCROW).then(|| {
         Event::Settled(Box::new(ReceiverSettled {
@@ -117,7 +117,7 @@ fn settled(log: &Log, place: &Place) -> Option<Event> {
     })
 }
 
-fn refunded(log: &Log, place: &Place) -> Option<Event> {
+fn refunded(log: &Log, place: &ReceiptLocation) -> Option<Event> {
     let event = Escrow::Refunded::decode_log(&log.inner).ok()?;
     (log.address() == ESCROW).then(|| {
         Event::Refunded(Box::new(ChannelRefunded {
@@ -130,7 +130,7 @@ fn refunded(log: &Log, place: &Place) -> Option<Event> {
     })
 }
 
-fn released(log: &Log, place: &Place) -> Option<Event> {
+fn released(log: &Log, place: &ReceiptLocation) -> Option<Event> {
     let event = RevenueSplitter::Released::decode_log(&log.inner).ok()?;
     Some(Event::Released(Box::new(ShareReleased {
         tx: place.tx.clone(),
@@ -145,7 +145,7 @@ fn released(log: &Log, place: &Place) -> Option<Event> {
 
 /// A transfer by authorization, where the transaction was nothing else: a deposit uses one too,
 /// but goes to the escrow.
-fn paid(log: &Log, receipt: &TransactionReceipt, place: &Place) -> Option<Event> {
+fn paid(log: &Log, receipt: &TransactionReceipt, place: &ReceiptLocation) -> Option<Event> {
     let used = Token::AuthorizationUsed::decode_log(&log.inner).ok()?;
     if receipt.to != Some(log.address()) {
         return None;

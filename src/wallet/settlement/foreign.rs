@@ -1,16 +1,16 @@
 //! What another seller is paid with, and the authorization in it.
 
-use super::{Deposit, Transfer};
+use super::{DepositPermit, TransferPermit};
 use crate::runtime::ledger::{Address, Word};
 
 /// What another seller is paid with.
 #[derive(Clone, Copy, Debug)]
-pub enum Foreign<'a> {
-    Transfer(&'a Transfer),
-    Deposit(&'a Deposit),
+pub enum ForeignPayment<'a> {
+    Transfer(&'a TransferPermit),
+    Deposit(&'a DepositPermit),
 }
 
-impl Foreign<'_> {
+impl ForeignPayment<'_> {
     pub(super) fn authorization(&self) -> (Address, Address, Word) {
         match self {
             Self::Transfer(it) => (it.token, it.from, it.nonce),

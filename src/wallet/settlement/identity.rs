@@ -2,14 +2,14 @@
 //! too. The hash of the first block is, and every fact of the journal belongs to one.
 
 use super::{
-    books::{History, Mark, ask},
-    desk::Desk,
+    client::SettlementClient,
+    ledger_view::{EventLocation, TxHistory, ask},
 };
 use crate::{
     error::Failure,
     runtime::{
         event::Event,
-        ledger::{Book, Word},
+        ledger::{Ledger, Word},
         ports::FactLog,
     },
     wallet::{WalletError, provider::Chain},
@@ -26,13 +26,13 @@ const WITNESSES: usize = 16;
 /// no error: the facts of the earlier one are set aside.
 pub async fn identify(
     chain: &Chain,
-    book: &Book,
-    history: impl FnOnce() -> Result<History, Failure>,
+    ledger: &Ledger,
+    history: impl FnOnce() -> Result<TxHistory, Failure>,
     facts: &dyn FactLog,
 ) -> Result<bool, Failure> {
     let chain_id = chain.network.chain_id;
     let found = chain.genesis().await?;
-    let known = book.genesis.get(&chain_id).copied();
+    let known = ledger.genesis.get(&chain_id).copied();
     if known == Some(found) {
         return Ok(false);
     }
@@ -53,10 +53,10 @@ pub async fn identify(
 }
 
 /// Whether one of the latest facts stands on the chain, or there is none.
-async fn is_witnessed(chain: &Chain, history: &History) -> Result<bool, WalletError> {
-    let marks: Vec<&Mark> = history.marks(chain.network.chain_id).collect();
-    for mark in marks.iter().rev().take(WITNESSES) {
-        if chain.stands(mark.block, mark.hash).await? {
+async fn is_witnessed(chain: &Chain, history: &TxHistory) -> Result<bool, WalletError> {
+    let marks: Vec<&EventLocation> = history.locations(chain.network.chain_id).collect();
+    for location in marks.iter().rev().take(WITNESSES) {
+        if chain.has_block(location.block, location.hash).await? {
             return Ok(true);
         }
     }
@@ -73,8 +73,8 @@ fn other(chain: &Chain, expected: Word, found: Word) -> WalletError {
 }
 
 /// Whether a chain is the one that a ledger is about, as far as that is known.
-pub async fn check_genesis(chain: &Chain, book: &Book) -> Result<(), WalletError> {
-    let Some(expected) = book.genesis.get(&chain.network.chain_id).copied() else {
+pub async fn check_genesis(chain: &Chain, ledger: &Ledger) -> Result<(), WalletError> {
+    let Some(expected) = ledger.genesis.get(&chain.network.chain_id).copied() else {
         return Ok(());
     };
     match chain.genesis().await? {
@@ -83,12 +83,14 @@ pub async fn check_genesis(chain: &Chain, book: &Book) -> Result<(), WalletError
     }
 }
 
-impl Desk {
+impl SettlementClient {
     /// Whether it is still the chain that the journal is about; a journal that does not say yet
     /// says so from now on.
     pub(super) async fn check_chain(&self) -> Result<(), WalletError> {
         let chain_id = self.chain.network.chain_id;
-        let known = ask(&*self.books, |book| book.genesis.get(&chain_id).copied());
+        let known = ask(&*self.ledger, |ledger| {
+            ledger.genesis.get(&chain_id).copied()
+        });
         let found = self.chain.genesis().await?;
         match known {
             Some(known) if known == found => Ok(()),

@@ -7,34 +7,34 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::books::Mark;
+use super::ledger_view::EventLocation;
 use crate::{
     runtime::ledger::{ChannelView, Word},
-    wallet::provider::Head,
+    wallet::provider::BlockHead,
 };
 
 /// Blocks behind the head in which a fact is still watched.
 const WATCHED: u64 = 4096;
 
 #[derive(Default)]
-pub(super) struct Memory(Mutex<Seen>);
+pub(super) struct ChainMemory(Mutex<MemoryState>);
 
 #[derive(Default)]
-pub(super) struct Seen {
-    pub head: Option<Head>,
+pub(super) struct MemoryState {
+    pub head: Option<BlockHead>,
     /// When the chain last answered, and when it last did not.
     pub looked: Option<Instant>,
     pub failed: Option<(Instant, String)>,
     /// Since when the newest block stands below the last one.
     pub lower: Option<Instant>,
-    pub channels: BTreeMap<Word, Known>,
-    pub marks: VecDeque<Mark>,
+    pub channels: BTreeMap<Word, WatchedChannel>,
+    pub marks: VecDeque<EventLocation>,
     /// Transactions of marks whose blocks no look has seen yet.
     pub unseen: BTreeSet<String>,
 }
 
 /// A channel that is kept in sight.
-pub(super) struct Known {
+pub(super) struct WatchedChannel {
     pub view: ChannelView,
     /// Whether the journal says the same.
     pub told: bool,
@@ -42,19 +42,19 @@ pub(super) struct Known {
     pub ripe_at: u64,
 }
 
-impl Memory {
-    pub fn lock(&self) -> MutexGuard<'_, Seen> {
+impl ChainMemory {
+    pub fn lock(&self) -> MutexGuard<'_, MemoryState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Seen {
+impl MemoryState {
     pub fn is_fresh(&self, longest: Duration) -> bool {
         self.looked.is_some_and(|at| at.elapsed() <= longest)
     }
 
     /// Nothing is served from memory until the next look succeeds.
-    pub fn forget(&mut self) {
+    pub fn clear_views(&mut self) {
         self.looked = None;
     }
 
@@ -64,26 +64,26 @@ impl Seen {
         (at.elapsed() <= moment).then(|| reason.clone())
     }
 
-    pub fn watch(&mut self, mark: Mark) {
-        self.marks.retain(|it| it.tx != mark.tx);
-        self.unseen.insert(mark.tx.clone());
-        self.marks.push_back(mark);
+    pub fn watch(&mut self, location: EventLocation) {
+        self.marks.retain(|it| it.tx != location.tx);
+        self.unseen.insert(location.tx.clone());
+        self.marks.push_back(location);
     }
 
     /// Takes a new head in, and lets go of facts that nobody will undo.
-    pub fn arrive(&mut self, head: Head) {
+    pub fn advance_head(&mut self, head: BlockHead) {
         self.head = Some(head);
         (self.looked, self.failed, self.lower) = (Some(Instant::now()), None, None);
         let oldest = head.number.saturating_sub(WATCHED);
-        self.marks.retain(|mark| mark.block >= oldest);
+        self.marks.retain(|location| location.block >= oldest);
         let marks = &self.marks;
         self.unseen
-            .retain(|tx| marks.iter().any(|mark| mark.tx == *tx));
+            .retain(|tx| marks.iter().any(|location| location.tx == *tx));
     }
 }
 
 /// Whether two views say the same, be it at different blocks.
-pub(super) fn same(a: &ChannelView, b: &ChannelView) -> bool {
+pub(super) fn same_view(a: &ChannelView, b: &ChannelView) -> bool {
     let at = |view: &ChannelView| ChannelView {
         block: 0,
         block_hash: Word::default(),

@@ -1,19 +1,20 @@
 //! The chain's side of payments: what channels hold, and the transactions that move money.
 //!
-//! Whoever takes payments knows a chain through [`Settlement`] alone. HTTP and the forms of
+//! Whoever takes payments knows a chain through [`ChainSettlement`] alone. HTTP and the forms of
 //! payment headers are unknown here.
 
 pub mod audit;
-mod books;
 mod claims;
 mod clearing;
+mod client;
 mod deposit;
-mod desk;
 mod error;
 mod exact;
 mod facts;
+mod failure;
 mod foreign;
 mod identity;
+mod ledger_view;
 mod memory;
 mod port;
 mod queue;
@@ -22,21 +23,20 @@ mod relay;
 mod settle;
 mod shares;
 mod sponsor;
-mod trouble;
 mod view;
 mod watch;
 
 use alloy::primitives::{Bytes, U256};
 
-pub use books::{Books, History, Ledger};
-pub use claims::{LeftOut, ROWS, Row, receivers_of, select};
-pub use desk::{Desk, FRESH, Options, Records};
+pub use claims::{ClaimRow, LeftOut, ROWS, receivers_of, select};
+pub use client::{FRESH, SettlementClient, SettlementOptions, SettlementRecords};
 pub use error::SettleError;
-pub use foreign::Foreign;
+pub use foreign::ForeignPayment;
 pub use identity::{check_genesis, identify};
-pub use queue::Teller;
-pub use settle::{Moved, Settled, Treasurer, Triggers};
-pub use shares::{Due, Share, due, shares};
+pub use ledger_view::{LedgerLog, LedgerView, TxHistory};
+pub use queue::ProgressListener;
+pub use settle::{ChainSettler, MovedMoney, SettleRound, SettleTriggers};
+pub use shares::{AccountDue, SplitterShare, due, shares};
 pub use sponsor::until_tomorrow;
 pub use view::{channels as channel_views, receiver as receiver_view};
 
@@ -44,15 +44,15 @@ use super::network::Network;
 use crate::runtime::{
     event::RefundCharged,
     ledger::{
-        Address, Amount, ChannelConfig, ChannelView, PaidRefund, SponsorLimit, SponsoredGas, Word,
+        Address, Amount, ChannelTerms, ChannelView, PaidRefund, SponsorLimit, SponsoredGas, Word,
     },
 };
 
 /// A payer's signed permission (ERC-3009 `receiveWithAuthorization`) to put money into a channel.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Deposit {
+pub struct DepositPermit {
     pub channel: Word,
-    pub config: ChannelConfig,
+    pub config: ChannelTerms,
     pub amount: Amount,
     /// Unix seconds, as signed.
     pub valid_after: U256,
@@ -64,7 +64,7 @@ pub struct Deposit {
 
 /// A payer's signed permission (ERC-3009 `transferWithAuthorization`) to move money once.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Transfer {
+pub struct TransferPermit {
     pub token: Address,
     pub from: Address,
     pub to: Address,
@@ -78,9 +78,9 @@ pub struct Transfer {
 /// The rest of a channel, given back; everything charged is claimed first, in the same
 /// transaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refund {
+pub struct ChannelRefund {
     pub channel: Word,
-    pub config: ChannelConfig,
+    pub config: ChannelTerms,
     pub amount: Amount,
     /// What is charged, and a voucher of the payer's that covers it.
     pub charged: Amount,
@@ -96,7 +96,7 @@ pub struct Refund {
 
 /// Something mined, deep enough to count on.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Done {
+pub struct MinedResult {
     /// Hash of the transaction; empty when the chain had it already.
     pub tx: String,
     /// The channel after it, where it was about one.
@@ -105,7 +105,7 @@ pub struct Done {
 
 /// Why the chain's side cannot do or say something.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Trouble {
+pub enum ChainFailure {
     /// Nothing happened, and nothing will: the chain would refuse it.
     #[error("{deed} would fail: {reason}")]
     Rejected { deed: &'static str, reason: String },
@@ -125,7 +125,7 @@ pub enum Trouble {
 
 /// One chain as takers of payments see it.
 #[async_trait::async_trait]
-pub trait Settlement: Send + Sync {
+pub trait ChainSettlement: Send + Sync {
     fn network(&self) -> &Network;
 
     /// Whether the chain was heard of lately enough to take payments.
@@ -133,29 +133,29 @@ pub trait Settlement: Send + Sync {
 
     /// What a channel holds, by a view of the chain that is fresh enough to serve on; written to
     /// the journal when it changed.
-    async fn channel(&self, channel: Word) -> Result<ChannelView, Trouble>;
+    async fn channel(&self, channel: Word) -> Result<ChannelView, ChainFailure>;
 
     /// Whether the chain would take a deposit now; nothing is sent.
-    async fn check_deposit(&self, deposit: &Deposit) -> Result<(), Trouble>;
+    async fn check_deposit(&self, deposit: &DepositPermit) -> Result<(), ChainFailure>;
 
     /// Puts a deposit on the chain. The same deposit a second time is found, not repeated.
-    async fn deposit(&self, deposit: &Deposit) -> Result<Done, Trouble>;
+    async fn deposit(&self, deposit: &DepositPermit) -> Result<MinedResult, ChainFailure>;
 
     /// Whether this server has put this very transfer on the chain, or has begun to. No chain is
     /// asked.
-    fn has_begun(&self, transfer: &Transfer) -> bool;
+    fn has_begun(&self, transfer: &TransferPermit) -> bool;
 
     /// Whether the chain would take a transfer now; nothing is sent. `Ok(true)` when this server
     /// has made it already, or has begun to.
-    async fn check_transfer(&self, transfer: &Transfer) -> Result<bool, Trouble>;
+    async fn check_transfer(&self, transfer: &TransferPermit) -> Result<bool, ChainFailure>;
 
     /// Puts a transfer on the chain and writes `PaymentReceived`. The same authorization a second
     /// time is found, not repeated; one that somebody else has used is spent, whatever it moved:
     /// only so does one transfer pay one call of one server.
-    async fn transfer(&self, transfer: &Transfer) -> Result<Done, Trouble>;
+    async fn transfer(&self, transfer: &TransferPermit) -> Result<MinedResult, ChainFailure>;
 
     /// Claims what is charged to a channel and returns the rest, or a part of it, to the payer.
-    async fn refund(&self, refund: &Refund) -> Result<Done, Trouble>;
+    async fn refund(&self, refund: &ChannelRefund) -> Result<MinedResult, ChainFailure>;
 
     /// Whether an account's contract (ERC-1271) accepts a signature over a digest; for an account
     /// without code the answer is no.
@@ -164,22 +164,34 @@ pub trait Settlement: Send + Sync {
         account: Address,
         digest: Word,
         signature: &[u8],
-    ) -> Result<bool, Trouble>;
+    ) -> Result<bool, ChainFailure>;
 
     /// Whether a request for another seller's payment began to clear it and was never told of its
     /// end. `Spent` where its authorization is not for this request to clear.
-    async fn clearable(&self, payment: Foreign<'_>, request: Word) -> Result<bool, Trouble>;
+    async fn clearable(
+        &self,
+        payment: ForeignPayment<'_>,
+        request: Word,
+    ) -> Result<bool, ChainFailure>;
 
     /// Puts another seller's payment on the chain and returns once, for this request alone, that
     /// it was made.
-    async fn clear(&self, payment: Foreign<'_>, request: Word) -> Result<Done, Trouble>;
+    async fn clear(
+        &self,
+        payment: ForeignPayment<'_>,
+        request: Word,
+    ) -> Result<MinedResult, ChainFailure>;
 
     /// Puts calls to the escrow that others have signed, for themselves, on the chain, all or none;
     /// `name` says what they are.
-    async fn relay(&self, name: &'static str, calls: Vec<Bytes>) -> Result<Done, Trouble>;
+    async fn relay(
+        &self,
+        name: &'static str,
+        calls: Vec<Bytes>,
+    ) -> Result<MinedResult, ChainFailure>;
 
     /// Claims a voucher of our own before its call runs.
-    async fn claim(&self, claim: Bytes) -> Result<Done, Trouble>;
+    async fn claim(&self, claim: Bytes) -> Result<MinedResult, ChainFailure>;
 
     /// The refund that the journal has a channel's latest fee for.
     fn paid_refund(&self, channel: Word) -> Option<PaidRefund>;
@@ -188,8 +200,8 @@ pub trait Settlement: Send + Sync {
     fn sponsored_gas(&self) -> (SponsoredGas, Option<Amount>);
 
     /// What our account has left for gas, in wei.
-    async fn gas(&self) -> Result<Amount, Trouble>;
+    async fn gas(&self) -> Result<Amount, ChainFailure>;
 
     /// What was claimed for a receiver and not yet sent to it.
-    async fn unsettled(&self, receiver: Address, token: Address) -> Result<Amount, Trouble>;
+    async fn unsettled(&self, receiver: Address, token: Address) -> Result<Amount, ChainFailure>;
 }

@@ -12,86 +12,87 @@ use std::{
 use alloy::rpc::types::TransactionReceipt;
 use tokio::sync::Notify;
 
-use super::{books::History, sponsor::SponsorGate};
+use super::{ledger_view::TxHistory, sponsor::SponsorGate};
 use crate::{
     error::{ExitClass, Failure},
     runtime::{
-        event::{Event, Intent},
+        event::{Event, TxIntent},
         ledger::Amount,
         ports::FactLog,
     },
     wallet::{
-        keystore::Account,
+        keystore::WalletAccount,
         provider::Chain,
         transaction::{
-            FactReader, Limits, Mined, News, Sender, Submission, TransactionError, recover,
+            FactReader, MinedTx, TransactionError, TxEvent, TxLimits, TxSender, TxSubmission,
+            recover,
         },
     },
 };
 
 /// Told what a person may want to know while waiting.
-pub type Teller = Arc<dyn Fn(News) + Send + Sync>;
+pub type ProgressListener = Arc<dyn Fn(TxEvent) + Send + Sync>;
 
 /// How many resolved transactions are remembered for whoever asks for the same deed again.
 const RESOLVED: usize = 256;
 
-pub(super) struct Queue {
+pub(super) struct TxQueue {
     pub chain: Chain,
-    pub account: Account,
-    pub limits: Limits,
+    pub account: WalletAccount,
+    pub limits: TxLimits,
     pub gate: SponsorGate,
     facts: Arc<dyn FactLog>,
-    tell: Teller,
+    progress: ProgressListener,
     read: FactReader,
     /// Held while a nonce is given out.
     order: tokio::sync::Mutex<()>,
     /// Somebody stopped waiting.
     ended: Notify,
-    state: Mutex<State>,
+    state: Mutex<QueueState>,
 }
 
-struct State {
-    history: History,
+struct QueueState {
+    history: TxHistory,
     /// Nonces of transactions that somebody waits for.
     awaited: BTreeSet<u64>,
     /// What is being done, from the first step to the last.
     running: Vec<String>,
     /// Transactions that were found out about, by what they were for.
-    resolved: BTreeMap<String, Mined>,
+    resolved: BTreeMap<String, MinedTx>,
 }
 
 /// A nonce that somebody waits for, until dropped.
-struct Awaited<'a> {
-    queue: &'a Queue,
+struct AwaitedNonce<'a> {
+    queue: &'a TxQueue,
     nonce: u64,
 }
 
-impl Drop for Awaited<'_> {
+impl Drop for AwaitedNonce<'_> {
     fn drop(&mut self) {
         self.queue.state().awaited.remove(&self.nonce);
     }
 }
 
 /// A deed that is being done, until dropped.
-struct Running {
-    queue: Arc<Queue>,
-    deed: String,
+struct RunningTx {
+    queue: Arc<TxQueue>,
+    label: String,
 }
 
-impl Running {
-    fn begin(queue: &Arc<Queue>, deed: &str) -> Self {
-        queue.state().running.push(deed.to_owned());
+impl RunningTx {
+    fn begin(queue: &Arc<TxQueue>, label: &str) -> Self {
+        queue.state().running.push(label.to_owned());
         Self {
             queue: Arc::clone(queue),
-            deed: deed.to_owned(),
+            label: label.to_owned(),
         }
     }
 }
 
-impl Drop for Running {
+impl Drop for RunningTx {
     fn drop(&mut self) {
         let mut state = self.queue.state();
-        if let Some(at) = state.running.iter().position(|deed| *deed == self.deed) {
+        if let Some(at) = state.running.iter().position(|label| *label == self.label) {
             state.running.swap_remove(at);
         }
         drop(state);
@@ -99,11 +100,11 @@ impl Drop for Running {
     }
 }
 
-impl Queue {
+impl TxQueue {
     pub fn new(
-        (chain, account): (Chain, Account),
-        (facts, history): (Arc<dyn FactLog>, History),
-        (limits, tell): (Limits, Teller),
+        (chain, account): (Chain, WalletAccount),
+        (facts, history): (Arc<dyn FactLog>, TxHistory),
+        (limits, progress): (TxLimits, ProgressListener),
         (read, gate): (FactReader, SponsorGate),
     ) -> Self {
         Self {
@@ -112,11 +113,11 @@ impl Queue {
             limits,
             gate,
             facts,
-            tell,
+            progress,
             read,
             order: tokio::sync::Mutex::new(()),
             ended: Notify::new(),
-            state: Mutex::new(State {
+            state: Mutex::new(QueueState {
                 history,
                 awaited: BTreeSet::new(),
                 running: Vec::new(),
@@ -129,10 +130,10 @@ impl Queue {
     /// What is due `first` is written down once it is certain that the transaction may be sent.
     pub async fn send(
         self: &Arc<Self>,
-        call: Submission,
+        call: TxSubmission,
         first: Option<Event>,
-    ) -> Result<Mined, TransactionError> {
-        let running = Running::begin(self, &call.deed);
+    ) -> Result<MinedTx, TransactionError> {
+        let running = RunningTx::begin(self, &call.label);
         let work = tokio::spawn(async move { running.queue.carry(&call, first).await });
         work.await.unwrap_or_else(|error| {
             let message = format!("sending stopped: {error}");
@@ -145,12 +146,12 @@ impl Queue {
 
     async fn carry(
         &self,
-        call: &Submission,
+        call: &TxSubmission,
         first: Option<Event>,
-    ) -> Result<Mined, TransactionError> {
-        let tell = |news| (self.tell)(news);
+    ) -> Result<MinedTx, TransactionError> {
+        let progress = |news| (self.progress)(news);
         let read = |receipt: &TransactionReceipt| (self.read)(receipt);
-        let sender = self.sender(&tell, &read);
+        let sender = self.sender(&progress, &read);
         let order = self.order.lock().await;
         self.find_out(&sender).await?;
         self.admit(call).await?;
@@ -162,7 +163,7 @@ impl Queue {
         let sent = sender.dispatch(call, least).await?;
         let (tx, nonce) = (sent.tx(), sent.nonce());
         self.state().awaited.insert(nonce);
-        let _awaited = Awaited { queue: self, nonce };
+        let _awaited = AwaitedNonce { queue: self, nonce };
         drop(order);
         sender.finish(sent).await.map_err(|error| match error {
             // It is on its way, whatever else fails.
@@ -170,7 +171,7 @@ impl Queue {
                 TransactionError::Unknown {
                     network: self.chain.network.name.clone(),
                     tx: tx.to_string(),
-                    deed: call.deed.clone(),
+                    deed: call.label.clone(),
                     reason: error.to_string(),
                 }
             }
@@ -180,7 +181,7 @@ impl Queue {
 
     /// Whether a transaction for a stranger is within what is done for them in a day. The next one
     /// is not asked about before this one's intent is in the journal.
-    async fn admit(&self, call: &Submission) -> Result<(), TransactionError> {
+    async fn admit(&self, call: &TxSubmission) -> Result<(), TransactionError> {
         let Some(mut asked) = call.sponsored.clone() else {
             return Ok(());
         };
@@ -197,17 +198,17 @@ impl Queue {
         }
         Err(TransactionError::Limited {
             network,
-            deed: call.deed.clone(),
+            deed: call.label.clone(),
             limit,
         })
     }
 
     /// Waits while somebody does this very deed.
-    pub async fn until_idle(&self, deed: &str) {
+    pub async fn until_idle(&self, label: &str) {
         loop {
             let mut ended = std::pin::pin!(self.ended.notified());
             ended.as_mut().enable();
-            if !self.state().running.iter().any(|it| it == deed) {
+            if !self.state().running.iter().any(|it| it == label) {
                 return;
             }
             ended.await;
@@ -221,16 +222,16 @@ impl Queue {
         }
         let queue = Arc::clone(self);
         let work = tokio::spawn(async move {
-            let tell = |news| (queue.tell)(news);
+            let progress = |news| (queue.progress)(news);
             let read = |receipt: &TransactionReceipt| (queue.read)(receipt);
-            let sender = queue.sender(&tell, &read);
+            let sender = queue.sender(&progress, &read);
             let _order = queue.order.lock().await;
             queue.find_out(&sender).await
         });
         work.await.unwrap_or(Ok(()))
     }
 
-    async fn find_out(&self, sender: &Sender<'_>) -> Result<(), TransactionError> {
+    async fn find_out(&self, sender: &TxSender<'_>) -> Result<(), TransactionError> {
         let lost = self.lost();
         if lost.is_empty() {
             return Ok(());
@@ -249,15 +250,15 @@ impl Queue {
     }
 
     /// Takes what became of a deed whose transaction had been lost from sight.
-    pub fn resolved(&self, deed: &str) -> Option<Mined> {
-        self.state().resolved.remove(deed)
+    pub fn resolved(&self, label: &str) -> Option<MinedTx> {
+        self.state().resolved.remove(label)
     }
 
     /// The transaction for a deed whose end is not known.
-    pub fn open(&self, deed: &str) -> Option<String> {
+    pub fn open(&self, label: &str) -> Option<String> {
         let state = self.state();
         let mut open = state.history.open().iter();
-        open.rfind(|it| it.purpose == deed && self.is_mine(it))
+        open.rfind(|it| it.purpose == label && self.is_mine(it))
             .map(|it| it.tx.clone())
     }
 
@@ -279,7 +280,7 @@ impl Queue {
         !self.lost().is_empty()
     }
 
-    fn lost(&self) -> Vec<Intent> {
+    fn lost(&self) -> Vec<TxIntent> {
         let state = self.state();
         let open = state.history.open().iter();
         open.filter(|it| self.is_mine(it) && !state.awaited.contains(&it.nonce))
@@ -287,34 +288,34 @@ impl Queue {
             .collect()
     }
 
-    fn is_mine(&self, intent: &Intent) -> bool {
+    fn is_mine(&self, intent: &TxIntent) -> bool {
         intent.chain_id == self.chain.network.chain_id
             && intent.from == self.account.address().to_string()
     }
 
     fn sender<'a>(
         &'a self,
-        tell: &'a (dyn Fn(News) + Sync),
+        progress: &'a (dyn Fn(TxEvent) + Sync),
         read: &'a (dyn Fn(&TransactionReceipt) -> Vec<Event> + Sync),
-    ) -> Sender<'a> {
-        Sender {
+    ) -> TxSender<'a> {
+        TxSender {
             chain: &self.chain,
             account: &self.account,
             facts: self,
             limits: self.limits,
-            tell,
+            progress,
             harvest: read,
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, QueueState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Remembers what is open as the journal does; a fact that is there already is not repeated.
 #[async_trait::async_trait]
-impl FactLog for Queue {
+impl FactLog for TxQueue {
     async fn keep(&self, event: Event) -> Result<(), Failure> {
         if self.state().history.knows(&event) {
             return Ok(());

@@ -2,7 +2,9 @@
 
 use alloy::{primitives::Bytes, sol_types::SolCall};
 
-use super::{Done, Refund, Trouble, desk::Desk, sponsor::sponsored};
+use super::{
+    ChainFailure, ChannelRefund, MinedResult, client::SettlementClient, sponsor::sponsored,
+};
 use crate::{
     runtime::{
         event::Event,
@@ -11,14 +13,14 @@ use crate::{
     wallet::{
         contracts::ESCROW,
         registry::{BatchSettlementEscrow as Escrow, ChannelVoucher, VoucherClaim},
-        transaction::Submission,
+        transaction::TxSubmission,
     },
 };
 
 const NAME: &str = "the refund";
 
-impl Refund {
-    fn deed(&self) -> String {
+impl ChannelRefund {
+    fn label(&self) -> String {
         format!(
             "a refund of {} from channel {}, {} of which is charged",
             self.amount, self.channel, self.charged
@@ -49,38 +51,46 @@ impl Refund {
     }
 }
 
-impl Desk {
-    pub(super) async fn give_back(&self, refund: &Refund) -> Result<Done, Trouble> {
+impl SettlementClient {
+    pub(super) async fn give_back(
+        &self,
+        refund: &ChannelRefund,
+    ) -> Result<MinedResult, ChainFailure> {
         let _turn = self.turn(refund.channel).await;
-        let deed = refund.deed();
-        if let Some(mined) = self.earlier(&deed).await? {
+        let label = refund.label();
+        if let Some(mined) = self.earlier(&label).await? {
             self.counted(&mined).await?;
-            return self.after(mined.tx.to_string(), refund.channel).await;
+            return self
+                .channel_after(mined.tx.to_string(), refund.channel)
+                .await;
         }
         let views = self.advance(&[refund.channel]).await?;
         let view = views.get(&refund.channel).cloned().unwrap_or_default();
         let charged = refund.charged.max(view.claimed);
         if view.balance <= charged && view.claimed >= refund.charged {
             // The chain gave everything back before.
-            return Ok(Done {
+            return Ok(MinedResult {
                 tx: String::new(),
                 view: Some(view),
             });
         }
-        let call = self.prepared(ESCROW.into(), refund.data(&view), deed).await;
-        let call = call.map_err(|error| Trouble::of_read(NAME, &error))?;
-        let deed = match refund.is_signed {
+        let call = self
+            .prepared(ESCROW.into(), refund.data(&view), label)
+            .await;
+        let call = call.map_err(|error| ChainFailure::of_read(NAME, &error))?;
+        let label = match refund.is_signed {
             true => SponsoredDeed::SignedRefund,
             false => SponsoredDeed::UnsignedRefund,
         };
-        let asked = sponsored(deed, Some(refund.party), Some(refund.channel));
-        let call = Submission {
+        let asked = sponsored(label, Some(refund.party), Some(refund.channel));
+        let call = TxSubmission {
             sponsored: Some(asked),
             ..call
         };
         let fee = refund.fee.clone();
         let fee = fee.map(|fee| Event::RefundCharged(Box::new(fee)));
         let mined = self.done(NAME, call, fee).await?;
-        self.after(mined.tx.to_string(), refund.channel).await
+        self.channel_after(mined.tx.to_string(), refund.channel)
+            .await
     }
 }

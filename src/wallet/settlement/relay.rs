@@ -2,33 +2,35 @@
 
 use alloy::{primitives::Bytes, sol_types::SolCall};
 
-use super::{Done, Trouble, desk::Desk};
+use super::{ChainFailure, MinedResult, client::SettlementClient};
 use crate::{
     runtime::ledger::{Address, Amount, Sponsored},
     wallet::{
-        contracts::ESCROW, registry::BatchSettlementEscrow as Escrow, transaction::Submission,
+        contracts::ESCROW, registry::BatchSettlementEscrow as Escrow, transaction::TxSubmission,
     },
 };
 
-impl Desk {
+impl SettlementClient {
     pub(super) async fn pass_on(
         &self,
         name: &'static str,
         mut calls: Vec<Bytes>,
         sponsored: Option<Sponsored>,
-    ) -> Result<Done, Trouble> {
+    ) -> Result<MinedResult, ChainFailure> {
         let data = match calls.len() {
             1 => calls.remove(0),
             _ => Escrow::multicallCall { data: calls }.abi_encode().into(),
         };
         let call = self.prepared(ESCROW.into(), data, format!("{name} for others"));
-        let call = call.await.map_err(|error| Trouble::of_read(name, &error))?;
-        let call = Submission { sponsored, ..call };
+        let call = call
+            .await
+            .map_err(|error| ChainFailure::of_read(name, &error))?;
+        let call = TxSubmission { sponsored, ..call };
         let tx = self.done(name, call, None).await?.tx.to_string();
         // What it did to channels in sight is seen before anybody asks.
         match self.advance(&[]).await {
-            Ok(_) => Ok(Done { tx, view: None }),
-            Err(_) => Err(Trouble::Unknown { tx }),
+            Ok(_) => Ok(MinedResult { tx, view: None }),
+            Err(_) => Err(ChainFailure::Unknown { tx }),
         }
     }
 
@@ -36,7 +38,7 @@ impl Desk {
         &self,
         receiver: Address,
         token: Address,
-    ) -> Result<Amount, Trouble> {
+    ) -> Result<Amount, ChainFailure> {
         let call = Escrow::receiversCall {
             receiver: receiver.into(),
             token: token.into(),
@@ -44,7 +46,7 @@ impl Desk {
         let asked = self
             .chain
             .read("receivers of the escrow", ESCROW.into(), &call);
-        let totals = asked.await.map_err(Trouble::unreachable)?;
+        let totals = asked.await.map_err(ChainFailure::unreachable)?;
         Ok(Amount(
             totals.totalClaimed.saturating_sub(totals.totalSettled),
         ))

@@ -13,28 +13,28 @@ use alloy::{primitives::Bytes, sol_types::SolCall};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    books::ask,
-    claims::{self, LeftOut, Row, receivers_of},
-    desk::Desk,
+    claims::{self, ClaimRow, LeftOut, receivers_of},
+    client::SettlementClient,
     error::SettleError,
     facts,
-    shares::{Share, shares},
+    ledger_view::ask,
+    shares::{SplitterShare, shares},
 };
 use crate::{
     runtime::{
         event::Event,
-        ledger::{Address, Amount, Book, ReceiverKey, Word},
+        ledger::{Address, Amount, Ledger, ReceiverKey, Word},
     },
     wallet::{
         contracts::ESCROW,
         registry::{BatchSettlementEscrow as Escrow, ContributorPool, RevenueSplitter},
-        transaction::{Mined, TransactionError},
+        transaction::{MinedTx, TransactionError},
     },
 };
 
 /// When settlement happens by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Triggers {
+pub struct SettleTriggers {
     /// Unclaimed sum of one receiver that is worth a transaction.
     pub threshold: Amount,
     /// Longest time between two rounds.
@@ -43,7 +43,7 @@ pub struct Triggers {
 
 /// A transaction that moved money.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Moved {
+pub struct MovedMoney {
     pub tx: String,
     pub receiver: ReceiverKey,
     pub amount: Amount,
@@ -59,39 +59,39 @@ pub struct Moved {
 
 /// What a round did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Settled {
+pub struct SettleRound {
     /// One per transaction and receiver.
-    pub claims: Vec<Moved>,
-    pub settles: Vec<Moved>,
+    pub claims: Vec<MovedMoney>,
+    pub settles: Vec<MovedMoney>,
     pub left_out: Vec<LeftOut>,
 }
 
 /// Claims, settles and withdraws on one chain.
-pub struct Treasurer {
-    desk: Arc<Desk>,
+pub struct ChainSettler {
+    client: Arc<SettlementClient>,
     /// One round at a time.
     round: tokio::sync::Mutex<()>,
     /// What was left out of the last round, so that it starts no other one.
     stuck: Mutex<BTreeMap<Word, Amount>>,
 }
 
-impl Treasurer {
-    pub fn new(desk: Arc<Desk>) -> Self {
+impl ChainSettler {
+    pub fn new(client: Arc<SettlementClient>) -> Self {
         Self {
-            desk,
+            client,
             round: tokio::sync::Mutex::new(()),
             stuck: Mutex::default(),
         }
     }
 
     /// Claims everything that is charged, and settles everything that is claimed.
-    pub async fn settle_now(&self) -> Result<Settled, SettleError> {
+    pub async fn settle_now(&self) -> Result<SettleRound, SettleError> {
         let _round = self.round.lock().await;
-        self.desk.recover().await?;
-        let mut done = Settled::default();
+        self.client.recover().await?;
+        let mut done = SettleRound::default();
         self.claim(&mut done).await?;
         for receiver in self.receivers(&done) {
-            done.settles.extend(self.settle(receiver).await?);
+            done.settles.extend(self.settle_receiver(receiver).await?);
         }
         let mut stuck: BTreeMap<Word, Amount> = BTreeMap::new();
         for out in &done.left_out {
@@ -102,27 +102,29 @@ impl Treasurer {
         Ok(done)
     }
 
-    async fn claim(&self, done: &mut Settled) -> Result<(), SettleError> {
-        let (desk, chain_id) = (&self.desk, self.chain_id());
-        let owed = ask(&*desk.books, |book| claims::owed(book, chain_id));
-        let views = desk.advance(&owed).await?;
-        let account = desk.account();
-        let select = |book: &Book| claims::select(book, chain_id, account, &views);
-        let (rows, left_out) = ask(&*desk.books, select);
+    async fn claim(&self, done: &mut SettleRound) -> Result<(), SettleError> {
+        let (client, chain_id) = (&self.client, self.chain_id());
+        let owed = ask(&*client.ledger, |ledger| {
+            claims::owed_channels(ledger, chain_id)
+        });
+        let views = client.advance(&owed).await?;
+        let account = client.account();
+        let select = |ledger: &Ledger| claims::select(ledger, chain_id, account, &views);
+        let (rows, left_out) = ask(&*client.ledger, select);
         done.left_out = left_out;
         let mut waiting = claims::batches(rows);
         waiting.reverse();
         let mut claimed = Vec::new();
         while let Some(batch) = waiting.pop() {
-            let sifted = claims::sift(&desk.chain, account, batch).await?;
+            let sifted = claims::filter_rows(&client.chain, account, batch).await?;
             let (batch, left_out) = sifted;
             done.left_out.extend(left_out);
             if batch.is_empty() {
                 continue;
             }
             claimed.extend(batch.iter().map(|row| row.channel));
-            let (data, deed) = (claims::data(&batch), claims::deed(&batch));
-            match self.send(ESCROW.into(), data, deed).await {
+            let (data, label) = (claims::data(&batch), claims::claim_label(&batch));
+            match self.send(ESCROW.into(), data, label).await {
                 Ok(mined) => done.claims.extend(self.claims_of(&mined)),
                 // A row that passed a moment ago: the halves find out which.
                 Err(SettleError::Transaction(TransactionError::Reverted { reason, .. })) => {
@@ -139,12 +141,15 @@ impl Treasurer {
                 out.reason
             );
         }
-        desk.advance(&claimed).await?;
+        client.advance(&claimed).await?;
         Ok(())
     }
 
-    async fn settle(&self, receiver: ReceiverKey) -> Result<Option<Moved>, SettleError> {
-        let view = self.desk.observe_receiver(receiver).await?;
+    async fn settle_receiver(
+        &self,
+        receiver: ReceiverKey,
+    ) -> Result<Option<MovedMoney>, SettleError> {
+        let view = self.client.observe_receiver(receiver).await?;
         if view.claimed <= view.settled {
             return Ok(None);
         }
@@ -152,41 +157,44 @@ impl Treasurer {
             receiver: receiver.receiver.into(),
             token: receiver.token.into(),
         };
-        let deed = format!("settling what is claimed for {}", receiver.receiver);
+        let label = format!("settling what is claimed for {}", receiver.receiver);
         let data = call.abi_encode().into();
-        let mined = self.send(ESCROW.into(), data, deed).await?;
-        self.desk.observe_receiver(receiver).await?;
-        let amount = self.told(&mined).into_iter().find_map(|fact| match fact {
-            Event::Settled(fact) if fact.receiver == receiver => Some(fact.amount),
-            _ => None,
-        });
+        let mined = self.send(ESCROW.into(), data, label).await?;
+        self.client.observe_receiver(receiver).await?;
+        let amount = self
+            .mined_events(&mined)
+            .into_iter()
+            .find_map(|fact| match fact {
+                Event::Settled(fact) if fact.receiver == receiver => Some(fact.amount),
+                _ => None,
+            });
         Ok(amount.map(|amount| moved(&mined, receiver, amount)))
     }
 
     /// Pays out of every splitter this account's share, to `to` or to itself, and the shares of
     /// contributor pools to the pools.
-    pub async fn withdraw(&self, to: Option<Address>) -> Result<Vec<Moved>, SettleError> {
+    pub async fn withdraw(&self, to: Option<Address>) -> Result<Vec<MovedMoney>, SettleError> {
         let _round = self.round.lock().await;
-        self.desk.recover().await?;
+        self.client.recover().await?;
         let mut done = Vec::new();
-        for receiver in self.receivers(&Settled::default()) {
-            let shares = shares(&self.desk.chain, self.desk.account(), receiver).await?;
+        for receiver in self.receivers(&SettleRound::default()) {
+            let shares = shares(&self.client.chain, self.client.account(), receiver).await?;
             let due = shares.into_iter().filter(|share| !share.pending.is_zero());
             for share in due {
                 done.extend(self.release(&share, to).await?);
             }
-            self.desk.observe_receiver(receiver).await?;
+            self.client.observe_receiver(receiver).await?;
         }
         Ok(done)
     }
 
     /// Has contributor pools fetch their shares; nothing else is paid out.
-    pub async fn fill_pools(&self) -> Result<Vec<Moved>, SettleError> {
+    pub async fn fill_pools(&self) -> Result<Vec<MovedMoney>, SettleError> {
         let _round = self.round.lock().await;
-        self.desk.recover().await?;
+        self.client.recover().await?;
         let mut done = Vec::new();
-        for receiver in self.receivers(&Settled::default()) {
-            let shares = shares(&self.desk.chain, self.desk.account(), receiver).await?;
+        for receiver in self.receivers(&SettleRound::default()) {
+            let shares = shares(&self.client.chain, self.client.account(), receiver).await?;
             let due = shares
                 .into_iter()
                 .filter(|it| it.pool && !it.pending.is_zero());
@@ -199,12 +207,12 @@ impl Treasurer {
 
     async fn release(
         &self,
-        share: &Share,
+        share: &SplitterShare,
         to: Option<Address>,
-    ) -> Result<Option<Moved>, SettleError> {
+    ) -> Result<Option<MovedMoney>, SettleError> {
         let receiver = share.receiver;
         let (splitter, token) = (receiver.receiver, receiver.token.into());
-        let to = to.unwrap_or(self.desk.account()).into();
+        let to = to.unwrap_or(self.client.account()).into();
         let (callee, data) = match (share.own, share.pool) {
             (true, _) => {
                 let call = RevenueSplitter::releaseCall { token, to };
@@ -218,14 +226,17 @@ impl Treasurer {
             // Others fetch their own.
             (false, false) => return Ok(None),
         };
-        let deed = format!("releasing the share of {} from {splitter}", share.recipient);
-        let mined = self.send(callee, data.into(), deed).await?;
-        let amount = self.told(&mined).into_iter().find_map(|fact| match fact {
-            Event::Released(fact) if fact.recipient == share.recipient => Some(fact.amount),
-            _ => None,
-        });
+        let label = format!("releasing the share of {} from {splitter}", share.recipient);
+        let mined = self.send(callee, data.into(), label).await?;
+        let amount = self
+            .mined_events(&mined)
+            .into_iter()
+            .find_map(|fact| match fact {
+                Event::Released(fact) if fact.recipient == share.recipient => Some(fact.amount),
+                _ => None,
+            });
         let recipient = Some(share.recipient);
-        Ok(amount.map(|amount| Moved {
+        Ok(amount.map(|amount| MovedMoney {
             recipient,
             ..moved(&mined, receiver, amount)
         }))
@@ -233,7 +244,7 @@ impl Treasurer {
 
     /// Settles whenever there is reason to, until told to stop, and then once more. Says whether
     /// that last time went well.
-    pub async fn run(&self, triggers: Triggers, stop: CancellationToken) -> bool {
+    pub async fn run(&self, triggers: SettleTriggers, stop: CancellationToken) -> bool {
         /// Between a round that failed and the next, at least.
         const PAUSE: Duration = Duration::from_secs(10);
         let mut pause = Duration::ZERO;
@@ -241,7 +252,7 @@ impl Treasurer {
             let reason = async {
                 tokio::time::sleep(pause).await;
                 tokio::select! {
-                    () = self.desk.withdrawal_started() => {}
+                    () = self.client.withdrawal_started() => {}
                     () = tokio::time::sleep(triggers.interval) => {}
                     () = self.until(triggers.threshold) => {}
                 }
@@ -252,7 +263,7 @@ impl Treasurer {
             };
             let round = self.settle_now().await;
             if let Err(error) = &round {
-                tracing::warn!("{}: not settled: {error}", self.desk.chain.network.name);
+                tracing::warn!("{}: not settled: {error}", self.client.chain.network.name);
             }
             pause = if round.is_ok() { Duration::ZERO } else { PAUSE };
             if stopping {
@@ -266,7 +277,7 @@ impl Treasurer {
     async fn until(&self, threshold: Amount) {
         while !self.is_reached(threshold) && !self.is_leaving() {
             // The ledger says nothing by itself.
-            tokio::time::sleep(self.desk.options.poll).await;
+            tokio::time::sleep(self.client.options.poll).await;
         }
     }
 
@@ -291,9 +302,13 @@ impl Treasurer {
         let here = self.chain_id();
         let stuck = self.stuck.lock().unwrap_or_else(PoisonError::into_inner);
         let stuck = stuck.clone();
-        ask(&*self.desk.books, |book| {
+        ask(&*self.client.ledger, |ledger| {
             let mut sums: BTreeMap<(Address, Address), Amount> = BTreeMap::new();
-            for (key, channel) in book.channels.iter().filter(|(key, _)| key.chain_id == here) {
+            for (key, channel) in ledger
+                .channels
+                .iter()
+                .filter(|(key, _)| key.chain_id == here)
+            {
                 let stuck = stuck.get(&key.channel).copied().unwrap_or_default();
                 let amount = channel.unclaimed().saturating_sub(stuck);
                 let of = (channel.config.receiver, channel.config.token);
@@ -308,8 +323,8 @@ impl Treasurer {
         let here = self.chain_id();
         let stuck = self.stuck.lock().unwrap_or_else(PoisonError::into_inner);
         let stuck = stuck.clone();
-        ask(&*self.desk.books, |book| {
-            let mut channels = book.channels.iter();
+        ask(&*self.client.ledger, |ledger| {
+            let mut channels = ledger.channels.iter();
             channels.any(|(key, channel)| {
                 let stuck = stuck.get(&key.channel).copied().unwrap_or_default();
                 let view = channel.view.as_ref();
@@ -321,27 +336,27 @@ impl Treasurer {
     }
 
     /// Receivers of this chain that money may wait for.
-    fn receivers(&self, done: &Settled) -> BTreeSet<ReceiverKey> {
-        let mut keys = known_receivers(&self.desk);
+    fn receivers(&self, done: &SettleRound) -> BTreeSet<ReceiverKey> {
+        let mut keys = known_receivers(&self.client);
         keys.extend(done.claims.iter().map(|claim| claim.receiver));
         keys
     }
 
-    async fn send(&self, to: Address, data: Bytes, deed: String) -> Result<Mined, SettleError> {
-        self.desk.carry_out(to, data, deed).await
+    async fn send(&self, to: Address, data: Bytes, label: String) -> Result<MinedTx, SettleError> {
+        self.client.carry_out(to, data, label).await
     }
 
-    fn told(&self, mined: &Mined) -> Vec<Event> {
+    fn mined_events(&self, mined: &MinedTx) -> Vec<Event> {
         let chain_id = self.chain_id();
-        ask(&*self.desk.books, |book| {
-            facts::told_by(&mined.receipt, chain_id, book)
+        ask(&*self.client.ledger, |ledger| {
+            facts::told_by(&mined.receipt, chain_id, ledger)
         })
     }
 
-    fn claims_of(&self, mined: &Mined) -> Vec<Moved> {
-        let told = self.told(mined).into_iter();
+    fn claims_of(&self, mined: &MinedTx) -> Vec<MovedMoney> {
+        let told = self.mined_events(mined).into_iter();
         let claim = |fact| match fact {
-            Event::Claimed(fact) => Some(Moved {
+            Event::Claimed(fact) => Some(MovedMoney {
                 channels: fact.rows.len(),
                 ..moved(
                     mined,
@@ -355,19 +370,19 @@ impl Treasurer {
     }
 
     fn chain_id(&self) -> u64 {
-        self.desk.chain.network.chain_id
+        self.client.chain.network.chain_id
     }
 }
 
 /// Receivers that the ledger knows on a desk's chain.
-fn known_receivers(desk: &Desk) -> BTreeSet<ReceiverKey> {
-    let here = desk.chain.network.chain_id;
-    ask(&*desk.books, |book| receivers_of(book, here))
+fn known_receivers(client: &SettlementClient) -> BTreeSet<ReceiverKey> {
+    let here = client.chain.network.chain_id;
+    ask(&*client.ledger, |ledger| receivers_of(ledger, here))
 }
 
-fn moved(mined: &Mined, receiver: ReceiverKey, amount: Amount) -> Moved {
+fn moved(mined: &MinedTx, receiver: ReceiverKey, amount: Amount) -> MovedMoney {
     let gas_used = mined.receipt.gas_used;
-    Moved {
+    MovedMoney {
         tx: mined.tx.to_string(),
         receiver,
         amount,
@@ -380,9 +395,9 @@ fn moved(mined: &Mined, receiver: ReceiverKey, amount: Amount) -> Moved {
 
 /// Two claims in place of one that was reverted; a single row is left out.
 fn halve(
-    mut batch: Vec<Row>,
+    mut batch: Vec<ClaimRow>,
     reason: String,
-    waiting: &mut Vec<Vec<Row>>,
+    waiting: &mut Vec<Vec<ClaimRow>>,
     left_out: &mut Vec<LeftOut>,
 ) {
     if batch.len() > 1 {

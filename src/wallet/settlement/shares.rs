@@ -8,7 +8,7 @@ use super::{
     view,
 };
 use crate::{
-    runtime::ledger::{Address, Amount, Book, ReceiverKey},
+    runtime::ledger::{Address, Amount, Ledger, ReceiverKey},
     wallet::{
         WalletError,
         provider::Chain,
@@ -18,7 +18,7 @@ use crate::{
 
 /// One recipient of a splitter.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Share {
+pub struct SplitterShare {
     pub receiver: ReceiverKey,
     pub recipient: Address,
     pub ppm: u32,
@@ -33,7 +33,7 @@ pub struct Share {
 
 /// What could be done for an account on a chain.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Due {
+pub struct AccountDue {
     /// Sum and channels per receiver.
     pub claims: BTreeMap<ReceiverKey, (Amount, usize)>,
     /// Claimed and not yet settled.
@@ -42,26 +42,30 @@ pub struct Due {
 }
 
 /// What there is to claim and to settle.
-pub async fn due(chain: &Chain, account: Address, book: &Book) -> Result<Due, WalletError> {
+pub async fn due(
+    chain: &Chain,
+    account: Address,
+    ledger: &Ledger,
+) -> Result<AccountDue, WalletError> {
     let chain_id = chain.network.chain_id;
     let head = chain.head().await?;
-    let owed = claims::owed(book, chain_id);
+    let owed = claims::owed_channels(ledger, chain_id);
     let views = view::channels(chain, &head, 0, &owed).await?;
     let views = owed.into_iter().zip(views).collect();
-    let (rows, left_out) = claims::select(book, chain_id, account, &views);
-    let mut due = Due {
+    let (rows, left_out) = claims::select(ledger, chain_id, account, &views);
+    let mut due = AccountDue {
         left_out,
-        ..Due::default()
+        ..AccountDue::default()
     };
     for batch in claims::batches(rows) {
-        let (batch, left_out) = claims::sift(chain, account, batch).await?;
+        let (batch, left_out) = claims::filter_rows(chain, account, batch).await?;
         due.left_out.extend(left_out);
         for row in batch {
             let (sum, channels) = due.claims.entry(row.receiver).or_default();
             (*sum, *channels) = (sum.saturating_add(row.amount), *channels + 1);
         }
     }
-    for receiver in receivers_of(book, chain_id) {
+    for receiver in receivers_of(ledger, chain_id) {
         let view = view::receiver(chain, &head, receiver).await?;
         let unsettled = view.claimed.saturating_sub(view.settled);
         if !unsettled.is_zero() {
@@ -76,7 +80,7 @@ pub async fn shares(
     chain: &Chain,
     account: Address,
     receiver: ReceiverKey,
-) -> Result<Vec<Share>, WalletError> {
+) -> Result<Vec<SplitterShare>, WalletError> {
     let splitter = receiver.receiver;
     let listed = chain.read(
         "shares of the splitter",
@@ -101,7 +105,7 @@ pub async fn shares(
         let released = chain
             .read("released of the splitter", splitter, &call)
             .await?;
-        shares.push(Share {
+        shares.push(SplitterShare {
             receiver,
             recipient,
             ppm: listed.ppm,

@@ -7,7 +7,7 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use super::books::{Books, ask};
+use super::ledger_view::{LedgerView, ask};
 use crate::runtime::{
     event::Event,
     ledger::{
@@ -22,7 +22,7 @@ const DAY_SECONDS: u64 = 86_400;
 pub(super) struct SponsorGate {
     pub chain_id: u64,
     pub account: Address,
-    pub books: Arc<dyn Books>,
+    pub books: Arc<dyn LedgerView>,
     pub allowance: SponsorAllowance,
 }
 
@@ -43,12 +43,12 @@ pub fn until_tomorrow() -> u64 {
 
 /// What somebody asks for now; what it may cost is known once it is to be signed.
 pub(super) fn sponsored(
-    deed: SponsoredDeed,
+    label: SponsoredDeed,
     party: Option<Address>,
     channel: Option<Word>,
 ) -> Sponsored {
     Sponsored {
-        deed,
+        deed: label,
         party,
         channel,
         day: today().0,
@@ -59,9 +59,11 @@ pub(super) fn sponsored(
 impl SponsorGate {
     /// Whether a transaction may be sent; where it may not, what is to be written down about it.
     pub fn check(&self, asked: &Sponsored) -> Result<(), (SponsorLimit, Option<Event>)> {
-        ask(&*self.books, |book| {
-            let checked = book.sponsored.check(self.chain_id, asked, &self.allowance);
-            let told = book.sponsored.gas(self.chain_id, asked.day).is_exhausted;
+        ask(&*self.books, |ledger| {
+            let checked = ledger
+                .sponsored
+                .check(self.chain_id, asked, &self.allowance);
+            let told = ledger.sponsored.gas(self.chain_id, asked.day).is_exhausted;
             Some(checked.map_err(|limit| (limit, self.alarm(limit).filter(|_| !told))))
         })
         .unwrap_or(Ok(()))
@@ -86,6 +88,8 @@ impl SponsorGate {
 
     pub fn gas(&self) -> SponsoredGas {
         let (day, _) = today();
-        ask(&*self.books, |book| book.sponsored.gas(self.chain_id, day))
+        ask(&*self.books, |ledger| {
+            ledger.sponsored.gas(self.chain_id, day)
+        })
     }
 }

@@ -7,11 +7,13 @@ use alloy::{
 };
 
 use crate::{
-    runtime::ledger::{Address, Amount, ChannelView, ReceiverKey, ReceiverView, Withdrawal, Word},
+    runtime::ledger::{
+        Address, Amount, ChannelView, PayerWithdrawal, ReceiverKey, ReceiverView, Word,
+    },
     wallet::{
         WalletError,
         contracts::ESCROW,
-        provider::{Chain, Head},
+        provider::{BlockHead, Chain},
         registry::{BatchSettlementEscrow as Escrow, RevenueSplitter, Token},
     },
 };
@@ -23,7 +25,7 @@ const AT_ONCE: usize = 64;
 /// `depth` blocks earlier too is counted.
 pub async fn channels(
     chain: &Chain,
-    head: &Head,
+    head: &BlockHead,
     depth: u64,
     ids: &[Word],
 ) -> Result<Vec<ChannelView>, WalletError> {
@@ -44,7 +46,7 @@ pub async fn channels(
 
 async fn some_channels(
     chain: &Chain,
-    head: &Head,
+    head: &BlockHead,
     at: BlockId,
     ids: &[Word],
 ) -> Result<Vec<ChannelView>, WalletError> {
@@ -75,7 +77,7 @@ async fn some_channels(
     })
 }
 
-fn decoded(three: &[Bytes], head: &Head) -> Option<ChannelView> {
+fn decoded(three: &[Bytes], head: &BlockHead) -> Option<ChannelView> {
     let [channel, withdrawal, nonce] = three else {
         return None;
     };
@@ -86,7 +88,7 @@ fn decoded(three: &[Bytes], head: &Head) -> Option<ChannelView> {
     Some(ChannelView {
         balance: Amount(channel.balance),
         claimed: Amount(channel.totalClaimed),
-        withdrawal: (started != 0).then_some(Withdrawal {
+        withdrawal: (started != 0).then_some(PayerWithdrawal {
             amount: Amount(withdrawal.amount),
             started,
         }),
@@ -99,7 +101,7 @@ fn decoded(three: &[Bytes], head: &Head) -> Option<ChannelView> {
 /// What a receiver of one token claimed, got, paid out and holds at a block.
 pub async fn receiver(
     chain: &Chain,
-    head: &Head,
+    head: &BlockHead,
     key: ReceiverKey,
 ) -> Result<ReceiverView, WalletError> {
     let at = BlockId::hash(head.hash);

@@ -13,10 +13,10 @@ use alloy::{primitives::B256, rpc::types::Filter, sol_types::SolEvent};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Trouble,
-    books::{Mark, ask},
-    desk::Desk,
-    memory::{Known, same},
+    ChainFailure,
+    client::SettlementClient,
+    ledger_view::{EventLocation, ask},
+    memory::{WatchedChannel, same_view},
     view,
 };
 use crate::{
@@ -26,7 +26,8 @@ use crate::{
         ports::FactLog,
     },
     wallet::{
-        WalletError, contracts::ESCROW, provider::Head, registry::BatchSettlementEscrow as Escrow,
+        WalletError, contracts::ESCROW, provider::BlockHead,
+        registry::BatchSettlementEscrow as Escrow,
     },
 };
 
@@ -36,7 +37,7 @@ const OLDEST: u64 = 300;
 const NAMED: usize = 256;
 
 /// What happened between two heads.
-enum Change {
+enum HeadChange {
     /// There was no look before.
     First,
     Nothing,
@@ -47,7 +48,7 @@ enum Change {
     Reorganised,
 }
 
-impl Desk {
+impl SettlementClient {
     /// Looks again and again until told to stop.
     pub async fn watch(&self, stop: CancellationToken) {
         let mut blind = false;
@@ -66,7 +67,7 @@ impl Desk {
     }
 
     /// Looks once, now.
-    pub async fn refresh(&self) -> Result<(), Trouble> {
+    pub async fn refresh(&self) -> Result<(), ChainFailure> {
         self.advance(&[]).await.map(|_| ())
     }
 
@@ -74,12 +75,12 @@ impl Desk {
     pub(super) async fn advance(
         &self,
         wanted: &[Word],
-    ) -> Result<BTreeMap<Word, ChannelView>, Trouble> {
+    ) -> Result<BTreeMap<Word, ChannelView>, ChainFailure> {
         let _eye = self.eye.lock().await;
         let looked = self.look(wanted).await;
         if let Err(trouble) = &looked {
             let reason = match trouble {
-                Trouble::Unreachable { reason } => reason.clone(),
+                ChainFailure::Unreachable { reason } => reason.clone(),
                 other => other.to_string(),
             };
             self.memory.lock().failed = Some((Instant::now(), reason));
@@ -87,34 +88,38 @@ impl Desk {
         looked
     }
 
-    async fn look(&self, wanted: &[Word]) -> Result<BTreeMap<Word, ChannelView>, Trouble> {
+    async fn look(&self, wanted: &[Word]) -> Result<BTreeMap<Word, ChannelView>, ChainFailure> {
         let asked = self.chain.head().await;
-        let head = asked.map_err(Trouble::unreachable)?;
+        let head = asked.map_err(ChainFailure::unreachable)?;
         self.check_age(&head)?;
         let mut change = self.change(&head).await?;
-        if matches!(change, Change::Nothing | Change::Grown { .. }) && self.is_moved(&head).await? {
-            change = Change::Reorganised;
+        if matches!(change, HeadChange::Nothing | HeadChange::Grown { .. })
+            && self.is_moved(&head).await?
+        {
+            change = HeadChange::Reorganised;
         }
-        if matches!(change, Change::First | Change::Reorganised) {
-            self.memory.lock().forget();
-            self.check_chain().await.map_err(Trouble::unreachable)?;
+        if matches!(change, HeadChange::First | HeadChange::Reorganised) {
+            self.memory.lock().clear_views();
+            self.check_chain()
+                .await
+                .map_err(ChainFailure::unreachable)?;
         }
         let mut ids: BTreeSet<Word> = wanted.iter().copied().collect();
         let mut unripe = Vec::new();
         let mut receivers = BTreeSet::new();
         match change {
-            Change::Nothing => {}
-            Change::First => {
+            HeadChange::Nothing => {}
+            HeadChange::First => {
                 self.recheck().await?;
                 ids.extend(self.unclaimed());
             }
-            Change::Grown { after } => {
+            HeadChange::Grown { after } => {
                 let (channels, touched) = self.touched(after, head.number).await?;
                 ids.extend(channels);
                 receivers = touched;
                 unripe = self.unripe(head.number);
             }
-            Change::Reorganised => {
+            HeadChange::Reorganised => {
                 self.recheck().await?;
                 ids.extend(self.memory.lock().channels.keys());
                 receivers = self.receivers();
@@ -126,9 +131,9 @@ impl Desk {
         let ids: Vec<Word> = ids.into_iter().chain(unripe).collect();
         let depth = self.options.confirmations;
         let views = view::channels(&self.chain, &head, depth, &ids).await;
-        let views = views.map_err(Trouble::unreachable)?;
+        let views = views.map_err(ChainFailure::unreachable)?;
         self.take_in(head, changed, &ids, &views);
-        self.tell(&ids).await?;
+        self.append_channels(&ids).await?;
         for receiver in receivers {
             self.observe_receiver_at(&head, receiver).await?;
         }
@@ -137,64 +142,66 @@ impl Desk {
     }
 
     /// A chain that others keep going has a new block every few seconds.
-    fn check_age(&self, head: &Head) -> Result<(), Trouble> {
+    fn check_age(&self, head: &BlockHead) -> Result<(), ChainFailure> {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         let age = now.unwrap_or_default().as_secs().saturating_sub(head.time);
         if age <= OLDEST || self.chain.network.is_local() {
             return Ok(());
         }
         let block = head.number;
-        Err(Trouble::unreachable(format!(
+        Err(ChainFailure::unreachable(format!(
             "its newest block {block} is {age} s old"
         )))
     }
 
-    async fn change(&self, head: &Head) -> Result<Change, Trouble> {
+    async fn change(&self, head: &BlockHead) -> Result<HeadChange, ChainFailure> {
         let Some(last) = self.memory.lock().head else {
-            return Ok(Change::First);
+            return Ok(HeadChange::First);
         };
         if head.hash == last.hash {
-            return Ok(Change::Nothing);
+            return Ok(HeadChange::Nothing);
         }
         if head.number < last.number {
             if self.is_reorganised_below(last.number - head.number).await? {
-                return Ok(Change::Reorganised);
+                return Ok(HeadChange::Reorganised);
             }
-            return Err(Trouble::unreachable(format!(
+            return Err(ChainFailure::unreachable(format!(
                 "its newest block is {}, and block {} was seen before",
                 head.number, last.number
             )));
         }
         let same = head.parent == last.hash || self.stands(last.number, last.hash).await?;
         Ok(match same {
-            true => Change::Grown { after: last.number },
-            false => Change::Reorganised,
+            true => HeadChange::Grown { after: last.number },
+            false => HeadChange::Reorganised,
         })
     }
 
     /// What to make of a newest block below the last one: another chain, a node that lags behind
     /// the one that answered before, or, when it stays so, blocks that were taken back. Nothing
     /// is served on the old ones meanwhile, unless they are too new to be counted on anyway.
-    async fn is_reorganised_below(&self, missing: u64) -> Result<bool, Trouble> {
+    async fn is_reorganised_below(&self, missing: u64) -> Result<bool, ChainFailure> {
         let since = {
             let mut seen = self.memory.lock();
             if missing > self.options.confirmations {
-                seen.forget();
+                seen.clear_views();
             }
             *seen.lower.get_or_insert_with(Instant::now)
         };
-        self.check_chain().await.map_err(Trouble::unreachable)?;
+        self.check_chain()
+            .await
+            .map_err(ChainFailure::unreachable)?;
         Ok(since.elapsed() >= self.options.lag)
     }
 
-    async fn stands(&self, number: u64, hash: B256) -> Result<bool, Trouble> {
-        let stands = self.chain.stands(number, Word(hash.0)).await;
-        stands.map_err(Trouble::unreachable)
+    async fn stands(&self, number: u64, hash: B256) -> Result<bool, ChainFailure> {
+        let stands = self.chain.has_block(number, Word(hash.0)).await;
+        stands.map_err(ChainFailure::unreachable)
     }
 
     /// Whether a fact stood in a block that was replaced before any look saw it.
-    async fn is_moved(&self, head: &Head) -> Result<bool, Trouble> {
-        let unseen: Vec<Mark> = {
+    async fn is_moved(&self, head: &BlockHead) -> Result<bool, ChainFailure> {
+        let unseen: Vec<EventLocation> = {
             let seen = self.memory.lock();
             let unseen = seen.marks.iter().filter(|it| seen.unseen.contains(&it.tx));
             unseen
@@ -202,18 +209,18 @@ impl Desk {
                 .cloned()
                 .collect()
         };
-        for mark in unseen {
-            if !self.stands(mark.block, mark.hash.0.into()).await? {
+        for location in unseen {
+            if !self.stands(location.block, location.hash.0.into()).await? {
                 return Ok(true);
             }
-            self.memory.lock().unseen.remove(&mark.tx);
+            self.memory.lock().unseen.remove(&location.tx);
         }
         Ok(false)
     }
 
     /// Looks for every fact that is watched, and tells which did not happen.
-    async fn recheck(&self) -> Result<(), Trouble> {
-        let marks: Vec<Mark> = self.memory.lock().marks.iter().cloned().collect();
+    async fn recheck(&self) -> Result<(), ChainFailure> {
+        let marks: Vec<EventLocation> = self.memory.lock().marks.iter().cloned().collect();
         let mut gone = Vec::new();
         for mark in marks {
             if self.stands(mark.block, mark.hash.0.into()).await? {
@@ -222,8 +229,8 @@ impl Desk {
             }
             let tx = mark.tx.parse::<B256>().unwrap_or_default();
             let receipt = self.chain.receipt(tx).await;
-            match receipt.map_err(Trouble::unreachable)? {
-                Some(receipt) => self.memory.lock().watch(Mark {
+            match receipt.map_err(ChainFailure::unreachable)? {
+                Some(receipt) => self.memory.lock().watch(EventLocation {
                     block: receipt.block_number.unwrap_or_default(),
                     hash: Word(receipt.block_hash.unwrap_or_default().0),
                     ..mark
@@ -237,9 +244,10 @@ impl Desk {
         tracing::warn!("{}: undone: {}", self.chain.network.name, gone.join(", "));
         let chain_id = self.chain.network.chain_id;
         let txs = gone.clone();
-        self.keep(Event::Reorganised { chain_id, txs }).await?;
+        self.append_event(Event::Reorganised { chain_id, txs })
+            .await?;
         let mut seen = self.memory.lock();
-        seen.marks.retain(|mark| !gone.contains(&mark.tx));
+        seen.marks.retain(|location| !gone.contains(&location.tx));
         Ok(())
     }
 
@@ -248,7 +256,7 @@ impl Desk {
         &self,
         after: u64,
         last: u64,
-    ) -> Result<(BTreeSet<Word>, BTreeSet<ReceiverKey>), Trouble> {
+    ) -> Result<(BTreeSet<Word>, BTreeSet<ReceiverKey>), ChainFailure> {
         let receivers = self.receivers();
         let padded = |key: &ReceiverKey| Word(B256::left_padding_from(&key.receiver.0).0);
         let mut named: BTreeSet<Word> = receivers.iter().map(padded).collect();
@@ -262,7 +270,7 @@ impl Desk {
                 .event_signature(EVENTS.to_vec())
                 .topic1(topics);
             let logs = self.chain.logs_in(&filter, after + 1..=last).await;
-            let logs = logs.map_err(Trouble::unreachable)?;
+            let logs = logs.map_err(ChainFailure::unreachable)?;
             let subject = |log: &alloy::rpc::types::Log| log.topics().get(1).copied();
             found.extend(logs.iter().filter_map(subject).map(|topic| Word(topic.0)));
         }
@@ -284,8 +292,8 @@ impl Desk {
     /// Channels of the ledger with something to lose.
     fn unclaimed(&self) -> Vec<Word> {
         let here = self.chain.network.chain_id;
-        ask(&*self.books, |book| {
-            let channels = book.channels.iter();
+        ask(&*self.ledger, |ledger| {
+            let channels = ledger.channels.iter();
             let owed = channels.filter(|(key, it)| key.chain_id == here && it.unclaimed().0 > 0);
             owed.map(|(key, _)| key.channel).collect()
         })
@@ -293,16 +301,16 @@ impl Desk {
 
     fn receivers(&self) -> BTreeSet<ReceiverKey> {
         let here = self.chain.network.chain_id;
-        ask(&*self.books, |book| {
-            let keys = book.receivers.keys().copied();
+        ask(&*self.ledger, |ledger| {
+            let keys = ledger.receivers.keys().copied();
             keys.filter(|key| key.chain_id == here).collect()
         })
     }
 
-    fn take_in(&self, head: Head, changed: usize, ids: &[Word], views: &[ChannelView]) {
+    fn take_in(&self, head: BlockHead, changed: usize, ids: &[Word], views: &[ChannelView]) {
         let here = self.chain.network.chain_id;
-        let in_book: BTreeSet<Word> = ask(&*self.books, |book| {
-            let known = |id: &&Word| book.channels.contains_key(&key(here, **id));
+        let in_book: BTreeSet<Word> = ask(&*self.ledger, |ledger| {
+            let known = |id: &&Word| ledger.channels.contains_key(&key(here, **id));
             ids.iter().filter(known).copied().collect()
         });
         let mut seen = self.memory.lock();
@@ -316,19 +324,19 @@ impl Desk {
             }
             let waited = before.is_some_and(|it| it.view.withdrawal.is_some());
             alarming |= view.withdrawal.is_some() && !waited;
-            let told = before.is_some_and(|it| it.told && same(&it.view, view));
+            let told = before.is_some_and(|it| it.told && same_view(&it.view, view));
             let ripe_at = match before {
                 Some(it) if at >= changed => it.ripe_at,
                 _ => head.number + self.options.confirmations,
             };
-            let known = Known {
+            let known = WatchedChannel {
                 view: view.clone(),
                 told,
                 ripe_at,
             };
             seen.channels.insert(*id, known);
         }
-        seen.arrive(head);
+        seen.advance_head(head);
         drop(seen);
         if alarming {
             self.alarm.notify_one();
@@ -336,7 +344,7 @@ impl Desk {
     }
 
     /// Writes down what the journal does not say yet of channels that it knows.
-    pub(super) async fn tell(&self, ids: &[Word]) -> Result<(), Trouble> {
+    pub(super) async fn append_channels(&self, ids: &[Word]) -> Result<(), ChainFailure> {
         let here = self.chain.network.chain_id;
         for id in ids {
             let view = {
@@ -346,65 +354,67 @@ impl Desk {
             };
             let Some(view) = view else { continue };
             let key = key(here, *id);
-            let written = ask(&*self.books, |book| {
-                book.channels.get(&key).map(|it| it.view.clone())
+            let written = ask(&*self.ledger, |ledger| {
+                ledger.channels.get(&key).map(|it| it.view.clone())
             });
             match written {
                 None => continue,
-                Some(Some(written)) if same(&written, &view) => {}
+                Some(Some(written)) if same_view(&written, &view) => {}
                 Some(_) => {
                     let view = view.clone();
                     let fact = ChannelObserved { key, view };
-                    self.keep(Event::ChannelObserved(Box::new(fact))).await?;
+                    self.append_event(Event::ChannelObserved(Box::new(fact)))
+                        .await?;
                 }
             }
             if let Some(known) = self.memory.lock().channels.get_mut(id) {
-                known.told = same(&known.view, &view);
+                known.told = same_view(&known.view, &view);
             }
         }
         Ok(())
     }
 
     /// What a receiver has now, written down when it changed.
-    pub async fn observe_receiver(&self, key: ReceiverKey) -> Result<ReceiverView, Trouble> {
+    pub async fn observe_receiver(&self, key: ReceiverKey) -> Result<ReceiverView, ChainFailure> {
         let head = self.chain.head().await;
-        let head = head.map_err(Trouble::unreachable)?;
+        let head = head.map_err(ChainFailure::unreachable)?;
         self.observe_receiver_at(&head, key).await
     }
 
     async fn observe_receiver_at(
         &self,
-        head: &Head,
+        head: &BlockHead,
         key: ReceiverKey,
-    ) -> Result<ReceiverView, Trouble> {
+    ) -> Result<ReceiverView, ChainFailure> {
         let seen = view::receiver(&self.chain, head, key).await;
-        let view = seen.map_err(Trouble::unreachable)?;
-        let written = ask(&*self.books, |book| {
-            book.receivers.get(&key).and_then(|it| it.view.clone())
+        let view = seen.map_err(ChainFailure::unreachable)?;
+        let written = ask(&*self.ledger, |ledger| {
+            ledger.receivers.get(&key).and_then(|it| it.view.clone())
         });
         let numbers = |view: &ReceiverView| [view.claimed, view.settled, view.released, view.held];
         if written.as_ref().map(numbers) != Some(numbers(&view)) {
             let view = view.clone();
             let fact = ReceiverObserved { key, view };
-            self.keep(Event::ReceiverObserved(Box::new(fact))).await?;
+            self.append_event(Event::ReceiverObserved(Box::new(fact)))
+                .await?;
         }
         Ok(view)
     }
 
     /// Whether a block is deep enough to count on, once it is; `false` when it is gone.
-    pub(super) async fn deep(&self, number: u64, hash: B256) -> Result<bool, Trouble> {
+    pub(super) async fn is_confirmed(&self, number: u64, hash: B256) -> Result<bool, ChainFailure> {
         let depth = self.options.confirmations;
         let started = Instant::now();
         let longest = self.queue.limits.patience * 10;
         loop {
             let head = self.chain.head().await;
-            let head = head.map_err(Trouble::unreachable)?;
+            let head = head.map_err(ChainFailure::unreachable)?;
             if head.number >= number.saturating_add(depth) {
                 return self.stands(number, hash).await;
             }
             if started.elapsed() > longest {
                 let missing = number.saturating_add(depth) - head.number;
-                return Err(Trouble::unreachable(format!(
+                return Err(ChainFailure::unreachable(format!(
                     "{missing} blocks are missing"
                 )));
             }
@@ -413,9 +423,9 @@ impl Desk {
         }
     }
 
-    pub(super) async fn keep(&self, event: Event) -> Result<(), Trouble> {
+    pub(super) async fn append_event(&self, event: Event) -> Result<(), ChainFailure> {
         let kept = self.queue.keep(event).await;
-        kept.map_err(|failure| Trouble::unreachable(failure.message))
+        kept.map_err(|failure| ChainFailure::unreachable(failure.message))
     }
 
     pub(super) async fn has_code(&self, account: Address) -> Result<bool, WalletError> {

@@ -4,18 +4,21 @@ use alloy::{consensus::TxEnvelope, eips::eip2718::Decodable2718, hex, primitives
 
 use super::{
     error::TransactionError,
-    sender::{Attempt, Mined, News, Sender, is_final},
+    sender::{MinedTx, TxAttempt, TxEvent, TxSender, is_final},
 };
 use crate::{
-    runtime::event::{Intent, Settlement},
+    runtime::event::{TxIntent, TxOutcome},
     wallet::WalletError,
 };
 
 /// Settles every open intent of the sender's account on its chain: those mined are taken over,
 /// unknown ones are sent again byte for byte and waited for.
-pub async fn recover(sender: &Sender<'_>, open: &[Intent]) -> Result<Vec<Mined>, TransactionError> {
+pub async fn recover(
+    sender: &TxSender<'_>,
+    open: &[TxIntent],
+) -> Result<Vec<MinedTx>, TransactionError> {
     let (chain, account) = (sender.chain.network.chain_id, sender.account.address());
-    let mut mine: Vec<&Intent> = open
+    let mut mine: Vec<&TxIntent> = open
         .iter()
         .filter(|intent| intent.chain_id == chain && intent.from == account.to_string())
         .collect();
@@ -34,8 +37,8 @@ pub async fn recover(sender: &Sender<'_>, open: &[Intent]) -> Result<Vec<Mined>,
 /// # Errors
 /// It is another chain than they were signed for, and no development chain that began anew.
 async fn drop_foreign(
-    sender: &Sender<'_>,
-    mine: &mut Vec<&Intent>,
+    sender: &TxSender<'_>,
+    mine: &mut Vec<&TxIntent>,
 ) -> Result<(), TransactionError> {
     if mine.iter().all(|intent| intent.genesis.is_none()) {
         return Ok(());
@@ -54,16 +57,16 @@ async fn drop_foreign(
             }));
         }
         let tx = intent.tx.parse().map_err(|_| unreadable(intent))?;
-        sender.settle(tx, Settlement::Refused, None).await?;
+        sender.record_outcome(tx, TxOutcome::Refused, None).await?;
     }
     mine.retain(|intent| intent.genesis.is_none_or(|it| it == found));
     Ok(())
 }
 
 async fn recover_nonce(
-    sender: &Sender<'_>,
-    intents: &[&Intent],
-) -> Result<Option<Mined>, TransactionError> {
+    sender: &TxSender<'_>,
+    intents: &[&TxIntent],
+) -> Result<Option<MinedTx>, TransactionError> {
     let Some(last) = intents.last() else {
         return Ok(None);
     };
@@ -86,7 +89,7 @@ async fn recover_nonce(
     if next > last.nonce {
         for attempt in &attempts {
             sender
-                .settle(attempt.hash, Settlement::Replaced, None)
+                .record_outcome(attempt.hash, TxOutcome::Replaced, None)
                 .await?;
         }
         return Ok(None);
@@ -96,13 +99,13 @@ async fn recover_nonce(
     if waiting < last.nonce && sender.chain.network.is_local() {
         for attempt in &attempts {
             sender
-                .settle(attempt.hash, Settlement::Refused, None)
+                .record_outcome(attempt.hash, TxOutcome::Refused, None)
                 .await?;
         }
         return Ok(None);
     }
     let tx = attempts.last().map_or(B256::ZERO, |attempt| attempt.hash);
-    (sender.tell)(News::Resumed {
+    (sender.progress)(TxEvent::Resumed {
         tx,
         deed: last.purpose.clone(),
     });
@@ -110,10 +113,10 @@ async fn recover_nonce(
 }
 
 async fn send_again(
-    sender: &Sender<'_>,
-    last: &Intent,
-    attempts: Vec<Attempt>,
-) -> Result<Option<Mined>, TransactionError> {
+    sender: &TxSender<'_>,
+    last: &TxIntent,
+    attempts: Vec<TxAttempt>,
+) -> Result<Option<MinedTx>, TransactionError> {
     if let Err(reason) = sender.chain.submit(&bytes(last)?).await?
         && is_final(&reason)
         && attempts.len() == 1
@@ -121,7 +124,7 @@ async fn send_again(
         let unmined = sender.chain.receipt(attempts[0].hash).await?.is_none();
         if unmined {
             let tx = attempts[0].hash;
-            sender.settle(tx, Settlement::Refused, None).await?;
+            sender.record_outcome(tx, TxOutcome::Refused, None).await?;
             return Ok(None);
         }
     }
@@ -135,24 +138,26 @@ async fn send_again(
     }
 }
 
-fn bytes(intent: &Intent) -> Result<Vec<u8>, TransactionError> {
+fn bytes(intent: &TxIntent) -> Result<Vec<u8>, TransactionError> {
     hex::decode(&intent.raw).map_err(|_| unreadable(intent))
 }
 
-fn attempt(intent: &Intent) -> Result<Attempt, TransactionError> {
+fn attempt(intent: &TxIntent) -> Result<TxAttempt, TransactionError> {
     let bytes = bytes(intent)?;
     let envelope = TxEnvelope::decode_2718(&mut bytes.as_slice());
     match envelope {
-        Ok(TxEnvelope::Eip1559(signed)) if signed.hash().to_string() == intent.tx => Ok(Attempt {
-            hash: *signed.hash(),
-            transaction: signed.tx().clone(),
-            sponsored: intent.sponsored.clone(),
-        }),
+        Ok(TxEnvelope::Eip1559(signed)) if signed.hash().to_string() == intent.tx => {
+            Ok(TxAttempt {
+                hash: *signed.hash(),
+                transaction: signed.tx().clone(),
+                sponsored: intent.sponsored.clone(),
+            })
+        }
         _ => Err(unreadable(intent)),
     }
 }
 
-fn unreadable(intent: &Intent) -> TransactionError {
+fn unreadable(intent: &TxIntent) -> TransactionError {
     TransactionError::Unreadable {
         tx: intent.tx.clone(),
     }

@@ -15,27 +15,27 @@ use alloy::{
 use super::error::TransactionError;
 use crate::{
     runtime::{
-        event::{Event, Intent, Settlement},
+        event::{Event, TxIntent, TxOutcome},
         ledger::{Address, Amount, Sponsored},
         ports::FactLog,
     },
     wallet::{
         WalletError,
-        keystore::Account,
-        provider::{Chain, Fees},
+        keystore::WalletAccount,
+        provider::{Chain, GasFees},
     },
 };
 
 /// How much may be offered and how long is waited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
+pub struct TxLimits {
     /// Most wei per gas; twice what the chain asks for when `None`.
     pub max_fee: Option<u128>,
     /// After this long without being mined, a transaction offers more.
     pub patience: Duration,
 }
 
-impl Limits {
+impl TxLimits {
     /// How many times the patience a transaction is waited for.
     const ROUNDS: u32 = 10;
 
@@ -43,7 +43,7 @@ impl Limits {
     ///
     /// # Errors
     /// The chain asks for more than is allowed.
-    pub async fn offer(&self, chain: &Chain) -> Result<(Fees, u128), TransactionError> {
+    pub async fn offer(&self, chain: &Chain) -> Result<(GasFees, u128), TransactionError> {
         let asked = chain.fees().await?;
         let cap = self
             .max_fee
@@ -61,12 +61,12 @@ impl Limits {
 
 /// A call that changes the chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Submission {
+pub struct TxSubmission {
     pub to: Address,
     pub data: Bytes,
     pub value: U256,
     /// What it is for, in words: "registering tone 1.0.0".
-    pub deed: String,
+    pub label: String,
     pub gas: u64,
     /// At whose request, where it is a stranger's.
     pub sponsored: Option<Sponsored>,
@@ -74,14 +74,14 @@ pub struct Submission {
 
 /// A transaction that was mined and did what it should.
 #[derive(Clone, Debug)]
-pub struct Mined {
+pub struct MinedTx {
     pub tx: B256,
     pub receipt: TransactionReceipt,
 }
 
 /// What a person may want to know while waiting.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum News {
+pub enum TxEvent {
     Sent {
         tx: B256,
         deed: String,
@@ -106,13 +106,13 @@ pub enum News {
 /// A transaction that is on its way.
 #[derive(Debug)]
 #[must_use = "nobody waits for it yet"]
-pub struct Dispatched {
-    attempt: Attempt,
-    deed: String,
+pub struct SentTx {
+    attempt: TxAttempt,
+    label: String,
     cap: u128,
 }
 
-impl Dispatched {
+impl SentTx {
     pub fn tx(&self) -> B256 {
         self.attempt.hash
     }
@@ -126,7 +126,7 @@ impl Dispatched {
 pub type FactReader = Arc<dyn Fn(&TransactionReceipt) -> Vec<Event> + Send + Sync>;
 
 /// What a mined transaction's logs say, as facts to be written down before its end is.
-pub type Harvest<'a> = &'a (dyn Fn(&TransactionReceipt) -> Vec<Event> + Sync);
+pub type LogFacts<'a> = &'a (dyn Fn(&TransactionReceipt) -> Vec<Event> + Sync);
 
 /// For transactions of which nothing but their end is written down.
 pub fn no_facts(_: &TransactionReceipt) -> Vec<Event> {
@@ -135,25 +135,25 @@ pub fn no_facts(_: &TransactionReceipt) -> Vec<Event> {
 
 /// One of the transactions that share a nonce.
 #[derive(Clone, Debug)]
-pub(super) struct Attempt {
+pub(super) struct TxAttempt {
     pub hash: B256,
     pub transaction: TxEip1559,
     pub sponsored: Option<Sponsored>,
 }
 
 /// Sends an account's transactions, one after the other.
-pub struct Sender<'a> {
+pub struct TxSender<'a> {
     pub chain: &'a Chain,
-    pub account: &'a Account,
+    pub account: &'a WalletAccount,
     pub facts: &'a dyn FactLog,
-    pub limits: Limits,
-    pub tell: &'a (dyn Fn(News) + Sync),
-    pub harvest: Harvest<'a>,
+    pub limits: TxLimits,
+    pub progress: &'a (dyn Fn(TxEvent) + Sync),
+    pub harvest: LogFacts<'a>,
 }
 
-impl Sender<'_> {
+impl TxSender<'_> {
     /// Sends a transaction and waits until it is mined.
-    pub async fn send(&self, call: &Submission) -> Result<Mined, TransactionError> {
+    pub async fn send(&self, call: &TxSubmission) -> Result<MinedTx, TransactionError> {
         let sent = self.dispatch(call, 0).await?;
         self.finish(sent).await
     }
@@ -162,9 +162,9 @@ impl Sender<'_> {
     /// yet of all that are on their way.
     pub async fn dispatch(
         &self,
-        call: &Submission,
+        call: &TxSubmission,
         least: u64,
-    ) -> Result<Dispatched, TransactionError> {
+    ) -> Result<SentTx, TransactionError> {
         let from = self.account.address();
         let (fees, cap) = self.limits.offer(self.chain).await?;
         let needed = U256::from(call.gas) * U256::from(fees.max_fee) + call.value;
@@ -173,7 +173,7 @@ impl Sender<'_> {
             return Err(TransactionError::Funds {
                 account: from,
                 network: self.chain.network.name.clone(),
-                deed: call.deed.clone(),
+                deed: call.label.clone(),
                 held,
                 needed,
             });
@@ -189,32 +189,36 @@ impl Sender<'_> {
             access_list: Default::default(),
             input: call.data.clone(),
         };
-        let what = (call.deed.as_str(), call.sponsored.clone());
+        let what = (call.label.as_str(), call.sponsored.clone());
         let (attempt, taken) = self.sign_and_submit(transaction, what, None).await?;
         if let Err(reason) = taken {
-            return self.refuse(&attempt, &call.deed, reason).await;
+            return self.refuse(&attempt, &call.label, reason).await;
         }
         let tx = attempt.hash;
-        let deed = call.deed.clone();
-        (self.tell)(News::Sent {
+        let label = call.label.clone();
+        (self.progress)(TxEvent::Sent {
             tx,
-            deed: deed.clone(),
+            deed: label.clone(),
         });
-        Ok(Dispatched { attempt, deed, cap })
+        Ok(SentTx {
+            attempt,
+            label,
+            cap,
+        })
     }
 
     /// Waits until a transaction is mined.
-    pub async fn finish(&self, sent: Dispatched) -> Result<Mined, TransactionError> {
-        self.wait(vec![sent.attempt], &sent.deed, sent.cap).await
+    pub async fn finish(&self, sent: SentTx) -> Result<MinedTx, TransactionError> {
+        self.wait(vec![sent.attempt], &sent.label, sent.cap).await
     }
 
     /// Writes down and sends; the inner result is the node's word.
     async fn sign_and_submit(
         &self,
         mut transaction: TxEip1559,
-        (deed, mut sponsored): (&str, Option<Sponsored>),
+        (label, mut sponsored): (&str, Option<Sponsored>),
         replaces: Option<B256>,
-    ) -> Result<(Attempt, Result<(), String>), TransactionError> {
+    ) -> Result<(TxAttempt, Result<(), String>), TransactionError> {
         let account = self.account.address();
         let genesis = Some(self.chain.genesis().await?);
         let signature = self.account.sign_transaction(&mut transaction).await;
@@ -230,14 +234,14 @@ impl Sender<'_> {
         if let Some(sponsored) = &mut sponsored {
             sponsored.reserve = Amount(most);
         }
-        self.keep(Event::TransactionIntended(Box::new(Intent {
+        self.keep(Event::TransactionIntended(Box::new(TxIntent {
             tx: hash.to_string(),
             chain_id: transaction.chain_id,
             genesis,
             from: account.to_string(),
             to: to.unwrap_or_default().to_string(),
             nonce: transaction.nonce,
-            purpose: deed.to_owned(),
+            purpose: label.to_owned(),
             raw: alloy::hex::encode_prefixed(&raw),
             replaces: replaces.map(|hash| hash.to_string()),
             sponsored: sponsored.clone(),
@@ -247,11 +251,11 @@ impl Sender<'_> {
             Ok(Err(reason)) if is_known(&reason) => Ok(()),
             Ok(taken) => taken,
             Err(WalletError::Rpc { reason, .. }) => {
-                return Err(self.unknown(hash, deed, reason));
+                return Err(self.unknown(hash, label, reason));
             }
             Err(error) => return Err(error.into()),
         };
-        let attempt = Attempt {
+        let attempt = TxAttempt {
             hash,
             transaction,
             sponsored,
@@ -259,11 +263,11 @@ impl Sender<'_> {
         Ok((attempt, taken))
     }
 
-    fn unknown(&self, tx: B256, deed: &str, reason: String) -> TransactionError {
+    fn unknown(&self, tx: B256, label: &str, reason: String) -> TransactionError {
         TransactionError::Unknown {
             network: self.chain.network.name.clone(),
             tx: tx.to_string(),
-            deed: deed.to_owned(),
+            deed: label.to_owned(),
             reason,
         }
     }
@@ -271,17 +275,18 @@ impl Sender<'_> {
     /// A node's plain no means that the transaction is nowhere.
     async fn refuse(
         &self,
-        attempt: &Attempt,
-        deed: &str,
+        attempt: &TxAttempt,
+        label: &str,
         reason: String,
-    ) -> Result<Dispatched, TransactionError> {
+    ) -> Result<SentTx, TransactionError> {
         if !is_final(&reason) {
-            return Err(self.unknown(attempt.hash, deed, reason));
+            return Err(self.unknown(attempt.hash, label, reason));
         }
-        self.settle(attempt.hash, Settlement::Refused, None).await?;
+        self.record_outcome(attempt.hash, TxOutcome::Refused, None)
+            .await?;
         Err(TransactionError::Refused {
             network: self.chain.network.name.clone(),
-            deed: deed.to_owned(),
+            deed: label.to_owned(),
             reason,
         })
     }
@@ -289,25 +294,25 @@ impl Sender<'_> {
     /// Waits until one of the attempts is mined; offers more whenever patience runs out.
     pub(super) async fn wait(
         &self,
-        mut attempts: Vec<Attempt>,
-        deed: &str,
+        mut attempts: Vec<TxAttempt>,
+        label: &str,
         cap: u128,
-    ) -> Result<Mined, TransactionError> {
+    ) -> Result<MinedTx, TransactionError> {
         let started = Instant::now();
         let mut bump_at = started + self.limits.patience;
         let mut pause = Duration::from_millis(10);
         loop {
             for attempt in &attempts {
                 if let Some(receipt) = self.chain.receipt(attempt.hash).await? {
-                    return self.mined(attempt, &attempts, receipt, deed).await;
+                    return self.mined(attempt, &attempts, receipt, label).await;
                 }
             }
             if Instant::now() >= bump_at {
                 self.check_nonce(&attempts).await?;
-                if started.elapsed() >= self.limits.patience * Limits::ROUNDS {
-                    return Err(self.still_waiting(&attempts, deed, started));
+                if started.elapsed() >= self.limits.patience * TxLimits::ROUNDS {
+                    return Err(self.still_waiting(&attempts, label, started));
                 }
-                self.offer_more(&mut attempts, deed, cap).await?;
+                self.offer_more(&mut attempts, label, cap).await?;
                 bump_at += self.limits.patience;
             }
             // An RPC over HTTP says nothing by itself: ask again, less and less often.
@@ -316,18 +321,23 @@ impl Sender<'_> {
         }
     }
 
-    fn still_waiting(&self, attempts: &[Attempt], deed: &str, since: Instant) -> TransactionError {
+    fn still_waiting(
+        &self,
+        attempts: &[TxAttempt],
+        label: &str,
+        since: Instant,
+    ) -> TransactionError {
         let last = attempts.last();
         TransactionError::Waiting {
             tx: last.map_or_else(String::new, |last| last.hash.to_string()),
-            deed: deed.to_owned(),
+            deed: label.to_owned(),
             seconds: since.elapsed().as_secs(),
             offered: last.map_or(0, |last| last.transaction.max_fee_per_gas),
         }
     }
 
     /// Whether the chain waits for another transaction of the account, or took one.
-    async fn check_nonce(&self, attempts: &[Attempt]) -> Result<(), TransactionError> {
+    async fn check_nonce(&self, attempts: &[TxAttempt]) -> Result<(), TransactionError> {
         let Some(last) = attempts.last() else {
             return Ok(());
         };
@@ -352,7 +362,7 @@ impl Sender<'_> {
             }
         }
         for attempt in attempts {
-            self.settle(attempt.hash, Settlement::Replaced, None)
+            self.record_outcome(attempt.hash, TxOutcome::Replaced, None)
                 .await?;
         }
         Err(TransactionError::NonceTaken { account, nonce })
@@ -360,8 +370,8 @@ impl Sender<'_> {
 
     async fn offer_more(
         &self,
-        attempts: &mut Vec<Attempt>,
-        deed: &str,
+        attempts: &mut Vec<TxAttempt>,
+        label: &str,
         cap: u128,
     ) -> Result<(), TransactionError> {
         let Some(last) = attempts.last() else {
@@ -371,11 +381,11 @@ impl Sender<'_> {
         let old = &last.transaction;
         let max_fee = raised(old.max_fee_per_gas).max(asked.max_fee);
         let priority = raised(old.max_priority_fee_per_gas).max(asked.priority);
-        let deed = deed.to_owned();
+        let label = label.to_owned();
         if max_fee > cap {
-            (self.tell)(News::AtCap {
+            (self.progress)(TxEvent::AtCap {
                 tx: last.hash,
-                deed,
+                deed: label,
             });
             return Ok(());
         }
@@ -385,17 +395,22 @@ impl Sender<'_> {
             ..old.clone()
         };
         let replaced = last.hash;
-        let what = (deed.as_str(), last.sponsored.clone());
+        let what = (label.as_str(), last.sponsored.clone());
         let (attempt, taken) = self.sign_and_submit(next, what, Some(replaced)).await?;
         match taken {
             Ok(()) => {
                 let tx = attempt.hash;
-                (self.tell)(News::Replaced { tx, deed, max_fee });
+                (self.progress)(TxEvent::Replaced {
+                    tx,
+                    deed: label,
+                    max_fee,
+                });
                 attempts.push(attempt);
             }
             // The earlier one was mined meanwhile, or the node wants a larger step next time.
             Err(reason) if is_final(&reason) => {
-                self.settle(attempt.hash, Settlement::Refused, None).await?;
+                self.record_outcome(attempt.hash, TxOutcome::Refused, None)
+                    .await?;
             }
             Err(_) => attempts.push(attempt),
         }
@@ -404,48 +419,49 @@ impl Sender<'_> {
 
     pub(super) async fn mined(
         &self,
-        attempt: &Attempt,
-        attempts: &[Attempt],
+        attempt: &TxAttempt,
+        attempts: &[TxAttempt],
         receipt: TransactionReceipt,
-        deed: &str,
-    ) -> Result<Mined, TransactionError> {
+        label: &str,
+    ) -> Result<MinedTx, TransactionError> {
         let tx = attempt.hash;
         let others = attempts.iter().filter(|other| other.hash != tx);
         for other in others {
-            self.settle(other.hash, Settlement::Replaced, None).await?;
+            self.record_outcome(other.hash, TxOutcome::Replaced, None)
+                .await?;
         }
         let block = receipt.block_number.unwrap_or_default();
         if receipt.status() {
             for fact in (self.harvest)(&receipt) {
                 self.keep(fact).await?;
             }
-            self.settle(tx, Settlement::Succeeded, Some(&receipt))
+            self.record_outcome(tx, TxOutcome::Succeeded, Some(&receipt))
                 .await?;
-            return Ok(Mined { tx, receipt });
+            return Ok(MinedTx { tx, receipt });
         }
-        self.settle(tx, Settlement::Reverted, Some(&receipt))
+        self.record_outcome(tx, TxOutcome::Reverted, Some(&receipt))
             .await?;
         let to = attempt.transaction.to.to().map(|to| Address::from(*to));
         let (to, data) = (to.unwrap_or_default(), &attempt.transaction.input);
         let reason = self
             .chain
-            .why(self.account.address(), to, data, block)
+            .revert_reason(self.account.address(), to, data, block)
             .await;
         Err(TransactionError::Reverted {
             tx: tx.to_string(),
-            deed: deed.to_owned(),
+            deed: label.to_owned(),
             block,
             reason,
         })
     }
 
-    pub(super) async fn settle(
+    pub(super) async fn record_outcome(
         &self,
         tx: B256,
-        status: Settlement,
+        status: TxOutcome,
         receipt: Option<&TransactionReceipt>,
     ) -> Result<(), TransactionError> {
-        self.keep(Event::TransactionSettled {
+        self.keep(Event::TransactionConfirmed {
             tx: tx.to_string(),
             status,
             gas_used: receipt.map(|receipt| receipt.gas_used),

@@ -8,41 +8,44 @@ use super::{
     binding::{RequestBinding, is_marked},
     checks::{authorised, check_terms, check_voucher, check_window, signed},
     digest::deposit_nonce,
-    lane::Lane,
-    line::{Bid, Line},
+    lane::PaymentMethod,
+    line::{ChannelSession, PaymentBid},
+    payment_guard::ChannelGuard,
     reason::Reason,
-    refused::Refused,
+    refusal::PaymentRefusal,
     sponsor::ContractPayers,
-    tab::BatchTab,
-    terms::{Back, Taken},
-    wire::{Authorization, Batch, Deed, DepositPart, Erc3009, Voucher},
+    terms::{SellerState, TakenOffer},
+    wire::{BatchPayload, DepositPart, Erc3009, TransferAuthorization, Voucher, VoucherAction},
 };
 use crate::{
     runtime::{
-        ledger::{Address, Amount, Channel, ChannelConfig, ChannelKey, Payment, Scheme, Word},
-        ports::Sale,
+        ledger::{
+            Address, Amount, ChannelKey, ChannelTerms, CheckedPayment, LedgerChannel,
+            PaymentScheme, Word,
+        },
+        ports::OfferedCall,
     },
     wallet::{
         contracts::COLLECTOR,
-        settlement::{Deposit, Trouble},
+        settlement::{ChainFailure, DepositPermit},
     },
 };
 
-impl Back {
+impl SellerState {
     /// Steps 3 to 7 for a voucher, with or without a deposit. Whose voucher it is is known before
     /// anything of the channel is compared or told.
     pub async fn open_batch(
         self: &Arc<Self>,
-        sale: &Sale,
-        taken: &Taken,
-        (batch, binding): (&Batch, Option<&RequestBinding>),
-    ) -> Result<BatchTab, Refused> {
-        let part = match &batch.deed {
-            Deed::Voucher => None,
-            Deed::Deposit(part) => Some(part),
-            Deed::Refund { .. } => return Err(Reason::PayloadType.into()),
+        sale: &OfferedCall,
+        taken: &TakenOffer,
+        (batch, binding): (&BatchPayload, Option<&RequestBinding>),
+    ) -> Result<ChannelGuard, PaymentRefusal> {
+        let part = match &batch.action {
+            VoucherAction::Voucher => None,
+            VoucherAction::Deposit(part) => Some(part),
+            VoucherAction::Refund { .. } => return Err(Reason::PayloadType.into()),
         };
-        let (lane, voucher) = (&taken.lane, &batch.voucher);
+        let (method, voucher) = (&taken.method, &batch.voucher);
         let by_contract = batch.config.payer_authorizer.is_zero();
         if by_contract && self.sponsor.rules.contract_payers == ContractPayers::Refuse {
             return Err(Reason::ContractPayer.into());
@@ -53,57 +56,61 @@ impl Back {
             None if is_marked(batch.config.salt) => return Err(Reason::RequestBinding.into()),
             None => {}
         }
-        let mut line = self.line(taken, batch).await?;
-        let bid = Bid {
+        let mut session = self.line(taken, batch).await?;
+        let bid = PaymentBid {
             max: voucher.max_claimable_amount,
             amount: taken.offer.amount,
             bound: binding.is_some(),
         };
-        if line.known {
-            match line.price(bid, sale) {
+        if session.known {
+            match session.price(bid, sale) {
                 // What may be told depends on what the chain shows of the channel now.
-                Err(Refused::Used(..) | Refused::Stale(..)) if !bid.bound => {}
+                Err(PaymentRefusal::Used(..) | PaymentRefusal::Stale(..)) if !bid.bound => {}
                 priced => _ = priced?,
             }
         }
-        let view = lane.settlement().channel(line.key.channel).await?;
-        line.channel.observe(view.clone());
-        let quote = line.price(bid, sale)?;
+        let view = method.settlement().channel(session.key.channel).await?;
+        session.channel.observe(view.clone());
+        let quote = session.price(bid, sale)?;
         if view.withdrawal.is_some() {
             return Err(Reason::Withdrawal.into());
         }
-        line.check_room(bid.max)?;
+        session.check_room(bid.max)?;
         let owed = quote.is_zero() && !sale.quote.is_zero();
         let deposit = match part {
-            Some(part) if !owed => self.arriving(taken, &mut line, part, voucher).await?,
+            Some(part) if !owed => self.arriving(taken, &mut session, part, voucher).await?,
             _ => None,
         };
         if !owed {
             let arriving = deposit.as_ref().map_or(Amount::ZERO, |it| it.amount);
-            line.check_balance(voucher, arriving)?;
+            session.check_balance(voucher, arriving)?;
         }
-        let payment = Payment {
+        let payment = CheckedPayment {
             collected: by_contract && !owed,
-            ..payment(sale, &line, voucher, quote)
+            ..payment(sale, &session, voucher, quote)
         };
-        let behind = (Arc::clone(self), Arc::clone(lane));
-        Ok(BatchTab::new(behind, sale, line, deposit, payment))
+        let behind = (Arc::clone(self), Arc::clone(method));
+        Ok(ChannelGuard::new(behind, sale, session, deposit, payment))
     }
 
     /// Takes the channel of a payer who was heard into our hands.
-    pub async fn line(&self, taken: &Taken, batch: &Batch) -> Result<Line, Refused> {
-        let config = ChannelConfig::from(batch.config.clone());
+    pub async fn line(
+        &self,
+        taken: &TakenOffer,
+        batch: &BatchPayload,
+    ) -> Result<ChannelSession, PaymentRefusal> {
+        let config = ChannelTerms::from(batch.config.clone());
         let key = ChannelKey {
-            chain_id: taken.lane.chain_id,
+            chain_id: taken.method.chain_id,
             channel: batch.voucher.channel_id,
         };
-        let held = self.channels.take(key).await.ok_or(Refused::Busy)?;
+        let held = self.channels.take(key).await.ok_or(PaymentRefusal::Busy)?;
         let known = held.get().cloned();
-        Ok(Line {
+        Ok(ChannelSession {
             key,
             held,
             known: known.is_some(),
-            channel: known.unwrap_or_else(|| Channel::new(config)),
+            channel: known.unwrap_or_else(|| LedgerChannel::new(config)),
         })
     }
 
@@ -112,27 +119,31 @@ impl Back {
     /// covers the voucher.
     async fn arriving(
         &self,
-        taken: &Taken,
-        line: &mut Line,
+        taken: &TakenOffer,
+        session: &mut ChannelSession,
         part: &DepositPart,
         voucher: &Voucher,
-    ) -> Result<Option<Deposit>, Refused> {
-        let (lane, id) = (&taken.lane, line.key.channel);
+    ) -> Result<Option<DepositPermit>, PaymentRefusal> {
+        let (method, id) = (&taken.method, session.key.channel);
         let minimum = taken.offer.extra.min_deposit.unwrap_or_default();
-        let config = &line.channel.config;
-        let deposit = match lane.deposit(id, config, part, minimum).await {
-            Err(Refused::Because(Reason::DepositExpired)) if line.covers(voucher) => {
+        let config = &session.channel.config;
+        let deposit = match method.deposit(id, config, part, minimum).await {
+            Err(PaymentRefusal::Because(Reason::DepositExpired)) if session.covers(voucher) => {
                 return Ok(None);
             }
             deposit => deposit?,
         };
-        match lane.settlement().check_deposit(&deposit).await {
+        match method.settlement().check_deposit(&deposit).await {
             Ok(()) => Ok(Some(deposit)),
-            Err(trouble @ Trouble::Rejected { .. }) => {
-                line.channel.observe(lane.settlement().channel(id).await?);
-                match line.covers(voucher) {
+            Err(trouble @ ChainFailure::Rejected { .. }) => {
+                session
+                    .channel
+                    .observe(method.settlement().channel(id).await?);
+                match session.covers(voucher) {
                     true => Ok(None),
-                    false => Err(Refused::of(Reason::DepositRefused)(trouble)),
+                    false => Err(PaymentRefusal::from_failure(Reason::DepositRefused)(
+                        trouble,
+                    )),
                 }
             }
             Err(trouble) => Err(trouble.into()),
@@ -140,15 +151,15 @@ impl Back {
     }
 }
 
-impl Lane {
+impl PaymentMethod {
     /// A deposit whose terms and signature are in order.
     pub async fn deposit(
         &self,
         channel: Word,
-        config: &ChannelConfig,
+        config: &ChannelTerms,
         part: &DepositPart,
         minimum: Amount,
-    ) -> Result<Deposit, Refused> {
+    ) -> Result<DepositPermit, PaymentRefusal> {
         let signed_part = part.authorization.erc3009.as_ref();
         let signed_part = signed_part.ok_or(Reason::DepositMethod)?;
         if part.amount < minimum {
@@ -166,7 +177,7 @@ impl Lane {
         if !signed(self.settlement(), payer, digest, signature).await? {
             return Err(Reason::DepositSignature.into());
         }
-        Ok(Deposit {
+        Ok(DepositPermit {
             channel,
             config: config.clone(),
             amount: part.amount,
@@ -180,12 +191,12 @@ impl Lane {
 
 /// What a deposit's signature is over.
 pub(super) fn receiving(
-    config: &ChannelConfig,
+    config: &ChannelTerms,
     channel: Word,
     value: Amount,
     part: &Erc3009,
-) -> Authorization {
-    Authorization {
+) -> TransferAuthorization {
+    TransferAuthorization {
         from: config.payer,
         to: COLLECTOR.into(),
         value,
@@ -195,26 +206,26 @@ pub(super) fn receiving(
     }
 }
 
-impl Taken {
+impl TakenOffer {
     /// Whether a channel fits the offer, and its voucher is signed by whoever signs for its payer.
-    pub async fn check_signer(&self, batch: &Batch) -> Result<(), Refused> {
-        let (lane, voucher) = (&self.lane, &batch.voucher);
-        let config = ChannelConfig::from(batch.config.clone());
-        check_terms(&lane.escrow, &config, voucher.channel_id, &self.offer)?;
-        check_voucher(lane.settlement(), &lane.escrow, &config, voucher).await
+    pub async fn check_signer(&self, batch: &BatchPayload) -> Result<(), PaymentRefusal> {
+        let (method, voucher) = (&self.method, &batch.voucher);
+        let config = ChannelTerms::from(batch.config.clone());
+        check_terms(&method.escrow, &config, voucher.channel_id, &self.offer)?;
+        check_voucher(method.settlement(), &method.escrow, &config, voucher).await
     }
 
     async fn check_bound(
         &self,
-        batch: &Batch,
+        batch: &BatchPayload,
         binding: &RequestBinding,
-        sale: &Sale,
-    ) -> Result<(), Refused> {
-        let (settlement, voucher) = (self.lane.settlement(), &batch.voucher);
-        let config = ChannelConfig::from(batch.config.clone());
+        sale: &OfferedCall,
+    ) -> Result<(), PaymentRefusal> {
+        let (settlement, voucher) = (self.method.settlement(), &batch.voucher);
+        let config = ChannelTerms::from(batch.config.clone());
         let max = voucher.max_claimable_amount;
         let digest = self
-            .lane
+            .method
             .binding
             .request(voucher.channel_id, max, binding.request_hash);
         let ours = binding.request_hash == sale.request
@@ -228,7 +239,7 @@ impl Taken {
 
 /// Whose channel it is: its payer's where that signs its vouchers, and of payer and signer
 /// together otherwise, because the payer may know nothing of it.
-pub(super) fn party(config: &ChannelConfig) -> Address {
+pub(super) fn channel_owner(config: &ChannelTerms) -> Address {
     let (payer, signer) = (config.payer, config.payer_authorizer);
     if signer.is_zero() || signer == payer {
         return payer;
@@ -239,21 +250,26 @@ pub(super) fn party(config: &ChannelConfig) -> Address {
     Address(both)
 }
 
-fn payment(sale: &Sale, line: &Line, voucher: &Voucher, quote: Amount) -> Payment {
-    let config = &line.channel.config;
-    Payment {
-        scheme: Scheme::BatchSettlement,
-        chain_id: line.key.chain_id,
+fn payment(
+    sale: &OfferedCall,
+    session: &ChannelSession,
+    voucher: &Voucher,
+    quote: Amount,
+) -> CheckedPayment {
+    let config = &session.channel.config;
+    CheckedPayment {
+        scheme: PaymentScheme::BatchSettlement,
+        chain_id: session.key.chain_id,
         token: config.token,
         receiver: config.receiver,
         payer: config.payer,
-        id: line.key.channel,
-        before: line.channel.charged.amount(),
+        id: session.key.channel,
+        before: session.channel.charged.amount(),
         quote,
         signature: hex::encode_prefixed(&voucher.signature),
         prices: sale.prices,
         work: sale.work,
         collected: false,
-        party: Some(party(config)).filter(|party| *party != config.payer),
+        party: Some(channel_owner(config)).filter(|party| *party != config.payer),
     }
 }

@@ -58,7 +58,7 @@ pub fn is_marked(word: Word) -> bool {
 }
 
 /// An entry of `extensions`.
-pub trait Extension: Serialize + DeserializeOwned {
+pub trait OfferExtension: Serialize + DeserializeOwned {
     const NAME: &'static str;
 }
 
@@ -72,7 +72,7 @@ pub struct RequestBinding {
     pub signature: Bytes,
 }
 
-impl Extension for RequestBinding {
+impl OfferExtension for RequestBinding {
     const NAME: &'static str = "openlora-request";
 }
 
@@ -109,7 +109,7 @@ pub struct RefundRequest {
     pub signature: Bytes,
 }
 
-impl Extension for RefundRequest {
+impl OfferExtension for RefundRequest {
     const NAME: &'static str = "openlora-refund";
 }
 
@@ -119,7 +119,7 @@ pub struct BindingDomain(B256);
 
 impl BindingDomain {
     /// `contract` is the escrow for channels, the token for `exact`.
-    pub fn of(chain_id: u64, contract: Address) -> Self {
+    pub fn for_contract(chain_id: u64, contract: Address) -> Self {
         Self(separator("openlora", "1", chain_id, contract))
     }
 
@@ -183,7 +183,7 @@ pub fn signed_by(account: Address, digest: Word, signature: &[u8]) -> bool {
 ///
 /// # Errors
 /// One of another shape.
-pub fn extension<E: Extension>(extensions: Option<&Value>) -> Result<Option<E>, WireProblem> {
+pub fn extension<E: OfferExtension>(extensions: Option<&Value>) -> Result<Option<E>, WireProblem> {
     let entry = extensions.and_then(|all| all.get(E::NAME));
     entry.map(|entry| read(E::NAME, entry.clone())).transpose()
 }
@@ -192,7 +192,7 @@ pub fn extension<E: Extension>(extensions: Option<&Value>) -> Result<Option<E>, 
 ///
 /// # Errors
 /// An entry that JSON cannot hold.
-pub fn extended<E: Extension>(
+pub fn extended<E: OfferExtension>(
     extensions: Option<Value>,
     entry: &E,
 ) -> Result<Option<Value>, WireProblem> {

@@ -7,13 +7,13 @@ use alloy::primitives::U256;
 use super::{
     digest::EscrowDomain,
     reason::Reason,
-    refused::Refused,
+    refusal::PaymentRefusal,
     signature::recover,
-    wire::{Requirements, Voucher},
+    wire::{PaymentRequirements, Voucher},
 };
 use crate::{
-    runtime::ledger::{Address, ChannelConfig, WITHDRAW_DELAY, Word},
-    wallet::settlement::{Settlement, Trouble},
+    runtime::ledger::{Address, ChannelTerms, WITHDRAW_DELAY, Word},
+    wallet::settlement::{ChainFailure, ChainSettlement},
 };
 
 /// What an authorization still has to be good for, in seconds, so that it can be mined.
@@ -22,9 +22,9 @@ const MARGIN_SECONDS: u64 = 6;
 /// Whether a channel's terms are those of an offer, and its id that of its terms.
 pub(super) fn check_terms(
     escrow: &EscrowDomain,
-    config: &ChannelConfig,
+    config: &ChannelTerms,
     channel: Word,
-    offer: &Requirements,
+    offer: &PaymentRequirements,
 ) -> Result<(), Reason> {
     let extra = &offer.extra;
     let authorizer = Some(config.receiver_authorizer);
@@ -51,11 +51,11 @@ pub(super) fn check_terms(
 
 /// Whether the payer's side signed a voucher. Without an authorizer the payer's contract says so.
 pub(super) async fn check_voucher(
-    settlement: &dyn Settlement,
+    settlement: &dyn ChainSettlement,
     escrow: &EscrowDomain,
-    config: &ChannelConfig,
+    config: &ChannelTerms,
     voucher: &Voucher,
-) -> Result<(), Refused> {
+) -> Result<(), PaymentRefusal> {
     let digest = escrow.voucher(voucher.channel_id, voucher.max_claimable_amount);
     match authorised(settlement, config, digest, &voucher.signature).await? {
         true => Ok(()),
@@ -66,11 +66,11 @@ pub(super) async fn check_voucher(
 /// Whether whoever signs for a channel's payer signed a digest: as the escrow sees it, which asks
 /// no contract where an authorizer is named, whatever code its account has.
 pub(super) async fn authorised(
-    settlement: &dyn Settlement,
-    config: &ChannelConfig,
+    settlement: &dyn ChainSettlement,
+    config: &ChannelTerms,
     digest: Word,
     signature: &[u8],
-) -> Result<bool, Trouble> {
+) -> Result<bool, ChainFailure> {
     match config.payer_authorizer {
         Address::ZERO => accepted(settlement, config.payer, digest, signature).await,
         authorizer => Ok(recover(digest, signature) == Ok(authorizer)),
@@ -79,11 +79,11 @@ pub(super) async fn authorised(
 
 /// Whether an account signed a digest: by its key, or as its contract says.
 pub(super) async fn signed(
-    settlement: &dyn Settlement,
+    settlement: &dyn ChainSettlement,
     account: Address,
     digest: Word,
     signature: &[u8],
-) -> Result<bool, Trouble> {
+) -> Result<bool, ChainFailure> {
     if recover(digest, signature) == Ok(account) {
         return Ok(true);
     }
@@ -92,13 +92,13 @@ pub(super) async fn signed(
 
 /// A contract that fails has not accepted.
 async fn accepted(
-    settlement: &dyn Settlement,
+    settlement: &dyn ChainSettlement,
     account: Address,
     digest: Word,
     signature: &[u8],
-) -> Result<bool, Trouble> {
+) -> Result<bool, ChainFailure> {
     match settlement.accepts(account, digest, signature).await {
-        Err(Trouble::Rejected { .. }) => Ok(false),
+        Err(ChainFailure::Rejected { .. }) => Ok(false),
         answer => answer,
     }
 }

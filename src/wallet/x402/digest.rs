@@ -8,9 +8,9 @@ use std::sync::LazyLock;
 
 use alloy::primitives::{B256, U256, keccak256};
 
-use super::wire::Authorization;
+use super::wire::TransferAuthorization;
 use crate::{
-    runtime::ledger::{Address, Amount, ChannelConfig, Word},
+    runtime::ledger::{Address, Amount, ChannelTerms, Word},
     wallet::contracts,
 };
 
@@ -49,43 +49,43 @@ fn authorization_type(deed: &str) -> B256 {
 }
 
 /// What one word of an encoding can be.
-pub(super) enum Part {
+pub(super) enum EncodedWord {
     Word([u8; 32]),
     Number(U256),
     Account(Address),
 }
 
-impl From<B256> for Part {
+impl From<B256> for EncodedWord {
     fn from(word: B256) -> Self {
         Self::Word(word.0)
     }
 }
 
-impl From<Word> for Part {
+impl From<Word> for EncodedWord {
     fn from(word: Word) -> Self {
         Self::Word(word.0)
     }
 }
 
-impl From<Amount> for Part {
+impl From<Amount> for EncodedWord {
     fn from(amount: Amount) -> Self {
         Self::Number(U256::from(amount.0))
     }
 }
 
-impl From<u64> for Part {
+impl From<u64> for EncodedWord {
     fn from(number: u64) -> Self {
         Self::Number(U256::from(number))
     }
 }
 
-impl From<Address> for Part {
+impl From<Address> for EncodedWord {
     fn from(address: Address) -> Self {
         Self::Account(address)
     }
 }
 
-impl Part {
+impl EncodedWord {
     fn bytes(self) -> [u8; 32] {
         match self {
             Self::Word(word) => word,
@@ -96,8 +96,8 @@ impl Part {
 }
 
 /// keccak256(abi.encode(parts)) for parts of one word each.
-pub(super) fn hash<const N: usize>(parts: [Part; N]) -> B256 {
-    keccak256(parts.map(Part::bytes).as_flattened())
+pub(super) fn hash<const N: usize>(parts: [EncodedWord; N]) -> B256 {
+    keccak256(parts.map(EncodedWord::bytes).as_flattened())
 }
 
 pub(super) fn separator(name: &str, version: &str, chain_id: u64, contract: Address) -> B256 {
@@ -134,13 +134,13 @@ pub struct EscrowDomain(B256);
 
 impl EscrowDomain {
     /// Of the canonical escrow.
-    pub fn of(chain_id: u64) -> Self {
+    pub fn for_chain(chain_id: u64) -> Self {
         let escrow = contracts::ESCROW.into();
         Self(separator("x402 Batch Settlement", "1", chain_id, escrow))
     }
 
     /// A channel's id: the digest of its terms, not their struct hash.
-    pub fn channel_id(&self, config: &ChannelConfig) -> Word {
+    pub fn channel_id(&self, config: &ChannelTerms) -> Word {
         let terms = hash([
             (*CONFIG).into(),
             config.payer.into(),
@@ -196,17 +196,17 @@ impl EscrowDomain {
 pub struct TokenDomain(B256);
 
 impl TokenDomain {
-    pub fn of(name: &str, version: &str, chain_id: u64, token: Address) -> Self {
+    pub fn for_token(name: &str, version: &str, chain_id: u64, token: Address) -> Self {
         Self(separator(name, version, chain_id, token))
     }
 
     /// What lets only `to` itself fetch the money.
-    pub fn receive(&self, authorization: &Authorization) -> Word {
+    pub fn receive(&self, authorization: &TransferAuthorization) -> Word {
         self.authorization(*RECEIVE, authorization)
     }
 
     /// What lets anybody move the money to `to`.
-    pub fn transfer(&self, authorization: &Authorization) -> Word {
+    pub fn transfer(&self, authorization: &TransferAuthorization) -> Word {
         self.authorization(*TRANSFER, authorization)
     }
 
@@ -216,14 +216,14 @@ impl TokenDomain {
         typed(self.0, hash(parts))
     }
 
-    fn authorization(&self, kind: B256, authorization: &Authorization) -> Word {
+    fn authorization(&self, kind: B256, authorization: &TransferAuthorization) -> Word {
         let parts = [
             kind.into(),
             authorization.from.into(),
             authorization.to.into(),
             authorization.value.into(),
-            Part::Number(authorization.valid_after),
-            Part::Number(authorization.valid_before),
+            EncodedWord::Number(authorization.valid_after),
+            EncodedWord::Number(authorization.valid_before),
             authorization.nonce.into(),
         ];
         typed(self.0, hash(parts))

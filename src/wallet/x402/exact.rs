@@ -8,47 +8,47 @@ use alloy::primitives::hex;
 use super::{
     binding::{BindingDomain, RequestBinding, is_marked},
     checks::{check_window, signed},
-    lane::Lane,
+    lane::PaymentMethod,
+    payment_guard::TransferGuard,
     reason::Reason,
-    refused::Refused,
-    tab::ExactTab,
-    terms::{Back, Taken},
-    wire::{Authorization, Exact, Requirements},
+    refusal::PaymentRefusal,
+    terms::{SellerState, TakenOffer},
+    wire::{ExactPayload, PaymentRequirements, TransferAuthorization},
 };
 use crate::{
     runtime::{
-        ledger::{Amount, ExactKey, ExactPayment, Payment, Scheme, UsedVoucher},
-        ports::Sale,
+        ledger::{Amount, CheckedPayment, ExactKey, ExactPayment, PaymentScheme, UsedVoucher},
+        ports::OfferedCall,
     },
-    wallet::settlement::Transfer,
+    wallet::settlement::TransferPermit,
 };
 
-impl Back {
+impl SellerState {
     /// Steps 3 to 7 for a transfer.
     pub async fn open_exact(
         self: &Arc<Self>,
-        sale: &Sale,
-        taken: &Taken,
-        (exact, binding): (&Exact, Option<&RequestBinding>),
-    ) -> Result<ExactTab, Refused> {
-        let lane = &taken.lane;
+        sale: &OfferedCall,
+        taken: &TakenOffer,
+        (exact, binding): (&ExactPayload, Option<&RequestBinding>),
+    ) -> Result<TransferGuard, PaymentRefusal> {
+        let method = &taken.method;
         let said = &exact.authorization;
         check_offer(said, &taken.offer)?;
-        lane.check_signature(exact).await?;
+        method.check_signature(exact).await?;
         match binding {
-            Some(binding) => lane.check_bound(exact, binding, sale).await?,
+            Some(binding) => method.check_bound(exact, binding, sale).await?,
             None if is_marked(said.nonce) => return Err(Reason::RequestBinding.into()),
             None => {}
         }
-        let key = lane.exact_key(said);
-        let held = self.exact.take(key).await.ok_or(Refused::Busy)?;
+        let key = method.exact_key(said);
+        let held = self.exact.take(key).await.ok_or(PaymentRefusal::Busy)?;
         let paid = held.get().is_some();
         // On its chain anybody finds a payment, and the request that it was for can be guessed.
         let own = binding.is_some() || self.is_own_retry(&key, &sale.presenter);
         if let Some(used) = held.get().and_then(used) {
             return Err(match own {
-                true => Refused::Used(used, Box::new(Reason::ExactUsed.into())),
-                false => Refused::UsedByName(used, key.payer),
+                true => PaymentRefusal::Used(used, Box::new(Reason::ExactUsed.into())),
+                false => PaymentRefusal::UsedByName(used, key.payer),
             });
         }
         // What is owed to another request can be had for this one by its payer alone.
@@ -57,20 +57,23 @@ impl Back {
         if (others && binding.is_none()) || ((paid || owner.is_some()) && !own) {
             return Err(Reason::ExactUsed.into());
         }
-        let transfer = lane.transfer(exact);
+        let transfer = method.transfer(exact);
         // What we have put on the chain is found again before the call.
         if !paid {
-            lane.check_transfer(&transfer).await?;
+            method.check_transfer(&transfer).await?;
         }
-        let payment = payment(sale, lane, exact);
-        let behind = (Arc::clone(self), Arc::clone(lane));
+        let payment = payment(sale, method, exact);
+        let behind = (Arc::clone(self), Arc::clone(method));
         let deed = (transfer, payment, binding.is_some());
-        Ok(ExactTab::new(behind, sale, held, deed))
+        Ok(TransferGuard::new(behind, sale, held, deed))
     }
 }
 
 /// Whether an authorization pays what is asked for to whom it shall.
-pub(super) fn check_offer(said: &Authorization, offer: &Requirements) -> Result<(), Reason> {
+pub(super) fn check_offer(
+    said: &TransferAuthorization,
+    offer: &PaymentRequirements,
+) -> Result<(), Reason> {
     if said.to != offer.pay_to {
         return Err(Reason::ExactRecipient);
     }
@@ -80,20 +83,20 @@ pub(super) fn check_offer(said: &Authorization, offer: &Requirements) -> Result<
     Ok(())
 }
 
-impl Lane {
-    fn exact_key(&self, said: &Authorization) -> ExactKey {
+impl PaymentMethod {
+    fn exact_key(&self, said: &TransferAuthorization) -> ExactKey {
         ExactKey {
             chain_id: self.chain_id,
-            token: self.counter.token,
+            token: self.chain_offer.token,
             payer: said.from,
             nonce: said.nonce,
         }
     }
 
-    pub fn transfer(&self, exact: &Exact) -> Transfer {
+    pub fn transfer(&self, exact: &ExactPayload) -> TransferPermit {
         let said = &exact.authorization;
-        Transfer {
-            token: self.counter.token,
+        TransferPermit {
+            token: self.chain_offer.token,
             from: said.from,
             to: said.to,
             value: said.value,
@@ -104,7 +107,7 @@ impl Lane {
         }
     }
 
-    pub async fn check_signature(&self, exact: &Exact) -> Result<(), Refused> {
+    pub async fn check_signature(&self, exact: &ExactPayload) -> Result<(), PaymentRefusal> {
         let said = &exact.authorization;
         let digest = self.token.transfer(said);
         match signed(self.settlement(), said.from, digest, &exact.signature).await? {
@@ -116,12 +119,12 @@ impl Lane {
     /// Whether a payment that names its request names this one.
     async fn check_bound(
         &self,
-        exact: &Exact,
+        exact: &ExactPayload,
         binding: &RequestBinding,
-        sale: &Sale,
-    ) -> Result<(), Refused> {
+        sale: &OfferedCall,
+    ) -> Result<(), PaymentRefusal> {
         let said = &exact.authorization;
-        let domain = BindingDomain::of(self.chain_id, self.counter.token);
+        let domain = BindingDomain::for_contract(self.chain_id, self.chain_offer.token);
         let digest = domain.request(said.nonce, said.value, binding.request_hash);
         let (settlement, signature) = (self.settlement(), &binding.signature);
         let ours = binding.request_hash == sale.request
@@ -133,13 +136,15 @@ impl Lane {
     }
 
     /// Whether a transfer can be made now, or was made by us already: then its time is no matter.
-    pub async fn check_transfer(&self, transfer: &Transfer) -> Result<(), Refused> {
+    pub async fn check_transfer(&self, transfer: &TransferPermit) -> Result<(), PaymentRefusal> {
         if !self.settlement().has_begun(transfer) {
             let (after, before) = (transfer.valid_after, transfer.valid_before);
             check_window(after, before, (Reason::ExactExpired, Reason::ExactEarly))?;
         }
         let checked = self.settlement().check_transfer(transfer).await;
-        checked.map(drop).map_err(Refused::of(Reason::ExactRefused))
+        checked
+            .map(drop)
+            .map_err(PaymentRefusal::from_failure(Reason::ExactRefused))
     }
 }
 
@@ -152,12 +157,12 @@ fn used(paid: &ExactPayment) -> Option<UsedVoucher> {
     })
 }
 
-fn payment(sale: &Sale, lane: &Lane, exact: &Exact) -> Payment {
+fn payment(sale: &OfferedCall, method: &PaymentMethod, exact: &ExactPayload) -> CheckedPayment {
     let said = &exact.authorization;
-    Payment {
-        scheme: Scheme::Exact,
-        chain_id: lane.chain_id,
-        token: lane.counter.token,
+    CheckedPayment {
+        scheme: PaymentScheme::Exact,
+        chain_id: method.chain_id,
+        token: method.chain_offer.token,
         receiver: said.to,
         payer: said.from,
         id: said.nonce,

@@ -9,7 +9,7 @@
 //! after that, this one included. Until then the same request, byte for byte, may be repeated: the
 //! first answer of success ends it, whether or not it arrives.
 
-mod deeds;
+mod actions;
 
 use std::sync::Arc;
 
@@ -19,82 +19,83 @@ use sha2::{Digest, Sha256};
 use super::{
     checks::{check_terms, check_voucher},
     exact::check_offer,
-    lane::{Counter, Lane},
+    lane::{ChainOffer, PaymentMethod},
     line::{covers, state},
     reason::Reason,
-    refused::Refused,
+    refusal::PaymentRefusal,
     wire::{
-        BATCH_SETTLEMENT, Batch, ClearingRequest, Deed, EXACT, Exact, Payload, Requirements,
-        SettleResponse, Signed, VERSION, WireProblem, chain_id, network,
+        BATCH_SETTLEMENT, BatchPayload, ClearingRequest, EXACT, ExactPayload, PaymentRequirements,
+        SchemePayload, SettleResponse, SignedAction, VERSION, VoucherAction, WireProblem, chain_id,
+        network,
     },
 };
 use crate::{
     runtime::{
-        ledger::{Address, Amount, ChannelConfig, Word},
-        ports::{Facilitator, Unserved},
+        ledger::{Address, Amount, ChannelTerms, Word},
+        ports::{Facilitator, FacilitatorError},
     },
-    wallet::settlement::{Deposit, Foreign, Transfer, Trouble},
+    wallet::settlement::{ChainFailure, DepositPermit, ForeignPayment, TransferPermit},
 };
 
 /// When to ask again for what the chain does not say now, in seconds.
 const RETRY_SECONDS: u64 = 5;
 
 /// Clears payments for others.
-pub struct Clearing {
-    lanes: Vec<Arc<Lane>>,
+pub struct FacilitatorService {
+    methods: Vec<Arc<PaymentMethod>>,
     /// Who pays for gas.
     account: Address,
 }
 
 /// A request for one of our lanes.
-struct Asked {
-    lane: Arc<Lane>,
-    offer: Requirements,
-    payload: Payload,
+struct FacilitatorRequest {
+    method: Arc<PaymentMethod>,
+    offer: PaymentRequirements,
+    payload: SchemePayload,
     /// SHA-256 of the whole request: what is cleared for one is not cleared for another.
     request: Word,
 }
 
 /// A payment that is good, and what is to be done for it.
-struct Good {
+struct VerifiedPayment {
     payer: Address,
     extra: Value,
-    deed: Clear,
+    action: ClearingAction,
 }
 
-enum Clear {
-    Transfer(Transfer),
-    Deposit(Deposit),
+enum ClearingAction {
+    Transfer(TransferPermit),
+    Deposit(DepositPermit),
     /// A voucher is claimed by its seller later.
     Nothing,
 }
 
 /// What is not good, and whose it is as far as that is known.
-struct Bad(Option<Address>, Refused);
+struct RejectedPayment(Option<Address>, PaymentRefusal);
 
-impl From<Refused> for Bad {
-    fn from(refused: Refused) -> Self {
+impl From<PaymentRefusal> for RejectedPayment {
+    fn from(refused: PaymentRefusal) -> Self {
         Self(None, refused)
     }
 }
 
-impl From<WireProblem> for Bad {
+impl From<WireProblem> for RejectedPayment {
     fn from(problem: WireProblem) -> Self {
         Self(None, problem.into())
     }
 }
 
-impl Clearing {
-    pub fn new(counters: Vec<Counter>, account: Address) -> Self {
-        let lane = |counter| Arc::new(Lane::new(counter));
+impl FacilitatorService {
+    pub fn new(counters: Vec<ChainOffer>, account: Address) -> Self {
+        let method = |chain_offer| Arc::new(PaymentMethod::new(chain_offer));
         Self {
-            lanes: counters.into_iter().map(lane).collect(),
+            methods: counters.into_iter().map(method).collect(),
             account,
         }
     }
 
     /// The lane of a seller's offer, which the payer took.
-    fn lane(&self, request: &ClearingRequest) -> Result<Arc<Lane>, Refused> {
+    fn lane(&self, request: &ClearingRequest) -> Result<Arc<PaymentMethod>, PaymentRefusal> {
         let (accepted, wanted) = (request.payment.accepted()?, &request.requirements);
         let (scheme, elsewhere) = match wanted.scheme.as_str() {
             EXACT => (Reason::ExactScheme, Reason::ExactNetwork),
@@ -105,22 +106,26 @@ impl Clearing {
             return Err(scheme.into());
         }
         let chain = chain_id(&wanted.network).filter(|_| accepted.network == wanted.network);
-        let mut lanes = self.lanes.iter();
-        let lane = lanes.find(|lane| Some(lane.chain_id) == chain);
-        let lane = lane.ok_or(elsewhere)?;
-        if wanted.asset != lane.counter.token {
+        let mut methods = self.methods.iter();
+        let method = methods.find(|method| Some(method.chain_id) == chain);
+        let method = method.ok_or(elsewhere)?;
+        if wanted.asset != method.chain_offer.token {
             return Err(Reason::Token.into());
         }
-        Ok(Arc::clone(lane))
+        Ok(Arc::clone(method))
     }
 
-    fn asked(&self, request: ClearingRequest, digest: Word) -> Result<Asked, Refused> {
-        let lane = self.lane(&request)?;
+    fn asked(
+        &self,
+        request: ClearingRequest,
+        digest: Word,
+    ) -> Result<FacilitatorRequest, PaymentRefusal> {
+        let method = self.lane(&request)?;
         let offer = request.requirements;
-        let payload = Payload::of(&offer.scheme, &request.payment.payload)?;
+        let payload = SchemePayload::parse(&offer.scheme, &request.payment.payload)?;
         let payload = payload.ok_or(Reason::UnsupportedScheme)?;
-        Ok(Asked {
-            lane,
+        Ok(FacilitatorRequest {
+            method,
             offer,
             payload,
             request: digest,
@@ -128,24 +133,26 @@ impl Clearing {
     }
 
     /// Sends what a payment asks for.
-    async fn cleared(&self, asked: &Asked) -> Result<SettleResponse, Bad> {
+    async fn cleared(&self, asked: &FacilitatorRequest) -> Result<SettleResponse, RejectedPayment> {
         let good = asked.checked().await?;
-        let owner = |refused| Bad(Some(good.payer), refused);
-        let settlement = asked.lane.settlement();
-        let funded = asked.lane.funded().await;
+        let owner = |refused| RejectedPayment(Some(good.payer), refused);
+        let settlement = asked.method.settlement();
+        let funded = asked.method.funded().await;
         funded.map_err(|(refused, _)| owner(refused))?;
-        let (done, amount, channel) = match &good.deed {
-            Clear::Nothing => return Err(owner(Reason::PayloadType.into())),
-            Clear::Transfer(transfer) => {
-                let done = settlement.clear(Foreign::Transfer(transfer), asked.request);
+        let (done, amount, channel) = match &good.action {
+            ClearingAction::Nothing => return Err(owner(Reason::PayloadType.into())),
+            ClearingAction::Transfer(transfer) => {
+                let done = settlement.clear(ForeignPayment::Transfer(transfer), asked.request);
                 let done = done.await;
-                let done = done.map_err(|it| owner(Refused::of(Reason::ExactFailed)(it)))?;
+                let done = done
+                    .map_err(|it| owner(PaymentRefusal::from_failure(Reason::ExactFailed)(it)))?;
                 (done, transfer.value, None)
             }
-            Clear::Deposit(deposit) => {
-                let done = settlement.clear(Foreign::Deposit(deposit), asked.request);
+            ClearingAction::Deposit(deposit) => {
+                let done = settlement.clear(ForeignPayment::Deposit(deposit), asked.request);
                 let done = done.await;
-                let done = done.map_err(|it| owner(Refused::of(Reason::DepositFailed)(it)))?;
+                let done = done
+                    .map_err(|it| owner(PaymentRefusal::from_failure(Reason::DepositFailed)(it)))?;
                 (done, deposit.amount, Some(deposit.channel))
             }
         };
@@ -154,82 +161,90 @@ impl Clearing {
             success: true,
             payer: Some(good.payer.to_string()),
             transaction: done.tx,
-            network: network(asked.lane.chain_id),
+            network: network(asked.method.chain_id),
             amount: Some(amount.to_string()),
-            extra: view.map(|(channel, view)| deeds::after(channel, view)),
+            extra: view.map(|(channel, view)| actions::channel_extra(channel, view)),
             ..SettleResponse::default()
         })
     }
 }
 
-impl Asked {
+impl FacilitatorRequest {
     /// Everything that can be known of a payment before it is sent.
-    async fn checked(&self) -> Result<Good, Bad> {
+    async fn checked(&self) -> Result<VerifiedPayment, RejectedPayment> {
         let (payer, checked) = match &self.payload {
-            Payload::Exact(exact) => (exact.authorization.from, self.exact(exact).await),
-            Payload::Batch(batch) => (batch.config.payer, self.batch(batch).await),
+            SchemePayload::Exact(exact) => (exact.authorization.from, self.exact(exact).await),
+            SchemePayload::Batch(batch) => (batch.config.payer, self.batch(batch).await),
         };
-        let (extra, deed) = checked.map_err(|refused| Bad(Some(payer), refused))?;
-        Ok(Good { payer, extra, deed })
+        let (extra, action) = checked.map_err(|refused| RejectedPayment(Some(payer), refused))?;
+        Ok(VerifiedPayment {
+            payer,
+            extra,
+            action,
+        })
     }
 
-    async fn exact(&self, exact: &Exact) -> Result<(Value, Clear), Refused> {
+    async fn exact(&self, exact: &ExactPayload) -> Result<(Value, ClearingAction), PaymentRefusal> {
         check_offer(&exact.authorization, &self.offer)?;
         self.check_domain()?;
-        self.lane.check_signature(exact).await?;
-        let transfer = self.lane.transfer(exact);
-        if !self.has_begun(Foreign::Transfer(&transfer)).await? {
-            self.lane.check_transfer(&transfer).await?;
+        self.method.check_signature(exact).await?;
+        let transfer = self.method.transfer(exact);
+        if !self.has_begun(ForeignPayment::Transfer(&transfer)).await? {
+            self.method.check_transfer(&transfer).await?;
         }
-        Ok((Value::Null, Clear::Transfer(transfer)))
+        Ok((Value::Null, ClearingAction::Transfer(transfer)))
     }
 
     /// Whether this very request was not told yet what became of the payment. One whose
     /// authorization is used, or belongs to another request, is refused.
-    async fn has_begun(&self, payment: Foreign<'_>) -> Result<bool, Refused> {
-        let asked = self.lane.settlement().clearable(payment, self.request);
-        asked.await.map_err(Refused::of(Reason::ExactUsed))
+    async fn has_begun(&self, payment: ForeignPayment<'_>) -> Result<bool, PaymentRefusal> {
+        let asked = self.method.settlement().clearable(payment, self.request);
+        asked
+            .await
+            .map_err(PaymentRefusal::from_failure(Reason::ExactUsed))
     }
 
     /// The seller's offer names the token's own signing domain.
     fn check_domain(&self) -> Result<(), Reason> {
-        let (extra, counter) = (&self.offer.extra, &self.lane.counter);
-        let named = extra.name.as_ref() == Some(&counter.token_name)
-            && extra.version.as_ref() == Some(&counter.token_version);
+        let (extra, chain_offer) = (&self.offer.extra, &self.method.chain_offer);
+        let named = extra.name.as_ref() == Some(&chain_offer.token_name)
+            && extra.version.as_ref() == Some(&chain_offer.token_version);
         match named {
             true => Ok(()),
             false => Err(Reason::TokenName),
         }
     }
 
-    async fn batch(&self, batch: &Batch) -> Result<(Value, Clear), Refused> {
-        let (lane, voucher) = (&self.lane, &batch.voucher);
-        let config = ChannelConfig::from(batch.config.clone());
-        check_terms(&lane.escrow, &config, voucher.channel_id, &self.offer)?;
-        let settlement = lane.settlement();
-        check_voucher(settlement, &lane.escrow, &config, voucher).await?;
+    async fn batch(&self, batch: &BatchPayload) -> Result<(Value, ClearingAction), PaymentRefusal> {
+        let (method, voucher) = (&self.method, &batch.voucher);
+        let config = ChannelTerms::from(batch.config.clone());
+        check_terms(&method.escrow, &config, voucher.channel_id, &self.offer)?;
+        let settlement = method.settlement();
+        check_voucher(settlement, &method.escrow, &config, voucher).await?;
         let view = settlement.channel(voucher.channel_id).await?;
-        let (arriving, deed) = match &batch.deed {
-            Deed::Deposit(part) => {
+        let (arriving, action) = match &batch.action {
+            VoucherAction::Deposit(part) => {
                 let channel = voucher.channel_id;
-                let deposit = lane.deposit(channel, &config, part, Amount(1)).await?;
-                if !self.has_begun(Foreign::Deposit(&deposit)).await? {
+                let deposit = method.deposit(channel, &config, part, Amount(1)).await?;
+                if !self.has_begun(ForeignPayment::Deposit(&deposit)).await? {
                     let checked = settlement.check_deposit(&deposit).await;
-                    checked.map_err(Refused::of(Reason::DepositRefused))?;
+                    checked.map_err(PaymentRefusal::from_failure(Reason::DepositRefused))?;
                 }
-                (deposit.amount, Clear::Deposit(deposit))
+                (deposit.amount, ClearingAction::Deposit(deposit))
             }
-            Deed::Voucher | Deed::Refund { .. } => (Amount::ZERO, Clear::Nothing),
+            VoucherAction::Voucher | VoucherAction::Refund { .. } => {
+                (Amount::ZERO, ClearingAction::Nothing)
+            }
         };
         let max = voucher.max_claimable_amount;
         match covers(&view, arriving, max) {
             // A refund pays nothing: all may be claimed already.
             Err(Reason::BelowClaimed)
-                if matches!(batch.deed, Deed::Refund { .. }) && max == view.claimed => {}
+                if matches!(batch.action, VoucherAction::Refund { .. }) && max == view.claimed => {}
             covered => covered?,
         }
         let extra = serde_json::to_value(state(voucher.channel_id, &view));
-        Ok((extra.unwrap_or_default(), deed))
+        Ok((extra.unwrap_or_default(), action))
     }
 }
 
@@ -240,25 +255,27 @@ fn digest(body: &Value) -> Word {
 
 /// An answer, or the reason that there is none.
 fn said<T>(
-    answer: Result<T, Bad>,
+    answer: Result<T, RejectedPayment>,
     good: impl FnOnce(T) -> Value,
     bad: impl FnOnce(Option<Address>, Reason, String) -> Value,
-) -> Result<Value, Unserved> {
-    let Bad(payer, refused) = match answer {
+) -> Result<Value, FacilitatorError> {
+    let RejectedPayment(payer, refused) = match answer {
         Ok(answer) => return Ok(good(answer)),
         Err(bad) => bad,
     };
     match refused {
-        Refused::Because(reason) | Refused::Stale(reason, _) => {
+        PaymentRefusal::Because(reason) | PaymentRefusal::Stale(reason, _) => {
             Ok(bad(payer, reason, String::new()))
         }
-        Refused::Trouble(Trouble::Unknown { tx }) => Ok(bad(payer, Reason::Pending, tx)),
-        Refused::Malformed(problem) => Err(Unserved::Malformed {
+        PaymentRefusal::Trouble(ChainFailure::Unknown { tx }) => {
+            Ok(bad(payer, Reason::Pending, tx))
+        }
+        PaymentRefusal::Malformed(problem) => Err(FacilitatorError::Malformed {
             message: format!("Invalid request: {problem}."),
         }),
         other => {
             tracing::warn!(?other, "a facilitator's request waits for its chain");
-            Err(Unserved::Unavailable {
+            Err(FacilitatorError::Unavailable {
                 message: Reason::RpcReadFailed.message().to_owned(),
                 retry_after: RETRY_SECONDS,
             })
@@ -266,7 +283,7 @@ fn said<T>(
     }
 }
 
-fn verified(good: Good) -> Value {
+fn verified(good: VerifiedPayment) -> Value {
     let mut answer = json!({ "isValid": true, "payer": good.payer });
     if !good.extra.is_null() {
         answer["extra"] = good.extra;
@@ -287,13 +304,13 @@ fn invalid(payer: Option<Address>, reason: Reason, _: String) -> Value {
 }
 
 #[async_trait::async_trait]
-impl Facilitator for Clearing {
+impl Facilitator for FacilitatorService {
     fn supported(&self) -> Value {
         let kinds: Vec<Value> = [BATCH_SETTLEMENT, EXACT]
             .iter()
             .flat_map(|scheme| {
-                self.lanes.iter().map(move |lane| {
-                    let network = network(lane.chain_id);
+                self.methods.iter().map(move |method| {
+                    let network = network(method.chain_id);
                     json!({ "x402Version": VERSION, "scheme": scheme, "network": network })
                 })
             })
@@ -301,7 +318,7 @@ impl Facilitator for Clearing {
         json!({ "kinds": kinds, "extensions": [], "signers": { "eip155:*": [self.account] } })
     }
 
-    async fn verify(&self, body: Value) -> Result<Value, Unserved> {
+    async fn verify(&self, body: Value) -> Result<Value, FacilitatorError> {
         let digest = digest(&body);
         let checked = async {
             let asked = self.asked(ClearingRequest::from_value(body)?, digest)?;
@@ -310,16 +327,16 @@ impl Facilitator for Clearing {
         said(checked.await, verified, invalid)
     }
 
-    async fn settle(&self, body: Value) -> Result<Value, Unserved> {
+    async fn settle_payment(&self, body: Value) -> Result<Value, FacilitatorError> {
         let wanted = body["paymentRequirements"]["network"].clone();
         let digest = digest(&body);
         let settled = async {
             let request = ClearingRequest::from_value(body)?;
-            match Signed::of(&request.payment.payload)? {
+            match SignedAction::parse(&request.payment.payload)? {
                 Some(signed) if request.requirements.scheme == BATCH_SETTLEMENT => {
-                    let lane = self.lane(&request)?;
-                    lane.funded().await.map_err(|(refused, _)| refused)?;
-                    Ok(deeds::passed_on(&lane, &signed).await?)
+                    let method = self.lane(&request)?;
+                    method.funded().await.map_err(|(refused, _)| refused)?;
+                    Ok(actions::passed_on(&method, &signed).await?)
                 }
                 _ => self.cleared(&self.asked(request, digest)?).await,
             }

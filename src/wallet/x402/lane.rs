@@ -12,13 +12,13 @@ use std::{
 use super::{
     binding::BindingDomain,
     digest::{EscrowDomain, TokenDomain},
-    refused::Refused,
+    refusal::PaymentRefusal,
 };
 use crate::{
     runtime::ledger::{Address, Amount},
     wallet::{
         contracts::ESCROW,
-        settlement::{Settlement, Trouble},
+        settlement::{ChainFailure, ChainSettlement},
     },
 };
 
@@ -27,8 +27,8 @@ const LOOK: Duration = Duration::from_secs(5);
 
 /// The money that is taken on one chain.
 #[derive(Clone)]
-pub struct Counter {
-    pub settlement: Arc<dyn Settlement>,
+pub struct ChainOffer {
+    pub settlement: Arc<dyn ChainSettlement>,
     pub token: Address,
     /// The token's signing domain (EIP-712).
     pub token_name: String,
@@ -45,61 +45,61 @@ pub struct Counter {
 }
 
 /// A counter with what follows from it.
-pub(super) struct Lane {
-    pub counter: Counter,
+pub(super) struct PaymentMethod {
+    pub chain_offer: ChainOffer,
     pub chain_id: u64,
     pub escrow: EscrowDomain,
     pub token: TokenDomain,
     /// Of what binds payments from channels to their requests.
     pub binding: BindingDomain,
-    pub purse: Purse,
+    pub gas: GasBalance,
 }
 
 /// What is left for gas, as last seen.
 #[derive(Default)]
-pub(super) struct Purse {
+pub(super) struct GasBalance {
     seen: tokio::sync::Mutex<Option<Instant>>,
     low: AtomicBool,
 }
 
-impl Lane {
-    pub fn new(counter: Counter) -> Self {
-        let chain_id = counter.settlement.network().chain_id;
-        let (name, version) = (&counter.token_name, &counter.token_version);
+impl PaymentMethod {
+    pub fn new(chain_offer: ChainOffer) -> Self {
+        let chain_id = chain_offer.settlement.network().chain_id;
+        let (name, version) = (&chain_offer.token_name, &chain_offer.token_version);
         Self {
             chain_id,
-            escrow: EscrowDomain::of(chain_id),
-            binding: BindingDomain::of(chain_id, ESCROW.into()),
-            purse: Purse::default(),
-            token: TokenDomain::of(name, version, chain_id, counter.token),
-            counter,
+            escrow: EscrowDomain::for_chain(chain_id),
+            binding: BindingDomain::for_contract(chain_id, ESCROW.into()),
+            gas: GasBalance::default(),
+            token: TokenDomain::for_token(name, version, chain_id, chain_offer.token),
+            chain_offer,
         }
     }
 
-    pub fn settlement(&self) -> &dyn Settlement {
-        &*self.counter.settlement
+    pub fn settlement(&self) -> &dyn ChainSettlement {
+        &*self.chain_offer.settlement
     }
 
     /// Whether our account can pay for others' transactions; else what is left, where that is
     /// news.
-    pub async fn funded(&self) -> Result<(), (Refused, Option<Amount>)> {
-        let other = |trouble: Trouble| (Refused::from(trouble), None);
-        let mut seen = self.purse.seen.lock().await;
+    pub async fn funded(&self) -> Result<(), (PaymentRefusal, Option<Amount>)> {
+        let other = |trouble: ChainFailure| (PaymentRefusal::from(trouble), None);
+        let mut seen = self.gas.seen.lock().await;
         let mut news = None;
         if seen.is_none_or(|seen| seen.elapsed() >= LOOK) {
             let left = self.settlement().gas().await.map_err(other)?;
             *seen = Some(Instant::now());
-            let low = left < self.counter.min_gas;
-            let was_low = self.purse.low.swap(low, Ordering::SeqCst);
+            let low = left < self.chain_offer.min_gas;
+            let was_low = self.gas.low.swap(low, Ordering::SeqCst);
             news = (low && !was_low).then_some(left);
         }
         match self.is_low() {
-            true => Err((Refused::GasLow, news)),
+            true => Err((PaymentRefusal::GasLow, news)),
             false => Ok(()),
         }
     }
 
     pub fn is_low(&self) -> bool {
-        self.purse.low.load(Ordering::SeqCst)
+        self.gas.low.load(Ordering::SeqCst)
     }
 }

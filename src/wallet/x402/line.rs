@@ -3,22 +3,22 @@
 use alloy::primitives::Bytes;
 
 use super::{
+    keyed_locks::HeldLock,
     reason::Reason,
-    refused::{Correction, Refused},
-    shelf::Held,
+    refusal::{ChannelCorrection, PaymentRefusal},
     terms::LARGEST_STEP,
     wire::{ChannelState, Voucher, VoucherState},
 };
 use crate::runtime::{
-    ledger::{Amount, Channel, ChannelKey, ChannelView, Word},
-    ports::Sale,
+    ledger::{Amount, ChannelKey, ChannelView, LedgerChannel, Word},
+    ports::OfferedCall,
 };
 
 /// A channel in our hands, as far as it is known.
-pub(super) struct Line {
+pub(super) struct ChannelSession {
     pub key: ChannelKey,
-    pub held: Held<ChannelKey, Channel>,
-    pub channel: Channel,
+    pub held: HeldLock<ChannelKey, LedgerChannel>,
+    pub channel: LedgerChannel,
     /// Whether it is in the journal.
     pub known: bool,
 }
@@ -28,7 +28,7 @@ const MOST_TOTALS: usize = 1024;
 
 /// What a payer offers for a call.
 #[derive(Clone, Copy)]
-pub(super) struct Bid {
+pub(super) struct PaymentBid {
     /// The total that it signed for.
     pub max: Amount,
     /// Of the offer that it took.
@@ -37,12 +37,12 @@ pub(super) struct Bid {
     pub bound: bool,
 }
 
-impl Line {
+impl ChannelSession {
     /// What a voucher pays for a call: it is for what is charged and this call, neither more nor
     /// less. A total that was used belongs to the request that used it: the same one is known
     /// again, and another one is led to a total that is above it by a unit or a few. Nothing is to
     /// be paid for a request that is paid already and was not answered.
-    pub fn price(&self, bid: Bid, sale: &Sale) -> Result<Amount, Refused> {
+    pub fn price(&self, bid: PaymentBid, sale: &OfferedCall) -> Result<Amount, PaymentRefusal> {
         let (channel, hash) = (&self.channel, &sale.request_hash);
         if channel.owed.get(&bid.max) == Some(hash) {
             return Ok(Amount::ZERO);
@@ -61,9 +61,9 @@ impl Line {
         let again = again.filter(|_| own);
         if bid.amount != sale.quote && !stepped {
             // A step was in the price of a call that is charged by now: the same bytes come again.
-            let otherwise = Refused::Differs("amount");
+            let otherwise = PaymentRefusal::Differs("amount");
             return Err(match again {
-                Some(used) => Refused::Used(used.clone(), Box::new(otherwise)),
+                Some(used) => PaymentRefusal::Used(used.clone(), Box::new(otherwise)),
                 None => otherwise,
             });
         }
@@ -80,7 +80,7 @@ impl Line {
             false => self.stale(Reason::Cumulative, own),
         };
         match again {
-            Some(used) => Err(Refused::Used(used.clone(), Box::new(stale))),
+            Some(used) => Err(PaymentRefusal::Used(used.clone(), Box::new(stale))),
             None => Err(stale),
         }
     }
@@ -102,7 +102,7 @@ impl Line {
         (plain, own): (Amount, bool),
         other: &impl Fn(&Amount) -> bool,
         bound: bool,
-    ) -> Refused {
+    ) -> PaymentRefusal {
         let free = |step: u128| !other(&plain.saturating_add(Amount(step)));
         let step = (1..=LARGEST_STEP / 2).find(|step| free(*step) && free(2 * step));
         let step = Amount(step.unwrap_or_default());
@@ -119,7 +119,7 @@ impl Line {
     }
 
     /// The voucher is within what the channel holds, and above what is claimed.
-    pub fn check_balance(&self, voucher: &Voucher, arriving: Amount) -> Result<(), Refused> {
+    pub fn check_balance(&self, voucher: &Voucher, arriving: Amount) -> Result<(), PaymentRefusal> {
         let view = self.channel.view.clone().unwrap_or_default();
         let max = voucher.max_claimable_amount;
         match covers(&view, arriving, max) {
@@ -147,19 +147,24 @@ impl Line {
 
     /// Where we have the channel otherwise than its payer. The highest voucher is told to whoever
     /// has shown to be its `own` side.
-    pub fn stale(&self, reason: Reason, own: bool) -> Refused {
+    pub fn stale(&self, reason: Reason, own: bool) -> PaymentRefusal {
         let charged = self.channel.charged.amount();
         self.correction(reason, (charged, Amount::ZERO), own)
     }
 
-    fn correction(&self, reason: Reason, (charged, step): (Amount, Amount), own: bool) -> Refused {
-        let correction = Correction {
+    fn correction(
+        &self,
+        reason: Reason,
+        (charged, step): (Amount, Amount),
+        own: bool,
+    ) -> PaymentRefusal {
+        let correction = ChannelCorrection {
             chain_id: self.key.chain_id,
             channel: self.state(charged),
             step,
             voucher: self.voucher().filter(|_| own),
         };
-        Refused::Stale(reason, Box::new(correction))
+        PaymentRefusal::Stale(reason, Box::new(correction))
     }
 
     /// The channel as payers are told of it.

@@ -6,28 +6,28 @@
 
 mod batch;
 pub mod binding;
-mod cashier;
 mod checks;
 pub mod digest;
 mod exact;
 mod facilitator;
+mod keyed_locks;
 mod lane;
 mod line;
+mod payment_guard;
 mod reason;
 mod refund;
-mod refused;
+mod refusal;
 mod retry;
-mod shelf;
+mod seller;
 pub mod signature;
 mod sponsor;
-mod tab;
 mod terms;
 pub mod wire;
 
-pub use cashier::Till;
-pub use facilitator::Clearing;
-pub use lane::Counter;
+pub use facilitator::FacilitatorService;
+pub use lane::ChainOffer;
 pub use reason::Reason;
 pub use retry::TIMEOUT_SECONDS;
-pub use sponsor::{ContractPayers, Rules};
-pub use terms::Shop;
+pub use seller::X402Seller;
+pub use sponsor::{ContractPayers, SponsorRules};
+pub use terms::SellerConfig;

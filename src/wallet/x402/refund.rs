@@ -4,26 +4,26 @@ use alloy::{hex, primitives::Bytes};
 use serde_json::json;
 
 use super::{
-    batch::party,
+    batch::channel_owner,
     binding::{LONGEST_REFUND_REQUEST, RefundRequest, is_marked},
     checks::{authorised, check_voucher, now},
-    lane::Lane,
-    line::Line,
+    lane::PaymentMethod,
+    line::ChannelSession,
     reason::Reason,
-    refused::Refused,
-    terms::{Back, Taken},
-    wire::{Batch, Deed, ResponseExtra, SettleResponse, Voucher, network},
+    refusal::PaymentRefusal,
+    terms::{SellerState, TakenOffer},
+    wire::{BatchPayload, ResponseExtra, SettleResponse, Voucher, VoucherAction, network},
 };
 use crate::{
     runtime::{
         event::{ChannelObserved, ChannelOpened, Event, RefundCharged},
         ledger::{Amount, ReceiverKey},
-        ports::Refunded,
+        ports::RefundAnswer,
     },
-    wallet::settlement::{Done, Refund},
+    wallet::settlement::{ChannelRefund, MinedResult},
 };
 
-impl Back {
+impl SellerState {
     /// Claims what is charged and returns the rest. A signed request is the payer's own and of now,
     /// and pays for the transaction: its fee is charged and claimed with what calls have cost. A
     /// voucher alone cannot pay, so the fee stays in the channel, and refunds are few. A voucher for what is charged may be one that
@@ -31,15 +31,15 @@ impl Back {
     /// the refund.
     pub async fn give_back(
         &self,
-        taken: &Taken,
-        (batch, request): (&Batch, Option<&RefundRequest>),
-    ) -> Result<Refunded, Refused> {
-        let Deed::Refund { amount } = batch.deed else {
+        taken: &TakenOffer,
+        (batch, request): (&BatchPayload, Option<&RefundRequest>),
+    ) -> Result<RefundAnswer, PaymentRefusal> {
+        let VoucherAction::Refund { amount } = batch.action else {
             return Err(Reason::PayloadType.into());
         };
         taken.check_signer(batch).await?;
         let mut line = self.seen(taken, batch).await?;
-        let lane = &taken.lane;
+        let method = &taken.method;
         let (fee, amount) = match request {
             Some(request) => {
                 taken.check_request(&line, request).await?;
@@ -51,20 +51,20 @@ impl Back {
                 if !line.is_fresh() {
                     line = self.waited(taken, batch, line).await?;
                 }
-                (None, line.rest(amount, lane.counter.refund_fee)?)
+                (None, line.rest(amount, method.chain_offer.refund_fee)?)
             }
         };
-        self.funded(lane).await?;
+        self.funded(method).await?;
         self.opened(&mut line).await?;
-        let refund = Refund {
+        let refund = ChannelRefund {
             // A contract's signature may be worth nothing when its fee is claimed.
             is_signed: request.is_some() && !line.channel.config.payer_authorizer.is_zero(),
             ..line.refund(&batch.voucher, amount, fee)
         };
-        let done = lane.settlement().refund(&refund).await;
-        line.take_fee(lane, &refund);
-        let done = done.map_err(Refused::of(Reason::RefundRefused))?;
-        lane.look_again(&mut line, &done).await?;
+        let done = method.settlement().refund(&refund).await;
+        line.take_fee(method, &refund);
+        let done = done.map_err(PaymentRefusal::from_failure(Reason::RefundRefused))?;
+        method.look_again(&mut line, &done).await?;
         line.channel.give_away();
         line.held.put(line.channel.clone());
         self.sponsor.end(line.key);
@@ -73,80 +73,105 @@ impl Back {
     }
 
     /// The channel with what the chain has of it now.
-    async fn seen(&self, taken: &Taken, batch: &Batch) -> Result<Line, Refused> {
-        let mut line = self.line(taken, batch).await?;
-        let view = taken.lane.settlement().channel(line.key.channel).await?;
-        line.channel.observe(view);
-        Ok(line)
+    async fn seen(
+        &self,
+        taken: &TakenOffer,
+        batch: &BatchPayload,
+    ) -> Result<ChannelSession, PaymentRefusal> {
+        let mut session = self.line(taken, batch).await?;
+        let view = taken
+            .method
+            .settlement()
+            .channel(session.key.channel)
+            .await?;
+        session.channel.observe(view);
+        Ok(session)
     }
 
     /// The channel after the pause, if nobody has paid from it meanwhile.
-    async fn waited(&self, taken: &Taken, batch: &Batch, line: Line) -> Result<Line, Refused> {
-        let (key, calls) = (line.key, line.channel.calls);
+    async fn waited(
+        &self,
+        taken: &TakenOffer,
+        batch: &BatchPayload,
+        session: ChannelSession,
+    ) -> Result<ChannelSession, PaymentRefusal> {
+        let (key, calls) = (session.key, session.channel.calls);
         let (left, _turn) = self.sponsor.wait(key, calls)?;
-        drop(line);
+        drop(session);
         tokio::time::sleep(left).await;
-        let line = self.seen(taken, batch).await?;
-        if line.channel.calls != calls {
+        let session = self.seen(taken, batch).await?;
+        if session.channel.calls != calls {
             self.sponsor.end(key);
-            let own = !line.is_public(batch.voucher.max_claimable_amount);
-            return Err(line.stale(Reason::RefundCancelled, own));
+            let own = !session.is_public(batch.voucher.max_claimable_amount);
+            return Err(session.stale(Reason::RefundCancelled, own));
         }
-        line.check_charged(&batch.voucher)?;
-        Ok(line)
+        session.check_charged(&batch.voucher)?;
+        Ok(session)
     }
 
     /// Writes down a channel that the journal does not have, and what it holds, before anything
     /// happens to it. Of channels in the journal the chain's side writes down every change.
-    pub async fn opened(&self, line: &mut Line) -> Result<(), Refused> {
-        if line.known {
+    pub async fn opened(&self, session: &mut ChannelSession) -> Result<(), PaymentRefusal> {
+        if session.known {
             return Ok(());
         }
-        let key = line.key;
-        let config = line.channel.config.clone();
+        let key = session.key;
+        let config = session.channel.config.clone();
         let opened = ChannelOpened { key, config };
-        self.keep(Event::ChannelOpened(Box::new(opened))).await?;
-        let view = line.channel.view.clone();
+        self.append_event(Event::ChannelOpened(Box::new(opened)))
+            .await?;
+        let view = session.channel.view.clone();
         if let Some(view) = view.filter(|view| !view.balance.is_zero()) {
             let observed = ChannelObserved { key, view };
-            self.keep(Event::ChannelObserved(Box::new(observed)))
+            self.append_event(Event::ChannelObserved(Box::new(observed)))
                 .await?;
         }
-        line.known = true;
-        line.held.put(line.channel.clone());
+        session.known = true;
+        session.held.put(session.channel.clone());
         Ok(())
     }
 
-    pub async fn keep(&self, event: Event) -> Result<(), Refused> {
-        self.facts.keep(event).await.map_err(Refused::Unwritable)
+    pub async fn append_event(&self, event: Event) -> Result<(), PaymentRefusal> {
+        self.facts
+            .keep(event)
+            .await
+            .map_err(PaymentRefusal::Unwritable)
     }
 }
 
-impl Lane {
+impl PaymentMethod {
     /// The channel after a transaction.
-    pub async fn look_again(&self, line: &mut Line, done: &Done) -> Result<(), Refused> {
+    pub async fn look_again(
+        &self,
+        session: &mut ChannelSession,
+        done: &MinedResult,
+    ) -> Result<(), PaymentRefusal> {
         let view = match &done.view {
             Some(view) => view.clone(),
-            None => self.settlement().channel(line.key.channel).await?,
+            None => self.settlement().channel(session.key.channel).await?,
         };
-        line.channel.observe(view);
+        session.channel.observe(view);
         Ok(())
     }
 }
 
-impl Taken {
+impl TakenOffer {
     /// Whether the payer's side asks for the refund that is next, now.
-    async fn check_request(&self, line: &Line, request: &RefundRequest) -> Result<(), Refused> {
-        let (lane, channel) = (&self.lane, line.key.channel);
-        let view = line.channel.view.clone().unwrap_or_default();
+    async fn check_request(
+        &self,
+        session: &ChannelSession,
+        request: &RefundRequest,
+    ) -> Result<(), PaymentRefusal> {
+        let (method, channel) = (&self.method, session.key.channel);
+        let view = session.channel.view.clone().unwrap_or_default();
         let (nonce, until) = (request.refund_nonce, request.valid_before);
-        let digest = request.digest(lane.binding, channel);
+        let digest = request.digest(method.binding, channel);
         let now = now();
         let timely = until > now && until <= now.saturating_add(LONGEST_REFUND_REQUEST);
-        let (config, signature) = (&line.channel.config, &request.signature);
+        let (config, signature) = (&session.channel.config, &request.signature);
         let good = timely
             && nonce == view.refund_nonce
-            && authorised(lane.settlement(), config, digest, signature).await?;
+            && authorised(method.settlement(), config, digest, signature).await?;
         match good {
             true => Ok(()),
             false => Err(Reason::RefundRequest.into()),
@@ -158,36 +183,36 @@ impl Taken {
     /// when its voucher is claimed.
     async fn paid(
         &self,
-        line: &Line,
+        session: &ChannelSession,
         request: &RefundRequest,
-    ) -> Result<(Option<RefundCharged>, Amount), Refused> {
-        let (channel, quoted) = (&line.channel, self.lane.counter.refund_fee);
+    ) -> Result<(Option<RefundCharged>, Amount), PaymentRefusal> {
+        let (channel, quoted) = (&session.channel, self.method.chain_offer.refund_fee);
         if quoted.is_zero() || channel.has_paid_refund(request.refund_nonce) {
-            return Ok((None, line.rest(request.amount, Amount::ZERO)?));
+            return Ok((None, session.rest(request.amount, Amount::ZERO)?));
         }
-        let amount = line.rest(request.amount, quoted)?;
+        let amount = session.rest(request.amount, quoted)?;
         if channel.config.payer_authorizer.is_zero() {
             return Ok((None, amount));
         }
         let charged = channel.charged.amount();
         let total = charged.checked_add(quoted).ok_or(Reason::Cumulative)?;
         let Some(fee) = request.fee.as_ref().filter(|fee| fee.amount == quoted) else {
-            return Err(line.unpaid_fee(quoted));
+            return Err(session.unpaid_fee(quoted));
         };
         if fee.max_claimable_amount != total {
-            return Err(line.stale(Reason::Cumulative, true));
+            return Err(session.stale(Reason::Cumulative, true));
         }
         let voucher = Voucher {
-            channel_id: line.key.channel,
+            channel_id: session.key.channel,
             max_claimable_amount: total,
             signature: fee.signature.clone(),
         };
-        let (settlement, escrow) = (self.lane.settlement(), &self.lane.escrow);
+        let (settlement, escrow) = (self.method.settlement(), &self.method.escrow);
         check_voucher(settlement, escrow, &channel.config, &voucher).await?;
         let charge = RefundCharged {
-            key: line.key,
+            key: session.key,
             receiver: ReceiverKey {
-                chain_id: line.key.chain_id,
+                chain_id: session.key.chain_id,
                 receiver: channel.config.receiver,
                 token: channel.config.token,
             },
@@ -200,10 +225,10 @@ impl Taken {
     }
 }
 
-impl Line {
+impl ChannelSession {
     /// A voucher that asks for a refund is for what is charged, so nothing is paid with it. One
     /// that everybody can have found on the chain asks for nothing.
-    fn check_charged(&self, voucher: &Voucher) -> Result<(), Refused> {
+    fn check_charged(&self, voucher: &Voucher) -> Result<(), PaymentRefusal> {
         let max = voucher.max_claimable_amount;
         let public = self.is_public(max);
         if max != self.channel.charged.amount() {
@@ -228,7 +253,12 @@ impl Line {
 
     /// What is charged is claimed with the highest voucher, which every payer has signed that was
     /// charged.
-    fn refund(&self, voucher: &Voucher, amount: Amount, fee: Option<RefundCharged>) -> Refund {
+    fn refund(
+        &self,
+        voucher: &Voucher,
+        amount: Amount,
+        fee: Option<RefundCharged>,
+    ) -> ChannelRefund {
         // As it is once the fee is charged.
         let mut channel = self.channel.clone();
         if let Some(fee) = &fee
@@ -241,9 +271,9 @@ impl Line {
             true => (voucher.max_claimable_amount, voucher.signature.clone()),
             false => (channel.authorised.amount(), signature),
         };
-        Refund {
+        ChannelRefund {
             channel: self.key.channel,
-            party: party(&channel.config),
+            party: channel_owner(&channel.config),
             charged: channel.charged.amount(),
             config: channel.config,
             amount,
@@ -255,9 +285,9 @@ impl Line {
     }
 
     /// Takes over a fee that was written down, whatever became of its refund.
-    fn take_fee(&mut self, lane: &Lane, refund: &Refund) {
+    fn take_fee(&mut self, method: &PaymentMethod, refund: &ChannelRefund) {
         let Some(fee) = &refund.fee else { return };
-        let paid = lane.settlement().paid_refund(self.key.channel);
+        let paid = method.settlement().paid_refund(self.key.channel);
         if paid.is_some_and(|it| it.nonce == fee.refund_nonce)
             && let Err(breach) = self.channel.charge_refund(fee)
         {
@@ -272,8 +302,8 @@ impl Line {
         balance.saturating_sub(self.channel.charged.amount())
     }
 
-    fn unpaid_fee(&self, fee: Amount) -> Refused {
-        Refused::RefundFee {
+    fn unpaid_fee(&self, fee: Amount) -> PaymentRefusal {
+        PaymentRefusal::RefundFee {
             fee,
             rest: self.left(),
             total: self.channel.charged.amount().saturating_add(fee),
@@ -281,7 +311,7 @@ impl Line {
     }
 
     /// What can be given back of what is asked for, beside the fee.
-    fn rest(&self, asked: Option<Amount>, fee: Amount) -> Result<Amount, Refused> {
+    fn rest(&self, asked: Option<Amount>, fee: Amount) -> Result<Amount, PaymentRefusal> {
         let rest = self.left();
         let above = rest.saturating_sub(fee);
         match asked {
@@ -294,28 +324,28 @@ impl Line {
 }
 
 fn refunded(
-    line: &Line,
+    session: &ChannelSession,
     (amount, fee): (Amount, Amount),
-    done: &Done,
-) -> Result<Refunded, Refused> {
-    let charged = line.channel.charged.amount();
+    done: &MinedResult,
+) -> Result<RefundAnswer, PaymentRefusal> {
+    let charged = session.channel.charged.amount();
     let response = SettleResponse {
         success: true,
-        payer: Some(line.channel.config.payer.to_string()),
+        payer: Some(session.channel.config.payer.to_string()),
         transaction: done.tx.clone(),
-        network: network(line.key.chain_id),
+        network: network(session.key.chain_id),
         amount: Some(amount.to_string()),
         extra: Some(ResponseExtra {
-            channel_state: Some(line.state(charged)),
+            channel_state: Some(session.state(charged)),
             ..ResponseExtra::default()
         }),
         ..SettleResponse::default()
     };
-    Ok(Refunded {
+    Ok(RefundAnswer {
         response: response.encode()?,
         body: json!({
             "message": "What was left in the channel is returned to its payer.",
-            "channelId": line.key.channel,
+            "channelId": session.key.channel,
             "amount": amount,
             "fee": fee,
             "transaction": done.tx,

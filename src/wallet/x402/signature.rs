@@ -11,7 +11,7 @@ use secp256k1::{
 
 use crate::{
     runtime::ledger::{Address, Word},
-    wallet::{WalletError, keystore::Account},
+    wallet::{WalletError, keystore::WalletAccount},
 };
 
 /// Half of the curve's order: of the two equal signatures that everyone can make from one, that
@@ -23,7 +23,7 @@ const HALF_ORDER: [u8; 32] = [
 
 /// Why a signature is nobody's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Forged {
+pub enum SignatureFault {
     #[error("the signature has {found} bytes, expected 65")]
     Length { found: usize },
     #[error("the signature's last byte is {found}, expected 27 or 28")]
@@ -38,28 +38,32 @@ pub enum Forged {
 ///
 /// # Errors
 /// A signature that the escrow would refuse too.
-pub fn recover(digest: Word, signature: &[u8]) -> Result<Address, Forged> {
+pub fn recover(digest: Word, signature: &[u8]) -> Result<Address, SignatureFault> {
     let found = signature.len();
-    let parts: &[u8; 65] = signature.try_into().map_err(|_| Forged::Length { found })?;
+    let parts: &[u8; 65] = signature
+        .try_into()
+        .map_err(|_| SignatureFault::Length { found })?;
     let parity = match parts[64] {
         27 => RecoveryId::Zero,
         28 => RecoveryId::One,
-        found => return Err(Forged::Parity { found }),
+        found => return Err(SignatureFault::Parity { found }),
     };
     if parts[32..64] > HALF_ORDER[..] {
-        return Err(Forged::HighS);
+        return Err(SignatureFault::HighS);
     }
     let signature = RecoverableSignature::from_compact(&parts[..64], parity);
-    let signature = signature.map_err(|_| Forged::NoKey)?;
+    let signature = signature.map_err(|_| SignatureFault::NoKey)?;
     let key = SECP256K1.recover_ecdsa(Message::from_digest(digest.0), &signature);
-    let key = key.map_err(|_| Forged::NoKey)?.serialize_uncompressed();
+    let key = key
+        .map_err(|_| SignatureFault::NoKey)?
+        .serialize_uncompressed();
     let mut address = [0; 20];
     address.copy_from_slice(&keccak256(&key[1..])[12..]);
     Ok(Address(address))
 }
 
 /// An account's signature: r, s and v; the same digest gives the same bytes.
-pub fn sign(account: &Account, digest: Word) -> Result<[u8; 65], WalletError> {
+pub fn sign(account: &WalletAccount, digest: Word) -> Result<[u8; 65], WalletError> {
     let signed = account.sign_digest(&digest.0.into());
     let signature = signed.map_err(|error| WalletError::CannotSign {
         address: account.address(),

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::refused::Refused;
+use super::refusal::PaymentRefusal;
 use crate::runtime::ledger::ChannelKey;
 
 /// Whether vouchers are taken that a payer's contract decides about (ERC-1271).
@@ -21,13 +21,13 @@ pub enum ContractPayers {
 
 /// How payers are treated.
 #[derive(Clone, Copy, Debug)]
-pub struct Rules {
+pub struct SponsorRules {
     pub contract_payers: ContractPayers,
     /// How long a refund waits that somebody else may have asked for.
     pub refund_pause: Duration,
 }
 
-impl Default for Rules {
+impl Default for SponsorRules {
     fn default() -> Self {
         Self {
             contract_payers: ContractPayers::Refuse,
@@ -38,7 +38,7 @@ impl Default for Rules {
 
 /// A refund that waits.
 #[derive(Clone, Copy)]
-struct Waiting {
+struct WaitingRefund {
     since: Instant,
     /// Calls of the channel when it was asked for.
     calls: u64,
@@ -47,18 +47,18 @@ struct Waiting {
 }
 
 /// Holds refunds back.
-pub(super) struct Sponsor {
-    pub rules: Rules,
-    waiting: Mutex<HashMap<ChannelKey, Waiting>>,
+pub(super) struct GasSponsor {
+    pub rules: SponsorRules,
+    waiting: Mutex<HashMap<ChannelKey, WaitingRefund>>,
 }
 
 /// The one who waits for a channel's refund, until dropped.
-pub(super) struct Turn<'a> {
-    sponsor: &'a Sponsor,
+pub(super) struct RefundTurn<'a> {
+    sponsor: &'a GasSponsor,
     key: ChannelKey,
 }
 
-impl Drop for Turn<'_> {
+impl Drop for RefundTurn<'_> {
     fn drop(&mut self) {
         if let Some(waiting) = open(&self.sponsor.waiting).get_mut(&self.key) {
             waiting.held = false;
@@ -66,8 +66,8 @@ impl Drop for Turn<'_> {
     }
 }
 
-impl Sponsor {
-    pub fn new(rules: Rules) -> Self {
+impl GasSponsor {
+    pub fn new(rules: SponsorRules) -> Self {
         Self {
             rules,
             waiting: Mutex::default(),
@@ -76,25 +76,29 @@ impl Sponsor {
 
     /// How long a refund has to wait yet, having been asked for when the channel had had so many
     /// calls; one at a time.
-    pub fn wait(&self, key: ChannelKey, calls: u64) -> Result<(Duration, Turn<'_>), Refused> {
+    pub fn wait(
+        &self,
+        key: ChannelKey,
+        calls: u64,
+    ) -> Result<(Duration, RefundTurn<'_>), PaymentRefusal> {
         let pause = self.rules.refund_pause;
         let mut all = open(&self.waiting);
         all.retain(|_, waiting| waiting.held || waiting.since.elapsed() < pause * 10);
-        let fresh = Waiting {
+        let fresh = WaitingRefund {
             since: Instant::now(),
             calls,
             held: false,
         };
         let waiting = all.entry(key).or_insert(fresh);
         if waiting.held {
-            return Err(Refused::Busy);
+            return Err(PaymentRefusal::Busy);
         }
         if waiting.calls != calls {
             *waiting = fresh;
         }
         waiting.held = true;
         let left = pause.saturating_sub(waiting.since.elapsed());
-        Ok((left, Turn { sponsor: self, key }))
+        Ok((left, RefundTurn { sponsor: self, key }))
     }
 
     /// A refund is made, or not wanted any more.

@@ -8,24 +8,26 @@ use std::{
 
 use super::{
     checks::now_ms,
-    lane::{Counter, Lane},
+    keyed_locks::KeyedLocks,
+    lane::{ChainOffer, PaymentMethod},
     reason::Reason,
-    refused::{Correction, Refused},
+    refusal::{ChannelCorrection, PaymentRefusal},
     retry::{TIMEOUT_SECONDS, is_shown},
-    shelf::Shelf,
-    sponsor::{Rules, Sponsor},
+    sponsor::{GasSponsor, SponsorRules},
     wire::{
-        BATCH_SETTLEMENT, EXACT, Extra, PaymentRequired, Requirements, Resource, VERSION,
-        WireProblem, chain_id, network,
+        BATCH_SETTLEMENT, EXACT, PaidResource, PaymentRequired, PaymentRequirements, SchemeExtra,
+        VERSION, WireProblem, chain_id, network,
     },
 };
 use crate::{
     runtime::{
         event::{Event, PaymentBound},
-        ledger::{Address, Amount, Book, Channel, ChannelKey, ExactKey, ExactPayment, RetryProof},
-        ports::{FactLog, Presenter, Sale, Sponsorship, Unpaid},
+        ledger::{
+            Address, Amount, ChannelKey, ExactKey, ExactPayment, Ledger, LedgerChannel, RetryProof,
+        },
+        ports::{FactLog, OfferedCall, PaymentDemand, Presenter, Sponsorship},
     },
-    wallet::settlement::{Trouble, until_tomorrow},
+    wallet::settlement::{ChainFailure, until_tomorrow},
 };
 
 /// How many units above its price a call's total may be, where others have the totals below.
@@ -35,58 +37,58 @@ pub(super) const LARGEST_STEP: u128 = 16;
 const RETRY_SECONDS: u64 = 5;
 
 /// Who sells what, and for which money.
-pub struct Shop {
+pub struct SellerConfig {
     /// The splitter that is paid for an adapter, by the adapter's digest: the same on every chain.
-    pub stalls: BTreeMap<String, Address>,
+    pub pay_to: BTreeMap<String, Address>,
     /// In the order in which they are offered.
-    pub counters: Vec<Counter>,
+    pub offers: Vec<ChainOffer>,
     /// Whose key claims and refunds.
     pub account: Address,
     pub facts: Arc<dyn FactLog>,
-    pub rules: Rules,
+    pub rules: SponsorRules,
 }
 
 /// Everything behind the till.
-pub(super) struct Back {
-    stalls: BTreeMap<String, Address>,
-    lanes: Vec<Arc<Lane>>,
+pub(super) struct SellerState {
+    pay_to: BTreeMap<String, Address>,
+    methods: Vec<Arc<PaymentMethod>>,
     account: Address,
     pub facts: Arc<dyn FactLog>,
-    pub channels: Shelf<ChannelKey, Channel>,
-    pub exact: Shelf<ExactKey, ExactPayment>,
+    pub channels: KeyedLocks<ChannelKey, LedgerChannel>,
+    pub exact: KeyedLocks<ExactKey, ExactPayment>,
     /// For which request an authorization was sent to its chain, until its payment is there.
     bound: Mutex<BTreeMap<ExactKey, String>>,
     /// What repeats of authorizations show that name no request.
     retries: Mutex<BTreeMap<ExactKey, RetryProof>>,
-    pub sponsor: Sponsor,
+    pub sponsor: GasSponsor,
 }
 
 /// An offer that a payer took: the one that is made now.
-pub(super) struct Taken {
-    pub lane: Arc<Lane>,
-    pub offer: Requirements,
+pub(super) struct TakenOffer {
+    pub method: Arc<PaymentMethod>,
+    pub offer: PaymentRequirements,
 }
 
-impl Back {
-    pub fn new(shop: Shop, book: Book) -> Self {
-        let lane = |counter| Arc::new(Lane::new(counter));
+impl SellerState {
+    pub fn new(seller: SellerConfig, ledger: Ledger) -> Self {
+        let method = |chain_offer| Arc::new(PaymentMethod::new(chain_offer));
         Self {
-            stalls: shop.stalls,
-            lanes: shop.counters.into_iter().map(lane).collect(),
-            account: shop.account,
-            facts: shop.facts,
-            channels: Shelf::new(book.channels),
-            exact: Shelf::new(book.exact),
-            bound: Mutex::new(book.bound),
-            retries: Mutex::new(book.retries),
-            sponsor: Sponsor::new(shop.rules),
+            pay_to: seller.pay_to,
+            methods: seller.offers.into_iter().map(method).collect(),
+            account: seller.account,
+            facts: seller.facts,
+            channels: KeyedLocks::new(ledger.channels),
+            exact: KeyedLocks::new(ledger.exact),
+            bound: Mutex::new(ledger.bound),
+            retries: Mutex::new(ledger.retries),
+            sponsor: GasSponsor::new(seller.rules),
         }
     }
 
     /// Whether any chain could take a payment now.
     pub fn is_fresh(&self) -> bool {
-        let mut lanes = self.lanes.iter();
-        lanes.any(|lane| lane.counter.settlement.is_fresh())
+        let mut methods = self.methods.iter();
+        methods.any(|method| method.chain_offer.settlement.is_fresh())
     }
 
     /// The request that an authorization is for, as far as it was sent or mined.
@@ -127,19 +129,19 @@ impl Back {
     }
 
     /// Whether our account can pay for others' transactions; when it first cannot, that is told.
-    pub async fn funded(&self, lane: &Lane) -> Result<(), Refused> {
-        let Err((refused, news)) = lane.funded().await else {
+    pub async fn funded(&self, method: &PaymentMethod) -> Result<(), PaymentRefusal> {
+        let Err((refused, news)) = method.funded().await else {
             return Ok(());
         };
         if let Some(left) = news {
-            let (chain_id, account) = (lane.chain_id, self.account);
+            let (chain_id, account) = (method.chain_id, self.account);
             tracing::error!(chain_id, %account, %left, "too little is left for gas: deposits, refunds and transfers of payers are not sent");
             let low = Event::GasLow {
                 chain_id,
                 account,
                 left,
             };
-            self.keep(low).await?;
+            self.append_event(low).await?;
         }
         Err(refused)
     }
@@ -147,12 +149,12 @@ impl Back {
     /// What whoever runs the server should see to.
     pub fn warnings(&self) -> Vec<String> {
         let (account, mut warnings) = (self.account, Vec::new());
-        for lane in &self.lanes {
-            let chain = lane.chain_id;
-            if lane.is_low() {
+        for method in &self.methods {
+            let chain = method.chain_id;
+            if method.is_low() {
                 warnings.push(format!("Account {account} has too little left for gas on chain {chain}: deposits, refunds and transfers of payers are not sent."));
             }
-            let (gas, budget) = lane.settlement().sponsored_gas();
+            let (gas, budget) = method.settlement().sponsored_gas();
             if let Some(budget) = budget.filter(|_| gas.is_exhausted) {
                 let spent = gas.spent.saturating_add(gas.in_flight);
                 warnings.push(format!("Account {account} has paid {spent} wei of {budget} wei a day for gas at payers' request on chain {chain}: deposits and refunds are not sent until tomorrow (UTC)."));
@@ -163,48 +165,57 @@ impl Back {
 
     /// What is paid for gas at strangers' request, by chain.
     pub fn sponsorships(&self) -> Vec<Sponsorship> {
-        let each = self.lanes.iter().map(|lane| {
-            let (gas, budget) = lane.settlement().sponsored_gas();
+        let each = self.methods.iter().map(|method| {
+            let (gas, budget) = method.settlement().sponsored_gas();
             Sponsorship {
-                chain_id: lane.chain_id,
+                chain_id: method.chain_id,
                 gas,
                 budget,
-                is_low: lane.is_low(),
+                is_low: method.is_low(),
             }
         });
         each.collect()
     }
 
     /// The offers for a sale, channels first; none when nobody is paid for the adapter.
-    fn offers(&self, sale: &Sale) -> impl Iterator<Item = (&Arc<Lane>, Requirements)> {
-        let receiver = self.stalls.get(&sale.adapter_digest).copied();
+    fn offers(
+        &self,
+        sale: &OfferedCall,
+    ) -> impl Iterator<Item = (&Arc<PaymentMethod>, PaymentRequirements)> {
+        let receiver = self.pay_to.get(&sale.adapter_digest).copied();
         let schemes = [BATCH_SETTLEMENT, EXACT];
         let pairs = schemes
             .into_iter()
-            .flat_map(|scheme| self.lanes.iter().map(move |lane| (scheme, lane)));
-        pairs.filter_map(move |(scheme, lane)| {
-            Some((lane, self.offer(scheme, lane, sale.quote, receiver?)))
+            .flat_map(|scheme| self.methods.iter().map(move |method| (scheme, method)));
+        pairs.filter_map(move |(scheme, method)| {
+            Some((method, self.offer(scheme, method, sale.quote, receiver?)))
         })
     }
 
-    fn offer(&self, scheme: &str, lane: &Lane, amount: Amount, pay_to: Address) -> Requirements {
-        let counter = &lane.counter;
-        let mut extra = Extra {
-            name: Some(counter.token_name.clone()),
-            version: Some(counter.token_version.clone()),
-            ..Extra::default()
+    fn offer(
+        &self,
+        scheme: &str,
+        method: &PaymentMethod,
+        amount: Amount,
+        pay_to: Address,
+    ) -> PaymentRequirements {
+        let chain_offer = &method.chain_offer;
+        let mut extra = SchemeExtra {
+            name: Some(chain_offer.token_name.clone()),
+            version: Some(chain_offer.token_version.clone()),
+            ..SchemeExtra::default()
         };
         if scheme == BATCH_SETTLEMENT {
             extra.receiver_authorizer = Some(self.account);
-            extra.withdraw_delay = Some(counter.withdraw_delay);
-            extra.min_deposit = Some(counter.min_deposit.max(amount));
-            extra.refund_fee = Some(counter.refund_fee).filter(|fee| !fee.is_zero());
+            extra.withdraw_delay = Some(chain_offer.withdraw_delay);
+            extra.min_deposit = Some(chain_offer.min_deposit.max(amount));
+            extra.refund_fee = Some(chain_offer.refund_fee).filter(|fee| !fee.is_zero());
         }
-        Requirements {
+        PaymentRequirements {
             scheme: scheme.to_owned(),
-            network: network(lane.chain_id),
+            network: network(method.chain_id),
             amount,
-            asset: counter.token,
+            asset: chain_offer.token,
             pay_to,
             max_timeout_seconds: TIMEOUT_SECONDS,
             extra,
@@ -212,19 +223,19 @@ impl Back {
     }
 
     /// Our own offer of now that a payer's copy is equal to. For a refund the amount says nothing.
-    pub fn taken(
+    pub fn match_offer(
         &self,
-        sale: &Sale,
-        accepted: Requirements,
+        sale: &OfferedCall,
+        accepted: PaymentRequirements,
         priced: bool,
-    ) -> Result<Taken, Refused> {
+    ) -> Result<TakenOffer, PaymentRefusal> {
         let accepted = accepted.terms();
         let mut offers = self.offers(sale);
-        let found = offers.find(|(lane, offer)| {
-            offer.scheme == accepted.scheme && chain_id(&accepted.network) == Some(lane.chain_id)
+        let found = offers.find(|(method, offer)| {
+            offer.scheme == accepted.scheme && chain_id(&accepted.network) == Some(method.chain_id)
         });
-        let Some((lane, mut offer)) = found else {
-            return Err(Refused::Because(match accepted.scheme.as_str() {
+        let Some((method, mut offer)) = found else {
+            return Err(PaymentRefusal::Because(match accepted.scheme.as_str() {
                 BATCH_SETTLEMENT => Reason::BatchNetwork,
                 EXACT => Reason::ExactNetwork,
                 _ => Reason::UnsupportedScheme,
@@ -237,52 +248,52 @@ impl Back {
             // The channel knows whether the payer was led so far.
             let most = sale.quote.saturating_add(Amount(LARGEST_STEP));
             let amount = accepted.amount.min(most).max(sale.quote);
-            offer = self.offer(BATCH_SETTLEMENT, lane, amount, offer.pay_to);
+            offer = self.offer(BATCH_SETTLEMENT, method, amount, offer.pay_to);
         }
         match difference(&offer, &accepted) {
-            Some(field) => Err(Refused::Differs(field)),
-            None => Ok(Taken {
-                lane: Arc::clone(lane),
+            Some(field) => Err(PaymentRefusal::Differs(field)),
+            None => Ok(TakenOffer {
+                method: Arc::clone(method),
                 offer,
             }),
         }
     }
 
     /// What a payer is told whose payment is not taken.
-    pub fn unpaid(&self, sale: &Sale, refused: Refused) -> Unpaid {
+    pub fn unpaid(&self, sale: &OfferedCall, refused: PaymentRefusal) -> PaymentDemand {
         match refused {
-            Refused::Malformed(problem) => Unpaid::Malformed {
+            PaymentRefusal::Malformed(problem) => PaymentDemand::Malformed {
                 message: format!("Invalid payment: {problem}."),
             },
-            Refused::Because(reason) => self.required(sale, plain(reason), None),
-            Refused::Differs(field) => {
+            PaymentRefusal::Because(reason) => self.required(sale, plain(reason), None),
+            PaymentRefusal::Differs(field) => {
                 let reason = Reason::OtherTerms;
                 let message = format!("{} It differs in `{field}`.", reason.message());
                 self.required(sale, (reason, message), None)
             }
-            Refused::Stale(reason, found) => self.required(sale, plain(reason), Some(*found)),
-            Refused::UsedByName(used, payer) => Unpaid::Used {
+            PaymentRefusal::Stale(reason, found) => self.required(sale, plain(reason), Some(*found)),
+            PaymentRefusal::UsedByName(used, payer) => PaymentDemand::Used {
                 request_id: used.request_id,
                 request_hash: used.request_hash,
                 named_by: Some(payer),
                 otherwise: Box::new(self.unpaid(sale, Reason::ExactUsed.into())),
             },
-            Refused::Used(used, otherwise) => Unpaid::Used {
+            PaymentRefusal::Used(used, otherwise) => PaymentDemand::Used {
                 request_id: used.request_id,
                 request_hash: used.request_hash,
                 named_by: None,
                 otherwise: Box::new(self.unpaid(sale, *otherwise)),
             },
-            Refused::Trouble(trouble) => troubled(&trouble),
-            Refused::Busy => unavailable("Another call uses this channel."),
-            Refused::GasLow => unavailable("Transactions of payers are not sent now."),
-            Refused::GasSpent => Unpaid::Stopped {
+            PaymentRefusal::Trouble(trouble) => troubled(&trouble),
+            PaymentRefusal::Busy => unavailable("Another call uses this channel."),
+            PaymentRefusal::GasLow => unavailable("Transactions of payers are not sent now."),
+            PaymentRefusal::GasSpent => PaymentDemand::Stopped {
                 code: "gas_budget_spent",
                 message: "So much gas was paid for payers today that deposits and refunds are not sent until tomorrow (UTC)."
                     .to_owned(),
                 retry_after: until_tomorrow(),
             },
-            Refused::RefundFee { fee, rest, total } => {
+            PaymentRefusal::RefundFee { fee, rest, total } => {
                 let message = match rest > fee {
                     true => format!(
                         "A refund costs {fee}, and the request does not pay it: sign a voucher over {total} in it. {rest} are left in the channel; all in base units."
@@ -293,7 +304,7 @@ impl Back {
                 };
                 self.required(sale, (Reason::RefundFee, message), None)
             }
-            Refused::Unwritable(failure) => {
+            PaymentRefusal::Unwritable(failure) => {
                 tracing::error!(%failure, "a payment was refused because the journal takes nothing");
                 unavailable("Payments cannot be written down now.")
             }
@@ -302,12 +313,12 @@ impl Back {
 
     fn required(
         &self,
-        sale: &Sale,
+        sale: &OfferedCall,
         (reason, message): (Reason, String),
-        correction: Option<Correction>,
-    ) -> Unpaid {
+        correction: Option<ChannelCorrection>,
+    ) -> PaymentDemand {
         match self.header(sale, reason, correction) {
-            Ok(Some(terms)) => Unpaid::Required {
+            Ok(Some(terms)) => PaymentDemand::Required {
                 code: reason.code().to_owned(),
                 message,
                 terms,
@@ -322,11 +333,12 @@ impl Back {
 
     fn header(
         &self,
-        sale: &Sale,
+        sale: &OfferedCall,
         reason: Reason,
-        correction: Option<Correction>,
+        correction: Option<ChannelCorrection>,
     ) -> Result<Option<String>, WireProblem> {
-        let mut offers: Vec<Requirements> = self.offers(sale).map(|(_, offer)| offer).collect();
+        let mut offers: Vec<PaymentRequirements> =
+            self.offers(sale).map(|(_, offer)| offer).collect();
         if offers.is_empty() {
             return Ok(None);
         }
@@ -336,7 +348,7 @@ impl Back {
         let required = PaymentRequired {
             x402_version: VERSION,
             error: Some(reason.code().to_owned()),
-            resource: Resource {
+            resource: PaidResource {
                 url: sale.resource.clone(),
                 description: Some(format!("A call of the adapter {}", sale.adapter)),
                 mime_type: Some(sale.media_type.to_owned()),
@@ -357,7 +369,7 @@ fn plain(reason: Reason) -> (Reason, String) {
 
 /// Puts what we have of a channel into its chain's offer, and that offer first: stock clients look
 /// for it in the first offer of the scheme.
-fn correct(offers: &mut [Requirements], found: Correction) {
+fn correct(offers: &mut [PaymentRequirements], found: ChannelCorrection) {
     let network = network(found.chain_id);
     let at = offers
         .iter()
@@ -373,7 +385,7 @@ fn correct(offers: &mut [Requirements], found: Correction) {
 }
 
 /// The first field in which a payer's copy differs.
-fn difference(ours: &Requirements, theirs: &Requirements) -> Option<&'static str> {
+fn difference(ours: &PaymentRequirements, theirs: &PaymentRequirements) -> Option<&'static str> {
     let (our, their) = (&ours.extra, &theirs.extra);
     let fields = [
         ("network", ours.network == theirs.network),
@@ -402,16 +414,16 @@ fn difference(ours: &Requirements, theirs: &Requirements) -> Option<&'static str
     different.map(|(field, _)| field)
 }
 
-fn troubled(trouble: &Trouble) -> Unpaid {
+fn troubled(trouble: &ChainFailure) -> PaymentDemand {
     tracing::warn!(%trouble, "a payment waits for its chain");
     unavailable(match trouble {
-        Trouble::Unknown { .. } => "It is not known yet what became of the payment.",
+        ChainFailure::Unknown { .. } => "It is not known yet what became of the payment.",
         _ => "The payment's chain cannot be asked now.",
     })
 }
 
-fn unavailable(message: &str) -> Unpaid {
-    Unpaid::Unavailable {
+fn unavailable(message: &str) -> PaymentDemand {
+    PaymentDemand::Unavailable {
         message: message.to_owned(),
         retry_after: RETRY_SECONDS,
     }

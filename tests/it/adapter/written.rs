@@ -3,7 +3,8 @@
 use std::{collections::BTreeMap, path::Path};
 
 use openlora::runtime::adapter::{
-    self, CONFIG_FILE, Dtype, HostTensor, Normalised, TargetModules, WEIGHTS_FILE, WriteRequest,
+    self, CONFIG_FILE, FactorDtype, HostTensor, NormalisedAdapter, TargetModules, WEIGHTS_FILE,
+    WriteRequest,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -60,7 +61,7 @@ fn one_shared_scale_leaves_the_factors_untouched() {
         patterns
             .tensors
             .values()
-            .all(|t| t.dtype == Dtype::F32 && t.shape.contains(&6))
+            .all(|t| t.dtype == FactorDtype::F32 && t.shape.contains(&6))
     );
 }
 
@@ -227,7 +228,7 @@ fn factors_that_could_not_be_read_back_are_not_written() {
 #[test]
 fn a_normalised_adapter_needs_only_rank_alpha_and_names() {
     let adapter = adapter::read(&golden("llama.patterns")).unwrap();
-    let Normalised {
+    let NormalisedAdapter {
         r,
         alpha,
         target_modules,

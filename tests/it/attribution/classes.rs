@@ -4,10 +4,12 @@
 use std::path::Path;
 
 use openlora::runtime::{
-    dataset::{Dataset, Source, Task, TaskWish, encode::encode_all, load},
-    influence::{Index, Job, Material, Method, Places, Sketcher, build},
-    model::{Precision, text::TextCodec},
-    train::{Flow, Inputs, Rows, RunDir, Start, TrainConfig, train},
+    dataset::{DataSource, Dataset, Task, TaskOptions, encode::encode_all, load},
+    influence::{
+        AttributionDir, GradientInputs, GradientSketcher, IndexFile, IndexJob, IndexMethod, build,
+    },
+    model::{WeightPrecision, text::TextCodec},
+    train::{RunDir, RunStart, TrainConfig, TrainFlow, TrainInputs, TrainRows, train},
 };
 use tempfile::TempDir;
 
@@ -21,9 +23,9 @@ const FILES: [&str; 4] = [
 /// Every `step`th row of template files.
 fn rows_of(files: &[&str], step: usize) -> Dataset {
     let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("templates/sentiment/data");
-    let sources: Vec<Source> = files
+    let sources: Vec<DataSource> = files
         .iter()
-        .map(|file| Source::of_file(data.join(file)))
+        .map(|file| DataSource::of_file(data.join(file)))
         .collect();
     let all = load(&sources).unwrap();
     Dataset::new(
@@ -79,7 +81,7 @@ fn classes_are_detected_by_their_examples() {
     let (_home, base) = super::nano();
     let dir = TempDir::new().unwrap();
     let dataset = rows_of(&FILES, 6);
-    let task = Task::settle(&dataset, &TaskWish::default()).unwrap();
+    let task = Task::resolve(&dataset, &TaskOptions::default()).unwrap();
     let codec = TextCodec::open(&base.dir).unwrap();
     let config = TrainConfig {
         batch: 8,
@@ -90,7 +92,7 @@ fn classes_are_detected_by_their_examples() {
     let options = config.encode_options();
     let asked = rows_of(&["test.jsonl"], 11);
     let asked_rows = encode_all(&codec, &task, &asked, &options).unwrap();
-    let inputs = Inputs {
+    let inputs = TrainInputs {
         name: "classes".into(),
         base,
         codec,
@@ -102,28 +104,28 @@ fn classes_are_detected_by_their_examples() {
         root: dir.path().to_owned(),
         out: None,
     };
-    let start = Start::Fresh {
+    let start = RunStart::Fresh {
         runs: dir.path().join("runs"),
     };
-    train(&inputs, &start, &mut |_| Flow::Continue).unwrap();
+    train(&inputs, &start, &mut |_| TrainFlow::Continue).unwrap();
     let run = RunDir::find(&dir.path().join("runs"), None).unwrap();
-    let material = Material::of_run(&run, &inputs.config, Method::Influence).unwrap();
-    let rows: Rows = inputs.rows().unwrap().0;
-    let places = Places::of_run(run.path());
-    let job = Job {
+    let material = GradientInputs::of_run(&run, &inputs.config, IndexMethod::Influence).unwrap();
+    let rows: TrainRows = inputs.rows().unwrap().0;
+    let places = AttributionDir::of_run(run.path());
+    let job = IndexJob {
         base: &inputs.base,
-        precision: Precision::F32,
+        precision: WeightPrecision::F32,
         dataset: &inputs.dataset,
         rows: &rows,
         material: &material,
         adapter: "classes".into(),
-        method: Method::Influence,
+        method: IndexMethod::Influence,
         width: 1024,
         damping: openlora::runtime::influence::DAMPING,
     };
     build(&job, &places, &mut |_| {}).unwrap();
-    let index = Index::open(&places.index()).unwrap();
-    let mut sketcher = Sketcher::open(&places, &inputs.base).unwrap();
+    let index = IndexFile::open(&places.index()).unwrap();
+    let mut sketcher = GradientSketcher::open(&places, &inputs.base).unwrap();
     let (mut area, mut recall) = (0.0, 0.0);
     for (row, encoded) in asked.rows.iter().zip(&asked_rows) {
         let first = encoded.targets.iter().position(|target| *target).unwrap();

@@ -5,11 +5,14 @@ use std::{collections::BTreeMap, fs, path::PathBuf};
 
 use candle_core::{Device, Tensor, safetensors};
 use openlora::runtime::{
-    dataset::{Dataset, Source, encode::Encoded},
-    decoder::{Batch, Decoder},
-    influence::{Checkpoint, Job, Material, Method, Pass, Sketch, influence_rows},
-    model::{Base, ModelConfig, Precision},
-    train::Rows,
+    dataset::{DataSource, Dataset, encode::EncodedRow},
+    decoder::{Decoder, TokenBatch},
+    influence::{
+        GradientCheckpoint, GradientInputs, GradientPass, GradientSketch, IndexJob, IndexMethod,
+        influence_rows,
+    },
+    model::{BaseModel, ModelConfig, WeightPrecision},
+    train::TrainRows,
 };
 use serde::Deserialize;
 
@@ -48,7 +51,7 @@ struct Query {
 
 #[derive(Deserialize)]
 struct Expected {
-    method: Method,
+    method: IndexMethod,
     width: usize,
     /// `[queries][rows]`
     scores: Vec<Vec<f64>>,
@@ -63,23 +66,23 @@ fn tensors(name: &str) -> BTreeMap<String, Tensor> {
     loaded.into_iter().collect()
 }
 
-fn material(case: &Case, method: Method) -> Material {
+fn material(case: &Case, method: IndexMethod) -> GradientInputs {
     let kept = match method {
-        Method::Influence => vec![0, 1, 2],
-        Method::Datainf | Method::Gradient => vec![2],
+        IndexMethod::Influence => vec![0, 1, 2],
+        IndexMethod::Datainf | IndexMethod::Gradient => vec![2],
     };
-    Material {
+    GradientInputs {
         checkpoints: kept
             .into_iter()
-            .map(|at| Checkpoint {
+            .map(|at| GradientCheckpoint {
                 step: at as u64,
                 rate: case.rates[at],
                 weights: tensors(&format!("factors-{at}.safetensors")),
             })
             .collect(),
         moments: match method {
-            Method::Influence => tensors("moments.safetensors"),
-            Method::Datainf | Method::Gradient => BTreeMap::new(),
+            IndexMethod::Influence => tensors("moments.safetensors"),
+            IndexMethod::Datainf | IndexMethod::Gradient => BTreeMap::new(),
         },
         lora_scale: case.scale,
     }
@@ -87,9 +90,9 @@ fn material(case: &Case, method: Method) -> Material {
 
 /// Two sources, the second drawn twice as often.
 fn dataset(case: &Case) -> Dataset {
-    let source = |weight| Source {
+    let source = |weight| DataSource {
         weight,
-        ..Source::of_file("rows.jsonl")
+        ..DataSource::of_file("rows.jsonl")
     };
     Dataset {
         sources: vec![source(1.0), source(2.0)],
@@ -99,12 +102,12 @@ fn dataset(case: &Case) -> Dataset {
     }
 }
 
-fn rows(case: &Case) -> Rows {
-    Rows {
+fn rows(case: &Case) -> TrainRows {
+    TrainRows {
         encoded: case
             .rows
             .iter()
-            .map(|row| Encoded {
+            .map(|row| EncodedRow {
                 ids: row.ids.clone(),
                 targets: row.targets.clone(),
             })
@@ -118,8 +121,8 @@ fn rows(case: &Case) -> Rows {
     }
 }
 
-fn base() -> Base {
-    Base {
+fn base() -> BaseModel {
+    BaseModel {
         id: "oracle".into(),
         revision: None,
         dir: folder(),
@@ -131,15 +134,15 @@ fn base() -> Base {
 /// The weight, the rows and the queries' gradients of one checkpoint.
 fn checkpoint(
     case: &Case,
-    method: Method,
+    method: IndexMethod,
     width: usize,
     at: usize,
 ) -> (f64, Vec<f32>, Vec<Vec<f32>>) {
     let (base, dataset, rows) = (base(), dataset(case), rows(case));
     let material = material(case, method);
-    let job = Job {
+    let job = IndexJob {
         base: &base,
-        precision: Precision::F32,
+        precision: WeightPrecision::F32,
         dataset: &dataset,
         rows: &rows,
         material: &material,
@@ -149,23 +152,23 @@ fn checkpoint(
         damping: case.damping,
     };
     let rate = match method {
-        Method::Influence => material.checkpoints[at].rate,
+        IndexMethod::Influence => material.checkpoints[at].rate,
         _ => 1.0,
     };
     let (found, projector) = influence_rows(&job, at).unwrap();
-    let decoder = Decoder::load(&base, Precision::F32).unwrap();
-    let mut pass = Pass::new(material.place(&decoder, at).unwrap(), projector);
+    let decoder = Decoder::load(&base, WeightPrecision::F32).unwrap();
+    let mut pass = GradientPass::new(material.place(&decoder, at).unwrap(), projector);
     let gradient = |query: &Query| {
         let ids = [query.prompt.clone(), query.answer.clone()].concat();
         let targets: Vec<bool> = (0..ids.len()).map(|at| at >= query.prompt.len()).collect();
-        let batch = Batch::from_rows([(ids.as_slice(), targets.as_slice())]);
-        pass.of(&batch).unwrap()
+        let batch = TokenBatch::from_rows([(ids.as_slice(), targets.as_slice())]);
+        pass.project_batch(&batch).unwrap()
     };
     (rate, found, case.queries.iter().map(gradient).collect())
 }
 
 /// Scores `[queries][rows]` in floats, before anything is rounded to 8 bits.
-fn scores(case: &Case, method: Method, width: usize) -> Vec<Vec<f64>> {
+fn scores(case: &Case, method: IndexMethod, width: usize) -> Vec<Vec<f64>> {
     let mut scores = vec![vec![0.0; case.rows.len()]; case.queries.len()];
     for at in 0..material(case, method).checkpoints.len() {
         let (rate, found, asked) = checkpoint(case, method, width, at);
@@ -232,11 +235,11 @@ fn a_sketch_comes_out_again_in_other_arithmetic() {
     let case: Case = serde_json::from_str(&text).unwrap();
     let Sketched { width, gradients } = &case.sketched;
     let ours: Vec<Vec<Vec<f32>>> = (0..gradients.len())
-        .map(|at| checkpoint(&case, Method::Influence, *width, at).2)
+        .map(|at| checkpoint(&case, IndexMethod::Influence, *width, at).2)
         .collect();
     let sketch = |gradients: &[Vec<Vec<f32>>], query: usize| {
         let of = gradients.iter().map(|checkpoint| checkpoint[query].clone());
-        Sketch::of(&of.collect::<Vec<_>>())
+        GradientSketch::quantise(&of.collect::<Vec<_>>())
     };
     for query in 0..case.queries.len() {
         let (one, two) = (sketch(&ours, query), sketch(gradients, query));

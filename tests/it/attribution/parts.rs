@@ -3,12 +3,12 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use openlora::runtime::{
-    decoder::{Batch, Decoder},
+    decoder::{Decoder, TokenBatch},
     influence::{
-        Curvature, Index, LEVERAGE, Method, Pass, Projector, Sketch, Sketcher, Suffixes,
-        gradient_rows, kernels, limit, precondition,
+        Curvature, GradientPass, GradientSketch, GradientSketcher, IndexFile, IndexMethod,
+        LEVERAGE, Projector, SuffixArray, gradient_rows, kernels, limit, precondition,
     },
-    model::Precision,
+    model::WeightPrecision,
 };
 use proptest::prelude::*;
 use tempfile::TempDir;
@@ -18,8 +18,8 @@ use super::{Trained, random_draft, written};
 #[test]
 fn an_examples_gradient_is_what_training_on_it_alone_gives() {
     let trained = Trained::new();
-    let (rows, material) = (trained.rows(), trained.material(Method::Influence));
-    let base = Decoder::load(&trained.inputs.base, Precision::F32).unwrap();
+    let (rows, material) = (trained.rows(), trained.material(IndexMethod::Influence));
+    let base = Decoder::load(&trained.inputs.base, WeightPrecision::F32).unwrap();
     let plain = {
         let mut decoder = material.place(&base, 2).unwrap();
         decoder.set_training(true);
@@ -33,10 +33,10 @@ fn an_examples_gradient_is_what_training_on_it_alone_gives() {
         .map(|(_, var)| var.elem_count())
         .sum();
     let projector = Projector::new(&modules, values, &[0; 32], &BTreeMap::new()).unwrap();
-    let pass = Pass::new(placed, Arc::new(projector));
+    let pass = GradientPass::new(placed, Arc::new(projector));
     let found = gradient_rows(&pass, &rows.encoded).unwrap();
     for (example, found) in rows.encoded.iter().zip(found.chunks(values)) {
-        let batch = Batch::from_rows([(example.ids.as_slice(), example.targets.as_slice())]);
+        let batch = TokenBatch::from_rows([(example.ids.as_slice(), example.targets.as_slice())]);
         let grads = plain.loss_sum(&batch).unwrap().0.backward().unwrap();
         let by_name: BTreeMap<String, Vec<f32>> = plain
             .trainable()
@@ -183,7 +183,11 @@ fn huge_gradients_are_scaled_down() {
 #[test]
 fn two_builds_are_the_same_bytes_on_one_thread_and_on_four() {
     let trained = Trained::new();
-    for method in [Method::Influence, Method::Datainf, Method::Gradient] {
+    for method in [
+        IndexMethod::Influence,
+        IndexMethod::Datainf,
+        IndexMethod::Gradient,
+    ] {
         let built = |threads| {
             let pool = rayon::ThreadPoolBuilder::new()
                 .num_threads(threads)
@@ -203,8 +207,8 @@ fn two_builds_are_the_same_bytes_on_one_thread_and_on_four() {
 fn an_index_says_what_it_was_built_from() {
     let trained = Trained::new();
     let dir = TempDir::new().unwrap();
-    let (built, places) = trained.build(Method::Influence, dir.path());
-    let index = Index::open(&places.index()).unwrap();
+    let (built, places) = trained.build(IndexMethod::Influence, dir.path());
+    let index = IndexFile::open(&places.index()).unwrap();
     assert_eq!(index.digest(), built.digest);
     assert_eq!(index.size(), built.bytes);
     assert_eq!(index.shape(), [3, 128]);
@@ -236,10 +240,14 @@ fn an_index_says_what_it_was_built_from() {
 fn an_answer_is_helped_by_examples_that_say_the_same() {
     let trained = Trained::new();
     let dir = TempDir::new().unwrap();
-    for method in [Method::Influence, Method::Datainf, Method::Gradient] {
+    for method in [
+        IndexMethod::Influence,
+        IndexMethod::Datainf,
+        IndexMethod::Gradient,
+    ] {
         let (_, places) = trained.build(method, dir.path());
-        let index = Index::open(&places.index()).unwrap();
-        let mut sketcher = Sketcher::open(&places, &trained.inputs.base).unwrap();
+        let index = IndexFile::open(&places.index()).unwrap();
+        let mut sketcher = GradientSketcher::open(&places, &trained.inputs.base).unwrap();
         let rows = trained.rows();
         let mut right = 0;
         for (at, row) in rows.encoded.iter().enumerate() {
@@ -265,24 +273,36 @@ fn a_sketch_is_the_same_after_bytes_and_scores_are_its_integer_products() {
     let gradients: Vec<Vec<f32>> = (0..2)
         .map(|c| (0..64).map(|at| ((at + 5 * c) as f32).cos()).collect())
         .collect();
-    let sketch = Sketch::of(&gradients);
-    assert_eq!(Sketch::from_bytes(&sketch.to_bytes()).unwrap(), sketch);
+    let sketch = GradientSketch::quantise(&gradients);
+    assert_eq!(
+        GradientSketch::from_bytes(&sketch.to_bytes()).unwrap(),
+        sketch
+    );
     let scores = index.scores(&sketch).unwrap();
     // The rows are random in ±½ and written as ±127 of their largest: the same in floats.
     let draft = random_draft(20, 3, [2, 64]);
     assert_eq!(draft.encode(), random_draft(20, 3, [2, 64]).encode());
-    assert_eq!(scores, index.scores(&Sketch::of(&gradients)).unwrap());
+    assert_eq!(
+        scores,
+        index.scores(&GradientSketch::quantise(&gradients)).unwrap()
+    );
     let doubled: Vec<Vec<f32>> = gradients
         .iter()
         .map(|row| row.iter().map(|value| value * 2.0).collect())
         .collect();
-    assert_eq!(index.scores(&Sketch::of(&doubled)).unwrap(), scores);
+    assert_eq!(
+        index.scores(&GradientSketch::quantise(&doubled)).unwrap(),
+        scores
+    );
     let negated: Vec<Vec<f32>> = gradients
         .iter()
         .map(|row| row.iter().map(|value| -value).collect())
         .collect();
     let opposite: Vec<i128> = scores.iter().map(|score| -score).collect();
-    assert_eq!(index.scores(&Sketch::of(&negated)).unwrap(), opposite);
+    assert_eq!(
+        index.scores(&GradientSketch::quantise(&negated)).unwrap(),
+        opposite
+    );
 }
 
 /// Spans by their definition: maximal runs of unmasked tokens that some document holds.
@@ -332,9 +352,9 @@ proptest! {
         answer in prop::collection::vec(0u32..5, 0..40),
     ) {
         let mut draft = random_draft(0, 1, [1, 8]);
-        draft.suffixes = Suffixes::build(documents.iter().map(Vec::as_slice)).unwrap();
+        draft.suffixes = SuffixArray::build(documents.iter().map(Vec::as_slice)).unwrap();
         draft.examples = documents.iter().enumerate().map(|(at, document)| {
-            openlora::runtime::influence::Example {
+            openlora::runtime::influence::IndexedExample {
                 tokens: document.len() as u32,
                 cluster: at as u32,
                 ..Default::default()

@@ -3,7 +3,8 @@
 use std::fs;
 
 use openlora::runtime::influence::{
-    AttributionError, Index, IndexError, Method, Places, Sketch, Sketcher, build,
+    AttributionDir, AttributionError, GradientSketch, GradientSketcher, IndexError, IndexFile,
+    IndexMethod, build,
 };
 use tempfile::TempDir;
 
@@ -14,7 +15,7 @@ fn refusal(bytes: &[u8]) -> String {
     let dir = TempDir::new().unwrap();
     let path = dir.path().join("index.bin");
     fs::write(&path, bytes).unwrap();
-    let error = Index::open(&path).err().map(|error| error.to_string());
+    let error = IndexFile::open(&path).err().map(|error| error.to_string());
     error
         .unwrap_or_default()
         .replace(&path.display().to_string(), "FILE")
@@ -72,12 +73,12 @@ fn every_flipped_byte_is_found() {
         let mut changed = whole.clone();
         changed[at] ^= 0x10;
         fs::write(&path, &changed).unwrap();
-        Index::open(&path)
+        IndexFile::open(&path)
             .map(|index| index.digest().to_owned())
             .ok()
     };
     fs::write(&path, &whole).unwrap();
-    let digest = Index::open(&path).unwrap().digest().to_owned();
+    let digest = IndexFile::open(&path).unwrap().digest().to_owned();
     for (at, byte) in whole.iter().enumerate() {
         if let Some(found) = padding(at) {
             assert_eq!(*byte, 0, "byte {at} is read");
@@ -92,7 +93,7 @@ fn none_one_and_ten_thousand_contributors_work() {
         let (_dir, index) = written(&random_draft(examples, contributors, [1, 16]));
         assert_eq!(index.examples().len(), examples);
         assert_eq!(index.contributors().len(), contributors);
-        let sketch = Sketch::of(&[vec![1.0; 16]]);
+        let sketch = GradientSketch::quantise(&[vec![1.0; 16]]);
         assert_eq!(index.scores(&sketch).unwrap().len(), examples);
         let trace = index.trace(&[], &[0, 1, 2, 3, 4, 5, 6, 7]);
         assert_eq!(trace.spans.is_empty(), examples == 0);
@@ -102,7 +103,9 @@ fn none_one_and_ten_thousand_contributors_work() {
 #[test]
 fn a_sketch_of_another_shape_is_refused() {
     let (_dir, index) = written(&random_draft(4, 2, [2, 64]));
-    let error = index.scores(&Sketch::of(&[vec![1.0; 64]])).unwrap_err();
+    let error = index
+        .scores(&GradientSketch::quantise(&[vec![1.0; 64]]))
+        .unwrap_err();
     assert_eq!(
         error.to_string(),
         "a sketch has 1 checkpoints of 64 values, the index 2 checkpoints of 64 values"
@@ -114,7 +117,10 @@ fn a_sketch_of_another_shape_is_refused() {
         vec![1, 1, 4, 0, 0, 0, 9],
     ] {
         assert!(
-            matches!(Sketch::from_bytes(&bytes), Err(IndexError::Sketch { .. })),
+            matches!(
+                GradientSketch::from_bytes(&bytes),
+                Err(IndexError::Sketch { .. })
+            ),
             "{bytes:?}"
         );
     }
@@ -145,8 +151,8 @@ fn an_index_of_other_weights_is_stale() {
 fn changed_checkpoints_other_bases_and_empty_answers_are_refused() {
     let trained = Trained::new();
     let dir = TempDir::new().unwrap();
-    let (_, places) = trained.build(Method::Influence, dir.path());
-    let mut sketcher = Sketcher::open(&places, &trained.inputs.base).unwrap();
+    let (_, places) = trained.build(IndexMethod::Influence, dir.path());
+    let mut sketcher = GradientSketcher::open(&places, &trained.inputs.base).unwrap();
     assert!(matches!(
         sketcher.sketch(&[1, 2], &[]),
         Err(AttributionError::EmptyAnswer)
@@ -154,7 +160,7 @@ fn changed_checkpoints_other_bases_and_empty_answers_are_refused() {
     let mut other = trained.inputs.base.clone();
     other.digest = "other".into();
     assert!(matches!(
-        Sketcher::open(&places, &other),
+        GradientSketcher::open(&places, &other),
         Err(AttributionError::Index(IndexError::Stale {
             what: "base",
             ..
@@ -165,7 +171,7 @@ fn changed_checkpoints_other_bases_and_empty_answers_are_refused() {
     *bytes.last_mut().unwrap() ^= 1;
     fs::write(&file, bytes).unwrap();
     assert!(matches!(
-        Sketcher::open(&places, &trained.inputs.base),
+        GradientSketcher::open(&places, &trained.inputs.base),
         Err(AttributionError::Index(IndexError::Damaged { .. }))
     ));
 }
@@ -173,14 +179,14 @@ fn changed_checkpoints_other_bases_and_empty_answers_are_refused() {
 #[test]
 fn weights_that_are_not_finite_are_refused() {
     let trained = Trained::new();
-    let (rows, mut material) = (trained.rows(), trained.material(Method::Influence));
+    let (rows, mut material) = (trained.rows(), trained.material(IndexMethod::Influence));
     for tensor in material.checkpoints[1].weights.values_mut() {
         *tensor = (tensor.ones_like().unwrap() * f64::NAN).unwrap();
     }
     let dir = TempDir::new().unwrap();
-    let places = Places::new(dir.path());
+    let places = AttributionDir::new(dir.path());
     let error = build(
-        &trained.job(&rows, &material, Method::Influence),
+        &trained.job(&rows, &material, IndexMethod::Influence),
         &places,
         &mut |_| {},
     );

@@ -2,18 +2,18 @@
 
 use openlora::{
     runtime::{
-        event::{Event, Record},
+        event::{Event, EventRecord},
         journal::{Journal, projection},
         ledger::Earnings,
         state::{
-            Applied,
-            board::{Board, Durations, KEPT_CALLS, MICRO, Standing},
+            ApplyOutcome,
+            board::{Board, DurationHistogram, KEPT_CALLS, MICRO, PaymentStanding},
         },
     },
     tui::{
-        model::Range,
-        money::moneys,
-        sums::{self, Group},
+        model::SumRange,
+        money::token_moneys,
+        sums::{self, SumGroup},
     },
 };
 
@@ -27,14 +27,14 @@ fn rows_sum_to_the_headline_as_integers_whatever_they_are_about() {
     let mut earnings = Earnings::default();
     records.iter().for_each(|record| earnings.apply(record));
     assert_eq!(board.earnings, earnings);
-    let moneys = moneys(&board.earnings, &[token()]);
+    let moneys = token_moneys(&board.earnings, &[token()]);
     assert_eq!(moneys.len(), 1);
     assert_eq!((moneys[0].symbol.as_str(), moneys[0].decimals), ("dUSD", 6));
     let mut charged = Vec::new();
-    for range in Range::ALL {
+    for range in SumRange::ALL {
         let days = range.days(now_ms);
         let headline = earnings.sums_of(&moneys[0].receivers, days).charged.0;
-        for group in [Group::Adapter, Group::Payer, Group::Contributor] {
+        for group in [SumGroup::Adapter, SumGroup::Payer, SumGroup::Contributor] {
             let rows = sums::rows(&board, &moneys[0], days, group);
             let sum: u128 = rows.iter().map(|row| row.micro).sum();
             assert_eq!(sum, headline * MICRO, "{range:?} {group:?}");
@@ -56,8 +56,10 @@ fn the_headline_is_what_the_calls_were_charged() {
         _ => None,
     });
     let board = fold(&records);
-    let money = moneys(&board.earnings, &[token()]).remove(0);
-    let all = board.earnings.sums_of(&money.receivers, Range::All.days(0));
+    let money = token_moneys(&board.earnings, &[token()]).remove(0);
+    let all = board
+        .earnings
+        .sums_of(&money.receivers, SumRange::All.days(0));
     assert_eq!(all.charged.0, charges.sum::<u128>());
 }
 
@@ -70,15 +72,18 @@ fn a_stored_board_goes_on_as_if_it_had_never_been_stored() {
         let mut board: Board = serde_json::from_slice(&stored).unwrap();
         for record in &records {
             let expected = match record.sequence as usize <= cut {
-                true => Applied::Known,
-                false => Applied::Folded,
+                true => ApplyOutcome::Known,
+                false => ApplyOutcome::Folded,
             };
             assert_eq!(board.apply(record), expected);
         }
         assert_eq!(board, whole, "cut at {cut}");
     }
     let mut board = fold(&records[..10]);
-    assert_eq!(board.apply(&records[11]), Applied::Gap { expected: 11 });
+    assert_eq!(
+        board.apply(&records[11]),
+        ApplyOutcome::Gap { expected: 11 }
+    );
     assert_eq!(board, fold(&records[..10]));
 }
 
@@ -121,11 +126,11 @@ async fn a_projection_counts_only_for_its_own_journal() {
     assert_eq!(load("a"), None);
 }
 
-fn standing_of(board: &Board, record: &Record) -> Option<Standing> {
+fn standing_of(board: &Board, record: &EventRecord) -> Option<PaymentStanding> {
     let Event::CallMetered { request_id, .. } = &record.event else {
         return None;
     };
-    Some(board.standing(board.calls.get(request_id)?).0)
+    Some(board.payment_standing(board.calls.get(request_id)?).0)
 }
 
 #[test]
@@ -137,14 +142,14 @@ fn a_call_is_pending_then_settled_and_pending_again_after_a_reorganisation() {
     let settled = at(|event| matches!(event, Event::Settled(_)));
     let call = &records[first];
     let after = |count: usize| standing_of(&fold(&records[..count]), call);
-    assert_eq!(after(claimed), Some(Standing::Pending));
-    assert_eq!(after(claimed + 1), Some(Standing::Claimed));
-    assert_eq!(after(settled + 1), Some(Standing::Settled));
+    assert_eq!(after(claimed), Some(PaymentStanding::Pending));
+    assert_eq!(after(claimed + 1), Some(PaymentStanding::Claimed));
+    assert_eq!(after(settled + 1), Some(PaymentStanding::Settled));
     let Event::Settled(it) = &records[settled].event else {
         unreachable!()
     };
     let mut board = fold(&records[..=settled]);
-    let undone = Record {
+    let undone = EventRecord {
         sequence: board.sequence + 1,
         event: Event::Reorganised {
             chain_id: 31_337,
@@ -152,8 +157,8 @@ fn a_call_is_pending_then_settled_and_pending_again_after_a_reorganisation() {
         },
         ..records[settled].clone()
     };
-    assert_eq!(board.apply(&undone), Applied::Folded);
-    assert_eq!(standing_of(&board, call), Some(Standing::Claimed));
+    assert_eq!(board.apply(&undone), ApplyOutcome::Folded);
+    assert_eq!(standing_of(&board, call), Some(PaymentStanding::Claimed));
 }
 
 #[test]
@@ -178,7 +183,7 @@ fn the_board_stays_small_however_many_calls_there_are() {
             {
                 request_id.push_str(&round.to_string());
             }
-            assert_eq!(board.apply(&record), Applied::Folded);
+            assert_eq!(board.apply(&record), ApplyOutcome::Folded);
         }
     }
     assert!(board.metered > 3_000, "{}", board.metered);
@@ -189,7 +194,7 @@ fn the_board_stays_small_however_many_calls_there_are() {
 
 #[test]
 fn quantiles_are_exact_below_sixteen_and_within_an_eighth_above() {
-    let mut durations = Durations::default();
+    let mut durations = DurationHistogram::default();
     assert_eq!(durations.quantile_ms(500), None);
     (1..=10).for_each(|ms| durations.add(ms));
     assert_eq!(
@@ -197,12 +202,12 @@ fn quantiles_are_exact_below_sixteen_and_within_an_eighth_above() {
         (Some(5), Some(10))
     );
     for ms in [16, 100, 999, 5_000, 123_456] {
-        let mut one = Durations::default();
+        let mut one = DurationHistogram::default();
         one.add(ms);
         let found = one.quantile_ms(500).unwrap();
         assert!(found >= ms && found <= ms + ms / 8, "{ms}: {found}");
     }
-    let mut both = Durations::default();
+    let mut both = DurationHistogram::default();
     both.add(100);
     both.merge(&durations);
     assert_eq!(both.count(), 11);

@@ -3,10 +3,10 @@
 use std::{cell::RefCell, io::Write, rc::Rc};
 
 use openlora::tui::{
-    model::Model,
+    model::DashModel,
     text::{clean, clip, width},
     theme::Theme,
-    update::{Message, update},
+    update::{DashMessage, update},
     view,
 };
 use proptest::prelude::*;
@@ -62,7 +62,7 @@ impl Emulated {
         self.screen.resize(Rect::new(0, 0, columns, lines)).unwrap();
     }
 
-    fn draw(&mut self, model: &Model) {
+    fn draw(&mut self, model: &DashModel) {
         self.screen.draw(|frame| view::draw(frame, model)).unwrap();
         self.emulator.process(&self.wire.0.take());
     }
@@ -112,9 +112,9 @@ fn no_resize_leaves_a_stray_cell() {
     for _ in 0..120 {
         let size = (dice(220) as u16 + 1, dice(70) as u16 + 1);
         emulated.resize(size);
-        update(&mut model, Message::Resize(size.0, size.1));
+        update(&mut model, DashMessage::Resize(size.0, size.1));
         let now_ms = model.now_ms;
-        update(&mut model, Message::Frame(now_ms));
+        update(&mut model, DashMessage::Frame(now_ms));
         emulated.draw(&model);
         assert_eq!(emulated.text(), text(&drawn(&model)), "{size:?}");
     }

@@ -1,16 +1,16 @@
 //! The filter language: what it takes, what it refuses and in which words.
 
-use openlora::{runtime::state::board::Standing, tui::filter::Filter};
+use openlora::{runtime::state::board::PaymentStanding, tui::filter::CallFilter};
 
 use super::{fold, scenario};
 
 /// Calls of the busy scenario that pass.
 fn passing(text: &str) -> usize {
     let board = fold(&scenario("busy"));
-    let filter = Filter::parse(text).unwrap();
+    let filter = CallFilter::parse(text).unwrap();
     let calls = board.calls.iter();
     calls
-        .filter(|call| filter.passes(call, board.standing(call).0, 6))
+        .filter(|call| filter.passes(call, board.payment_standing(call).0, 6))
         .count()
 }
 
@@ -46,9 +46,9 @@ fn amounts_are_compared_exactly() {
         .iter()
         .find(|call| call.charge.as_ref().unwrap().amount.0 == 100);
     let passes = |text: &str| {
-        Filter::parse(text)
+        CallFilter::parse(text)
             .unwrap()
-            .passes(call.unwrap(), Standing::Pending, 6)
+            .passes(call.unwrap(), PaymentStanding::Pending, 6)
     };
     assert!(passes("=0.0001") && passes("=0.000100000000000000"));
     assert!(!passes(">0.0001") && passes(">0.000099999999999999"));
@@ -76,6 +76,6 @@ fn what_is_wrong_is_said_whole() {
             "`>0.0000000000000000001`: expected a number such as 0.01, found `0.0000000000000000001`",
         ),
     ] {
-        assert_eq!(Filter::parse(text), Err(expected.to_owned()), "{text}");
+        assert_eq!(CallFilter::parse(text), Err(expected.to_owned()), "{text}");
     }
 }

@@ -1,37 +1,42 @@
 //! The state machine, key by key.
 
 use openlora::tui::{
-    action::Action,
-    effect::Effect,
-    key::Key,
-    keymap::{BINDINGS, Found, find},
+    action::DashAction,
+    effect::DashEffect,
+    key::KeyPress,
+    keymap::{BINDINGS, KeyMatch, find},
     layout::{PANES, Pane},
-    model::{Model, Overlay, Range, Window},
-    money::Units,
-    sums::Group,
+    model::{ChartWindow, DashModel, PaneOverlay, SumRange},
+    money::AmountUnits,
+    sums::SumGroup,
     theme::Theme,
-    update::{Message, update},
+    update::{DashMessage, update},
 };
 
 use super::{model, press, scenario};
 
-fn busy() -> Model {
+fn busy() -> DashModel {
     model("busy", (120, 40), Theme::Dark)
 }
 
 /// Presses keys, draws, and returns what is asked of the world.
-fn pressed(model: &mut Model, keys: &[Key]) -> Vec<Effect> {
+fn pressed(model: &mut DashModel, keys: &[KeyPress]) -> Vec<DashEffect> {
     let mut effects = Vec::new();
     for key in keys {
-        effects.extend(update(model, Message::Key(*key)));
+        effects.extend(update(model, DashMessage::Key(*key)));
         let now_ms = model.now_ms;
-        update(model, Message::Frame(now_ms));
+        update(model, DashMessage::Frame(now_ms));
     }
     effects
 }
 
 /// `what` of a model before the keys and after each of `times` times that they are pressed.
-fn through<T>(keys: &[Key], times: usize, mut model: Model, what: impl Fn(&Model) -> T) -> Vec<T> {
+fn through<T>(
+    keys: &[KeyPress],
+    times: usize,
+    mut model: DashModel,
+    what: impl Fn(&DashModel) -> T,
+) -> Vec<T> {
     let mut seen = vec![what(&model)];
     for _ in 0..times {
         pressed(&mut model, keys);
@@ -40,19 +45,22 @@ fn through<T>(keys: &[Key], times: usize, mut model: Model, what: impl Fn(&Model
     seen
 }
 
-fn on_screen(model: &Model) -> String {
+fn on_screen(model: &DashModel) -> String {
     super::screens::text(&super::screens::drawn(model))
 }
 
 /// The third of the calls is selected, and its list has the whole screen.
-fn in_the_middle() -> Model {
+fn in_the_middle() -> DashModel {
     let mut model = busy();
-    pressed(&mut model, &[Key::Down, Key::Down, Key::Char('e')]);
+    pressed(
+        &mut model,
+        &[KeyPress::Down, KeyPress::Down, KeyPress::Char('e')],
+    );
     model
 }
 
-fn type_text(model: &mut Model, text: &str) {
-    pressed(model, &text.chars().map(Key::Char).collect::<Vec<_>>());
+fn type_text(model: &mut DashModel, text: &str) {
+    pressed(model, &text.chars().map(KeyPress::Char).collect::<Vec<_>>());
 }
 
 #[test]
@@ -60,37 +68,37 @@ fn every_key_of_the_help_does_what_its_line_says() {
     for binding in BINDINGS {
         assert!(!binding.keys.is_empty());
         for keys in binding.keys {
-            assert_eq!(find(keys), Found::Action(binding.action), "{keys:?}");
+            assert_eq!(find(keys), KeyMatch::Action(binding.action), "{keys:?}");
             match binding.action {
-                Action::Up
-                | Action::Down
-                | Action::PageUp
-                | Action::PageDown
-                | Action::Top
-                | Action::Bottom => moves(binding.about, keys),
-                Action::Focus(pane) => focuses(binding.about, keys, pane),
-                Action::FocusNext | Action::FocusPrevious => turns(binding.about, keys),
-                Action::Range
-                | Action::Window
-                | Action::Group
-                | Action::Units
-                | Action::Money
-                | Action::Theme
-                | Action::Animation
-                | Action::Mouse => chooses(binding.about, keys),
-                Action::ExportCsv
-                | Action::ExportJson
-                | Action::Copy
-                | Action::Redraw
-                | Action::Suspend
-                | Action::Quit => asks(binding.about, keys),
-                Action::Sort | Action::Reverse => sorts(binding.about, keys),
-                Action::Help
-                | Action::Filter
-                | Action::Freeze
-                | Action::Expand
-                | Action::Open
-                | Action::Back => looks(binding.about, keys),
+                DashAction::Up
+                | DashAction::Down
+                | DashAction::PageUp
+                | DashAction::PageDown
+                | DashAction::Top
+                | DashAction::Bottom => moves(binding.about, keys),
+                DashAction::Focus(pane) => focuses(binding.about, keys, pane),
+                DashAction::FocusNext | DashAction::FocusPrevious => turns(binding.about, keys),
+                DashAction::Range
+                | DashAction::Window
+                | DashAction::Group
+                | DashAction::Units
+                | DashAction::Money
+                | DashAction::Theme
+                | DashAction::Animation
+                | DashAction::Mouse => chooses(binding.about, keys),
+                DashAction::ExportCsv
+                | DashAction::ExportJson
+                | DashAction::Copy
+                | DashAction::Redraw
+                | DashAction::Suspend
+                | DashAction::Quit => asks(binding.about, keys),
+                DashAction::Sort | DashAction::Reverse => sorts(binding.about, keys),
+                DashAction::Help
+                | DashAction::Filter
+                | DashAction::Freeze
+                | DashAction::Expand
+                | DashAction::Open
+                | DashAction::Back => looks(binding.about, keys),
             }
         }
     }
@@ -101,15 +109,15 @@ fn unknown(about: &str) -> ! {
     panic!("the help says `{about}`, and no test here checks that it happens")
 }
 
-fn moves(about: &str, keys: &[Key]) {
+fn moves(about: &str, keys: &[KeyPress]) {
     let mut model = in_the_middle();
     let (rows, total) = (model.layout().rows(Pane::Calls), model.shown.calls.total);
     assert!(rows > 3 && total > 2 * rows, "{rows} {total}");
-    let at = |model: &Model| model.selection(Pane::Calls).at;
+    let at = |model: &DashModel| model.selection(Pane::Calls).at;
     let from = match about {
         // From where there is a page above.
         "a page up" => {
-            pressed(&mut model, &[Key::PageDown]);
+            pressed(&mut model, &[KeyPress::PageDown]);
             2 + rows
         }
         _ => 2,
@@ -128,7 +136,7 @@ fn moves(about: &str, keys: &[Key]) {
     assert_eq!(at(&model), to, "{about}");
 }
 
-fn focuses(about: &str, keys: &[Key], pane: Pane) {
+fn focuses(about: &str, keys: &[KeyPress], pane: Pane) {
     for mut model in [busy(), in_the_middle()] {
         pressed(&mut model, keys);
         assert_eq!(model.focus, pane, "{about}");
@@ -148,7 +156,7 @@ fn focuses(about: &str, keys: &[Key], pane: Pane) {
     assert!(screen.contains(title), "{title}\n{screen}");
 }
 
-fn turns(about: &str, keys: &[Key]) {
+fn turns(about: &str, keys: &[KeyPress]) {
     let mut order = through(keys, PANES.len(), busy(), |model| model.focus);
     assert_eq!(order.pop(), Some(Pane::Calls), "{about}");
     match about {
@@ -161,7 +169,7 @@ fn turns(about: &str, keys: &[Key]) {
     assert_eq!(order, round.copied().collect::<Vec<_>>(), "{about}");
 }
 
-fn chooses(about: &str, keys: &[Key]) {
+fn chooses(about: &str, keys: &[KeyPress]) {
     match about {
         "sums over today, 7 days, 30 days or all time" => {
             let ranges = through(keys, 4, busy(), |model| {
@@ -226,22 +234,22 @@ fn chooses(about: &str, keys: &[Key]) {
                 // Its payments are on their way unless the animation is off.
                 let mut model = model.clone();
                 model.board = super::fold(&scenario("busy")[..last / 2]);
-                update(&mut model, Message::Records(scenario("busy")));
+                update(&mut model, DashMessage::Records(scenario("busy")));
                 model.is_moving()
             });
             assert_eq!(moving, [true, false, true]);
         }
         "turn the mouse off or on" => {
             let mut model = busy();
-            assert_eq!(pressed(&mut model, keys), [Effect::Mouse(false)]);
-            assert_eq!(pressed(&mut model, keys), [Effect::Mouse(true)]);
+            assert_eq!(pressed(&mut model, keys), [DashEffect::Mouse(false)]);
+            assert_eq!(pressed(&mut model, keys), [DashEffect::Mouse(true)]);
         }
         _ => unknown(about),
     }
 }
 
 /// The scenario with its later half paid in another token.
-fn in_two_moneys() -> Model {
+fn in_two_moneys() -> DashModel {
     let records = scenario("busy");
     let later = serde_json::to_string(&records[records.len() / 2..]).unwrap();
     let other = format!("0x{}", "7".repeat(40));
@@ -249,12 +257,12 @@ fn in_two_moneys() -> Model {
     let mut model = busy();
     model.board = super::fold(&[&records[..records.len() / 2], &later].concat());
     let now_ms = model.now_ms;
-    update(&mut model, Message::Frame(now_ms));
+    update(&mut model, DashMessage::Frame(now_ms));
     assert_eq!(model.shown.moneys.len(), 2);
     model
 }
 
-fn asks(about: &str, keys: &[Key]) {
+fn asks(about: &str, keys: &[KeyPress]) {
     let mut model = in_the_middle();
     let (total, id) = (
         model.shown.calls.total,
@@ -262,31 +270,31 @@ fn asks(about: &str, keys: &[Key]) {
     );
     let effects = pressed(&mut model, keys);
     match (about, &effects[..]) {
-        ("write the pane's rows to a CSV file", [Effect::Write { name, contents }]) => {
+        ("write the pane's rows to a CSV file", [DashEffect::Write { name, contents }]) => {
             assert!(name.ends_with(".csv"), "{name}");
             assert_eq!(contents.lines().count(), 1 + total);
         }
-        ("write the pane's rows to a JSON file", [Effect::Write { name, contents }]) => {
+        ("write the pane's rows to a JSON file", [DashEffect::Write { name, contents }]) => {
             assert!(name.ends_with(".json"), "{name}");
             let rows: Vec<serde_json::Value> = serde_json::from_str(contents).unwrap();
             assert_eq!(rows.len(), total);
         }
-        ("copy the selected row's id to the clipboard", [Effect::Copy(copied)]) => {
+        ("copy the selected row's id to the clipboard", [DashEffect::Copy(copied)]) => {
             assert_eq!(*copied, id);
         }
-        ("draw the whole screen again", [Effect::Redraw])
-        | ("suspend; `fg` comes back", [Effect::Suspend])
-        | ("quit", [Effect::Quit]) => {}
+        ("draw the whole screen again", [DashEffect::Redraw])
+        | ("suspend; `fg` comes back", [DashEffect::Suspend])
+        | ("quit", [DashEffect::Quit]) => {}
         _ => panic!("{about}: {effects:?}"),
     }
 }
 
-fn sorts(about: &str, keys: &[Key]) {
-    let sorted = |model: &Model| -> Vec<String> {
+fn sorts(about: &str, keys: &[KeyPress]) {
+    let sorted = |model: &DashModel| -> Vec<String> {
         let rows = model.shown.calls.rows.iter();
         rows.map(|row| row.id.clone()).collect()
     };
-    let call = |model: &Model, id: &String| model.board.calls.get(id).unwrap().clone();
+    let call = |model: &DashModel, id: &String| model.board.calls.get(id).unwrap().clone();
     match about {
         "sort the pane by its next column" => {
             let columns = through(keys, 4, busy(), |model| {
@@ -323,7 +331,7 @@ fn sorts(about: &str, keys: &[Key]) {
     }
 }
 
-fn looks(about: &str, keys: &[Key]) {
+fn looks(about: &str, keys: &[KeyPress]) {
     match about {
         "show and search the keys" => {
             let mut model = in_the_middle();
@@ -341,14 +349,14 @@ fn looks(about: &str, keys: &[Key]) {
                 let all = model.shown.calls.total;
                 pressed(&mut model, keys);
                 type_text(&mut model, filter);
-                pressed(&mut model, &[Key::Enter]);
+                pressed(&mut model, &[KeyPress::Enter]);
                 assert_eq!(
                     (model.filter.error.clone(), model.filter.typing),
                     (None, false)
                 );
                 assert!(model.shown.calls.total < all, "{filter}");
                 let rows = &model.shown.calls.rows;
-                let standing = openlora::runtime::state::board::Standing::Refunded;
+                let standing = openlora::runtime::state::board::PaymentStanding::Refunded;
                 assert!(filter == example || rows.iter().all(|it| it.standing == standing));
             }
         }
@@ -381,10 +389,15 @@ fn looks(about: &str, keys: &[Key]) {
             let mut model = in_the_middle();
             pressed(
                 &mut model,
-                &[Key::Char('/'), Key::Char('s'), Key::Enter, Key::Enter],
+                &[
+                    KeyPress::Char('/'),
+                    KeyPress::Char('s'),
+                    KeyPress::Enter,
+                    KeyPress::Enter,
+                ],
             );
-            let state = |model: &Model| {
-                let open = model.overlay != Overlay::None;
+            let state = |model: &DashModel| {
+                let open = model.overlay != PaneOverlay::None;
                 (open, model.filter.text.clone(), model.expanded)
             };
             let steps = through(keys, 3, model, state);
@@ -403,16 +416,16 @@ fn looks(about: &str, keys: &[Key]) {
     }
 }
 
-fn freezes(keys: &[Key]) {
+fn freezes(keys: &[KeyPress]) {
     let records = scenario("busy");
     let cut = records.len() - 60;
     let mut model = busy();
     model.board = super::fold(&records[..cut]);
     pressed(&mut model, keys);
     let (shown, metered) = (model.shown.clone(), model.board.metered);
-    update(&mut model, Message::Records(records[cut..].to_vec()));
+    update(&mut model, DashMessage::Records(records[cut..].to_vec()));
     let now_ms = model.now_ms;
-    update(&mut model, Message::Frame(now_ms));
+    update(&mut model, DashMessage::Frame(now_ms));
     assert_eq!(model.shown.calls, shown.calls);
     assert_eq!(model.shown.missed, model.board.metered - metered);
     assert!(model.shown.missed > 3);
@@ -427,20 +440,20 @@ fn no_two_lines_of_the_help_share_a_key() {
     all.sort_by_key(|keys| format!("{keys:?}"));
     all.dedup();
     assert_eq!(all.len(), count);
-    assert_eq!(find(&[Key::Char('g')]), Found::Begun);
-    assert_eq!(find(&[Key::Char('Z')]), Found::Nothing);
+    assert_eq!(find(&[KeyPress::Char('g')]), KeyMatch::Begun);
+    assert_eq!(find(&[KeyPress::Char('Z')]), KeyMatch::Nothing);
 }
 
 #[test]
 fn digits_and_tab_move_the_focus() {
     let mut model = busy();
     for (pane, digit) in PANES.iter().zip('1'..) {
-        press(&mut model, &[Key::Char(digit)]);
+        press(&mut model, &[KeyPress::Char(digit)]);
         assert_eq!(model.focus, *pane);
     }
-    press(&mut model, &[Key::Tab]);
+    press(&mut model, &[KeyPress::Tab]);
     assert_eq!(model.focus, Pane::Inflow);
-    press(&mut model, &[Key::BackTab, Key::Char('h')]);
+    press(&mut model, &[KeyPress::BackTab, KeyPress::Char('h')]);
     assert_eq!(model.focus, Pane::Flow);
 }
 
@@ -450,26 +463,32 @@ fn choices_go_round() {
     let mut ranges = Vec::new();
     for _ in 0..4 {
         ranges.push(model.range);
-        press(&mut model, &[Key::Char('t')]);
+        press(&mut model, &[KeyPress::Char('t')]);
     }
-    assert_eq!((ranges, model.range), (Range::ALL.to_vec(), Range::Today));
+    assert_eq!(
+        (ranges, model.range),
+        (SumRange::ALL.to_vec(), SumRange::Today)
+    );
     press(
         &mut model,
         &[
-            Key::Char('w'),
-            Key::Char('b'),
-            Key::Char('u'),
-            Key::Char('T'),
+            KeyPress::Char('w'),
+            KeyPress::Char('b'),
+            KeyPress::Char('u'),
+            KeyPress::Char('T'),
         ],
     );
-    assert_eq!((model.window, model.group), (Window::Day, Group::Adapter));
+    assert_eq!(
+        (model.window, model.group),
+        (ChartWindow::Day, SumGroup::Adapter)
+    );
     assert_eq!(
         (model.units, model.options.theme),
-        (Units::Base, Theme::Light)
+        (AmountUnits::Base, Theme::Light)
     );
     assert_eq!(model.shown.heading.symbol, "base units");
-    let effects = update(&mut model, Message::Key(Key::Char('m')));
-    assert_eq!(effects, [Effect::Mouse(false)]);
+    let effects = update(&mut model, DashMessage::Key(KeyPress::Char('m')));
+    assert_eq!(effects, [DashEffect::Mouse(false)]);
 }
 
 #[test]
@@ -480,20 +499,25 @@ fn the_selection_stays_on_its_call_while_others_come_in() {
     model.board = super::fold(before);
     press(
         &mut model,
-        &[Key::Char('g'), Key::Char('g'), Key::Down, Key::Down],
+        &[
+            KeyPress::Char('g'),
+            KeyPress::Char('g'),
+            KeyPress::Down,
+            KeyPress::Down,
+        ],
     );
     let chosen = openlora::tui::detail::selected_id(&model, Pane::Calls).unwrap();
-    update(&mut model, Message::Records(after.to_vec()));
+    update(&mut model, DashMessage::Records(after.to_vec()));
     press(&mut model, &[]);
     let now_ms = model.now_ms;
-    update(&mut model, Message::Frame(now_ms));
+    update(&mut model, DashMessage::Frame(now_ms));
     assert_eq!(
         openlora::tui::detail::selected_id(&model, Pane::Calls),
         Some(chosen)
     );
     assert!(model.selection(Pane::Calls).at > 2);
     // The first row is whichever came last.
-    press(&mut model, &[Key::Home]);
+    press(&mut model, &[KeyPress::Home]);
     assert_eq!(
         (
             model.selection(Pane::Calls).at,
@@ -507,15 +531,18 @@ fn the_selection_stays_on_its_call_while_others_come_in() {
 fn ends_and_pages_of_a_list() {
     let mut model = busy();
     let total = model.shown.calls.total;
-    press(&mut model, &[Key::Char('G')]);
+    press(&mut model, &[KeyPress::Char('G')]);
     assert_eq!(model.selection(Pane::Calls).at, total - 1);
     assert!(model.shown.calls.selected.is_some());
-    press(&mut model, &[Key::PageUp]);
+    press(&mut model, &[KeyPress::PageUp]);
     let rows = model.layout().rows(Pane::Calls);
     assert_eq!(model.selection(Pane::Calls).at, total - 1 - rows);
-    press(&mut model, &[Key::Char('g'), Key::Char('g'), Key::Up]);
+    press(
+        &mut model,
+        &[KeyPress::Char('g'), KeyPress::Char('g'), KeyPress::Up],
+    );
     assert_eq!(model.selection(Pane::Calls).at, 0);
-    press(&mut model, &[Key::PageDown, Key::Char('k')]);
+    press(&mut model, &[KeyPress::PageDown, KeyPress::Char('k')]);
     assert_eq!(model.selection(Pane::Calls).at, rows - 1);
 }
 
@@ -525,11 +552,11 @@ fn freezing_keeps_the_screen_and_counts_what_is_missed() {
     let mut model = busy();
     let cut = records.len() - 60;
     model.board = super::fold(&records[..cut]);
-    press(&mut model, &[Key::Char('f')]);
+    press(&mut model, &[KeyPress::Char('f')]);
     let (shown, metered) = (model.shown.clone(), model.board.metered);
-    update(&mut model, Message::Records(records[cut..].to_vec()));
+    update(&mut model, DashMessage::Records(records[cut..].to_vec()));
     let now_ms = model.now_ms;
-    update(&mut model, Message::Frame(now_ms));
+    update(&mut model, DashMessage::Frame(now_ms));
     let missed = model.board.metered - metered;
     assert!(missed > 3, "{missed}");
     assert_eq!(
@@ -537,7 +564,7 @@ fn freezing_keeps_the_screen_and_counts_what_is_missed() {
         (missed, &shown.calls)
     );
     assert_eq!(model.shown.heading.gross, shown.heading.gross);
-    press(&mut model, &[Key::Char('f')]);
+    press(&mut model, &[KeyPress::Char('f')]);
     assert_eq!(model.shown.missed, 0);
     assert_ne!(model.shown.heading.gross, shown.heading.gross);
 }
@@ -546,7 +573,7 @@ fn freezing_keeps_the_screen_and_counts_what_is_missed() {
 fn a_filter_is_typed_refused_corrected_and_taken_back() {
     let mut model = busy();
     let all = model.shown.calls.total;
-    let typed: Vec<Key> = "/status:settle".chars().map(Key::Char).collect();
+    let typed: Vec<KeyPress> = "/status:settle".chars().map(KeyPress::Char).collect();
     press(&mut model, &typed);
     assert_eq!(
         model.filter.error.as_deref(),
@@ -556,17 +583,17 @@ fn a_filter_is_typed_refused_corrected_and_taken_back() {
         )
     );
     // What is wrong is not taken, and the last right filter stands meanwhile.
-    press(&mut model, &[Key::Enter]);
+    press(&mut model, &[KeyPress::Enter]);
     assert!(model.filter.typing);
-    press(&mut model, &[Key::Char('d'), Key::Enter]);
+    press(&mut model, &[KeyPress::Char('d'), KeyPress::Enter]);
     assert!(!model.filter.typing);
     let settled = model.shown.calls.total;
     assert!(settled > 0 && settled < all);
-    press(&mut model, &[Key::Esc]);
+    press(&mut model, &[KeyPress::Esc]);
     assert_eq!(model.shown.calls.total, all);
-    update(&mut model, Message::Key(Key::Char('/')));
-    update(&mut model, Message::Paste(">0.001\n".to_owned()));
-    press(&mut model, &[Key::Enter]);
+    update(&mut model, DashMessage::Key(KeyPress::Char('/')));
+    update(&mut model, DashMessage::Paste(">0.001\n".to_owned()));
+    press(&mut model, &[KeyPress::Enter]);
     let large = model.shown.calls.total;
     assert!(large > 0 && large < settled, "{large}");
 }
@@ -577,41 +604,41 @@ fn enter_opens_a_receipt_and_escape_goes_back_step_by_step() {
     press(
         &mut model,
         &[
-            Key::Char('e'),
-            Key::Char('/'),
-            Key::Char('s'),
-            Key::Enter,
-            Key::Enter,
+            KeyPress::Char('e'),
+            KeyPress::Char('/'),
+            KeyPress::Char('s'),
+            KeyPress::Enter,
+            KeyPress::Enter,
         ],
     );
     assert!(matches!(
         model.overlay,
-        Overlay::Detail {
+        PaneOverlay::Detail {
             pane: Pane::Calls,
             ..
         }
     ));
     assert!(!model.detail.is_empty());
-    press(&mut model, &[Key::Esc]);
+    press(&mut model, &[KeyPress::Esc]);
     assert_eq!(
         (&model.overlay, model.filter.text.as_str()),
-        (&Overlay::None, "s")
+        (&PaneOverlay::None, "s")
     );
-    press(&mut model, &[Key::Esc]);
+    press(&mut model, &[KeyPress::Esc]);
     assert_eq!((model.filter.text.as_str(), model.expanded), ("", true));
-    press(&mut model, &[Key::Esc]);
+    press(&mut model, &[KeyPress::Esc]);
     assert!(!model.expanded);
 }
 
 #[test]
 fn help_is_searched_by_typing() {
     let mut model = busy();
-    press(&mut model, &[Key::Char('?')]);
+    press(&mut model, &[KeyPress::Char('?')]);
     press(
         &mut model,
-        &"quit".chars().map(Key::Char).collect::<Vec<_>>(),
+        &"quit".chars().map(KeyPress::Char).collect::<Vec<_>>(),
     );
-    let Overlay::Help { query, .. } = &model.overlay else {
+    let PaneOverlay::Help { query, .. } = &model.overlay else {
         panic!("the help closed")
     };
     assert_eq!(query, "quit");
@@ -620,15 +647,15 @@ fn help_is_searched_by_typing() {
         shown.contains("q, Ctrl-C") && !shown.contains("freeze the screen"),
         "{shown}"
     );
-    press(&mut model, &[Key::Esc]);
-    assert_eq!(model.overlay, Overlay::None);
+    press(&mut model, &[KeyPress::Esc]);
+    assert_eq!(model.overlay, PaneOverlay::None);
 }
 
 #[test]
 fn sorting_goes_through_the_columns_and_round() {
     let mut model = busy();
-    press(&mut model, &[Key::Char('s')]);
-    let amounts = |model: &Model| -> Vec<u128> {
+    press(&mut model, &[KeyPress::Char('s')]);
+    let amounts = |model: &DashModel| -> Vec<u128> {
         let rows = model.shown.calls.rows.iter();
         let of = rows.map(|row| model.board.calls.get(&row.id).unwrap());
         of.map(|call| call.charge.as_ref().unwrap().amount.0)
@@ -636,12 +663,16 @@ fn sorting_goes_through_the_columns_and_round() {
     };
     let found = amounts(&model);
     assert!(found.is_sorted_by(|a, b| a >= b), "{found:?}");
-    press(&mut model, &[Key::Char('S')]);
+    press(&mut model, &[KeyPress::Char('S')]);
     let found = amounts(&model);
     assert!(found.is_sorted() && found[0] == 0, "{found:?}");
     press(
         &mut model,
-        &[Key::Char('s'), Key::Char('s'), Key::Char('s')],
+        &[
+            KeyPress::Char('s'),
+            KeyPress::Char('s'),
+            KeyPress::Char('s'),
+        ],
     );
     assert_eq!(model.sort(Pane::Calls).column, 0);
 }
@@ -653,13 +684,13 @@ fn what_is_written_is_every_row_that_passes_the_filter() {
         &mut model,
         &"/status:refunded"
             .chars()
-            .map(Key::Char)
+            .map(KeyPress::Char)
             .collect::<Vec<_>>(),
     );
-    press(&mut model, &[Key::Enter]);
+    press(&mut model, &[KeyPress::Enter]);
     let total = model.shown.calls.total;
-    let effects = update(&mut model, Message::Key(Key::Char('x')));
-    let [Effect::Write { name, contents }] = &effects[..] else {
+    let effects = update(&mut model, DashMessage::Key(KeyPress::Char('x')));
+    let [DashEffect::Write { name, contents }] = &effects[..] else {
         panic!("{effects:?}")
     };
     assert!(
@@ -680,9 +711,12 @@ fn what_is_written_is_every_row_that_passes_the_filter() {
         lines.all(|line| line.ends_with(",0,dUSD,refunded")),
         "{contents}"
     );
-    press(&mut model, &[Key::Esc, Key::Char('6'), Key::Char('b')]);
-    let effects = update(&mut model, Message::Key(Key::Char('X')));
-    let [Effect::Write { contents, .. }] = &effects[..] else {
+    press(
+        &mut model,
+        &[KeyPress::Esc, KeyPress::Char('6'), KeyPress::Char('b')],
+    );
+    let effects = update(&mut model, DashMessage::Key(KeyPress::Char('X')));
+    let [DashEffect::Write { contents, .. }] = &effects[..] else {
         panic!("{effects:?}")
     };
     let rows: serde_json::Value = serde_json::from_str(contents).unwrap();
@@ -691,8 +725,8 @@ fn what_is_written_is_every_row_that_passes_the_filter() {
         rows[0]["amount"],
         (model.shown.total.micro / 1_000_000).to_string()
     );
-    let effects = update(&mut model, Message::Key(Key::Char('y')));
-    assert_eq!(effects, [Effect::Copy("sentiment".to_owned())]);
+    let effects = update(&mut model, DashMessage::Key(KeyPress::Char('y')));
+    assert_eq!(effects, [DashEffect::Copy("sentiment".to_owned())]);
 }
 
 #[test]
@@ -701,7 +735,7 @@ fn the_mouse_focuses_selects_scrolls_and_opens() {
     let area = model.layout().place(Pane::Sums).unwrap();
     update(
         &mut model,
-        Message::Click {
+        DashMessage::Click {
             x: area.x + 5,
             y: area.y,
         },
@@ -709,17 +743,17 @@ fn the_mouse_focuses_selects_scrolls_and_opens() {
     assert_eq!(model.focus, Pane::Sums);
     let area = model.layout().place(Pane::Calls).unwrap();
     let at = (area.x + 5, area.y + 4);
-    update(&mut model, Message::Click { x: at.0, y: at.1 });
+    update(&mut model, DashMessage::Click { x: at.0, y: at.1 });
     assert_eq!(
         (model.focus, model.selection(Pane::Calls).at),
         (Pane::Calls, 2)
     );
-    update(&mut model, Message::Click { x: at.0, y: at.1 });
-    assert!(matches!(model.overlay, Overlay::Detail { .. }));
-    update(&mut model, Message::Click { x: 0, y: 0 });
-    assert_eq!(model.overlay, Overlay::None);
+    update(&mut model, DashMessage::Click { x: at.0, y: at.1 });
+    assert!(matches!(model.overlay, PaneOverlay::Detail { .. }));
+    update(&mut model, DashMessage::Click { x: 0, y: 0 });
+    assert_eq!(model.overlay, PaneOverlay::None);
     let (x, y) = at;
-    update(&mut model, Message::Scroll { x, y, down: true });
+    update(&mut model, DashMessage::Scroll { x, y, down: true });
     assert_eq!(model.selection(Pane::Calls).at, 5);
 }
 
@@ -727,7 +761,7 @@ fn the_mouse_focuses_selects_scrolls_and_opens() {
 fn records_that_come_twice_change_nothing() {
     let mut model = busy();
     let before = model.board.clone();
-    update(&mut model, Message::Records(scenario("busy")));
+    update(&mut model, DashMessage::Records(scenario("busy")));
     assert_eq!(model.board, before);
     assert!(model.flow.is_still());
 }
@@ -743,18 +777,18 @@ fn a_payment_is_one_particle_each_way_and_arrives() {
     model.board = super::fold(&records[..cut]);
     update(
         &mut model,
-        Message::Records(records[cut..=cut + 3].to_vec()),
+        DashMessage::Records(records[cut..=cut + 3].to_vec()),
     );
     let now_ms = model.now_ms;
-    update(&mut model, Message::Frame(now_ms));
+    update(&mut model, DashMessage::Frame(now_ms));
     let dots = model.shown.lanes.dots.clone();
     // From one payer, and to the creator and three owners.
     assert_eq!(dots.iter().filter(|dot| !dot.out).count(), 1, "{dots:?}");
     assert_eq!(dots.iter().filter(|dot| dot.out).count(), 4, "{dots:?}");
     assert!(model.is_moving());
-    update(&mut model, Message::Frame(now_ms + 500));
+    update(&mut model, DashMessage::Frame(now_ms + 500));
     assert!(model.shown.lanes.dots.iter().all(|dot| dot.permille > 100));
-    update(&mut model, Message::Frame(now_ms + 3_000));
+    update(&mut model, DashMessage::Frame(now_ms + 3_000));
     assert!(!model.is_moving() && model.shown.lanes.dots.is_empty());
 }
 
@@ -763,7 +797,7 @@ fn without_animation_nothing_moves() {
     let mut model = busy();
     model.options.animation = false;
     model.board = Default::default();
-    update(&mut model, Message::Records(scenario("busy")));
+    update(&mut model, DashMessage::Records(scenario("busy")));
     assert!(!model.is_moving());
 }
 
@@ -771,18 +805,18 @@ fn without_animation_nothing_moves() {
 fn what_goes_on_stays_until_something_else_does() {
     let mut model = busy();
     let story = "2. A LoRA adapter is trained";
-    let last_line = |model: &Model| {
+    let last_line = |model: &DashModel| {
         let text = super::screens::text(&super::screens::drawn(model));
         text.lines().last().unwrap().to_owned()
     };
-    update(&mut model, Message::Story(story.into()));
+    update(&mut model, DashMessage::Story(story.into()));
     // A remark passes over it, and the keys stay beside it.
-    press(&mut model, &[Key::Char('T')]);
+    press(&mut model, &[KeyPress::Char('T')]);
     assert!(last_line(&model).contains("theme"));
     let later = model.now_ms + 600_000;
-    update(&mut model, Message::Tick(later));
+    update(&mut model, DashMessage::Tick(later));
     let line = last_line(&model);
     assert!(line.contains(story) && line.contains("? help"), "{line}");
-    update(&mut model, Message::Story("3. It is measured".into()));
+    update(&mut model, DashMessage::Story("3. It is measured".into()));
     assert!(!last_line(&model).contains(story));
 }

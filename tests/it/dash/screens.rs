@@ -2,13 +2,13 @@
 //! `REGENERATE=1 scripts/test dash` writes them again.
 
 use openlora::{
-    runtime::event::Record,
+    runtime::event::EventRecord,
     tui::{
-        key::Key,
+        key::KeyPress,
         layout::{PANES, Pane},
-        model::{Link, Model},
+        model::{DashModel, FeedLink},
         theme::{THEMES, Theme},
-        update::{Message, update},
+        update::{DashMessage, update},
         view,
     },
 };
@@ -19,7 +19,7 @@ use super::{folder, model, options, press, scenario};
 
 pub const SIZES: [(u16, u16); 3] = [(80, 24), (120, 40), (200, 60)];
 
-pub fn drawn(model: &Model) -> Buffer {
+pub fn drawn(model: &DashModel) -> Buffer {
     let area = Rect::new(0, 0, model.size.0, model.size.1);
     let mut buffer = Buffer::empty(area);
     view::draw_into(&mut buffer, area, model);
@@ -60,7 +60,7 @@ fn styles(buffer: &Buffer) -> String {
 
 /// Compares a screen in all themes with what is kept, or keeps it.
 #[track_caller]
-fn assert_screen(name: &str, size: (u16, u16), make: impl Fn(Theme) -> Model) {
+fn assert_screen(name: &str, size: (u16, u16), make: impl Fn(Theme) -> DashModel) {
     let mut found = text(&drawn(&make(Theme::Dark)));
     found.push_str("-- styles\n");
     for (theme, theme_name) in THEMES {
@@ -92,7 +92,7 @@ fn every_pane_is_drawn_as_kept() {
             assert_screen(&name, size, |theme| {
                 let mut model = model("busy", size, theme);
                 (model.focus, model.expanded) = (pane, true);
-                press(&mut model, &[Key::Char('t'), Key::Down]);
+                press(&mut model, &[KeyPress::Char('t'), KeyPress::Down]);
                 model
             });
         }
@@ -107,24 +107,24 @@ fn whole_screens_are_drawn_as_kept() {
         assert_screen("hostile", size, |theme| model("hostile", size, theme));
         assert_screen("receipt", size, |theme| {
             let mut model = model("busy", size, theme);
-            press(&mut model, &[Key::Char('G'), Key::Enter]);
+            press(&mut model, &[KeyPress::Char('G'), KeyPress::Enter]);
             model
         });
         assert_screen("days", size, |theme| {
             let mut model = model("busy", size, theme);
-            press(&mut model, &['6', 'b', 'b'].map(Key::Char));
-            press(&mut model, &[Key::Enter]);
+            press(&mut model, &['6', 'b', 'b'].map(KeyPress::Char));
+            press(&mut model, &[KeyPress::Enter]);
             model
         });
         assert_screen("help", size, |theme| {
             let mut model = model("busy", size, theme);
-            press(&mut model, &[Key::Char('?')]);
+            press(&mut model, &[KeyPress::Char('?')]);
             model
         });
         assert_screen("contributors", size, |theme| {
             let mut model = model("busy", size, theme);
             model.options.watermark = Some("DEMO".to_owned());
-            let keys = ['6', 't', 't', 't', 'w', 'w', 'f'].map(Key::Char);
+            let keys = ['6', 't', 't', 't', 'w', 'w', 'f'].map(KeyPress::Char);
             press(&mut model, &keys);
             model
         });
@@ -147,16 +147,16 @@ fn a_screen_that_is_too_small_says_so() {
 
 /// Shows a scenario in batches and returns the screen at its end.
 fn replayed(batch: usize, size: (u16, u16)) -> String {
-    let records: Vec<Record> = scenario("busy");
+    let records: Vec<EventRecord> = scenario("busy");
     let now_ms = records.last().unwrap().time_ms;
-    let mut model = Model::new(options(Theme::Dark), size, records[0].time_ms);
+    let mut model = DashModel::new(options(Theme::Dark), size, records[0].time_ms);
     for part in records.chunks(batch) {
-        update(&mut model, Message::Records(part.to_vec()));
-        update(&mut model, Message::Frame(part[0].time_ms));
+        update(&mut model, DashMessage::Records(part.to_vec()));
+        update(&mut model, DashMessage::Frame(part[0].time_ms));
     }
     model.flow.clear();
-    update(&mut model, Message::Link(Link::Ended));
-    update(&mut model, Message::Frame(now_ms));
+    update(&mut model, DashMessage::Link(FeedLink::Ended));
+    update(&mut model, DashMessage::Frame(now_ms));
     text(&drawn(&model))
 }
 
@@ -190,7 +190,7 @@ fn mono_has_no_colour_and_the_other_themes_are_told_apart_from_each_other() {
 
 #[test]
 fn panes_cover_the_body_once_at_every_size() {
-    use openlora::tui::layout::{Form, Layout};
+    use openlora::tui::layout::{LayoutForm, ScreenLayout};
     for width in 60..=220u16 {
         for height in 15..=70u16 {
             for (pane, expanded) in [
@@ -198,9 +198,9 @@ fn panes_cover_the_body_once_at_every_size() {
                 (Pane::Inflow, false),
                 (Pane::Sums, true),
             ] {
-                let layout = Layout::of((width, height), pane, expanded);
+                let layout = ScreenLayout::divide((width, height), pane, expanded);
                 let full = width >= 120 && height >= 30;
-                assert_eq!(layout.form == Form::Full, full);
+                assert_eq!(layout.form == LayoutForm::Full, full);
                 let tabs = layout.tabs.map_or(0, |tabs| tabs.area());
                 let panes: u32 = layout.panes.iter().map(|(_, area)| area.area()).sum();
                 let rest = layout.header.area() + tabs + layout.footer.area();

@@ -6,9 +6,9 @@ use clap::CommandFactory;
 use openlora::{
     cli::Cli,
     error::EXIT_CLASSES,
-    runtime::serve::{Audience, ROUTES},
+    runtime::serve::{ROUTES, RouteAudience},
     settings::{
-        KEYS, Key, Kind,
+        KEYS, SettingKey, SettingKind,
         keys::{DATA_FIELDS, NETWORK_FIELDS},
     },
     tui::keymap::BINDINGS,
@@ -75,14 +75,14 @@ fn generated_table_of_verbs_is_current() {
 
 #[test]
 fn generated_table_of_settings_is_current() {
-    let row = |key: &Key| {
+    let row = |key: &SettingKey| {
         let default = key.default.map_or_else(|| "–".to_owned(), code);
         let about = key.about.to_owned();
         [code(key.name), values(key.kind), default, about]
     };
     let header = ["key", "values", "default", "meaning"];
     assert_table("settings.md", "settings", header, KEYS.iter().map(row));
-    let row = |key: &Key| [code(key.name), values(key.kind), key.about.to_owned()];
+    let row = |key: &SettingKey| [code(key.name), values(key.kind), key.about.to_owned()];
     let header = ["field", "values", "meaning"];
     assert_table(
         "settings.md",
@@ -95,15 +95,15 @@ fn generated_table_of_settings_is_current() {
     assert_table("settings.md", "data", ["field", "meaning"], rows);
 }
 
-fn values(kind: Kind) -> String {
+fn values(kind: SettingKind) -> String {
     match kind {
-        Kind::Integer { min, max } => format!("whole number from {min} to {max}"),
-        Kind::Number { min, max } => format!("number from {min} to {max}"),
-        Kind::Boolean => "true or false".to_owned(),
-        Kind::Text => "text".to_owned(),
-        Kind::Choice(words) => words.join(", "),
-        Kind::List => "list of texts".to_owned(),
-        Kind::Path => "path".to_owned(),
+        SettingKind::Integer { min, max } => format!("whole number from {min} to {max}"),
+        SettingKind::Number { min, max } => format!("number from {min} to {max}"),
+        SettingKind::Boolean => "true or false".to_owned(),
+        SettingKind::Text => "text".to_owned(),
+        SettingKind::Choice(words) => words.join(", "),
+        SettingKind::List => "list of texts".to_owned(),
+        SettingKind::Path => "path".to_owned(),
     }
 }
 
@@ -121,9 +121,9 @@ fn generated_table_of_routes_is_current() {
     let rows = ROUTES.iter().map(|route| {
         let path = route.path.replace("{*", "{");
         let audience = match route.audience {
-            Audience::Anyone => "anyone",
-            Audience::Operator => "the operator",
-            Audience::Sellers => "sellers",
+            RouteAudience::Anyone => "anyone",
+            RouteAudience::Operator => "the operator",
+            RouteAudience::Sellers => "sellers",
         };
         let about = route.about.to_owned();
         [

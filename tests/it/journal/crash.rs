@@ -14,7 +14,7 @@ use crate::support::{on_small_disk, small_disk};
 use crate::waiting;
 use futures::future::join_all;
 use openlora::runtime::{
-    event::{CallKind, Event, Finish, Record, Usage},
+    event::{CallKind, Event, EventRecord, FinishReason, TokenUsage},
     journal::{Journal, MemoryStore},
 };
 
@@ -37,7 +37,7 @@ async fn calls_of_dead_sessions_are_counted_once() {
         journal.append(reserved_by("dead", "e")).await.unwrap();
         journal.append(metered("e")).await.unwrap();
         let found = journal.recover("live").await.unwrap();
-        let counts: Vec<(String, Usage, Finish)> = found
+        let counts: Vec<(String, TokenUsage, FinishReason)> = found
             .iter()
             .filter_map(|record| match &record.event {
                 Event::CallMetered {
@@ -52,11 +52,11 @@ async fn calls_of_dead_sessions_are_counted_once() {
         let count = |id: &str, completion_tokens| {
             (
                 id.to_owned(),
-                Usage {
+                TokenUsage {
                     prompt_tokens: 7,
                     completion_tokens,
                 },
-                Finish::Recovered,
+                FinishReason::Recovered,
             )
         };
         assert_eq!(counts, [count("a", 9), count("b", 0), count("c", 1)]);
@@ -81,11 +81,11 @@ async fn a_recovered_count_says_what_is_known() {
         adapter: "mood".into(),
         adapter_digest: "ad".into(),
         kind: CallKind::Chat,
-        usage: Usage {
+        usage: TokenUsage {
             prompt_tokens: 7,
             completion_tokens: 3,
         },
-        finish: Finish::Recovered,
+        finish: FinishReason::Recovered,
         milliseconds: 250,
         first_token_milliseconds: None,
         request_hash: "rh".into(),
@@ -196,7 +196,7 @@ async fn acknowledged_events_survive_a_kill() {
 }
 
 /// Every open call is counted once, with the tokens of its last durable checkpoint.
-async fn assert_recovers(journal: &Journal, records: &[Record]) {
+async fn assert_recovers(journal: &Journal, records: &[EventRecord]) {
     let mut open: BTreeMap<String, u64> = BTreeMap::new();
     for record in records {
         match &record.event {

@@ -6,8 +6,11 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use futures::future::join_all;
 use openlora::{
     runtime::{
-        engine::{Classified, Engine, EngineError, Generation, Limits, Prompt, Sampling},
-        event::{Event, Finish, Usage},
+        engine::{
+            Engine, EngineError, EngineLimits, GenerationStream, LabelProbabilities, Prompt,
+            SamplingParams,
+        },
+        event::{Event, FinishReason, TokenUsage},
         ledger::Amount,
     },
     wallet::x402::Reason,
@@ -316,11 +319,11 @@ fn who_leaves_a_stream_pays_for_what_came() {
         let (usage, finish) = shop.server.metered(&id).await;
         (usage, finish, id)
     });
-    let two = Usage {
+    let two = TokenUsage {
         prompt_tokens: 5,
         completion_tokens: 2,
     };
-    assert_eq!((usage, finish), (two, Finish::Disconnected));
+    assert_eq!((usage, finish), (two, FinishReason::Disconnected));
     // Under its payer's own name for it nobody finds it.
     let named = shop.wait(shop.server.get("/v1/receipts/left"));
     assert_eq!(named.status, 404, "{named:?}");
@@ -549,7 +552,7 @@ struct Mended(Arc<dyn Engine>);
 
 #[async_trait::async_trait]
 impl Engine for Mended {
-    fn limits(&self) -> Limits {
+    fn limits(&self) -> EngineLimits {
         self.0.limits()
     }
 
@@ -560,8 +563,8 @@ impl Engine for Mended {
     async fn generate(
         &self,
         prompt: Prompt,
-        sampling: Sampling,
-    ) -> Result<Generation, EngineError> {
+        sampling: SamplingParams,
+    ) -> Result<GenerationStream, EngineError> {
         let Prompt::Chat(mut messages) = prompt else {
             return self.0.generate(prompt, sampling).await;
         };
@@ -571,7 +574,11 @@ impl Engine for Mended {
         self.0.generate(Prompt::Chat(messages), sampling).await
     }
 
-    async fn classify(&self, prompt: Prompt, labels: &[String]) -> Result<Classified, EngineError> {
+    async fn classify(
+        &self,
+        prompt: Prompt,
+        labels: &[String],
+    ) -> Result<LabelProbabilities, EngineError> {
         self.0.classify(prompt, labels).await
     }
 }

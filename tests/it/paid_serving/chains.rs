@@ -5,7 +5,7 @@ use openlora::{
     runtime::{event::Event, ledger::Address},
     wallet::{
         deploy::payee,
-        network::{Network, Wish},
+        network::{Network, NetworkOptions},
         provider::Chain,
         x402::{Reason, digest::EscrowDomain},
     },
@@ -23,15 +23,15 @@ use crate::{
 const SECOND: u64 = 31_338;
 
 fn network(name: &str, url: &str) -> Network {
-    let wish = Wish {
+    let wish = NetworkOptions {
         rpc: Some(url.to_owned()),
         token: Some(token().to_string()),
         registry: Some(contract("OpenLoraRegistry")),
         splitter_factory: Some(contract("RevenueSplitterFactory")),
         pool_factory: Some(contract("ContributorPoolFactory")),
-        ..Wish::default()
+        ..NetworkOptions::default()
     };
-    Network::settle(name, &wish).unwrap()
+    Network::resolve(name, &wish).unwrap()
 }
 
 /// Money for the seller's gas.
@@ -153,7 +153,7 @@ fn one_server_is_paid_on_two_chains(market: &Market, other: &Rpc) {
     let voucher = payer.voucher_on(SECOND, 2 * COST + QUOTE);
     assert_eq!(buys(&shop, SECOND, voucher), COST);
     let charged = [CHAIN, SECOND].map(|chain_id| {
-        let channel = EscrowDomain::of(chain_id).channel_id(&payer.config);
+        let channel = EscrowDomain::for_chain(chain_id).channel_id(&payer.config);
         shop.charged_on(chain_id, channel)
     });
     assert_eq!(charged, [2 * COST, 3 * COST]);

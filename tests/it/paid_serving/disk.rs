@@ -7,8 +7,11 @@ use std::sync::{
 };
 
 use openlora::runtime::{
-    event::{Event, Record},
-    journal::{Entry, Head, JournalError, Outcome, SqliteStore, Store, StoreReader},
+    event::{Event, EventRecord},
+    journal::{
+        AppendOutcome, JournalEntry, JournalError, JournalHead, JournalStore, SqliteStore,
+        StoreReader,
+    },
 };
 use serde_json::{Value, json};
 
@@ -30,9 +33,13 @@ struct Fragile {
     room: Room,
 }
 
-impl Store for Fragile {
-    fn append(&mut self, now_ms: u64, batch: &[Entry]) -> Result<Vec<Outcome>, JournalError> {
-        let counts = |entry: &Entry| matches!(entry.event, Event::CallMetered { .. });
+impl JournalStore for Fragile {
+    fn append(
+        &mut self,
+        now_ms: u64,
+        batch: &[JournalEntry],
+    ) -> Result<Vec<AppendOutcome>, JournalError> {
+        let counts = |entry: &JournalEntry| matches!(entry.event, Event::CallMetered { .. });
         let refused = self.room.full.load(Ordering::SeqCst)
             || self.room.counts.load(Ordering::SeqCst) && batch.iter().any(counts);
         match refused {
@@ -43,7 +50,7 @@ impl Store for Fragile {
         }
     }
 
-    fn head(&self) -> Head {
+    fn head(&self) -> JournalHead {
         self.store.head()
     }
 
@@ -96,7 +103,7 @@ fn a_full_disk_serves_and_charges_nothing() {
         shop.payment(&call, &once.exact(QUOTE, 1)),
     ];
     // The first call's attribution is written after its answer.
-    let attributed = |it: &Record| matches!(it.event, Event::Attributed(_));
+    let attributed = |it: &EventRecord| matches!(it.event, Event::Attributed(_));
     waiting::wait_until("the first call's attribution", || {
         shop.records().iter().any(attributed)
     });

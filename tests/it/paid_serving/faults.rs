@@ -14,12 +14,18 @@ use std::{
 use futures::StreamExt;
 use openlora::{
     runtime::{
-        engine::{Classified, Engine, EngineError, Generation, Limits, Prompt, Sampling},
-        journal::{Entry, Head, JournalError, Outcome, SqliteStore, Store, StoreReader},
-        ledger::{Charge, Payment},
-        ports::{Cashier, Refunded, Sale, Tab, Unpaid},
+        engine::{
+            Engine, EngineError, EngineLimits, GenerationStream, LabelProbabilities, Prompt,
+            SamplingParams,
+        },
+        journal::{
+            AppendOutcome, JournalEntry, JournalError, JournalHead, JournalStore, SqliteStore,
+            StoreReader,
+        },
+        ledger::{CallCharge, CheckedPayment},
+        ports::{OfferedCall, PaymentDemand, PaymentGateway, PaymentGuard, RefundAnswer},
     },
-    wallet::network::{Network, Wish},
+    wallet::network::{Network, NetworkOptions},
 };
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
@@ -129,23 +135,27 @@ struct DeadlyStore {
 }
 
 impl DeadlyStore {
-    fn dies(&self, when: &str, batch: &[Entry]) {
-        for Entry { event, .. } in batch {
+    fn dies(&self, when: &str, batch: &[JournalEntry]) {
+        for JournalEntry { event, .. } in batch {
             let kind = serde_json::to_value(event).unwrap()["type"].clone();
             dies(&self.point, &format!("{when} {}", kind.as_str().unwrap()));
         }
     }
 }
 
-impl Store for DeadlyStore {
-    fn append(&mut self, now_ms: u64, batch: &[Entry]) -> Result<Vec<Outcome>, JournalError> {
+impl JournalStore for DeadlyStore {
+    fn append(
+        &mut self,
+        now_ms: u64,
+        batch: &[JournalEntry],
+    ) -> Result<Vec<AppendOutcome>, JournalError> {
         self.dies("before", batch);
         let appended = self.store.append(now_ms, batch);
         self.dies("after", batch);
         appended
     }
 
-    fn head(&self) -> Head {
+    fn head(&self) -> JournalHead {
         self.store.head()
     }
 
@@ -155,17 +165,21 @@ impl Store for DeadlyStore {
 }
 
 struct DeadlyCashier {
-    cashier: Arc<dyn Cashier>,
+    cashier: Arc<dyn PaymentGateway>,
     point: Arc<str>,
 }
 
 #[async_trait::async_trait]
-impl Cashier for DeadlyCashier {
-    fn terms(&self, sale: &Sale) -> Unpaid {
+impl PaymentGateway for DeadlyCashier {
+    fn terms(&self, sale: &OfferedCall) -> PaymentDemand {
         self.cashier.terms(sale)
     }
 
-    async fn open(&self, sale: &Sale, payment: &str) -> Result<Box<dyn Tab>, Unpaid> {
+    async fn open(
+        &self,
+        sale: &OfferedCall,
+        payment: &str,
+    ) -> Result<Box<dyn PaymentGuard>, PaymentDemand> {
         dies(&self.point, "before open");
         let tab = self.cashier.open(sale, payment).await?;
         dies(&self.point, "after open");
@@ -173,38 +187,42 @@ impl Cashier for DeadlyCashier {
         Ok(Box::new(DeadlyTab { tab, point }))
     }
 
-    async fn refund(&self, sale: &Sale, payment: &str) -> Result<Refunded, Unpaid> {
+    async fn refund(
+        &self,
+        sale: &OfferedCall,
+        payment: &str,
+    ) -> Result<RefundAnswer, PaymentDemand> {
         self.cashier.refund(sale, payment).await
     }
 }
 
 struct DeadlyTab {
-    tab: Box<dyn Tab>,
+    tab: Box<dyn PaymentGuard>,
     point: Arc<str>,
 }
 
 #[async_trait::async_trait]
-impl Tab for DeadlyTab {
+impl PaymentGuard for DeadlyTab {
     fn name(&mut self, request_id: &str) {
         self.tab.name(request_id);
     }
 
-    async fn reserved(&mut self) -> Result<(), Unpaid> {
+    async fn reserved(&mut self) -> Result<(), PaymentDemand> {
         self.tab.reserved().await
     }
 
-    async fn secure(&mut self) -> Result<(), Unpaid> {
+    async fn commit(&mut self) -> Result<(), PaymentDemand> {
         dies(&self.point, "before secure");
-        self.tab.secure().await?;
+        self.tab.commit().await?;
         dies(&self.point, "after secure");
         Ok(())
     }
 
-    fn payment(&self) -> &Payment {
+    fn payment(&self) -> &CheckedPayment {
         self.tab.payment()
     }
 
-    fn response(&self, charge: &Charge) -> String {
+    fn response(&self, charge: &CallCharge) -> String {
         self.tab.response(charge)
     }
 
@@ -212,9 +230,9 @@ impl Tab for DeadlyTab {
         self.tab.time_limit()
     }
 
-    fn close(self: Box<Self>, charge: &Charge, answered: bool) {
+    fn capture(self: Box<Self>, charge: &CallCharge, answered: bool) {
         dies(&self.point, "before close");
-        self.tab.close(charge, answered);
+        self.tab.capture(charge, answered);
         // The answer is not yet written.
         dies(&self.point, "after close");
     }
@@ -227,7 +245,7 @@ struct DeadlyEngine {
 
 #[async_trait::async_trait]
 impl Engine for DeadlyEngine {
-    fn limits(&self) -> Limits {
+    fn limits(&self) -> EngineLimits {
         self.engine.limits()
     }
 
@@ -238,8 +256,8 @@ impl Engine for DeadlyEngine {
     async fn generate(
         &self,
         prompt: Prompt,
-        sampling: Sampling,
-    ) -> Result<Generation, EngineError> {
+        sampling: SamplingParams,
+    ) -> Result<GenerationStream, EngineError> {
         dies(&self.point, "generate");
         let generation = self.engine.generate(prompt, sampling).await?;
         let point = Arc::clone(&self.point);
@@ -250,7 +268,11 @@ impl Engine for DeadlyEngine {
         Ok(generation.boxed())
     }
 
-    async fn classify(&self, prompt: Prompt, labels: &[String]) -> Result<Classified, EngineError> {
+    async fn classify(
+        &self,
+        prompt: Prompt,
+        labels: &[String],
+    ) -> Result<LabelProbabilities, EngineError> {
         self.engine.classify(prompt, labels).await
     }
 }
@@ -266,12 +288,12 @@ fn child_sells_until_it_dies() {
         Act::Forward
     };
     let proxy = Proxy::new(&std::env::var(RPC).unwrap(), rule);
-    let wish = Wish {
+    let wish = NetworkOptions {
         rpc: Some(proxy.url.clone()),
         token: Some(token().to_string()),
-        ..Wish::default()
+        ..NetworkOptions::default()
     };
-    let network = Network::settle("local", &wish).unwrap();
+    let network = Network::resolve("local", &wish).unwrap();
     let store = DeadlyStore {
         store: SqliteStore::open(Path::new(&path)).unwrap(),
         point: Arc::clone(&point),
@@ -279,7 +301,7 @@ fn child_sells_until_it_dies() {
     let splitter = std::env::var(SPLITTER).unwrap().parse().unwrap();
     let (at_till, at_engine) = (Arc::clone(&point), point);
     let setup = Setup {
-        cashier: Box::new(move |cashier| -> Arc<dyn Cashier> {
+        cashier: Box::new(move |cashier| -> Arc<dyn PaymentGateway> {
             let point = Arc::clone(&at_till);
             Arc::new(DeadlyCashier { cashier, point })
         }),

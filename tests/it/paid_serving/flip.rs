@@ -7,15 +7,15 @@ use alloy::{
     sol_types::SolCall,
 };
 use openlora::{
-    runtime::ledger::{Address, Amount, ChannelConfig, Word},
+    runtime::ledger::{Address, Amount, ChannelTerms, Word},
     wallet::{
         contracts::ESCROW,
         registry::{BatchSettlementEscrow as Escrow, DevelopmentToken},
-        settlement::Settlement,
+        settlement::ChainSettlement,
         x402::{
-            ContractPayers, Reason, Rules,
+            ContractPayers, Reason, SponsorRules,
             digest::EscrowDomain,
-            wire::{Batch, Deed, Payload, Voucher},
+            wire::{BatchPayload, SchemePayload, Voucher, VoucherAction},
         },
     },
 };
@@ -39,7 +39,7 @@ sol! {
 struct Wallet<'a> {
     market: &'a Market,
     at: Address,
-    config: ChannelConfig,
+    config: ChannelTerms,
 }
 
 impl<'a> Wallet<'a> {
@@ -60,7 +60,7 @@ impl<'a> Wallet<'a> {
             .unwrap()
             .parse()
             .unwrap();
-        let config = ChannelConfig {
+        let config = ChannelTerms {
             payer: at,
             payer_authorizer: Address::default(),
             ..Payer::to(market.splitter, 1).config
@@ -91,20 +91,20 @@ impl<'a> Wallet<'a> {
     }
 
     fn channel(&self) -> Word {
-        EscrowDomain::of(CHAIN).channel_id(&self.config)
+        EscrowDomain::for_chain(CHAIN).channel_id(&self.config)
     }
 
     fn voucher(&self, max: u128) -> Value {
-        let batch = Batch {
+        let batch = BatchPayload {
             config: self.config.clone().into(),
             voucher: Voucher {
                 channel_id: self.channel(),
                 max_claimable_amount: Amount(max),
                 signature: Bytes::from(vec![1; 65]),
             },
-            deed: Deed::Voucher,
+            action: VoucherAction::Voucher,
         };
-        serde_json::to_value(Payload::Batch(Box::new(batch))).unwrap()
+        serde_json::to_value(SchemePayload::Batch(Box::new(batch))).unwrap()
     }
 
     fn claimed(&self, shop: &Shop) -> u128 {
@@ -115,7 +115,7 @@ impl<'a> Wallet<'a> {
 
 fn shop(market: &Market, contract_payers: ContractPayers) -> Shop {
     let setup = Setup {
-        rules: Rules {
+        rules: SponsorRules {
             contract_payers,
             ..RULES
         },

@@ -3,9 +3,12 @@
 use std::sync::Arc;
 
 use openlora::runtime::{
-    engine::{Classified, Engine, EngineError, Generation, Limits, Prompt, Sampling},
-    event::Finish,
-    ports::{Cashier, Refunded, Sale, Tab, Unpaid},
+    engine::{
+        Engine, EngineError, EngineLimits, GenerationStream, LabelProbabilities, Prompt,
+        SamplingParams,
+    },
+    event::FinishReason,
+    ports::{OfferedCall, PaymentDemand, PaymentGateway, PaymentGuard, RefundAnswer},
 };
 use serde_json::json;
 use tokio::sync::Semaphore;
@@ -23,7 +26,7 @@ struct Gated {
 
 #[async_trait::async_trait]
 impl Engine for Gated {
-    fn limits(&self) -> Limits {
+    fn limits(&self) -> EngineLimits {
         self.engine.limits()
     }
 
@@ -34,12 +37,16 @@ impl Engine for Gated {
     async fn generate(
         &self,
         prompt: Prompt,
-        sampling: Sampling,
-    ) -> Result<Generation, EngineError> {
+        sampling: SamplingParams,
+    ) -> Result<GenerationStream, EngineError> {
         self.engine.generate(prompt, sampling).await
     }
 
-    async fn classify(&self, prompt: Prompt, labels: &[String]) -> Result<Classified, EngineError> {
+    async fn classify(
+        &self,
+        prompt: Prompt,
+        labels: &[String],
+    ) -> Result<LabelProbabilities, EngineError> {
         self.asked.add_permits(1);
         self.let_go.acquire().await.unwrap().forget();
         self.engine.classify(prompt, labels).await
@@ -87,7 +94,7 @@ fn classifications_that_were_hung_up_on_are_charged_and_kept() {
             let_go.add_permits(1);
             shop.server.metered_nth(number + 1).await
         });
-        assert_eq!(finish, Finish::Stop);
+        assert_eq!(finish, FinishReason::Stop);
         charged += TEXT;
         assert_eq!(shop.charged(payer.channel()), charged);
         // The same payment gets what it paid for, without the model.
@@ -117,7 +124,7 @@ fn a_whole_answer_that_was_hung_up_on_is_charged_for_every_token() {
         shop.server.steps.add_permits(9);
         shop.server.metered_nth(1).await
     });
-    assert_eq!((usage.completion_tokens, finish), (9, Finish::Length));
+    assert_eq!((usage.completion_tokens, finish), (9, FinishReason::Length));
     assert_eq!(shop.charged(payer.channel()), 950);
     let again = shop.send(&call, Some(&payment));
     assert_eq!((again.status, cost(&again)), (200, 950));
@@ -153,15 +160,19 @@ fn unpaid_requests_use_up_an_allowance_and_payers_go_on() {
 }
 
 /// A till whose chains were not heard of for long.
-struct Deaf(Arc<dyn Cashier>);
+struct Deaf(Arc<dyn PaymentGateway>);
 
 #[async_trait::async_trait]
-impl Cashier for Deaf {
-    fn terms(&self, sale: &Sale) -> Unpaid {
+impl PaymentGateway for Deaf {
+    fn terms(&self, sale: &OfferedCall) -> PaymentDemand {
         self.0.terms(sale)
     }
 
-    async fn open(&self, sale: &Sale, payment: &str) -> Result<Box<dyn Tab>, Unpaid> {
+    async fn open(
+        &self,
+        sale: &OfferedCall,
+        payment: &str,
+    ) -> Result<Box<dyn PaymentGuard>, PaymentDemand> {
         self.0.open(sale, payment).await
     }
 
@@ -170,7 +181,11 @@ impl Cashier for Deaf {
         Err("Nothing was heard.".to_owned())
     }
 
-    async fn refund(&self, sale: &Sale, payment: &str) -> Result<Refunded, Unpaid> {
+    async fn refund(
+        &self,
+        sale: &OfferedCall,
+        payment: &str,
+    ) -> Result<RefundAnswer, PaymentDemand> {
         self.0.refund(sale, payment).await
     }
 }

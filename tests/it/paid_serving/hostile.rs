@@ -10,16 +10,16 @@ use alloy::{
 use futures::future::join_all;
 use openlora::{
     runtime::{
-        event::{CallKind, ChannelObserved, ChannelOpened, Event, Finish, Usage},
+        event::{CallKind, ChannelObserved, ChannelOpened, Event, FinishReason, TokenUsage},
         journal::{Journal, SqliteStore},
-        ledger::{Amount, ChannelKey, ChannelView, Payment, Scheme, Work},
+        ledger::{Amount, CallWork, ChannelKey, ChannelView, CheckedPayment, PaymentScheme},
     },
     wallet::{
         contracts::ESCROW,
         registry::{BatchSettlementEscrow as Escrow, VoucherClaim},
         x402::{
-            Reason, Rules,
-            wire::{Batch, Deed, Payload, Voucher},
+            Reason, SponsorRules,
+            wire::{BatchPayload, SchemePayload, Voucher, VoucherAction},
         },
     },
 };
@@ -63,17 +63,17 @@ fn published(market: &Market) -> Vec<VoucherClaim> {
 }
 
 /// A voucher as a stranger who found it presents it.
-fn found(payer: &Payer, max: u128, signature: Bytes, deed: Deed) -> Value {
-    let batch = Batch {
+fn found(payer: &Payer, max: u128, signature: Bytes, deed: VoucherAction) -> Value {
+    let batch = BatchPayload {
         config: payer.config.clone().into(),
         voucher: Voucher {
             channel_id: payer.channel(),
             max_claimable_amount: Amount(max),
             signature,
         },
-        deed,
+        action: deed,
     };
-    serde_json::to_value(Payload::Batch(Box::new(batch))).unwrap()
+    serde_json::to_value(SchemePayload::Batch(Box::new(batch))).unwrap()
 }
 
 fn words(count: usize) -> String {
@@ -126,7 +126,7 @@ fn a_claimed_voucher_is_worth_nothing_to_strangers() {
         (claim.voucher.maxClaimableAmount, claim.totalClaimed),
         (750, COST)
     );
-    let stolen = found(&payer, 750, claim.signature.clone(), Deed::Voucher);
+    let stolen = found(&payer, 750, claim.signature.clone(), VoucherAction::Voucher);
     let calls = priced_500();
     for call in &calls {
         assert_eq!(
@@ -187,9 +187,9 @@ fn strangers_are_told_nothing_of_channels() {
     let other = Payer::new(&market, 2, 10);
     for max in [0, 1, COST, QUOTE, COST + QUOTE] {
         for signature in [Bytes::from_static(&[0]), other.voucher_signature(max)] {
-            let asked = found(&payer, max, signature.clone(), Deed::Voucher);
+            let asked = found(&payer, max, signature.clone(), VoucherAction::Voucher);
             told_nothing(&shop.send(&call, Some(&shop.payment(&call, &asked))));
-            let deed = Deed::Refund { amount: None };
+            let deed = VoucherAction::Refund { amount: None };
             let asked = found(&payer, max, signature, deed);
             told_nothing(&refund(&shop, &asked));
         }
@@ -225,7 +225,7 @@ async fn refunding(shop: &Shop, payload: &Value) -> Reply {
 fn a_stranger_closes_no_channel_that_is_in_use() {
     let market = Market::embedded();
     let setup = Setup {
-        rules: Rules {
+        rules: SponsorRules {
             refund_pause: Duration::from_secs(2),
             ..RULES
         },
@@ -250,7 +250,7 @@ fn a_stranger_closes_no_channel_that_is_in_use() {
         let claim = claims.iter().find(|it| {
             openlora::runtime::ledger::Address::from(it.voucher.channel.payer) == payer.address()
         });
-        let deed = Deed::Refund { amount: None };
+        let deed = VoucherAction::Refund { amount: None };
         found(payer, 500, claim.unwrap().signature.clone(), deed)
     });
     let strangers: Vec<Value> = strangers.collect();
@@ -393,8 +393,8 @@ fn old_journal(market: &Market, payer: &Payer) {
         chain_id: CHAIN,
         channel: payer.channel(),
     };
-    let payment = Payment {
-        scheme: Scheme::BatchSettlement,
+    let payment = CheckedPayment {
+        scheme: PaymentScheme::BatchSettlement,
         chain_id: CHAIN,
         token: token(),
         receiver: config.receiver,
@@ -404,18 +404,18 @@ fn old_journal(market: &Market, payer: &Payer) {
         quote: Amount(750),
         signature: hex::encode_prefixed(payer.voucher_signature(750)),
         prices: PRICES,
-        work: Work::Tokens {
+        work: CallWork::Tokens {
             prompt: 5,
             completion: 7,
         },
         collected: false,
         party: None,
     };
-    let usage = Usage {
+    let usage = TokenUsage {
         prompt_tokens: 5,
         completion_tokens: 2,
     };
-    let charge = payment.charge(usage, Finish::Stop);
+    let charge = payment.charge(usage, FinishReason::Stop);
     let (adapter, adapter_digest) = ("persona".to_owned(), "persona0digest".to_owned());
     let view = ChannelView {
         balance: Amount(5_000),
@@ -440,7 +440,7 @@ fn old_journal(market: &Market, payer: &Payer) {
             adapter_digest,
             kind: CallKind::Chat,
             usage,
-            finish: Finish::Stop,
+            finish: FinishReason::Stop,
             milliseconds: 1,
             first_token_milliseconds: None,
             request_hash: "00".into(),

@@ -6,14 +6,14 @@ use std::{sync::Arc, time::Duration};
 use alloy::sol_types::SolCall;
 use openlora::{
     runtime::{
-        event::{Finish, Usage},
-        ledger::{Amount, Charge, Payment},
-        ports::{Cashier, Refunded, Sale, Tab, Unpaid},
+        event::{FinishReason, TokenUsage},
+        ledger::{Amount, CallCharge, CheckedPayment},
+        ports::{OfferedCall, PaymentDemand, PaymentGateway, PaymentGuard, RefundAnswer},
     },
     wallet::{
         contracts::ESCROW,
         registry::BatchSettlementEscrow as Escrow,
-        settlement::{Settlement, Treasurer, Triggers},
+        settlement::{ChainSettlement, ChainSettler, SettleTriggers},
         x402::Reason,
     },
 };
@@ -28,7 +28,7 @@ use crate::{
 };
 
 /// Nothing but a withdrawal starts a round.
-const NEVER: Triggers = Triggers {
+const NEVER: SettleTriggers = SettleTriggers {
     threshold: Amount(u128::MAX),
     interval: Duration::from_secs(3_600),
 };
@@ -69,7 +69,7 @@ fn a_call_that_runs_when_its_payer_withdraws_is_claimed() {
     let payer = Payer::new(&market, 1, 10_000);
     shop.buys(&Call::usual(), &payer.deposit(QUOTE, 2_000));
     let stop = CancellationToken::new();
-    let (treasurer, end) = (Treasurer::new(Arc::clone(&shop.desks[0])), stop.clone());
+    let (treasurer, end) = (ChainSettler::new(Arc::clone(&shop.desks[0])), stop.clone());
     let settling = market
         .runtime
         .spawn(async move { treasurer.run(NEVER, end).await });
@@ -120,45 +120,53 @@ fn a_call_that_runs_when_its_payer_withdraws_is_claimed() {
 }
 
 /// A till whose tabs run out of time soon.
-struct HastyCashier(Arc<dyn Cashier>);
+struct HastyCashier(Arc<dyn PaymentGateway>);
 
-struct HastyTab(Box<dyn Tab>);
+struct HastyTab(Box<dyn PaymentGuard>);
 
 #[async_trait::async_trait]
-impl Cashier for HastyCashier {
-    fn terms(&self, sale: &Sale) -> Unpaid {
+impl PaymentGateway for HastyCashier {
+    fn terms(&self, sale: &OfferedCall) -> PaymentDemand {
         self.0.terms(sale)
     }
 
-    async fn open(&self, sale: &Sale, payment: &str) -> Result<Box<dyn Tab>, Unpaid> {
+    async fn open(
+        &self,
+        sale: &OfferedCall,
+        payment: &str,
+    ) -> Result<Box<dyn PaymentGuard>, PaymentDemand> {
         let tab = self.0.open(sale, payment).await?;
         Ok(Box::new(HastyTab(tab)))
     }
 
-    async fn refund(&self, sale: &Sale, payment: &str) -> Result<Refunded, Unpaid> {
+    async fn refund(
+        &self,
+        sale: &OfferedCall,
+        payment: &str,
+    ) -> Result<RefundAnswer, PaymentDemand> {
         self.0.refund(sale, payment).await
     }
 }
 
 #[async_trait::async_trait]
-impl Tab for HastyTab {
+impl PaymentGuard for HastyTab {
     fn name(&mut self, request_id: &str) {
         self.0.name(request_id);
     }
 
-    async fn reserved(&mut self) -> Result<(), Unpaid> {
+    async fn reserved(&mut self) -> Result<(), PaymentDemand> {
         self.0.reserved().await
     }
 
-    async fn secure(&mut self) -> Result<(), Unpaid> {
-        self.0.secure().await
+    async fn commit(&mut self) -> Result<(), PaymentDemand> {
+        self.0.commit().await
     }
 
-    fn payment(&self) -> &Payment {
+    fn payment(&self) -> &CheckedPayment {
         self.0.payment()
     }
 
-    fn response(&self, charge: &Charge) -> String {
+    fn response(&self, charge: &CallCharge) -> String {
         self.0.response(charge)
     }
 
@@ -167,8 +175,8 @@ impl Tab for HastyTab {
         Some(Duration::from_secs(1))
     }
 
-    fn close(self: Box<Self>, charge: &Charge, answered: bool) {
-        self.0.close(charge, answered);
+    fn capture(self: Box<Self>, charge: &CallCharge, answered: bool) {
+        self.0.capture(charge, answered);
     }
 }
 
@@ -176,7 +184,7 @@ impl Tab for HastyTab {
 fn a_call_ends_while_what_it_costs_can_be_claimed() {
     let market = Market::embedded();
     let setup = Setup {
-        cashier: Box::new(|cashier| -> Arc<dyn Cashier> { Arc::new(HastyCashier(cashier)) }),
+        cashier: Box::new(|cashier| -> Arc<dyn PaymentGateway> { Arc::new(HastyCashier(cashier)) }),
         ..Setup::of(&market)
     };
     let shop = Shop::open(&market.runtime, setup);
@@ -191,12 +199,12 @@ fn a_call_ends_while_what_it_costs_can_be_claimed() {
         shop.server.steps.add_permits(2);
         let reply = shop.send(&call, Some(&payment));
         assert_eq!(reply.status, 200, "{reply:?}");
-        let two = Usage {
+        let two = TokenUsage {
             prompt_tokens: 5,
             completion_tokens: 2,
         };
         let counted = shop.wait(shop.server.metered_nth(number + 1));
-        assert_eq!(counted, (two, Finish::Length));
+        assert_eq!(counted, (two, FinishReason::Length));
         assert_eq!(shop.charged(payer.channel()), max + 250);
     }
     shop.settled();
@@ -229,7 +237,7 @@ fn a_call_that_waited_for_its_turn_until_its_payer_withdrew_is_refused() {
     let data = call.abi_encode().into();
     send_from(&stand.market.rpc, &payer, ESCROW.into(), &data);
     stand.wait(stand.seller.desk.refresh()).unwrap();
-    let unpaid = stand.wait(tab.secure()).unwrap_err();
+    let unpaid = stand.wait(tab.commit()).unwrap_err();
     let expected = stand.because(&second, Reason::Withdrawal);
     assert_eq!(crate::x402_support::refusal(unpaid), expected);
 }

@@ -59,7 +59,7 @@ fn cost_of_refunds(shop: &Shop) -> u128 {
                     refunds.push(intent.tx);
                 }
             }
-            Event::TransactionSettled {
+            Event::TransactionConfirmed {
                 tx, fee: Some(fee), ..
             } if refunds.contains(&tx) => cost += fee.0,
             _ => {}

@@ -17,39 +17,40 @@ use openlora::{
     error::Failure,
     runtime::{
         engine::Engine,
-        event::{Event, Record},
-        journal::{Journal, SqliteStore, Store},
+        event::{Event, EventRecord},
+        journal::{Journal, JournalStore, SqliteStore},
         ledger::{
-            Address, Amount, Book, ChannelConfig, ChannelKey, Prices, SponsorAllowance, Word,
+            Address, Amount, ChannelKey, ChannelTerms, Ledger, PriceList, SponsorAllowance, Word,
             trail::AuditTrail,
         },
-        ports::{Cashier, Treasury},
+        ports::{PaymentGateway, Settler},
         serve::{
-            Bound, Goods, ServeLimits, Server, Stop,
-            attribution::Keeping,
-            payment::{Currency, Sales},
+            BoundSocket, ServeInputs, ServeLimits, Server, StopHandle,
+            attribution::AttributionConfig,
+            payment::{Currency, SalesConfig},
         },
     },
     wallet::{
         contracts::{COLLECTOR, ESCROW},
-        keystore::Account,
+        keystore::WalletAccount,
         network::Network,
         provider::Chain,
         registry::DevelopmentToken,
         settlement::{
-            Deposit, Desk, History, Options, Records, Settlement, Treasurer,
-            audit::{Figures, audit},
+            ChainSettlement, ChainSettler, DepositPermit, SettlementClient, SettlementOptions,
+            SettlementRecords, TxHistory,
+            audit::{AuditFigures, audit},
             identify,
         },
-        transaction::Limits,
+        transaction::TxLimits,
         x402::{
-            Clearing, Counter, Rules, Shop as Stalls, Till,
+            ChainOffer, FacilitatorService, SellerConfig as Stalls, SponsorRules, X402Seller,
             binding::{BindingDomain, RefundFee, RefundRequest, RequestBinding, request_hash},
             digest::{EscrowDomain, TokenDomain, deposit_nonce},
             signature,
             wire::{
-                Authorization, Batch, Deed, DepositAuthorization, DepositPart, Erc3009, Exact,
-                Payload, Voucher,
+                BatchPayload, DepositAuthorization, DepositPart, Erc3009, ExactPayload,
+                SchemePayload, TransferAuthorization, Voucher, VoucherAction,
             },
         },
     },
@@ -70,7 +71,7 @@ use crate::{
 
 pub const CHAIN: u64 = 31_337;
 pub const CHAT: &str = "/v1/chat/completions";
-pub const PRICES: Prices = Prices {
+pub const PRICES: PriceList = PriceList {
     prompt: Amount(10_000),
     completion: Amount(100_000),
     classification: Amount(500),
@@ -89,19 +90,19 @@ pub const QUOTE: u128 = 350;
 pub const COST: u128 = 250;
 const FOREVER: u64 = 4_000_000_000;
 
-pub type AroundCashier = Box<dyn Fn(Arc<dyn Cashier>) -> Arc<dyn Cashier>>;
+pub type AroundCashier = Box<dyn Fn(Arc<dyn PaymentGateway>) -> Arc<dyn PaymentGateway>>;
 pub type AroundEngine = Box<dyn Fn(Arc<dyn Engine>) -> Arc<dyn Engine>>;
 
 /// What a server is made of.
 pub struct Setup {
-    pub store: Box<dyn Store>,
+    pub store: Box<dyn JournalStore>,
     pub networks: Vec<Network>,
     /// Who is paid, by the adapter's name.
     pub stalls: Vec<(&'static str, Address)>,
     pub limits: ServeLimits,
     /// Whose account serves.
     pub key: &'static str,
-    pub rules: Rules,
+    pub rules: SponsorRules,
     pub refund_fee: Amount,
     pub allowance: SponsorAllowance,
     pub cashier: AroundCashier,
@@ -118,7 +119,7 @@ impl Setup {
         )
     }
 
-    pub fn over(store: Box<dyn Store>, network: Network, splitter: Address) -> Self {
+    pub fn over(store: Box<dyn JournalStore>, network: Network, splitter: Address) -> Self {
         Self {
             store,
             networks: vec![network],
@@ -143,8 +144,8 @@ impl Setup {
 struct Idle;
 
 #[async_trait::async_trait]
-impl Treasury for Idle {
-    async fn settle(&self) -> Result<Value, Failure> {
+impl Settler for Idle {
+    async fn settle_all(&self) -> Result<Value, Failure> {
         Ok(json!([]))
     }
 
@@ -156,8 +157,8 @@ impl Treasury for Idle {
 /// A running server with its desks.
 pub struct Shop {
     pub server: TestServer,
-    pub desks: Vec<Arc<Desk>>,
-    book: Arc<RwLock<Book>>,
+    pub desks: Vec<Arc<SettlementClient>>,
+    book: Arc<RwLock<Ledger>>,
     watched: CancellationToken,
     watchers: JoinSet<()>,
     runtime: Arc<Runtime>,
@@ -178,20 +179,20 @@ impl Shop {
         journal.recover("none").await.unwrap();
         for network in &setup.networks {
             let chain = Chain::connect(network).await.unwrap();
-            let known = journal.snapshot().unwrap().book;
+            let known = journal.snapshot().unwrap().ledger;
             let history = || {
-                let mut history = History::default();
+                let mut history = TxHistory::default();
                 journal.replay(1, |record| history.apply(&record.event))?;
                 Ok(history)
             };
             identify(&chain, &known, history, &journal).await.unwrap();
         }
-        let book = Arc::new(RwLock::new(Book::default()));
+        let book = Arc::new(RwLock::new(Ledger::default()));
         let folded = Arc::clone(&book);
-        let follow = move |record: &Record| folded.write().unwrap().apply(&record.event);
+        let follow = move |record: &EventRecord| folded.write().unwrap().apply(&record.event);
         journal.follow(Box::new(follow)).await.unwrap();
-        let mut history = History::default();
-        let fold = |record: &Record| history.apply(&record.event);
+        let mut history = TxHistory::default();
+        let fold = |record: &EventRecord| history.apply(&record.event);
         journal.replay(1, fold).unwrap();
         let mut desks = Vec::new();
         for network in &setup.networks {
@@ -200,7 +201,7 @@ impl Shop {
             desk.recover().await.unwrap();
             desks.push(desk);
         }
-        let counters: Vec<Counter> = desks
+        let counters: Vec<ChainOffer> = desks
             .iter()
             .map(|it| counter(it, setup.refund_fee))
             .collect();
@@ -208,17 +209,17 @@ impl Shop {
         let digest = |name: &str| format!("{name}0digest");
         let stalls = setup.stalls.iter().map(|(name, to)| (digest(name), *to));
         let stalls = Stalls {
-            stalls: stalls.collect(),
-            counters: counters.clone(),
+            pay_to: stalls.collect(),
+            offers: counters.clone(),
             account: own,
             facts: Arc::new(journal.clone()),
             rules: setup.rules,
         };
         let known = book.read().unwrap().clone();
-        let sales = Sales {
-            cashier: (setup.cashier)(Arc::new(Till::new(stalls, known))),
-            facilitator: Arc::new(Clearing::new(counters, own)),
-            treasury: Arc::new(Idle),
+        let sales = SalesConfig {
+            gateway: (setup.cashier)(Arc::new(X402Seller::new(stalls, known))),
+            facilitator: Arc::new(FacilitatorService::new(counters, own)),
+            settler: Arc::new(Idle),
             currency: Currency {
                 symbol: "dUSD".into(),
                 decimals: 6,
@@ -255,13 +256,13 @@ impl Shop {
         });
     }
 
-    pub fn book(&self) -> Book {
+    pub fn book(&self) -> Ledger {
         self.book.read().unwrap().clone()
     }
 
-    pub fn records(&self) -> Vec<Record> {
+    pub fn records(&self) -> Vec<EventRecord> {
         let mut records = Vec::new();
-        let keep = |record: &Record| records.push(record.clone());
+        let keep = |record: &EventRecord| records.push(record.clone());
         self.server.journal.replay(1, keep).unwrap();
         records
     }
@@ -317,14 +318,14 @@ impl Shop {
 
     /// The audit of every chain, in their order, each with one receiver; every check holds.
     #[track_caller]
-    pub fn audited(&self) -> Vec<Figures> {
+    pub fn audited(&self) -> Vec<AuditFigures> {
         let mut trail = AuditTrail::default();
         self.server
             .journal
             .replay(1, |record| trail.apply(record))
             .unwrap();
-        assert_eq!(trail.book.breaches, Vec::<String>::new());
-        let figures = |desk: &Arc<Desk>| {
+        assert_eq!(trail.ledger.breaches, Vec::<String>::new());
+        let figures = |desk: &Arc<SettlementClient>| {
             let mut audits = self.wait(audit(desk.chain(), &trail, 0)).unwrap();
             assert!(audits.iter().all(|it| it.holds()), "{audits:#?}");
             assert_eq!(audits.len(), 1, "{audits:#?}");
@@ -335,9 +336,9 @@ impl Shop {
 
     /// Claims and settles everything on every chain; then ledger and chain are equal.
     #[track_caller]
-    pub fn settled(&self) -> Vec<Figures> {
+    pub fn settled(&self) -> Vec<AuditFigures> {
         for desk in &self.desks {
-            let treasurer = Treasurer::new(Arc::clone(desk));
+            let treasurer = ChainSettler::new(Arc::clone(desk));
             let done = self.wait(treasurer.settle_now()).unwrap();
             assert_eq!(done.left_out, []);
         }
@@ -360,28 +361,28 @@ fn now_ms() -> u64 {
 async fn desk(
     (network, key, allowance): (&Network, &str, SponsorAllowance),
     journal: &Journal,
-    book: &Arc<RwLock<Book>>,
-    history: &History,
-) -> Arc<Desk> {
-    let records = Records {
+    book: &Arc<RwLock<Ledger>>,
+    history: &TxHistory,
+) -> Arc<SettlementClient> {
+    let records = SettlementRecords {
         facts: Arc::new(journal.clone()),
-        books: Arc::clone(book) as _,
+        ledger: Arc::clone(book) as _,
         history: history.clone(),
     };
-    let limits = Limits {
+    let limits = TxLimits {
         max_fee: None,
         patience: Duration::from_secs(5),
     };
     let chain = Chain::connect(network).await.unwrap();
-    let options = Options {
+    let options = SettlementOptions {
         allowance,
-        ..Options::of(network, limits)
+        ..SettlementOptions::for_network(network, limits)
     };
-    Arc::new(Desk::new(chain, account(key), records, options))
+    Arc::new(SettlementClient::new(chain, account(key), records, options))
 }
 
-fn counter(desk: &Arc<Desk>, refund_fee: Amount) -> Counter {
-    Counter {
+fn counter(desk: &Arc<SettlementClient>, refund_fee: Amount) -> ChainOffer {
+    ChainOffer {
         settlement: Arc::clone(desk) as _,
         token: token(),
         token_name: TOKEN_NAME.into(),
@@ -395,7 +396,7 @@ fn counter(desk: &Arc<Desk>, refund_fee: Amount) -> Counter {
 
 async fn serve(
     journal: Journal,
-    sales: Sales,
+    sales: SalesConfig,
     limits: ServeLimits,
     layer: &AroundEngine,
 ) -> TestServer {
@@ -405,14 +406,14 @@ async fn serve(
         adapter.prices = PRICES;
         adapter.engine = layer(Arc::clone(&adapter.engine));
     }
-    let goods = Goods {
+    let goods = ServeInputs {
         adapters,
         sales: Some(sales),
-        keeping: Keeping::default(),
+        attribution: AttributionConfig::default(),
         access: access(),
     };
-    let bound = Bound::new("127.0.0.1", 0).await.unwrap();
-    let stop = Stop::default();
+    let bound = BoundSocket::new("127.0.0.1", 0).await.unwrap();
+    let stop = StopHandle::default();
     let server = Server::new(bound, goods, journal.clone(), limits, stop.clone());
     let server = server.await.unwrap();
     TestServer {
@@ -541,8 +542,8 @@ impl Call {
 
 /// Somebody who pays, with one channel on every chain.
 pub struct Payer {
-    account: Account,
-    pub config: ChannelConfig,
+    account: WalletAccount,
+    pub config: ChannelTerms,
 }
 
 impl Payer {
@@ -555,7 +556,7 @@ impl Payer {
 
     pub fn to(receiver: Address, index: u64) -> Self {
         let account = account(&format!("0x{:064x}", 0xfa17_0000_u64 + index));
-        let config = ChannelConfig {
+        let config = ChannelTerms {
             payer: account.address(),
             payer_authorizer: account.address(),
             receiver,
@@ -580,7 +581,7 @@ impl Payer {
     }
 
     pub fn channel(&self) -> Word {
-        EscrowDomain::of(CHAIN).channel_id(&self.config)
+        EscrowDomain::for_chain(CHAIN).channel_id(&self.config)
     }
 
     fn sign(&self, digest: Word) -> Bytes {
@@ -591,23 +592,23 @@ impl Payer {
     }
 
     pub fn voucher_signature(&self, max: u128) -> Bytes {
-        let domain = EscrowDomain::of(CHAIN);
+        let domain = EscrowDomain::for_chain(CHAIN);
         self.sign(domain.voucher(self.channel(), Amount(max)))
     }
 
-    fn batch(&self, chain_id: u64, max: u128, deed: Deed) -> Value {
-        let domain = EscrowDomain::of(chain_id);
+    fn batch(&self, chain_id: u64, max: u128, deed: VoucherAction) -> Value {
+        let domain = EscrowDomain::for_chain(chain_id);
         let channel_id = domain.channel_id(&self.config);
-        let batch = Batch {
+        let batch = BatchPayload {
             config: self.config.clone().into(),
             voucher: Voucher {
                 channel_id,
                 max_claimable_amount: Amount(max),
                 signature: self.sign(domain.voucher(channel_id, Amount(max))),
             },
-            deed,
+            action: deed,
         };
-        serde_json::to_value(Payload::Batch(Box::new(batch))).unwrap()
+        serde_json::to_value(SchemePayload::Batch(Box::new(batch))).unwrap()
     }
 
     pub fn voucher(&self, max: u128) -> Value {
@@ -615,11 +616,11 @@ impl Payer {
     }
 
     pub fn voucher_on(&self, chain_id: u64, max: u128) -> Value {
-        self.batch(chain_id, max, Deed::Voucher)
+        self.batch(chain_id, max, VoucherAction::Voucher)
     }
 
     pub fn refund(&self, charged: u128) -> Value {
-        self.batch(CHAIN, charged, Deed::Refund { amount: None })
+        self.batch(CHAIN, charged, VoucherAction::Refund { amount: None })
     }
 
     /// A request of now for the refund of this number, which pays a fee.
@@ -636,7 +637,7 @@ impl Payer {
             }),
             signature: Bytes::new(),
         };
-        let domain = BindingDomain::of(CHAIN, ESCROW.into());
+        let domain = BindingDomain::for_contract(CHAIN, ESCROW.into());
         request.signature = self.sign(request.digest(domain, self.channel()));
         request
     }
@@ -646,10 +647,10 @@ impl Payer {
     }
 
     pub fn deposit_on(&self, chain_id: u64, max: u128, amount: u128) -> Value {
-        let channel = EscrowDomain::of(chain_id).channel_id(&self.config);
+        let channel = EscrowDomain::for_chain(chain_id).channel_id(&self.config);
         let salt = number(7);
         let said = self.authorization(COLLECTOR.into(), amount, deposit_nonce(channel, salt));
-        let deed = Deed::Deposit(DepositPart {
+        let deed = VoucherAction::Deposit(DepositPart {
             amount: Amount(amount),
             authorization: DepositAuthorization {
                 erc3009: Some(Erc3009 {
@@ -669,19 +670,22 @@ impl Payer {
 
     pub fn exact_on(&self, chain_id: u64, value: u128, nonce: u64) -> Value {
         let authorization = self.authorization(self.config.receiver, value, number(nonce));
-        let exact = Exact {
+        let exact = ExactPayload {
             signature: self.sign(domain(chain_id).transfer(&authorization)),
             authorization,
         };
-        serde_json::to_value(Payload::Exact(exact)).unwrap()
+        serde_json::to_value(SchemePayload::Exact(exact)).unwrap()
     }
 
     /// A payment by `exact` that names its call, as its payer's word for it.
     pub fn exact_for(&self, shop: &Shop, call: &Call, (value, nonce): (u128, u64)) -> String {
         let payment = shop.payment(call, &self.exact(value, nonce));
         let request = request_hash("POST", call.path, call.body.to_string().as_bytes());
-        let digest =
-            BindingDomain::of(CHAIN, token()).request(number(nonce), Amount(value), request);
+        let digest = BindingDomain::for_contract(CHAIN, token()).request(
+            number(nonce),
+            Amount(value),
+            request,
+        );
         let binding = RequestBinding {
             request_hash: request,
             signature: self.sign(digest),
@@ -695,12 +699,12 @@ impl Payer {
     }
 
     /// The same for a channel that has this payer, whoever signs its vouchers.
-    pub fn fills_for(&self, market: &Market, config: &ChannelConfig, amount: u128) {
-        let channel = EscrowDomain::of(CHAIN).channel_id(config);
+    pub fn fills_for(&self, market: &Market, config: &ChannelTerms, amount: u128) {
+        let channel = EscrowDomain::for_chain(CHAIN).channel_id(config);
         let salt = number(8);
         let nonce = deposit_nonce(channel, salt);
         let said = self.authorization(COLLECTOR.into(), amount, nonce);
-        let deposit = Deposit {
+        let deposit = DepositPermit {
             channel,
             config: config.clone(),
             amount: said.value,
@@ -713,8 +717,8 @@ impl Payer {
         seller.wait(seller.desk.deposit(&deposit)).unwrap();
     }
 
-    fn authorization(&self, to: Address, value: u128, nonce: Word) -> Authorization {
-        Authorization {
+    fn authorization(&self, to: Address, value: u128, nonce: Word) -> TransferAuthorization {
+        TransferAuthorization {
             from: self.address(),
             to,
             value: Amount(value),
@@ -726,7 +730,7 @@ impl Payer {
 }
 
 fn domain(chain_id: u64) -> TokenDomain {
-    TokenDomain::of(TOKEN_NAME, "1", chain_id, token())
+    TokenDomain::for_token(TOKEN_NAME, "1", chain_id, token())
 }
 
 fn number(value: u64) -> Word {
@@ -734,7 +738,7 @@ fn number(value: u64) -> Word {
 }
 
 /// What was charged for every voucher and authorization, by what it is of and the sum signed for.
-pub fn charges(records: &[Record]) -> Vec<(Word, u128, Vec<u128>)> {
+pub fn charges(records: &[EventRecord]) -> Vec<(Word, u128, Vec<u128>)> {
     let mut open = std::collections::BTreeMap::new();
     let mut found: std::collections::BTreeMap<(Word, u128), Vec<u128>> = Default::default();
     for record in records {

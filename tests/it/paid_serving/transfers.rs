@@ -13,8 +13,8 @@ use alloy::{
 };
 use futures::future::join_all;
 use openlora::{
-    runtime::event::{Event, Record},
-    wallet::x402::{Reason, wire::Exact},
+    runtime::event::{Event, EventRecord},
+    wallet::x402::{Reason, wire::ExactPayload},
 };
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -47,7 +47,7 @@ const OTHER_KEY: &str = "0x22222222222222222222222222222222222222222222222222222
 
 /// Submits a payload's transfer, as anybody may.
 fn submission(payload: &Value) -> Bytes {
-    let exact: Exact = serde_json::from_value(payload.clone()).unwrap();
+    let exact: ExactPayload = serde_json::from_value(payload.clone()).unwrap();
     let said = exact.authorization;
     let call = Authorized::transferWithAuthorizationCall {
         from: said.from.into(),
@@ -81,7 +81,7 @@ fn refused(reply: &Reply) -> String {
 }
 
 /// Hashes of the transactions that a server has sent.
-fn sent(records: &[Record]) -> BTreeSet<String> {
+fn sent(records: &[EventRecord]) -> BTreeSet<String> {
     let sent = records.iter().filter_map(|record| match &record.event {
         Event::TransactionIntended(intent) => Some(intent.tx.clone()),
         _ => None,

@@ -5,13 +5,16 @@ use std::net::IpAddr;
 use futures::StreamExt;
 use openlora::runtime::{
     disclosure,
-    event::{CallKind, ChannelOpened, Event, Intent, Record},
-    ledger::{Address, Amount, ChannelConfig, ChannelKey, Payment, Prices, Scheme, Word, Work},
+    event::{CallKind, ChannelOpened, Event, EventRecord, TxIntent},
+    ledger::{
+        Address, Amount, CallWork, ChannelKey, ChannelTerms, CheckedPayment, PaymentScheme,
+        PriceList, Word,
+    },
     serve::{
-        Audience, ROUTES, Route,
-        access::{Access, Facilitation, Token},
+        ApiRoute, ROUTES, RouteAudience,
+        access::{AccessRules, AccessToken, FacilitatorAccess},
         payment::resource,
-        proxies::{Proxies, client_address},
+        proxies::{TrustedProxies, client_address},
     },
 };
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
@@ -26,7 +29,7 @@ fn stranger() -> reqwest::Client {
 }
 
 /// A request of a route as its method has it.
-fn asked(server: &TestServer, route: &Route) -> reqwest::RequestBuilder {
+fn asked(server: &TestServer, route: &ApiRoute) -> reqwest::RequestBuilder {
     let path = route.path.replace("{*id}", "none").replace("{id}", "none");
     match route.method {
         "GET" => stranger().get(server.url(&path)),
@@ -34,8 +37,10 @@ fn asked(server: &TestServer, route: &Route) -> reqwest::RequestBuilder {
     }
 }
 
-fn guarded() -> impl Iterator<Item = &'static Route> {
-    ROUTES.iter().filter(|it| it.audience != Audience::Anyone)
+fn guarded() -> impl Iterator<Item = &'static ApiRoute> {
+    ROUTES
+        .iter()
+        .filter(|it| it.audience != RouteAudience::Anyone)
 }
 
 fn error(message: &str, code: &str) -> Value {
@@ -151,8 +156,12 @@ async fn web_pages_get_nothing_even_with_the_token() {
 
 #[tokio::test]
 async fn sellers_have_a_token_of_their_own() {
-    for facilitation in [Facilitation::Off, Facilitation::Token, Facilitation::Public] {
-        let access = Access {
+    for facilitation in [
+        FacilitatorAccess::Off,
+        FacilitatorAccess::Token,
+        FacilitatorAccess::Public,
+    ] {
+        let access = AccessRules {
             facilitation,
             ..access()
         };
@@ -163,7 +172,7 @@ async fn sellers_have_a_token_of_their_own() {
             let request = asked(&server, route).header(AUTHORIZATION, sellers.clone());
             let with_token = reply(request).await;
             let what = format!("{facilitation:?} {}", route.path);
-            if route.audience == Audience::Operator {
+            if route.audience == RouteAudience::Operator {
                 assert_refused(&open, &what);
                 assert_refused(&with_token, &what);
                 continue;
@@ -176,14 +185,14 @@ async fn sellers_have_a_token_of_their_own() {
                 error(free, "not_sold_here"),
             );
             match facilitation {
-                Facilitation::Off => {
+                FacilitatorAccess::Off => {
                     assert_eq!([open.json(), with_token.json()], [closed.clone(), closed])
                 }
-                Facilitation::Token => {
+                FacilitatorAccess::Token => {
                     assert_refused(&open, &what);
                     assert_eq!(with_token.json(), free, "{what}");
                 }
-                Facilitation::Public => {
+                FacilitatorAccess::Public => {
                     assert_eq!([open.json(), with_token.json()], [free.clone(), free])
                 }
             }
@@ -198,8 +207,8 @@ const SALT: [u8; 32] = [0x5a; 32];
 const RAW: &str = "02f8b1827a69808459682f0085";
 
 fn secrets() -> Vec<Event> {
-    let payment = Payment {
-        scheme: Scheme::BatchSettlement,
+    let payment = CheckedPayment {
+        scheme: PaymentScheme::BatchSettlement,
         chain_id: 31_337,
         token: Address([1; 20]),
         receiver: Address([2; 20]),
@@ -210,10 +219,10 @@ fn secrets() -> Vec<Event> {
         collected: false,
         party: None,
         signature: SIGNATURE.to_owned(),
-        prices: Prices::default(),
-        work: Work::Classifications { texts: 1 },
+        prices: PriceList::default(),
+        work: CallWork::Classifications { texts: 1 },
     };
-    let config = ChannelConfig {
+    let config = ChannelTerms {
         payer: Address([3; 20]),
         payer_authorizer: Address([3; 20]),
         receiver: Address([2; 20]),
@@ -240,7 +249,7 @@ fn secrets() -> Vec<Event> {
             },
             config,
         })),
-        Event::TransactionIntended(Box::new(Intent {
+        Event::TransactionIntended(Box::new(TxIntent {
             tx: "0x01".to_owned(),
             chain_id: 31_337,
             genesis: None,
@@ -275,11 +284,11 @@ async fn events_tell_nothing_that_could_be_spent() {
     }
     // They are read back as records all the same, and differ in nothing else.
     let data = text.lines().filter_map(|line| line.strip_prefix("data: "));
-    let told: Vec<Record> = data.map(|it| serde_json::from_str(it).unwrap()).collect();
+    let told: Vec<EventRecord> = data.map(|it| serde_json::from_str(it).unwrap()).collect();
     assert_eq!(told.len(), records.len());
     for (told, record) in told.iter().zip(&records) {
         assert_eq!((told.sequence, &told.hash), (record.sequence, &record.hash));
-        let blanked = |record: &Record| {
+        let blanked = |record: &EventRecord| {
             let text = serde_json::to_string(record).unwrap();
             let zeros = |it: &str| "0".repeat(it.len());
             text.replace(&SIGNATURE[2..], &zeros(&SIGNATURE[2..]))
@@ -288,7 +297,7 @@ async fn events_tell_nothing_that_could_be_spent() {
         };
         assert_eq!(serde_json::to_string(told).unwrap(), blanked(record));
         assert_eq!(
-            disclosure::told(record),
+            disclosure::public_record(record),
             serde_json::to_value(told).unwrap()
         );
     }
@@ -319,8 +328,8 @@ async fn metrics_and_receipts_name_no_payer_s_signature() {
 
 #[test]
 fn a_proof_needs_the_token_and_fits_one_challenge() {
-    let token: Token = OPERATOR.parse().unwrap();
-    let other = Token::random().unwrap();
+    let token: AccessToken = OPERATOR.parse().unwrap();
+    let other = AccessToken::random().unwrap();
     let proof = token.proof("abc");
     assert!(token.proves("abc", &proof));
     assert!(!token.proves("abd", &proof));
@@ -339,7 +348,7 @@ fn a_proof_needs_the_token_and_fits_one_challenge() {
         &format!("{OPERATOR}0"),
         &OPERATOR.replace('a', "g"),
     ] {
-        let refused = wrong.parse::<Token>().unwrap_err().to_string();
+        let refused = wrong.parse::<AccessToken>().unwrap_err().to_string();
         assert_eq!(refused, "expected a token of 64 hexadecimal digits");
     }
 }
@@ -363,7 +372,7 @@ const STANDARD: &str = "forwarded";
 
 #[test]
 fn only_a_named_proxy_says_where_a_call_comes_from() {
-    let proxies = Proxies::parse(["10.0.0.0/8", "127.0.0.1", "fd00::/8"]).unwrap();
+    let proxies = TrustedProxies::parse(["10.0.0.0/8", "127.0.0.1", "fd00::/8"]).unwrap();
     type Case = (
         &'static str,
         &'static [(&'static str, &'static str)],
@@ -439,7 +448,7 @@ fn only_a_named_proxy_says_where_a_call_comes_from() {
     let nobody = client_address(
         "127.0.0.1".parse().unwrap(),
         &headers(&[(LIST, "198.51.100.7")]),
-        &Proxies::default(),
+        &TrustedProxies::default(),
     );
     assert_eq!(nobody, "127.0.0.1".parse::<IpAddr>().unwrap());
     for wrong in [
@@ -450,12 +459,12 @@ fn only_a_named_proxy_says_where_a_call_comes_from() {
         "10.0.0.0/-1",
         "10.0.0/8",
     ] {
-        let problem = Proxies::parse([wrong]).unwrap_err().to_string();
+        let problem = TrustedProxies::parse([wrong]).unwrap_err().to_string();
         let expected =
             format!("expected an address or a range such as 10.0.0.0/8, found `{wrong}`");
         assert_eq!(problem, expected);
     }
-    let everybody = Proxies::parse(["::/0"]).unwrap();
+    let everybody = TrustedProxies::parse(["::/0"]).unwrap();
     assert!(everybody.contains("203.0.113.9".parse().unwrap()));
 }
 

@@ -218,7 +218,7 @@ fn an_address_is_shown_without_what_opens_it() {
         redact::scrub(text),
         "cannot reach 'https://host/x' or (http://other)"
     );
-    redact::remember("rpc = \"https://me:Sup3rSecret@node.example/k?key=abcdefgh12\"");
+    redact::register_credentials("rpc = \"https://me:Sup3rSecret@node.example/k?key=abcdefgh12\"");
     for (text, scrubbed) in [
         (
             "at https://me:Sup3rSecret@node.example/k?key=abcdefgh12: no",

@@ -6,7 +6,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use openlora::private::memory::Locked;
+use openlora::private::memory::LockedMemory;
 
 use crate::{
     live::{serve_args, write_adapters},
@@ -36,7 +36,7 @@ fn flags(address: usize) -> Vec<String> {
 
 #[test]
 fn a_locked_value_is_left_out_of_dumps() {
-    let key = Locked::new([7_u8; 32]).unwrap();
+    let key = LockedMemory::new([7_u8; 32]).unwrap();
     let address = std::ptr::from_ref::<[u8; 32]>(&key).addr();
     // "dd": do not include the area in a core dump.
     assert!(flags(address).contains(&"dd".to_owned()));
@@ -50,7 +50,7 @@ fn a_locked_value_is_left_out_of_dumps() {
 #[test]
 fn a_locked_value_is_dropped_once() {
     let counted = std::sync::Arc::new(());
-    let locked = Locked::new(std::sync::Arc::clone(&counted)).unwrap();
+    let locked = LockedMemory::new(std::sync::Arc::clone(&counted)).unwrap();
     assert_eq!(std::sync::Arc::strong_count(&counted), 2);
     drop(locked);
     assert_eq!(std::sync::Arc::strong_count(&counted), 1);

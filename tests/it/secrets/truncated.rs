@@ -12,8 +12,8 @@ use openlora::{
     runtime::{
         decoder::Decoder,
         frozen,
-        influence::{Index, Sketch},
-        model::{Base, Precision},
+        influence::{GradientSketch, IndexFile},
+        model::{BaseModel, WeightPrecision},
     },
 };
 
@@ -38,8 +38,8 @@ fn an_open_index_answers_as_before_whatever_becomes_of_its_file() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("index.bin");
     fs::write(&path, draft.encode()).unwrap();
-    let index = Index::open(&path).unwrap();
-    let sketch = Sketch::of(&[vec![0.5; 64], vec![-0.25; 64]]);
+    let index = IndexFile::open(&path).unwrap();
+    let sketch = GradientSketch::quantise(&[vec![0.5; 64], vec![-0.25; 64]]);
     let (scores, sizes) = (index.scores(&sketch).unwrap(), index.sizes());
     let answer: Vec<u32> = (0..8).map(|place| (30 + place) % 97).collect();
     let trace = format!("{:?}", index.trace(&[], &answer));
@@ -54,7 +54,7 @@ fn an_open_index_answers_as_before_whatever_becomes_of_its_file() {
             .unwrap()
     );
     // Opened anew, it is what it is now.
-    let error = Index::open(&path).err().unwrap().to_string();
+    let error = IndexFile::open(&path).err().unwrap().to_string();
     assert!(error.contains("index.bin"), "{error}");
 }
 
@@ -92,7 +92,7 @@ fn copy(from: &Path, to: &Path) {
 fn weights_cut_short_before_they_are_read_are_told() {
     let dir = tempfile::tempdir().unwrap();
     copy(&golden("llama"), dir.path());
-    let base = Base::open_dir("llama", dir.path()).unwrap();
+    let base = BaseModel::open_dir("llama", dir.path()).unwrap();
     let weights = dir.path().join("model.safetensors");
     let length = fs::metadata(&weights).unwrap().len();
     for (keep, reason) in [
@@ -108,7 +108,7 @@ fn weights_cut_short_before_they_are_read_are_told() {
             .unwrap()
             .set_len(keep)
             .unwrap();
-        let error = Decoder::load(&base, Precision::F32)
+        let error = Decoder::load(&base, WeightPrecision::F32)
             .err()
             .unwrap()
             .to_string();

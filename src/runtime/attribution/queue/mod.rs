@@ -19,26 +19,26 @@ use crate::{atomic, private::files};
 
 /// What a call was asked and answered, as token ids.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Exchange {
+pub struct CallTokens {
     pub prompt: Vec<u32>,
     pub answer: Vec<u32>,
 }
 
 /// Everything of a call that its attribution needs and the journal must not have.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Kept {
+pub struct PendingTokens {
     pub request_id: String,
     /// Several where several texts were classified in one call.
-    pub exchanges: Vec<Exchange>,
+    pub exchanges: Vec<CallTokens>,
 }
 
 /// The folder.
 #[derive(Clone, Debug)]
-pub struct Vault {
+pub struct PendingTokenStore {
     dir: PathBuf,
 }
 
-impl Vault {
+impl PendingTokenStore {
     /// Opens or makes the folder.
     pub fn open(dir: &Path) -> io::Result<Self> {
         files::folder(dir)?;
@@ -48,17 +48,17 @@ impl Vault {
     }
 
     /// Keeps a call; it is on disk when this returns.
-    pub fn keep(&self, kept: &Kept) -> io::Result<()> {
+    pub fn store_call(&self, kept: &PendingTokens) -> io::Result<()> {
         let bytes = serde_json::to_vec(kept)?;
         let path = self.path(&kept.request_id);
-        atomic::replace_file(&path, &bytes, atomic::Readers::Owner)
+        atomic::replace_file(&path, &bytes, atomic::FileAccess::Owner)
     }
 
     /// What is kept of a call. A file that cannot be read as one is as good as none.
-    pub fn find(&self, request_id: &str) -> io::Result<Option<Kept>> {
+    pub fn find(&self, request_id: &str) -> io::Result<Option<PendingTokens>> {
         match fs::read(self.path(request_id)) {
             Ok(bytes) => {
-                let kept: Option<Kept> = serde_json::from_slice(&bytes).ok();
+                let kept: Option<PendingTokens> = serde_json::from_slice(&bytes).ok();
                 Ok(kept.filter(|kept| kept.request_id == request_id))
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),

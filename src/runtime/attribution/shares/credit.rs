@@ -8,7 +8,7 @@
 //! How far a single example can get is bounded where rows are made, by
 //! [`LEVERAGE`](crate::runtime::influence::LEVERAGE).
 
-use super::{Example, Fallback, WHOLE};
+use super::{ClusterExample, ShareFallback, WHOLE};
 
 /// Credit begins above so many times the noise.
 pub const CLIP: u128 = 3;
@@ -21,10 +21,10 @@ const PRECISION: u32 = 47;
 
 /// A cluster's original.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Credit {
+pub struct ClusterCredit {
     /// Index of the original.
     pub example: usize,
-    pub party: u32,
+    pub contributor: u32,
     pub score: i128,
     /// By how much the score stands out of the noise.
     pub excess: u128,
@@ -34,9 +34,9 @@ pub struct Credit {
 
 /// What every cluster is credited with.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Credits {
+pub struct ClusterCredits {
     /// In the order of their originals.
-    pub originals: Vec<Credit>,
+    pub originals: Vec<ClusterCredit>,
     /// Place of each example's cluster among the originals.
     pub place: Vec<usize>,
     pub noise: u128,
@@ -46,12 +46,15 @@ pub struct Credits {
 ///
 /// # Errors
 /// The scores are not the examples', or too large to be scores.
-pub fn credits(examples: &[Example], scores: &[i128]) -> Result<Credits, Fallback> {
+pub fn credits(
+    examples: &[ClusterExample],
+    scores: &[i128],
+) -> Result<ClusterCredits, ShareFallback> {
     if examples.len() != scores.len() {
-        return Err(Fallback::Mismatch);
+        return Err(ShareFallback::Mismatch);
     }
     if scores.iter().any(|score| score.unsigned_abs() > LARGEST) {
-        return Err(Fallback::OutOfRange);
+        return Err(ShareFallback::OutOfRange);
     }
     let mut found = originals(examples, scores);
     let noise = noise(found.originals.iter().map(|it| it.score));
@@ -69,15 +72,15 @@ pub fn credits(examples: &[Example], scores: &[i128]) -> Result<Credits, Fallbac
     Ok(found)
 }
 
-fn originals(examples: &[Example], scores: &[i128]) -> Credits {
+fn originals(examples: &[ClusterExample], scores: &[i128]) -> ClusterCredits {
     let mut first = std::collections::BTreeMap::new();
     let mut originals = Vec::new();
     let mut place = Vec::with_capacity(examples.len());
     for (index, (example, score)) in examples.iter().zip(scores).enumerate() {
         let at = *first.entry(example.cluster).or_insert_with(|| {
-            originals.push(Credit {
+            originals.push(ClusterCredit {
                 example: index,
-                party: example.party,
+                contributor: example.contributor,
                 score: *score,
                 excess: 0,
                 credit: 0,
@@ -86,7 +89,7 @@ fn originals(examples: &[Example], scores: &[i128]) -> Credits {
         });
         place.push(at);
     }
-    Credits {
+    ClusterCredits {
         originals,
         place,
         noise: 0,
@@ -103,9 +106,9 @@ pub fn noise(scores: impl Iterator<Item = i128>) -> u128 {
     *sizes.select_nth_unstable(middle).1
 }
 
-impl Credits {
+impl ClusterCredits {
     /// Every original alike, before anything is scored.
-    pub fn equal(examples: &[Example]) -> Self {
+    pub fn equal(examples: &[ClusterExample]) -> Self {
         let mut found = originals(examples, &vec![0; examples.len()]);
         found.originals.iter_mut().for_each(|it| it.credit = 1);
         found
@@ -130,11 +133,13 @@ impl Credits {
     /// The examples with the most credit, and their millionths of all of it.
     pub fn largest(&self, count: usize) -> Vec<(usize, u32)> {
         let total = self.total();
-        let mut order: Vec<&Credit> = self.originals.iter().filter(|it| it.credit > 0).collect();
+        let mut order: Vec<&ClusterCredit> =
+            self.originals.iter().filter(|it| it.credit > 0).collect();
         order.sort_by_key(|it| (std::cmp::Reverse(it.credit), it.example));
         let shift = 128_u32.saturating_sub(total.leading_zeros() + 100);
-        let ppm =
-            |it: &Credit| ((it.credit >> shift) * u128::from(WHOLE)).checked_div(total >> shift);
+        let ppm = |it: &ClusterCredit| {
+            ((it.credit >> shift) * u128::from(WHOLE)).checked_div(total >> shift)
+        };
         let named = order.into_iter().take(count);
         named
             .map(|it| (it.example, u32::try_from(ppm(it).unwrap_or(0)).unwrap_or(0)))

@@ -4,35 +4,35 @@ use std::collections::BTreeMap;
 
 use sha2::{Digest, Sha256};
 
-use super::{Party, Share, Table, WHOLE, credit::Credits};
+use super::{Contributor, OwnerShare, ShareTable, WHOLE, credit::ClusterCredits};
 use crate::runtime::ledger::Address;
 
 /// The whole of a part before it is rounded.
 pub const ONE: u128 = 1_000_000_000_000_000_000;
 
 /// Parties by whoever benefits.
-pub(super) struct Owners<'a> {
+pub(super) struct OwnerGroups<'a> {
     /// The owner of each party.
     owner: Vec<usize>,
-    owners: Vec<Owner<'a>>,
+    owners: Vec<ShareOwner<'a>>,
 }
 
-struct Owner<'a> {
+struct ShareOwner<'a> {
     /// Its first party.
-    party: usize,
+    contributor: usize,
     /// What tells it from others.
-    identity: Identity<'a>,
+    identity: OwnerIdentity<'a>,
     rest: u128,
     barred: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Identity<'a> {
+enum OwnerIdentity<'a> {
     Account(Address),
     Name(&'a str),
 }
 
-impl Identity<'_> {
+impl OwnerIdentity<'_> {
     fn bytes(&self) -> &[u8] {
         match self {
             Self::Account(address) => &address.0,
@@ -41,23 +41,23 @@ impl Identity<'_> {
     }
 }
 
-impl<'a> Owners<'a> {
-    pub fn of(table: &Table<'a>) -> Self {
-        let mut owners: Vec<Owner<'a>> = Vec::new();
-        let mut owner = Vec::with_capacity(table.parties.len());
-        let mut places: BTreeMap<Identity<'_>, usize> = BTreeMap::new();
-        for (index, party) in table.parties.iter().enumerate() {
-            let identity = identity(party);
+impl<'a> OwnerGroups<'a> {
+    pub fn from_table(table: &ShareTable<'a>) -> Self {
+        let mut owners: Vec<ShareOwner<'a>> = Vec::new();
+        let mut owner = Vec::with_capacity(table.contributors.len());
+        let mut places: BTreeMap<OwnerIdentity<'_>, usize> = BTreeMap::new();
+        for (index, contributor) in table.contributors.iter().enumerate() {
+            let identity = identity(contributor);
             let at = *places.entry(identity).or_insert_with(|| {
-                owners.push(Owner {
-                    party: index,
+                owners.push(ShareOwner {
+                    contributor: index,
                     identity,
                     rest: 0,
                     barred: false,
                 });
                 owners.len() - 1
             });
-            owners[at].rest += u128::from(party.static_ppm);
+            owners[at].rest += u128::from(contributor.static_ppm);
             owner.push(at);
         }
         let mut found = Self { owner, owners };
@@ -68,13 +68,13 @@ impl<'a> Owners<'a> {
     /// Where a call was paid, who paid for it and who cannot be paid have no part, unless nobody
     /// with a static share would be left: whoever has only copies is no reason to bar the payer,
     /// and takes no part in the payer's place.
-    fn bar(&mut self, table: &Table<'_>) {
+    fn bar(&mut self, table: &ShareTable<'_>) {
         let Some(payer) = table.payer else { return };
         let mut payable = vec![false; self.owners.len()];
         let mut paying = vec![false; self.owners.len()];
-        for (party, at) in table.parties.iter().zip(&self.owner) {
-            payable[*at] |= party.address.is_some();
-            paying[*at] |= party.address == Some(payer) || party.owner == Some(payer);
+        for (contributor, at) in table.contributors.iter().zip(&self.owner) {
+            payable[*at] |= contributor.address.is_some();
+            paying[*at] |= contributor.address == Some(payer) || contributor.owner == Some(payer);
         }
         let open = |at: usize| payable[at] && !paying[at];
         let unrated = self.owners.iter().all(|owner| owner.rest == 0);
@@ -90,7 +90,7 @@ impl<'a> Owners<'a> {
         }
     }
 
-    pub fn parties(&self) -> usize {
+    pub fn contributor_count(&self) -> usize {
         self.owner.len()
     }
 
@@ -99,16 +99,16 @@ impl<'a> Owners<'a> {
     }
 
     /// The owner of a party that may have a part.
-    pub fn open(&self, party: u32) -> Option<usize> {
-        let at = *self.owner.get(party as usize)?;
+    pub fn open(&self, contributor: u32) -> Option<usize> {
+        let at = *self.owner.get(contributor as usize)?;
         (!self.owners[at].barred).then_some(at)
     }
 
     /// Parts by credit; all zero when nobody who may have one was credited.
-    pub fn of_credits(&self, credits: &Credits) -> Vec<u128> {
+    pub fn of_credits(&self, credits: &ClusterCredits) -> Vec<u128> {
         let mut sums = vec![0_u128; self.count()];
         for original in &credits.originals {
-            if let Some(at) = self.open(original.party) {
+            if let Some(at) = self.open(original.contributor) {
                 sums[at] += original.credit;
             }
         }
@@ -116,10 +116,10 @@ impl<'a> Owners<'a> {
     }
 
     /// The largest owner's sum of scores over all absolute sums.
-    pub fn confidence(&self, credits: &Credits) -> u32 {
+    pub fn confidence(&self, credits: &ClusterCredits) -> u32 {
         let mut sums = vec![0_i128; self.count()];
         for original in &credits.originals {
-            if let Some(at) = self.owner.get(original.party as usize) {
+            if let Some(at) = self.owner.get(original.contributor as usize) {
                 sums[*at] += original.score;
             }
         }
@@ -137,8 +137,8 @@ impl<'a> Owners<'a> {
     }
 
     /// The static parts; equal ones where nobody who may have a part has a static one.
-    pub fn resting(&self) -> Vec<u128> {
-        let weights = |of: fn(&Owner<'_>) -> u128| -> Vec<u128> {
+    pub fn static_parts(&self) -> Vec<u128> {
+        let weights = |of: fn(&ShareOwner<'_>) -> u128| -> Vec<u128> {
             let each = self.owners.iter();
             each.map(|it| if it.barred { 0 } else { of(it) }).collect()
         };
@@ -151,12 +151,12 @@ impl<'a> Owners<'a> {
 
     /// Parts of which the evidence decides `ppm` and the static parts the rest.
     pub fn shrunk(&self, found: &[u128], ppm: u128) -> Vec<u128> {
-        blend(found, &self.resting(), ppm)
+        blend(found, &self.static_parts(), ppm)
     }
 
     /// Millionths by largest remainder; of equal remainders the one whose hash with the event is
     /// smaller comes first, which nobody can choose who does not choose the event.
-    pub fn rounded(&self, weights: &[u128], event: &[u8; 32]) -> Vec<Share> {
+    pub fn rounded(&self, weights: &[u128], event: &[u8; 32]) -> Vec<OwnerShare> {
         let total: u128 = weights.iter().sum();
         if total == 0 {
             return Vec::new();
@@ -176,8 +176,8 @@ impl<'a> Owners<'a> {
         let shares = self.owners.iter().zip(parts);
         let shares = shares.filter(|(_, part)| *part > 0);
         shares
-            .map(|(owner, part)| Share {
-                party: owner.party,
+            .map(|(owner, part)| OwnerShare {
+                contributor: owner.contributor,
                 ppm: u32::try_from(part).unwrap_or(0),
             })
             .collect()
@@ -190,10 +190,10 @@ impl<'a> Owners<'a> {
     }
 }
 
-fn identity(party: &Party) -> Identity<'_> {
-    match party.owner.or(party.address) {
-        Some(account) => Identity::Account(account),
-        None => Identity::Name(&party.name),
+fn identity(contributor: &Contributor) -> OwnerIdentity<'_> {
+    match contributor.owner.or(contributor.address) {
+        Some(account) => OwnerIdentity::Account(account),
+        None => OwnerIdentity::Name(&contributor.name),
     }
 }
 

@@ -25,7 +25,7 @@ pub const FULL_STRENGTH_PPM: u64 = 50_000;
 
 /// Somebody who contributed data.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Party {
+pub struct Contributor {
     pub name: String,
     /// Where it is paid.
     pub address: Option<Address>,
@@ -37,16 +37,16 @@ pub struct Party {
 
 /// One example of the index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Example {
+pub struct ClusterExample {
     /// Index into the parties.
-    pub party: u32,
+    pub contributor: u32,
     /// Near-duplicates have the same; the first example of a cluster is the original.
     pub cluster: u32,
 }
 
 /// A run of tokens that the answer shares with the training text.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Span {
+pub struct SharedSpan {
     /// First token of it in the answer.
     pub start: u32,
     pub tokens: u32,
@@ -59,17 +59,17 @@ pub struct Span {
 
 /// What an index says of one call.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Evidence<'a> {
-    pub examples: &'a [Example],
+pub struct ShareEvidence<'a> {
+    pub examples: &'a [ClusterExample],
     /// One per example; positive is helpful.
     pub scores: &'a [i128],
-    pub spans: &'a [Span],
+    pub spans: &'a [SharedSpan],
     pub answer_tokens: u32,
 }
 
 /// Why the static shares are taken instead of evidence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Fallback {
+pub enum ShareFallback {
     /// There is no index of the adapter.
     MissingIndex,
     /// The index belongs to other weights.
@@ -94,7 +94,7 @@ pub enum Fallback {
     SelfDealing,
 }
 
-impl Fallback {
+impl ShareFallback {
     /// As events and logs spell it.
     pub fn word(self) -> &'static str {
         match self {
@@ -115,28 +115,28 @@ impl Fallback {
 
 /// Who may share in a call.
 #[derive(Clone, Copy, Debug)]
-pub struct Table<'a> {
+pub struct ShareTable<'a> {
     /// Names the call; breaks ties.
     pub event: [u8; 32],
-    pub parties: &'a [Party],
+    pub contributors: &'a [Contributor],
     /// Who paid for the call; its own data earns it nothing then.
     pub payer: Option<Address>,
 }
 
 /// An owner's part.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Share {
+pub struct OwnerShare {
     /// The owner's first party.
-    pub party: usize,
+    pub contributor: usize,
     pub ppm: u32,
 }
 
 /// What became of a call.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Settled {
+pub struct ShareOutcome {
     /// In the order of the parties; they sum to a million, or there are none.
-    pub shares: Vec<Share>,
-    pub fallback: Option<Fallback>,
+    pub shares: Vec<OwnerShare>,
+    pub fallback: Option<ShareFallback>,
     /// How far one owner stands out: the largest sum of scores over all absolute sums.
     pub confidence_ppm: u32,
     /// How much of the shares the evidence decides.
@@ -150,9 +150,12 @@ pub struct Settled {
 /// Divides a call. Whoever paid for it is left out as long as somebody else is there, and so are,
 /// where it was paid, owners that cannot be paid: a call can never return to its payer through the
 /// contributors' part what the payer put in, however it was made up.
-pub fn settle(table: &Table<'_>, evidence: Result<&Evidence<'_>, Fallback>) -> Settled {
-    let owners = divide::Owners::of(table);
-    let evidence = evidence.map_err(|fallback| (fallback, Settled::default()));
+pub fn divide_call(
+    table: &ShareTable<'_>,
+    evidence: Result<&ShareEvidence<'_>, ShareFallback>,
+) -> ShareOutcome {
+    let owners = divide::OwnerGroups::from_table(table);
+    let evidence = evidence.map_err(|fallback| (fallback, ShareOutcome::default()));
     let weighed = evidence.and_then(|evidence| weigh(&owners, evidence));
     let (weights, mut settled) = match weighed {
         Ok((found, settled)) => {
@@ -160,8 +163,8 @@ pub fn settle(table: &Table<'_>, evidence: Result<&Evidence<'_>, Fallback>) -> S
             (owners.shrunk(&found, e), settled)
         }
         Err((fallback, settled)) => (
-            owners.resting(),
-            Settled {
+            owners.static_parts(),
+            ShareOutcome {
                 fallback: Some(fallback),
                 ..settled
             },
@@ -171,32 +174,33 @@ pub fn settle(table: &Table<'_>, evidence: Result<&Evidence<'_>, Fallback>) -> S
     settled
 }
 
-type Refused = (Fallback, Settled);
+type FallbackOutcome = (ShareFallback, ShareOutcome);
 
 /// The owners' parts by evidence alone, in units of [`divide::ONE`], and how it is to be used.
 fn weigh(
-    owners: &divide::Owners<'_>,
-    evidence: &Evidence<'_>,
-) -> Result<(Vec<u128>, Settled), Refused> {
-    let refuse = |fallback| (fallback, Settled::default());
+    owners: &divide::OwnerGroups<'_>,
+    evidence: &ShareEvidence<'_>,
+) -> Result<(Vec<u128>, ShareOutcome), FallbackOutcome> {
+    let refuse = |fallback| (fallback, ShareOutcome::default());
     let credits = credits(evidence.examples, evidence.scores).map_err(refuse)?;
-    let fits = |example: &Example| (example.party as usize) < owners.parties();
+    let fits =
+        |example: &ClusterExample| (example.contributor as usize) < owners.contributor_count();
     if !evidence.examples.iter().all(fits) {
-        return Err(refuse(Fallback::Mismatch));
+        return Err(refuse(ShareFallback::Mismatch));
     }
-    let mut settled = Settled {
+    let mut settled = ShareOutcome {
         confidence_ppm: owners.confidence(&credits),
-        ..Settled::default()
+        ..ShareOutcome::default()
     };
     if credits.total() == 0 {
-        return Err((Fallback::NoSurvivingScore, settled));
+        return Err((ShareFallback::NoSurvivingScore, settled));
     }
     settled.examples = credits.largest(NAMED);
     let influence = owners.of_credits(&credits);
     if influence.iter().all(|part| *part == 0) {
-        return Err((Fallback::SelfDealing, settled));
+        return Err((ShareFallback::SelfDealing, settled));
     }
-    let traced = trace::weigh(owners, evidence, &credits);
+    let traced = trace::weigh_spans(owners, evidence, &credits);
     settled.trace_ppm = traced.ppm;
     settled.evidence_ppm = evidence_ppm(credits.strength_ppm());
     let found = divide::blend(&traced.parts, &influence, u128::from(traced.ppm));
@@ -214,23 +218,24 @@ fn evidence_ppm(strength_ppm: u64) -> u32 {
 /// What can be said before any score is known: shares by the spans, as far as they cover the
 /// answer, and static ones for the rest; and the covered part in millionths.
 pub fn provisional(
-    table: &Table<'_>,
-    (examples, spans): (&[Example], &[Span]),
+    table: &ShareTable<'_>,
+    (examples, spans): (&[ClusterExample], &[SharedSpan]),
     answer_tokens: u32,
-) -> (Vec<Share>, u32) {
-    let owners = divide::Owners::of(table);
-    let known = |example: &Example| (example.party as usize) < owners.parties();
-    let rest = || owners.rounded(&owners.resting(), &table.event);
+) -> (Vec<OwnerShare>, u32) {
+    let owners = divide::OwnerGroups::from_table(table);
+    let known =
+        |example: &ClusterExample| (example.contributor as usize) < owners.contributor_count();
+    let rest = || owners.rounded(&owners.static_parts(), &table.event);
     if !examples.iter().all(known) {
         return (rest(), 0);
     }
-    let evidence = Evidence {
+    let evidence = ShareEvidence {
         examples,
         scores: &[],
         spans,
         answer_tokens,
     };
-    let traced = trace::weigh(&owners, &evidence, &credit::Credits::equal(examples));
+    let traced = trace::weigh_spans(&owners, &evidence, &credit::ClusterCredits::equal(examples));
     let covered = u64::from(traced.ppm) * WHOLE / TRACE_CEILING;
     if traced.parts.iter().all(|part| *part == 0) {
         return (rest(), 0);

@@ -2,9 +2,9 @@
 //! much of the evidence as they cover of the answer.
 
 use super::{
-    Evidence, Span, WHOLE,
-    credit::Credits,
-    divide::{self, Owners},
+    ShareEvidence, SharedSpan, WHOLE,
+    credit::ClusterCredits,
+    divide::{self, OwnerGroups},
 };
 
 /// Shorter spans are everybody's.
@@ -15,7 +15,7 @@ pub const TRACE_CEILING: u64 = 500_000;
 /// Weights of spans are counted in parts of this.
 const UNIT: u128 = 1 << 32;
 
-pub(super) struct Traced {
+pub(super) struct TraceShares {
     /// By owner, in units of [`divide::ONE`].
     pub parts: Vec<u128>,
     /// How much of the evidence they decide.
@@ -26,7 +26,11 @@ pub(super) struct Traced {
 /// them that influenced the answer gets one document's part, so that copies pay nobody more; and
 /// only that part of the span counts as covered, so that a phrase which stands everywhere, or in
 /// documents of no influence, decides next to nothing.
-pub(super) fn weigh(owners: &Owners<'_>, evidence: &Evidence<'_>, credits: &Credits) -> Traced {
+pub(super) fn weigh_spans(
+    owners: &OwnerGroups<'_>,
+    evidence: &ShareEvidence<'_>,
+    credits: &ClusterCredits,
+) -> TraceShares {
     let mut sums = vec![0_u128; owners.count()];
     let mut covered = vec![0_u64; evidence.answer_tokens as usize];
     for span in evidence.spans.iter().filter(|it| it.tokens >= LEAST_SPAN) {
@@ -36,7 +40,9 @@ pub(super) fn weigh(owners: &Owners<'_>, evidence: &Evidence<'_>, credits: &Cred
         let mut counted = 0;
         for at in originals {
             let original = credits.originals[at];
-            let owner = owners.open(original.party).filter(|_| original.credit > 0);
+            let owner = owners
+                .open(original.contributor)
+                .filter(|_| original.credit > 0);
             if let Some(owner) = owner {
                 sums[owner] += weight;
                 counted += 1;
@@ -49,14 +55,14 @@ pub(super) fn weigh(owners: &Owners<'_>, evidence: &Evidence<'_>, credits: &Cred
     }
     let of = u64::from(evidence.answer_tokens).max(1);
     let share = covered.iter().sum::<u64>() / of * TRACE_CEILING / WHOLE;
-    Traced {
+    TraceShares {
         parts: divide::normalised(&sums),
         ppm: u32::try_from(share).unwrap_or(0),
     }
 }
 
 /// Places of the originals that a span stands in, each once.
-fn clusters(span: &Span, credits: &Credits) -> Vec<usize> {
+fn clusters(span: &SharedSpan, credits: &ClusterCredits) -> Vec<usize> {
     let places = span.examples.iter();
     let mut found: Vec<usize> = places
         .filter_map(|example| credits.place.get(*example as usize).copied())
@@ -67,7 +73,7 @@ fn clusters(span: &Span, credits: &Credits) -> Vec<usize> {
 }
 
 /// Copies do not make a phrase common; where not all documents are listed, they cannot be told.
-fn documents(span: &Span, originals: &[usize]) -> u128 {
+fn documents(span: &SharedSpan, originals: &[usize]) -> u128 {
     let listed = span.examples.len() as u128;
     match u128::from(span.documents) > listed {
         true => u128::from(span.documents),

@@ -12,7 +12,7 @@ thread_local! {
 
 /// What `read` returns, or nothing when it panicked; then its message is not shown either, since
 /// the caller says what is wrong with the file.
-pub(super) fn guarded<T>(read: impl FnOnce() -> T) -> Option<T> {
+pub(super) fn catch_panic<T>(read: impl FnOnce() -> T) -> Option<T> {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
         let usual = panic::take_hook();

@@ -6,12 +6,12 @@ use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor}
 use serde_json::{Map, Value};
 
 use super::{
-    super::{Fault, row::type_name},
-    Record, Records, at,
+    super::{RowFault, row::type_name},
+    RawRecord, RawRecords, at,
 };
 
 /// The rows of a text whose first character is a brace.
-pub(super) fn records(path: &Path, text: String) -> Records<'_> {
+pub(super) fn records(path: &Path, text: String) -> RawRecords<'_> {
     let mut start = 0;
     let mut number = 0;
     Box::new(std::iter::from_fn(move || {
@@ -29,13 +29,13 @@ pub(super) fn records(path: &Path, text: String) -> Records<'_> {
     }))
 }
 
-fn record(line: &str, number: usize) -> Result<Record, Fault> {
+fn record(line: &str, number: usize) -> Result<RawRecord, RowFault> {
     match serde_json::from_str(line) {
-        Ok(Strict(Value::Object(fields))) => Ok((number, fields)),
-        Ok(Strict(other)) => Err(Fault::NotObject {
+        Ok(StrictJson(Value::Object(fields))) => Ok((number, fields)),
+        Ok(StrictJson(other)) => Err(RowFault::NotObject {
             found: type_name(&other),
         }),
-        Err(error) => Err(Fault::Json {
+        Err(error) => Err(RowFault::Json {
             column: error.column(),
             reason: reason(&error),
         }),
@@ -51,11 +51,11 @@ fn reason(error: &serde_json::Error) -> String {
 }
 
 /// JSON in which a key that occurs twice is an error: one of its values would be lost.
-struct Strict(Value);
+struct StrictJson(Value);
 
-impl<'de> Deserialize<'de> for Strict {
+impl<'de> Deserialize<'de> for StrictJson {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(StrictVisitor).map(Strict)
+        deserializer.deserialize_any(StrictVisitor).map(StrictJson)
     }
 }
 
@@ -94,7 +94,7 @@ impl<'de> Visitor<'de> for StrictVisitor {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
         let mut list = Vec::new();
-        while let Some(Strict(item)) = items.next_element()? {
+        while let Some(StrictJson(item)) = items.next_element()? {
             list.push(item);
         }
         Ok(Value::Array(list))
@@ -102,7 +102,7 @@ impl<'de> Visitor<'de> for StrictVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
         let mut map = Map::new();
-        while let Some((key, Strict(value))) = entries.next_entry::<String, Strict>()? {
+        while let Some((key, StrictJson(value))) = entries.next_entry::<String, StrictJson>()? {
             if map.contains_key(&key) {
                 return Err(A::Error::custom(format!("the key `{key}` occurs twice")));
             }

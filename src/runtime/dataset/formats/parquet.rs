@@ -13,14 +13,14 @@ use parquet::{
 use serde_json::{Map, Value};
 
 use super::{
-    super::{DataError, Fault, Shape},
-    Record, Records, at,
-    guard::guarded,
+    super::{DataError, RowFault, RowShape},
+    RawRecord, RawRecords, at,
+    guard::catch_panic,
 };
 use crate::error::describe_io;
 
 /// The records of a file that begins as Parquet does; records count from 1.
-pub(super) fn records(path: &Path) -> Result<Records<'_>, DataError> {
+pub(super) fn records(path: &Path) -> Result<RawRecords<'_>, DataError> {
     let file = File::open(path).map_err(|error| DataError::Unreadable {
         path: path.to_path_buf(),
         reason: describe_io(&error),
@@ -33,17 +33,17 @@ pub(super) fn records(path: &Path) -> Result<Records<'_>, DataError> {
         path: path.to_path_buf(),
         reason: "the description of its columns is damaged".to_owned(),
     };
-    let opened = guarded(|| SerializedFileReader::new(file)).ok_or_else(damaged)?;
+    let opened = catch_panic(|| SerializedFileReader::new(file)).ok_or_else(damaged)?;
     let reader = opened.map_err(unreadable)?;
     let metadata = reader.metadata().file_metadata();
     let (schema, expected) = (metadata.schema().clone(), metadata.num_rows());
     let names = || schema.get_fields().iter().map(|field| field.name());
-    Shape::of(names()).map_err(|fault| at(path, 1, fault))?;
-    let rows = guarded(|| {
+    RowShape::from_keys(names()).map_err(|fault| at(path, 1, fault))?;
+    let rows = catch_panic(|| {
         let rows = RowIter::from_file_into(Box::new(reader));
         known_columns(&schema).and_then(|known| rows.project(Some(known)))
     });
-    let mut table = Table {
+    let mut table = ParquetTable {
         rows: rows.ok_or_else(damaged)?.map_err(unreadable)?,
         read: 0,
         expected,
@@ -55,7 +55,7 @@ pub(super) fn records(path: &Path) -> Result<Records<'_>, DataError> {
     })))
 }
 
-struct Table {
+struct ParquetTable {
     rows: RowIter<'static>,
     read: usize,
     /// Number of rows that the file says it has.
@@ -63,12 +63,12 @@ struct Table {
     stopped: bool,
 }
 
-impl Table {
-    fn next(&mut self) -> Option<Result<Record, Fault>> {
+impl ParquetTable {
+    fn next(&mut self) -> Option<Result<RawRecord, RowFault>> {
         if self.stopped {
             return None;
         }
-        let read = match guarded(|| self.rows.next()) {
+        let read = match catch_panic(|| self.rows.next()) {
             Some(Some(Ok(row))) => object(&row),
             Some(Some(Err(error))) => self.stop(describe(&error)),
             None => self.stop("the page is damaged".to_owned()),
@@ -79,22 +79,22 @@ impl Table {
         Some(read.map(|fields| (self.read, fields)))
     }
 
-    fn stop(&mut self, reason: String) -> Result<Map<String, Value>, Fault> {
+    fn stop(&mut self, reason: String) -> Result<Map<String, Value>, RowFault> {
         self.stopped = true;
-        Err(Fault::Record { reason })
+        Err(RowFault::Record { reason })
     }
 }
 
 /// The schema without columns that no format knows; those may have types that cannot be read.
 fn known_columns(schema: &Type) -> Result<Type, ParquetError> {
-    let known = |field: &&Arc<Type>| Shape::known_keys().any(|key| key == field.name());
+    let known = |field: &&Arc<Type>| RowShape::known_keys().any(|key| key == field.name());
     let fields = schema.get_fields().iter().filter(known).cloned().collect();
     Type::group_type_builder(schema.name())
         .with_fields(fields)
         .build()
 }
 
-fn object(row: &Row) -> Result<Map<String, Value>, Fault> {
+fn object(row: &Row) -> Result<Map<String, Value>, RowFault> {
     row.get_column_iter()
         .map(|(name, field)| Ok((name.clone(), value(name, field)?)))
         .collect()
@@ -102,7 +102,7 @@ fn object(row: &Row) -> Result<Map<String, Value>, Fault> {
 
 /// A field as JSON. Only texts, lists and structs matter to a format; of the rest the kind of
 /// value is enough to name it in an error.
-fn value(name: &str, field: &Field) -> Result<Value, Fault> {
+fn value(name: &str, field: &Field) -> Result<Value, RowFault> {
     Ok(match field {
         Field::Null => Value::Null,
         Field::Bool(value) => Value::Bool(*value),
@@ -111,7 +111,7 @@ fn value(name: &str, field: &Field) -> Result<Value, Fault> {
         Field::Bytes(bytes) => match std::str::from_utf8(bytes.data()) {
             Ok(text) => Value::String(text.to_owned()),
             Err(_) => {
-                return Err(Fault::Record {
+                return Err(RowFault::Record {
                     reason: format!("`{name}` is not UTF-8"),
                 });
             }

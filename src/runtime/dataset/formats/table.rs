@@ -6,8 +6,8 @@ use csv::{ErrorKind, Reader, StringRecord};
 use serde_json::{Map, Value};
 
 use super::{
-    super::{DataError, Fault, Shape},
-    Record, Records, at,
+    super::{DataError, RowFault, RowShape},
+    RawRecord, RawRecords, at,
 };
 
 /// Whether a first line names a column that some format knows.
@@ -17,16 +17,16 @@ pub(super) fn is_header(line: &str) -> bool {
         .map(|column| column.trim().trim_matches('"').to_lowercase());
     columns
         .into_iter()
-        .any(|column| Shape::known_keys().any(|key| key == column))
+        .any(|column| RowShape::known_keys().any(|key| key == column))
 }
 
 /// The rows of a text whose first line is a header.
-pub(super) fn records(path: &Path, text: String) -> Result<Records<'_>, DataError> {
-    let mut table = Table::open(path, text)?;
+pub(super) fn records(path: &Path, text: String) -> Result<RawRecords<'_>, DataError> {
+    let mut table = CsvTable::open(path, text)?;
     Ok(Box::new(std::iter::from_fn(move || table.next_record())))
 }
 
-struct Table<'a> {
+struct CsvTable<'a> {
     path: &'a Path,
     text: Arc<[u8]>,
     reader: Reader<Cursor<Arc<[u8]>>>,
@@ -36,7 +36,7 @@ struct Table<'a> {
     stopped: bool,
 }
 
-impl<'a> Table<'a> {
+impl<'a> CsvTable<'a> {
     fn open(path: &'a Path, text: String) -> Result<Self, DataError> {
         let body = text.trim_start();
         let skipped = text[..text.len() - body.len()].matches('\n').count();
@@ -45,10 +45,10 @@ impl<'a> Table<'a> {
         let fault = |fault| at(path, skipped + 1, fault);
         let header = reader.headers().map_err(|error| fault(describe(&error)))?;
         let header: Vec<String> = header.iter().map(|name| name.trim().to_owned()).collect();
-        Shape::of(header.iter().map(String::as_str)).map_err(fault)?;
+        RowShape::from_keys(header.iter().map(String::as_str)).map_err(fault)?;
         if let Some(key) = repeated(&header) {
             let reason = format!("the column `{key}` occurs twice");
-            return Err(fault(Fault::Header { reason }));
+            return Err(fault(RowFault::Header { reason }));
         }
         Ok(Self {
             path,
@@ -60,7 +60,7 @@ impl<'a> Table<'a> {
         })
     }
 
-    fn next_record(&mut self) -> Option<Result<Record, DataError>> {
+    fn next_record(&mut self) -> Option<Result<RawRecord, DataError>> {
         if self.stopped {
             return None;
         }
@@ -75,7 +75,7 @@ impl<'a> Table<'a> {
         // The reader takes an unclosed quotation mark to reach to the end of the file.
         if quotes % 2 == 1 {
             self.stopped = true;
-            return Some(Err(at(self.path, line, Fault::OpenQuote)));
+            return Some(Err(at(self.path, line, RowFault::OpenQuote)));
         }
         match read {
             Ok(false) => None,
@@ -119,15 +119,15 @@ fn repeated(header: &[String]) -> Option<&String> {
         .map(|(_, name)| name)
 }
 
-fn describe(error: &csv::Error) -> Fault {
+fn describe(error: &csv::Error) -> RowFault {
     match error.kind() {
         ErrorKind::UnequalLengths {
             expected_len, len, ..
-        } => Fault::Fields {
+        } => RowFault::Fields {
             found: *len,
             expected: *expected_len,
         },
-        _ => Fault::Header {
+        _ => RowFault::Header {
             reason: error.to_string(),
         },
     }

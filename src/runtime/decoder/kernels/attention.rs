@@ -9,14 +9,14 @@ use std::{ops::Range, sync::Arc};
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 
-use super::{Held, matmul::*, numeric, output, tensor, values};
+use super::{TensorRead, matmul::*, numeric, output, tensor, values};
 
 /// Queries in a block.
 const QUERIES: usize = 64;
 
 /// Sizes of an attention layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Heads {
+pub struct AttentionHeads {
     pub heads: usize,
     pub kv_heads: usize,
     pub head_dim: usize,
@@ -24,7 +24,7 @@ pub struct Heads {
     pub window: Option<usize>,
 }
 
-impl Heads {
+impl AttentionHeads {
     /// First key that the query at `position` sees.
     pub fn first_key(&self, position: usize) -> usize {
         self.window
@@ -37,13 +37,13 @@ impl Heads {
 }
 
 /// Arguments q, k and v.
-pub struct Attention {
-    pub heads: Heads,
+pub struct AttentionOp {
+    pub heads: AttentionHeads,
     /// Row r is tokens offsets[r]..offsets[r+1]; rows do not see each other.
     pub offsets: Arc<Vec<usize>>,
 }
 
-impl CustomOp3 for Attention {
+impl CustomOp3 for AttentionOp {
     fn name(&self) -> &'static str {
         "attention"
     }
@@ -62,7 +62,7 @@ impl CustomOp3 for Attention {
             values(k, k_layout)?,
             values(v, v_layout)?,
         );
-        let pass = Pass {
+        let pass = AttentionPass {
             heads: self.heads,
             q,
             k,
@@ -83,9 +83,9 @@ impl CustomOp3 for Attention {
         _y: &Tensor,
         grad: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let (q_held, k_held, v_held) = (Held::new(q), Held::new(k), Held::new(v));
-        let grad = Held::new(grad);
-        let pass = Pass {
+        let (q_held, k_held, v_held) = (TensorRead::new(q), TensorRead::new(k), TensorRead::new(v));
+        let grad = TensorRead::new(grad);
+        let pass = AttentionPass {
             heads: self.heads,
             q: q_held.values()?,
             k: k_held.values()?,
@@ -107,7 +107,7 @@ impl CustomOp3 for Attention {
     }
 }
 
-impl Attention {
+impl AttentionOp {
     /// Width of the query heads that share a key head.
     fn group_width(&self) -> usize {
         self.heads.heads / self.heads.kv_heads * self.heads.head_dim
@@ -142,36 +142,42 @@ impl Attention {
     }
 }
 
-struct Pass<'a> {
-    heads: Heads,
+struct AttentionPass<'a> {
+    heads: AttentionHeads,
     q: &'a [f32],
     k: &'a [f32],
     v: &'a [f32],
 }
 
 /// A block of queries of one head, with the keys that any of them sees.
-struct Block {
+struct QueryBlock {
     queries: Range<usize>,
     keys: Range<usize>,
     /// Probabilities, `[queries, keys]`.
     p: Vec<f32>,
 }
 
-impl Block {
+impl QueryBlock {
     fn shape(&self) -> (usize, usize) {
         (self.queries.len(), self.keys.len())
     }
 
-    fn probabilities(&self) -> Matrix<'_> {
-        Matrix::new(&self.p, self.queries.len(), self.keys.len())
+    fn probabilities(&self) -> StridedMatrix<'_> {
+        StridedMatrix::new(&self.p, self.queries.len(), self.keys.len())
     }
 }
 
-impl<'a> Pass<'a> {
+impl<'a> AttentionPass<'a> {
     /// Tokens `range` of head `head` in a `[tokens, heads·head_dim]` matrix.
-    fn part(&self, data: &'a [f32], heads: usize, head: usize, range: Range<usize>) -> Matrix<'a> {
+    fn part(
+        &self,
+        data: &'a [f32],
+        heads: usize,
+        head: usize,
+        range: Range<usize>,
+    ) -> StridedMatrix<'a> {
         let (dim, stride) = (self.heads.head_dim, heads * self.heads.head_dim);
-        Matrix::strided(
+        StridedMatrix::strided(
             &data[range.start * stride + head * dim..],
             range.len(),
             dim,
@@ -179,15 +185,15 @@ impl<'a> Pass<'a> {
         )
     }
 
-    fn query(&self, head: usize, range: Range<usize>) -> Matrix<'a> {
+    fn query(&self, head: usize, range: Range<usize>) -> StridedMatrix<'a> {
         self.part(self.q, self.heads.heads, head, range)
     }
 
-    fn key(&self, kv_head: usize, range: Range<usize>) -> Matrix<'a> {
+    fn key(&self, kv_head: usize, range: Range<usize>) -> StridedMatrix<'a> {
         self.part(self.k, self.heads.kv_heads, kv_head, range)
     }
 
-    fn value(&self, kv_head: usize, range: Range<usize>) -> Matrix<'a> {
+    fn value(&self, kv_head: usize, range: Range<usize>) -> StridedMatrix<'a> {
         self.part(self.v, self.heads.kv_heads, kv_head, range)
     }
 
@@ -198,15 +204,15 @@ impl<'a> Pass<'a> {
         head: usize,
         kv_head: usize,
         queries: Range<usize>,
-    ) -> Block {
+    ) -> QueryBlock {
         let keys = row.start + self.heads.first_key(queries.start - row.start)..queries.end;
         let mut p = vec![0f32; queries.len() * keys.len()];
-        let target = Target::new(&mut p, queries.len(), keys.len());
+        let target = MatmulTarget::new(&mut p, queries.len(), keys.len());
         let (q, k) = (
             self.query(head, queries.clone()),
             self.key(kv_head, keys.clone()),
         );
-        multiply(target, self.heads.scale(), q, k.t(), Threads::One);
+        multiply(target, self.heads.scale(), q, k.t(), MatmulThreads::One);
         for (query, scores) in queries.clone().zip(p.chunks_exact_mut(keys.len())) {
             let first = row.start + self.heads.first_key(query - row.start) - keys.start;
             let seen = query + 1 - keys.start;
@@ -214,11 +220,16 @@ impl<'a> Pass<'a> {
             scores[..first].fill(0.0);
             scores[seen..].fill(0.0);
         }
-        Block { queries, keys, p }
+        QueryBlock { queries, keys, p }
     }
 
     /// Calls `work` for every block of queries of every head that shares `kv_head`.
-    fn for_blocks(&self, row: &Range<usize>, kv_head: usize, mut work: impl FnMut(usize, Block)) {
+    fn for_blocks(
+        &self,
+        row: &Range<usize>,
+        kv_head: usize,
+        mut work: impl FnMut(usize, QueryBlock),
+    ) {
         let group = self.heads.heads / self.heads.kv_heads;
         for member in 0..group {
             for start in row.clone().step_by(QUERIES) {
@@ -238,9 +249,15 @@ impl<'a> Pass<'a> {
         let mut out = vec![0f32; row.len() * width];
         self.for_blocks(&row, kv_head, |member, block| {
             let at = (block.queries.start - row.start) * width + member * dim;
-            let target = Target::strided(&mut out[at..], block.queries.len(), dim, width);
+            let target = MatmulTarget::strided(&mut out[at..], block.queries.len(), dim, width);
             let value = self.value(kv_head, block.keys.clone());
-            multiply(target, 1.0, block.probabilities(), value, Threads::One);
+            multiply(
+                target,
+                1.0,
+                block.probabilities(),
+                value,
+                MatmulThreads::One,
+            );
         });
         out
     }
@@ -250,7 +267,7 @@ impl<'a> Pass<'a> {
     /// With P the probabilities and O = P·V: gV = Pᵀ·gO, gP = gO·Vᵀ, gS = P ∘ (gP − Σⱼ P∘gP),
     /// gQ = s·gS·K, gK = s·gSᵀ·Q.
     fn backward(&self, row: Range<usize>, kv_head: usize, grad: &'a [f32]) -> [Vec<f32>; 3] {
-        let Heads {
+        let AttentionHeads {
             heads,
             kv_heads,
             head_dim: dim,
@@ -264,34 +281,41 @@ impl<'a> Pass<'a> {
             let head = kv_head * group + member;
             let grad = self.part(grad, heads, head, block.queries.clone());
             let key_at = (block.keys.start - row.start) * dim;
-            let target = Target::new(&mut grad_v[key_at..], block.keys.len(), dim).adding();
-            multiply(target, 1.0, block.probabilities().t(), grad, Threads::One);
+            let target = MatmulTarget::new(&mut grad_v[key_at..], block.keys.len(), dim).adding();
+            multiply(
+                target,
+                1.0,
+                block.probabilities().t(),
+                grad,
+                MatmulThreads::One,
+            );
 
             let grad_s = grad_scores(&block, grad, self.value(kv_head, block.keys.clone()));
-            let grad_s = Matrix::new(&grad_s, block.queries.len(), block.keys.len());
-            let target = Target::new(&mut grad_k[key_at..], block.keys.len(), dim).adding();
+            let grad_s = StridedMatrix::new(&grad_s, block.queries.len(), block.keys.len());
+            let target = MatmulTarget::new(&mut grad_k[key_at..], block.keys.len(), dim).adding();
             let query = self.query(head, block.queries.clone());
-            multiply(target, scale, grad_s.t(), query, Threads::One);
+            multiply(target, scale, grad_s.t(), query, MatmulThreads::One);
 
             let at = (block.queries.start - row.start) * group * dim + member * dim;
-            let target = Target::strided(&mut grad_q[at..], block.queries.len(), dim, group * dim);
+            let target =
+                MatmulTarget::strided(&mut grad_q[at..], block.queries.len(), dim, group * dim);
             let key = self.key(kv_head, block.keys.clone());
-            multiply(target, scale, grad_s, key, Threads::One);
+            multiply(target, scale, grad_s, key, MatmulThreads::One);
         });
         [grad_q, grad_k, grad_v]
     }
 }
 
 /// P ∘ (gO·Vᵀ − Σⱼ P ∘ gO·Vᵀ), `[queries, keys]`
-fn grad_scores(block: &Block, grad: Matrix<'_>, value: Matrix<'_>) -> Vec<f32> {
+fn grad_scores(block: &QueryBlock, grad: StridedMatrix<'_>, value: StridedMatrix<'_>) -> Vec<f32> {
     let (queries, keys) = block.shape();
     let mut out = vec![0f32; queries * keys];
     multiply(
-        Target::new(&mut out, queries, keys),
+        MatmulTarget::new(&mut out, queries, keys),
         1.0,
         grad,
         value.t(),
-        Threads::One,
+        MatmulThreads::One,
     );
     for (out, p) in out.chunks_exact_mut(keys).zip(block.p.chunks_exact(keys)) {
         let mean = numeric::dot(out, p);

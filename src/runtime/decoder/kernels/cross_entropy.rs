@@ -13,18 +13,18 @@ use crate::runtime::model::shapes::{logits_held, rows_at_once};
 
 /// Positions to learn at and the tokens to predict there.
 #[derive(Clone, Debug)]
-pub struct Targets {
+pub struct LossTargets {
     pub positions: Arc<Vec<usize>>,
     pub tokens: Arc<Vec<u32>>,
 }
 
-struct Gradients {
+struct LossGradients {
     hidden: Vec<f32>,
     weight: Option<Vec<f32>>,
 }
 
 /// What happens to the gradients.
-struct Wanted {
+struct WantedGradients {
     hidden: bool,
     weight: bool,
 }
@@ -32,14 +32,14 @@ struct Wanted {
 /// Loss with a frozen head: argument hidden `[tokens, width]`, result a scalar.
 pub struct FrozenHeadLoss {
     weight: Tensor,
-    targets: Targets,
+    targets: LossTargets,
     with_gradients: bool,
-    gradients: Mutex<Option<Gradients>>,
+    gradients: Mutex<Option<LossGradients>>,
 }
 
 impl FrozenHeadLoss {
     /// Without gradients the backward pass is not available, and the forward pass is cheaper.
-    pub fn new(weight: Tensor, targets: Targets, with_gradients: bool) -> Self {
+    pub fn new(weight: Tensor, targets: LossTargets, with_gradients: bool) -> Self {
         Self {
             weight,
             targets,
@@ -55,11 +55,11 @@ impl CustomOp1 for FrozenHeadLoss {
     }
 
     fn cpu_fwd(&self, hidden: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let wanted = Wanted {
+        let wanted = WantedGradients {
             hidden: self.with_gradients,
             weight: false,
         };
-        let head = Head::Frozen(&self.weight);
+        let head = HeadWeight::Frozen(&self.weight);
         let (loss, gradients) = head_loss(values(hidden, layout)?, &head, &self.targets, &wanted)?;
         store(&self.gradients, gradients);
         output(vec![loss], ())
@@ -73,12 +73,12 @@ impl CustomOp1 for FrozenHeadLoss {
 
 /// Loss with a head that learns: arguments hidden and weight.
 pub struct HeadLoss {
-    targets: Targets,
-    gradients: Mutex<Option<Gradients>>,
+    targets: LossTargets,
+    gradients: Mutex<Option<LossGradients>>,
 }
 
 impl HeadLoss {
-    pub fn new(targets: Targets) -> Self {
+    pub fn new(targets: LossTargets) -> Self {
         Self {
             targets,
             gradients: Mutex::default(),
@@ -98,12 +98,12 @@ impl CustomOp2 for HeadLoss {
         weight: &CpuStorage,
         weight_layout: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        let wanted = Wanted {
+        let wanted = WantedGradients {
             hidden: true,
             weight: true,
         };
         let (vocab, width) = (weight_layout.dims()[0], weight_layout.dims()[1]);
-        let head = Head::Learning {
+        let head = HeadWeight::Learning {
             values: values(weight, weight_layout)?,
             vocab,
             width,
@@ -133,11 +133,11 @@ impl CustomOp2 for HeadLoss {
     }
 }
 
-fn store(slot: &Mutex<Option<Gradients>>, gradients: Gradients) {
+fn store(slot: &Mutex<Option<LossGradients>>, gradients: LossGradients) {
     *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(gradients);
 }
 
-fn take(slot: &Mutex<Option<Gradients>>) -> Result<Gradients> {
+fn take(slot: &Mutex<Option<LossGradients>>) -> Result<LossGradients> {
     match slot.lock().unwrap_or_else(PoisonError::into_inner).take() {
         Some(gradients) => Ok(gradients),
         None => candle_core::bail!("the loss has no gradients to give, or gave them already"),
@@ -153,7 +153,7 @@ fn scaled(mut gradient: Vec<f32>, shape: &Shape, by: &Tensor) -> Result<Tensor> 
 }
 
 /// The head's weight `[vocab, width]`.
-enum Head<'a> {
+enum HeadWeight<'a> {
     Frozen(&'a Tensor),
     Learning {
         values: &'a [f32],
@@ -162,7 +162,7 @@ enum Head<'a> {
     },
 }
 
-impl Head<'_> {
+impl HeadWeight<'_> {
     fn dims(&self) -> Result<(usize, usize)> {
         match self {
             Self::Frozen(weight) => weight.dims2(),
@@ -181,16 +181,16 @@ impl Head<'_> {
     }
 
     /// hidden·Wᵀ into `logits`.
-    fn logits(&self, hidden: Matrix<'_>, logits: &mut [f32]) -> Result<()> {
+    fn logits(&self, hidden: StridedMatrix<'_>, logits: &mut [f32]) -> Result<()> {
         let (vocab, width) = self.dims()?;
         self.for_blocks(|first, rows, block| {
-            let target = Target::strided(&mut logits[first..], hidden.rows(), rows, vocab);
+            let target = MatmulTarget::strided(&mut logits[first..], hidden.rows(), rows, vocab);
             multiply(
                 target,
                 1.0,
                 hidden,
-                Matrix::new(block, rows, width).t(),
-                Threads::All,
+                StridedMatrix::new(block, rows, width).t(),
+                MatmulThreads::All,
             );
         })
     }
@@ -199,15 +199,15 @@ impl Head<'_> {
     fn backward(&self, logits: &[f32], count: usize, out: &mut [f32]) -> Result<()> {
         let (vocab, width) = self.dims()?;
         self.for_blocks(|first, rows, block| {
-            let target = Target::new(out, count, width);
+            let target = MatmulTarget::new(out, count, width);
             let target = if first == 0 { target } else { target.adding() };
-            let logits = Matrix::strided(&logits[first..], count, rows, vocab);
+            let logits = StridedMatrix::strided(&logits[first..], count, rows, vocab);
             multiply(
                 target,
                 1.0,
                 logits,
-                Matrix::new(block, rows, width),
-                Threads::All,
+                StridedMatrix::new(block, rows, width),
+                MatmulThreads::All,
             );
         })
     }
@@ -215,10 +215,10 @@ impl Head<'_> {
 
 fn head_loss(
     hidden: &[f32],
-    head: &Head<'_>,
-    targets: &Targets,
-    wanted: &Wanted,
-) -> Result<(f32, Gradients)> {
+    head: &HeadWeight<'_>,
+    targets: &LossTargets,
+    wanted: &WantedGradients,
+) -> Result<(f32, LossGradients)> {
     let (vocab, width) = head.dims()?;
     let rows_at_once = rows_at_once(vocab);
     let mut grad_hidden = vec![0f32; if wanted.hidden { hidden.len() } else { 0 }];
@@ -233,17 +233,17 @@ fn head_loss(
         let count = positions.len();
         let logits = &mut logits[..count * vocab];
         let mut rows: Vec<f32> = gather(hidden, width, positions);
-        head.logits(Matrix::new(&rows, count, width), logits)?;
+        head.logits(StridedMatrix::new(&rows, count, width), logits)?;
         loss += losses_and_errors(logits, vocab, tokens);
         if let Some(grad_weight) = &mut grad_weight {
-            let target = Target::new(grad_weight, vocab, width).adding();
-            let errors = Matrix::new(logits, count, vocab).t();
+            let target = MatmulTarget::new(grad_weight, vocab, width).adding();
+            let errors = StridedMatrix::new(logits, count, vocab).t();
             multiply(
                 target,
                 1.0,
                 errors,
-                Matrix::new(&rows, count, width),
-                Threads::All,
+                StridedMatrix::new(&rows, count, width),
+                MatmulThreads::All,
             );
         }
         if wanted.hidden {
@@ -255,7 +255,7 @@ fn head_loss(
     }
     Ok((
         loss as f32,
-        Gradients {
+        LossGradients {
             hidden: grad_hidden,
             weight: grad_weight,
         },

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
 
-use super::{Held, output, tensor, values};
+use super::{TensorRead, output, tensor, values};
 
 /// Argument: the table `[vocab, width]`; result `[tokens, width]`.
-pub struct Lookup {
+pub struct EmbeddingLookup {
     /// Each smaller than the vocabulary.
     pub ids: Arc<Vec<u32>>,
 }
@@ -20,7 +20,7 @@ pub fn gather(table: &[f32], width: usize, ids: &[u32]) -> Vec<f32> {
         .collect()
 }
 
-impl CustomOp1 for Lookup {
+impl CustomOp1 for EmbeddingLookup {
     fn name(&self) -> &'static str {
         "embedding"
     }
@@ -36,7 +36,7 @@ impl CustomOp1 for Lookup {
     /// A token may occur often, so rows are added up one after the other.
     fn bwd(&self, table: &Tensor, _y: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
         let width = table.dims()[1];
-        let grad = Held::new(grad);
+        let grad = TensorRead::new(grad);
         let mut out = vec![0f32; table.elem_count()];
         for (&id, grad) in self.ids.iter().zip(grad.values()?.chunks_exact(width)) {
             for (o, g) in out[id as usize * width..][..width].iter_mut().zip(grad) {

@@ -10,11 +10,12 @@ use half::bf16;
 use rayon::prelude::*;
 
 use super::{
-    BLOCK_ROWS, Held, for_row_blocks, matmul::*, matrix, norm::sum_blocks, output, tensor, values,
+    BLOCK_ROWS, TensorRead, for_row_blocks, matmul::*, matrix, norm::sum_blocks, output, tensor,
+    values,
 };
 use crate::runtime::decoder::{
-    noise::Dropout,
-    tap::{Passed, Tapped},
+    noise::DropoutMask,
+    tap::{ModulePass, TappedModule},
 };
 
 /// Weights kept in bf16 are widened this many values at a time.
@@ -38,7 +39,7 @@ impl CustomOp1 for FrozenLinear {
     }
 
     fn bwd(&self, x: &Tensor, _y: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
-        let grad = Held::new(grad);
+        let grad = TensorRead::new(grad);
         Ok(Some(tensor(
             frozen_backward(&self.weight, grad.values()?)?,
             x.shape(),
@@ -52,9 +53,9 @@ pub struct LoraLinear {
     pub weight: Tensor,
     pub bias: Option<Tensor>,
     pub scale: f32,
-    pub dropout: Option<Dropout>,
+    pub dropout: Option<DropoutMask>,
     /// Takes what the factors' gradients are made of; the factors then get none themselves.
-    pub tap: Option<Tapped>,
+    pub tap: Option<TappedModule>,
 }
 
 impl LoraLinear {
@@ -92,18 +93,18 @@ impl CustomOp3 for LoraLinear {
         let dropped = self.dropped(x);
         let input = dropped.as_deref().unwrap_or(x);
         let low = product(
-            Matrix::new(input, tokens, width),
-            Matrix::new(a, rank, width).t(),
+            StridedMatrix::new(input, tokens, width),
+            StridedMatrix::new(a, rank, width).t(),
             1.0,
         );
-        let target = Target::new(&mut y, tokens, out).adding();
-        let up = Matrix::new(b, out, rank).t();
+        let target = MatmulTarget::new(&mut y, tokens, out).adding();
+        let up = StridedMatrix::new(b, out, rank).t();
         multiply(
             target,
             self.scale,
-            Matrix::new(&low, tokens, rank),
+            StridedMatrix::new(&low, tokens, rank),
             up,
-            Threads::All,
+            MatmulThreads::All,
         );
         output(y, (tokens, out))
     }
@@ -118,24 +119,24 @@ impl CustomOp3 for LoraLinear {
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let (tokens, width) = x.dims2()?;
         let (out, rank) = b.dims2()?;
-        let (x_held, a_held, b_held) = (Held::new(x), Held::new(a), Held::new(b));
-        let grad_held = Held::new(grad);
+        let (x_held, a_held, b_held) = (TensorRead::new(x), TensorRead::new(a), TensorRead::new(b));
+        let grad_held = TensorRead::new(grad);
         let dropped = self.dropped(x_held.values()?);
-        let input = Matrix::new(
+        let input = StridedMatrix::new(
             dropped.as_deref().unwrap_or(x_held.values()?),
             tokens,
             width,
         );
-        let grads = Matrix::new(grad_held.values()?, tokens, out);
+        let grads = StridedMatrix::new(grad_held.values()?, tokens, out);
         let (a_values, b_values) = (a_held.values()?, b_held.values()?);
         let (a_matrix, b_matrix) = (
-            Matrix::new(a_values, rank, width),
-            Matrix::new(b_values, out, rank),
+            StridedMatrix::new(a_values, rank, width),
+            StridedMatrix::new(b_values, out, rank),
         );
         let low = product(input, a_matrix.t(), 1.0);
         let grad_low = product(grads, b_matrix, self.scale);
         if let Some(tap) = &self.tap {
-            tap.pass(&Passed {
+            tap.pass(&ModulePass {
                 input: dropped.as_deref().unwrap_or(x_held.values()?),
                 grad: grad_held.values()?,
                 low: &low,
@@ -144,7 +145,7 @@ impl CustomOp3 for LoraLinear {
                 rank,
             });
         }
-        let grad_low = Matrix::new(&grad_low, tokens, rank);
+        let grad_low = StridedMatrix::new(&grad_low, tokens, rank);
         let grad_x = match x.track_op() {
             true => Some(tensor(
                 self.grad_x(grad_held.values()?, grad_low, a_matrix)?,
@@ -155,7 +156,11 @@ impl CustomOp3 for LoraLinear {
         if self.tap.is_some() {
             return Ok((grad_x, None, None));
         }
-        let grad_b = product(grads.t(), Matrix::new(&low, tokens, rank), self.scale);
+        let grad_b = product(
+            grads.t(),
+            StridedMatrix::new(&low, tokens, rank),
+            self.scale,
+        );
         let grad_a = product(grad_low.t(), input, 1.0);
         Ok((
             grad_x,
@@ -167,12 +172,17 @@ impl CustomOp3 for LoraLinear {
 
 impl LoraLinear {
     /// g·W + mask ∘ (gₗₒw·A)
-    fn grad_x(&self, grad: &[f32], grad_low: Matrix<'_>, a: Matrix<'_>) -> Result<Vec<f32>> {
+    fn grad_x(
+        &self,
+        grad: &[f32],
+        grad_low: StridedMatrix<'_>,
+        a: StridedMatrix<'_>,
+    ) -> Result<Vec<f32>> {
         let mut grad_x = frozen_backward(&self.weight, grad)?;
         let Some(dropout) = self.dropout else {
             let (tokens, width) = (grad_low.rows(), a.columns());
-            let target = Target::new(&mut grad_x, tokens, width).adding();
-            multiply(target, 1.0, grad_low, a, Threads::All);
+            let target = MatmulTarget::new(&mut grad_x, tokens, width).adding();
+            multiply(target, 1.0, grad_low, a, MatmulThreads::All);
             return Ok(grad_x);
         };
         let mut through = product(grad_low, a, 1.0);
@@ -187,9 +197,9 @@ impl LoraLinear {
 }
 
 /// y = x·Wᵀ with a W that learns: arguments x and W.
-pub struct Linear;
+pub struct LinearOp;
 
-impl CustomOp2 for Linear {
+impl CustomOp2 for LinearOp {
     fn name(&self) -> &'static str {
         "linear"
     }
@@ -203,9 +213,9 @@ impl CustomOp2 for Linear {
     ) -> Result<(CpuStorage, Shape)> {
         let (tokens, width) = matrix(x_layout.shape());
         let out = w_layout.dims()[0];
-        let weight = Matrix::new(values(w, w_layout)?, out, width).t();
+        let weight = StridedMatrix::new(values(w, w_layout)?, out, width).t();
         let y = product(
-            Matrix::new(values(x, x_layout)?, tokens, width),
+            StridedMatrix::new(values(x, x_layout)?, tokens, width),
             weight,
             1.0,
         );
@@ -221,10 +231,18 @@ impl CustomOp2 for Linear {
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
         let (tokens, width) = x.dims2()?;
         let out = w.dims()[0];
-        let (x_held, w_held, grad) = (Held::new(x), Held::new(w), Held::new(grad));
-        let grads = Matrix::new(grad.values()?, tokens, out);
-        let grad_w = product(grads.t(), Matrix::new(x_held.values()?, tokens, width), 1.0);
-        let weight = Matrix::new(w_held.values()?, out, width);
+        let (x_held, w_held, grad) = (
+            TensorRead::new(x),
+            TensorRead::new(w),
+            TensorRead::new(grad),
+        );
+        let grads = StridedMatrix::new(grad.values()?, tokens, out);
+        let grad_w = product(
+            grads.t(),
+            StridedMatrix::new(x_held.values()?, tokens, width),
+            1.0,
+        );
+        let weight = StridedMatrix::new(w_held.values()?, out, width);
         let grad_x = x
             .track_op()
             .then(|| tensor(product(grads, weight, 1.0), x.shape()));
@@ -259,7 +277,7 @@ impl CustomOp2 for AddBias {
         _y: &Tensor,
         grad: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let (held, width) = (Held::new(grad), bias.elem_count());
+        let (held, width) = (TensorRead::new(grad), bias.elem_count());
         let blocks: Vec<Vec<f32>> = held
             .values()?
             .par_chunks(width * BLOCK_ROWS)
@@ -286,14 +304,14 @@ fn add_bias(y: &mut [f32], bias: &[f32]) {
 }
 
 /// scale · a × b as a fresh row-major matrix.
-fn product(a: Matrix<'_>, b: Matrix<'_>, scale: f32) -> Vec<f32> {
+fn product(a: StridedMatrix<'_>, b: StridedMatrix<'_>, scale: f32) -> Vec<f32> {
     let mut out = vec![0f32; a.rows() * b.columns()];
     multiply(
-        Target::new(&mut out, a.rows(), b.columns()),
+        MatmulTarget::new(&mut out, a.rows(), b.columns()),
         scale,
         a,
         b,
-        Threads::All,
+        MatmulThreads::All,
     );
     out
 }
@@ -303,19 +321,19 @@ fn frozen_forward(weight: &Tensor, bias: Option<&Tensor>, x: &[f32]) -> Result<V
     let (out, width) = weight.dims2()?;
     let tokens = x.len() / width;
     let mut y = vec![0f32; tokens * out];
-    let x = Matrix::new(x, tokens, width);
+    let x = StridedMatrix::new(x, tokens, width);
     for_weight_blocks(weight, |first, rows, block| {
-        let target = Target::strided(&mut y[first..], tokens, rows, out);
+        let target = MatmulTarget::strided(&mut y[first..], tokens, rows, out);
         multiply(
             target,
             1.0,
             x,
-            Matrix::new(block, rows, width).t(),
-            Threads::All,
+            StridedMatrix::new(block, rows, width).t(),
+            MatmulThreads::All,
         );
     })?;
     if let Some(bias) = bias {
-        add_bias(&mut y, Held::new(bias).values()?);
+        add_bias(&mut y, TensorRead::new(bias).values()?);
     }
     Ok(y)
 }
@@ -326,15 +344,15 @@ fn frozen_backward(weight: &Tensor, grad: &[f32]) -> Result<Vec<f32>> {
     let tokens = grad.len() / out;
     let mut grad_x = vec![0f32; tokens * width];
     for_weight_blocks(weight, |first, rows, block| {
-        let target = Target::new(&mut grad_x, tokens, width);
+        let target = MatmulTarget::new(&mut grad_x, tokens, width);
         let target = if first == 0 { target } else { target.adding() };
-        let grad = Matrix::strided(&grad[first..], tokens, rows, out);
+        let grad = StridedMatrix::strided(&grad[first..], tokens, rows, out);
         multiply(
             target,
             1.0,
             grad,
-            Matrix::new(block, rows, width),
-            Threads::All,
+            StridedMatrix::new(block, rows, width),
+            MatmulThreads::All,
         );
     })?;
     Ok(grad_x)

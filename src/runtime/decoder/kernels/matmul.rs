@@ -7,7 +7,7 @@ use gemm::Parallelism;
 
 /// A strided view of a matrix.
 #[derive(Clone, Copy)]
-pub struct Matrix<'a> {
+pub struct StridedMatrix<'a> {
     data: &'a [f32],
     rows: usize,
     columns: usize,
@@ -15,7 +15,7 @@ pub struct Matrix<'a> {
     column_stride: usize,
 }
 
-impl<'a> Matrix<'a> {
+impl<'a> StridedMatrix<'a> {
     /// A row-major matrix that fills `data`.
     pub fn new(data: &'a [f32], rows: usize, columns: usize) -> Self {
         Self::strided(data, rows, columns, columns)
@@ -57,7 +57,7 @@ impl<'a> Matrix<'a> {
 }
 
 /// A row-major matrix to write to.
-pub struct Target<'a> {
+pub struct MatmulTarget<'a> {
     data: &'a mut [f32],
     rows: usize,
     columns: usize,
@@ -65,7 +65,7 @@ pub struct Target<'a> {
     add: bool,
 }
 
-impl<'a> Target<'a> {
+impl<'a> MatmulTarget<'a> {
     /// Overwrites `data`.
     pub fn new(data: &'a mut [f32], rows: usize, columns: usize) -> Self {
         Self::strided(data, rows, columns, columns)
@@ -93,7 +93,7 @@ impl<'a> Target<'a> {
 
 /// Whether a product may use all threads or stays on the calling one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Threads {
+pub enum MatmulThreads {
     One,
     All,
 }
@@ -103,15 +103,21 @@ fn fits(len: usize, rows: usize, columns: usize, row_stride: usize) -> bool {
 }
 
 /// target (+)= scale · a × b
-pub fn multiply(target: Target<'_>, scale: f32, a: Matrix<'_>, b: Matrix<'_>, threads: Threads) {
+pub fn multiply(
+    target: MatmulTarget<'_>,
+    scale: f32,
+    a: StridedMatrix<'_>,
+    b: StridedMatrix<'_>,
+    threads: MatmulThreads,
+) {
     let (m, n, k) = (target.rows, target.columns, a.columns);
     assert!(
         a.rows == m && b.columns == n && b.rows == k,
         "the shapes of a product must agree"
     );
     let parallelism = match threads {
-        Threads::One => Parallelism::None,
-        Threads::All => Parallelism::Rayon(0),
+        MatmulThreads::One => Parallelism::None,
+        MatmulThreads::All => Parallelism::Rayon(0),
     };
     // SAFETY: the views' constructors checked that every element lies in its slice, the shapes
     // agree, and `target` is borrowed mutably, so it overlaps neither operand.

@@ -35,12 +35,12 @@ fn values<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
 }
 
 /// The f32 values behind a tensor, held for reading.
-struct Held<'a> {
+struct TensorRead<'a> {
     storage: RwLockReadGuard<'a, Storage>,
     layout: &'a Layout,
 }
 
-impl<'a> Held<'a> {
+impl<'a> TensorRead<'a> {
     fn new(tensor: &'a Tensor) -> Self {
         let (storage, layout) = tensor.storage_and_layout();
         Self { storage, layout }

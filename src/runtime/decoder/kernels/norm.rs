@@ -3,7 +3,7 @@
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 
-use super::{BLOCK_ROWS, Held, for_row_blocks, matrix, numeric, output, tensor, values};
+use super::{BLOCK_ROWS, TensorRead, for_row_blocks, matrix, numeric, output, tensor, values};
 
 /// With a weight that gets no gradient.
 pub struct FrozenNorm {
@@ -17,7 +17,7 @@ impl CustomOp1 for FrozenNorm {
     }
 
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let weight = Held::new(&self.weight);
+        let weight = TensorRead::new(&self.weight);
         forward(
             values(x, layout)?,
             weight.values()?,
@@ -27,8 +27,12 @@ impl CustomOp1 for FrozenNorm {
     }
 
     fn bwd(&self, x: &Tensor, _y: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
-        let (x_held, weight, grad) = (Held::new(x), Held::new(&self.weight), Held::new(grad));
-        let pass = Pass {
+        let (x_held, weight, grad) = (
+            TensorRead::new(x),
+            TensorRead::new(&self.weight),
+            TensorRead::new(grad),
+        );
+        let pass = NormPass {
             x: x_held.values()?,
             weight: weight.values()?,
             grad: grad.values()?,
@@ -39,11 +43,11 @@ impl CustomOp1 for FrozenNorm {
 }
 
 /// With a weight that learns: arguments x and weight.
-pub struct Norm {
+pub struct RmsNorm {
     pub eps: f32,
 }
 
-impl CustomOp2 for Norm {
+impl CustomOp2 for RmsNorm {
     fn name(&self) -> &'static str {
         "rms-norm"
     }
@@ -66,8 +70,12 @@ impl CustomOp2 for Norm {
         _y: &Tensor,
         grad: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let (x_held, weight_held, grad) = (Held::new(x), Held::new(weight), Held::new(grad));
-        let pass = Pass {
+        let (x_held, weight_held, grad) = (
+            TensorRead::new(x),
+            TensorRead::new(weight),
+            TensorRead::new(grad),
+        );
+        let pass = NormPass {
             x: x_held.values()?,
             weight: weight_held.values()?,
             grad: grad.values()?,
@@ -100,14 +108,14 @@ fn forward(x: &[f32], weight: &[f32], shape: &Shape, eps: f32) -> Result<(CpuSto
     output(y, shape.clone())
 }
 
-struct Pass<'a> {
+struct NormPass<'a> {
     x: &'a [f32],
     weight: &'a [f32],
     grad: &'a [f32],
     eps: f32,
 }
 
-impl Pass<'_> {
+impl NormPass<'_> {
     /// With n = x·s and ĝ = g∘w: gx = s·(ĝ − n·mean(ĝ∘n)).
     fn grad_x(&self) -> Vec<f32> {
         let width = self.weight.len();

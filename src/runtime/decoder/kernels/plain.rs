@@ -3,7 +3,7 @@
 
 use candle_core::{D, DType, Result, Tensor};
 
-use super::{attention::Heads, rope::Angles};
+use super::{attention::AttentionHeads, rope::RopeAngles};
 
 /// x·Wᵀ + b
 pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
@@ -22,7 +22,7 @@ pub fn rms_norm(x: &Tensor, weight: &Tensor, eps: f64) -> Result<Tensor> {
 }
 
 /// x `[tokens, heads · head_dim]`, each head turned by its token's angles.
-pub fn rope(x: &Tensor, angles: &Angles, positions: &[usize]) -> Result<Tensor> {
+pub fn rope(x: &Tensor, angles: &RopeAngles, positions: &[usize]) -> Result<Tensor> {
     let (tokens, width) = x.dims2()?;
     let half = angles.half;
     let table = |values: &[f32]| {
@@ -65,7 +65,7 @@ pub fn attention(
     q: &Tensor,
     k: &Tensor,
     v: &Tensor,
-    heads: Heads,
+    heads: AttentionHeads,
     offsets: &[usize],
 ) -> Result<Tensor> {
     let rows = offsets
@@ -79,8 +79,8 @@ pub fn attention(
     Tensor::cat(&rows, 0)
 }
 
-fn attend(q: &Tensor, k: &Tensor, v: &Tensor, heads: Heads) -> Result<Tensor> {
-    let Heads {
+fn attend(q: &Tensor, k: &Tensor, v: &Tensor, heads: AttentionHeads) -> Result<Tensor> {
+    let AttentionHeads {
         heads: count,
         kv_heads,
         head_dim,

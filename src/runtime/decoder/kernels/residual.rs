@@ -9,9 +9,9 @@ use super::{output, values};
 const BLOCK: usize = 16_384;
 
 /// Arguments h and update, of one shape.
-pub struct Residual;
+pub struct ResidualAdd;
 
-impl CustomOp2 for Residual {
+impl CustomOp2 for ResidualAdd {
     fn name(&self) -> &'static str {
         "residual"
     }

@@ -5,17 +5,17 @@ use std::sync::Arc;
 
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
 
-use super::{Held, for_row_blocks, output, tensor, values};
+use super::{TensorRead, for_row_blocks, output, tensor, values};
 
 /// Cosines and sines, `[positions, head_dim / 2]` each.
 #[derive(Debug)]
-pub struct Angles {
+pub struct RopeAngles {
     pub cos: Vec<f32>,
     pub sin: Vec<f32>,
     pub half: usize,
 }
 
-impl Angles {
+impl RopeAngles {
     /// The angles p·fᵢ of positions 0..`positions`, multiplied in f32 as transformers does.
     pub fn new(frequencies: &[f32], positions: usize) -> Self {
         let angles = (0..positions).flat_map(|p| frequencies.iter().map(move |f| p as f32 * f));
@@ -29,13 +29,13 @@ impl Angles {
 }
 
 /// Rotates every head of x `[tokens, heads · head_dim]`.
-pub struct Rope {
-    pub angles: Arc<Angles>,
+pub struct RotaryEmbedding {
+    pub angles: Arc<RopeAngles>,
     /// Position of every token in its row.
     pub positions: Arc<Vec<usize>>,
 }
 
-impl Rope {
+impl RotaryEmbedding {
     /// Turns by the angle, or back by it.
     fn rotate(&self, x: &[f32], width: usize, back: bool) -> Vec<f32> {
         let half = self.angles.half;
@@ -62,7 +62,7 @@ impl Rope {
     }
 }
 
-impl CustomOp1 for Rope {
+impl CustomOp1 for RotaryEmbedding {
     fn name(&self) -> &'static str {
         "rope"
     }
@@ -77,7 +77,7 @@ impl CustomOp1 for Rope {
 
     fn bwd(&self, x: &Tensor, _y: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
         let width = x.dims()[1];
-        let grad = Held::new(grad);
+        let grad = TensorRead::new(grad);
         Ok(Some(tensor(
             self.rotate(grad.values()?, width, true),
             x.shape(),

@@ -3,7 +3,7 @@
 use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 
-use super::{Held, numeric::sigmoid, output, tensor, values};
+use super::{TensorRead, numeric::sigmoid, output, tensor, values};
 
 /// Values that one task works on.
 const BLOCK: usize = 16_384;
@@ -43,7 +43,11 @@ impl CustomOp2 for SwiGlu {
         _y: &Tensor,
         grad: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let (gate_held, up_held, grad) = (Held::new(gate), Held::new(up), Held::new(grad));
+        let (gate_held, up_held, grad) = (
+            TensorRead::new(gate),
+            TensorRead::new(up),
+            TensorRead::new(grad),
+        );
         let (gates, ups, grads) = (gate_held.values()?, up_held.values()?, grad.values()?);
         let (mut grad_gate, mut grad_up) = (vec![0f32; gates.len()], vec![0f32; gates.len()]);
         let outputs = grad_gate

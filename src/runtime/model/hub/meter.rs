@@ -13,7 +13,7 @@ use std::{
 use hf_hub::api::tokio::Progress;
 use sha2::{Digest, Sha256};
 
-use super::Download;
+use super::DownloadProgress;
 use crate::runtime::model::error::HubProblem;
 
 /// A blob is named after its ETag, which for large files is their SHA-256.
@@ -50,8 +50,8 @@ pub fn discard(path: &Path) {
 
 /// Counts what arrives and passes it on.
 #[derive(Clone)]
-pub struct Meter {
-    reports: Sender<Download>,
+pub struct DownloadMeter {
+    reports: Sender<DownloadProgress>,
     started: Instant,
     size: Arc<AtomicU64>,
     received: Arc<AtomicU64>,
@@ -59,8 +59,8 @@ pub struct Meter {
     heard: Arc<AtomicU64>,
 }
 
-impl Meter {
-    pub fn new(reports: Sender<Download>) -> Self {
+impl DownloadMeter {
+    pub fn new(reports: Sender<DownloadProgress>) -> Self {
         let (started, size) = (Instant::now(), Arc::default());
         Self {
             reports,
@@ -95,13 +95,13 @@ impl Meter {
     }
 }
 
-impl Progress for Meter {
+impl Progress for DownloadMeter {
     async fn init(&mut self, size: usize, file: &str) {
         self.hear();
         self.size.store(size as u64, Ordering::Relaxed);
         // Nobody listening is no reason to stop.
         self.reports
-            .send(Download::Started {
+            .send(DownloadProgress::Started {
                 file: file.to_owned(),
                 bytes: size as u64,
             })
@@ -112,7 +112,7 @@ impl Progress for Meter {
         self.hear();
         self.received.fetch_add(size as u64, Ordering::Relaxed);
         self.reports
-            .send(Download::Advanced { bytes: size as u64 })
+            .send(DownloadProgress::Advanced { bytes: size as u64 })
             .ok();
     }
 

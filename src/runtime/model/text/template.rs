@@ -9,20 +9,20 @@ use minijinja::{Environment, Error, ErrorKind, context};
 use serde_json::Value;
 
 use super::ModelTextError;
-use crate::runtime::model::text::Message;
+use crate::runtime::model::text::ChatMessage;
 
 const NAME: &str = "chat";
 
 /// The special tokens that templates name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Names {
+pub(super) struct SpecialTokens {
     bos: Option<String>,
     eos: Option<String>,
     pad: Option<String>,
     unk: Option<String>,
 }
 
-impl Names {
+impl SpecialTokens {
     pub(super) fn read(settings: &Value) -> Self {
         let name = |key: &str| token_name(settings, key);
         Self {
@@ -45,7 +45,7 @@ pub(super) fn token_name(settings: &Value, key: &str) -> Option<String> {
 
 pub(super) struct ChatTemplate {
     environment: Environment<'static>,
-    names: Names,
+    names: SpecialTokens,
 }
 
 impl ChatTemplate {
@@ -53,7 +53,7 @@ impl ChatTemplate {
     pub(super) fn find(
         dir: &Path,
         settings: &Value,
-        names: Names,
+        names: SpecialTokens,
     ) -> Result<Option<Self>, ModelTextError> {
         let Some((path, source)) = find_source(dir, settings)? else {
             return Ok(None);
@@ -70,7 +70,7 @@ impl ChatTemplate {
 
     pub(super) fn render(
         &self,
-        messages: &[Message],
+        messages: &[ChatMessage],
         add_generation_prompt: bool,
     ) -> Result<String, ModelTextError> {
         let names = &self.names;
@@ -90,7 +90,7 @@ impl ChatTemplate {
 }
 
 /// Tokens that a base lacks stay undefined, as templates test for that.
-fn token_values(names: &Names) -> minijinja::Value {
+fn token_values(names: &SpecialTokens) -> minijinja::Value {
     let pairs = [
         ("bos_token", &names.bos),
         ("eos_token", &names.eos),

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::runtime::{
-    event::{Event, Finish, Record, SplitRead},
-    ledger::{Address, Charge, ReceiverKey},
+    event::{Event, EventRecord, FinishReason, SplitRead},
+    ledger::{Address, CallCharge, ReceiverKey},
 };
 
 /// How many times the queue's length may wait so that other payers go on beside one who fills it.
@@ -12,14 +12,14 @@ const OVERDRAFT: usize = 4;
 
 /// A counted call without a final attribution.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Waiting {
+pub(super) struct UnattributedCall {
     pub time_ms: u64,
     pub request_id: String,
     pub adapter: String,
     pub adapter_digest: String,
-    pub finish: Finish,
+    pub finish: FinishReason,
     pub completion_tokens: u64,
-    pub charge: Option<Charge>,
+    pub charge: Option<CallCharge>,
     /// Whose queue it is in; nobody's where calls are free.
     pub party: Option<Address>,
     /// Who is paid, as far as it was read.
@@ -28,7 +28,7 @@ pub(super) struct Waiting {
 
 /// How far attribution is behind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Lag {
+pub struct AttributionLag {
     pub waiting: usize,
     /// Age of the call that waits longest.
     pub milliseconds: u64,
@@ -36,9 +36,9 @@ pub struct Lag {
 
 /// Calls of the served adapters, in the order of their counting.
 #[derive(Debug, Default)]
-pub(super) struct Backlog {
+pub(super) struct AttributionBacklog {
     served: BTreeSet<String>,
-    waiting: BTreeMap<u64, Waiting>,
+    waiting: BTreeMap<u64, UnattributedCall>,
     places: HashMap<String, u64>,
     /// Waiting calls by who paid for them; none for free calls.
     payers: HashMap<Option<Address>, usize>,
@@ -47,8 +47,8 @@ pub(super) struct Backlog {
     splits: BTreeMap<ReceiverKey, SplitRead>,
 }
 
-impl Backlog {
-    pub fn of(served: impl Iterator<Item = String>) -> Self {
+impl AttributionBacklog {
+    pub fn for_adapters(served: impl Iterator<Item = String>) -> Self {
         Self {
             served: served.collect(),
             ..Self::default()
@@ -56,7 +56,7 @@ impl Backlog {
     }
 
     /// Whether something new waits.
-    pub fn apply(&mut self, record: &Record) -> bool {
+    pub fn apply(&mut self, record: &EventRecord) -> bool {
         match &record.event {
             Event::CallReserved {
                 request_id,
@@ -80,7 +80,7 @@ impl Backlog {
             } if self.served.contains(adapter_digest) => {
                 let charge = charge.as_deref().cloned();
                 let party = self.parties.remove(request_id);
-                let waiting = Waiting {
+                let waiting = UnattributedCall {
                     time_ms: record.time_ms,
                     request_id: request_id.clone(),
                     adapter: adapter.clone(),
@@ -111,10 +111,10 @@ impl Backlog {
     }
 
     /// The first call that waits after a place, and its place; places begin at 1.
-    pub fn after(&self, place: u64) -> Option<(u64, Waiting)> {
+    pub fn next_waiting(&self, place: u64) -> Option<(u64, UnattributedCall)> {
         let (place, waiting) = self.waiting.range(place + 1..).next()?;
         let mut first = waiting.clone();
-        let receiver = first.charge.as_ref().map(Charge::receiver_key);
+        let receiver = first.charge.as_ref().map(CallCharge::receiver_key);
         first.split = receiver.and_then(|it| self.splits.get(&it).cloned());
         Some((*place, first))
     }
@@ -152,9 +152,9 @@ impl Backlog {
         self.places.keys().cloned().collect()
     }
 
-    pub fn lag(&self, now_ms: u64) -> Lag {
+    pub fn lag(&self, now_ms: u64) -> AttributionLag {
         let first = self.waiting.values().next();
-        Lag {
+        AttributionLag {
             waiting: self.waiting.len(),
             milliseconds: first.map_or(0, |it| now_ms.saturating_sub(it.time_ms)),
         }

@@ -19,11 +19,11 @@ use std::{
 
 use tokio::sync::Notify;
 
-use self::backlog::Backlog;
-pub use self::backlog::Lag;
-use super::{ServeError, hosted::Shelf, refusal::Refusal};
+use self::backlog::AttributionBacklog;
+pub use self::backlog::AttributionLag;
+use super::{ServeError, adapter_registry::AdapterRegistry, api_error::ApiError};
 use crate::runtime::{
-    attribution::{Provenance, queue::Vault},
+    attribution::{Provenance, queue::PendingTokenStore},
     journal::Journal,
     ledger::Address,
 };
@@ -33,19 +33,19 @@ pub const MOST_WAITING: usize = 1024;
 
 /// Where attribution keeps its things.
 #[derive(Clone, Debug)]
-pub struct Keeping {
+pub struct AttributionConfig {
     /// Of the tokens that wait; without it every call has the static shares.
-    pub vault: Option<Vault>,
+    pub token_store: Option<PendingTokenStore>,
     /// The published log's folder.
     pub log: Option<PathBuf>,
     /// How many calls may wait.
     pub most: usize,
 }
 
-impl Default for Keeping {
+impl Default for AttributionConfig {
     fn default() -> Self {
         Self {
-            vault: None,
+            token_store: None,
             log: None,
             most: MOST_WAITING,
         }
@@ -54,51 +54,53 @@ impl Default for Keeping {
 
 /// The attribution of one server's calls; cheap to clone.
 #[derive(Clone)]
-pub struct Attributions {
-    inner: Arc<Inner>,
+pub struct AttributionService {
+    inner: Arc<AttributionInner>,
 }
 
-struct Inner {
+struct AttributionInner {
     journal: Journal,
-    keeping: Keeping,
+    config: AttributionConfig,
     /// By digest.
     adapters: BTreeMap<String, Provenance>,
-    backlog: Arc<Mutex<Backlog>>,
+    backlog: Arc<Mutex<AttributionBacklog>>,
     /// Something new waits.
     news: Arc<Notify>,
 }
 
-impl Attributions {
+impl AttributionService {
     /// Folds the journal, and erases what waits for nothing any more.
     pub async fn open(
         journal: Journal,
-        shelf: &Shelf,
-        keeping: Keeping,
+        shelf: &AdapterRegistry,
+        config: AttributionConfig,
     ) -> Result<Self, ServeError> {
         let adapters = shelf.iter();
         let adapters: BTreeMap<String, Provenance> = adapters
             .map(|it| (it.digest.clone(), it.provenance.clone()))
             .collect();
-        let backlog = Arc::new(Mutex::new(Backlog::of(adapters.keys().cloned())));
+        let backlog = Arc::new(Mutex::new(AttributionBacklog::for_adapters(
+            adapters.keys().cloned(),
+        )));
         let news = Arc::new(Notify::new());
         let (folded, waker) = (Arc::clone(&backlog), Arc::clone(&news));
-        let follow = move |record: &crate::runtime::event::Record| {
+        let follow = move |record: &crate::runtime::event::EventRecord| {
             if lock(&folded).apply(record) {
                 waker.notify_one();
             }
         };
         journal.follow(Box::new(follow)).await?;
-        if let Some(vault) = &keeping.vault {
+        if let Some(token_store) = &config.token_store {
             let waiting = lock(&backlog).ids();
-            let retained = vault.retain(waiting.iter().map(String::as_str));
+            let retained = token_store.retain(waiting.iter().map(String::as_str));
             if let Err(error) = retained {
                 tracing::warn!(%error, "kept tokens that nothing waits for are not erased");
             }
         }
         Ok(Self {
-            inner: Arc::new(Inner {
+            inner: Arc::new(AttributionInner {
                 journal,
-                keeping,
+                config,
                 adapters,
                 backlog,
                 news,
@@ -108,25 +110,25 @@ impl Attributions {
 
     /// Refuses a call while too many of its payer's wait: nothing was taken for it yet. Calls
     /// without a payer are one payer's.
-    pub fn check_room(&self, payer: Option<Address>) -> Result<(), Refusal> {
+    pub fn check_room(&self, payer: Option<Address>) -> Result<(), ApiError> {
         let backlog = lock(&self.inner.backlog);
-        if backlog.has_room(payer, self.inner.keeping.most) {
+        if backlog.has_room(payer, self.inner.config.most) {
             return Ok(());
         }
         let waiting = backlog.count();
         drop(backlog);
         let message = format!("{waiting} answered calls wait for their attribution; try again.");
-        Err(Refusal::unavailable("attribution_backlog", message).retry_after(5))
+        Err(ApiError::unavailable("attribution_backlog", message).retry_after(5))
     }
 
     /// How far attribution is behind.
-    pub fn lag(&self) -> Lag {
+    pub fn lag(&self) -> AttributionLag {
         lock(&self.inner.backlog).lag(now_ms())
     }
 
     /// The published log's folder.
     pub fn log(&self) -> Option<&PathBuf> {
-        self.inner.keeping.log.as_ref()
+        self.inner.config.log.as_ref()
     }
 
     pub fn provenance(&self, adapter_digest: &str) -> Option<&Provenance> {
@@ -147,7 +149,7 @@ impl Attributions {
     }
 }
 
-fn lock(backlog: &Mutex<Backlog>) -> MutexGuard<'_, Backlog> {
+fn lock(backlog: &Mutex<AttributionBacklog>) -> MutexGuard<'_, AttributionBacklog> {
     backlog.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

@@ -3,48 +3,48 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::Attributions;
+use super::AttributionService;
 use crate::runtime::{
     attribution::{
-        Provenance, Witness,
-        queue::{Exchange, Kept},
-        settle, shares, witness,
+        AttributionIndex, Provenance, attribution_index, call_shares,
+        queue::{CallTokens, PendingTokens},
+        shares,
     },
     engine::Prompt,
-    event::{Event, Finish, Traced},
+    event::{CallTraced, Event, FinishReason},
     ledger::{Address, publication::event_id},
-    serve::hosted::Hosted,
+    serve::adapter_registry::ServedAdapter,
 };
 
 /// Pause before tokens that the disk refused are offered again.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
 /// A call that is about to be counted.
-pub struct Ended {
+pub struct EndedCall {
     pub request_id: String,
-    pub adapter: Arc<Hosted>,
+    pub adapter: Arc<ServedAdapter>,
     pub prompts: Vec<Prompt>,
     /// One per prompt, as far as there was one.
     pub answers: Vec<String>,
-    pub finish: Finish,
+    pub finish: FinishReason,
     /// Who pays for it.
     pub payer: Option<Address>,
 }
 
-impl Attributions {
+impl AttributionService {
     /// Puts the tokens away, and says what is traced. Without an index nothing is done.
-    pub async fn prove(&self, ended: Ended) -> Option<Event> {
-        let witness = ended.adapter.provenance.witness.clone().ok()?;
-        let vault = self.inner.keeping.vault.clone()?;
+    pub async fn prove(&self, ended: EndedCall) -> Option<Event> {
+        let index = ended.adapter.provenance.index.clone().ok()?;
+        let token_store = self.inner.config.token_store.clone()?;
         let found = tokio::task::spawn_blocking(move || {
             let kept = kept(&ended);
-            kept.map(|kept| (traced(&ended, &*witness, &kept), kept))
+            kept.map(|kept| (traced(&ended, &*index, &kept), kept))
         });
         let (traced, kept) = found.await.ok().flatten()?;
         let kept = Arc::new(kept);
         loop {
-            let (vault, kept) = (vault.clone(), Arc::clone(&kept));
-            let work = tokio::task::spawn_blocking(move || vault.keep(&kept));
+            let (token_store, kept) = (token_store.clone(), Arc::clone(&kept));
+            let work = tokio::task::spawn_blocking(move || token_store.store_call(&kept));
             match work.await {
                 Ok(Ok(())) => return Some(Event::Traced(Box::new(traced))),
                 Ok(Err(error)) => {
@@ -59,44 +59,44 @@ impl Attributions {
 }
 
 /// The call's tokens; nothing where nothing was answered or the engine cannot tell them.
-fn kept(ended: &Ended) -> Option<Kept> {
-    let stopped = ended.finish == Finish::Stop;
+fn kept(ended: &EndedCall) -> Option<PendingTokens> {
+    let stopped = ended.finish == FinishReason::Stop;
     let pairs = ended.prompts.iter().zip(&ended.answers);
     let mut exchanges = Vec::with_capacity(ended.answers.len());
     for (prompt, answer) in pairs.filter(|(_, answer)| !answer.is_empty()) {
         let (prompt, answer) = ended.adapter.engine.tokens(prompt, answer, stopped)?;
-        exchanges.push(Exchange { prompt, answer });
+        exchanges.push(CallTokens { prompt, answer });
     }
-    (!exchanges.is_empty()).then(|| Kept {
+    (!exchanges.is_empty()).then(|| PendingTokens {
         request_id: ended.request_id.clone(),
         exchanges,
     })
 }
 
-fn traced(ended: &Ended, witness: &dyn Witness, kept: &Kept) -> Traced {
+fn traced(ended: &EndedCall, index: &dyn AttributionIndex, kept: &PendingTokens) -> CallTraced {
     let mut spans = Vec::new();
     let mut before = 0_u32;
     for exchange in &kept.exchanges {
-        for mut span in witness.trace(exchange) {
+        for mut span in index.trace(exchange) {
             span.start += before;
             spans.push(span);
         }
         before += exchange.answer.len() as u32;
     }
     let digest = &ended.adapter.digest;
-    let Provenance { parties, .. } = &ended.adapter.provenance;
-    let table = shares::Table {
+    let Provenance { contributors, .. } = &ended.adapter.provenance;
+    let table = shares::ShareTable {
         event: event_id(digest, &ended.request_id),
-        parties,
+        contributors,
         payer: ended.payer,
     };
-    let (found, covered_ppm) = shares::provisional(&table, (witness.examples(), &spans), before);
-    Traced {
+    let (found, covered_ppm) = shares::provisional(&table, (index.examples(), &spans), before);
+    CallTraced {
         request_id: ended.request_id.clone(),
         adapter_digest: digest.clone(),
-        index: witness.index().to_owned(),
+        index: index.index().to_owned(),
         covered_ppm,
-        spans: witness::told(witness, &spans),
-        shares: settle::told(parties, &found),
+        spans: attribution_index::spans_to_event(index, &spans),
+        shares: call_shares::shares_to_event(contributors, &found),
     }
 }

@@ -3,19 +3,20 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Attributions;
+use super::AttributionService;
 use crate::runtime::{
     event::{
-        Attributed, AttributionMethod, ContributorShare, Event, ShapingExample, Traced, TracedSpan,
+        AttributionMethod, CallAttributed, CallTraced, ContributorShare, Event, ShapingExample,
+        TracedSpan,
     },
-    journal::{Journal, JournalError, Unique},
+    journal::{Journal, JournalError, UniqueKey},
     ledger::{Address, Amount},
 };
 
 /// How far a call's attribution is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
-pub enum Stage {
+pub enum AttributionStage {
     /// It waits: only the spans are known.
     Provisional,
     Final,
@@ -73,7 +74,7 @@ pub struct PublishedAttribution {
     pub id: String,
     /// Always `attribution`.
     pub object: String,
-    pub stage: Stage,
+    pub stage: AttributionStage,
     pub adapter: Option<String>,
     pub adapter_digest: Option<String>,
     /// SHA-256 of the index, hex; null where there is none.
@@ -100,21 +101,21 @@ pub struct PublishedAttribution {
 /// What a receipt says of a call's attribution.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PublishedShares {
-    pub stage: Stage,
+    pub stage: AttributionStage,
     pub shares: Vec<PublishedShare>,
 }
 
 /// Both attributions of a call, as the journal has them.
 #[derive(Clone, Debug, Default)]
-pub struct Found {
-    pub traced: Option<Traced>,
-    pub attributed: Option<Attributed>,
+pub struct JournalAttribution {
+    pub traced: Option<CallTraced>,
+    pub attributed: Option<CallAttributed>,
 }
 
-impl Found {
-    pub async fn of(journal: &Journal, request_id: &str) -> Result<Self, JournalError> {
+impl JournalAttribution {
+    pub async fn read_journal(journal: &Journal, request_id: &str) -> Result<Self, JournalError> {
         let mut found = Self::default();
-        for kind in [Unique::TRACED, Unique::ATTRIBUTED] {
+        for kind in [UniqueKey::TRACED, UniqueKey::ATTRIBUTED] {
             match journal.unique(kind, request_id).await?.map(|it| it.event) {
                 Some(Event::Traced(traced)) => found.traced = Some(*traced),
                 Some(Event::Attributed(attributed)) => found.attributed = Some(*attributed),
@@ -127,8 +128,8 @@ impl Found {
     /// For a receipt; the final shares where there are any.
     pub fn shares(&self) -> Option<PublishedShares> {
         let (stage, found) = match (&self.attributed, &self.traced) {
-            (Some(attributed), _) => (Stage::Final, &attributed.shares),
-            (None, Some(traced)) => (Stage::Provisional, &traced.shares),
+            (Some(attributed), _) => (AttributionStage::Final, &attributed.shares),
+            (None, Some(traced)) => (AttributionStage::Provisional, &traced.shares),
             (None, None) => return None,
         };
         Some(PublishedShares {
@@ -138,7 +139,7 @@ impl Found {
     }
 
     /// The whole explanation.
-    pub fn published(self, id: &str, attributions: &Attributions) -> PublishedAttribution {
+    pub fn published(self, id: &str, attributions: &AttributionService) -> PublishedAttribution {
         let known = self.shares();
         let trace = self.traced.as_ref().map(|traced| PublishedTrace {
             covered_ppm: traced.covered_ppm,
@@ -154,7 +155,9 @@ impl Found {
         PublishedAttribution {
             id: id.to_owned(),
             object: "attribution".to_owned(),
-            stage: known.as_ref().map_or(Stage::Provisional, |it| it.stage),
+            stage: known
+                .as_ref()
+                .map_or(AttributionStage::Provisional, |it| it.stage),
             adapter: of.map(|it| it.adapter.clone()),
             adapter_digest: digest.cloned(),
             index: index.or(self.traced.as_ref().map(|it| it.index.clone())),
@@ -192,11 +195,11 @@ fn amount(it: &crate::runtime::event::AttributedAmount) -> PublishedAmount {
 fn example(
     it: &ShapingExample,
     digest: Option<&String>,
-    attributions: &Attributions,
+    attributions: &AttributionService,
 ) -> PublishedExample {
     let provenance = digest.and_then(|digest| attributions.provenance(digest));
-    let mut parties = provenance.iter().flat_map(|it| &it.parties);
-    let party = parties.find(|party| party.name == it.contributor);
+    let mut contributors = provenance.iter().flat_map(|it| &it.contributors);
+    let party = contributors.find(|party| party.name == it.contributor);
     PublishedExample {
         example: it.example.clone(),
         contributor: it.contributor.clone(),

@@ -4,17 +4,16 @@ use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
-use super::{Attributions, backlog::Waiting, lock, now_ms};
+use super::{AttributionService, backlog::UnattributedCall, lock, now_ms};
 use crate::runtime::{
     attribution::{
-        Provenance,
-        queue::Kept,
-        settle::{Known, by_sketch, shaping, told},
-        shares::{Fallback, Settled},
-        witness,
+        Provenance, attribution_index,
+        call_shares::{ShareInputs, by_sketch, shaping, shares_to_event},
+        queue::PendingTokens,
+        shares::{ShareFallback, ShareOutcome},
     },
-    event::{Attributed, AttributionMethod, Event, Finish, Traced},
-    journal::{JournalError, Unique},
+    event::{AttributionMethod, CallAttributed, CallTraced, Event, FinishReason},
+    journal::{JournalError, UniqueKey},
     ledger::{self, publication::event_id},
 };
 
@@ -25,7 +24,7 @@ const SOON: Duration = Duration::from_millis(20);
 /// Pause before an attribution that the journal refused is offered again.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
-impl Attributions {
+impl AttributionService {
     /// Attributes whatever waits until told to stop.
     pub async fn run(&self, stop: CancellationToken) {
         loop {
@@ -53,14 +52,14 @@ impl Attributions {
 
     /// Attributes the calls that have waited longest, as many as are done soon: where there is no
     /// index to ask, the disk is all that takes time.
-    async fn attribute(&self) -> Result<Vec<Attributed>, JournalError> {
+    async fn attribute(&self) -> Result<Vec<CallAttributed>, JournalError> {
         let (began, mut place) = (Instant::now(), 0);
         let mut done = Vec::new();
         while done.len() < BATCH && began.elapsed() < SOON {
-            let next = lock(&self.inner.backlog).after(place);
+            let next = lock(&self.inner.backlog).next_waiting(place);
             let Some((at, waiting)) = next else { break };
             place = at;
-            let asks = |it: &Provenance| it.witness.is_ok();
+            let asks = |it: &Provenance| it.index.is_ok();
             done.push(match self.provenance(&waiting.adapter_digest) {
                 Some(it) if asks(it) => self.attribution(waiting).await?,
                 // Nothing was traced, and nothing takes long.
@@ -71,7 +70,7 @@ impl Attributions {
     }
 
     /// Writes attributions in one transaction, and erases what waited for them.
-    async fn write(&self, done: Vec<Attributed>) -> Result<(), JournalError> {
+    async fn write(&self, done: Vec<CallAttributed>) -> Result<(), JournalError> {
         let ids: Vec<String> = done.iter().map(|it| it.request_id.clone()).collect();
         let mut events = done.into_iter().map(|it| Event::Attributed(Box::new(it)));
         let Some(first) = events.next() else {
@@ -86,9 +85,9 @@ impl Attributions {
             Ok(_) | Err(JournalError::Duplicate(_)) => {}
             Err(error) => return Err(error),
         }
-        if let Some(vault) = &self.inner.keeping.vault {
+        if let Some(token_store) = &self.inner.config.token_store {
             for id in ids {
-                if let Err(error) = vault.erase(&id) {
+                if let Err(error) = token_store.erase(&id) {
                     tracing::warn!(%error, "the tokens of an attributed call are not erased");
                 }
             }
@@ -96,9 +95,9 @@ impl Attributions {
         Ok(())
     }
 
-    async fn attribution(&self, waiting: Waiting) -> Result<Attributed, JournalError> {
+    async fn attribution(&self, waiting: UnattributedCall) -> Result<CallAttributed, JournalError> {
         let id = &waiting.request_id;
-        let traced = self.inner.journal.unique(Unique::TRACED, id).await?;
+        let traced = self.inner.journal.unique(UniqueKey::TRACED, id).await?;
         let traced = traced.and_then(|record| match record.event {
             Event::Traced(traced) => Some(*traced),
             _ => None,
@@ -109,43 +108,48 @@ impl Attributions {
         work.await.map_err(|_| JournalError::Closed)
     }
 
-    fn attributed(&self, waiting: &Waiting, traced: Option<&Traced>) -> Attributed {
+    fn attributed(
+        &self,
+        waiting: &UnattributedCall,
+        traced: Option<&CallTraced>,
+    ) -> CallAttributed {
         let nobody = Provenance::default();
         let provenance = self.provenance(&waiting.adapter_digest).unwrap_or(&nobody);
         let event = event_id(&waiting.adapter_digest, &waiting.request_id);
         let paid = waiting.charge.as_ref().filter(|it| !it.amount.is_zero());
         let kept = self.kept(waiting, provenance);
-        let length = |kept: &Kept| kept.exchanges.iter().map(|it| it.answer.len() as u32).sum();
-        let known = Known {
+        let length =
+            |kept: &PendingTokens| kept.exchanges.iter().map(|it| it.answer.len() as u32).sum();
+        let known = ShareInputs {
             event,
             payer: paid.map(|charge| charge.payer),
             spans: traced.map_or(&[], |it| &it.spans),
             answer_tokens: kept.as_ref().map_or(0, length),
         };
         let sketch = kept.and_then(|kept| {
-            let witness = provenance.witness.as_deref().map_err(|why| *why)?;
-            witness::sketches(witness, &kept.exchanges)
+            let index = provenance.index.as_deref().map_err(|why| *why)?;
+            attribution_index::sketches(index, &kept.exchanges)
         });
         let found = sketch.as_ref().map_err(|why| *why).and_then(|sketch| {
-            let witness = provenance.witness.as_deref().map_err(|why| *why)?;
-            Ok((witness, sketch.as_str()))
+            let index = provenance.index.as_deref().map_err(|why| *why)?;
+            Ok((index, sketch.as_str()))
         });
-        let settled = by_sketch(&provenance.parties, known, found);
-        let shares = told(&provenance.parties, &settled.shares);
+        let settled = by_sketch(&provenance.contributors, known, found);
+        let shares = shares_to_event(&provenance.contributors, &settled.shares);
         let amounts = waiting
             .charge
             .as_ref()
             .map(|charge| ledger::divide(charge, waiting.split.as_ref(), &shares, &event));
-        let examples = match &provenance.witness {
-            Ok(witness) => shaping(&provenance.parties, &**witness, &settled),
+        let examples = match &provenance.index {
+            Ok(index) => shaping(&provenance.contributors, &**index, &settled),
             Err(_) => Vec::new(),
         };
-        Attributed {
+        CallAttributed {
             request_id: waiting.request_id.clone(),
             adapter: waiting.adapter.clone(),
             adapter_digest: waiting.adapter_digest.clone(),
             index: provenance
-                .witness
+                .index
                 .as_ref()
                 .ok()
                 .map(|it| it.index().to_owned()),
@@ -164,24 +168,28 @@ impl Attributions {
     }
 
     /// The call's tokens, or why there are none.
-    fn kept(&self, waiting: &Waiting, provenance: &Provenance) -> Result<Kept, Fallback> {
+    fn kept(
+        &self,
+        waiting: &UnattributedCall,
+        provenance: &Provenance,
+    ) -> Result<PendingTokens, ShareFallback> {
         if waiting.completion_tokens == 0 {
-            return Err(Fallback::EmptyAnswer);
+            return Err(ShareFallback::EmptyAnswer);
         }
-        if let Err(why) = &provenance.witness {
+        if let Err(why) = &provenance.index {
             return Err(*why);
         }
-        let found = match &self.inner.keeping.vault {
-            Some(vault) => vault.find(&waiting.request_id),
+        let found = match &self.inner.config.token_store {
+            Some(token_store) => token_store.find(&waiting.request_id),
             None => Ok(None),
         };
         let lost = match waiting.finish {
-            Finish::Recovered => Fallback::Interrupted,
-            _ => Fallback::NoTokens,
+            FinishReason::Recovered => ShareFallback::Interrupted,
+            _ => ShareFallback::NoTokens,
         };
         match found {
             Ok(Some(kept)) if kept.exchanges.iter().all(|it| it.answer.is_empty()) => {
-                Err(Fallback::EmptyAnswer)
+                Err(ShareFallback::EmptyAnswer)
             }
             Ok(kept) => kept.ok_or(lost),
             Err(error) => {
@@ -192,9 +200,9 @@ impl Attributions {
     }
 }
 
-fn method(provenance: &Provenance, settled: &Settled) -> AttributionMethod {
-    match (&provenance.witness, settled.fallback) {
-        (Ok(witness), None) => witness.method(),
+fn method(provenance: &Provenance, settled: &ShareOutcome) -> AttributionMethod {
+    match (&provenance.index, settled.fallback) {
+        (Ok(index), None) => index.method(),
         _ => AttributionMethod::Static,
     }
 }

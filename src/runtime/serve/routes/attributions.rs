@@ -10,17 +10,17 @@ use axum::{
 use futures::Stream;
 use tokio::io::AsyncReadExt;
 
-use super::App;
+use super::AppState;
 use crate::runtime::{
     ledger::{
         Word,
         publication::{CATALOGUE, batch_file, contributions_file},
     },
     serve::{
-        answer::Answer,
-        attribution::published::{Found, PublishedAttribution},
+        answer::FinishedAnswer,
+        api_error::ApiError,
+        attribution::published::{JournalAttribution, PublishedAttribution},
         receipt,
-        refusal::Refusal,
         request_id::RequestId,
     },
 };
@@ -28,32 +28,38 @@ use crate::runtime::{
 /// Bytes of a file that are read at a time.
 const PIECE: usize = 64 * 1024;
 
-pub async fn one(
-    State(app): State<App>,
+pub async fn get_attribution(
+    State(app): State<AppState>,
     Path(id): Path<String>,
-) -> Result<Json<PublishedAttribution>, Refusal> {
+) -> Result<Json<PublishedAttribution>, ApiError> {
     let id = RequestId::parse(&id).ok_or_else(|| unknown(&id))?;
     let counted = receipt::find(&app.journal, &id).await?;
     if !counted.is_some_and(|receipt| receipt.is_addressed()) {
         return Err(unknown(id.as_str()));
     }
-    let found = Found::of(&app.journal, id.as_str()).await;
+    let found = JournalAttribution::read_journal(&app.journal, id.as_str()).await;
     let found = found.map_err(|error| {
         tracing::error!(%error, "the journal cannot be read");
-        Refusal::unavailable("journal_unavailable", "The journal cannot be read now.")
+        ApiError::unavailable("journal_unavailable", "The journal cannot be read now.")
     })?;
     Ok(Json(found.published(id.as_str(), &app.attributions)))
 }
 
 /// A file of the log; its name is the root that stands on the chain.
-pub async fn file(State(app): State<App>, Path(name): Path<String>) -> Result<Response, Refusal> {
+pub async fn file(
+    State(app): State<AppState>,
+    Path(name): Path<String>,
+) -> Result<Response, ApiError> {
     let name = known(&name).ok_or_else(|| no_file(&name))?;
     let folder = app.attributions.log().ok_or_else(|| no_file(&name))?;
     let opened = tokio::fs::File::open(folder.join(&name)).await;
     let file = opened.map_err(|_| no_file(&name))?;
     let length = file.metadata().await.map_err(|_| no_file(&name))?.len();
     let headers = [
-        (header::CONTENT_TYPE, HeaderValue::from_static(Answer::JSON)),
+        (
+            header::CONTENT_TYPE,
+            HeaderValue::from_static(FinishedAnswer::JSON),
+        ),
         (header::CONTENT_LENGTH, HeaderValue::from(length)),
     ];
     Ok((headers, Body::from_stream(pieces(file, length))).into_response())
@@ -91,14 +97,14 @@ fn known(name: &str) -> Option<String> {
     }
 }
 
-fn no_file(name: &str) -> Refusal {
+fn no_file(name: &str) -> ApiError {
     let shown: String = name.chars().take(128).collect();
     let message = format!("The log has no file '{shown}'.");
-    Refusal::new(StatusCode::NOT_FOUND, "file_not_found", message)
+    ApiError::new(StatusCode::NOT_FOUND, "file_not_found", message)
 }
 
-fn unknown(id: &str) -> Refusal {
+fn unknown(id: &str) -> ApiError {
     let shown: String = id.chars().take(128).collect();
     let message = format!("No call was metered under the request id '{shown}'.");
-    Refusal::new(StatusCode::NOT_FOUND, "attribution_not_found", message)
+    ApiError::new(StatusCode::NOT_FOUND, "attribution_not_found", message)
 }

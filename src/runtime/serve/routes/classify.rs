@@ -9,27 +9,27 @@ use axum::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::App;
+use super::AppState;
 use crate::runtime::{
     dataset::Task,
-    engine::{Classified, EngineError, Prompt},
-    event::{CallKind, Finish, Usage},
-    ledger::Work,
+    engine::{EngineError, LabelProbabilities, Prompt},
+    event::{CallKind, FinishReason, TokenUsage},
+    ledger::CallWork,
     serve::{
-        admission::{Asked, Opened},
-        answer::Answer,
+        adapter_registry::ServedAdapter,
+        admission::{CallPrompts, OpenedCall},
+        answer::FinishedAnswer,
+        api_error::ApiError,
         gate::draining,
         generate::{deliver, finished, repeat},
-        hosted::Hosted,
-        intake::Intake,
-        meter::{Admission, Call},
-        refusal::Refusal,
+        intake::CallIntake,
+        meter::{Admission, ReservedCall},
         wire::inputs,
     },
 };
 
-pub async fn classify(State(app): State<App>, request: Request) -> Result<Response, Refusal> {
-    let intake = Intake::read(&app, request).await?;
+pub async fn classify(State(app): State<AppState>, request: Request) -> Result<Response, ApiError> {
+    let intake = CallIntake::read(&app, request).await?;
     let task = classifier(&intake)?;
     let text = inputs::classify_text(&intake.fields)?;
     let prompt = Prompt::Chat(task.prompt_messages(&text));
@@ -48,41 +48,44 @@ pub async fn classify(State(app): State<App>, request: Request) -> Result<Respon
 }
 
 /// The task of an adapter that tells labels apart; any other adapter is refused.
-pub fn classifier(intake: &Intake) -> Result<&Task, Refusal> {
+pub fn classifier(intake: &CallIntake) -> Result<&Task, ApiError> {
     match &intake.adapter.task {
         Some(task @ Task::Classify { .. }) => Ok(task),
         _ => {
             let name = &intake.adapter.name;
             let message =
                 format!("The model '{name}' is not a classifier; use /v1/chat/completions.");
-            Err(Refusal::new(StatusCode::BAD_REQUEST, "not_a_classifier", message).on("model"))
+            Err(
+                ApiError::new(StatusCode::BAD_REQUEST, "not_a_classifier", message)
+                    .with_param("model"),
+            )
         }
     }
 }
 
 /// Classifies every prompt as one metered call; `write` turns the result into the answer.
 pub async fn run(
-    app: &App,
-    mut intake: Intake,
+    app: &AppState,
+    mut intake: CallIntake,
     kind: CallKind,
     prompts: Vec<Prompt>,
-    write: impl FnOnce(&str, &[Classified], Usage) -> serde_json::Value + Send + 'static,
-) -> Result<Response, Refusal> {
+    write: impl FnOnce(&str, &[LabelProbabilities], TokenUsage) -> serde_json::Value + Send + 'static,
+) -> Result<Response, ApiError> {
     let admission = match app.admit(&intake).await? {
         Some(Admission::Repeated(answer)) => return Ok(repeat(app, answer)),
         admission => admission,
     };
-    let pass = app.turn_if_free(&intake, prompts.len() as u64).await?;
+    let permit = app.turn_if_free(&intake, prompts.len() as u64).await?;
     let prompt_tokens = intake.count(app, &prompts).await?;
-    let work = Work::Classifications {
+    let work = CallWork::Classifications {
         texts: prompts.len() as u64,
     };
-    let opened = app.open(&mut intake, (admission, pass), work, Answer::JSON);
+    let opened = app.open(&mut intake, (admission, permit), work, FinishedAnswer::JSON);
     let ticket = match opened.await? {
-        Opened::Run(ticket) => ticket,
-        Opened::Repeated(answer) => return Ok(repeat(app, answer)),
+        OpenedCall::Run(ticket) => ticket,
+        OpenedCall::Repeated(answer) => return Ok(repeat(app, answer)),
     };
-    let asked = Asked {
+    let asked = CallPrompts {
         kind,
         prompts: prompts.clone(),
         prompt_tokens,
@@ -90,11 +93,11 @@ pub async fn run(
     let (connection, server) = (intake.connection.clone(), app.clone());
     let answer = finished(async move {
         let call = server.reserve(&intake, ticket, asked).await?;
-        let run = Run {
+        let run = ClassifyRun {
             id: intake.id.as_str().to_owned(),
             adapter: Arc::clone(&intake.adapter),
             call,
-            hurry: server.stop.hurry.clone(),
+            force_stop: server.stop.force_stop.clone(),
         };
         run.whole(prompts, write).await
     });
@@ -102,26 +105,26 @@ pub async fn run(
 }
 
 /// A classification on its engine.
-struct Run {
+struct ClassifyRun {
     id: String,
-    adapter: Arc<Hosted>,
-    call: Call,
-    hurry: CancellationToken,
+    adapter: Arc<ServedAdapter>,
+    call: ReservedCall,
+    force_stop: CancellationToken,
 }
 
-impl Run {
+impl ClassifyRun {
     /// The answer, metered before it is returned. It is charged for its work, whether or not the
     /// caller still listens.
     async fn whole(
         mut self,
         prompts: Vec<Prompt>,
-        write: impl FnOnce(&str, &[Classified], Usage) -> serde_json::Value + Send,
-    ) -> Result<Answer, Refusal> {
+        write: impl FnOnce(&str, &[LabelProbabilities], TokenUsage) -> serde_json::Value + Send,
+    ) -> Result<FinishedAnswer, ApiError> {
         let found = tokio::select! {
             found = label(&self.adapter, &mut self.call, prompts) => {
-                found.map_err(|error| Refusal::from_engine(&error))
+                found.map_err(|error| ApiError::from_engine(&error))
             }
-            () = self.hurry.cancelled() => Err(draining()),
+            () = self.force_stop.cancelled() => Err(draining()),
         };
         let Self {
             id,
@@ -132,25 +135,27 @@ impl Run {
         let found = match found {
             Ok(found) => found,
             Err(refusal) => {
-                call.finish(Finish::Failed, None).await?;
+                call.finish(FinishReason::Failed, None).await?;
                 return Err(refusal);
             }
         };
         let tokens = found.iter().map(|one| one.usage.completion_tokens).sum();
         let answers = answers(&found, adapter.labels());
         call.deliver_whole(&shares(&found), answers, tokens);
-        let payment = call.payment_response(Finish::Stop);
-        let answer = Answer::json(&write(&id, &found, call.usage(Finish::Stop))).paid(payment);
-        call.finish(Finish::Stop, Some(answer.clone())).await?;
+        let payment = call.payment_response(FinishReason::Stop);
+        let answer =
+            FinishedAnswer::json(&write(&id, &found, call.usage(FinishReason::Stop))).paid(payment);
+        call.finish(FinishReason::Stop, Some(answer.clone()))
+            .await?;
         Ok(answer)
     }
 }
 
 async fn label(
-    adapter: &Hosted,
-    call: &mut Call,
+    adapter: &ServedAdapter,
+    call: &mut ReservedCall,
     prompts: Vec<Prompt>,
-) -> Result<Vec<Classified>, EngineError> {
+) -> Result<Vec<LabelProbabilities>, EngineError> {
     let mut found = Vec::with_capacity(prompts.len());
     for prompt in prompts {
         found.push(adapter.engine.classify(prompt, adapter.labels()).await?);
@@ -160,8 +165,8 @@ async fn label(
 }
 
 /// The label that each text was given.
-fn answers(found: &[Classified], labels: &[String]) -> Vec<String> {
-    let best = |one: &Classified| {
+fn answers(found: &[LabelProbabilities], labels: &[String]) -> Vec<String> {
+    let best = |one: &LabelProbabilities| {
         let mut likely = (0, f64::MIN);
         for (at, probability) in one.probabilities.iter().enumerate() {
             if *probability > likely.1 {
@@ -174,7 +179,7 @@ fn answers(found: &[Classified], labels: &[String]) -> Vec<String> {
 }
 
 /// The delivered probabilities as the text that the receipt's hash covers.
-fn shares(found: &[Classified]) -> String {
+fn shares(found: &[LabelProbabilities]) -> String {
     let all = found.iter().flat_map(|one| one.probabilities.iter());
     all.map(|value| format!("{value}\n")).collect()
 }

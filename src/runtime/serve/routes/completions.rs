@@ -5,46 +5,46 @@ use axum::{
     response::Response,
 };
 
-use super::App;
+use super::AppState;
 use crate::runtime::{
     engine::Prompt,
     serve::{
-        answer::Form,
-        generate::{self, Job},
-        intake::Intake,
-        refusal::Refusal,
+        answer::AnswerForm,
+        api_error::ApiError,
+        generate::{self, GenerationJob},
+        intake::CallIntake,
         wire::{chat::ChatRequest, completion::CompletionRequest},
     },
 };
 
-pub async fn chat(State(app): State<App>, request: Request) -> Result<Response, Refusal> {
-    let intake = Intake::read(&app, request).await?;
+pub async fn chat(State(app): State<AppState>, request: Request) -> Result<Response, ApiError> {
+    let intake = CallIntake::read(&app, request).await?;
     let ChatRequest {
         messages,
         sampling,
         streaming,
     } = ChatRequest::read(&intake.fields)?;
     let prompt = intake.adapter.chat_prompt(messages);
-    let job = Job {
-        form: Form::Chat,
+    let job = GenerationJob {
+        form: AnswerForm::Chat,
         prompt,
-        wish: sampling,
+        options: sampling,
         streaming,
     };
     generate::answer(&app, intake, job).await
 }
 
-pub async fn text(State(app): State<App>, request: Request) -> Result<Response, Refusal> {
-    let intake = Intake::read(&app, request).await?;
+pub async fn text(State(app): State<AppState>, request: Request) -> Result<Response, ApiError> {
+    let intake = CallIntake::read(&app, request).await?;
     let CompletionRequest {
         prompt,
         sampling,
         streaming,
     } = CompletionRequest::read(&intake.fields)?;
-    let job = Job {
-        form: Form::Completion,
+    let job = GenerationJob {
+        form: AnswerForm::Completion,
         prompt: Prompt::Text(prompt),
-        wish: sampling,
+        options: sampling,
         streaming,
     };
     generate::answer(&app, intake, job).await

@@ -7,13 +7,13 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use super::Route;
+use super::ApiRoute;
 use crate::runtime::serve::{
-    access::Audience,
-    app::App,
-    client::{Client, ClientAddress, Peer, Relayed},
+    access::RouteAudience,
+    api_error::ApiError,
+    app::AppState,
+    client::{ClientAddress, PeerAddress, Relayed, RequestClient},
     proxies::{FORWARDING, client_address},
-    refusal::Refusal,
     request_id::{REQUEST_ID, RequestId},
 };
 
@@ -21,7 +21,12 @@ use crate::runtime::serve::{
 pub const MAX_HEADERS: usize = 16 * 1024;
 
 /// Checks a request, hands it on, and marks the answer with its id.
-pub async fn pass(app: App, route: &'static Route, mut request: Request, next: Next) -> Response {
+pub async fn pass(
+    app: AppState,
+    route: &'static ApiRoute,
+    mut request: Request,
+    next: Next,
+) -> Response {
     place(&app, &mut request);
     let checked = check(&app, route, &request);
     let id = checked.as_ref().ok().cloned();
@@ -41,18 +46,18 @@ pub async fn pass(app: App, route: &'static Route, mut request: Request, next: N
 }
 
 /// 404 for a path outside the table.
-pub async fn unknown(app: App, request: Request) -> Response {
+pub async fn unknown(app: AppState, request: Request) -> Response {
     app.metrics.responded("other", 404);
     let message = format!(
         "There is no route {} {}.",
         request.method(),
         request.uri().path()
     );
-    Refusal::new(StatusCode::NOT_FOUND, "unknown_url", message).into_response()
+    ApiError::new(StatusCode::NOT_FOUND, "unknown_url", message).into_response()
 }
 
-fn check(app: &App, route: &Route, request: &Request) -> Result<RequestId, Refusal> {
-    if route.audience == Audience::Anyone && !route.metered {
+fn check(app: &AppState, route: &ApiRoute, request: &Request) -> Result<RequestId, ApiError> {
+    if route.audience == RouteAudience::Anyone && !route.metered {
         // Behind a proxy's address are many clients, and operators' tools are on loopback.
         let address = ClientAddress::from_request(request.extensions());
         app.quotes.spend(address.filter(|it| !it.is_shared()), 0)?;
@@ -65,12 +70,15 @@ fn check(app: &App, route: &Route, request: &Request) -> Result<RequestId, Refus
 
 /// Says whom a request counts for. Whoever is no trusted proxy has no say in that: nothing behind
 /// the edge sees the headers in which it says so.
-fn place(app: &App, request: &mut Request) {
-    let peer = request.extensions().get::<Peer>().map(|it| it.0.ip());
+fn place(app: &AppState, request: &mut Request) {
+    let peer = request
+        .extensions()
+        .get::<PeerAddress>()
+        .map(|it| it.0.ip());
     let proxies = &app.access.proxies;
     if let Some(peer) = peer {
         let client = client_address(peer, request.headers(), proxies);
-        request.extensions_mut().insert(Client(client));
+        request.extensions_mut().insert(RequestClient(client));
     }
     if !peer.is_some_and(|peer| proxies.contains(peer.to_canonical())) {
         let mut relayed = false;
@@ -83,7 +91,7 @@ fn place(app: &App, request: &mut Request) {
     }
 }
 
-fn check_size(headers: &HeaderMap) -> Result<(), Refusal> {
+fn check_size(headers: &HeaderMap) -> Result<(), ApiError> {
     let size: usize = headers
         .iter()
         .map(|(name, value)| name.as_str().len() + value.len())
@@ -94,11 +102,11 @@ fn check_size(headers: &HeaderMap) -> Result<(), Refusal> {
     let message =
         format!("The request's headers take {size} bytes; at most {MAX_HEADERS} are read.");
     let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
-    Err(Refusal::new(status, "headers_too_large", message))
+    Err(ApiError::new(status, "headers_too_large", message))
 }
 
 /// Parts of a path are text: what is no UTF-8 is no id of ours.
-fn check_path(path: &str) -> Result<(), Refusal> {
+fn check_path(path: &str) -> Result<(), ApiError> {
     let digit = |byte: Option<&u8>| byte.and_then(|it| char::from(*it).to_digit(16));
     let mut bytes = path.as_bytes();
     let mut decoded = Vec::with_capacity(bytes.len());
@@ -122,7 +130,7 @@ fn check_path(path: &str) -> Result<(), Refusal> {
         Ok(_) => Ok(()),
         Err(_) => {
             let message = "The path is not UTF-8 once its percent-encoding is undone.";
-            Err(Refusal::new(
+            Err(ApiError::new(
                 StatusCode::BAD_REQUEST,
                 "invalid_path",
                 message,

@@ -5,18 +5,19 @@ use axum::{
     http::StatusCode,
 };
 
-use super::App;
-use crate::runtime::serve::{intake::Intake, refusal::Refusal};
+use super::AppState;
+use crate::runtime::serve::{api_error::ApiError, intake::CallIntake};
 
-pub async fn refuse(State(app): State<App>, request: Request) -> Refusal {
-    match Intake::read(&app, request).await {
+pub async fn refuse(State(app): State<AppState>, request: Request) -> ApiError {
+    match CallIntake::read(&app, request).await {
         Err(refusal) => refusal,
         Ok(intake) => {
             let message = format!(
                 "The model '{}' generates text and gives no embeddings.",
                 intake.adapter.name
             );
-            Refusal::new(StatusCode::BAD_REQUEST, "embeddings_unsupported", message).on("model")
+            ApiError::new(StatusCode::BAD_REQUEST, "embeddings_unsupported", message)
+                .with_param("model")
         }
     }
 }

@@ -14,11 +14,11 @@ use axum::{
 };
 use futures::Stream;
 
-use super::App;
+use super::AppState;
 use crate::runtime::{
     disclosure,
-    event::Record,
-    serve::{connections::Connection, generate, refusal::Refusal, wire::fields::wrong_value},
+    event::EventRecord,
+    serve::{api_error::ApiError, connections::Connection, generate, wire::fields::wrong_value},
 };
 
 const LAST_EVENT_ID: &str = "last-event-id";
@@ -29,16 +29,16 @@ const PAGE: usize = 256;
 /// A comment goes out after this much silence, so that a dead client is noticed.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
-pub async fn follow(State(app): State<App>, request: Request) -> Result<Response, Refusal> {
+pub async fn follow(State(app): State<AppState>, request: Request) -> Result<Response, ApiError> {
     let after = resume_after(request.headers())?;
     if let Some(connection) = request.extensions().get::<Connection>() {
-        connection.keep();
+        connection.keep_open();
     }
     Ok(generate::events(Body::from_stream(records(app, after))))
 }
 
 /// The sequence after which the client wants to go on; 0 is the beginning.
-fn resume_after(headers: &HeaderMap) -> Result<u64, Refusal> {
+fn resume_after(headers: &HeaderMap) -> Result<u64, ApiError> {
     let Some(value) = headers.get(LAST_EVENT_ID) else {
         return Ok(0);
     };
@@ -47,7 +47,7 @@ fn resume_after(headers: &HeaderMap) -> Result<u64, Refusal> {
         .map_err(|_| wrong_value("Last-Event-ID", "a sequence number", &format!("'{text}'")))
 }
 
-fn records(app: App, mut after: u64) -> impl Stream<Item = Result<Bytes, Infallible>> {
+fn records(app: AppState, mut after: u64) -> impl Stream<Item = Result<Bytes, Infallible>> {
     async_stream::stream! {
         let mut news = app.journal.subscribe();
         yield Ok(Bytes::from_static(b"retry: 1000\n\n"));
@@ -76,8 +76,8 @@ fn records(app: App, mut after: u64) -> impl Stream<Item = Result<Bytes, Infalli
     }
 }
 
-fn write(record: &Record) -> Bytes {
-    let data = disclosure::told(record);
+fn write(record: &EventRecord) -> Bytes {
+    let data = disclosure::public_record(record);
     let name = data
         .pointer("/event/type")
         .and_then(|name| name.as_str())

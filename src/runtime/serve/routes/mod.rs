@@ -25,42 +25,46 @@ use axum::{
     routing::{MethodRouter, get, post},
 };
 
-use super::{access::Audience, app::App, refusal::Refusal};
+use super::{access::RouteAudience, api_error::ApiError, app::AppState};
 
 /// One route.
 #[derive(Clone, Copy)]
-pub struct Route {
+pub struct ApiRoute {
     pub method: &'static str,
     pub path: &'static str,
     pub about: &'static str,
     /// Whether a call is counted in the journal.
     pub metered: bool,
-    pub audience: Audience,
-    mount: fn() -> MethodRouter<App>,
+    pub audience: RouteAudience,
+    mount: fn() -> MethodRouter<AppState>,
 }
 
 const fn metered(
     path: &'static str,
     about: &'static str,
-    mount: fn() -> MethodRouter<App>,
-) -> Route {
-    Route {
+    mount: fn() -> MethodRouter<AppState>,
+) -> ApiRoute {
+    ApiRoute {
         method: "POST",
         path,
         about,
         metered: true,
-        audience: Audience::Anyone,
+        audience: RouteAudience::Anyone,
         mount,
     }
 }
 
-const fn open(path: &'static str, about: &'static str, mount: fn() -> MethodRouter<App>) -> Route {
-    Route {
+const fn open(
+    path: &'static str,
+    about: &'static str,
+    mount: fn() -> MethodRouter<AppState>,
+) -> ApiRoute {
+    ApiRoute {
         method: "GET",
         path,
         about,
         metered: false,
-        audience: Audience::Anyone,
+        audience: RouteAudience::Anyone,
         mount,
     }
 }
@@ -68,14 +72,14 @@ const fn open(path: &'static str, about: &'static str, mount: fn() -> MethodRout
 const fn operator(
     path: &'static str,
     about: &'static str,
-    mount: fn() -> MethodRouter<App>,
-) -> Route {
-    Route {
+    mount: fn() -> MethodRouter<AppState>,
+) -> ApiRoute {
+    ApiRoute {
         method: "GET",
         path,
         about,
         metered: false,
-        audience: Audience::Operator,
+        audience: RouteAudience::Operator,
         mount,
     }
 }
@@ -83,9 +87,9 @@ const fn operator(
 const fn command(
     path: &'static str,
     about: &'static str,
-    mount: fn() -> MethodRouter<App>,
-) -> Route {
-    Route {
+    mount: fn() -> MethodRouter<AppState>,
+) -> ApiRoute {
+    ApiRoute {
         method: "POST",
         ..operator(path, about, mount)
     }
@@ -94,16 +98,16 @@ const fn command(
 const fn clearing(
     path: &'static str,
     about: &'static str,
-    mount: fn() -> MethodRouter<App>,
-) -> Route {
-    Route {
-        audience: Audience::Sellers,
+    mount: fn() -> MethodRouter<AppState>,
+) -> ApiRoute {
+    ApiRoute {
+        audience: RouteAudience::Sellers,
         ..command(path, about, mount)
     }
 }
 
 /// Every route of the server.
-pub const ROUTES: &[Route] = &[
+pub const ROUTES: &[ApiRoute] = &[
     metered("/v1/chat/completions", "chat, whole or streamed", || {
         post(completions::chat).get(refund::terms)
     }),
@@ -118,7 +122,7 @@ pub const ROUTES: &[Route] = &[
     metered("/v1/moderations", "content filter in OpenAI's form", || {
         post(moderations::moderate).get(refund::terms)
     }),
-    Route {
+    ApiRoute {
         metered: false,
         ..metered(
             "/v1/embeddings",
@@ -127,16 +131,16 @@ pub const ROUTES: &[Route] = &[
         )
     },
     open("/v1/models", "the adapters served", || get(models::list)),
-    open("/v1/models/{*id}", "one adapter", || get(models::one)),
+    open("/v1/models/{*id}", "one adapter", || get(models::get_model)),
     open(
         "/v1/receipts/{id}",
         "what was counted under a request id",
-        || get(receipts::one),
+        || get(receipts::get_receipt),
     ),
     open(
         "/v1/attributions/{id}",
         "whose data shaped an answer, and why",
-        || get(attributions::one),
+        || get(attributions::get_attribution),
     ),
     open(
         "/attribution-log/{id}",
@@ -146,8 +150,8 @@ pub const ROUTES: &[Route] = &[
     operator("/events", "the journal as server-sent events", || {
         get(events::follow)
     }),
-    Route {
-        audience: Audience::Sellers,
+    ApiRoute {
+        audience: RouteAudience::Sellers,
         ..open(
             "/supported",
             "what this server clears for other sellers (x402)",
@@ -160,7 +164,7 @@ pub const ROUTES: &[Route] = &[
     clearing(
         "/settle",
         "put another seller's payment on its chain (x402)",
-        || post(settlement::settle),
+        || post(settlement::post_settle),
     ),
     command(
         "/operator/settle",
@@ -180,7 +184,7 @@ pub const ROUTES: &[Route] = &[
 ];
 
 /// The router over [`ROUTES`], behind the edge.
-pub fn router(app: App) -> Router {
+pub fn router(app: AppState) -> Router {
     let mut router = Router::new();
     for route in ROUTES {
         router = router.route(route.path, guarded(&app, route));
@@ -190,24 +194,25 @@ pub fn router(app: App) -> Router {
     router.fallback(unknown).with_state(app)
 }
 
-fn guarded(app: &App, route: &'static Route) -> MethodRouter<App> {
+fn guarded(app: &AppState, route: &'static ApiRoute) -> MethodRouter<AppState> {
     let state = app.clone();
-    let pass = move |request: Request, next: Next| edge::pass(state.clone(), route, request, next);
+    let permit =
+        move |request: Request, next: Next| edge::pass(state.clone(), route, request, next);
     let refuse = move |request: Request| async move { wrong_method(route, &request) };
     (route.mount)()
         .fallback(refuse)
-        .layer(middleware::from_fn(pass))
+        .layer(middleware::from_fn(permit))
 }
 
 /// 405; the router adds the `Allow` header.
-fn wrong_method(route: &Route, request: &Request) -> Refusal {
+fn wrong_method(route: &ApiRoute, request: &Request) -> ApiError {
     let message = format!(
         "{} {} is not possible: this path answers {}.",
         request.method(),
         request.uri().path(),
         route.method
     );
-    Refusal::new(
+    ApiError::new(
         StatusCode::METHOD_NOT_ALLOWED,
         "method_not_allowed",
         message,

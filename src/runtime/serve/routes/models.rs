@@ -6,18 +6,21 @@ use axum::{
 };
 use serde_json::{Value, json};
 
-use super::App;
-use crate::runtime::serve::refusal::Refusal;
+use super::AppState;
+use crate::runtime::serve::api_error::ApiError;
 
-pub async fn list(State(app): State<App>) -> Json<Value> {
+pub async fn list(State(app): State<AppState>) -> Json<Value> {
     let data: Vec<Value> = app
-        .shelf
+        .adapters
         .iter()
         .map(|adapter| adapter.to_json(app.currency()))
         .collect();
     Json(json!({ "object": "list", "data": data }))
 }
 
-pub async fn one(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Value>, Refusal> {
-    Ok(Json(app.shelf.find(&id)?.to_json(app.currency())))
+pub async fn get_model(
+    State(app): State<AppState>,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, ApiError> {
+    Ok(Json(app.adapters.find(&id)?.to_json(app.currency())))
 }

@@ -8,15 +8,15 @@ use axum::{
     response::Response,
 };
 
-use super::{App, classify};
+use super::{AppState, classify};
 use crate::runtime::{
     engine::Prompt,
     event::CallKind,
-    serve::{intake::Intake, refusal::Refusal, wire::inputs},
+    serve::{api_error::ApiError, intake::CallIntake, wire::inputs},
 };
 
-pub async fn moderate(State(app): State<App>, request: Request) -> Result<Response, Refusal> {
-    let intake = Intake::read(&app, request).await?;
+pub async fn moderate(State(app): State<AppState>, request: Request) -> Result<Response, ApiError> {
+    let intake = CallIntake::read(&app, request).await?;
     let task = classify::classifier(&intake)?;
     let harmless =
         inputs::harmless_label(intake.adapter.labels()).ok_or_else(|| no_filter(&intake))?;
@@ -42,7 +42,7 @@ pub async fn moderate(State(app): State<App>, request: Request) -> Result<Respon
     .await
 }
 
-fn no_filter(intake: &Intake) -> Refusal {
+fn no_filter(intake: &CallIntake) -> ApiError {
     let message = format!(
         "The model '{}' is not a content filter: none of its labels ({}) marks harmless text ({}). \
          Use /v1/classify.",
@@ -50,5 +50,5 @@ fn no_filter(intake: &Intake) -> Refusal {
         intake.adapter.labels().join(", "),
         inputs::HARMLESS_LABELS.join(", "),
     );
-    Refusal::new(StatusCode::BAD_REQUEST, "not_a_content_filter", message).on("model")
+    ApiError::new(StatusCode::BAD_REQUEST, "not_a_content_filter", message).with_param("model")
 }

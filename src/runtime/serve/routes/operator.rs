@@ -8,10 +8,10 @@ use axum::{
 };
 use serde_json::{Value, json};
 
-use super::App;
+use super::AppState;
 use crate::runtime::{
     ledger::Address,
-    serve::{client::Here, connections::Connection, gate::draining, refusal::Refusal},
+    serve::{api_error::ApiError, client::LocalAddress, connections::Connection, gate::draining},
 };
 
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -23,8 +23,8 @@ pub const CHALLENGE: HeaderName = HeaderName::from_static("openlora-challenge");
 const LONGEST_CHALLENGE: usize = 128;
 
 pub async fn health(
-    State(app): State<App>,
-    here: Option<Extension<Here>>,
+    State(app): State<AppState>,
+    here: Option<Extension<LocalAddress>>,
     headers: HeaderMap,
 ) -> Json<Value> {
     let mut health = json!({ "status": "alive", "version": env!("CARGO_PKG_VERSION") });
@@ -32,7 +32,7 @@ pub async fn health(
     if let Some(challenge) = challenge.filter(|it| it.len() <= LONGEST_CHALLENGE) {
         let token = &app.access.operator;
         health["proof"] = json!(token.proof(challenge));
-        if let Some(Extension(Here(here))) = here {
+        if let Some(Extension(LocalAddress(here))) = here {
             health["proof_here"] = json!(token.proof_at(challenge, here));
         }
     }
@@ -42,28 +42,28 @@ pub async fn health(
 /// Ready means that a new payer's call would be answered: the server is not draining, the journal
 /// took the last event, its queue for attribution has room, and where calls are paid, a chain was
 /// heard of lately: one that is another than the journal's is none.
-pub async fn ready(State(app): State<App>) -> Result<Json<Value>, Refusal> {
+pub async fn ready(State(app): State<AppState>) -> Result<Json<Value>, ApiError> {
     if app.stop.draining.is_cancelled() {
         return Err(draining());
     }
     if !app.meter.is_writable() {
         let message = "The journal cannot be written, so calls cannot be counted.";
-        return Err(Refusal::unavailable("journal_unavailable", message));
+        return Err(ApiError::unavailable("journal_unavailable", message));
     }
     // Whoever has no call waiting is refused last.
     let newcomer = app.sales.as_ref().map(|_| Address::default());
     app.attributions.check_room(newcomer)?;
     if let Some(sales) = &app.sales {
-        let ready = sales.cashier.ready();
-        ready.map_err(|reason| Refusal::unavailable("chain_unavailable", reason))?;
+        let ready = sales.gateway.ready();
+        ready.map_err(|reason| ApiError::unavailable("chain_unavailable", reason))?;
     }
     let names: Vec<&str> = app
-        .shelf
+        .adapters
         .iter()
         .map(|adapter| adapter.name.as_str())
         .collect();
     let mut answer = json!({ "status": "ready", "adapters": names });
-    let warnings = app.sales.as_ref().map(|sales| sales.cashier.warnings());
+    let warnings = app.sales.as_ref().map(|sales| sales.gateway.warnings());
     if let Some(warnings) = warnings.filter(|warnings| !warnings.is_empty()) {
         answer["warnings"] = json!(warnings);
     }
@@ -71,17 +71,17 @@ pub async fn ready(State(app): State<App>) -> Result<Json<Value>, Refusal> {
 }
 
 pub async fn metrics(
-    State(app): State<App>,
+    State(app): State<AppState>,
     connection: Option<Extension<Connection>>,
-) -> Result<Response, Refusal> {
+) -> Result<Response, ApiError> {
     let open = connection.map_or(0, |it| it.0.all());
     app.metrics.observe(open, app.unread.bytes());
     if let Some(sales) = &app.sales {
-        app.metrics.observe_gas(&sales.cashier.sponsorships());
+        app.metrics.observe_gas(&sales.gateway.sponsorships());
     }
     let text = app.metrics.render().map_err(|_| {
         let message = "The metrics could not be written.";
-        Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", message)
+        ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", message)
     })?;
     let content_type = (header::CONTENT_TYPE, HeaderValue::from_static(OPEN_METRICS));
     Ok(([content_type], text).into_response())

@@ -7,25 +7,28 @@ use axum::{
 };
 use serde_json::Value;
 
-use super::App;
-use crate::runtime::serve::{receipt, refusal::Refusal, request_id::RequestId};
+use super::AppState;
+use crate::runtime::serve::{api_error::ApiError, receipt, request_id::RequestId};
 
-pub async fn one(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Value>, Refusal> {
+pub async fn get_receipt(
+    State(app): State<AppState>,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, ApiError> {
     let id = RequestId::parse(&id).ok_or_else(|| unknown(&id))?;
     match receipt::find(&app.journal, &id).await? {
         Some(receipt) if receipt.is_addressed() => Ok(Json(receipt.to_json())),
         Some(_) => Err(unknown(id.as_str())),
         None if app.meter.is_running(&id) => {
             let message = format!("The call '{}' is still running.", id.as_str());
-            let refusal = Refusal::new(StatusCode::CONFLICT, "request_in_flight", message);
+            let refusal = ApiError::new(StatusCode::CONFLICT, "request_in_flight", message);
             Err(refusal.retry_after(1))
         }
         None => Err(unknown(id.as_str())),
     }
 }
 
-fn unknown(id: &str) -> Refusal {
+fn unknown(id: &str) -> ApiError {
     let shown: String = id.chars().take(128).collect();
     let message = format!("No call was metered under the request id '{shown}'.");
-    Refusal::new(StatusCode::NOT_FOUND, "receipt_not_found", message)
+    ApiError::new(StatusCode::NOT_FOUND, "receipt_not_found", message)
 }

@@ -11,81 +11,81 @@ use axum::{
 };
 use serde::Deserialize;
 
-use super::App;
+use super::AppState;
 use crate::runtime::{
-    ledger::{Word, Work},
-    ports::{Presenter, Sale},
+    ledger::{CallWork, Word},
+    ports::{OfferedCall, Presenter},
     serve::{
-        answer::Answer,
+        adapter_registry::ServedAdapter,
+        answer::FinishedAnswer,
+        api_error::ApiError,
         client::ClientAddress,
         generate::respond,
-        hosted::Hosted,
-        payment::{presented, resource, unpaid},
-        refusal::Refusal,
+        payment::{payment_header, resource, unpaid},
         request_id::RequestId,
     },
 };
 
 #[derive(Deserialize)]
-pub struct Wanted {
+pub struct RefundParams {
     model: Option<String>,
 }
 
 pub async fn terms(
-    State(app): State<App>,
-    wanted: Result<Query<Wanted>, QueryRejection>,
+    State(app): State<AppState>,
+    wanted: Result<Query<RefundParams>, QueryRejection>,
     id: Option<Extension<RequestId>>,
     request: Request,
-) -> Result<Response, Refusal> {
+) -> Result<Response, ApiError> {
     let Some(sales) = &app.sales else {
         return Ok(free(&request));
     };
     let Query(wanted) = wanted.map_err(|_| unreadable())?;
     let adapter = chosen(&app, wanted.model.as_deref())?;
-    let work = Work::Tokens {
+    let work = CallWork::Tokens {
         prompt: 0,
         completion: 0,
     };
-    let sale = Sale {
+    let sale = OfferedCall {
         adapter: adapter.name.clone(),
         adapter_digest: adapter.digest.clone(),
         resource: resource(request.headers(), request.uri().path()),
-        media_type: Answer::JSON,
+        media_type: FinishedAnswer::JSON,
         request_id: id.map_or_else(String::new, |id| id.0.as_str().to_owned()),
         request_hash: String::new(),
         request: Word::default(),
         presenter: Presenter::default(),
         work,
         prices: adapter.prices,
-        quote: adapter.prices.of(work),
+        quote: adapter.prices.price_of(work),
     };
-    match presented(request.headers())? {
+    match payment_header(request.headers())? {
         None => {
             let address = ClientAddress::from_request(request.extensions());
             app.quotes.spend(address.filter(|it| !it.is_shared()), 0)?;
-            Err(unpaid(sales.cashier.terms(&sale)))
+            Err(unpaid(sales.gateway.terms(&sale)))
         }
         Some(payment) => {
-            let refunded = sales.cashier.refund(&sale, &payment).await;
+            let refunded = sales.gateway.refund(&sale, &payment).await;
             let refunded = refunded.map_err(unpaid)?;
             Ok(respond(
-                Answer::json(&refunded.body).paid(Some(refunded.response)),
+                FinishedAnswer::json(&refunded.body).paid(Some(refunded.response)),
             ))
         }
     }
 }
 
-fn unreadable() -> Refusal {
+fn unreadable() -> ApiError {
     let message = "Invalid query: expected ?model=NAME, once.";
-    Refusal::invalid("invalid_query", "model", message)
+    ApiError::invalid("invalid_query", "model", message)
 }
 
-fn chosen(app: &App, model: Option<&str>) -> Result<std::sync::Arc<Hosted>, Refusal> {
-    let mut all = app.shelf.iter();
+fn chosen(app: &AppState, model: Option<&str>) -> Result<std::sync::Arc<ServedAdapter>, ApiError> {
+    let mut all = app.adapters.iter();
     match (model, all.next(), all.next()) {
-        (Some(name), ..) => app.shelf.find(name),
+        (Some(name), ..) => app.adapters.find(name),
         (None, Some(only), None) => Ok(std::sync::Arc::clone(only)),
-        _ => Err(Refusal::invalid(
+        _ => Err(ApiError::invalid(
             "missing_required_parameter",
             "model",
             "Several models are served here: name one with ?model=.",
@@ -101,7 +101,7 @@ fn free(request: &Request) -> Response {
         request.uri().path()
     );
     let status = StatusCode::METHOD_NOT_ALLOWED;
-    let mut response = Refusal::new(status, "method_not_allowed", message).into_response();
+    let mut response = ApiError::new(status, "method_not_allowed", message).into_response();
     let headers = response.headers_mut();
     headers.insert(header::ALLOW, HeaderValue::from_static("POST"));
     response

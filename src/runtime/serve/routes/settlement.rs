@@ -10,12 +10,12 @@ use axum::{
 };
 use serde_json::Value;
 
-use super::App;
+use super::AppState;
 use crate::{
     error::Failure,
     runtime::{
-        ports::Unserved,
-        serve::{body, payment::Sales, refusal::Refusal},
+        ports::FacilitatorError,
+        serve::{api_error::ApiError, body, payment::SalesConfig},
     },
 };
 
@@ -25,66 +25,78 @@ const ATTRIBUTED: Duration = Duration::from_secs(10);
 /// Largest body of a facilitator's request in bytes.
 const LARGEST: usize = 64 * 1024;
 
-pub async fn supported(State(app): State<App>) -> Result<Json<Value>, Refusal> {
+pub async fn supported(State(app): State<AppState>) -> Result<Json<Value>, ApiError> {
     Ok(Json(sales(&app)?.facilitator.supported()))
 }
 
-pub async fn verify(State(app): State<App>, request: Request) -> Result<Json<Value>, Refusal> {
+pub async fn verify(
+    State(app): State<AppState>,
+    request: Request,
+) -> Result<Json<Value>, ApiError> {
     let asked = read(&app, request).await?;
     let answer = sales(&app)?.facilitator.verify(asked).await;
     answer.map(Json).map_err(unserved)
 }
 
-pub async fn settle(State(app): State<App>, request: Request) -> Result<Json<Value>, Refusal> {
+pub async fn post_settle(
+    State(app): State<AppState>,
+    request: Request,
+) -> Result<Json<Value>, ApiError> {
     let asked = read(&app, request).await?;
-    let answer = sales(&app)?.facilitator.settle(asked).await;
+    let answer = sales(&app)?.facilitator.settle_payment(asked).await;
     answer.map(Json).map_err(unserved)
 }
 
 /// A body of JSON is asked for, so that no foreign web page can have this done.
-pub async fn settle_now(State(app): State<App>, request: Request) -> Result<Json<Value>, Refusal> {
+pub async fn settle_now(
+    State(app): State<AppState>,
+    request: Request,
+) -> Result<Json<Value>, ApiError> {
     read(&app, request).await?;
     // What was answered by now belongs under the root that is anchored.
     app.attributions.settle_down(ATTRIBUTED).await;
-    let settled = sales(&app)?.treasury.settle().await;
+    let settled = sales(&app)?.settler.settle_all().await;
     settled.map(Json).map_err(|failure| failed(&failure))
 }
 
-pub async fn withdraw(State(app): State<App>, request: Request) -> Result<Json<Value>, Refusal> {
+pub async fn withdraw(
+    State(app): State<AppState>,
+    request: Request,
+) -> Result<Json<Value>, ApiError> {
     read(&app, request).await?;
-    let paid = sales(&app)?.treasury.withdraw().await;
+    let paid = sales(&app)?.settler.withdraw().await;
     paid.map(Json).map_err(|failure| failed(&failure))
 }
 
-async fn read(app: &App, request: Request) -> Result<Value, Refusal> {
+async fn read(app: &AppState, request: Request) -> Result<Value, ApiError> {
     let (parts, body) = request.into_parts();
     let body = body::read(&parts.headers, body, LARGEST, &app.bodies).await?;
     serde_json::from_slice(&body.bytes).map_err(|_| {
         let message = "The request body is not valid JSON.";
-        Refusal::new(StatusCode::BAD_REQUEST, "invalid_json", message)
+        ApiError::new(StatusCode::BAD_REQUEST, "invalid_json", message)
     })
 }
 
-fn sales(app: &App) -> Result<&Sales, Refusal> {
+fn sales(app: &AppState) -> Result<&SalesConfig, ApiError> {
     app.sales.as_ref().ok_or_else(|| {
         let message = "Calls are free on this server, so there is nothing to pay or settle.";
-        Refusal::new(StatusCode::NOT_FOUND, "not_sold_here", message)
+        ApiError::new(StatusCode::NOT_FOUND, "not_sold_here", message)
     })
 }
 
-fn unserved(why: Unserved) -> Refusal {
+fn unserved(why: FacilitatorError) -> ApiError {
     match why {
-        Unserved::Malformed { message } => {
-            Refusal::new(StatusCode::BAD_REQUEST, "invalid_request", message)
+        FacilitatorError::Malformed { message } => {
+            ApiError::new(StatusCode::BAD_REQUEST, "invalid_request", message)
         }
-        Unserved::Unavailable {
+        FacilitatorError::Unavailable {
             message,
             retry_after,
-        } => Refusal::unavailable("payment_unavailable", message).retry_after(retry_after),
+        } => ApiError::unavailable("payment_unavailable", message).retry_after(retry_after),
     }
 }
 
-fn failed(failure: &Failure) -> Refusal {
+fn failed(failure: &Failure) -> ApiError {
     let message = failure.message.clone();
-    Refusal::new(StatusCode::BAD_GATEWAY, "settlement_failed", message)
+    ApiError::new(StatusCode::BAD_GATEWAY, "settlement_failed", message)
 }

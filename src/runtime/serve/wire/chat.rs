@@ -3,48 +3,48 @@
 use serde_json::{Value, json};
 
 use super::{
-    envelope::Envelope,
-    fields::{Fields, kind_of, missing, text_of, wrong_type, wrong_value},
-    sampling::{SamplingWish, Streaming, refuse_unsupported},
+    envelope::AnswerEnvelope,
+    fields::{BodyFields, kind_of, missing, text_of, wrong_type, wrong_value},
+    sampling::{SamplingOptions, StreamOptions, refuse_unsupported},
 };
-use crate::runtime::{engine::TokenLogprob, model::text::Message, serve::refusal::Refusal};
+use crate::runtime::{engine::TokenLogprob, model::text::ChatMessage, serve::api_error::ApiError};
 
 /// A chat request that can be answered.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ChatRequest {
-    pub messages: Vec<Message>,
-    pub sampling: SamplingWish,
-    pub streaming: Streaming,
+    pub messages: Vec<ChatMessage>,
+    pub sampling: SamplingOptions,
+    pub streaming: StreamOptions,
 }
 
 /// Largest number of alternatives per token, as in OpenAI's API.
 const MOST_ALTERNATIVES: u64 = 20;
 
 impl ChatRequest {
-    pub fn read(fields: &Fields) -> Result<Self, Refusal> {
+    pub fn read(fields: &BodyFields) -> Result<Self, ApiError> {
         refuse_unsupported(fields)?;
         let messages = read_messages(fields.required("messages")?)?;
-        let mut sampling = SamplingWish::read(fields)?;
+        let mut sampling = SamplingOptions::read(fields)?;
         sampling.logprobs = read_logprobs(fields)?;
         Ok(Self {
             messages,
             sampling,
-            streaming: Streaming::read(fields)?,
+            streaming: StreamOptions::read(fields)?,
         })
     }
 }
 
-fn read_logprobs(fields: &Fields) -> Result<Option<u64>, Refusal> {
+fn read_logprobs(fields: &BodyFields) -> Result<Option<u64>, ApiError> {
     let wanted = fields.boolean("logprobs")?.unwrap_or(false);
     let alternatives = fields.integer("top_logprobs", 0, MOST_ALTERNATIVES)?;
     if alternatives.is_some() && !wanted {
         let message = "Invalid value for 'top_logprobs': it needs 'logprobs': true.";
-        return Err(Refusal::invalid("invalid_value", "top_logprobs", message));
+        return Err(ApiError::invalid("invalid_value", "top_logprobs", message));
     }
     Ok(wanted.then(|| alternatives.unwrap_or(0)))
 }
 
-fn read_messages(value: &Value) -> Result<Vec<Message>, Refusal> {
+fn read_messages(value: &Value) -> Result<Vec<ChatMessage>, ApiError> {
     let expected = "a list of at least one message";
     let items = value
         .as_array()
@@ -59,7 +59,7 @@ fn read_messages(value: &Value) -> Result<Vec<Message>, Refusal> {
         .collect()
 }
 
-fn read_message(index: usize, value: &Value) -> Result<Message, Refusal> {
+fn read_message(index: usize, value: &Value) -> Result<ChatMessage, ApiError> {
     let place = format!("messages[{index}]");
     if !value.is_object() {
         return Err(wrong_type(&place, "an object with role and content", value));
@@ -81,14 +81,14 @@ fn read_message(index: usize, value: &Value) -> Result<Message, Refusal> {
     let role = settle_role(&role_place, role)?;
     let content_place = format!("{place}.content");
     let content = field("content").ok_or_else(|| missing(&content_place))?;
-    Ok(Message {
+    Ok(ChatMessage {
         role: role.to_owned(),
         content: read_content(&content_place, content)?,
     })
 }
 
 /// Templates know three roles; `developer` is OpenAI's newer name for `system`.
-fn settle_role<'a>(place: &str, role: &'a str) -> Result<&'a str, Refusal> {
+fn settle_role<'a>(place: &str, role: &'a str) -> Result<&'a str, ApiError> {
     match role {
         "system" | "user" | "assistant" => Ok(role),
         "developer" => Ok("system"),
@@ -100,7 +100,7 @@ fn settle_role<'a>(place: &str, role: &'a str) -> Result<&'a str, Refusal> {
 }
 
 /// A text, or parts of type `text` that are joined without a separator.
-pub fn read_content(place: &str, value: &Value) -> Result<String, Refusal> {
+pub fn read_content(place: &str, value: &Value) -> Result<String, ApiError> {
     match value {
         Value::String(text) => Ok(text.clone()),
         Value::Array(parts) => parts
@@ -112,7 +112,7 @@ pub fn read_content(place: &str, value: &Value) -> Result<String, Refusal> {
     }
 }
 
-fn read_part<'a>(place: &str, part: &'a Value) -> Result<&'a str, Refusal> {
+fn read_part<'a>(place: &str, part: &'a Value) -> Result<&'a str, ApiError> {
     match part.get("type").and_then(Value::as_str) {
         Some("text") => {
             let place = format!("{place}.text");
@@ -126,7 +126,7 @@ fn read_part<'a>(place: &str, part: &'a Value) -> Result<&'a str, Refusal> {
 }
 
 /// The complete answer.
-pub fn answer(envelope: &Envelope, text: &str, logprobs: Option<&[TokenLogprob]>) -> Value {
+pub fn answer(envelope: &AnswerEnvelope, text: &str, logprobs: Option<&[TokenLogprob]>) -> Value {
     json!({
         "id": envelope.id,
         "object": "chat.completion",
@@ -145,7 +145,7 @@ pub fn answer(envelope: &Envelope, text: &str, logprobs: Option<&[TokenLogprob]>
 
 /// What a chunk of a streamed answer says.
 #[derive(Clone, Copy, Debug)]
-pub enum Piece<'a> {
+pub enum ChunkPiece<'a> {
     Opening,
     Text(&'a str, Option<&'a [TokenLogprob]>),
     Closing,
@@ -153,21 +153,21 @@ pub enum Piece<'a> {
 }
 
 /// One chunk. With `include_usage` every chunk but the last carries `"usage": null`.
-pub fn chunk(envelope: &Envelope, piece: Piece<'_>, include_usage: bool) -> Value {
+pub fn chunk(envelope: &AnswerEnvelope, piece: ChunkPiece<'_>, include_usage: bool) -> Value {
     let choice = |delta: Value, logprobs: Option<Value>, finish: Value| json!([{ "index": 0, "delta": delta, "logprobs": logprobs, "finish_reason": finish }]);
     let choices = match piece {
-        Piece::Opening => choice(
+        ChunkPiece::Opening => choice(
             json!({ "role": "assistant", "content": "" }),
             None,
             Value::Null,
         ),
-        Piece::Text(text, logprobs) => choice(
+        ChunkPiece::Text(text, logprobs) => choice(
             json!({ "content": text }),
             logprobs.map(write_logprobs),
             Value::Null,
         ),
-        Piece::Closing => choice(json!({}), None, json!(envelope.finish_reason())),
-        Piece::Usage => json!([]),
+        ChunkPiece::Closing => choice(json!({}), None, json!(envelope.finish_reason())),
+        ChunkPiece::Usage => json!([]),
     };
     let mut chunk = json!({
         "id": envelope.id,
@@ -177,7 +177,11 @@ pub fn chunk(envelope: &Envelope, piece: Piece<'_>, include_usage: bool) -> Valu
         "system_fingerprint": envelope.fingerprint,
         "choices": choices,
     });
-    envelope.add_chunk_usage(&mut chunk, matches!(piece, Piece::Usage), include_usage);
+    envelope.add_chunk_usage(
+        &mut chunk,
+        matches!(piece, ChunkPiece::Usage),
+        include_usage,
+    );
     chunk
 }
 

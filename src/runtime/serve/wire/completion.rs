@@ -3,38 +3,38 @@
 use serde_json::{Map, Value, json};
 
 use super::{
-    envelope::Envelope,
-    fields::{Fields, unsupported, wrong_type},
-    sampling::{SamplingWish, Streaming, refuse_unsupported},
+    envelope::AnswerEnvelope,
+    fields::{BodyFields, unsupported, wrong_type},
+    sampling::{SamplingOptions, StreamOptions, refuse_unsupported},
 };
-use crate::runtime::{engine::TokenLogprob, serve::refusal::Refusal};
+use crate::runtime::{engine::TokenLogprob, serve::api_error::ApiError};
 
 /// A text-completion request that can be answered.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CompletionRequest {
     pub prompt: String,
-    pub sampling: SamplingWish,
-    pub streaming: Streaming,
+    pub sampling: SamplingOptions,
+    pub streaming: StreamOptions,
 }
 
 /// Largest number of alternatives per token, as in OpenAI's API.
 const MOST_ALTERNATIVES: u64 = 5;
 
 impl CompletionRequest {
-    pub fn read(fields: &Fields) -> Result<Self, Refusal> {
+    pub fn read(fields: &BodyFields) -> Result<Self, ApiError> {
         refuse_unsupported(fields)?;
         let prompt = read_prompt(fields.required("prompt")?)?;
-        let mut sampling = SamplingWish::read(fields)?;
+        let mut sampling = SamplingOptions::read(fields)?;
         sampling.logprobs = fields.integer("logprobs", 0, MOST_ALTERNATIVES)?;
         Ok(Self {
             prompt,
             sampling,
-            streaming: Streaming::read(fields)?,
+            streaming: StreamOptions::read(fields)?,
         })
     }
 }
 
-fn read_prompt(value: &Value) -> Result<String, Refusal> {
+fn read_prompt(value: &Value) -> Result<String, ApiError> {
     match value {
         Value::String(text) => Ok(text.clone()),
         Value::Array(items) => match items.as_slice() {
@@ -54,7 +54,7 @@ fn read_prompt(value: &Value) -> Result<String, Refusal> {
 }
 
 /// The complete answer.
-pub fn answer(envelope: &Envelope, text: &str, logprobs: Option<&[TokenLogprob]>) -> Value {
+pub fn answer(envelope: &AnswerEnvelope, text: &str, logprobs: Option<&[TokenLogprob]>) -> Value {
     let mut value = body(envelope, text, logprobs, json!(envelope.finish_reason()), 0);
     value["usage"] = envelope.usage_json();
     value
@@ -62,7 +62,7 @@ pub fn answer(envelope: &Envelope, text: &str, logprobs: Option<&[TokenLogprob]>
 
 /// A piece of a streamed answer; `offset` is the number of characters before it.
 pub fn chunk(
-    envelope: &Envelope,
+    envelope: &AnswerEnvelope,
     text: &str,
     logprobs: Option<&[TokenLogprob]>,
     offset: usize,
@@ -74,14 +74,14 @@ pub fn chunk(
 }
 
 /// The chunk that says why the answer ended.
-pub fn closing(envelope: &Envelope, include_usage: bool) -> Value {
+pub fn closing(envelope: &AnswerEnvelope, include_usage: bool) -> Value {
     let mut chunk = body(envelope, "", None, json!(envelope.finish_reason()), 0);
     envelope.add_chunk_usage(&mut chunk, false, include_usage);
     chunk
 }
 
 /// The last chunk, which carries the usage.
-pub fn usage(envelope: &Envelope) -> Value {
+pub fn usage(envelope: &AnswerEnvelope) -> Value {
     let mut chunk = body(envelope, "", None, Value::Null, 0);
     chunk["choices"] = json!([]);
     envelope.add_chunk_usage(&mut chunk, true, true);
@@ -89,7 +89,7 @@ pub fn usage(envelope: &Envelope) -> Value {
 }
 
 fn body(
-    envelope: &Envelope,
+    envelope: &AnswerEnvelope,
     text: &str,
     logprobs: Option<&[TokenLogprob]>,
     finish: Value,

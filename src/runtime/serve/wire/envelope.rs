@@ -3,27 +3,27 @@
 use serde_json::{Value, json};
 
 use crate::runtime::{
-    event::{Finish, Usage},
+    event::{FinishReason, TokenUsage},
     serve::receipt::PublishedUsage,
 };
 
 /// The fields around an answer's text.
 #[derive(Clone, Debug)]
-pub struct Envelope {
+pub struct AnswerEnvelope {
     pub id: String,
     /// Unix time in seconds.
     pub created: u64,
     pub model: String,
     pub fingerprint: String,
-    pub finish: Finish,
-    pub usage: Usage,
+    pub finish: FinishReason,
+    pub usage: TokenUsage,
 }
 
-impl Envelope {
+impl AnswerEnvelope {
     pub fn finish_reason(&self) -> &'static str {
         match self.finish {
             // A stream that its reader left is cut short, too.
-            Finish::Length | Finish::Disconnected => "length",
+            FinishReason::Length | FinishReason::Disconnected => "length",
             _ => "stop",
         }
     }
@@ -43,6 +43,6 @@ impl Envelope {
 }
 
 /// Usage as OpenAI writes it.
-pub fn usage_json(usage: Usage) -> Value {
+pub fn usage_json(usage: TokenUsage) -> Value {
     json!(PublishedUsage::from(usage))
 }

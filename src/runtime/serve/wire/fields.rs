@@ -5,25 +5,25 @@
 use axum::http::StatusCode;
 use serde_json::{Map, Value};
 
-use crate::runtime::serve::refusal::Refusal;
+use crate::runtime::serve::api_error::ApiError;
 
 /// A parsed request body.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Fields {
+pub struct BodyFields {
     map: Map<String, Value>,
 }
 
-impl Fields {
+impl BodyFields {
     /// Parses a body: UTF-8, JSON, an object.
-    pub fn parse(body: &[u8]) -> Result<Self, Refusal> {
+    pub fn parse(body: &[u8]) -> Result<Self, ApiError> {
         let text = std::str::from_utf8(body).map_err(|error| {
             let at = error.valid_up_to();
             let message = format!("The request body is not UTF-8: invalid byte at position {at}.");
-            Refusal::new(StatusCode::BAD_REQUEST, "invalid_utf8", message)
+            ApiError::new(StatusCode::BAD_REQUEST, "invalid_utf8", message)
         })?;
         match serde_json::from_str(text) {
             Ok(Value::Object(map)) => Ok(Self { map }),
-            Ok(other) => Err(Refusal::new(
+            Ok(other) => Err(ApiError::new(
                 StatusCode::BAD_REQUEST,
                 "invalid_json",
                 format!(
@@ -31,7 +31,7 @@ impl Fields {
                     kind_of(&other)
                 ),
             )),
-            Err(error) => Err(Refusal::new(
+            Err(error) => Err(ApiError::new(
                 StatusCode::BAD_REQUEST,
                 "invalid_json",
                 format!("The request body is not valid JSON: {error}."),
@@ -44,19 +44,19 @@ impl Fields {
         self.map.get(name).filter(|value| !value.is_null())
     }
 
-    pub fn required(&self, name: &str) -> Result<&Value, Refusal> {
+    pub fn required(&self, name: &str) -> Result<&Value, ApiError> {
         self.get(name).ok_or_else(|| missing(name))
     }
 
-    pub fn string(&self, name: &str) -> Result<Option<&str>, Refusal> {
+    pub fn string(&self, name: &str) -> Result<Option<&str>, ApiError> {
         self.get(name).map(|value| text_of(name, value)).transpose()
     }
 
-    pub fn required_string(&self, name: &str) -> Result<&str, Refusal> {
+    pub fn required_string(&self, name: &str) -> Result<&str, ApiError> {
         text_of(name, self.required(name)?)
     }
 
-    pub fn boolean(&self, name: &str) -> Result<Option<bool>, Refusal> {
+    pub fn boolean(&self, name: &str) -> Result<Option<bool>, ApiError> {
         self.get(name)
             .map(|value| {
                 value
@@ -67,7 +67,7 @@ impl Fields {
     }
 
     /// A number within `min..=max`.
-    pub fn number(&self, name: &str, min: f64, max: f64) -> Result<Option<f64>, Refusal> {
+    pub fn number(&self, name: &str, min: f64, max: f64) -> Result<Option<f64>, ApiError> {
         let Some(value) = self.get(name) else {
             return Ok(None);
         };
@@ -83,7 +83,7 @@ impl Fields {
     }
 
     /// A whole number within `min..=max`.
-    pub fn integer(&self, name: &str, min: u64, max: u64) -> Result<Option<u64>, Refusal> {
+    pub fn integer(&self, name: &str, min: u64, max: u64) -> Result<Option<u64>, ApiError> {
         let Some(value) = self.get(name) else {
             return Ok(None);
         };
@@ -98,7 +98,7 @@ impl Fields {
     }
 
     /// A text, or a list of at least one text.
-    pub fn texts(&self, name: &str) -> Result<Option<Vec<String>>, Refusal> {
+    pub fn texts(&self, name: &str) -> Result<Option<Vec<String>>, ApiError> {
         self.get(name)
             .map(|value| texts_of(name, value))
             .transpose()
@@ -106,7 +106,7 @@ impl Fields {
 }
 
 /// A text, or a list of at least one text.
-pub fn texts_of(name: &str, value: &Value) -> Result<Vec<String>, Refusal> {
+pub fn texts_of(name: &str, value: &Value) -> Result<Vec<String>, ApiError> {
     let expected = "a string or a list of strings";
     match value {
         Value::String(text) => Ok(vec![text.clone()]),
@@ -122,31 +122,31 @@ pub fn texts_of(name: &str, value: &Value) -> Result<Vec<String>, Refusal> {
     }
 }
 
-pub fn text_of<'a>(name: &str, value: &'a Value) -> Result<&'a str, Refusal> {
+pub fn text_of<'a>(name: &str, value: &'a Value) -> Result<&'a str, ApiError> {
     value
         .as_str()
         .ok_or_else(|| wrong_type(name, "a string", value))
 }
 
-pub fn missing(name: &str) -> Refusal {
+pub fn missing(name: &str) -> ApiError {
     let message = format!("Missing required parameter: '{name}'.");
-    Refusal::invalid("missing_required_parameter", name, message)
+    ApiError::invalid("missing_required_parameter", name, message)
 }
 
-pub fn wrong_type(name: &str, expected: &str, found: &Value) -> Refusal {
+pub fn wrong_type(name: &str, expected: &str, found: &Value) -> ApiError {
     let found = kind_of(found);
     let message = format!("Invalid type for '{name}': expected {expected}, found {found}.");
-    Refusal::invalid("invalid_type", name, message)
+    ApiError::invalid("invalid_type", name, message)
 }
 
-pub fn wrong_value(name: &str, expected: &str, found: &str) -> Refusal {
+pub fn wrong_value(name: &str, expected: &str, found: &str) -> ApiError {
     let message = format!("Invalid value for '{name}': expected {expected}, found {found}.");
-    Refusal::invalid("invalid_value", name, message)
+    ApiError::invalid("invalid_value", name, message)
 }
 
-pub fn unsupported(name: &str, reason: &str) -> Refusal {
+pub fn unsupported(name: &str, reason: &str) -> ApiError {
     let message = format!("Unsupported parameter: '{name}'. {reason}");
-    Refusal::invalid("unsupported_parameter", name, message)
+    ApiError::invalid("unsupported_parameter", name, message)
 }
 
 /// A JSON value's type in words.

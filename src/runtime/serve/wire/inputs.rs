@@ -5,9 +5,9 @@ use serde_json::{Map, Value, json};
 use super::{
     chat::read_content,
     envelope::usage_json,
-    fields::{Fields, missing, texts_of, wrong_value},
+    fields::{BodyFields, missing, texts_of, wrong_value},
 };
-use crate::runtime::{event::Usage, serve::refusal::Refusal};
+use crate::runtime::{event::TokenUsage, serve::api_error::ApiError};
 
 /// Most texts in one moderation call.
 const MOST_INPUTS: usize = 32;
@@ -16,11 +16,11 @@ const MOST_INPUTS: usize = 32;
 pub const HARMLESS_LABELS: &[&str] = &["allowed", "allow", "ok", "safe", "clean", "ham"];
 
 /// The text of a classification: `input`, or `text` as some clients call it.
-pub fn classify_text(fields: &Fields) -> Result<String, Refusal> {
+pub fn classify_text(fields: &BodyFields) -> Result<String, ApiError> {
     match (fields.get("input"), fields.get("text")) {
         (Some(_), Some(_)) => {
             let message = "Send either 'input' or 'text', not both.";
-            Err(Refusal::invalid("invalid_value", "text", message))
+            Err(ApiError::invalid("invalid_value", "text", message))
         }
         (Some(value), None) => one_text("input", value),
         (None, Some(value)) => one_text("text", value),
@@ -28,7 +28,7 @@ pub fn classify_text(fields: &Fields) -> Result<String, Refusal> {
     }
 }
 
-fn one_text(name: &str, value: &Value) -> Result<String, Refusal> {
+fn one_text(name: &str, value: &Value) -> Result<String, ApiError> {
     let mut texts = texts_of(name, value)?;
     match texts.len() {
         1 => Ok(texts.swap_remove(0)),
@@ -41,7 +41,7 @@ fn one_text(name: &str, value: &Value) -> Result<String, Refusal> {
 }
 
 /// The texts of a moderation: a string, a list of strings, or a list of text parts.
-pub fn moderation_texts(fields: &Fields) -> Result<Vec<String>, Refusal> {
+pub fn moderation_texts(fields: &BodyFields) -> Result<Vec<String>, ApiError> {
     let value = fields.required("input")?;
     let parts = value
         .as_array()
@@ -86,7 +86,7 @@ pub fn classify_answer(
     model: &str,
     labels: &[String],
     probabilities: &[f64],
-    usage: Usage,
+    usage: TokenUsage,
 ) -> Value {
     let listed: Vec<Value> = labels
         .iter()
@@ -126,6 +126,6 @@ pub fn moderation_result(labels: &[String], harmless: usize, probabilities: &[f6
     })
 }
 
-pub fn moderation_answer(id: &str, model: &str, results: &[Value], usage: Usage) -> Value {
+pub fn moderation_answer(id: &str, model: &str, results: &[Value], usage: TokenUsage) -> Value {
     json!({ "id": id, "model": model, "results": results, "usage": usage_json(usage) })
 }

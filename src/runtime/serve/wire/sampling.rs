@@ -2,12 +2,12 @@
 
 use serde_json::{Map, Value};
 
-use super::fields::{Fields, unsupported, wrong_type, wrong_value};
-use crate::runtime::{engine::Sampling, serve::refusal::Refusal};
+use super::fields::{BodyFields, unsupported, wrong_type, wrong_value};
+use crate::runtime::{engine::SamplingParams, serve::api_error::ApiError};
 
 /// How the caller wants tokens to be chosen; absent means the server's choice.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct SamplingWish {
+pub struct SamplingOptions {
     pub max_tokens: Option<u64>,
     pub temperature: Option<f64>,
     pub top_p: Option<f64>,
@@ -22,16 +22,16 @@ pub struct SamplingWish {
 
 /// Whether and how an answer is streamed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Streaming {
+pub struct StreamOptions {
     pub on: bool,
     pub include_usage: bool,
 }
 
-type Harmless = fn(&Value) -> bool;
+type HarmlessCheck = fn(&Value) -> bool;
 
 /// Parameters that would change the meaning of the answer if they were ignored, with the values
 /// that ask for nothing.
-pub const UNSUPPORTED: &[(&str, Harmless, &str)] = &[
+pub const UNSUPPORTED: &[(&str, HarmlessCheck, &str)] = &[
     ("tools", is_empty, "Adapters here cannot call tools."),
     (
         "functions",
@@ -125,7 +125,7 @@ fn is_text_only(value: &Value) -> bool {
 }
 
 /// Refuses the first parameter of [`UNSUPPORTED`] that asks for something.
-pub fn refuse_unsupported(fields: &Fields) -> Result<(), Refusal> {
+pub fn refuse_unsupported(fields: &BodyFields) -> Result<(), ApiError> {
     for (name, harmless, reason) in UNSUPPORTED {
         if fields.get(name).is_some_and(|value| !harmless(value)) {
             return Err(unsupported(name, reason));
@@ -140,9 +140,9 @@ const MOST_STOPS: usize = 4;
 /// Longest stop sequence in bytes: each is looked for after every token, and holds back as much.
 const LONGEST_STOP: usize = 256;
 
-impl SamplingWish {
+impl SamplingOptions {
     /// Reads what both kinds of completion share; log-probabilities differ and stay unset.
-    pub fn read(fields: &Fields) -> Result<Self, Refusal> {
+    pub fn read(fields: &BodyFields) -> Result<Self, ApiError> {
         let max_completion = fields.integer("max_completion_tokens", 1, u64::from(u32::MAX))?;
         let max_tokens = fields.integer("max_tokens", 1, u64::from(u32::MAX))?;
         let top_p = fields.number("top_p", 0.0, 1.0)?;
@@ -165,10 +165,15 @@ impl SamplingWish {
 
     /// The engine's parameters: what the caller left open is filled from the server's defaults,
     /// and the length is clamped to the `room` that the context leaves (both in tokens).
-    pub fn settle(&self, default_tokens: usize, room: usize, default_temperature: f64) -> Sampling {
+    pub fn resolve(
+        &self,
+        default_tokens: usize,
+        room: usize,
+        default_temperature: f64,
+    ) -> SamplingParams {
         let temperature = self.temperature.unwrap_or(default_temperature);
         let wanted = self.max_tokens.map_or(default_tokens, saturating_size);
-        Sampling {
+        SamplingParams {
             max_tokens: wanted.min(room),
             temperature: (temperature > 0.0).then_some(temperature),
             top_p: self.top_p.filter(|_| temperature > 0.0),
@@ -190,7 +195,7 @@ fn saturating_size(value: u64) -> usize {
     usize::try_from(value).unwrap_or(usize::MAX)
 }
 
-fn read_stop(fields: &Fields) -> Result<Vec<String>, Refusal> {
+fn read_stop(fields: &BodyFields) -> Result<Vec<String>, ApiError> {
     // Unlike elsewhere an empty list is common here and means none.
     if fields.get("stop").is_some_and(is_empty_list) {
         return Ok(Vec::new());
@@ -220,7 +225,7 @@ fn is_empty_list(value: &Value) -> bool {
 }
 
 /// OpenAI's seeds are signed; the engine's are the same 64 bits without a sign.
-fn read_seed(fields: &Fields) -> Result<Option<u64>, Refusal> {
+fn read_seed(fields: &BodyFields) -> Result<Option<u64>, ApiError> {
     let Some(value) = fields.get("seed") else {
         return Ok(None);
     };
@@ -231,8 +236,8 @@ fn read_seed(fields: &Fields) -> Result<Option<u64>, Refusal> {
         .ok_or_else(|| wrong_type("seed", "an integer", value))
 }
 
-impl Streaming {
-    pub fn read(fields: &Fields) -> Result<Self, Refusal> {
+impl StreamOptions {
+    pub fn read(fields: &BodyFields) -> Result<Self, ApiError> {
         let on = fields.boolean("stream")?.unwrap_or(false);
         let Some(options) = fields.get("stream_options") else {
             return Ok(Self {
@@ -254,7 +259,7 @@ impl Streaming {
     }
 }
 
-fn read_include_usage(options: &Map<String, Value>) -> Result<bool, Refusal> {
+fn read_include_usage(options: &Map<String, Value>) -> Result<bool, ApiError> {
     match options.get("include_usage") {
         None | Some(Value::Null) => Ok(false),
         Some(Value::Bool(wanted)) => Ok(*wanted),

@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::runtime::{
     event::{
-        Attributed, AttributedAmount, AttributionMethod, CallKind, ContributorShare, Event, Finish,
-        Record, ShapingExample, Traced, TracedSpan, Usage,
+        AttributedAmount, AttributionMethod, CallAttributed, CallKind, CallTraced,
+        ContributorShare, Event, EventRecord, FinishReason, ShapingExample, TokenUsage, TracedSpan,
     },
-    ledger::Charge,
+    ledger::CallCharge,
 };
 
 /// How many calls are kept one by one.
@@ -24,19 +24,19 @@ pub struct BoardCall {
     pub adapter: String,
     pub adapter_digest: String,
     pub kind: CallKind,
-    pub usage: Usage,
-    pub finish: Finish,
+    pub usage: TokenUsage,
+    pub finish: FinishReason,
     pub milliseconds: u64,
     pub first_token_milliseconds: Option<u64>,
     /// Absent where calls are free.
-    pub charge: Option<Charge>,
-    pub trace: Option<Trace>,
-    pub attribution: Option<Attribution>,
+    pub charge: Option<CallCharge>,
+    pub trace: Option<CallTrace>,
+    pub attribution: Option<CallAttribution>,
 }
 
 /// What the answer repeats of the training text.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Trace {
+pub struct CallTrace {
     pub covered_ppm: u32,
     pub spans: Vec<TracedSpan>,
     pub shares: Vec<ContributorShare>,
@@ -44,7 +44,7 @@ pub struct Trace {
 
 /// Whose data shaped the answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Attribution {
+pub struct CallAttribution {
     /// Of the record that says so.
     pub sequence: u64,
     pub method: AttributionMethod,
@@ -61,7 +61,7 @@ pub struct Attribution {
 
 /// What became of a call's payment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Standing {
+pub enum PaymentStanding {
     /// Calls are free here.
     Free,
     /// Charged and not yet claimed on a chain.
@@ -77,7 +77,7 @@ pub enum Standing {
 }
 
 impl BoardCall {
-    pub fn of(record: &Record) -> Option<Self> {
+    pub fn from_record(record: &EventRecord) -> Option<Self> {
         let Event::CallMetered {
             request_id,
             adapter,
@@ -112,17 +112,17 @@ impl BoardCall {
 
     /// Whether the engine or the server gave up on it.
     pub fn has_failed(&self) -> bool {
-        matches!(self.finish, Finish::Failed | Finish::Recovered)
+        matches!(self.finish, FinishReason::Failed | FinishReason::Recovered)
     }
 }
 
 /// The latest calls, oldest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Calls {
+pub struct LatestCalls {
     kept: VecDeque<BoardCall>,
 }
 
-impl Calls {
+impl LatestCalls {
     pub fn push(&mut self, call: BoardCall) {
         if self.kept.len() >= KEPT_CALLS {
             self.kept.pop_front();
@@ -143,9 +143,9 @@ impl Calls {
         latest.find(|call| call.request_id == request_id)
     }
 
-    pub(super) fn trace(&mut self, traced: &Traced) {
+    pub(super) fn trace(&mut self, traced: &CallTraced) {
         if let Some(call) = self.get_mut(&traced.request_id) {
-            call.trace = Some(Trace {
+            call.trace = Some(CallTrace {
                 covered_ppm: traced.covered_ppm,
                 spans: traced.spans.clone(),
                 shares: traced.shares.clone(),
@@ -154,10 +154,10 @@ impl Calls {
     }
 
     /// The first attribution of a call is its only one.
-    pub(super) fn attribute(&mut self, attributed: &Attributed, sequence: u64) {
+    pub(super) fn attribute(&mut self, attributed: &CallAttributed, sequence: u64) {
         let call = self.get_mut(&attributed.request_id);
         if let Some(call) = call.filter(|call| call.attribution.is_none()) {
-            call.attribution = Some(Attribution {
+            call.attribution = Some(CallAttribution {
                 sequence,
                 method: attributed.method,
                 fallback: attributed.fallback.clone(),

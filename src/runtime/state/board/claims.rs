@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
-use super::{BoardCall, Standing};
+use super::{BoardCall, PaymentStanding};
 use crate::runtime::{
     event::{ChannelsClaimed, ReceiverSettled},
-    ledger::{Amount, ChannelKey, ReceiverKey, Scheme},
+    ledger::{Amount, ChannelKey, PaymentScheme, ReceiverKey},
 };
 
 /// Claims remembered per channel; calls are only kept while they are recent, so older claims
@@ -16,7 +16,7 @@ const KEPT_CLAIMS: usize = 8;
 
 /// One claim of a channel.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Claim {
+struct ChannelClaim {
     /// The channel's total after it.
     total: Amount,
     tx: String,
@@ -27,12 +27,12 @@ struct Claim {
 
 /// Claims per channel, and the channels whose money still waits in the escrow.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Claims {
-    channels: BTreeMap<ChannelKey, VecDeque<Claim>>,
+pub struct BoardClaims {
+    channels: BTreeMap<ChannelKey, VecDeque<ChannelClaim>>,
     waiting: BTreeMap<ReceiverKey, Vec<ChannelKey>>,
 }
 
-impl Claims {
+impl BoardClaims {
     pub(super) fn claim(&mut self, claimed: &ChannelsClaimed) {
         for row in &claimed.rows {
             let key = ChannelKey {
@@ -47,7 +47,7 @@ impl Claims {
             if claims.len() >= KEPT_CLAIMS {
                 claims.pop_front();
             }
-            claims.push_back(Claim {
+            claims.push_back(ChannelClaim {
                 total: row.total,
                 tx: claimed.tx.clone(),
                 receiver: claimed.receiver,
@@ -61,7 +61,7 @@ impl Claims {
     }
 
     /// A settlement sends on everything that was claimed for the receiver so far.
-    pub(super) fn settle(&mut self, settled: &ReceiverSettled) {
+    pub(super) fn apply_settlement(&mut self, settled: &ReceiverSettled) {
         for key in self.waiting.remove(&settled.receiver).unwrap_or_default() {
             let claims = self.channels.get_mut(&key);
             for claim in claims.into_iter().flatten() {
@@ -84,27 +84,27 @@ impl Claims {
         }
     }
 
-    pub(super) fn standing(&self, call: &BoardCall) -> (Standing, Option<&str>) {
+    pub(super) fn payment_standing(&self, call: &BoardCall) -> (PaymentStanding, Option<&str>) {
         let Some(charge) = &call.charge else {
             return match call.has_failed() {
-                true => (Standing::Failed, None),
-                false => (Standing::Free, None),
+                true => (PaymentStanding::Failed, None),
+                false => (PaymentStanding::Free, None),
             };
         };
         if charge.amount.is_zero() {
-            return (Standing::Refunded, None);
+            return (PaymentStanding::Refunded, None);
         }
         // An exact payment was a transfer before the call.
-        if charge.scheme == Scheme::Exact {
-            return (Standing::Settled, None);
+        if charge.scheme == PaymentScheme::Exact {
+            return (PaymentStanding::Settled, None);
         }
         let claims = self.channels.get(&charge.channel_key());
         let mut covering = claims.into_iter().flatten();
         match covering.find(|claim| claim.total >= charge.cumulative) {
-            None => (Standing::Pending, None),
+            None => (PaymentStanding::Pending, None),
             Some(claim) => match &claim.settled {
-                Some(tx) => (Standing::Settled, Some(tx)),
-                None => (Standing::Claimed, Some(&claim.tx)),
+                Some(tx) => (PaymentStanding::Settled, Some(tx)),
+                None => (PaymentStanding::Claimed, Some(&claim.tx)),
             },
         }
     }

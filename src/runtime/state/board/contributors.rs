@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::BoardCall;
 use crate::runtime::{
-    event::{Attributed, ContributionClaimed},
-    ledger::{Address, Amount, DAY_MS, Days, ReceiverKey, pairs},
+    event::{CallAttributed, ContributionClaimed},
+    ledger::{Address, Amount, DAY_MS, DayRange, ReceiverKey, pairs},
 };
 
 /// Parts of a base unit in which attributions count.
@@ -29,31 +29,31 @@ struct ShareKey {
 
 /// What one recipient was credited with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Shared {
+pub struct RecipientCredit {
     pub calls: u64,
     pub micro: Amount,
     pub address: Option<Address>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Awaited {
+struct AwaitedPayout {
     day: u64,
     receiver: ReceiverKey,
     amount: Amount,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Contributors {
+pub struct ContributorBoard {
     #[serde(with = "pairs")]
-    shares: BTreeMap<ShareKey, Shared>,
-    awaited: BTreeMap<String, Awaited>,
+    shares: BTreeMap<ShareKey, RecipientCredit>,
+    awaited: BTreeMap<String, AwaitedPayout>,
     order: VecDeque<String>,
     /// From the pools.
     #[serde(with = "pairs")]
     paid: BTreeMap<(ReceiverKey, Address), Amount>,
 }
 
-impl Contributors {
+impl ContributorBoard {
     pub(super) fn await_attribution(&mut self, call: &BoardCall) {
         let Some(charge) = call.charge.as_ref().filter(|it| !it.amount.is_zero()) else {
             return;
@@ -63,7 +63,7 @@ impl Contributors {
         {
             self.awaited.remove(&oldest);
         }
-        let awaited = Awaited {
+        let awaited = AwaitedPayout {
             day: call.time_ms / DAY_MS,
             receiver: charge.receiver_key(),
             amount: charge.amount,
@@ -73,7 +73,7 @@ impl Contributors {
     }
 
     /// Only parts that sum to what was charged count: money is neither made nor lost here.
-    pub(super) fn attribute(&mut self, attributed: &Attributed) {
+    pub(super) fn attribute(&mut self, attributed: &CallAttributed) {
         let Some(awaited) = self.awaited.remove(&attributed.request_id) else {
             return;
         };
@@ -107,8 +107,12 @@ impl Contributors {
     }
 
     /// What each recipient of some receivers was credited with over some days.
-    pub fn shares(&self, receivers: &[ReceiverKey], days: Days) -> BTreeMap<&str, Shared> {
-        let mut sums: BTreeMap<&str, Shared> = BTreeMap::new();
+    pub fn shares(
+        &self,
+        receivers: &[ReceiverKey],
+        days: DayRange,
+    ) -> BTreeMap<&str, RecipientCredit> {
+        let mut sums: BTreeMap<&str, RecipientCredit> = BTreeMap::new();
         for (key, shared) in &self.shares {
             if days.has(key.day) && receivers.contains(&key.receiver) {
                 let sum = sums.entry(&key.recipient).or_default();

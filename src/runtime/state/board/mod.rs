@@ -13,17 +13,18 @@ use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
-pub use calls::{Attribution, BoardCall, Calls, KEPT_CALLS, Standing, Trace};
-pub use claims::Claims;
-pub use contributors::{Contributors, MICRO, Shared};
-pub use pace::{Durations, Pace, Ring, Slot};
+pub use calls::{BoardCall, CallAttribution, CallTrace, KEPT_CALLS, LatestCalls, PaymentStanding};
+pub use claims::BoardClaims;
+pub use contributors::{ContributorBoard, MICRO, RecipientCredit};
+pub use pace::{CallPace, DurationHistogram, PaceSlot, SlotRing};
 
-use super::{Applied, LoadedAdapter, Session};
+use super::{ApplyOutcome, LoadedAdapter, ServerSession};
 use crate::runtime::{
     event::{
-        Anchored, ContributionClaimed, ContributionsProposed, Deployment, Event, Record, Settlement,
+        ContributionClaimed, ContributionsProposed, Event, EventRecord, ReleaseDeployment,
+        RootAnchored, TxOutcome,
     },
-    ledger::{Earnings, Scheme},
+    ledger::{Earnings, PaymentScheme},
 };
 
 /// How many transactions and roots are remembered one by one.
@@ -40,20 +41,20 @@ pub struct Board {
     pub earnings: Earnings,
     pub metered: u64,
     pub adapters: BTreeMap<String, LoadedAdapter>,
-    pub deployment: Option<Deployment>,
+    pub deployment: Option<ReleaseDeployment>,
     /// The latest server.
-    pub session: Option<Session>,
+    pub session: Option<ServerSession>,
     /// When calls were accepted that are not counted yet, by request id.
     pub open: BTreeMap<String, u64>,
-    pub pace: Pace,
-    pub calls: Calls,
-    pub claims: Claims,
-    pub contributors: Contributors,
+    pub pace: CallPace,
+    pub calls: LatestCalls,
+    pub claims: BoardClaims,
+    pub contributors: ContributorBoard,
     /// The latest, oldest first.
-    pub roots: VecDeque<Anchored>,
+    pub roots: VecDeque<RootAnchored>,
     pub proposed: VecDeque<ContributionsProposed>,
     pub paid_out: VecDeque<ContributionClaimed>,
-    pub transactions: VecDeque<Sent>,
+    pub transactions: VecDeque<BoardTransaction>,
     /// The latest.
     #[serde(default)]
     pub gas_alarm: Option<GasAlarm>,
@@ -69,20 +70,20 @@ pub struct GasAlarm {
 
 /// A transaction of this journal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Sent {
+pub struct BoardTransaction {
     pub tx: String,
     pub purpose: String,
     pub chain_id: u64,
     pub intended_ms: u64,
-    pub outcome: Option<Settlement>,
+    pub outcome: Option<TxOutcome>,
     pub block: Option<u64>,
 }
 
 impl Board {
     /// Folds in the next record.
-    pub fn apply(&mut self, record: &Record) -> Applied {
-        let applied = Applied::after(self.sequence, record);
-        if applied == Applied::Folded {
+    pub fn apply(&mut self, record: &EventRecord) -> ApplyOutcome {
+        let applied = ApplyOutcome::after(self.sequence, record);
+        if applied == ApplyOutcome::Folded {
             (self.sequence, self.time_ms) = (record.sequence, record.time_ms);
             self.hash.clone_from(&record.hash);
             self.fold(record);
@@ -90,11 +91,11 @@ impl Board {
         applied
     }
 
-    fn fold(&mut self, record: &Record) {
+    fn fold(&mut self, record: &EventRecord) {
         self.earnings.apply(record);
         match &record.event {
             Event::ServerStarted { session, version } => {
-                self.session = Some(Session {
+                self.session = Some(ServerSession {
                     id: session.clone(),
                     version: version.clone(),
                     started_ms: record.time_ms,
@@ -123,23 +124,25 @@ impl Board {
                 self.calls.attribute(attributed, record.sequence);
                 self.contributors.attribute(attributed);
             }
-            Event::Deployed(deployment) => self.deployment = Some(Deployment::clone(deployment)),
+            Event::Deployed(deployment) => {
+                self.deployment = Some(ReleaseDeployment::clone(deployment))
+            }
             _ => self.fold_chain(record),
         }
     }
 
     /// What happened on a chain.
-    fn fold_chain(&mut self, record: &Record) {
+    fn fold_chain(&mut self, record: &EventRecord) {
         match &record.event {
             Event::Claimed(it) => self.claims.claim(it),
-            Event::Settled(it) => self.claims.settle(it),
-            Event::Anchored(it) => remember(&mut self.roots, Anchored::clone(it)),
+            Event::Settled(it) => self.claims.apply_settlement(it),
+            Event::Anchored(it) => remember(&mut self.roots, RootAnchored::clone(it)),
             Event::ContributionsProposed(it) => {
                 remember(&mut self.proposed, ContributionsProposed::clone(it));
             }
             Event::ContributionClaimed(it) => self.pay_out(it),
             Event::TransactionIntended(intent) => {
-                let sent = Sent {
+                let sent = BoardTransaction {
                     tx: intent.tx.clone(),
                     purpose: intent.purpose.clone(),
                     chain_id: intent.chain_id,
@@ -149,7 +152,7 @@ impl Board {
                 };
                 remember(&mut self.transactions, sent);
             }
-            Event::TransactionSettled {
+            Event::TransactionConfirmed {
                 tx, status, block, ..
             } => {
                 let mut of = self.transactions.iter_mut().rev();
@@ -186,8 +189,8 @@ impl Board {
         }
     }
 
-    fn meter(&mut self, record: &Record) {
-        let Some(call) = BoardCall::of(record) else {
+    fn meter(&mut self, record: &EventRecord) {
+        let Some(call) = BoardCall::from_record(record) else {
             return;
         };
         self.metered = self.metered.saturating_add(1);
@@ -209,16 +212,19 @@ impl Board {
     }
 
     /// What became of a call's payment, and the transaction that says so.
-    pub fn standing(&self, call: &BoardCall) -> (Standing, Option<&str>) {
-        let exact = call.charge.as_ref().filter(|it| it.scheme == Scheme::Exact);
+    pub fn payment_standing(&self, call: &BoardCall) -> (PaymentStanding, Option<&str>) {
+        let exact = call
+            .charge
+            .as_ref()
+            .filter(|it| it.scheme == PaymentScheme::Exact);
         if exact.is_some_and(|it| self.earnings.is_undone(it.exact_key())) {
-            return (Standing::Pending, None);
+            return (PaymentStanding::Pending, None);
         }
-        self.claims.standing(call)
+        self.claims.payment_standing(call)
     }
 
     /// The root that holds a call's attribution.
-    pub fn root_of(&self, call: &BoardCall) -> Option<&Anchored> {
+    pub fn root_of(&self, call: &BoardCall) -> Option<&RootAnchored> {
         let attributed = call.attribution.as_ref()?.sequence;
         self.roots.iter().find(|root| root.through >= attributed)
     }

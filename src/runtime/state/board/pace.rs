@@ -9,12 +9,12 @@ use crate::runtime::ledger::{Amount, ReceiverKey};
 
 /// Durations, counted in steps of at most an eighth: exact below 16 ms.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Durations {
+pub struct DurationHistogram {
     /// Step and count, by step.
     counts: Vec<(u16, u32)>,
 }
 
-impl Durations {
+impl DurationHistogram {
     pub fn add(&mut self, milliseconds: u64) {
         let step = step_of(milliseconds);
         match self.counts.binary_search_by_key(&step, |entry| entry.0) {
@@ -69,19 +69,19 @@ fn end_of(step: u16) -> u64 {
 
 /// What came in within one unit of time.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Slot {
+pub struct PaceSlot {
     /// Units of time since 1970.
     pub index: u64,
     pub calls: u64,
     pub failed: u64,
     pub prompt_tokens: u64,
     pub completion_tokens: u64,
-    pub latency: Durations,
-    pub first_token: Durations,
+    pub latency: DurationHistogram,
+    pub first_token: DurationHistogram,
     pub charged: Vec<(ReceiverKey, Amount)>,
 }
 
-impl Slot {
+impl PaceSlot {
     fn meter(&mut self, call: &BoardCall) {
         self.calls = self.calls.saturating_add(1);
         self.failed = self.failed.saturating_add(u64::from(call.has_failed()));
@@ -128,14 +128,14 @@ impl Slot {
 
 /// The latest slots of one width; slots in which nothing happened are left out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Ring {
+pub struct SlotRing {
     pub width_ms: u64,
     /// Slots older than this many are forgotten.
     keep: u64,
-    slots: VecDeque<Slot>,
+    slots: VecDeque<PaceSlot>,
 }
 
-impl Ring {
+impl SlotRing {
     fn new(width_ms: u64, keep: u64) -> Self {
         Self {
             width_ms,
@@ -151,9 +151,9 @@ impl Ring {
             while self.slots.front().is_some_and(|slot| slot.index <= kept) {
                 self.slots.pop_front();
             }
-            self.slots.push_back(Slot {
+            self.slots.push_back(PaceSlot {
                 index,
-                ..Slot::default()
+                ..PaceSlot::default()
             });
         }
         if let Some(slot) = self.slots.back_mut() {
@@ -162,7 +162,7 @@ impl Ring {
     }
 
     /// The slots with an index of at least `first`, oldest first.
-    pub fn since(&self, first: u64) -> impl Iterator<Item = &Slot> {
+    pub fn since(&self, first: u64) -> impl Iterator<Item = &PaceSlot> {
         let start = self.slots.partition_point(|slot| slot.index < first);
         self.slots.range(start..)
     }
@@ -170,26 +170,26 @@ impl Ring {
 
 /// The same calls at four widths.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Pace {
-    pub seconds: Ring,
-    pub minutes: Ring,
-    pub hours: Ring,
-    pub days: Ring,
+pub struct CallPace {
+    pub seconds: SlotRing,
+    pub minutes: SlotRing,
+    pub hours: SlotRing,
+    pub days: SlotRing,
 }
 
-impl Default for Pace {
+impl Default for CallPace {
     fn default() -> Self {
         let minute = 60_000;
         Self {
-            seconds: Ring::new(1_000, 120),
-            minutes: Ring::new(minute, 1_500),
-            hours: Ring::new(60 * minute, 31 * 24),
-            days: Ring::new(24 * 60 * minute, 10 * 366),
+            seconds: SlotRing::new(1_000, 120),
+            minutes: SlotRing::new(minute, 1_500),
+            hours: SlotRing::new(60 * minute, 31 * 24),
+            days: SlotRing::new(24 * 60 * minute, 10 * 366),
         }
     }
 }
 
-impl Pace {
+impl CallPace {
     pub(super) fn meter(&mut self, call: &BoardCall) {
         self.seconds.meter(call);
         self.minutes.meter(call);

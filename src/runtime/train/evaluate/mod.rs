@@ -1,6 +1,6 @@
 //! How well a decoder does on held-out rows, with and without its adapter.
 //!
-//! Labelled rows are judged by constrained label likelihood (see [`Choices`]), everything else
+//! Labelled rows are judged by constrained label likelihood (see [`LabelChoices`]), everything else
 //! by the mean loss on its target tokens.
 
 pub mod scores;
@@ -8,16 +8,16 @@ pub mod scores;
 use candle_core::Tensor;
 use serde::Serialize;
 
-use self::scores::Scores;
+use self::scores::LabelScores;
 use super::{
     error::TrainError,
-    rows::{Rows, ragged},
+    rows::{TrainRows, ragged},
 };
 use crate::runtime::{
     dataset::{
-        Dataset, Example, Row, Task,
-        choices::{Choices, Fork, arg_max},
-        encode::{EncodeOptions, Encoded, encode_row},
+        DataRow, Dataset, Task, TrainingExample,
+        choices::{LabelChoices, LabelFork, arg_max},
+        encode::{EncodeOptions, EncodedRow, encode_row},
     },
     decoder::Decoder,
     model::text::TextCodec,
@@ -29,8 +29,8 @@ const BATCH_TOKENS: usize = 4096;
 /// Figures of one model over one set.
 #[derive(Clone, Debug, PartialEq, Serialize, schemars::JsonSchema)]
 #[serde(untagged)]
-pub enum Figures {
-    Labels(Scores),
+pub enum EvalFigures {
+    Labels(LabelScores),
     Text(TextFigures),
 }
 
@@ -48,17 +48,17 @@ pub struct TextFigures {
 
 /// An adapter's figures and, to compare, those of its base.
 #[derive(Clone, Debug, PartialEq, Serialize, schemars::JsonSchema)]
-pub struct Report {
+pub struct EvalReport {
     #[serde(flatten)]
-    pub adapter: Figures,
+    pub adapter: EvalFigures,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub base: Option<Figures>,
+    pub base: Option<EvalFigures>,
     /// What the adapter gains over the base: accuracy, or nats of loss.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gain: Option<f64>,
 }
 
-impl Figures {
+impl EvalFigures {
     /// What this model gains over `base`: accuracy for labels, saved nats per token for text.
     pub fn gain_over(&self, base: &Self) -> Option<f64> {
         match (self, base) {
@@ -73,9 +73,9 @@ impl Figures {
 pub enum EvalSet {
     Labels {
         labels: Vec<String>,
-        items: Vec<(usize, Choices)>,
+        items: Vec<(usize, LabelChoices)>,
     },
-    Text(Rows),
+    Text(TrainRows),
 }
 
 impl EvalSet {
@@ -92,10 +92,12 @@ impl EvalSet {
             });
         }
         let Task::Classify { labels, .. } = task else {
-            return Ok(Self::Text(Rows::encode(codec, task, dataset, options)?));
+            return Ok(Self::Text(TrainRows::encode(
+                codec, task, dataset, options,
+            )?));
         };
         task.check(dataset)?;
-        let labelling = Labelling {
+        let labelling = LabelledSet {
             codec,
             task,
             dataset,
@@ -121,21 +123,21 @@ impl EvalSet {
     }
 
     /// Judges the decoder as it stands. `progress` hears the rows done and the rows in all.
-    pub fn judge(
+    pub fn evaluate(
         &self,
         decoder: &mut Decoder,
         progress: &mut dyn FnMut(u64, u64),
-    ) -> Result<Figures, TrainError> {
+    ) -> Result<EvalFigures, TrainError> {
         decoder.set_training(false);
         match self {
             Self::Labels { labels, items } => {
                 let pairs = answers(decoder, items, progress)?;
-                Ok(Figures::Labels(Scores::of(labels, &pairs)))
+                Ok(EvalFigures::Labels(LabelScores::from_pairs(labels, &pairs)))
             }
             Self::Text(rows) => {
                 let (sum, tokens) = loss_over(decoder, rows, progress)?;
                 let loss = sum / tokens as f64;
-                Ok(Figures::Text(TextFigures {
+                Ok(EvalFigures::Text(TextFigures {
                     rows: rows.len() as u64,
                     tokens,
                     loss,
@@ -151,18 +153,18 @@ impl EvalSet {
         decoder: &mut Decoder,
         with_base: bool,
         progress: &mut dyn FnMut(u64, u64),
-    ) -> Result<Report, TrainError> {
-        let adapter = self.judge(decoder, progress)?;
+    ) -> Result<EvalReport, TrainError> {
+        let adapter = self.evaluate(decoder, progress)?;
         if !with_base {
-            return Ok(Report {
+            return Ok(EvalReport {
                 adapter,
                 base: None,
                 gain: None,
             });
         }
-        let base = without_adapter(decoder, |decoder| self.judge(decoder, progress))?;
+        let base = without_adapter(decoder, |decoder| self.evaluate(decoder, progress))?;
         let gain = adapter.gain_over(&base);
-        Ok(Report {
+        Ok(EvalReport {
             adapter,
             base: Some(base),
             gain,
@@ -192,7 +194,7 @@ fn without_adapter<T>(
 /// Sum of the loss over all target tokens, and their number.
 pub fn loss_over(
     decoder: &mut Decoder,
-    rows: &Rows,
+    rows: &TrainRows,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<(f64, u64), TrainError> {
     decoder.set_training(false);
@@ -208,7 +210,7 @@ pub fn loss_over(
 }
 
 /// What turns labelled rows into choices.
-struct Labelling<'a> {
+struct LabelledSet<'a> {
     codec: &'a TextCodec,
     task: &'a Task,
     dataset: &'a Dataset,
@@ -216,10 +218,10 @@ struct Labelling<'a> {
     labels: &'a [String],
 }
 
-impl Labelling<'_> {
+impl LabelledSet<'_> {
     /// The row's true label and its choices: the row encoded with every label in turn.
-    fn item(&self, row: &Row) -> Result<(usize, Choices), TrainError> {
-        let Example::Labelled { text, label } = &row.example else {
+    fn item(&self, row: &DataRow) -> Result<(usize, LabelChoices), TrainError> {
+        let TrainingExample::Labelled { text, label } = &row.example else {
             return Err(TrainError::EvalNeeds {
                 what: "rows with a text and a label",
             });
@@ -227,11 +229,11 @@ impl Labelling<'_> {
         // The task's check has refused unknown labels before.
         let truth = self.labels.iter().position(|known| known == label);
         let sequence = |label: &String| {
-            let example = Example::Labelled {
+            let example = TrainingExample::Labelled {
                 text: text.clone(),
                 label: label.clone(),
             };
-            let row = Row {
+            let row = DataRow {
                 example,
                 source: row.source,
                 line: row.line,
@@ -243,21 +245,24 @@ impl Labelling<'_> {
             .iter()
             .map(sequence)
             .collect::<Result<Vec<_>, TrainError>>()?;
-        Ok((truth.unwrap_or(0), Choices::new(&sequences, self.labels)?))
+        Ok((
+            truth.unwrap_or(0),
+            LabelChoices::new(&sequences, self.labels)?,
+        ))
     }
 }
 
 /// A sequence whose next-token logits are wanted: item, fork, tokens.
-struct Question {
+struct LogitQuery {
     item: usize,
-    fork: Fork,
-    row: Encoded,
+    fork: LabelFork,
+    row: EncodedRow,
 }
 
 /// (truth, answer) for every item.
 fn answers(
     decoder: &Decoder,
-    items: &[(usize, Choices)],
+    items: &[(usize, LabelChoices)],
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<Vec<(usize, usize)>, TrainError> {
     let mut logits: Vec<Vec<Vec<f32>>> = vec![Vec::new(); items.len()];
@@ -271,7 +276,7 @@ fn answers(
         let done = group.last().map_or(0, |question| question.item as u64 + 1);
         progress(done, items.len() as u64);
     }
-    let answer = |((truth, choices), logits): (&(usize, Choices), &Vec<Vec<f32>>)| {
+    let answer = |((truth, choices), logits): (&(usize, LabelChoices), &Vec<Vec<f32>>)| {
         (
             *truth,
             arg_max(&choices.log_likelihoods(&choices.forks(), logits)),
@@ -281,7 +286,7 @@ fn answers(
 }
 
 /// All questions in order, in groups of about [`BATCH_TOKENS`].
-fn questions(items: &[(usize, Choices)]) -> Vec<Vec<Question>> {
+fn questions(items: &[(usize, LabelChoices)]) -> Vec<Vec<LogitQuery>> {
     let (mut groups, mut held) = (vec![Vec::new()], 0);
     for (item, (_, choices)) in items.iter().enumerate() {
         for fork in choices.forks() {
@@ -291,12 +296,12 @@ fn questions(items: &[(usize, Choices)]) -> Vec<Vec<Question>> {
                 held = 0;
             }
             held += ids.len();
-            let row = Encoded {
+            let row = EncodedRow {
                 targets: vec![false; ids.len()],
                 ids,
             };
             if let Some(group) = groups.last_mut() {
-                group.push(Question { item, fork, row });
+                group.push(LogitQuery { item, fork, row });
             }
         }
     }
@@ -304,7 +309,7 @@ fn questions(items: &[(usize, Choices)]) -> Vec<Vec<Question>> {
     groups
 }
 
-fn children(rows: &Tensor, index: usize, fork: &Fork) -> Result<Vec<f32>, TrainError> {
+fn children(rows: &Tensor, index: usize, fork: &LabelFork) -> Result<Vec<f32>, TrainError> {
     let row = rows.get(index)?;
     let wanted = Tensor::new(fork.children.as_slice(), row.device())?;
     Ok(row.index_select(&wanted, 0)?.to_vec1()?)

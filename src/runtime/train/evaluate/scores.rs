@@ -17,7 +17,7 @@ pub struct ClassScore {
 
 /// Figures over a labelled set.
 #[derive(Clone, Debug, PartialEq, Serialize, schemars::JsonSchema)]
-pub struct Scores {
+pub struct LabelScores {
     pub rows: u64,
     pub accuracy: f64,
     /// Unweighted mean of the F1 of the labels that occur, in truth or in answers.
@@ -28,9 +28,9 @@ pub struct Scores {
     pub classes: Vec<ClassScore>,
 }
 
-impl Scores {
+impl LabelScores {
     /// `pairs` are (truth, answer) as positions in `labels`.
-    pub fn of(labels: &[String], pairs: &[(usize, usize)]) -> Self {
+    pub fn from_pairs(labels: &[String], pairs: &[(usize, usize)]) -> Self {
         let mut confusion = vec![vec![0u64; labels.len()]; labels.len()];
         for (truth, answer) in pairs {
             confusion[*truth][*answer] += 1;

@@ -11,11 +11,11 @@ use safetensors::tensor::{Dtype, TensorView};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::super::{error::TrainError, order::Cursor, watchdog::Watchdog};
+use super::super::{error::TrainError, order::RowCursor, watchdog::LossWatchdog};
 use super::{RunDir, files};
 use crate::atomic;
 
-type Result<T> = std::result::Result<T, TrainError>;
+type CheckpointResult<T> = Result<T, TrainError>;
 
 /// Shares of the steps whose checkpoints are kept for good, optimizer included: attribution
 /// needs the second moments along the way. Of the threes that the ground-truth bench compared, these
@@ -26,25 +26,25 @@ const NEWEST: usize = 2;
 
 /// The best validation so far.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
-pub struct Best {
+pub struct BestValidation {
     pub step: u64,
     pub validation_loss: f64,
 }
 
 /// What a checkpoint knows besides tensors.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct State {
+pub struct CheckpointState {
     pub step: u64,
     /// Of the whole run.
     pub steps: u64,
-    pub cursor: Cursor,
+    pub cursor: RowCursor,
     /// Micro-batches seen: the counter that dropout noise is drawn from.
     pub micro_batches: u64,
     pub tokens: u64,
     /// Spent in steps, by all processes together.
     pub seconds: f64,
-    pub watchdog: Watchdog,
-    pub best: Option<Best>,
+    pub watchdog: LossWatchdog,
+    pub best: Option<BestValidation>,
     /// Validations without gain since the best.
     pub stale: u64,
     /// Length of `metrics.jsonl`, in bytes.
@@ -70,10 +70,10 @@ pub fn milestones(steps: u64) -> Vec<u64> {
 /// Writes a checkpoint; it exists completely or not at all.
 pub fn save(
     run: &RunDir,
-    state: &State,
+    state: &CheckpointState,
     weights: &[(String, Tensor)],
     optimizer: &[(String, Tensor)],
-) -> Result<PathBuf> {
+) -> CheckpointResult<PathBuf> {
     let path = folder(run, state.step);
     let mut state = state.clone();
     let mut files = Vec::new();
@@ -92,14 +92,14 @@ pub fn save(
 
 /// A checkpoint read back and checked.
 #[derive(Debug)]
-pub struct Loaded {
-    pub state: State,
+pub struct LoadedCheckpoint {
+    pub state: CheckpointState,
     pub weights: HashMap<String, Tensor>,
     pub optimizer: HashMap<String, Tensor>,
 }
 
 /// Finishes what a crash of the run's process interrupted.
-pub fn recover(run: &RunDir) -> Result<()> {
+pub fn recover(run: &RunDir) -> CheckpointResult<()> {
     let path = run.checkpoints();
     atomic::recover_folders(&path).map_err(|error| TrainError::io("recover", &path, error))?;
     let entries = fs::read_dir(&path).map_err(|error| TrainError::io("read", &path, error))?;
@@ -114,19 +114,19 @@ pub fn recover(run: &RunDir) -> Result<()> {
 }
 
 /// The step of the newest checkpoint.
-pub fn newest(run: &RunDir) -> Result<Option<u64>> {
+pub fn newest(run: &RunDir) -> CheckpointResult<Option<u64>> {
     Ok(steps(run)?.into_iter().max())
 }
 
 /// Reads the checkpoint of `step`; damage is an error naming the file.
-pub fn load(run: &RunDir, step: u64) -> Result<Loaded> {
+pub fn load(run: &RunDir, step: u64) -> CheckpointResult<LoadedCheckpoint> {
     let path = folder(run, step);
     let file = path.join(STATE);
-    let state: State = serde_json::from_slice(&files::read(&file)?)
+    let state: CheckpointState = serde_json::from_slice(&files::read(&file)?)
         .map_err(|error| TrainError::damaged(&file, error.to_string()))?;
     let weights = tensors(&path, WEIGHTS, &state)?;
     let optimizer = tensors(&path, OPTIMIZER, &state)?;
-    Ok(Loaded {
+    Ok(LoadedCheckpoint {
         state,
         weights,
         optimizer,
@@ -134,7 +134,7 @@ pub fn load(run: &RunDir, step: u64) -> Result<Loaded> {
 }
 
 /// Removes what is neither new, nor best, nor a milestone.
-pub fn prune(run: &RunDir, steps_of_run: u64, best: Option<u64>) -> Result<()> {
+pub fn prune(run: &RunDir, steps_of_run: u64, best: Option<u64>) -> CheckpointResult<()> {
     let mut found = steps(run)?;
     found.sort_unstable();
     let newest = found.len().saturating_sub(NEWEST);
@@ -151,7 +151,7 @@ fn folder(run: &RunDir, step: u64) -> PathBuf {
     run.checkpoints().join(format!("step-{step}"))
 }
 
-fn steps(run: &RunDir) -> Result<Vec<u64>> {
+fn steps(run: &RunDir) -> CheckpointResult<Vec<u64>> {
     let path = run.checkpoints();
     let entries = fs::read_dir(&path).map_err(|error| TrainError::io("read", &path, error))?;
     let step = |entry: fs::DirEntry| {
@@ -165,7 +165,11 @@ fn steps(run: &RunDir) -> Result<Vec<u64>> {
     Ok(entries.flatten().filter_map(step).collect())
 }
 
-fn tensors(path: &Path, name: &str, state: &State) -> Result<HashMap<String, Tensor>> {
+fn tensors(
+    path: &Path,
+    name: &str,
+    state: &CheckpointState,
+) -> CheckpointResult<HashMap<String, Tensor>> {
     let file = path.join(name);
     let bytes = files::read(&file)?;
     let found = hex::encode(Sha256::digest(&bytes));
@@ -179,7 +183,7 @@ fn tensors(path: &Path, name: &str, state: &State) -> Result<HashMap<String, Ten
 }
 
 /// Tensors as the bytes of a safetensors file in f32; `path` is for errors.
-pub fn encode(tensors: &[(String, Tensor)], path: &Path) -> Result<Vec<u8>> {
+pub fn encode(tensors: &[(String, Tensor)], path: &Path) -> CheckpointResult<Vec<u8>> {
     let host = tensors
         .iter()
         .map(|(name, tensor)| {
@@ -204,6 +208,6 @@ pub fn encode(tensors: &[(String, Tensor)], path: &Path) -> Result<Vec<u8>> {
                 TensorView::new(Dtype::F32, shape.clone(), bytes).map_err(damaged)?,
             ))
         })
-        .collect::<Result<Vec<_>>>()?;
+        .collect::<CheckpointResult<Vec<_>>>()?;
     safetensors::serialize(views, None).map_err(damaged)
 }

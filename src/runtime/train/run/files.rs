@@ -3,18 +3,18 @@
 use std::{fs, path::Path};
 
 use super::super::error::TrainError;
-use crate::atomic::{self, FolderDraft, Readers};
+use crate::atomic::{self, FileAccess, FolderDraft};
 
-type Result<T> = std::result::Result<T, TrainError>;
+type RunFileResult<T> = Result<T, TrainError>;
 
 /// Replaces `path` with `bytes`.
-pub fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
-    atomic::replace_file(path, bytes, Readers::Everyone)
+pub fn replace(path: &Path, bytes: &[u8]) -> RunFileResult<()> {
+    atomic::replace_file(path, bytes, FileAccess::Everyone)
         .map_err(|error| TrainError::io("write", path, error))
 }
 
 /// Replaces the folder `path` with one that holds these files.
-pub fn replace_folder(path: &Path, files: &[(&str, Vec<u8>)]) -> Result<()> {
+pub fn replace_folder(path: &Path, files: &[(&str, Vec<u8>)]) -> RunFileResult<()> {
     let failed = |path: &Path| {
         let path = path.to_owned();
         move |error| TrainError::io("write", &path, error)
@@ -26,15 +26,15 @@ pub fn replace_folder(path: &Path, files: &[(&str, Vec<u8>)]) -> Result<()> {
     draft.replace(path).map_err(failed(path))
 }
 
-pub fn create_folder(path: &Path) -> Result<()> {
+pub fn create_folder(path: &Path) -> RunFileResult<()> {
     fs::create_dir_all(path).map_err(|error| TrainError::io("create", path, error))
 }
 
 /// Removes a folder; none being there is fine.
-pub fn clear(path: &Path) -> Result<()> {
+pub fn clear(path: &Path) -> RunFileResult<()> {
     atomic::remove_folder(path).map_err(|error| TrainError::io("remove", path, error))
 }
 
-pub fn read(path: &Path) -> Result<Vec<u8>> {
+pub fn read(path: &Path) -> RunFileResult<Vec<u8>> {
     fs::read(path).map_err(|error| TrainError::io("read", path, error))
 }

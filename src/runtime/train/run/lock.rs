@@ -13,7 +13,7 @@ use crate::runtime::dataset::{LockedSource, Task};
 
 /// The locked inputs of a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Lock {
+pub struct RunLock {
     /// Of openlora.
     pub version: String,
     pub name: String,
@@ -21,7 +21,7 @@ pub struct Lock {
     #[serde(default)]
     pub flags: Vec<String>,
     pub base: LockedBase,
-    pub digests: Digests,
+    pub digests: LockedDigests,
     pub task: Task,
     pub train: TrainConfig,
     pub data: Vec<LockedSource>,
@@ -36,7 +36,7 @@ pub struct LockedBase {
 
 /// SHA-256, hex.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Digests {
+pub struct LockedDigests {
     /// Over the base's configuration, weights and tokenizer.
     pub base: String,
     /// Over the normalised training examples.
@@ -46,7 +46,7 @@ pub struct Digests {
     pub validation: Option<String>,
 }
 
-impl Lock {
+impl RunLock {
     pub fn write(&self, path: &Path) -> Result<(), TrainError> {
         let text =
             toml::to_string(self).map_err(|error| TrainError::damaged(path, error.to_string()))?;

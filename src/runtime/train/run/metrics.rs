@@ -13,27 +13,27 @@ use serde::{Deserialize, Serialize};
 
 use super::super::{
     error::TrainError,
-    event::{TrainStep, Validated},
+    event::{TrainStep, ValidationPass},
 };
 use super::files;
 
 /// One line of the file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
-pub enum Line {
+pub enum MetricsLine {
     Step(TrainStep),
-    Validated(Validated),
+    Validated(ValidationPass),
 }
 
 /// The open file.
 #[derive(Debug)]
-pub struct Metrics {
+pub struct MetricsFile {
     path: PathBuf,
     file: File,
     length: u64,
 }
 
-impl Metrics {
+impl MetricsFile {
     /// Opens the file and cuts it to `length` bytes, what a checkpoint has seen of it.
     pub fn open(path: &Path, length: u64) -> Result<Self, TrainError> {
         let open = || {
@@ -59,7 +59,7 @@ impl Metrics {
         self.length
     }
 
-    pub fn write(&mut self, line: &Line) -> Result<(), TrainError> {
+    pub fn write(&mut self, line: &MetricsLine) -> Result<(), TrainError> {
         let mut text = serde_json::to_string(line)
             .map_err(|error| TrainError::damaged(&self.path, error.to_string()))?;
         text.push('\n');
@@ -72,7 +72,7 @@ impl Metrics {
 }
 
 /// Reads all lines back.
-pub fn read(path: &Path) -> Result<Vec<Line>, TrainError> {
+pub fn read(path: &Path) -> Result<Vec<MetricsLine>, TrainError> {
     let bytes = files::read(path)?;
     let text = String::from_utf8_lossy(&bytes);
     text.lines()

@@ -23,7 +23,7 @@ use std::{
 };
 
 use super::error::TrainError;
-use crate::{atomic, runtime::calendar::civil};
+use crate::{atomic, runtime::calendar::civil_from_days};
 
 /// A run's folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,7 +101,8 @@ impl RunDir {
         let clock = number(time, 0, 2)? * 3600 + number(time, 2, 4)? * 60 + number(time, 4, 6)?;
         // The day is the one whose date reads like this; years have at most 366 days.
         let from = year.checked_sub(1970)? * 365;
-        let days = (from..from + (year - 1970) / 4 + 368).find(|d| civil(*d) == (year, month, day));
+        let days = (from..from + (year - 1970) / 4 + 368)
+            .find(|d| civil_from_days(*d) == (year, month, day));
         Some(days? * 86_400 + clock)
     }
 
@@ -131,7 +132,7 @@ fn new_id() -> String {
     let seconds = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |d| d.as_secs());
-    let (year, month, day) = civil(seconds / 86_400);
+    let (year, month, day) = civil_from_days(seconds / 86_400);
     let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
     let tail: u16 = rand::random();
     format!("{year:04}{month:02}{day:02}-{hour:02}{minute:02}{second:02}-{tail:04x}")

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     super::{
         error::TrainError,
-        evaluate::{Figures, Report},
+        evaluate::{EvalFigures, EvalReport},
     },
     RunDir, files,
 };
@@ -24,13 +24,13 @@ use super::{
 pub struct RunResult {
     /// Unix time in seconds.
     pub ended_at: u64,
-    pub metrics: Vec<Metric>,
+    pub metrics: Vec<RunMetric>,
 }
 
 /// A figure over held-out rows.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Metric {
+pub struct RunMetric {
     pub name: String,
     pub value: f64,
     pub rows: u64,
@@ -40,7 +40,7 @@ pub struct Metric {
 
 impl RunResult {
     /// The end of a run, now.
-    pub fn now(report: Option<&Report>) -> Self {
+    pub fn now(report: Option<&EvalReport>) -> Self {
         let since = SystemTime::now().duration_since(UNIX_EPOCH);
         Self {
             ended_at: since.map_or(0, |since| since.as_secs()),
@@ -67,13 +67,13 @@ impl RunResult {
     }
 }
 
-fn metrics(report: &Report) -> Vec<Metric> {
-    let named = |figures: &Figures| match figures {
-        Figures::Labels(scores) => [
+fn metrics(report: &EvalReport) -> Vec<RunMetric> {
+    let named = |figures: &EvalFigures| match figures {
+        EvalFigures::Labels(scores) => [
             ("accuracy", scores.accuracy, scores.rows),
             ("macro_f1", scores.macro_f1, scores.rows),
         ],
-        Figures::Text(text) => [
+        EvalFigures::Text(text) => [
             ("loss", text.loss, text.rows),
             ("perplexity", text.perplexity, text.rows),
         ],
@@ -82,7 +82,7 @@ fn metrics(report: &Report) -> Vec<Metric> {
     named(&report.adapter)
         .into_iter()
         .enumerate()
-        .map(|(index, (name, value, rows))| Metric {
+        .map(|(index, (name, value, rows))| RunMetric {
             name: name.to_owned(),
             value,
             rows,

@@ -7,50 +7,51 @@ use alloy::{
 use serde_json::{Value, json};
 
 use super::{
-    Answer, Desk, Params, RpcError,
+    RpcError, RpcParams, RpcResult, RpcState,
     read::{quantity, to_json},
     send::{decode, prepare},
 };
 use crate::wallet::devchain::{
     header::{GAS_LIMIT, now},
-    pool::{Pending, recover},
+    pool::{PendingTx, recover},
 };
 
 /// Blocks that one call may mine.
 const MANY: u64 = 100_000;
 
-pub(super) fn pool_status(desk: &mut Desk, _: &Params<'_>) -> Answer {
-    let ready = desk.chain.ready()?.len() as u64;
-    let all = desk.chain.pool.all().count() as u64;
+pub(super) fn pool_status(rpc_state: &mut RpcState, _: &RpcParams<'_>) -> RpcResult {
+    let ready = rpc_state.chain.ready()?.len() as u64;
+    let all = rpc_state.chain.pool.all().count() as u64;
     Ok(json!({ "pending": quantity(ready), "queued": quantity(all - ready) }))
 }
 
 /// The answer is the whole distance to the machine's clock.
-pub(super) fn increase_time(desk: &mut Desk, params: &Params<'_>) -> Answer {
+pub(super) fn increase_time(rpc_state: &mut RpcState, params: &RpcParams<'_>) -> RpcResult {
     let seconds = params.small(0, "seconds")?.cast_signed();
-    let clock = &mut desk.chain.clock;
+    let clock = &mut rpc_state.chain.clock;
     clock.offset = clock.offset.saturating_add(seconds);
     let offset = clock.offset;
-    desk.chain
+    rpc_state
+        .chain
         .store
         .set_meta("time_offset", &offset.to_be_bytes())?;
     Ok(json!(offset))
 }
 
-pub(super) fn next_timestamp(desk: &mut Desk, params: &Params<'_>) -> Answer {
+pub(super) fn next_timestamp(rpc_state: &mut RpcState, params: &RpcParams<'_>) -> RpcResult {
     let time = params.small(0, "timestamp")?;
-    let before = desk.chain.head.header.timestamp;
+    let before = rpc_state.chain.head.header.timestamp;
     if time < before {
         return Err(RpcError::invalid(format!(
             "Timestamp error: {time} is lower than previous block's timestamp"
         )));
     }
-    desk.chain.clock.next = Some(time);
+    rpc_state.chain.clock.next = Some(time);
     Ok(Value::Null)
 }
 
 /// Moves the clock, backwards too; the answer is the distance in seconds.
-pub(super) fn set_time(desk: &mut Desk, params: &Params<'_>) -> Answer {
+pub(super) fn set_time(rpc_state: &mut RpcState, params: &RpcParams<'_>) -> RpcResult {
     let wanted = params.small(0, "timestamp")?;
     // JavaScript's times are milliseconds.
     let seconds = if wanted > 1 << 40 {
@@ -59,27 +60,28 @@ pub(super) fn set_time(desk: &mut Desk, params: &Params<'_>) -> Answer {
         wanted
     };
     let offset = seconds.cast_signed() - now().cast_signed();
-    desk.chain.clock.offset = offset;
-    desk.chain
+    rpc_state.chain.clock.offset = offset;
+    rpc_state
+        .chain
         .store
         .set_meta("time_offset", &offset.to_be_bytes())?;
     Ok(json!(offset.unsigned_abs()))
 }
 
-pub(super) fn evm_mine(desk: &mut Desk, params: &Params<'_>) -> Answer {
+pub(super) fn evm_mine(rpc_state: &mut RpcState, params: &RpcParams<'_>) -> RpcResult {
     if params.has(0) {
         let options: Value = params.get(0, "options")?;
         let time = options.get("timestamp").cloned().unwrap_or(options);
         let time = [time];
         let values = Value::Array(time.to_vec());
-        let time = Params::of(&values)?.small(0, "timestamp")?;
-        desk.chain.clock.next = Some(time);
+        let time = RpcParams::parse(&values)?.small(0, "timestamp")?;
+        rpc_state.chain.clock.next = Some(time);
     }
-    desk.chain.mine()?;
+    rpc_state.chain.mine()?;
     Ok(json!("0x0"))
 }
 
-pub(super) fn mine_many(desk: &mut Desk, params: &Params<'_>) -> Answer {
+pub(super) fn mine_many(rpc_state: &mut RpcState, params: &RpcParams<'_>) -> RpcResult {
     let blocks = if params.has(0) {
         params.small(0, "blocks")?
     } else {
@@ -97,88 +99,92 @@ pub(super) fn mine_many(desk: &mut Desk, params: &Params<'_>) -> Answer {
     }
     for index in 0..blocks {
         if index > 0 && interval > 0 {
-            desk.chain.clock.next = Some(desk.chain.head.header.timestamp + interval);
+            rpc_state.chain.clock.next = Some(rpc_state.chain.head.header.timestamp + interval);
         }
-        desk.chain.mine()?;
+        rpc_state.chain.mine()?;
     }
     Ok(Value::Null)
 }
 
-pub(super) fn snapshot(desk: &mut Desk, _: &Params<'_>) -> Answer {
-    Ok(quantity(desk.chain.snapshot()?))
+pub(super) fn snapshot(rpc_state: &mut RpcState, _: &RpcParams<'_>) -> RpcResult {
+    Ok(quantity(rpc_state.chain.snapshot()?))
 }
 
-pub(super) fn revert(desk: &mut Desk, params: &Params<'_>) -> Answer {
+pub(super) fn revert(rpc_state: &mut RpcState, params: &RpcParams<'_>) -> RpcResult {
     let id = params.small(0, "snapshot")?;
-    let done = desk.chain.revert(id)?;
-    desk.filters.back_to(desk.chain.head().0);
+    let done = rpc_state.chain.revert(id)?;
+    rpc_state.filters.back_to(rpc_state.chain.head().0);
     Ok(json!(done))
 }
 
-pub(super) fn set_automine(desk: &mut Desk, params: &Params<'_>) -> Answer {
-    desk.chain.automine = params.get(0, "enabled")?;
-    desk.chain.mine_ready()?;
+pub(super) fn set_automine(rpc_state: &mut RpcState, params: &RpcParams<'_>) -> RpcResult {
+    rpc_state.chain.automine = params.get(0, "enabled")?;
+    rpc_state.chain.mine_ready()?;
     Ok(Value::Null)
 }
 
-pub(super) fn automine(desk: &mut Desk, _: &Params<'_>) -> Answer {
-    Ok(json!(desk.chain.automine))
+pub(super) fn automine(rpc_state: &mut RpcState, _: &RpcParams<'_>) -> RpcResult {
+    Ok(json!(rpc_state.chain.automine))
 }
 
-pub(super) fn set_code(desk: &mut Desk, params: &Params<'_>) -> Answer {
+pub(super) fn set_code(rpc_state: &mut RpcState, params: &RpcParams<'_>) -> RpcResult {
     let address: Address = params.get(0, "address")?;
     let code: Bytes = params.get(1, "code")?;
-    desk.chain.set_code(address, code)?;
+    rpc_state.chain.set_code(address, code)?;
     Ok(Value::Null)
 }
 
-pub(super) fn set_balance(desk: &mut Desk, params: &Params<'_>) -> Answer {
+pub(super) fn set_balance(rpc_state: &mut RpcState, params: &RpcParams<'_>) -> RpcResult {
     let address: Address = params.get(0, "address")?;
     let balance = params.number(1, "balance")?;
-    desk.chain.set_balance(address, balance)?;
+    rpc_state.chain.set_balance(address, balance)?;
     Ok(Value::Null)
 }
 
-pub(super) fn set_storage(desk: &mut Desk, params: &Params<'_>) -> Answer {
+pub(super) fn set_storage(rpc_state: &mut RpcState, params: &RpcParams<'_>) -> RpcResult {
     let address: Address = params.get(0, "address")?;
     let slot = params.number(1, "slot")?;
     let value: B256 = params.get(2, "value")?;
-    desk.chain
+    rpc_state
+        .chain
         .set_slot(address, slot, U256::from_be_bytes(value.0))?;
     Ok(json!(true))
 }
 
-pub(super) fn set_nonce(desk: &mut Desk, params: &Params<'_>) -> Answer {
+pub(super) fn set_nonce(rpc_state: &mut RpcState, params: &RpcParams<'_>) -> RpcResult {
     let address: Address = params.get(0, "address")?;
     let nonce = params.small(1, "nonce")?;
-    desk.chain.set_nonce(address, nonce)?;
+    rpc_state.chain.set_nonce(address, nonce)?;
     Ok(Value::Null)
 }
 
-pub(super) fn impersonate(desk: &mut Desk, params: &Params<'_>) -> Answer {
-    desk.chain.impersonated.insert(params.get(0, "address")?);
+pub(super) fn impersonate(rpc_state: &mut RpcState, params: &RpcParams<'_>) -> RpcResult {
+    rpc_state
+        .chain
+        .impersonated
+        .insert(params.get(0, "address")?);
     Ok(Value::Null)
 }
 
-pub(super) fn stop_impersonating(desk: &mut Desk, params: &Params<'_>) -> Answer {
+pub(super) fn stop_impersonating(rpc_state: &mut RpcState, params: &RpcParams<'_>) -> RpcResult {
     let address: Address = params.get(0, "address")?;
-    desk.chain.impersonated.remove(&address);
+    rpc_state.chain.impersonated.remove(&address);
     Ok(Value::Null)
 }
 
-pub(super) fn impersonate_all(desk: &mut Desk, params: &Params<'_>) -> Answer {
-    desk.chain.impersonate_all = params.get(0, "enabled")?;
+pub(super) fn impersonate_all(rpc_state: &mut RpcState, params: &RpcParams<'_>) -> RpcResult {
+    rpc_state.chain.impersonate_all = params.get(0, "enabled")?;
     Ok(Value::Null)
 }
 
-pub(super) fn drop_transaction(desk: &mut Desk, params: &Params<'_>) -> Answer {
+pub(super) fn drop_transaction(rpc_state: &mut RpcState, params: &RpcParams<'_>) -> RpcResult {
     let hash: B256 = params.get(0, "hash")?;
-    let dropped = desk.chain.forget_waiting(hash)?;
+    let dropped = rpc_state.chain.forget_waiting(hash)?;
     to_json(&dropped.then_some(hash))
 }
 
 /// `anvil_reorg(depth, [[transaction, block], …])`, a transaction raw or to be signed.
-pub(super) fn reorganise(desk: &mut Desk, params: &Params<'_>) -> Answer {
+pub(super) fn reorganise(rpc_state: &mut RpcState, params: &RpcParams<'_>) -> RpcResult {
     let depth = params.small(0, "depth")?;
     let placed: Vec<(Value, u64)> = params.optional(1, "transactions")?.unwrap_or_default();
     let mut pending = Vec::with_capacity(placed.len());
@@ -188,15 +194,16 @@ pub(super) fn reorganise(desk: &mut Desk, params: &Params<'_>) -> Answer {
                 "Block number for reorg tx will exceed the reorged chain height: block {block}, depth {depth}"
             )));
         }
-        pending.push((reorganised(desk, transaction)?, block));
+        pending.push((reorganised(rpc_state, transaction)?, block));
     }
-    desk.chain.reorganise(depth, pending)?;
-    desk.filters
-        .back_to(desk.chain.head().0.saturating_sub(depth));
+    rpc_state.chain.reorganise(depth, pending)?;
+    rpc_state
+        .filters
+        .back_to(rpc_state.chain.head().0.saturating_sub(depth));
     Ok(Value::Null)
 }
 
-fn reorganised(desk: &mut Desk, transaction: Value) -> Result<Pending, RpcError> {
+fn reorganised(rpc_state: &mut RpcState, transaction: Value) -> Result<PendingTx, RpcError> {
     let wrong = |error: serde_json::Error| {
         RpcError::invalid(format!("parameter 2 (transactions): {error}"))
     };
@@ -204,7 +211,7 @@ fn reorganised(desk: &mut Desk, transaction: Value) -> Result<Pending, RpcError>
         let raw: Bytes = serde_json::from_value(transaction).map_err(wrong)?;
         let transaction = decode(&raw)?;
         let sender = recover(&transaction).ok_or_else(RpcError::undecodable)?;
-        return Ok(Pending {
+        return Ok(PendingTx {
             hash: *transaction.tx_hash(),
             transaction,
             sender,
@@ -212,22 +219,22 @@ fn reorganised(desk: &mut Desk, transaction: Value) -> Result<Pending, RpcError>
         });
     }
     let request: TransactionRequest = serde_json::from_value(transaction).map_err(wrong)?;
-    prepare(desk, request)
+    prepare(rpc_state, request)
 }
 
-pub(super) fn node_info(desk: &mut Desk, _: &Params<'_>) -> Answer {
-    let (number, hash) = desk.chain.head();
+pub(super) fn node_info(rpc_state: &mut RpcState, _: &RpcParams<'_>) -> RpcResult {
+    let (number, hash) = rpc_state.chain.head();
     Ok(json!({
         "currentBlockNumber": quantity(number),
-        "currentBlockTimestamp": desk.chain.head.header.timestamp,
+        "currentBlockTimestamp": rpc_state.chain.head.header.timestamp,
         "currentBlockHash": hash,
         "hardFork": "osaka",
         "transactionOrder": "fifo",
         "environment": {
-            "baseFee": quantity(desk.chain.next_base_fee()),
-            "chainId": desk.chain.chain_id,
+            "baseFee": quantity(rpc_state.chain.next_base_fee()),
+            "chainId": rpc_state.chain.chain_id,
             "gasLimit": quantity(GAS_LIMIT),
-            "gasPrice": format!("{:#x}", super::fees::suggested_price(&desk.chain)),
+            "gasPrice": format!("{:#x}", super::fees::suggested_price(&rpc_state.chain)),
         },
         "forkConfig": { "forkUrl": null, "forkBlockNumber": null, "forkRetryBackoff": null },
     }))

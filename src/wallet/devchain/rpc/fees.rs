@@ -4,10 +4,10 @@
 use alloy::{eips::BlockNumberOrTag, primitives::U256, rpc::types::FeeHistory};
 
 use super::{
-    Answer, Desk, Params, RpcError,
+    RpcError, RpcParams, RpcResult, RpcState,
     read::{tip_of, to_json, wide},
 };
-use crate::wallet::devchain::{chain::Chain, store::StoredBlock};
+use crate::wallet::devchain::{chain::DevChain, store::StoredBlock};
 
 /// The tip that is suggested: one gwei.
 pub(super) const TIP: u128 = 1_000_000_000;
@@ -15,23 +15,23 @@ pub(super) const TIP: u128 = 1_000_000_000;
 const HISTORY: u64 = 1024;
 
 /// What a legacy transaction should offer now.
-pub(super) fn suggested_price(chain: &Chain) -> u128 {
+pub(super) fn suggested_price(chain: &DevChain) -> u128 {
     u128::from(chain.next_base_fee()) + TIP
 }
 
-pub(super) fn gas_price(desk: &mut Desk, _: &Params<'_>) -> Answer {
-    wide(U256::from(suggested_price(&desk.chain)))
+pub(super) fn gas_price(rpc_state: &mut RpcState, _: &RpcParams<'_>) -> RpcResult {
+    wide(U256::from(suggested_price(&rpc_state.chain)))
 }
 
-pub(super) fn priority_fee(_: &mut Desk, _: &Params<'_>) -> Answer {
+pub(super) fn priority_fee(_: &mut RpcState, _: &RpcParams<'_>) -> RpcResult {
     wide(U256::from(TIP))
 }
 
-pub(super) fn blob_base_fee(_: &mut Desk, _: &Params<'_>) -> Answer {
+pub(super) fn blob_base_fee(_: &mut RpcState, _: &RpcParams<'_>) -> RpcResult {
     wide(U256::from(1))
 }
 
-pub(super) fn history(desk: &mut Desk, params: &Params<'_>) -> Answer {
+pub(super) fn history(rpc_state: &mut RpcState, params: &RpcParams<'_>) -> RpcResult {
     let count = params.small(0, "block count")?.clamp(1, HISTORY);
     let newest: BlockNumberOrTag = params.get(1, "newest block")?;
     let percentiles: Vec<f64> = params.optional(2, "percentiles")?.unwrap_or_default();
@@ -39,8 +39,8 @@ pub(super) fn history(desk: &mut Desk, params: &Params<'_>) -> Answer {
     if !rising || percentiles.iter().any(|one| !(0.0..=100.0).contains(one)) {
         return Err(RpcError::invalid("invalid reward percentiles"));
     }
-    let head = desk.chain.head().0;
-    let newest = desk
+    let head = rpc_state.chain.head().0;
+    let newest = rpc_state
         .chain
         .number_of(newest.into())?
         .unwrap_or(head)
@@ -52,7 +52,7 @@ pub(super) fn history(desk: &mut Desk, params: &Params<'_>) -> Answer {
         ..FeeHistory::default()
     };
     for number in oldest..=newest {
-        let Some(block) = desk.chain.find_block(number.into())? else {
+        let Some(block) = rpc_state.chain.find_block(number.into())? else {
             break;
         };
         let header = &block.header;
@@ -64,13 +64,13 @@ pub(super) fn history(desk: &mut Desk, params: &Params<'_>) -> Answer {
         history.base_fee_per_blob_gas.push(1);
         history.blob_gas_used_ratio.push(0.0);
         if !percentiles.is_empty() {
-            let rewards = rewards(desk, &block, &percentiles)?;
+            let rewards = rewards(rpc_state, &block, &percentiles)?;
             history.reward.get_or_insert_default().push(rewards);
         }
     }
-    let next = match desk.chain.find_block((newest + 1).into())? {
+    let next = match rpc_state.chain.find_block((newest + 1).into())? {
         Some(block) => block.header.base_fee_per_gas.unwrap_or_default(),
-        None => desk.chain.next_base_fee(),
+        None => rpc_state.chain.next_base_fee(),
     };
     history.base_fee_per_gas.push(u128::from(next));
     history.base_fee_per_blob_gas.push(1);
@@ -78,8 +78,12 @@ pub(super) fn history(desk: &mut Desk, params: &Params<'_>) -> Answer {
 }
 
 /// The tips that were paid up to these shares of a block's gas.
-fn rewards(desk: &Desk, block: &StoredBlock, percentiles: &[f64]) -> Result<Vec<u128>, RpcError> {
-    let mut tips = tip_of(desk, block)?;
+fn rewards(
+    rpc_state: &RpcState,
+    block: &StoredBlock,
+    percentiles: &[f64],
+) -> Result<Vec<u128>, RpcError> {
+    let mut tips = tip_of(rpc_state, block)?;
     tips.sort_by_key(|(_, tip)| *tip);
     let gas_used = block.header.gas_used as f64;
     let reward = |percentile: &f64| {

@@ -9,22 +9,22 @@ use std::{
 use alloy::{primitives::B256, rpc::types::Filter};
 use serde_json::json;
 
-use super::{Answer, Desk, Params, RpcError, read::to_json};
+use super::{RpcError, RpcParams, RpcResult, RpcState, read::to_json};
 
 const LIFETIME: Duration = Duration::from_secs(300);
 /// Filters that may be installed at once.
 const MOST: usize = 10_000;
 
 #[derive(Clone, Debug)]
-enum Kind {
+enum FilterKind {
     Logs(Box<Filter>),
     Blocks,
     Transactions,
 }
 
 #[derive(Clone, Debug)]
-struct Installed {
-    kind: Kind,
+struct InstalledFilter {
+    kind: FilterKind,
     /// First block that it has not seen.
     next: u64,
     asked: Instant,
@@ -32,13 +32,13 @@ struct Installed {
 
 /// The installed filters.
 #[derive(Debug, Default)]
-pub(in super::super) struct Filters {
-    installed: BTreeMap<u64, Installed>,
+pub(in super::super) struct FilterTable {
+    installed: BTreeMap<u64, InstalledFilter>,
     last_id: u64,
 }
 
-impl Filters {
-    fn install(&mut self, kind: Kind, next: u64) -> Result<u64, RpcError> {
+impl FilterTable {
+    fn install(&mut self, kind: FilterKind, next: u64) -> Result<u64, RpcError> {
         self.installed
             .retain(|_, installed| installed.asked.elapsed() < LIFETIME);
         if self.installed.len() >= MOST {
@@ -49,7 +49,7 @@ impl Filters {
         self.last_id += 1;
         let asked = Instant::now();
         self.installed
-            .insert(self.last_id, Installed { kind, next, asked });
+            .insert(self.last_id, InstalledFilter { kind, next, asked });
         Ok(self.last_id)
     }
 
@@ -60,7 +60,7 @@ impl Filters {
         }
     }
 
-    fn ask(&mut self, id: u64) -> Result<&mut Installed, RpcError> {
+    fn ask(&mut self, id: u64) -> Result<&mut InstalledFilter, RpcError> {
         let found = self.installed.get_mut(&id);
         let found = found.ok_or_else(|| RpcError::server("filter not found"))?;
         found.asked = Instant::now();
@@ -68,46 +68,46 @@ impl Filters {
     }
 }
 
-fn install(desk: &mut Desk, kind: Kind) -> Answer {
-    let next = desk.chain.head().0 + 1;
-    let id = desk.filters.install(kind, next)?;
+fn install(rpc_state: &mut RpcState, kind: FilterKind) -> RpcResult {
+    let next = rpc_state.chain.head().0 + 1;
+    let id = rpc_state.filters.install(kind, next)?;
     Ok(json!(format!("{id:#x}")))
 }
 
-pub(super) fn new_logs(desk: &mut Desk, params: &Params<'_>) -> Answer {
+pub(super) fn new_logs(rpc_state: &mut RpcState, params: &RpcParams<'_>) -> RpcResult {
     let filter: Filter = params.get(0, "filter")?;
-    install(desk, Kind::Logs(Box::new(filter)))
+    install(rpc_state, FilterKind::Logs(Box::new(filter)))
 }
 
-pub(super) fn new_blocks(desk: &mut Desk, _: &Params<'_>) -> Answer {
-    install(desk, Kind::Blocks)
+pub(super) fn new_blocks(rpc_state: &mut RpcState, _: &RpcParams<'_>) -> RpcResult {
+    install(rpc_state, FilterKind::Blocks)
 }
 
-pub(super) fn new_transactions(desk: &mut Desk, _: &Params<'_>) -> Answer {
-    install(desk, Kind::Transactions)
+pub(super) fn new_transactions(rpc_state: &mut RpcState, _: &RpcParams<'_>) -> RpcResult {
+    install(rpc_state, FilterKind::Transactions)
 }
 
 /// Ids of other nodes may be wider than ours; such a filter is not found.
-fn id(params: &Params<'_>) -> Result<u64, RpcError> {
+fn id(params: &RpcParams<'_>) -> Result<u64, RpcError> {
     let id = params.number(0, "filter")?;
     Ok(id.try_into().unwrap_or_default())
 }
 
-pub(super) fn changes(desk: &mut Desk, params: &Params<'_>) -> Answer {
-    let newest = desk.chain.head().0;
-    let installed = desk.filters.ask(id(params)?)?;
+pub(super) fn changes(rpc_state: &mut RpcState, params: &RpcParams<'_>) -> RpcResult {
+    let newest = rpc_state.chain.head().0;
+    let installed = rpc_state.filters.ask(id(params)?)?;
     let from = installed.next;
     installed.next = newest + 1;
     let kind = installed.kind.clone();
     match kind {
-        Kind::Logs(filter) => {
+        FilterKind::Logs(filter) => {
             let (first, last) = filter.extract_block_range();
             let from = from.max(first.unwrap_or_default());
             let to = newest.min(last.unwrap_or(newest));
-            to_json(&desk.chain.logs_in(from..=to, &filter)?)
+            to_json(&rpc_state.chain.logs_in(from..=to, &filter)?)
         }
-        Kind::Blocks => {
-            let found = desk.chain.hashes_in(from..=newest)?;
+        FilterKind::Blocks => {
+            let found = rpc_state.chain.hashes_in(from..=newest)?;
             to_json(
                 &found
                     .into_iter()
@@ -115,23 +115,23 @@ pub(super) fn changes(desk: &mut Desk, params: &Params<'_>) -> Answer {
                     .collect::<Vec<B256>>(),
             )
         }
-        Kind::Transactions => {
-            let found = desk.chain.hashes_in(from..=newest)?;
+        FilterKind::Transactions => {
+            let found = rpc_state.chain.hashes_in(from..=newest)?;
             let hashes = found.into_iter().flat_map(|(_, transactions)| transactions);
             to_json(&hashes.collect::<Vec<B256>>())
         }
     }
 }
 
-pub(super) fn all_logs(desk: &mut Desk, params: &Params<'_>) -> Answer {
-    let installed = desk.filters.ask(id(params)?)?;
+pub(super) fn all_logs(rpc_state: &mut RpcState, params: &RpcParams<'_>) -> RpcResult {
+    let installed = rpc_state.filters.ask(id(params)?)?;
     match installed.kind.clone() {
-        Kind::Logs(filter) => to_json(&desk.chain.logs(&filter)?),
-        Kind::Blocks | Kind::Transactions => Err(RpcError::server("filter not found")),
+        FilterKind::Logs(filter) => to_json(&rpc_state.chain.logs(&filter)?),
+        FilterKind::Blocks | FilterKind::Transactions => Err(RpcError::server("filter not found")),
     }
 }
 
-pub(super) fn uninstall(desk: &mut Desk, params: &Params<'_>) -> Answer {
-    let removed = desk.filters.installed.remove(&id(params)?);
+pub(super) fn uninstall(rpc_state: &mut RpcState, params: &RpcParams<'_>) -> RpcResult {
+    let removed = rpc_state.filters.installed.remove(&id(params)?);
     Ok(json!(removed.is_some()))
 }

@@ -10,29 +10,29 @@ mod send;
 
 use serde_json::{Map, Value, json};
 
-pub(super) use filters::Filters;
-pub(super) use params::Params;
+pub(super) use filters::FilterTable;
+pub(super) use params::RpcParams;
 
-use super::{chain::Chain, rpc_error::RpcError};
+use super::{chain::DevChain, rpc_error::RpcError};
 
 /// What a method works on.
-pub(super) struct Desk {
-    pub chain: Chain,
-    pub filters: Filters,
+pub(super) struct RpcState {
+    pub chain: DevChain,
+    pub filters: FilterTable,
 }
 
-pub(super) type Answer = Result<Value, RpcError>;
-type Handler = fn(&mut Desk, &Params<'_>) -> Answer;
+pub(super) type RpcResult = Result<Value, RpcError>;
+type RpcHandler = fn(&mut RpcState, &RpcParams<'_>) -> RpcResult;
 
 /// A method: its names, the most parameters that it takes, and what answers it.
-pub(super) struct Method {
+pub(super) struct RpcMethod {
     pub names: &'static [&'static str],
     most: usize,
-    handler: Handler,
+    handler: RpcHandler,
 }
 
-const fn method(names: &'static [&'static str], most: usize, handler: Handler) -> Method {
-    Method {
+const fn method(names: &'static [&'static str], most: usize, handler: RpcHandler) -> RpcMethod {
+    RpcMethod {
         names,
         most,
         handler,
@@ -40,7 +40,7 @@ const fn method(names: &'static [&'static str], most: usize, handler: Handler) -
 }
 
 /// Every method over HTTP; WebSockets add `eth_subscribe` and `eth_unsubscribe`.
-pub(super) const METHODS: &[Method] = &[
+pub(super) const METHODS: &[RpcMethod] = &[
     method(&["web3_clientVersion"], 0, read::client_version),
     method(&["web3_sha3"], 1, read::sha3),
     method(&["net_version"], 0, read::net_version),
@@ -179,7 +179,7 @@ pub(super) const METHODS: &[Method] = &[
 ];
 
 /// A request's envelope, read as leniently as the specification lets one.
-struct Request {
+struct RpcRequest {
     id: Value,
     /// Without an id nobody waits for an answer.
     notification: bool,
@@ -187,7 +187,7 @@ struct Request {
     params: Value,
 }
 
-fn parse(value: &Value) -> Result<Request, Value> {
+fn parse(value: &Value) -> Result<RpcRequest, Value> {
     let refused = |id: Value| Err(envelope(&id, Err(RpcError::bad_request())));
     let Some(object) = value.as_object() else {
         return refused(Value::Null);
@@ -196,7 +196,7 @@ fn parse(value: &Value) -> Result<Request, Value> {
     let sound_id = matches!(id, Value::Null | Value::Number(_) | Value::String(_));
     let method = object.get("method").and_then(Value::as_str);
     match (object.get("jsonrpc").and_then(Value::as_str), method) {
-        (Some("2.0"), Some(method)) if sound_id => Ok(Request {
+        (Some("2.0"), Some(method)) if sound_id => Ok(RpcRequest {
             notification: !object.contains_key("id"),
             method: method.to_owned(),
             params: object.get("params").cloned().unwrap_or_default(),
@@ -206,7 +206,7 @@ fn parse(value: &Value) -> Result<Request, Value> {
     }
 }
 
-fn envelope(id: &Value, answer: Answer) -> Value {
+fn envelope(id: &Value, answer: RpcResult) -> Value {
     let mut object = Map::new();
     object.insert("jsonrpc".to_owned(), json!("2.0"));
     object.insert("id".to_owned(), id.clone());
@@ -218,18 +218,18 @@ fn envelope(id: &Value, answer: Answer) -> Value {
 }
 
 /// Methods that only a connection can answer: it looks at each request first.
-pub(super) type Intercept<'a> = &'a mut dyn FnMut(&str, &Params<'_>) -> Option<Answer>;
+pub(super) type RpcIntercept<'a> = &'a mut dyn FnMut(&str, &RpcParams<'_>) -> Option<RpcResult>;
 
-impl Desk {
-    pub(super) fn new(chain: Chain) -> Self {
+impl RpcState {
+    pub(super) fn new(chain: DevChain) -> Self {
         Self {
             chain,
-            filters: Filters::default(),
+            filters: FilterTable::default(),
         }
     }
 
     /// Answers a body: one request or a batch. `None` when nobody waits for an answer.
-    pub(super) fn answer(&mut self, body: &[u8], intercept: Intercept<'_>) -> Option<Value> {
+    pub(super) fn answer(&mut self, body: &[u8], intercept: RpcIntercept<'_>) -> Option<Value> {
         let Ok(value) = serde_json::from_slice::<Value>(body) else {
             return Some(envelope(&Value::Null, Err(RpcError::bad_request())));
         };
@@ -248,7 +248,7 @@ impl Desk {
         }
     }
 
-    fn answer_one(&mut self, value: &Value, intercept: Intercept<'_>) -> Option<Value> {
+    fn answer_one(&mut self, value: &Value, intercept: RpcIntercept<'_>) -> Option<Value> {
         let request = match parse(value) {
             Ok(request) => request,
             Err(refusal) => return Some(refusal),
@@ -257,8 +257,8 @@ impl Desk {
         (!request.notification).then(|| envelope(&request.id, answer))
     }
 
-    fn dispatch(&mut self, request: &Request, intercept: Intercept<'_>) -> Answer {
-        let params = Params::of(&request.params)?;
+    fn dispatch(&mut self, request: &RpcRequest, intercept: RpcIntercept<'_>) -> RpcResult {
+        let params = RpcParams::parse(&request.params)?;
         if let Some(answer) = intercept(&request.method, &params) {
             return answer;
         }

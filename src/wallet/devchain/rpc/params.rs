@@ -7,10 +7,10 @@ use serde_json::Value;
 use super::RpcError;
 
 /// The parameters of a request.
-pub(in super::super) struct Params<'a>(&'a [Value]);
+pub(in super::super) struct RpcParams<'a>(&'a [Value]);
 
-impl<'a> Params<'a> {
-    pub(super) fn of(value: &'a Value) -> Result<Self, RpcError> {
+impl<'a> RpcParams<'a> {
+    pub(super) fn parse(value: &'a Value) -> Result<Self, RpcError> {
         match value {
             Value::Null => Ok(Self(&[])),
             Value::Array(values) => Ok(Self(values)),

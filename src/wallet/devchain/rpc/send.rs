@@ -11,11 +11,13 @@ use alloy::{
 use serde_json::{Value, json};
 
 use super::{
-    Answer, Desk, Params, RpcError,
+    RpcError, RpcParams, RpcResult, RpcState,
     fees::{TIP, suggested_price},
     read::{receipt_of, to_json},
 };
-use crate::wallet::devchain::{header::GAS_LIMIT, pool::Pending, query::Moment, simulate::Call};
+use crate::wallet::devchain::{
+    header::GAS_LIMIT, pool::PendingTx, query::StateMoment, simulate::SimulatedCall,
+};
 
 /// Reads a signed transaction.
 pub(super) fn decode(raw: &Bytes) -> Result<TxEnvelope, RpcError> {
@@ -29,20 +31,20 @@ pub(super) fn decode(raw: &Bytes) -> Result<TxEnvelope, RpcError> {
     }
 }
 
-pub(super) fn raw(desk: &mut Desk, params: &Params<'_>) -> Answer {
+pub(super) fn raw(rpc_state: &mut RpcState, params: &RpcParams<'_>) -> RpcResult {
     let raw: Bytes = params.get(0, "transaction")?;
-    to_json(&desk.chain.submit(decode(&raw)?)?)
+    to_json(&rpc_state.chain.submit(decode(&raw)?)?)
 }
 
 /// EIP-7966: the receipt is the answer; a transaction that has to wait has none.
-pub(super) fn raw_sync(desk: &mut Desk, params: &Params<'_>) -> Answer {
+pub(super) fn raw_sync(rpc_state: &mut RpcState, params: &RpcParams<'_>) -> RpcResult {
     let raw: Bytes = params.get(0, "transaction")?;
-    let hash = desk.chain.submit(decode(&raw)?)?;
-    receipt_or_waiting(desk, hash)
+    let hash = rpc_state.chain.submit(decode(&raw)?)?;
+    receipt_or_waiting(rpc_state, hash)
 }
 
-fn receipt_or_waiting(desk: &Desk, hash: B256) -> Answer {
-    match receipt_of(desk, hash)? {
+fn receipt_or_waiting(rpc_state: &RpcState, hash: B256) -> RpcResult {
+    match receipt_of(rpc_state, hash)? {
         Value::Null => Err(RpcError {
             code: 4,
             message: "the transaction was accepted and waits for an earlier one".to_owned(),
@@ -52,50 +54,59 @@ fn receipt_or_waiting(desk: &Desk, hash: B256) -> Answer {
     }
 }
 
-pub(super) fn unsigned(desk: &mut Desk, params: &Params<'_>) -> Answer {
+pub(super) fn unsigned(rpc_state: &mut RpcState, params: &RpcParams<'_>) -> RpcResult {
     let request: TransactionRequest = params.get(0, "transaction")?;
-    let pending = prepare(desk, request)?;
-    to_json(&desk.chain.accept(pending)?)
+    let pending = prepare(rpc_state, request)?;
+    to_json(&rpc_state.chain.accept(pending)?)
 }
 
-pub(super) fn unsigned_sync(desk: &mut Desk, params: &Params<'_>) -> Answer {
+pub(super) fn unsigned_sync(rpc_state: &mut RpcState, params: &RpcParams<'_>) -> RpcResult {
     let request: TransactionRequest = params.get(0, "transaction")?;
-    let pending = prepare(desk, request)?;
-    let hash = desk.chain.accept(pending)?;
-    receipt_or_waiting(desk, hash)
+    let pending = prepare(rpc_state, request)?;
+    let hash = rpc_state.chain.accept(pending)?;
+    receipt_or_waiting(rpc_state, hash)
 }
 
-pub(super) fn sign_transaction(desk: &mut Desk, params: &Params<'_>) -> Answer {
+pub(super) fn sign_transaction(rpc_state: &mut RpcState, params: &RpcParams<'_>) -> RpcResult {
     let request: TransactionRequest = params.get(0, "transaction")?;
-    let pending = prepare(desk, request)?;
+    let pending = prepare(rpc_state, request)?;
     Ok(json!(hex::encode_prefixed(
         pending.transaction.encoded_2718()
     )))
 }
 
 /// Fills a request in and signs it.
-pub(super) fn prepare(desk: &mut Desk, request: TransactionRequest) -> Result<Pending, RpcError> {
+pub(super) fn prepare(
+    rpc_state: &mut RpcState,
+    request: TransactionRequest,
+) -> Result<PendingTx, RpcError> {
     let sender = match request.from {
         Some(sender) => sender,
-        None => desk.chain.accounts().first().copied().unwrap_or_default(),
+        None => rpc_state
+            .chain
+            .accounts()
+            .first()
+            .copied()
+            .unwrap_or_default(),
     };
-    let impersonated = desk.chain.impersonate_all || desk.chain.impersonated.contains(&sender);
-    if !impersonated && desk.chain.accounts.signer(sender).is_none() {
+    let impersonated =
+        rpc_state.chain.impersonate_all || rpc_state.chain.impersonated.contains(&sender);
+    if !impersonated && rpc_state.chain.accounts.signer(sender).is_none() {
         return Err(RpcError::invalid("No Signer available"));
     }
-    let transaction = fill(desk, request, sender)?;
+    let transaction = fill(rpc_state, request, sender)?;
     let signature = if impersonated {
         // Nobody signed; the sender in its place makes hashes differ between accounts.
         Signature::new(U256::ONE, U256::from_be_slice(sender.as_slice()), false)
     } else {
-        let signer = desk.chain.accounts.signer(sender);
+        let signer = rpc_state.chain.accounts.signer(sender);
         let signer = signer.ok_or_else(|| RpcError::invalid("No Signer available"))?;
         signer
             .sign_hash_sync(&transaction.signature_hash())
             .map_err(|error| RpcError::internal(error.to_string()))?
     };
     let transaction = TxEnvelope::from(transaction.into_signed(signature));
-    Ok(Pending {
+    Ok(PendingTx {
         hash: *transaction.tx_hash(),
         transaction,
         sender,
@@ -104,30 +115,30 @@ pub(super) fn prepare(desk: &mut Desk, request: TransactionRequest) -> Result<Pe
 }
 
 fn fill(
-    desk: &mut Desk,
+    rpc_state: &mut RpcState,
     mut request: TransactionRequest,
     sender: Address,
 ) -> Result<TypedTransaction, RpcError> {
     request.from = Some(sender);
-    request.chain_id.get_or_insert(desk.chain.chain_id);
+    request.chain_id.get_or_insert(rpc_state.chain.chain_id);
     request.to.get_or_insert(TxKind::Create);
     request.value.get_or_insert_default();
     request.normalize_input();
     if request.nonce.is_none() {
-        request.nonce = Some(desk.chain.pending_nonce(sender)?);
+        request.nonce = Some(rpc_state.chain.pending_nonce(sender)?);
     }
     if request.gas_price.is_none() {
-        let price = suggested_price(&desk.chain);
+        let price = suggested_price(&rpc_state.chain);
         let cap = *request.max_fee_per_gas.get_or_insert(price);
         request.max_priority_fee_per_gas.get_or_insert(TIP.min(cap));
     }
     if request.gas.is_none() {
-        let call = Call {
+        let call = SimulatedCall {
             request: request.clone(),
-            ..Call::default()
+            ..SimulatedCall::default()
         };
         // A transaction that fails is sent all the same: its receipt says so.
-        let gas = desk.chain.estimate(Moment::Pending, &call);
+        let gas = rpc_state.chain.estimate(StateMoment::Pending, &call);
         request.gas = Some(gas.unwrap_or(GAS_LIMIT));
     }
     request
@@ -135,8 +146,8 @@ fn fill(
         .map_err(|_| RpcError::invalid("the fields of the transaction contradict each other"))
 }
 
-fn sign_message(desk: &Desk, address: Address, message: &Bytes) -> Answer {
-    let signer = desk.chain.accounts.signer(address);
+fn sign_message(rpc_state: &RpcState, address: Address, message: &Bytes) -> RpcResult {
+    let signer = rpc_state.chain.accounts.signer(address);
     let signer = signer.ok_or_else(|| RpcError::invalid("No Signer available"))?;
     let signature = signer
         .sign_message_sync(message)
@@ -144,18 +155,18 @@ fn sign_message(desk: &Desk, address: Address, message: &Bytes) -> Answer {
     Ok(json!(hex::encode_prefixed(signature.as_bytes())))
 }
 
-pub(super) fn sign(desk: &mut Desk, params: &Params<'_>) -> Answer {
+pub(super) fn sign(rpc_state: &mut RpcState, params: &RpcParams<'_>) -> RpcResult {
     let address: Address = params.get(0, "address")?;
-    sign_message(desk, address, &params.get(1, "message")?)
+    sign_message(rpc_state, address, &params.get(1, "message")?)
 }
 
 /// The same with its first two parameters the other way round; a password is not asked for.
-pub(super) fn personal_sign(desk: &mut Desk, params: &Params<'_>) -> Answer {
+pub(super) fn personal_sign(rpc_state: &mut RpcState, params: &RpcParams<'_>) -> RpcResult {
     let address: Address = params.get(1, "address")?;
-    sign_message(desk, address, &params.get(0, "message")?)
+    sign_message(rpc_state, address, &params.get(0, "message")?)
 }
 
-pub(super) fn sign_typed_data(desk: &mut Desk, params: &Params<'_>) -> Answer {
+pub(super) fn sign_typed_data(rpc_state: &mut RpcState, params: &RpcParams<'_>) -> RpcResult {
     let address: Address = params.get(0, "address")?;
     let data: Value = params.get(1, "typed data")?;
     // Some clients send the structure, some send it as text.
@@ -169,7 +180,7 @@ pub(super) fn sign_typed_data(desk: &mut Desk, params: &Params<'_>) -> Answer {
     let digest = data
         .eip712_signing_hash()
         .map_err(|error| RpcError::invalid(format!("parameter 2 (typed data): {error}")))?;
-    let signer = desk.chain.accounts.signer(address);
+    let signer = rpc_state.chain.accounts.signer(address);
     let signer = signer.ok_or_else(|| RpcError::invalid("No Signer available"))?;
     let signature = signer
         .sign_hash_sync(&digest)

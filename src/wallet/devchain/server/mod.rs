@@ -26,7 +26,7 @@ use thiserror::Error;
 use tokio::{net::TcpListener, sync::oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::{chain::Chain, rpc::Desk};
+use super::{chain::DevChain, rpc::RpcState};
 use crate::error::{ExitClass, Explain};
 
 /// Largest request body: a batch of large deployments.
@@ -58,41 +58,41 @@ impl Explain for ServerError {
     }
 }
 
-type Job = Box<dyn FnOnce(&mut Desk) + Send>;
+type NodeJob = Box<dyn FnOnce(&mut RpcState) + Send>;
 
-enum Message {
-    Work(Job),
+enum NodeMessage {
+    Work(NodeJob),
     Stop,
 }
 
 /// The way to the thread that owns the chain.
 #[derive(Clone)]
-pub struct Node {
-    jobs: mpsc::Sender<Message>,
+pub struct NodeHandle {
+    jobs: mpsc::Sender<NodeMessage>,
     stop: CancellationToken,
     token: Arc<str>,
 }
 
 /// A node that listens.
-pub struct Running {
-    node: Node,
+pub struct RunningNode {
+    node: NodeHandle,
     listener: TcpListener,
     address: SocketAddr,
     thread: JoinHandle<()>,
 }
 
-impl Node {
+impl NodeHandle {
     /// Does a job on the chain's thread; `None` once the node has stopped.
     async fn ask<T: Send + 'static>(
         &self,
-        job: impl FnOnce(&mut Desk) -> T + Send + 'static,
+        job: impl FnOnce(&mut RpcState) -> T + Send + 'static,
     ) -> Option<T> {
         let (sender, receiver) = oneshot::channel();
-        let job: Job = Box::new(move |desk| {
+        let job: NodeJob = Box::new(move |rpc_state| {
             // A connection that went away does not wait for its answer.
-            let _ = sender.send(job(desk));
+            let _ = sender.send(job(rpc_state));
         });
-        self.jobs.send(Message::Work(job)).ok()?;
+        self.jobs.send(NodeMessage::Work(job)).ok()?;
         receiver.await.ok()
     }
 
@@ -100,15 +100,15 @@ impl Node {
     /// once the node has stopped.
     pub async fn answer(&self, body: Bytes) -> Option<String> {
         let answer = self
-            .ask(move |desk| desk.answer(&body, &mut |_, _| None))
+            .ask(move |rpc_state| rpc_state.answer(&body, &mut |_, _| None))
             .await?;
         Some(answer.map_or_else(String::new, |answer| answer.to_string()))
     }
 }
 
-impl Running {
+impl RunningNode {
     /// Listens on loopback and moves the chain to its thread. `token` is what `/stop` asks for.
-    pub async fn start(chain: Chain, port: u16, token: &str) -> Result<Self, ServerError> {
+    pub async fn start(chain: DevChain, port: u16, token: &str) -> Result<Self, ServerError> {
         let bind = |error: std::io::Error| ServerError::Bind {
             port,
             detail: crate::error::describe_io(&error),
@@ -125,10 +125,10 @@ impl Running {
             .name("devchain".to_owned())
             .spawn(move || {
                 let _ended = ended;
-                work(Desk::new(chain), &inbox);
+                work(RpcState::new(chain), &inbox);
             })
             .map_err(|error| ServerError::Thread(error.to_string()))?;
-        let node = Node {
+        let node = NodeHandle {
             jobs,
             stop,
             token: token.into(),
@@ -145,7 +145,7 @@ impl Running {
         self.address
     }
 
-    pub fn node(&self) -> Node {
+    pub fn node(&self) -> NodeHandle {
         self.node.clone()
     }
 
@@ -163,7 +163,7 @@ impl Running {
             .with_graceful_shutdown(stop.cancelled_owned())
             .await;
         // The thread is gone already when it has nothing more to do.
-        let _ = jobs.send(Message::Stop);
+        let _ = jobs.send(NodeMessage::Stop);
         let thread = self.thread;
         let joined = tokio::task::spawn_blocking(move || thread.join()).await;
         if !matches!(joined, Ok(Ok(()))) {
@@ -176,13 +176,13 @@ impl Running {
     }
 }
 
-fn work(mut desk: Desk, inbox: &mpsc::Receiver<Message>) {
-    while let Ok(Message::Work(job)) = inbox.recv() {
-        job(&mut desk);
+fn work(mut rpc_state: RpcState, inbox: &mpsc::Receiver<NodeMessage>) {
+    while let Ok(NodeMessage::Work(job)) = inbox.recv() {
+        job(&mut rpc_state);
     }
 }
 
-fn router(node: Node) -> Router {
+fn router(node: NodeHandle) -> Router {
     Router::new()
         .route("/", post(answer).get(greet))
         .route("/stop", post(stop))
@@ -192,7 +192,7 @@ fn router(node: Node) -> Router {
         .with_state(node)
 }
 
-async fn answer(State(node): State<Node>, body: Result<Bytes, BytesRejection>) -> Response {
+async fn answer(State(node): State<NodeHandle>, body: Result<Bytes, BytesRejection>) -> Response {
     let body = match body {
         Ok(body) => body,
         Err(rejection) => return rejection.into_response(),
@@ -206,7 +206,7 @@ async fn answer(State(node): State<Node>, body: Result<Bytes, BytesRejection>) -
 
 /// A WebSocket begins with a GET; any other GET is a person with a browser.
 async fn greet(
-    State(node): State<Node>,
+    State(node): State<NodeHandle>,
     upgrade: Result<WebSocketUpgrade, axum::extract::ws::rejection::WebSocketUpgradeRejection>,
 ) -> Response {
     match upgrade {
@@ -218,8 +218,8 @@ async fn greet(
     }
 }
 
-async fn health(State(node): State<Node>) -> Response {
-    match node.ask(|desk| desk.chain.head()).await {
+async fn health(State(node): State<NodeHandle>) -> Response {
+    match node.ask(|rpc_state| rpc_state.chain.head()).await {
         Some((number, hash)) => {
             axum::Json(serde_json::json!({ "block": number, "hash": hash })).into_response()
         }
@@ -227,7 +227,7 @@ async fn health(State(node): State<Node>) -> Response {
     }
 }
 
-async fn stop(State(node): State<Node>, headers: HeaderMap) -> StatusCode {
+async fn stop(State(node): State<NodeHandle>, headers: HeaderMap) -> StatusCode {
     let given = headers.get(TOKEN_HEADER).map(|value| value.as_bytes());
     if given != Some(node.token.as_bytes()) {
         return StatusCode::FORBIDDEN;

@@ -7,11 +7,11 @@ use axum::extract::ws::{Message, WebSocket};
 use serde_json::{Value, json};
 use tokio::sync::broadcast::error::RecvError;
 
-use super::Node;
-use crate::wallet::devchain::{notice::Notice, rpc::Params, rpc_error::RpcError};
+use super::NodeHandle;
+use crate::wallet::devchain::{notice::BlockNotice, rpc::RpcParams, rpc_error::RpcError};
 
 #[derive(Clone, Debug)]
-enum Topic {
+enum SubscriptionTopic {
     Heads,
     Logs(Box<Filter>),
     Transactions,
@@ -20,24 +20,24 @@ enum Topic {
 
 #[derive(Clone, Debug)]
 struct Subscription {
-    topic: Topic,
+    topic: SubscriptionTopic,
     /// The newest block when it began: what came before is not news.
     since: u64,
 }
 
 /// The subscriptions of a connection, by id.
 #[derive(Clone, Debug, Default)]
-struct Subscriptions {
+struct SubscriptionTable {
     open: BTreeMap<u64, Subscription>,
     last_id: u64,
 }
 
 /// Serves a connection until either side ends it.
-pub(super) async fn serve(mut socket: WebSocket, node: Node) {
-    let Some(mut notices) = node.ask(|desk| desk.chain.subscribe()).await else {
+pub(super) async fn serve(mut socket: WebSocket, node: NodeHandle) {
+    let Some(mut notices) = node.ask(|rpc_state| rpc_state.chain.subscribe()).await else {
         return;
     };
-    let mut subscriptions = Subscriptions::default();
+    let mut subscriptions = SubscriptionTable::default();
     loop {
         tokio::select! {
             () = node.stop.cancelled() => break,
@@ -72,12 +72,16 @@ pub(super) async fn serve(mut socket: WebSocket, node: Node) {
     let _ = socket.send(Message::Close(None)).await;
 }
 
-async fn answer(node: &Node, subscriptions: &mut Subscriptions, body: Vec<u8>) -> Option<Value> {
+async fn answer(
+    node: &NodeHandle,
+    subscriptions: &mut SubscriptionTable,
+    body: Vec<u8>,
+) -> Option<Value> {
     let mut changed = subscriptions.clone();
     let (answer, changed) = node
-        .ask(move |desk| {
-            let since = desk.chain.head().0;
-            let answer = desk.answer(&body, &mut |method, params| match method {
+        .ask(move |rpc_state| {
+            let since = rpc_state.chain.head().0;
+            let answer = rpc_state.answer(&body, &mut |method, params| match method {
                 "eth_subscribe" => Some(changed.subscribe(params, since)),
                 "eth_unsubscribe" => Some(changed.unsubscribe(params)),
                 _ => None,
@@ -89,17 +93,17 @@ async fn answer(node: &Node, subscriptions: &mut Subscriptions, body: Vec<u8>) -
     answer
 }
 
-impl Subscriptions {
-    fn subscribe(&mut self, params: &Params<'_>, since: u64) -> Result<Value, RpcError> {
+impl SubscriptionTable {
+    fn subscribe(&mut self, params: &RpcParams<'_>, since: u64) -> Result<Value, RpcError> {
         let kind: String = params.get(0, "subscription")?;
         let topic = match kind.as_str() {
-            "newHeads" => Topic::Heads,
+            "newHeads" => SubscriptionTopic::Heads,
             "logs" => {
                 let filter: Option<Filter> = params.optional(1, "filter")?;
-                Topic::Logs(Box::new(filter.unwrap_or_default()))
+                SubscriptionTopic::Logs(Box::new(filter.unwrap_or_default()))
             }
-            "newPendingTransactions" => Topic::Transactions,
-            "syncing" => Topic::Syncing,
+            "newPendingTransactions" => SubscriptionTopic::Transactions,
+            "syncing" => SubscriptionTopic::Syncing,
             other => {
                 return Err(RpcError::invalid(format!(
                     "unknown variant `{other}`, expected one of `newHeads`, `logs`, `newPendingTransactions`, `syncing`"
@@ -112,7 +116,7 @@ impl Subscriptions {
         Ok(json!(format!("{:#x}", self.last_id)))
     }
 
-    fn unsubscribe(&mut self, params: &Params<'_>) -> Result<Value, RpcError> {
+    fn unsubscribe(&mut self, params: &RpcParams<'_>) -> Result<Value, RpcError> {
         let id: String = params.get(0, "subscription")?;
         let id = id.strip_prefix("0x").unwrap_or(&id);
         let id = u64::from_str_radix(id, 16).unwrap_or_default();
@@ -120,7 +124,7 @@ impl Subscriptions {
     }
 
     /// What is to be sent about a notice, in the order of the subscriptions.
-    fn messages(&self, notice: &Arc<Notice>) -> Vec<Value> {
+    fn messages(&self, notice: &Arc<BlockNotice>) -> Vec<Value> {
         let number = notice.header.as_ref().map(|header| header.number);
         self.open
             .iter()
@@ -141,8 +145,8 @@ fn message(id: u64, result: &Value) -> Value {
     })
 }
 
-impl Topic {
-    fn news(&self, notice: &Notice) -> Vec<Value> {
+impl SubscriptionTopic {
+    fn news(&self, notice: &BlockNotice) -> Vec<Value> {
         match self {
             Self::Heads => notice.header.iter().map(|header| json!(header)).collect(),
             Self::Logs(filter) => {

@@ -4,7 +4,7 @@ use alloy::primitives::{Address, B256, U256};
 use rusqlite::{Connection, Row, Transaction, params};
 
 use super::{StoredBlock, StoredTransaction};
-use crate::wallet::devchain::changes::Changes;
+use crate::wallet::devchain::changes::StateChanges;
 
 /// `application_id` of the file: "olrc".
 pub(super) const APPLICATION: i64 = 0x6f6c_7263;
@@ -36,7 +36,7 @@ pub(super) fn insert_step(
     transaction: &Transaction<'_>,
     step: u64,
     commitment: B256,
-    changes: &Changes,
+    changes: &StateChanges,
 ) -> rusqlite::Result<()> {
     transaction
         .prepare_cached("INSERT INTO steps (step, commitment) VALUES (?1, ?2)")?

@@ -6,17 +6,17 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Endpoint, error::SupervisorError};
+use super::{ChainEndpoint, error::SupervisorError};
 use crate::{
-    atomic::{self, Readers},
+    atomic::{self, FileAccess},
     private::files,
 };
 
 /// The folder of one chain in a home.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Folder(PathBuf);
+pub struct ChainDir(PathBuf);
 
-impl Folder {
+impl ChainDir {
     pub fn new(home: &Path, chain_id: u64) -> Self {
         Self(home.join("devnet").join(chain_id.to_string()))
     }
@@ -56,7 +56,7 @@ impl Folder {
         if !self.lock().exists() {
             return Ok(false);
         }
-        Lock::is_taken(&self.lock())
+        ChainLock::is_taken(&self.lock())
     }
 
     /// The process that the lock file names.
@@ -65,17 +65,17 @@ impl Folder {
         text.trim().parse().ok()
     }
 
-    pub(super) fn endpoint(&self) -> Option<Endpoint> {
+    pub(super) fn endpoint(&self) -> Option<ChainEndpoint> {
         let text = std::fs::read_to_string(self.endpoint_file()).ok()?;
         serde_json::from_str(&text).ok()
     }
 
     /// Readers see the old endpoint or the new one, never a part.
-    pub(super) fn write_endpoint(&self, endpoint: &Endpoint) -> Result<(), SupervisorError> {
+    pub(super) fn write_endpoint(&self, endpoint: &ChainEndpoint) -> Result<(), SupervisorError> {
         let path = self.endpoint_file();
         let text = serde_json::to_string(endpoint)
             .map_err(|error| SupervisorError::Client(error.to_string()))?;
-        atomic::replace_file(&path, text.as_bytes(), Readers::Owner)
+        atomic::replace_file(&path, text.as_bytes(), FileAccess::Owner)
             .map_err(SupervisorError::io("write", &path))
     }
 
@@ -118,11 +118,11 @@ impl Folder {
 
 /// An advisory lock, held as long as this lives.
 #[derive(Debug)]
-pub(super) struct Lock {
+pub(super) struct ChainLock {
     file: File,
 }
 
-impl Lock {
+impl ChainLock {
     fn open(path: &Path) -> Result<File, SupervisorError> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
@@ -169,7 +169,7 @@ impl Lock {
     }
 }
 
-impl Drop for Lock {
+impl Drop for ChainLock {
     /// Unlocks by word: closing would leave the lock with a child that shares the file.
     fn drop(&mut self) {
         let _ = self.file.unlock();

@@ -5,19 +5,19 @@ use std::{path::Path, time::Duration};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Endpoint,
+    ChainEndpoint,
     error::SupervisorError,
-    files::{Folder, Lock, fresh_token},
+    files::{ChainDir, ChainLock, fresh_token},
 };
-use crate::wallet::devchain::{Chain, Genesis, Options, Running};
+use crate::wallet::devchain::{ChainOptions, DevChain, GenesisState, RunningNode};
 
 /// A chain that listens in this process.
-pub struct Foreground {
-    pub endpoint: Endpoint,
+pub struct ForegroundChain {
+    pub endpoint: ChainEndpoint,
     pub accounts: Vec<String>,
-    running: Running,
-    folder: Folder,
-    _lock: Lock,
+    running: RunningNode,
+    folder: ChainDir,
+    _lock: ChainLock,
 }
 
 /// Opens the chain of a home and listens.
@@ -25,9 +25,9 @@ pub async fn foreground(
     home: &Path,
     chain_id: u64,
     port: u16,
-    genesis: Genesis,
-) -> Result<Foreground, SupervisorError> {
-    let folder = Folder::new(home, chain_id);
+    genesis: GenesisState,
+) -> Result<ForegroundChain, SupervisorError> {
+    let folder = ChainDir::new(home, chain_id);
     folder.create()?;
     let path = folder.lock();
     let Some(mut lock) = alone(&path).await? else {
@@ -35,16 +35,16 @@ pub async fn foreground(
         return Err(SupervisorError::AlreadyRunning { chain_id, pid });
     };
     lock.sign(&path)?;
-    let chain = Chain::open(Options {
+    let chain = DevChain::open(ChainOptions {
         path: folder.state(),
         chain_id,
         genesis,
     })?;
     let accounts = chain.accounts();
     let token = fresh_token()?;
-    let running = Running::start(chain, port, &token).await?;
+    let running = RunningNode::start(chain, port, &token).await?;
     let address = running.address();
-    let endpoint = Endpoint {
+    let endpoint = ChainEndpoint {
         url: format!("http://{address}"),
         ws: format!("ws://{address}"),
         chain_id,
@@ -53,7 +53,7 @@ pub async fn foreground(
         started: true,
     };
     folder.write_endpoint(&endpoint)?;
-    Ok(Foreground {
+    Ok(ForegroundChain {
         endpoint,
         accounts: accounts.iter().map(ToString::to_string).collect(),
         running,
@@ -64,9 +64,9 @@ pub async fn foreground(
 
 /// Takes the lock. Somebody who only asks whether it is taken has it for a moment; a running chain
 /// has it for good.
-async fn alone(path: &Path) -> Result<Option<Lock>, SupervisorError> {
+async fn alone(path: &Path) -> Result<Option<ChainLock>, SupervisorError> {
     for _ in 0..10 {
-        if let Some(lock) = Lock::take(path)? {
+        if let Some(lock) = ChainLock::take(path)? {
             return Ok(Some(lock));
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
@@ -74,7 +74,7 @@ async fn alone(path: &Path) -> Result<Option<Lock>, SupervisorError> {
     Ok(None)
 }
 
-impl Foreground {
+impl ForegroundChain {
     /// Ends the chain when it is cancelled.
     pub fn stop_token(&self) -> CancellationToken {
         self.running.stop_token()

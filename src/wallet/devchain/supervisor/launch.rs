@@ -9,21 +9,21 @@ use tokio::{
     time::timeout,
 };
 
-use super::{CHANGE, Endpoint, error::SupervisorError, files::Folder};
+use super::{CHANGE, ChainEndpoint, error::SupervisorError, files::ChainDir};
 
 /// The error that a child with `--json` ends with.
 #[derive(Deserialize)]
-struct Envelope {
+struct ChildError {
     message: String,
     hint: Option<String>,
 }
 
 /// Starts a process and returns once it answers. The caller holds the lock of starters.
 pub(super) async fn launch(
-    folder: &Folder,
+    folder: &ChainDir,
     chain_id: u64,
     port: u16,
-) -> Result<Endpoint, SupervisorError> {
+) -> Result<ChainEndpoint, SupervisorError> {
     let program = std::env::current_exe().map_err(SupervisorError::io(
         "find the program",
         std::path::Path::new("openlora"),
@@ -70,11 +70,11 @@ pub(super) async fn launch(
 }
 
 /// What the child said last.
-fn failure(folder: &Folder, chain_id: u64, said_before: u64) -> SupervisorError {
+fn failure(folder: &ChainDir, chain_id: u64, said_before: u64) -> SupervisorError {
     let log = std::fs::read_to_string(folder.log()).unwrap_or_default();
     let said = log.get(said_before as usize..).unwrap_or(&log);
     let last = said.lines().rev().find(|line| !line.trim().is_empty());
-    let envelope = last.and_then(|line| serde_json::from_str::<Envelope>(line).ok());
+    let envelope = last.and_then(|line| serde_json::from_str::<ChildError>(line).ok());
     let (reason, hint) = match (envelope, last) {
         (Some(envelope), _) => (envelope.message, envelope.hint),
         (None, Some(line)) => (line.to_owned(), None),

@@ -14,11 +14,11 @@ use std::{path::Path, time::Duration};
 use serde::{Deserialize, Serialize};
 
 pub use error::SupervisorError;
-pub use files::Folder;
-pub use foreground::{Foreground, foreground};
+pub use files::ChainDir;
+pub use foreground::{ForegroundChain, foreground};
 
 use super::server::TOKEN_HEADER;
-use files::Lock;
+use files::ChainLock;
 
 /// How long a running chain may take to answer before it counts as stuck.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -34,7 +34,7 @@ const PORTS: u64 = 64;
 
 /// Where a chain answers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Endpoint {
+pub struct ChainEndpoint {
     /// JSON-RPC over HTTP.
     pub url: String,
     /// The same over WebSocket, with subscriptions.
@@ -50,9 +50,9 @@ pub struct Endpoint {
 
 /// What is known of a chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Status {
+pub enum ChainStatus {
     /// It answers.
-    Running(Endpoint),
+    Running(ChainEndpoint),
     /// A process holds the lock and does not answer: it is starting, stopping or stuck.
     Silent {
         pid: Option<u32>,
@@ -69,17 +69,17 @@ pub fn usual_port(chain_id: u64) -> u16 {
 }
 
 /// Is the chain up?
-pub async fn status(home: &Path, chain_id: u64) -> Result<Status, SupervisorError> {
-    let folder = Folder::new(home, chain_id);
+pub async fn status(home: &Path, chain_id: u64) -> Result<ChainStatus, SupervisorError> {
+    let folder = ChainDir::new(home, chain_id);
     if !folder.is_locked()? {
-        return Ok(Status::Stopped);
+        return Ok(ChainStatus::Stopped);
     }
     let pid = folder.holder();
     match folder.endpoint() {
         Some(endpoint) if Some(endpoint.pid) == pid && answers(&endpoint).await => {
-            Ok(Status::Running(endpoint))
+            Ok(ChainStatus::Running(endpoint))
         }
-        _ => Ok(Status::Silent { pid }),
+        _ => Ok(ChainStatus::Silent { pid }),
     }
 }
 
@@ -88,14 +88,14 @@ pub async fn ensure_running(
     home: &Path,
     chain_id: u64,
     port: u16,
-) -> Result<Endpoint, SupervisorError> {
-    if let Status::Running(endpoint) = status(home, chain_id).await? {
+) -> Result<ChainEndpoint, SupervisorError> {
+    if let ChainStatus::Running(endpoint) = status(home, chain_id).await? {
         return Ok(endpoint);
     }
-    let folder = Folder::new(home, chain_id);
+    let folder = ChainDir::new(home, chain_id);
     folder.create()?;
     let starting = folder.start_lock();
-    let _turn = blocking(move || Lock::wait(&starting)).await?;
+    let _turn = blocking(move || ChainLock::wait(&starting)).await?;
     // Another starter may have been faster, or a chain in the foreground just comes up.
     if let Some(endpoint) = settled(home, chain_id).await? {
         return Ok(endpoint);
@@ -104,24 +104,24 @@ pub async fn ensure_running(
 }
 
 /// Waits until the chain either answers or is gone.
-async fn settled(home: &Path, chain_id: u64) -> Result<Option<Endpoint>, SupervisorError> {
+async fn settled(home: &Path, chain_id: u64) -> Result<Option<ChainEndpoint>, SupervisorError> {
     let deadline = tokio::time::Instant::now() + CHANGE;
     loop {
         match status(home, chain_id).await? {
-            Status::Running(endpoint) => return Ok(Some(endpoint)),
-            Status::Stopped => return Ok(None),
-            Status::Silent { pid } if tokio::time::Instant::now() > deadline => {
+            ChainStatus::Running(endpoint) => return Ok(Some(endpoint)),
+            ChainStatus::Stopped => return Ok(None),
+            ChainStatus::Silent { pid } if tokio::time::Instant::now() > deadline => {
                 return Err(SupervisorError::Stuck { chain_id, pid });
             }
             // Nothing tells when a foreign process begins to answer; ask again shortly.
-            Status::Silent { .. } => tokio::time::sleep(Duration::from_millis(20)).await,
+            ChainStatus::Silent { .. } => tokio::time::sleep(Duration::from_millis(20)).await,
         }
     }
 }
 
 /// Stops the chain; returns after its file is closed. Says whether it was running.
 pub async fn stop(home: &Path, chain_id: u64) -> Result<bool, SupervisorError> {
-    let folder = Folder::new(home, chain_id);
+    let folder = ChainDir::new(home, chain_id);
     let Some(endpoint) = settled(home, chain_id).await? else {
         return Ok(false);
     };
@@ -132,7 +132,7 @@ pub async fn stop(home: &Path, chain_id: u64) -> Result<bool, SupervisorError> {
         .await;
     let accepted = asked.is_ok_and(|response| response.status().is_success());
     let path = folder.lock();
-    let gone = tokio::time::timeout(CHANGE, blocking(move || Lock::wait(&path))).await;
+    let gone = tokio::time::timeout(CHANGE, blocking(move || ChainLock::wait(&path))).await;
     match gone {
         Ok(Ok(_)) if accepted => Ok(true),
         Ok(Err(error)) => Err(error),
@@ -144,14 +144,14 @@ pub async fn stop(home: &Path, chain_id: u64) -> Result<bool, SupervisorError> {
 }
 
 /// Stops the chain and deletes its state. Returns the endpoint it had while running.
-pub async fn reset(home: &Path, chain_id: u64) -> Result<Option<Endpoint>, SupervisorError> {
+pub async fn reset(home: &Path, chain_id: u64) -> Result<Option<ChainEndpoint>, SupervisorError> {
     let before = settled(home, chain_id).await?;
     stop(home, chain_id).await?;
-    let folder = Folder::new(home, chain_id);
+    let folder = ChainDir::new(home, chain_id);
     folder.create()?;
     // Nobody starts a chain on a file that is being deleted.
     let path = folder.lock();
-    let _alone = blocking(move || Lock::wait(&path)).await?;
+    let _alone = blocking(move || ChainLock::wait(&path)).await?;
     folder.delete_state()?;
     Ok(before)
 }
@@ -164,7 +164,7 @@ fn client() -> Result<reqwest::Client, SupervisorError> {
         .map_err(|error| SupervisorError::Client(error.to_string()))
 }
 
-async fn answers(endpoint: &Endpoint) -> bool {
+async fn answers(endpoint: &ChainEndpoint) -> bool {
     let Ok(client) = client() else {
         return false;
     };

@@ -5,19 +5,19 @@ use alloy::primitives::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Config, PaymentPayload, Requirements, Voucher, WireProblem, forms, read};
+use super::{PaymentPayload, PaymentRequirements, Voucher, WireConfig, WireProblem, forms, read};
 use crate::runtime::ledger::{Address, Amount};
 
 /// The body of `/verify` and `/settle`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ClearingRequest {
     pub payment: PaymentPayload,
-    pub requirements: Requirements,
+    pub requirements: PaymentRequirements,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Body {
+struct ClearingBody {
     payment_payload: Value,
     payment_requirements: Value,
 }
@@ -29,9 +29,9 @@ struct Body {
     rename_all = "lowercase",
     rename_all_fields = "camelCase"
 )]
-pub enum Signed {
+pub enum SignedAction {
     Claim {
-        claims: Vec<Row>,
+        claims: Vec<WireClaimRow>,
         #[serde(default, with = "forms::optional_bytes")]
         claim_authorizer_signature: Option<Bytes>,
     },
@@ -48,12 +48,12 @@ pub enum Signed {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SignedRefund {
-    pub channel_config: Config,
+    pub channel_config: WireConfig,
     pub voucher: Voucher,
     pub amount: Amount,
     #[serde(with = "forms::count")]
     pub refund_nonce: u64,
-    pub claims: Vec<Row>,
+    pub claims: Vec<WireClaimRow>,
     #[serde(default, with = "forms::optional_bytes")]
     pub refund_authorizer_signature: Option<Bytes>,
     #[serde(default, with = "forms::optional_bytes")]
@@ -63,7 +63,7 @@ pub struct SignedRefund {
 /// One channel of a claim.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Row {
+pub struct WireClaimRow {
     pub voucher: RowVoucher,
     #[serde(with = "forms::bytes")]
     pub signature: Bytes,
@@ -74,23 +74,23 @@ pub struct Row {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RowVoucher {
-    pub channel: Config,
+    pub channel: WireConfig,
     pub max_claimable_amount: Amount,
 }
 
 impl ClearingRequest {
     pub fn from_value(body: Value) -> Result<Self, WireProblem> {
-        let body: Body = read("body", body)?;
+        let body: ClearingBody = read("body", body)?;
         Ok(Self {
             payment: PaymentPayload::from_value(body.payment_payload)?,
-            requirements: Requirements::from_value(body.payment_requirements)?,
+            requirements: PaymentRequirements::from_value(body.payment_requirements)?,
         })
     }
 }
 
-impl Signed {
+impl SignedAction {
     /// The deed in a payload; none when it is a payer's payment.
-    pub fn of(payload: &Value) -> Result<Option<Self>, WireProblem> {
+    pub fn parse(payload: &Value) -> Result<Option<Self>, WireProblem> {
         let is = |name: &str| payload.get("type").and_then(Value::as_str) == Some(name);
         let of_seller =
             is("claim") || is("settle") || (is("refund") && payload.get("claims").is_some());

@@ -97,7 +97,7 @@ pub mod optional_bytes {
     use serde::{Deserialize, Deserializer, Serializer};
 
     #[derive(Deserialize)]
-    struct Wrapped(#[serde(with = "super::bytes")] Bytes);
+    struct WrappedValue(#[serde(with = "super::bytes")] Bytes);
 
     pub fn serialize<S: Serializer>(bytes: &Option<Bytes>, to: S) -> Result<S::Ok, S::Error> {
         match bytes {
@@ -107,7 +107,7 @@ pub mod optional_bytes {
     }
 
     pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Bytes>, D::Error> {
-        let found = Option::<Wrapped>::deserialize(from)?;
-        Ok(found.map(|Wrapped(bytes)| bytes))
+        let found = Option::<WrappedValue>::deserialize(from)?;
+        Ok(found.map(|WrappedValue(bytes)| bytes))
     }
 }

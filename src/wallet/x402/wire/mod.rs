@@ -15,13 +15,13 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
-pub use clearing::{ClearingRequest, Row, RowVoucher, Signed, SignedRefund};
+pub use clearing::{ClearingRequest, RowVoucher, SignedAction, SignedRefund, WireClaimRow};
 pub use payment::{
-    Authorization, Batch, Config, Deed, DepositAuthorization, DepositPart, Erc3009, Exact, Payload,
-    PaymentPayload, Voucher,
+    BatchPayload, DepositAuthorization, DepositPart, Erc3009, ExactPayload, PaymentPayload,
+    SchemePayload, TransferAuthorization, Voucher, VoucherAction, WireConfig,
 };
 pub use response::{ChannelState, ResponseExtra, SettleResponse, VoucherState};
-pub use terms::{Extra, PaymentRequired, Requirements, Resource};
+pub use terms::{PaidResource, PaymentRequired, PaymentRequirements, SchemeExtra};
 
 /// Names of the headers.
 pub const PAYMENT_REQUIRED: &str = "PAYMENT-REQUIRED";

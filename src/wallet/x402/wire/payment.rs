@@ -5,10 +5,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
-    BATCH_SETTLEMENT, EXACT, PAYMENT_SIGNATURE, PaymentRequired, Requirements, VERSION,
+    BATCH_SETTLEMENT, EXACT, PAYMENT_SIGNATURE, PaymentRequired, PaymentRequirements, VERSION,
     WireProblem, forms, read,
 };
-use crate::runtime::ledger::{Address, Amount, ChannelConfig, Word};
+use crate::runtime::ledger::{Address, Amount, ChannelTerms, Word};
 
 /// The value of `PAYMENT-SIGNATURE`: which offer is taken, and the payment itself.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -27,24 +27,24 @@ pub struct PaymentPayload {
 /// A payment by one of the known schemes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
-pub enum Payload {
-    Exact(Exact),
-    Batch(Box<Batch>),
+pub enum SchemePayload {
+    Exact(ExactPayload),
+    Batch(Box<BatchPayload>),
 }
 
 /// One transfer by ERC-3009.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Exact {
+pub struct ExactPayload {
     #[serde(with = "forms::bytes")]
     pub signature: Bytes,
-    pub authorization: Authorization,
+    pub authorization: TransferAuthorization,
 }
 
 /// What an ERC-3009 authorization says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Authorization {
+pub struct TransferAuthorization {
     #[serde(with = "forms::account")]
     pub from: Address,
     #[serde(with = "forms::account")]
@@ -60,15 +60,16 @@ pub struct Authorization {
 /// A payment from a channel.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "RawBatch", into = "RawBatch")]
-pub struct Batch {
-    pub config: Config,
+pub struct BatchPayload {
+    pub config: WireConfig,
     pub voucher: Voucher,
-    pub deed: Deed,
+    #[serde(rename = "deed")]
+    pub action: VoucherAction,
 }
 
 /// What comes with the voucher.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Deed {
+pub enum VoucherAction {
     Deposit(DepositPart),
     Voucher,
     /// A part of what is left; all of it where no amount is given.
@@ -79,7 +80,7 @@ pub enum Deed {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum Kind {
+enum PayloadKind {
     Deposit,
     Voucher,
     Refund,
@@ -88,8 +89,8 @@ enum Kind {
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct RawBatch {
-    r#type: Kind,
-    channel_config: Config,
+    r#type: PayloadKind,
+    channel_config: WireConfig,
     voucher: Voucher,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     deposit: Option<DepositPart>,
@@ -100,7 +101,7 @@ struct RawBatch {
 /// A channel's terms.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Config {
+pub struct WireConfig {
     #[serde(with = "forms::account")]
     pub payer: Address,
     #[serde(with = "forms::account")]
@@ -161,7 +162,7 @@ impl PaymentPayload {
     pub fn answering(
         required: &PaymentRequired,
         accepted: Value,
-        payload: &Payload,
+        payload: &SchemePayload,
     ) -> Result<Self, WireProblem> {
         Ok(Self {
             x402_version: VERSION,
@@ -192,14 +193,14 @@ impl PaymentPayload {
         super::encode(PAYMENT_SIGNATURE, self)
     }
 
-    pub fn accepted(&self) -> Result<Requirements, WireProblem> {
-        Requirements::from_value(self.accepted.clone())
+    pub fn accepted(&self) -> Result<PaymentRequirements, WireProblem> {
+        PaymentRequirements::from_value(self.accepted.clone())
     }
 }
 
-impl Payload {
+impl SchemePayload {
     /// The payment of a scheme; none when the scheme is not known here.
-    pub fn of(scheme: &str, payload: &Value) -> Result<Option<Self>, WireProblem> {
+    pub fn parse(scheme: &str, payload: &Value) -> Result<Option<Self>, WireProblem> {
         let payload = payload.clone();
         match scheme {
             EXACT => Ok(Some(Self::Exact(read("payload", payload)?))),
@@ -209,36 +210,36 @@ impl Payload {
     }
 }
 
-impl TryFrom<RawBatch> for Batch {
+impl TryFrom<RawBatch> for BatchPayload {
     type Error = &'static str;
 
     fn try_from(raw: RawBatch) -> Result<Self, Self::Error> {
         let deed = match (raw.r#type, raw.deposit, raw.amount) {
-            (Kind::Deposit, Some(deposit), None) => Deed::Deposit(deposit),
-            (Kind::Deposit, None, _) => return Err("a deposit needs `deposit`"),
-            (Kind::Voucher, None, None) => Deed::Voucher,
-            (Kind::Refund, None, amount) => Deed::Refund { amount },
-            (Kind::Refund | Kind::Voucher, Some(_), _) => {
+            (PayloadKind::Deposit, Some(deposit), None) => VoucherAction::Deposit(deposit),
+            (PayloadKind::Deposit, None, _) => return Err("a deposit needs `deposit`"),
+            (PayloadKind::Voucher, None, None) => VoucherAction::Voucher,
+            (PayloadKind::Refund, None, amount) => VoucherAction::Refund { amount },
+            (PayloadKind::Refund | PayloadKind::Voucher, Some(_), _) => {
                 return Err("`deposit` belongs to the type `deposit`");
             }
-            (Kind::Deposit | Kind::Voucher, _, Some(_)) => {
+            (PayloadKind::Deposit | PayloadKind::Voucher, _, Some(_)) => {
                 return Err("`amount` belongs to the type `refund`");
             }
         };
         Ok(Self {
             config: raw.channel_config,
             voucher: raw.voucher,
-            deed,
+            action: deed,
         })
     }
 }
 
-impl From<Batch> for RawBatch {
-    fn from(batch: Batch) -> Self {
-        let (kind, deposit, amount) = match batch.deed {
-            Deed::Deposit(deposit) => (Kind::Deposit, Some(deposit), None),
-            Deed::Voucher => (Kind::Voucher, None, None),
-            Deed::Refund { amount } => (Kind::Refund, None, amount),
+impl From<BatchPayload> for RawBatch {
+    fn from(batch: BatchPayload) -> Self {
+        let (kind, deposit, amount) = match batch.action {
+            VoucherAction::Deposit(deposit) => (PayloadKind::Deposit, Some(deposit), None),
+            VoucherAction::Voucher => (PayloadKind::Voucher, None, None),
+            VoucherAction::Refund { amount } => (PayloadKind::Refund, None, amount),
         };
         Self {
             r#type: kind,
@@ -250,8 +251,8 @@ impl From<Batch> for RawBatch {
     }
 }
 
-impl From<Config> for ChannelConfig {
-    fn from(config: Config) -> Self {
+impl From<WireConfig> for ChannelTerms {
+    fn from(config: WireConfig) -> Self {
         Self {
             payer: config.payer,
             payer_authorizer: config.payer_authorizer,
@@ -264,8 +265,8 @@ impl From<Config> for ChannelConfig {
     }
 }
 
-impl From<ChannelConfig> for Config {
-    fn from(config: ChannelConfig) -> Self {
+impl From<ChannelTerms> for WireConfig {
+    fn from(config: ChannelTerms) -> Self {
         Self {
             payer: config.payer,
             payer_authorizer: config.payer_authorizer,

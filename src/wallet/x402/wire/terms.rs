@@ -15,7 +15,7 @@ pub struct PaymentRequired {
     /// The code of what was wrong with the payment that came.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    pub resource: Resource,
+    pub resource: PaidResource,
     pub accepts: Vec<Value>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub extensions: Option<Value>,
@@ -24,7 +24,7 @@ pub struct PaymentRequired {
 /// What is sold.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Resource {
+pub struct PaidResource {
     pub url: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
@@ -35,7 +35,7 @@ pub struct Resource {
 /// One way to pay on a chain of Ethereum's kind.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Requirements {
+pub struct PaymentRequirements {
     pub scheme: String,
     pub network: String,
     pub amount: Amount,
@@ -45,13 +45,13 @@ pub struct Requirements {
     pub pay_to: Address,
     pub max_timeout_seconds: u64,
     #[serde(default)]
-    pub extra: Extra,
+    pub extra: SchemeExtra,
 }
 
 /// What the schemes add to an offer.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-pub struct Extra {
+pub struct SchemeExtra {
     /// The token's signing domain (EIP-712).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
@@ -93,14 +93,14 @@ impl PaymentRequired {
     }
 
     /// The offers that can be read here, each with how it was spelt.
-    pub fn offers(&self) -> impl Iterator<Item = (&Value, Requirements)> {
+    pub fn offers(&self) -> impl Iterator<Item = (&Value, PaymentRequirements)> {
         self.accepts
             .iter()
-            .filter_map(|raw| Some((raw, Requirements::from_value(raw.clone()).ok()?)))
+            .filter_map(|raw| Some((raw, PaymentRequirements::from_value(raw.clone()).ok()?)))
     }
 }
 
-impl Requirements {
+impl PaymentRequirements {
     pub fn from_value(value: Value) -> Result<Self, WireProblem> {
         read("accepted", value)
     }

@@ -1,0 +1,277 @@
+//! The demo's trade: a buyer with an account of its own pays for calls, the server settles what
+//! was charged, and the creator withdraws; what everybody got comes from the journal and the chain.
+
+use std::path::Path;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::{
+    program::{DemoBinary, DemoServer},
+    script::{DemoScript, text},
+};
+use crate::{
+    error::{ExitClass, Failure},
+    runtime::{
+        event::{Event, SplitRead},
+        journal::Journal,
+        ledger::{Address, Amount},
+    },
+    wallet::balance::shown_amount,
+};
+
+/// How many calls the buyer makes.
+const CALLS: usize = 50;
+/// How many of them run at once, from as many channels at most.
+const TOGETHER: usize = 5;
+/// The demo's money has six decimals.
+const DECIMALS: u8 = 6;
+
+/// What the buyer paid for.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct BuyerPayments {
+    pub calls: u64,
+    /// In base units of the token.
+    pub charged: Amount,
+    /// Channels that the calls were paid from.
+    pub channels: u64,
+    /// Calls whose answers were streamed.
+    pub streamed: u64,
+}
+
+/// Where the money went.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct SettlementFigures {
+    /// In base units of the token.
+    pub amount: Amount,
+    /// Of claims, settlement and releases.
+    pub gas_used: u64,
+    pub gas_per_call: f64,
+    /// Of opening the channels, once.
+    pub deposit_gas: u64,
+    /// What one transfer per call would have taken for as many calls.
+    pub gas_one_by_one: u64,
+    pub recipients: Vec<PaidRecipient>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct PaidRecipient {
+    /// `creator` or `contributors`.
+    pub role: &'static str,
+    #[schemars(with = "String")]
+    pub address: Address,
+    /// In base units of the token.
+    pub amount: Amount,
+}
+
+/// The buyer's side, in a home of its own.
+pub struct DemoBuyer {
+    pub program: DemoBinary,
+}
+
+/// What the buyer's calls came to.
+#[derive(Default)]
+pub struct CallLog {
+    pub answers: Vec<Value>,
+    pub streamed: u64,
+}
+
+impl DemoBuyer {
+    /// Makes the buyer's account, on the chain that the creator's commands started.
+    pub async fn new(script: &DemoScript<'_>, dir: &Path) -> Result<Self, Failure> {
+        let program = script.program.with_home("buyer");
+        let chain = script
+            .program
+            .run(dir, &["devnet", "status"], false)
+            .await?;
+        program.use_chain(text(&chain, "/url")?)?;
+        let account = ["wallet", "new", "buyer", "--light-kdf"];
+        script.print_command(&account);
+        let made = program.run(dir, &account, false).await?;
+        script.print_line(&format!("  the buyer is {}", text(&made, "/address")?));
+        Ok(Self { program })
+    }
+
+    /// One call, paid.
+    pub async fn call(&self, dir: &Path, args: &[&str]) -> Result<Value, Failure> {
+        self.program.run(dir, args, false).await
+    }
+
+    /// Makes so many more calls, several at a time, some of them streamed.
+    pub async fn call_often(
+        &self,
+        dir: &Path,
+        (url, posts): (&str, &[&str]),
+        log: &mut CallLog,
+    ) -> Result<(), Failure> {
+        let numbers: Vec<usize> = (log.answers.len()..CALLS).collect();
+        for together in numbers.chunks(TOGETHER) {
+            let calls = together.iter().map(|number| {
+                let mut args = vec!["call", posts[number % posts.len()], "--url", url];
+                // Every fifth is a conversation, of which the answer comes word by word.
+                let streams = number % TOGETHER == 0;
+                if streams {
+                    args.extend(["--kind", "chat", "--max-tokens", "8", "--stream"]);
+                }
+                async move {
+                    let answer = self.program.run(dir, &args, false).await?;
+                    Ok::<_, Failure>((answer, streams))
+                }
+            });
+            for (answer, streams) in futures::future::try_join_all(calls).await? {
+                log.answers.push(answer);
+                log.streamed += u64::from(streams);
+            }
+        }
+        Ok(())
+    }
+
+    /// How many channels the buyer has.
+    async fn channels(&self, dir: &Path) -> Result<u64, Failure> {
+        let listed = self.program.run(dir, &["channel", "list"], false).await?;
+        Ok(listed.as_array().map_or(0, Vec::len) as u64)
+    }
+
+    /// Sums the answers up.
+    pub async fn paid(&self, dir: &Path, log: &CallLog) -> Result<BuyerPayments, Failure> {
+        let mut charged = Amount::ZERO;
+        for answer in &log.answers {
+            let amount: Amount = text(answer, "/paid")?.parse().map_err(|problem| {
+                Failure::new(ExitClass::Internal, format!("a call's price: {problem}"))
+            })?;
+            charged = charged.saturating_add(amount);
+        }
+        Ok(BuyerPayments {
+            calls: log.answers.len() as u64,
+            charged,
+            channels: self.channels(dir).await?,
+            streamed: log.streamed,
+        })
+    }
+}
+
+/// What the journal says became of the money.
+pub fn settled(journal: &Path, calls: u64) -> Result<SettlementFigures, Failure> {
+    let mut facts = TradeFacts::default();
+    Journal::open_read_only(journal)?.replay(1, |record| facts.apply(&record.event))?;
+    let gas_used = facts.gas(&facts.moving);
+    let single = facts.gas(&facts.exact);
+    let payments = (facts.exact.len() as u64).max(1);
+    Ok(SettlementFigures {
+        amount: facts.settled,
+        gas_used,
+        gas_per_call: gas_used as f64 / calls.max(1) as f64,
+        deposit_gas: facts.gas(&facts.deposits),
+        gas_one_by_one: single / payments * calls,
+        recipients: facts.recipients,
+    })
+}
+
+/// What concerns the money's way, out of the journal.
+#[derive(Default)]
+struct TradeFacts {
+    settled: Amount,
+    recipients: Vec<PaidRecipient>,
+    split: Option<SplitRead>,
+    /// Transactions of claims, settlement and releases; of `exact` payments; of deposits.
+    moving: Vec<String>,
+    exact: Vec<String>,
+    deposits: Vec<String>,
+    gas: Vec<(String, u64)>,
+}
+
+impl TradeFacts {
+    fn apply(&mut self, event: &Event) {
+        match event {
+            Event::SplitRead(split) => self.split = Some(SplitRead::clone(split)),
+            Event::Claimed(it) => self.moving.push(it.tx.clone()),
+            Event::Settled(it) => {
+                self.settled = self.settled.saturating_add(it.amount);
+                self.moving.push(it.tx.clone());
+            }
+            Event::PaymentReceived(it) => {
+                self.settled = self.settled.saturating_add(it.amount);
+                self.exact.push(it.tx.clone());
+            }
+            Event::Released(it) => {
+                self.moving.push(it.tx.clone());
+                let role = match self.is_pool(it.recipient) {
+                    true => "contributors",
+                    false => "creator",
+                };
+                self.recipients.push(PaidRecipient {
+                    role,
+                    address: it.recipient,
+                    amount: it.amount,
+                });
+            }
+            Event::TransactionIntended(intent) if intent.purpose.starts_with("a deposit") => {
+                self.deposits.push(intent.tx.clone());
+            }
+            Event::TransactionConfirmed {
+                tx,
+                gas_used: Some(gas),
+                ..
+            } => self.gas.push((tx.clone(), *gas)),
+            _ => {}
+        }
+    }
+
+    fn is_pool(&self, recipient: Address) -> bool {
+        let parts = self.split.iter().flat_map(|split| &split.parts);
+        let mut of = parts.filter(|part| part.recipient == recipient);
+        of.any(|part| !part.members.is_empty())
+    }
+
+    /// A claim may name its transaction once per receiver.
+    fn gas(&self, txs: &[String]) -> u64 {
+        let used = self.gas.iter().filter(|(tx, _)| txs.contains(tx));
+        used.map(|(_, gas)| gas).sum()
+    }
+}
+
+impl DemoScript<'_> {
+    /// Settles, stops the server, withdraws, and holds the ledger against the chain.
+    pub(super) async fn tell_settled(
+        &self,
+        project: &Path,
+        (server, paid): (DemoServer, &BuyerPayments),
+    ) -> Result<SettlementFigures, Failure> {
+        self.print_command(&["settle"]);
+        self.program.run(project, &["settle"], false).await?;
+        server.stop().await?;
+        self.print_command(&["withdraw"]);
+        self.program.run(project, &["withdraw"], false).await?;
+        let settled = settled(&self.program.journal(), paid.calls)?;
+        if settled.amount != paid.charged {
+            let message = format!(
+                "{} was charged and {} was settled",
+                paid.charged, settled.amount
+            );
+            return Err(Failure::new(ExitClass::Verification, message));
+        }
+        for recipient in &settled.recipients {
+            self.print_line(&format!(
+                "  {:<12} {} dUSD to {}",
+                recipient.role,
+                shown_amount(&recipient.amount.to_string(), DECIMALS),
+                recipient.address
+            ));
+        }
+        self.print_line(&format!(
+            "  {:.0} gas per call to claim, settle and release {} calls, and {:.0} more for opening \
+             the channels; one transfer per call would have taken {:.0}",
+            settled.gas_per_call,
+            paid.calls,
+            settled.deposit_gas as f64 / paid.calls.max(1) as f64,
+            settled.gas_one_by_one as f64 / paid.calls.max(1) as f64,
+        ));
+        self.print_command(&["earnings", "--audit"]);
+        self.program
+            .run(project, &["earnings", "--audit"], false)
+            .await?;
+        self.print_line("  the ledger and the chain agree to the unit");
+        Ok(settled)
+    }
+}

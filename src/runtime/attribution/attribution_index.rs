@@ -1,0 +1,113 @@
+//! What an index can say of a call, whatever it is made of.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use super::{
+    queue::CallTokens,
+    shares::{ClusterExample, Contributor, ShareFallback, SharedSpan},
+};
+use crate::runtime::event::{AttributionMethod, TracedSpan};
+
+/// An index over an adapter's training data, bound to the weights that answer.
+pub trait AttributionIndex: Send + Sync {
+    /// SHA-256 of the index, hex.
+    fn index(&self) -> &str;
+
+    fn method(&self) -> AttributionMethod;
+
+    /// By party and cluster, in the index's order.
+    fn examples(&self) -> &[ClusterExample];
+
+    /// SHA-256 of an example, hex.
+    fn content(&self, example: usize) -> String;
+
+    /// The first example with this SHA-256.
+    fn example(&self, content: &str) -> Option<u32>;
+
+    /// Runs of tokens that an answer shares with the training text and not with its prompt.
+    fn trace(&self, exchange: &CallTokens) -> Vec<SharedSpan>;
+
+    /// The answer's projected gradient, as text. Takes seconds where the base is large.
+    fn sketch(&self, exchange: &CallTokens) -> Result<String, ShareFallback>;
+
+    /// Each example's score against a sketch; the same on every machine.
+    fn scores(&self, sketch: &str) -> Result<Vec<i128>, ShareFallback>;
+}
+
+/// Between the sketches of a call with several texts.
+const AND: &str = ",";
+
+/// The sketches of all texts of a call.
+pub fn sketches(
+    index: &dyn AttributionIndex,
+    exchanges: &[CallTokens],
+) -> Result<String, ShareFallback> {
+    let each = exchanges.iter().map(|it| index.sketch(it));
+    Ok(each.collect::<Result<Vec<_>, _>>()?.join(AND))
+}
+
+/// The sum of the scores against all sketches of a call.
+pub fn scores(index: &dyn AttributionIndex, sketches: &str) -> Result<Vec<i128>, ShareFallback> {
+    let mut sums = vec![0_i128; index.examples().len()];
+    for sketch in sketches.split(AND) {
+        let scores = index.scores(sketch)?;
+        if scores.len() != sums.len() {
+            return Err(ShareFallback::Mismatch);
+        }
+        for (sum, score) in sums.iter_mut().zip(scores) {
+            *sum = sum.checked_add(score).ok_or(ShareFallback::OutOfRange)?;
+        }
+    }
+    Ok(sums)
+}
+
+/// Spans as events tell them.
+pub fn spans_to_event(index: &dyn AttributionIndex, spans: &[SharedSpan]) -> Vec<TracedSpan> {
+    let told = |span: &SharedSpan| TracedSpan {
+        start: span.start,
+        tokens: span.tokens,
+        documents: span.documents,
+        examples: span
+            .examples
+            .iter()
+            .map(|example| index.content(*example as usize))
+            .collect(),
+    };
+    spans.iter().map(told).collect()
+}
+
+/// Spans as the shares take them, from what events tell; an example that the index has not is left
+/// out.
+pub fn spans_from_event(index: &dyn AttributionIndex, spans: &[TracedSpan]) -> Vec<SharedSpan> {
+    let heard = |span: &TracedSpan| SharedSpan {
+        start: span.start,
+        tokens: span.tokens,
+        documents: span.documents,
+        examples: span
+            .examples
+            .iter()
+            .filter_map(|content| index.example(content))
+            .collect(),
+    };
+    spans.iter().map(heard).collect()
+}
+
+/// Whose data an adapter was trained on, and the index over it.
+#[derive(Clone)]
+pub struct Provenance {
+    pub contributors: Vec<Contributor>,
+    /// Or why there is none.
+    pub index: Result<Arc<dyn AttributionIndex>, ShareFallback>,
+    /// Texts of examples by SHA-256, of those alone whose licence lets anybody see them.
+    pub texts: Arc<BTreeMap<String, String>>,
+}
+
+impl Default for Provenance {
+    fn default() -> Self {
+        Self {
+            contributors: Vec::new(),
+            index: Err(ShareFallback::MissingIndex),
+            texts: Arc::default(),
+        }
+    }
+}

@@ -1,0 +1,494 @@
+//! The ledger: what is authorised, charged, claimed, settled and released, folded from facts.
+//!
+//! What the chain says replaces what it said before, so a reorganisation is one more fact and not
+//! a correction of sums.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use serde::{Deserialize, Serialize};
+
+use super::view::{ChannelView, ReceiverView};
+use super::{
+    Amount, AuthorisedStage, CallCharge, ChannelKey, ChannelTerms, ChargedStage, CheckedPayment,
+    ClaimedStage, ExactKey, PaymentScheme, ReceiverKey, RetryProof, SponsoredBook, StageTotal,
+    TotalBreach, Word,
+};
+use crate::runtime::event::{ClearingStage, Event, PaymentBound, PaymentClearing, RefundCharged};
+
+/// How many vouchers of a channel are remembered for repeats.
+pub const RECENT_VOUCHERS: usize = 16;
+
+/// A voucher that a call was made with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UsedVoucher {
+    /// The total that it was signed for.
+    pub max: Amount,
+    pub request_id: String,
+    pub request_hash: String,
+}
+
+/// What a voucher's total was used for. A total belongs to one request for ever: a voucher is
+/// public once it is claimed, and would pay for anybody what it allows and its call did not cost.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VoucherUse {
+    /// Empty where no request may have it.
+    pub request_hash: String,
+    /// Its call has cost something.
+    pub spent: bool,
+}
+
+/// The refund that a channel last paid a fee for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaidRefund {
+    /// The escrow's number of it.
+    pub nonce: u64,
+    pub fee: Amount,
+}
+
+/// A channel as this server knows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LedgerChannel {
+    pub config: ChannelTerms,
+    /// The highest voucher, and its signature.
+    pub authorised: StageTotal<AuthorisedStage>,
+    pub signature: String,
+    pub charged: StageTotal<ChargedStage>,
+    /// Reserved and not yet charged, by request id.
+    pub open: BTreeMap<String, Amount>,
+    pub calls: u64,
+    pub view: Option<ChannelView>,
+    /// The latest vouchers, oldest first.
+    pub recent: VecDeque<UsedVoucher>,
+    /// The totals of all vouchers that came with calls; those below what is charged can pay for
+    /// nothing any more and are forgotten.
+    #[serde(default)]
+    pub used: BTreeMap<Amount, VoucherUse>,
+    /// Totals that are paid in full for a request that was not answered: it may come again.
+    #[serde(default)]
+    pub owed: BTreeMap<Amount, String>,
+    /// Of what is charged, fees of refunds.
+    #[serde(default)]
+    pub refund_fees: Amount,
+    #[serde(default)]
+    pub paid_refund: Option<PaidRefund>,
+}
+
+impl LedgerChannel {
+    pub fn new(config: ChannelTerms) -> Self {
+        Self {
+            config,
+            authorised: StageTotal::ZERO,
+            signature: String::new(),
+            charged: StageTotal::ZERO,
+            open: BTreeMap::new(),
+            calls: 0,
+            view: None,
+            recent: VecDeque::new(),
+            used: BTreeMap::new(),
+            owed: BTreeMap::new(),
+            refund_fees: Amount::ZERO,
+            paid_refund: None,
+        }
+    }
+
+    /// Whether the refund of this number is paid for.
+    pub fn has_paid_refund(&self, nonce: u64) -> bool {
+        self.paid_refund.is_some_and(|it| it.nonce == nonce)
+    }
+
+    /// Charges the fee of a refund; a second fee of the same refund changes nothing.
+    ///
+    /// # Errors
+    /// More than the payer has signed for, or another total than is charged.
+    pub fn charge_refund(&mut self, fee: &RefundCharged) -> Result<(), TotalBreach> {
+        if self.has_paid_refund(fee.refund_nonce) {
+            return Ok(());
+        }
+        if fee.cumulative > self.authorised.amount() || self.signature.is_empty() {
+            self.authorised = StageTotal::signed(fee.cumulative);
+            self.signature.clone_from(&fee.signature);
+        }
+        let ceiling = StageTotal::signed(fee.cumulative);
+        self.charged = self.charged.charge(fee.amount, ceiling)?;
+        self.refund_fees = self.refund_fees.saturating_add(fee.amount);
+        self.paid_refund = Some(PaidRefund {
+            nonce: fee.refund_nonce,
+            fee: fee.amount,
+        });
+        // No call has the total, and none may.
+        self.give_away();
+        self.forget();
+        Ok(())
+    }
+
+    /// A call is reserved: from now on its voucher's total is this request's.
+    pub fn reserve(&mut self, request_id: &str, request_hash: &str, payment: &CheckedPayment) {
+        self.authorise(payment);
+        self.open.insert(request_id.to_owned(), payment.quote);
+        let max = payment.authorised();
+        // What allows nothing more is worth nothing to others.
+        if !payment.quote.is_zero() {
+            self.used.entry(max).or_insert_with(|| VoucherUse {
+                request_hash: request_hash.to_owned(),
+                spent: false,
+            });
+        }
+        self.remember(UsedVoucher {
+            max,
+            request_id: request_id.to_owned(),
+            request_hash: request_hash.to_owned(),
+        });
+    }
+
+    /// What a reserved call has cost, and whether it was answered as far as the payer's side and
+    /// the model let it.
+    ///
+    /// # Errors
+    /// More than the payer has signed for.
+    pub fn charge(
+        &mut self,
+        request_id: &str,
+        charge: &CallCharge,
+        answered: bool,
+    ) -> Result<(), TotalBreach> {
+        self.calls = self.calls.saturating_add(1);
+        if let Some(quote) = self.open.remove(request_id) {
+            let before = charge.cumulative.saturating_sub(charge.amount);
+            let max = before.saturating_add(quote);
+            self.spend(max, (charge.amount, quote), answered);
+            if quote.is_zero() && answered {
+                self.paid_back(request_id);
+            }
+        }
+        self.charged = self.charged.charge(charge.amount, self.authorised)?;
+        self.forget();
+        Ok(())
+    }
+
+    fn spend(&mut self, max: Amount, (amount, quote): (Amount, Amount), answered: bool) {
+        let spending = self.used.get_mut(&max).filter(|_| !amount.is_zero());
+        if let Some(spending) = spending {
+            spending.spent = true;
+            if amount == quote && !answered {
+                self.owed.insert(max, spending.request_hash.clone());
+            }
+        }
+    }
+
+    /// A request that was paid in full before is answered now.
+    fn paid_back(&mut self, request_id: &str) {
+        let call = self.recent.iter().rfind(|it| it.request_id == request_id);
+        if let Some(call) = call {
+            self.owed.retain(|_, hash| *hash != call.request_hash);
+        }
+    }
+
+    /// The total that is charged now may have come with a refund: it proves nothing any more.
+    pub fn give_away(&mut self) {
+        let charged = self.charged.amount();
+        self.used.entry(charged).or_insert_with(|| VoucherUse {
+            request_hash: String::new(),
+            spent: true,
+        });
+    }
+
+    fn forget(&mut self) {
+        let charged = self.charged.amount();
+        self.used = self.used.split_off(&charged);
+    }
+
+    /// What the chain has of it, checked against what was charged.
+    pub fn claimed(&self) -> Result<StageTotal<ClaimedStage>, TotalBreach> {
+        let claimed = self.view.as_ref().map_or(Amount::ZERO, |view| view.claimed);
+        StageTotal::<ClaimedStage>::within(claimed, self.charged)
+    }
+
+    /// Charged and not yet claimed.
+    pub fn unclaimed(&self) -> Amount {
+        let claimed = self.view.as_ref().map_or(Amount::ZERO, |view| view.claimed);
+        self.charged.amount().saturating_sub(claimed)
+    }
+
+    fn authorise(&mut self, payment: &CheckedPayment) {
+        if payment.authorised() > self.authorised.amount() || self.signature.is_empty() {
+            self.authorised = StageTotal::signed(payment.authorised());
+            self.signature.clone_from(&payment.signature);
+        }
+    }
+
+    fn remember(&mut self, used: UsedVoucher) {
+        if self.recent.len() >= RECENT_VOUCHERS {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(used);
+    }
+
+    /// Takes over what the chain says. Where it remembers more than is charged and than running
+    /// calls may cost, the journal is not the whole story.
+    pub fn observe(&mut self, view: ChannelView) {
+        let running: Amount = self.open.values().copied().sum();
+        if view.claimed > self.charged.amount().saturating_add(running) {
+            self.charged = StageTotal::lost(StageTotal::<ClaimedStage>::observed(view.claimed));
+            self.forget();
+            self.give_away();
+        }
+        self.view = Some(view);
+    }
+}
+
+/// Sums of one receiver.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReceiverTotals {
+    /// Over channels and `exact` payments.
+    pub charged: Amount,
+    /// Of it, paid by `exact` transfers, which need no claim.
+    pub exact: Amount,
+    pub calls: u64,
+    pub view: Option<ReceiverView>,
+}
+
+/// An `exact` payment that the chain has.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExactPayment {
+    pub amount: Amount,
+    pub tx: String,
+    /// The call that it paid; none while it is owed one.
+    pub request_id: Option<String>,
+    /// The request that it is for. Its signature is public, so it is for no other.
+    pub request_hash: Option<String>,
+}
+
+/// Another seller's payment that is being cleared, or was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClearedPayment {
+    /// SHA-256 of the request that it belongs to.
+    pub request: Word,
+    /// The request was told that the payment was made.
+    pub confirmed: bool,
+}
+
+/// What the journal said of a chain that is gone.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FormerChain {
+    pub chain_id: u64,
+    /// Absent where nobody ever asked.
+    pub genesis: Option<Word>,
+    pub channels: u64,
+    /// What calls have cost there, `exact` payments included.
+    pub charged: Amount,
+}
+
+/// Everything that the journal says about money.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ledger {
+    pub channels: BTreeMap<ChannelKey, LedgerChannel>,
+    pub receivers: BTreeMap<ReceiverKey, ReceiverTotals>,
+    pub exact: BTreeMap<ExactKey, ExactPayment>,
+    /// Payments that were cleared for other sellers, by their authorization.
+    #[serde(default)]
+    pub clearings: BTreeMap<ExactKey, ClearedPayment>,
+    /// Hash of the first block of the chain that answers under an id, where it was asked for.
+    #[serde(default)]
+    pub genesis: BTreeMap<u64, Word>,
+    /// Chains that are gone; nothing else here is about them.
+    #[serde(default)]
+    pub former: Vec<FormerChain>,
+    /// For which request an authorization was sent to its chain, until its payment is there.
+    #[serde(default)]
+    pub bound: BTreeMap<ExactKey, String>,
+    /// What repeats of `exact` payments show that do not name their request.
+    #[serde(default)]
+    pub retries: BTreeMap<ExactKey, RetryProof>,
+    /// What was paid for at strangers' request.
+    #[serde(default)]
+    pub sponsored: SponsoredBook,
+    /// Facts that contradict the order of totals; empty unless something is badly wrong.
+    pub breaches: Vec<String>,
+}
+
+impl Ledger {
+    /// Adds a fact; those about other things change nothing.
+    pub fn apply(&mut self, event: &Event) {
+        self.sponsored.apply(event);
+        match event {
+            Event::ChannelOpened(opened) => {
+                let channel = LedgerChannel::new(opened.config.clone());
+                self.channels.entry(opened.key).or_insert(channel);
+            }
+            Event::ChannelObserved(observed) => {
+                if let Some(channel) = self.channels.get_mut(&observed.key) {
+                    channel.observe(observed.view.clone());
+                }
+            }
+            Event::ReceiverObserved(observed) => {
+                self.receivers.entry(observed.key).or_default().view = Some(observed.view.clone());
+            }
+            Event::PaymentReceived(received) => {
+                let payment = ExactPayment {
+                    amount: received.amount,
+                    tx: received.tx.clone(),
+                    request_id: None,
+                    request_hash: self.bound.remove(&received.key),
+                };
+                // The same payment may be mined again, in another transaction, after a
+                // reorganisation.
+                let known = self.exact.entry(received.key).or_insert(payment);
+                known.tx.clone_from(&received.tx);
+            }
+            Event::Clearing(clearing) => self.clear(clearing),
+            Event::ChainIdentified { chain_id, genesis } => {
+                self.genesis.insert(*chain_id, *genesis);
+            }
+            Event::ChainEnded { chain_id } => self.end(*chain_id),
+            Event::PaymentBound(bound) => self.bind(bound),
+            Event::RefundCharged(fee) => self.charge_refund(fee),
+            Event::Refunded(refunded) => {
+                if let Some(channel) = self.channels.get_mut(&refunded.key) {
+                    channel.give_away();
+                }
+            }
+            Event::CallReserved {
+                request_id,
+                request_hash,
+                payment: Some(payment),
+                ..
+            } => self.reserve(request_id, request_hash, payment),
+            Event::CallMetered {
+                request_id,
+                finish,
+                charge: Some(charge),
+                ..
+            } => self.charge(request_id, charge, finish.is_answer()),
+            // A payment that never happened and paid for nothing yet.
+            Event::Reorganised { chain_id, txs } => self.exact.retain(|key, paid| {
+                let undone = key.chain_id == *chain_id && txs.contains(&paid.tx);
+                !undone || paid.request_id.is_some()
+            }),
+            _ => {}
+        }
+    }
+
+    fn bind(&mut self, bound: &PaymentBound) {
+        match &bound.retry {
+            Some(retry) => self.retries.insert(bound.key, retry.clone()),
+            None => self.retries.remove(&bound.key),
+        };
+        match self.exact.get_mut(&bound.key) {
+            Some(paid) => paid.request_hash = Some(bound.request_hash.clone()),
+            None => {
+                self.bound.insert(bound.key, bound.request_hash.clone());
+            }
+        }
+    }
+
+    fn clear(&mut self, clearing: &PaymentClearing) {
+        let confirmed = match clearing.stage {
+            ClearingStage::Started => false,
+            ClearingStage::Confirmed => true,
+            ClearingStage::Dropped => {
+                self.clearings.remove(&clearing.key);
+                return;
+            }
+        };
+        let cleared = ClearedPayment {
+            request: clearing.request,
+            confirmed,
+        };
+        self.clearings.insert(clearing.key, cleared);
+    }
+
+    /// Sets aside whatever is known of a chain that is gone.
+    fn end(&mut self, chain_id: u64) {
+        let mut gone = FormerChain {
+            chain_id,
+            genesis: self.genesis.remove(&chain_id),
+            ..FormerChain::default()
+        };
+        let known = self.channels.len();
+        self.channels.retain(|key, _| key.chain_id != chain_id);
+        gone.channels = (known - self.channels.len()) as u64;
+        let receivers = std::mem::take(&mut self.receivers);
+        let (ended, others) = receivers
+            .into_iter()
+            .partition(|(key, _)| key.chain_id == chain_id);
+        self.receivers = others;
+        let ended: BTreeMap<ReceiverKey, ReceiverTotals> = ended;
+        gone.charged = ended.values().map(|it| it.charged).sum();
+        self.exact.retain(|key, _| key.chain_id != chain_id);
+        self.clearings.retain(|key, _| key.chain_id != chain_id);
+        self.bound.retain(|key, _| key.chain_id != chain_id);
+        self.retries.retain(|key, _| key.chain_id != chain_id);
+        if gone.genesis.is_some() || gone.channels > 0 || !ended.is_empty() {
+            self.former.push(gone);
+        }
+    }
+
+    fn reserve(&mut self, request_id: &str, request_hash: &str, payment: &CheckedPayment) {
+        if payment.scheme == PaymentScheme::Exact {
+            let key = payment.exact_key();
+            if let Some(paid) = self.exact.get_mut(&key) {
+                paid.request_id = Some(request_id.to_owned());
+                paid.request_hash = Some(request_hash.to_owned());
+            }
+            return;
+        }
+        let key = payment.channel_key();
+        let Some(channel) = self.channels.get_mut(&key) else {
+            let breach = format!("call {request_id} is paid from the unknown channel {key}");
+            return self.breaches.push(breach);
+        };
+        channel.reserve(request_id, request_hash, payment);
+    }
+
+    fn charge(&mut self, request_id: &str, charge: &CallCharge, answered: bool) {
+        let receiver = self.receivers.entry(charge.receiver_key()).or_default();
+        receiver.charged = receiver.charged.saturating_add(charge.amount);
+        receiver.calls = receiver.calls.saturating_add(1);
+        match charge.scheme {
+            PaymentScheme::Exact => {
+                receiver.exact = receiver.exact.saturating_add(charge.amount);
+                self.charge_exact(charge);
+            }
+            PaymentScheme::BatchSettlement => self.charge_channel(request_id, charge, answered),
+        }
+    }
+
+    fn charge_refund(&mut self, fee: &RefundCharged) {
+        let charged = match self.channels.get_mut(&fee.key) {
+            None => Err("it is unknown".to_owned()),
+            Some(channel) => {
+                let charged = channel.charge_refund(fee);
+                charged.map_err(|breach| breach.to_string())
+            }
+        };
+        if let Err(breach) = charged {
+            let key = fee.key;
+            self.breaches
+                .push(format!("a refund's fee to channel {key}: {breach}"));
+        }
+    }
+
+    /// A payment without a charge still owes its payer the call that it was for.
+    fn charge_exact(&mut self, charge: &CallCharge) {
+        let key = charge.exact_key();
+        if let Some(paid) = self.exact.get_mut(&key)
+            && charge.amount.is_zero()
+        {
+            paid.request_id = None;
+        }
+    }
+
+    fn charge_channel(&mut self, request_id: &str, charge: &CallCharge, answered: bool) {
+        let key = charge.channel_key();
+        let charged = match self.channels.get_mut(&key) {
+            None => Err(format!("a charge to the unknown channel {key}")),
+            Some(channel) => {
+                let charged = channel.charge(request_id, charge, answered);
+                charged.map_err(|breach| format!("channel {key}: {breach}"))
+            }
+        };
+        if let Err(breach) = charged {
+            self.breaches.push(breach);
+        }
+    }
+}

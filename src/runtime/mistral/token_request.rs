@@ -1,0 +1,238 @@
+//! Requests to a running mistral.rs engine.
+//!
+//! The engine gets token ids and computes logits; a logits processor reads every row and dictates
+//! the next token, so choosing, decoding, stopping and counting are ours and exact. Requests are
+//! always streams whose responses are read to the end: mistral.rs fails the whole batch when the
+//! reader of an unstreamed request left, and its thread panics when it has an error to report to a
+//! reader that left. A processor must never return an error, for the same reason; requests are
+//! cancelled by dictating their end.
+
+use std::{
+    pin::Pin,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    },
+    task::{Context, Poll},
+};
+
+use mistralrs::{
+    Constraint, Device, NormalRequest, Request, RequestMessage, Response, SamplingParams, Tensor,
+    core::CustomLogitsProcessor,
+};
+use tokio::sync::mpsc;
+
+use super::{
+    load::RunningEngine,
+    walk::{EngineStep, Generation},
+};
+use crate::runtime::{
+    engine::{EngineError, GenerationStep, turns::due_time},
+    event::TokenUsage,
+};
+
+/// Reads a row of logits and says which token follows; `None` ends the answer.
+type ChooseToken = Box<dyn FnMut(&[f32]) -> Option<u32> + Send>;
+
+/// Responses that may wait for their reader, which does nothing but read.
+const RESPONSES: usize = 64;
+
+/// Lets a closure dictate the tokens of one request.
+struct TokenChooser {
+    dictate: Mutex<ChooseToken>,
+    started: AtomicBool,
+    steps: Arc<AtomicU64>,
+}
+
+impl CustomLogitsProcessor for TokenChooser {
+    fn apply(&self, logits: &Tensor, _context: &[u32]) -> mistralrs::Result<Tensor> {
+        let row: Vec<f32> = logits.to_vec1()?;
+        let mut dictate = self
+            .dictate
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner());
+        self.steps.fetch_add(1, Ordering::Relaxed);
+        let started = self.started.swap(true, Ordering::Relaxed);
+        let next = match dictate(&row) {
+            Some(id) => id as usize,
+            // The id behind the last one ends the sequence.
+            None if started => row.len(),
+            // But mistral.rs takes a sequence that ends with its first token for a running one
+            // and computes one more step, so that token must be one of the model's.
+            None => 0,
+        };
+        let mut only = vec![0f32; row.len() + 1];
+        only[next] = 1.0;
+        Tensor::from_vec(only, row.len() + 1, &Device::Cpu)
+    }
+}
+
+/// Waits for the engine to be free, submits a request and reads its responses to the end; the first
+/// failure goes to `failed`. The turn lasts until mistral.rs lets go of the request.
+async fn submit(
+    running: &RunningEngine,
+    ids: Vec<u32>,
+    max_tokens: usize,
+    dictate: ChooseToken,
+    failed: impl FnOnce(EngineError) + Send + 'static,
+) -> Result<(), EngineError> {
+    static NEXT: AtomicUsize = AtomicUsize::new(1);
+    let turn = running.turns.take(due_time(max_tokens as u64)).await;
+    let (sender, mut responses) = mpsc::channel(RESPONSES);
+    let request = NormalRequest {
+        messages: RequestMessage::CompletionTokens(ids),
+        sampling_params: SamplingParams {
+            // `None` would mean 1 here; 0 means the highest logit.
+            temperature: Some(0.0),
+            max_len: Some(max_tokens),
+            ..SamplingParams::neutral()
+        },
+        response: sender,
+        return_logprobs: false,
+        is_streaming: true,
+        id: NEXT.fetch_add(1, Ordering::Relaxed),
+        constraint: Constraint::None,
+        suffix: None,
+        tools: None,
+        tool_choice: None,
+        logits_processors: Some(vec![Arc::new(TokenChooser {
+            dictate: Mutex::new(dictate),
+            started: AtomicBool::new(false),
+            steps: running.steps.clone(),
+        })]),
+        return_raw_logits: false,
+        web_search_options: None,
+        model_id: None,
+        truncate_sequence: false,
+    };
+    let engine = running
+        .runner()
+        .get_sender(None)
+        .map_err(|error| EngineError::Failed(error.to_string()))?;
+    engine
+        .send(Request::Normal(Box::new(request)))
+        .await
+        .map_err(|_| EngineError::Failed("its thread has ended".to_owned()))?;
+    tokio::spawn(async move {
+        let _turn = turn;
+        let mut failed = Some(failed);
+        while let Some(response) = responses.recv().await {
+            let Some(error) = failure(response) else {
+                continue;
+            };
+            if let Some(failed) = failed.take() {
+                failed(error);
+            }
+        }
+    });
+    Ok(())
+}
+
+/// The error in a response, if it is one.
+fn failure(response: Response) -> Option<EngineError> {
+    let text = match response {
+        Response::InternalError(error) | Response::ValidationError(error) => error.to_string(),
+        Response::ModelError(text, _) | Response::CompletionModelError(text, _) => text,
+        _ => return None,
+    };
+    Some(EngineError::Failed(text))
+}
+
+/// The logits of the position after `ids`.
+pub(super) async fn logits(
+    running: &RunningEngine,
+    ids: Vec<u32>,
+) -> Result<Vec<f32>, EngineError> {
+    let (sender, mut outcome) = mpsc::unbounded_channel();
+    let failed = sender.clone();
+    let dictate = Box::new(move |logits: &[f32]| {
+        let _ = sender.send(Ok(logits.to_vec()));
+        None
+    });
+    submit(running, ids, 1, dictate, move |error| {
+        let _ = failed.send(Err(error));
+    })
+    .await?;
+    outcome.recv().await.unwrap_or_else(|| Err(dropped()))
+}
+
+fn dropped() -> EngineError {
+    EngineError::Failed("it dropped the request".to_owned())
+}
+
+/// Starts an answer of at most `max_tokens` tokens to the prompt `ids`, as `walk` writes it.
+pub(super) async fn answer(
+    running: Arc<RunningEngine>,
+    ids: Vec<u32>,
+    max_tokens: usize,
+    mut walk: Generation,
+) -> Result<RunningAnswer, EngineError> {
+    let (sender, steps) = mpsc::unbounded_channel();
+    let failed = sender.clone();
+    let usage = TokenUsage {
+        prompt_tokens: ids.len() as u64,
+        completion_tokens: 0,
+    };
+    let mut over = false;
+    let dictate = Box::new(move |logits: &[f32]| {
+        if over || sender.is_closed() {
+            return None;
+        }
+        let (next, steps) = walk.step(logits);
+        over = next.is_none();
+        for step in steps {
+            let _ = sender.send(step);
+        }
+        next
+    });
+    submit(&running, ids, max_tokens, dictate, move |error| {
+        let _ = failed.send(EngineStep::Failed(error));
+    })
+    .await?;
+    Ok(RunningAnswer {
+        steps,
+        usage,
+        over: false,
+        _running: running,
+    })
+}
+
+/// A running answer; dropping it stops the engine's work on it.
+pub(super) struct RunningAnswer {
+    steps: mpsc::UnboundedReceiver<EngineStep>,
+    usage: TokenUsage,
+    over: bool,
+    _running: Arc<RunningEngine>,
+}
+
+impl futures::Stream for RunningAnswer {
+    type Item = Result<GenerationStep, EngineError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if self.over {
+            return Poll::Ready(None);
+        }
+        let item = match std::task::ready!(self.steps.poll_recv(context)) {
+            Some(EngineStep::Delta {
+                text,
+                tokens,
+                logprobs,
+            }) => {
+                self.usage.completion_tokens += tokens;
+                return Poll::Ready(Some(Ok(GenerationStep::Delta {
+                    text,
+                    tokens,
+                    logprobs,
+                })));
+            }
+            Some(EngineStep::Done(finish)) => Ok(GenerationStep::Done {
+                usage: self.usage,
+                finish,
+            }),
+            Some(EngineStep::Failed(error)) => Err(error),
+            None => Err(dropped()),
+        };
+        self.over = true;
+        Poll::Ready(Some(item))
+    }
+}

@@ -1,0 +1,177 @@
+//! The adapters that are served, and how a request finds its own.
+
+use std::sync::Arc;
+
+use axum::http::StatusCode;
+use serde_json::{Value, json};
+
+use super::{ServeError, api_error::ApiError, payment::Currency};
+use crate::runtime::{
+    attribution::Provenance,
+    dataset::Task,
+    engine::{Engine, Prompt},
+    ledger::{PriceList, TOKENS},
+    model::text::ChatMessage,
+};
+
+/// Least similarity (Jaro-Winkler) at which a name is suggested.
+const SIMILAR: f64 = 0.7;
+
+/// Temperature where neither the caller nor the adapter's task says one, as in OpenAI's API.
+const DEFAULT_TEMPERATURE: f64 = 1.0;
+
+/// An adapter on its engine.
+pub struct ServedAdapter {
+    pub name: String,
+    /// SHA-256 of the adapter's files, hex.
+    pub digest: String,
+    /// What the operator calls this state of the adapter.
+    pub version: String,
+    pub base_id: String,
+    pub base_digest: String,
+    pub task: Option<Task>,
+    /// Unix time in seconds at which it was loaded.
+    pub created: u64,
+    /// In base units; all zero where calls are free.
+    pub prices: PriceList,
+    pub engine: Arc<dyn Engine>,
+    /// Whose data it was trained on.
+    pub provenance: Provenance,
+}
+
+impl ServedAdapter {
+    /// Identifies the weights that answer: the first digits of both digests.
+    pub fn fingerprint(&self) -> String {
+        let head = |digest: &str| digest.chars().take(8).collect::<String>();
+        format!("fp_{}{}", head(&self.base_digest), head(&self.digest))
+    }
+
+    /// Labels of a classifier, empty for any other task.
+    pub fn labels(&self) -> &[String] {
+        match &self.task {
+            Some(Task::Classify { labels, .. }) => labels,
+            _ => &[],
+        }
+    }
+
+    /// The conversation that the model sees: the task's instruction goes first when the caller
+    /// gives no system message.
+    pub fn chat_prompt(&self, mut messages: Vec<ChatMessage>) -> Prompt {
+        let own = self.task.as_ref().and_then(Task::instruction);
+        let has_system = messages.iter().any(|message| message.role == "system");
+        if let (Some(content), false) = (own.filter(|text| !text.is_empty()), has_system) {
+            messages.insert(
+                0,
+                ChatMessage {
+                    role: "system".to_owned(),
+                    content: content.to_owned(),
+                },
+            );
+        }
+        Prompt::Chat(messages)
+    }
+
+    /// A classifier answers greedily unless asked otherwise.
+    pub fn default_temperature(&self) -> f64 {
+        if self.labels().is_empty() {
+            DEFAULT_TEMPERATURE
+        } else {
+            0.0
+        }
+    }
+
+    fn task_json(&self) -> Value {
+        let describe = |task: &Task| json!({ "kind": task.name(), "labels": self.labels() });
+        self.task.as_ref().map_or(Value::Null, describe)
+    }
+
+    /// The entry of `/v1/models`. Prices are amounts in base units of the currency.
+    pub fn to_json(&self, currency: Option<&Currency>) -> Value {
+        let mut pricing = json!({
+            "prompt": self.prices.prompt,
+            "completion": self.prices.completion,
+            "classification": self.prices.classification,
+            "image": self.prices.image,
+            "request": self.prices.minimum,
+            "tokens": TOKENS,
+        });
+        if let Some(currency) = currency {
+            pricing["currency"] = json!(currency.symbol);
+            pricing["decimals"] = json!(currency.decimals);
+        }
+        json!({
+            "id": self.name,
+            "object": "model",
+            "created": self.created,
+            "owned_by": "openlora",
+            "parent": self.base_id,
+            "version": self.version,
+            "digest": self.digest,
+            "base_digest": self.base_digest,
+            "context_length": self.engine.limits().context_tokens,
+            "task": self.task_json(),
+            "pricing": pricing,
+        })
+    }
+}
+
+/// All adapters of a server, in the order in which they were named.
+pub struct AdapterRegistry {
+    adapters: Vec<Arc<ServedAdapter>>,
+}
+
+impl AdapterRegistry {
+    pub fn new(adapters: Vec<ServedAdapter>) -> Result<Self, ServeError> {
+        for (index, adapter) in adapters.iter().enumerate() {
+            if adapters[..index]
+                .iter()
+                .any(|other| other.name == adapter.name)
+            {
+                return Err(ServeError::DuplicateAdapter {
+                    name: adapter.name.clone(),
+                });
+            }
+        }
+        Ok(Self {
+            adapters: adapters.into_iter().map(Arc::new).collect(),
+        })
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<ServedAdapter>> {
+        self.adapters.iter()
+    }
+
+    pub fn len(&self) -> usize {
+        self.adapters.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.adapters.is_empty()
+    }
+
+    /// The adapter of that name; any other name is 404, never the base.
+    pub fn find(&self, name: &str) -> Result<Arc<ServedAdapter>, ApiError> {
+        let found = self.adapters.iter().find(|adapter| adapter.name == name);
+        found.cloned().ok_or_else(|| self.unknown(name))
+    }
+
+    fn unknown(&self, name: &str) -> ApiError {
+        let names: Vec<&str> = self
+            .adapters
+            .iter()
+            .map(|adapter| adapter.name.as_str())
+            .collect();
+        let close = names
+            .iter()
+            .map(|other| (strsim::jaro_winkler(name, other), *other))
+            .filter(|(similarity, _)| *similarity >= SIMILAR)
+            .max_by(|left, right| left.0.total_cmp(&right.0));
+        let suggestion = match close {
+            Some((_, other)) => format!(" Did you mean '{other}'?"),
+            None => format!(" Served here: {}.", names.join(", ")),
+        };
+        let shown: String = name.chars().take(80).collect();
+        let message = format!("The model '{shown}' does not exist.{suggestion}");
+        ApiError::new(StatusCode::NOT_FOUND, "model_not_found", message).with_param("model")
+    }
+}

@@ -1,0 +1,150 @@
+//! A request that is not answered, as the OpenAI error envelope.
+//!
+//! Every status other than 2xx leaves the server through [`ApiError`], so that the envelope has
+//! one shape: `{"error":{"message","type","param","code"}}`, with `receipt` beside them where a
+//! call was already metered. It must not know which route it came from.
+
+use axum::{
+    Json,
+    http::{HeaderName, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde_json::{Value, json};
+
+use crate::{private::redact, runtime::engine::EngineError};
+
+/// What a caller has to pay, on a 402.
+const PAYMENT_REQUIRED: HeaderName = HeaderName::from_static("payment-required");
+
+/// Tells the OpenAI SDKs whether repeating the request can help.
+pub const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
+
+/// An error answer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ApiError {
+    pub status: StatusCode,
+    pub code: &'static str,
+    pub message: Box<str>,
+    /// The parameter at fault, as the caller wrote it.
+    pub param: Option<Box<str>>,
+    /// Seconds after which the same request may succeed.
+    pub retry_after: Option<u64>,
+    /// What was metered under this request id.
+    pub receipt: Option<Box<Value>>,
+    /// What would be accepted as payment: the value of `PAYMENT-REQUIRED`.
+    pub terms: Option<Box<str>>,
+}
+
+impl ApiError {
+    pub fn new(status: StatusCode, code: &'static str, message: impl Into<Box<str>>) -> Self {
+        Self {
+            status,
+            code,
+            message: message.into(),
+            param: None,
+            retry_after: None,
+            receipt: None,
+            terms: None,
+        }
+    }
+
+    /// 400: the request itself is wrong.
+    pub fn invalid(code: &'static str, param: &str, message: impl Into<Box<str>>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, code, message).with_param(param)
+    }
+
+    /// 503: this server cannot serve now.
+    pub fn unavailable(code: &'static str, message: impl Into<Box<str>>) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, code, message).retry_after(1)
+    }
+
+    pub fn with_param(mut self, param: impl Into<Box<str>>) -> Self {
+        self.param = Some(param.into());
+        self
+    }
+
+    pub fn retry_after(mut self, seconds: u64) -> Self {
+        self.retry_after = Some(seconds);
+        self
+    }
+
+    pub fn with_terms(mut self, terms: impl Into<Box<str>>) -> Self {
+        self.terms = Some(terms.into());
+        self
+    }
+
+    pub fn with_receipt(mut self, receipt: Value) -> Self {
+        self.receipt = Some(Box::new(receipt));
+        self
+    }
+
+    /// The engine's error: a request it refuses is the caller's, the rest is ours and stays in
+    /// the log.
+    pub fn from_engine(error: &EngineError) -> Self {
+        match error {
+            EngineError::Invalid { message, parameter } => {
+                let refusal =
+                    Self::new(StatusCode::BAD_REQUEST, "invalid_request", message.clone());
+                parameter.map_or(refusal.clone(), |parameter| refusal.with_param(parameter))
+            }
+            other => {
+                tracing::error!(error = %other, "engine failure");
+                Self::new(
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    "engine_failed",
+                    "The model failed while answering; the server's log says why.",
+                )
+            }
+        }
+    }
+
+    fn kind(&self) -> &'static str {
+        match self.status.as_u16() {
+            402 => "payment_error",
+            429 => "rate_limit_error",
+            500.. => "server_error",
+            _ => "invalid_request_error",
+        }
+    }
+
+    /// The envelope as JSON, also used inside event streams.
+    pub fn envelope(&self) -> Value {
+        let mut error = json!({
+            "message": redact::scrub(&self.message),
+            "type": self.kind(),
+            "param": self.param,
+            "code": self.code,
+        });
+        if let (Some(receipt), Some(fields)) = (&self.receipt, error.as_object_mut()) {
+            fields.insert("receipt".to_owned(), Value::clone(receipt));
+        }
+        json!({ "error": error })
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let mut response = (self.status, Json(self.envelope())).into_response();
+        let headers = response.headers_mut();
+        let terms = self.terms.and_then(|it| HeaderValue::from_str(&it).ok());
+        if let Some(terms) = terms {
+            headers.insert(PAYMENT_REQUIRED, terms);
+            headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            let scheme = HeaderValue::from_static("Bearer realm=\"openlora\"");
+            headers.insert(header::WWW_AUTHENTICATE, scheme);
+        }
+        match self.retry_after {
+            Some(seconds) => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+            }
+            // The SDKs repeat every 409 unless told that it is final.
+            None if self.status == StatusCode::CONFLICT => {
+                headers.insert(SHOULD_RETRY, HeaderValue::from_static("false"));
+            }
+            None => {}
+        }
+        response
+    }
+}

@@ -1,0 +1,51 @@
+//! What of a package goes into the registry.
+
+use alloy::primitives::B256;
+
+use super::error::DeployError;
+use crate::runtime::{
+    ledger::Address,
+    package::{
+        Package,
+        manifest::{ManifestContributor, SplitShare},
+    },
+};
+
+/// The file whose digest, with the publisher, makes an adapter's id.
+const WEIGHTS: &str = "adapter_model.safetensors";
+
+/// A release to be registered.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ReleaseParams {
+    pub name: String,
+    /// Semantic version.
+    pub release: String,
+    pub publisher: Address,
+    pub manifest_sha256: B256,
+    pub weights_sha256: B256,
+    pub base_root: B256,
+    pub datasets_root: B256,
+    pub split: Vec<SplitShare>,
+    pub contributors: Vec<ManifestContributor>,
+}
+
+impl ReleaseParams {
+    pub fn from_package(package: &Package) -> Result<Self, DeployError> {
+        let envelope = package.envelope.as_ref().ok_or(DeployError::Unsigned)?;
+        let manifest = &package.manifest;
+        let weights = manifest.files.iter().find(|file| file.path == WEIGHTS);
+        let weights = weights.ok_or(DeployError::NoWeights(WEIGHTS))?;
+        let release = manifest.release(package.manifest_sha256);
+        Ok(Self {
+            name: manifest.name.clone(),
+            release: manifest.version.clone(),
+            publisher: envelope.address,
+            manifest_sha256: release.manifest_sha256.0.into(),
+            weights_sha256: weights.sha256.0.into(),
+            base_root: release.base_root.0.into(),
+            datasets_root: release.datasets_root.0.into(),
+            split: manifest.split.clone(),
+            contributors: manifest.contributors.clone(),
+        })
+    }
+}

@@ -1,0 +1,112 @@
+//! Calls that were paid and whose answers have not been shown. Such a call is asked for again with
+//! the same bytes and the same payment, so that a server that has answered it answers the same and
+//! nothing is paid twice.
+
+use rusqlite::{Connection, OptionalExtension, params};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    PayerError,
+    channel::SellerRoute,
+    offer::PaymentOffer,
+    store::{PayerStore, PaymentNumber, StoreFault},
+};
+use crate::runtime::ledger::Amount;
+
+/// What is bought: one request, byte for byte.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallOrder {
+    pub request_id: String,
+    pub seller: SellerRoute,
+    /// Where the server has it, without its query.
+    pub path: String,
+    pub body: String,
+}
+
+/// What left this process for a call, and all that it takes to send it again.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PaymentAttempt {
+    /// Unix milliseconds.
+    pub time_ms: u64,
+    pub order: CallOrder,
+    pub offer: PaymentOffer,
+    /// The value of `PAYMENT-SIGNATURE`.
+    pub header: String,
+    pub chain_id: u64,
+    /// The most that it costs, in base units.
+    pub quote: Amount,
+}
+
+impl PayerStore {
+    /// Every call that waits for its answer, the oldest first.
+    pub fn attempts(&self) -> Result<Vec<PaymentAttempt>, PayerError> {
+        self.read(|connection| {
+            let query = "SELECT body FROM attempts ORDER BY number";
+            let mut all = connection.prepare_cached(query)?;
+            let rows = all.query_map([], |row| row.get::<_, String>(0))?;
+            rows.map(|body| Ok(serde_json::from_str(&body?)?)).collect()
+        })
+    }
+
+    /// The call that a text means: its request id, or the beginning of it.
+    pub fn attempt_named(&self, text: &str) -> Result<PaymentAttempt, PayerError> {
+        let mut all = self.attempts()?;
+        let is = |it: &PaymentAttempt| it.order.request_id.starts_with(text);
+        match all.iter().filter(|it| is(it)).count() {
+            1 => {
+                all.retain(is);
+                Ok(all.remove(0))
+            }
+            _ => Err(PayerError::NoAttempt {
+                wanted: text.to_owned(),
+                known: all.into_iter().map(|it| it.order.request_id).collect(),
+            }),
+        }
+    }
+
+    /// The call needs no further answer.
+    pub fn forget_attempt(&self, request_id: &str) -> Result<(), PayerError> {
+        self.write(|transaction| remove(transaction, request_id))
+    }
+
+    pub(super) fn payment_of(&self, attempt: &PaymentAttempt) -> Result<PaymentNumber, PayerError> {
+        let id = &attempt.order.request_id;
+        let found = self.read(|connection| {
+            let query = "SELECT number FROM attempts WHERE request_id = ?1";
+            let number = connection.query_row(query, params![id], |row| row.get(0));
+            Ok(number.optional()?)
+        })?;
+        found
+            .map(PaymentNumber)
+            .ok_or_else(|| PayerError::NoAttempt {
+                wanted: id.clone(),
+                known: Vec::new(),
+            })
+    }
+}
+
+/// The last payment of a call takes the place of those before it.
+pub(super) fn store_attempt(
+    connection: &Connection,
+    number: PaymentNumber,
+    attempt: &PaymentAttempt,
+) -> Result<(), StoreFault> {
+    let insert = "INSERT OR REPLACE INTO attempts (request_id, number, body) VALUES (?1, ?2, ?3)";
+    let body = serde_json::to_string(attempt)?;
+    connection.execute(insert, params![attempt.order.request_id, number.0, body])?;
+    Ok(())
+}
+
+/// Calls on a chain that is gone have no answer.
+pub(super) fn end(connection: &Connection, chain_id: u64) -> Result<(), StoreFault> {
+    let delete = "DELETE FROM attempts WHERE number IN \
+                  (SELECT number FROM spendings WHERE chain_id = ?1)";
+    connection.execute(delete, params![chain_id.cast_signed()])?;
+    Ok(())
+}
+
+pub(super) fn remove(connection: &Connection, request_id: &str) -> Result<(), StoreFault> {
+    let delete = "DELETE FROM attempts WHERE request_id = ?1";
+    connection.execute(delete, params![request_id])?;
+    Ok(())
+}

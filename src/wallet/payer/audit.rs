@@ -1,0 +1,143 @@
+//! Whether a receipt says what we signed and the chain shows.
+
+use super::{PayerChannel, PayerError, PaymentRecord, PaymentStatus, chain, resync::check_voucher};
+use crate::{
+    runtime::ledger::{Amount, CallCharge, PaymentScheme},
+    wallet::provider::Chain,
+};
+
+/// What one comparison found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ComparisonResult {
+    Fits,
+    Differs(String),
+    /// What it needs is not here.
+    Unknown(String),
+}
+
+/// A comparison's name and what it found.
+pub type ComparisonLine = (&'static str, ComparisonResult);
+
+fn same<T: PartialEq + std::fmt::Debug>(what: &str, found: &T, signed: &T) -> Option<String> {
+    (found != signed).then(|| format!("`{what}`: expected {signed:?}, found {found:?}"))
+}
+
+/// Compares a receipt's charge with our own signature for the call.
+pub fn against_signature(
+    charge: &CallCharge,
+    record: &PaymentRecord,
+    channel: Option<&PayerChannel>,
+) -> Vec<ComparisonLine> {
+    let parties = [
+        same("scheme", &charge.scheme, &record.scheme),
+        same("chain_id", &charge.chain_id, &record.chain_id),
+        same("token", &charge.token, &record.token),
+        same("receiver", &charge.receiver, &record.receiver),
+        same("payer", &charge.payer, &record.payer),
+        same("id", &charge.id, &record.word),
+    ];
+    let differs: Vec<String> = parties.into_iter().flatten().collect();
+    let limit = record.quote;
+    let amount = charge.amount;
+    let total = record.before.saturating_add(amount);
+    vec![
+        ("parties", compare_result(differs.first().cloned())),
+        (
+            "limit",
+            compare_result(
+                (amount > limit).then(|| format!("{amount} is more than {limit} signed for")),
+            ),
+        ),
+        (
+            "total",
+            compare_result(same("cumulative", &charge.cumulative, &total)),
+        ),
+        ("signature", signature(record, channel)),
+    ]
+}
+
+fn compare_result(problem: Option<String>) -> ComparisonResult {
+    problem.map_or(ComparisonResult::Fits, ComparisonResult::Differs)
+}
+
+fn signature(record: &PaymentRecord, channel: Option<&PayerChannel>) -> ComparisonResult {
+    let Some(channel) = channel else {
+        return match record.scheme {
+            PaymentScheme::Exact => {
+                ComparisonResult::Unknown("an `exact` payment has no voucher".to_owned())
+            }
+            PaymentScheme::BatchSettlement => {
+                ComparisonResult::Unknown("its channel is not in the purse".to_owned())
+            }
+        };
+    };
+    let max = record.before.saturating_add(record.quote);
+    let bytes = alloy::hex::decode(&record.signature).unwrap_or_default();
+    match check_voucher(channel, max, &bytes.into()) {
+        Ok(()) => ComparisonResult::Fits,
+        Err(problem) => ComparisonResult::Differs(problem),
+    }
+}
+
+/// Seconds before a payment from which its transaction is looked for: clocks differ.
+const EARLIER: u64 = 24 * 3600;
+
+/// What all calls of a channel may have cost by our own records: what was charged, and the most
+/// that those may cost that nobody has answered for.
+pub fn agreed(spendings: &[PaymentRecord], charge: &CallCharge) -> Amount {
+    let of_channel = spendings
+        .iter()
+        .filter(|it| (it.chain_id, it.word) == (charge.chain_id, charge.id));
+    let cost = of_channel.map(|it| match it.status {
+        PaymentStatus::Charged { amount } => amount,
+        PaymentStatus::Open => it.quote,
+        PaymentStatus::Void => Amount::ZERO,
+    });
+    cost.sum()
+}
+
+/// Compares a charge with what the chain shows of its channel or authorization; `agreed` is what
+/// all calls of the channel may have cost.
+pub async fn against_chain(
+    charge: &CallCharge,
+    (record, agreed): (&PaymentRecord, Amount),
+    chain: &Chain,
+) -> Result<ComparisonLine, PayerError> {
+    let finding = match charge.scheme {
+        PaymentScheme::Exact => transferred(charge, record, chain).await?,
+        PaymentScheme::BatchSettlement => {
+            let held = chain::channel_balance(chain, charge.id).await?;
+            // Vouchers allow for more than calls cost, so a seller could claim more than it charged.
+            compare_result((held.claimed > agreed).then(|| {
+                let claimed = held.claimed;
+                format!("{claimed} of the channel are claimed, more than {agreed} charged")
+            }))
+        }
+    };
+    Ok(("chain", finding))
+}
+
+/// A cancelled authorization counts as used too, so the transfer itself is looked for.
+async fn transferred(
+    charge: &CallCharge,
+    record: &PaymentRecord,
+    chain: &Chain,
+) -> Result<ComparisonResult, PayerError> {
+    if !chain::is_used(chain, charge.token, charge.payer, charge.id).await? {
+        let problem = "the chain has not seen its authorization";
+        return Ok(ComparisonResult::Differs(problem.to_owned()));
+    }
+    let since = (record.time_ms / 1_000).saturating_sub(EARLIER);
+    let authorization = (charge.token, charge.payer, charge.id);
+    let moved = chain::transfers_by(chain, authorization, since).await?;
+    let (receiver, quote) = (record.receiver, record.quote);
+    Ok(compare_result((!moved.contains(&(receiver, quote))).then(|| {
+        let shown = moved.iter().map(|(to, amount)| format!("{amount} to {to}"));
+        let shown: Vec<String> = shown.collect();
+        let shown = match shown.is_empty() {
+            true => "none".to_owned(),
+            false => shown.join(", "),
+        };
+        format!("its authorization was used: expected a transfer of {quote} to {receiver}, found {shown}")
+    })))
+}

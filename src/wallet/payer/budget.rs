@@ -1,0 +1,133 @@
+//! What may be spent in a day, and what may be in channels at the same time. For the day, a channel
+//! counts with what was put into it or with what calls from it cost, whichever is more.
+
+use std::collections::BTreeMap;
+
+use rusqlite::{Connection, Transaction, params};
+use serde_json::Value;
+
+use super::{
+    PayerError, TokenAmount,
+    channel::{PayerChannel, PayerChannelState},
+    store::{PayerStore, StoreFault},
+};
+use crate::{
+    runtime::ledger::{Address, Amount},
+    wallet::network::PaymentToken,
+};
+
+pub(super) const DAY_MS: u64 = 86_400_000;
+
+/// A chain, a token, and a day since 1970.
+type BudgetDay = (u64, Address, u64);
+
+/// What may be spent in a day, and be in channels at the same time.
+#[derive(Clone, Copy, Debug)]
+pub struct DailyBudget<'a> {
+    pub limit: Amount,
+    pub locked: Amount,
+    pub token: &'a PaymentToken,
+}
+
+/// What counts against a day's budget. An `exact` payment has a nonce where others have a channel.
+pub(super) fn spent(
+    connection: &Connection,
+    (chain_id, token, day): BudgetDay,
+) -> Result<Amount, StoreFault> {
+    let query = "SELECT 0, word, counted FROM spendings \
+                 WHERE chain_id = ?1 AND token = ?2 AND day = ?3 \
+                 UNION ALL SELECT 1, channel, counted FROM deposits \
+                 WHERE chain_id = ?1 AND token = ?2 AND day = ?3";
+    let mut all = connection.prepare_cached(query)?;
+    let key = params![chain_id.cast_signed(), token.to_string(), day.cast_signed()];
+    let rows = all.query_map(key, |row| {
+        let put: bool = row.get(0)?;
+        Ok((put, row.get::<_, String>(1)?, row.get::<_, String>(2)?))
+    })?;
+    let mut sums: BTreeMap<String, [Amount; 2]> = BTreeMap::new();
+    for row in rows {
+        let (put, word, counted) = row?;
+        let counted: Amount = serde_json::from_value(Value::String(counted))?;
+        let [cost, deposited] = sums.entry(word).or_default();
+        let sum = if put { deposited } else { cost };
+        *sum = sum.saturating_add(counted);
+    }
+    let each = sums.into_values().map(|[cost, put]| cost.max(put));
+    Ok(each.fold(Amount::ZERO, Amount::saturating_add))
+}
+
+/// Makes a change, unless the day's budget, or what may be in channels, does not allow it.
+pub(super) fn within_budget<T>(
+    transaction: &Transaction,
+    day: BudgetDay,
+    budget: DailyBudget<'_>,
+    change: impl FnOnce(&Transaction) -> Result<T, StoreFault>,
+) -> Result<T, StoreFault> {
+    let (chain_id, token, _) = day;
+    let in_channels = |transaction| locked(transaction, chain_id, token);
+    let (before, locked_before) = (spent(transaction, day)?, in_channels(transaction)?);
+    let changed = change(transaction)?;
+    let after = spent(transaction, day)?;
+    check_locked(budget, (locked_before, in_channels(transaction)?))?;
+    // What was spent before a limit was lowered stands; only more is refused.
+    if after <= budget.limit || after <= before {
+        return Ok(changed);
+    }
+    let money = |sum| TokenAmount::from_base_units(sum, budget.token);
+    Err(StoreFault::Purse(PayerError::Budget {
+        price: money(after.saturating_sub(before)),
+        budget: money(budget.limit),
+        spent: money(before),
+        left: money(budget.limit.saturating_sub(before)),
+    }))
+}
+
+impl PayerStore {
+    /// All that is in channels, over every seller.
+    pub fn locked(&self, chain_id: u64, token: Address) -> Result<Amount, PayerError> {
+        self.read(|connection| locked(connection, chain_id, token))
+    }
+}
+
+/// What was put in before a limit was lowered stays; only more is refused.
+pub(super) fn check_locked(
+    budget: DailyBudget<'_>,
+    (before, after): (Amount, Amount),
+) -> Result<(), PayerError> {
+    if after <= budget.locked || after <= before {
+        return Ok(());
+    }
+    let money = |sum| TokenAmount::from_base_units(sum, budget.token);
+    Err(PayerError::Locked {
+        deposit: money(after.saturating_sub(before)),
+        limit: money(budget.locked),
+        locked: money(before),
+    })
+}
+
+pub(super) fn locked(
+    connection: &Connection,
+    chain_id: u64,
+    token: Address,
+) -> Result<Amount, StoreFault> {
+    let query = "SELECT body FROM channels WHERE chain_id = ?1 AND state <> ?2";
+    let mut all = connection.prepare_cached(query)?;
+    let key = params![chain_id.cast_signed(), PayerChannelState::Ended.name()];
+    let rows = all.query_map(key, |row| row.get::<_, String>(0))?;
+    let mut sum = Amount::ZERO;
+    for body in rows {
+        let channel: PayerChannel = serde_json::from_str(&body?)?;
+        if channel.config.token == token {
+            sum = sum.saturating_add(channel.left());
+        }
+    }
+    let query = "SELECT counted FROM deposits WHERE chain_id = ?1 AND token = ?2 AND open = 1";
+    let mut all = connection.prepare_cached(query)?;
+    let key = params![chain_id.cast_signed(), token.to_string()];
+    let rows = all.query_map(key, |row| row.get::<_, String>(0))?;
+    for counted in rows {
+        let counted = Value::String(counted?);
+        sum = sum.saturating_add(serde_json::from_value(counted)?);
+    }
+    Ok(sum)
+}

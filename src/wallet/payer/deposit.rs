@@ -1,0 +1,240 @@
+//! What was put into channels. Money in a channel cannot be had back at once, so it counts against
+//! the budget of the day on which it was signed away, until it is back or can no longer be fetched.
+
+use rusqlite::{Connection, params};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    PayerError,
+    budget::{DAY_MS, DailyBudget, within_budget},
+    channel::{PayerChannel, PendingDeposit, put},
+    store::{PayerStore, PaymentNumber, StoreFault, now_ms},
+};
+use crate::{
+    runtime::ledger::{Address, Amount, Word},
+    wallet::x402::digest::deposit_nonce,
+};
+
+/// What is known of a signed deposit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DepositStage {
+    /// The chain has not shown it; whoever has the signature may still fetch it.
+    Open,
+    Made,
+    /// It ended unused.
+    Void,
+}
+
+/// One signature by which money goes into a channel.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DepositRecord {
+    /// Unix milliseconds.
+    pub time_ms: u64,
+    pub chain_id: u64,
+    pub token: Address,
+    pub payer: Address,
+    pub channel: Word,
+    pub nonce: Word,
+    pub amount: Amount,
+    /// Unix seconds.
+    pub valid_before: u64,
+    /// What has come back of it on the day on which it was made.
+    pub returned: Amount,
+    pub stage: DepositStage,
+}
+
+impl DepositRecord {
+    pub(super) fn from_pending(channel: &PayerChannel, pending: &PendingDeposit) -> Self {
+        Self {
+            time_ms: now_ms(),
+            chain_id: channel.chain_id,
+            token: channel.config.token,
+            payer: channel.config.payer,
+            channel: channel.id,
+            nonce: deposit_nonce(channel.id, pending.salt),
+            amount: pending.amount,
+            valid_before: pending.valid_before,
+            returned: Amount::ZERO,
+            stage: DepositStage::Open,
+        }
+    }
+
+    fn counted(&self) -> Amount {
+        match self.stage {
+            DepositStage::Open | DepositStage::Made => self.amount.saturating_sub(self.returned),
+            DepositStage::Void => Amount::ZERO,
+        }
+    }
+
+    pub(super) fn day(&self) -> u64 {
+        self.time_ms / DAY_MS
+    }
+}
+
+impl PayerStore {
+    /// Writes down a deposit that is not part of a call, before it is sent.
+    pub fn record_deposit(
+        &self,
+        channel: &PayerChannel,
+        budget: DailyBudget<'_>,
+    ) -> Result<(), PayerError> {
+        self.write(|transaction| {
+            let Some(pending) = &channel.pending else {
+                return put(transaction, channel);
+            };
+            let deposit = DepositRecord::from_pending(channel, pending);
+            let key = (deposit.chain_id, deposit.token, deposit.day());
+            within_budget(transaction, key, budget, |transaction| {
+                put(transaction, channel)?;
+                insert(transaction, &deposit)
+            })
+        })
+    }
+
+    /// Signed deposits that the chain has not shown and that ended before `time`, Unix seconds.
+    pub fn expired_deposits(
+        &self,
+        chain_id: u64,
+        time: u64,
+    ) -> Result<Vec<(PaymentNumber, DepositRecord)>, PayerError> {
+        let open = self.read(|connection| {
+            let which = "WHERE open = 1 AND chain_id = ?1";
+            rows(connection, which, params![chain_id.cast_signed()])
+        })?;
+        let ended = |it: &DepositRecord| it.valid_before < time;
+        Ok(open.into_iter().filter(|(_, it)| ended(it)).collect())
+    }
+
+    /// Writes down how a deposit ended.
+    pub fn settle_deposit(
+        &self,
+        number: PaymentNumber,
+        deposit: &DepositRecord,
+    ) -> Result<(), PayerError> {
+        self.write(|transaction| update(transaction, number, deposit))
+    }
+
+    /// Money came back from a channel: what was put in today counts so much less.
+    pub fn returned(&self, channel: &PayerChannel, amount: Amount) -> Result<(), PayerError> {
+        self.write(|transaction| {
+            let today = now_ms() / DAY_MS;
+            let mut left = amount;
+            for (number, mut deposit) in of_channel(transaction, channel)? {
+                if deposit.day() != today || deposit.stage == DepositStage::Void {
+                    continue;
+                }
+                let part = left.min(deposit.counted());
+                deposit.returned = deposit.returned.saturating_add(part);
+                left = left.saturating_sub(part);
+                update(transaction, number, &deposit)?;
+            }
+            put(transaction, channel)
+        })
+    }
+}
+
+/// The chain shows the deposit that the channel waited for.
+pub(super) fn made(
+    connection: &Connection,
+    channel: &PayerChannel,
+    pending: &PendingDeposit,
+) -> Result<(), StoreFault> {
+    let nonce = deposit_nonce(channel.id, pending.salt);
+    for (number, mut deposit) in of_channel(connection, channel)? {
+        if deposit.nonce == nonce {
+            deposit.stage = DepositStage::Made;
+            update(connection, number, &deposit)?;
+        }
+    }
+    Ok(())
+}
+
+/// The deposits that format 1 knew of as parts of channels only.
+pub(super) fn take_over(connection: &Connection) -> Result<(), StoreFault> {
+    let mut all = connection.prepare("SELECT body FROM channels")?;
+    let bodies = all.query_map([], |row| row.get::<_, String>(0))?;
+    for body in bodies {
+        let channel: PayerChannel = serde_json::from_str(&body?)?;
+        if let Some(pending) = &channel.pending {
+            let time_ms = channel.used_ms;
+            let deposit = DepositRecord::from_pending(&channel, pending);
+            insert(connection, &DepositRecord { time_ms, ..deposit })?;
+        }
+    }
+    Ok(())
+}
+
+/// What was put into channels of a chain that is gone counts on no day.
+pub(super) fn end(connection: &Connection, chain_id: u64) -> Result<(), StoreFault> {
+    let key = params![chain_id.cast_signed()];
+    for (number, mut deposit) in rows(connection, "WHERE chain_id = ?1", key)? {
+        deposit.stage = DepositStage::Void;
+        update(connection, number, &deposit)?;
+    }
+    Ok(())
+}
+
+fn of_channel(
+    connection: &Connection,
+    channel: &PayerChannel,
+) -> Result<Vec<(PaymentNumber, DepositRecord)>, StoreFault> {
+    let which = "WHERE chain_id = ?1 AND channel = ?2";
+    let key = params![channel.chain_id.cast_signed(), channel.id.to_string()];
+    rows(connection, which, key)
+}
+
+fn rows(
+    connection: &Connection,
+    which: &str,
+    key: impl rusqlite::Params,
+) -> Result<Vec<(PaymentNumber, DepositRecord)>, StoreFault> {
+    let query = format!("SELECT number, body FROM deposits {which} ORDER BY number");
+    let mut all = connection.prepare_cached(&query)?;
+    let rows = all.query_map(key, |row| {
+        Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?))
+    })?;
+    rows.map(|row| {
+        let (number, body) = row?;
+        Ok((PaymentNumber(number), serde_json::from_str(&body)?))
+    })
+    .collect()
+}
+
+pub(super) fn insert(connection: &Connection, deposit: &DepositRecord) -> Result<(), StoreFault> {
+    let insert = "INSERT INTO deposits \
+                  (chain_id, token, channel, nonce, day, open, counted, body) \
+                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+    connection.execute(
+        insert,
+        params![
+            deposit.chain_id.cast_signed(),
+            deposit.token.to_string(),
+            deposit.channel.to_string(),
+            deposit.nonce.to_string(),
+            deposit.day().cast_signed(),
+            deposit.stage == DepositStage::Open,
+            deposit.counted().to_string(),
+            serde_json::to_string(deposit)?
+        ],
+    )?;
+    Ok(())
+}
+
+fn update(
+    connection: &Connection,
+    number: PaymentNumber,
+    deposit: &DepositRecord,
+) -> Result<(), StoreFault> {
+    let update = "UPDATE deposits SET open = ?2, counted = ?3, body = ?4 WHERE number = ?1";
+    connection.execute(
+        update,
+        params![
+            number.0,
+            deposit.stage == DepositStage::Open,
+            deposit.counted().to_string(),
+            serde_json::to_string(deposit)?
+        ],
+    )?;
+    Ok(())
+}

@@ -1,0 +1,47 @@
+//! The right to use a channel, or to send an account's transactions: an advisory lock on a file,
+//! which the system drops with its process, so that what a killed one held is free at once.
+
+use std::{
+    fs::{File, TryLockError},
+    path::Path,
+};
+
+use crate::private::files;
+
+/// Held until dropped; nobody else has it, in this process or another.
+#[derive(Debug)]
+pub struct ChannelLease {
+    file: File,
+}
+
+impl ChannelLease {
+    /// None when somebody else has it.
+    pub(super) fn try_take(path: &Path) -> std::io::Result<Option<Self>> {
+        let file = open(path)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Self { file })),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+
+    /// Waits for whoever has it.
+    pub(super) fn take(path: &Path) -> std::io::Result<Self> {
+        let file = open(path)?;
+        file.lock()?;
+        Ok(Self { file })
+    }
+}
+
+fn open(path: &Path) -> std::io::Result<File> {
+    let mut options = File::options();
+    options.read(true).write(true).create(true).truncate(false);
+    files::open(&mut options, path)
+}
+
+impl Drop for ChannelLease {
+    /// By word: closing would leave the lock with a child process that still shares the file.
+    fn drop(&mut self) {
+        let _ = self.file.unlock();
+    }
+}

@@ -1,0 +1,41 @@
+//! The payer's side of x402: a store of channels, signatures and budgets that many processes
+//! share, and the payments made from it.
+//!
+//! HTTP is unknown here: headers come and go as texts. Nothing signed leaves before it is written
+//! down, and of what a server says only that is believed which we signed or the chain shows.
+
+mod attempt;
+pub mod audit;
+mod budget;
+pub mod chain;
+mod channel;
+mod deposit;
+mod error;
+mod facts;
+mod identity;
+mod lease;
+mod money;
+mod offer;
+mod open;
+mod pay;
+mod payment_record;
+mod payment_response;
+mod refund;
+mod resync;
+mod store;
+
+pub use attempt::{CallOrder, PaymentAttempt};
+pub use budget::DailyBudget;
+pub use channel::{
+    ChannelRequirements, LeasedChannel, PayerChannel, PayerChannelState, PendingDeposit,
+    SellerRoute, SignedVoucher, TokenName,
+};
+pub use deposit::{DepositRecord, DepositStage};
+pub use error::PayerError;
+pub use lease::ChannelLease;
+pub use money::TokenAmount;
+pub use offer::{PaymentOffer, SchemeChoice, choose};
+pub use pay::{FinishedPayment, Payer, PreparedPayment, SentPayment};
+pub use payment_record::{PaymentEntry, PaymentRecord, PaymentStatus};
+pub use resync::leaves_channel;
+pub use store::{PayerStore, PaymentNumber};

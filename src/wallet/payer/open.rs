@@ -1,0 +1,90 @@
+//! Opening the file of a purse, which many processes share: WAL mode, every commit synced, readable by
+//! its owner alone. A file of an earlier format is brought to the present one.
+
+use std::{path::Path, sync::Mutex, time::Duration};
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::{
+    PayerError, deposit,
+    lease::ChannelLease,
+    store::{PayerStore, StoreFault, unusable},
+};
+use crate::{error::describe_io, private::files};
+
+/// `application_id` of the file: "olpu".
+const APPLICATION: i64 = 0x6f6c_7075;
+/// `user_version` of the file. A change of the schema raises it and brings a migration.
+const FORMAT: i64 = 3;
+const SCHEMA: &str = include_str!("schema.sql");
+/// What format 2 has more than format 1.
+const SCHEMA_2: &str = include_str!("schema_2.sql");
+/// What format 3 has more than format 2.
+const SCHEMA_3: &str = include_str!("schema_3.sql");
+/// How long a writer waits for the others.
+const BUSY: Duration = Duration::from_secs(60);
+
+impl PayerStore {
+    /// The purse in the data folder `dir`, made when there is none.
+    pub fn open(dir: &Path) -> Result<Self, PayerError> {
+        let path = dir.join("purse.db");
+        let locks = dir.join("purse.locks");
+        let io = |error: std::io::Error| unusable(&path, describe_io(&error));
+        files::folder(dir).map_err(io)?;
+        files::folder(&locks).map_err(io)?;
+        // Of several processes that find no purse, one makes it.
+        let _making = ChannelLease::take(&locks.join("purse")).map_err(io)?;
+        // SQLite gives the files beside it the same mode.
+        files::file(&path).map_err(io)?;
+        let connection = connect(&path).map_err(|error| unusable(&path, error.to_string()))?;
+        let store = Self {
+            connection: Mutex::new(connection),
+            path,
+            locks,
+        };
+        store.prepare()?;
+        Ok(store)
+    }
+
+    fn prepare(&self) -> Result<(), PayerError> {
+        self.write(|transaction| {
+            let number = |name: &str| {
+                transaction.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, i64>(0))
+            };
+            match (number("application_id")?, number("user_version")?) {
+                (APPLICATION, FORMAT) => Ok(()),
+                (0, 0) => {
+                    transaction.execute_batch(SCHEMA)?;
+                    transaction.execute_batch(SCHEMA_2)?;
+                    transaction.execute_batch(SCHEMA_3)?;
+                    transaction.pragma_update(None, "application_id", APPLICATION)?;
+                    transaction.pragma_update(None, "user_version", FORMAT)?;
+                    Ok(())
+                }
+                (APPLICATION, found @ (1 | 2)) => {
+                    if found == 1 {
+                        transaction.execute_batch(SCHEMA_2)?;
+                        deposit::take_over(transaction)?;
+                    }
+                    transaction.execute_batch(SCHEMA_3)?;
+                    transaction.pragma_update(None, "user_version", FORMAT)?;
+                    Ok(())
+                }
+                (_, found) => Err(StoreFault::Purse(PayerError::Format {
+                    path: self.path.clone(),
+                    found,
+                    expected: FORMAT,
+                })),
+            }
+        })
+    }
+}
+
+fn connect(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY)?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    Ok(connection)
+}

@@ -1,0 +1,647 @@
+//! Paying for a call: sign, write down, and only then hand out; then read what came of it.
+
+use alloy::primitives::{Bytes, U256, hex};
+
+use super::{
+    DepositRecord, DepositStage, PayerError, TokenAmount,
+    attempt::{CallOrder, PaymentAttempt},
+    budget::{self, DailyBudget},
+    chain,
+    channel::{LeasedChannel, PayerChannel, PendingDeposit, SignedVoucher},
+    offer::PaymentOffer,
+    payment_record::{PaymentEntry, PaymentRecord, PaymentStatus},
+    store::{PayerStore, PaymentNumber, now_ms},
+};
+use crate::{
+    runtime::ledger::{Address, Amount, PaymentScheme, Word},
+    wallet::{
+        contracts::{COLLECTOR, ESCROW},
+        keystore::WalletAccount,
+        network::PaymentToken,
+        provider::Chain,
+        x402::{
+            binding::{
+                BindingDomain, OfferExtension, RequestBinding, extended, marked, request_hash,
+            },
+            digest::{EscrowDomain, TokenDomain, deposit_nonce},
+            signature,
+            wire::{
+                BatchPayload, DepositAuthorization, DepositPart, Erc3009, ExactPayload,
+                PaymentPayload, PaymentRequired, SchemePayload, TransferAuthorization, Voucher,
+                VoucherAction,
+            },
+        },
+    },
+};
+
+/// How many calls at the quoted price a deposit is for.
+const CALLS: u128 = 5;
+/// The longest that an authorization is good for, in seconds, whatever a server asks.
+const LONGEST: u64 = 3_600;
+/// A signed deposit that ends sooner than this is not sent again, in seconds.
+const MARGIN: u64 = 30;
+/// How much later than ours a chain's clock may be, in seconds: what ended sooner may still be used.
+pub(super) const SKEW: u64 = 120;
+
+/// Who pays, from what, on which chain.
+pub struct Payer {
+    pub store: PayerStore,
+    pub chain: Chain,
+    pub token: PaymentToken,
+    pub account: WalletAccount,
+    /// The most that may be spent in a day.
+    pub budget: Amount,
+    /// The most that may be in channels at the same time.
+    pub max_locked: Amount,
+    /// The most that a refund may cost.
+    pub max_refund_fee: Amount,
+}
+
+/// A payment that is thought out: nothing of it is signed yet, and dropping it costs nothing.
+#[derive(Debug)]
+#[must_use = "nothing is paid until it is signed"]
+pub struct PreparedPayment {
+    pub(super) offer: PaymentOffer,
+    pub(super) order: CallOrder,
+    leased: Option<LeasedChannel>,
+    top: ChannelTopUp,
+    /// The highest total that was signed for the channel before this call.
+    prior: Amount,
+}
+
+/// What goes into the channel with a payment.
+#[derive(Debug)]
+enum ChannelTopUp {
+    Nothing,
+    /// The deposit that an earlier payment signed, as long as it is good.
+    Again(PendingDeposit),
+    New(Amount),
+}
+
+impl PreparedPayment {
+    pub fn offer(&self) -> &PaymentOffer {
+        &self.offer
+    }
+
+    /// What was signed during the same call does not count as signed before it.
+    pub(super) fn keep_prior(&mut self, prior: Amount) {
+        self.prior = self.prior.min(prior);
+    }
+
+    /// Money that leaves the account for a channel by this payment and by none before it.
+    pub fn deposit(&self) -> Amount {
+        match self.top {
+            ChannelTopUp::New(amount) => amount,
+            ChannelTopUp::Nothing | ChannelTopUp::Again(_) => Amount::ZERO,
+        }
+    }
+}
+
+/// A payment that is written down and may leave the process.
+#[derive(Debug)]
+#[must_use = "it counts as spent until it is settled"]
+pub struct SentPayment {
+    /// The value of `PAYMENT-SIGNATURE`.
+    pub header: String,
+    pub(super) offer: PaymentOffer,
+    pub(super) order: CallOrder,
+    pub(super) number: PaymentNumber,
+    pub(super) record: PaymentRecord,
+    pub(super) leased: Option<LeasedChannel>,
+    pub(super) prior: Amount,
+    pub(super) fresh: Amount,
+    pub(super) repeated: bool,
+}
+
+/// A payment whose end is known.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FinishedPayment {
+    pub number: PaymentNumber,
+    pub record: PaymentRecord,
+}
+
+impl SentPayment {
+    /// What goes into a channel with it.
+    pub fn deposit(&self) -> Amount {
+        self.record.deposit
+    }
+
+    /// The part of it that no earlier payment signed.
+    pub fn fresh(&self) -> Amount {
+        self.fresh
+    }
+
+    pub fn payment_record(&self) -> &PaymentRecord {
+        &self.record
+    }
+
+    pub fn offer(&self) -> &PaymentOffer {
+        &self.offer
+    }
+
+    pub fn order(&self) -> &CallOrder {
+        &self.order
+    }
+
+    pub fn is_repeated(&self) -> bool {
+        self.repeated
+    }
+
+    /// The server may have had it before: from now on a refusal proves nothing.
+    pub fn repeat(&mut self) {
+        self.repeated = true;
+    }
+}
+
+impl PayerStore {
+    /// Reads what the chain has of a channel that nobody else uses, and keeps it.
+    pub async fn observe(
+        &self,
+        chain: &Chain,
+        channel: &mut PayerChannel,
+    ) -> Result<(), PayerError> {
+        let held = chain::channel_balance(chain, channel.id).await?;
+        channel.balance = held.balance;
+        channel.claimed = held.claimed;
+        // Only our own signature can have let so much be claimed.
+        channel.charged = channel.charged.max(held.claimed);
+        let arrived = |pending: &PendingDeposit| held.balance >= pending.balance_after;
+        match channel.pending.take_if(|pending| arrived(pending)) {
+            Some(pending) => self.deposit_seen(channel, &pending),
+            None => self.keep_channel(channel),
+        }
+    }
+}
+
+impl Payer {
+    pub fn locked(&self) -> Result<Amount, PayerError> {
+        self.store.locked(self.chain_id(), self.token.address)
+    }
+
+    /// Whether so much more may go into channels, before anything is signed.
+    ///
+    /// # Errors
+    /// It would be more than `call.max_locked`.
+    pub fn check_locked(&self, deposit: Amount) -> Result<(), PayerError> {
+        let before = self.locked()?;
+        budget::check_locked(self.day(), (before, before.saturating_add(deposit)))
+    }
+}
+
+impl Payer {
+    pub fn money(&self, amount: Amount) -> TokenAmount {
+        TokenAmount::from_base_units(amount, &self.token)
+    }
+
+    /// Unix seconds.
+    pub fn now(&self) -> u64 {
+        now_ms() / 1_000
+    }
+
+    pub(super) fn chain_id(&self) -> u64 {
+        self.chain.network.chain_id
+    }
+
+    /// Thinks a payment out: from which channel, and what would go into it. Of its own accord it
+    /// puts in no more than `free`; what the server and the price demand may be more.
+    pub async fn prepare(
+        &self,
+        offer: PaymentOffer,
+        order: CallOrder,
+        free: Amount,
+    ) -> Result<PreparedPayment, PayerError> {
+        self.settle_expired().await?;
+        match offer.scheme {
+            PaymentScheme::Exact => {
+                let (held, quote) = (self.funds().await?, offer.terms.amount);
+                if held < quote {
+                    return Err(self.insufficient_balance(held, quote));
+                }
+                Ok(PreparedPayment {
+                    offer,
+                    order,
+                    leased: None,
+                    top: ChannelTopUp::Nothing,
+                    prior: Amount::ZERO,
+                })
+            }
+            PaymentScheme::BatchSettlement => {
+                let wanted = offer.channel_requirements(
+                    self.chain_id(),
+                    self.account.address(),
+                    &order.seller,
+                );
+                let leased = self.store.lease_for(&wanted, offer.terms.amount, None)?;
+                self.prepare_from(leased, (offer, order), free).await
+            }
+        }
+    }
+
+    pub(super) async fn prepare_from(
+        &self,
+        mut leased: LeasedChannel,
+        (offer, order): (PaymentOffer, CallOrder),
+        free: Amount,
+    ) -> Result<PreparedPayment, PayerError> {
+        let is_new = leased.is_new;
+        let channel = &mut leased.channel;
+        let quote = offer.terms.amount;
+        if !is_new && (channel.pending.is_some() || channel.left() < quote) {
+            self.observe(channel).await?;
+        }
+        let max = channel.charged.saturating_add(quote);
+        let missing = max.saturating_sub(channel.balance);
+        let good_until = self.now() + MARGIN;
+        let earlier = channel.pending.clone();
+        let good = |it: &PendingDeposit| {
+            it.valid_before > good_until && it.amount >= least(&offer, missing)
+        };
+        let top = match earlier.filter(good) {
+            _ if missing.is_zero() => ChannelTopUp::Nothing,
+            Some(pending) => ChannelTopUp::Again(pending),
+            None => ChannelTopUp::New(self.size(&offer, missing, free).await?),
+        };
+        let prior = channel.signed.as_ref().map_or(Amount::ZERO, |it| it.max);
+        Ok(PreparedPayment {
+            offer,
+            order,
+            leased: Some(leased),
+            top,
+            prior,
+        })
+    }
+
+    /// Signs a payment and writes it down.
+    pub fn sign_payment(
+        &self,
+        prepared: PreparedPayment,
+        required: &PaymentRequired,
+    ) -> Result<SentPayment, PayerError> {
+        let PreparedPayment {
+            offer,
+            order,
+            leased,
+            top,
+            prior,
+        } = prepared;
+        match leased {
+            None => self.pay_once(required, offer, order),
+            Some(leased) => self.pay_from((leased, top, prior), required, (offer, order)),
+        }
+    }
+
+    /// The payment of an earlier process, to be sent once more.
+    pub fn resume(&self, attempt: PaymentAttempt) -> Result<SentPayment, PayerError> {
+        let number = self.store.payment_of(&attempt)?;
+        let record = self.store.numbered(number)?;
+        if record.chain_id != self.chain_id() || record.payer != self.account.address() {
+            return Err(PayerError::OtherPayer {
+                account: record.payer,
+                chain_id: record.chain_id,
+            });
+        }
+        let leased = match record.scheme {
+            PaymentScheme::Exact => None,
+            PaymentScheme::BatchSettlement => Some(self.store.lease(record.chain_id, record.word)?),
+        };
+        Ok(SentPayment {
+            header: attempt.header,
+            offer: attempt.offer,
+            order: attempt.order,
+            number,
+            prior: record.before,
+            fresh: Amount::ZERO,
+            record,
+            leased,
+            repeated: true,
+        })
+    }
+
+    /// Finds out by the chain what became of authorizations that have ended since.
+    async fn settle_expired(&self) -> Result<(), PayerError> {
+        let ended = self.now().saturating_sub(SKEW);
+        for (number, mut record) in self.store.expired(self.chain_id(), ended)? {
+            let asked = chain::is_used(&self.chain, record.token, record.payer, record.word);
+            record.status = match asked.await? {
+                true => PaymentStatus::Charged {
+                    amount: record.quote,
+                },
+                false => PaymentStatus::Void,
+            };
+            self.store.finish_payment(number, &record, None)?;
+        }
+        for (number, mut deposit) in self.store.expired_deposits(self.chain_id(), ended)? {
+            let asked = chain::is_used(&self.chain, deposit.token, deposit.payer, deposit.nonce);
+            deposit.stage = match asked.await? {
+                true => DepositStage::Made,
+                false => DepositStage::Void,
+            };
+            self.store.settle_deposit(number, &deposit)?;
+        }
+        Ok(())
+    }
+
+    fn pay_once(
+        &self,
+        required: &PaymentRequired,
+        offer: PaymentOffer,
+        order: CallOrder,
+    ) -> Result<SentPayment, PayerError> {
+        let quote = offer.terms.amount;
+        let valid_before = until(&offer);
+        let authorization = TransferAuthorization {
+            from: self.account.address(),
+            to: offer.terms.pay_to,
+            value: quote,
+            valid_after: U256::ZERO,
+            valid_before: U256::from(valid_before),
+            nonce: marked(),
+        };
+        let digest = self.token_domain(&offer.token, offer.terms.asset);
+        let signature = self.sign(digest.transfer(&authorization))?;
+        let mut spending = self.spending(&offer, &order, authorization.nonce);
+        spending.signature = hex::encode_prefixed(&signature);
+        spending.valid_before = valid_before;
+        let payload = SchemePayload::Exact(ExactPayload {
+            signature,
+            authorization,
+        });
+        let binding = self.binding(&order, offer.terms.asset, (spending.word, quote))?;
+        let header = header(required, &offer, &payload, &binding)?;
+        let attempt = self.attempt(&offer, &order, &header);
+        let record = PaymentEntry {
+            payment: &spending,
+            channel: None,
+            deposit: None,
+            attempt: &attempt,
+        };
+        let number = self.store.record(&record, self.day())?;
+        Ok(SentPayment {
+            header,
+            offer,
+            order,
+            number,
+            record: spending,
+            leased: None,
+            prior: Amount::ZERO,
+            fresh: Amount::ZERO,
+            repeated: false,
+        })
+    }
+
+    fn pay_from(
+        &self,
+        (mut leased, top, prior): (LeasedChannel, ChannelTopUp, Amount),
+        required: &PaymentRequired,
+        (offer, order): (PaymentOffer, CallOrder),
+    ) -> Result<SentPayment, PayerError> {
+        let channel = &mut leased.channel;
+        let (pending, deposit) = match top {
+            ChannelTopUp::Nothing => (None, None),
+            ChannelTopUp::Again(pending) => (Some(pending), None),
+            ChannelTopUp::New(amount) => {
+                let pending = self.authorize_deposit(channel, amount, until(&offer))?;
+                let deposit = DepositRecord::from_pending(channel, &pending);
+                channel.pending = Some(pending.clone());
+                (Some(pending), Some(deposit))
+            }
+        };
+        let max = channel.charged.saturating_add(offer.terms.amount);
+        let domain = EscrowDomain::for_chain(channel.chain_id);
+        let signature = self.sign(domain.voucher(channel.id, max))?;
+        let mut spending = self.spending(&offer, &order, channel.id);
+        spending.before = channel.charged;
+        spending.signature = hex::encode_prefixed(&signature);
+        spending.deposit = pending.as_ref().map_or(Amount::ZERO, |it| it.amount);
+        let payload = SchemePayload::Batch(Box::new(BatchPayload {
+            config: channel.config.clone().into(),
+            voucher: Voucher {
+                channel_id: channel.id,
+                max_claimable_amount: max,
+                signature,
+            },
+            action: pending.map_or(VoucherAction::Voucher, |it| {
+                VoucherAction::Deposit(part(&it))
+            }),
+        }));
+        let binding = self.binding(&order, ESCROW.into(), (channel.id, max))?;
+        let header = header(required, &offer, &payload, &binding)?;
+        if channel
+            .signed
+            .as_ref()
+            .is_none_or(|signed| signed.max < max)
+        {
+            channel.signed = Some(SignedVoucher {
+                max,
+                signature: spending.signature.clone(),
+            });
+        }
+        channel.used_ms = spending.time_ms;
+        channel.seller = order.seller.clone();
+        let attempt = self.attempt(&offer, &order, &header);
+        let record = PaymentEntry {
+            payment: &spending,
+            channel: Some(channel),
+            deposit: deposit.as_ref(),
+            attempt: &attempt,
+        };
+        let number = self.store.record(&record, self.day())?;
+        Ok(SentPayment {
+            header,
+            offer,
+            order,
+            number,
+            record: spending,
+            leased: Some(leased),
+            prior,
+            fresh: deposit.map_or(Amount::ZERO, |it| it.amount),
+            repeated: false,
+        })
+    }
+
+    /// Binds a payment to the one request that it is for.
+    fn binding(
+        &self,
+        order: &CallOrder,
+        contract: Address,
+        (id, maximum): (Word, Amount),
+    ) -> Result<RequestBinding, PayerError> {
+        let request_hash = request_hash("POST", &order.path, order.body.as_bytes());
+        let domain = BindingDomain::for_contract(self.chain_id(), contract);
+        let signature = self.sign(domain.request(id, maximum, request_hash))?;
+        Ok(RequestBinding {
+            request_hash,
+            signature,
+        })
+    }
+
+    fn attempt(&self, offer: &PaymentOffer, order: &CallOrder, header: &str) -> PaymentAttempt {
+        PaymentAttempt {
+            time_ms: now_ms(),
+            order: order.clone(),
+            offer: offer.clone(),
+            header: header.to_owned(),
+            chain_id: self.chain_id(),
+            quote: offer.terms.amount,
+        }
+    }
+
+    /// Signs that the collector may fetch an amount for a channel.
+    pub fn authorize_deposit(
+        &self,
+        channel: &PayerChannel,
+        amount: Amount,
+        valid_before: u64,
+    ) -> Result<PendingDeposit, PayerError> {
+        let salt = Word(rand::random());
+        let authorization = TransferAuthorization {
+            from: channel.config.payer,
+            to: COLLECTOR.into(),
+            value: amount,
+            valid_after: U256::ZERO,
+            valid_before: U256::from(valid_before),
+            nonce: deposit_nonce(channel.id, salt),
+        };
+        let domain = self.token_domain(&channel.token, channel.config.token);
+        let signature = self.sign(domain.receive(&authorization))?;
+        Ok(PendingDeposit {
+            amount,
+            valid_before,
+            salt,
+            signature: hex::encode_prefixed(&signature),
+            balance_after: channel.balance.saturating_add(amount),
+        })
+    }
+
+    /// Enough for some calls, within what may be put in, the day's budget and what the account has.
+    async fn size(
+        &self,
+        offer: &PaymentOffer,
+        missing: Amount,
+        free: Amount,
+    ) -> Result<Amount, PayerError> {
+        let quote = offer.terms.amount;
+        let least = least(offer, missing);
+        let several = Amount(quote.0.saturating_mul(CALLS));
+        let spent = self
+            .store
+            .spent(self.chain_id(), self.token.address, now_ms())?;
+        let held = self.funds().await?;
+        let room = self.max_locked.saturating_sub(self.locked()?);
+        let within = self
+            .budget
+            .saturating_sub(spent)
+            .min(held)
+            .min(free)
+            .min(room);
+        let amount = least.max(several.min(within));
+        if amount > held {
+            return Err(self.insufficient_balance(held, amount));
+        }
+        self.check_locked(amount)?;
+        Ok(amount)
+    }
+
+    /// Reads what the chain has of a channel, and keeps it.
+    pub async fn observe(&self, channel: &mut PayerChannel) -> Result<(), PayerError> {
+        self.store.observe(&self.chain, channel).await
+    }
+
+    pub async fn funds(&self) -> Result<Amount, PayerError> {
+        let account = self.account.address();
+        Ok(chain::funds(&self.chain, self.token.address, account).await?)
+    }
+
+    pub fn insufficient_balance(&self, held: Amount, needed: Amount) -> PayerError {
+        PayerError::Funds {
+            account: self.account.address(),
+            network: self.chain.network.name.clone(),
+            held: self.money(held),
+            needed: self.money(needed),
+        }
+    }
+
+    pub fn day(&self) -> DailyBudget<'_> {
+        DailyBudget {
+            limit: self.budget,
+            locked: self.max_locked,
+            token: &self.token,
+        }
+    }
+
+    fn token_domain(&self, token: &super::channel::TokenName, asset: Address) -> TokenDomain {
+        TokenDomain::for_token(&token.name, &token.version, self.chain_id(), asset)
+    }
+
+    pub(super) fn sign(&self, digest: Word) -> Result<Bytes, PayerError> {
+        Ok(signature::sign(&self.account, digest)?.to_vec().into())
+    }
+
+    fn spending(&self, offer: &PaymentOffer, order: &CallOrder, word: Word) -> PaymentRecord {
+        PaymentRecord {
+            request_id: order.request_id.clone(),
+            time_ms: now_ms(),
+            server: order.seller.server.clone(),
+            adapter: order.seller.adapter.clone(),
+            scheme: offer.scheme,
+            chain_id: self.chain_id(),
+            token: offer.terms.asset,
+            receiver: offer.terms.pay_to,
+            payer: self.account.address(),
+            word,
+            before: Amount::ZERO,
+            quote: offer.terms.amount,
+            deposit: Amount::ZERO,
+            signature: String::new(),
+            valid_before: 0,
+            status: PaymentStatus::Open,
+            receipt: None,
+        }
+    }
+}
+
+/// The smallest deposit that a server takes and that covers what is missing. A minimum below the
+/// price is none.
+fn least(offer: &PaymentOffer, missing: Amount) -> Amount {
+    let asked = offer.terms.extra.min_deposit;
+    let asked = asked.filter(|asked| *asked >= offer.terms.amount);
+    missing.max(asked.unwrap_or_default())
+}
+
+fn until(offer: &PaymentOffer) -> u64 {
+    now_ms() / 1_000 + offer.terms.max_timeout_seconds.min(LONGEST)
+}
+
+fn part(pending: &PendingDeposit) -> DepositPart {
+    // What is in the purse was written by us.
+    let signature = hex::decode(&pending.signature).unwrap_or_default();
+    DepositPart {
+        amount: pending.amount,
+        authorization: DepositAuthorization {
+            erc3009: Some(Erc3009 {
+                valid_after: U256::ZERO,
+                valid_before: U256::from(pending.valid_before),
+                salt: pending.salt,
+                signature: signature.into(),
+            }),
+        },
+    }
+}
+
+/// The value of `PAYMENT-SIGNATURE`, with an entry of ours in its extensions.
+pub(super) fn header<E: OfferExtension>(
+    required: &PaymentRequired,
+    offer: &PaymentOffer,
+    payload: &SchemePayload,
+    entry: &E,
+) -> Result<String, PayerError> {
+    let made = PaymentPayload::answering(required, offer.raw.clone(), payload);
+    made.and_then(|mut payment| {
+        payment.extensions = extended(payment.extensions.take(), entry)?;
+        payment.encode()
+    })
+    .map_err(|problem| PayerError::Wire {
+        server: offer.server.clone(),
+        problem,
+    })
+}

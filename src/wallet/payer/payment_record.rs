@@ -1,0 +1,425 @@
+//! What was signed away, and what became of it. A signature counts against its day's budget up to
+//! its limit from before it leaves the process until the server or the chain says otherwise.
+//!
+//! A channel counts on a day with what was put into it or with what calls from it cost, whichever
+//! is more: neither the money that leaves the account nor the calls exceed the budget.
+
+use rusqlite::{Connection, params};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{
+    PayerError,
+    attempt::{self, PaymentAttempt},
+    budget::{DAY_MS, DailyBudget, spent, within_budget},
+    channel::{PayerChannel, PendingDeposit, put},
+    deposit::{self, DepositRecord},
+    store::{PayerStore, PaymentNumber, StoreFault, now_ms},
+};
+use crate::runtime::ledger::{Address, Amount, CallCharge, PaymentScheme, Word};
+
+/// Begins ids of what refunds cost.
+const FEE: &str = "refund-fee-";
+
+/// What is known of a signature's end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "is")]
+pub enum PaymentStatus {
+    /// Nobody has said yet: it may cost all that it allows.
+    Open,
+    Charged {
+        amount: Amount,
+    },
+    /// It cost nothing and never will.
+    Void,
+}
+
+/// One signature that pays for one call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaymentRecord {
+    /// Under which the server keeps its receipt.
+    pub request_id: String,
+    /// Unix milliseconds.
+    pub time_ms: u64,
+    pub server: String,
+    pub adapter: String,
+    pub scheme: PaymentScheme,
+    pub chain_id: u64,
+    pub token: Address,
+    pub receiver: Address,
+    pub payer: Address,
+    /// The channel, or the nonce of an `exact` authorization.
+    pub word: Word,
+    /// What was charged to the channel before; zero for `exact`.
+    pub before: Amount,
+    /// The most that the call may cost.
+    pub quote: Amount,
+    /// What goes into the channel with it, until the chain shows it there.
+    pub deposit: Amount,
+    /// Of the voucher over `before + quote`, or of the authorization; 0x and hex digits.
+    pub signature: String,
+    /// When an `exact` authorization ends, Unix seconds; zero for vouchers, which do not.
+    pub valid_before: u64,
+    #[serde(rename = "fate")]
+    pub status: PaymentStatus,
+    /// The server's own receipt.
+    pub receipt: Option<Value>,
+}
+
+/// A payment and all that is written down with it.
+#[derive(Clone, Copy, Debug)]
+pub struct PaymentEntry<'a> {
+    pub payment: &'a PaymentRecord,
+    pub channel: Option<&'a PayerChannel>,
+    /// One that was signed for this payment.
+    pub deposit: Option<&'a DepositRecord>,
+    pub attempt: &'a PaymentAttempt,
+}
+
+impl PaymentRecord {
+    fn counted(&self) -> Amount {
+        match self.status {
+            PaymentStatus::Open => self.quote,
+            PaymentStatus::Charged { amount } => amount,
+            PaymentStatus::Void => Amount::ZERO,
+        }
+    }
+
+    fn day(&self) -> u64 {
+        self.time_ms / DAY_MS
+    }
+
+    pub fn charged(&self) -> Option<Amount> {
+        match self.status {
+            PaymentStatus::Charged { amount } => Some(amount),
+            PaymentStatus::Open | PaymentStatus::Void => None,
+        }
+    }
+
+    /// The charge, once it is known.
+    pub fn charge(&self) -> Option<CallCharge> {
+        let amount = self.charged()?;
+        Some(CallCharge {
+            scheme: self.scheme,
+            chain_id: self.chain_id,
+            token: self.token,
+            receiver: self.receiver,
+            payer: self.payer,
+            id: self.word,
+            amount,
+            cumulative: self.before.saturating_add(amount),
+        })
+    }
+}
+
+impl PayerStore {
+    /// Writes down a payment with all that it takes, before it is sent.
+    pub fn record(
+        &self,
+        record: &PaymentEntry<'_>,
+        budget: DailyBudget<'_>,
+    ) -> Result<PaymentNumber, PayerError> {
+        self.write(|transaction| {
+            let spending = record.payment;
+            let key = (spending.chain_id, spending.token, spending.day());
+            within_budget(transaction, key, budget, |transaction| {
+                if let Some(channel) = record.channel {
+                    put(transaction, channel)?;
+                }
+                if let Some(deposit) = record.deposit {
+                    deposit::insert(transaction, deposit)?;
+                }
+                let number = insert(transaction, spending)?;
+                attempt::store_attempt(transaction, number, record.attempt)?;
+                Ok(number)
+            })
+        })
+    }
+
+    /// Writes down what a refund may cost, with its channel, before it is asked for.
+    pub(super) fn record_fee(
+        &self,
+        fee: &PaymentRecord,
+        channel: &PayerChannel,
+        budget: DailyBudget<'_>,
+    ) -> Result<(), PayerError> {
+        self.write(|transaction| {
+            let key = (fee.chain_id, fee.token, fee.day());
+            within_budget(transaction, key, budget, |transaction| {
+                put(transaction, channel)?;
+                insert(transaction, fee).map(drop)
+            })
+        })
+    }
+
+    /// A refund was refused: a voucher for its fee takes the place that the next call's has.
+    pub(super) fn void_fees(&self, channel: &PayerChannel) -> Result<(), PayerError> {
+        self.write(|transaction| {
+            for (number, mut record) in in_doubt(transaction, channel)? {
+                if is_fee(&record) {
+                    record.status = PaymentStatus::Void;
+                    update(transaction, number, &record)?;
+                }
+            }
+            put(transaction, channel)
+        })
+    }
+
+    /// Writes down how a signature ended, with the channel as it is then. A server that charged
+    /// for it agrees with the total before it, which ends the doubts about earlier ones.
+    pub fn finish_payment(
+        &self,
+        number: PaymentNumber,
+        record: &PaymentRecord,
+        channel: Option<&PayerChannel>,
+    ) -> Result<(), PayerError> {
+        self.write(|transaction| {
+            update(transaction, number, record)?;
+            let Some(channel) = channel else {
+                return Ok(());
+            };
+            put(transaction, channel)?;
+            match record.charged() {
+                Some(_) => {
+                    let earlier = |other: PaymentNumber| other.0 < number.0;
+                    end_doubts(transaction, channel, (record.before, &earlier)).map(drop)
+                }
+                None => Ok(()),
+            }
+        })
+    }
+
+    /// The channel's total was `was` here and is known to be more or less now: signatures of
+    /// earlier calls that nobody answered cost what lies between their beginning and it. What they
+    /// do not explain is counted as a spending of its own.
+    pub fn settle_doubts(&self, channel: &PayerChannel, was: Amount) -> Result<(), PayerError> {
+        self.write(|transaction| {
+            let explained = end_doubts(transaction, channel, (channel.charged, &|_| true))?;
+            let grown = channel.charged.saturating_sub(was);
+            let excess = grown.saturating_sub(explained);
+            if !excess.is_zero() {
+                insert(transaction, &unexplained(channel, was, excess))?;
+            }
+            put(transaction, channel)
+        })
+    }
+
+    /// The chain shows the channel's deposit: it is no longer on its way to somebody else.
+    pub fn deposit_seen(
+        &self,
+        channel: &PayerChannel,
+        pending: &PendingDeposit,
+    ) -> Result<(), PayerError> {
+        self.write(|transaction| {
+            for (number, mut record) in in_doubt(transaction, channel)? {
+                record.deposit = Amount::ZERO;
+                update(transaction, number, &record)?;
+            }
+            deposit::made(transaction, channel, pending)?;
+            put(transaction, channel)
+        })
+    }
+
+    /// `exact` authorizations that nobody answered and that ended before `time`, Unix seconds.
+    pub fn expired(
+        &self,
+        chain_id: u64,
+        time: u64,
+    ) -> Result<Vec<(PaymentNumber, PaymentRecord)>, PayerError> {
+        let open = self.read(|connection| {
+            rows(
+                connection,
+                "WHERE open = 1 AND chain_id = ?1",
+                params![chain_id.cast_signed()],
+            )
+        })?;
+        let ended =
+            |it: &PaymentRecord| it.scheme == PaymentScheme::Exact && it.valid_before < time;
+        Ok(open.into_iter().filter(|(_, it)| ended(it)).collect())
+    }
+
+    /// What counts against the budget of the day of `time_ms`.
+    pub fn spent(&self, chain_id: u64, token: Address, time_ms: u64) -> Result<Amount, PayerError> {
+        self.read(|connection| spent(connection, (chain_id, token, time_ms / DAY_MS)))
+    }
+
+    /// The last signature for a request.
+    pub fn payment_record(&self, request_id: &str) -> Result<Option<PaymentRecord>, PayerError> {
+        let found =
+            self.read(|connection| rows(connection, "WHERE request_id = ?1", params![request_id]))?;
+        Ok(found.into_iter().next_back().map(|(_, record)| record))
+    }
+
+    /// Every signature, the oldest first.
+    pub fn payment_records(&self) -> Result<Vec<PaymentRecord>, PayerError> {
+        let found = self.read(|connection| rows(connection, "", params![]))?;
+        Ok(found.into_iter().map(|(_, record)| record).collect())
+    }
+
+    /// A signature by its row.
+    pub(super) fn numbered(&self, number: PaymentNumber) -> Result<PaymentRecord, PayerError> {
+        self.read(|connection| {
+            let mut found = rows(connection, "WHERE number = ?1", params![number.0])?;
+            match found.pop() {
+                Some((_, record)) => Ok(record),
+                None => Err(StoreFault::Sql(rusqlite::Error::QueryReturnedNoRows)),
+            }
+        })
+    }
+
+    /// Keeps the server's receipt with what was paid for it, under the server's id for it unless
+    /// that is another call's.
+    pub fn keep_receipt(
+        &self,
+        number: PaymentNumber,
+        mut record: PaymentRecord,
+        (id, receipt): (&str, Option<Value>),
+    ) -> Result<(), PayerError> {
+        record.receipt = receipt;
+        self.write(|transaction| {
+            let others = rows(transaction, "WHERE request_id = ?1", params![id])?;
+            if others.iter().all(|(other, _)| *other == number) {
+                record.request_id = id.to_owned();
+            }
+            update(transaction, number, &record)
+        })
+    }
+}
+
+/// The id under which the fee of a channel's refund is kept.
+pub(super) fn fee_id(channel: &PayerChannel, refund_nonce: u64) -> String {
+    format!("{FEE}{}-{refund_nonce}", channel.id)
+}
+
+fn is_fee(record: &PaymentRecord) -> bool {
+    record.request_id.starts_with(FEE)
+}
+
+/// What a server proves to have been charged beyond its own answers, by a signature of ours.
+fn unexplained(channel: &PayerChannel, before: Amount, amount: Amount) -> PaymentRecord {
+    PaymentRecord {
+        request_id: format!("resynchronised-{}-{before}", channel.id),
+        time_ms: now_ms(),
+        server: channel.seller.server.clone(),
+        adapter: channel.seller.adapter.clone(),
+        scheme: PaymentScheme::BatchSettlement,
+        chain_id: channel.chain_id,
+        token: channel.config.token,
+        receiver: channel.config.receiver,
+        payer: channel.config.payer,
+        word: channel.id,
+        before,
+        quote: amount,
+        deposit: Amount::ZERO,
+        signature: channel
+            .signed
+            .as_ref()
+            .map_or_else(String::new, |signed| signed.signature.clone()),
+        valid_before: 0,
+        status: PaymentStatus::Charged { amount },
+        receipt: None,
+    }
+}
+
+/// Returns what the earlier calls have cost together.
+fn end_doubts(
+    connection: &Connection,
+    channel: &PayerChannel,
+    (charged, which): (Amount, &dyn Fn(PaymentNumber) -> bool),
+) -> Result<Amount, StoreFault> {
+    let mut sum = Amount::ZERO;
+    for (number, mut record) in in_doubt(connection, channel)? {
+        if !which(number) {
+            continue;
+        }
+        let cost = charged.saturating_sub(record.before).min(record.quote);
+        sum = sum.saturating_add(cost);
+        record.status = match cost.is_zero() {
+            true => PaymentStatus::Void,
+            false => PaymentStatus::Charged { amount: cost },
+        };
+        update(connection, number, &record)?;
+    }
+    Ok(sum)
+}
+
+fn in_doubt(
+    connection: &Connection,
+    channel: &PayerChannel,
+) -> Result<Vec<(PaymentNumber, PaymentRecord)>, StoreFault> {
+    let key = params![channel.chain_id.cast_signed(), channel.id.to_string()];
+    rows(
+        connection,
+        "WHERE open = 1 AND chain_id = ?1 AND word = ?2",
+        key,
+    )
+}
+
+fn rows(
+    connection: &Connection,
+    which: &str,
+    key: impl rusqlite::Params,
+) -> Result<Vec<(PaymentNumber, PaymentRecord)>, StoreFault> {
+    let query = format!("SELECT number, body FROM spendings {which} ORDER BY number");
+    let mut all = connection.prepare_cached(&query)?;
+    let rows = all.query_map(key, |row| {
+        Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?))
+    })?;
+    rows.map(|row| {
+        let (number, body) = row?;
+        Ok((PaymentNumber(number), serde_json::from_str(&body)?))
+    })
+    .collect()
+}
+
+fn insert(connection: &Connection, record: &PaymentRecord) -> Result<PaymentNumber, StoreFault> {
+    let insert = "INSERT INTO spendings \
+                  (request_id, chain_id, token, word, day, open, counted, body) \
+                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+    connection.execute(
+        insert,
+        params![
+            record.request_id,
+            record.chain_id.cast_signed(),
+            record.token.to_string(),
+            record.word.to_string(),
+            record.day().cast_signed(),
+            record.status == PaymentStatus::Open,
+            record.counted().to_string(),
+            serde_json::to_string(record)?
+        ],
+    )?;
+    Ok(PaymentNumber(connection.last_insert_rowid()))
+}
+
+/// What was signed for a chain that is gone costs nothing more, and counts on no day.
+pub(super) fn end(connection: &Connection, chain_id: u64) -> Result<(), StoreFault> {
+    let key = params![chain_id.cast_signed()];
+    for (number, mut record) in rows(connection, "WHERE open = 1 AND chain_id = ?1", key)? {
+        record.status = PaymentStatus::Void;
+        update(connection, number, &record)?;
+    }
+    let uncounted = "UPDATE spendings SET counted = '0' WHERE chain_id = ?1";
+    connection.execute(uncounted, params![chain_id.cast_signed()])?;
+    Ok(())
+}
+
+fn update(
+    connection: &Connection,
+    number: PaymentNumber,
+    record: &PaymentRecord,
+) -> Result<(), StoreFault> {
+    let update = "UPDATE spendings SET request_id = ?2, open = ?3, counted = ?4, body = ?5 \
+                  WHERE number = ?1";
+    connection.execute(
+        update,
+        params![
+            number.0,
+            record.request_id,
+            record.status == PaymentStatus::Open,
+            record.counted().to_string(),
+            serde_json::to_string(record)?
+        ],
+    )?;
+    Ok(())
+}

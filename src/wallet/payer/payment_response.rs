@@ -1,0 +1,125 @@
+//! What came of a payment, as the server says it and our own signature allows.
+
+use super::{
+    PayerError,
+    pay::{FinishedPayment, Payer, SentPayment},
+    payment_record::PaymentStatus,
+    resync::is_of_total,
+    store::now_ms,
+};
+use crate::{
+    runtime::ledger::{Amount, PaymentScheme},
+    wallet::x402::wire::{SettleResponse, WireProblem},
+};
+
+impl Payer {
+    /// Reads the server's `PAYMENT-RESPONSE`. What it says beyond what was signed is not believed:
+    /// the call then counts with its whole quote.
+    pub async fn read_response(
+        &self,
+        sent: SentPayment,
+        text: &str,
+    ) -> Result<FinishedPayment, PayerError> {
+        let server = sent.offer.server.clone();
+        let response = SettleResponse::decode(text).map_err(|problem| PayerError::Wire {
+            server: server.clone(),
+            problem,
+        })?;
+        self.settle_with(sent, response).await
+    }
+
+    /// The same for a response that came as JSON, at the end of a stream.
+    pub async fn settle_json(
+        &self,
+        sent: SentPayment,
+        text: &str,
+    ) -> Result<FinishedPayment, PayerError> {
+        let response = serde_json::from_str(text).map_err(|_| PayerError::Wire {
+            server: sent.offer.server.clone(),
+            problem: WireProblem::Json,
+        })?;
+        self.settle_with(sent, response).await
+    }
+
+    async fn settle_with(
+        &self,
+        mut sent: SentPayment,
+        response: SettleResponse,
+    ) -> Result<FinishedPayment, PayerError> {
+        if !response.success {
+            let code = response.error_reason.unwrap_or_else(|| "unknown".into());
+            return Err(self.refused(sent, &code)?);
+        }
+        let amount = self.charged(&sent, &response)?;
+        sent.record.status = PaymentStatus::Charged { amount };
+        let had_deposit = !sent.record.deposit.is_zero();
+        if let Some(leased) = &mut sent.leased {
+            // An answer that was asked for again may be older than what calls have cost since.
+            let total = sent.record.before.saturating_add(amount);
+            leased.channel.charged = leased.channel.charged.max(total);
+            leased.channel.used_ms = now_ms();
+        }
+        let channel = sent.leased.as_ref().map(|leased| &leased.channel);
+        self.store
+            .finish_payment(sent.number, &sent.record, channel)?;
+        if let Some(leased) = sent.leased.as_mut().filter(|_| had_deposit) {
+            // A chain that does not answer now is asked before the channel's next call.
+            let _ = self.observe(&mut leased.channel).await;
+        }
+        Ok(FinishedPayment {
+            number: sent.number,
+            record: sent.record,
+        })
+    }
+
+    fn charged(&self, sent: &SentPayment, response: &SettleResponse) -> Result<Amount, PayerError> {
+        let record = &sent.record;
+        if sent.leased.is_none() {
+            return Ok(record.quote);
+        }
+        let extra = response.extra.clone().unwrap_or_default();
+        let state = extra.channel_state.as_ref();
+        let total = state.and_then(|state| state.charged_cumulative_amount);
+        let grown = total.map(|total| total.saturating_sub(record.before));
+        let charged = extra.charged_amount.or(grown).unwrap_or(record.quote);
+        let server = || sent.offer.server.clone();
+        if charged > record.quote {
+            return Err(PayerError::Overcharged {
+                server: server(),
+                charged: self.money(charged),
+                quote: self.money(record.quote),
+            });
+        }
+        let expected = record.before.saturating_add(charged);
+        match total {
+            Some(found) if found != expected => Err(PayerError::Inconsistent {
+                server: server(),
+                found: self.money(found),
+                expected: self.money(expected),
+            }),
+            _ => Ok(charged),
+        }
+    }
+
+    /// The server took no money: a voucher's next one takes its place. An `exact` authorization
+    /// counts until it ends, since whoever has it may still use it.
+    pub fn refused(&self, mut sent: SentPayment, code: &str) -> Result<PayerError, PayerError> {
+        // A refusal of what was sent before proves nothing: it may have been answered then.
+        if !sent.repeated {
+            if sent.record.scheme == PaymentScheme::BatchSettlement {
+                sent.record.status = PaymentStatus::Void;
+                self.store.finish_payment(sent.number, &sent.record, None)?;
+            }
+            self.store.forget_attempt(&sent.order.request_id)?;
+        }
+        let (server, code) = (sent.offer.server.clone(), code.to_owned());
+        Ok(match is_of_total(&code) {
+            true => PayerError::Shared {
+                server,
+                channel: sent.record.word,
+                reason: code,
+            },
+            false => PayerError::Refused { server, code },
+        })
+    }
+}

@@ -1,0 +1,363 @@
+//! The desk of one chain: what it is made of, and the questions that it answers without sending
+//! anything.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use alloy::{
+    primitives::{B256, Bytes, U256, b256},
+    rpc::types::TransactionReceipt,
+    sol_types::SolCall,
+};
+use tokio::sync::{Notify, OwnedMutexGuard};
+
+use super::{
+    ChainFailure, MinedResult, SettleError, facts,
+    ledger_view::{EventLocation, LedgerView, TxHistory, ask},
+    memory::ChainMemory,
+    queue::{ProgressListener, TxQueue},
+    sponsor::SponsorGate,
+};
+use crate::{
+    runtime::{
+        event::Event,
+        ledger::{Address, ChannelKey, ChannelView, SponsorAllowance, Word},
+        ports::FactLog,
+    },
+    wallet::{
+        WalletError,
+        keystore::WalletAccount,
+        network::Network,
+        provider::Chain,
+        registry::SigningContract,
+        transaction::{FactReader, MinedTx, TransactionError, TxLimits, TxSubmission},
+    },
+};
+
+/// How long a view may be served from memory: a small part of the shortest withdrawal delay.
+pub const FRESH: Duration = Duration::from_secs(30);
+/// After a failed look, whoever asks in this time is told so without another one.
+pub(super) const RETRY: Duration = Duration::from_secs(1);
+
+/// How a desk behaves.
+#[derive(Clone)]
+pub struct SettlementOptions {
+    pub limits: TxLimits,
+    /// Blocks on top of a deposit or a payment before it counts; 0 on local chains.
+    pub confirmations: u64,
+    /// Time between two looks.
+    pub poll: Duration,
+    /// How long a look is good for.
+    pub fresh: Duration,
+    /// How long a newest block below the last one may be an RPC's that lags, and no reorganisation.
+    pub lag: Duration,
+    /// Told what a person may want to know while waiting.
+    pub progress: ProgressListener,
+    /// Reads what this account's transactions do beyond settling, such as anchoring; without it
+    /// those facts are lost.
+    pub reader: Option<FactReader>,
+    /// What is done for strangers in a day.
+    pub allowance: SponsorAllowance,
+}
+
+impl SettlementOptions {
+    /// What suits a network.
+    pub fn for_network(network: &Network, limits: TxLimits) -> Self {
+        let (poll, lag) = match network.is_local() {
+            true => (Duration::from_millis(250), Duration::from_secs(1)),
+            false => (Duration::from_secs(2), Duration::from_secs(30)),
+        };
+        Self {
+            limits,
+            confirmations: network.confirmations,
+            poll,
+            fresh: FRESH,
+            lag,
+            progress: Arc::new(|_| {}),
+            reader: None,
+            allowance: SponsorAllowance::UNLIMITED,
+        }
+    }
+}
+
+/// Where a desk writes, and what it reads of what is written.
+pub struct SettlementRecords {
+    pub facts: Arc<dyn FactLog>,
+    /// Sees at once what `facts` has kept.
+    pub ledger: Arc<dyn LedgerView>,
+    /// Of the journal so far.
+    pub history: TxHistory,
+}
+
+/// One chain, through the account that claims and refunds there.
+pub struct SettlementClient {
+    pub(super) chain: Chain,
+    pub(super) queue: Arc<TxQueue>,
+    pub(super) ledger: Arc<dyn LedgerView>,
+    pub(super) options: SettlementOptions,
+    pub(super) memory: Arc<ChainMemory>,
+    /// Held by whoever looks.
+    pub(super) eye: tokio::sync::Mutex<()>,
+    /// A payer started to withdraw.
+    pub(super) alarm: Notify,
+    turns: NamedLocks,
+}
+
+impl SettlementClient {
+    pub fn new(
+        chain: Chain,
+        account: WalletAccount,
+        records: SettlementRecords,
+        options: SettlementOptions,
+    ) -> Self {
+        let SettlementRecords {
+            facts,
+            ledger,
+            history,
+        } = records;
+        let chain_id = chain.network.chain_id;
+        let memory = Arc::new(ChainMemory::default());
+        for location in history.locations(chain_id) {
+            memory.lock().watch(location.clone());
+        }
+        let (seen, read) = (Arc::clone(&memory), Arc::clone(&ledger));
+        let beyond = options.reader.clone();
+        let reader = move |receipt: &TransactionReceipt| {
+            seen.lock().watch(EventLocation {
+                chain_id,
+                tx: receipt.transaction_hash.to_string(),
+                block: receipt.block_number.unwrap_or_default(),
+                hash: Word(receipt.block_hash.unwrap_or_default().0),
+            });
+            let mut told = ask(&*read, |ledger| facts::told_by(receipt, chain_id, ledger));
+            if let Some(beyond) = &beyond {
+                told.extend(beyond(receipt));
+            }
+            told
+        };
+        let gate = SponsorGate {
+            chain_id,
+            account: account.address(),
+            books: Arc::clone(&ledger),
+            allowance: options.allowance,
+        };
+        let queue = TxQueue::new(
+            (chain.clone(), account),
+            (facts, history),
+            (options.limits, Arc::clone(&options.progress)),
+            (Arc::new(reader), gate),
+        );
+        Self {
+            chain,
+            queue: Arc::new(queue),
+            ledger,
+            options,
+            memory,
+            eye: tokio::sync::Mutex::new(()),
+            alarm: Notify::new(),
+            turns: NamedLocks::default(),
+        }
+    }
+
+    /// The account that claims and refunds.
+    pub fn account(&self) -> Address {
+        self.queue.account.address()
+    }
+
+    pub fn chain(&self) -> &Chain {
+        &self.chain
+    }
+
+    /// Finds out what became of the transactions that an earlier process left open.
+    pub async fn recover(&self) -> Result<(), TransactionError> {
+        self.check_chain().await?;
+        self.queue.settle_lost().await
+    }
+
+    /// Returns once a payer has started to withdraw since the last time.
+    pub async fn withdrawal_started(&self) {
+        self.alarm.notified().await;
+    }
+
+    /// One at a time per authorization or channel.
+    pub(super) async fn turn(&self, of: Word) -> OwnedMutexGuard<()> {
+        self.turns.take(of).await
+    }
+
+    /// What became of an earlier attempt at a deed whose transaction had been lost from sight.
+    pub(super) async fn earlier(&self, label: &str) -> Result<Option<MinedTx>, ChainFailure> {
+        self.queue.until_idle(label).await;
+        if self.queue.has_lost() {
+            self.check_chain()
+                .await
+                .map_err(ChainFailure::unreachable)?;
+        }
+        match self.queue.settle_lost().await {
+            Ok(()) => Ok(self.queue.resolved(label)),
+            Err(error) => Err(match self.queue.open(label) {
+                Some(tx) => ChainFailure::Unknown { tx },
+                None => ChainFailure::unreachable(error),
+            }),
+        }
+    }
+
+    /// A call with the gas that it takes now; one that would fail says why.
+    pub(super) async fn prepared(
+        &self,
+        to: Address,
+        data: Bytes,
+        label: String,
+    ) -> Result<TxSubmission, WalletError> {
+        self.check_chain().await?;
+        let from = self.account();
+        let gas = self.chain.estimate(from, to, &data, &label).await?;
+        Ok(TxSubmission {
+            to,
+            data,
+            value: U256::ZERO,
+            label,
+            // The chain may be in another state by then; what is not used is not paid.
+            gas: gas + gas / 5,
+            sponsored: None,
+        })
+    }
+
+    /// Prepares a call, sends it and waits until it is mined; the facts of its receipt are kept.
+    pub async fn carry_out(
+        &self,
+        to: Address,
+        data: Bytes,
+        label: String,
+    ) -> Result<MinedTx, SettleError> {
+        let call = self.prepared(to, data, label).await?;
+        Ok(self.queue.send(call, None).await?)
+    }
+
+    /// Sends a call and waits until it is mined and deep enough; `first` is written down before.
+    pub(super) async fn done(
+        &self,
+        name: &'static str,
+        call: TxSubmission,
+        first: Option<Event>,
+    ) -> Result<MinedTx, ChainFailure> {
+        let sent = self.queue.send(call, first).await;
+        let mined = sent.map_err(|error| ChainFailure::from_transaction(name, error))?;
+        self.counted(&mined).await?;
+        Ok(mined)
+    }
+
+    /// Waits until a mined transaction is deep enough; it is unknown again when its block goes.
+    pub(super) async fn counted(&self, mined: &MinedTx) -> Result<(), ChainFailure> {
+        if self.options.confirmations == 0 {
+            return Ok(());
+        }
+        let (number, hash) = (mined.receipt.block_number, mined.receipt.block_hash);
+        let deep = self.is_confirmed(number.unwrap_or_default(), hash.unwrap_or_default());
+        match deep.await {
+            Ok(true) => Ok(()),
+            Ok(false) | Err(_) => Err(ChainFailure::Unknown {
+                tx: mined.tx.to_string(),
+            }),
+        }
+    }
+
+    /// A channel after a transaction: mined, so whatever fails now is no failure of it.
+    pub(super) async fn channel_after(
+        &self,
+        tx: String,
+        channel: Word,
+    ) -> Result<MinedResult, ChainFailure> {
+        match self.advance(&[channel]).await {
+            Ok(views) => Ok(MinedResult {
+                tx,
+                view: views.get(&channel).cloned(),
+            }),
+            Err(_) => Err(ChainFailure::Unknown { tx }),
+        }
+    }
+
+    /// Looks again where the last look is too old to take money on.
+    pub(super) async fn in_sight(&self) -> Result<(), ChainFailure> {
+        let fresh = self.memory.lock().is_fresh(self.options.fresh);
+        match fresh {
+            true => Ok(()),
+            false => self.refresh().await,
+        }
+    }
+
+    pub(super) fn channel_key(&self, channel: Word) -> ChannelKey {
+        ChannelKey {
+            chain_id: self.chain.network.chain_id,
+            channel,
+        }
+    }
+
+    pub(super) async fn viewed(&self, channel: Word) -> Result<ChannelView, ChainFailure> {
+        let key = self.channel_key(channel);
+        // Nobody begins to be served on what was so a moment ago.
+        let in_use = ask(&*self.ledger, |ledger| ledger.channels.contains_key(&key));
+        let known = {
+            let seen = self.memory.lock();
+            let fresh = in_use && seen.is_fresh(self.options.fresh);
+            let known = seen.channels.get(&channel).filter(|_| fresh);
+            let known = known.map(|it| (it.view.clone(), it.told));
+            if let (None, Some(reason)) = (&known, seen.just_failed(RETRY)) {
+                return Err(ChainFailure::Unreachable { reason });
+            }
+            known
+        };
+        if let Some((view, told)) = known {
+            if !told {
+                self.append_channels(&[channel]).await?;
+            }
+            return Ok(view);
+        }
+        let mut views = self.advance(&[channel]).await?;
+        let view = views.remove(&channel);
+        view.ok_or_else(|| ChainFailure::unreachable("it says nothing of the channel"))
+    }
+
+    pub(super) async fn asked_contract(
+        &self,
+        account: Address,
+        digest: Word,
+        signature: &[u8],
+    ) -> Result<bool, WalletError> {
+        if !self.has_code(account).await? {
+            return Ok(false);
+        }
+        let call = SigningContract::isValidSignatureCall {
+            hash: digest.0.into(),
+            signature: Bytes::copy_from_slice(signature),
+        };
+        let (from, data) = (self.account(), Bytes::from(call.abi_encode()));
+        let what = "isValidSignature of the payer";
+        match self.chain.simulate(from, account, &data, what).await {
+            // Whatever else it says is no yes.
+            Ok(answer) => Ok(answer.get(..32) == Some(VALID.as_slice())),
+            Err(WalletError::Reverted { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// ERC-1271's yes.
+const VALID: B256 = b256!("0x1626ba7e00000000000000000000000000000000000000000000000000000000");
+
+/// Locks by name, gone when nobody holds them.
+#[derive(Default)]
+struct NamedLocks(Mutex<HashMap<Word, Arc<tokio::sync::Mutex<()>>>>);
+
+impl NamedLocks {
+    async fn take(&self, of: Word) -> OwnedMutexGuard<()> {
+        let turn = {
+            let mut turns = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            turns.retain(|_, turn| Arc::strong_count(turn) > 1);
+            Arc::clone(turns.entry(of).or_default())
+        };
+        turn.lock_owned().await
+    }
+}

@@ -1,0 +1,202 @@
+//! What the settling side reads of the journal: the ledger as it is now, and what an earlier
+//! process left open. Where the journal is kept is unknown here.
+
+use std::{
+    collections::{BTreeSet, VecDeque},
+    sync::{Mutex, PoisonError, RwLock},
+};
+
+use crate::{
+    error::Failure,
+    runtime::{
+        event::{Event, TxIntent},
+        ledger::{Ledger, Word},
+        ports::FactLog,
+    },
+};
+
+/// Whoever folds the journal as it grows.
+pub trait LedgerView: Send + Sync {
+    /// Shows the ledger with every fact in it that is durable by now.
+    fn look(&self, look: &mut dyn FnMut(&Ledger));
+}
+
+/// One answer out of the ledger.
+pub(super) fn ask<T: Default>(ledger: &dyn LedgerView, question: impl FnOnce(&Ledger) -> T) -> T {
+    let (mut question, mut answer) = (Some(question), T::default());
+    ledger.look(&mut |ledger| {
+        if let Some(question) = question.take() {
+            answer = question(ledger);
+        }
+    });
+    answer
+}
+
+impl LedgerView for Mutex<Ledger> {
+    fn look(&self, look: &mut dyn FnMut(&Ledger)) {
+        look(&self.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+impl LedgerView for RwLock<Ledger> {
+    fn look(&self, look: &mut dyn FnMut(&Ledger)) {
+        look(&self.read().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+/// A log of facts with the ledger that they make, for processes that have no other.
+pub struct LedgerLog<L> {
+    log: L,
+    ledger: Mutex<Ledger>,
+}
+
+impl<L> LedgerLog<L> {
+    pub fn new(log: L, ledger: Ledger) -> Self {
+        Self {
+            log,
+            ledger: Mutex::new(ledger),
+        }
+    }
+
+    pub fn ledger(&self) -> Ledger {
+        self.ledger
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+}
+
+#[async_trait::async_trait]
+impl<L: FactLog> FactLog for LedgerLog<L> {
+    async fn keep(&self, event: Event) -> Result<(), Failure> {
+        self.log.keep(event.clone()).await?;
+        self.ledger
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .apply(&event);
+        Ok(())
+    }
+}
+
+impl<L: Send + Sync> LedgerView for LedgerLog<L> {
+    fn look(&self, look: &mut dyn FnMut(&Ledger)) {
+        self.ledger.look(look);
+    }
+}
+
+/// Transactions whose end is not in the journal, and facts that are there of them already: fold
+/// every event in before anything is sent.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TxHistory {
+    open: Vec<TxIntent>,
+    told: Vec<Event>,
+    /// Where the latest facts stand, oldest first.
+    marks: VecDeque<EventLocation>,
+    /// Transactions whose blocks went away; their chain may take them again.
+    undone: BTreeSet<String>,
+}
+
+/// Where a fact stands on its chain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct EventLocation {
+    pub chain_id: u64,
+    pub tx: String,
+    pub block: u64,
+    pub hash: Word,
+}
+
+impl TxHistory {
+    /// Facts whose blocks are looked at again when a process starts.
+    const MARKS: usize = 256;
+
+    pub fn apply(&mut self, event: &Event) {
+        if let Some(location) = mark(event) {
+            self.undone.remove(&location.tx);
+            if self.marks.len() >= Self::MARKS {
+                self.marks.pop_front();
+            }
+            self.marks.push_back(location);
+        }
+        match event {
+            Event::TransactionIntended(intent) => self.open.push(TxIntent::clone(intent)),
+            Event::Reorganised { txs, .. } => {
+                self.marks.retain(|it| !txs.contains(&it.tx));
+                self.undone.extend(txs.iter().cloned());
+            }
+            // Transactions of a chain that is gone mean nothing on another.
+            Event::ChainEnded { chain_id } => {
+                self.open.retain(|it| it.chain_id != *chain_id);
+                self.marks.retain(|it| it.chain_id != *chain_id);
+                let elsewhere = |location: EventLocation| location.chain_id != *chain_id;
+                self.told.retain(|it| mark(it).is_some_and(elsewhere));
+            }
+            Event::TransactionConfirmed { tx, .. } => {
+                self.open.retain(|it| it.tx != *tx);
+                self.told
+                    .retain(|fact| mark(fact).is_some_and(|it| it.tx != *tx));
+            }
+            fact if mark(fact).is_some_and(|location| self.is_open(&location.tx)) => {
+                self.told.push(fact.clone());
+            }
+            _ => {}
+        }
+    }
+
+    fn is_open(&self, tx: &str) -> bool {
+        self.open.iter().any(|it| it.tx == tx)
+    }
+
+    /// Whether a fact is in the journal since an attempt that was cut off.
+    pub(super) fn knows(&self, fact: &Event) -> bool {
+        self.told.contains(fact)
+    }
+
+    pub(super) fn locations(&self, chain_id: u64) -> impl Iterator<Item = &EventLocation> {
+        let here = move |location: &&EventLocation| location.chain_id == chain_id;
+        self.marks.iter().filter(here)
+    }
+
+    /// Whether a transaction of ours was mined once, and then was not.
+    pub(super) fn is_undone(&self, tx: &str) -> bool {
+        self.undone.contains(tx)
+    }
+
+    pub(super) fn has_undone(&self) -> bool {
+        !self.undone.is_empty()
+    }
+
+    /// What is open, in the order of intending.
+    pub fn open(&self) -> &[TxIntent] {
+        &self.open
+    }
+}
+
+/// Where a fact stands; nothing for events that are no facts of a mined transaction.
+fn mark(event: &Event) -> Option<EventLocation> {
+    macro_rules! at {
+        ($fact:expr, $key:ident) => {
+            Some(EventLocation {
+                chain_id: $fact.$key.chain_id,
+                tx: $fact.tx.clone(),
+                block: $fact.block,
+                hash: $fact.block_hash,
+            })
+        };
+    }
+    match event {
+        Event::PaymentReceived(fact) => at!(fact, key),
+        Event::Claimed(fact) => at!(fact, receiver),
+        Event::Settled(fact) => at!(fact, receiver),
+        Event::Released(fact) => at!(fact, receiver),
+        Event::Refunded(fact) => at!(fact, key),
+        Event::ContributionsProposed(fact) => at!(fact, pool),
+        Event::ContributionClaimed(fact) => at!(fact, pool),
+        Event::Anchored(fact) => Some(EventLocation {
+            chain_id: fact.chain_id,
+            tx: fact.tx.clone(),
+            block: fact.block,
+            hash: fact.block_hash,
+        }),
+        _ => None,
+    }
+}

@@ -1,0 +1,100 @@
+//! Why a payment was not taken, with what the payer needs to do better next time.
+
+use super::{
+    reason::Reason,
+    wire::{ChannelState, VoucherState, WireProblem},
+};
+use crate::{
+    error::Failure,
+    runtime::ledger::{Address, Amount, SponsorLimit, UsedVoucher},
+    wallet::settlement::ChainFailure,
+};
+
+/// A payment that is not taken.
+#[derive(Clone, Debug)]
+pub(super) enum PaymentRefusal {
+    Malformed(WireProblem),
+    Because(Reason),
+    /// The accepted offer differs from the current one in this field.
+    Differs(&'static str),
+    /// The payer and we have the channel differently: here is what we have.
+    Stale(Reason, Box<ChannelCorrection>),
+    /// The payment was used before; what to say if it was for another call.
+    Used(UsedVoucher, Box<PaymentRefusal>),
+    /// As `Used`, by a payment that may be a copy from its chain; with its payer.
+    UsedByName(UsedVoucher, Address),
+    Trouble(ChainFailure),
+    /// Somebody else uses the channel for too long.
+    Busy,
+    /// Too little is left for gas to pay for others' transactions.
+    GasLow,
+    /// What may be paid for gas at strangers' request is spent for today.
+    GasSpent,
+    /// A refund does not pay its fee.
+    RefundFee {
+        fee: Amount,
+        /// What is left in the channel.
+        rest: Amount,
+        /// The total that the fee's voucher is to be over.
+        total: Amount,
+    },
+    /// The journal takes nothing.
+    Unwritable(Failure),
+}
+
+/// What a payer needs to go on with its channel.
+#[derive(Clone, Debug)]
+pub(super) struct ChannelCorrection {
+    pub chain_id: u64,
+    pub channel: ChannelState,
+    /// What the next voucher has to be for, above the price.
+    pub step: Amount,
+    /// The highest voucher; none when only the chain remembers.
+    pub voucher: Option<VoucherState>,
+}
+
+impl From<Reason> for PaymentRefusal {
+    fn from(reason: Reason) -> Self {
+        Self::Because(reason)
+    }
+}
+
+impl From<WireProblem> for PaymentRefusal {
+    fn from(problem: WireProblem) -> Self {
+        Self::Malformed(problem)
+    }
+}
+
+impl From<ChainFailure> for PaymentRefusal {
+    fn from(trouble: ChainFailure) -> Self {
+        match trouble {
+            ChainFailure::Limited(limit) => limit.into(),
+            trouble => Self::Trouble(trouble),
+        }
+    }
+}
+
+impl From<SponsorLimit> for PaymentRefusal {
+    fn from(limit: SponsorLimit) -> Self {
+        match limit {
+            SponsorLimit::GasBudget { .. } => Self::GasSpent,
+            SponsorLimit::Deposits => Reason::DepositLimit.into(),
+            SponsorLimit::Refunds => Reason::RefundLimit.into(),
+            SponsorLimit::ChannelRefunds => Reason::ChannelRefundLimit.into(),
+        }
+    }
+}
+
+impl PaymentRefusal {
+    /// What the chain would not do has this reason; other trouble stays what it is.
+    pub fn from_failure(reason: Reason) -> impl FnOnce(ChainFailure) -> Self {
+        move |trouble| match trouble {
+            ChainFailure::Rejected { deed, reason: why } => {
+                tracing::info!(deed, %why, "the chain refuses a payment");
+                Self::Because(reason)
+            }
+            ChainFailure::Spent { .. } => Self::Because(Reason::ExactUsed),
+            trouble => trouble.into(),
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! The till: takes payments for calls. Here a header is read and the offer that it takes is found;
+//! each scheme goes on by itself.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::{
+    binding::{RefundRequest, RequestBinding, extension},
+    reason::Reason,
+    refusal::PaymentRefusal,
+    terms::{SellerConfig, SellerState, TakenOffer},
+    wire::{PaymentPayload, SchemePayload},
+};
+use crate::runtime::{
+    ledger::Ledger,
+    ports::{OfferedCall, PaymentDemand, PaymentGateway, PaymentGuard, RefundAnswer, Sponsorship},
+};
+
+/// Takes payments by x402 on the chains of a shop.
+pub struct X402Seller {
+    state: Arc<SellerState>,
+}
+
+impl X402Seller {
+    /// One that knows what the journal says of channels and payments.
+    pub fn new(seller: SellerConfig, ledger: Ledger) -> Self {
+        Self {
+            state: Arc::new(SellerState::new(seller, ledger)),
+        }
+    }
+
+    async fn opened(
+        &self,
+        sale: &OfferedCall,
+        payment: &str,
+    ) -> Result<Box<dyn PaymentGuard>, PaymentRefusal> {
+        let (taken, payload, extensions) = self.state.read(sale, payment, true)?;
+        let binding: Option<RequestBinding> = extension(extensions.as_ref())?;
+        let binding = binding.as_ref();
+        match payload {
+            SchemePayload::Batch(batch) => {
+                let tab = self.state.open_batch(sale, &taken, (&batch, binding));
+                Ok(Box::new(tab.await?))
+            }
+            SchemePayload::Exact(exact) => {
+                let tab = self
+                    .state
+                    .open_exact(sale, &taken, (&exact, binding))
+                    .await?;
+                Ok(Box::new(tab))
+            }
+        }
+    }
+
+    async fn refunded(
+        &self,
+        sale: &OfferedCall,
+        payment: &str,
+    ) -> Result<RefundAnswer, PaymentRefusal> {
+        let (taken, payload, extensions) = self.state.read(sale, payment, false)?;
+        let request: Option<RefundRequest> = extension(extensions.as_ref())?;
+        match payload {
+            SchemePayload::Batch(batch) => {
+                let asked = (&*batch, request.as_ref());
+                self.state.give_back(&taken, asked).await
+            }
+            SchemePayload::Exact(_) => Err(Reason::PayloadType.into()),
+        }
+    }
+}
+
+impl SellerState {
+    /// Reads a header whole, and compares the offer that it takes with ours.
+    fn read(
+        &self,
+        sale: &OfferedCall,
+        payment: &str,
+        priced: bool,
+    ) -> Result<(TakenOffer, SchemePayload, Option<Value>), PaymentRefusal> {
+        let payment = PaymentPayload::decode(payment)?;
+        let accepted = payment.accepted()?;
+        let payload = SchemePayload::parse(&accepted.scheme, &payment.payload)?;
+        let payload = payload.ok_or(Reason::UnsupportedScheme)?;
+        let taken = self.match_offer(sale, accepted, priced)?;
+        Ok((taken, payload, payment.extensions))
+    }
+}
+
+#[async_trait::async_trait]
+impl PaymentGateway for X402Seller {
+    fn terms(&self, sale: &OfferedCall) -> PaymentDemand {
+        self.state.unpaid(sale, Reason::PaymentRequired.into())
+    }
+
+    async fn open(
+        &self,
+        sale: &OfferedCall,
+        payment: &str,
+    ) -> Result<Box<dyn PaymentGuard>, PaymentDemand> {
+        let opened = self.opened(sale, payment).await;
+        opened.map_err(|refused| self.state.unpaid(sale, refused))
+    }
+
+    fn ready(&self) -> Result<(), String> {
+        match self.state.is_fresh() {
+            true => Ok(()),
+            false => Err("No chain that calls are paid on was heard of lately.".to_owned()),
+        }
+    }
+
+    async fn refund(
+        &self,
+        sale: &OfferedCall,
+        payment: &str,
+    ) -> Result<RefundAnswer, PaymentDemand> {
+        let refunded = self.refunded(sale, payment).await;
+        refunded.map_err(|refused| self.state.unpaid(sale, refused))
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        self.state.warnings()
+    }
+
+    fn sponsorships(&self) -> Vec<Sponsorship> {
+        self.state.sponsorships()
+    }
+}
