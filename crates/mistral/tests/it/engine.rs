@@ -1,0 +1,978 @@
+//! The engine against PyTorch and PEFT (tests/data/golden), and what a server relies on: exact
+//! counts, no leaks between adapters, refusals that leave it alive.
+
+use std::sync::Arc;
+
+use futures::StreamExt;
+use openlora_core::error::Failure;
+use openlora_decoder::{Decoder, LoraFactors, TokenBatch};
+use openlora_engine::{
+    Engine, EngineError, GenerationStep, LabelProbabilities, Prompt, SamplingParams,
+};
+use openlora_ledger::event::{FinishReason, TokenUsage};
+use openlora_mistral::{
+    EngineLoader, EngineSpec, LoadedEngine, MachineLimits, Quant, resolve_quant,
+};
+use openlora_model::{
+    BaseModel, ModelConfig, WeightPrecision,
+    adapter::{self, HostTensor},
+    modules,
+    text::{ChatMessage, TextCodec},
+};
+use serde_json::Value;
+
+use crate::waiting;
+use crate::{golden::dir as golden, scripted::Script};
+
+fn base(name: &str) -> BaseModel {
+    BaseModel::open_dir(name, &golden(name)).unwrap()
+}
+
+async fn try_load(
+    engines: &EngineLoader,
+    base_name: &str,
+    adapter_name: Option<&str>,
+    quant: Quant,
+) -> Result<LoadedEngine, EngineError> {
+    let base = base(base_name);
+    let adapter =
+        adapter_name.map(|name| adapter::read(&golden(&format!("{base_name}.{name}"))).unwrap());
+    let name = adapter_name.unwrap_or(base_name).to_owned();
+    engines
+        .load(EngineSpec {
+            name,
+            base: &base,
+            adapter: adapter.as_ref(),
+            quant,
+        })
+        .await
+}
+
+async fn load(engines: &EngineLoader, base: &str, adapter: Option<&str>) -> Arc<dyn Engine> {
+    try_load(engines, base, adapter, Quant::Auto)
+        .await
+        .unwrap()
+        .engine
+}
+
+/// A whole answer: text, token texts, usage, finish.
+#[derive(Debug, PartialEq)]
+struct Answer {
+    text: String,
+    tokens: Vec<String>,
+    usage: TokenUsage,
+    finish: FinishReason,
+}
+
+async fn ask(engine: &Arc<dyn Engine>, prompt: Prompt, sampling: SamplingParams) -> Answer {
+    let mut stream = engine.generate(prompt, sampling).await.unwrap();
+    let (mut text, mut tokens, mut counted) = (String::new(), Vec::new(), 0);
+    while let Some(step) = stream.next().await {
+        match step.unwrap() {
+            GenerationStep::Delta {
+                text: more,
+                tokens: count,
+                logprobs,
+            } => {
+                text.push_str(&more);
+                counted += count;
+                tokens.extend(logprobs.into_iter().map(|token| token.token));
+            }
+            GenerationStep::Done { usage, finish } => {
+                assert_eq!(counted, usage.completion_tokens);
+                assert!(stream.next().await.is_none());
+                return Answer {
+                    text,
+                    tokens,
+                    usage,
+                    finish,
+                };
+            }
+        }
+    }
+    panic!("the stream ended without Done");
+}
+
+fn text(prompt: &str) -> Prompt {
+    Prompt::Text(prompt.to_owned())
+}
+
+fn greedy(max_tokens: usize) -> SamplingParams {
+    SamplingParams {
+        max_tokens,
+        logprobs: Some(0),
+        ..SamplingParams::default()
+    }
+}
+
+fn expected(base: &str) -> Value {
+    let path = golden(base).join("expected.json");
+    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+/// Greedy continuations of one base and adapter must be PyTorch's, token for token.
+async fn agrees(engines: &EngineLoader, base: &str, adapter: Option<&str>) {
+    let engine = load(engines, base, adapter).await;
+    let codec = TextCodec::open(&golden(base)).unwrap();
+    let expected = expected(base);
+    for case in expected[adapter.unwrap_or("base")]["greedy"]
+        .as_array()
+        .unwrap()
+    {
+        let prompt = case["prompt"].as_str().unwrap();
+        let ids = |key: &str| -> Vec<u32> { serde_json::from_value(case[key].clone()).unwrap() };
+        let (ids, prompt_ids) = (ids("ids"), ids("prompt_ids"));
+        let until_stop: Vec<u32> = ids
+            .iter()
+            .copied()
+            .take_while(|id| !codec.stop_ids().contains(id))
+            .collect();
+        let stopped = until_stop.len() < ids.len();
+        let found = ask(&engine, text(prompt), greedy(ids.len())).await;
+        let wanted = Answer {
+            text: codec.decode(&until_stop).unwrap(),
+            tokens: until_stop.iter().map(|id| codec.token_text(*id)).collect(),
+            usage: TokenUsage {
+                prompt_tokens: prompt_ids.len() as u64,
+                completion_tokens: until_stop.len() as u64,
+            },
+            finish: if stopped {
+                FinishReason::Stop
+            } else {
+                FinishReason::Length
+            },
+        };
+        assert_eq!(found, wanted, "{base} {adapter:?} {prompt}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn greedy_text_is_that_of_peft() {
+    let engines = EngineLoader::new();
+    for base in ["llama", "mistral", "qwen2", "qwen3"] {
+        for adapter in [None, Some("qv"), Some("all-linear")] {
+            agrees(&engines, base, adapter).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rslora_and_patterns_are_folded_in() {
+    let engines = EngineLoader::new();
+    for adapter in ["rslora", "patterns"] {
+        agrees(&engines, "llama", Some(adapter)).await;
+    }
+}
+
+/// What training and evaluation compute with: our own decoder with the adapter's factors.
+struct Oracle {
+    decoder: Decoder,
+    codec: TextCodec,
+}
+
+impl Oracle {
+    fn open(base_name: &str, adapter_name: Option<&str>) -> Self {
+        let mut decoder = Decoder::load(&base(base_name), WeightPrecision::F32).unwrap();
+        if let Some(name) = adapter_name {
+            let adapter = adapter::read(&golden(&format!("{base_name}.{name}"))).unwrap();
+            decoder
+                .attach_factors(&factors(&adapter::normalise(&adapter).unwrap()))
+                .unwrap();
+        }
+        Self {
+            decoder,
+            codec: TextCodec::open(&golden(base_name)).unwrap(),
+        }
+    }
+
+    /// Natural-log probabilities of the token after `ids`.
+    fn logprobs(&self, ids: &[u32]) -> Vec<f64> {
+        let targets = vec![true; ids.len()];
+        let batch = TokenBatch::from_rows([(ids, targets.as_slice())]);
+        let logits = self.decoder.logits_at(&batch, &[ids.len() - 1]).unwrap();
+        let logits: Vec<f32> = logits.flatten_all().unwrap().to_vec1().unwrap();
+        let total: f64 = logits.iter().map(|logit| f64::from(*logit).exp()).sum();
+        logits
+            .iter()
+            .map(|logit| f64::from(*logit) - total.ln())
+            .collect()
+    }
+
+    fn best(&self, ids: &[u32]) -> u32 {
+        let logprobs = self.logprobs(ids);
+        (0..logprobs.len())
+            .max_by(|a, b| logprobs[*a].total_cmp(&logprobs[*b]))
+            .unwrap() as u32
+    }
+
+    /// The prompt answered with `label`, tokenised as one text, up to the end of the answer.
+    fn answered(&self, prompt: &Prompt, label: &str) -> Vec<u32> {
+        match prompt {
+            Prompt::Text(text) => {
+                let mut ids = self.codec.encode(&format!("{text}{label}"), true).unwrap();
+                ids.extend(self.codec.document_end());
+                ids
+            }
+            Prompt::Chat(messages) => {
+                let mut messages = messages.clone();
+                messages.push(ChatMessage {
+                    role: "assistant".into(),
+                    content: label.into(),
+                });
+                let text = self.codec.render_chat(&messages, false).unwrap();
+                let mut ids = self.codec.encode(&text, false).unwrap();
+                let end = self.codec.token_id("<|im_end|>").unwrap();
+                ids.truncate(ids.iter().rposition(|id| *id == end).unwrap() + 1);
+                ids
+            }
+        }
+    }
+
+    /// The probability of each label, straight from its definition: at every token, renormalised
+    /// over the tokens with which some label goes on from there.
+    fn labels(&self, prompt: &Prompt, labels: &[&str]) -> Vec<f64> {
+        let all: Vec<Vec<u32>> = labels
+            .iter()
+            .map(|label| self.answered(prompt, label))
+            .collect();
+        let likelihoods: Vec<f64> = all.iter().map(|own| self.likelihood(own, &all)).collect();
+        let total: f64 = likelihoods.iter().sum();
+        assert!((total - 1.0).abs() < 1e-9, "{total}");
+        likelihoods
+    }
+
+    fn likelihood(&self, own: &[u32], all: &[Vec<u32>]) -> f64 {
+        let mut likelihood = 1.0;
+        for at in 1..own.len() {
+            let prefix = &own[..at];
+            let ways = all.iter().filter(|other| other.starts_with(prefix));
+            let mut ways: Vec<u32> = ways.map(|other| other[at]).collect();
+            ways.sort();
+            ways.dedup();
+            if ways.len() > 1 {
+                let logprobs = self.logprobs(prefix);
+                let mass = |id: &u32| logprobs[*id as usize].exp();
+                likelihood *= mass(&own[at]) / ways.iter().map(mass).sum::<f64>();
+            }
+        }
+        likelihood
+    }
+}
+
+fn factors(normalised: &adapter::NormalisedAdapter) -> Vec<LoraFactors> {
+    let values = |name: String| normalised.tensors[&name].to_f32();
+    let factors = |module: &String| LoraFactors {
+        module: module.clone(),
+        rank: normalised.r,
+        scale: normalised.alpha / normalised.r as f64,
+        a: values(format!("{module}.lora_A.weight")),
+        b: values(format!("{module}.lora_B.weight")),
+    };
+    normalised.target_modules.iter().map(factors).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn logprobs_are_those_of_the_decoder() {
+    let engines = EngineLoader::new();
+    // llama-rope3 has biases that mistral.rs leaves out.
+    let error = try_load(&engines, "llama-rope3", None, Quant::Auto)
+        .await
+        .err()
+        .unwrap();
+    let message = "cannot serve llama-rope3: its biases are not those that this engine knows for \
+                   llama";
+    assert_eq!(told(error), (message.to_owned(), None, None));
+    let plain = crate::golden::FAMILIES.map(|base| (base, None, "the quick brown fox"));
+    let others = [
+        ("llama-linear", None, "the quick brown fox"),
+        ("qwen3", Some("qv"), "so it goes"),
+        // Up to its window of 5 tokens.
+        ("mistral-window", None, "a"),
+    ];
+    for (base, adapter, prompt) in plain.into_iter().chain(others) {
+        let engine = load(&engines, base, adapter).await;
+        let oracle = Oracle::open(base, adapter);
+        let mut ids = oracle.codec.encode(prompt, true).unwrap();
+        let sampling = SamplingParams {
+            max_tokens: 6,
+            logprobs: Some(3),
+            ..SamplingParams::default()
+        };
+        let mut stream = engine.generate(text(prompt), sampling).await.unwrap();
+        while let Some(Ok(GenerationStep::Delta { logprobs, .. })) = stream.next().await {
+            for found in logprobs {
+                let expected = oracle.logprobs(&ids);
+                let chosen = oracle.best(&ids);
+                let close = |a: f32, b: f64| (f64::from(a) - b).abs() <= 1e-4;
+                assert_eq!(found.token, oracle.codec.token_text(chosen), "{base}");
+                assert!(
+                    close(found.logprob, expected[chosen as usize]),
+                    "{base} {found:?}"
+                );
+                let mut best: Vec<u32> = (0..expected.len() as u32).collect();
+                best.sort_by(|a, b| expected[*b as usize].total_cmp(&expected[*a as usize]));
+                for ((token, logprob), id) in found.top.iter().zip(&best) {
+                    assert_eq!(*token, oracle.codec.token_text(*id), "{base}");
+                    assert!(
+                        close(*logprob, expected[*id as usize]),
+                        "{base} {token} {logprob}"
+                    );
+                }
+                assert_eq!(found.top.len(), 3);
+                ids.push(chosen);
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn label_probabilities_are_those_of_the_decoder() {
+    let engines = EngineLoader::new();
+    let chat = Prompt::Chat(vec![ChatMessage {
+        role: "user".into(),
+        content: "so it goes".into(),
+    }]);
+    let sets: [&[&str]; 4] = [
+        &["good", "bad", "ugly"],
+        // A shared beginning, one label inside another, and a single one.
+        &["trader", "trading", "trade", "spam"],
+        &["th", "the", "thal", "that"],
+        &["only"],
+    ];
+    for (base, adapter) in [
+        ("llama", Some("qv")),
+        ("qwen2", Some("all-linear")),
+        ("qwen3", None),
+    ] {
+        let engine = load(&engines, base, adapter).await;
+        let oracle = Oracle::open(base, adapter);
+        for (prompt, labels) in [text("the trade"), chat.clone()].iter().zip([sets, sets]) {
+            let rendered = match prompt {
+                Prompt::Text(text) => oracle.codec.encode(text, true).unwrap(),
+                Prompt::Chat(messages) => {
+                    let text = oracle.codec.render_chat(messages, true).unwrap();
+                    oracle.codec.encode(&text, false).unwrap()
+                }
+            };
+            for labels in labels {
+                let names: Vec<String> = labels.iter().map(|label| (*label).to_owned()).collect();
+                let found = engine.classify(prompt.clone(), &names).await.unwrap();
+                let expected = oracle.labels(prompt, labels);
+                for (a, b) in found.probabilities.iter().zip(&expected) {
+                    assert!(
+                        (a - b).abs() < 1e-5,
+                        "{base} {labels:?} {found:?} {expected:?}"
+                    );
+                }
+                let best = (0..labels.len())
+                    .max_by(|a, b| expected[*a].total_cmp(&expected[*b]))
+                    .unwrap();
+                // Without the token that ends the answer.
+                let whole = oracle.answered(prompt, labels[best]);
+                let usage = TokenUsage {
+                    prompt_tokens: rendered.len() as u64,
+                    completion_tokens: (whole.len() - rendered.len() - 1) as u64,
+                };
+                assert_eq!(found.usage, usage);
+                assert_eq!(
+                    engine.count_prompt(prompt).await.unwrap(),
+                    usage.prompt_tokens
+                );
+            }
+        }
+    }
+}
+
+/// Llama 3 scales its rotary frequencies; the golden base that does has biases as well.
+#[tokio::test(flavor = "multi_thread")]
+async fn rotary_scaling_of_llama3_is_that_of_the_decoder() {
+    let folder = tempfile::tempdir().unwrap();
+    for file in std::fs::read_dir(golden("llama")).unwrap() {
+        let file = file.unwrap();
+        std::fs::copy(file.path(), folder.path().join(file.file_name())).unwrap();
+    }
+    let path = folder.path().join("config.json");
+    let mut config: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    config["rope_parameters"] = serde_json::json!({
+        "rope_type": "llama3", "rope_theta": 10000.0, "factor": 8.0, "low_freq_factor": 1.0,
+        "high_freq_factor": 4.0, "original_max_position_embeddings": 16,
+    });
+    std::fs::write(&path, config.to_string()).unwrap();
+    let base = BaseModel::open_dir("rope3", folder.path()).unwrap();
+    let oracle = Oracle {
+        decoder: Decoder::load(&base, WeightPrecision::F32).unwrap(),
+        codec: TextCodec::open(folder.path()).unwrap(),
+    };
+    let engines = EngineLoader::new();
+    let spec = EngineSpec {
+        name: "rope3".to_owned(),
+        base: &base,
+        adapter: None,
+        quant: Quant::Auto,
+    };
+    let engine = engines.load(spec).await.unwrap().engine;
+    let prompt = "the quick brown fox that is thin and the trade";
+    let labels = ["good", "bad", "ugly"];
+    let names = labels.map(str::to_owned);
+    let found = engine.classify(text(prompt), &names).await.unwrap();
+    let expected = oracle.labels(&text(prompt), &labels);
+    for (a, b) in found.probabilities.iter().zip(expected) {
+        assert!((a - b).abs() < 1e-5, "{found:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sliding_window_bounds_the_context() {
+    let engine = load(&EngineLoader::new(), "mistral-window", None).await;
+    assert_eq!(engine.limits().context_tokens, 5);
+    let error = refusal(&engine, text("the quick brown fox"), greedy(5)).await;
+    let message = "the prompt has 14 tokens; mistral-window takes 5 tokens with the answer";
+    assert_eq!(told(error), (message.to_owned(), Some("prompt"), None));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn adapters_do_not_leak_into_later_engines() {
+    let engines = EngineLoader::new();
+    for adapter in [Some("qv"), None, Some("all-linear"), Some("qv"), None] {
+        agrees(&engines, "mistral", adapter).await;
+    }
+    // Another base of the same shape, right after an adapter, on engines of its own.
+    agrees(&EngineLoader::new(), "llama", None).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn parallel_answers_of_two_adapters_do_not_mix() {
+    let engines = EngineLoader::new();
+    let prompts = [
+        "the quick brown fox",
+        "so it goes",
+        "a",
+        "trade that is thin",
+        "my",
+    ];
+    let pair = [
+        load(&engines, "llama", Some("qv")).await,
+        load(&engines, "llama", Some("all-linear")).await,
+    ];
+    let mut alone = Vec::new();
+    for engine in &pair {
+        for prompt in prompts {
+            alone.push(ask(engine, text(prompt), greedy(20)).await);
+        }
+    }
+    let all = (0..64).map(|number| {
+        let (engine, prompt) = (pair[number % 2].clone(), prompts[number % prompts.len()]);
+        let expected = &alone[number % 2 * prompts.len() + number % prompts.len()];
+        async move { assert_eq!(ask(&engine, text(prompt), greedy(20)).await, *expected) }
+    });
+    futures::future::join_all(all).await;
+}
+
+async fn refusal(
+    engine: &Arc<dyn Engine>,
+    prompt: Prompt,
+    sampling: SamplingParams,
+) -> EngineError {
+    match engine.generate(prompt, sampling).await {
+        Ok(_) => panic!("expected a refusal"),
+        Err(error) => error,
+    }
+}
+
+/// Message, parameter and hint of a refusal.
+fn told(error: EngineError) -> (String, Option<&'static str>, Option<String>) {
+    let parameter = match &error {
+        EngineError::Invalid { parameter, .. } => *parameter,
+        _ => None,
+    };
+    let failure = Failure::from(error);
+    (failure.message, parameter, failure.hint)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_prompt_that_fills_the_context_is_refused_and_the_engine_lives_on() {
+    let engines = EngineLoader::new();
+    let engine = load(&engines, "llama", None).await;
+    let codec = TextCodec::open(&golden("llama")).unwrap();
+    let mut prompt = "a".to_owned();
+    while codec.encode(&prompt, true).unwrap().len() < 127 {
+        prompt.push_str(" a");
+    }
+    let longest = ask(&engine, text(&prompt), greedy(1000)).await;
+    assert_eq!(
+        longest.usage,
+        TokenUsage {
+            prompt_tokens: 127,
+            completion_tokens: 1
+        }
+    );
+    assert_eq!(longest.finish, FinishReason::Length);
+    for more in [" a", " a a a"] {
+        let prompt = prompt.clone() + more;
+        let length = codec.encode(&prompt, true).unwrap().len();
+        let message =
+            format!("the prompt has {length} tokens; llama takes 128 tokens with the answer");
+        let error = refusal(&engine, text(&prompt), greedy(5)).await;
+        assert_eq!(told(error), (message, Some("prompt"), None));
+    }
+    let labels = ["good".to_owned(), "bad".to_owned()];
+    let message =
+        "the prompt has 128 tokens and the longest label 2; llama takes 128 together".to_owned();
+    let error = engine
+        .classify(text(&(prompt.clone() + " a")), &labels)
+        .await
+        .unwrap_err();
+    assert_eq!(told(error), (message, Some("prompt"), None));
+    assert_eq!(ask(&engine, text(&prompt), greedy(1000)).await, longest);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_that_cannot_succeed_are_refused() {
+    let engines = EngineLoader::new();
+    let engine = load(&engines, "llama", None).await;
+    let error = refusal(&engine, text("a"), greedy(0)).await;
+    let zero = "max_tokens is 0, expected at least 1".to_owned();
+    assert_eq!(told(error), (zero, Some("max_tokens"), None));
+    let error = refusal(&engine, text(""), greedy(4)).await;
+    assert_eq!(
+        told(error),
+        ("the prompt is empty".to_owned(), Some("prompt"), None)
+    );
+    let spelled = Prompt::Chat(vec![ChatMessage {
+        role: "user".into(),
+        content: "well<|im_end|>".into(),
+    }]);
+    let error = refusal(&engine, spelled, greedy(4)).await;
+    let message = "message 1 contains <|im_end|>, which only the chat template may write";
+    assert_eq!(told(error), (message.to_owned(), Some("messages"), None));
+    let cases: [(&[&str], &str); 4] = [
+        (
+            &["a</s>"],
+            "label `a</s>` contains </s>, which only the chat template may write",
+        ),
+        (&[], "there is no label to choose from"),
+        (&["good", ""], "label `` has no text"),
+        (
+            &["good", "good"],
+            "label `good` and label `good` are the same tokens for this base",
+        ),
+    ];
+    for (labels, message) in cases {
+        let labels: Vec<String> = labels.iter().map(|label| (*label).to_owned()).collect();
+        let error = engine.classify(text("a"), &labels).await.unwrap_err();
+        assert_eq!(told(error), (message.to_owned(), Some("labels"), None));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn adapters_that_cannot_work_are_refused() {
+    let engines = EngineLoader::new();
+    let llama = base("llama");
+    let good = adapter::read(&golden("llama.qv")).unwrap();
+    let mut dead = good.clone();
+    for (name, tensor) in &mut dead.tensors {
+        if name.contains("lora_B") {
+            *tensor = HostTensor::from_f32(&tensor.shape, &vec![0.0; tensor.to_f32().len()]);
+        }
+    }
+    let spec = |adapter| EngineSpec {
+        name: "mine".to_owned(),
+        base: &llama,
+        adapter: Some(adapter),
+        quant: Quant::Auto,
+    };
+    let error = engines.load(spec(&dead)).await.err().unwrap();
+    let message = "adapter mine changes nothing: on 3 test prompts its logits differ from the \
+                   base's by at most 0e0";
+    let hint = "check that the adapter was saved after training: its lora_B factors are zero or \
+                too small for the chosen weights";
+    assert_eq!(
+        told(error),
+        (message.to_owned(), None, Some(hint.to_owned()))
+    );
+    let live = engines.load(spec(&good)).await.unwrap();
+    assert!(
+        live.live() && live.effect.unwrap() > 0.1,
+        "{:?}",
+        live.effect
+    );
+
+    let other = adapter::read(&golden("qwen3.qv")).unwrap();
+    let reason = adapter::check_against(&other, &modules(&base("llama").config)).unwrap_err();
+    let failure = Failure::from(reason);
+    let error = engines.load(spec(&other)).await.err().unwrap();
+    let message = format!("cannot serve mine: {}", failure.message);
+    assert_eq!(told(error), (message, None, failure.hint));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_form_of_the_weights_is_chosen_or_refused() {
+    let engines = EngineLoader::new();
+    let auto = try_load(&engines, "llama", None, Quant::Auto)
+        .await
+        .unwrap();
+    assert_eq!(auto.weights.quant, Quant::F32);
+    assert!(!auto.live());
+    let error = try_load(&engines, "llama", None, Quant::Q8_0)
+        .await
+        .err()
+        .unwrap();
+    let message = "cannot serve llama: q8_0 packs blocks of 32 weights, and \
+                   model.layers.0.mlp.down_proj takes 56 inputs";
+    let hint = Some("use --quant f32 or auto".to_owned());
+    assert_eq!(told(error), (message.to_owned(), None, hint));
+    for (name, quant) in Quant::NAMES {
+        assert_eq!(name.parse::<Quant>(), Ok(quant));
+        assert_eq!(quant.to_string(), name);
+    }
+    assert_eq!(
+        "q5".parse::<Quant>(),
+        Err("`q5` is not one of auto, f32, q8_0, q4k".to_owned())
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dropping_an_engine_frees_its_weights() {
+    let engines = EngineLoader::new();
+    let engine = load(&engines, "llama", Some("qv")).await;
+    let other = load(&engines, "llama", None).await;
+    resident(&engines, 2).await;
+    drop(engine);
+    resident(&engines, 1).await;
+    agrees(&engines, "llama", Some("all-linear")).await;
+    assert_eq!(
+        ask(&other, text("a"), greedy(1))
+            .await
+            .usage
+            .completion_tokens,
+        1
+    );
+    drop(other);
+    resident(&engines, 0).await;
+}
+
+/// Waits until so many models are in memory; other threads load and free them.
+async fn resident(engines: &EngineLoader, count: usize) {
+    waiting::until(&format!("{count} models in memory"), async || {
+        engines.resident() == count
+    })
+    .await;
+}
+
+// From here on the model is scripted: each token has one successor, so answers are known exactly.
+
+/// Text and tokens of every delta.
+type Deltas = Vec<(String, u64)>;
+
+/// The steps of an answer, then how it ended.
+async fn steps(
+    engine: &Arc<dyn Engine>,
+    prompt: &str,
+    sampling: SamplingParams,
+) -> (Deltas, FinishReason) {
+    let mut stream = engine.generate(text(prompt), sampling).await.unwrap();
+    let mut deltas = Vec::new();
+    while let Some(step) = stream.next().await {
+        match step.unwrap() {
+            GenerationStep::Delta {
+                text,
+                tokens,
+                logprobs,
+            } => {
+                assert_eq!(logprobs, []);
+                deltas.push((text, tokens));
+            }
+            GenerationStep::Done { usage, finish } => {
+                let counted: u64 = deltas.iter().map(|(_, tokens)| tokens).sum();
+                assert_eq!(
+                    usage,
+                    TokenUsage {
+                        prompt_tokens: 1,
+                        completion_tokens: counted
+                    }
+                );
+                return (deltas, finish);
+            }
+        }
+    }
+    panic!("the stream ended without Done");
+}
+
+fn up_to(max_tokens: usize) -> SamplingParams {
+    SamplingParams {
+        max_tokens,
+        ..SamplingParams::default()
+    }
+}
+
+fn ending_with(stop: &[&str]) -> SamplingParams {
+    let stop = stop.iter().map(|stop| (*stop).to_owned()).collect();
+    SamplingParams { stop, ..up_to(100) }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn deltas_are_whole_characters_and_count_their_tokens() {
+    // One token per byte: two, three and four bytes a character.
+    let engine = Script::new().line("x", "é€😀", true).load().await;
+    let delta = |text: &str, tokens| (text.to_owned(), tokens);
+    let whole = vec![delta("é", 2), delta("€", 3), delta("😀", 4)];
+    assert_eq!(
+        steps(&engine, "x", up_to(100)).await,
+        (whole.clone(), FinishReason::Stop)
+    );
+    assert_eq!(
+        steps(&engine, "x", up_to(9)).await,
+        (whole, FinishReason::Length)
+    );
+    // Cut inside a character: its bytes were generated and are delivered as what they are.
+    let cut = vec![delta("é", 2), delta("\u{FFFD}", 2)];
+    assert_eq!(
+        steps(&engine, "x", up_to(4)).await,
+        (cut, FinishReason::Length)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stop_strings_end_the_answer_and_every_token_counts() {
+    let engine = Script::new().line("x", "abcdef", true).load().await;
+    let delta = |text: &str, tokens| (text.to_owned(), tokens);
+    let each = |text: &str| -> Vec<_> { text.chars().map(|c| delta(&c.to_string(), 1)).collect() };
+    let cases: [(&[&str], Deltas); 6] = [
+        // What a stop string cuts off was computed, too.
+        (&["d"], [each("abc"), vec![delta("", 1)]].concat()),
+        (
+            &["cd"],
+            [each("ab"), vec![delta("", 1), delta("", 1)]].concat(),
+        ),
+        (
+            &["ef", "bc"],
+            vec![delta("a", 1), delta("", 1), delta("", 1)],
+        ),
+        (&["a"], vec![delta("", 1)]),
+        // Text is held back until it turns out to be something else; tokens count at once.
+        (
+            &["bcx"],
+            vec![
+                delta("a", 1),
+                delta("", 1),
+                delta("", 1),
+                delta("bcd", 1),
+                delta("e", 1),
+                delta("f", 1),
+            ],
+        ),
+        (
+            &["fg", ""],
+            vec![
+                delta("a", 1),
+                delta("b", 1),
+                delta("c", 1),
+                delta("d", 1),
+                delta("e", 1),
+                delta("", 1),
+                delta("f", 0),
+            ],
+        ),
+    ];
+    for (stop, expected) in cases {
+        assert_eq!(
+            steps(&engine, "x", ending_with(stop)).await,
+            (expected, FinishReason::Stop),
+            "{stop:?}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sampling_keeps_to_the_allowed_tokens() {
+    // The same choice after every token, so that one answer is sixty draws.
+    let mix = [("a", 0.5), ("b", 0.3), ("c", 0.2)];
+    let script = ["x", "a", "b", "c"]
+        .into_iter()
+        .fold(Script::new(), |s, from| s.choice(from, &mix));
+    let engine = script.load().await;
+    let hot = || SamplingParams {
+        temperature: Some(1.0),
+        seed: Some(7),
+        ..up_to(60)
+    };
+    let cases = [
+        (up_to(60), "a"),
+        (
+            SamplingParams {
+                temperature: Some(0.0),
+                ..up_to(60)
+            },
+            "a",
+        ),
+        (hot(), "abc"),
+        (
+            SamplingParams {
+                top_k: Some(1),
+                ..hot()
+            },
+            "a",
+        ),
+        (
+            SamplingParams {
+                top_k: Some(2),
+                ..hot()
+            },
+            "ab",
+        ),
+        (
+            SamplingParams {
+                top_p: Some(0.45),
+                ..hot()
+            },
+            "a",
+        ),
+        (
+            SamplingParams {
+                top_p: Some(0.6),
+                ..hot()
+            },
+            "ab",
+        ),
+        // Without top-p too, where mistral.rs' own sampler forgets it.
+        (
+            SamplingParams {
+                min_p: Some(0.5),
+                ..hot()
+            },
+            "ab",
+        ),
+    ];
+    for (sampling, allowed) in cases {
+        let answer = ask(&engine, text("x"), sampling.clone()).await;
+        assert_eq!(answer.usage.completion_tokens, 60);
+        let seen: std::collections::BTreeSet<char> = answer.text.chars().collect();
+        assert_eq!(
+            seen.into_iter().collect::<String>(),
+            allowed,
+            "{sampling:?}"
+        );
+        assert_eq!(ask(&engine, text("x"), sampling).await, answer);
+    }
+    let logprobs = SamplingParams {
+        logprobs: Some(3),
+        temperature: Some(0.3),
+        ..up_to(1)
+    };
+    let mut stream = engine.generate(text("x"), logprobs).await.unwrap();
+    let Some(Ok(GenerationStep::Delta { logprobs, .. })) = stream.next().await else {
+        panic!()
+    };
+    for ((token, logprob), (name, p)) in
+        logprobs[0]
+            .top
+            .iter()
+            .zip([("a", 0.5f32), ("b", 0.3), ("c", 0.2)])
+    {
+        assert_eq!(token, name);
+        assert!((logprob - p.ln()).abs() < 1e-3, "{token} {logprob}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn penalties_look_at_the_answer_only() {
+    // x goes on as a with 0.6, else b; both lead back to x's choice.
+    let mix = [("a", 0.6), ("b", 0.4)];
+    let script = Script::new()
+        .choice("x", &mix)
+        .choice("a", &mix)
+        .choice("b", &mix);
+    let engine = script.load().await;
+    let answer = async |sampling| ask(&engine, text("x"), sampling).await.text;
+    assert_eq!(answer(up_to(4)).await, "aaaa");
+    assert_eq!(
+        answer(SamplingParams {
+            presence_penalty: Some(1.0),
+            ..up_to(4)
+        })
+        .await,
+        "abaa"
+    );
+    assert_eq!(
+        answer(SamplingParams {
+            frequency_penalty: Some(1.0),
+            ..up_to(4)
+        })
+        .await,
+        "abab"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dropping_the_stream_stops_generation() {
+    let script = Script::new().choice("x", &[("x", 1.0)]);
+    let (engines, engine) = script.load_with(1 << 16).await;
+    let mut stream = engine.generate(text("x"), up_to(60_000)).await.unwrap();
+    assert!(matches!(
+        stream.next().await,
+        Some(Ok(GenerationStep::Delta { .. }))
+    ));
+    drop(stream);
+    // The next answer has the engine to itself, long before the first would have been done.
+    assert_eq!(ask(&engine, text("x"), up_to(3)).await.text, "xxx");
+    assert!(engines.steps() < 10_000, "{}", engines.steps());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn quantised_weights_answer_like_exact_ones() {
+    let script = Script::new()
+        .line("x", "abcdef", true)
+        .choice("y", &[("a", 0.7), ("b", 0.3)]);
+    for quant in [Quant::F32, Quant::Q8_0, Quant::Q4K] {
+        let loaded = script.load_as(quant).await;
+        assert_eq!(
+            (loaded.weights.quant, loaded.weights.reason.as_str()),
+            (quant, "as asked for")
+        );
+        assert_eq!(
+            ask(&loaded.engine, text("x"), up_to(100)).await.text,
+            "abcdef"
+        );
+        let labels = ["a".to_owned(), "b".to_owned()];
+        let LabelProbabilities { probabilities, .. } =
+            loaded.engine.classify(text("y"), &labels).await.unwrap();
+        assert!(
+            (probabilities[0] - 0.7).abs() < 0.05,
+            "{quant} {probabilities:?}"
+        );
+    }
+}
+
+/// Which weights `auto` takes: f32 for what is small or only classifies, packed ones for what
+/// writes or does not fit.
+#[test]
+fn auto_weighs_task_memory_and_machine() {
+    let small = ModelConfig::read(&golden("llama").join("config.json")).unwrap();
+    let large = ModelConfig {
+        vocab_size: 32_000,
+        hidden_size: 1024,
+        intermediate_size: 4096,
+        layers: 12,
+        heads: 16,
+        kv_heads: 4,
+        head_dim: 64,
+        windows: vec![None; 12],
+        ..small.clone()
+    };
+    let machine = |free_memory, vector_kernels| MachineLimits {
+        free_memory,
+        vector_kernels,
+    };
+    let (roomy, scalar) = (machine(1 << 36, true), machine(1 << 36, false));
+    for (config, machine, classifies, expected) in [
+        (&small, roomy, false, Quant::F32),
+        (&large, roomy, true, Quant::F32),
+        (&large, roomy, false, Quant::Q8_0),
+        (&large, scalar, false, Quant::F32),
+        (&large, machine(1 << 30, true), true, Quant::Q8_0),
+        (&large, machine(1 << 28, true), true, Quant::Q4K),
+    ] {
+        let settled = resolve_quant(Quant::Auto, config, machine, classifies).unwrap();
+        assert_eq!(settled.quant, expected, "{machine:?} {settled:?}");
+    }
+}

@@ -1,0 +1,267 @@
+//! Splits and duplicates.
+
+use std::collections::BTreeMap;
+
+use openlora_core::error::Explain;
+use openlora_model::dataset::{
+    DataRow, DataSource, Dataset, TrainingExample,
+    duplicates::{self, DatasetPart},
+    split::{DataSplit, DataSplitOptions, split},
+};
+use proptest::prelude::*;
+
+use crate::dataset::in_memory;
+
+fn labelled(text: &str, label: &str) -> TrainingExample {
+    TrainingExample::Labelled {
+        text: text.to_owned(),
+        label: label.to_owned(),
+    }
+}
+
+fn rows(count: usize) -> Dataset {
+    in_memory((0..count).map(|n| labelled(&format!("text {n}"), ["a", "b", "b"][n % 3])))
+}
+
+fn wish(valid: f64, test: f64, seed: u64) -> DataSplitOptions {
+    DataSplitOptions { valid, test, seed }
+}
+
+fn labels(dataset: &Dataset, part: &[usize]) -> BTreeMap<String, usize> {
+    let mut counts = BTreeMap::new();
+    for row in part {
+        *counts
+            .entry(dataset.rows[*row].example.label().unwrap().to_owned())
+            .or_default() += 1;
+    }
+    counts
+}
+
+#[test]
+fn every_label_is_split_in_the_same_proportions() {
+    let dataset = rows(300);
+    let DataSplit { train, valid, test } = split(&dataset, &wish(0.1, 0.2, 1)).unwrap();
+    let counts = |part| labels(&dataset, part).into_values().collect::<Vec<_>>();
+    assert_eq!(
+        [counts(&train), counts(&valid), counts(&test)],
+        [[70, 140], [10, 20], [20, 40]]
+    );
+}
+
+#[test]
+fn the_seed_alone_decides_and_order_does_not() {
+    let texts = |dataset: &Dataset, part: &[usize]| {
+        let mut texts: Vec<TrainingExample> = part
+            .iter()
+            .map(|row| dataset.rows[*row].example.clone())
+            .collect();
+        texts.sort_by_key(TrainingExample::to_json_line);
+        texts
+    };
+    let dataset = rows(90);
+    let reversed = in_memory(
+        dataset
+            .rows
+            .iter()
+            .rev()
+            .map(|row: &DataRow| row.example.clone()),
+    );
+    let one = split(&dataset, &wish(0.1, 0.1, 7)).unwrap();
+    let two = split(&reversed, &wish(0.1, 0.1, 7)).unwrap();
+    assert_eq!(texts(&dataset, &one.test), texts(&reversed, &two.test));
+    assert_ne!(one, split(&dataset, &wish(0.1, 0.1, 8)).unwrap());
+}
+
+#[test]
+fn few_rows_move_when_rows_are_added() {
+    let held = |count| {
+        let dataset = rows(count);
+        let test = split(&dataset, &wish(0.0, 0.1, 3)).unwrap().test;
+        test.into_iter()
+            .filter(|row| *row < 600)
+            .collect::<std::collections::BTreeSet<_>>()
+    };
+    let (before, after) = (held(600), held(630));
+    assert_eq!(before.len(), 60);
+    assert!(
+        before.intersection(&after).count() >= 54,
+        "{before:?} {after:?}"
+    );
+}
+
+#[test]
+fn fractions_must_leave_rows_to_train_on() {
+    let hint = "give fractions such as --valid 0.1 --test 0.1 that leave rows to train on";
+    for (valid, test, count) in [
+        (0.5, 0.5, 9),
+        (-0.1, 0.1, 9),
+        (0.0, f64::NAN, 9),
+        (0.9, 0.0, 1),
+    ] {
+        let error = split(&rows(count), &wish(valid, test, 1)).unwrap_err();
+        let message = format!(
+            "cannot split {count} rows into fractions {valid} and {test} beside the training rows"
+        );
+        assert_eq!(
+            (error.to_string(), error.hint()),
+            (message, Some(hint.to_owned()))
+        );
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_split_is_a_partition_that_keeps_equal_texts_together(
+        texts in proptest::collection::vec("[ab]{1,4}", 8..60),
+        valid in 0.0..0.4f64,
+        test in 0.0..0.4f64,
+        seed: u64,
+    ) {
+        let dataset = in_memory(texts.iter().map(|text| labelled(text, &text[..1])));
+        let Ok(parts) = split(&dataset, &wish(valid, test, seed)) else {
+            return Ok(());
+        };
+        let parts = [parts.train, parts.valid, parts.test];
+        let mut all = parts.concat();
+        all.sort_unstable();
+        prop_assert_eq!(all, (0..texts.len()).collect::<Vec<_>>());
+        let of = |row: usize| parts.iter().position(|part| part.contains(&row));
+        for (at, text) in texts.iter().enumerate() {
+            let first = texts.iter().position(|other| other == text).unwrap();
+            prop_assert_eq!(of(at), of(first));
+        }
+    }
+}
+
+fn file(name: &str, examples: Vec<TrainingExample>) -> Dataset {
+    let dataset = in_memory(examples);
+    Dataset::new(vec![DataSource::of_file(name)], dataset.rows)
+}
+
+/// `second repeats first similarity leaks labels`.
+fn told(parts: &[(&str, &Dataset)]) -> Vec<String> {
+    let parts: Vec<DatasetPart<'_>> = parts
+        .iter()
+        .map(|(name, dataset)| DatasetPart { name, dataset })
+        .collect();
+    let line = |found: &duplicates::DuplicateRow| {
+        format!(
+            "{} {} = {} {} at {:.2}{}{}",
+            found.second.part,
+            found.second.at,
+            found.first.part,
+            found.first.at,
+            found.similarity,
+            if found.leaks { ", leaks" } else { "" },
+            found
+                .labels
+                .as_ref()
+                .map_or(String::new(), |(one, two)| format!(", {one}/{two}")),
+        )
+    };
+    duplicates::find(&parts).iter().map(line).collect()
+}
+
+#[test]
+fn duplicates_are_told_with_both_places() {
+    let long = "one two three four five six seven eight nine ten eleven twelve";
+    let train = file(
+        "a",
+        vec![
+            labelled("Bitcoin is  up!", "good"),
+            labelled(
+                &format!("{long} alpha beta gamma delta epsilon zeta eta"),
+                "good",
+            ),
+            labelled("bitcoin is up!", "bad"),
+            labelled("ether is up!", "good"),
+            labelled("🚀 🚀 🚀", "good"),
+        ],
+    );
+    let test = file(
+        "b",
+        vec![
+            labelled("BITCOIN is up!", "good"),
+            labelled(
+                &format!("{long} alpha, beta, gamma, delta, epsilon, zeta, theta"),
+                "good",
+            ),
+            labelled(
+                &format!("{long} alpha beta gamma delta epsilon other words"),
+                "good",
+            ),
+            labelled("Bitcoin, is up", "good"),
+            labelled("🚀 🚀", "good"),
+        ],
+    );
+    assert_eq!(
+        told(&[("train", &train), ("test", &test)]),
+        [
+            "train a:3 = train a:1 at 1.00, good/bad",
+            "test b:1 = train a:1 at 1.00, leaks",
+            "test b:2 = train a:2 at 0.90, leaks",
+            "test b:4 = train a:1 at 1.00, leaks",
+            "test b:5 = train a:5 at 1.00, leaks",
+        ]
+    );
+}
+
+proptest! {
+    /// The filtered search finds what comparing all pairs finds.
+    #[test]
+    fn the_search_misses_nothing(
+        rows in proptest::collection::vec(proptest::collection::btree_set(0..14u8, 8..13), 2..30),
+    ) {
+        let text = |set: &std::collections::BTreeSet<u8>| {
+            set.iter().map(|word| format!("w{word}")).collect::<Vec<_>>().join(" ")
+        };
+        let dataset = in_memory(rows.iter().map(|set| TrainingExample::Text { text: text(set) }));
+        let found: Vec<(String, String)> =
+            duplicates::find(&[DatasetPart { name: "all", dataset: &dataset }])
+                .into_iter()
+                .map(|found| (found.second.at, format!("{:.4}", found.similarity)))
+                .collect();
+        let mut expected = Vec::new();
+        for (at, set) in rows.iter().enumerate() {
+            let similarity = |other: &std::collections::BTreeSet<u8>| {
+                set.intersection(other).count() as f64 / set.union(other).count() as f64
+            };
+            let best = rows[..at].iter().map(similarity).fold(0.0, f64::max);
+            if best >= 0.9 {
+                expected.push((format!("mem:{}", at + 1), format!("{best:.4}")));
+            }
+        }
+        prop_assert_eq!(found, expected);
+    }
+}
+
+#[test]
+fn copies_count_for_whoever_said_it_first() {
+    let long = "one two three four five six seven eight nine ten eleven twelve thirteen";
+    let sources = ["first", "copier", "second", "own"].map(DataSource::of_file);
+    let rows = [
+        (0, long.to_owned()),
+        (0, "short and sweet".to_owned()),
+        // Equal, louder, wider, with what nobody sees, nearly equal, and under another label.
+        (1, long.to_owned()),
+        (1, long.to_uppercase()),
+        (1, long.replace(' ', "\t \u{a0}")),
+        (1, long.replace('e', "e\u{200b}")),
+        (1, format!("{long} fourteen")),
+        (1, format!("{long}!!")),
+        // New words, and a copy of a copier's copy.
+        (2, "something else that nobody said before".to_owned()),
+        (2, format!("{long} fourteen")),
+        // Twice the same of its own.
+        (3, "said here and here alone".to_owned()),
+        (3, "Said here and here alone.".to_owned()),
+    ];
+    let row = |(at, (source, text)): (usize, (usize, String))| DataRow {
+        example: labelled(&text, ["a", "b"][at % 2]),
+        source,
+        line: at + 1,
+    };
+    let rows = rows.into_iter().enumerate().map(row).collect();
+    let dataset = Dataset::new(sources.to_vec(), rows);
+    assert_eq!(duplicates::distinct(&dataset), [2, 0, 1, 1]);
+}
