@@ -8,7 +8,7 @@
     clippy::unwrap_used,
     reason = "the tests use more of it, and a bench may stop at the first surprise"
 )]
-#[path = "../tests/it/scripted.rs"]
+#[path = "../tests/support/scripted.rs"]
 mod scripted;
 
 // The tests' terminal emulator, around the real binary.
@@ -18,14 +18,14 @@ mod scripted;
     clippy::panic,
     reason = "the tests use more of it, and a bench may stop at the first surprise"
 )]
-#[path = "../tests/it/dash_terminal.rs"]
+#[path = "../tests/support/dash_terminal.rs"]
 mod dash_terminal;
 #[allow(
     dead_code,
     clippy::unwrap_used,
     reason = "the tests use more of it, and a bench may stop at the first surprise"
 )]
-#[path = "../tests/it/support.rs"]
+#[path = "../tests/support/support.rs"]
 mod support;
 
 #[allow(
@@ -34,8 +34,24 @@ mod support;
     clippy::panic,
     reason = "the tests use more of it, and a bench may stop at the first surprise"
 )]
-#[path = "../tests/it/waiting.rs"]
+#[path = "../tests/support/waiting.rs"]
 mod waiting;
+
+#[allow(
+    dead_code,
+    clippy::unwrap_used,
+    reason = "the tests use more of it, and a bench may stop at the first surprise"
+)]
+#[path = "../tests/support/paths.rs"]
+mod paths;
+
+#[allow(
+    dead_code,
+    clippy::unwrap_used,
+    reason = "the tests use more of it, and a bench may stop at the first surprise"
+)]
+#[path = "../tests/support/small_disk.rs"]
+mod small_disk;
 
 mod attributing;
 mod dashboard;

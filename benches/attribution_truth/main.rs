@@ -10,6 +10,10 @@
     reason = "a bench stops at the first surprise and says how far it is"
 )]
 
+#[allow(clippy::unwrap_used, reason = "a bench may stop at the first surprise")]
+#[path = "../../tests/support/paths.rs"]
+mod paths;
+
 mod figures;
 mod retrain;
 mod study;

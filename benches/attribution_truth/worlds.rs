@@ -4,7 +4,7 @@
 //! `bazaar`: ten contributors, each with one class of the sentiment or the filter template or with
 //! one source of the chat template.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use openlora_model::{
     dataset::{
@@ -15,6 +15,8 @@ use openlora_model::{
     text::TextCodec,
 };
 use openlora_train::{TrainRows, order};
+
+use crate::paths::repository;
 
 /// A training set whose contributors are known, and what it is asked.
 pub struct World {
@@ -43,7 +45,7 @@ struct Entry {
 }
 
 fn templates() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("templates")
+    repository().join("templates")
 }
 
 fn read(template: &str, files: &[&str]) -> Vec<Dataset> {

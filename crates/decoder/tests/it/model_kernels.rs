@@ -1,0 +1,313 @@
+//! Fused kernels against plain tensor operations, on shapes that cross every block size; and bits
+//! that do not depend on the number of threads.
+
+use std::{collections::BTreeMap, path::Path};
+
+use candle_core::{Tensor, Var};
+use openlora_decoder::{
+    Decoder, ModelParameter, SaveType, TokenBatch,
+    kernels::{
+        matmul::{MatmulTarget, MatmulThreads, StridedMatrix, multiply},
+        numeric,
+    },
+};
+use openlora_model::{BaseModel, LoraConfig, ModelConfig, WeightPrecision};
+
+use crate::oracle::assert_close;
+
+const CONFIG: &str = r#"{
+    "model_type": "qwen3", "vocab_size": 97, "hidden_size": 96, "intermediate_size": 130,
+    "num_hidden_layers": 2, "num_attention_heads": 6, "num_key_value_heads": 2, "head_dim": 20,
+    "attention_bias": true, "use_sliding_window": true, "sliding_window": 40, "max_window_layers": 1
+}"#;
+
+fn config(text: &str) -> ModelConfig {
+    ModelConfig::parse(text, Path::new("config.json")).unwrap()
+}
+
+/// A fixed pseudo-random number in −1..1.
+fn wobble(index: usize) -> f32 {
+    let bits = (index as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    ((bits >> 40) as f32 / (1u64 << 24) as f32) * 2.0 - 1.0
+}
+
+fn batch(lengths: &[usize], vocab: usize) -> TokenBatch {
+    let rows: Vec<(Vec<u32>, Vec<bool>)> = lengths
+        .iter()
+        .map(|&length| {
+            let ids = (0..length)
+                .map(|i| ((i * 31 + length * 7) % vocab) as u32)
+                .collect();
+            (ids, (0..length).map(|i| i % 3 != 1).collect())
+        })
+        .collect();
+    TokenBatch::from_rows(
+        rows.iter()
+            .map(|(ids, targets)| (ids.as_slice(), targets.as_slice())),
+    )
+}
+
+fn values(tensor: &Tensor) -> Vec<f32> {
+    tensor.flatten_all().unwrap().to_vec1().unwrap()
+}
+
+/// Moves every variable a little, so that norms are not 1, and biases and B not 0.
+fn perturb(decoder: &Decoder) {
+    for (name, var) in decoder.trainable() {
+        let salt = name.len();
+        let moved = values(&var)
+            .iter()
+            .enumerate()
+            .map(|(i, x)| x + 0.1 * wobble(i + salt))
+            .collect();
+        var.set(&Tensor::from_vec(moved, var.shape(), var.device()).unwrap())
+            .unwrap();
+    }
+}
+
+fn run(decoder: &Decoder, batch: &TokenBatch) -> BTreeMap<String, Vec<f32>> {
+    let (loss, _) = decoder.loss_sum(batch).unwrap();
+    let grads = loss.backward().unwrap();
+    let gradient = |(name, var): (String, Var)| (name, values(grads.get(&var).unwrap()));
+    let mut found: BTreeMap<_, _> = decoder.trainable().into_iter().map(gradient).collect();
+    found.insert("loss".to_owned(), values(&loss));
+    // Plain operations compute gradients of frozen weights too; the kernels compute none in vain.
+    found.insert("gradients".to_owned(), vec![grads.get_ids().count() as f32]);
+    found
+}
+
+fn lora(dropout: f32) -> LoraConfig {
+    LoraConfig {
+        rank: 5,
+        alpha: 7.0,
+        targets: vec!["all-linear".to_owned()],
+        dropout,
+        rslora: false,
+    }
+}
+
+fn assert_fused_is_plain(decoder: &mut Decoder, batch: &TokenBatch) {
+    decoder.set_training(true);
+    decoder.set_fused(true);
+    let mut fused = run(decoder, batch);
+    decoder.set_fused(false);
+    let mut plain = run(decoder, batch);
+    plain.remove("gradients");
+    let gradients = fused.remove("gradients");
+    let expected = Some(vec![decoder.trainable().len() as f32]);
+    assert_eq!(gradients, expected, "only of what learns");
+    for (name, expected) in &plain {
+        assert_close(&fused[name], expected, 1e-4, name);
+    }
+}
+
+#[test]
+fn every_fused_kernel_agrees_with_its_plain_twin() {
+    let config = config(CONFIG);
+    let batch = batch(&[70, 1, 130, 64, 2], 97);
+    let mut decoder = Decoder::random(&config, 3).unwrap();
+    perturb(&decoder);
+    assert_fused_is_plain(&mut decoder, &batch);
+    decoder.attach_lora(&lora(0.3), 4).unwrap();
+    perturb(&decoder);
+    decoder.set_noise(11, 5);
+    assert_fused_is_plain(&mut decoder, &batch);
+}
+
+#[test]
+fn a_loss_over_many_chunks_of_logits_is_one_loss() {
+    let config = config(CONFIG);
+    let lengths: Vec<usize> = (0..20).map(|row| 80 + row).collect();
+    let batch = batch(&lengths, 97);
+    assert!(batch.target_count() > 1024, "one chunk holds 1024 targets");
+    let mut decoder = Decoder::random(&config, 3).unwrap();
+    perturb(&decoder);
+    assert_fused_is_plain(&mut decoder, &batch);
+}
+
+#[test]
+fn weights_in_bf16_are_widened_block_by_block() {
+    let wide = CONFIG.replace("\"vocab_size\": 97", "\"vocab_size\": 12001");
+    let fresh = Decoder::random(&config(&wide), 3).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    fresh.save_full(dir.path(), SaveType::Bf16).unwrap();
+    let base = BaseModel::open_dir("saved", dir.path()).unwrap();
+    let batch = batch(&[70, 9], 12001);
+    let losses = [WeightPrecision::Bf16, WeightPrecision::F32].map(|precision| {
+        let mut decoder = Decoder::load(&base, precision).unwrap();
+        decoder.attach_lora(&lora(0.0), 4).unwrap();
+        perturb(&decoder);
+        assert_fused_is_plain(&mut decoder, &batch);
+        run(&decoder, &batch)
+    });
+    for (name, expected) in &losses[1] {
+        assert_close(&losses[0][name], expected, 1e-5, name);
+    }
+}
+
+#[test]
+fn bits_do_not_depend_on_the_number_of_threads() {
+    let config = config(CONFIG);
+    let batch = batch(&[70, 1, 130, 64, 90, 120], 97);
+    let full = Decoder::random(&config, 3).unwrap();
+    perturb(&full);
+    let mut adapted = full.clone();
+    adapted.attach_lora(&lora(0.2), 4).unwrap();
+    perturb(&adapted);
+    for mut decoder in [full, adapted] {
+        decoder.set_training(true);
+        let runs = [1, 2, 3].map(|threads| {
+            let pool = rayon::ThreadPoolBuilder::new()
+                .num_threads(threads)
+                .build()
+                .unwrap();
+            pool.install(|| run(&decoder, &batch))
+        });
+        assert_eq!(runs[0], runs[1]);
+        assert_eq!(runs[0], runs[2]);
+    }
+}
+
+#[test]
+fn products_do_not_depend_on_the_number_of_threads() {
+    for (m, n, k) in [
+        (300, 257, 576),
+        (1, 500, 2000),
+        (2048, 8, 256),
+        (33, 4096, 64),
+        (700, 96, 1300),
+    ] {
+        let a: Vec<f32> = (0..m * k).map(wobble).collect();
+        let b: Vec<f32> = (0..k * n).map(|i| wobble(i + 7)).collect();
+        let product = |threads: usize, how: MatmulThreads| {
+            let pool = rayon::ThreadPoolBuilder::new()
+                .num_threads(threads)
+                .build()
+                .unwrap();
+            let mut out = vec![0f32; m * n];
+            pool.install(|| {
+                let (a, b) = (
+                    StridedMatrix::new(&a, m, k),
+                    StridedMatrix::new(&b, n, k).t(),
+                );
+                multiply(MatmulTarget::new(&mut out, m, n), 1.0, a, b, how);
+            });
+            out
+        };
+        let one = product(1, MatmulThreads::All);
+        for threads in [2, 3, 8] {
+            assert!(
+                one == product(threads, MatmulThreads::All),
+                "{m}x{n}x{k} on {threads} threads"
+            );
+        }
+        let exact: f64 = (0..k).map(|i| f64::from(a[i]) * f64::from(b[i])).sum();
+        assert!((f64::from(one[0]) - exact).abs() < 1e-3, "{m}x{n}x{k}");
+    }
+}
+
+#[test]
+fn exponential_is_exact_to_two_units() {
+    for step in -8700..8800 {
+        let x = step as f32 / 100.0;
+        let (found, exact) = (f64::from(numeric::exp(x)), f64::from(x).exp());
+        assert!(
+            (found / exact - 1.0).abs() < 2.4e-7,
+            "exp({x}) = {found}, not {exact}"
+        );
+    }
+    assert_eq!(numeric::exp(-88.0), 0.0);
+    assert_eq!(numeric::exp(f32::NEG_INFINITY), 0.0);
+    assert!(numeric::exp(f32::NAN).is_nan());
+}
+
+#[test]
+fn a_broken_weight_shows_in_the_loss() {
+    let config = config(CONFIG);
+    let decoder = Decoder::random(&config, 3).unwrap();
+    let (_, var) = decoder.trainable().pop().unwrap();
+    var.set(&Tensor::full(f32::NAN, var.shape(), var.device()).unwrap())
+        .unwrap();
+    let (loss, _) = decoder.loss_sum(&batch(&[9], 97)).unwrap();
+    assert!(loss.to_scalar::<f32>().unwrap().is_nan());
+}
+
+#[test]
+fn dropout_noise_is_a_function_of_seed_and_counter() {
+    let mut decoder = Decoder::random(&config(CONFIG), 3).unwrap();
+    decoder.attach_lora(&lora(0.5), 4).unwrap();
+    perturb(&decoder);
+    let batch = batch(&[50], 97);
+    let mut loss = |seed, counter, training| {
+        decoder.set_noise(seed, counter);
+        decoder.set_training(training);
+        decoder
+            .loss_sum(&batch)
+            .unwrap()
+            .0
+            .to_scalar::<f32>()
+            .unwrap()
+    };
+    assert_eq!(loss(1, 1, true), loss(1, 1, true));
+    assert_ne!(loss(1, 1, true), loss(1, 2, true));
+    assert_ne!(loss(1, 1, true), loss(2, 1, true));
+    assert_eq!(loss(1, 1, false), loss(2, 2, false));
+    assert_ne!(loss(1, 1, true), loss(1, 1, false));
+}
+
+#[test]
+fn fresh_factors_depend_on_the_seed_and_change_nothing_yet() {
+    let batch = batch(&[30], 97);
+    let mut decoder = Decoder::random(&config(CONFIG), 3).unwrap();
+    let loss = |decoder: &Decoder| {
+        decoder
+            .loss_sum(&batch)
+            .unwrap()
+            .0
+            .to_scalar::<f32>()
+            .unwrap()
+    };
+    let before = loss(&decoder);
+    let mut factors = |seed| {
+        decoder.attach_lora(&lora(0.0), seed).unwrap();
+        assert_eq!(loss(&decoder), before);
+        let all: Vec<(String, Vec<f32>)> = decoder
+            .trainable()
+            .into_iter()
+            .map(|(name, var)| (name, values(&var)))
+            .collect();
+        all
+    };
+    let (one, same, other) = (factors(1), factors(1), factors(2));
+    assert_eq!(one, same);
+    assert_eq!(one.len(), 28);
+    for ((name, one), (_, other)) in one.iter().zip(&other) {
+        let expected_zero = name.ends_with("lora_B.weight");
+        assert_eq!(one.iter().all(|x| *x == 0.0), expected_zero, "{name}");
+        assert_eq!(one == other, expected_zero, "{name}");
+        let bound = if name.contains("down_proj") {
+            1.0 / 130f32.sqrt()
+        } else {
+            1.0 / 96f32.sqrt()
+        };
+        assert!(
+            name.contains("o_proj") || one.iter().all(|x| x.abs() <= bound),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn a_saved_decoder_is_the_same_decoder() {
+    let fresh = Decoder::random(&config(CONFIG), 3).unwrap();
+    perturb(&fresh);
+    let dir = tempfile::tempdir().unwrap();
+    fresh.save_full(dir.path(), SaveType::F32).unwrap();
+    let base = BaseModel::open_dir("saved", dir.path()).unwrap();
+    assert_eq!(base.config.source["dtype"], "float32");
+    let read = Decoder::load(&base, WeightPrecision::F32).unwrap();
+    for ((name, ours), (_, theirs)) in fresh.parameters().iter().zip(read.parameters()) {
+        assert!(matches!(theirs, ModelParameter::Frozen(_)));
+        assert_eq!(values(ours.tensor()), values(theirs.tensor()), "{name}");
+    }
+}

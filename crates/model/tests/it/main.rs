@@ -1,0 +1,27 @@
+//! The tests of this crate; each module is a suite.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test stops at the first surprise"
+)]
+
+mod adapter;
+mod dataset;
+mod dataset_encode;
+mod dataset_parquet;
+mod dataset_split;
+mod model_hub;
+mod text;
+
+#[allow(dead_code, reason = "other tests use more of it")]
+#[path = "../../../../tests/support/codec.rs"]
+mod codec;
+
+#[allow(dead_code, reason = "other tests use more of it")]
+#[path = "../../../../tests/support/golden.rs"]
+mod golden;
+
+#[allow(dead_code, reason = "other tests use more of it")]
+#[path = "../../../../tests/support/paths.rs"]
+mod paths;

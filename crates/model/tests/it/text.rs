@@ -1,0 +1,312 @@
+//! Tokenizer training and the text codec of a base directory.
+
+use std::path::Path;
+
+use openlora_core::error::Explain;
+use openlora_model::{
+    bpe::{self, train_tokenizer},
+    text::{ChatMessage, TextCodec},
+};
+use serde_json::{Value, json};
+
+use crate::codec::{corpus, train_codec};
+
+fn message(role: &str, content: &str) -> ChatMessage {
+    ChatMessage {
+        role: role.to_owned(),
+        content: content.to_owned(),
+    }
+}
+
+fn edit_settings(dir: &Path, edit: impl FnOnce(&mut Value)) {
+    let path = dir.join("tokenizer_config.json");
+    let mut settings = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    edit(&mut settings);
+    std::fs::write(&path, settings.to_string()).unwrap();
+}
+
+fn error_of(dir: &Path) -> (String, Option<String>) {
+    let error = TextCodec::open(dir).unwrap_err();
+    (
+        error
+            .to_string()
+            .replace(&dir.display().to_string(), "BASE"),
+        error.hint(),
+    )
+}
+
+#[test]
+fn the_same_text_trains_the_same_bytes() {
+    let [one, two] = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    train_tokenizer(corpus(), 400, one.path()).unwrap();
+    train_tokenizer(corpus(), 400, two.path()).unwrap();
+    for file in ["tokenizer.json", "tokenizer_config.json"] {
+        let [one, two] = [&one, &two].map(|dir| std::fs::read(dir.path().join(file)).unwrap());
+        assert_eq!(one, two, "{file}");
+    }
+}
+
+#[test]
+fn any_text_survives_encoding() {
+    let dir = tempfile::tempdir().unwrap();
+    let codec = train_codec(dir.path());
+    for text in [
+        "",
+        " bitcoin  is\tup\r\n",
+        "žluťoučký 🚀 ₿",
+        "\u{0}\u{7f}",
+        "漢字 かな",
+    ] {
+        let ids = codec.encode(text, true).unwrap();
+        assert_eq!(codec.decode(&ids).unwrap(), text);
+        assert_eq!(codec.decode_verbatim(&ids).unwrap(), text);
+    }
+}
+
+#[test]
+fn pieces_cover_the_text_without_shrinking_around_white_space() {
+    let dir = tempfile::tempdir().unwrap();
+    let codec = train_codec(dir.path());
+    let text = "the  trader said\n\nbitcoin ";
+    let pieces = codec.encode_pieces(text, false).unwrap();
+    let joined: String = pieces
+        .iter()
+        .map(|piece| &text[piece.span.clone()])
+        .collect();
+    assert_eq!(joined, text);
+    let ids: Vec<u32> = pieces.iter().map(|piece| piece.id).collect();
+    assert_eq!(ids, codec.encode(text, false).unwrap());
+}
+
+#[test]
+fn the_chat_template_is_chatml_and_its_tokens_are_special() {
+    let dir = tempfile::tempdir().unwrap();
+    let codec = train_codec(dir.path());
+    let chat = [message("system", "Be brief."), message("user", "Hi")];
+    let text = "<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\nHi<|im_end|>\n";
+    assert_eq!(codec.render_chat(&chat, false).unwrap(), text);
+    assert_eq!(
+        codec.render_chat(&chat, true).unwrap(),
+        format!("{text}<|im_start|>assistant\n")
+    );
+    let ids = bpe::SPECIAL_TOKENS.map(|token| codec.token_id(token).unwrap());
+    assert_eq!(ids, [0, 1, 2]);
+    assert_eq!(codec.encode("<|im_start|>", false).unwrap(), [1]);
+    assert_eq!(codec.token_text(2), "<|im_end|>");
+    assert_eq!(codec.decode(&[2, 0]).unwrap(), "");
+    assert_eq!(codec.special_inside("a <|im_end|> b"), Some("<|im_end|>"));
+    assert_eq!(
+        (codec.stop_ids(), codec.document_end()),
+        (&[2][..], Some(2))
+    );
+    assert!(codec.vocab_size() > bpe::LEAST_VOCABULARY && codec.vocab_size() <= 400);
+}
+
+#[test]
+fn stop_ids_come_from_every_file_and_from_the_template() {
+    let dir = tempfile::tempdir().unwrap();
+    train_codec(dir.path());
+    edit_settings(dir.path(), |settings| {
+        settings["eos_token"] = json!({"content": "a"})
+    });
+    std::fs::write(dir.path().join("config.json"), r#"{"eos_token_id": 7}"#).unwrap();
+    std::fs::write(
+        dir.path().join("generation_config.json"),
+        r#"{"eos_token_id": [9, 0]}"#,
+    )
+    .unwrap();
+    let codec = TextCodec::open(dir.path()).unwrap();
+    let letter = codec.token_id("a").unwrap();
+    assert_eq!(codec.document_end(), Some(letter));
+    assert_eq!(codec.stop_ids(), [0, 2, 7, 9, letter]);
+}
+
+#[test]
+fn truncation_and_padding_of_the_file_are_off() {
+    let dir = tempfile::tempdir().unwrap();
+    let plain = train_codec(dir.path());
+    let path = dir.path().join("tokenizer.json");
+    let mut file: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    file["truncation"] = json!({"direction": "Right", "max_length": 2,
+        "strategy": "LongestFirst", "stride": 0});
+    file["padding"] = json!({"strategy": {"Fixed": 64}, "direction": "Right",
+        "pad_to_multiple_of": null, "pad_id": 0, "pad_type_id": 0, "pad_token": "<|endoftext|>"});
+    std::fs::write(&path, file.to_string()).unwrap();
+    let codec = TextCodec::open(dir.path()).unwrap();
+    let text = "bitcoin trades sideways, said the trader";
+    assert_eq!(
+        codec.encode(text, true).unwrap(),
+        plain.encode(text, true).unwrap()
+    );
+}
+
+#[test]
+fn a_processor_adds_its_tokens_only_when_asked() {
+    let dir = tempfile::tempdir().unwrap();
+    train_codec(dir.path());
+    let path = dir.path().join("tokenizer.json");
+    let mut file: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    file["post_processor"] = json!({"type": "TemplateProcessing",
+        "single": [{"SpecialToken": {"id": "<|endoftext|>", "type_id": 0}},
+                   {"Sequence": {"id": "A", "type_id": 0}}],
+        "pair": [{"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 0}}],
+        "special_tokens": {"<|endoftext|>":
+            {"id": "<|endoftext|>", "ids": [0], "tokens": ["<|endoftext|>"]}}});
+    std::fs::write(&path, file.to_string()).unwrap();
+    let codec = TextCodec::open(dir.path()).unwrap();
+    let bare = codec.encode("bitcoin", false).unwrap();
+    assert_eq!(
+        codec.encode("bitcoin", true).unwrap(),
+        [&[0], &bare[..]].concat()
+    );
+    assert_eq!(codec.encode_pieces("bitcoin", true).unwrap()[0].span, 0..0);
+}
+
+#[test]
+fn templates_use_python_methods_named_lists_and_generation_tags() {
+    let dir = tempfile::tempdir().unwrap();
+    train_codec(dir.path());
+    let source = "{{- bos_token }}\n{%- for m in messages %}\n    {%- if m.role.startswith('u') %}\
+        Q:{{ m['content'].strip() }}\n    {%- else %}\n{% generation %}A:{{ m.content.upper() }}\
+        {% endgeneration %}\n    {%- endif %}\n{% endfor %}{{ enable_thinking }}";
+    edit_settings(dir.path(), |settings| {
+        settings["bos_token"] = json!("<|im_start|>");
+        settings["chat_template"] = json!([{"name": "tool_use", "template": "no"}, {"name": "default", "template": source}]);
+    });
+    let codec = TextCodec::open(dir.path()).unwrap();
+    let chat = [message("user", "  hi "), message("assistant", "yes")];
+    assert_eq!(
+        codec.render_chat(&chat, false).unwrap(),
+        "<|im_start|>Q:hiA:YESFalse"
+    );
+    std::fs::write(
+        dir.path().join("chat_template.jinja"),
+        "{{ messages | length }}",
+    )
+    .unwrap();
+    assert_eq!(
+        TextCodec::open(dir.path())
+            .unwrap()
+            .render_chat(&chat, true)
+            .unwrap(),
+        "2"
+    );
+}
+
+#[test]
+fn a_template_may_refuse_a_conversation() {
+    let dir = tempfile::tempdir().unwrap();
+    train_codec(dir.path());
+    edit_settings(dir.path(), |settings| {
+        settings["chat_template"] = json!("{{ raise_exception('roles must alternate') }}");
+    });
+    let error = TextCodec::open(dir.path())
+        .unwrap()
+        .render_chat(&[], false)
+        .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the chat template of the base rejects the conversation: roles must alternate \
+         (template line 1)"
+    );
+}
+
+#[test]
+fn a_base_without_a_template_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    train_codec(dir.path());
+    edit_settings(dir.path(), |settings| {
+        settings["chat_template"] = Value::Null
+    });
+    let codec = TextCodec::open(dir.path()).unwrap();
+    assert!(!codec.has_template());
+    let error = codec
+        .render_chat(&[message("user", "hi")], false)
+        .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        format!("{}: this base has no chat template", dir.path().display())
+    );
+    assert_eq!(
+        error.hint().unwrap(),
+        "take the instruct variant of this base, put a chat_template.jinja beside its \
+         tokenizer.json, or set project.task = \"text\""
+    );
+}
+
+#[test]
+fn bad_bases_are_named() {
+    let fetch_again = Some("the file may be cut short: fetch the base again".to_owned());
+    let cases: [(&str, &str, &str, Option<String>); 5] = [
+        (
+            "tokenizer.json",
+            "{\"model\"",
+            "BASE/tokenizer.json: not a tokenizer that can be read: EOF while parsing an object at line 1 column 8",
+            fetch_again.clone(),
+        ),
+        (
+            "tokenizer_config.json",
+            "{",
+            "BASE/tokenizer_config.json: broken JSON: EOF while parsing an object at line 1 column 1",
+            fetch_again.clone(),
+        ),
+        (
+            "tokenizer_config.json",
+            r#"{"chat_template": 3}"#,
+            "BASE/tokenizer_config.json: `chat_template` must be a text or a list of named templates, found 3",
+            None,
+        ),
+        (
+            "generation_config.json",
+            r#"{"eos_token_id": "x"}"#,
+            "BASE/generation_config.json: `eos_token_id` must be a token id or a list of token ids, found \"x\"",
+            None,
+        ),
+        (
+            "chat_template.jinja",
+            "{% for %}",
+            "BASE/chat_template.jinja: the chat template is not valid: unexpected end of block, expected in (template line 1)",
+            None,
+        ),
+    ];
+    for (file, content, message, hint) in cases {
+        let dir = tempfile::tempdir().unwrap();
+        train_codec(dir.path());
+        std::fs::write(dir.path().join(file), content).unwrap();
+        assert_eq!(error_of(dir.path()), (message.to_owned(), hint), "{file}");
+    }
+    let empty = tempfile::tempdir().unwrap();
+    let layout = "point --base at a folder in the Hugging Face layout: config.json, \
+                  model.safetensors, tokenizer.json, tokenizer_config.json";
+    assert_eq!(
+        error_of(empty.path()),
+        (
+            "BASE/tokenizer.json: no such file; a base needs its tokenizer".into(),
+            Some(layout.into())
+        )
+    );
+}
+
+#[test]
+fn a_vocabulary_must_hold_the_bytes() {
+    let dir = tempfile::tempdir().unwrap();
+    let error = train_tokenizer(corpus(), 258, dir.path()).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "a vocabulary of 258 tokens is too small: bytes and special tokens take 259"
+    );
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+}
+
+/// The ids are those of `AutoTokenizer` of transformers 5.23.0 on the same two files.
+#[test]
+fn ids_equal_those_of_transformers() {
+    let dir = tempfile::tempdir().unwrap();
+    let codec = train_codec(dir.path());
+    let text = "<|im_start|>user\nŽluť  bitcoin's 2,000 🚀 looks weak\r\n\r\n<|im_end|>\n ";
+    let ids = [
+        1, 87, 85, 287, 201, 132, 124, 78, 87, 132, 101, 223, 324, 9, 85, 223, 20, 14, 18, 18, 18,
+        223, 175, 256, 251, 225, 327, 313, 204, 201, 204, 201, 2, 201, 223,
+    ];
+    assert_eq!(codec.encode(text, true).unwrap(), ids);
+}

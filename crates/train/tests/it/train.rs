@@ -1,0 +1,654 @@
+//! Training as the runtime runs it: resuming, repeating, refusing, stopping.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use openlora_core::error::{ExitClass, Explain};
+use openlora_model::{
+    BaseModel, adapter,
+    dataset::{DataSource, load},
+};
+use openlora_train::{
+    RunDir, RunOutcome, RunStart, TrainConfig, TrainError, TrainEvent, TrainFlow, TrainInputs,
+    base::{BaseBuild, train_base},
+    estimate::estimate,
+    evaluate::{EvalFigures, EvalSet},
+    load_with_adapter,
+    run::{checkpoint, lock::RunLock},
+    train,
+};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::paths::repository;
+use crate::tiny;
+
+/// Trains and asks to stop once `last` steps are done.
+fn train_until(
+    inputs: &TrainInputs,
+    start: &RunStart,
+    last: u64,
+) -> Result<RunOutcome, TrainError> {
+    let mut listener = |event| match event {
+        TrainEvent::Step(step) if step.step >= last => TrainFlow::Stop,
+        _ => TrainFlow::Continue,
+    };
+    train(inputs, start, &mut listener).map(|(outcome, _)| outcome)
+}
+
+fn train_all(inputs: &TrainInputs, runs: &Path) -> RunOutcome {
+    train_until(
+        inputs,
+        &RunStart::Fresh {
+            runs: runs.to_owned(),
+        },
+        u64::MAX,
+    )
+    .unwrap()
+}
+
+fn weights(outcome: &RunOutcome) -> Vec<u8> {
+    fs::read(outcome.adapter.join("adapter_model.safetensors")).unwrap()
+}
+
+/// The lines of `metrics.jsonl` without what the clock says.
+fn metrics(run: &Path) -> Vec<Value> {
+    let text = fs::read_to_string(run.join("metrics.jsonl")).unwrap();
+    let line = |line: &str| {
+        let mut value: Value = serde_json::from_str(line).unwrap();
+        value.as_object_mut().unwrap().remove("tokens_per_second");
+        value
+    };
+    text.lines().map(line).collect()
+}
+
+fn message(error: &TrainError) -> (ExitClass, String, Option<String>) {
+    (error.class(), error.to_string(), error.hint())
+}
+
+fn checkpoints(run: &Path) -> Vec<u64> {
+    let entries = fs::read_dir(run.join("checkpoints")).unwrap();
+    let mut steps: Vec<u64> = entries
+        .map(|entry| {
+            let name = entry.unwrap().file_name().into_string().unwrap();
+            name.strip_prefix("step-").unwrap().parse().unwrap()
+        })
+        .collect();
+    steps.sort_unstable();
+    steps
+}
+
+struct Bench {
+    dir: TempDir,
+    base: PathBuf,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let dir = TempDir::new().unwrap();
+        let base = tiny::base(dir.path());
+        Self { dir, base }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn inputs(&self, config: TrainConfig) -> TrainInputs {
+        tiny::inputs(self.dir.path(), &self.base, 40, config)
+    }
+}
+
+#[test]
+fn interrupted_and_resumed_is_uninterrupted_byte_for_byte() {
+    let bench = Bench::new();
+    for patience in [None, Some(50)] {
+        let inputs = bench.inputs(TrainConfig {
+            patience,
+            ..tiny::config()
+        });
+        let whole = train_all(&inputs, &bench.path("whole"));
+        assert_eq!(whole.steps, 12);
+
+        let runs = bench.path("pieces");
+        let mut start = RunStart::Fresh { runs: runs.clone() };
+        for stop in [1, 5, 6, 11] {
+            let error = train_until(&inputs, &start, stop).unwrap_err();
+            let run = RunDir::find(&runs, None).unwrap();
+            assert_eq!(
+                message(&error),
+                (
+                    ExitClass::Interrupted,
+                    format!(
+                        "interrupted after step {stop} of 12; saved in {}",
+                        run.path().display()
+                    ),
+                    Some(format!(
+                        "continue with `openlora train --resume {}`",
+                        run.id()
+                    )),
+                )
+            );
+            start = RunStart::Resume(run);
+        }
+        let pieces = train_until(&inputs, &start, u64::MAX).unwrap();
+        assert_eq!(weights(&pieces), weights(&whole));
+        assert_eq!(metrics(&pieces.run), metrics(&whole.run));
+        assert_eq!(
+            (pieces.tokens, pieces.final_loss),
+            (whole.tokens, whole.final_loss)
+        );
+        assert_eq!(pieces.best, whole.best);
+        fs::remove_dir_all(runs).unwrap();
+    }
+}
+
+#[test]
+fn a_run_killed_between_checkpoints_repeats_the_lost_steps_exactly() {
+    let bench = Bench::new();
+    let inputs = bench.inputs(tiny::config());
+    let whole = train_all(&inputs, &bench.path("whole"));
+    // What a kill after step 10 leaves: newer metrics than the newest checkpoint, half a
+    // checkpoint under its temporary name and under that of an earlier version, no adapter.
+    let run = &whole.run;
+    fs::remove_dir_all(run.join("adapter")).unwrap();
+    fs::remove_dir_all(run.join("checkpoints/step-12")).unwrap();
+    fs::create_dir(run.join("checkpoints/.step-12.part")).unwrap();
+    fs::create_dir(run.join("checkpoints/.openlora-draft-1")).unwrap();
+    let before = metrics(run);
+    let run = RunDir::find(&bench.path("whole"), None).unwrap();
+    let wanted = weights(&train_all(&inputs, &bench.path("again")));
+    let resumed = train_until(&inputs, &RunStart::Resume(run.clone()), u64::MAX).unwrap();
+    assert_eq!(weights(&resumed), wanted);
+    assert_eq!(metrics(run.path()), before);
+    assert_eq!(checkpoints(run.path()), [2, 4, 6, 8, 12]);
+}
+
+#[test]
+fn the_same_lock_gives_the_same_adapter() {
+    let bench = Bench::new();
+    let inputs = bench.inputs(tiny::config());
+    let (one, two) = (
+        train_all(&inputs, &bench.path("a")),
+        train_all(&inputs, &bench.path("b")),
+    );
+    let lock =
+        |outcome: &RunOutcome| fs::read_to_string(outcome.run.join("config.lock.toml")).unwrap();
+    assert_eq!(lock(&one), lock(&two));
+    let digest = |outcome: &RunOutcome| adapter::read(&outcome.adapter).unwrap().digest;
+    assert_eq!(digest(&one), digest(&two));
+    let other = bench.inputs(TrainConfig {
+        seed: 43,
+        ..tiny::config()
+    });
+    assert_ne!(digest(&train_all(&other, &bench.path("c"))), digest(&one));
+}
+
+#[test]
+fn accumulating_batches_is_one_larger_batch() {
+    let bench = Bench::new();
+    let still = TrainConfig {
+        dropout: 0.0,
+        val: None,
+        ..tiny::config()
+    };
+    let split = bench.inputs(TrainConfig {
+        batch: 2,
+        accumulate: 4,
+        ..still.clone()
+    });
+    let whole = bench.inputs(TrainConfig {
+        batch: 8,
+        accumulate: 1,
+        ..still
+    });
+    let losses = |outcome: &RunOutcome| -> Vec<f64> {
+        metrics(&outcome.run)
+            .iter()
+            .map(|line| line["loss"].as_f64().unwrap())
+            .collect()
+    };
+    let (split, whole) = (
+        train_all(&split, &bench.path("a")),
+        train_all(&whole, &bench.path("b")),
+    );
+    assert_eq!(split.tokens, whole.tokens);
+    for (a, b) in losses(&split).iter().zip(losses(&whole)) {
+        assert!((a - b).abs() < 1e-4 * b, "{a} {b}");
+    }
+}
+
+#[test]
+fn learning_is_seen_in_the_loss_and_in_the_answers() {
+    // The embedded base: on one made in a second, whether labels are learned is a matter of luck.
+    let bench = Bench {
+        base: repository().join("assets/nano"),
+        dir: TempDir::new().unwrap(),
+    };
+    let config = TrainConfig {
+        epochs: 8,
+        lr: 2e-3,
+        dropout: 0.0,
+        accumulate: 1,
+        rank: 8,
+        alpha: 16.0,
+        val: None,
+        ..tiny::config()
+    };
+    let inputs = bench.inputs(config.clone());
+    let outcome = train_all(&inputs, &bench.path("runs"));
+    let first = metrics(&outcome.run)[0]["loss"].as_f64().unwrap();
+    assert!(
+        outcome.final_loss < first / 2.0,
+        "{first} -> {}",
+        outcome.final_loss
+    );
+
+    let rows = load(&[DataSource::of_file(tiny::labelled(
+        bench.dir.path(),
+        "same.jsonl",
+        0..40,
+    ))]);
+    let set = EvalSet::new(
+        &inputs.codec,
+        &inputs.task,
+        &rows.unwrap(),
+        &config.encode_options(),
+    )
+    .unwrap();
+    let stored = adapter::read(&outcome.adapter).unwrap();
+    let mut decoder = load_with_adapter(&inputs.base, &stored, config.precision).unwrap();
+    let before: Vec<Vec<f32>> = factors(&decoder);
+    let report = set.compare(&mut decoder, true, &mut |_, _| {}).unwrap();
+    assert_eq!(
+        factors(&decoder),
+        before,
+        "comparing with the base must leave the adapter as it was"
+    );
+    let (EvalFigures::Labels(adapter), Some(EvalFigures::Labels(base))) =
+        (&report.adapter, &report.base)
+    else {
+        panic!("expected labels, found {report:?}")
+    };
+    assert!(adapter.accuracy > 0.9, "{adapter:?}");
+    assert!(adapter.accuracy > base.accuracy, "{base:?}");
+    assert_eq!(report.gain, Some(adapter.accuracy - base.accuracy));
+}
+
+fn factors(decoder: &openlora_decoder::Decoder) -> Vec<Vec<f32>> {
+    let values = |var: candle_core::Var| var.flatten_all().unwrap().to_vec1().unwrap();
+    decoder
+        .trainable()
+        .into_iter()
+        .map(|(_, var)| values(var))
+        .collect()
+}
+
+#[test]
+fn a_changed_input_refuses_to_resume_and_is_named() {
+    let bench = Bench::new();
+    let inputs = bench.inputs(tiny::config());
+    let runs = bench.path("runs");
+    train_until(&inputs, &RunStart::Fresh { runs: runs.clone() }, 3).unwrap_err();
+    let run = RunDir::find(&runs, None).unwrap();
+    let lock = RunLock::read(&run.lock()).unwrap();
+    let hint = Some("restore it, or start a new run with `openlora train`".to_owned());
+    let refusal = |inputs: &TrainInputs| {
+        let error = train_until(inputs, &RunStart::Resume(run.clone()), u64::MAX).unwrap_err();
+        assert_eq!(
+            (error.class(), error.hint()),
+            (ExitClass::BadInput, hint.clone())
+        );
+        error.to_string()
+    };
+    let id = run.id();
+    let short = |digest: &str| format!("sha256 {}…", &digest[..12]);
+
+    let config = bench.inputs(TrainConfig {
+        lr: 0.5,
+        ..tiny::config()
+    });
+    assert_eq!(
+        refusal(&config),
+        format!("run {id} cannot continue: train.lr was 0.01 and is now 0.5")
+    );
+
+    let data = tiny::inputs(bench.dir.path(), &bench.base, 41, tiny::config());
+    assert_eq!(
+        refusal(&data),
+        format!(
+            "run {id} cannot continue: data file train.jsonl was {} and is now {}",
+            short(&lock.data[0].sha256),
+            short(&data.dataset.source_digests[0]),
+        )
+    );
+
+    let mut base = bench.inputs(tiny::config());
+    let copy = bench.path("other-base");
+    fs::create_dir(&copy).unwrap();
+    for entry in fs::read_dir(&bench.base).unwrap() {
+        let path = entry.unwrap().path();
+        fs::copy(&path, copy.join(path.file_name().unwrap())).unwrap();
+    }
+    let file = copy.join("config.json");
+    fs::write(
+        &file,
+        fs::read_to_string(&file)
+            .unwrap()
+            .replace("10000.0", "20000.0"),
+    )
+    .unwrap();
+    base.base = BaseModel::open_dir("tiny-base", &copy).unwrap();
+    assert_eq!(
+        refusal(&base),
+        format!(
+            "run {id} cannot continue: the base tiny-base was {} and is now {}",
+            short(&lock.digests.base),
+            short(&base.base.digest),
+        )
+    );
+}
+
+#[test]
+fn runs_that_cannot_be_resumed_say_why() {
+    let bench = Bench::new();
+    let runs = bench.path("runs");
+    let found = RunDir::find(&runs, None).unwrap_err();
+    assert_eq!(
+        message(&found),
+        (
+            ExitClass::Usage,
+            format!("no run was found in {}", runs.display()),
+            Some("start one with `openlora train`".to_owned())
+        )
+    );
+    let stray = RunDir::find(&runs, Some("nowhere")).unwrap_err();
+    assert_eq!(
+        message(&stray),
+        (
+            ExitClass::BadInput,
+            "nowhere is not a run: it has no config.lock.toml".to_owned(),
+            Some("name a folder under runs/, or leave it out for the latest".to_owned())
+        )
+    );
+    let inputs = bench.inputs(tiny::config());
+    let whole = train_all(&inputs, &runs);
+    let run = RunDir::find(&runs, None).unwrap();
+    let id = run.id();
+    let complete = train_until(&inputs, &RunStart::Resume(run.clone()), 1).unwrap_err();
+    assert_eq!(
+        message(&complete),
+        (
+            ExitClass::Usage,
+            format!("run {id} is complete: 12 of 12 steps are done"),
+            Some(format!(
+                "evaluate it with `openlora eval {id}`, or train anew with `openlora train`"
+            ))
+        )
+    );
+    fs::remove_dir_all(whole.run.join("adapter")).unwrap();
+    let damaged = whole.run.join("checkpoints/step-12/weights.safetensors");
+    fs::write(&damaged, b"short").unwrap();
+    let error = train_until(&inputs, &RunStart::Resume(run.clone()), 1).unwrap_err();
+    assert_eq!(
+        message(&error),
+        (
+            ExitClass::BadInput,
+            format!(
+                "{}: the file is not the one that was saved",
+                damaged.display()
+            ),
+            None
+        )
+    );
+    fs::remove_dir_all(whole.run.join("checkpoints")).unwrap();
+    fs::create_dir(whole.run.join("checkpoints")).unwrap();
+    let error = train_until(&inputs, &RunStart::Resume(run), 1).unwrap_err();
+    assert_eq!(
+        message(&error),
+        (
+            ExitClass::Usage,
+            format!("run {id} has no checkpoint yet"),
+            Some("start again with `openlora train`".to_owned())
+        )
+    );
+}
+
+#[test]
+fn a_breakdown_names_the_step_and_keeps_the_checkpoint_before_it() {
+    let bench = Bench::new();
+    let config = TrainConfig {
+        lr: 1e30,
+        schedule: openlora_train::RateCurve::Constant,
+        warmup: 0,
+        checkpoint_every: Some(1),
+        val: None,
+        ..tiny::config()
+    };
+    let inputs = bench.inputs(config);
+    let runs = bench.path("runs");
+    let error =
+        train_until(&inputs, &RunStart::Fresh { runs: runs.clone() }, u64::MAX).unwrap_err();
+    let TrainError::NotFinite {
+        step,
+        loss,
+        norm,
+        lr,
+    } = &error
+    else {
+        panic!("found {error:?}")
+    };
+    assert_eq!(
+        message(&error),
+        (
+            ExitClass::Gate,
+            format!(
+                "training broke down at step {step}: loss {loss} and gradient norm {norm} at \
+                 learning rate {lr:.3e}"
+            ),
+            Some(
+                "try a lower learning rate, for example `--lr 3e29`, or a longer --warmup"
+                    .to_owned()
+            )
+        )
+    );
+    let run = RunDir::find(&runs, None).unwrap();
+    assert_eq!(checkpoint::newest(&run).unwrap(), Some(step - 1));
+    assert!(!run.adapter().exists());
+}
+
+#[test]
+fn patience_stops_early_and_takes_the_best_weights_back() {
+    let bench = Bench::new();
+    let config = TrainConfig {
+        lr: 0.3,
+        epochs: 40,
+        eval_every: Some(1),
+        patience: Some(3),
+        ..tiny::config()
+    };
+    let inputs = bench.inputs(config);
+    let mut events = Vec::new();
+    let start = RunStart::Fresh {
+        runs: bench.path("runs"),
+    };
+    let (outcome, _) = train(&inputs, &start, &mut |event| {
+        events.push(event);
+        TrainFlow::Continue
+    })
+    .unwrap();
+    let best = outcome.best.unwrap();
+    assert_eq!(outcome.steps, best.step + 3);
+    let ending = [
+        TrainEvent::StoppedEarly {
+            at: outcome.steps,
+            best: best.step,
+        },
+        TrainEvent::Restored {
+            step: best.step,
+            validation_loss: best.validation_loss,
+        },
+    ];
+    assert_eq!(events[events.len() - 2..], ending);
+    let validations = events.iter().filter_map(|event| match event {
+        TrainEvent::Validated(found) => Some(found.validation_loss),
+        _ => None,
+    });
+    assert_eq!(validations.fold(f64::MAX, f64::min), best.validation_loss);
+
+    let run = RunDir::find(&bench.path("runs"), None).unwrap();
+    let kept = checkpoint::load(&run, best.step).unwrap().weights;
+    let stored = adapter::read(&outcome.adapter).unwrap();
+    assert_eq!(stored.tensors.len(), kept.len());
+    for (name, tensor) in &stored.tensors {
+        assert_eq!(
+            tensor.to_f32(),
+            kept[name].flatten_all().unwrap().to_vec1::<f32>().unwrap()
+        );
+    }
+}
+
+#[test]
+fn old_checkpoints_go_and_milestones_stay() {
+    let bench = Bench::new();
+    let config = TrainConfig {
+        epochs: 10,
+        checkpoint_every: Some(3),
+        val: None,
+        ..tiny::config()
+    };
+    let outcome = train_all(&bench.inputs(config), &bench.path("runs"));
+    assert_eq!(outcome.steps, 50);
+    // 20, 35 and 50 % of 50 steps, and the two newest.
+    assert_eq!(checkpoints(&outcome.run), [10, 18, 25, 48, 50]);
+    for step in [10, 18, 25] {
+        let folder = outcome.run.join(format!("checkpoints/step-{step}"));
+        let optimizer = candle_core::safetensors::load(
+            folder.join("optimizer.safetensors"),
+            &candle_core::Device::Cpu,
+        )
+        .unwrap();
+        assert!(
+            optimizer
+                .keys()
+                .any(|name| name.starts_with("v.base_model.model."))
+        );
+    }
+}
+
+#[test]
+fn a_dry_run_measures_and_leaves_nothing_behind() {
+    let bench = Bench::new();
+    let inputs = bench.inputs(tiny::config());
+    let files = || fs::read_dir(bench.dir.path()).unwrap().count();
+    let before = files();
+    let found = estimate(&inputs).unwrap();
+    assert_eq!(
+        (found.rows, found.validation_rows, found.steps),
+        (32, 8, 12)
+    );
+    assert!(found.tokens_per_second > 0.0 && found.memory_bytes > 0);
+    let whole = train_all(&inputs, &bench.path("runs"));
+    assert_eq!(files(), before + 1);
+    let off = found.tokens.abs_diff(whole.tokens) as f64 / whole.tokens as f64;
+    assert!(
+        off < 0.05,
+        "estimated {}, took {}",
+        found.tokens,
+        whole.tokens
+    );
+}
+
+#[test]
+fn a_share_too_small_for_validation_is_refused() {
+    let bench = Bench::new();
+    let inputs = bench.inputs(TrainConfig {
+        val: Some("0.001".into()),
+        ..tiny::config()
+    });
+    let error = train_until(
+        &inputs,
+        &RunStart::Fresh {
+            runs: bench.path("runs"),
+        },
+        1,
+    )
+    .unwrap_err();
+    assert_eq!(
+        message(&error),
+        (
+            ExitClass::BadInput,
+            "train.val = 0.001 leaves none of 40 rows for validation".to_owned(),
+            Some("take another fraction, or name a file with --val".to_owned())
+        )
+    );
+}
+
+#[test]
+fn text_is_judged_by_its_loss() {
+    let bench = Bench::new();
+    let rows = tiny::write(
+        bench.dir.path(),
+        "t.jsonl",
+        "{\"text\":\"the boat is fine\"}\n",
+    );
+    let dataset = load(&[DataSource::of_file(rows)]).unwrap();
+    let config = TrainConfig {
+        val: None,
+        batch: 1,
+        accumulate: 1,
+        epochs: 8,
+        ..tiny::config()
+    };
+    let mut inputs = bench.inputs(config.clone());
+    inputs.task = openlora_model::dataset::Task::Text;
+    inputs.dataset = dataset.clone();
+    let start = RunStart::Fresh {
+        runs: bench.path("runs"),
+    };
+    let (_, mut decoder) = train(&inputs, &start, &mut |_| TrainFlow::Continue).unwrap();
+    let set = EvalSet::new(
+        &inputs.codec,
+        &inputs.task,
+        &dataset,
+        &config.encode_options(),
+    )
+    .unwrap();
+    let report = set.compare(&mut decoder, true, &mut |_, _| {}).unwrap();
+    let (EvalFigures::Text(adapter), Some(EvalFigures::Text(base))) =
+        (&report.adapter, &report.base)
+    else {
+        panic!("expected text, found {report:?}")
+    };
+    assert_eq!(adapter.perplexity, adapter.loss.exp());
+    assert!(adapter.loss < base.loss, "{adapter:?} {base:?}");
+    assert_eq!(report.gain, Some(base.loss - adapter.loss));
+}
+
+#[test]
+fn a_base_is_built_the_same_twice_and_learns() {
+    let dir = TempDir::new().unwrap();
+    let mut build = BaseBuild {
+        tokens: 12_000,
+        ..tiny::build(dir.path())
+    };
+    let mut losses = Vec::new();
+    let one = train_base(&build, &mut |event| {
+        if let openlora_train::base::BaseEvent::Step { loss, .. } = event {
+            losses.push(loss);
+        }
+    })
+    .unwrap();
+    build.out = dir.path().join("again");
+    let two = train_base(&build, &mut |_| {}).unwrap();
+    assert_eq!(one, two);
+    assert!(one.loss < losses[0] - 1.0, "{} -> {}", losses[0], one.loss);
+    assert!(one.validation_loss.unwrap() < losses[0] - 1.0, "{one:?}");
+    let base = BaseModel::open_dir("again", &build.out).unwrap();
+    assert_eq!(
+        (base.config.layers, base.config.kv_heads, base.config.tied),
+        (2, 2, true)
+    );
+}

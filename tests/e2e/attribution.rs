@@ -1,0 +1,3 @@
+//! The attribution index as a person uses it.
+
+mod command;

@@ -1,0 +1,286 @@
+//! `data check`, `preview` and `split`, through the binary.
+
+use std::{fs, path::Path};
+
+use serde_json::{Value, json};
+
+use crate::paths::repository;
+use crate::{
+    codec::train_codec,
+    support::{Run, openlora},
+};
+
+/// A project with a base of its own in `dir/base`: a tokenizer and an empty set of weights.
+fn project(dir: &Path, settings: &str, files: &[(&str, &str)]) {
+    let base = dir.join("base");
+    fs::create_dir_all(&base).unwrap();
+    train_codec(&base);
+    let golden = repository().join("tests/data/golden/llama");
+    for file in ["config.json", "model.safetensors"] {
+        fs::copy(golden.join(file), base.join(file)).unwrap();
+    }
+    fs::write(
+        dir.join("openlora.toml"),
+        format!("[base]\nid = \"./base\"\n{settings}"),
+    )
+    .unwrap();
+    for (name, content) in files {
+        fs::write(dir.join(name), content).unwrap();
+    }
+}
+
+fn data(dir: &Path, args: &[&str]) -> Run {
+    openlora(dir)
+        .args(["data"].into_iter().chain(args.iter().copied()))
+        .run()
+}
+
+const SETTINGS: &str = r#"
+[project]
+instruction = "Up?"
+[[data]]
+path = "ann.jsonl"
+contributor = "Ann"
+license = "MIT"
+[[data]]
+path = "bob.csv"
+contributor = "Bob"
+[train]
+val = "valid.jsonl"
+[eval]
+data = ["test.jsonl"]
+"#;
+
+const FILES: &[(&str, &str)] = &[
+    (
+        "ann.jsonl",
+        "{\"text\": \"bitcoin is going up today\", \"label\": \"up\"}\n\
+         {\"text\": \"the token looks weak again\", \"label\": \"down\"}\n\
+         {\"text\": \"solana hit a new high\", \"label\": \"up\"}\n",
+    ),
+    ("bob.csv", "text,label\nether looks weak,down\n"),
+    (
+        "valid.jsonl",
+        "{\"text\": \"ether trades sideways\", \"label\": \"up\"}\n",
+    ),
+    (
+        "test.jsonl",
+        "{\"text\": \"Solana hit a new high\", \"label\": \"down\"}\n",
+    ),
+];
+
+#[test]
+fn a_sound_project_is_told_in_figures() {
+    let dir = tempfile::tempdir().unwrap();
+    project(dir.path(), SETTINGS, FILES);
+    let run = data(dir.path(), &["check"]).succeeds();
+    assert_eq!(
+        run.stdout,
+        "part   rows  kind      contributor  licence  file\n\
+         train     3  labelled  Ann          MIT      ann.jsonl\n\
+         train     1  labelled  Bob          -        bob.csv\n\
+         valid     1  labelled  unnamed      -        valid.jsonl\n\
+         test      1  labelled  unnamed      -        test.jsonl\n\
+         \n\
+         part   label  rows    share\n\
+         train  down      2   50.0 %\n\
+         train  up        2   50.0 %\n\
+         valid  up        1  100.0 %\n\
+         test   down      1  100.0 %\n\
+         \n\
+         part   min  median  p95  max  tokens  learned\n\
+         train   37      38   41   41     154       14\n\
+         valid   35      35   35   35      35        2\n\
+         test    41      41   41   41      41        5\n\
+         \n\
+         duplicates: 1, across parts: 1, with another label: 1\n\
+         \x20 test.jsonl:1 (test) repeats ann.jsonl:3 (train), labelled down and up\n\
+         \n\
+         no errors\n"
+    );
+    assert_eq!(run.stderr, "");
+}
+
+#[test]
+fn the_report_is_one_json_value() {
+    let dir = tempfile::tempdir().unwrap();
+    project(dir.path(), SETTINGS, FILES);
+    let run = data(dir.path(), &["check", "bob.csv", "ann.jsonl", "--json"]).succeeds();
+    let report: Value = serde_json::from_str(&run.stdout).unwrap();
+    assert_eq!(report["ok"], json!(true));
+    let task = json!({ "kind": "classify", "labels": ["down", "up"], "instruction": "Up?" });
+    assert_eq!(report["task"], task);
+    let [part] = report["parts"].as_array().unwrap().as_slice() else {
+        panic!("{report}")
+    };
+    assert_eq!((&part["name"], &part["rows"]), (&json!("train"), &json!(4)));
+    let names: Vec<&Value> = part["sources"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|source| &source["contributor"])
+        .collect();
+    assert_eq!(
+        names,
+        ["Bob", "Ann"],
+        "files keep the contributor that the project names"
+    );
+    assert_eq!(part["labels"], json!({ "down": 2, "up": 2 }));
+}
+
+#[test]
+fn all_faults_are_listed_and_the_exit_code_is_3() {
+    let dir = tempfile::tempdir().unwrap();
+    let rows =
+        "{\"text\": \"a\", \"label\": \"up\"}\n{\"text\": 1}\n{\"text\n\n{\"text\": \"b\"}\n";
+    project(dir.path(), "", &[("rows", rows)]);
+    let run = data(dir.path(), &["check", "rows", "none"]);
+    assert_eq!((run.code, run.stderr.as_str()), (3, ""));
+    let (_, errors) = run.stdout.split_once("errors: ").unwrap();
+    assert_eq!(
+        errors,
+        "4\n\
+         \x20 rows:2: a row of the text format, expected text/label as on line 1\n\
+         \x20   hint: put rows of different formats into files of their own\n\
+         \x20 rows:3: broken JSON at column 6: EOF while parsing a string\n\
+         \x20   hint: each line must hold one complete JSON object\n\
+         \x20 rows:5: a row of the text format, expected text/label as on line 1\n\
+         \x20   hint: put rows of different formats into files of their own\n\
+         \x20 none: no such file\n\
+         \x20   hint: paths are relative to openlora.toml, or to the current folder\n"
+    );
+}
+
+#[test]
+fn over_long_rows_are_counted_and_share_a_hint() {
+    let dir = tempfile::tempdir().unwrap();
+    let rows = "{\"text\": \"the trader said the trader said\"}\n".repeat(23);
+    project(dir.path(), "[train]\nmax_len = 8\n", &[("rows", &rows)]);
+    let run = data(dir.path(), &["check", "rows"]);
+    assert_eq!((run.code, run.stderr.as_str()), (3, ""));
+    let (_, errors) = run.stdout.split_once("errors: ").unwrap();
+    let each = |line| format!("  rows:{line}: 9 tokens, expected at most 8\n");
+    let listed: String = (1..=20).map(each).collect();
+    assert_eq!(
+        errors,
+        format!(
+            "23\n{listed}    hint: shorten the row, or raise train.max_len; data check shows the \
+             longest row\n  and 3 more\n"
+        )
+    );
+}
+
+#[test]
+fn a_project_without_data_says_how_to_name_some() {
+    let dir = tempfile::tempdir().unwrap();
+    for verb in ["check", "preview"] {
+        data(dir.path(), &[verb]).fails(
+            3,
+            "error: no data: no file is named\n\
+             hint: name files with --data, or as [[data]] entries in openlora.toml\n",
+        );
+    }
+}
+
+#[test]
+fn a_preview_marks_what_is_learned() {
+    let dir = tempfile::tempdir().unwrap();
+    project(dir.path(), SETTINGS, FILES);
+    let text = "<|im_start|>system\nUp?<|im_end|>\n<|im_start|>user\nether looks weak<|im_end|>\n\
+                <|im_start|>assistant\n";
+    let run = data(dir.path(), &["preview", "--row", "4"]).succeeds();
+    let head = "row 4  bob.csv:2  Bob  38 tokens, 5 learned\n";
+    assert_eq!(run.stdout, format!("{head}{text}[[down<|im_end|>]]\n"));
+    let run = data(dir.path(), &["preview", "--row", "4", "--color", "always"]).succeeds();
+    assert_eq!(
+        run.stdout,
+        format!("{head}{text}\x1b[1m\x1b[32mdown<|im_end|>\x1b[0m\n")
+    );
+    let run = data(dir.path(), &["preview", "--rows", "2", "--json"]).succeeds();
+    let rows: Vec<Value> = serde_json::from_str(&run.stdout).unwrap();
+    let places: Vec<&Value> = rows.iter().map(|row| &row["place"]).collect();
+    assert_eq!(places, ["ann.jsonl:1", "ann.jsonl:2"]);
+    assert_eq!(
+        rows[1]["segments"][1],
+        json!({ "text": "down<|im_end|>", "learned": true })
+    );
+    data(dir.path(), &["preview", "--row", "5"]).fails(
+        2,
+        "error: there is no row 5: the data has 4\nhint: give --row a number from 1 to 4\n",
+    );
+}
+
+#[test]
+fn a_split_is_written_once_and_the_same_every_time() {
+    let dir = tempfile::tempdir().unwrap();
+    let rows: String = (0..40)
+        .map(|n| format!("{{\"text\": \"row {n}\", \"label\": \"l{}\"}}\n", n % 2))
+        .collect();
+    project(dir.path(), "", &[("rows", &rows)]);
+    let run = data(
+        dir.path(),
+        &["split", "rows", "--out", "parts", "--test", "0.2"],
+    )
+    .succeeds();
+    assert_eq!(
+        run.stdout,
+        "      8  parts/test.jsonl\n     28  parts/train.jsonl\n      4  parts/valid.jsonl\n"
+    );
+    let read = |name: &str| fs::read_to_string(dir.path().join("parts").join(name)).unwrap();
+    let names = ["train.jsonl", "valid.jsonl", "test.jsonl"];
+    let first = names.map(read);
+    let sorted = |text: &str| {
+        let mut lines: Vec<String> = text
+            .lines()
+            .map(|line| line.replace("\": \"", "\":\""))
+            .collect();
+        lines = lines
+            .into_iter()
+            .map(|line| line.replace(", ", ","))
+            .collect();
+        lines.sort_unstable();
+        lines
+    };
+    assert_eq!(sorted(&first.concat()), sorted(&rows));
+    data(
+        dir.path(),
+        &["split", "rows", "--out", "parts", "--test", "0.2"],
+    )
+    .fails(
+        2,
+        "error: parts/test.jsonl exists already\n\
+         hint: choose another folder, or overwrite with --force\n",
+    );
+    data(
+        dir.path(),
+        &[
+            "split", "rows", "--out", "parts", "--test", "0.2", "--force",
+        ],
+    )
+    .succeeds();
+    assert_eq!(names.map(read), first);
+    let check = data(
+        dir.path(),
+        &["check", "parts/train.jsonl", "parts/valid.jsonl"],
+    )
+    .succeeds();
+    assert!(check.stdout.ends_with("no errors\n"), "{}", check.stdout);
+}
+
+#[test]
+fn several_sources_keep_training_files_of_their_own() {
+    let dir = tempfile::tempdir().unwrap();
+    project(dir.path(), SETTINGS, FILES);
+    let run = data(
+        dir.path(),
+        &[
+            "split", "--out", "parts", "--valid", "0", "--test", "0", "--json",
+        ],
+    );
+    let said: Value = serde_json::from_str(&run.succeeds().stdout).unwrap();
+    let files = json!({ "files": [
+        { "path": "parts/train-ann.jsonl", "rows": 3, "contributor": "Ann" },
+        { "path": "parts/train-bob.jsonl", "rows": 1, "contributor": "Bob" },
+    ] });
+    assert_eq!(said, files);
+}

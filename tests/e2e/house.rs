@@ -1,0 +1,296 @@
+//! The command line as a whole: exit codes, output channels, settings and generated files.
+
+use std::fs;
+
+use openlora::commands::{
+    completions::{SHELLS, completion_script, manual},
+    schemas::SCHEMAS,
+    settings::{KEYS, default_of, variable_of},
+};
+use openlora_core::error::EXIT_CLASSES;
+use tempfile::TempDir;
+
+use crate::paths::repository;
+use crate::support::{Run, openlora};
+
+#[test]
+fn every_default_is_valid_for_its_kind() {
+    for key in KEYS {
+        assert_eq!(
+            default_of(key).is_some(),
+            key.default.is_some(),
+            "{}",
+            key.name
+        );
+    }
+}
+
+#[test]
+fn exit_codes_are_distinct() {
+    let mut codes: Vec<u8> = EXIT_CLASSES.iter().map(|row| row.1).collect();
+    codes.dedup();
+    assert_eq!(codes, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 130]);
+}
+
+#[test]
+fn precedence_is_flag_environment_project_user_default() {
+    let home = TempDir::new().unwrap();
+    let project = home.path().join("openlora.toml");
+    let origin = |run: Run| -> (String, String) {
+        let shown: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+        let entry = &shown["settings"]["serve.port"];
+        (
+            entry["value"].to_string(),
+            entry["origin"].as_str().unwrap().to_owned(),
+        )
+    };
+    let show = || openlora(home.path()).args(["--json", "config", "show"]);
+    assert_eq!(origin(show().run()), ("8080".into(), "default".into()));
+
+    fs::create_dir_all(home.path().join("home/config")).unwrap();
+    let user = home.path().join("home/config/config.toml");
+    fs::write(&user, "[serve]\nport = 1001\n").unwrap();
+    assert_eq!(
+        origin(show().run()),
+        ("1001".into(), format!("{}:2", user.display()))
+    );
+
+    fs::write(
+        &project,
+        "# mine\n[serve]\nport = 1002\n[profile.big.serve]\nport = 1003\n",
+    )
+    .unwrap();
+    assert_eq!(
+        origin(show().run()),
+        ("1002".into(), format!("{}:3", project.display()))
+    );
+    let profile = show().args(["--profile", "big"]).run();
+    assert_eq!(
+        origin(profile),
+        ("1003".into(), format!("{}:5", project.display()))
+    );
+
+    let variable = show().env("OPENLORA_SERVE_PORT", "1004").run();
+    assert_eq!(
+        origin(variable),
+        ("1004".into(), "OPENLORA_SERVE_PORT".into())
+    );
+}
+
+#[test]
+fn every_key_has_its_own_variable() {
+    let mut names: Vec<String> = KEYS.iter().map(variable_of).collect();
+    names.sort();
+    names.dedup();
+    assert_eq!(names.len(), KEYS.len());
+}
+
+#[test]
+fn config_set_keeps_comments_and_refuses_nonsense() {
+    let home = TempDir::new().unwrap();
+    let file = home.path().join("openlora.toml");
+    fs::write(&file, "# keep me\n[train]\nrank = 4 # small\n").unwrap();
+    openlora(home.path())
+        .args(["config", "set", "train.lr", "1e-3"])
+        .run()
+        .succeeds();
+    openlora(home.path())
+        .args(["config", "set", "project.name", "tone"])
+        .run()
+        .succeeds();
+    assert_eq!(
+        fs::read_to_string(&file).unwrap(),
+        "# keep me\n[train]\nrank = 4 # small\nlr = 1e-3\n\n[project]\nname = \"tone\"\n"
+    );
+    let before = fs::read_to_string(&file).unwrap();
+    openlora(home.path())
+        .args(["config", "set", "train.rank", "many"])
+        .run()
+        .fails(
+            3,
+            &format!(
+                "error: {}:3: `train.rank` must be a whole number from 1 to 1024, found \"many\"\n",
+                file.display()
+            ),
+        );
+    assert_eq!(fs::read_to_string(&file).unwrap(), before);
+}
+
+/// Project files that are wrong, and the whole of what is said about them.
+const BAD_SETTINGS: &[(&str, &str)] = &[
+    (
+        "[train]\nrnak = 8\n",
+        "error: FILE:2: unknown key `train.rnak`\nhint: did you mean `train.rank`?\n",
+    ),
+    (
+        "[trian]\nrank = 8\n",
+        "error: FILE:1: unknown section `[trian]`\nhint: did you mean `[train]`?\n",
+    ),
+    (
+        "[quux]\nrank = 8\n",
+        "error: FILE:1: unknown section `[quux]`\nhint: `openlora config show` lists every key\n",
+    ),
+    (
+        "[train]\nrank = 0\n",
+        "error: FILE:2: `train.rank` must be a whole number from 1 to 1024, found 0\n",
+    ),
+    (
+        "[train]\nrank = \"8\"\n",
+        "error: FILE:2: `train.rank` must be a whole number from 1 to 1024, found \"8\"\n",
+    ),
+    (
+        "[train]\nschedule = \"cosin\"\n",
+        "error: FILE:2: `train.schedule` must be one of cosine, linear, constant, found \"cosin\"\n",
+    ),
+    (
+        "[train]\nlr = nan\n",
+        "error: FILE:2: `train.lr` must be a number from 0 to 10, found nan\n",
+    ),
+    (
+        "[train]\nrslora = 1\n",
+        "error: FILE:2: `train.rslora` must be true or false, found 1\n",
+    ),
+    (
+        "[train]\ntargets = [1, 2]\n",
+        "error: FILE:2: `train.targets` must be a list of texts, found [1, 2]\n",
+    ),
+    (
+        "train = 3\n",
+        "error: FILE:1: `train` must be a table, found 3\n",
+    ),
+    (
+        "[train]\nrank = 8\nrank = 9\n",
+        "error: FILE:3: duplicate key\n",
+    ),
+    ("[train\n", "error: FILE:1: unclosed table, expected `]`\n"),
+    (
+        "[[data]]\npath = \"a.csv\"\n",
+        "error: FILE:1: `[[data]]` has no `contributor`\nhint: every source needs a line such as `contributor = \"…\"`\n",
+    ),
+    (
+        "[[data]]\npath = \"a.csv\"\ncontributor = \"x\"\nlicence = \"MIT\"\n",
+        "error: FILE:4: unknown key `data.licence`\nhint: did you mean `license`?\n",
+    ),
+    (
+        "[[data]]\npath = \"a.csv\"\ncontributor = \"x\"\nweight = -1\n",
+        "error: FILE:4: `data.weight` must be a number above 0, found -1\n",
+    ),
+    (
+        "[data]\npath = \"a.csv\"\n",
+        "error: FILE:1: `data` must be a list of `[[data]]` tables, found a table\n",
+    ),
+];
+
+#[test]
+fn bad_settings_are_told_whole() {
+    for (text, expected) in BAD_SETTINGS {
+        let home = TempDir::new().unwrap();
+        let file = home.path().join("openlora.toml");
+        fs::write(&file, text).unwrap();
+        let expected = expected.replace("FILE", &file.display().to_string());
+        openlora(home.path())
+            .args(["config", "show"])
+            .run()
+            .fails(3, &expected);
+    }
+}
+
+#[test]
+fn bad_flags_and_variables_are_told_whole() {
+    let home = TempDir::new().unwrap();
+    openlora(home.path())
+        .args(["train", "--rank", "many"])
+        .run()
+        .fails(
+            2,
+            "error: --rank: `train.rank` must be a whole number from 1 to 1024, found \"many\"\n",
+        );
+    openlora(home.path()).args(["config", "show"]).env("OPENLORA_TRAIN_RNAK", "3").run().fails(
+        2,
+        "error: unknown environment variable OPENLORA_TRAIN_RNAK\nhint: did you mean OPENLORA_TRAIN_RANK?\n",
+    );
+    openlora(home.path()).args(["config", "show"]).env("OPENLORA_SERVE_PORT", "http").run().fails(
+        3,
+        "error: OPENLORA_SERVE_PORT: `serve.port` must be a whole number from 0 to 65535, found \"http\"\n",
+    );
+    openlora(home.path())
+        .args(["--config", "none.toml", "config", "show"])
+        .run()
+        .fails(
+            3,
+            &format!(
+                "error: cannot read {}: no such file or directory\n",
+                home.path().join("none.toml").display()
+            ),
+        );
+    openlora(home.path()).args(["--profile", "x", "config", "show"]).run().fails(
+        2,
+        "error: --profile x: there is no project file\nhint: run it in a project folder, or name one with --config FILE\n",
+    );
+    openlora(home.path()).args(["--json", "trian"]).run().fails(
+        2,
+        "{\"code\":\"usage\",\"message\":\"unrecognized subcommand 'trian'\",\"hint\":\"`openlora --help` lists verbs and flags\"}\n",
+    );
+}
+
+#[test]
+fn generated_files_are_current() {
+    let mut wanted: Vec<(String, Vec<u8>)> = SHELLS
+        .iter()
+        .map(|shell| (format!("openlora.{shell}"), completion_script(*shell)))
+        .collect();
+    wanted.push(("openlora.1".to_owned(), manual().unwrap()));
+    assert_current("completions", &wanted);
+}
+
+#[test]
+fn generated_schemas_are_current() {
+    let wanted: Vec<(String, Vec<u8>)> = SCHEMAS
+        .iter()
+        .map(|(name, schema)| {
+            let text = serde_json::to_string_pretty(&schema()).unwrap() + "\n";
+            (format!("{name}.json"), text.into_bytes())
+        })
+        .collect();
+    assert_current("schemas", &wanted);
+}
+
+/// Compares a folder's files with what the code makes now, or writes them when told to.
+fn assert_current(folder: &str, wanted: &[(String, Vec<u8>)]) {
+    let root = repository().join(folder);
+    if std::env::var_os("REGENERATE").is_some() {
+        fs::create_dir_all(&root).unwrap();
+        for (name, text) in wanted {
+            fs::write(root.join(name), text).unwrap();
+        }
+    }
+    for (name, text) in wanted {
+        let kept = fs::read(root.join(name)).unwrap_or_default();
+        assert!(
+            kept == *text,
+            "{folder}/{name} is out of date: run REGENERATE=1 scripts/test generated"
+        );
+    }
+}
+
+#[test]
+fn doctor_reports_an_unusable_home() {
+    let home = TempDir::new().unwrap();
+    let blocked = home.path().join("file");
+    fs::write(&blocked, "not a folder").unwrap();
+    let run = openlora(home.path())
+        .args(["--json", "doctor"])
+        .env("OPENLORA_HOME", blocked.to_str().unwrap())
+        .run();
+    assert_eq!(run.code, 4);
+    let report: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+    assert_eq!(report["ok"], false);
+    let bad: Vec<&str> = report["checks"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|check| check["verdict"] == "bad")
+        .map(|check| check["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(bad, ["config", "data", "cache"]);
+}

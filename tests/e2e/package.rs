@@ -1,0 +1,293 @@
+//! Packages of real runs: what the manifest says of a run, and the command.
+
+use std::{fs, path::PathBuf, sync::OnceLock};
+
+use openlora::runtime::finished::FinishedRun;
+use openlora_core::Address;
+use openlora_model::{
+    BaseModel, adapter,
+    dataset::{DataSource, load},
+};
+use openlora_package::{
+    BaseFacts, Manifest, PackageError, RunFacts,
+    build::{PackageDraft, PackageMetadata, PackageParts, draft},
+    manifest::Digest,
+};
+use openlora_train::{
+    RunDir, RunStart, TrainConfig, TrainFlow,
+    run::{lock::RunLock, result::RunResult},
+    train,
+};
+use tempfile::TempDir;
+
+use crate::{
+    packages::{ADA, BOB, about, account},
+    support::openlora,
+    tiny,
+};
+
+/// A finished run and its base, made once.
+struct Made {
+    _home: TempDir,
+    base: PathBuf,
+    run: RunDir,
+}
+
+fn made() -> &'static Made {
+    static MADE: OnceLock<Made> = OnceLock::new();
+    MADE.get_or_init(|| {
+        let home = TempDir::new().unwrap();
+        let dir = home.path();
+        let base = tiny::base(dir);
+        let mut inputs = tiny::inputs(
+            dir,
+            &base,
+            8,
+            TrainConfig {
+                val: None,
+                epochs: 1,
+                ..tiny::config()
+            },
+        );
+        let source = |name: &str, contributor: &str, address: &str, rows| DataSource {
+            contributor: contributor.into(),
+            address: Some(address.into()),
+            license: Some("CC0-1.0".into()),
+            ..DataSource::of_file(tiny::labelled(dir, name, rows))
+        };
+        inputs.dataset = load(&[
+            source("z.jsonl", "Ada", ADA, 0..20),
+            source("a.jsonl", "Bob", BOB, 20..30),
+        ])
+        .unwrap();
+        let runs = dir.join("runs");
+        let start = RunStart::Fresh { runs };
+        let (outcome, _) = train(&inputs, &start, &mut |_| TrainFlow::Continue).unwrap();
+        let result = RunResult {
+            ended_at: 1_795_363_445,
+            metrics: Vec::new(),
+        };
+        result.write(&outcome.run).unwrap();
+        let run = RunDir::find(&dir.join("runs"), None).unwrap();
+        Made {
+            _home: home,
+            base,
+            run,
+        }
+    })
+}
+
+fn base_facts() -> BaseFacts {
+    BaseFacts::from_base(&BaseModel::open_dir("tiny-base", &made().base).unwrap()).unwrap()
+}
+
+fn drafted(about: &PackageMetadata) -> Result<PackageDraft, PackageError> {
+    let run = FinishedRun::read(&made().run).unwrap().facts;
+    let adapter = adapter::read(&made().run.adapter()).unwrap();
+    draft(&PackageParts {
+        about,
+        adapter: &adapter,
+        base: &base_facts(),
+        run: Some(&run),
+    })
+}
+
+#[test]
+fn the_manifest_holds_the_facts_of_the_run() {
+    let manifest = drafted(&about()).unwrap().manifest;
+    let lock = FinishedRun::read(&made().run).unwrap().lock;
+    let ids: Vec<&str> = manifest
+        .datasets
+        .iter()
+        .map(|data| data.id.as_str())
+        .collect();
+    assert_eq!(ids, ["a.jsonl", "z.jsonl"]);
+    let of_bob = &manifest.datasets[0];
+    assert_eq!(of_bob.sha256.to_string(), lock.data[1].sha256);
+    assert_eq!(
+        (of_bob.records.0, of_bob.owner),
+        (10, Some(BOB.parse().unwrap()))
+    );
+    assert_eq!(of_bob.distinct_records.unwrap().0, 10);
+    assert!(!manifest.counts_copies());
+    assert_eq!(manifest.copiers().count(), 0);
+    let normalised = |index: usize| {
+        let row = tiny::row(index);
+        let line = format!(
+            "{{\"kind\":\"labelled\",\"text\":\"{}\",\"label\":\"{}\"}}\n",
+            row.0, row.1
+        );
+        line.len() as u64
+    };
+    assert_eq!(
+        of_bob.size.unwrap().0,
+        (20..30).map(normalised).sum::<u64>()
+    );
+    let shares: Vec<(&str, u64)> = manifest
+        .contributors
+        .iter()
+        .map(|c| (c.name.as_str(), c.static_ppm))
+        .collect();
+    assert_eq!(shares, [("Ada", 666_667), ("Bob", 333_333)]);
+    let payees: Vec<(Address, u64)> = vec![
+        (account().address(), 600_000),
+        (ADA.parse().unwrap(), 266_667),
+        (BOB.parse().unwrap(), 133_333),
+    ];
+    assert_eq!(manifest.payees(), payees);
+    assert_eq!(manifest.training.seed.unwrap().0, 42);
+    assert_eq!(manifest.training.ended_at.unwrap().0, 1_795_363_445);
+    assert!(manifest.training.started_at.unwrap().0 > 1_700_000_000);
+    assert_eq!(
+        manifest.adapter.tensor_count.0,
+        2 * manifest.adapter.modules.len() as u64
+    );
+}
+
+#[test]
+fn a_run_of_an_older_version_keeps_its_static_shares_and_its_manifest_is_read() {
+    let FinishedRun {
+        lock,
+        facts: mut run,
+    } = FinishedRun::read(&made().run).unwrap();
+    let text = toml::to_string(&lock).unwrap();
+    let without: Vec<&str> = text
+        .lines()
+        .filter(|line| !line.starts_with("distinct"))
+        .collect();
+    assert_eq!(text.lines().count(), without.len() + 2);
+    let older: RunLock = toml::from_str(&without.join("\n")).unwrap();
+    run.sources = older.data;
+    // As if most of its rows were copies.
+    assert_eq!(run.sources[0].counted(), 20);
+    let adapter = adapter::read(&made().run.adapter()).unwrap();
+    let draft = |run: &RunFacts| {
+        draft(&PackageParts {
+            about: &about(),
+            adapter: &adapter,
+            base: &base_facts(),
+            run: Some(run),
+        })
+    };
+    let manifest = draft(&run).unwrap().manifest;
+    let bytes = manifest.to_bytes().unwrap();
+    assert!(
+        !String::from_utf8(bytes.clone())
+            .unwrap()
+            .contains("distinct")
+    );
+    let read = Manifest::parse(&bytes).unwrap();
+    assert_eq!(read.to_bytes().unwrap(), bytes);
+    assert!(read.counts_copies());
+    assert_eq!(read.contributors[0].static_ppm, 666_667);
+    // Distinct rows alone count.
+    (run.sources[0].distinct, run.sources[1].distinct) = (Some(10), Some(10));
+    let manifest = draft(&run).unwrap().manifest;
+    assert_eq!(manifest.contributors[0].static_ppm, 500_000);
+    run.sources[1].distinct = Some(0);
+    let manifest = draft(&run).unwrap().manifest;
+    let shares: Vec<u64> = manifest
+        .contributors
+        .iter()
+        .map(|it| it.static_ppm)
+        .collect();
+    assert_eq!(shares, [1_000_000, 0]);
+    let copiers: Vec<&str> = manifest.copiers().map(|it| it.name.as_str()).collect();
+    assert_eq!(copiers, ["Bob"]);
+}
+
+#[test]
+fn the_command_packages_and_verifies_a_project() {
+    let home = TempDir::new().unwrap();
+    let run = |args: &[&str]| {
+        openlora(home.path())
+            .args(args.iter().copied())
+            .env("SOURCE_DATE_EPOCH", "1700000000")
+            .run()
+    };
+    let base = made().base.display().to_string();
+    let adapter = made().run.adapter().display().to_string();
+    let public = ["--network", "base-sepolia"];
+    run(&[
+        &["package", &adapter, "--base", &base, "--no-input"][..],
+        &public,
+    ]
+    .concat())
+    .fails(
+        8,
+        &format!(
+            "error: there is no account in {}\nhint: make one with `openlora wallet new NAME`, \
+             or leave the signature out with --unsigned\n",
+            home.path().join("home/data/keystores").display()
+        ),
+    );
+    run(&["package", "--unsigned"]).fails(
+        2,
+        &format!(
+            "error: no run was found in {}\nhint: start one with `openlora train`\n",
+            home.path().join("runs").display()
+        ),
+    );
+    let args = [
+        "--json",
+        "package",
+        &adapter,
+        "--base",
+        &base,
+        "--unsigned",
+        "--out",
+        "p",
+    ];
+    let said: serde_json::Value = serde_json::from_str(&run(&args).succeeds().stdout).unwrap();
+    let manifest = fs::read(home.path().join("p/openlora.json")).unwrap();
+    assert_eq!(
+        said["manifest_sha256"],
+        Digest::hash_bytes(&manifest).to_string()
+    );
+    assert_eq!(
+        Manifest::parse(&manifest).unwrap().created_at.0,
+        1_700_000_000
+    );
+    let report = run(&["--json", "verify", "p", "--base", &base]).succeeds();
+    let report: serde_json::Value = serde_json::from_str(&report.stdout).unwrap();
+    assert_eq!(
+        (&report["ok"], report["checks"].as_array().unwrap().len()),
+        (&true.into(), 10)
+    );
+    // A placeholder is good enough on a development chain only.
+    let dead = "0x000000000000000000000000000000000000dEaD";
+    let unsigned = ["package", &adapter, "--base", &base, "--unsigned", "--out"];
+    let pays_nobody = |more: &[&str]| {
+        openlora(home.path())
+            .args(unsigned.iter().chain(more).copied())
+            .env("OPENLORA_SPLIT_CREATOR_ADDRESS", dead)
+            .run()
+    };
+    pays_nobody(&["local"]).succeeds();
+    let refused = pays_nobody(&[&["public"][..], &public].concat());
+    refused.fails(
+        3,
+        &format!(
+            "error: the split's creator has the address {dead}, which is a placeholder that nobody \
+             can spend from; on `base-sepolia` that is refused\nhint: give it an account of its \
+             own: `address` of its `[[data]]` entry, `split.creator_address`, or another --account, \
+             --server or --to\n"
+        ),
+    );
+    assert!(!home.path().join("public").exists());
+    fs::write(home.path().join("p/LICENSE"), "mine now").unwrap();
+    let broken = run(&["verify", "p", "--base", &base]);
+    assert_eq!(broken.code, 9);
+    let size = Manifest::parse(&manifest).unwrap().files[0].size.0;
+    assert_eq!(
+        broken.stdout,
+        format!(
+            "pass     structure\npass     safetensors\npass     config\nFAIL     files            \
+             LICENSE has 8 bytes, expected {size}\nskipped  model-signature  the package has no \
+             model.sig\nskipped  eip712           the package is not signed\npass     base\n\
+             skipped  datasets         the manifest names none\nskipped  log              the \
+             manifest names no usage log\nskipped  chain            the release was not looked up \
+             on a chain\ndo not use this package\n"
+        )
+    );
+}
