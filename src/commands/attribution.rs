@@ -134,12 +134,8 @@ pub(super) fn index(
         width: settings.width,
         damping: settings.damping,
     };
-    index_at(
-        context,
-        inputs,
-        run,
-        (&options, &AttributionDir::of_run(run.path())),
-    )
+    let places = AttributionDir::of_run(run.path());
+    index_at(context, inputs, run, &options, &places)
 }
 
 /// What settings say about an index.
@@ -153,7 +149,8 @@ fn index_at(
     context: &CommandContext,
     inputs: &TrainInputs,
     run: &RunDir,
-    (options, places): (&IndexOptions, &AttributionDir),
+    options: &IndexOptions,
+    places: &AttributionDir,
 ) -> Result<BuiltIndex, Failure> {
     let material = GradientInputs::of_run(run, &inputs.config, options.method)?;
     let (rows, _) = inputs.rows()?;
@@ -333,7 +330,7 @@ fn rebuilt(
         damping: parameters.damping,
     };
     let places = AttributionDir::new(fresh.path());
-    let built = index_at(context, inputs, run, (&options, &places))?;
+    let built = index_at(context, inputs, run, &options, &places)?;
     Ok(check("index", index.digest(), &built.digest))
 }
 

@@ -222,7 +222,8 @@ impl LogAuditor {
         sums::check_sums(
             &self,
             &catalogue.contributions,
-            (&calls, &pools),
+            &calls,
+            &pools,
             &mut audited,
         )
         .await?;

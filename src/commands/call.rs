@@ -289,8 +289,9 @@ impl CallSession<'_> {
             match told {
                 Ok(told) => return self.close(account, told).await,
                 Err(failure) => {
-                    let what = (self.request, failure);
-                    bought = pay::retry_call(account, self.context, self.client, what).await?;
+                    let (context, client) = (self.context, self.client);
+                    bought =
+                        pay::retry_call(account, context, client, self.request, failure).await?;
                 }
             }
         }
@@ -301,8 +302,8 @@ impl CallSession<'_> {
         response: reqwest::Response,
         screen: &mut stream::StreamScreen,
     ) -> Result<CompleteAnswer, Failure> {
-        let to = (&self.context.printer, screen);
-        let streamed = stream::print_stream(self.client, response, to).await?;
+        let printer = &self.context.printer;
+        let streamed = stream::print_stream(self.client, response, printer, screen).await?;
         Ok(CompleteAnswer {
             answer: streamed.answer,
             payment: streamed.payment.map(pay::ChargeSource::Event),

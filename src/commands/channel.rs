@@ -9,7 +9,7 @@ use super::{
     CommandContext, ask,
     call::{
         client::{CallReply, ServerClient},
-        limits::{CallLimits, DepositTarget},
+        limits::{CallLimits, DepositTarget, LimitFlags},
     },
     money, network,
     payer::{self, PayerRequest},
@@ -216,7 +216,8 @@ pub async fn open(context: &CommandContext, request: &OpenRequest) -> Result<Exi
     print_target(
         context,
         &payer,
-        (&request.amount, amount),
+        &request.amount,
+        amount,
         DepositTarget::from_offer(&offer),
     )?;
     let network = &payer.chain.network;
@@ -253,7 +254,7 @@ pub async fn topup(
         receiver: channel.config.receiver,
         delay: channel.config.withdraw_delay,
     };
-    print_target(context, &payer, (text, amount), to)?;
+    print_target(context, &payer, text, amount, to)?;
     let deed = format!(
         "putting {} into channel {} on `{}`",
         payer.money(amount),
@@ -357,12 +358,17 @@ fn check(payer: &Payer, offer: &PaymentOffer, amount: Amount) -> Result<(), Fail
 fn print_target(
     context: &CommandContext,
     payer: &Payer,
-    (text, amount): (&str, Amount),
+    text: &str,
+    amount: Amount,
     to: DepositTarget<'_>,
 ) -> Result<(), Failure> {
     payer.check_locked(amount)?;
-    let limits = CallLimits::resolve(context, payer, (None, Some(text)))?;
-    limits.allow_deposit((amount, Amount::ZERO), to)
+    let flags = LimitFlags {
+        price: None,
+        deposit: Some(text),
+    };
+    let limits = CallLimits::resolve(context, payer, flags)?;
+    limits.allow_deposit(amount, Amount::ZERO, to)
 }
 
 /// Money on public chains moves after a yes.

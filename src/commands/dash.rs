@@ -69,11 +69,11 @@ pub async fn run(context: &CommandContext, request: DashRequest) -> Result<ExitS
     let (sender, feed) = mpsc::channel(WAITING);
     let clock = source(context, &request, sender)?;
     if accessible {
-        return lines::run(&context.printer, options, (feed, clock)).await;
+        return lines::run(&context.printer, options, feed, clock).await;
     }
     let folder = std::env::current_dir()
         .map_err(|error| Failure::io("read the working directory", ".".as_ref(), &error))?;
-    let board = run_screen(options, (feed, clock), folder).await?;
+    let board = run_screen(options, feed, clock, folder).await?;
     if request.origin == RecordSource::Home && request.record.is_none() {
         keep(context, &board);
     }
@@ -83,7 +83,8 @@ pub async fn run(context: &CommandContext, request: DashRequest) -> Result<ExitS
 /// Opens the screen until somebody quits.
 pub(super) async fn run_screen(
     options: DashOptions,
-    (feed, clock): (mpsc::Receiver<DashFeed>, DashClock),
+    feed: mpsc::Receiver<DashFeed>,
+    clock: DashClock,
     folder: PathBuf,
 ) -> Result<Board, Failure> {
     let size = terminal_columns_and_lines();
@@ -118,8 +119,8 @@ fn source(
     match &request.origin {
         RecordSource::Home => local::follow(context.dirs.journal(), recorder, sender)?,
         RecordSource::Attach(url) => {
-            let server = (url.as_str(), request.token_file.as_deref());
-            attach::follow(context, server, (recorder, sender))?;
+            let token_file = request.token_file.as_deref();
+            attach::follow(context, url, token_file, recorder, sender)?;
         }
         RecordSource::Replay(path, speed) => {
             let records = recording::read(path)?;
@@ -280,8 +281,8 @@ const STRIDE: u64 = 250_000;
 
 fn store(journal: &Path, board: &Board) {
     let path = projection::path_of(journal, "board");
-    let place = (board.sequence, board.hash.as_str());
-    if let Err(error) = projection::store(&path, place, FORM, board) {
+    let stored = projection::store(&path, board.sequence, &board.hash, FORM, board);
+    if let Err(error) = stored {
         tracing::debug!(%error, path = %path.display(), "the board was not kept");
     }
 }

@@ -78,7 +78,7 @@ pub async fn start(context: &CommandContext, request: StartRequest) -> Result<Ex
     let port = port(context, chain_id);
     let home = request.data.unwrap_or_else(|| context.dirs.data.clone());
     if request.foreground {
-        return foreground(context, &home, (chain_id, port)).await;
+        return foreground(context, &home, chain_id, port).await;
     }
     let endpoint = supervisor::ensure_running(&home, chain_id, port).await?;
     let verb = if endpoint.started {
@@ -93,7 +93,8 @@ pub async fn start(context: &CommandContext, request: StartRequest) -> Result<Ex
 async fn foreground(
     context: &CommandContext,
     home: &Path,
-    (chain_id, port): (u64, u16),
+    chain_id: u64,
+    port: u16,
 ) -> Result<ExitStatus, Failure> {
     let genesis = openlora_devnet::local_genesis()?;
     let node = supervisor::foreground(home, chain_id, port, genesis).await?;

@@ -186,11 +186,7 @@ async fn run_wallet(
             name,
             light_kdf,
             password,
-        } => wallet::new(
-            context,
-            &name,
-            (password.password_file.as_deref(), light_kdf),
-        ),
+        } => wallet::new(context, &name, password.password_file.as_deref(), light_kdf),
         WalletCommand::Import {
             name,
             from,
@@ -223,8 +219,8 @@ async fn run_wallet(
             password,
             new_password_file,
         } => {
-            let files = (password.password_file, new_password_file);
-            wallet::change_password(context, name.as_deref(), files)
+            let old = password.password_file;
+            wallet::change_password(context, name.as_deref(), old, new_password_file)
         }
     }
 }

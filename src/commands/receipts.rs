@@ -248,7 +248,8 @@ async fn on_chain(
     Ok(against_chain(charge, expected, &chain).await?)
 }
 
-fn check((name, finding): ComparisonLine) -> ReceiptCheck {
+fn check(line: ComparisonLine) -> ReceiptCheck {
+    let (name, finding) = line;
     let (status, reason) = match finding {
         ComparisonResult::Fits => (CheckStatus::Pass, None),
         ComparisonResult::Differs(reason) => (CheckStatus::Fail, Some(reason)),

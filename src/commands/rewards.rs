@@ -125,7 +125,8 @@ impl RewardPublisher {
     pub fn new(
         journal: Journal,
         client: Arc<SettlementClient>,
-        (log, address): (LogFolder, String),
+        log: LogFolder,
+        address: String,
         is_home: bool,
     ) -> Self {
         Self {

@@ -69,7 +69,8 @@ pub enum TokenOwner {
 pub async fn holder(
     client: &Client,
     url: &str,
-    (token, whose): (&AccessToken, TokenOwner),
+    token: &AccessToken,
+    whose: TokenOwner,
 ) -> AddressHolder {
     let challenge = hex::encode(rand::random::<[u8; 32]>());
     let asked = client.get(format!("{url}/health"));
@@ -180,7 +181,7 @@ impl RunningServer {
             };
         }
         let token = read_token(&file)?;
-        match holder(&client, &place.url, (&token, TokenOwner::Own)).await {
+        match holder(&client, &place.url, &token, TokenOwner::Own).await {
             AddressHolder::Server => Ok(Some(Self {
                 url: place.url,
                 chains: place.chains,

@@ -86,16 +86,16 @@ pub async fn run(context: &CommandContext, request: ServeRequest) -> Result<Exit
     let selling = match networks {
         None => None,
         Some(networks) => {
-            let how = (networks, request.password_file.as_deref());
+            let password_file = request.password_file.as_deref();
             let url = url_of(bound.address);
-            Some(paid::open(context, &journal, &chosen, how, &url).await?)
+            Some(paid::open(context, &journal, &chosen, networks, password_file, &url).await?)
         }
     };
     let prices = selling.as_ref().map(|it| it.prices).unwrap_or_default();
     let base = tokio::task::block_in_place(|| project::base(context, base_id(context, &chosen)))?;
     let splits = selling.as_ref().map(|it| it.splits.clone());
-    let terms = (prices, splits.unwrap_or_default());
-    let hosted = load(context, &base, chosen, terms).await?;
+    let splits = splits.unwrap_or_default();
+    let hosted = load(context, &base, chosen, prices, splits).await?;
     let names: Vec<String> = hosted.iter().map(|adapter| adapter.name.clone()).collect();
     let stop = StopHandle::default();
     let inputs = ServeInputs {
@@ -314,7 +314,8 @@ async fn load(
     context: &CommandContext,
     base: &BaseModel,
     chosen: Vec<ChosenAdapter>,
-    (prices, splits): (PriceList, BTreeMap<String, SplitRead>),
+    prices: PriceList,
+    splits: BTreeMap<String, SplitRead>,
 ) -> Result<Vec<ServedAdapter>, Failure> {
     let quant: Quant = context
         .settings
@@ -361,7 +362,8 @@ async fn load(
             prices,
             provenance: provenance::read_provenance(
                 context,
-                (base, &adapter),
+                base,
+                &adapter,
                 splits.get(&adapter.digest),
             )?,
             engine: loaded.engine,

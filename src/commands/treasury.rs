@@ -133,9 +133,9 @@ impl SettlementContext {
         options.reader = Some(server_facts(chain_id, Arc::new(log.clone())));
         let client = SettlementClient::new(self.operator.chain.clone(), account, records, options);
         let client = Arc::new(client);
-        let published = (log, public_url(context)?.unwrap_or_default());
+        let address = public_url(context)?.unwrap_or_default();
         let journal = self.operator.journal.clone();
-        let rewarder = RewardPublisher::new(journal, Arc::clone(&client), published, true);
+        let rewarder = RewardPublisher::new(journal, Arc::clone(&client), log, address, true);
         Ok((ChainSettler::new(client), rewarder))
     }
 

@@ -87,7 +87,8 @@ pub fn choose(context: &CommandContext, name: Option<&str>) -> Result<KeystoreEn
 pub fn new(
     context: &CommandContext,
     name: &str,
-    (password_file, light_kdf): (Option<&Path>, bool),
+    password_file: Option<&Path>,
+    light_kdf: bool,
 ) -> Result<ExitStatus, Failure> {
     let strength = match light_kdf {
         true => KdfStrength::Light,
@@ -96,7 +97,7 @@ pub fn new(
     let store = keystores(context);
     store.require_free(name)?;
     let password = ask::new_password(context, password_file, name)?;
-    let entry = store.create(name, &SecretKey::random()?, (&password, strength))?;
+    let entry = store.create(name, &SecretKey::random()?, &password, strength)?;
     Ok(created(context, entry))
 }
 
@@ -126,7 +127,7 @@ pub fn import(context: &CommandContext, request: &ImportRequest) -> Result<ExitS
             (open_bytes(&path, &bytes, &password)?, password)
         }
     };
-    let entry = store.create(&request.name, &key, (&password, KdfStrength::Standard))?;
+    let entry = store.create(&request.name, &key, &password, KdfStrength::Standard)?;
     Ok(created(context, entry))
 }
 
@@ -299,7 +300,8 @@ pub fn export(
 pub fn change_password(
     context: &CommandContext,
     name: Option<&str>,
-    (old, new): (Option<PathBuf>, Option<PathBuf>),
+    old: Option<PathBuf>,
+    new: Option<PathBuf>,
 ) -> Result<ExitStatus, Failure> {
     let entry = choose(context, name)?;
     let stdin = Some(Path::new("-"));

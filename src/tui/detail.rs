@@ -100,7 +100,7 @@ fn call(model: &DashModel, money: &TokenMoney, call: &BoardCall) -> Vec<DetailLi
     lines.push(Blank);
     why(model, money, call, &mut lines);
     lines.push(Blank);
-    transactions(board, call, (standing, tx), &mut lines);
+    transactions(board, call, standing, tx, &mut lines);
     lines
 }
 
@@ -212,7 +212,8 @@ fn attributed(
 fn transactions(
     board: &Board,
     call: &BoardCall,
-    (standing, tx): (PaymentStanding, Option<&str>),
+    standing: PaymentStanding,
+    tx: Option<&str>,
     lines: &mut Vec<DetailLine>,
 ) {
     lines.push(Heading("On the chain".to_owned()));

@@ -1,6 +1,6 @@
 //! Where each pane is, for a size of the screen: views draw there and the mouse hits there.
 
-use ratatui::layout::Rect;
+use ratatui::layout::{Rect, Size};
 
 /// A part of the screen that can have the focus.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -89,7 +89,8 @@ const HEADER: u16 = 4;
 const SHORT_HEADER: u16 = 3;
 
 impl ScreenLayout {
-    pub fn divide((width, height): (u16, u16), focus: Pane, expanded: bool) -> Self {
+    pub fn divide(size: impl Into<Size>, focus: Pane, expanded: bool) -> Self {
+        let Size { width, height } = size.into();
         let whole = Rect::new(0, 0, width, height);
         if width < SMALLEST.0 || height < SMALLEST.1 {
             return Self::with(LayoutForm::Small, whole, 0, None);

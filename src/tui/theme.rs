@@ -207,12 +207,13 @@ pub fn standing_words(standing: PaymentStanding) -> (&'static str, &'static str)
     }
 }
 
-fn fitted((red, green, blue): Rgb, depth: ColourDepth) -> Color {
+fn fitted(rgb: Rgb, depth: ColourDepth) -> Color {
+    let (red, green, blue) = rgb;
     match depth {
         ColourDepth::None => Color::Reset,
         ColourDepth::True => Color::Rgb(red, green, blue),
-        ColourDepth::Indexed => Color::Indexed(indexed((red, green, blue))),
-        ColourDepth::Sixteen => sixteen((red, green, blue)),
+        ColourDepth::Indexed => Color::Indexed(indexed(rgb)),
+        ColourDepth::Sixteen => sixteen(rgb),
     }
 }
 

@@ -64,7 +64,7 @@ pub fn update(model: &mut DashModel, message: DashMessage) -> Vec<DashEffect> {
             }
         }
         DashMessage::Click { x, y } => click(model, x, y),
-        DashMessage::Scroll { x, y, down } => scroll(model, (x, y), down),
+        DashMessage::Scroll { x, y, down } => scroll(model, x, y, down),
         DashMessage::Resize(width, height) => model.size = (width, height),
         DashMessage::Board(board) => {
             model.board = *board;
@@ -419,7 +419,7 @@ fn click(model: &mut DashModel, x: u16, y: u16) {
     }
 }
 
-fn scroll(model: &mut DashModel, (x, y): (u16, u16), down: bool) {
+fn scroll(model: &mut DashModel, x: u16, y: u16, down: bool) {
     let to = |at: usize, _| match down {
         true => at + WHEEL,
         false => at.saturating_sub(WHEEL),

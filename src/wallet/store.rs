@@ -80,13 +80,14 @@ impl KeystoreDir {
         &self,
         name: &str,
         key: &SecretKey,
-        (password, strength): (&Password, KdfStrength),
+        password: &Password,
+        strength: KdfStrength,
     ) -> Result<KeystoreEntry, KeystoreError> {
         let path = self.require_free(name)?;
         if password.is_empty() {
             return Err(KeystoreError::EmptyPassword);
         }
-        let bytes = sealed(&path, key, (password, strength))?;
+        let bytes = sealed(&path, key, password, strength)?;
         self.create_file(name, &path, &bytes)?;
         Ok(KeystoreEntry {
             name: name.to_owned(),
@@ -119,7 +120,7 @@ impl KeystoreDir {
         if new.is_empty() {
             return Err(KeystoreError::EmptyPassword);
         }
-        let bytes = sealed(&path, &key, (new, KdfStrength::Standard))?;
+        let bytes = sealed(&path, &key, new, KdfStrength::Standard)?;
         atomic::replace_file(&path, &bytes, FileAccess::Owner)
             .map_err(KeystoreError::io("write", &path))
     }
@@ -243,7 +244,8 @@ impl KeystoreDir {
 fn sealed(
     path: &Path,
     key: &SecretKey,
-    (password, strength): (&Password, KdfStrength),
+    password: &Password,
+    strength: KdfStrength,
 ) -> Result<Vec<u8>, KeystoreError> {
     let sealed =
         cipher::seal(key, password, strength).map_err(KeystoreError::io("encrypt", path))?;

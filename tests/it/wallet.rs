@@ -2,9 +2,16 @@
 
 use std::{fs, path::Path};
 
+use openlora_chain::{
+    balance::in_units,
+    development,
+    network::{Network, NetworkOptions, PRESETS},
+};
 use openlora_core::error::Explain;
-use openlora_chain::{balance::in_units, development, network::{Network, NetworkOptions, PRESETS}};
-use openlora_wallet::{DEFAULT_PATH, ImportedSecret, KdfStrength, KeystoreDir, KeystoreError, Password, SecretKey, parse_secret};
+use openlora_wallet::{
+    DEFAULT_PATH, ImportedSecret, KdfStrength, KeystoreDir, KeystoreError, Password, SecretKey,
+    parse_secret,
+};
 use tempfile::TempDir;
 
 pub const KEY: &str = "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80";
@@ -316,7 +323,7 @@ fn a_keystore_is_private_and_never_overwritten() {
     let store = store(&home);
     let key = SecretKey::from_hex(KEY).unwrap();
     let entry = store
-        .create("a", &key, (&password("one"), KdfStrength::Standard))
+        .create("a", &key, &password("one"), KdfStrength::Standard)
         .unwrap();
     assert_eq!(
         (mode(&entry.path), mode(&home.path().join("keys"))),
@@ -326,7 +333,8 @@ fn a_keystore_is_private_and_never_overwritten() {
     let again = store.create(
         "a",
         &SecretKey::random().unwrap(),
-        (&password("two"), KdfStrength::Light),
+        &password("two"),
+        KdfStrength::Light,
     );
     assert_eq!(
         again.unwrap_err().to_string(),
@@ -374,8 +382,8 @@ fn amounts_are_shown_exactly() {
 
 #[test]
 fn addresses_that_are_nobodys_or_everybodys_are_known() {
-    use openlora_core::Address;
     use openlora_chain::development::{UnownedAddress, unowned};
+    use openlora_core::Address;
     let of = |text: &str| unowned(text.parse().unwrap());
     for placeholder in [
         "0x0000000000000000000000000000000000000000",

@@ -3,9 +3,16 @@
 
 use std::{fs, path::Path, process::Command};
 
+use openlora_chain::{
+    development,
+    network::{Network, NetworkOptions},
+};
 use openlora_core::Address;
-use openlora_package::{ReleaseEnvelope, release::{Bytes32, ReleaseMessage, ReleaseStatement, SigningDomain}, whole::WholeNumber};
-use openlora_chain::{development, network::{Network, NetworkOptions}};
+use openlora_package::{
+    ReleaseEnvelope,
+    release::{Bytes32, ReleaseMessage, ReleaseStatement, SigningDomain},
+    whole::WholeNumber,
+};
 use openlora_release::eip712;
 use openlora_wallet::{KdfStrength, KeystoreDir, SecretKey};
 use tempfile::TempDir;
@@ -42,8 +49,9 @@ fn our_keystores_open_elsewhere() {
         ("a", KdfStrength::Standard, 262_144),
         ("b", KdfStrength::Light, 4_096),
     ] {
-        let with = (&password("päss wörd"), strength);
-        let entry = store.create(name, &key, with).unwrap();
+        let entry = store
+            .create(name, &key, &password("päss wörd"), strength)
+            .unwrap();
         let written: serde_json::Value =
             serde_json::from_slice(&fs::read(&entry.path).unwrap()).unwrap();
         assert_eq!(written["crypto"]["kdfparams"]["n"], n);

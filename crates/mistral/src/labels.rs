@@ -59,7 +59,8 @@ impl LabelPrompt {
 /// The tokens of an answer to a prompt that has the tokens `asked`, as training saw them.
 pub(super) fn answer_tokens(
     codec: &TextCodec,
-    (prompt, asked): (&Prompt, &[u32]),
+    prompt: &Prompt,
+    asked: &[u32],
     answer: &str,
     ended: bool,
 ) -> Option<Vec<u32>> {

@@ -140,7 +140,7 @@ impl Engine for ServedModel {
 
     fn tokens(&self, prompt: &Prompt, answer: &str, ended: bool) -> Option<(Vec<u32>, Vec<u32>)> {
         let asked = self.encode(prompt).ok()?;
-        let answer = answer_tokens(&self.codec, (prompt, &asked), answer, ended)?;
+        let answer = answer_tokens(&self.codec, prompt, &asked, answer, ended)?;
         Some((asked, answer))
     }
 

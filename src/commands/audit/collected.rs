@@ -151,7 +151,8 @@ fn out_of_order(
 /// Holds what a pool's last file says was collected against the chain.
 pub(super) async fn hold_collected(
     chain: &Chain,
-    (pool, last): (ReceiverKey, &StatedContributions),
+    pool: ReceiverKey,
+    last: &StatedContributions,
     sheet: AdapterCalls<'_>,
 ) -> Result<CollectionCheck, Failure> {
     let (channels, transfers): (Vec<CallCollection<'_>>, Vec<CallCollection<'_>>) = sheet

@@ -18,7 +18,8 @@ use openlora_payments::rewards::{contributions_tree, entries, pool_of, proposed_
 pub(super) async fn check_sums(
     auditor: &LogAuditor,
     roots: &[Word],
-    (calls, pools): (&[PublishedCall], &[ReceiverKey]),
+    calls: &[PublishedCall],
+    pools: &[ReceiverKey],
     audited: &mut LogAudit,
 ) -> Result<(), Failure> {
     let mut files = Vec::new();
@@ -40,7 +41,8 @@ pub(super) async fn check_sums(
             hold_proposals(auditor, *pool, &theirs, audited).await?;
             let held = hold_collected(
                 &auditor.chain,
-                (*pool, &last),
+                *pool,
+                &last,
                 AdapterCalls::from_calls(calls),
             )
             .await?;
@@ -78,7 +80,7 @@ fn recompute(
                     }
                 }
                 differences.extend(sheet.differences(file, source, &stated));
-                differences.extend(sums_differ(file, source, (&stated, sheet)));
+                differences.extend(sums_differ(file, source, &stated, sheet));
             }
             None => {
                 audited.contributions_by_charge += 1;
@@ -100,7 +102,8 @@ fn recompute(
 fn sums_differ(
     file: &PoolContributions,
     source: &ContributionsSource,
-    (stated, sheet): (&StatedContributions, AdapterCalls<'_>),
+    stated: &StatedContributions,
+    sheet: AdapterCalls<'_>,
 ) -> Option<String> {
     let mut now = stated.clone();
     now.follow(file);

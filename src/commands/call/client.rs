@@ -140,18 +140,19 @@ impl ServerClient {
         payment: Option<&str>,
     ) -> Result<CallReply, Failure> {
         let CallParams { path, body, .. } = wanted;
-        self.post((path, body), id, payment).await
+        self.post(path, body, id, payment).await
     }
 
     /// Posts a paid call, byte for byte as it was ordered.
     pub async fn repeat(&self, order: &CallOrder, payment: &str) -> Result<CallReply, Failure> {
-        let what = (order.path.as_str(), order.body.as_str());
-        self.post(what, &order.request_id, Some(payment)).await
+        self.post(&order.path, &order.body, &order.request_id, Some(payment))
+            .await
     }
 
     async fn post(
         &self,
-        (path, body): (&str, &str),
+        path: &str,
+        body: &str,
         id: &str,
         payment: Option<&str>,
     ) -> Result<CallReply, Failure> {

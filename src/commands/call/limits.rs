@@ -42,12 +42,19 @@ pub struct CallLimits<'a> {
     longest: u64,
 }
 
+/// The values of `--max-price` and `--max-deposit`.
+#[derive(Clone, Copy)]
+pub struct LimitFlags<'a> {
+    pub price: Option<&'a str>,
+    pub deposit: Option<&'a str>,
+}
+
 impl<'a> CallLimits<'a> {
     /// From the flags `--max-price` and `--max-deposit`, and settings.
     pub fn resolve(
         context: &'a CommandContext,
         payer: &'a Payer,
-        (price, deposit): (Option<&str>, Option<&str>),
+        LimitFlags { price, deposit }: LimitFlags<'_>,
     ) -> Result<Self, Failure> {
         let flag = |name, text: Option<&str>| {
             text.map(|text| money::flag(name, text, &payer.token))
@@ -103,7 +110,8 @@ impl<'a> CallLimits<'a> {
     /// like a price. `earlier` went into channels before, for the same call.
     pub fn allow_deposit(
         &self,
-        (deposit, earlier): (Amount, Amount),
+        deposit: Amount,
+        earlier: Amount,
         to: DepositTarget<'_>,
     ) -> Result<(), Failure> {
         let DepositTarget {

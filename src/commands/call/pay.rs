@@ -9,7 +9,7 @@ use reqwest::Response;
 use super::{
     CallRequest,
     client::{CallParams, CallReply, ServerClient, is_id},
-    limits::{CallLimits, DepositTarget},
+    limits::{CallLimits, DepositTarget, LimitFlags},
 };
 use crate::commands::{CommandContext, payer};
 use openlora_core::{
@@ -137,7 +137,8 @@ pub async fn retry_call(
     account: Option<OpenPayment>,
     context: &CommandContext,
     client: &ServerClient,
-    (request, failure): (&CallRequest, Failure),
+    request: &CallRequest,
+    failure: Failure,
 ) -> Result<PaidResponse, Failure> {
     let Some(account) = account else {
         return Err(failure);
@@ -172,7 +173,7 @@ impl CallPurchase<'_> {
             price: quote,
             ..SpentAllowance::default()
         };
-        let prepared = self.prepare(&payer, (offer, order), limits.free()).await?;
+        let prepared = self.prepare(&payer, offer, order, limits.free()).await?;
         let sent = self.sign(&payer, prepared, &required, &mut used)?;
         self.conclude(OpenPayment {
             payer,
@@ -186,10 +187,10 @@ impl CallPurchase<'_> {
     }
 
     fn limits<'b>(&'b self, payer: &'b Payer) -> Result<CallLimits<'b>, Failure> {
-        let flags = (
-            self.request.max_price.as_deref(),
-            self.request.max_deposit.as_deref(),
-        );
+        let flags = LimitFlags {
+            price: self.request.max_price.as_deref(),
+            deposit: self.request.max_deposit.as_deref(),
+        };
         CallLimits::resolve(self.context, payer, flags)
     }
 
@@ -197,7 +198,8 @@ impl CallPurchase<'_> {
     async fn prepare(
         &self,
         payer: &Payer,
-        (offer, order): (PaymentOffer, CallOrder),
+        offer: PaymentOffer,
+        order: CallOrder,
         free: Amount,
     ) -> Result<PreparedPayment, Failure> {
         let first = payer.prepare(offer.clone(), order.clone(), free).await;
@@ -223,7 +225,7 @@ impl CallPurchase<'_> {
         if !deposit.is_zero() {
             let limits = self.limits(payer)?;
             let to = DepositTarget::from_offer(prepared.offer());
-            limits.allow_deposit((deposit, used.deposits), to)?;
+            limits.allow_deposit(deposit, used.deposits, to)?;
             used.deposits = used.deposits.saturating_add(deposit);
         }
         Ok(payer.sign_payment(prepared, required)?)

@@ -80,7 +80,8 @@ pub fn request_usage(body: &mut Value) {
 pub async fn print_stream(
     client: &ServerClient,
     mut response: Response,
-    (printer, screen): (&Printer, &mut StreamScreen),
+    printer: &Printer,
+    screen: &mut StreamScreen,
 ) -> Result<StreamedAnswer, Failure> {
     let mut events = EventStream::default();
     let mut read = 0;

@@ -30,8 +30,10 @@ const PAGE: usize = 1024;
 
 pub(super) fn follow(
     context: &CommandContext,
-    (url, token_file): (&str, Option<&Path>),
-    (recorder, sender): (Option<Recorder>, mpsc::Sender<DashFeed>),
+    url: &str,
+    token_file: Option<&Path>,
+    recorder: Option<Recorder>,
+    sender: mpsc::Sender<DashFeed>,
 ) -> Result<(), Failure> {
     let base = reqwest::Url::parse(url).ok().filter(|it| it.has_host());
     let Some(base) = base else {
@@ -134,7 +136,7 @@ impl RemoteFollower {
     /// Asks for the last known record too, to see that it is the same.
     async fn connect(&self) -> Result<Option<Response>, RemoteStop> {
         let (token, whose) = &self.token;
-        let asked = holder(&self.client, &self.base, (token, *whose));
+        let asked = holder(&self.client, &self.base, token, *whose);
         let asked = timeout(PATIENCE * 2, asked).await;
         match asked.unwrap_or(AddressHolder::Nobody) {
             AddressHolder::Nobody => return Ok(None),

@@ -20,7 +20,8 @@ const MINUTE: Duration = Duration::from_secs(60);
 pub(super) async fn run(
     printer: &Printer,
     options: DashOptions,
-    (mut feed, clock): (mpsc::Receiver<DashFeed>, DashClock),
+    mut feed: mpsc::Receiver<DashFeed>,
+    clock: DashClock,
 ) -> Result<ExitStatus, Failure> {
     let mut model = DashModel::new(options, (80, 24), clock());
     let mut minute = interval(MINUTE);
@@ -32,7 +33,7 @@ pub(super) async fn run(
         tokio::select! {
             next = feed.recv() => match next {
                 Some(DashFeed::Failed(text)) => return Err(Failure::new(ExitClass::Network, text)),
-                Some(feed) => take(printer, &mut model, (feed, clock())),
+                Some(feed) => take(printer, &mut model, feed, clock()),
                 None => return Ok(ExitStatus::Success),
             },
             _ = minute.tick() => {
@@ -57,7 +58,7 @@ pub(super) async fn run(
     }
 }
 
-fn take(printer: &Printer, model: &mut DashModel, (feed, now_ms): (DashFeed, u64)) {
+fn take(printer: &Printer, model: &mut DashModel, feed: DashFeed, now_ms: u64) {
     update(model, DashMessage::Tick(now_ms));
     let DashFeed::Records(records) = feed else {
         if let DashFeed::Told(text) = &feed {

@@ -120,7 +120,7 @@ pub(super) fn play(
     let shown = Arc::clone(&hand);
     tokio::spawn(async move {
         // A screen that was closed needs no more of it.
-        let _ = step_by_step(records, (speed, hand), sender).await;
+        let _ = step_by_step(records, speed, hand, sender).await;
     });
     Box::new(move || {
         shown
@@ -132,7 +132,8 @@ pub(super) fn play(
 
 async fn step_by_step(
     records: Vec<EventRecord>,
-    (speed, hand): (u32, Arc<Mutex<PlaybackClock>>),
+    speed: u32,
+    hand: Arc<Mutex<PlaybackClock>>,
     sender: mpsc::Sender<DashFeed>,
 ) -> Result<(), mpsc::error::SendError<DashFeed>> {
     sender.send(DashFeed::Link(FeedLink::Replay)).await?;

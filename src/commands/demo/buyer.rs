@@ -100,7 +100,8 @@ impl DemoBuyer {
     pub async fn call_often(
         &self,
         dir: &Path,
-        (url, posts): (&str, &[&str]),
+        url: &str,
+        posts: &[&str],
         log: &mut CallLog,
     ) -> Result<(), Failure> {
         let numbers: Vec<usize> = (log.answers.len()..CALLS).collect();
@@ -234,7 +235,8 @@ impl DemoScript<'_> {
     pub(super) async fn tell_settled(
         &self,
         project: &Path,
-        (server, paid): (DemoServer, &BuyerPayments),
+        server: DemoServer,
+        paid: &BuyerPayments,
     ) -> Result<SettlementFigures, Failure> {
         self.print_command(&["settle"]);
         self.program.run(project, &["settle"], false).await?;

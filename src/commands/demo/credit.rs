@@ -196,8 +196,7 @@ impl DemoScript<'_> {
             "  fetched from the pool: {} dUSD",
             shown_amount(&claimed.to_string(), DECIMALS)
         ));
-        self.audit((&contributor, project), (deployed, package))
-            .await?;
+        self.audit(&contributor, project, deployed, package).await?;
         let (anchored, _) = facts.anchors.calls();
         Ok(CreditReport {
             calls: facts.calls,
@@ -210,8 +209,10 @@ impl DemoScript<'_> {
 
     async fn audit(
         &self,
-        (auditor, project): (&DemoBinary, &Path),
-        (deployed, package): (&DeployReport, &Path),
+        auditor: &DemoBinary,
+        project: &Path,
+        deployed: &DeployReport,
+        package: &Path,
     ) -> Result<(), Failure> {
         let log = self.program.log();
         let index = package.parent().map(|run| run.join("attribution"));

@@ -104,7 +104,7 @@ impl DemoScript<'_> {
         // By a transfer of its own, for comparison.
         let args = ["call", POSTS[0], "--url", &url, "--scheme", "exact"];
         log.answers.push(self.call(&project, &buyer, &args).await?);
-        buyer.call_often(&project, (&url, POSTS), &mut log).await?;
+        buyer.call_often(&project, &url, POSTS, &mut log).await?;
         let paid = buyer.paid(&project, &log).await?;
         self.print_line(&format!(
             "  {} calls from {} channels, {} of them streamed: {} dUSD",
@@ -117,7 +117,7 @@ impl DemoScript<'_> {
         self.tell_why(&buyer.program, &project, &log.answers[0])
             .await?;
         self.step(9, "Many payments become a few transactions", &[]);
-        let settled = self.tell_settled(&project, (server, &paid)).await?;
+        let settled = self.tell_settled(&project, server, &paid).await?;
         report.metered = Some(self.meter(&log)?);
         (report.paid, report.settled) = (Some(paid), Some(settled));
         self.step(10, "Contributors fetch what they are owed", &[]);

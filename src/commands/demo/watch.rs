@@ -18,7 +18,7 @@ pub(super) async fn run_watched(
     let clock = dash::follow(script.program.journal(), sender.clone())?;
     script.watcher = Some(sender.clone());
     let folder = script.program.dir().to_owned();
-    let screen = dash::run_screen(dash::demo_options(context)?, (feed, clock), folder);
+    let screen = dash::run_screen(dash::demo_options(context)?, feed, clock, folder);
     let mut screen = std::pin::pin!(screen);
     let told = tokio::select! {
         told = script.run_steps() => told,

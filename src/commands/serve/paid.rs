@@ -102,7 +102,8 @@ pub(super) async fn open(
     context: &CommandContext,
     journal: &Journal,
     chosen: &[ChosenAdapter],
-    (networks, password_file): (Vec<Network>, Option<&Path>),
+    networks: Vec<Network>,
+    password_file: Option<&Path>,
     url: &str,
 ) -> Result<PaidServing, Failure> {
     let mut chains = Vec::with_capacity(networks.len());
@@ -346,10 +347,13 @@ impl ServingPlan<'_> {
                 SettlementClient::new(chain.clone(), self.account.clone(), records, options);
             let client = Arc::new(client);
             let settler = Arc::new(ChainSettler::new(Arc::clone(&client)));
-            let published = (log.clone(), address.clone());
-            let journal = self.journal.clone();
-            let rewarder =
-                RewardPublisher::new(journal, Arc::clone(&client), published, place == 0);
+            let rewarder = RewardPublisher::new(
+                self.journal.clone(),
+                Arc::clone(&client),
+                log.clone(),
+                address.clone(),
+                place == 0,
+            );
             ChainOperator {
                 client,
                 settler,

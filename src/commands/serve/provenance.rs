@@ -48,7 +48,8 @@ const RUN_LOCK: &str = "config.lock.toml";
 /// An index that cannot be used is told, and every call then has the static shares.
 pub fn read_provenance(
     context: &CommandContext,
-    (base, adapter): (&BaseModel, &LoraAdapter),
+    base: &BaseModel,
+    adapter: &LoraAdapter,
     split: Option<&SplitRead>,
 ) -> Result<Provenance, Failure> {
     let mut contributors = adapter_contributors(&adapter.dir)?;

@@ -30,7 +30,7 @@ pub(super) fn charts(model: &DashModel, money: &TokenMoney) -> ChartView {
         ChartWindow::Month => &pace.days,
     };
     let (group, bars, step) = shape(model.window);
-    let (slots, from_ms) = grouped(ring, model.now_ms, (group, bars));
+    let (slots, from_ms) = grouped(ring, model.now_ms, group, bars);
     let each = |value: fn(&PaceSlot) -> u128| slots.iter().map(value).collect::<Vec<_>>();
     let charged: Vec<u128> = slots
         .iter()
@@ -78,7 +78,7 @@ fn bars_of(values: Vec<u128>, marked: Vec<u128>, shown: impl Fn(u128) -> String)
 }
 
 /// The last `bars` bars of `group` slots each, the one that has just begun included.
-fn grouped(ring: &SlotRing, now_ms: u64, (group, bars): (u64, u64)) -> (Vec<PaceSlot>, u64) {
+fn grouped(ring: &SlotRing, now_ms: u64, group: u64, bars: u64) -> (Vec<PaceSlot>, u64) {
     let last = now_ms / ring.width_ms / group;
     let first = (last + 1).saturating_sub(bars);
     let mut all = vec![PaceSlot::default(); bars as usize];

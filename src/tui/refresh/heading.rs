@@ -58,14 +58,15 @@ pub(super) fn heading(model: &DashModel, money: &TokenMoney) -> HeadingView {
         queue: figures::count(board.open.len() as u64),
         ..HeadingView::default()
     };
-    pace(model, (board, money), days, &mut heading);
+    pace(model, board, money, days, &mut heading);
     heading
 }
 
 /// Calls, errors, tokens and their price over the range; speed over the last ten seconds.
 fn pace(
     model: &DashModel,
-    (board, money): (&Board, &TokenMoney),
+    board: &Board,
+    money: &TokenMoney,
     days: DayRange,
     heading: &mut HeadingView,
 ) {

@@ -41,7 +41,9 @@ fn placed(ids: &[&str], selection: &RowSelection, fits: usize) -> RowSelection {
 /// The part of the rows that shows.
 fn page<T, R>(
     rows: &[T],
-    (selection, fits, all): (&RowSelection, usize, usize),
+    selection: &RowSelection,
+    fits: usize,
+    all: usize,
     line: impl Fn(&T) -> R,
 ) -> ListPage<R> {
     let shown = rows.iter().skip(selection.offset).take(fits);
@@ -92,7 +94,9 @@ pub(super) fn calls(
     let selection = placed(&ids, model.selection(Pane::Calls), fits);
     let page = page(
         &calls,
-        (&selection, fits, board.calls.iter().len()),
+        &selection,
+        fits,
+        board.calls.iter().len(),
         |(call, standing)| {
             let charge = call.charge.as_ref();
             CallLine {
@@ -201,7 +205,7 @@ pub(super) fn attribution(
     let calls = attributed(model, board, money.decimals);
     let ids: Vec<&str> = calls.iter().map(|(it, _)| it.request_id.as_str()).collect();
     let selection = placed(&ids, model.selection(Pane::Attribution), fits);
-    let page = page(&calls, (&selection, fits, all), |(call, _)| {
+    let page = page(&calls, &selection, fits, all, |(call, _)| {
         let (mut parts, settled) = parts(call).unwrap_or_default();
         parts.sort_by_key(|part| std::cmp::Reverse(part.ppm));
         let charge = call.charge.as_ref();
@@ -247,7 +251,7 @@ pub(super) fn sums(
         .fold(0u128, |sum, row| sum.saturating_add(row.micro));
     let ids: Vec<&str> = rows.iter().map(|row| row.name.as_str()).collect();
     let selection = placed(&ids, model.selection(Pane::Sums), fits);
-    let page = page(&rows, (&selection, fits, rows.len()), |row| SumLine {
+    let page = page(&rows, &selection, fits, rows.len(), |row| SumLine {
         id: row.name.clone(),
         name: match row.address {
             Some(address) if row.name == address.to_string() => row.name.clone(),

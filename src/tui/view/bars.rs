@@ -8,12 +8,7 @@ use crate::shown::BarSeries;
 const EIGHTHS: [&str; 8] = ["▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"];
 
 /// Draws bars into an area, the newest at the right; marked parts lie at the bottom of their bar.
-pub(super) fn draw(
-    pen: &mut BufferPen,
-    area: Rect,
-    bars: &BarSeries,
-    (style, marked): (Style, Style),
-) {
+pub(super) fn draw(pen: &mut BufferPen, area: Rect, bars: &BarSeries, style: Style, marked: Style) {
     let (columns, peak) = (columns(bars, area.width), bars.values.iter().max());
     let peak = match peak {
         Some(peak) if *peak > 0 && area.height > 0 => *peak,

@@ -7,7 +7,7 @@
 //! ╰───────────────────────────────────────────────────────────────────────────╯
 //! ```
 
-use ratatui::layout::Rect;
+use ratatui::layout::{Position, Rect};
 
 use super::{BufferPen, DashModel, Pane, framed};
 use crate::{
@@ -60,7 +60,7 @@ fn widths(cells: u16) -> [u16; 8] {
 pub(super) fn draw(pen: &mut BufferPen, area: Rect, model: &DashModel) {
     let (palette, page) = (pen.palette(), &model.shown.calls);
     let remark = remark(model, Pane::Calls, page);
-    let inner = framed(pen, area, (model, Pane::Calls), &remark);
+    let inner = framed(pen, area, model, Pane::Calls, &remark);
     if inner.height < 2 {
         return;
     }
@@ -80,7 +80,7 @@ pub(super) fn draw(pen: &mut BufferPen, area: Rect, model: &DashModel) {
     }
     let rows = page.rows.iter().zip(inner.y + 1..inner.bottom());
     for (at, (line, y)) in rows.enumerate() {
-        row(pen, (inner, y), line, widths);
+        row(pen, Position::new(inner.x + 1, y), line, widths);
         if page.selected == Some(at) && model.focus == Pane::Calls {
             pen.restyle(Rect::new(inner.x, y, inner.width, 1), palette.selected);
             pen.text((inner.x, y), 1, "▸", palette.focus.patch(palette.selected));
@@ -88,7 +88,7 @@ pub(super) fn draw(pen: &mut BufferPen, area: Rect, model: &DashModel) {
     }
 }
 
-fn row(pen: &mut BufferPen, (inner, y): (Rect, u16), line: &CallLine, widths: [u16; 8]) {
+fn row(pen: &mut BufferPen, at: Position, line: &CallLine, widths: [u16; 8]) {
     let palette = pen.palette();
     let (sign, word) = standing_words(line.standing);
     let state = format!("{sign} {word}");
@@ -102,7 +102,7 @@ fn row(pen: &mut BufferPen, (inner, y): (Rect, u16), line: &CallLine, widths: [u
         (line.amount.as_str(), palette.money),
         (state.as_str(), palette.standing(line.standing)),
     ];
-    let mut x = inner.x + 1;
+    let Position { mut x, y } = at;
     for (((text, style), (_, _, _, right)), cells) in texts.into_iter().zip(COLUMNS).zip(widths) {
         match right {
             true => pen.right((x, y), cells, text, style),

@@ -65,9 +65,9 @@ pub fn draw_into(buffer: &mut Buffer, area: Rect, model: &DashModel) {
     footer::draw(&mut pen, layout.footer, model);
     match &model.overlay {
         PaneOverlay::None => {}
-        PaneOverlay::Help { query, scroll } => help::draw(&mut pen, area, (query, *scroll)),
+        PaneOverlay::Help { query, scroll } => help::draw(&mut pen, area, query, *scroll),
         PaneOverlay::Detail { pane, scroll, .. } => {
-            detail::draw(&mut pen, area, (model, *pane, *scroll));
+            detail::draw(&mut pen, area, model, *pane, *scroll);
         }
     }
 }
@@ -106,13 +106,8 @@ fn share(width: u16, at: usize) -> u16 {
 }
 
 /// A pane's frame with its number, name and a remark; returns what is inside.
-fn framed(
-    pen: &mut BufferPen,
-    area: Rect,
-    (model, pane): (&DashModel, Pane),
-    remark: &str,
-) -> Rect {
+fn framed(pen: &mut BufferPen, area: Rect, model: &DashModel, pane: Pane, remark: &str) -> Rect {
     let focused = model.focus == pane;
     let title = format!(" {} {} ", pane.number(), pane.name());
-    pen.frame(area, (&title, remark), focused)
+    pen.frame(area, &title, remark, focused)
 }

@@ -183,8 +183,8 @@ fn module(
         (Some(a), Some(b)) => (a, b),
         (a, _) => return Err(unpaired(path, a.is_some()).into()),
     };
-    let [a_rank, in_dim] = two_dimensions(a)?;
-    let [out_dim, b_rank] = two_dimensions(b)?;
+    let [a_rank, in_dim] = two_dimensions(&a.0, &a.1)?;
+    let [out_dim, b_rank] = two_dimensions(&b.0, &b.1)?;
     let (rank, origin) = config.rank_of(&slot.raw)?;
     for ((name, tensor), found) in [(a, a_rank), (b, b_rank)] {
         if found != rank {
@@ -225,9 +225,9 @@ fn unpaired(module: &str, has_a: bool) -> FactorProblem {
     }
 }
 
-fn two_dimensions((name, tensor): &(String, HostTensor)) -> Result<[usize; 2], FactorProblem> {
+fn two_dimensions(name: &str, tensor: &HostTensor) -> Result<[usize; 2], FactorProblem> {
     <[usize; 2]>::try_from(tensor.shape.as_slice()).map_err(|_| FactorProblem::Dimensions {
-        name: name.clone(),
+        name: name.to_owned(),
         found: tensor.shape.clone(),
     })
 }
