@@ -1,5 +1,5 @@
-//! One file per verb: settled settings in, exit status out. Wiring only; what a verb does lives
-//! in the runtime.
+//! One file per command: takes resolved settings and returns an exit status. Commands only wire
+//! modules together; the work is done in the library crates.
 
 pub mod cli;
 pub mod printer;
@@ -60,7 +60,7 @@ use crate::commands::{
 };
 use openlora_core::error::{ExitStatus, Failure};
 
-/// What every command gets besides its own request.
+/// What every command receives besides its own request.
 #[derive(Clone, Debug)]
 pub struct CommandContext {
     pub printer: Printer,
@@ -70,11 +70,11 @@ pub struct CommandContext {
     pub offline: bool,
     /// Never ask; a question becomes an error.
     pub no_input: bool,
-    /// Every question is answered with yes.
+    /// Answer every question with yes.
     pub yes: bool,
 }
 
-/// Runs the verb.
+/// Runs the command.
 pub async fn dispatch(
     context: &CommandContext,
     command: CliCommand,

@@ -1,4 +1,4 @@
-//! The accessible dashboard: facts as plain lines, appended as they come.
+//! The accessible dashboard: records as plain lines, appended as they arrive.
 
 use tokio::{
     sync::mpsc,
@@ -14,7 +14,7 @@ use openlora_tui::{
     update::{DashMessage, update},
 };
 
-/// How often the sums are said though no money moved.
+/// How often the sums are printed even if no money moved.
 const MINUTE: Duration = Duration::from_secs(60);
 
 pub(super) async fn run(
@@ -26,7 +26,7 @@ pub(super) async fn run(
     let mut model = DashModel::new(options, (80, 24), clock());
     let mut minute = interval(MINUTE);
     minute.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    // The first tick is now.
+    // The first tick fires immediately.
     minute.tick().await;
     let mut told = None;
     loop {
@@ -43,7 +43,7 @@ pub(super) async fn run(
             _ = tokio::signal::ctrl_c() => return Ok(ExitStatus::Success),
         }
         let link = std::mem::discriminant(&model.link);
-        // Until the journal has been read the sums are not complete, and a replay has yet to begin.
+        // The sums are incomplete until the journal has been read or the replay has begun.
         let reading = matches!(model.link, FeedLink::Reading { .. } | FeedLink::Replay);
         if !reading && told.replace(link) != Some(link) {
             update(&mut model, DashMessage::Frame(clock()));
@@ -76,7 +76,7 @@ fn take(printer: &Printer, model: &mut DashModel, feed: DashFeed, now_ms: u64) {
             .iter()
             .all(|money| money.receivers.is_empty())
         {
-            // The first charge tells which money it is.
+            // The first charge determines the token.
             update(model, DashMessage::Frame(now_ms));
         }
         if let Some(line) = plain::line(model, &record) {
