@@ -1,5 +1,5 @@
-//! Is the file what was written? The newest blocks are checked against their hashes, roots and
-//! state commitments whenever a chain is opened; the rest stands by the chain of hashes.
+//! Integrity check of the file. Whenever a chain is opened, the newest blocks are checked against
+//! their hashes, roots and state commitments; the hash chain covers the rest.
 
 use alloy::{
     consensus::{ReceiptEnvelope, TxEnvelope, proofs},
@@ -12,7 +12,7 @@ use super::{
     store::{ChainStore, StoredBlock},
 };
 
-/// Blocks that opening a chain looks at: a few milliseconds.
+/// Number of blocks checked on opening, which takes a few milliseconds.
 const DEPTH: u64 = 64;
 
 /// Checks the newest blocks.

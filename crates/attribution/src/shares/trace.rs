@@ -72,7 +72,8 @@ fn clusters(span: &SharedSpan, credits: &ClusterCredits) -> Vec<usize> {
     found
 }
 
-/// Copies do not make a phrase common; where not all documents are listed, they cannot be told.
+/// Copies do not make a phrase common. If not all documents are listed, copies cannot be
+/// recognised.
 fn documents(span: &SharedSpan, originals: &[usize]) -> u128 {
     let listed = span.examples.len() as u128;
     match u128::from(span.documents) > listed {
