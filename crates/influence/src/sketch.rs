@@ -18,9 +18,9 @@ const HEAD: usize = 6;
 /// The largest scale of a sketch.
 const UNIT: f64 = (1u32 << 30) as f64;
 
-/// How far an integer of a sketch that is made again may be from the first.
+/// Maximum difference of an integer between two computations of a sketch.
 pub const TOLERANCE: u8 = 1;
-/// The same of a scale, as a part of it.
+/// Maximum relative difference of a scale.
 pub const SCALE_TOLERANCE: f64 = 1e-3;
 
 /// A quantised gradient per checkpoint.
@@ -64,7 +64,7 @@ impl GradientSketch {
         &self.parts
     }
 
-    /// Whether both are sketches of one answer, within what kinds of processors differ.
+    /// Whether both are sketches of the same answer, within the differences between processors.
     pub fn agrees(&self, other: &Self) -> bool {
         let near = |a: &(u32, Vec<i8>), b: &(u32, Vec<i8>)| {
             let apart = f64::from(a.0.abs_diff(b.0));
@@ -119,7 +119,7 @@ impl GradientSketch {
     }
 }
 
-/// The scale and the integers in ±127 whose products come nearest to the values.
+/// The scale, and the integers in ±127 whose products are closest to the values.
 pub fn quantise(values: &[f32]) -> (f32, Vec<i8>) {
     let largest = values
         .iter()

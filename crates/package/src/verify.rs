@@ -25,13 +25,13 @@ pub enum CheckStatus {
     Skipped,
 }
 
-/// What the outcome rests on.
+/// The evidence of a result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum TrustLabel {
     /// A statement of the signer.
     VerifiedBytes,
-    /// The word of whoever signed.
+    /// A statement of the signer.
     SignedClaim,
     Unverified,
 }
