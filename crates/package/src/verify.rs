@@ -29,7 +29,7 @@ pub enum CheckStatus {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum TrustLabel {
-    /// A statement of the signer.
+    /// Bytes that were read and checked here.
     VerifiedBytes,
     /// A statement of the signer.
     SignedClaim,

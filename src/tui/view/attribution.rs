@@ -12,7 +12,7 @@ use ratatui::{layout::Rect, style::Style};
 use super::{BufferPen, DashModel, Pane, calls, framed};
 use crate::{figures, shown::AttributionLine};
 
-/// Cells of the bar, where the pane is narrow and where it is broad.
+/// Width of the bar in a narrow and in a wide pane.
 const BARS: (u16, u16) = (8, 12);
 const BROAD: u16 = 60;
 
@@ -80,7 +80,7 @@ fn row(pen: &mut BufferPen, area: Rect, line: &AttributionLine) {
     }
 }
 
-/// Parts side by side; each has a filling of its own, so that they differ without colour too.
+/// Adjacent segments, each with its own fill character, so that they differ without colour too.
 fn stacked(pen: &mut BufferPen, area: Rect, line: &AttributionLine, styles: [Style; 5]) {
     const FILLINGS: [&str; 5] = ["█", "▓", "▒", "░", "·"];
     let (mut from, mut sum) = (0u16, 0u64);

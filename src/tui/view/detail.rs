@@ -1,4 +1,4 @@
-//! An opened row over the panes: fields, bars and headings, scrolled with j and k.
+//! The detail view over the panes: fields, bars and headings, scrolled with j and k.
 
 use ratatui::layout::{Position, Rect};
 

@@ -16,10 +16,10 @@ use crate::{
     text,
 };
 
-/// By width, the smallest first.
+/// By size, the smallest first.
 const DOTS: [&str; 4] = ["·", "•", "●", "◆"];
 
-/// Where things stand, from the left: names, lane, box, lane, names.
+/// Column positions from the left: names, lane, box, lane, names.
 struct FlowColumns {
     names: u16,
     lane: u16,
@@ -79,7 +79,7 @@ fn columns(inner: Rect, name: &str) -> FlowColumns {
     }
 }
 
-/// The box in the middle, over the whole height.
+/// The box in the middle, over the full height.
 fn middle(pen: &mut BufferPen, inner: Rect, columns: &FlowColumns, name: &str) {
     let palette = pen.palette();
     let (x, width) = columns.middle;
@@ -123,7 +123,7 @@ fn wire(pen: &mut BufferPen, from: Position, cells: u16) {
     }
 }
 
-/// Lanes that do not fit share the last one that does.
+/// Lanes without room share the last visible one.
 fn dots(pen: &mut BufferPen, inner: Rect, columns: &FlowColumns, lanes: &FlowLanes) {
     let palette = pen.palette();
     let fits = usize::from(inner.height);

@@ -1,4 +1,4 @@
-//! Every key and what it does, searched while typing; made from the table of keys itself.
+//! The searchable help screen, generated from the table of keys.
 
 use ratatui::layout::Rect;
 

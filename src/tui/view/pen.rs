@@ -1,4 +1,4 @@
-//! The one way to cells: every text is cleaned and clipped on its way there.
+//! The only access to screen cells: every text is sanitised and clipped before it is written.
 
 use ratatui::{
     buffer::Buffer,
@@ -25,7 +25,7 @@ impl<'a> BufferPen<'a> {
         self.palette
     }
 
-    /// Empties an area.
+    /// Clears an area.
     pub fn fill(&mut self, area: Rect, style: Style) {
         let area = area.intersection(self.buffer.area);
         for y in area.top()..area.bottom() {
@@ -50,7 +50,7 @@ impl<'a> BufferPen<'a> {
         let text = clean(text);
         let text = clip(&text, usize::from(cells));
         self.part(x, y);
-        // A letter per cell: what joins in a terminal would take other cells than it was given.
+        // One character per cell: combining characters would take other cells than computed.
         for letter in text.chars() {
             if let Some(cell) = self.buffer.cell_mut((x, y)) {
                 cell.set_char(letter);
@@ -68,7 +68,7 @@ impl<'a> BufferPen<'a> {
         x
     }
 
-    /// A broad letter whose second cell is written over is gone from its first one too.
+    /// Clears a wide character whose second cell is about to be overwritten.
     fn part(&mut self, x: u16, y: u16) {
         let Some(before) = x.checked_sub(1) else {
             return;
@@ -81,7 +81,7 @@ impl<'a> BufferPen<'a> {
         }
     }
 
-    /// Writes so that the text ends at the end of `cells`.
+    /// Writes right-aligned within `cells`.
     pub fn right(&mut self, at: impl Into<Position>, cells: u16, text: &str, style: Style) {
         let Position { x, y } = at.into();
         let text = clean(text);
@@ -90,12 +90,12 @@ impl<'a> BufferPen<'a> {
         self.text((x + cells - used, y), used, &text, style);
     }
 
-    /// Lays a style over cells that are drawn already.
+    /// Changes the style of cells that are already drawn.
     pub fn restyle(&mut self, area: Rect, style: Style) {
         self.buffer.set_style(area, style);
     }
 
-    /// A frame with a title at its left and a remark at its right; returns what is inside.
+    /// Draws a frame with a title at the left and a remark at the right; returns the inner area.
     pub fn frame(&mut self, area: Rect, title: &str, remark: &str, focused: bool) -> Rect {
         let line = match focused {
             true => self.palette.focus,
@@ -135,7 +135,7 @@ impl<'a> BufferPen<'a> {
         Rect::new(area.x + 1, area.y + 1, area.width - 2, area.height - 2)
     }
 
-    /// A bar of eighths of a cell: `ppm` of `cells`.
+    /// A horizontal bar with a resolution of an eighth of a cell: `ppm` of `cells`.
     pub fn meter(&mut self, at: impl Into<Position>, cells: u16, ppm: u64, style: Style) {
         const EIGHTHS: [&str; 7] = ["▏", "▎", "▍", "▌", "▋", "▊", "▉"];
         let Position { x, y } = at.into();

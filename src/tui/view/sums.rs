@@ -51,7 +51,7 @@ const CALLS: u16 = 7;
 const AMOUNT: u16 = 18;
 const PART: u16 = 7;
 
-/// Where columns begin; the name takes what is left.
+/// Column positions; the name takes the remaining width.
 struct SumColumns {
     name: u16,
     calls: u16,
