@@ -1,7 +1,7 @@
 //! The dashboard: a live view of a journal in a terminal.
 //!
-//! A key becomes an [`Action`](action::Action). The pure function [`update`](update::update) turns
-//! it into a changed [`DashModel`](model::Model) and [`DashEffect`](effect::Effect)s as data. Views
+//! A key becomes an [`DashAction`](action::DashAction). The pure function [`update`](update::update) turns
+//! it into a changed [`DashModel`](model::DashModel) and [`DashEffect`](effect::DashEffect)s as data. Views
 //! draw the model and compute nothing, and only [`run`](run::run) accesses the terminal. This crate
 //! does not know the source of the records.
 

@@ -1,4 +1,4 @@
-//! Works out what the screen shows from the board, once per frame: views only place it.
+//! Computes the displayed values from the board, once per frame; views only draw them.
 //!
 //! ```text
 //! board ── range, window, group, filter, sort, selection ──▶ Shown ──▶ views

@@ -1,4 +1,4 @@
-//! The file: a header, and sections that each have a hash.
+//! The file format: a header, and sections with a hash each.
 //!
 //! All numbers are little-endian; sections start at multiples of 64.
 //!

@@ -1,15 +1,16 @@
-//! An answer's gradient as 8-bit integers: all that scoring needs to know of the answer.
+//! The sketch: an answer's gradient as 8-bit integers, the only input of scoring.
 //!
 //! ```text
 //! u8 version (1)  u8 checkpoints  u32 width
 //! per checkpoint: u32 scale, then width times i8
 //! ```
 //!
-//! A gradient is its integers times its scale, up to one factor for all checkpoints.
+//! A gradient is its integers times its scale, up to a factor common to all checkpoints.
 //!
-//! Everything after a sketch is integers and the same anywhere. The sketch itself comes from floats:
-//! made again from the same tokens on another kind of processor, each integer is at most
-//! [`TOLERANCE`] away and each scale at most [`SCALE_TOLERANCE`] of itself.
+//! All computation after a sketch uses integers and gives the same result on every machine. The
+//! sketch itself is computed in floating point. If it is recomputed from the same tokens on another
+//! processor, each integer differs by at most [`TOLERANCE`], and each scale by at most a fraction of
+//! [`SCALE_TOLERANCE`].
 
 use super::error::IndexError;
 

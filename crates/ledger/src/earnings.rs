@@ -496,7 +496,7 @@ impl Earnings {
         fees.map(|(_, fee)| *fee).sum()
     }
 
-    /// What calls of a receiver cost beyond what their channels hold and was claimed of them.
+    /// Charges of a receiver's calls beyond the balances and claims of their channels.
     fn uncollectable(&self, receiver: ReceiverKey) -> Amount {
         let lines = self.lines.iter().filter(|(_, it)| it.receiver == receiver);
         let lost = lines.filter_map(|(key, line)| {
@@ -506,7 +506,7 @@ impl Earnings {
         lost.sum()
     }
 
-    /// Calls and charges of those that fit.
+    /// Number and charges of the calls that match.
     pub fn sums_where(&self, fits: impl Fn(&CallsKey) -> bool) -> EarningsSums {
         let mut sums = EarningsSums::default();
         for (_, calls) in self.calls.iter().filter(|(key, _)| fits(key)) {
@@ -527,7 +527,7 @@ impl Earnings {
         sums
     }
 
-    /// Wei that transactions on a chain cost.
+    /// Gas cost of the transactions on a chain, in wei.
     pub fn gas(&self, chain_id: u64, days: DayRange) -> Amount {
         let fits = |(day, chain): &(u64, u64)| *chain == chain_id && days.has(*day);
         let spent = self.gas.iter().filter(|(key, _)| fits(key));
@@ -539,9 +539,10 @@ impl Earnings {
         self.calls.iter()
     }
 
-    /// What each account that a receiver pays has coming, pools divided as calls were attributed and
-    /// by their static shares for the rest; empty where the split was never read. Of what arrived,
-    /// contributors have what calls that were collected gave them: `allotted` per pool and account.
+    /// The accrued amount of each account that a receiver pays. Pools are divided by the attribution
+    /// of calls, and by static shares for the rest. Empty if the split was never read. Of the settled
+    /// amount, contributors have their allotments from collected calls: `allotted`, by pool and
+    /// account.
     pub fn accruals(
         &self,
         receiver: ReceiverKey,

@@ -1,4 +1,4 @@
-//! Whose data shaped each answer:
+//! The attribution of each answer to contributors:
 //!
 //! ```text
 //! ╭─ 4 Attribution ──────────────────────────────────── 210, by time ─╮

@@ -1,4 +1,4 @@
-//! Payments on their way, one particle each, wider and faster the larger it is:
+//! Animated payments, one particle each; larger payments are wider and faster:
 //!
 //! ```text
 //! ╭─ 5 Flow ───────────────────────────────────────────────────────────────────────╮

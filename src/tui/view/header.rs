@@ -1,4 +1,4 @@
-//! Above the panes:
+//! The header above the panes:
 //!
 //! ```text
 //! openlora · sentiment@9f2c · local 31337 · ● live 14:02:11 · up 3h12m          FROZEN, 12 new

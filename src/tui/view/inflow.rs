@@ -1,4 +1,4 @@
-//! Money per slot of time:
+//! Income per time slot:
 //!
 //! ```text
 //! ╭─ 1 Inflow ────────────────── 1h, 1 min a bar ─╮

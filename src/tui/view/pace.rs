@@ -1,4 +1,4 @@
-//! Calls per slot of time, and how long they took:
+//! Calls per time slot, and their latency:
 //!
 //! ```text
 //! ╭─ 2 Calls + latency ───────── 1h, 1 min a bar ─╮

@@ -39,7 +39,7 @@ impl<'a> BufferPen<'a> {
         }
     }
 
-    /// Writes at most `cells` cells from a place on; returns where the text ended.
+    /// Writes at most `cells` cells starting at `at`; returns the column after the text.
     pub fn text(&mut self, at: impl Into<Position>, cells: u16, text: &str, style: Style) -> u16 {
         let Position { mut x, y } = at.into();
         let area = self.buffer.area;

@@ -1,4 +1,4 @@
-//! Sums by adapter, payer or contributor; the last line is their total, which is the headline:
+//! Sums by adapter, payer or contributor; the last line is their total, which equals the headline:
 //!
 //! ```text
 //! ╭─ 6 Sums ─────────────────────────────────────────── 4, amount ↓ ─╮
