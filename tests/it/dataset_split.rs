@@ -3,7 +3,11 @@
 use std::collections::BTreeMap;
 
 use openlora_core::error::Explain;
-use openlora_model::dataset::{DataRow, DataSource, Dataset, TrainingExample, duplicates::{self, DatasetPart}, split::{DataSplit, DataSplitOptions, split}};
+use openlora_model::dataset::{
+    DataRow, DataSource, Dataset, TrainingExample,
+    duplicates::{self, DatasetPart},
+    split::{DataSplit, DataSplitOptions, split},
+};
 use proptest::prelude::*;
 
 use crate::dataset::in_memory;

@@ -12,13 +12,31 @@ use alloy::{
     primitives::{Bytes, U256, hex, keccak256},
     sol_types::{SolCall, SolValue},
 };
-use openlora_ledger::{event::{AttributionMethod, CallAttributed, ContributorShare, Event, EventRecord, FinishReason, RefundCharged, SplitMember, SplitPart, SplitRead, TokenUsage}, CallCharge, ChannelTerms, ChannelView, CollectedSums, PaymentScheme, PoolAllotment, ReceiverKey, StatedContributions, divide, findings::{FindingKind, LedgerAudit, Severity}, publication::event_id, reconcile::{ChainEvidence, reconcile}};
-use openlora_journal::Journal;
-use openlora_core::{Address, Amount};
-use openlora_ports::{FactLog, OfferedCall, PaymentDemand, PaymentGateway, PaymentGuard};
-use openlora_contracts::{COLLECTOR, ESCROW};
 use openlora_chain::registry::BatchSettlementEscrow as Escrow;
-use openlora_payments::{rewards::allot, settlement::{ChainSettlement, ChainSettler, TransferPermit, audit, receivers_of}, x402::{ContractPayers, Reason, SponsorRules, digest::deposit_nonce, wire::{TransferAuthorization, VoucherAction}}};
+use openlora_contracts::{COLLECTOR, ESCROW};
+use openlora_core::{Address, Amount};
+use openlora_journal::Journal;
+use openlora_ledger::{
+    CallCharge, ChannelTerms, ChannelView, CollectedSums, PaymentScheme, PoolAllotment,
+    ReceiverKey, StatedContributions, divide,
+    event::{
+        AttributionMethod, CallAttributed, ContributorShare, Event, EventRecord, FinishReason,
+        RefundCharged, SplitMember, SplitPart, SplitRead, TokenUsage,
+    },
+    findings::{FindingKind, LedgerAudit, Severity},
+    publication::event_id,
+    reconcile::{ChainEvidence, reconcile},
+};
+use openlora_payments::{
+    rewards::allot,
+    settlement::{ChainSettlement, ChainSettler, TransferPermit, audit, receivers_of},
+    x402::{
+        ContractPayers, Reason, SponsorRules,
+        digest::deposit_nonce,
+        wire::{TransferAuthorization, VoucherAction},
+    },
+};
+use openlora_ports::{FactLog, OfferedCall, PaymentDemand, PaymentGateway, PaymentGuard};
 use proptest::{
     prelude::*,
     test_runner::{Config, TestRunner},

@@ -9,12 +9,27 @@ use std::{
     },
 };
 
-use openlora_attribution::{AttributionIndex, Provenance, attribution_index, call_shares::{ShareInputs, by_sketch}, queue::{CallTokens, PendingTokenStore, PendingTokens}, shares::{ClusterExample, Contributor, ShareFallback, SharedSpan}};
-use openlora_engine::{Engine, EngineError, EngineLimits, GenerationStream, LabelProbabilities, Prompt, SamplingParams};
-use openlora_ledger::{event::{AttributionMethod, CallAttributed, CallKind, Event, EventRecord, FinishReason, TokenUsage}, CallCharge, PaymentScheme, publication::event_id};
-use openlora_journal::{Journal, UniqueKey};
+use openlora_attribution::{
+    AttributionIndex, Provenance, attribution_index,
+    call_shares::{ShareInputs, by_sketch},
+    queue::{CallTokens, PendingTokenStore, PendingTokens},
+    shares::{ClusterExample, Contributor, ShareFallback, SharedSpan},
+};
 use openlora_core::{Address, Amount, Word};
-use openlora_serve::{BoundSocket, ServeInputs, Server, StopHandle, attribution::AttributionConfig};
+use openlora_engine::{
+    Engine, EngineError, EngineLimits, GenerationStream, LabelProbabilities, Prompt, SamplingParams,
+};
+use openlora_journal::{Journal, UniqueKey};
+use openlora_ledger::{
+    CallCharge, PaymentScheme,
+    event::{
+        AttributionMethod, CallAttributed, CallKind, Event, EventRecord, FinishReason, TokenUsage,
+    },
+    publication::event_id,
+};
+use openlora_serve::{
+    BoundSocket, ServeInputs, Server, StopHandle, attribution::AttributionConfig,
+};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 

@@ -22,11 +22,17 @@ use axum::{
     routing::{get, post},
 };
 use futures::StreamExt as _;
+use openlora_chain::{
+    balance::amount,
+    registry::{BatchSettlementEscrow, DevelopmentToken, Token},
+};
+use openlora_contracts::{COLLECTOR, ESCROW};
 use openlora_core::{Address, Amount, Word};
 use openlora_ledger::ChannelTerms;
-use openlora_chain::{balance::amount, registry::{BatchSettlementEscrow, DevelopmentToken, Token}};
-use openlora_contracts::{COLLECTOR, ESCROW};
-use openlora_payments::{payer::PayerStore, x402::wire::{BatchPayload, ExactPayload, PaymentPayload, SchemePayload, VoucherAction}};
+use openlora_payments::{
+    payer::PayerStore,
+    x402::wire::{BatchPayload, ExactPayload, PaymentPayload, SchemePayload, VoucherAction},
+};
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;

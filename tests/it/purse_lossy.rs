@@ -11,7 +11,13 @@ use std::{
 };
 
 use openlora_core::Amount;
-use openlora_payments::{payer::{PayerStore, PaymentRecord, PaymentStatus}, x402::{binding::{RefundRequest, extension}, wire::PaymentPayload}};
+use openlora_payments::{
+    payer::{PayerStore, PaymentRecord, PaymentStatus},
+    x402::{
+        binding::{RefundRequest, extension},
+        wire::PaymentPayload,
+    },
+};
 use serde_json::{Value, json};
 
 use crate::{

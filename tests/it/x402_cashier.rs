@@ -15,12 +15,24 @@ use alloy::{
     sol_types::{SolCall, SolValue},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use openlora_chain::registry::{BatchSettlementEscrow as Escrow, ChannelVoucher, VoucherClaim};
+use openlora_contracts::{COLLECTOR, ESCROW};
 use openlora_core::{Address, Amount, Word};
 use openlora_ledger::{CallWork, ChannelTerms, DayRange, Earnings, SponsorAllowance};
+use openlora_payments::{
+    settlement::{ChainSettlement, ChainSettler, SettlementOptions},
+    x402::{
+        ContractPayers, Reason, SponsorRules, X402Seller,
+        binding::{
+            BindingDomain, OfferExtension, RefundFee, RefundRequest, RequestBinding, is_marked,
+            marked,
+        },
+        digest::{ClaimEntry, EscrowDomain, deposit_nonce},
+        signature::sign,
+        wire::{TransferAuthorization, VoucherAction},
+    },
+};
 use openlora_ports::{OfferedCall, PaymentDemand, PaymentGateway, Presenter, RefundAnswer};
-use openlora_contracts::{COLLECTOR, ESCROW};
-use openlora_chain::registry::{BatchSettlementEscrow as Escrow, ChannelVoucher, VoucherClaim};
-use openlora_payments::{settlement::{ChainSettlement, ChainSettler, SettlementOptions}, x402::{ContractPayers, Reason, SponsorRules, X402Seller, binding::{BindingDomain, OfferExtension, RefundFee, RefundRequest, RequestBinding, is_marked, marked}, digest::{ClaimEntry, EscrowDomain, deposit_nonce}, signature::sign, wire::{TransferAuthorization, VoucherAction}}};
 use proptest::{
     prelude::*,
     test_runner::{Config, TestRunner},

@@ -17,11 +17,26 @@ use alloy::{
     sol_types::SolCall,
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use openlora_ledger::{event::{CallKind, Event, FinishReason, TokenUsage}, CallCharge, CallWork, ChannelTerms, Ledger, PriceList};
-use openlora_journal::Journal;
 use openlora_core::{Address, Amount, Word};
-use openlora_ports::{FactLog, OfferedCall, PaymentDemand, PaymentGateway, PaymentGuard, Presenter};
-use openlora_payments::{settlement::{DepositPermit, SettlementOptions, TransferPermit}, x402::{ChainOffer, ContractPayers, Reason, SellerConfig, SponsorRules, X402Seller, binding::request_hash, wire::{BatchPayload, DepositAuthorization, DepositPart, Erc3009, ExactPayload, SchemePayload, TransferAuthorization, Voucher, VoucherAction}}};
+use openlora_journal::Journal;
+use openlora_ledger::{
+    CallCharge, CallWork, ChannelTerms, Ledger, PriceList,
+    event::{CallKind, Event, FinishReason, TokenUsage},
+};
+use openlora_payments::{
+    settlement::{DepositPermit, SettlementOptions, TransferPermit},
+    x402::{
+        ChainOffer, ContractPayers, Reason, SellerConfig, SponsorRules, X402Seller,
+        binding::request_hash,
+        wire::{
+            BatchPayload, DepositAuthorization, DepositPart, Erc3009, ExactPayload, SchemePayload,
+            TransferAuthorization, Voucher, VoucherAction,
+        },
+    },
+};
+use openlora_ports::{
+    FactLog, OfferedCall, PaymentDemand, PaymentGateway, PaymentGuard, Presenter,
+};
 use serde_json::{Value, json};
 
 use crate::{

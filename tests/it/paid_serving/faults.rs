@@ -12,11 +12,15 @@ use std::{
 };
 
 use futures::StreamExt;
-use openlora_engine::{Engine, EngineError, EngineLimits, GenerationStream, LabelProbabilities, Prompt, SamplingParams};
-use openlora_journal::{AppendOutcome, JournalEntry, JournalError, JournalHead, JournalStore, SqliteStore, StoreReader};
+use openlora_chain::network::{Network, NetworkOptions};
+use openlora_engine::{
+    Engine, EngineError, EngineLimits, GenerationStream, LabelProbabilities, Prompt, SamplingParams,
+};
+use openlora_journal::{
+    AppendOutcome, JournalEntry, JournalError, JournalHead, JournalStore, SqliteStore, StoreReader,
+};
 use openlora_ledger::{CallCharge, CheckedPayment};
 use openlora_ports::{OfferedCall, PaymentDemand, PaymentGateway, PaymentGuard, RefundAnswer};
-use openlora_chain::network::{Network, NetworkOptions};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 

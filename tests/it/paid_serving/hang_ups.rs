@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use openlora_engine::{Engine, EngineError, EngineLimits, GenerationStream, LabelProbabilities, Prompt, SamplingParams};
+use openlora_engine::{
+    Engine, EngineError, EngineLimits, GenerationStream, LabelProbabilities, Prompt, SamplingParams,
+};
 use openlora_ledger::event::FinishReason;
 use openlora_ports::{OfferedCall, PaymentDemand, PaymentGateway, PaymentGuard, RefundAnswer};
 use serde_json::json;

@@ -8,12 +8,18 @@ use alloy::{
     sol_types::SolCall,
 };
 use futures::future::join_all;
-use openlora_ledger::{event::{CallKind, ChannelObserved, ChannelOpened, Event, FinishReason, TokenUsage}, CallWork, ChannelKey, ChannelView, CheckedPayment, PaymentScheme};
-use openlora_journal::{Journal, SqliteStore};
-use openlora_core::Amount;
-use openlora_contracts::ESCROW;
 use openlora_chain::registry::{BatchSettlementEscrow as Escrow, VoucherClaim};
-use openlora_payments::x402::{Reason, SponsorRules, wire::{BatchPayload, SchemePayload, Voucher, VoucherAction}};
+use openlora_contracts::ESCROW;
+use openlora_core::Amount;
+use openlora_journal::{Journal, SqliteStore};
+use openlora_ledger::{
+    CallWork, ChannelKey, ChannelView, CheckedPayment, PaymentScheme,
+    event::{CallKind, ChannelObserved, ChannelOpened, Event, FinishReason, TokenUsage},
+};
+use openlora_payments::x402::{
+    Reason, SponsorRules,
+    wire::{BatchPayload, SchemePayload, Voucher, VoucherAction},
+};
 use serde_json::{Value, json};
 
 use super::shop::{
@@ -238,9 +244,9 @@ fn a_stranger_closes_no_channel_that_is_in_use() {
     assert_eq!(claims.len(), 3);
     let sent = market.sent();
     let strangers = payers.iter().map(|payer| {
-        let claim = claims.iter().find(|it| {
-            openlora_core::Address::from(it.voucher.channel.payer) == payer.address()
-        });
+        let claim = claims
+            .iter()
+            .find(|it| openlora_core::Address::from(it.voucher.channel.payer) == payer.address());
         let deed = VoucherAction::Refund { amount: None };
         found(payer, 500, claim.unwrap().signature.clone(), deed)
     });

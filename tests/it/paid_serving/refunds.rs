@@ -1,8 +1,8 @@
 //! Refunds over HTTP: whoever deposits and asks for it back, again and again, pays for the gas or
 //! meets the day's limit.
 
-use openlora_ledger::{event::Event, SponsorAllowance, SponsoredDeed};
 use openlora_core::Amount;
+use openlora_ledger::{SponsorAllowance, SponsoredDeed, event::Event};
 use serde_json::{Value, json};
 
 use super::shop::{CHAIN, CHAT, COST, Call, Payer, QUOTE, Setup, Shop, offer, required};

@@ -13,16 +13,43 @@ use alloy::{
     primitives::{B256, Bytes, U256},
     sol_types::SolCall,
 };
-use openlora_core::{error::Failure, Address, Amount, Word};
-use openlora_engine::Engine;
-use openlora_ledger::{event::{Event, EventRecord}, ChannelKey, ChannelTerms, Ledger, PriceList, SponsorAllowance, trail::AuditTrail};
-use openlora_journal::{Journal, JournalStore, SqliteStore};
-use openlora_ports::{PaymentGateway, Settler};
-use openlora_serve::{BoundSocket, ServeInputs, ServeLimits, Server, StopHandle, attribution::AttributionConfig, payment::{Currency, SalesConfig}};
+use openlora_chain::{
+    network::Network, provider::Chain, registry::DevelopmentToken, transaction::TxLimits,
+};
 use openlora_contracts::{COLLECTOR, ESCROW};
+use openlora_core::{Address, Amount, Word, error::Failure};
+use openlora_engine::Engine;
+use openlora_journal::{Journal, JournalStore, SqliteStore};
+use openlora_ledger::{
+    ChannelKey, ChannelTerms, Ledger, PriceList, SponsorAllowance,
+    event::{Event, EventRecord},
+    trail::AuditTrail,
+};
+use openlora_payments::{
+    settlement::{
+        ChainSettlement, ChainSettler, DepositPermit, SettlementClient, SettlementOptions,
+        SettlementRecords, TxHistory,
+        audit::{AuditFigures, audit},
+        identify,
+    },
+    x402::{
+        ChainOffer, FacilitatorService, SellerConfig as Stalls, SponsorRules, X402Seller,
+        binding::{BindingDomain, RefundFee, RefundRequest, RequestBinding, request_hash},
+        digest::{EscrowDomain, TokenDomain, deposit_nonce},
+        signature,
+        wire::{
+            BatchPayload, DepositAuthorization, DepositPart, Erc3009, ExactPayload, SchemePayload,
+            TransferAuthorization, Voucher, VoucherAction,
+        },
+    },
+};
+use openlora_ports::{PaymentGateway, Settler};
+use openlora_serve::{
+    BoundSocket, ServeInputs, ServeLimits, Server, StopHandle,
+    attribution::AttributionConfig,
+    payment::{Currency, SalesConfig},
+};
 use openlora_wallet::WalletAccount;
-use openlora_chain::{network::Network, provider::Chain, registry::DevelopmentToken, transaction::TxLimits};
-use openlora_payments::{settlement::{ChainSettlement, ChainSettler, DepositPermit, SettlementClient, SettlementOptions, SettlementRecords, TxHistory, audit::{AuditFigures, audit}, identify}, x402::{ChainOffer, FacilitatorService, SellerConfig as Stalls, SponsorRules, X402Seller, binding::{BindingDomain, RefundFee, RefundRequest, RequestBinding, request_hash}, digest::{EscrowDomain, TokenDomain, deposit_nonce}, signature, wire::{BatchPayload, DepositAuthorization, DepositPart, Erc3009, ExactPayload, SchemePayload, TransferAuthorization, Voucher, VoucherAction}}};
 use serde_json::{Value, json};
 use tokio::{runtime::Runtime, sync::Semaphore, task::JoinSet};
 use tokio_util::sync::CancellationToken;
