@@ -59,7 +59,7 @@ pub fn precondition(rows: &mut [f32], curvature: Curvature<'_>) -> Result<(), At
 }
 
 /// Scales down the rows of examples whose self-influence exceeds [`LEVERAGE`] times the median, by
-/// the square root of the excess. This bounds the score of an example with any answer
+/// the square root of that ratio. This bounds the score of an example with any answer
 /// (Cauchy–Schwarz in the curvature's metric), however large its gradient is.
 pub fn limit(rows: &mut [f32], gradients: &[f32], curvature: Curvature<'_>) {
     let Curvature { width, weights, .. } = curvature;
